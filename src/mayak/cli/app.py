@@ -1,0 +1,149 @@
+"""``mayak``: command table, global options, errors → exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import Annotated
+
+from cyclopts import App, Group, Parameter
+
+from mayak import __version__
+from mayak.cli.console import Console
+from mayak.errors import MayakError
+from mayak.language import Language, set_language, system_language, tr
+
+EXIT_DONE = 0
+EXIT_DONE_WITH_FAILURES = 1
+EXIT_USAGE = 2
+EXIT_INTEGRITY = 3
+EXIT_INTERRUPTED = 130
+
+
+def build() -> App:
+    """The application; command modules (and torch behind them) are imported when called."""
+    app = App(
+        name="mayak",
+        version=__version__,
+        help=tr(
+            "Sorts the images of a seized phone or disk for investigators of drug crime.",
+            "압수한 휴대전화·디스크의 이미지를 마약 범죄 수사용으로 분류합니다.",
+        ),
+        help_format="plaintext",
+    )
+    app["--help"].group = app["--version"].group = Group("Options", sort_key=9)
+    for name, target, en, ko in _COMMANDS:
+        app.command(target, name=name, help=tr(en, ko))
+    return app
+
+
+_COMMANDS = (
+    (
+        "prepare",
+        "mayak.cli.prepare:prepare",
+        "raw_data/ → manifests of train, validation and test.",
+        "raw_data/ → 학습·검증·시험 목록을 만듭니다.",
+    ),
+    (
+        "train",
+        "mayak.cli.train:train",
+        "Fine-tune with QLoRA; resumable.",
+        "QLoRA로 미세조정합니다(이어하기 가능).",
+    ),
+    (
+        "evaluate",
+        "mayak.cli.evaluate:evaluate",
+        "Measure a fine-tuned model on the test set.",
+        "미세조정한 모델을 시험 세트에서 측정합니다.",
+    ),
+    (
+        "zeroshot",
+        "mayak.cli.evaluate:zeroshot",
+        "Measure the untouched model on the test set.",
+        "손대지 않은 모델을 시험 세트에서 측정합니다.",
+    ),
+    (
+        "compare",
+        "mayak.cli.evaluate:compare",
+        "Compare two runs on the same images.",
+        "같은 이미지에 대한 두 결과를 비교합니다.",
+    ),
+    (
+        "classify",
+        "mayak.cli.classify:classify",
+        "Classify a few image files; scores on stdout.",
+        "이미지 몇 장을 바로 분류합니다.",
+    ),
+    (
+        "demo",
+        "mayak.cli.demo:demo",
+        "The whole of it on synthetic images, offline, in minutes.",
+        "합성 이미지로 전 과정을 몇 분 안에 보여 줍니다(오프라인).",
+    ),
+    (
+        "doctor",
+        "mayak.cli.doctor:doctor",
+        "What this machine has and lacks, with remedies.",
+        "이 컴퓨터에 있는 것과 없는 것, 해결책을 알려 줍니다.",
+    ),
+)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point of the ``mayak`` command."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    # Nothing of ours phones home; a library must not either.
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    set_language(_asked_language(arguments) or system_language())
+    app = build()
+
+    @app.meta.default
+    def launch(
+        *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+        lang: Annotated[
+            Language | None,
+            Parameter(
+                help=tr(
+                    "Language: ko or en (default: the locale's).",
+                    "언어: ko 또는 en (기본: 시스템 언어).",
+                )
+            ),
+        ] = None,
+        verbose: Annotated[
+            bool,
+            Parameter(
+                name=["--verbose", "-v"],
+                negative="",
+                help=tr("Show the traceback of an error.", "오류의 추적 정보를 보입니다."),
+            ),
+        ] = False,
+    ) -> int:
+        del lang  # read before the help texts were built
+        try:
+            return app(tokens, result_action="return_value") or EXIT_DONE
+        except MayakError as error:
+            if verbose:
+                traceback.print_exc()
+            Console().error(error)
+            return error.exit_code
+        except KeyboardInterrupt:
+            Console().note(tr("interrupted", "중단되었습니다"))
+            return EXIT_INTERRUPTED
+
+    sys.exit(app.meta(arguments, result_action="return_value"))
+
+
+def _asked_language(arguments: list[str]) -> Language | None:
+    """``--lang``'s value, needed before the texts that cyclopts shows are built."""
+    for position, argument in enumerate(arguments):
+        value = argument.removeprefix("--lang=")
+        if argument == "--lang" and position + 1 < len(arguments):
+            value = arguments[position + 1]
+        elif value == argument:
+            continue
+        if value == "ko":
+            return "ko"
+        if value == "en":
+            return "en"
+    return None

@@ -1,0 +1,132 @@
+"""What the user sees in a terminal: notes and progress on stderr, results on stdout."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich import console, progress, table
+
+from mayak.errors import MayakError
+from mayak.language import tr
+from mayak.types import Task
+
+_PLAIN_INTERVAL_S = 10.0
+
+
+class Console:
+    """Writes for people on stderr and for machines on stdout; draws nothing off a terminal."""
+
+    def __init__(self) -> None:
+        self._out = console.Console(highlight=False, soft_wrap=True)
+        self._err = console.Console(stderr=True, highlight=False, soft_wrap=True)
+
+    def note(self, text: str) -> None:
+        """A line for the person, on stderr."""
+        self._err.print(text, markup=False)
+
+    def error(self, error: MayakError) -> None:
+        """One line of what is wrong and one of what to do, on stderr."""
+        self._err.print(tr("error: ", "오류: ") + error.message, style="bold red", markup=False)
+        if error.remedy:
+            self._err.print(tr("remedy: ", "해결: ") + error.remedy, markup=False)
+
+    def result(self, text: str) -> None:
+        """A line of the result, on stdout."""
+        self._out.print(text, markup=False)
+
+    def table(self, title: str, columns: list[str], rows: list[list[str]]) -> None:
+        """A table on stdout; the first column is text, the others are figures."""
+        drawn = table.Table(title=title, title_justify="left", show_edge=False)
+        for position, column in enumerate(columns):
+            drawn.add_column(column, justify="left" if position == 0 else "right")
+        for row in rows:
+            drawn.add_row(*row)
+        self._out.print(drawn)
+
+    def json(self, value: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
+        """A machine's answer, on stdout."""
+        sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+    @contextmanager
+    def task(self, name: str, total: int | None, unit: str) -> Iterator[Task]:
+        """Show one task: an animated bar on a terminal, a line every ten seconds elsewhere."""
+        if self._err.is_terminal:
+            with progress.Progress(
+                progress.TextColumn("{task.description}"),
+                progress.BarColumn(),
+                progress.MofNCompleteColumn(),
+                progress.TextColumn("{task.fields[rate]}"),
+                progress.TimeRemainingColumn(),
+                progress.TextColumn("{task.fields[figures]}"),
+                console=self._err,
+            ) as bars:
+                yield _Bar(bars, name, total, unit)
+        else:
+            lines = _Lines(self, name, total, unit)
+            yield lines
+            lines.close()
+
+
+class _Rate:
+    """Steps a second since the start."""
+
+    def __init__(self, unit: str) -> None:
+        self.unit = unit
+        self.started = time.monotonic()
+        self.done = 0
+
+    def advance(self, steps: int) -> str:
+        self.done += steps
+        elapsed = max(time.monotonic() - self.started, 1e-9)
+        return f"{self.done / elapsed:.1f} {self.unit}/s"
+
+
+class _Bar:
+    def __init__(self, bars: progress.Progress, name: str, total: int | None, unit: str) -> None:
+        self._bars, self._rate = bars, _Rate(unit)
+        self._id = bars.add_task(name, total=total, rate="", figures="")
+
+    def advance(self, steps: int = 1, **figures: float | str) -> None:
+        rate = self._rate.advance(steps)
+        self._bars.update(self._id, advance=steps, rate=rate, figures=_figures(figures))
+
+
+class _Lines:
+    def __init__(self, console: Console, name: str, total: int | None, unit: str) -> None:
+        self._console, self._name, self._total = console, name, total
+        self._rate = _Rate(unit)
+        self._shown = time.monotonic()
+        self._last = ""
+
+    def advance(self, steps: int = 1, **figures: float | str) -> None:
+        rate = self._rate.advance(steps)
+        of = f"/{self._total}" if self._total is not None else ""
+        self._last = f"{self._name} {self._rate.done}{of} · {rate}{self._eta()}"
+        if figures:
+            self._last += f" · {_figures(figures)}"
+        if time.monotonic() - self._shown >= _PLAIN_INTERVAL_S:
+            self._console.note(self._last)
+            self._shown = time.monotonic()
+
+    def _eta(self) -> str:
+        if not self._total or not self._rate.done:
+            return ""
+        elapsed = time.monotonic() - self._rate.started
+        left = elapsed / self._rate.done * max(self._total - self._rate.done, 0)
+        return f" · ETA {left:.0f} s"
+
+    def close(self) -> None:
+        if self._last:
+            self._console.note(self._last)
+
+
+def _figures(figures: dict[str, float | str]) -> str:
+    return " ".join(
+        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in figures.items()
+    )

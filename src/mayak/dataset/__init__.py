@@ -1,0 +1,1 @@
+"""``raw_data/`` → manifests: collected, grouped, split, augmented."""

@@ -1,0 +1,138 @@
+"""The manifest files: what is in which split, and the digest that names exactly that.
+
+``data/{train,val,test}_drug_data.json`` hold the paper's records (``id``, ``image_path``,
+``question``, ``answer``); ``data/dataset.json`` holds what the paper's format has no room for
+(SHA-256 and duplicate group of every image, seed, counts, rejected files).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from mayak.errors import ManifestError
+from mayak.labels import LABELS, QUESTION
+from mayak.language import tr
+from mayak.types import Sample, SplitName
+
+FILES: dict[SplitName, str] = {
+    "train": "train_drug_data.json",
+    "val": "val_drug_data.json",
+    "test": "test_drug_data.json",
+}
+DATASET_FILE = "dataset.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The samples of one split."""
+
+    path: Path
+    samples: tuple[Sample, ...]
+
+    def locate(self, sample: Sample) -> Path:
+        """Where the sample's image lies: paths are relative to the data folder's parent."""
+        return self.path.resolve().parent.parent / sample.image_path
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over (id, sha256, label) of all samples, in order of id: the same images with
+        the same labels have the same digest, wherever they lie."""
+        rows = sorted((s.id, s.sha256, s.label) for s in self.samples)
+        return hashlib.sha256(json.dumps(rows, ensure_ascii=False).encode()).hexdigest()
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read one manifest and, from ``dataset.json`` beside it, hashes and groups.
+
+    A manifest without ``dataset.json`` (one that the original's scripts wrote) is hashed here, and
+    its groups are exact duplicates. Raises ManifestError naming the file and the record.
+    """
+    records = _read_json(path, "[]")
+    if not isinstance(records, list) or not records:
+        raise ManifestError(
+            tr(f"{path} holds no list of records", f"{path}에 레코드 목록이 없습니다"),
+            remedy=_PREPARE(),
+        )
+    split = next((name for name, file in FILES.items() if file == path.name), "test")
+    known = _images(path.parent / DATASET_FILE)
+    samples = tuple(_sample(path, row, split, known) for row in records)
+    ids = [sample.id for sample in samples]
+    if len(set(ids)) != len(ids):
+        twice = next(name for name in ids if ids.count(name) > 1)
+        raise ManifestError(
+            tr(f"{path}: the id {twice!r} occurs twice", f"{path}: id {twice!r}가 두 번 나옵니다"),
+            remedy=_PREPARE(),
+        )
+    return Manifest(path, samples)
+
+
+def _PREPARE() -> str:  # noqa: N802 - a constant but for the language
+    return tr("make it again with `mayak prepare`", "`mayak prepare`로 다시 만드십시오")
+
+
+def _read_json(path: Path, empty: str) -> Any:  # noqa: ANN401 - checked by the callers
+    try:
+        return json.loads(path.read_text(encoding="utf-8") or empty)
+    except FileNotFoundError as error:
+        raise ManifestError(
+            tr(f"{path} does not exist", f"{path} 파일이 없습니다"), remedy=_PREPARE()
+        ) from error
+    except (OSError, ValueError) as error:
+        raise ManifestError(
+            tr(f"{path} cannot be read: {error}", f"{path}을(를) 읽을 수 없습니다: {error}"),
+            remedy=_PREPARE(),
+        ) from error
+
+
+def _images(path: Path) -> dict[str, dict[str, str]]:
+    """image_path → its row in ``dataset.json``; empty where there is no such file."""
+    if not path.exists():
+        return {}
+    images = _read_json(path, "{}").get("images", [])
+    return {row["image_path"]: row for row in images}
+
+
+def _sample(
+    path: Path, record: dict[str, str], split: SplitName, known: dict[str, dict[str, str]]
+) -> Sample:
+    missing = [key for key in ("id", "image_path", "question", "answer") if key not in record]
+    if missing:
+        raise ManifestError(
+            f"{path}: {record!r} " + tr("lacks ", "에 없는 항목: ") + ", ".join(missing),
+            remedy=_PREPARE(),
+        )
+    if record["answer"] not in {label.answer for label in LABELS}:
+        raise ManifestError(
+            tr(
+                f"{path}: record {record['id']!r} has the answer {record['answer']!r}",
+                f"{path}: 레코드 {record['id']!r}의 답이 {record['answer']!r}입니다",
+            ),
+            remedy=tr("answers are 0, 1, 2 or 3", "답은 0, 1, 2, 3 중 하나입니다"),
+        )
+    if record["question"] != QUESTION:
+        raise ManifestError(
+            tr(
+                f"{path}: record {record['id']!r} asks another question",
+                f"{path}: 레코드 {record['id']!r}의 질문이 다릅니다",
+            ),
+            remedy=_PREPARE(),
+        )
+    image_path = record["image_path"]
+    row = known.get(image_path)
+    if row is None:
+        file = path.resolve().parent.parent / image_path
+        # An unreadable image is the reader's finding, not the manifest's: it stays a sample.
+        sha256 = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "missing"
+        row = {"sha256": sha256, "group": sha256}
+    return Sample(
+        id=str(record["id"]),
+        image_path=image_path,
+        label=int(record["answer"]),
+        sha256=row["sha256"],
+        group=row["group"],
+        split=cast("SplitName", split),
+    )

@@ -1,0 +1,44 @@
+"""The four labels and the question that the paper puts to the model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mayak.language import tr
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One category: its index (the answer's digit), folder under ``raw_data/`` and names."""
+
+    index: int
+    folder: str
+    ko: str
+    en: str
+
+    @property
+    def answer(self) -> str:
+        """What the model answers: the digit."""
+        return str(self.index)
+
+    @property
+    def name(self) -> str:
+        """The name in the user's language."""
+        return tr(self.en, self.ko)
+
+
+LABELS = (
+    Label(0, "0_irrelevant", "관련 없음", "irrelevant"),
+    Label(1, "1_chat_history", "마약 대화 내역 사진", "drug conversation"),
+    Label(2, "2_transaction_place", "마약 거래 장소", "transaction place"),
+    Label(3, "3_drug_raw", "마약 원본", "drug itself"),
+)
+
+UNCLASSIFIABLE = -1
+"""What an answer that names no label becomes (분류불가); never a guess."""
+
+QUESTION = (
+    "이 이미지는 다음 중 어떤 유형입니까? "
+    "(0: 관련 없음, 1: 마약 대화 내역 사진, 2: 마약 거래 장소, 3: 마약 원본)"
+)
+"""The paper's question, to the letter. A model trained on it is asked nothing else."""

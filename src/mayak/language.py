@@ -1,0 +1,38 @@
+"""Which language the user reads: Korean or English."""
+
+from __future__ import annotations
+
+import locale
+import os
+from contextvars import ContextVar
+from typing import Literal, get_args
+
+Language = Literal["ko", "en"]
+LANGUAGES: tuple[Language, ...] = get_args(Language)
+
+_current: ContextVar[Language] = ContextVar("language", default="en")
+
+
+def system_language() -> Language:
+    """The language of the locale: ``ko`` for a Korean one, otherwise ``en``."""
+    for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        if value := os.environ.get(variable):
+            return "ko" if value.lower().startswith("ko") else "en"
+    # Windows sets none of the three and names the locale "Korean_Korea".
+    name = locale.getlocale()[0] or ""
+    return "ko" if name.lower().startswith("ko") else "en"
+
+
+def set_language(language: Language) -> None:
+    """Make ``tr`` answer in this language from here on, in this context."""
+    _current.set(language)
+
+
+def language() -> Language:
+    """The language that ``tr`` answers in."""
+    return _current.get()
+
+
+def tr(en: str, ko: str) -> str:
+    """One of two wordings of the same text; both stand where the text is used."""
+    return ko if _current.get() == "ko" else en

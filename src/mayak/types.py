@@ -1,0 +1,148 @@
+"""The values that travel: frozen, comparable, and ignorant of where they are stored."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, field
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+SplitName = Literal["train", "val", "test"]
+Stage = Literal["read", "decode", "classify"]
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedImage:
+    """Pixels of one image file.
+
+    ``pixels`` is uint8 sRGB of shape (H, W, 3), turned upright by EXIF. ``size`` is the
+    (width, height) in pixels that the file states, before turning.
+    """
+
+    sha256: str
+    """SHA-256 of the file's bytes, lower-case hex."""
+    pixels: NDArray[np.uint8] = field(repr=False, compare=False)
+    size: tuple[int, int]
+    format: str
+    """Pillow's name of the format, found by content (``JPEG``, ``PNG``, ``HEIF`` …)."""
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A row of a manifest."""
+
+    id: str
+    image_path: str
+    """As written in the manifest: POSIX, relative to the folder that holds the data folder."""
+    label: int
+    sha256: str
+    group: str
+    """Near- and exact duplicates share a group; a group never straddles splits."""
+    split: SplitName
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What the model says of one image content."""
+
+    sha256: str
+    scores: tuple[float, float, float, float]
+    """Softmax over the four label tokens; sums to 1."""
+    off_label: float
+    """Probability, of all the vocabulary, that fell outside the four label tokens."""
+    calibrated: bool
+    engine: str
+    """Fingerprint of the engine that scored it (``Engine.fingerprint``)."""
+
+    @property
+    def label(self) -> int:
+        """The label with the highest score; the lowest index of equals."""
+        return max(range(len(self.scores)), key=lambda i: self.scores[i])
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A file that gave no prediction: a result, never a skip."""
+
+    path: str
+    stage: Stage
+    error: str
+    """Class name of the error."""
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """All that decides a score besides the pixels; each field a digest or a version."""
+
+    model: str
+    """Name or folder name of the base model, with its revision or weights digest."""
+    adapter: str | None
+    """SHA-256 of the adapter's weights and config; None for the untouched model."""
+    precision: str
+    prompt: str
+    """SHA-256 of the rendered prompt's token ids."""
+    preprocessing: str
+    """SHA-256 of the processor's configuration."""
+    software: tuple[tuple[str, str], ...]
+    """(package, version) pairs that the scores depend on."""
+
+    @property
+    def fingerprint(self) -> str:
+        """First 16 hex digits of the SHA-256 of all fields as canonical JSON."""
+        canonical = json.dumps(asdict(self), sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+class Classifier(Protocol):
+    """Scores images. Implemented by ``mayak.model``; nothing above it needs torch."""
+
+    @property
+    def engine(self) -> Engine: ...
+
+    def classify(self, images: Iterable[DecodedImage]) -> Iterator[Prediction]:
+        """One prediction an image, in the order of ``images``; reads ahead by a bounded window."""
+        ...
+
+
+class Answerer(Protocol):
+    """Answers the paper's question in free text (zero-shot, the paper's way)."""
+
+    @property
+    def engine(self) -> Engine: ...
+
+    def answer(self, images: Iterable[DecodedImage]) -> Iterator[str]:
+        """One answer an image, in the order of ``images``."""
+        ...
+
+
+class Task(Protocol):
+    """One long piece of work under way."""
+
+    def advance(self, steps: int = 1, **figures: float | str) -> None:
+        """``steps`` more are done; ``figures`` (loss, GiB …) are shown beside rate and ETA."""
+        ...
+
+
+class Progress(Protocol):
+    """Where long work reports to; the command line draws it, libraries only call it."""
+
+    def task(self, name: str, total: int | None, unit: str) -> AbstractContextManager[Task]: ...
+
+
+class _SilentTask:
+    def advance(self, steps: int = 1, **figures: float | str) -> None:  # noqa: ARG002
+        return None
+
+
+class SilentProgress:
+    """Reports nothing."""
+
+    def task(self, name: str, total: int | None, unit: str) -> AbstractContextManager[Task]:  # noqa: ARG002
+        return nullcontext(_SilentTask())
