@@ -1,0 +1,104 @@
+"""Training configuration: a YAML file, checked whole, every fault reported together."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mayak.errors import ConfigError
+from mayak.language import tr
+
+Precision = Literal["auto", "nf4", "bf16", "fp32"]
+PRESETS = ("repo", "paper", "nano")
+BASE_MODEL = "llava-hf/llava-v1.6-mistral-7b-hf"
+OUTPUT = "outputs/llava_next_drug_classifier_epochs5"
+FINAL = "final_model_checkpoint"
+
+Positive = Annotated[int, Field(gt=0)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LoraOptions(_Strict):
+    """Low-rank adapters (Hu et al. 2021) on the language model's projections."""
+
+    r: Positive
+    alpha: Positive
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+
+
+class TrainConfig(_Strict):
+    """Everything that decides a training run but the data."""
+
+    model: str
+    revision: str | None = None
+    precision: Literal["nf4", "bf16", "fp32"]
+    lora: LoraOptions
+    epochs: Positive
+    learning_rate: Annotated[float, Field(gt=0)]
+    batch_size: Positive
+    accumulate: Positive
+    """Batches whose gradients are added before a step."""
+    gradient_clip: Annotated[float, Field(gt=0)]
+    gradient_checkpointing: bool
+    validations_per_epoch: Positive
+    keep_best: Positive
+    seed: Annotated[int, Field(ge=0)]
+
+
+def load_train_config(name: str, overrides: dict[str, Any] | None = None) -> TrainConfig:
+    """A preset (``repo``, ``paper``, ``nano``) or a YAML file, with single values replaced.
+
+    ``overrides`` maps keys to values; None values are ignored. Raises ConfigError listing every
+    fault with its key.
+    """
+    text, origin = _text(name)
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(
+            tr(f"{origin} is not valid YAML: {error}", f"{origin}의 YAML 문법 오류: {error}")
+        ) from error
+    if not isinstance(values, dict):
+        raise ConfigError(
+            tr(f"{origin} holds no keys", f"{origin}에 항목이 없습니다"),
+            remedy=tr("start from a copy of repo.yaml", "repo.yaml을 복사해 고치십시오"),
+        )
+    values |= {key: value for key, value in (overrides or {}).items() if value is not None}
+    try:
+        return TrainConfig.model_validate(values)
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()
+        )
+        raise ConfigError(
+            f"{origin}: {faults}",
+            remedy=tr(
+                "compare with the commented repo.yaml", "주석이 달린 repo.yaml과 비교하십시오"
+            ),
+        ) from error
+
+
+def _text(name: str) -> tuple[str, str]:
+    if name in PRESETS:
+        return (files("mayak.configs") / f"{name}.yaml").read_text(encoding="utf-8"), name
+    path = Path(name)
+    try:
+        return path.read_text(encoding="utf-8"), name
+    except OSError as error:
+        raise ConfigError(
+            tr(
+                f"configuration {name} cannot be read ({error.strerror})",
+                f"설정 파일 {name}을(를) 읽을 수 없습니다 ({error.strerror})",
+            ),
+            remedy=tr(
+                f"name a YAML file or one of {', '.join(PRESETS)}",
+                f"YAML 파일 또는 {', '.join(PRESETS)} 중 하나를 지정하십시오",
+            ),
+        ) from error

@@ -1,0 +1,1 @@
+"""Training presets, complete and commented."""

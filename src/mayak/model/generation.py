@@ -1,0 +1,56 @@
+"""Free answers to the paper's question: what the untouched model says in its own words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import torch
+from transformers import BatchFeature
+
+from mayak.model.batching import answer_in_order
+from mayak.model.load import VisionLanguageModel, out_of_memory
+from mayak.model.prompt import ask
+from mayak.types import DecodedImage, Engine
+
+
+class AnswerGenerator:
+    """``types.Answerer`` over a loaded model: greedy, left-padded, at most 50 tokens by default
+    (the paper's zero-shot run)."""
+
+    def __init__(
+        self, vlm: VisionLanguageModel, batch_size: int = 4, max_new_tokens: int = 50
+    ) -> None:
+        self._vlm = vlm
+        self._batch_size = batch_size
+        self._max_new_tokens = max_new_tokens
+
+    @property
+    def engine(self) -> Engine:
+        """What the answers come from."""
+        return self._vlm.engine
+
+    def answer(self, images: Iterable[DecodedImage]) -> Iterator[str]:
+        """One answer an image, in order. Raises ModelError when the GPU's memory is full."""
+        return answer_in_order(
+            images, self._vlm.processor, self._batch_size, self._prepare, self._run
+        )
+
+    def _prepare(self, images: list[DecodedImage]) -> BatchFeature:
+        return ask(self._vlm.processor, self._vlm.prompt, images, ())
+
+    def _run(self, batch: BatchFeature) -> list[str]:
+        tokenizer = self._vlm.processor.tokenizer
+        try:
+            with torch.inference_mode():
+                ids = self._vlm.model.generate(
+                    **self._vlm.inputs(batch),
+                    max_new_tokens=self._max_new_tokens,
+                    do_sample=False,
+                    pad_token_id=tokenizer.pad_token_id,
+                )
+        except torch.OutOfMemoryError as error:
+            raise out_of_memory(error) from error
+        # Left-padded: every row's answer begins where the prompt's columns end.
+        answers = ids[:, batch["input_ids"].shape[1] :]
+        texts: list[str] = tokenizer.batch_decode(answers, skip_special_tokens=True)
+        return [text.strip() for text in texts]

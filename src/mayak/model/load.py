@@ -1,0 +1,288 @@
+"""A base model and perhaps an adapter, loaded in one of three precisions, with its identity."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+from peft import PeftModel
+from transformers import (
+    AutoConfig,
+    BitsAndBytesConfig,
+    LlavaNextForConditionalGeneration,
+    LlavaNextProcessor,
+)
+
+from mayak.config import Precision
+from mayak.errors import ModelError
+from mayak.language import tr
+from mayak.model.prompt import Prompt
+from mayak.types import Engine
+
+NANO = "nano"
+_SOFTWARE = ("mayak", "torch", "transformers", "peft", "bitsandbytes", "torchvision")
+# Everything but the language model's blocks stays in 16 bits. A list of one's own replaces the
+# default exemption of lm_head, so lm_head is named too.
+_KEPT_WIDE = ["lm_head", "vision_tower", "multi_modal_projector"]
+
+
+@dataclass(frozen=True)
+class VisionLanguageModel:
+    """A loaded LLaVA-NeXT with processor, prompt and identity."""
+
+    model: Any
+    """``LlavaNextForConditionalGeneration``, or a ``PeftModel`` around it, in eval mode."""
+    processor: LlavaNextProcessor
+    prompt: Prompt
+    engine: Engine
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie."""
+        device: torch.device = self.model.device
+        return device
+
+    def inputs(self, batch: Any) -> dict[str, Any]:  # noqa: ANN401 - transformers' BatchFeature
+        """The batch on the model's device, pixels in the model's width.
+
+        ``image_sizes`` stays on the CPU: the model turns it into Python numbers, and each would
+        wait for the GPU.
+        """
+        moved = {
+            name: value if name == "image_sizes" else value.to(self.device, non_blocking=True)
+            for name, value in batch.items()
+        }
+        moved["pixel_values"] = moved["pixel_values"].to(self.model.dtype)
+        return moved
+
+
+def load_model(
+    name: str,
+    *,
+    precision: Precision = "auto",
+    adapter: Path | None = None,
+    device: str = "auto",
+    revision: str | None = None,
+) -> VisionLanguageModel:
+    """Load a base model, and an adapter over it.
+
+    ``name`` is ``nano`` (the embedded model), a local folder or a hub id. ``precision`` is the
+    base's: ``nf4`` (4-bit, double quantisation, computing in bf16 on a GPU and fp32 on a CPU),
+    ``bf16`` or ``fp32``; ``auto`` is ``nf4``, as in the paper. ``device`` is ``cuda``, ``cuda:1``,
+    ``cpu`` …; ``auto`` takes the first GPU if there is one. Raises ModelError for a folder that
+    holds no LLaVA-NeXT, a model that is not here, a device that cannot do it, or an adapter that
+    does not fit or changes nothing.
+    """
+    target = _device(device)
+    width = _width(precision, target)
+    location = files("mayak.model") / "nano" if name == NANO else name
+    folder = Path(str(location))
+    if name != NANO and not folder.is_dir() and ("\\" in name or name.count("/") != 1):
+        raise ModelError(
+            tr(f"model folder {name} does not exist", f"모델 폴더 {name}이(가) 없습니다"),
+            remedy=tr(
+                "name a folder, a hub id (owner/name) or `nano`",
+                "폴더, 허브 이름(owner/name) 또는 `nano`를 지정하십시오",
+            ),
+        )
+    source = str(folder) if folder.is_dir() else name
+    config = _config(source, revision)
+    quantised = precision in ("auto", "nf4")
+    try:
+        processor = LlavaNextProcessor.from_pretrained(source, revision=revision)
+        model = LlavaNextForConditionalGeneration.from_pretrained(
+            source,
+            revision=revision,
+            dtype=width,
+            device_map={"": target},
+            quantization_config=_nf4(width) if quantised else None,
+        )
+    except torch.OutOfMemoryError as error:
+        raise out_of_memory(error) from error
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ModelError(
+            tr(f"{name} cannot be loaded: {error}", f"{name}을(를) 불러올 수 없습니다: {error}"),
+            remedy=tr("run `mayak doctor`", "`mayak doctor`를 실행해 보십시오"),
+        ) from error
+    if adapter is not None:
+        model = _with_adapter(model, adapter)
+    model.eval()
+    prompt = Prompt.of(processor)
+    engine = Engine(
+        model=_identity(name, folder, config),
+        adapter=None if adapter is None else _digest(sorted(adapter.glob("adapter_*"))),
+        precision="nf4" if quantised else precision,
+        prompt=prompt.digest,
+        preprocessing=_preprocessing(processor),
+        software=tuple((package, version(package)) for package in _SOFTWARE),
+    )
+    return VisionLanguageModel(model, processor, prompt, engine)
+
+
+def out_of_memory(error: Exception) -> ModelError:
+    """CUDA's out-of-memory as an error that says what to do."""
+    return ModelError(
+        tr(
+            f"the GPU's memory is full ({str(error).splitlines()[0]})",
+            f"GPU 메모리가 부족합니다 ({str(error).splitlines()[0]})",
+        ),
+        remedy=tr(
+            "use --batch-size 1 and --precision nf4, or end other programs on the GPU",
+            "--batch-size 1과 --precision nf4를 쓰거나 GPU를 쓰는 다른 프로그램을 끝내십시오",
+        ),
+    )
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise ModelError(
+            tr(f"the device {name!r} cannot be used", f"장치 {name!r}을(를) 쓸 수 없습니다")
+            + f" ({str(error).splitlines()[0]})",
+            remedy=tr(
+                "use `cpu` or see `mayak doctor`", "`cpu`를 쓰거나 `mayak doctor`를 보십시오"
+            ),
+        ) from error
+    return device
+
+
+def _width(precision: Precision, device: torch.device) -> torch.dtype:
+    """Number format of what is not quantised."""
+    if precision == "fp32" or (device.type == "cpu" and precision != "bf16"):
+        return torch.float32
+    if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        raise ModelError(
+            tr(
+                f"{torch.cuda.get_device_name(device)} has no bfloat16",
+                f"{torch.cuda.get_device_name(device)}은(는) bfloat16을 지원하지 않습니다",
+            ),
+            remedy=tr(
+                "use a GPU of compute capability 8.0 or later, or --device cpu",
+                "계산 능력 8.0 이상의 GPU 또는 --device cpu를 쓰십시오",
+            ),
+        )
+    return torch.bfloat16
+
+
+def _nf4(width: torch.dtype) -> BitsAndBytesConfig:
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=width,
+        llm_int8_skip_modules=_KEPT_WIDE,
+    )
+
+
+def _config(source: str, revision: str | None) -> Any:  # noqa: ANN401 - transformers' config
+    try:
+        config = AutoConfig.from_pretrained(source, revision=revision)
+    except (OSError, ValueError, HfHubHTTPError, LocalEntryNotFoundError) as error:
+        raise ModelError(
+            tr(
+                f"{source} is no model folder and is not in this machine's model cache",
+                f"{source}은(는) 모델 폴더가 아니며 이 컴퓨터의 모델 캐시에도 없습니다",
+            ),
+            remedy=tr(
+                "download it once where there is a network (`hf download "
+                "llava-hf/llava-v1.6-mistral-7b-hf --local-dir DIR`), copy DIR here and give "
+                "--model DIR; `--model nano` needs no download",
+                "인터넷이 되는 곳에서 한 번 내려받아(`hf download "
+                "llava-hf/llava-v1.6-mistral-7b-hf --local-dir DIR`) DIR을 이 컴퓨터로 복사한 뒤 "
+                "--model DIR로 지정하십시오. `--model nano`는 내려받지 않아도 됩니다",
+            ),
+        ) from error
+    if config.model_type != "llava_next":
+        raise ModelError(
+            tr(
+                f"{source} holds a {config.model_type} model, not LLaVA-NeXT",
+                f"{source}은(는) LLaVA-NeXT가 아니라 {config.model_type} 모델입니다",
+            ),
+            remedy="--model llava-hf/llava-v1.6-mistral-7b-hf",
+        )
+    return config
+
+
+def _with_adapter(model: Any, adapter: Path) -> PeftModel:  # noqa: ANN401 - a transformers model
+    if not (adapter / "adapter_config.json").is_file():
+        raise ModelError(
+            tr(f"{adapter} holds no adapter", f"{adapter}에 어댑터가 없습니다"),
+            remedy=tr(
+                "run `mayak train`, or name its final_model_checkpoint folder",
+                "`mayak train`을 실행하거나 final_model_checkpoint 폴더를 지정하십시오",
+            ),
+        )
+    try:
+        with warnings.catch_warnings():
+            # PEFT only warns about missing keys; _check_effect makes that an error.
+            warnings.simplefilter("ignore")
+            adapted = PeftModel.from_pretrained(model, str(adapter))
+    except (RuntimeError, ValueError, OSError) as error:
+        raise ModelError(
+            tr(
+                f"the adapter {adapter} does not fit this base model: {error}",
+                f"어댑터 {adapter}은(는) 이 기본 모델에 맞지 않습니다: {error}",
+            ),
+            remedy=tr(
+                "use the base model named in its run.json", "run.json에 적힌 기본 모델을 쓰십시오"
+            ),
+        ) from error
+    _check_effect(adapted, adapter)
+    return adapted
+
+
+def _check_effect(model: PeftModel, adapter: Path) -> None:
+    """An adapter whose names match nothing loads without a word and leaves B at zero."""
+    moved = any(
+        bool(weight.detach().any()) for name, weight in model.named_parameters() if "lora_B" in name
+    )
+    if not moved:
+        raise ModelError(
+            tr(
+                f"the adapter {adapter} changes nothing in this base model",
+                f"어댑터 {adapter}은(는) 이 기본 모델을 전혀 바꾸지 않습니다",
+            ),
+            remedy=tr(
+                "it is untrained, or was made for another base model",
+                "학습되지 않았거나 다른 기본 모델용입니다",
+            ),
+        )
+
+
+def _identity(name: str, folder: Path, config: Any) -> str:  # noqa: ANN401
+    """``name@revision`` on the hub, ``name@sha256:…`` of the weights in a folder."""
+    if folder.is_dir():
+        shown = name if name == NANO else folder.resolve().name
+        return f"{shown}@sha256:{_digest(sorted(folder.glob('*.safetensors')))}"
+    return f"{name}@{getattr(config, '_commit_hash', None) or 'unknown'}"
+
+
+def _digest(paths: list[Path]) -> str:
+    """SHA-256 over the SHA-256s of files, in order of name; shards are hashed side by side."""
+    with ThreadPoolExecutor() as pool:
+        digests = list(pool.map(_file_digest, paths))
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+
+def _preprocessing(processor: LlavaNextProcessor) -> str:
+    settings = processor.image_processor.to_dict()
+    canonical = json.dumps(settings, sort_keys=True, default=str)
+    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,0 +1,165 @@
+"""The paper's question as token ids, and the ids that the four labels have in that place.
+
+Mistral's tokenizer splits an answer `` 0`` into a blank and ``0``. The blank is the same for every
+label, so it belongs to the prompt when labels are scored; it is found here rather than assumed, so
+that a tokenizer without it works too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import BatchFeature, LlavaNextProcessor
+
+from mayak.errors import ModelError
+from mayak.labels import LABELS, QUESTION
+from mayak.language import tr
+from mayak.types import DecodedImage
+
+IGNORED = -100
+"""Target of a position that bears no loss (PyTorch's ``cross_entropy`` default)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """The rendered question: its text, and the ids of everything that follows it."""
+
+    text: str
+    """What the processor's chat template makes of one user turn with an image."""
+    question_ids: tuple[int, ...]
+    """Ids of ``text``, with one image token."""
+    lead_ids: tuple[int, ...]
+    """Ids between the prompt and every label's own token (Mistral: one blank)."""
+    label_ids: tuple[int, ...]
+    """The four labels' tokens at the scored position, in order of label."""
+    end_id: int
+
+    @classmethod
+    def of(cls, processor: LlavaNextProcessor) -> Prompt:
+        """Render the question and find the labels' tokens.
+
+        Raises ModelError when the four labels are not four distinct single tokens at one position:
+        a softmax over them would then mean nothing.
+        """
+        tokenizer = processor.tokenizer
+        turn = [
+            {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": QUESTION}]}
+        ]
+        if not processor.chat_template:
+            raise ModelError(
+                tr("the processor has no chat template", "프로세서에 대화 템플릿이 없습니다"),
+                remedy=tr(
+                    "use the folder of the complete checkpoint", "전체 체크포인트 폴더를 쓰십시오"
+                ),
+            )
+        text = processor.apply_chat_template(turn, add_generation_prompt=True)
+        # The tokenizer adds the start token itself; a template that writes it would double it.
+        if tokenizer.bos_token:
+            text = text.removeprefix(tokenizer.bos_token)
+        text = text.rstrip()
+        question = tokenizer(text)["input_ids"]
+        answers = [tokenizer(f"{text} {label.answer}")["input_ids"] for label in LABELS]
+        tails = [ids[len(question) :] for ids in answers]
+        lead = _common_prefix(tails)
+        labels = [tail[len(lead)] for tail in tails if len(tail) == len(lead) + 1]
+        if (
+            any(ids[: len(question)] != question for ids in answers)
+            or len(set(labels)) != len(LABELS)
+            or tokenizer.eos_token_id is None
+        ):
+            raise ModelError(
+                tr(
+                    f"this tokenizer gives the labels no single tokens of their own: {tails}",
+                    f"이 토크나이저에서는 라벨이 각각 하나의 토큰이 아닙니다: {tails}",
+                ),
+                remedy=tr("use a LLaVA-NeXT checkpoint", "LLaVA-NeXT 체크포인트를 쓰십시오"),
+            )
+        return cls(text, tuple(question), tuple(lead), tuple(labels), tokenizer.eos_token_id)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the ids of question, lead, labels and end."""
+        ids = [self.question_ids, self.lead_ids, self.label_ids, self.end_id]
+        return hashlib.sha256(json.dumps(ids).encode()).hexdigest()
+
+    @property
+    def answer_length(self) -> int:
+        """Tokens of a taught answer: lead, label, end."""
+        return len(self.lead_ids) + 2
+
+
+def _common_prefix(rows: list[list[int]]) -> list[int]:
+    prefix: list[int] = []
+    for column in zip(*rows, strict=False):
+        if len(set(column)) > 1:
+            break
+        prefix.append(column[0])
+    return prefix
+
+
+def ask(
+    processor: LlavaNextProcessor,
+    prompt: Prompt,
+    images: list[DecodedImage],
+    suffix: tuple[int, ...],
+) -> BatchFeature:
+    """A left-padded batch that puts the question to each image.
+
+    ``suffix`` is appended to every row: nothing to generate an answer, ``prompt.lead_ids`` to score
+    the labels. Gives ``input_ids`` and ``attention_mask`` (B, T), ``pixel_values`` (B, tiles, 3,
+    side, side), ``image_sizes`` (B, 2). Image tokens are never cut.
+    """
+    batch = _processed(processor, prompt, images)
+    if suffix:
+        rows = torch.tensor([suffix]).expand(len(images), -1)
+        _append(batch, rows)
+    return batch
+
+
+def teach(
+    processor: LlavaNextProcessor, prompt: Prompt, images: list[DecodedImage], labels: list[int]
+) -> BatchFeature:
+    """A left-padded batch of questions with their answers.
+
+    As ``ask``, plus ``labels`` (B, T): the answer's ids (lead, label, end) in the last
+    ``prompt.answer_length`` columns, ``IGNORED`` everywhere else.
+    """
+    batch = _processed(processor, prompt, images)
+    answers = torch.tensor(
+        [[*prompt.lead_ids, prompt.label_ids[label], prompt.end_id] for label in labels]
+    )
+    _append(batch, answers)
+    targets = torch.full_like(batch["input_ids"], IGNORED)
+    targets[:, -prompt.answer_length :] = answers
+    batch["labels"] = targets
+    return batch
+
+
+def token_counts(processor: LlavaNextProcessor, images: list[DecodedImage]) -> list[int]:
+    """How many image tokens each image takes; padding is least among images of like length."""
+    sizes = [image.pixels.shape[:2] for image in images]
+    counts: list[int] = processor._get_num_multimodal_tokens(image_sizes=sizes)["num_image_tokens"]
+    return counts
+
+
+def _processed(
+    processor: LlavaNextProcessor, prompt: Prompt, images: list[DecodedImage]
+) -> BatchFeature:
+    # By keyword: the processor's positional order of text and images is not the obvious one.
+    return processor(
+        images=[torch.from_numpy(image.pixels).permute(2, 0, 1) for image in images],
+        text=[prompt.text] * len(images),
+        padding=True,
+        padding_side="left",
+        input_data_format="channels_first",
+        return_tensors="pt",
+    )
+
+
+def _append(batch: BatchFeature, rows: Any) -> None:  # noqa: ANN401 - a tensor (B, n)
+    batch["input_ids"] = torch.cat([batch["input_ids"], rows], dim=1)
+    batch["attention_mask"] = torch.cat([batch["attention_mask"], torch.ones_like(rows)], dim=1)
