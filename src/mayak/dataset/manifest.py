@@ -11,7 +11,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from mayak.errors import ManifestError
 from mayak.labels import LABELS, QUESTION
@@ -55,9 +55,9 @@ def read_manifest(path: Path) -> Manifest:
     if not isinstance(records, list) or not records:
         raise ManifestError(
             tr(f"{path} holds no list of records", f"{path}에 레코드 목록이 없습니다"),
-            remedy=_PREPARE(),
+            remedy=_prepare_again(),
         )
-    split = next((name for name, file in FILES.items() if file == path.name), "test")
+    split: SplitName = next((name for name, file in FILES.items() if file == path.name), "test")
     known = _images(path.parent / DATASET_FILE)
     samples = tuple(_sample(path, row, split, known) for row in records)
     ids = [sample.id for sample in samples]
@@ -65,12 +65,12 @@ def read_manifest(path: Path) -> Manifest:
         twice = next(name for name in ids if ids.count(name) > 1)
         raise ManifestError(
             tr(f"{path}: the id {twice!r} occurs twice", f"{path}: id {twice!r}가 두 번 나옵니다"),
-            remedy=_PREPARE(),
+            remedy=_prepare_again(),
         )
     return Manifest(path, samples)
 
 
-def _PREPARE() -> str:  # noqa: N802 - a constant but for the language
+def _prepare_again() -> str:
     return tr("make it again with `mayak prepare`", "`mayak prepare`로 다시 만드십시오")
 
 
@@ -79,12 +79,12 @@ def _read_json(path: Path, empty: str) -> Any:  # noqa: ANN401 - checked by the 
         return json.loads(path.read_text(encoding="utf-8") or empty)
     except FileNotFoundError as error:
         raise ManifestError(
-            tr(f"{path} does not exist", f"{path} 파일이 없습니다"), remedy=_PREPARE()
+            tr(f"{path} does not exist", f"{path} 파일이 없습니다"), remedy=_prepare_again()
         ) from error
     except (OSError, ValueError) as error:
         raise ManifestError(
             tr(f"{path} cannot be read: {error}", f"{path}을(를) 읽을 수 없습니다: {error}"),
-            remedy=_PREPARE(),
+            remedy=_prepare_again(),
         ) from error
 
 
@@ -103,7 +103,7 @@ def _sample(
     if missing:
         raise ManifestError(
             f"{path}: {record!r} " + tr("lacks ", "에 없는 항목: ") + ", ".join(missing),
-            remedy=_PREPARE(),
+            remedy=_prepare_again(),
         )
     if record["answer"] not in {label.answer for label in LABELS}:
         raise ManifestError(
@@ -119,7 +119,7 @@ def _sample(
                 f"{path}: record {record['id']!r} asks another question",
                 f"{path}: 레코드 {record['id']!r}의 질문이 다릅니다",
             ),
-            remedy=_PREPARE(),
+            remedy=_prepare_again(),
         )
     image_path = record["image_path"]
     row = known.get(image_path)
@@ -134,5 +134,5 @@ def _sample(
         label=int(record["answer"]),
         sha256=row["sha256"],
         group=row["group"],
-        split=cast("SplitName", split),
+        split=split,
     )
