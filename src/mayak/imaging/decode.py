@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
+import struct
 import warnings
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +26,25 @@ with suppress(ImportError):  # the optional extra ``heic``
 
 _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
+_NOT_PICTURES = {"BUFR", "GRIB", "HDF5", "MPEG"}
+"""Pillow recognises these and cannot decode them: data sets and video."""
+
+_PROGRAMS = {"EPS", "WMF"}
+"""Decoding these runs what they hold, through Ghostscript or Windows: never with evidence."""
+
+_HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+
+_SIGNATURES = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG", "PNG"),
+    (b"GIF8", "GIF"),
+    (b"BM", "BMP"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"\0\0\0\x0cjP  ", "JPEG2000"),
+    (b"8BPS", "PSD"),
+)
+
 
 def decode_file(path: Path) -> DecodedImage:
     """Decode a file; it is opened read-only. Raises OSError when it cannot be read, DecodeError
@@ -33,10 +55,11 @@ def decode_file(path: Path) -> DecodedImage:
 def decode(data: bytes) -> DecodedImage:
     """Decode an image file's bytes into pixels.
 
-    Turned upright by EXIF; an embedded ICC profile is converted to sRGB; 16-bit samples are scaled
-    to 8, alpha is laid over white, and of an animation the first frame is taken. What was adapted
-    on the way stands in ``warnings``. Raises DecodeError for anything that is not a complete,
-    readable image, Pillow's decompression-bomb limit included.
+    Turned upright by EXIF; an embedded ICC profile is converted to sRGB; 16-bit and float samples
+    are scaled to 8 bits, alpha is laid over white, and of an animation the first frame is taken.
+    What was adapted on the way stands in ``warnings``. Raises DecodeError for anything that is not
+    a complete, readable image, Pillow's decompression-bomb limit included; the error of the
+    decoder is its ``__cause__``.
     """
     if not data:
         raise DecodeError(
@@ -47,22 +70,16 @@ def decode(data: bytes) -> DecodedImage:
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            with Image.open(io.BytesIO(data)) as image:
+            with Image.open(io.BytesIO(data), formats=_formats()) as image:
                 size = image.size
                 kind = image.format or "unknown"
                 if (frames := getattr(image, "n_frames", 1)) > 1:
                     noted.append(f"first of {frames} frames")
                 image.load()
-                pixels = _to_srgb(image, noted)
-        noted += dict.fromkeys(str(w.message) for w in caught)
+                pixels = _to_srgb(image, kind, noted)
+        noted += dict.fromkeys(_without_addresses(str(w.message)) for w in caught)
     except Exception as error:
-        raise DecodeError(
-            _reason(error),
-            remedy=tr(
-                "open it in an image viewer; if it is an image, it is damaged",
-                "이미지 뷰어로 열어 보십시오. 이미지라면 손상된 파일입니다",
-            ),
-        ) from error
+        raise _translated(error, data) from error
     return DecodedImage(
         sha256=hashlib.sha256(data).hexdigest(),
         pixels=pixels,
@@ -72,50 +89,136 @@ def decode(data: bytes) -> DecodedImage:
     )
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, Image.DecompressionBombError):
-        return tr(
-            f"refused as a decompression bomb ({error})",
-            f"압축 폭탄으로 의심되어 거부했습니다 ({error})",
+def signature(data: bytes) -> str | None:
+    """The image format that the first bytes promise, or None; a damaged file keeps its promise."""
+    for start, name in _SIGNATURES:
+        if data.startswith(start):
+            return name
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WEBP"
+    if data[4:8] == b"ftyp":
+        brand = data[8:12]
+        return "AVIF" if brand in (b"avif", b"avis") else "HEIF" if brand in _HEIC_BRANDS else None
+    return None
+
+
+def reads(format_name: str) -> bool:
+    """Whether this installation decodes a format (Pillow's name of it)."""
+    return format_name in _formats()
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    """What is tried, the common formats first: they have the surest signatures."""
+    Image.preinit()
+    Image.init()
+    return tuple(name for name in Image.ID if name not in _NOT_PICTURES | _PROGRAMS)
+
+
+def _translated(error: Exception, data: bytes) -> DecodeError:
+    promised = signature(data)
+    if promised == "HEIF" and not reads("HEIF"):
+        return DecodeError(
+            tr("HEIC needs a codec that is not installed", "HEIC 코덱이 설치되어 있지 않습니다"),
+            remedy="pip install 'mayak[heic]'",
         )
-    if isinstance(error, UnidentifiedImageError):
-        return tr("not an image in any known format", "알려진 형식의 이미지가 아닙니다")
-    return tr(
-        f"cannot be decoded ({type(error).__name__}: {error})",
-        f"디코딩할 수 없습니다 ({type(error).__name__}: {error})",
+    remedy = tr(
+        "open it in an image viewer; if it is an image, it is damaged",
+        "이미지 뷰어로 열어 보십시오. 이미지라면 손상된 파일입니다",
+    )
+    if isinstance(error, Image.DecompressionBombError):
+        return DecodeError(
+            tr(
+                f"refused as a decompression bomb ({error})",
+                f"압축 폭탄으로 의심되어 거부했습니다 ({error})",
+            ),
+            remedy=tr(
+                "if the image is genuine, use a smaller copy of it",
+                "실제 이미지라면 크기를 줄인 사본을 쓰십시오",
+            ),
+        )
+    if not isinstance(error, UnidentifiedImageError):
+        detail = f"{type(error).__name__}: {_without_addresses(str(error))}"
+        return DecodeError(
+            tr(f"cannot be decoded ({detail})", f"디코딩할 수 없습니다 ({detail})"), remedy=remedy
+        )
+    if promised:
+        return DecodeError(
+            tr(
+                f"starts as {promised} but its header is damaged or of an unknown variant",
+                f"{promised}로 시작하지만 헤더가 손상되었거나 알 수 없는 변형입니다",
+            ),
+            remedy=remedy,
+        )
+    if data.startswith((b"%!PS", b"\xc5\xd0\xd3\xc6", b"\xd7\xcd\xc6\x9a")):
+        return DecodeError(
+            tr(
+                "PostScript and Windows metafiles are programs and are not run",
+                "포스트스크립트와 윈도 메타파일은 프로그램이므로 실행하지 않습니다",
+            ),
+            remedy=tr("export it as PNG elsewhere", "다른 곳에서 PNG로 변환하십시오"),
+        )
+    return DecodeError(
+        tr("not an image in any known format", "알려진 형식의 이미지가 아닙니다"), remedy=remedy
     )
 
 
-def _to_srgb(image: Image.Image, noted: list[str]) -> NDArray[np.uint8]:
+def _without_addresses(text: str) -> str:
+    """Pillow prints objects with their memory address, which differs from run to run."""
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", text)
+
+
+def _to_srgb(image: Image.Image, kind: str, noted: list[str]) -> NDArray[np.uint8]:
     """uint8 (H, W, 3), upright, sRGB."""
     profile = image.info.get("icc_profile")
-    image = ImageOps.exif_transpose(image)
+    try:
+        ImageOps.exif_transpose(image, in_place=True)
+    except (OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error) as error:
+        # Broken metadata says nothing of the pixels.
+        noted.append(f"EXIF ignored ({_without_addresses(str(error))})")
     if image.mode.startswith(("I", "F")):
-        image = _eight_bit(image, noted)
+        image = _eight_bit(image, kind, noted)
+    elif image.mode in ("P", "PA"):
+        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     if profile and image.mode in ("RGB", "RGBA", "RGBX", "CMYK", "L", "LAB"):
         image = _managed(image, profile, noted)
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
+        if rgba.getchannel("A").getextrema() != (255, 255):
+            noted.append("transparency laid over white")
         image = Image.new("RGB", rgba.size, "white")
         image.paste(rgba, mask=rgba.getchannel("A"))
-        noted.append("transparency laid over white")
     # A copy: Pillow's buffer is read-only and bound to the image.
-    return np.array(image.convert("RGB"), dtype=np.uint8)
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"), dtype=np.uint8)
 
 
-def _eight_bit(image: Image.Image, noted: list[str]) -> Image.Image:
-    """One channel of 16- or 32-bit samples scaled to 8 bits (Pillow would clip them at 255)."""
+def _eight_bit(image: Image.Image, kind: str, noted: list[str]) -> Image.Image:
+    """One channel of 16-bit, 32-bit or float samples scaled to 8 (Pillow would clip at 255)."""
     samples = np.asarray(image).astype(np.float64)
-    samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
-    if image.mode.startswith("I;16"):
-        low, high = 0.0, 65535.0
-    else:  # modes I and F state no range: stretch what is there
-        low, high = float(samples.min()), float(samples.max())
-        if low >= 0 and high <= 65535 and image.mode == "I":
-            low, high = 0.0, 65535.0 if high > 255 else 255.0
+    finite = np.isfinite(samples)
+    black, white = _range(image, kind, samples[finite])
+    samples = np.nan_to_num(samples, nan=black, posinf=white, neginf=black)
     noted.append(f"{image.mode} samples scaled to 8 bits")
-    scaled = (samples - low) * (255.0 / (high - low)) if high > low else np.zeros_like(samples)
+    scaled = (samples - black) * (255.0 / (white - black))
     return Image.fromarray(np.rint(scaled).clip(0, 255).astype(np.uint8))
+
+
+def _range(image: Image.Image, kind: str, samples: NDArray[np.float64]) -> tuple[float, float]:
+    """The sample values of black and white, which differ."""
+    tags = getattr(image, "tag_v2", {}) if kind == "TIFF" else {}
+    low, high = (float(samples.min()), float(samples.max())) if samples.size else (0.0, 0.0)
+    if image.mode.startswith("I;16"):
+        bits = tags.get(258, (16,))[0]  # BitsPerSample: 12 is common
+        top = float(2**bits - 1) if 8 < bits < 16 else 65535.0
+        # PhotometricInterpretation 0: white is zero, which Pillow leaves as it is at 16 bits.
+        return (top, 0.0) if tags.get(262) == 0 else (0.0, top)
+    if kind == "PPM" and image.mode == "I":  # Pillow has scaled it to 16 bits
+        return 0.0, 65535.0
+    # Modes I and F state no range: the narrowest usual one that holds what is there, or its own.
+    for top in (255.0, 65535.0) if image.mode == "I" else (1.0,):
+        if low >= 0 and high <= top:
+            return 0.0, top
+    return (low, high) if high > low else (low, low + 1.0)
 
 
 def _managed(image: Image.Image, profile: bytes, noted: list[str]) -> Image.Image:
@@ -126,7 +229,7 @@ def _managed(image: Image.Image, profile: bytes, noted: list[str]) -> Image.Imag
         managed = ImageCms.profileToProfile(base, source, _SRGB, outputMode="RGB")
     except (ImageCms.PyCMSError, OSError, ValueError) as error:
         # A profile that does not fit its image is common in the wild; the pixels are still good.
-        noted.append(f"colour profile ignored ({error})")
+        noted.append(f"colour profile ignored ({_without_addresses(str(error))})")
         return image
     if managed is None:
         return image

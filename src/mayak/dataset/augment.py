@@ -1,0 +1,190 @@
+"""The paper's augmentation of class 2, on torchvision.transforms.v2.
+
+docs/prepare.md has the table from each of the paper's (Albumentations) operations to the one here.
+Heavy to import: only the processes that augment do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms import v2
+from torchvision.transforms.v2 import functional
+
+from mayak.errors import DecodeError
+from mayak.imaging import decode
+
+JPEG_QUALITY = 95
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One image to make: the ``copy``-th (from 1) of an original."""
+
+    source: Path
+    sha256: str
+    copy: int
+    seed: int
+    target: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """An augmented image that was written; ``size`` is (width, height) in pixels."""
+
+    sha256: str
+    size: tuple[int, int]
+
+
+def make(job: Job) -> Made | None:
+    """Write one augmented JPEG; None when the original is not what it was when it was examined.
+
+    JPEG at a fixed quality of 95 without chroma subsampling: the added noise makes a lossless PNG
+    of a phone photo some ten times as large, and the originals are JPEGs nearly always.
+    """
+    torch.set_num_threads(1)
+    try:
+        original = decode(job.source.read_bytes())
+    except (OSError, DecodeError):
+        return None
+    if original.sha256 != job.sha256:
+        return None
+    pixels = torch.from_numpy(original.pixels).permute(2, 0, 1)
+    changed = augmented(pixels, seed_of(job.seed, job.sha256, job.copy))
+    image = Image.fromarray(changed.permute(1, 2, 0).contiguous().numpy())
+    encoded = io.BytesIO()
+    image.save(encoded, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+    data = encoded.getvalue()
+    job.target.write_bytes(data)
+    return Made(hashlib.sha256(data).hexdigest(), image.size)
+
+
+def seed_of(seed: int, sha256: str, copy: int) -> int:
+    """The random seed of one copy: the same whoever makes it, and in whatever order."""
+    digest = hashlib.sha256(f"{seed}:{sha256}:{copy}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def augmented(pixels: Tensor, seed: int) -> Tensor:
+    """One random variant of uint8 pixels (3, H, W), of the same shape and type."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        values = functional.to_dtype(pixels, torch.float32, scale=True)
+        values = _pipeline(pixels.shape[-2], pixels.shape[-1])(values)
+        result: Tensor = functional.to_dtype(values.clamp(0, 1), torch.uint8, scale=True)
+    return result
+
+
+def _pipeline(height: int, width: int) -> v2.Compose:
+    bilinear = v2.InterpolationMode.BILINEAR
+    # The sigmas follow from the kernels by OpenCV's rule, which Albumentations applied.
+    blurs: list[v2.Transform] = [
+        MotionBlur(),
+        v2.RandomChoice([v2.GaussianBlur(3, 0.8), v2.GaussianBlur(5, 1.1)]),
+    ]
+    crop = v2.RandomResizedCrop((height, width), (0.8, 1.0), (0.75, 1.33), interpolation=bilinear)
+    return v2.Compose(
+        [
+            v2.RandomHorizontalFlip(0.5),
+            v2.RandomApply([v2.RandomRotation(15, interpolation=bilinear, fill=0)], 0.7),
+            v2.RandomApply([v2.ColorJitter(brightness=0.2, contrast=0.2)], 0.8),
+            v2.RandomApply([Noise(10, 50)], 0.3),
+            # A kernel of 5 has no mirrored border to read in an image less than 3 pixels wide.
+            v2.RandomApply([v2.RandomChoice(blurs)], 0.4 if min(height, width) >= 3 else 0.0),
+            v2.RandomApply([Gamma(0.8, 1.2)], 0.3),
+            v2.RandomApply([HueSaturationValue(10 / 180, 15 / 255, 10 / 255)], 0.3),
+            v2.RandomApply([crop], 0.3),
+        ]
+    )
+
+
+class Noise(torch.nn.Module):
+    """Gaussian noise of a random variance, stated on the 0–255 scale."""
+
+    def __init__(self, low: float, high: float) -> None:
+        super().__init__()
+        self.low, self.high = low, high
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Pixels (3, H, W) in 0–1."""
+        sigma = math.sqrt(_uniform(self.low, self.high)) / 255
+        noisy: Tensor = functional.gaussian_noise(values, sigma=sigma)
+        return noisy
+
+
+class MotionBlur(torch.nn.Module):
+    """A line of 3 or 5 pixels in a random direction, as of a camera that moved."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Pixels (3, H, W) in 0–1."""
+        size = 3 if _uniform(0, 1) < 0.5 else 5
+        kernel = _line(size, _uniform(0, math.pi))
+        padded = torch.nn.functional.pad(values[:, None], [size // 2] * 4, mode="reflect")
+        blurred = torch.nn.functional.conv2d(padded, kernel[None, None])
+        return blurred[:, 0]
+
+
+class Gamma(torch.nn.Module):
+    """A power of the pixels, of a random exponent."""
+
+    def __init__(self, low: float, high: float) -> None:
+        super().__init__()
+        self.low, self.high = low, high
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Pixels (3, H, W) in 0–1."""
+        exponent = _uniform(self.low, self.high)
+        changed: Tensor = functional.adjust_gamma(values.clamp(0, 1), exponent)
+        return changed
+
+
+class HueSaturationValue(torch.nn.Module):
+    """Random shifts in HSV: hue in turns, saturation and value on a scale of 0–1."""
+
+    def __init__(self, hue: float, saturation: float, value: float) -> None:
+        super().__init__()
+        self.hue, self.saturation, self.value = hue, saturation, value
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Pixels (3, H, W) in 0–1. Greys keep their saturation of 0: they have no hue to gain."""
+        shifted = functional.adjust_hue(values.clamp(0, 1), _uniform(-self.hue, self.hue))
+        return shift_saturation_and_value(
+            shifted,
+            _uniform(-self.saturation, self.saturation),
+            _uniform(-self.value, self.value),
+        )
+
+
+def shift_saturation_and_value(values: Tensor, saturation: float, value: float) -> Tensor:
+    """Add to S and V of HSV with the hue kept; pixels (3, H, W) in 0–1.
+
+    With V = max and S = (V − min) / V, a channel c becomes V − (V − c)·S′/S, then c·V′/V.
+    """
+    top = values.amax(0, keepdim=True)
+    spread = top - values.amin(0, keepdim=True)
+    old = torch.where(top > 0, spread / top.clamp(min=1e-6), 0.0)
+    ratio = torch.where(old > 0, (old + saturation).clamp(0, 1) / old.clamp(min=1e-6), 1.0)
+    coloured = top - (top - values) * ratio
+    brighter = (top + value).clamp(0, 1)
+    return torch.where(top > 0, coloured * (brighter / top.clamp(min=1e-6)), brighter)
+
+
+def _line(size: int, angle: float) -> Tensor:
+    """A kernel (size, size) that sums to 1, with a line through its middle at ``angle``."""
+    kernel = torch.zeros(size, size)
+    middle = size // 2
+    for step in range(-middle, middle + 1):
+        x, y = round(step * math.cos(angle)), round(step * math.sin(angle))
+        kernel[middle + y, middle + x] = 1.0
+    return kernel / kernel.sum()
+
+
+def _uniform(low: float, high: float) -> float:
+    return float(torch.empty(()).uniform_(low, high))

@@ -1,0 +1,180 @@
+"""What lies in the raw folder: every entry, either to be examined or rejected with a reason."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from mayak.errors import ManifestError
+from mayak.labels import LABELS
+from mayak.language import tr
+
+Reason = Literal[
+    "empty",
+    "damaged",
+    "bomb",
+    "codec-missing",
+    "too-large",
+    "unreadable",
+    "crashed",
+    "name",
+    "link",
+    "special",
+    "outside",
+    "system-file",
+    "not-an-image",
+]
+REASONS: tuple[Reason, ...] = get_args(Reason)
+
+HARMLESS: frozenset[Reason] = frozenset(
+    {"link", "special", "outside", "system-file", "not-an-image"}
+)
+"""Reasons that cost no image: what is no image, and what was left out by rule."""
+
+_SYSTEM_FILES = {
+    ".ds_store",
+    ".localized",
+    ".nomedia",
+    "desktop.ini",
+    "ehthumbs.db",
+    "folder.htt",
+    "thumbs.db",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RawFile:
+    """A file to examine: ``name`` is its path below the raw folder, POSIX, as on disk."""
+
+    name: str
+    path: Path
+    label: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A file that is not used: ``error`` says in English what was found."""
+
+    name: str
+    reason: Reason
+    error: str
+    sha256: str | None = None
+
+
+def is_system_file(name: str) -> bool:
+    """Whether an operating system leaves files of this name in folders of pictures."""
+    base = name.rpartition("/")[2].lower()
+    return base in _SYSTEM_FILES or base.startswith("._")
+
+
+def portable(name: str) -> str:
+    """A name as text that can always be written: what UTF-8 cannot hold is spelt as an escape."""
+    return name.encode("utf-8", errors="backslashreplace").decode()
+
+
+def order(name: str) -> bytes:
+    """Sort key of a path: the same order on every system and in every locale."""
+    return name.encode("utf-8", errors="surrogatepass")
+
+
+def collect(raw: Path, *, all_classes: bool) -> tuple[list[RawFile], list[Rejected]]:
+    """Every file below ``raw``, each list in the order of its names.
+
+    Links are not followed, but for ``raw`` itself and the four class folders: those are the
+    user's arrangement, deeper ones are content. Raises ManifestError where ``raw`` or, with
+    ``all_classes``, a class folder is missing.
+    """
+    if not raw.is_dir():
+        raise ManifestError(
+            tr(f"the raw folder {raw} does not exist", f"원본 폴더 {raw}이(가) 없습니다"),
+            remedy=_wanted(),
+        )
+    folders = {label.folder: label.index for label in LABELS}
+    try:
+        top = _entries(raw)
+    except OSError as error:
+        raise ManifestError(
+            tr(f"{raw} cannot be listed: {error}", f"{raw}의 목록을 읽을 수 없습니다: {error}"),
+            remedy=tr("give yourself the right to read it", "읽기 권한을 확인하십시오"),
+        ) from error
+    present = {name for name in folders if (raw / name).is_dir()}
+    missing = [name for name in folders if name not in present]
+    others = sorted(portable(entry.name) for entry in top if entry.name not in present)
+    if not present or (missing and all_classes):
+        found = ", ".join(others[:10]) or tr("nothing else", "다른 항목 없음")
+        raise ManifestError(
+            tr(
+                f"{raw} lacks {', '.join(missing)} (it also holds: {found})",
+                f"{raw}에 {', '.join(missing)} 폴더가 없습니다 (그 밖에 있는 것: {found})",
+            ),
+            remedy=_wanted(),
+        )
+    files: list[RawFile] = []
+    rejected: list[Rejected] = []
+    for entry in top:
+        label = folders.get(entry.name) if entry.name in present else None
+        if label is not None:
+            _walk(Path(entry.path), entry.name, label, files, rejected)
+        elif entry.is_symlink():
+            rejected.append(_link(entry.name))
+        elif entry.is_dir():
+            _walk(Path(entry.path), entry.name, None, files, rejected)
+        else:
+            rejected.append(_outside(entry.name))
+    files.sort(key=lambda file: order(file.name))
+    rejected.sort(key=lambda item: order(item.name))
+    return files, rejected
+
+
+def _wanted() -> str:
+    names = ", ".join(label.folder for label in LABELS)
+    return tr(
+        f"put the images of each class into one of {names}",
+        f"각 분류의 이미지를 다음 폴더에 넣으십시오: {names}",
+    )
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        return list(entries)
+
+
+def _walk(
+    folder: Path, name: str, label: int | None, files: list[RawFile], rejected: list[Rejected]
+) -> None:
+    pending = [(folder, name)]
+    while pending:
+        here, prefix = pending.pop()
+        try:
+            entries = _entries(here)
+        except OSError as error:
+            text = f"the folder cannot be listed: {error.strerror}"
+            rejected.append(Rejected(prefix + "/", "unreadable", text))
+            continue
+        for entry in entries:
+            path = f"{prefix}/{entry.name}"
+            if entry.is_symlink():
+                rejected.append(_link(path))
+            elif entry.is_dir():
+                pending.append((Path(entry.path), path))
+            elif label is None:
+                rejected.append(_outside(path))
+            elif not entry.is_file():
+                rejected.append(Rejected(path, "special", "a pipe, socket or device"))
+            elif portable(path) != path:
+                text = "the name is not valid UTF-8, so no manifest can hold it"
+                rejected.append(Rejected(path, "name", text))
+            else:
+                files.append(RawFile(path, Path(entry.path), label))
+
+
+def _link(name: str) -> Rejected:
+    return Rejected(name, "link", "a symbolic link, not followed")
+
+
+def _outside(name: str) -> Rejected:
+    if is_system_file(name):
+        return Rejected(name, "system-file", "left by an operating system")
+    return Rejected(name, "outside", "not in one of the four class folders")

@@ -1,0 +1,126 @@
+"""What is in each raw file: hashed, decoded whole, and hashed as a picture."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from PIL import Image, UnidentifiedImageError
+
+from mayak.dataset.collect import RawFile, Reason, Rejected, is_system_file, order
+from mayak.dataset.isolation import Crashed, Workers
+from mayak.errors import DecodeError
+from mayak.imaging import decode
+from mayak.imaging.decode import reads, signature
+from mayak.imaging.hashing import PerceptualHash, perceptual_hash, sha256
+from mayak.language import set_language, tr
+from mayak.types import Progress
+
+LARGEST_FILE = 2**30
+"""Bytes. Files are decoded in memory; a film or a disk image in the folder must not fill it."""
+
+_ALIKE = ({"JPEG", "MPO"}, {"HEIF", "AVIF"})
+"""Formats that share their extensions in practice: an MPO is a JPEG with a second one behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A readable image of the raw folder."""
+
+    file: RawFile
+    sha256: str
+    format: str
+    size: tuple[int, int]
+    """(width, height) in pixels as the file states them."""
+    warnings: tuple[str, ...]
+    hash: PerceptualHash
+
+
+def examine(
+    files: Sequence[RawFile], workers: int, progress: Progress
+) -> tuple[list[Examined], list[Rejected]]:
+    """Read every file in ``workers`` processes; both lists in the order of the files' names."""
+    images: list[Examined] = []
+    rejected: list[Rejected] = []
+    pool = Workers[RawFile, Examined | Rejected](examine_file, max(1, min(workers, len(files))))
+    with progress.task(tr("reading", "읽기"), len(files), tr("files", "개")) as task:
+        for file, result in pool.run(files):
+            if isinstance(result, Crashed):
+                result = Rejected(file.name, "crashed", "the decoder crashed over this file")
+            if isinstance(result, Examined):
+                images.append(result)
+            else:
+                rejected.append(result)
+            task.advance()
+    images.sort(key=lambda image: order(image.file.name))
+    rejected.sort(key=lambda item: order(item.name))
+    return images, rejected
+
+
+def examine_file(file: RawFile) -> Examined | Rejected:
+    """Read one file; it is opened for reading only.
+
+    What is recorded is English whatever the user reads: the data set must not differ by it.
+    """
+    set_language("en")
+    try:
+        if file.path.stat().st_size > LARGEST_FILE:
+            with file.path.open("rb") as stream:
+                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            text = f"larger than {LARGEST_FILE // 2**20} MiB"
+            return Rejected(file.name, "too-large", text, digest)
+        data = file.path.read_bytes()
+    except OSError as error:
+        return Rejected(file.name, "unreadable", f"{type(error).__name__}: {error.strerror}")
+    try:
+        image = decode(data)
+    except DecodeError as error:
+        return Rejected(file.name, _reason(error, file, data), error.message, sha256(data))
+    return Examined(
+        file=file,
+        sha256=image.sha256,
+        format=image.format,
+        size=image.size,
+        warnings=image.warnings + _wrong_extension(file.name, image.format),
+        hash=perceptual_hash(image.pixels),
+    )
+
+
+def _reason(error: DecodeError, file: RawFile, data: bytes) -> Reason:
+    if is_system_file(file.name):
+        return "system-file"
+    if not data:
+        return "empty"
+    if isinstance(error.__cause__, Image.DecompressionBombError):
+        return "bomb"
+    promised = signature(data)
+    if promised is not None and not reads(promised):
+        return "codec-missing"
+    # Unknown bytes under an image's name are a lost image; under another name they never were one.
+    if isinstance(error.__cause__, UnidentifiedImageError) and promised is None:
+        return "damaged" if _extension(file.name) in _extensions() else "not-an-image"
+    return "damaged"
+
+
+def _wrong_extension(name: str, found: str) -> tuple[str, ...]:
+    extension = _extension(name)
+    if not extension:
+        return ()
+    stated = _extensions().get(extension)
+    if stated == found or any({stated, found} <= alike for alike in _ALIKE):
+        return ()
+    return (f"extension {extension} but content {found}",)
+
+
+def _extension(name: str) -> str:
+    stem, dot, extension = name.rpartition("/")[2].rpartition(".")
+    return f".{extension.lower()}" if dot and stem else ""
+
+
+@cache
+def _extensions() -> dict[str, str]:
+    """Extension → Pillow's name of the format, whether or not its codec is installed."""
+    heif = dict.fromkeys((".heic", ".heif", ".hif"), "HEIF")
+    return heif | {".avif": "AVIF"} | Image.registered_extensions()
