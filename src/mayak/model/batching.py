@@ -25,8 +25,8 @@ def answer_in_order(
     batch_size: int,
     prepare: Callable[[list[DecodedImage]], BatchFeature],
     run: Callable[[BatchFeature], list[T]],
-) -> Iterator[T]:
-    """``run``'s answer for every image, in the order of ``images``.
+) -> Iterator[tuple[DecodedImage, T]]:
+    """Every image with ``run``'s answer, in the order of ``images``.
 
     ``prepare`` (the processor's work, on the CPU) is called in a thread of its own, one batch ahead
     of ``run`` (the model's), so that neither waits for the other.
@@ -45,4 +45,4 @@ def answer_in_order(
                     following = [window[i] for i in chunks[position + 1]]
                     ahead = pool.submit(prepare, following)
                 answers.update(zip(chunk, run(batch), strict=True))
-            yield from (answers[i] for i in range(len(window)))
+            yield from ((image, answers[i]) for i, image in enumerate(window))

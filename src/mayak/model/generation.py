@@ -31,9 +31,10 @@ class AnswerGenerator:
 
     def answer(self, images: Iterable[DecodedImage]) -> Iterator[str]:
         """One answer an image, in order. Raises ModelError when the GPU's memory is full."""
-        return answer_in_order(
+        rows = answer_in_order(
             images, self._vlm.processor, self._batch_size, self._prepare, self._run
         )
+        return (text for _, text in rows)
 
     def _prepare(self, images: list[DecodedImage]) -> BatchFeature:
         return ask(self._vlm.processor, self._vlm.prompt, images, ())

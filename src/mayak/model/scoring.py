@@ -41,19 +41,12 @@ class LabelScorer:
     def classify(self, images: Iterable[DecodedImage]) -> Iterator[Prediction]:
         """One prediction an image, in order. Raises ModelError when the GPU's memory is full."""
         fingerprint = self.engine.fingerprint
-        hashes: list[str] = []
-
-        def passing() -> Iterator[DecodedImage]:
-            for image in images:
-                hashes.append(image.sha256)
-                yield image
-
         rows = answer_in_order(
-            passing(), self._vlm.processor, self._batch_size, self._prepare, self._run
+            images, self._vlm.processor, self._batch_size, self._prepare, self._run
         )
-        for position, (scores, off_label) in enumerate(rows):
+        for image, (scores, off_label) in rows:
             yield Prediction(
-                sha256=hashes[position],
+                sha256=image.sha256,
                 scores=(scores[0], scores[1], scores[2], scores[3]),
                 off_label=off_label,
                 calibrated=False,
