@@ -77,7 +77,7 @@ def decode(data: bytes) -> DecodedImage:
                     noted.append(f"first of {frames} frames")
                 image.load()
                 pixels = _to_srgb(image, kind, noted)
-        noted += dict.fromkeys(_without_addresses(str(w.message)) for w in caught)
+        noted += dict.fromkeys(_one_line(str(w.message)) for w in caught)
     except Exception as error:
         raise _translated(error, data) from error
     return DecodedImage(
@@ -138,7 +138,7 @@ def _translated(error: Exception, data: bytes) -> DecodeError:
             ),
         )
     if not isinstance(error, UnidentifiedImageError):
-        detail = f"{type(error).__name__}: {_without_addresses(str(error))}"
+        detail = f"{type(error).__name__}: {_one_line(str(error))}"
         return DecodeError(
             tr(f"cannot be decoded ({detail})", f"디코딩할 수 없습니다 ({detail})"), remedy=remedy
         )
@@ -163,9 +163,10 @@ def _translated(error: Exception, data: bytes) -> DecodeError:
     )
 
 
-def _without_addresses(text: str) -> str:
-    """Pillow prints objects with their memory address, which differs from run to run."""
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", text)
+def _one_line(text: str) -> str:
+    """Decoders' messages without line breaks, and without the memory addresses of objects, which
+    differ from run to run."""
+    return " ".join(re.sub(r" at 0x[0-9a-fA-F]+", "", text).split())
 
 
 def _to_srgb(image: Image.Image, kind: str, noted: list[str]) -> NDArray[np.uint8]:
@@ -175,7 +176,7 @@ def _to_srgb(image: Image.Image, kind: str, noted: list[str]) -> NDArray[np.uint
         ImageOps.exif_transpose(image, in_place=True)
     except (OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error) as error:
         # Broken metadata says nothing of the pixels.
-        noted.append(f"EXIF ignored ({_without_addresses(str(error))})")
+        noted.append(f"EXIF ignored ({_one_line(str(error))})")
     if image.mode.startswith(("I", "F")):
         image = _eight_bit(image, kind, noted)
     elif image.mode in ("P", "PA"):
@@ -229,7 +230,7 @@ def _managed(image: Image.Image, profile: bytes, noted: list[str]) -> Image.Imag
         managed = ImageCms.profileToProfile(base, source, _SRGB, outputMode="RGB")
     except (ImageCms.PyCMSError, OSError, ValueError) as error:
         # A profile that does not fit its image is common in the wild; the pixels are still good.
-        noted.append(f"colour profile ignored ({_without_addresses(str(error))})")
+        noted.append(f"colour profile ignored ({_one_line(str(error))})")
         return image
     if managed is None:
         return image

@@ -1,0 +1,511 @@
+"""``raw_data/`` → ``data/``: the whole of the paper's first step, with every file accounted for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from mayak.dataset.collect import REASONS, Reason, Rejected, collect, order, portable
+from mayak.dataset.examine import Examined, examine
+from mayak.dataset.group import group_ids
+from mayak.dataset.isolation import Crashed, Workers
+from mayak.dataset.manifest import DATASET_FILE, FILES, Manifest
+from mayak.dataset.split import SPLITS, grouped_split, plain_split
+from mayak.dataset.store import AUGMENTED_FOLDER, Store
+from mayak.errors import ConfigError, ManifestError
+from mayak.imaging.hashing import PDQ_MATCH_DISTANCE, PDQ_MIN_QUALITY
+from mayak.labels import LABELS, QUESTION
+from mayak.language import tr
+from mayak.types import Progress, Sample, SilentProgress, SplitName
+
+if TYPE_CHECKING:
+    from mayak.dataset.augment import Job, Made
+
+Grouping = Literal["pdq", "none"]
+
+FORMAT = 1
+"""Version of ``dataset.json``'s layout."""
+
+AUGMENTED_LABEL = 2
+"""The paper augments the places of transaction alone: its rarest class."""
+
+_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareOptions:
+    """What ``prepare`` is asked for; the defaults are the paper's."""
+
+    raw: Path = Path("raw_data")
+    data: Path = Path("data")
+    seed: int = 42
+    test_fraction: float = 0.15
+    """Of all images."""
+    val_fraction: float = 0.15
+    """Of the images that are not in the test set."""
+    group: Grouping = "pdq"
+    augment: int = 4
+    """New images from each original of class 2 in the training set."""
+    workers: int = 1
+    overwrite: bool = False
+    test_only: bool = False
+    """Everything into the test set, to measure on images from elsewhere."""
+
+    def check(self) -> None:
+        """Raise ConfigError naming every option that is out of its range."""
+        faults = [
+            tr(f"{name} is {value}, not {wanted}", f"{name}: {value} ({wanted}이어야 합니다)")
+            for name, value, good, wanted in (
+                ("--seed", self.seed, 0 <= self.seed < 2**32, "0–4294967295"),
+                ("--test-fraction", self.test_fraction, 0 < self.test_fraction < 1, "0 < x < 1"),
+                ("--val-fraction", self.val_fraction, 0 < self.val_fraction < 1, "0 < x < 1"),
+                ("--augment", self.augment, self.augment >= 0, "≥ 0"),
+                ("--workers", self.workers, self.workers >= 1, "≥ 1"),
+            )
+            if not good
+        ]
+        if faults:
+            raise ConfigError(
+                "; ".join(faults),
+                remedy=tr("see mayak prepare --help", "mayak prepare --help 참고"),
+            )
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What decides the result besides the input."""
+        return {
+            "seed": self.seed,
+            "test_fraction": self.test_fraction,
+            "val_fraction": self.val_fraction,
+            "group": self.group,
+            "augment": self.augment,
+            "test_only": self.test_only,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareResult:
+    """What was made, and what became of every file."""
+
+    data: Path
+    samples: tuple[Sample, ...]
+    """Of all splits, the augmented ones (``augmented``) last."""
+    augmented: frozenset[str]
+    """Ids of the augmented samples."""
+    rejected: tuple[Rejected, ...]
+    noted: Mapping[str, tuple[str, ...]]
+    """image_path → what was adapted or is odd, of the images that have such notes."""
+    cross_label: tuple[tuple[Sample, ...], ...]
+    """Groups of near-duplicates that lie under more than one label."""
+    digests: Mapping[SplitName, str]
+    digest: str
+    """SHA-256 over the digests of the splits."""
+    input_digest: str
+
+    @property
+    def used(self) -> int:
+        """Files of the raw folder that are in a split."""
+        return len(self.samples) - len(self.augmented)
+
+    @property
+    def found(self) -> int:
+        """Files of the raw folder: those used and those rejected."""
+        return self.used + len(self.rejected)
+
+    @property
+    def counts(self) -> dict[int, dict[str, int]]:
+        """label → {train, val, test, augmented}; ``train`` is without the augmented."""
+        counter: Counter[tuple[int, str]] = Counter(
+            (s.label, "augmented" if s.id in self.augmented else s.split) for s in self.samples
+        )
+        return {
+            label.index: {part: counter[label.index, part] for part in (*SPLITS, "augmented")}
+            for label in LABELS
+        }
+
+    @property
+    def group_sizes(self) -> Counter[str]:
+        """group → how many files of the raw folder are in it."""
+        return Counter(s.group for s in self.samples if s.id not in self.augmented)
+
+    @property
+    def reasons(self) -> dict[Reason, int]:
+        """reason → how many files were rejected for it, in the order of ``REASONS``."""
+        counter = Counter(item.reason for item in self.rejected)
+        return {reason: counter[reason] for reason in REASONS if counter[reason]}
+
+
+def prepare(options: PrepareOptions, progress: Progress | None = None) -> PrepareResult:
+    """Make manifests, augmented images and ``dataset.json`` out of a raw folder.
+
+    The same files and parameters give the same bytes, on any number of workers and wherever the
+    folders lie. The raw folder is only ever read. Raises ConfigError for bad options, and
+    ManifestError when the raw folder is unfit (one content under two labels, too few images …)
+    or the data folder was made from something else.
+    """
+    options.check()
+    progress = progress or SilentProgress()
+    raw, data = _apart(options.raw, options.data)
+    store = Store(data)
+    if not options.overwrite:
+        store.refuse_other(options.parameters)
+    files, rejected = collect(raw, all_classes=not options.test_only)
+    images, unreadable = examine(files, options.workers, progress)
+    rejected = sorted([*rejected, *unreadable], key=lambda item: order(item.name))
+    _refuse_gaps(images, rejected, all_classes=not options.test_only)
+    _refuse_two_labels(images)
+    input_digest = _input_digest(images, rejected)
+    if not options.overwrite:
+        store.refuse_other(options.parameters, input_digest)
+
+    prefix = _relative(raw, data.parent)
+    samples = _samples(images, prefix, options)
+    with store.staging() as staging:
+        made = _augment(images, samples, staging, options, progress)
+        extra = [
+            Sample(
+                id=f"{sample.id}_aug{job.copy}",
+                image_path=f"{data.name}/{AUGMENTED_FOLDER}/{job.target.name}",
+                label=sample.label,
+                sha256=result.sha256,
+                group=sample.group,
+                split="train",
+            )
+            for sample, job, result in made
+        ]
+        everything = (*samples, *extra)
+        digests = {
+            split: Manifest(data / FILES[split], part).digest
+            for split in SPLITS
+            if (part := tuple(s for s in everything if s.split == split))
+        }
+        noted = {
+            sample.image_path: image.warnings
+            for sample, image in zip(samples, images, strict=True)
+            if image.warnings
+        }
+        result = PrepareResult(
+            data=options.data,
+            samples=everything,
+            augmented=frozenset(sample.id for sample in extra),
+            rejected=tuple(rejected),
+            noted=noted,
+            cross_label=_cross_label(samples),
+            digests=digests,
+            digest=_digest(digests),
+            input_digest=input_digest,
+        )
+        rows = [
+            _row(sample, image.format, image.size, warnings=image.warnings)
+            for sample, image in zip(samples, images, strict=True)
+        ]
+        rows += [
+            _row(new, "JPEG", image.size, augmented_from=sample.id)
+            for new, (sample, _, image) in zip(extra, made, strict=True)
+        ]
+        files_to_write: dict[str, object] = {
+            FILES[split]: [_record(s) for s in everything if s.split == split] for split in digests
+        }
+        files_to_write[DATASET_FILE] = _dataset(options, result, rows, prefix)
+        store.publish(staging, [job.target.name for _, job, _ in made], files_to_write)
+    return result
+
+
+def _apart(raw: Path, data: Path) -> tuple[Path, Path]:
+    """Both folders as absolute paths. ``raw`` keeps its own name where it is a link, for the
+    manifests' sake; ``data`` is resolved, as readers of the manifests resolve it."""
+    named = raw.resolve()
+    if raw.name not in ("", ".."):
+        named = raw.absolute().parent.resolve() / raw.name
+    data = data.resolve()
+    inside = {named.resolve(), *((named / label.folder).resolve() for label in LABELS)}
+    if data.is_relative_to(named) or any(
+        data.is_relative_to(folder) or folder.is_relative_to(data) for folder in inside
+    ):
+        raise ManifestError(
+            tr(
+                f"the raw folder {raw} and the data folder {data} lie one in the other",
+                f"원본 폴더 {raw}와(과) 데이터 폴더 {data} 중 하나가 다른 하나 안에 있습니다",
+            ),
+            remedy=tr(
+                "name a data folder beside it with --data: nothing is written among the originals",
+                "--data로 원본 폴더 밖을 지정하십시오. 원본 사이에는 아무것도 쓰지 않습니다",
+            ),
+        )
+    if data.exists() and not data.is_dir():
+        raise ManifestError(
+            tr(f"{data} is a file, not a folder", f"{data}은(는) 폴더가 아니라 파일입니다"),
+            remedy=tr("name a folder with --data", "--data로 폴더를 지정하십시오"),
+        )
+    return named, data
+
+
+def _relative(raw: Path, base: Path) -> str:
+    try:
+        return Path(os.path.relpath(raw, base)).as_posix()
+    except ValueError:  # another drive of Windows
+        return raw.as_posix()
+
+
+def _refuse_gaps(
+    images: Sequence[Examined], rejected: Sequence[Rejected], *, all_classes: bool
+) -> None:
+    """Raise ManifestError for classes without a readable image, saying what was there instead."""
+    held = {image.file.label for image in images}
+    empty = [label for label in LABELS if label.index not in held]
+    if not images or (empty and all_classes):
+        told = []
+        for label in empty:
+            its = Counter(r.reason for r in rejected if r.name.startswith(f"{label.folder}/"))
+            found = ", ".join(f"{reason} {count}" for reason, count in its.items())
+            told.append(f"{label.folder} ({found or tr('empty', '비어 있음')})")
+        raise ManifestError(
+            tr(
+                f"no readable image in {', '.join(told)}",
+                f"읽을 수 있는 이미지가 없는 폴더: {', '.join(told)}",
+            ),
+            remedy=tr("put images of that class there", "해당 분류의 이미지를 넣으십시오"),
+        )
+
+
+def _refuse_two_labels(images: Sequence[Examined]) -> None:
+    """Raise ManifestError naming both paths where one content lies under two labels."""
+    first: dict[str, Examined] = {}
+    pairs = []
+    for image in images:
+        other = first.setdefault(image.sha256, image)
+        if other.file.label != image.file.label:
+            pairs.append(f"{other.file.name} = {image.file.name}")
+    if pairs:
+        more = len(pairs) - _SHOWN
+        listed = "; ".join(pairs[:_SHOWN]) + (
+            tr(f"; and {more} more", f"; 그 밖에 {more}건") if more > 0 else ""
+        )
+        raise ManifestError(
+            tr(
+                f"the same image lies under two labels, {len(pairs)} times: {listed}",
+                f"같은 이미지가 두 분류에 있습니다({len(pairs)}건): {listed}",
+            ),
+            remedy=tr(
+                "decide which label is right and remove the other copy",
+                "어느 분류가 맞는지 정하고 다른 사본을 빼십시오",
+            ),
+        )
+
+
+def _input_digest(images: Sequence[Examined], rejected: Sequence[Rejected]) -> str:
+    """SHA-256 over (path, SHA-256) of all files found. Files that operating systems leave behind
+    are left out: opening the folder in a file manager makes no other data set of it."""
+    rows = [(image.file.name, image.sha256) for image in images]
+    rows += [(portable(r.name), r.sha256 or "") for r in rejected if r.reason != "system-file"]
+    rows.sort(key=lambda row: order(row[0]))
+    return hashlib.sha256(json.dumps(rows, ensure_ascii=False).encode()).hexdigest()
+
+
+def _samples(images: Sequence[Examined], prefix: str, options: PrepareOptions) -> list[Sample]:
+    """One sample an image, in the order of ``images``."""
+    labels = [image.file.label for image in images]
+    ids = _ids(images)
+    groups = ids
+    if options.group == "pdq":
+        groups = group_ids([image.sha256 for image in images], [image.hash for image in images])
+    splits: list[SplitName] = ["test"] * len(images)
+    if not options.test_only:
+        fractions = {
+            "test_fraction": options.test_fraction,
+            "val_fraction": options.val_fraction,
+        }
+        if options.group == "pdq":
+            splits = grouped_split(labels, groups, seed=options.seed, **fractions)
+        else:
+            splits = plain_split(labels, seed=options.seed, **fractions)
+    return [
+        Sample(
+            id=name,
+            image_path=f"{prefix}/{image.file.name}",
+            label=image.file.label,
+            sha256=image.sha256,
+            group=group,
+            split=split,
+        )
+        for image, name, group, split in zip(images, ids, groups, splits, strict=True)
+    ]
+
+
+def _ids(images: Sequence[Examined]) -> list[str]:
+    """``<label>_<12 hex digits of SHA-256>``, and ``_2``, ``_3`` … for further copies."""
+    seen: Counter[str] = Counter()
+    ids = []
+    for image in images:
+        name = f"{image.file.label}_{image.sha256[:12]}"
+        seen[name] += 1
+        ids.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
+    return ids
+
+
+def _augment(
+    images: Sequence[Examined],
+    samples: Sequence[Sample],
+    staging: Path,
+    options: PrepareOptions,
+    progress: Progress,
+) -> list[tuple[Sample, Job, Made]]:
+    """Make the copies of the training images of class 2, each content's once, into ``staging``."""
+    originals: dict[str, tuple[Sample, Examined]] = {}
+    for sample, image in zip(samples, images, strict=True):
+        if sample.label == AUGMENTED_LABEL and sample.split == "train":
+            originals.setdefault(sample.sha256, (sample, image))
+    if not originals or not options.augment:
+        return []
+    # Here and not above: it needs torch, and half of all calls do not.
+    from mayak.dataset.augment import Job, Made, make
+
+    sources = {sample.id: sample for sample, _ in originals.values()}
+    jobs = {
+        Job(
+            source=image.file.path,
+            sha256=image.sha256,
+            copy=copy,
+            seed=options.seed,
+            target=staging / f"{sample.id}_aug{copy}.jpg",
+        ): sample.id
+        for sample, image in originals.values()
+        for copy in range(1, options.augment + 1)
+    }
+    made: dict[Job, Made] = {}
+    pool = Workers[Job, Made | None](make, min(options.workers, len(jobs)))
+    with progress.task(tr("augmenting", "증강"), len(jobs), tr("images", "장")) as task:
+        for job, result in pool.run(jobs):
+            if result is None:
+                raise ManifestError(
+                    tr(
+                        f"{job.source} changed while it was being prepared",
+                        f"{job.source}이(가) 준비 도중에 바뀌었습니다",
+                    ),
+                    remedy=tr(
+                        "run it again when nobody writes to the raw folder",
+                        "원본 폴더에 쓰는 작업이 없을 때 다시 실행하십시오",
+                    ),
+                )
+            if isinstance(result, Crashed):
+                raise ManifestError(
+                    tr(
+                        f"the process that augmented {job.source} died",
+                        f"{job.source}을(를) 증강하던 프로세스가 종료되었습니다",
+                    ),
+                    remedy=tr(
+                        "most often memory has run out: use fewer --workers",
+                        "대개 메모리 부족입니다. --workers를 줄이십시오",
+                    ),
+                )
+            made[job] = result
+            task.advance()
+    return [(sources[name], job, made[job]) for job, name in jobs.items()]
+
+
+def _cross_label(samples: Sequence[Sample]) -> tuple[tuple[Sample, ...], ...]:
+    groups: dict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        groups[sample.group].append(sample)
+    return tuple(tuple(its) for its in groups.values() if len({s.label for s in its}) > 1)
+
+
+def _digest(digests: Mapping[SplitName, str]) -> str:
+    return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
+
+
+def _record(sample: Sample) -> dict[str, str]:
+    """The paper's record."""
+    return {
+        "id": sample.id,
+        "image_path": sample.image_path,
+        "question": QUESTION,
+        "answer": LABELS[sample.label].answer,
+    }
+
+
+def _row(
+    sample: Sample,
+    format_name: str,
+    size: tuple[int, int],
+    *,
+    warnings: Sequence[str] = (),
+    augmented_from: str | None = None,
+) -> dict[str, Any]:
+    row = {
+        "id": sample.id,
+        "image_path": sample.image_path,
+        "sha256": sample.sha256,
+        "group": sample.group,
+        "split": sample.split,
+        "label": sample.label,
+        "format": format_name,
+        "size": list(size),
+        "warnings": list(warnings),
+    }
+    return row if augmented_from is None else row | {"augmented_from": augmented_from}
+
+
+def _dataset(
+    options: PrepareOptions, result: PrepareResult, rows: list[dict[str, Any]], prefix: str
+) -> dict[str, Any]:
+    sizes = result.group_sizes
+    return {
+        "format": FORMAT,
+        "software": _software(),
+        "parameters": options.parameters,
+        "grouping": {"pdq_distance": PDQ_MATCH_DISTANCE, "pdq_min_quality": PDQ_MIN_QUALITY}
+        if options.group == "pdq"
+        else {},
+        "input": {
+            "found": result.found,
+            "used": result.used,
+            "rejected": result.reasons,
+            "digest": result.input_digest,
+        },
+        "counts": {LABELS[label].folder: parts for label, parts in result.counts.items()},
+        "groups": {"number": len(sizes), "largest": max(sizes.values())},
+        "splits": {
+            split: {
+                "records": sum(s.split == split for s in result.samples),
+                "digest": digest,
+            }
+            for split, digest in result.digests.items()
+        },
+        "digest": result.digest,
+        "cross_label_near_duplicates": [
+            {
+                "group": group[0].group,
+                "images": [{"image_path": s.image_path, "label": s.label} for s in group],
+            }
+            for group in result.cross_label
+        ],
+        "images": rows,
+        "rejected": [
+            {
+                "path": f"{prefix}/{portable(item.name)}",
+                "reason": item.reason,
+                "error": item.error,
+                "sha256": item.sha256,
+            }
+            for item in result.rejected
+        ],
+    }
+
+
+def _software() -> dict[str, str]:
+    """Versions of what the bytes of the result depend on."""
+    found = {}
+    for name in ("mayak", "pillow", "pillow-heif", "pdqhash", "scikit-learn", "torchvision"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # the optional one
+            continue
+    return found

@@ -1,0 +1,164 @@
+"""The data folder: whose it is, and how it is replaced without ever being half of two things."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mayak.dataset.manifest import DATASET_FILE, FILES
+from mayak.errors import ManifestError
+from mayak.language import tr
+
+AUGMENTED_FOLDER = "augmented"
+_STAGING_FOLDER = ".prepare-unfinished"
+
+
+@dataclass(frozen=True, slots=True)
+class Previous:
+    """What a data folder was made from, by its ``dataset.json``."""
+
+    parameters: Mapping[str, Any]
+    input_digest: str
+    augmented: frozenset[str]
+    """File names in ``augmented/`` that are ours to replace."""
+
+
+def encoded(value: object) -> bytes:
+    """JSON as it is written: UTF-8 with Korean legible, the same bytes on every system."""
+    return (json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode()
+
+
+class Store:
+    """The data folder. Only the files that ``prepare`` writes are ever replaced or removed."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+
+    @property
+    def augmented(self) -> Path:
+        """The folder of augmented images."""
+        return self.data / AUGMENTED_FOLDER
+
+    def previous(self) -> Previous | None:
+        """What the folder was made from; None where there is no (readable) ``dataset.json``."""
+        try:
+            value = json.loads((self.data / DATASET_FILE).read_text(encoding="utf-8"))
+            return Previous(
+                parameters=dict(value["parameters"]),
+                input_digest=str(value["input"]["digest"]),
+                augmented=frozenset(
+                    Path(row["image_path"]).name
+                    for row in value["images"]
+                    if "augmented_from" in row
+                ),
+            )
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def refuse_other(self, parameters: Mapping[str, Any], input_digest: str | None = None) -> None:
+        """Raise ManifestError when the folder was made otherwise than it would be now.
+
+        ``input_digest`` is None as long as it is not known: the parameters are compared before
+        thousands of images are read.
+        """
+        previous = self.previous()
+        if previous is None:
+            held = [name for name in (*FILES.values(), DATASET_FILE) if (self.data / name).exists()]
+            if held:
+                raise _refusal(
+                    tr(
+                        f"{self.data} holds {', '.join(held)}, and no record of how it was made",
+                        f"{self.data}에 {', '.join(held)}이(가) 있지만 만든 기록이 없습니다",
+                    )
+                )
+            return
+        changed = ", ".join(
+            f"{key}: {previous.parameters.get(key)} → {parameters.get(key)}"
+            for key in sorted({*previous.parameters, *parameters})
+            if previous.parameters.get(key) != parameters.get(key)
+        )
+        if changed:
+            raise _refusal(
+                tr(
+                    f"{self.data} was made with other parameters ({changed})",
+                    f"{self.data}은(는) 다른 설정으로 만든 것입니다 ({changed})",
+                )
+            )
+        if input_digest is not None and input_digest != previous.input_digest:
+            raise _refusal(
+                tr(
+                    f"{self.data} was made from other files than the raw folder now holds",
+                    f"{self.data}은(는) 지금 원본 폴더에 있는 것과 다른 파일로 만든 것입니다",
+                )
+            )
+
+    @contextmanager
+    def staging(self) -> Iterator[Path]:
+        """A folder inside the data folder to write into; removed afterwards, come what may.
+
+        Raises ManifestError where nothing can be written.
+        """
+        folder = self.data / _STAGING_FOLDER
+        try:
+            shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
+            folder.mkdir(parents=True)
+            yield folder
+        except OSError as error:
+            raise ManifestError(
+                tr(
+                    f"{self.data} cannot be written: {error}",
+                    f"{self.data}에 쓸 수 없습니다: {error}",
+                ),
+                remedy=tr(
+                    "check its permissions and the free disk space",
+                    "쓰기 권한과 디스크 여유 공간을 확인하십시오",
+                ),
+            ) from error
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def publish(self, staging: Path, augmented: list[str], files: Mapping[str, object]) -> None:
+        """Put staged images and ``files`` (name → JSON value, ``dataset.json`` among them) in
+        place of ours that are there.
+
+        ``dataset.json`` goes first and comes last: killed in between, the folder has none, and so
+        never passes for something that it is not.
+        """
+        previous = self.previous()
+        (self.data / DATASET_FILE).unlink(missing_ok=True)
+        for name in sorted((previous.augmented if previous else frozenset()) - {*augmented}):
+            (self.augmented / name).unlink(missing_ok=True)
+        if augmented:
+            self.augmented.mkdir(exist_ok=True)
+        for name in augmented:
+            (staging / name).replace(self.augmented / name)
+        if self.augmented.is_dir() and not any(self.augmented.iterdir()):
+            self.augmented.rmdir()
+        for name in FILES.values():
+            if name not in files:
+                (self.data / name).unlink(missing_ok=True)
+        for name, value in sorted(files.items(), key=lambda item: item[0] == DATASET_FILE):
+            self._write(staging / name, value)
+
+    def _write(self, staged: Path, value: object) -> None:
+        with staged.open("wb") as stream:
+            stream.write(encoded(value))
+            stream.flush()
+            os.fsync(stream.fileno())
+        staged.replace(self.data / staged.name)
+
+
+def _refusal(message: str) -> ManifestError:
+    return ManifestError(
+        message,
+        remedy=tr(
+            "name another folder with --data, or replace it with --overwrite",
+            "--data로 다른 폴더를 지정하거나 --overwrite로 덮어쓰십시오",
+        ),
+    )
