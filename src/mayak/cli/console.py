@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 from rich import console, progress, table
 
@@ -39,11 +39,14 @@ class Console:
         """A line of the result, on stdout."""
         self._out.print(text, markup=False)
 
-    def table(self, title: str, columns: list[str], rows: list[list[str]]) -> None:
-        """A table on stdout; the first column is text, the others are figures."""
+    def table(
+        self, title: str, columns: list[str], rows: list[list[str]], *, text_columns: int = 1
+    ) -> None:
+        """A table on stdout; the first ``text_columns`` hold text, the others figures."""
         drawn = table.Table(title=title, title_justify="left", show_edge=False)
         for position, column in enumerate(columns):
-            drawn.add_column(column, justify="left" if position == 0 else "right")
+            justify: Literal["left", "right"] = "left" if position < text_columns else "right"
+            drawn.add_column(column, justify=justify, overflow="fold")
         for row in rows:
             drawn.add_row(*row)
         self._out.print(drawn)

@@ -1,0 +1,32 @@
+# Every target sets up .venv by itself; `make help` lists them.
+
+BIN := .venv/bin
+export PYTHON
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+
+setup: ## .venv with mayak and its tools (the others run it first)
+	@scripts/setup.sh
+
+demo: setup ## the whole pipeline on synthetic images, into demo/
+	@$(BIN)/mayak demo
+
+test: setup ## the tests
+	@$(BIN)/python -m pytest
+
+lint: setup ## style, types and layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup ## images a second on this machine, with the embedded model
+	@$(BIN)/python benchmarks/nano.py
+
+clean: ## remove caches, builds and the demo's folder
+	rm -rf demo build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
