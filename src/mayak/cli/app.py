@@ -31,6 +31,7 @@ def build() -> App:
             "압수한 휴대전화·디스크의 이미지를 마약 범죄 수사용으로 분류합니다.",
         ),
         help_format="plaintext",
+        suppress_keyboard_interrupt=False,
     )
     app["--help"].group = app["--version"].group = Group("Options", sort_key=9)
     for name, target, en, ko in _COMMANDS:

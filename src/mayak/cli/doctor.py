@@ -14,10 +14,12 @@ from mayak.language import tr
 
 def doctor(
     *,
-    json: Annotated[
+    as_json: Annotated[
         bool,
         Parameter(
-            negative="", help=tr("Print the findings as JSON.", "결과를 JSON으로 출력합니다.")
+            name="--json",
+            negative="",
+            help=tr("Print the findings as JSON.", "결과를 JSON으로 출력합니다."),
         ),
     ] = False,
 ) -> int:
@@ -28,7 +30,7 @@ def doctor(
     checks = diagnose(Path.cwd())
     modes = usable_modes(checks)
     can_run = all(check.status != "fault" for check in checks)
-    if json:
+    if as_json:
         console.json(
             {
                 "can_run": can_run,

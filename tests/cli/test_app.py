@@ -1,0 +1,146 @@
+"""The command line as a whole: help, languages, exit codes, and a start without torch."""
+
+import subprocess
+import sys
+
+import pytest
+
+from mayak.cli import app
+from mayak.cli.app import main
+from mayak.errors import IntegrityError, ManifestError
+
+HEAVY = {"torch", "torchvision", "transformers", "peft", "lightning", "sklearn", "matplotlib"}
+COMMANDS = [name for name, *_ in app._COMMANDS]
+
+
+def run(*arguments):
+    with pytest.raises(SystemExit) as stopped:
+        main(list(arguments))
+    return stopped.value.code or 0
+
+
+@pytest.fixture
+def command(monkeypatch):
+    """Puts a function in as the only command, ``mayak it``."""
+
+    def put(function):
+        monkeypatch.setattr(app, "_COMMANDS", (("it", function, "English.", "한국어."),))
+
+    return put
+
+
+def test_help_names_every_command_in_english(capsys):
+    assert run("--lang", "en", "--help") == 0
+    shown = capsys.readouterr()
+    assert all(f" {name} " in shown.out for name in COMMANDS)
+    assert "Sorts the images of a seized phone" in shown.out
+    assert shown.err == ""
+
+
+def test_help_in_korean(capsys):
+    assert run("--lang=ko", "--help") == 0
+    shown = capsys.readouterr().out
+    assert all(f" {name} " in shown for name in COMMANDS)
+    assert "압수한 휴대전화" in shown
+
+
+def test_language_of_the_locale(monkeypatch, capsys):
+    monkeypatch.setenv("LC_ALL", "ko_KR.UTF-8")
+    run("--help")
+    assert "압수한 휴대전화" in capsys.readouterr().out
+    run("--lang", "en", "--help")
+    assert "Sorts the images" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_each_command_has_help(name, language, capsys):
+    assert run("--lang", language, name, "--help") == 0
+    assert f"Usage: mayak {name}" in capsys.readouterr().out
+
+
+def test_help_starts_without_heavy_libraries():
+    # A process of its own: this one has them loaded by other tests.
+    program = (
+        "import sys\n"
+        "from mayak.cli.app import main\n"
+        f"for arguments in [['--help'], *([name, '--help'] for name in {COMMANDS!r})]:\n"
+        "    try:\n"
+        "        main(arguments)\n"
+        "    except SystemExit as stopped:\n"
+        "        assert stopped.code == 0, arguments\n"
+        f"print('loaded', *sorted({HEAVY!r} & set(sys.modules)), file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, encoding="utf-8"
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.strip() == "loaded"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["nonsense"], ["doctor", "--nonsense"], ["doctor", "extra"], ["--lang", "xx", "doctor"]],
+)
+def test_wrong_usage_is_exit_code_2(arguments, capsys):
+    assert run(*arguments) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "Traceback" not in shown.err
+
+
+def test_version(capsys):
+    assert run("--version") == 0
+    assert capsys.readouterr().out.strip() == "0.1.0"
+
+
+@pytest.mark.parametrize("code", [0, 1, 2])
+def test_exit_code_of_a_command(code, command):
+    command(lambda: code)
+    assert run("it") == code
+
+
+def test_error_is_one_line_with_its_remedy(command, capsys):
+    def it():
+        raise ManifestError("no such [bold]folder[/bold]", remedy="make it")
+
+    command(it)
+    assert run("--lang", "en", "it") == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err == "error: no such [bold]folder[/bold]\nremedy: make it\n"
+
+
+def test_error_in_korean(command, capsys):
+    def it():
+        raise ManifestError("폴더가 없습니다", remedy="만드십시오")
+
+    command(it)
+    assert run("--lang", "ko", "it") == 2
+    assert capsys.readouterr().err == "오류: 폴더가 없습니다\n해결: 만드십시오\n"
+
+
+def test_verbose_shows_the_traceback(command, capsys):
+    def it():
+        raise ManifestError("no such folder")
+
+    command(it)
+    assert run("-v", "it") == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_integrity_fault_is_exit_code_3(command):
+    def it():
+        raise IntegrityError("changed")
+
+    command(it)
+    assert run("it") == 3
+
+
+def test_interruption_is_exit_code_130(command, capsys):
+    def it():
+        raise KeyboardInterrupt
+
+    command(it)
+    assert run("--lang", "en", "it") == 130
+    assert capsys.readouterr().err == "interrupted\n"
