@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import traceback
@@ -96,6 +97,10 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     # Nothing of ours phones home; a library must not either.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    # Libraries speak to developers; what a user must know, mayak says itself.
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     set_language(_asked_language(arguments) or system_language())
     app = build()
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from bitsandbytes.nn import Linear4bit
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from peft import PeftModel
 from transformers import (
@@ -31,8 +32,9 @@ from mayak.types import Engine
 NANO = "nano"
 _SOFTWARE = ("mayak", "torch", "transformers", "peft", "bitsandbytes", "torchvision")
 # Everything but the language model's blocks stays in 16 bits. A list of one's own replaces the
-# default exemption of lm_head, so lm_head is named too.
-_KEPT_WIDE = ["lm_head", "vision_tower", "multi_modal_projector"]
+# default exemption of lm_head, so lm_head is named too; transformers matches from the start of the
+# full name, so the bare names of the tower and the projector would exempt nothing.
+_KEPT_WIDE = ["lm_head", "model.vision_tower", "model.multi_modal_projector"]
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,8 @@ def load_model(
             tr(f"{name} cannot be loaded: {error}", f"{name}을(를) 불러올 수 없습니다: {error}"),
             remedy=tr("run `mayak doctor`", "`mayak doctor`를 실행해 보십시오"),
         ) from error
+    if quantised:
+        _check_quantised(model)
     if adapter is not None:
         model = _with_adapter(model, adapter)
     model.eval()
@@ -187,14 +191,33 @@ def _nf4(width: torch.dtype) -> BitsAndBytesConfig:
     )
 
 
+def _check_quantised(model: Any) -> None:  # noqa: ANN401 - a transformers model
+    """The language model's projections and nothing else are 4-bit; names that match nothing, or
+    too much, would go unnoticed otherwise."""
+    for name, module in model.named_modules():
+        if isinstance(module, torch.nn.Linear):
+            expected = ".language_model." in name
+            if isinstance(module, Linear4bit) != expected:
+                raise ModelError(
+                    tr(
+                        f"{name} is {'not ' if expected else ''}quantised to 4 bits",
+                        f"{name} 계층의 4비트 양자화 상태가 잘못되었습니다",
+                    ),
+                    remedy=tr(
+                        "install the versions in constraints.txt",
+                        "constraints.txt의 버전을 설치하십시오",
+                    ),
+                )
+
+
 def _config(source: str, revision: str | None) -> Any:  # noqa: ANN401 - transformers' config
     try:
         config = AutoConfig.from_pretrained(source, revision=revision)
     except (OSError, ValueError, HfHubHTTPError, LocalEntryNotFoundError) as error:
         raise ModelError(
             tr(
-                f"{source} is no model folder and is not in this machine's model cache",
-                f"{source}은(는) 모델 폴더가 아니며 이 컴퓨터의 모델 캐시에도 없습니다",
+                f"{source} holds no complete model, here or in this machine's model cache",
+                f"{source}에서 온전한 모델을 찾을 수 없습니다(폴더와 이 컴퓨터의 모델 캐시 확인)",
             ),
             remedy=tr(
                 "download it once where there is a network (`hf download "
