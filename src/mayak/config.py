@@ -49,6 +49,8 @@ class TrainConfig(_Strict):
     gradient_checkpointing: bool
     validations_per_epoch: Positive
     keep_best: Positive
+    checkpoint_every: Positive
+    """Steps between two saves of the last checkpoint, besides those after a validation."""
     seed: Annotated[int, Field(ge=0)]
 
 
@@ -63,7 +65,8 @@ def load_train_config(name: str, overrides: dict[str, Any] | None = None) -> Tra
         values = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(
-            tr(f"{origin} is not valid YAML: {error}", f"{origin}의 YAML 문법 오류: {error}")
+            tr(f"{origin} is not valid YAML: {error}", f"{origin}의 YAML 문법 오류: {error}"),
+            remedy=tr("start from a copy of repo.yaml", "repo.yaml을 복사해 고치십시오"),
         ) from error
     if not isinstance(values, dict):
         raise ConfigError(
@@ -91,11 +94,12 @@ def _text(name: str) -> tuple[str, str]:
     path = Path(name)
     try:
         return path.read_text(encoding="utf-8"), name
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise ConfigError(
             tr(
-                f"configuration {name} cannot be read ({error.strerror})",
-                f"설정 파일 {name}을(를) 읽을 수 없습니다 ({error.strerror})",
+                f"configuration {name} cannot be read ({reason})",
+                f"설정 파일 {name}을(를) 읽을 수 없습니다 ({reason})",
             ),
             remedy=tr(
                 f"name a YAML file or one of {', '.join(PRESETS)}",

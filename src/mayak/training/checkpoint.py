@@ -1,0 +1,157 @@
+"""Checkpoints: adapter, optimiser and position, written so that a kill never leaves a broken one.
+
+Lightning's own checkpoints are not used: they would hold the frozen base (or rely on its being
+filtered out), and resuming inside an epoch depends on loop counters that differ between its
+versions. What a run still has to do follows from one number, the steps done (see ``plan``).
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+
+from mayak.errors import ConfigError, ModelError
+from mayak.language import tr
+
+LAST = "last.ckpt"
+_PARTIAL = ".partial"
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """The validation set's scores after ``step`` steps."""
+
+    step: int
+    loss: float
+    accuracy: float
+
+    @property
+    def rank(self) -> tuple[float, float, int]:
+        """Sorts the better first: higher accuracy, then lower loss, then earlier."""
+        return -self.accuracy, self.loss, self.step
+
+    @property
+    def file(self) -> str:
+        """Its checkpoint's name."""
+        return f"best-step{self.step:06d}-accuracy{self.accuracy:.4f}.ckpt"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """All that a run needs to go on after ``step`` steps."""
+
+    step: int
+    adapter: dict[str, torch.Tensor]
+    optimizer: dict[str, Any]
+    best: tuple[Validation, ...]
+    """The best validations so far, best first; each has a checkpoint of its own."""
+
+
+class Checkpoints:
+    """The folder of one run's checkpoints: ``last.ckpt`` and the ``keep`` best."""
+
+    def __init__(self, folder: Path, keep: int) -> None:
+        self._folder, self._keep = folder, keep
+
+    def rank(self, best: tuple[Validation, ...], new: Validation) -> tuple[Validation, ...]:
+        """The best so far, with a new validation among them if it belongs there."""
+        return tuple(sorted((*best, new), key=lambda v: v.rank)[: self._keep])
+
+    def save(self, state: Checkpoint) -> None:
+        """Write ``last.ckpt``, and the same under a name of its own when the validation after this
+        very step is among the best.
+
+        The order matters: whatever checkpoint ``last.ckpt`` names is there whenever ``last.ckpt``
+        is. Raises ConfigError when the folder cannot be written; the previous checkpoints are then
+        still whole.
+        """
+        for validation in state.best:
+            if validation.step == state.step:
+                self._write(validation.file, state)
+        self._write(LAST, state)
+        self.tidy(state)
+
+    def last(self) -> Checkpoint | None:
+        """The state to resume from; None when none was saved yet. Raises ModelError if damaged."""
+        path = self._folder / LAST
+        return self._read(path) if path.exists() else None
+
+    def best(self, state: Checkpoint) -> Checkpoint:
+        """The checkpoint of the best validation so far."""
+        return self._read(self._folder / state.best[0].file)
+
+    def tidy(self, state: Checkpoint | None) -> None:
+        """Remove what ``last.ckpt`` (``state``) does not know: checkpoints that are no longer among
+        the best, and what a killed process left, unfinished or of a future that is to come again.
+        """
+        known = {LAST} | ({v.file for v in state.best} if state else set())
+        for path in self._folder.glob("*"):
+            if path.suffix == _PARTIAL or (path.suffix == ".ckpt" and path.name not in known):
+                path.unlink()
+
+    def _write(self, name: str, state: Checkpoint) -> None:
+        content = {
+            "step": state.step,
+            "adapter": state.adapter,
+            "optimizer": state.optimizer,
+            "best": [(v.step, v.loss, v.accuracy) for v in state.best],
+        }
+        write_atomically(self._folder / name, lambda file: torch.save(content, file))
+
+    def _read(self, path: Path) -> Checkpoint:
+        try:
+            # weights_only: a checkpoint is data, and must not be able to run code.
+            content = torch.load(path, map_location="cpu", weights_only=True)
+            best = tuple(Validation(*row) for row in content["best"])
+            return Checkpoint(content["step"], content["adapter"], content["optimizer"], best)
+        except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as e:
+            raise ModelError(
+                tr(
+                    f"the checkpoint {path} cannot be read",
+                    f"체크포인트 {path}을(를) 읽을 수 없습니다",
+                )
+                + f" ({str(e).splitlines()[0] if str(e) else type(e).__name__})",
+                remedy=tr(
+                    "begin anew with --overwrite", "--overwrite로 처음부터 다시 시작하십시오"
+                ),
+            ) from e
+
+
+def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Make ``path`` what ``write`` writes, or leave it untouched.
+
+    Raises ConfigError naming the file when the disk is full or the folder cannot be written.
+    """
+    partial = path.with_name(path.name + _PARTIAL)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except (OSError, RuntimeError) as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise unwritable(path, error) from error
+
+
+def unwritable(path: Path, error: Exception) -> ConfigError:
+    """A failed write as an error that says what to do."""
+    # torch wraps the operating system's error in a RuntimeError of its own.
+    cause = error if isinstance(error, OSError) else error.__context__ or error
+    reason = getattr(cause, "strerror", None) or str(cause).splitlines()[0]
+    return ConfigError(
+        tr(f"{path} cannot be written: {reason}", f"{path}에 쓸 수 없습니다: {reason}"),
+        remedy=tr(
+            "free some space there and go on with --resume, or choose another --output",
+            "공간을 확보한 뒤 --resume으로 이어서 하거나 --output을 바꾸십시오",
+        ),
+    )

@@ -1,0 +1,217 @@
+"""Samples → decoded images → left-padded batches; every image checked before training begins."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any, Self
+
+from lightning.pytorch import LightningDataModule
+from torch.utils.data import DataLoader, Dataset
+from transformers import LlavaNextProcessor
+
+from mayak.dataset.manifest import Manifest
+from mayak.errors import DecodeError, ManifestError
+from mayak.imaging import decode_file
+from mayak.language import tr
+from mayak.model.prompt import Prompt, teach
+from mayak.training.plan import Plan
+from mayak.types import DecodedImage, Progress, Sample
+
+Row = tuple[DecodedImage, int]
+Batch = dict[str, Any]
+
+_SHOWN = 5
+_FEW = 64
+"""Below this many samples, starting worker processes takes longer than they save."""
+_MOST_WORKERS = 8
+
+
+class Images(Dataset[Row]):
+    """The images of one split, decoded when asked for, with their labels."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self._rows = [(manifest.locate(sample), sample) for sample in manifest.samples]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int) -> Row:
+        """Raises ManifestError when the file is not, or no longer, the manifest's image."""
+        path, sample = self._rows[index]
+        return _open(path, sample), sample.label
+
+
+@dataclass(frozen=True, slots=True)
+class Collate:
+    """Rows → the batch that ``teach`` makes of them; runs in the loader's workers."""
+
+    processor: LlavaNextProcessor
+    prompt: Prompt
+
+    def __call__(self, rows: list[Row]) -> Batch:
+        images, labels = zip(*rows, strict=True)
+        return dict(teach(self.processor, self.prompt, list(images), list(labels)))
+
+
+class Stretch:
+    """The next ``length`` batches of a stream that outlives it.
+
+    Lightning sees each stretch between two validations as an epoch of its own, while one loader and
+    its workers run through the whole training.
+    """
+
+    def __init__(self, stream: Iterator[Batch], length: int) -> None:
+        self._stream, self._length = stream, length
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[Batch]:
+        return islice(self._stream, self._length)
+
+
+def verify(manifest: Manifest, progress: Progress) -> None:
+    """Decode every image once, in threads, and compare its SHA-256 with the manifest's.
+
+    Raises ManifestError naming the images that are missing, unreadable or changed: none of them may
+    reach training in any form.
+    """
+    faults: list[str] = []
+    name = tr(f"checking {manifest.path.name}", f"{manifest.path.name} 확인")
+    with (
+        ThreadPoolExecutor(max_workers=os.cpu_count()) as pool,
+        progress.task(name, len(manifest.samples), tr("images", "장")) as task,
+    ):
+        for fault in pool.map(lambda s: _fault(manifest.locate(s), s), manifest.samples):
+            if fault:
+                faults.append(fault)
+            task.advance()
+    if faults:
+        more = len(faults) - _SHOWN
+        listed = "; ".join(faults[:_SHOWN])
+        raise ManifestError(
+            tr(
+                f"{manifest.path}: {len(faults)} image(s) cannot be trained on: {listed}",
+                f"{manifest.path}: 학습에 쓸 수 없는 이미지 {len(faults)}장: {listed}",
+            )
+            + (tr(f"; and {more} more", f"; 그 밖에 {more}장") if more > 0 else ""),
+            remedy=tr(
+                "restore the files, or make the data folder again with `mayak prepare`",
+                "파일을 되돌리거나 `mayak prepare`로 데이터 폴더를 다시 만드십시오",
+            ),
+        )
+
+
+class Feed(LightningDataModule):  # type: ignore[misc]  # lightning is untyped
+    """The batches of one process: training's from step ``done`` to the run's end, and validation's.
+
+    A context manager: leaving it ends the worker processes.
+    """
+
+    def __init__(
+        self,
+        train: Images,
+        val: Images,
+        collate: Collate,
+        place: Callable[[Batch], Batch],
+        plan: Plan,
+        *,
+        done: int,
+        process: int,
+        on_gpu: bool,
+    ) -> None:
+        super().__init__()
+        self._place = place
+        self._lengths = iter(
+            [sum(plan.passes(step) for step in steps) for steps in plan.rounds(done)]
+        )
+        workers = worker_count(len(train), plan.processes, on_gpu=on_gpu)
+        batches = list(plan.batches(done, process))
+        self._stream = iter(_loader(train, collate, batches, workers, pin=on_gpu))
+        # Each image is scored by one process alone: nothing is counted twice.
+        own = list(range(len(val)))[process :: plan.processes]
+        cut = range(0, len(own), plan.batch_size)
+        batches = [own[start : start + plan.batch_size] for start in cut]
+        self._val = _loader(val, collate, batches, workers, pin=on_gpu)
+        self._val_length = len(batches)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        # A loader's processes end when its iterator is forgotten.
+        del self._stream, self._val
+
+    def train_dataloader(self) -> Stretch:
+        """The batches up to the next validation; Lightning asks once a stretch."""
+        return Stretch(self._stream, next(self._lengths))
+
+    def val_dataloader(self) -> Stretch:
+        """All validation batches."""
+        return Stretch(iter(self._val), self._val_length)
+
+    def transfer_batch_to_device(self, batch: Batch, *_: object) -> Batch:
+        """Where the model wants it, and not what Lightning would do: move every tensor."""
+        return self._place(batch)
+
+
+def worker_count(samples: int, processes: int, *, on_gpu: bool) -> int:
+    """Worker processes a loader; none on a CPU, where they would take the model's own cores."""
+    if not on_gpu or samples < _FEW:
+        return 0
+    return max(1, min(_MOST_WORKERS, (os.cpu_count() or 1) // processes - 1))
+
+
+def _loader(
+    images: Images, collate: Collate, batches: list[list[int]], workers: int, *, pin: bool
+) -> DataLoader[Row]:
+    """A loader of exactly these batches in this order; ``pin`` for a GPU's faster copies."""
+    return DataLoader(
+        images,
+        batch_sampler=batches,
+        collate_fn=collate,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        # Never fork: CUDA's state and the tokenizer's threads do not survive it.
+        multiprocessing_context=_context() if workers else None,
+        pin_memory=pin,
+    )
+
+
+def _context() -> str:
+    methods = multiprocessing.get_all_start_methods()
+    return "forkserver" if "forkserver" in methods else "spawn"
+
+
+def _open(path: Path, sample: Sample) -> DecodedImage:
+    fault = None
+    try:
+        image = decode_file(path)
+        if image.sha256 == sample.sha256:
+            return image
+        fault = tr("changed since the manifest was made", "목록을 만든 뒤에 바뀌었습니다")
+    except OSError as error:
+        fault = error.strerror or str(error)
+    except DecodeError as error:
+        fault = error.message
+    raise ManifestError(
+        f"{path}: {fault}",
+        remedy=tr(
+            "restore the file or run `mayak prepare` again",
+            "파일을 되돌리거나 `mayak prepare`를 다시 실행하십시오",
+        ),
+    )
+
+
+def _fault(path: Path, sample: Sample) -> str | None:
+    try:
+        _open(path, sample)
+    except ManifestError as error:
+        return error.message
+    return None

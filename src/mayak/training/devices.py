@@ -1,0 +1,100 @@
+"""Where a run computes: one device, or several with one process each."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from lightning.pytorch.strategies import DDPStrategy
+
+from mayak.errors import ConfigError
+from mayak.language import tr
+
+
+@dataclass(frozen=True, slots=True)
+class Devices:
+    """The devices of one run, and which of them is this process's."""
+
+    gpus: tuple[int, ...]
+    """Indices of the GPUs; empty on a CPU."""
+    processes: int
+    process: int
+    """This process's rank. Lightning starts the others itself, with this command line and
+    ``LOCAL_RANK`` set."""
+
+    @classmethod
+    def of(cls, device: str, count: int | None) -> Devices:
+        """``auto`` and ``cuda`` take all GPUs there are (``auto`` the CPU if none), ``cuda:1`` that
+        one; ``count`` takes that many GPUs, or processes on a CPU. Raises ConfigError."""
+        rank = int(os.environ.get("LOCAL_RANK", "0"))
+        there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if device == "cpu" or (device == "auto" and not there):
+            processes = count or 1
+            return cls((), processes, rank if processes > 1 else 0)
+        kind, _, index = device.partition(":")
+        if device not in ("auto", "cuda") and not (kind == "cuda" and index.isdecimal()):
+            raise ConfigError(
+                tr(f"unknown device {device!r}", f"알 수 없는 장치 {device!r}"),
+                remedy="auto, cpu, cuda, cuda:0 …",
+            )
+        gpus = tuple(range(there)) if not index else (int(index),)
+        if index and count not in (None, 1):
+            raise ConfigError(
+                tr(
+                    f"--device {device} names one device, --devices asks for {count}",
+                    f"--device {device}은(는) 하나인데 --devices는 {count}개입니다",
+                ),
+                remedy=tr("leave one of them out", "둘 중 하나를 빼십시오"),
+            )
+        if not gpus or max(gpus) >= there or (count or 1) > there:
+            raise ConfigError(
+                tr(
+                    f"{device} was asked for ({count or len(gpus) or 1}), but this machine has "
+                    f"{there} usable GPU(s)",
+                    f"{device}({count or len(gpus) or 1}개)를 지정했지만 쓸 수 있는 GPU는 "
+                    f"{there}개입니다",
+                ),
+                remedy=tr(
+                    "see `mayak doctor`, or use --device cpu",
+                    "`mayak doctor`를 보거나 --device cpu를 쓰십시오",
+                ),
+            )
+        gpus = gpus[: count or len(gpus)]
+        return cls(gpus, len(gpus), rank if len(gpus) > 1 else 0)
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process is the one that writes files and speaks to the user."""
+        return self.process == 0
+
+    @property
+    def own(self) -> str:
+        """This process's device, as ``load_model`` names it."""
+        return f"cuda:{self.gpus[self.process]}" if self.gpus else "cpu"
+
+    @property
+    def names(self) -> list[str]:
+        """What the devices are, for the record."""
+        if not self.gpus:
+            return ["cpu"] * self.processes
+        return [torch.cuda.get_device_name(index) for index in self.gpus]
+
+    def trainer_options(self, precision: str) -> dict[str, Any]:
+        """Lightning's accelerator, devices, strategy and precision."""
+        mixed = bool(self.gpus) and precision != "fp32"
+        return {
+            "accelerator": "gpu" if self.gpus else "cpu",
+            "devices": list(self.gpus) or self.processes,
+            # FSDP2 corrupts training over 4-bit weights without a word; DDP does not. Buffers are
+            # constants here, and sending them would need equally many batches everywhere.
+            "strategy": DDPStrategy(broadcast_buffers=False) if self.processes > 1 else "auto",
+            "precision": "bf16-mixed" if mixed else "32-true",
+        }
+
+    def peak_gib(self) -> float | None:
+        """Most GPU memory that this process's tensors took so far, in GiB; None on a CPU."""
+        if not self.gpus:
+            return None
+        return float(torch.cuda.max_memory_allocated(self.gpus[self.process])) / 2**30

@@ -1,0 +1,67 @@
+"""The folder that a run ends in: adapter, processor and record, loadable by plain PEFT."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from peft import PeftModel
+
+from mayak.model import VisionLanguageModel
+from mayak.training.checkpoint import unwritable
+from mayak.training.record import write_json
+
+RUN = "run.json"
+
+
+def write_final(
+    folder: Path, model: PeftModel, vlm: VisionLanguageModel, record: dict[str, Any]
+) -> None:
+    """Write the adapter, the processor and ``run.json``, whole or not at all.
+
+    Raises ConfigError when the disk is full or the folder cannot be written.
+    """
+    partial = folder.with_name(folder.name + ".partial")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        # The vocabulary is untouched; "auto" would ask the hub about the base model's.
+        model.save_pretrained(str(partial), save_embedding_layers=False)
+        vlm.processor.save_pretrained(str(partial))
+        (partial / "README.md").write_text(_card(record), encoding="utf-8")
+        write_json(partial / RUN, record)
+        if folder.exists():
+            shutil.rmtree(folder)
+        partial.replace(folder)
+    except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise unwritable(folder, error) from error
+
+
+def _card(record: dict[str, Any]) -> str:
+    """A model card; in place of PEFT's empty form."""
+    base, best = record["base_model"], record["best"]
+    return f"""---
+base_model: {base["name"]}
+library_name: peft
+---
+# LoRA adapter for {base["name"]}
+
+Made by `mayak train`; everything that made it stands in `{RUN}`.
+
+- base model: {base["identity"]}
+- training images: {record["dataset"]["train"]["images"]}
+- validation accuracy: {best["accuracy"]:.4f} after step {best["step"]} of {record["steps"]}
+
+```python
+from peft import PeftModel
+from transformers import AutoProcessor, LlavaNextForConditionalGeneration
+
+base = LlavaNextForConditionalGeneration.from_pretrained(BASE_MODEL)
+model = PeftModel.from_pretrained(base, FOLDER)
+processor = AutoProcessor.from_pretrained(FOLDER)
+```
+
+`mayak evaluate` measures it on the test split. What it says of an image is a suggestion for a
+person to check, and nothing more.
+"""

@@ -1,0 +1,377 @@
+"""One training run, from manifests to the final folder."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from mayak.config import FINAL, TrainConfig
+from mayak.dataset.manifest import FILES, read_manifest
+from mayak.errors import ConfigError, ManifestError
+from mayak.language import tr
+from mayak.model import VisionLanguageModel, load_model
+from mayak.model.load import out_of_memory
+from mayak.training.checkpoint import Checkpoint, Checkpoints, Validation
+from mayak.training.data import Collate, Feed, Images, verify
+from mayak.training.devices import Devices
+from mayak.training.final import write_final
+from mayak.training.loop import Watch, quiet
+from mayak.training.module import FineTuning, load_adapter, trained
+from mayak.training.plan import Plan
+from mayak.training.record import IDENTITY, LOG, RunLog, check_same, read_json, write_json
+from mayak.types import Progress, SilentProgress
+
+CHECKPOINTS = "checkpoints"
+TENSORBOARD = "tensorboard"
+
+Note = Callable[[str], object]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """What a run came to."""
+
+    final: Path
+    """Folder of the adapter and processor of the best validation."""
+    best_step: int
+    best_accuracy: float
+    best_loss: float
+    validations: tuple[Validation, ...]
+    losses: tuple[float, ...]
+    """Training loss of every step."""
+    steps: int
+    trained_parameters: int
+    seconds: float
+    """Time spent in this and, if the run was resumed, in earlier parts of it."""
+    samples_per_second: float
+    """Training alone, without validations and checkpoints."""
+    peak_gpu_gib: float | None
+    leads: bool = True
+    """False in the helper processes of a run on several devices."""
+
+    def summary(self) -> dict[str, Any]:
+        """As JSON can hold it; the same keys as ``run.json`` where they mean the same."""
+        values = asdict(self)
+        del values["leads"]
+        return values | {"final": str(self.final)}
+
+
+def train(
+    config: TrainConfig,
+    *,
+    data: Path,
+    output: Path,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    device: str = "auto",
+    devices: int | None = None,
+    note: Note | None = None,
+) -> TrainResult:
+    """Fine-tune on ``data``'s training split, choosing by its validation split, into ``output``.
+
+    ``resume`` goes on with an interrupted run of the same configuration and data; ``overwrite``
+    discards an earlier run. ``device`` is ``auto``, ``cpu``, ``cuda`` (all GPUs) or ``cuda:N``, and
+    ``devices`` how many. ``note`` is told single lines. Raises ManifestError for data that cannot
+    be trained on, ConfigError for an output that is in the way or cannot be written, ModelError for
+    a model or device that cannot do it.
+    """
+    where = Devices.of(device, devices)
+    if not where.leads:
+        progress = note = None
+    run = _Run(config, data, output, where, progress or SilentProgress(), note or (lambda _: None))
+    if where.leads:
+        run.enter(resume=resume, overwrite=overwrite)
+    return run.go()
+
+
+class _Run:
+    """The parts of one run and the order in which they are made."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        data: Path,
+        output: Path,
+        where: Devices,
+        progress: Progress,
+        note: Note,
+    ) -> None:
+        self.config, self.output, self.where = config, output, where
+        self.progress, self.note = progress, note
+        self.train_set = read_manifest(data / FILES["train"])
+        self.val_set = read_manifest(data / FILES["val"])
+        for manifest in (self.train_set, self.val_set):
+            if len(manifest.samples) < where.processes:
+                raise ManifestError(
+                    tr(
+                        f"{manifest.path} has fewer images than there are devices "
+                        f"({len(manifest.samples)} < {where.processes})",
+                        f"{manifest.path}의 이미지가 장치보다 적습니다 "
+                        f"({len(manifest.samples)} < {where.processes})",
+                    ),
+                    remedy=tr("use fewer --devices", "--devices를 줄이십시오"),
+                )
+        self.plan = Plan(
+            samples=len(self.train_set.samples),
+            epochs=config.epochs,
+            batch_size=config.batch_size,
+            accumulate=config.accumulate,
+            processes=where.processes,
+            validations_per_epoch=config.validations_per_epoch,
+            seed=config.seed,
+        )
+        self.checkpoints = Checkpoints(output / CHECKPOINTS, config.keep_best)
+        self.log = RunLog(output / LOG)
+
+    def enter(self, *, resume: bool, overwrite: bool) -> None:
+        """Claim the output folder, or find that the run in it is this one."""
+        # What a run leaves, in the order in which it is safe to lose it.
+        own = [self.output / name for name in (FINAL, CHECKPOINTS, LOG, TENSORBOARD, IDENTITY)]
+        if overwrite:
+            for path in own:
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        if resume:
+            if (self.output / IDENTITY).exists():
+                check_same(read_json(self.output / IDENTITY), self._identity(), self.output)
+            if self.checkpoints.last() is None:
+                self.note(
+                    tr(
+                        f"no checkpoint in {self.output} yet; beginning at the start",
+                        f"{self.output}에 아직 체크포인트가 없어 처음부터 시작합니다",
+                    )
+                )
+        elif any(path.exists() for path in own):
+            raise ConfigError(
+                tr(
+                    f"{self.output} already holds a training run",
+                    f"{self.output}에 이미 학습 결과가 있습니다",
+                ),
+                remedy=tr(
+                    "go on with --resume, choose another --output, or discard it with --overwrite",
+                    "--resume으로 이어서 하거나, --output을 바꾸거나, --overwrite로 지우고 "
+                    "시작하십시오",
+                ),
+            )
+        for manifest in (self.train_set, self.val_set):
+            verify(manifest, self.progress)
+
+    def _identity(self) -> dict[str, Any]:
+        """What must stay the same for a run to be resumed."""
+        return {
+            "config": self.config.model_dump(mode="json"),
+            "dataset": {"train": self.train_set.digest, "val": self.val_set.digest},
+            "processes": self.where.processes,
+        }
+
+    def go(self) -> TrainResult:
+        vlm = load_model(
+            self.config.model,
+            precision=self.config.precision,
+            device=self.where.own,
+            revision=self.config.revision,
+        )
+        state = self.checkpoints.last()
+        if self.where.leads:
+            self._begin(vlm, state)
+        module = FineTuning(
+            vlm,
+            self.config,
+            self.plan,
+            done=state.step if state else 0,
+            process=self.where.process,
+            optimizer_state=state.optimizer if state else None,
+        )
+        if state is not None:
+            load_adapter(module.model, state.adapter)
+        fitted = None
+        if state is None or state.step < self.plan.total_steps:
+            state = fitted = self._fit(module, vlm, state)
+        result = self._result(module, state)
+        if self.where.leads and (fitted or not result.final.exists()):
+            load_adapter(module.model, self.checkpoints.best(state).adapter)
+            write_final(result.final, module.model, vlm, self._record(vlm, result))
+        return result
+
+    def _begin(self, vlm: VisionLanguageModel, state: Checkpoint | None) -> None:
+        """Record what the run is, or set its records back to the last checkpoint."""
+        identity = self._identity() | {
+            "engine": {
+                "model": vlm.engine.model,
+                "prompt": vlm.engine.prompt,
+                "preprocessing": vlm.engine.preprocessing,
+            }
+        }
+        if (self.output / IDENTITY).exists():
+            check_same(read_json(self.output / IDENTITY), identity, self.output)
+        write_json(self.output / IDENTITY, identity)
+        self.checkpoints.tidy(state)
+        done = state.step if state else 0
+        resumed = bool(self.log.events())
+        if resumed:
+            self.log.rewind(done)
+        self.log.append("resume" if resumed else "start", step=done)
+        if resumed:
+            self.note(
+                tr(
+                    f"resuming after step {done} of {self.plan.total_steps}",
+                    f"{self.plan.total_steps}단계 중 {done}단계 이후부터 이어서 합니다",
+                )
+            )
+        plan = self.plan
+        self.note(
+            tr(
+                f"{plan.samples} images, {plan.total_steps} steps of {plan.effective_batch} images "
+                f"({plan.batch_size} × {plan.accumulate} accumulated × {plan.processes} device(s))",
+                f"이미지 {plan.samples}장, {plan.total_steps}단계, 단계당 {plan.effective_batch}장 "
+                f"({plan.batch_size} × 누적 {plan.accumulate} × 장치 {plan.processes})",
+            )
+        )
+
+    def _fit(
+        self, module: FineTuning, vlm: VisionLanguageModel, state: Checkpoint | None
+    ) -> Checkpoint:
+        done = state.step if state else 0
+        plan, where = self.plan, self.where
+        logger = TensorBoardLogger(
+            self.output, name=TENSORBOARD, version="", purge_step=done + 1 if done else None
+        )
+        left = sum(plan.samples_in(step) for step in range(done + 1, plan.total_steps + 1))
+        if where.gpus:
+            torch.cuda.reset_peak_memory_stats(where.gpus[where.process])
+        feed = Feed(
+            Images(self.train_set),
+            Images(self.val_set),
+            Collate(vlm.processor, vlm.prompt),
+            module.place,
+            plan,
+            done=done,
+            process=where.process,
+            on_gpu=bool(where.gpus),
+        )
+        name = tr("training", "학습")
+        with (
+            quiet(),
+            feed,
+            self.progress.task(name, left * where.processes, tr("images", "장")) as task,
+        ):
+            watch = Watch(
+                module,
+                state,
+                plan=plan,
+                where=where,
+                checkpoints=self.checkpoints,
+                every=self.config.checkpoint_every,
+                log=self.log,
+                board=logger,
+                task=task,
+            )
+            # Each stretch up to a validation is an epoch to Lightning, so that validations and
+            # checkpoints fall on any step, and a run can begin after any.
+            trainer = Trainer(
+                **where.trainer_options(self.config.precision),
+                max_epochs=len(plan.rounds(done)),
+                reload_dataloaders_every_n_epochs=1,
+                accumulate_grad_batches=plan.accumulate,
+                gradient_clip_val=self.config.gradient_clip,
+                callbacks=[watch],
+                logger=logger,
+                log_every_n_steps=1,
+                num_sanity_val_steps=0,
+                enable_checkpointing=False,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+                use_distributed_sampler=False,
+            )
+            try:
+                trainer.fit(module, datamodule=feed)
+            except torch.OutOfMemoryError as error:
+                raise out_of_memory(error) from error
+            except SystemExit:
+                # Lightning turns Ctrl-C into exit 1 and leaves the signal ignored.
+                if not watch.interrupted:
+                    raise
+                if threading.current_thread() is threading.main_thread():
+                    signal.signal(signal.SIGINT, signal.default_int_handler)
+                raise KeyboardInterrupt from None
+        return watch.state
+
+    def _result(self, module: FineTuning, state: Checkpoint) -> TrainResult:
+        events = self.log.events()
+        steps = [row for row in events if row["event"] == "step"]
+        seconds = sum(row["seconds"] for row in events if "seconds" in row)
+        peaks = [row["peak_gpu_gib"] for row in steps if row["peak_gpu_gib"] is not None]
+        return TrainResult(
+            final=self.output / FINAL,
+            best_step=state.best[0].step,
+            best_accuracy=state.best[0].accuracy,
+            best_loss=state.best[0].loss,
+            validations=tuple(
+                Validation(row["step"], row["loss"], row["accuracy"])
+                for row in events
+                if row["event"] == "validation"
+            ),
+            losses=tuple(row["loss"] for row in steps),
+            steps=state.step,
+            trained_parameters=sum(w.numel() for w in trained(module.model).values()),
+            seconds=round(seconds, 3),
+            samples_per_second=sum(row["samples"] for row in steps)
+            / max(sum(row["seconds"] for row in steps), 1e-9),
+            peak_gpu_gib=max(peaks) if peaks else None,
+            leads=self.where.leads,
+        )
+
+    def _record(self, vlm: VisionLanguageModel, result: TrainResult) -> dict[str, Any]:
+        """``run.json``: everything that made the adapter beside it."""
+        events = self.log.events()
+        return {
+            "config": self.config.model_dump(mode="json"),
+            "dataset": {
+                split: {"digest": manifest.digest, "images": len(manifest.samples)}
+                for split, manifest in (("train", self.train_set), ("val", self.val_set))
+            },
+            "base_model": {
+                "name": self.config.model,
+                "revision": self.config.revision,
+                "identity": vlm.engine.model,
+                "preprocessing": vlm.engine.preprocessing,
+            },
+            "prompt": {"text": vlm.prompt.text, "ids_digest": vlm.prompt.digest},
+            "seed": self.config.seed,
+            "devices": self.where.names,
+            "effective_batch": self.plan.effective_batch,
+            "trained_parameters": result.trained_parameters,
+            "best": {
+                "step": result.best_step,
+                "accuracy": result.best_accuracy,
+                "loss": result.best_loss,
+            },
+            "curve": {
+                "train_loss": list(result.losses),
+                "validation": [asdict(validation) for validation in result.validations],
+            },
+            "steps": result.steps,
+            "steps_per_epoch": self.plan.steps_per_epoch,
+            "began": events[0]["time"],
+            "ended": events[-1]["time"],
+            "parts": sum(row["event"] in ("start", "resume") for row in events),
+            "seconds": result.seconds,
+            "samples_per_second": round(result.samples_per_second, 3),
+            "peak_gpu_gib": result.peak_gpu_gib,
+            "versions": {
+                "python": platform.python_version(),
+                "lightning": version("lightning"),
+                **dict(vlm.engine.software),
+            },
+        }

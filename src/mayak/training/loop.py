@@ -1,0 +1,131 @@
+"""What happens between Lightning's steps: figures, logs, validations' results, checkpoints."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from mayak.training.checkpoint import Checkpoint, Checkpoints, Validation
+from mayak.training.devices import Devices
+from mayak.training.module import FineTuning
+from mayak.training.plan import Plan
+from mayak.training.record import RunLog
+from mayak.types import Task
+
+
+class Watch(Callback):  # type: ignore[misc]  # lightning is untyped
+    """Follows a run: every step and validation is logged, and saved when its time has come."""
+
+    def __init__(
+        self,
+        module: FineTuning,
+        state: Checkpoint | None,
+        *,
+        plan: Plan,
+        where: Devices,
+        checkpoints: Checkpoints,
+        every: int,
+        log: RunLog,
+        board: TensorBoardLogger,
+        task: Task,
+    ) -> None:
+        self._module, self._plan, self._where = module, plan, where
+        self._checkpoints, self._every = checkpoints, every
+        self._log, self._board, self._task = log, board, task
+        self._validations = set(plan.validation_steps)
+        self._seen = state.step if state else 0
+        self._clock = time.perf_counter()
+        self.state = state or Checkpoint(0, {}, {}, ())
+        """The state last saved."""
+        self.interrupted = False
+
+    def on_train_epoch_start(self, *_: object) -> None:
+        """The time of a stretch's first step begins here, after the validation before it."""
+        self._clock = time.perf_counter()
+
+    def on_train_batch_end(self, trainer: Trainer, *_: object) -> None:
+        """After the batch that completes a step: log it, and save it if it is its turn."""
+        step = self._module.step
+        if step == self._seen:
+            return
+        self._seen = step
+        loss = trainer.strategy.reduce(self._module.take_step_loss(), reduce_op="mean").item()
+        seconds = time.perf_counter() - self._clock
+        samples = self._plan.samples_in(step) * self._plan.processes
+        peak = self._where.peak_gib()
+        if self._where.leads:
+            self._log.append(
+                "step",
+                step=step,
+                epoch=round(step / self._plan.steps_per_epoch, 4),
+                loss=loss,
+                samples=samples,
+                seconds=round(seconds, 4),
+                peak_gpu_gib=None if peak is None else round(peak, 3),
+            )
+            self._board.log_metrics(
+                {"train/loss": loss, "train/samples_per_second": samples / seconds}, step
+            )
+        figures: dict[str, float | str] = {"loss": loss, "step": f"{step}/{self._plan.total_steps}"}
+        if peak is not None:
+            figures["GPU-GiB"] = round(peak, 1)
+        if self.state.best:
+            figures["val"] = self.state.best[0].accuracy
+        self._task.advance(samples, **figures)
+        # A step that is validated is saved after its validation, or a resumed run would miss it.
+        if step % self._every == 0 and step not in self._validations:
+            self._save(trainer, step, self.state.best)
+        self._clock = time.perf_counter()
+
+    def on_validation_end(self, trainer: Trainer, *_: object) -> None:
+        """Log the scores, and save the step, by itself if it is among the best."""
+        loss, accuracy = self._module.take_validation()
+        validation = Validation(self._module.step, loss, accuracy)
+        if self._where.leads:
+            self._log.append(
+                "validation",
+                step=validation.step,
+                loss=loss,
+                accuracy=accuracy,
+                seconds=round(time.perf_counter() - self._clock, 4),
+            )
+            self._board.log_metrics({"val/loss": loss, "val/accuracy": accuracy}, validation.step)
+        best = self._checkpoints.rank(self.state.best, validation)
+        self._save(trainer, validation.step, best)
+
+    def on_fit_end(self, trainer: Trainer, *_: object) -> None:
+        """No process goes on before the leading one has written everything."""
+        trainer.strategy.barrier()
+
+    def on_exception(self, trainer: Trainer, _: object, exception: BaseException) -> None:
+        """Remember a Ctrl-C; end the helper processes, which would wait for this one for ever."""
+        self.interrupted = isinstance(exception, KeyboardInterrupt)
+        for helper in getattr(trainer.strategy.launcher, "procs", []):
+            helper.terminate()
+
+    def _save(self, trainer: Trainer, step: int, best: tuple[Validation, ...]) -> None:
+        optimizer = trainer.optimizers[0].state_dict()
+        self.state = Checkpoint(step, self._module.adapter(), optimizer, best)
+        if self._where.leads:
+            self._log.flush()
+            self._checkpoints.save(self.state)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Lightning's announcements are kept back, and warnings about its own insides."""
+    logger = logging.getLogger("lightning.pytorch")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)`")
+            yield
+    finally:
+        logger.setLevel(level)

@@ -1,0 +1,219 @@
+"""The trained model: LoRA on the language model, loss on the answer alone."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from peft import LoraConfig, PeftModel, get_peft_model
+from torch.nn import functional
+from torchmetrics import MeanMetric
+from torchmetrics.classification import MulticlassAccuracy
+
+from mayak.config import LoraOptions, TrainConfig
+from mayak.errors import ModelError
+from mayak.labels import LABELS
+from mayak.language import tr
+from mayak.model import VisionLanguageModel
+from mayak.model.scoring import label_scores
+from mayak.training.data import Batch
+from mayak.training.plan import Plan
+
+TARGETS = r".*language_model\.layers\.\d+\.(self_attn|mlp)\.(q|k|v|o|gate|up|down)_proj"
+"""Modules that get an adapter. The CLIP tower has q, k and v projections too: a plain list of names
+would train them as well."""
+
+Adapter = dict[str, torch.Tensor]
+
+
+def attach_lora(
+    model: Any, options: LoraOptions, *, name: str, revision: str | None, seed: int
+) -> PeftModel:
+    """Freeze ``model`` and lay fresh float32 adapters over its language model.
+
+    ``name`` and ``revision`` are what the adapter records of its base model. Raises ModelError when the trained
+    parameters are not exactly those that the configuration's shapes foretell.
+    """
+    model.requires_grad_(False)
+    # LoRA's A is random; only the seed may decide it.
+    torch.manual_seed(seed)
+    settings = LoraConfig(
+        r=options.r,
+        lora_alpha=options.alpha,
+        lora_dropout=options.dropout,
+        target_modules=TARGETS,
+    )
+    with warnings.catch_warnings():
+        # PEFT reads a property that transformers has since renamed.
+        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`")
+        adapted = get_peft_model(model, settings)
+    adapted.peft_config["default"].base_model_name_or_path = name
+    adapted.peft_config["default"].revision = revision
+    for parameter in trained(adapted).values():
+        parameter.data = parameter.data.float()
+    _check(adapted, model.config.text_config, options.r)
+    return adapted
+
+
+def trained(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
+    """The parameters that training moves, by name."""
+    return {name: value for name, value in model.named_parameters() if value.requires_grad}
+
+
+def expected_parameters(text_config: Any, rank: int) -> int:  # noqa: ANN401
+    """Σ r · (in + out) over the seven projections of every layer."""
+    hidden, inner = text_config.hidden_size, text_config.intermediate_size
+    heads = text_config.num_attention_heads
+    width = getattr(text_config, "head_dim", None) or hidden // heads
+    query, key = heads * width, text_config.num_key_value_heads * width
+    attention = 2 * (hidden + query) + 2 * (hidden + key)
+    return int(text_config.num_hidden_layers * rank * (attention + 3 * (hidden + inner)))
+
+
+def _check(model: PeftModel, text_config: Any, rank: int) -> None:  # noqa: ANN401
+    weights = trained(model)
+    count = sum(weight.numel() for weight in weights.values())
+    expected = expected_parameters(text_config, rank)
+    astray = [name for name in weights if "language_model.layers." not in name]
+    if count == expected and not astray:
+        return
+    raise ModelError(
+        tr(
+            f"LoRA would train {count:,} parameters instead of {expected:,}",
+            f"LoRA가 {expected:,}개가 아닌 {count:,}개의 매개변수를 학습하게 됩니다",
+        )
+        + (f" ({astray[0]} …)" if astray else ""),
+        remedy=tr(
+            "use a LLaVA-NeXT checkpoint with a Mistral or Llama language model",
+            "언어 모델이 Mistral 또는 Llama인 LLaVA-NeXT 체크포인트를 쓰십시오",
+        ),
+    )
+
+
+class FineTuning(LightningModule):  # type: ignore[misc]  # lightning is untyped
+    """LLaVA-NeXT under training.
+
+    Lightning counts from zero whenever it is started; ``done`` steps went before, so that the
+    absolute step is ``done + trainer.global_step``.
+    """
+
+    def __init__(
+        self,
+        vlm: VisionLanguageModel,
+        config: TrainConfig,
+        plan: Plan,
+        *,
+        done: int = 0,
+        process: int = 0,
+        optimizer_state: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.model = attach_lora(
+            vlm.model, config.lora, name=config.model, revision=config.revision, seed=config.seed
+        )
+        if config.gradient_checkpointing:
+            # Only there: nothing in the frozen tower is kept for a backward pass anyway.
+            blocks = vlm.model.model.language_model
+            # transformers is renaming it; the old name warns where both are.
+            enable = getattr(blocks, "activation_checkpointing_enable", None)
+            (enable or blocks.gradient_checkpointing_enable)({"use_reentrant": False})
+        self._vlm = replace(vlm, model=self.model)
+        self._config, self._plan = config, plan
+        self._done, self._process = done, process
+        self._optimizer_state = optimizer_state
+        self._step_loss: list[torch.Tensor] = []
+        self._loss = MeanMetric()
+        self._accuracy = MulticlassAccuracy(num_classes=len(LABELS), average="micro")
+        self.train()
+
+    @property
+    def step(self) -> int:
+        """Updates of the weights so far, since the run's very beginning."""
+        return self._done + int(self.trainer.global_step)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
+        """The batch's loss, weighted so that a step's gradient is the mean over its samples."""
+        step = self.step + 1
+        within = batch_idx % self._plan.accumulate
+        torch.manual_seed(self._plan.seed_of(step, within, self._process))
+        logits, answers = self._answer(batch)
+        loss = functional.cross_entropy(logits.flatten(0, 1), answers.flatten())
+        share = len(answers) / self._plan.samples_in(step)
+        self._step_loss.append(loss.detach() * share)
+        # Lightning divides by `accumulate`, also when an epoch's last step gathers less.
+        return loss * (share * self._plan.accumulate)
+
+    def take_step_loss(self) -> torch.Tensor:
+        """Mean loss of the samples of the step that just ended, on this process."""
+        total = torch.stack(self._step_loss).sum()
+        self._step_loss.clear()
+        return total
+
+    def validation_step(self, batch: Batch) -> None:
+        """Loss and label scores from one forward pass."""
+        logits, answers = self._answer(batch)
+        losses = functional.cross_entropy(logits.flatten(0, 1), answers.flatten(), reduction="none")
+        self._loss.update(losses.view_as(answers).mean(dim=1))
+        position = len(self._vlm.prompt.lead_ids)
+        scores, _ = label_scores(logits[:, position], self._vlm.prompt)
+        ids = torch.tensor(self._vlm.prompt.label_ids, device=answers.device)
+        truth = (answers[:, position, None] == ids).int().argmax(dim=1)
+        self._accuracy.update(scores.argmax(dim=1), truth)
+
+    def take_validation(self) -> tuple[float, float]:
+        """Loss and accuracy over the whole validation set, all processes together."""
+        result = self._loss.compute().item(), self._accuracy.compute().item()
+        self._loss.reset()
+        self._accuracy.reset()
+        return result
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """AdamW at a constant rate with PyTorch's other defaults (weight decay .01)."""
+        optimizer = torch.optim.AdamW(
+            list(trained(self.model).values()), lr=self._config.learning_rate
+        )
+        if self._optimizer_state is not None:
+            optimizer.load_state_dict(self._optimizer_state)
+        return optimizer
+
+    def place(self, batch: Batch) -> Batch:
+        """The batch on the model's device (see ``VisionLanguageModel.inputs``)."""
+        return self._vlm.inputs(batch)
+
+    def adapter(self) -> Adapter:
+        """The trained weights, on the CPU."""
+        return {name: value.detach().cpu() for name, value in trained(self.model).items()}
+
+    def _answer(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits (B, A, V) in float32 that foretell the answer's tokens, and those tokens (B, A).
+
+        The logits of a column foretell the next one's token, so one column before the answer is
+        needed as well, and the last column's are not.
+        """
+        length = self._vlm.prompt.answer_length
+        inputs = {name: value for name, value in batch.items() if name != "labels"}
+        output = self.model(**inputs, logits_to_keep=length + 1, use_cache=False)
+        return output.logits[:, :-1].float(), batch["labels"][:, -length:]
+
+
+def load_adapter(model: torch.nn.Module, adapter: Adapter) -> None:
+    """Copy trained weights into a model with adapters. Raises ModelError when they are another
+    model's."""
+    weights = trained(model)
+    if {k: v.shape for k, v in weights.items()} != {k: v.shape for k, v in adapter.items()}:
+        raise ModelError(
+            tr(
+                "the checkpoint's adapter does not fit this base model",
+                "체크포인트의 어댑터가 이 기본 모델에 맞지 않습니다",
+            ),
+            remedy=tr(
+                "resume with the model that the run began with",
+                "처음 학습에 쓴 모델로 이어서 하십시오",
+            ),
+        )
+    with torch.no_grad():
+        for name, weight in weights.items():
+            weight.copy_(adapter[name])

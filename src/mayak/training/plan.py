@@ -1,0 +1,98 @@
+"""Which samples each step takes, and where validations fall: a pure function of counts and seed.
+
+Everything random in a run follows from (seed, epoch) or (seed, step). A run that was killed and
+resumed at step *s* therefore does exactly what an uninterrupted one does from *s* on, without any
+generator's state in the checkpoint.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The schedule of one run. A *batch* is one forward pass of one process, a *step* one update of
+    the weights: ``accumulate`` batches on each of ``processes``. Steps count from 1; step 0 is the
+    untouched model."""
+
+    samples: int
+    epochs: int
+    batch_size: int
+    accumulate: int
+    processes: int
+    validations_per_epoch: int
+    seed: int
+
+    @property
+    def batches_per_epoch(self) -> int:
+        """Batches of one process in one epoch; the last may be short."""
+        return math.ceil(math.ceil(self.samples / self.processes) / self.batch_size)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Updates an epoch; the last may gather fewer batches. No step spans two epochs."""
+        return math.ceil(self.batches_per_epoch / self.accumulate)
+
+    @property
+    def total_steps(self) -> int:
+        """Updates in the whole run."""
+        return self.epochs * self.steps_per_epoch
+
+    @property
+    def effective_batch(self) -> int:
+        """Images a step, over all processes."""
+        return self.batch_size * self.accumulate * self.processes
+
+    @property
+    def validation_steps(self) -> tuple[int, ...]:
+        """After which steps the validation set is scored: evenly through every epoch, and at its
+        end. An epoch with fewer steps than validations is validated after every step."""
+        per_epoch = self.steps_per_epoch
+        wanted = self.validations_per_epoch
+        within = sorted({math.ceil(i * per_epoch / wanted) for i in range(1, wanted + 1)})
+        return tuple(epoch * per_epoch + step for epoch in range(self.epochs) for step in within)
+
+    def rounds(self, done: int) -> list[range]:
+        """The steps still to do after ``done`` of them, cut after each validation."""
+        ends = [step for step in self.validation_steps if step > done]
+        starts = [done, *ends[:-1]]
+        return [range(start + 1, end + 1) for start, end in zip(starts, ends, strict=True)]
+
+    def passes(self, step: int) -> int:
+        """Batches that one process gathers for a step."""
+        first = (step - 1) % self.steps_per_epoch * self.accumulate
+        return min(self.accumulate, self.batches_per_epoch - first)
+
+    def samples_in(self, step: int) -> int:
+        """Samples that one process takes in a step."""
+        first = (step - 1) % self.steps_per_epoch * self.accumulate * self.batch_size
+        left = math.ceil(self.samples / self.processes) - first
+        return min(self.accumulate * self.batch_size, left)
+
+    def order(self, epoch: int) -> list[int]:
+        """The epoch's permutation of the samples. With several processes its first few are repeated
+        at the end, fewer than there are processes, so that all processes take equally many."""
+        generator = np.random.default_rng([self.seed, epoch])
+        order: list[int] = generator.permutation(self.samples).tolist()
+        return order + order[: -self.samples % self.processes]
+
+    def batches(self, done: int, process: int = 0) -> Iterator[list[int]]:
+        """Indices of every batch of one process after ``done`` steps, to the end of the run."""
+        epoch, step = divmod(done, self.steps_per_epoch)
+        skipped = step * self.accumulate
+        for current in range(epoch, self.epochs):
+            own = self.order(current)[process :: self.processes]
+            cut = range(skipped * self.batch_size, len(own), self.batch_size)
+            yield from (own[start : start + self.batch_size] for start in cut)
+            skipped = 0
+
+    def seed_of(self, step: int, batch: int, process: int) -> int:
+        """Seed of what is random in one forward pass (LoRA's dropout)."""
+        text = f"{self.seed}/{step}/{batch}/{process}"
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) >> 1

@@ -1,0 +1,111 @@
+"""What a run leaves beside the weights: what it is, and everything that happened in it."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mayak.errors import ConfigError
+from mayak.language import tr
+from mayak.training.checkpoint import unwritable, write_atomically
+
+IDENTITY = "identity.json"
+LOG = "log.jsonl"
+
+_FREE = ("config.checkpoint_every",)
+"""What may change between the parts of a run, because no result depends on it."""
+
+
+def write_json(path: Path, value: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
+    """Write JSON, whole or not at all."""
+    text = json.dumps(value, ensure_ascii=False, indent=2) + "\n"
+    write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read what ``write_json`` wrote. Raises ConfigError when it is damaged."""
+    try:
+        value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            tr(f"{path} cannot be read: {error}", f"{path}을(를) 읽을 수 없습니다: {error}"),
+            remedy=tr("begin anew with --overwrite", "--overwrite로 새로 시작하십시오"),
+        ) from error
+    return value
+
+
+def check_same(began: dict[str, Any], now: dict[str, Any], output: Path) -> None:
+    """Raises ConfigError naming every value of ``now`` that is not what the run began with."""
+    before, after = _flat(began), _flat(now)
+    changes = [
+        f"{key}: {before.get(key)} → {value}"
+        for key, value in after.items()
+        if before.get(key) != value and key not in _FREE
+    ]
+    if not changes:
+        return
+    raise ConfigError(
+        tr(
+            f"the run in {output} cannot be resumed, for it began otherwise: ",
+            f"{output}의 학습은 다음이 달라져 이어서 할 수 없습니다: ",
+        )
+        + "; ".join(changes),
+        remedy=tr(
+            "resume with the values on the left, or begin anew with another --output or "
+            "--overwrite",
+            "왼쪽 값으로 이어서 하거나, --output을 바꾸거나 --overwrite로 새로 시작하십시오",
+        ),
+    )
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+@dataclass(frozen=True, slots=True)
+class RunLog:
+    """``log.jsonl``: one event a line, with its time (UTC), in order of step, each step once."""
+
+    path: Path
+
+    def append(self, event: str, **values: Any) -> None:  # noqa: ANN401
+        """Add one event; it survives the process's being killed."""
+        row = {"event": event, "time": datetime.now(UTC).isoformat(timespec="milliseconds")}
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row | values, ensure_ascii=False) + "\n")
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+
+    def rewind(self, step: int) -> None:
+        """Forget what came after ``step``: a resumed run does it again."""
+        kept = [row for row in self.events() if row.get("step", 0) <= step]
+        text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept)
+        write_atomically(self.path, lambda file: file.write(text.encode()))
+
+    def flush(self) -> None:
+        """Make sure that the log is on the disk before a checkpoint that follows from it."""
+        with self.path.open("ab") as file:
+            os.fsync(file.fileno())
+
+    def events(self) -> list[dict[str, Any]]:
+        """Every event so far; a last line that was cut off by a power failure is left out."""
+        if not self.path.exists():
+            return []
+        rows = []
+        for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
+            try:
+                rows.append(json.loads(line))
+            except ValueError:
+                break
+        return rows

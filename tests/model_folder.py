@@ -1,0 +1,104 @@
+"""A random LLaVA-NeXT of two layers with the real Mistral tokenizer, and small images for it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from transformers import CLIPVisionConfig, LlavaNextConfig, MistralConfig
+
+from mayak.labels import LABELS, QUESTION
+from mayak.model.shapes import processor_for, published_tokenizer, random_checkpoint
+
+SIDE = 112
+
+
+def tiny_config() -> LlavaNextConfig:
+    """About four million parameters, nearly all of them the vocabulary's."""
+    vision = CLIPVisionConfig(
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        image_size=SIDE,
+        patch_size=14,
+        projection_dim=64,
+    )
+    text = MistralConfig(
+        vocab_size=32064,
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=8192,
+        sliding_window=None,
+    )
+    return LlavaNextConfig(
+        vision_config=vision,
+        text_config=text,
+        image_grid_pinpoints=[[SIDE, 2 * SIDE], [2 * SIDE, SIDE], [2 * SIDE, 2 * SIDE]],
+        image_token_index=32000,
+        pad_token_id=32001,
+        tie_word_embeddings=False,
+    )
+
+
+def make_model_folder(folder: Path) -> Path:
+    """Write the checkpoint; ``load_model`` and stock transformers load it."""
+    config = tiny_config()
+    random_checkpoint(folder, config, processor_for(config, published_tokenizer()))
+    return folder
+
+
+def make_images(folder: Path, per_class: int, *, seed: int = 0) -> list[tuple[Path, int]]:
+    """Flat coloured images of several sizes whose colour tells the class."""
+    folder.mkdir(parents=True, exist_ok=True)
+    generator = np.random.default_rng(seed)
+    colours = ((200, 60, 60), (60, 200, 60), (60, 60, 200), (200, 200, 60))
+    rows = []
+    for number in range(per_class):
+        for label in range(len(LABELS)):
+            height, width = generator.integers(40, 200, size=2)
+            noise = generator.integers(-40, 40, size=(height, width, 3))
+            pixels = np.clip(np.array(colours[label]) + noise, 0, 255).astype(np.uint8)
+            path = folder / f"{label}_{number:03d}.png"
+            Image.fromarray(pixels).save(path)
+            rows.append((path, label))
+    return rows
+
+
+def make_data(root: Path, *, train: int = 4, val: int = 2, test: int = 2) -> Path:
+    """A data folder as ``mayak prepare`` leaves it, with that many images a class and split."""
+    data = root / "data"
+    data.mkdir(parents=True)
+    images = []
+    for split, count in (("train", train), ("val", val), ("test", test)):
+        rows = make_images(root / "raw" / split, count, seed=len(split))
+        records = []
+        for path, label in rows:
+            image_path = path.relative_to(root).as_posix()
+            digest = hashlib.sha256(path.read_bytes()).hexdigest()
+            records.append(
+                {
+                    "id": f"{split}/{path.stem}",
+                    "image_path": image_path,
+                    "question": QUESTION,
+                    "answer": str(label),
+                }
+            )
+            images.append({"image_path": image_path, "sha256": digest, "group": digest})
+        manifest = data / f"{split}_drug_data.json"
+        manifest.write_text(json.dumps(records, ensure_ascii=False), encoding="utf-8")
+    (data / "dataset.json").write_text(json.dumps({"images": images}), encoding="utf-8")
+    return data
+
+
+def seeded_pixels(height: int, width: int, seed: int = 0) -> np.ndarray:
+    """Random pixels (H, W, 3) uint8."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (height, width, 3), generator=generator, dtype=torch.uint8).numpy()
