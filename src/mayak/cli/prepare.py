@@ -170,15 +170,18 @@ def _show(console: Console, result: PrepareResult) -> None:
                 f"가장 큰 그룹 {max(sizes.values())}장. 분할로 나뉜 그룹 없음",
             )
         )
+    if absent := [label.folder for label in LABELS if not any(counts[label.index].values())]:
+        console.result(
+            tr(f"no images of {', '.join(absent)}", f"이미지가 없는 분류: {', '.join(absent)}")
+        )
     _show_rejected(console, result)
     _show_cross_label(console, result)
     if result.noted:
         console.result(
             tr(
-                f"{len(result.noted)} images were adapted or have a note: "
-                "`warnings` in dataset.json",
-                f"변환했거나 특이 사항이 있는 이미지 {len(result.noted)}장: "
-                "dataset.json의 `warnings`",
+                f"images adapted or with a note: {len(result.noted)} (`warnings` in dataset.json)",
+                f"변환했거나 특이 사항이 있는 이미지: {len(result.noted)}장 "
+                "(dataset.json의 `warnings`)",
             )
         )
     console.result(
@@ -211,7 +214,7 @@ def _show_cross_label(console: Console, result: PrepareResult) -> None:
         return
     console.result(
         tr(
-            f"warning: {len(result.cross_label)} groups of near-duplicates lie under two labels; "
+            f"warning: groups of near-duplicates under two labels: {len(result.cross_label)}; "
             "check that the labels are right:",
             f"경고: 유사 이미지 그룹 {len(result.cross_label)}개가 두 분류에 걸쳐 있습니다. "
             "분류가 맞는지 확인하십시오:",

@@ -290,8 +290,8 @@ def _refuse_two_labels(images: Sequence[Examined]) -> None:
         )
         raise ManifestError(
             tr(
-                f"the same image lies under two labels, {len(pairs)} times: {listed}",
-                f"같은 이미지가 두 분류에 있습니다({len(pairs)}건): {listed}",
+                f"the same image lies under two labels ({len(pairs)} in all): {listed}",
+                f"같은 이미지가 두 분류에 있습니다(모두 {len(pairs)}건): {listed}",
             ),
             remedy=tr(
                 "decide which label is right and remove the other copy",

@@ -113,7 +113,7 @@ def _everywhere(labels: Sequence[int], splits: Sequence[SplitName]) -> bool:
 
 
 def _too_few(counts: Counter[int], needed: int, unit: str) -> ManifestError:
-    listed = ", ".join(
+    listed = "; ".join(
         tr(
             f"{LABELS[label].folder}: has {counts[label]}, needs {needed}",
             f"{LABELS[label].folder}: {counts[label]}개 있음, {needed}개 필요",
@@ -124,7 +124,7 @@ def _too_few(counts: Counter[int], needed: int, unit: str) -> ManifestError:
     return ManifestError(
         tr(
             f"too few {unit} for train, validation and test ({listed})",
-            f"학습·검증·시험으로 나누기에는 {unit}이(가) 부족합니다 ({listed})",
+            f"학습·검증·시험으로 나누기에는 {unit} 수가 부족합니다 ({listed})",
         ),
         remedy=tr(
             "add images that are no copies of the ones there, or use --test-only",

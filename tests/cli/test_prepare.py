@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mayak.cli.app import main
+from mayak.labels import LABELS
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    for label in LABELS:
+        place = tmp_path / "raw_data" / label.folder
+        place.mkdir(parents=True)
+        for number in range(3):
+            seed = 10 * label.index + number
+            rough = np.random.default_rng(seed).integers(0, 256, (9, 12, 3), dtype=np.uint8)
+            picture = Image.fromarray(rough).resize((120, 90), Image.Resampling.BICUBIC)
+            picture.save(place / f"{number}.png")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*arguments):
+    with pytest.raises(SystemExit) as ended:
+        main(["prepare", "--lang", "en", "--augment", "0", "--workers", "1", *arguments])
+    return ended.value.code
+
+
+def test_the_defaults_are_raw_data_and_data(folder, capsys):
+    assert run() == 0
+
+    shown = capsys.readouterr()
+    assert "files found 12 = used 12 + rejected 0" in shown.out
+    row = next(line for line in shown.out.splitlines() if "2 transaction place" in line)
+    assert [cell.strip() for cell in row.split("│")[1:]] == ["1", "0", "1", "1"]
+    assert "12/12" in shown.err
+    assert (folder / "data" / "dataset.json").is_file()
+
+
+def test_clutter_is_shown_and_no_failure(folder, capsys):
+    (folder / "raw_data" / "Thumbs.db").touch()
+    (folder / "raw_data" / "0_irrelevant" / "notes.txt").write_text("x")
+
+    assert run() == 0
+
+    assert "files found 14 = used 12 + rejected 2" in capsys.readouterr().out
+
+
+def test_a_lost_image_is_exit_code_1_and_named_with_its_reason(folder, capsys):
+    (folder / "raw_data" / "0_irrelevant" / "[bold]깨진\n사진.jpg").write_bytes(b"\xff\xd8\xff\xe0")
+
+    assert run() == 1
+
+    out = capsys.readouterr().out
+    assert "damaged images: 1" in out
+    assert "0_irrelevant/[bold]깨진\\n사진.jpg — " in out
+
+
+def test_long_lists_are_cut_and_say_where_the_rest_is(folder, capsys):
+    for number in range(8):
+        (folder / "raw_data" / "0_irrelevant" / f"empty{number}.jpg").touch()
+
+    run()
+
+    out = capsys.readouterr().out
+    assert "empty files: 8" in out
+    assert "empty4.jpg" in out
+    assert "empty5.jpg" not in out
+    assert "and 3 more: `rejected` in dataset.json" in out
+
+
+def test_json(folder, capsys):
+    (folder / "raw_data" / "0_irrelevant" / "empty.jpg").touch()
+
+    assert run("--json") == 1
+
+    told = json.loads(capsys.readouterr().out)
+    assert (told["found"], told["used"]) == (13, 12)
+    assert told["counts"]["3_drug_raw"] == {"train": 1, "val": 1, "test": 1, "augmented": 0}
+    assert told["rejected"] == [
+        {"path": "0_irrelevant/empty.jpg", "reason": "empty", "error": "the file is empty"}
+    ]
+    recorded = json.loads((folder / "data" / "dataset.json").read_text(encoding="utf-8"))
+    assert told["digest"] == recorded["digest"]
+
+
+def test_korean_shows_the_same_and_writes_the_same(folder, capsys):
+    (folder / "raw_data" / "0_irrelevant" / "빈.jpg").touch()
+    run()
+    first = (folder / "data" / "dataset.json").read_bytes()
+    capsys.readouterr()
+
+    with pytest.raises(SystemExit):
+        main(["prepare", "--lang", "ko", "--augment", "0", "--workers", "1"])
+
+    out = capsys.readouterr().out
+    assert "발견한 파일 13 = 사용 12 + 제외 1" in out
+    assert "빈 파일: 1" in out
+    assert (folder / "data" / "dataset.json").read_bytes() == first
+
+
+def test_near_duplicates_under_two_labels_are_a_warning(folder, capsys):
+    with Image.open(folder / "raw_data" / "0_irrelevant" / "0.png") as picture:
+        picture.save(folder / "raw_data" / "3_drug_raw" / "copy.jpg", quality=70)
+
+    assert run() == 0
+
+    out = capsys.readouterr().out
+    assert "groups of near-duplicates under two labels: 1" in out
+    assert "raw_data/0_irrelevant/0.png ~ raw_data/3_drug_raw/copy.jpg" in out
+
+
+def test_a_test_set_without_a_class_says_so(folder, capsys):
+    for path in (folder / "raw_data" / "1_chat_history").iterdir():
+        path.unlink()
+
+    assert run("--test-only") == 0
+
+    assert "no images of 1_chat_history" in capsys.readouterr().out
+
+
+def test_faults_are_exit_code_2_with_a_remedy(folder, capsys):
+    assert run("nowhere") == 2
+    shown = capsys.readouterr().err
+    assert "nowhere does not exist" in shown
+    assert "remedy: " in shown
+
+    assert run("--test-fraction", "2") == 2
+    assert "--test-fraction is 2" in capsys.readouterr().err

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from sklearn.model_selection import train_test_split
+
+from mayak.dataset.split import grouped_split, plain_split
+from mayak.errors import ManifestError
+
+PAPER = {"test_fraction": 0.15, "val_fraction": 0.15, "seed": 42}
+
+
+def test_single_images_meet_the_papers_fractions_in_every_class():
+    labels = [0] * 400 + [1] * 100 + [2] * 40 + [3] * 7
+    groups = [f"g{i}" for i in range(len(labels))]
+
+    counts = Counter(zip(labels, grouped_split(labels, groups, **PAPER), strict=True))
+
+    # 15 % to the nearest image, then 15 % of the rest: 400 → 60, 51; 40 → 6, 5; 7 → 1, 1.
+    assert {key: counts[key] for key in counts if key[1] != "train"} == {
+        (0, "test"): 60,
+        (0, "val"): 51,
+        (1, "test"): 15,
+        (1, "val"): 13,
+        (2, "test"): 6,
+        (2, "val"): 5,
+        (3, "test"): 1,
+        (3, "val"): 1,
+    }
+
+
+def test_groups_stay_whole_and_the_fractions_near():
+    labels = [i % 4 for i in range(1000)]
+    groups = [f"{i % 4}-{i // 28}" for i in range(1000)]  # bursts of 7
+
+    splits = grouped_split(labels, groups, **PAPER)
+
+    assert all(len(set(its)) == 1 for its in _by(groups, splits).values())
+    for label in range(4):
+        its = Counter(split for at, split in zip(labels, splits, strict=True) if at == label)
+        assert abs(its["test"] - 37.5) <= 3.5
+        assert abs(its["val"] - 31.9) <= 3.5
+
+
+def test_neither_order_nor_other_classes_move_a_group():
+    labels = [0] * 50 + [1] * 50
+    groups = [f"g{i}" for i in range(100)]
+    splits = dict(zip(groups, grouped_split(labels, groups, **PAPER), strict=True))
+
+    turned = grouped_split(labels[::-1], groups[::-1], **PAPER)
+    alone = grouped_split(labels[:50], groups[:50], **PAPER)
+
+    assert dict(zip(groups[::-1], turned, strict=True)) == splits
+    assert dict(zip(groups[:50], alone, strict=True)) == {g: splits[g] for g in groups[:50]}
+
+
+def test_another_seed_is_another_split():
+    labels, groups = [0] * 60, [f"g{i}" for i in range(60)]
+
+    assert grouped_split(labels, groups, **PAPER) != grouped_split(
+        labels, groups, **(PAPER | {"seed": 43})
+    )
+
+
+@pytest.mark.parametrize("sizes", [(100, 1, 1), (100, 100, 100), (1, 1, 1), (1, 2, 500)])
+def test_three_groups_of_any_size_reach_all_three_splits(sizes):
+    groups = [f"g{number}" for number, size in enumerate(sizes) for _ in range(size)]
+
+    splits = grouped_split([0] * len(groups), groups, **PAPER)
+
+    assert set(splits) == {"train", "val", "test"}
+    assert splits.count("train") == max(sizes)
+
+
+def test_a_group_of_two_labels_counts_for_the_commoner_one():
+    labels = [0, 0, 1] + [0] * 5 + [1] * 5
+    groups = ["mixed"] * 3 + [f"a{i}" for i in range(5)] + [f"b{i}" for i in range(5)]
+
+    splits = grouped_split(labels, groups, **PAPER)
+
+    assert len(set(splits[:3])) == 1
+
+
+def test_too_few_groups_says_how_many_there_are_and_are_needed():
+    labels = [0, 0, 0, 1, 1, 1, 1]
+    groups = ["a", "b", "c", "d", "d", "d", "e"]
+
+    with pytest.raises(ManifestError, match=r"1_chat_history: has 2, needs 3") as raised:
+        grouped_split(labels, groups, **PAPER)
+
+    assert "0_irrelevant" not in raised.value.message
+
+
+def test_the_plain_split_is_scikit_learns_twice():
+    labels = [0] * 60 + [1] * 30 + [2] * 20 + [3] * 50
+    rest, test = train_test_split(range(160), test_size=0.15, stratify=labels, random_state=42)
+    train, val = train_test_split(
+        rest, test_size=0.15, stratify=[labels[i] for i in rest], random_state=42
+    )
+
+    splits = plain_split(labels, **PAPER)
+
+    assert {i for i, split in enumerate(splits) if split == "test"} == {*test}
+    assert {i for i, split in enumerate(splits) if split == "val"} == {*val}
+    assert {i for i, split in enumerate(splits) if split == "train"} == {*train}
+
+
+@pytest.mark.parametrize("few", [1, 2, 3])
+def test_too_few_images_for_the_plain_split(few):
+    # 15 % of 85 % is 12.75 %: the first whole image of it comes with the eighth.
+    with pytest.raises(ManifestError, match=f"3_drug_raw: has {few}, needs 8"):
+        plain_split([0] * 60 + [1] * 30 + [2] * 20 + [3] * few, **PAPER)
+
+
+def _by(groups, splits):
+    found = {}
+    for group, split in zip(groups, splits, strict=True):
+        found.setdefault(group, []).append(split)
+    return found
