@@ -1,0 +1,1 @@
+"""Measurement: a model run over a manifest, what its answers mean, and two runs compared."""
