@@ -18,3 +18,11 @@ def english():
     set_language("en")
     yield
     set_language("en")
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory):
+    """A random two-layer LLaVA-NeXT with the real Mistral tokenizer, named ``tiny``."""
+    from model_folder import make_model_folder
+
+    return make_model_folder(tmp_path_factory.mktemp("models") / "tiny")

@@ -13,6 +13,7 @@ from transformers import CLIPVisionConfig, LlavaNextConfig, MistralConfig
 
 from mayak.labels import LABELS, QUESTION
 from mayak.model.shapes import processor_for, published_tokenizer, random_checkpoint
+from mayak.types import DecodedImage
 
 SIDE = 112
 
@@ -102,3 +103,13 @@ def seeded_pixels(height: int, width: int, seed: int = 0) -> np.ndarray:
     """Random pixels (H, W, 3) uint8."""
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(0, 256, (height, width, 3), generator=generator, dtype=torch.uint8).numpy()
+
+
+def decoded(height: int, width: int, seed: int = 0) -> DecodedImage:
+    """A decoded image of random pixels whose hash is its own."""
+    return DecodedImage(
+        sha256=hashlib.sha256(f"{height}×{width}/{seed}".encode()).hexdigest(),
+        pixels=seeded_pixels(height, width, seed),
+        size=(width, height),
+        format="PNG",
+    )

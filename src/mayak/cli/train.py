@@ -133,6 +133,6 @@ def train(
     ]
     if result.peak_gpu_gib is not None:
         rows.append([tr("peak GPU memory", "최대 GPU 메모리"), f"{result.peak_gpu_gib:.2f} GiB"])
-    console.table(tr("Training", "학습"), ["", ""], rows)
+    console.table(tr("Training", "학습"), [tr("figure", "항목"), tr("value", "값")], rows)
     console.result(tr("adapter: ", "어댑터: ") + str(result.final))
     return 0

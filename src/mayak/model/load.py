@@ -16,6 +16,7 @@ import torch
 from bitsandbytes.nn import Linear4bit
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from peft import PeftModel
+from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     BitsAndBytesConfig,
@@ -110,7 +111,7 @@ def load_model(
         )
     except torch.OutOfMemoryError as error:
         raise out_of_memory(error) from error
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelError(
             tr(f"{name} cannot be loaded: {error}", f"{name}을(를) 불러올 수 없습니다: {error}"),
             remedy=tr("run `mayak doctor`", "`mayak doctor`를 실행해 보십시오"),
@@ -253,7 +254,7 @@ def _with_adapter(model: Any, adapter: Path) -> PeftModel:  # noqa: ANN401 - a t
             # PEFT only warns about missing keys; _check_effect makes that an error.
             warnings.simplefilter("ignore")
             adapted = PeftModel.from_pretrained(model, str(adapter))
-    except (RuntimeError, ValueError, OSError) as error:
+    except (RuntimeError, ValueError, OSError, SafetensorError) as error:
         raise ModelError(
             tr(
                 f"the adapter {adapter} does not fit this base model: {error}",
@@ -268,19 +269,21 @@ def _with_adapter(model: Any, adapter: Path) -> PeftModel:  # noqa: ANN401 - a t
 
 
 def _check_effect(model: PeftModel, adapter: Path) -> None:
-    """An adapter whose names match nothing loads without a word and leaves B at zero."""
-    moved = any(
+    """An adapter whose names match nothing, or not all, loads without a word and leaves the B
+    matrices that it missed at zero; no training step leaves one there."""
+    moved = [
         bool(weight.detach().any()) for name, weight in model.named_parameters() if "lora_B" in name
-    )
-    if not moved:
+    ]
+    if not all(moved) or not moved:
         raise ModelError(
             tr(
-                f"the adapter {adapter} changes nothing in this base model",
-                f"어댑터 {adapter}은(는) 이 기본 모델을 전혀 바꾸지 않습니다",
+                f"the adapter {adapter} changes only {sum(moved)} of the {len(moved)} modules that "
+                "it is for",
+                f"어댑터 {adapter}은(는) 대상 모듈 {len(moved)}개 중 {sum(moved)}개만 바꿉니다",
             ),
             remedy=tr(
-                "it is untrained, or was made for another base model",
-                "학습되지 않았거나 다른 기본 모델용입니다",
+                "it is untrained, damaged, or was made for another base model",
+                "학습되지 않았거나 손상되었거나 다른 기본 모델용입니다",
             ),
         )
 

@@ -218,18 +218,25 @@ class _Run:
         write_json(self.output / IDENTITY, identity)
         self.checkpoints.tidy(state)
         done = state.step if state else 0
-        resumed = bool(self.log.events())
-        if resumed:
+        if done < self.plan.total_steps:
             self.log.rewind(done)
-        self.log.append("resume" if resumed else "start", step=done)
-        if resumed:
+            self.log.append("resume" if done else "start", step=done)
+        plan = self.plan
+        if done == plan.total_steps:
             self.note(
                 tr(
-                    f"resuming after step {done} of {self.plan.total_steps}",
-                    f"{self.plan.total_steps}단계 중 {done}단계 이후부터 이어서 합니다",
+                    f"the run in {self.output} is finished; nothing is left to train",
+                    f"{self.output}의 학습은 이미 끝났습니다",
                 )
             )
-        plan = self.plan
+            return
+        if done:
+            self.note(
+                tr(
+                    f"resuming after step {done} of {plan.total_steps}",
+                    f"{plan.total_steps}단계 중 {done}단계 이후부터 이어서 합니다",
+                )
+            )
         self.note(
             tr(
                 f"{plan.samples} images, {plan.total_steps} steps of {plan.effective_batch} images "

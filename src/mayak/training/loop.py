@@ -120,12 +120,16 @@ class Watch(Callback):  # type: ignore[misc]  # lightning is untyped
 @contextmanager
 def quiet() -> Iterator[None]:
     """Lightning's announcements are kept back, and warnings about its own insides."""
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(f"lightning.{part}") for part in ("pytorch", "fabric")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)`")
+            # The name that replaces it is not in every torch that is supported.
+            warnings.filterwarnings("ignore", message="`broadcast_buffers` is deprecated")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

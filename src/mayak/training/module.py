@@ -30,12 +30,17 @@ Adapter = dict[str, torch.Tensor]
 
 
 def attach_lora(
-    model: Any, options: LoraOptions, *, name: str, revision: str | None, seed: int
+    model: Any,  # noqa: ANN401 - transformers is untyped
+    options: LoraOptions,
+    *,
+    name: str,
+    revision: str | None,
+    seed: int,
 ) -> PeftModel:
     """Freeze ``model`` and lay fresh float32 adapters over its language model.
 
-    ``name`` and ``revision`` are what the adapter records of its base model. Raises ModelError when the trained
-    parameters are not exactly those that the configuration's shapes foretell.
+    ``name`` and ``revision`` are what the adapter records of its base model. Raises ModelError when
+    the trained parameters are not exactly those that the configuration's shapes foretell.
     """
     model.requires_grad_(False)
     # LoRA's A is random; only the seed may decide it.
@@ -46,16 +51,44 @@ def attach_lora(
         lora_dropout=options.dropout,
         target_modules=TARGETS,
     )
-    with warnings.catch_warnings():
-        # PEFT reads a property that transformers has since renamed.
-        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`")
-        adapted = get_peft_model(model, settings)
+    try:
+        expected = expected_parameters(model.config.text_config, options.r)
+        with warnings.catch_warnings():
+            # PEFT reads a property that transformers has since renamed.
+            warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`")
+            adapted = get_peft_model(model, settings)
+    except (AttributeError, ValueError) as error:
+        # Other families lack these keys, or have no projections of these names.
+        raise _unfit(str(error).splitlines()[0]) from error
     adapted.peft_config["default"].base_model_name_or_path = name
     adapted.peft_config["default"].revision = revision
     for parameter in trained(adapted).values():
         parameter.data = parameter.data.float()
-    _check(adapted, model.config.text_config, options.r)
+    weights = trained(adapted)
+    count = sum(weight.numel() for weight in weights.values())
+    astray = [key for key in weights if "language_model.layers." not in key]
+    if count != expected or astray:
+        raise _unfit(
+            tr(
+                f"LoRA would train {count:,} parameters instead of {expected:,}",
+                f"LoRA가 {expected:,}개가 아닌 {count:,}개의 매개변수를 학습하게 됩니다",
+            )
+            + "".join(f"; {key}" for key in astray[:1])
+        )
     return adapted
+
+
+def _unfit(reason: str) -> ModelError:
+    return ModelError(
+        tr(
+            f"this model's language model cannot be fine-tuned: {reason}",
+            f"이 모델의 언어 모델은 미세조정할 수 없습니다: {reason}",
+        ),
+        remedy=tr(
+            "use a LLaVA-NeXT checkpoint with a Mistral or Llama language model",
+            "언어 모델이 Mistral 또는 Llama인 LLaVA-NeXT 체크포인트를 쓰십시오",
+        ),
+    )
 
 
 def trained(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
@@ -71,26 +104,6 @@ def expected_parameters(text_config: Any, rank: int) -> int:  # noqa: ANN401
     query, key = heads * width, text_config.num_key_value_heads * width
     attention = 2 * (hidden + query) + 2 * (hidden + key)
     return int(text_config.num_hidden_layers * rank * (attention + 3 * (hidden + inner)))
-
-
-def _check(model: PeftModel, text_config: Any, rank: int) -> None:  # noqa: ANN401
-    weights = trained(model)
-    count = sum(weight.numel() for weight in weights.values())
-    expected = expected_parameters(text_config, rank)
-    astray = [name for name in weights if "language_model.layers." not in name]
-    if count == expected and not astray:
-        return
-    raise ModelError(
-        tr(
-            f"LoRA would train {count:,} parameters instead of {expected:,}",
-            f"LoRA가 {expected:,}개가 아닌 {count:,}개의 매개변수를 학습하게 됩니다",
-        )
-        + (f" ({astray[0]} …)" if astray else ""),
-        remedy=tr(
-            "use a LLaVA-NeXT checkpoint with a Mistral or Llama language model",
-            "언어 모델이 Mistral 또는 Llama인 LLaVA-NeXT 체크포인트를 쓰십시오",
-        ),
-    )
 
 
 class FineTuning(LightningModule):  # type: ignore[misc]  # lightning is untyped

@@ -11,6 +11,7 @@ import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -61,8 +62,7 @@ class Plan:
     def rounds(self, done: int) -> list[range]:
         """The steps still to do after ``done`` of them, cut after each validation."""
         ends = [step for step in self.validation_steps if step > done]
-        starts = [done, *ends[:-1]]
-        return [range(start + 1, end + 1) for start, end in zip(starts, ends, strict=True)]
+        return [range(start + 1, end + 1) for start, end in pairwise([done, *ends])]
 
     def passes(self, step: int) -> int:
         """Batches that one process gathers for a step."""

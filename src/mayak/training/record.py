@@ -88,8 +88,8 @@ class RunLog:
             raise unwritable(self.path, error) from error
 
     def rewind(self, step: int) -> None:
-        """Forget what came after ``step``: a resumed run does it again."""
-        kept = [row for row in self.events() if row.get("step", 0) <= step]
+        """Forget what came after ``step``, and everything if that is 0: it is done again."""
+        kept = [row for row in self.events() if step and row["step"] <= step]
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept)
         write_atomically(self.path, lambda file: file.write(text.encode()))
 

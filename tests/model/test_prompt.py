@@ -1,0 +1,125 @@
+"""Token ids with the real Mistral tokenizer, written out by hand (piece by piece, as the
+SentencePiece model itself splits the text)."""
+
+import pytest
+import torch
+from transformers import AutoTokenizer
+
+from mayak.errors import ModelError
+from mayak.model.prompt import IGNORED, Prompt, ask, teach, token_counts
+from mayak.model.shapes import processor_for, published_config, published_tokenizer
+from model_folder import decoded, tiny_config
+
+BOS, IMAGE, PAD, EOS, BLANK = 1, 32000, 32001, 2, 28705
+OPEN = [733, 16289, 28793, BLANK]  # "[INST] "
+# fmt: off
+QUESTION = [
+    BLANK, 13,                                              # the line's end after the image
+    29015, BLANK, 29015, 29967, 29161, 29175, BLANK,        # 이 이미지는
+    29043, 29881, BLANK, 30027, BLANK,                      # 다음 중
+    29433, 238, 153, 167, BLANK,                            # 어떤 (떤 in bytes)
+    30127, 30498, 29429, 29194, 30578, 28804,               # 유형입니까?
+    325, 28734, 28747, BLANK, 30224, 31608, BLANK, 29963, 29881, 28725, BLANK,     # (0: 관련 없음,
+    28740, 28747, BLANK, 30103, 31160, BLANK, 29634, 29731, BLANK, 29911, 30603, # 1: 마약 대화 내역
+    BLANK, 29315, 30345, 28725, BLANK,                                             # 사진,
+    28750, 28747, BLANK, 30103, 31160, BLANK, 30013, 29889, BLANK, 29747, 29566, # 2: 마약 거래 장소
+    28725, BLANK,
+    28770, 28747, BLANK, 30103, 31160, BLANK, 29816, 30535, 28731,                 # 3: 마약 원본)
+    733, 28748, 16289, 28793,                                                      # [/INST]
+]
+# fmt: on
+DIGITS = [28734, 28740, 28750, 28770]
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return published_tokenizer()
+
+
+@pytest.fixture(scope="module")
+def processor(tokenizer):
+    return processor_for(tiny_config(), tokenizer)
+
+
+@pytest.fixture(scope="module")
+def prompt(processor):
+    return Prompt.of(processor)
+
+
+def test_the_label_follows_a_blank(prompt):
+    assert prompt.question_ids == (BOS, *OPEN, IMAGE, *QUESTION)
+    assert prompt.lead_ids == (BLANK,)
+    assert prompt.label_ids == tuple(DIGITS)
+    assert prompt.end_id == EOS
+    assert prompt.answer_length == 3
+
+
+def test_taught_batch_to_the_id(processor, prompt):
+    # 112-pixel tiles of 8 × 8 patches. 100 × 100: 64 for the whole, 8 rows of 8 and a line end.
+    # 300 high × 100 wide: 64, and a grid of 16 × 8, where the image takes 16 × 6: 16 rows of 7.
+    batch = teach(processor, prompt, [decoded(100, 100), decoded(300, 100)], [0, 3])
+    counts = [64 + 8 * 9, 64 + 16 * 7]
+    assert batch["input_ids"].tolist() == [
+        [PAD] * 40 + [BOS, *OPEN] + [IMAGE] * counts[0] + QUESTION + [BLANK, DIGITS[0], EOS],
+        [BOS, *OPEN] + [IMAGE] * counts[1] + QUESTION + [BLANK, DIGITS[3], EOS],
+    ]
+    assert batch["attention_mask"].tolist() == [[0] * 40 + [1] * 222, [1] * 262]
+    assert batch["labels"].tolist() == [
+        [IGNORED] * 259 + [BLANK, DIGITS[0], EOS],
+        [IGNORED] * 259 + [BLANK, DIGITS[3], EOS],
+    ]
+    assert batch["image_sizes"].tolist() == [[100, 100], [300, 100]]
+
+
+def test_asking_is_teaching_without_the_answer(processor, prompt):
+    images = [decoded(100, 100), decoded(300, 100)]
+    taught = teach(processor, prompt, images, [1, 2])["input_ids"]
+    assert torch.equal(ask(processor, prompt, images, ())["input_ids"], taught[:, :-3])
+    assert torch.equal(ask(processor, prompt, images, prompt.lead_ids)["input_ids"], taught[:, :-2])
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "count"),
+    [
+        (4000, 3000, 2352),
+        (3000, 4000, 2340),
+        (2400, 1080, 1926),
+        (336, 336, 1176),
+        (672, 672, 2928),
+    ],
+)
+def test_image_tokens_of_the_published_shape_are_never_cut(tokenizer, height, width, count):
+    processor = processor_for(published_config(), tokenizer)
+    image = decoded(height, width)
+    assert token_counts(processor, [image]) == [count]
+    if height == 672:
+        ids = ask(processor, Prompt.of(processor), [image], ())["input_ids"]
+        assert (ids == IMAGE).sum() == count
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 3000), (3000, 1), (2, 5), (50, 4000)])
+def test_extreme_shapes_are_counted_as_they_are_tokenised(processor, prompt, height, width):
+    image = decoded(height, width)
+    ids = ask(processor, prompt, [image], ())["input_ids"]
+    assert [(ids == IMAGE).sum().item()] == token_counts(processor, [image])
+
+
+def test_a_start_token_in_the_template_is_not_doubled(tokenizer, prompt):
+    processor = processor_for(tiny_config(), tokenizer)
+    processor.chat_template = "{{ bos_token }}" + processor.chat_template
+    assert Prompt.of(processor).question_ids == prompt.question_ids
+
+
+def test_a_processor_without_a_template_is_refused(tokenizer):
+    processor = processor_for(tiny_config(), tokenizer)
+    processor.chat_template = None
+    with pytest.raises(ModelError, match="no chat template"):
+        Prompt.of(processor)
+
+
+def test_a_tokenizer_whose_labels_share_a_token_is_refused(tokenizer, tmp_path):
+    tokenizer.save_pretrained(tmp_path)
+    lumped = AutoTokenizer.from_pretrained(tmp_path)
+    lumped.add_tokens([" 2", " 3"])  # two labels become one token, two keep blank and digit
+    with pytest.raises(ModelError, match="no single tokens of their own"):
+        Prompt.of(processor_for(tiny_config(), lumped))
