@@ -1,0 +1,170 @@
+import shutil
+
+import pytest
+import torch
+
+from mayak.dataset.manifest import read_manifest
+from mayak.errors import ManifestError
+from mayak.model.prompt import IGNORED, Prompt
+from mayak.model.shapes import processor_for, published_tokenizer
+from mayak.training.data import Collate, Feed, Images, Stretch, _loader, verify, worker_count
+from mayak.training.plan import Plan
+from mayak.types import SilentProgress
+from model_folder import make_data, tiny_config
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("feed")
+    make_data(root, train=3, val=2)
+    return root
+
+
+@pytest.fixture(scope="module")
+def collate():
+    processor = processor_for(tiny_config(), published_tokenizer())
+    return Collate(processor, Prompt.of(processor))
+
+
+def manifest(root, split="train"):
+    return read_manifest(root / "data" / f"{split}_drug_data.json")
+
+
+@pytest.fixture
+def own(root, tmp_path):
+    """A copy whose images may be spoilt."""
+    shutil.copytree(root, tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+def feed(root, collate, *, done=0, process=0, processes=1, on_gpu=False):
+    plan = Plan(
+        samples=12,
+        epochs=2,
+        batch_size=2,
+        accumulate=2,
+        processes=processes,
+        validations_per_epoch=2,
+        seed=1,
+    )
+    return plan, Feed(
+        Images(manifest(root)),
+        Images(manifest(root, "val")),
+        collate,
+        lambda batch: batch,
+        plan,
+        done=done,
+        process=process,
+        on_gpu=on_gpu,
+    )
+
+
+def labels(batch, collate):
+    """Labels 0–3 back from the taught ids."""
+    return [collate.prompt.label_ids.index(row[-2]) for row in batch["labels"].tolist()]
+
+
+def test_sound_images_pass(root):
+    verify(manifest(root), SilentProgress())
+
+
+def test_every_bad_image_is_named_before_training(own):
+    files = sorted((own / "raw" / "train").iterdir())
+    files[0].unlink()
+    files[1].write_bytes(files[2].read_bytes())
+    files[3].write_bytes(files[3].read_bytes()[:-50])
+    with pytest.raises(ManifestError, match=r"3 image\(s\) cannot be trained on") as caught:
+        verify(manifest(own), SilentProgress())
+    assert f"{files[0]}: No such file or directory" in caught.value.message
+    assert f"{files[1]}: changed since the manifest was made" in caught.value.message
+    assert str(files[3]) in caught.value.message
+    assert "mayak prepare" in caught.value.remedy
+
+
+def test_a_manifest_without_hashes_still_refuses_unreadable_images(own):
+    (own / "data" / "dataset.json").unlink()  # as the original's scripts leave it
+    file = own / "raw" / "train" / "0_000.png"
+    file.write_bytes(b"no image at all")
+    with pytest.raises(ManifestError, match=r"0_000\.png: not an image"):
+        verify(manifest(own), SilentProgress())
+
+
+def test_an_image_that_changes_during_training_is_an_error_and_no_picture(own):
+    images = Images(manifest(own))
+    file = own / "raw" / "train" / "0_000.png"
+    file.write_bytes((own / "raw" / "train" / "1_000.png").read_bytes())
+    with pytest.raises(ManifestError, match=r"0_000\.png: changed"):
+        images[0]
+
+
+def test_long_lists_of_faults_are_cut(own):
+    for file in (own / "raw" / "train").iterdir():
+        file.unlink()
+    with pytest.raises(ManifestError, match="and 7 more"):
+        verify(manifest(own), SilentProgress())
+
+
+def test_stretches_end_at_validations_and_go_on_where_the_last_ended(root, collate):
+    plan, source = feed(root, collate)
+    rows = manifest(root).samples
+    with source:
+        got = [list(source.train_dataloader()) for _ in plan.rounds(0)]
+        val = source.val_dataloader()
+        val_labels = [label for batch in val for label in labels(batch, collate)]
+        again = [label for batch in source.val_dataloader() for label in labels(batch, collate)]
+    assert [len(part) for part in got] == [4, 2, 4, 2]  # 3 steps an epoch, validated after 2 and 3
+    expected = [[rows[index].label for index in batch] for batch in plan.batches(0)]
+    assert [labels(batch, collate) for part in got for batch in part] == expected
+    assert len(val) == 4
+    assert val_labels == again == [sample.label for sample in manifest(root, "val").samples]
+
+
+def test_resuming_gives_the_same_tensors(root, collate):
+    _, whole = feed(root, collate)
+    _, rest = feed(root, collate, done=1)
+    with whole, rest:
+        first = list(whole.train_dataloader())
+        second = list(rest.train_dataloader())
+    assert len(first) == 4
+    assert len(second) == 2
+    for left, right in zip(first[2:], second, strict=True):
+        assert all(torch.equal(left[name], right[name]) for name in left)
+
+
+def test_processes_validate_each_image_once(root, collate):
+    seen = []
+    for process in range(2):
+        _, source = feed(root, collate, process=process, processes=2)
+        with source:
+            seen += [row for batch in source.val_dataloader() for row in labels(batch, collate)]
+    assert sorted(seen) == sorted(sample.label for sample in manifest(root, "val").samples)
+
+
+def test_answers_alone_bear_loss(root, collate):
+    _, source = feed(root, collate)
+    with source:
+        batch = next(iter(source.train_dataloader()))
+    assert (batch["labels"] != IGNORED).sum(dim=1).tolist() == [3, 3]
+
+
+def test_a_stretch_takes_no_more_than_its_share():
+    stream = iter([{"n": n} for n in range(5)])
+    assert [batch["n"] for batch in Stretch(stream, 2)] == [0, 1]
+    assert [batch["n"] for batch in Stretch(stream, 2)] == [2, 3]
+
+
+def test_worker_processes_give_the_same_batches(root, collate):
+    batches = list(feed(root, collate)[0].batches(4))
+    images = Images(manifest(root))
+    alone, shared = (
+        list(_loader(images, collate, batches, workers, pin=False)) for workers in (0, 2)
+    )
+    assert len(alone) == len(shared) == 4
+    for left, right in zip(alone, shared, strict=True):
+        assert all(torch.equal(left[name], right[name]) for name in left)
+
+
+def test_workers_only_where_they_pay():
+    assert worker_count(10_000, 1, on_gpu=False) == 0
+    assert worker_count(10, 1, on_gpu=True) == 0
+    assert 1 <= worker_count(10_000, 1, on_gpu=True) <= 8

@@ -1,0 +1,473 @@
+"""Whole runs of the tiny model on a CPU."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from peft import PeftModel
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from transformers import AutoProcessor, LlavaNextForConditionalGeneration
+
+from mayak.config import load_train_config
+from mayak.dataset.manifest import read_manifest
+from mayak.errors import ConfigError, ManifestError, ModelError
+from mayak.imaging import decode_file
+from mayak.model import LabelScorer, load_model
+from mayak.training import loop as training_loop
+from mayak.training import train
+from model_folder import make_data
+
+SETTINGS = {
+    "precision": "fp32",
+    "lora": {"r": 4, "alpha": 8, "dropout": 0.1},
+    "epochs": 2,
+    "learning_rate": 0.01,
+    "batch_size": 2,
+    "accumulate": 3,
+    "validations_per_epoch": 2,
+    "checkpoint_every": 1,
+    "gradient_checkpointing": True,
+    "seed": 3,
+}
+# 16 images: 8 batches an epoch, steps of 6, 6 and 4 images, validated after 2 and 3.
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return make_data(tmp_path_factory.mktemp("root"))
+
+
+def configured(model, **changes):
+    return load_train_config("nano", SETTINGS | {"model": str(model)} | changes)
+
+
+def run(model, data, output, **options):
+    changes = options.pop("changes", {})
+    return train(configured(model, **changes), data=data, output=output, device="cpu", **options)
+
+
+@pytest.fixture(scope="module")
+def whole(model_folder, data, tmp_path_factory):
+    """An uninterrupted run, and its folder."""
+    output = tmp_path_factory.mktemp("whole") / "out"
+    return run(model_folder, data, output), output
+
+
+def events(output, *kinds):
+    lines = (output / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    return [row for row in map(json.loads, lines) if not kinds or row["event"] in kinds]
+
+
+def weights(folder):
+    from safetensors.torch import load_file
+
+    return load_file(folder / "adapter_model.safetensors")
+
+
+def same_run(left, right):
+    """Same losses, scores and weights, to the bit."""
+    (one, one_folder), (two, two_folder) = left, right
+    assert one.losses == two.losses
+    assert one.validations == two.validations
+    assert (one.best_step, one.best_accuracy) == (two.best_step, two.best_accuracy)
+    first, second = weights(one_folder / FINAL), weights(two_folder / FINAL)
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+FINAL = "final_model_checkpoint"
+
+
+def test_it_learns(whole):
+    result, _ = whole
+    assert result.steps == 6
+    assert [v.step for v in result.validations] == [2, 3, 5, 6]
+    assert result.losses[-1] < result.losses[0]
+    assert result.validations[-1].loss < result.validations[0].loss
+    # r 4 × (q, o: 64 + 64; k, v: 64 + 32; gate, up, down: 64 + 128) × 2 layers
+    assert result.trained_parameters == 4 * (2 * 128 + 2 * 96 + 3 * 192) * 2
+
+
+def test_the_best_is_the_most_accurate_and_of_equals_the_lowest_loss(whole):
+    result, _ = whole
+    best = min(result.validations, key=lambda v: (-v.accuracy, v.loss))
+    assert (result.best_step, result.best_accuracy, result.best_loss) == (
+        best.step,
+        best.accuracy,
+        best.loss,
+    )
+
+
+def test_the_log_has_every_step_once_with_its_figures(whole):
+    _, output = whole
+    steps = events(output, "step")
+    assert [row["step"] for row in steps] == [1, 2, 3, 4, 5, 6]
+    assert [row["samples"] for row in steps] == [6, 6, 4, 6, 6, 4]
+    assert steps[2]["epoch"] == 1.0
+    assert all(row["seconds"] > 0 for row in steps)
+    assert [row["event"] for row in events(output)][:5] == [
+        "start", "step", "step", "validation", "step"
+    ]  # fmt: skip
+
+
+def test_tensorboard_has_the_same_curve(whole):
+    result, output = whole
+    board = EventAccumulator(str(output / "tensorboard")).Reload()
+    curve = [(event.step, event.value) for event in board.Scalars("train/loss")]
+    assert [step for step, _ in curve] == [1, 2, 3, 4, 5, 6]
+    assert [value for _, value in curve] == pytest.approx(result.losses, abs=1e-6)
+    assert [event.step for event in board.Scalars("val/accuracy")] == [2, 3, 5, 6]
+
+
+def test_only_what_is_said_is_left_behind(whole):
+    _, output = whole
+    assert sorted(path.name for path in output.iterdir()) == [
+        "checkpoints", FINAL, "identity.json", "log.jsonl", "tensorboard"
+    ]  # fmt: skip
+    assert sorted(path.name for path in (output / FINAL).iterdir()) == [
+        "README.md",
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "chat_template.jinja",
+        "processor_config.json",
+        "run.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    ]
+    assert not Path("lightning_logs").exists()
+
+
+def test_checkpoints_hold_adapter_and_optimiser_and_no_base(whole, model_folder):
+    result, output = whole
+    files = sorted((output / "checkpoints").iterdir())
+    assert [file.name.split("-")[0] for file in files] == ["best", "best", "last.ckpt"]
+    content = torch.load(output / "checkpoints" / "last.ckpt", weights_only=True)
+    assert sum(weight.numel() for weight in content["adapter"].values()) == (
+        result.trained_parameters
+    )
+    # weights and AdamW's two moments, 4 bytes each, and names
+    base = sum(file.stat().st_size for file in model_folder.glob("*.safetensors"))
+    for file in files:
+        assert 12 * result.trained_parameters < file.stat().st_size < 0.02 * base
+
+
+# PEFT reads a property that transformers has since renamed.
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing`:FutureWarning")
+def test_the_final_folder_loads_with_plain_peft_and_scores_as_ours(whole, model_folder, data):
+    result, output = whole
+    base = LlavaNextForConditionalGeneration.from_pretrained(model_folder)
+    plain = PeftModel.from_pretrained(base, output / FINAL).eval()
+    processor = AutoProcessor.from_pretrained(output / FINAL)
+    manifest = read_manifest(data / "val_drug_data.json")
+    images = [decode_file(manifest.locate(sample)) for sample in manifest.samples]
+    vlm = load_model(str(model_folder), precision="fp32", device="cpu", adapter=output / FINAL)
+    predictions = list(LabelScorer(vlm).classify(images))
+    hits = sum(p.label == s.label for p, s in zip(predictions, manifest.samples, strict=True))
+    assert hits / len(images) == result.best_accuracy
+
+    prompt = json.loads((output / FINAL / "run.json").read_text(encoding="utf-8"))["prompt"]
+    batch = processor(
+        images=images[0].pixels,
+        text=prompt["text"],
+        input_data_format="channels_last",
+        return_tensors="pt",
+    )
+    batch["input_ids"] = torch.cat([batch["input_ids"], torch.tensor([[28705]])], dim=1)
+    batch["attention_mask"] = torch.ones_like(batch["input_ids"])
+    with torch.no_grad():
+        logits = plain(**batch).logits[0, -1].double()
+    expected = logits[[28734, 28740, 28750, 28770]].softmax(0).tolist()
+    assert predictions[0].scores == pytest.approx(expected, abs=1e-5)
+
+
+def test_run_json_says_what_made_the_adapter(whole, model_folder, data):
+    result, output = whole
+    record = json.loads((output / FINAL / "run.json").read_text(encoding="utf-8"))
+    assert record["config"] == configured(model_folder).model_dump(mode="json")
+    assert record["dataset"]["train"] == {
+        "digest": read_manifest(data / "train_drug_data.json").digest,
+        "images": 16,
+    }
+    assert record["base_model"]["identity"].startswith("tiny@sha256:")
+    assert record["prompt"]["text"].startswith("[INST] <image>\n이 이미지는")
+    assert len(record["prompt"]["ids_digest"]) == 64
+    assert (record["seed"], record["devices"], record["effective_batch"]) == (3, ["cpu"], 6)
+    assert record["curve"]["train_loss"] == list(result.losses)
+    assert record["best"]["step"] == result.best_step
+    assert {"python", "mayak", "torch", "transformers", "peft", "lightning"} <= set(
+        record["versions"]
+    )
+
+
+def test_the_same_run_twice_is_the_same_to_the_bit(whole, model_folder, data, tmp_path):
+    again = run(model_folder, data, tmp_path)
+    same_run(whole, (again, tmp_path))
+
+
+def killed(monkeypatch, step):
+    """Make the process 'die' right after a step was logged, before anything is saved."""
+    advance = training_loop.RunLog.append
+
+    def append(self, event, **values):
+        advance(self, event, **values)
+        if event == "step" and values["step"] == step:
+            raise RuntimeError("killed")
+
+    monkeypatch.setattr(training_loop.RunLog, "append", append)
+
+
+@pytest.mark.parametrize(("step", "every"), [(1, 1), (2, 1), (3, 100), (4, 100), (6, 1)])
+def test_resumed_after_any_step_it_ends_the_same(
+    whole, model_folder, data, tmp_path, monkeypatch, step, every
+):
+    changes = {"checkpoint_every": every}
+    with monkeypatch.context() as patch:
+        killed(patch, step)
+        with pytest.raises(RuntimeError, match="killed"):
+            run(model_folder, data, tmp_path, changes=changes)
+    notes = []
+    result = run(model_folder, data, tmp_path, changes=changes, resume=True, note=notes.append)
+    same_run(whole, (result, tmp_path))
+    assert [row["step"] for row in events(tmp_path, "step")] == [1, 2, 3, 4, 5, 6]
+    assert [row["step"] for row in events(tmp_path, "validation")] == [2, 3, 5, 6]
+    saved = {1: 0, 2: 1, 3: 2, 4: 3, 6: 5}[step]  # the last checkpoint before the kill
+    told = f"resuming after step {saved} of 6" if saved else "no checkpoint"
+    assert any(told in note for note in notes)
+
+
+def command(model_folder, data, output, config, *options):
+    # Through -c: a console script is not everywhere on the path.
+    start = "import sys; from mayak.cli.app import main; main(sys.argv[1:])"
+    given = ["--config", config, "--data", data, "--output", output, "--device", "cpu", *options]
+    return [sys.executable, "-c", start, "train", *map(str, given)]
+
+
+def start_and_wait(arguments, output, step):
+    """Start a training process and return once its log shows the step."""
+    environment = os.environ | {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
+    process = subprocess.Popen(
+        arguments,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        if (output / "log.jsonl").exists() and events_so_far(output) >= step:
+            return process
+        time.sleep(0.01)
+    process.kill()
+    raise AssertionError(process.communicate()[1])
+
+
+def events_so_far(output):
+    text = (output / "log.jsonl").read_text(encoding="utf-8")
+    return text.count('"event": "step"')
+
+
+@pytest.fixture
+def config_file(model_folder, tmp_path):
+    path = tmp_path / "own.yaml"
+    path.write_text(
+        json.dumps(configured(model_folder, epochs=8).model_dump(mode="json")), encoding="utf-8"
+    )
+    return path
+
+
+def test_kill_9_then_resume_ends_as_if_nothing_had_been(model_folder, data, tmp_path, config_file):
+    output = tmp_path / "out"
+    process = start_and_wait(command(model_folder, data, output, config_file), output, 5)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    process.communicate()
+    changes = {"epochs": 8}
+    with pytest.raises(ConfigError, match="already holds a training run") as caught:
+        run(model_folder, data, output, changes=changes)
+    assert "--resume" in caught.value.remedy
+    result = run(model_folder, data, output, changes=changes, resume=True)
+    uninterrupted = run(model_folder, data, tmp_path / "other", changes=changes)
+    same_run((result, output), (uninterrupted, tmp_path / "other"))
+    assert [row["step"] for row in events(output, "step")] == list(range(1, 25))
+
+
+def test_ctrl_c_exits_130_and_says_how_to_go_on(model_folder, data, tmp_path, config_file):
+    output = tmp_path / "out"
+    process = start_and_wait(command(model_folder, data, output, config_file), output, 2)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    assert process.returncode == 130, told
+    assert "--resume" in told
+    assert "Traceback" not in told
+    assert not (output / FINAL).exists()
+
+
+def test_nothing_is_left_to_resume(whole, model_folder, data, tmp_path):
+    result, output = whole
+    shutil.copytree(output, tmp_path, dirs_exist_ok=True)
+    before = (tmp_path / "log.jsonl").read_bytes()
+    notes = []
+    again = run(model_folder, data, tmp_path, resume=True, note=notes.append)
+    assert any("is finished" in note for note in notes)
+    assert (tmp_path / "log.jsonl").read_bytes() == before
+    assert again.losses == result.losses
+
+
+def test_a_run_killed_while_finishing_makes_its_final_folder(whole, model_folder, data, tmp_path):
+    result, output = whole
+    shutil.copytree(output, tmp_path, dirs_exist_ok=True)
+    shutil.rmtree(tmp_path / FINAL)
+    (tmp_path / f"{FINAL}.partial").mkdir()
+    again = run(model_folder, data, tmp_path, resume=True)
+    same_run((result, output), (again, tmp_path))
+    assert not (tmp_path / f"{FINAL}.partial").exists()
+
+
+def test_resuming_an_empty_folder_begins_with_a_note(model_folder, data, tmp_path):
+    notes = []
+    run(model_folder, data, tmp_path, changes={"epochs": 1}, resume=True, note=notes.append)
+    assert "no checkpoint" in notes[0]
+    assert "6 images (2 × 3 accumulated × 1 device(s))" in notes[1]
+
+
+def test_overwrite_begins_anew(whole, model_folder, data, tmp_path):
+    _, output = whole
+    shutil.copytree(output, tmp_path, dirs_exist_ok=True)
+    result = run(model_folder, data, tmp_path, changes={"epochs": 1}, overwrite=True)
+    assert result.steps == 3
+    assert [row["step"] for row in events(tmp_path, "step")] == [1, 2, 3]
+
+
+def test_resuming_otherwise_names_what_changed(whole, model_folder, data, tmp_path):
+    _, output = whole
+    shutil.copytree(output, tmp_path, dirs_exist_ok=True)
+    changes = {"learning_rate": 0.5, "lora": {"r": 8, "alpha": 8, "dropout": 0.1}}
+    with pytest.raises(ConfigError) as caught:
+        run(model_folder, data, tmp_path, changes=changes, resume=True)
+    assert "config.learning_rate: 0.01 → 0.5" in caught.value.message
+    assert "config.lora.r: 4 → 8" in caught.value.message
+    assert "--overwrite" in caught.value.remedy
+    # This one decides no result.
+    run(model_folder, data, tmp_path, changes={"checkpoint_every": 7}, resume=True)
+
+
+def test_resuming_on_other_data_names_the_split(whole, model_folder, tmp_path):
+    _, output = whole
+    shutil.copytree(output, tmp_path / "out")
+    other = make_data(tmp_path / "root", train=3)
+    with pytest.raises(ConfigError, match=r"dataset\.train: ") as caught:
+        run(model_folder, other, tmp_path / "out", resume=True)
+    assert "dataset.val" not in caught.value.message
+
+
+def test_resuming_over_other_weights_is_refused(whole, model_folder, data, tmp_path):
+    _, output = whole
+    shutil.copytree(output, tmp_path / "out")
+    other = tmp_path / "tiny"
+    shutil.copytree(model_folder, other)
+    file = next(other.glob("*.safetensors"))
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    identity = tmp_path / "out" / "identity.json"
+    # The same name, so that only the weights differ.
+    identity.write_text(
+        identity.read_text(encoding="utf-8").replace(str(model_folder), str(other)),
+        encoding="utf-8",
+    )
+    with pytest.raises(ConfigError, match=r"engine\.model: tiny@sha256:"):
+        run(other, data, tmp_path / "out", resume=True)
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_an_empty_or_missing_split_is_named(model_folder, data, tmp_path, split):
+    shutil.copytree(data.parent, tmp_path / "root")
+    own = tmp_path / "root" / "data"
+    file = own / f"{split}_drug_data.json"
+    for spoil in (lambda: file.write_text("[]", encoding="utf-8"), file.unlink):
+        spoil()
+        with pytest.raises(ManifestError, match=file.name):
+            run(model_folder, own, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_bad_image_stops_the_run_before_it_begins(model_folder, data, tmp_path):
+    shutil.copytree(data.parent, tmp_path / "root")
+    (tmp_path / "root" / "raw" / "val" / "2_001.png").write_bytes(b"no longer an image")
+    with pytest.raises(ManifestError, match=r"2_001\.png"):
+        run(model_folder, tmp_path / "root" / "data", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_wrong_model_folder_leaves_nothing_behind(data, tmp_path):
+    with pytest.raises(ModelError):
+        run(tmp_path / "nowhere", data, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_devices_that_are_not_there(model_folder, data, tmp_path):
+    config = configured(model_folder)
+    for device, count, match in (
+        ("sofa", None, "unknown device"),
+        ("cuda:99", None, "usable GPU"),
+        ("cuda:0", 2, "asks for 2"),
+    ):
+        with pytest.raises(ConfigError, match=match):
+            train(config, data=data, output=tmp_path / "out", device=device, devices=count)
+
+
+def test_a_full_gpu_is_a_clear_error(model_folder, data, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(LlavaNextForConditionalGeneration, "forward", full)
+    with pytest.raises(ModelError, match="memory is full") as caught:
+        run(model_folder, data, tmp_path / "out")
+    assert "--batch-size 1" in caught.value.remedy
+
+
+def test_a_full_disk_is_a_clear_error_and_resumable(
+    whole, model_folder, data, tmp_path, monkeypatch
+):
+    save = torch.save
+
+    def full(content, file, *_, **__):
+        if content["step"] >= 4:
+            raise OSError(28, "No space left on device")
+        save(content, file)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "save", full)
+        with pytest.raises(ConfigError, match="No space left on device"):
+            run(model_folder, data, tmp_path)
+    same_run(whole, (run(model_folder, data, tmp_path, resume=True), tmp_path))
+
+
+def test_qlora_trains_over_a_4_bit_base(model_folder, data, tmp_path):
+    changes = {"precision": "nf4", "epochs": 1}
+    result = run(model_folder, data, tmp_path, changes=changes)
+    assert result.losses[-1] < result.losses[0]
+    adapter = tmp_path / FINAL
+    vlm = load_model(str(model_folder), precision="nf4", device="cpu", adapter=adapter)
+    assert vlm.engine.adapter
+
+
+def test_an_embedded_models_adapter_names_no_path(model_folder, data, tmp_path, monkeypatch):
+    # `nano` stands for a folder of the installed package, which differs between machines.
+    monkeypatch.setattr("mayak.model.load.files", lambda _: model_folder.parent)
+    (model_folder.parent / "nano").symlink_to(model_folder, target_is_directory=True)
+    run("nano", data, tmp_path, changes={"epochs": 1})
+    for file in (tmp_path / FINAL).iterdir():
+        if file.suffix in (".json", ".md", ".jinja"):
+            text = file.read_text(encoding="utf-8")
+            assert str(model_folder.parent) not in text, file
+    settings = json.loads((tmp_path / FINAL / "adapter_config.json").read_text(encoding="utf-8"))
+    assert settings["base_model_name_or_path"] == "nano"
