@@ -1,0 +1,283 @@
+"""``mayak demo``: the paper's steps in a row, on images that the demo draws."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from mayak.cli.console import Console
+from mayak.config import FINAL, load_train_config
+from mayak.language import tr
+
+if TYPE_CHECKING:
+    from mayak.dataset import Manifest
+    from mayak.demo.run import Ledger
+    from mayak.model import VisionLanguageModel
+
+MODEL = "nano"
+SEED = 42
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSet:
+    """Images of one style, and the folders of what is made of them."""
+
+    name: str
+    raw: str
+    data: str
+    per_class: int
+    held_out: bool
+
+
+OWN = ImageSet("test", "raw_data", "data", 110, held_out=False)
+HELD_OUT = ImageSet("heldout", "heldout_raw", "heldout_data", 60, held_out=True)
+SETS = (OWN, HELD_OUT)
+
+
+def demo(
+    folder: Annotated[
+        Path, Parameter(help=tr("Folder for all of it.", "모든 결과를 둘 폴더."))
+    ] = Path("demo"),
+    *,
+    as_json: Annotated[
+        bool,
+        Parameter(
+            name="--json",
+            negative="",
+            help=tr("Print the result as JSON.", "결과를 JSON으로 출력합니다."),
+        ),
+    ] = False,
+) -> int:
+    """Draw images, prepare, measure zero-shot, fine-tune, evaluate, compare.
+
+    What an earlier run in the same folder has finished is not done again.
+    """
+    from mayak.demo.run import Ledger
+
+    console = Console()
+    started = time.monotonic()
+    run = _Run(folder, Ledger(folder), console)
+    run.everything()
+    rows = [run.row(images) for images in reversed(SETS)]
+    console.note(
+        tr(
+            f"{time.monotonic() - started:.0f} seconds",
+            f"{time.monotonic() - started:.0f}초",
+        )
+    )
+    if as_json:
+        console.json({row.pop("set"): row for row in rows})
+    else:
+        _show(console, rows)
+    return 0
+
+
+class _Run:
+    """One demo folder; each step is done unless the ledger has it already."""
+
+    def __init__(self, folder: Path, ledger: Ledger, console: Console) -> None:
+        self.folder, self.ledger, self.console = folder, ledger, console
+        self.settings = load_train_config(MODEL)
+
+    def everything(self) -> None:
+        """All steps in order, each keyed by what it is made from."""
+        from mayak.demo.run import software_digest
+
+        begin = self.ledger.key(software_digest(), {"seed": SEED})
+        data, zeroshot = {}, {}
+        for images in SETS:
+            drawn = self.ledger.key(begin, {"set": images.name, "per_class": images.per_class})
+            self._step(f"draw-{images.name}", drawn, partial(self._draw, images))
+            data[images] = self.ledger.key(drawn, "prepare")
+            self._step(f"prepare-{images.name}", data[images], partial(self._prepare, images))
+        for images in SETS:
+            zeroshot[images] = self.ledger.key(data[images], "zeroshot")
+            self._step(f"zeroshot-{images.name}", zeroshot[images], partial(self._zeroshot, images))
+        trained = self.ledger.key(data[OWN], self.settings.model_dump(mode="json"))
+        resume = self.ledger.begun("train", trained)
+        self._step("train", trained, partial(self._train, resume))
+        for images in SETS:
+            evaluated = self.ledger.key(trained, data[images], "evaluate")
+            self._step(f"evaluate-{images.name}", evaluated, partial(self._evaluate, images))
+            compared = self.ledger.key(zeroshot[images], evaluated)
+            self._step(f"compare-{images.name}", compared, partial(self._compare, images))
+
+    def row(self, images: ImageSet) -> dict[str, Any]:
+        """What came out for one set."""
+        compared = self._result("comparison", images)
+        found = json.loads((compared / "comparison.json").read_text(encoding="utf-8"))
+        evaluated = self._metrics("evaluation", images)
+        return {
+            "set": images.name,
+            "n": found["n"],
+            "zeroshot": found["first"]["accuracy"],
+            "zeroshot_unclassifiable": self._metrics("zeroshot", images)["parser"][
+                "unclassifiable"
+            ],
+            "finetuned": found["second"]["accuracy"],
+            "finetuned_ci95": evaluated["accuracy_ci95"],
+            "misses": evaluated["n"]
+            - sum(evaluated["confusion_matrix"][i][i] for i in range(len(evaluated["per_class"]))),
+            "mcnemar_p": found["mcnemar"]["p"],
+            "comparison": str(compared / "comparison.html"),
+            "report": str(self._result("evaluation", images) / "report.html"),
+        }
+
+    def _step(self, name: str, key: str, work: Callable[[], Iterable[Path]]) -> None:
+        if not self.ledger.run(name, key, work):
+            self.console.note(tr(f"{name}: done before", f"{name}: 이전에 완료됨"))
+
+    def _draw(self, images: ImageSet) -> Iterable[Path]:
+        from mayak.demo.write import generate
+
+        raw = self.folder / images.raw
+        shutil.rmtree(raw, ignore_errors=True)
+        generate(
+            raw,
+            style="heldout" if images.held_out else "base",
+            per_class=images.per_class,
+            seed=SEED,
+            workers=_cores(),
+            progress=self.console,
+        )
+        return _files(raw)
+
+    def _prepare(self, images: ImageSet) -> Iterable[Path]:
+        from mayak.dataset import PrepareOptions, prepare
+
+        data = self.folder / images.data
+        options = PrepareOptions(
+            raw=self.folder / images.raw,
+            data=data,
+            seed=SEED,
+            workers=_cores(),
+            overwrite=True,
+            test_only=images.held_out,
+        )
+        prepare(options, progress=self.console)
+        return _files(data)
+
+    def _zeroshot(self, images: ImageSet) -> Iterable[Path]:
+        from mayak.evaluation.run import zeroshot
+        from mayak.model import AnswerGenerator
+
+        out = self._result("zeroshot", images)
+        zeroshot(self._manifest(images), AnswerGenerator(self._untouched), out, self.console)
+        return _files(out)
+
+    def _train(self, resume: bool) -> Iterable[Path]:
+        from mayak.training import train
+
+        train(
+            self.settings,
+            data=self.folder / OWN.data,
+            output=self._output,
+            resume=resume,
+            overwrite=not resume,
+            progress=self.console,
+            device="auto",
+            note=self.console.note,
+        )
+        return _files(self._output / FINAL)
+
+    def _evaluate(self, images: ImageSet) -> Iterable[Path]:
+        from mayak.evaluation.run import evaluate
+        from mayak.model import LabelScorer
+
+        out = self._result("evaluation", images)
+        evaluate(self._manifest(images), LabelScorer(self._finetuned), out, self.console)
+        return _files(out)
+
+    def _compare(self, images: ImageSet) -> Iterable[Path]:
+        from mayak.evaluation.compare import compare
+
+        out = self._result("comparison", images)
+        compare(self._result("zeroshot", images), self._result("evaluation", images), out)
+        return _files(out)
+
+    @cached_property
+    def _untouched(self) -> VisionLanguageModel:
+        from mayak.model import load_model
+
+        return load_model(MODEL, precision=self.settings.precision)
+
+    @cached_property
+    def _finetuned(self) -> VisionLanguageModel:
+        from mayak.model import load_model
+
+        return load_model(MODEL, precision=self.settings.precision, adapter=self._output / FINAL)
+
+    def _manifest(self, images: ImageSet) -> Manifest:
+        from mayak.dataset.manifest import FILES, read_manifest
+
+        return read_manifest(self.folder / images.data / FILES["test"])
+
+    @property
+    def _output(self) -> Path:
+        return self.folder / "outputs" / MODEL
+
+    def _result(self, kind: str, images: ImageSet) -> Path:
+        return self.folder / f"{kind}_{images.name}"
+
+    def _metrics(self, kind: str, images: ImageSet) -> dict[str, Any]:
+        path = self._result(kind, images) / "metrics.json"
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return found
+
+
+def _show(console: Console, rows: list[dict[str, Any]]) -> None:
+    titles = {
+        HELD_OUT.name: tr("of another style", "다른 양식"),
+        OWN.name: tr("of the split's test set", "분할의 시험 세트"),
+    }
+    console.table(
+        tr("Zero-shot against fine-tuned", "제로샷과 미세조정의 비교"),
+        [
+            tr("images", "이미지"),
+            tr("number", "장수"),
+            tr("zero-shot", "제로샷"),
+            tr("fine-tuned", "미세조정"),
+            tr("misses", "오분류"),
+            "McNemar p",
+        ],
+        [
+            [
+                titles[row["set"]],
+                str(row["n"]),
+                f"{row['zeroshot']:.2%}",
+                f"{row['finetuned']:.2%}",
+                str(row["misses"]),
+                f"{row['mcnemar_p']:.1e}",
+            ]
+            for row in rows
+        ],
+    )
+    console.result(
+        tr(
+            "Synthetic images, a tiny model: this shows that the machinery works and says nothing "
+            "about casework.",
+            "합성 이미지와 아주 작은 모델의 결과입니다. 과정이 동작함을 보여 줄 뿐, 실제 사건에 "
+            "대해서는 아무것도 말해 주지 않습니다.",
+        )
+    )
+    console.result(tr("comparison: ", "비교: ") + rows[0]["comparison"])
+    console.result(tr("report: ", "보고서: ") + rows[0]["report"])
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

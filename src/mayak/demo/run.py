@@ -1,0 +1,108 @@
+"""What the demo has done already: each step with what it was made from and what it wrote."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from mayak.errors import ConfigError
+from mayak.language import tr
+
+LEDGER = "demo.json"
+
+
+def software_digest() -> str:
+    """SHA-256 over every file of the installed package: other code makes another demo."""
+    package = Path(str(files("mayak")))
+    names = (path.relative_to(package).as_posix() for path in package.rglob("*") if path.is_file())
+    sources = sorted(name for name in names if "__pycache__" not in name)
+    return hashlib.sha256(
+        "\n".join(f"{name} {_file_digest(package / name)}" for name in sources).encode()
+    ).hexdigest()
+
+
+class Ledger:
+    """The steps of one demo folder, recorded in its ``demo.json``."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open or begin the ledger. Raises ConfigError for a folder that holds something else."""
+        self.folder = folder
+        self._path = folder / LEDGER
+        self._steps: dict[str, dict[str, Any]] = {}
+        if self._path.is_file():
+            try:
+                self._steps = dict(json.loads(self._path.read_text(encoding="utf-8")))
+            except (ValueError, TypeError, OSError) as error:
+                raise ConfigError(
+                    tr(f"{self._path} cannot be read: {error}", f"{self._path}: {error}"),
+                    remedy=tr(
+                        f"delete {folder} or name another folder",
+                        f"{folder}을(를) 지우거나 다른 폴더를 지정하십시오",
+                    ),
+                ) from error
+        elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise ConfigError(
+                tr(
+                    f"{folder} is there and is no demo of mayak",
+                    f"{folder}이(가) 이미 있으며 mayak 데모 폴더가 아닙니다",
+                ),
+                remedy=tr("name a new or empty folder", "새 폴더나 빈 폴더를 지정하십시오"),
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        self._write()
+
+    @staticmethod
+    def key(*parts: str | Mapping[str, Any]) -> str:
+        """A digest of what a step is made from: other steps' keys, digests, parameters."""
+        canonical = json.dumps(parts, sort_keys=True, ensure_ascii=False)
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def done(self, step: str, key: str) -> bool:
+        """Whether the step was finished from the same, and what it wrote is still as it was."""
+        record = self._steps.get(step, {})
+        outputs: dict[str, str] = record.get("outputs", {})
+        # A step that was only begun has no outputs.
+        return (
+            record.get("key") == key
+            and bool(outputs)
+            and all(
+                (self.folder / name).is_file() and _file_digest(self.folder / name) == digest
+                for name, digest in outputs.items()
+            )
+        )
+
+    def begun(self, step: str, key: str) -> bool:
+        """Whether the step was started from the same, finished or not."""
+        return self._steps.get(step, {}).get("key") == key
+
+    def run(self, step: str, key: str, work: Callable[[], Iterable[Path]]) -> bool:
+        """Do ``work`` unless it is done; returns whether it was done now.
+
+        ``work`` gives the files that its being done is judged by.
+        """
+        if self.done(step, key):
+            return False
+        self._steps[step] = {"key": key}
+        self._write()
+        outputs = {
+            path.relative_to(self.folder).as_posix(): _file_digest(path) for path in sorted(work())
+        }
+        self._steps[step]["outputs"] = outputs
+        self._write()
+        return True
+
+    def _write(self) -> None:
+        partial = self._path.with_suffix(".partial")
+        partial.write_text(
+            json.dumps(self._steps, ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
+        )
+        partial.replace(self._path)
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
