@@ -96,20 +96,20 @@ class _Run:
         data, zeroshot = {}, {}
         for images in SETS:
             drawn = self.ledger.key(begin, {"set": images.name, "per_class": images.per_class})
-            self._step(f"draw-{images.name}", drawn, partial(self._draw, images))
+            self._step("draw", images, drawn, partial(self._draw, images))
             data[images] = self.ledger.key(drawn, "prepare")
-            self._step(f"prepare-{images.name}", data[images], partial(self._prepare, images))
+            self._step("prepare", images, data[images], partial(self._prepare, images))
         for images in SETS:
             zeroshot[images] = self.ledger.key(data[images], "zeroshot")
-            self._step(f"zeroshot-{images.name}", zeroshot[images], partial(self._zeroshot, images))
+            self._step("zeroshot", images, zeroshot[images], partial(self._zeroshot, images))
         trained = self.ledger.key(data[OWN], self.settings.model_dump(mode="json"))
-        resume = self.ledger.begun("train", trained)
-        self._step("train", trained, partial(self._train, resume))
+        resume = self.ledger.begun("train-test", trained)
+        self._step("train", OWN, trained, partial(self._train, resume))
         for images in SETS:
             evaluated = self.ledger.key(trained, data[images], "evaluate")
-            self._step(f"evaluate-{images.name}", evaluated, partial(self._evaluate, images))
+            self._step("evaluate", images, evaluated, partial(self._evaluate, images))
             compared = self.ledger.key(zeroshot[images], evaluated)
-            self._step(f"compare-{images.name}", compared, partial(self._compare, images))
+            self._step("compare", images, compared, partial(self._compare, images))
 
     def row(self, images: ImageSet) -> dict[str, Any]:
         """What came out for one set."""
@@ -132,9 +132,15 @@ class _Run:
             "report": str(self._result("evaluation", images) / "report.html"),
         }
 
-    def _step(self, name: str, key: str, work: Callable[[], Iterable[Path]]) -> None:
-        if not self.ledger.run(name, key, work):
-            self.console.note(tr(f"{name}: done before", f"{name}: 이전에 완료됨"))
+    def _step(
+        self, kind: str, images: ImageSet, key: str, work: Callable[[], Iterable[Path]]
+    ) -> None:
+        name = f"{kind}-{images.name}"
+        title = f"{_step_title(kind)} · {_set_title(images)}"
+        done = self.ledger.done(name, key)
+        self.console.note(title + (tr(": done before", ": 이전에 완료됨") if done else ""))
+        if not done:
+            self.ledger.run(name, key, work)
 
     def _draw(self, images: ImageSet) -> Iterable[Path]:
         from mayak.demo.write import generate
@@ -235,14 +241,10 @@ class _Run:
 
 
 def _show(console: Console, rows: list[dict[str, Any]]) -> None:
-    titles = {
-        HELD_OUT.name: tr("of another style", "다른 양식"),
-        OWN.name: tr("of the split's test set", "분할의 시험 세트"),
-    }
     console.table(
         tr("Zero-shot against fine-tuned", "제로샷과 미세조정의 비교"),
         [
-            tr("images", "이미지"),
+            tr("test set", "시험 세트"),
             tr("number", "장수"),
             tr("zero-shot", "제로샷"),
             tr("fine-tuned", "미세조정"),
@@ -251,7 +253,7 @@ def _show(console: Console, rows: list[dict[str, Any]]) -> None:
         ],
         [
             [
-                titles[row["set"]],
+                _set_title(OWN if row["set"] == OWN.name else HELD_OUT),
                 str(row["n"]),
                 f"{row['zeroshot']:.2%}",
                 f"{row['finetuned']:.2%}",
@@ -271,6 +273,23 @@ def _show(console: Console, rows: list[dict[str, Any]]) -> None:
     )
     console.result(tr("comparison: ", "비교: ") + rows[0]["comparison"])
     console.result(tr("report: ", "보고서: ") + rows[0]["report"])
+
+
+def _set_title(images: ImageSet) -> str:
+    if images.held_out:
+        return tr("another style", "다른 양식")
+    return tr("base style", "기본 양식")
+
+
+def _step_title(kind: str) -> str:
+    return {
+        "draw": tr("drawing", "그리기"),
+        "prepare": tr("preparing", "준비"),
+        "zeroshot": tr("zero-shot", "제로샷"),
+        "train": tr("fine-tuning", "미세조정"),
+        "evaluate": tr("evaluating", "평가"),
+        "compare": tr("comparing", "비교"),
+    }[kind]
 
 
 def _files(folder: Path) -> list[Path]:

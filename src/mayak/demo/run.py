@@ -79,13 +79,8 @@ class Ledger:
         """Whether the step was started from the same, finished or not."""
         return self._steps.get(step, {}).get("key") == key
 
-    def run(self, step: str, key: str, work: Callable[[], Iterable[Path]]) -> bool:
-        """Do ``work`` unless it is done; returns whether it was done now.
-
-        ``work`` gives the files that its being done is judged by.
-        """
-        if self.done(step, key):
-            return False
+    def run(self, step: str, key: str, work: Callable[[], Iterable[Path]]) -> None:
+        """Do ``work``, which gives the files that its being done is judged by."""
         self._steps[step] = {"key": key}
         self._write()
         outputs = {
@@ -93,7 +88,6 @@ class Ledger:
         }
         self._steps[step]["outputs"] = outputs
         self._write()
-        return True
 
     def _write(self) -> None:
         partial = self._path.with_suffix(".partial")
