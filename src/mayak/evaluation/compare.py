@@ -1,0 +1,246 @@
+"""Two runs on the same images, paired: what one has right that the other has not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mayak import metrics
+from mayak.errors import ConfigError, ManifestError
+from mayak.evaluation import page, plots, record
+from mayak.evaluation.record import Row, SavedRun
+from mayak.labels import LABELS
+from mayak.language import tr
+
+RESULT = "comparison.json"
+PAGE = "comparison.html"
+_OWN = (RESULT, PAGE, "comparison.png", "comparison.svg")
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One image in both runs."""
+
+    first: Row
+    second: Row
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What changed from the first run to the second on the images that both scored."""
+
+    first: SavedRun
+    second: SavedRun
+    pairs: tuple[Pair, ...]
+    first_metrics: metrics.Metrics
+    second_metrics: metrics.Metrics
+    difference: metrics.Interval
+    """Of accuracy(second) − accuracy(first)."""
+    mcnemar: metrics.McNemar
+    unpaired: int
+    """Images that only one of the runs could read."""
+
+    @property
+    def gain(self) -> float:
+        """accuracy(second) − accuracy(first) on the paired images."""
+        return self.second_metrics.accuracy - self.first_metrics.accuracy
+
+    @property
+    def fixed(self) -> list[Pair]:
+        """Wrong in the first run, right in the second."""
+        return [pair for pair in self.pairs if pair.second.right and not pair.first.right]
+
+    @property
+    def broken(self) -> list[Pair]:
+        """Right in the first run, wrong in the second."""
+        return [pair for pair in self.pairs if pair.first.right and not pair.second.right]
+
+    @property
+    def moved(self) -> list[Pair]:
+        """Wrong in both runs, otherwise in each."""
+        return [
+            pair
+            for pair in self.pairs
+            if not pair.first.right
+            and not pair.second.right
+            and pair.first.predicted != pair.second.predicted
+        ]
+
+
+def compare(first: Path, second: Path, out: Path) -> Comparison:
+    """Pair the runs in two folders and write ``comparison.json``, ``.html``, ``.png``, ``.svg``.
+
+    Raises ConfigError for a folder without a finished run, and ManifestError naming both digests
+    when the runs are on different data.
+    """
+    if out.resolve() in (first.resolve(), second.resolve()):
+        raise ConfigError(
+            tr(f"{out} is one of the runs compared", f"{out}은(는) 비교 대상 폴더입니다"),
+            remedy=tr("name another with --out", "--out으로 다른 폴더를 지정하십시오"),
+        )
+    runs = record.read_run(first), record.read_run(second)
+    digests = [str(run.figures["dataset"]) for run in runs]
+    if digests[0] != digests[1]:
+        raise ManifestError(
+            tr(
+                f"the runs are on different data: {first} on {digests[0]}, {second} on "
+                f"{digests[1]}",
+                f"두 결과의 데이터가 다릅니다: {first}은(는) {digests[0]}, {second}은(는) "
+                f"{digests[1]}",
+            ),
+            remedy=tr(
+                "run `mayak zeroshot` and `mayak evaluate` with the same --manifest",
+                "같은 --manifest로 `mayak zeroshot`과 `mayak evaluate`를 실행하십시오",
+            ),
+        )
+    result = _paired(*runs)
+    figures = _figures(result)
+    files = {
+        RESULT: record.json_bytes(figures),
+        PAGE: _page(result).encode(),
+    }
+    files |= plots.comparison(
+        _bars(runs[0], result.first_metrics), _bars(runs[1], result.second_metrics)
+    )
+    record.write_files(out, files, last=RESULT, own=_OWN)
+    return result
+
+
+def summary(result: Comparison) -> dict[str, Any]:
+    """The contents of ``comparison.json``."""
+    return _figures(result)
+
+
+def _paired(first: SavedRun, second: SavedRun) -> Comparison:
+    by_id = {row.id: row for row in second.rows}
+    pairs = tuple(Pair(row, by_id[row.id]) for row in first.rows if row.id in by_id)
+    if not pairs:
+        raise ManifestError(
+            tr(
+                f"{first.folder} and {second.folder} have no image in common",
+                f"{first.folder}와(과) {second.folder}에 공통 이미지가 없습니다",
+            ),
+            remedy=tr("run both again", "둘 다 다시 실행하십시오"),
+        )
+    groups = [pair.first.group for pair in pairs]
+    right = [pair.first.right for pair in pairs], [pair.second.right for pair in pairs]
+    return Comparison(
+        first=first,
+        second=second,
+        pairs=pairs,
+        first_metrics=_measured([pair.first for pair in pairs]),
+        second_metrics=_measured([pair.second for pair in pairs]),
+        difference=metrics.difference_interval(*right, groups),
+        mcnemar=metrics.mcnemar(*right),
+        unpaired=len(first.rows) + len(second.rows) - 2 * len(pairs),
+    )
+
+
+def _measured(rows: list[Row]) -> metrics.Metrics:
+    return metrics.measure(
+        [row.label for row in rows],
+        [row.predicted for row in rows],
+        [row.group for row in rows],
+        unclassifiable=True,
+    )
+
+
+def _figures(result: Comparison) -> dict[str, Any]:
+    changed = (("fixed", result.fixed), ("broken", result.broken), ("moved", result.moved))
+    return {
+        "first": _run_figures(result.first, result.first_metrics),
+        "second": _run_figures(result.second, result.second_metrics),
+        "dataset": result.first.figures["dataset"],
+        "n": len(result.pairs),
+        "n_unpaired": result.unpaired,
+        "accuracy_difference": result.gain,
+        "accuracy_difference_ci95": [result.difference.low, result.difference.high],
+        "accuracy_difference_ci95_method": result.difference.method,
+        "mcnemar": {
+            "first_only_right": result.mcnemar.first_only,
+            "second_only_right": result.mcnemar.second_only,
+            "p": result.mcnemar.p,
+        },
+        "per_class": {
+            str(label.index): {
+                "support": before.support,
+                "recall": [before.recall, after.recall],
+                "precision": [before.precision, after.precision],
+                "f1": [before.f1, after.f1],
+            }
+            for label, before, after in zip(
+                LABELS,
+                result.first_metrics.per_class,
+                result.second_metrics.per_class,
+                strict=True,
+            )
+        },
+        "changed": {name: _changes(pairs) for name, pairs in changed},
+    }
+
+
+def _run_figures(run: SavedRun, measured: metrics.Metrics) -> dict[str, Any]:
+    interval = measured.accuracy_interval
+    return {
+        "folder": run.folder.name,
+        "kind": run.figures["kind"],
+        "engine": run.figures["engine"],
+        "accuracy": measured.accuracy,
+        "accuracy_ci95": [interval.low, interval.high],
+        "macro_f1": measured.macro_f1,
+    }
+
+
+def _changes(pairs: Iterable[Pair]) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": pair.first.id,
+            "image_path": pair.first.image_path,
+            "label": pair.first.label,
+            "predicted": [pair.first.predicted, pair.second.predicted],
+        }
+        for pair in pairs
+    ]
+
+
+def _bars(run: SavedRun, measured: metrics.Metrics) -> plots.Bars:
+    rows = measured.per_class
+    return plots.Bars(
+        name=page.title(run.figures["kind"]),
+        values=(measured.accuracy, *(row.recall if row.support else None for row in rows)),
+        intervals=(measured.accuracy_interval, *(row.recall_interval for row in rows)),
+    )
+
+
+def _page(result: Comparison) -> str:
+    root = result.second.image_root
+    sections: list[dict[str, Any]] = [
+        {
+            "title": title,
+            "pairs": len(pairs),
+            "cards": [
+                card | {"before": pair.first}
+                for card, pair in zip(
+                    page.cards((pair.second for pair in pairs), root), pairs, strict=False
+                )
+            ],
+        }
+        for title, pairs in (
+            (tr("Put right", "새로 맞힌 이미지"), result.fixed),
+            (tr("Made wrong", "새로 틀린 이미지"), result.broken),
+            (tr("Wrong in another way", "다르게 틀린 이미지"), result.moved),
+        )
+    ]
+    cards = [card for section in sections for card in section["cards"]]
+    first, second = result.first.figures, result.second.figures
+    return page.render(
+        "comparison.html.j2",
+        result=result,
+        titles=[page.title(first["kind"]), page.title(second["kind"])],
+        sections=sections,
+        without_images=bool(cards) and not any(card["src"] for card in cards),
+        runs=[first, second],
+        limits=page.limits(str(second["engine_details"]["model"])),
+    )

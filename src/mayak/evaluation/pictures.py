@@ -1,0 +1,116 @@
+"""Small pictures of the images that a report talks about."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from PIL import Image, ImageDraw, ImageFont
+
+from mayak.errors import DecodeError
+from mayak.evaluation.record import Row
+from mayak.fonts import font_path
+from mayak.imaging import decode_file
+from mayak.labels import LABELS, UNCLASSIFIABLE
+from mayak.language import tr
+
+_SIDE = 300
+_GAP = 12
+_CAPTION = 66
+_HEADER = 44
+_COLUMNS = 4
+_MOST = 80
+"""Images on a sheet; beyond that no one reads it and the picture grows too large to open."""
+
+
+def label_name(index: int) -> str:
+    """The name of a label in the user's language, −1 included."""
+    if index == UNCLASSIFIABLE:
+        return tr("not classifiable", "분류불가")
+    return LABELS[index].name
+
+
+def surest_first(rows: Iterable[Row]) -> list[Row]:
+    """Rows by the score of what was predicted, highest first: sure mistakes teach most."""
+    return sorted(rows, key=lambda row: (-(max(row.scores) if row.scores else 0.0), row.id))
+
+
+def thumbnail(root: Path, row: Row, side: int) -> Image.Image | None:
+    """The image within ``side`` × ``side`` pixels; None where it is gone, changed or unreadable."""
+    try:
+        image = decode_file(root / row.image_path)
+    except (OSError, DecodeError):
+        return None
+    if image.sha256 != row.sha256:
+        return None
+    small = Image.fromarray(image.pixels)
+    small.thumbnail((side, side), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    return small
+
+
+def data_uri(picture: Image.Image) -> str:
+    """A JPEG as a ``data:`` address."""
+    return "data:image/jpeg;base64," + base64.b64encode(_jpeg(picture, 78)).decode()
+
+
+def contact_sheet(rows: Iterable[Row], root: Path) -> bytes:
+    """The misclassified as one JPEG: name, true → predicted, score and off-label mass."""
+    wrong = surest_first(rows)
+    shown = wrong[:_MOST]
+    columns = min(_COLUMNS, len(shown))
+    lines = -(-len(shown) // columns)
+    cell = (_SIDE + _GAP, _SIDE + _CAPTION + _GAP)
+    # One narrow column would cut the heading off.
+    width = max(columns * cell[0] + _GAP, 2 * cell[0])
+    sheet = Image.new("RGB", (width, _HEADER + lines * cell[1] + _GAP), "#f4f5f7")
+    draw = ImageDraw.Draw(sheet)
+    bold = ImageFont.truetype(font_path("Pretendard-Bold"), 19)
+    plain = ImageFont.truetype(font_path("Pretendard-Regular"), 15)
+    title = tr(f"Misclassified: {len(wrong)}", f"잘못 분류된 이미지: {len(wrong)}장")
+    if len(wrong) > len(shown):
+        title += tr(f" (the {len(shown)} surest)", f"(점수 높은 {len(shown)}장)")
+    draw.text((_GAP, 12), title, fill="#1b1f24", font=bold)
+    for at, row in enumerate(shown):
+        x = _GAP + at % columns * cell[0]
+        y = _HEADER + at // columns * cell[1]
+        draw.rectangle((x, y, x + _SIDE, y + _SIDE + _CAPTION), fill="#ffffff")
+        small = thumbnail(root, row, _SIDE)
+        if small is not None:
+            sheet.paste(small, (x + (_SIDE - small.width) // 2, y + (_SIDE - small.height) // 2))
+        said = _scores(row)
+        name = PurePosixPath(row.image_path).name
+        text = (
+            (f"{label_name(row.label)} → {label_name(row.predicted)}", "#b42318"),
+            (name, "#3d4650"),
+            (said, "#3d4650"),
+        )
+        for line, (words, colour) in enumerate(text):
+            fitted = _fitted(draw, words, plain, _SIDE - 12)
+            draw.text((x + 6, y + _SIDE + 4 + 20 * line), fitted, fill=colour, font=plain)
+    return _jpeg(sheet, 85)
+
+
+def _scores(row: Row) -> str:
+    if row.scores is None or row.off_label is None:
+        return "“" + " ".join((row.answer or "").split()) + "”"
+    return tr(
+        f"score {max(row.scores):.3f}, off-label {row.off_label:.2g}",
+        f"점수 {max(row.scores):.3f}, 라벨 외 {row.off_label:.2g}",
+    )
+
+
+def _fitted(draw: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
+    """The text, cut with an ellipsis to a width in pixels."""
+    if draw.textlength(text, font=font) <= width:
+        return text
+    while text and draw.textlength(text + "…", font=font) > width:
+        text = text[:-1]
+    return text + "…"
+
+
+def _jpeg(picture: Image.Image, quality: int) -> bytes:
+    data = io.BytesIO()
+    picture.save(data, "JPEG", quality=quality, optimize=True)
+    return data.getvalue()

@@ -1,0 +1,173 @@
+"""Figures as PNG and SVG, in Korean or English, the same bytes for the same numbers."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib import font_manager
+from matplotlib.figure import Figure
+
+from mayak.evaluation.pictures import label_name
+from mayak.fonts import font_path
+from mayak.labels import LABELS, UNCLASSIFIABLE
+from mayak.language import tr
+from mayak.metrics import Interval, Metrics
+
+_DPI = 160
+_BLUE, _GREY, _INK = "#2563a8", "#a3adb8", "#1b1f24"
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """One run's bars: accuracy first, then each label's recall; None where there is nothing."""
+
+    name: str
+    values: tuple[float | None, ...]
+    intervals: tuple[Interval | None, ...]
+
+
+def confusion_matrix(measured: Metrics) -> dict[str, bytes]:
+    """``confusion_matrix.png`` and ``.svg``: counts, shaded by the share of the true label."""
+    counts = np.asarray(measured.confusion)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    columns = [label.index for label in LABELS] + [UNCLASSIFIABLE] * (counts.shape[1] > len(LABELS))
+    with _style():
+        figure = Figure(figsize=(1.6 + 1.25 * counts.shape[1], 5.6), layout="constrained")
+        axes = figure.subplots()
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+        for (row, column), count in np.ndenumerate(counts):
+            axes.text(
+                column,
+                row,
+                f"{count}\n{shares[row, column]:.0%}",
+                ha="center",
+                va="center",
+                color="white" if shares[row, column] > 0.55 else _INK,
+            )
+        axes.set_xticks(range(len(columns)), [_wrapped(label_name(c)) for c in columns])
+        axes.set_yticks(range(len(LABELS)), [_wrapped(label.name) for label in LABELS])
+        axes.set_xlabel(tr("predicted", "예측"))
+        axes.set_ylabel(tr("true label", "실제 라벨"))
+        axes.set_title(
+            tr("Confusion matrix", "혼동 행렬")
+            + tr(f" ({measured.n} images)", f" ({measured.n}장)")
+        )
+        axes.tick_params(length=0)
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+        return _saved(figure, "confusion_matrix")
+
+
+def per_class_recall(measured: Metrics) -> dict[str, bytes]:
+    """``per_class_recall.png`` and ``.svg``: each label's recall with its 95% interval."""
+    bars = Bars(
+        "",
+        tuple(row.recall if row.support else None for row in measured.per_class),
+        tuple(row.recall_interval for row in measured.per_class),
+    )
+    names = [
+        _wrapped(label.name) + f"\n(n = {row.support})"
+        for label, row in zip(LABELS, measured.per_class, strict=True)
+    ]
+    with _style():
+        figure = _bars(
+            names, [bars], [_BLUE], tr("Recall by label, 95% interval", "라벨별 재현율(95% 구간)")
+        )
+        return _saved(figure, "per_class_recall")
+
+
+def comparison(first: Bars, second: Bars) -> dict[str, bytes]:
+    """``comparison.png`` and ``.svg``: accuracy and recall of two runs, side by side."""
+    names = [tr("accuracy", "정확도"), *(_wrapped(label.name) for label in LABELS)]
+    with _style():
+        figure = _bars(
+            names,
+            [first, second],
+            [_GREY, _BLUE],
+            tr(
+                "Accuracy and recall by label, 95% intervals",
+                "정확도와 라벨별 재현율(95% 구간)",
+            ),
+        )
+        return _saved(figure, "comparison")
+
+
+def _bars(names: Sequence[str], runs: Sequence[Bars], colours: Sequence[str], title: str) -> Figure:
+    figure = Figure(figsize=(1.9 + 1.35 * len(names), 4.6), layout="constrained")
+    axes = figure.subplots()
+    width = 0.72 / len(runs)
+    for place, (run, colour) in enumerate(zip(runs, colours, strict=True)):
+        for at, (value, interval) in enumerate(zip(run.values, run.intervals, strict=True)):
+            if value is None:
+                continue
+            x = at + (place - (len(runs) - 1) / 2) * width
+            axes.bar(x, value, width * 0.94, color=colour)
+            top = value
+            if interval is not None:
+                axes.vlines(x, interval.low, interval.high, color=_INK, linewidth=1.4)
+                axes.hlines(
+                    [interval.low, interval.high], x - 0.05, x + 0.05, color=_INK, linewidth=1.4
+                )
+                top = interval.high
+            axes.text(x, top + 0.015, f"{value:.1%}", ha="center", va="bottom", fontsize=9.5)
+        if run.name:
+            axes.bar(0, 0, color=colour, label=run.name)
+    axes.set_xticks(range(len(names)), names)
+    axes.set_xlim(-0.6, len(names) - 0.4)
+    axes.set_ylim(0, 1.1)
+    axes.set_yticks(np.linspace(0, 1, 6), [f"{v:.0%}" for v in np.linspace(0, 1, 6)])
+    axes.grid(axis="y", color="#d9dee3", linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.tick_params(length=0)
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.set_title(title)
+    if any(run.name for run in runs):
+        figure.legend(loc="outside lower center", ncols=len(runs), frameon=False)
+    return figure
+
+
+def _wrapped(name: str) -> str:
+    """A long name on two lines, broken at the space nearest its middle."""
+    spaces = [at for at, letter in enumerate(name) if letter == " "]
+    if len(name) < 8 or not spaces:
+        return name
+    middle = min(spaces, key=lambda at: abs(at - len(name) / 2))
+    return f"{name[:middle]}\n{name[middle + 1 :]}"
+
+
+@contextmanager
+def _style() -> Iterator[None]:
+    path = str(font_path())
+    if path not in {entry.fname for entry in font_manager.fontManager.ttflist}:
+        font_manager.fontManager.addfont(path)
+    family = font_manager.FontProperties(fname=path).get_name()
+    settings: Any = {  # matplotlib types each key
+        "font.family": family,
+        "font.size": 11,
+        "axes.titlesize": 13,
+        "axes.unicode_minus": False,
+        "text.color": _INK,
+        "axes.labelcolor": _INK,
+        "xtick.color": _INK,
+        "ytick.color": _INK,
+        # A fixed salt names the SVG's elements alike in every run.
+        "svg.hashsalt": "mayak",
+        "svg.fonttype": "path",
+    }
+    with mpl.rc_context(settings):
+        yield
+
+
+def _saved(figure: Figure, name: str) -> dict[str, bytes]:
+    """The figure as PNG and SVG without the date that matplotlib would add."""
+    png, svg = io.BytesIO(), io.BytesIO()
+    figure.savefig(png, format="png", dpi=_DPI, metadata={"Software": None})
+    figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
+    return {f"{name}.png": png.getvalue(), f"{name}.svg": svg.getvalue()}

@@ -1,0 +1,269 @@
+"""What a run of evaluate or zeroshot leaves behind, written whole and read back by compare."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from mayak import metrics as measures
+from mayak.dataset.manifest import Manifest
+from mayak.errors import ConfigError
+from mayak.labels import LABELS, UNCLASSIFIABLE
+from mayak.language import tr
+from mayak.types import Engine, Failure
+
+Kind = Literal["evaluate", "zeroshot-generate", "zeroshot-score"]
+
+METRICS = "metrics.json"
+PREDICTIONS = "predictions.csv"
+FAILURES = "failures.csv"
+_SCORES = tuple(f"score_{label.index}" for label in LABELS)
+_COLUMNS = ("id", "image_path", "sha256", "label", "predicted", *_SCORES, "off_label", "group")
+_FAILURE_COLUMNS = ("image_path", "stage", "error", "message")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One scored image: what it is and what the model said."""
+
+    id: str
+    image_path: str
+    sha256: str
+    group: str
+    label: int
+    predicted: int
+    """0–3, or −1 for a free answer that names no label."""
+    scores: tuple[float, ...] | None
+    """Four scores that sum to 1; None where the model answered in words."""
+    off_label: float | None
+    answer: str | None
+
+    @property
+    def right(self) -> bool:
+        """Whether the prediction is the label."""
+        return self.predicted == self.label
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished run. ``rows`` and ``failures`` together are the manifest's samples."""
+
+    kind: Kind
+    manifest: Manifest
+    engine: Engine
+    metrics: measures.Metrics
+    rows: tuple[Row, ...]
+    failures: tuple[Failure, ...]
+
+    @property
+    def off_label(self) -> measures.OffLabel | None:
+        """Summary of the off-label masses; None for free answers."""
+        masses = [row.off_label for row in self.rows if row.off_label is not None]
+        return measures.off_label(masses) if masses else None
+
+    @property
+    def calibration(self) -> measures.Calibration | None:
+        """How honest the scores are; None for free answers."""
+        scored = [(row.scores, row.label) for row in self.rows if row.scores is not None]
+        if not scored:
+            return None
+        return measures.calibration([s for s, _ in scored], [label for _, label in scored])
+
+    @property
+    def unclassifiable(self) -> int:
+        """Answers that name no label."""
+        return sum(row.predicted == UNCLASSIFIABLE for row in self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class SavedRun:
+    """A finished run as it lies in its folder."""
+
+    folder: Path
+    figures: dict[str, Any]
+    """``metrics.json`` as it stands."""
+    rows: tuple[Row, ...]
+
+    @property
+    def image_root(self) -> Path:
+        """The folder that image paths are relative to: the data folder's parent."""
+        return (self.folder / str(self.figures["manifest"])).resolve().parent.parent
+
+
+def figures(result: Result, out: Path) -> dict[str, Any]:
+    """The contents of ``metrics.json``."""
+    measured = result.metrics
+    interval = measured.accuracy_interval
+    columns = [label.index for label in LABELS]
+    if len(measured.confusion[0]) > len(LABELS):
+        columns.append(UNCLASSIFIABLE)
+    off_label, calibration = result.off_label, result.calibration
+    generated = result.kind == "zeroshot-generate"
+    return {
+        "kind": result.kind,
+        "accuracy": measured.accuracy,
+        "accuracy_ci95": [interval.low, interval.high],
+        "accuracy_ci95_method": interval.method,
+        "macro_f1": measured.macro_f1,
+        "n": measured.n,
+        "n_groups": measured.n_groups,
+        "n_failed": len(result.failures),
+        "per_class": {
+            str(label.index): {
+                "precision": row.precision,
+                "recall": row.recall,
+                "f1": row.f1,
+                "support": row.support,
+                "recall_ci95": row.recall_interval
+                and [row.recall_interval.low, row.recall_interval.high],
+            }
+            for label, row in zip(LABELS, measured.per_class, strict=True)
+        },
+        "confusion_matrix": [list(row) for row in measured.confusion],
+        "confusion_columns": columns,
+        "off_label": off_label and asdict(off_label),
+        "calibration": calibration and asdict(calibration),
+        "parser": {
+            "answered": measured.n - result.unclassifiable,
+            "unclassifiable": result.unclassifiable,
+        }
+        if generated
+        else None,
+        "engine": result.engine.fingerprint,
+        "engine_details": asdict(result.engine) | {"software": dict(result.engine.software)},
+        "dataset": result.manifest.digest,
+        "manifest": _relative(result.manifest.path, out),
+        "failures": [asdict(failure) for failure in result.failures],
+    }
+
+
+def predictions_csv(rows: Iterable[Row], *, answers: bool) -> str:
+    """``predictions.csv``; ``answers`` adds the column of free answers."""
+    columns = (*_COLUMNS, "answer") if answers else _COLUMNS
+    return _csv(columns, (_cells(row) for row in rows))
+
+
+def failures_csv(failures: Iterable[Failure]) -> str:
+    """``failures.csv``."""
+    return _csv(
+        _FAILURE_COLUMNS,
+        (
+            {"image_path": f.path, "stage": f.stage, "error": f.error, "message": f.message}
+            for f in failures
+        ),
+    )
+
+
+def read_run(folder: Path) -> SavedRun:
+    """Read a finished run. Raises ConfigError naming the file that is missing or broken."""
+    try:
+        found = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+        with (folder / PREDICTIONS).open(encoding="utf-8", newline="") as file:
+            rows = tuple(_row(cells) for cells in csv.DictReader(file))
+        missing = [key for key in ("kind", "dataset", "engine", "manifest") if key not in found]
+        if missing:
+            raise KeyError(", ".join(missing))
+    except FileNotFoundError as error:
+        raise ConfigError(
+            tr(
+                f"{folder} holds no finished run ({Path(error.filename).name} is missing)",
+                f"{folder}에 완료된 결과가 없습니다({Path(error.filename).name} 없음)",
+            ),
+            remedy=tr(
+                "run `mayak zeroshot` and `mayak evaluate`, or name their folders",
+                "`mayak zeroshot`과 `mayak evaluate`를 실행하거나 결과 폴더를 지정하십시오",
+            ),
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigError(
+            tr(
+                f"the run in {folder} cannot be read ({error})",
+                f"{folder}의 결과를 읽을 수 없습니다({error})",
+            ),
+            remedy=tr("run it again", "다시 실행하십시오"),
+        ) from error
+    return SavedRun(folder, found, rows)
+
+
+def make_folder(out: Path) -> None:
+    """Make the output folder. Raises ConfigError where that cannot be."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            tr(
+                f"the folder {out} cannot be made ({error.strerror})",
+                f"폴더 {out}을(를) 만들 수 없습니다({error.strerror})",
+            ),
+            remedy=tr("name another with --out", "--out으로 다른 폴더를 지정하십시오"),
+        ) from error
+
+
+def write_files(out: Path, files: dict[str, bytes], *, last: str, own: Iterable[str]) -> None:
+    """Replace this program's files in ``out``: none of an older run stays beside the new ones.
+
+    ``last`` marks a finished run: it is removed first and written last, so that a folder that
+    holds it holds one whole run, whenever the process is killed. ``own`` names all the files that
+    such a run may have; anything else in the folder is left alone.
+    """
+    make_folder(out)
+    (out / last).unlink(missing_ok=True)
+    for name in own:
+        if name not in files:
+            (out / name).unlink(missing_ok=True)
+    for name, data in sorted(files.items(), key=lambda item: item[0] == last):
+        written = out / f".{name}.partial"
+        written.write_bytes(data)
+        written.replace(out / name)
+
+
+def json_bytes(value: Any) -> bytes:  # noqa: ANN401 - whatever JSON can hold
+    """Indented UTF-8 JSON."""
+    return (json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode()
+
+
+def _relative(path: Path, folder: Path) -> str:
+    """A POSIX path from the folder, so that both can move together; absolute across drives."""
+    try:
+        return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
+    except ValueError:
+        return path.resolve().as_posix()
+
+
+def _csv(columns: Iterable[str], rows: Iterable[dict[str, Any]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, tuple(columns), extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _cells(row: Row) -> dict[str, Any]:
+    scores = row.scores or ("",) * len(LABELS)
+    cells = asdict(row) | dict(zip(_SCORES, map(_figure, scores), strict=True))
+    return cells | {"off_label": _figure("" if row.off_label is None else row.off_label)}
+
+
+def _figure(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.8f}"
+
+
+def _row(cells: dict[str, str]) -> Row:
+    scored = all(cells[name] for name in _SCORES)
+    return Row(
+        id=cells["id"],
+        image_path=cells["image_path"],
+        sha256=cells["sha256"],
+        group=cells["group"],
+        label=int(cells["label"]),
+        predicted=int(cells["predicted"]),
+        scores=tuple(float(cells[name]) for name in _SCORES) if scored else None,
+        off_label=float(cells["off_label"]) if cells["off_label"] else None,
+        answer=cells.get("answer"),
+    )

@@ -1,0 +1,276 @@
+"""A model run over a manifest: every image scored or accounted for, and the results written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
+from pathlib import Path
+from typing import Any, TextIO
+
+from mayak import metrics
+from mayak.dataset.manifest import Manifest
+from mayak.errors import DecodeError, ManifestError
+from mayak.evaluation import page, plots, record
+from mayak.evaluation.answers import parse_answer
+from mayak.evaluation.pictures import contact_sheet
+from mayak.evaluation.record import Kind, Result, Row
+from mayak.imaging import decode
+from mayak.language import tr
+from mayak.types import (
+    Answerer,
+    Classifier,
+    DecodedImage,
+    Failure,
+    Progress,
+    Sample,
+    SilentProgress,
+)
+
+PARTIAL = "predictions.partial.jsonl"
+REPORT = "report.html"
+SHEET = "misclassified.jpg"
+_PLOTS = (
+    "confusion_matrix.png",
+    "confusion_matrix.svg",
+    "per_class_recall.png",
+    "per_class_recall.svg",
+)
+_OWN = (record.METRICS, record.PREDICTIONS, record.FAILURES, *_PLOTS, SHEET, REPORT)
+_READERS = 4
+_READ_AHEAD = 16
+"""Decoded images that wait at most; a 12-megapixel photo takes 36 MB."""
+
+_Said = dict[str, Any]
+"""What the model said of one image: ``predicted``, ``scores``, ``off_label``, ``answer``."""
+
+
+def evaluate(
+    manifest: Manifest, classifier: Classifier, out: Path, progress: Progress | None = None
+) -> Result:
+    """Score a manifest's images and write metrics, tables, pictures and a report into ``out``.
+
+    An image that cannot be read, or that has changed since ``prepare``, is a failure: listed and
+    never scored. An interrupted run takes up again where it stopped, if engine and data are the
+    same. Same predictions → same bytes. Raises ManifestError when no image can be read.
+    """
+    return _run("evaluate", manifest, classifier, out, progress or SilentProgress())
+
+
+def zeroshot(
+    manifest: Manifest,
+    model: Answerer | Classifier,
+    out: Path,
+    progress: Progress | None = None,
+) -> Result:
+    """The same for the untouched model: free answers and their parser, or label scores."""
+    kind: Kind = "zeroshot-generate" if hasattr(model, "answer") else "zeroshot-score"
+    return _run(kind, manifest, model, out, progress or SilentProgress())
+
+
+def _run(
+    kind: Kind,
+    manifest: Manifest,
+    model: Answerer | Classifier,
+    out: Path,
+    progress: Progress,
+) -> Result:
+    record.make_folder(out)
+    key = {"kind": kind, "engine": model.engine.fingerprint, "dataset": manifest.digest}
+    said = _resume(out / PARTIAL, key)
+    todo = [sample for sample in manifest.samples if sample.id not in said]
+    failures: dict[str, Failure] = {}
+    with (
+        (out / PARTIAL).open("a", encoding="utf-8", newline="\n") as partial,
+        progress.task(_TITLES[kind](), len(manifest.samples), tr("images", "장")) as task,
+    ):
+        task.advance(len(said))
+        for sample, statement in _ask(model, manifest, todo, failures):
+            said[sample.id] = statement
+            _write_line(partial, {"id": sample.id} | statement)
+            task.advance()
+        task.advance(len(failures))
+    if not said:
+        raise ManifestError(
+            tr(
+                f"none of the {len(failures)} images of {manifest.path} can be read"
+                f" (the first: {next(iter(failures.values())).message})",
+                f"{manifest.path}의 이미지 {len(failures)}장을 하나도 읽을 수 없습니다"
+                f"(첫 번째: {next(iter(failures.values())).message})",
+            ),
+            remedy=tr("run `mayak prepare` again", "`mayak prepare`를 다시 실행하십시오"),
+        )
+    rows = tuple(_row(s, said[s.id]) for s in manifest.samples if s.id in said)
+    result = Result(
+        kind=kind,
+        manifest=manifest,
+        engine=model.engine,
+        metrics=metrics.measure(
+            [row.label for row in rows],
+            [row.predicted for row in rows],
+            [row.group for row in rows],
+            unclassifiable=kind == "zeroshot-generate",
+        ),
+        rows=rows,
+        failures=tuple(failures[s.id] for s in manifest.samples if s.id in failures),
+    )
+    _write(result, out)
+    (out / PARTIAL).unlink()
+    return result
+
+
+_TITLES = {
+    "evaluate": lambda: tr("evaluating", "평가"),
+    "zeroshot-generate": lambda: tr("zero-shot, answers", "제로샷(답변 생성)"),
+    "zeroshot-score": lambda: tr("zero-shot, scores", "제로샷(점수)"),
+}
+
+
+# --- the model's words --------------------------------------------------------------------------
+
+
+def _ask(
+    model: Answerer | Classifier,
+    manifest: Manifest,
+    samples: Iterable[Sample],
+    failures: dict[str, Failure],
+) -> Iterator[tuple[Sample, _Said]]:
+    """What the model says of each readable sample, in order; failures are gathered beside."""
+    asked: deque[Sample] = deque()
+
+    def readable() -> Iterator[DecodedImage]:
+        for sample, image in _read_ahead(manifest, samples):
+            if isinstance(image, Failure):
+                failures[sample.id] = image
+            else:
+                asked.append(sample)
+                yield image
+
+    # The model reads ahead by some images; its answers come in the order of the questions.
+    if hasattr(model, "answer"):
+        for answer in model.answer(readable()):
+            yield asked.popleft(), {"predicted": parse_answer(answer), "answer": answer}
+    else:
+        for prediction in model.classify(readable()):
+            yield (
+                asked.popleft(),
+                {
+                    "predicted": prediction.label,
+                    "scores": list(prediction.scores),
+                    "off_label": prediction.off_label,
+                },
+            )
+
+
+def _read_ahead(
+    manifest: Manifest, samples: Iterable[Sample]
+) -> Iterator[tuple[Sample, DecodedImage | Failure]]:
+    """Every sample with its pixels or its failure, in order, decoded by a few threads ahead."""
+    waiting: deque[tuple[Sample, Future[DecodedImage | Failure]]] = deque()
+    with ThreadPoolExecutor(_READERS) as pool:
+        try:
+            for sample in samples:
+                # The thread needs the user's language for what it has to say of a failure.
+                run = copy_context().run
+                waiting.append((sample, pool.submit(run, _read, manifest.locate(sample), sample)))
+                if len(waiting) >= _READ_AHEAD:
+                    first, future = waiting.popleft()
+                    yield first, future.result()
+            while waiting:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _read(path: Path, sample: Sample) -> DecodedImage | Failure:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        return Failure(
+            sample.image_path,
+            "read",
+            type(error).__name__,
+            tr("the file is missing", "파일이 없습니다"),
+        )
+    except OSError as error:
+        return Failure(
+            sample.image_path, "read", type(error).__name__, error.strerror or str(error)
+        )
+    if hashlib.sha256(data).hexdigest() != sample.sha256:
+        return Failure(
+            sample.image_path,
+            "read",
+            "ManifestError",
+            tr("the file has changed since `mayak prepare`", "`mayak prepare` 이후 변경된 파일"),
+        )
+    try:
+        return decode(data)
+    except DecodeError as error:
+        return Failure(sample.image_path, "decode", type(error).__name__, error.message)
+
+
+def _row(sample: Sample, said: _Said) -> Row:
+    scores = said.get("scores")
+    return Row(
+        id=sample.id,
+        image_path=sample.image_path,
+        sha256=sample.sha256,
+        group=sample.group,
+        label=sample.label,
+        predicted=said["predicted"],
+        scores=tuple(scores) if scores is not None else None,
+        off_label=said.get("off_label"),
+        answer=said.get("answer"),
+    )
+
+
+# --- interrupted runs ---------------------------------------------------------------------------
+
+
+def _resume(path: Path, key: dict[str, str]) -> dict[str, _Said]:
+    """What an interrupted run of the same engine on the same data had found, by id.
+
+    The file is begun anew otherwise, and where its end was torn, cut back to whole lines.
+    """
+    lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else []
+    rows: list[dict[str, Any]] = []
+    for line in lines[:-1]:  # what follows the last newline was being written
+        try:
+            rows.append(json.loads(line))
+        except ValueError:
+            break
+    kept = rows[1:] if rows and rows[0] == key else []
+    with path.open("w", encoding="utf-8", newline="\n") as file:
+        for row in [key, *kept]:
+            _write_line(file, row)
+    return {row["id"]: {k: v for k, v in row.items() if k != "id"} for row in kept}
+
+
+def _write_line(file: TextIO, row: dict[str, Any]) -> None:
+    file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    file.flush()
+
+
+# --- results ------------------------------------------------------------------------------------
+
+
+def _write(result: Result, out: Path) -> None:
+    figures = record.figures(result, out)
+    wrong = [row for row in result.rows if not row.right]
+    files = {
+        record.METRICS: record.json_bytes(figures),
+        record.PREDICTIONS: record.predictions_csv(
+            result.rows, answers=result.kind == "zeroshot-generate"
+        ).encode(),
+        record.FAILURES: record.failures_csv(result.failures).encode(),
+        REPORT: page.report(result, figures).encode(),
+    }
+    files |= plots.confusion_matrix(result.metrics)
+    files |= plots.per_class_recall(result.metrics)
+    if wrong:
+        files[SHEET] = contact_sheet(wrong, result.manifest.path.resolve().parent.parent)
+    record.write_files(out, files, last=record.METRICS, own=_OWN)
