@@ -3,7 +3,7 @@ SentencePiece model itself splits the text)."""
 
 import pytest
 import torch
-from transformers import AutoTokenizer
+from transformers import AutoProcessor, AutoTokenizer
 
 from mayak.errors import ModelError
 from mayak.model.prompt import IGNORED, Prompt, ask, teach, token_counts
@@ -52,6 +52,12 @@ def test_the_label_follows_a_blank(prompt):
     assert prompt.label_ids == tuple(DIGITS)
     assert prompt.end_id == EOS
     assert prompt.answer_length == 3
+
+
+def test_a_saved_checkpoint_asks_with_the_same_ids(model_folder, prompt):
+    saved = Prompt.of(AutoProcessor.from_pretrained(model_folder))
+    assert saved == prompt
+    assert saved.digest == prompt.digest
 
 
 def test_taught_batch_to_the_id(processor, prompt):

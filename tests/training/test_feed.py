@@ -1,3 +1,4 @@
+import multiprocessing
 import shutil
 
 import pytest
@@ -7,7 +8,7 @@ from mayak.dataset.manifest import read_manifest
 from mayak.errors import ManifestError
 from mayak.model.prompt import IGNORED, Prompt
 from mayak.model.shapes import processor_for, published_tokenizer
-from mayak.training.data import Collate, Feed, Images, Stretch, _loader, verify, worker_count
+from mayak.training.data import Collate, Feed, Images, Stretch, verify, worker_count
 from mayak.training.plan import Plan
 from mayak.types import SilentProgress
 from model_folder import make_data, tiny_config
@@ -37,7 +38,7 @@ def own(root, tmp_path):
     return tmp_path
 
 
-def feed(root, collate, *, done=0, process=0, processes=1, on_gpu=False):
+def feed(root, collate, *, done=0, process=0, processes=1, workers=0):
     plan = Plan(
         samples=12,
         epochs=2,
@@ -55,7 +56,8 @@ def feed(root, collate, *, done=0, process=0, processes=1, on_gpu=False):
         plan,
         done=done,
         process=process,
-        on_gpu=on_gpu,
+        workers=workers,
+        pin=False,
     )
 
 
@@ -153,18 +155,25 @@ def test_a_stretch_takes_no_more_than_its_share():
     assert [batch["n"] for batch in Stretch(stream, 2)] == [2, 3]
 
 
-def test_worker_processes_give_the_same_batches(root, collate):
-    batches = list(feed(root, collate)[0].batches(4))
-    images = Images(manifest(root))
-    alone, shared = (
-        list(_loader(images, collate, batches, workers, pin=False)) for workers in (0, 2)
-    )
-    assert len(alone) == len(shared) == 4
+def test_worker_processes_give_the_same_batches_and_end(root, collate):
+    got = []
+    for workers in (0, 2):
+        _, source = feed(root, collate, done=5, workers=workers)
+        with source:
+            train, val = source.train_dataloader(), source.val_dataloader()
+            got.append([*train, *val])
+            assert len(multiprocessing.active_children()) == 2 * workers
+        # Held on to, as Lightning does.
+        assert train
+        assert val
+        assert multiprocessing.active_children() == []
+    alone, shared = got
+    assert len(alone) == len(shared) == 2 + 4
     for left, right in zip(alone, shared, strict=True):
         assert all(torch.equal(left[name], right[name]) for name in left)
 
 
 def test_workers_only_where_they_pay():
-    assert worker_count(10_000, 1, on_gpu=False) == 0
-    assert worker_count(10, 1, on_gpu=True) == 0
-    assert 1 <= worker_count(10_000, 1, on_gpu=True) <= 8
+    assert worker_count(10, 1) == 0
+    assert 1 <= worker_count(10_000, 1) <= 8
+    assert worker_count(10_000, 10_000) == 1

@@ -75,6 +75,8 @@ def published_tokenizer() -> PreTrainedTokenizerBase:
         tokenizer = LlamaTokenizer.from_pretrained(folder, legacy=True, add_bos_token=True)
     tokenizer.add_special_tokens({"extra_special_tokens": ["<image>"]})
     tokenizer.add_special_tokens({"pad_token": "<pad>"})
+    # Saving forgets it, and the reloaded tokenizer would put no blank after the image's token.
+    tokenizer.init_kwargs["legacy"] = True
     tokenizer.padding_side = "left"
     return tokenizer
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,7 +29,7 @@ Batch = dict[str, Any]
 
 _SHOWN = 5
 _FEW = 64
-"""Below this many samples, starting worker processes takes longer than they save."""
+"""Images in a whole run below which starting worker processes takes longer than they save."""
 _MOST_WORKERS = 8
 
 
@@ -111,7 +112,8 @@ def verify(manifest: Manifest, progress: Progress) -> None:
 class Feed(LightningDataModule):  # type: ignore[misc]  # lightning is untyped
     """The batches of one process: training's from step ``done`` to the run's end, and validation's.
 
-    A context manager: leaving it ends the worker processes.
+    A context manager: leaving it ends the ``workers`` processes. ``pin`` prepares memory for faster
+    copies to a GPU.
     """
 
     def __init__(
@@ -124,29 +126,32 @@ class Feed(LightningDataModule):  # type: ignore[misc]  # lightning is untyped
         *,
         done: int,
         process: int,
-        on_gpu: bool,
+        workers: int,
+        pin: bool,
     ) -> None:
         super().__init__()
         self._place = place
         self._lengths = iter(
             [sum(plan.passes(step) for step in steps) for steps in plan.rounds(done)]
         )
-        workers = worker_count(len(train), plan.processes, on_gpu=on_gpu)
         batches = list(plan.batches(done, process))
-        self._stream = iter(_loader(train, collate, batches, workers, pin=on_gpu))
         # Each image is scored by one process alone: nothing is counted twice.
         own = list(range(len(val)))[process :: plan.processes]
         cut = range(0, len(own), plan.batch_size)
-        batches = [own[start : start + plan.batch_size] for start in cut]
-        self._val = _loader(val, collate, batches, workers, pin=on_gpu)
-        self._val_length = len(batches)
+        val_batches = [own[start : start + plan.batch_size] for start in cut]
+        self._train = _loader(train, collate, batches, workers, pin=pin)
+        self._val = _loader(val, collate, val_batches, workers, pin=pin)
+        self._val_length = len(val_batches)
+        self._stream = iter(self._train)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
-        # A loader's processes end when its iterator is forgotten.
-        del self._stream, self._val
+        # Whoever still holds an iterator (Lightning does) would keep its processes alive.
+        for source in (self._train, self._val):
+            if (end := getattr(source._iterator, "_shutdown_workers", None)) is not None:
+                end()
 
     def train_dataloader(self) -> Stretch:
         """The batches up to the next validation; Lightning asks once a stretch."""
@@ -161,9 +166,9 @@ class Feed(LightningDataModule):  # type: ignore[misc]  # lightning is untyped
         return self._place(batch)
 
 
-def worker_count(samples: int, processes: int, *, on_gpu: bool) -> int:
-    """Worker processes a loader; none on a CPU, where they would take the model's own cores."""
-    if not on_gpu or samples < _FEW:
+def worker_count(images: int, processes: int) -> int:
+    """Worker processes a loader, where a GPU computes, for that many images in all."""
+    if images < _FEW:
         return 0
     return max(1, min(_MOST_WORKERS, (os.cpu_count() or 1) // processes - 1))
 
@@ -171,7 +176,7 @@ def worker_count(samples: int, processes: int, *, on_gpu: bool) -> int:
 def _loader(
     images: Images, collate: Collate, batches: list[list[int]], workers: int, *, pin: bool
 ) -> DataLoader[Row]:
-    """A loader of exactly these batches in this order; ``pin`` for a GPU's faster copies."""
+    """A loader of exactly these batches in this order."""
     return DataLoader(
         images,
         batch_sampler=batches,
@@ -184,9 +189,13 @@ def _loader(
     )
 
 
-def _context() -> str:
-    methods = multiprocessing.get_all_start_methods()
-    return "forkserver" if "forkserver" in methods else "spawn"
+def _context() -> BaseContext:
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    # torch and transformers are imported once, not by every worker.
+    context.set_forkserver_preload([__name__])
+    return context
 
 
 def _open(path: Path, sample: Sample) -> DecodedImage:

@@ -23,7 +23,7 @@ from mayak.language import tr
 from mayak.model import VisionLanguageModel, load_model
 from mayak.model.load import out_of_memory
 from mayak.training.checkpoint import Checkpoint, Checkpoints, Validation
-from mayak.training.data import Collate, Feed, Images, verify
+from mayak.training.data import Collate, Feed, Images, verify, worker_count
 from mayak.training.devices import Devices
 from mayak.training.final import write_final
 from mayak.training.loop import Watch, quiet
@@ -55,7 +55,8 @@ class TrainResult:
     seconds: float
     """Time spent in this and, if the run was resumed, in earlier parts of it."""
     samples_per_second: float
-    """Training alone, without validations and checkpoints."""
+    """Training alone: without validations, checkpoints, and the first step, which waits for the
+    loader's processes and for kernels to be chosen."""
     peak_gpu_gib: float | None
     leads: bool = True
     """False in the helper processes of a run on several devices."""
@@ -265,7 +266,9 @@ class _Run:
             plan,
             done=done,
             process=where.process,
-            on_gpu=bool(where.gpus),
+            # On a CPU they would take the model's own cores.
+            workers=worker_count(left, where.processes) if where.gpus else 0,
+            pin=bool(where.gpus),
         )
         name = tr("training", "학습")
         with (
@@ -333,9 +336,8 @@ class _Run:
             steps=state.step,
             trained_parameters=sum(w.numel() for w in trained(module.model).values()),
             seconds=round(seconds, 3),
-            samples_per_second=sum(row["samples"] for row in steps)
-            / max(sum(row["seconds"] for row in steps), 1e-9),
-            peak_gpu_gib=max(peaks) if peaks else None,
+            samples_per_second=_rate(steps[1:] or steps),
+            peak_gpu_gib=max(peaks, default=None),
             leads=self.where.leads,
         )
 
@@ -374,7 +376,7 @@ class _Run:
             "ended": events[-1]["time"],
             "parts": sum(row["event"] in ("start", "resume") for row in events),
             "seconds": result.seconds,
-            "samples_per_second": round(result.samples_per_second, 3),
+            "samples_per_second": result.samples_per_second,
             "peak_gpu_gib": result.peak_gpu_gib,
             "versions": {
                 "python": platform.python_version(),
@@ -382,3 +384,7 @@ class _Run:
                 **dict(vlm.engine.software),
             },
         }
+
+
+def _rate(steps: list[dict[str, Any]]) -> float:
+    return float(sum(row["samples"] for row in steps) / sum(row["seconds"] for row in steps))
