@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
-from rich import console, progress, table
+from rich import console, markup, progress, table
 
 from mayak.errors import MayakError
 from mayak.language import tr
@@ -43,12 +43,13 @@ class Console:
         self, title: str, columns: list[str], rows: list[list[str]], *, text_columns: int = 1
     ) -> None:
         """A table on stdout; the first ``text_columns`` hold text, the others figures."""
-        drawn = table.Table(title=title, title_justify="left", show_edge=False)
+        # A file's name may hold what rich takes for markup.
+        drawn = table.Table(title=markup.escape(title), title_justify="left", show_edge=False)
         for position, column in enumerate(columns):
             justify: Literal["left", "right"] = "left" if position < text_columns else "right"
-            drawn.add_column(column, justify=justify, overflow="fold")
+            drawn.add_column(markup.escape(column), justify=justify, overflow="fold")
         for row in rows:
-            drawn.add_row(*row)
+            drawn.add_row(*map(markup.escape, row))
         self._out.print(drawn)
 
     def json(self, value: Any) -> None:  # noqa: ANN401 - whatever JSON can hold

@@ -1,0 +1,153 @@
+"""``mayak classify``: a few image files, scores on stdout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from mayak.cli.console import Console
+from mayak.cli.evaluate import DeviceOption, JsonOption, PrecisionOption, base_of
+from mayak.config import BASE_MODEL
+from mayak.errors import ConfigError, DecodeError
+from mayak.imaging import decode_file
+from mayak.labels import LABELS
+from mayak.language import tr
+from mayak.types import Classifier, DecodedImage, Failure, Prediction
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def classify(
+    # json_list: a file's name may begin with a bracket.
+    *files: Annotated[Path, Parameter(json_list=False, help=tr("Image files.", "이미지 파일들."))],
+    model: Annotated[
+        str | None,
+        Parameter(
+            help=tr(
+                "Base model: hub id, local folder or nano (default: the adapter's, else the "
+                "paper's).",
+                "기본 모델: 허브 이름, 폴더 또는 nano (기본: 어댑터의 모델 또는 논문의 모델).",
+            )
+        ),
+    ] = None,
+    adapter: Annotated[
+        Path | None,
+        Parameter(
+            help=tr(
+                "Adapter that `mayak train` made (default: none, the untouched model).",
+                "`mayak train`이 만든 어댑터 폴더 (기본: 없음, 손대지 않은 모델).",
+            )
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int, Parameter(help=tr("Images at once.", "한 번에 처리할 이미지 수."))
+    ] = 8,
+    precision: PrecisionOption = "auto",
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+) -> int:
+    """Classify image files one by one; exit code 1 when a file could not be read."""
+    _check(files, batch_size)
+    name, revision = (model or BASE_MODEL, None) if adapter is None else base_of(adapter, model)
+    from mayak.model import LabelScorer, load_model
+
+    console = Console()
+    vlm = load_model(name, precision=precision, adapter=adapter, device=device, revision=revision)
+    found, failures = classified(LabelScorer(vlm, batch_size), files)
+    if as_json:
+        console.json(
+            {
+                "engine": vlm.engine.fingerprint,
+                "predictions": [_as_json(path, prediction) for path, prediction in found],
+                "failures": [
+                    {"path": f.path, "stage": f.stage, "error": f.error, "message": f.message}
+                    for f in failures
+                ],
+            }
+        )
+    else:
+        _show(console, found, failures)
+    return int(bool(failures))
+
+
+def classified(
+    classifier: Classifier, files: Iterable[Path]
+) -> tuple[list[tuple[Path, Prediction]], list[Failure]]:
+    """Each file with its prediction, in order, and the files that could not be read."""
+    read: list[Path] = []
+    failures: list[Failure] = []
+
+    def images() -> Iterator[DecodedImage]:
+        for path in files:
+            try:
+                image = decode_file(path)
+            except DecodeError as error:
+                failures.append(Failure(str(path), "decode", "DecodeError", error.message))
+            except OSError as error:
+                reason = error.strerror or str(error)
+                failures.append(Failure(str(path), "read", type(error).__name__, reason))
+            else:
+                read.append(path)
+                yield image
+
+    predictions = list(classifier.classify(images()))
+    return list(zip(read, predictions, strict=True)), failures
+
+
+def _check(files: tuple[Path, ...], batch_size: int) -> None:
+    if not files:
+        raise ConfigError(
+            tr("no files are named", "파일이 지정되지 않았습니다"),
+            remedy="mayak classify photo.jpg …",
+        )
+    if folders := [str(path) for path in files if path.is_dir()]:
+        raise ConfigError(
+            tr(f"{', '.join(folders)}: a folder", f"{', '.join(folders)}: 폴더입니다"),
+            remedy=tr(
+                "name image files, for example with FOLDER/*.jpg",
+                "이미지 파일을 지정하십시오. 예: 폴더/*.jpg",
+            ),
+        )
+    if batch_size < 1:
+        raise ConfigError(
+            tr(f"--batch-size is {batch_size}", f"--batch-size가 {batch_size}입니다"),
+            remedy=tr("use 1 or more", "1 이상을 쓰십시오"),
+        )
+
+
+def _show(console: Console, found: list[tuple[Path, Prediction]], failures: list[Failure]) -> None:
+    if found:
+        columns = [
+            tr("file", "파일"),
+            tr("label", "라벨"),
+            *(label.answer for label in LABELS),
+            tr("off-label", "라벨 외"),
+        ]
+        rows = [
+            [
+                str(path),
+                f"{prediction.label} {LABELS[prediction.label].name}",
+                *(f"{score:.3f}" for score in prediction.scores),
+                f"{prediction.off_label:.2g}",
+            ]
+            for path, prediction in found
+        ]
+        console.table(tr("Scores by label", "라벨별 점수"), columns, rows)
+    for failure in failures:
+        console.note(tr("not read: ", "읽지 못함: ") + f"{failure.path} ({failure.message})")
+
+
+def _as_json(path: Path, prediction: Prediction) -> dict[str, Any]:
+    return {
+        "path": str(path),
+        "sha256": prediction.sha256,
+        "label": prediction.label,
+        "name": LABELS[prediction.label].name,
+        "scores": list(prediction.scores),
+        "off_label": prediction.off_label,
+        "calibrated": prediction.calibrated,
+    }

@@ -1,0 +1,211 @@
+"""The commands ``evaluate``, ``zeroshot``, ``compare`` and ``classify`` as a user meets them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mayak.cli.app import main
+from mayak.cli.evaluate import base_of
+from mayak.errors import ConfigError
+from mayak.labels import LABELS, QUESTION
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A project folder with a test set of four images, one a class, as working folder."""
+    rows = []
+    for label in LABELS:
+        path = tmp_path / "raw_data" / label.folder / "사진.png"
+        path.parent.mkdir(parents=True)
+        pixels = np.full((60, 90, 3), 60 * label.index, dtype=np.uint8)
+        Image.fromarray(pixels).save(path)
+        relative = path.relative_to(tmp_path).as_posix()
+        rows.append(
+            {
+                "id": label.folder,
+                "image_path": relative,
+                "question": QUESTION,
+                "answer": label.answer,
+            }
+        )
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "test_drug_data.json").write_text(
+        json.dumps(rows, ensure_ascii=False), encoding="utf-8"
+    )
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def mayak(capsys):
+    """Runs one command; gives its exit code, stdout and stderr."""
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as left:
+            main(["--lang", "en", *map(str, arguments)])
+        said = capsys.readouterr()
+        return left.value.code or 0, said.out, said.err
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def adapter(model_folder, tmp_path_factory):
+    """A LoRA adapter over the tiny model that changes it, with the ``run.json`` beside it."""
+    import warnings
+
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import LlavaNextForConditionalGeneration
+
+    folder = tmp_path_factory.mktemp("adapter")
+    model = LlavaNextForConditionalGeneration.from_pretrained(model_folder)
+    targets = r".*language_model\.layers\.\d+\.self_attn\.q_proj"
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`")
+        adapted = get_peft_model(model, LoraConfig(r=2, target_modules=targets))
+    with torch.no_grad():
+        for name, weight in adapted.named_parameters():
+            if "lora_B" in name:
+                weight.fill_(0.5)
+    adapted.save_pretrained(folder)
+    (folder / "run.json").write_text(
+        json.dumps({"base_model": {"name": str(model_folder), "revision": None}}),
+        encoding="utf-8",
+    )
+    return folder
+
+
+def test_zeroshot_evaluate_compare(home, mayak, model_folder, adapter):
+    code, out, _ = mayak("zeroshot", "--model", model_folder, "--precision", "fp32")
+    assert code == 0
+    assert "accuracy" in out
+    assert "answers that name no label" in out
+    assert (home / "evaluation_results_zeroshot" / "report.html").is_file()
+
+    code, out, _ = mayak("evaluate", "--adapter", adapter, "--precision", "fp32", "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert (found["kind"], found["n"]) == ("evaluate", 4)
+    assert found["engine_details"]["adapter"] is not None
+    assert found == json.loads(
+        (home / "evaluation_results_epochs5" / "metrics.json").read_text(encoding="utf-8")
+    )
+
+    code, out, _ = mayak("compare", "--json")
+    assert code == 0
+    assert json.loads(out) == json.loads(
+        (home / "comparison" / "comparison.json").read_text(encoding="utf-8")
+    )
+    code, out, _ = mayak("compare")
+    assert code == 0
+    assert "McNemar p =" in out
+
+
+def test_zeroshot_by_score_ends_with_1_when_an_image_is_gone(home, mayak, model_folder):
+    (home / "raw_data" / "0_irrelevant" / "사진.png").unlink()
+    code, out, err = mayak(
+        "zeroshot", "--by", "score", "--model", model_folder, "--precision", "fp32"
+    )
+    assert code == 1
+    assert "3 images" in out
+    assert "not scored: raw_data/0_irrelevant/사진.png" in err
+
+
+def test_missing_adapter_names_train(home, mayak):
+    code, _, err = mayak("evaluate")
+    assert code == 2
+    assert "there is no adapter in outputs" in err
+    assert "mayak train" in err
+
+
+def test_missing_manifest_names_prepare(home, mayak, model_folder):
+    shutil.rmtree(home / "data")
+    code, _, err = mayak("zeroshot", "--model", model_folder)
+    assert code == 2
+    assert "mayak prepare" in err
+
+
+def test_batch_size_of_nothing_is_refused(home, mayak):
+    code, _, err = mayak("zeroshot", "--batch-size", "0")
+    assert code == 2
+    assert "--batch-size is 0" in err
+
+
+def test_compare_without_runs_names_the_commands(home, mayak):
+    code, _, err = mayak("compare")
+    assert code == 2
+    assert "mayak zeroshot" in err
+
+
+class TestBaseOf:
+    def write(self, folder, name, value):
+        (folder / name).write_text(json.dumps(value), encoding="utf-8")
+
+    def test_prefers_our_record(self, tmp_path):
+        self.write(tmp_path, "adapter_config.json", {"base_model_name_or_path": "peft/name"})
+        self.write(tmp_path, "run.json", {"base_model": {"name": "nano", "revision": "abc"}})
+        assert base_of(tmp_path, None) == ("nano", "abc")
+
+    def test_reads_an_adapter_made_elsewhere(self, tmp_path):
+        self.write(tmp_path, "adapter_config.json", {"base_model_name_or_path": "peft/name"})
+        assert base_of(tmp_path, None) == ("peft/name", None)
+
+    def test_the_user_decides(self, tmp_path):
+        self.write(tmp_path, "adapter_config.json", {"base_model_name_or_path": "peft/name"})
+        assert base_of(tmp_path, "mine") == ("mine", None)
+
+    def test_an_adapter_that_names_none(self, tmp_path):
+        self.write(tmp_path, "adapter_config.json", {})
+        with pytest.raises(ConfigError, match="which base model"):
+            base_of(tmp_path, None)
+
+    def test_a_broken_record_is_named(self, tmp_path):
+        (tmp_path / "adapter_config.json").write_text("{", encoding="utf-8")
+        with pytest.raises(ConfigError, match=r"adapter_config\.json cannot be read"):
+            base_of(tmp_path, None)
+
+
+class TestClassify:
+    def images(self, home):
+        return sorted((home / "raw_data").rglob("*.png"))
+
+    def test_table_and_failures(self, home, mayak, model_folder):
+        odd = home / "[red]이름[b].png"
+        shutil.copy(self.images(home)[0], odd)
+        bad = home / "bad.jpg"
+        bad.write_bytes(b"no image")
+        options = ("--model", model_folder, "--precision", "fp32")
+        code, out, err = mayak("classify", odd.name, bad.name, "gone.png", *options)
+        assert code == 1
+        assert "[red]이름[b].png" in out
+        assert "off-label" in out
+        assert "bad.jpg (not an image in any known format)" in err
+        assert "gone.png" in err
+
+    def test_json_holds_scores_that_sum_to_one(self, home, mayak, model_folder, adapter):
+        files = self.images(home)
+        options = ("--adapter", adapter, "--precision", "fp32", "--json")
+        code, out, _ = mayak("classify", *files, *options)
+        assert code == 0
+        found = json.loads(out)
+        assert [row["path"] for row in found["predictions"]] == [str(path) for path in files]
+        for row in found["predictions"]:
+            assert sum(row["scores"]) == pytest.approx(1)
+            assert row["label"] == int(np.argmax(row["scores"]))
+
+    def test_folders_are_refused(self, home, mayak):
+        code, _, err = mayak("classify", home / "raw_data")
+        assert code == 2
+        assert "a folder" in err
+        assert "*.jpg" in err
+
+    def test_nothing_named(self, home, mayak):
+        code, _, err = mayak("classify")
+        assert code == 2
+        assert "no files" in err

@@ -1,0 +1,255 @@
+"""Running a model over a manifest: every image accounted for, nothing mixed, nothing lost."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import pytest
+from evaluation_fakes import FakeAnswerer, FakeClassifier, make_data
+from PIL import Image
+
+from mayak.dataset.manifest import read_manifest
+from mayak.errors import ConfigError, ManifestError
+from mayak.evaluation import run
+from mayak.language import set_language
+
+NAMES = {
+    "metrics.json",
+    "predictions.csv",
+    "failures.csv",
+    "confusion_matrix.png",
+    "confusion_matrix.svg",
+    "per_class_recall.png",
+    "per_class_recall.svg",
+    "misclassified.jpg",
+    "report.html",
+}
+
+
+def table(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def digests(folder):
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in folder.iterdir()}
+
+
+def figures(folder):
+    return json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+
+
+def test_writes_everything_that_is_promised(manifest, tmp_path):
+    out = tmp_path / "out"
+    result = run.evaluate(manifest, FakeClassifier({2: 1}), out)
+    assert {path.name for path in out.iterdir()} == NAMES
+    found = figures(out)
+    # 20 images, the 5 of class 2 wrong; of each class 2 images share a group
+    assert found["accuracy"] == result.metrics.accuracy == 0.75
+    assert (found["n"], found["n_groups"], found["n_failed"]) == (20, 16, 0)
+    assert found["confusion_matrix"][2] == [0, 5, 0, 0]
+    assert found["per_class"]["1"] == {
+        "precision": 0.5,
+        "recall": 1.0,
+        "f1": pytest.approx(2 / 3),
+        "support": 5,
+        "recall_ci95": [pytest.approx(0.025**0.25), 1.0],
+    }
+    assert found["kind"] == "evaluate"
+    assert found["engine"] == result.engine.fingerprint
+    assert found["dataset"] == manifest.digest
+    assert (out / found["manifest"]).resolve() == manifest.path.resolve()
+    assert found["off_label"]["median"] == pytest.approx(0.01)
+    assert found["calibration"]["ece"] == pytest.approx(0.91 - 0.75)
+    rows = table(out / "predictions.csv")
+    assert [row["id"] for row in rows] == [sample.id for sample in manifest.samples]
+    assert rows[10] == {
+        "id": "2-0",
+        "image_path": "raw_data/2_transaction_place/사진 0.png",
+        "sha256": manifest.samples[10].sha256,
+        "label": "2",
+        "predicted": "1",
+        "score_0": "0.03000000",
+        "score_1": "0.91000000",
+        "score_2": "0.03000000",
+        "score_3": "0.03000000",
+        "off_label": "0.01000000",
+        "group": "2-1",
+    }
+
+
+def test_pictures_open_and_have_their_size(manifest, tmp_path):
+    run.evaluate(manifest, FakeClassifier({2: 1}), tmp_path / "out")
+    for name in NAMES:
+        if name.endswith((".png", ".jpg")):
+            with Image.open(tmp_path / "out" / name) as picture:
+                picture.load()
+                assert min(picture.size) > 300
+
+
+def test_same_predictions_give_the_same_bytes(manifest, tmp_path):
+    for name in ("a", "b"):
+        run.evaluate(manifest, FakeClassifier({2: 1}), tmp_path / name)
+        run.zeroshot(manifest, FakeAnswerer({2: "?"}), tmp_path / f"z{name}")
+    assert digests(tmp_path / "a") == digests(tmp_path / "b")
+    assert digests(tmp_path / "za") == digests(tmp_path / "zb")
+
+
+def test_failures_are_listed_and_never_scored(manifest, tmp_path):
+    root = tmp_path / "raw_data" / "1_chat_history"
+    (root / "사진 0.png").unlink()
+    (root / "사진 1.png").write_bytes(b"changed")
+    out = tmp_path / "out"
+    set_language("ko")
+    result = run.evaluate(manifest, FakeClassifier(), out)
+    assert [(Path(f.path).name, f.stage, f.error) for f in result.failures] == [
+        ("사진 0.png", "read", "FileNotFoundError"),
+        ("사진 1.png", "read", "ManifestError"),
+    ]
+    assert len(result.rows) + len(result.failures) == len(manifest.samples)
+    assert result.metrics.per_class[1].support == 3
+    found = figures(out)
+    assert found["n_failed"] == 2
+    assert [row["image_path"] for row in table(out / "failures.csv")] == [
+        f["path"] for f in found["failures"]
+    ]
+    # said in the user's language, although a reading thread found it
+    report = (out / "report.html").read_text(encoding="utf-8")
+    assert "이후 변경된 파일" in report
+    assert "사진 1.png" in report
+
+
+def test_a_file_that_never_was_an_image_is_a_decode_failure(tmp_path):
+    path = make_data(tmp_path)
+    broken = tmp_path / "raw_data" / "0_irrelevant" / "사진 3.png"
+    broken.write_bytes(broken.read_bytes()[:60])
+    (tmp_path / "data" / "dataset.json").unlink()  # the manifest then hashes what lies there
+    result = run.evaluate(read_manifest(path), FakeClassifier(), tmp_path / "out")
+    assert [(f.stage, f.error) for f in result.failures] == [("decode", "DecodeError")]
+
+
+def test_no_readable_image_is_an_error(manifest, tmp_path):
+    for path in (tmp_path / "raw_data").rglob("*.png"):
+        path.unlink()
+    with pytest.raises(ManifestError, match="none of the 20 images"):
+        run.evaluate(manifest, FakeClassifier(), tmp_path / "out")
+
+
+def test_free_answers_are_parsed_and_kept(manifest, tmp_path):
+    said = {2: "잘 모르겠습니다.", 3: "흰 가루 사진입니다.\n=마약으로 보입니다."}
+    out = tmp_path / "out"
+    run.zeroshot(manifest, FakeAnswerer(said), out)
+    found = figures(out)
+    assert found["kind"] == "zeroshot-generate"
+    assert found["confusion_columns"] == [0, 1, 2, 3, -1]
+    assert found["confusion_matrix"][2] == [0, 0, 0, 0, 5]
+    assert found["parser"] == {"answered": 15, "unclassifiable": 5}
+    assert found["off_label"] is None
+    rows = table(out / "predictions.csv")
+    assert rows[-1]["answer"] == said[3]
+    assert (rows[-1]["predicted"], rows[-1]["score_3"]) == ("3", "")
+
+
+def test_zero_shot_by_scores(manifest, tmp_path):
+    run.zeroshot(manifest, FakeClassifier(), tmp_path / "out")
+    found = figures(tmp_path / "out")
+    assert (found["kind"], found["parser"]) == ("zeroshot-score", None)
+
+
+class TestInterrupted:
+    def interrupt(self, manifest, out, **changes):
+        with pytest.raises(KeyboardInterrupt):
+            run.evaluate(manifest, FakeClassifier({2: 1}, stop_after=8, **changes), out)
+
+    def test_is_taken_up_where_it_stopped(self, manifest, tmp_path):
+        self.interrupt(manifest, tmp_path / "out")
+        assert not (tmp_path / "out" / "metrics.json").exists()
+        again = FakeClassifier({2: 1})
+        run.evaluate(manifest, again, tmp_path / "out")
+        assert again.seen == 12
+        run.evaluate(manifest, FakeClassifier({2: 1}), tmp_path / "whole")
+        assert digests(tmp_path / "out") == digests(tmp_path / "whole")
+
+    def test_torn_last_line_is_done_again(self, manifest, tmp_path):
+        self.interrupt(manifest, tmp_path / "out")
+        partial = tmp_path / "out" / run.PARTIAL
+        partial.write_bytes(partial.read_bytes()[:-20])
+        again = FakeClassifier({2: 1})
+        run.evaluate(manifest, again, tmp_path / "out")
+        assert again.seen == 13
+        assert figures(tmp_path / "out")["n"] == 20
+
+    def test_another_engine_begins_anew(self, manifest, tmp_path):
+        self.interrupt(manifest, tmp_path / "out")
+        other = FakeClassifier(adapter="other")
+        run.evaluate(manifest, other, tmp_path / "out")
+        assert other.seen == 20
+        assert figures(tmp_path / "out")["accuracy"] == 1.0
+
+
+def test_results_of_another_run_are_replaced_whole(manifest, tmp_path):
+    out = tmp_path / "out"
+    run.evaluate(manifest, FakeClassifier({2: 1}), out)
+    (out / "notes.txt").write_text("the user's", encoding="utf-8")
+    run.evaluate(manifest, FakeClassifier(adapter="better"), out)
+    assert figures(out)["accuracy"] == 1.0
+    assert not (out / "misclassified.jpg").exists()
+    assert (out / "notes.txt").exists()
+
+
+def test_out_that_is_a_file_is_an_error(manifest, tmp_path):
+    (tmp_path / "out").write_text("", encoding="utf-8")
+    with pytest.raises(ConfigError, match="cannot be made"):
+        run.evaluate(manifest, FakeClassifier(), tmp_path / "out")
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_report_asks_for_nothing_and_escapes_everything(manifest, tmp_path, language):
+    set_language(language)
+    answers = FakeAnswerer({3: "<script>alert(1)</script> & 마약"})
+    run.zeroshot(manifest, answers, tmp_path / "out")
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert f'<html lang="{language}">' in page
+    assert "<script" not in page
+    assert re.findall(r"https?://|url\(|@import", page) == []
+    assert all(
+        src.startswith("data:image/jpeg;base64,") for src in re.findall(r'src="([^"]+)', page)
+    )
+
+
+def test_report_tells_its_engine_data_and_limits(manifest, tmp_path):
+    nano = FakeClassifier({2: 1}, model="nano@sha256:77")
+    result = run.evaluate(manifest, nano, tmp_path / "out")
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert result.engine.fingerprint in page
+    assert manifest.digest in page
+    assert "They say nothing about casework" in page
+    assert "75.00%" in page
+    assert page.count("<figure>") == 5
+
+
+def test_progress_counts_every_image(manifest, tmp_path):
+    class Counter:
+        total = steps = 0
+
+        def task(self, name, total, unit):
+            self.total = total
+            return self
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *exc):
+            return None
+
+        def advance(self, steps=1, **figures):
+            self.steps += steps
+
+    (tmp_path / "raw_data" / "0_irrelevant" / "사진 0.png").unlink()
+    counter = Counter()
+    run.evaluate(manifest, FakeClassifier(), tmp_path / "out", counter)
+    assert counter.steps == counter.total == 20
