@@ -94,6 +94,7 @@ def _run(
             task.advance()
         task.advance(len(failures))
     if not said:
+        (out / PARTIAL).unlink()
         raise ManifestError(
             tr(
                 f"none of the {len(failures)} images of {manifest.path} can be read"
