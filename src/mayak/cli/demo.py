@@ -229,7 +229,7 @@ class _Run:
 
     @property
     def _output(self) -> Path:
-        return self.folder / "outputs" / MODEL
+        return self.folder / "outputs"
 
     def _result(self, kind: str, images: ImageSet) -> Path:
         return self.folder / f"{kind}_{images.name}"

@@ -1,0 +1,96 @@
+"""``mayak demo`` on a random model and few images: wiring, not accuracy."""
+
+import dataclasses
+import json
+import sys
+import types
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mayak.cli import demo
+from mayak.cli.app import main
+from mayak.config import load_train_config
+from mayak.labels import LABELS
+from model_folder import make_model_folder
+
+COLOURS = ((200, 30, 30), (30, 200, 30), (30, 30, 200), (200, 200, 30))
+
+
+def generate(folder, *, style, per_class, seed, **_):
+    rng = np.random.default_rng([seed, style == "heldout"])
+    for label in LABELS:
+        (folder / label.folder).mkdir(parents=True)
+        for i in range(per_class):
+            noise = rng.integers(0, 128, (12, 12, 3)) + np.array(COLOURS[label.index]) // 2
+            image = Image.fromarray(noise.astype(np.uint8))
+            image.resize((160, 120)).save(folder / label.folder / f"{i:03}.png")
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    """A demo of 48 and 8 images with a random model of two layers, one epoch."""
+    monkeypatch.setitem(sys.modules, "mayak.demo.write", types.SimpleNamespace(generate=generate))
+    monkeypatch.setattr("mayak.demo.run.software_digest", lambda: "same")
+    model = str(make_model_folder(tmp_path / "model"))
+    settings = load_train_config("nano", {"model": model, "epochs": 1, "validations_per_epoch": 1})
+    monkeypatch.setattr(demo, "MODEL", model)
+    monkeypatch.setattr(demo, "load_train_config", lambda _: settings)
+    own = dataclasses.replace(demo.OWN, per_class=12)
+    held_out = dataclasses.replace(demo.HELD_OUT, per_class=2)
+    for name, value in (("OWN", own), ("HELD_OUT", held_out), ("SETS", (own, held_out))):
+        monkeypatch.setattr(demo, name, value)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(*arguments):
+    with pytest.raises(SystemExit) as stopped:
+        main(["--lang", "en", "demo", *arguments])
+    return stopped.value.code
+
+
+def written(folder):
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
+
+
+def test_demo_ends_with_figures_and_is_not_done_twice(small, capsys):
+    assert run("out", "--json") == 0
+    first = capsys.readouterr()
+    found = json.loads(first.out)
+    assert set(found) == {"heldout", "test"}
+    row = found["heldout"]
+    metrics = json.loads((small / "out" / "evaluation_heldout" / "metrics.json").read_text("utf-8"))
+    assert row["n"] == 8
+    assert row["finetuned"] == metrics["accuracy"]
+    assert row["misses"] == round(8 * (1 - metrics["accuracy"]))
+    assert 0 < row["mcnemar_p"] <= 1
+    assert (small / row["comparison"]).is_file()
+    assert (small / row["report"]).is_file()
+    assert "done before" not in first.err
+
+    before = written(small / "out")
+    assert run("out") == 0
+    second = capsys.readouterr()
+    after = written(small / "out")
+    assert after.keys() == before.keys()
+    assert {path.name for path in after if after[path] != before[path]} <= {"demo.json"}
+    assert second.err.count("done before") == 11
+    assert "says nothing about casework" in second.out
+    assert "another style" in second.out
+
+    # A lost result is made again, and only that.
+    (small / "out" / "evaluation_test" / "metrics.json").unlink()
+    assert run("out", "--json") == 0
+    third = capsys.readouterr()
+    assert third.err.count("done before") == 10
+    assert json.loads(third.out) == found
+
+
+def test_demo_refuses_a_folder_of_something_else(tmp_path, monkeypatch, capsys):
+    (tmp_path / "case").mkdir()
+    (tmp_path / "case" / "evidence.jpg").write_bytes(b"1")
+    assert run(str(tmp_path / "case")) == 2
+    assert "remedy: name a new or empty folder" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "case").iterdir()] == ["evidence.jpg"]
