@@ -18,14 +18,14 @@ from model_folder import make_model_folder
 COLOURS = ((200, 30, 30), (30, 200, 30), (30, 30, 200), (200, 200, 30))
 
 
-def generate(folder, *, style, per_class, seed, **_):
+def generate(folder, counts, *, seed, style, **_):
     rng = np.random.default_rng([seed, style == "heldout"])
-    for label in LABELS:
-        (folder / label.folder).mkdir(parents=True)
-        for i in range(per_class):
-            noise = rng.integers(0, 128, (12, 12, 3)) + np.array(COLOURS[label.index]) // 2
+    for label, count in counts.items():
+        (folder / LABELS[label].folder).mkdir(parents=True)
+        for i in range(count):
+            noise = rng.integers(0, 128, (12, 12, 3)) + np.array(COLOURS[label]) // 2
             image = Image.fromarray(noise.astype(np.uint8))
-            image.resize((160, 120)).save(folder / label.folder / f"{i:03}.png")
+            image.resize((160, 120)).save(folder / LABELS[label].folder / f"{i:03}.png")
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from cyclopts import Parameter
 
 from mayak.cli.console import Console
 from mayak.config import FINAL, load_train_config
+from mayak.labels import LABELS
 from mayak.language import tr
 
 if TYPE_CHECKING:
@@ -149,9 +150,9 @@ class _Run:
         shutil.rmtree(raw, ignore_errors=True)
         generate(
             raw,
-            style="heldout" if images.held_out else "base",
-            per_class=images.per_class,
+            {label.index: images.per_class for label in LABELS},
             seed=SEED,
+            style="heldout" if images.held_out else "base",
             workers=_cores(),
             progress=self.console,
         )
