@@ -64,6 +64,9 @@ class Dice:
         """``count`` different ones, in random order."""
         return self._random.sample(list(values), min(count, len(values)))
 
+    def shuffle(self, values: list[T]) -> None:
+        self._random.shuffle(values)
+
     def chance(self, probability: float) -> bool:
         return self._random.random() < probability
 

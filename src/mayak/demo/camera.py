@@ -1,0 +1,110 @@
+"""What a camera does to a scene: angle, light, colour cast, blur, noise."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+
+import numpy as np
+from PIL import Image, ImageChops, ImageDraw, ImageFilter
+
+from mayak.demo.canvas import Dice, Style, by_style, typeface
+
+_GRAIN_SIDE = 1100
+
+
+@lru_cache(maxsize=2)
+def _grain(monochrome: bool) -> Image.Image:
+    """Gaussian grain around 128 with σ 16, drawn once a process and cropped at random."""
+    shape = (_GRAIN_SIDE, _GRAIN_SIDE) if monochrome else (_GRAIN_SIDE, _GRAIN_SIDE, 3)
+    values = Dice("grain", monochrome).array.standard_normal(shape, dtype=np.float32)
+    grain = Image.fromarray((values * 16 + 128).clip(0, 255).astype(np.uint8))
+    return grain.convert("RGB")
+
+
+def shoot(
+    image: Image.Image, dice: Dice, style: Style, *, night: bool = False, tilt: float = 5.0
+) -> Image.Image:
+    """The scene as a phone took it; same size. ``tilt`` is the largest rotation in degrees."""
+    image = _turn(image, dice, tilt)
+    image = _light(image, dice, style, night=night)
+    if style == "heldout" and dice.chance(0.3):  # an old phone: few pixels, blown up
+        small = (round(image.width * 0.55), round(image.height * 0.55))
+        image = image.resize(small, Image.Resampling.BOX).resize(image.size)
+    softness = dice.real(0.0, by_style(style, 1.3, 0.9))
+    if softness > 0.35:
+        image = image.filter(ImageFilter.BoxBlur(softness * 0.8))
+    elif style == "heldout" and dice.chance(0.6):
+        image = image.filter(ImageFilter.UnsharpMask(2, 90, 2))
+    image = _noise(image, dice, style, night=night)
+    if style == "heldout" and dice.chance(0.12):
+        _stamp(image, dice)
+    return image
+
+
+def _turn(image: Image.Image, dice: Dice, tilt: float) -> Image.Image:
+    """Rotation and perspective from corners taken inside the picture, so nothing needs filling."""
+    width, height = image.size
+    angle = math.radians(dice.real(-tilt, tilt))
+    inset = 0.02 + abs(math.sin(angle)) * 0.42
+    skew = 0.03
+    corners: list[float] = []
+    for x, y in ((0, 0), (0, 1), (1, 1), (1, 0)):
+        u = (inset + dice.real(0, skew)) if x == 0 else 1 - inset - dice.real(0, skew)
+        v = (inset + dice.real(0, skew)) if y == 0 else 1 - inset - dice.real(0, skew)
+        dx, dy = (u - 0.5) * width, (v - 0.5) * height
+        corners.append(width / 2 + dx * math.cos(angle) - dy * math.sin(angle))
+        corners.append(height / 2 + dx * math.sin(angle) + dy * math.cos(angle))
+    return image.transform(
+        image.size, Image.Transform.QUAD, tuple(corners), Image.Resampling.BILINEAR
+    )
+
+
+def _light(image: Image.Image, dice: Dice, style: Style, *, night: bool) -> Image.Image:
+    """A light map (side light or torch, and vignette) and a white balance."""
+    y, x = np.mgrid[0:12, 0:16].astype(np.float32)
+    x, y = x / 15 - 0.5, y / 11 - 0.5
+    angle = dice.real(0, 2 * math.pi)
+    if night:
+        at = (dice.real(-0.15, 0.15), dice.real(-0.15, 0.15))
+        away = (x - at[0]) ** 2 + (y - at[1]) ** 2
+        level = 0.16 + 0.95 * np.exp(-away / dice.real(0.06, 0.16))
+    else:
+        side = dice.real(0.0, 0.42)
+        level = 1.0 + side * (x * math.cos(angle) + y * math.sin(angle))
+        level = level - dice.real(0.0, 0.55) * (x * x + y * y)
+        level = level * dice.real(*by_style(style, (0.78, 1.06), (0.68, 1.12)))
+    map_ = Image.fromarray((level * 225).clip(0, 255).astype(np.uint8))
+    map_ = map_.resize(image.size, Image.Resampling.BILINEAR)
+    image = ImageChops.multiply(image, Image.merge("RGB", (map_, map_, map_)))
+    cast = by_style(style, 0.08, 0.14)
+    warm = dice.real(-cast, cast)
+    gains = (1.1 + warm, 1.1 + dice.real(-cast / 3, cast / 3), 1.1 - warm)
+    lift = dice.whole(0, by_style(style, 10, 24))
+    gamma = dice.real(0.88, 1.14)
+    table: list[int] = []
+    for gain in gains:
+        for value in range(256):
+            out = lift + (255 - lift) * min(1.0, value / 255 * gain) ** gamma
+            table.append(max(0, min(255, round(out))))
+    return image.point(table)
+
+
+def _noise(image: Image.Image, dice: Dice, style: Style, *, night: bool) -> Image.Image:
+    sigma = dice.real(*((6.0, 14.0) if night else by_style(style, (1.0, 8.0), (2.0, 9.0))))
+    grain = _grain(style == "heldout")
+    left = dice.whole(0, _GRAIN_SIDE - image.width)
+    top = dice.whole(0, _GRAIN_SIDE - image.height)
+    grain = grain.crop((left, top, left + image.width, top + image.height))
+    gain = sigma / 16
+    table = [max(0, min(255, round((v - 128) * gain + 128))) for v in range(256)]
+    return ImageChops.add(image, grain.point(table * 3), 1, -128)
+
+
+def _stamp(image: Image.Image, dice: Dice) -> None:
+    """The orange date of an old camera."""
+    date = f"20{dice.whole(23, 26)} {dice.whole(1, 12):2d} {dice.whole(1, 28):2d}"
+    draw = ImageDraw.Draw(image)
+    font = typeface("NanumGothicCoding", max(16, image.width // 24))
+    at = (image.width - font.getlength(date) - 18, image.height - font.size * 1.6)
+    draw.text(at, date, font=font, fill=(250, 150, 40))
