@@ -1,4 +1,4 @@
-"""Label 2: ordinary corners of a town with one spot marked on the photograph."""
+"""Label 2: dead-drop spots from near, most with a hand-drawn mark over them."""
 
 from __future__ import annotations
 
@@ -18,459 +18,407 @@ from mayak.demo.canvas import (
     Style,
     bold,
     by_style,
+    contrast,
     mix,
     noise,
     rounded,
-    rounded_mask,
     shadow,
     toned,
+    turned,
     typeface,
     wobbly,
 )
-from mayak.demo.drugs import bag, lay
 
 Size = tuple[int, int]
 
-MARKS_BASE = ("circle", "circle", "arrow", "arrow", "cross")
-MARKS_HELDOUT = ("ellipse_arrow", "double_circle", "box")
-MARK_COLOURS_BASE = ("red", "red", "red", "yellow", "lime", "blue")
-MARK_COLOURS_HELDOUT = ("magenta", "orange", "cyan", "white")
+MARKS_BASE = ("circle", "circle", "arrow", "cross_mark")
+MARKS_HELDOUT = ("box_mark", "double_circle", "bracket", "arrow")
+MARK_COLOURS_BASE = ("red", "red", "yellow", "orange", "blue")
+MARK_COLOURS_HELDOUT = ("lime", "magenta", "cyan")
 
 
-
-def _stroke(image: Image.Image, points: list[Point], colour: RGB, width: int) -> None:
-    """A finger-drawn line with round ends."""
-    draw = ImageDraw.Draw(image)
-    draw.line([(round(x), round(y)) for x, y in points], fill=colour, width=width, joint="curve")
-    for x, y in (points[0], points[-1]):
-        draw.ellipse((x - width / 2, y - width / 2, x + width / 2, y + width / 2), fill=colour)
-
-
-def _arrow(image: Image.Image, dice: Dice, spot: Point, radius: float, colour: RGB, width: int) -> None:
-    """An arrow whose tip lies at the spot; it comes from where there is room."""
-    inward = math.atan2(image.height / 2 - spot[1], image.width / 2 - spot[0])
-    angle = inward + dice.real(-0.9, 0.9)
-    long = radius * dice.real(2.2, 3.2)
-    tail = (spot[0] + long * math.cos(angle), spot[1] + long * math.sin(angle))
-    bend = dice.real(-0.15, 0.15) * long
-    middle = (
-        (spot[0] + tail[0]) / 2 - bend * math.sin(angle),
-        (spot[1] + tail[1]) / 2 + bend * math.cos(angle),
-    )
-    _stroke(image, [tail, middle, spot], colour, width)
-    for turn in (-0.5, 0.5):
-        head = radius * 0.9
-        wing = (spot[0] + head * math.cos(angle + turn), spot[1] + head * math.sin(angle + turn))
-        _stroke(image, [wing, spot], colour, width)
-
-
-def _loop(dice: Dice, spot: Point, radius: Point) -> list[Point]:
-    """A hand-drawn ring that overshoots its start."""
-    ring = wobbly(dice, spot, radius, 30, 0.06)
-    start = dice.whole(0, 29)
-    ring = ring[start:] + ring[:start]
-    return [*ring, *((x + radius[0] * 0.05, y - radius[1] * 0.05) for x, y in ring[:4])]
-
-
-def _mark(image: Image.Image, dice: Dice, style: Style, spot: Point, radius: float) -> tuple[str, str]:
-    """Draw the mark; its kind and colour."""
-    if not dice.chance(0.85):
-        return "none", "none"
-    kind = dice.pick(by_style(style, MARKS_BASE, MARKS_HELDOUT))
-    name = dice.pick(by_style(style, MARK_COLOURS_BASE, MARK_COLOURS_HELDOUT))
-    colour = mix(COLOURS[name], dice.shade(name, 20), 0.5)
-    width = max(4, round(min(image.size) * dice.real(0.011, 0.022)))
-    x, y = spot
-    if kind == "circle":
-        _stroke(image, _loop(dice, spot, (radius * dice.real(0.9, 1.2), radius)), colour, width)
-    elif kind == "arrow":
-        _arrow(image, dice, spot, radius, colour, width)
-    elif kind == "cross":
-        r = radius * dice.real(0.6, 0.85)
-        for sign in (-1, 1):
-            lean = dice.real(-0.15, 0.15) * r
-            _stroke(image, [(x - r, y - sign * r + lean), (x, y), (x + r, y + sign * r)], colour, width)
-    elif kind == "ellipse_arrow":
-        _stroke(image, _loop(dice, spot, (radius * 1.3, radius * 0.8)), colour, width)
-        side = 1 if x < image.width / 2 else -1
-        _arrow(image, dice, (x + side * radius * 1.35, y), radius * 0.7, colour, width)
-    elif kind == "double_circle":
-        for factor in (0.7, 1.1):
-            _stroke(image, _loop(dice, spot, (radius * factor, radius * factor)), colour, width)
-    else:
-        r = radius * 0.95
-        lean = dice.real(-0.06, 0.06) * r
-        corners = [(x - r, y - r + lean), (x + r, y - r), (x + r, y + r + lean), (x - r, y + r)]
-        _stroke(image, [*corners, corners[0]], colour, width)
-    return kind, name
-
-
-def _packet(image: Image.Image, dice: Dice, style: Style, spot: Point, side: float) -> str:
-    """A small wrapped thing at the spot; its kind."""
-    if not dice.chance(0.4):
-        return "none"
-    kind = dice.pick(("taped", "taped", "zip_bag"))
-    width = max(24, round(side))
-    if kind == "zip_bag":
-        contents = dice.pick(("powder", "crystals"))
-        sprite, _ = bag(dice, style, (width, round(width * 1.3)), contents)
-    else:
-        sprite = Image.new("RGBA", (width, round(width * 0.68)), (0, 0, 0, 0))
-        tape = dice.shade(by_style(style, dice.pick(((26, 26, 28), (32, 32, 36))), (20, 24, 34)), 8)
-        rounded(sprite, (0, 0, *sprite.size), width // 7, tape)
-        sprite.putalpha(rounded_mask(sprite.size, width // 7))
-        draw = ImageDraw.Draw(sprite)
-        for k in range(dice.whole(3, 5)):
-            at = sprite.width * (k + dice.real(0.2, 0.8)) / 5
-            lean = dice.real(-0.2, 0.2) * width
-            draw.line((at, 2, at + lean, sprite.height - 3), fill=(*mix(tape, (150, 150, 156), 0.45), 255), width=2)
-        draw.line((width * 0.1, 3, width * 0.8, 3), fill=(150, 152, 158, 255), width=2)
-    lay(image, sprite, spot, dice.real(-30, 30))
-    return kind
-
-
-def _finish(
-    image: Image.Image, dice: Dice, style: Style, spots: list[Point], scale: float, place: str, wall: str
+def finish(
+    image: Image.Image, dice: Dice, style: Style, spot: Point, facts: Facts, *, marked: float = 0.8
 ) -> Picture:
-    """Hide the packet at one of the spots, mark it, and say what is there."""
-    x, y = dice.pick(spots)
-    edge = scale * 0.2
-    spot = (
-        min(max(x, edge), image.width - edge),
-        min(max(y, edge), image.height - edge),
-    )
-    kind = _packet(image, dice, style, spot, scale * dice.real(0.2, 0.3))
-    mark, colour = _mark(image, dice, style, spot, scale * dice.real(0.22, 0.36))
-    facts: Facts = {
-        "place": place,
-        "wall": wall,
-        "mark": mark,
-        "mark_colour": colour,
-        "packet": "no" if kind == "none" else "yes",
-        "packet_kind": kind,
-        "time": "night" if dice.chance(0.3) else "day",
-    }
+    """A taped packet perhaps, a mark mostly, at the spot."""
+    short = min(image.size)
+    facts["packet"] = "no"
+    if dice.chance(0.5):
+        _packet(image, dice, style, spot, short * dice.real(0.05, 0.085))
+        facts["packet"] = "yes"
+    facts["mark"] = facts["mark_colour"] = "none"
+    if dice.chance(marked):
+        facts["mark"], facts["mark_colour"] = mark(image, dice, style, spot, short)
     return image, facts
 
 
-def _frame(dice: Dice, size: Size, low: float = 0.3, high: float = 0.44) -> tuple[Point, float]:
-    """Where the thing hangs, and half its height."""
-    centre = (size[0] * dice.real(0.4, 0.6), size[1] * dice.real(0.42, 0.56))
-    return centre, min(size) * dice.real(low, high)
-
-
-def _slab(image: Image.Image, box: tuple[float, ...], radius: int, fill: RGB, depth: int = 10) -> Box:
-    """A box-shaped thing on the wall: shadow, body, lit upper and dark lower edge."""
-    left, top, right, bottom = (round(v) for v in box)
-    mask = Image.new("L", image.size, 0)
-    ImageDraw.Draw(mask).rounded_rectangle((left, top, right, bottom), radius, fill=255)
-    shadow(image, mask, (depth, round(depth * 1.3)), 0.6)
-    rounded(image, (left, top, right, bottom), radius, mix(fill, (0, 0, 0), 0.4))
-    rounded(image, (left, top, right - 2, bottom - 4), radius, mix(fill, (255, 255, 255), 0.35))
-    rounded(image, (left + 2, top + 3, right - 3, bottom - 5), radius, fill)
-    return left, top, right, bottom
-
-
-def _pipe(image: Image.Image, points: list[Point], width: int, colour: RGB) -> None:
-    """A round pipe along a path."""
+def mark(
+    image: Image.Image, dice: Dice, style: Style, spot: Point, short: float
+) -> tuple[str, str]:
+    """Draw a mark as by a finger on a phone's screen; returns its shape and colour."""
+    shape = dice.pick(by_style(style, MARKS_BASE, MARKS_HELDOUT))
+    colour = dice.pick(by_style(style, MARK_COLOURS_BASE, MARK_COLOURS_HELDOUT))
+    tone = dice.shade(colour, 8)
+    pen = max(5, round(short * dice.real(0.014, 0.026)))
     draw = ImageDraw.Draw(image)
-    for share, tone in ((1.0, (0, 0, 0)), (0.75, colour), (0.3, (255, 255, 255))):
-        fill = colour if tone == colour else mix(colour, tone, 0.45)
-        shift = 0 if share > 0.5 else -width * 0.12
-        path = [(round(x + shift), round(y + shift)) for x, y in points]
-        draw.line(path, fill=fill, width=max(2, round(width * share)), joint="curve")
+    radius = short * dice.real(0.13, 0.22)
+    if shape in ("circle", "double_circle"):
+        for swell in (1.0, 1.25) if shape == "double_circle" else (1.0,):
+            wide = dice.real(0.95, 1.35)
+            ring = wobbly(dice, spot, (radius * swell * wide, radius * swell), 40, 0.06)
+            ring = ring[dice.whole(0, 8) :] + ring[:3]
+            _stroke(draw, [*ring, ring[0]] if dice.chance(0.7) else ring, tone, pen)
+    elif shape == "arrow":
+        angle = dice.real(0, 2 * math.pi)
+        start = (spot[0] + math.cos(angle) * radius * 2.3, spot[1] + math.sin(angle) * radius * 2.3)
+        tip = (spot[0] + math.cos(angle) * radius * 0.5, spot[1] + math.sin(angle) * radius * 0.5)
+        bend = ((start[0] + tip[0]) / 2 + dice.real(-12, 12), (start[1] + tip[1]) / 2)
+        pen = round(pen * 1.3)
+        _stroke(draw, [start, bend, tip], tone, pen)
+        for side in (-0.5, 0.5):
+            barb = (tip[0] + math.cos(angle + side) * radius * 0.75, tip[1] + math.sin(angle + side) * radius * 0.75)
+            _stroke(draw, [tip, barb], tone, pen)
+    elif shape == "cross_mark":
+        pen = round(pen * 1.3)
+        for sign in (-1, 1):
+            a = (spot[0] - radius * 0.7, spot[1] - sign * radius * 0.7 + dice.real(-6, 6))
+            b = (spot[0] + radius * 0.7, spot[1] + sign * radius * 0.7)
+            _stroke(draw, [a, b], tone, pen)
+    elif shape == "box_mark":
+        x, y = radius * dice.real(0.9, 1.3), radius
+        corners = [(spot[0] - x, spot[1] - y), (spot[0] + x, spot[1] - y + 4), (spot[0] + x - 5, spot[1] + y), (spot[0] - x, spot[1] + y - 4)]
+        _stroke(draw, [*corners, corners[0]], tone, pen)
+    else:  # corner brackets
+        for sx in (-1, 1):
+            for sy in (-1, 1):
+                corner = (spot[0] + sx * radius, spot[1] + sy * radius)
+                ends = (corner[0] - sx * radius * 0.55, corner[1]), (corner[0], corner[1] - sy * radius * 0.55)
+                _stroke(draw, [ends[0], corner, ends[1]], tone, pen)
+    return shape, colour
 
 
-def _back(dice: Dice, style: Style, size: Size) -> tuple[Image.Image, str]:
-    image, name = surfaces.wall(dice, style, size)
-    if dice.chance(0.2):
-        surfaces.vertical(image, dice)
-    return image, name
+def _stroke(draw: ImageDraw.ImageDraw, points: list[Point], colour: RGB, width: int) -> None:
+    draw.line([v for p in points for v in p], fill=colour, width=width, joint="curve")
+    r = width / 2
+    for x, y in (points[0], points[-1]):
+        draw.ellipse((x - r, y - r, x + r, y + r), fill=colour)
 
 
-def _standing(dice: Dice, style: Style, size: Size, level: float) -> tuple[Image.Image, str]:
-    """A wall above a pavement."""
-    image, name = _back(dice, style, size)
-    line = round(size[1] * level)
-    draw_floor = dice.pick(by_style(style, (surfaces.asphalt, surfaces.concrete), (surfaces.soil,)))
-    image.paste(draw_floor(dice, (size[0], size[1] - line)), (0, line))
-    edge = Image.new("L", (size[0], 40), 0)
-    ImageDraw.Draw(edge).rectangle((0, 14, size[0], 26), fill=190)
-    image.paste((20, 18, 18), (0, line - 20), edge.filter(ImageFilter.BoxBlur(6)))
-    return image, name
+def _packet(image: Image.Image, dice: Dice, style: Style, spot: Point, half: float) -> None:
+    tone = dice.shade(by_style(style, "black", dice.pick(("brown", "grey"))), 8)
+    x, y = spot
+    box = [(x - half * 1.4, y - half), (x + half * 1.4, y - half), (x + half * 1.4, y + half), (x - half * 1.4, y + half)]
+    box = turned(box, spot, dice.real(-0.5, 0.5))
+    mask = Image.new("L", image.size, 0)
+    ImageDraw.Draw(mask).polygon(box, fill=255)
+    shadow(image, mask, (3, 5), 0.6)
+    draw = ImageDraw.Draw(image)
+    draw.polygon(box, fill=tone)
+    shine = mix(tone, (255, 255, 255), 0.35)
+    for t in (0.3, 0.62):
+        a = (box[0][0] + (box[1][0] - box[0][0]) * t, box[0][1] + (box[1][1] - box[0][1]) * t)
+        b = (box[3][0] + (box[2][0] - box[3][0]) * t, box[3][1] + (box[2][1] - box[3][1]) * t)
+        draw.line((*a, *b), fill=shine, width=2)
+
+
+def _block(image: Image.Image, box: Box, colour: RGB, radius: int = 6) -> None:
+    """A box standing out of a wall: shadow, bevel, face."""
+    mask = Image.new("L", image.size, 0)
+    ImageDraw.Draw(mask).rounded_rectangle(box, radius, fill=255)
+    shadow(image, mask, (9, 13), 0.55)
+    left, top, right, bottom = box
+    rounded(image, box, radius, mix(colour, (0, 0, 0), 0.35))
+    rounded(image, (left, top, right - 4, bottom - 5), radius, mix(colour, (255, 255, 255), 0.3))
+    rounded(image, (left + 4, top + 4, right - 5, bottom - 6), radius, colour)
+
+
+def _around(dice: Dice, box: Box, size: Size) -> Point:
+    """A spot at or beside a box, inside the picture."""
+    left, top, right, bottom = box
+    side = dice.pick(("below", "left", "right", "behind", "below"))
+    x, y = dice.real(left, right), dice.real(top, bottom)
+    if side == "below":
+        y = bottom + 14
+    elif side == "left":
+        x = left - 10
+    elif side == "right":
+        x = right + 10
+    else:
+        y = top + 6
+    return (min(max(x, size[0] * 0.22), size[0] * 0.78), min(max(y, size[1] * 0.24), size[1] * 0.78))
+
+
+def _pipe(draw: ImageDraw.ImageDraw, points: list[Point], width: int, colour: RGB) -> None:
+    for inset, tone in ((0, mix(colour, (0, 0, 0), 0.45)), (2, colour), (max(3, width // 3), mix(colour, (255, 255, 255), 0.35))):
+        wide = width - inset * 2
+        if wide > 0:
+            draw.line([v for p in points for v in p], fill=tone, width=wide, joint="curve")
 
 
 def gas_meter(dice: Dice, style: Style, size: Size) -> Picture:
-    """A metal body with a row of figures, between two pipes."""
-    image, name = _back(dice, style, size)
-    (x, y), s = _frame(dice, size, 0.24, 0.34)
-    pipe = dice.shade(by_style(style, dice.pick(("yellow", "grey", "orange")), dice.pick(("white", "green"))), 14)
-    thick = max(10, round(s * 0.17))
-    left, right = x - s * 0.5, x + s * 0.5
-    turn = y - s * dice.real(1.2, 1.5)
-    _pipe(image, [(left, y - s * 0.6), (left, turn), (-20.0, turn)], thick, pipe)
-    _pipe(image, [(right, y - s * 0.6), (right, -20.0)], thick, pipe)
+    image, wall = surfaces.wall(dice, style, size)
+    short = min(size)
+    half = short * dice.real(0.19, 0.27)
+    cx, cy = size[0] * dice.real(0.42, 0.58), size[1] * dice.real(0.42, 0.54)
     draw = ImageDraw.Draw(image)
-    for at in (left, right):
-        draw.rectangle((at - thick * 0.8, y - s * 0.86, at + thick * 0.8, y - s * 0.66), fill=(120, 120, 118))
-    draw.rectangle((right - thick * 0.5, turn + s * 0.1, right + thick * 1.9, turn + s * 0.2), fill=dice.shade("red", 20))
-    body = dice.shade(by_style(style, (188, 190, 188), dice.pick(((150, 170, 196), (206, 196, 160)))), 14)
-    box = _slab(image, (x - s * 0.85, y - s * 0.7, x + s * 0.85, y + s * 0.75), round(s * by_style(style, 0.3, 0.12)), body)
-    draw.line((box[0] + 3, y + s * 0.12, box[2] - 3, y + s * 0.12), fill=mix(body, (0, 0, 0), 0.35), width=4)
-    _slab(image, (x - s * 0.58, y - s * 0.5, x + s * 0.58, y - s * 0.02), 6, (236, 236, 230), 3)
-    _counter(image, dice, (x - s * 0.46, y - s * 0.42, x + s * 0.46, y - s * 0.18))
-    font = typeface(bold(dice, style), max(10, round(s * 0.11)))
-    draw.text((x, y - s * 0.1), "m³  GAS", font=font, fill=(60, 60, 66), anchor="mm")
-    draw.ellipse((x - s * 0.1, y + s * 0.35, x + s * 0.1, y + s * 0.55), outline=mix(body, (0, 0, 0), 0.4), width=3)
-    spots = [(x + s * 0.2, y + s * 0.85), (left, y - s * 0.9), (box[2] + s * 0.1, y + s * 0.2), (box[0], y + s * 0.4)]
-    return _finish(image, dice, style, spots, s * 1.5, "gas_meter", name)
-
-
-def _counter(image: Image.Image, dice: Dice, box: tuple[float, ...]) -> None:
-    """A row of black number wheels, the last ones red."""
+    tube = dice.shade(dice.pick(("yellow", "grey", "beige", "orange")), 12)
+    wide = round(short * 0.05)
+    for sign in (-1, 1):
+        x = cx + sign * half * 0.6
+        end = (size[0] * (0 if sign < 0 else 1), cy - half * 1.7)
+        _pipe(draw, [(x, cy - half * 0.5), (x, cy - half * 1.7), end], wide, tube)
+        draw.rectangle((x - wide * 0.8, cy - half * 1.15, x + wide * 0.8, cy - half * 0.95), fill=mix(tube, (0, 0, 0), 0.4))
+    body = dice.shade(by_style(style, dice.pick(("grey", "beige", "white")), dice.pick(("sky_blue", "green"))), 12)
+    box = (round(cx - half), round(cy - half), round(cx + half), round(cy + half))
+    _block(image, box, body, round(half * 0.3))
+    rounded(image, (cx - half * 0.72, cy - half * 0.5, cx + half * 0.72, cy + half * 0.1), 6, (236, 236, 230))
+    window = (cx - half * 0.55, cy - half * 0.36, cx + half * 0.55, cy - half * 0.08)
+    rounded(image, window, 3, (24, 24, 26))
+    font = typeface(bold(dice, style), max(12, round(half * 0.22)))
     draw = ImageDraw.Draw(image)
-    step = (box[2] - box[0]) / 7
-    font = typeface("NanumGothicCoding", max(10, round((box[3] - box[1]) * 0.85)))
-    for k in range(7):
-        cell = (box[0] + k * step + 1, box[1], box[0] + (k + 1) * step - 1, box[3])
-        draw.rectangle(cell, fill=(24, 24, 26) if k < 5 else (170, 34, 30))
-        at = ((cell[0] + cell[2]) / 2, (cell[1] + cell[3]) / 2)
-        draw.text(at, str(dice.whole(0, 9)), font=font, fill=(240, 240, 240), anchor="mm")
+    draw.text(((window[0] + window[2]) / 2, (window[1] + window[3]) / 2), f"0{dice.whole(1000, 9999)}", font=font, fill=(240, 240, 240), anchor="mm")
+    draw.text((cx, cy + half * 0.01), "m³ 가스", font=typeface(bold(dice, style), max(10, round(half * 0.13))), fill=(60, 60, 60), anchor="mm")
+    r = half * 0.2
+    draw.ellipse((cx - r, cy + half * 0.3, cx + r, cy + half * 0.3 + 2 * r), fill=mix(body, (0, 0, 0), 0.2), outline=mix(body, (0, 0, 0), 0.5), width=3)
+    return finish(image, dice, style, _around(dice, box, size), {"wall": wall})
 
 
 def electric_meter(dice: Dice, style: Style, size: Size) -> Picture:
-    """A glass-fronted dial meter in a box, with cables; two in a row at times."""
-    image, name = _back(dice, style, size)
-    (x, y), s = _frame(dice, size, 0.28, 0.4)
-    count = dice.pick((1, 1, 2))
-    half = s * (0.62 if count == 1 else 0.5)
-    spots: list[Point] = []
+    image, wall = surfaces.wall(dice, style, size)
+    short = min(size)
+    columns = dice.pick((1, 1, 2, 3))
+    half = (short * (0.2 if columns == 1 else 0.15), short * (0.27 if columns == 1 else 0.2))
     draw = ImageDraw.Draw(image)
-    for k in range(count):
-        cx = x + (k - (count - 1) / 2) * half * 2.3
-        for off in (-0.3, 0.0, 0.3):
-            path = [(cx + off * half, y + s * 0.7), (cx + off * half * 1.2, float(size[1] + 10))]
-            _pipe(image, path, max(5, round(s * 0.06)), dice.shade("black", 20))
-        _pipe(image, [(cx, y - s), (cx, -10.0)], max(8, round(s * 0.12)), dice.shade("grey", 20))
-        case = dice.shade(by_style(style, dice.pick(((196, 194, 186), (120, 126, 130))), dice.pick(((86, 104, 96), (210, 190, 150)))), 10)
-        _slab(image, (cx - half, y - s, cx + half, y + s * 0.9), round(s * 0.07), case)
-        if style == "base":
-            r = half * 0.84
-            ring = (cx - r, y - s * 0.85, cx + r, y - s * 0.85 + 2 * r)
-            draw.ellipse(ring, fill=(52, 54, 58))
-            draw.ellipse((ring[0] + 6, ring[1] + 6, ring[2] - 6, ring[3] - 6), fill=(226, 228, 226))
-            middle = ring[1] + r
-        else:
-            middle = y - s * 0.3
-            _slab(image, (cx - half * 0.8, y - s * 0.8, cx + half * 0.8, y + s * 0.25), 8, (186, 202, 190), 2)
-            r = half * 0.84
-        _counter(image, dice, (cx - r * 0.62, middle - r * 0.44, cx + r * 0.62, middle - r * 0.12))
-        draw.rectangle((cx - r * 0.7, middle + r * 0.1, cx + r * 0.7, middle + r * 0.24), fill=(150, 152, 154))
-        draw.rectangle((cx + r * dice.real(-0.6, 0.4), middle + r * 0.1, cx + r * 0.5, middle + r * 0.24), fill=(190, 40, 36))
-        font = typeface(bold(dice, style), max(10, round(r * 0.24)))
-        draw.text((cx, middle + r * 0.5), "kWh", font=font, fill=(40, 40, 44), anchor="mm")
-        draw.arc((cx - r * 0.85, middle - r * 0.85, cx + r * 0.85, middle + r * 0.85), 200, 250, fill=(255, 255, 255), width=4)
-        _slab(image, (cx - half * 0.8, y + s * 0.5, cx + half * 0.8, y + s * 0.82), 4, mix(case, (0, 0, 0), 0.25), 1)
-        spots += [(cx, y + s), (cx + half, y + s * 0.2), (cx - half * 0.3, y - s)]
-    return _finish(image, dice, style, spots, s * 1.4, "electric_meter", name)
+    boxes: list[Box] = []
+    body = dice.shade(by_style(style, dice.pick(("beige", "grey", "white")), dice.pick(("brown", "sky_blue"))), 12)
+    cy = size[1] * dice.real(0.42, 0.52)
+    for k in range(columns):
+        cx = size[0] / 2 + (k - (columns - 1) / 2) * half[0] * 2.25 + dice.real(-8, 8)
+        _pipe(draw, [(cx, 0), (cx, cy)], round(short * 0.035), dice.shade("grey", 10))
+        _pipe(draw, [(cx + half[0] * 0.4, cy), (cx + half[0] * 0.4, size[1])], round(short * 0.03), dice.shade("black", 10))
+        box = (round(cx - half[0]), round(cy - half[1]), round(cx + half[0]), round(cy + half[1]))
+        _block(image, box, body, 8)
+        r = half[0] * 0.78
+        top = cy - half[1] * 0.9
+        draw.ellipse((cx - r, top, cx + r, top + 2 * r), fill=(206, 212, 214), outline=(70, 72, 76), width=5)
+        draw.rectangle((cx - r * 0.62, top + r * 0.5, cx + r * 0.62, top + r * 0.86), fill=(20, 22, 24))
+        figures = typeface(bold(dice, style), max(10, round(r * 0.3)))
+        draw.text((cx, top + r * 0.68), f"{dice.whole(10000, 99999)}", font=figures, fill=(250, 250, 250), anchor="mm")
+        draw.text((cx, top + r * 1.2), "kWh", font=figures, fill=(40, 40, 40), anchor="mm")
+        draw.rectangle((cx - r * 0.7, top + r * 1.5, cx + r * 0.7, top + r * 1.6), fill=(150, 40, 40))
+        draw.rectangle((box[0] + 10, box[3] - half[1] * 0.5, box[2] - 10, box[3] - 12), fill=mix(body, (0, 0, 0), 0.15), outline=mix(body, (0, 0, 0), 0.4))
+        boxes.append(box)
+    return finish(image, dice, style, _around(dice, dice.pick(boxes), size), {"wall": wall, "count": columns})
 
 
 def mailbox(dice: Dice, style: Style, size: Size) -> Picture:
-    """Rows of small numbered doors in an entrance."""
-    image, name = _back(dice, style, size)
-    columns, rows = dice.whole(3, 5), dice.whole(2, 4)
-    (x, y), s = _frame(dice, size, 0.36, 0.46)
-    wide = min(s * 1.15, size[0] * 0.46)
-    tone = dice.shade(by_style(style, dice.pick(((178, 182, 186), (150, 120, 88), (96, 104, 112))), dice.pick(((60, 96, 130), (168, 52, 46), (220, 216, 200)))), 10)
-    left, top, right, bottom = _slab(image, (x - wide, y - s * 0.85, x + wide, y + s * 0.85), 5, tone, 12)
+    image, wall = surfaces.wall(dice, style, size)
+    columns, rows = dice.whole(2, 4), dice.whole(2, 4)
+    if size[0] > size[1]:
+        columns += 1
+    colour = dice.shade(by_style(style, dice.pick(("grey", "beige", "navy", "brown", "red")), dice.pick(("green", "purple", "sky_blue"))), 14)
+    left, top = size[0] * dice.real(0.06, 0.14), size[1] * dice.real(0.08, 0.18)
+    width, height = (size[0] - 2 * left) / columns, (size[1] * 0.88 - top) / rows
+    frame = (round(left - 12), round(top - 12), round(size[0] - left + 12), round(top + rows * height + 12))
+    _block(image, frame, mix(colour, (0, 0, 0), 0.3), 6)
     draw = ImageDraw.Draw(image)
-    cell = ((right - left - 12) / columns, (bottom - top - 12) / rows)
-    spots: list[Point] = [(x, top - 4.0), (right - cell[0] * 0.4, bottom + 6.0)]
-    font = typeface(bold(dice, style), max(11, round(min(cell[1], cell[0]) * 0.2)))
+    font = typeface(bold(dice, style), max(14, round(height * 0.17)))
+    spots: list[Point] = []
+    floor = dice.whole(1, 8)
     for row in range(rows):
         for column in range(columns):
-            a, b = left + 6 + column * cell[0], top + 6 + row * cell[1]
-            box = (a + 3, b + 3, a + cell[0] - 3, b + cell[1] - 3)
-            door = dice.shade(tone, 8)
-            draw.rectangle(box, fill=door, outline=mix(tone, (0, 0, 0), 0.5), width=2)
-            draw.line((box[0] + 2, box[1] + 2, box[2] - 2, box[1] + 2), fill=mix(door, (255, 255, 255), 0.5), width=2)
-            slot = (box[0] + cell[0] * 0.12, b + cell[1] * 0.16, box[2] - cell[0] * 0.12, b + cell[1] * 0.28)
-            draw.rectangle(slot, fill=(22, 22, 24))
-            if dice.chance(0.3):  # post sticking out
-                letter = (slot[0] + 6, slot[1] - cell[1] * 0.06, slot[2] - 8, slot[3] - 2)
-                draw.rectangle(letter, fill=dice.pick(((240, 238, 230), (222, 210, 180), (190, 214, 236))))
-            number = f"{rows - row}0{column + 1}"
-            draw.rectangle((a + cell[0] * 0.3, b + cell[1] * 0.42, a + cell[0] * 0.7, b + cell[1] * 0.66), fill=(236, 234, 226))
-            draw.text((a + cell[0] / 2, b + cell[1] * 0.54), number, font=font, fill=(30, 30, 34), anchor="mm")
-            r = max(3, cell[0] * 0.05)
-            draw.ellipse((box[2] - r * 4, b + cell[1] * 0.78 - r, box[2] - r * 2, b + cell[1] * 0.78 + r), fill=(60, 60, 62))
-            spots.append((a + cell[0] / 2, b + cell[1] * 0.25))
-    return _finish(image, dice, style, spots, s * 0.95, "mailbox", name)
+            x, y = left + column * width, top + row * height
+            face = dice.shade(colour, 7)
+            draw.rectangle((x + 3, y + 3, x + width - 4, y + height - 4), fill=face, outline=mix(face, (0, 0, 0), 0.5), width=2)
+            draw.line((x + 5, y + 5, x + width - 7, y + 5), fill=mix(face, (255, 255, 255), 0.5), width=2)
+            slot = (x + width * 0.14, y + height * 0.16, x + width * 0.86, y + height * 0.32)
+            draw.rectangle(slot, fill=(16, 16, 18))
+            draw.line((slot[0], slot[3] + 2, slot[2], slot[3] + 2), fill=mix(face, (255, 255, 255), 0.55), width=2)
+            if dice.chance(0.25):
+                draw.polygon(((slot[0] + 8, slot[3]), (slot[2] - 10, slot[3]), (slot[2] - 14, y), (slot[0] + 14, y + 6)), fill=dice.shade("white", 12))
+            plate = (x + width * 0.25, y + height * 0.46, x + width * 0.75, y + height * 0.7)
+            draw.rectangle(plate, fill=(240, 238, 228))
+            number = f"{floor + rows - 1 - row}0{column + 1}"
+            draw.text(((plate[0] + plate[2]) / 2, (plate[1] + plate[3]) / 2), number, font=font, fill=(30, 30, 34), anchor="mm")
+            r = height * 0.045
+            draw.ellipse((x + width / 2 - r, y + height * 0.82 - r, x + width / 2 + r, y + height * 0.82 + r), fill=(200, 200, 204), outline=(50, 50, 52))
+            spots.append((x + width / 2, y + height * 0.3))
+    inner = [s for s in spots if 0.2 < s[0] / size[0] < 0.8 and 0.2 < s[1] / size[1] < 0.8] or spots
+    return finish(image, dice, style, dice.pick(inner), {"wall": wall, "count": rows * columns})
 
 
 def air_conditioner(dice: Dice, style: Style, size: Size) -> Picture:
-    """An outdoor unit with a round fan guard, on the ground or on brackets."""
-    low = dice.chance(0.6)
-    image, name = _standing(dice, style, size, 0.78) if low else _back(dice, style, size)
-    s = min(size) * dice.real(0.34, 0.42)
-    wide = min(s * 1.25, size[0] * 0.44)
-    x, y = size[0] * dice.real(0.46, 0.54), (size[1] * 0.84 - s if low else size[1] * 0.48)
-    hose = dice.shade(by_style(style, (222, 220, 212), (60, 62, 66)), 10)
-    path = [(x + wide * 0.9, y + s * 0.4), (x + wide * 1.25, y + s * 0.2), (x + wide * 1.2, -10.0)]
-    _pipe(image, path, max(10, round(s * 0.1)), hose)
+    image, wall = surfaces.wall(dice, style, size)
+    ground = round(size[1] * dice.real(0.74, 0.84))
+    image.paste(surfaces.concrete(dice, (size[0], size[1] - ground)), (0, ground))
+    width = size[0] * dice.real(0.6, 0.76)
+    height = min(width * dice.real(0.7, 0.82), ground * 0.86)
+    left = (size[0] - width) / 2 + dice.real(-0.06, 0.06) * size[0]
+    box = (round(left), round(ground - height + 14), round(left + width), ground + 14)
     draw = ImageDraw.Draw(image)
-    for sign in (-0.7, 0.7):
-        draw.rectangle((x + sign * wide - 16, y + s * 0.75, x + sign * wide + 16, y + s * 0.98), fill=(58, 58, 60))
-    body = dice.shade(by_style(style, dice.pick(((226, 226, 220), (206, 204, 192))), dice.pick(((150, 156, 160), (188, 176, 150)))), 8)
-    box = _slab(image, (x - wide, y - s * 0.75, x + wide, y + s * 0.8), 10, body, 14)
-    centre, r = (x - wide * 0.28, y + s * 0.02), min(s * 0.66, wide * 0.64)
-    circle = (centre[0] - r, centre[1] - r, centre[0] + r, centre[1] + r)
-    draw.ellipse(circle, fill=(44, 46, 48))
-    for k in range(by_style(style, 3, 5)):
-        start = k * 360 / by_style(style, 3, 5) + dice.whole(0, 40)
-        inner = (circle[0] + r * 0.1, circle[1] + r * 0.1, circle[2] - r * 0.1, circle[3] - r * 0.1)
-        draw.pieslice(inner, start, start + 48, fill=(92, 94, 98))
-    guard = mix(body, (90, 90, 90), 0.25)
+    _pipe(draw, [(box[2] - 20, box[1] + height * 0.7), (box[2] + 40, box[1] + height * 0.7), (box[2] + 40, 0)], 20, dice.shade("white", 14))
+    body = dice.shade(by_style(style, (222, 220, 208), dice.pick(((186, 192, 198), (210, 200, 176)))), 10)
+    _block(image, box, body, 8)
+    draw = ImageDraw.Draw(image)
+    r = min(height, width * 0.66) * 0.42
+    cx, cy = left + width * 0.38, (box[1] + box[3]) / 2
+    draw.ellipse((cx - r, cy - r, cx + r, cy + r), fill=(38, 40, 44))
+    turn = dice.real(0, 2)
+    for k in range(4):
+        blade = [(cx, cy), (cx + r * 0.9, cy - r * 0.25), (cx + r * 0.92, cy + r * 0.25)]
+        draw.polygon(turned(blade, (cx, cy), turn + k * math.pi / 2), fill=(84, 88, 94))
     for k in range(1, 8):
         q = r * k / 7
-        draw.ellipse((centre[0] - q, centre[1] - q, centre[0] + q, centre[1] + q), outline=guard, width=2)
-    for k in range(12):
-        a = k * math.pi / 6
-        draw.line((*centre, centre[0] + r * math.cos(a), centre[1] + r * math.sin(a)), fill=guard, width=2)
-    draw.ellipse((centre[0] - r * 0.16, centre[1] - r * 0.16, centre[0] + r * 0.16, centre[1] + r * 0.16), fill=body)
-    for k in range(9):
-        at = y - s * 0.5 + k * s * 0.07
-        draw.line((x + wide * 0.5, at, x + wide * 0.9, at), fill=mix(body, (0, 0, 0), 0.4), width=3)
-    draw.rectangle((x + wide * 0.52, y + s * 0.3, x + wide * 0.88, y + s * 0.5), fill=(240, 220, 120))
-    spots = [(x - wide * 0.4, y + s * 0.9), (box[2] + 8.0, y + s * 0.4), (x, box[1] - 6.0), (x + wide * 0.3, y + s * 0.9)]
-    return _finish(image, dice, style, spots, s * 1.2, "air_conditioner", name)
+        draw.ellipse((cx - q, cy - q, cx + q, cy + q), outline=(172, 174, 172), width=2)
+    for k in range(8):
+        a = k * math.pi / 4
+        draw.line((cx, cy, cx + r * math.cos(a), cy + r * math.sin(a)), fill=(172, 174, 172), width=3)
+    draw.ellipse((cx - r * 0.14, cy - r * 0.14, cx + r * 0.14, cy + r * 0.14), fill=(190, 192, 190))
+    x = left + width * 0.74
+    draw.line((x, box[1] + 6, x, box[3] - 8), fill=mix(body, (0, 0, 0), 0.35), width=3)
+    for y in range(box[1] + 22, box[1] + round(height * 0.5), 12):
+        draw.line((x + 14, y, box[2] - 16, y), fill=mix(body, (0, 0, 0), 0.4), width=4)
+    for k in (0.16, 0.84):
+        foot = left + width * k
+        draw.rectangle((foot - 26, box[3] - 2, foot + 26, box[3] + 12), fill=(70, 70, 72))
+    spot = _around(dice, (box[0], box[1], box[2], box[3] - 20), size)
+    return finish(image, dice, style, spot, {"wall": wall})
 
 
 def drain(dice: Dice, style: Style, size: Size) -> Picture:
-    """An iron grate or a round cover in the ground, from above."""
-    name = dice.pick(by_style(style, ("asphalt", "concrete", "tile_floor"), ("soil", "granite")))
-    if name in ("tile_floor", "granite"):
-        image = surfaces._GROUNDS[name](dice, size)
-    else:
-        image = {"asphalt": surfaces.asphalt, "concrete": surfaces.concrete, "soil": surfaces.soil}[name](dice, size)
-    (x, y), s = _frame(dice, size, 0.26, 0.38)
+    image = dice.pick((surfaces.asphalt, surfaces.concrete))(dice, size)
     draw = ImageDraw.Draw(image)
-    iron = dice.shade(by_style(style, (104, 100, 98), (128, 98, 74)), 14)
-    round_one = dice.chance(by_style(style, 0.4, 0.5))
-    if round_one:
-        for r, tone in ((1.12, (62, 60, 58)), (1.04, (24, 22, 22)), (1.0, iron)):
-            draw.ellipse((x - s * r, y - s * r, x + s * r, y + s * r), fill=tone)
-        step = max(10, round(s * 0.15))
-        dark, light = mix(iron, (0, 0, 0), 0.45), mix(iron, (255, 255, 255), 0.25)
-        for gx in range(round(x - s), round(x + s), step):
-            for gy in range(round(y - s), round(y + s), step):
-                if 0.3 * s < math.hypot(gx - x, gy - y) < s * 0.86:
-                    draw.rectangle((gx, gy, gx + step * 0.55, gy + step * 0.55), fill=dark)
-                    draw.line((gx, gy, gx + step * 0.55, gy), fill=light, width=2)
-        draw.ellipse((x - s * 0.92, y - s * 0.92, x + s * 0.92, y + s * 0.92), outline=dark, width=4)
-        word = dice.pick(by_style(style, ("하수", "오수", "상수도"), ("통신", "우수")))
-        font = typeface(bold(dice, style), max(14, round(s * 0.22)))
-        draw.text((x, y), word, font=font, fill=light, anchor="mm")
+    cx, cy = size[0] * dice.real(0.42, 0.58), size[1] * dice.real(0.44, 0.56)
+    short = min(size)
+    iron = dice.shade(by_style(style, (74, 72, 70), (112, 86, 64)), 10)
+    kind = dice.pick(("grate", "manhole"))
+    if dice.chance(0.5):  # the kerb
+        y = cy - short * 0.34
+        draw.rectangle((0, y - short * 0.12, size[0], y), fill=dice.shade((176, 172, 166), 10))
+        draw.rectangle((0, y, size[0], y + 10), fill=(70, 68, 66))
+    if kind == "manhole":
+        r = short * dice.real(0.28, 0.36)
+        draw.ellipse((cx - r - 14, cy - r - 14, cx + r + 14, cy + r + 14), fill=mix(iron, (0, 0, 0), 0.5))
+        draw.ellipse((cx - r, cy - r, cx + r, cy + r), fill=iron)
+        studs = by_style(style, 8, 6)
+        for ring in range(1, studs):
+            q = r * ring / studs
+            for k in range(ring * 6):
+                a = k * 2 * math.pi / (ring * 6)
+                px, py = cx + q * math.cos(a), cy + q * math.sin(a)
+                draw.rectangle((px - 6, py - 5, px + 6, py + 5), fill=mix(iron, (255, 255, 255), 0.22))
+        draw.ellipse((cx - r * 0.24, cy - r * 0.24, cx + r * 0.24, cy + r * 0.24), fill=mix(iron, (0, 0, 0), 0.3))
+        font = typeface(bold(dice, style), round(r * 0.16))
+        draw.text((cx, cy), dice.pick(("오수", "우수", "하수")), font=font, fill=mix(iron, (255, 255, 255), 0.5), anchor="mm")
+        extent = r
     else:
-        wide = s * dice.real(1.0, 1.5)
-        box = (x - wide, y - s * 0.8, x + wide, y + s * 0.8)
-        draw.rectangle((box[0] - 14, box[1] - 14, box[2] + 14, box[3] + 14), fill=mix(iron, (180, 178, 172), 0.6))
-        draw.rectangle(box, fill=(14, 14, 15))
-        step = s * dice.real(0.16, 0.24)
-        bars = int(2 * wide / step)
+        half = (short * dice.real(0.34, 0.44), short * dice.real(0.2, 0.28))
+        corners = (cx - half[0], cy - half[1], cx + half[0], cy + half[1])
+        draw.rectangle((corners[0] - 16, corners[1] - 16, corners[2] + 16, corners[3] + 16), fill=mix(iron, (190, 186, 180), 0.6))
+        draw.rectangle(corners, fill=(10, 10, 12))
+        bars = dice.whole(9, 14)
         for k in range(bars + 1):
-            at = box[0] + k * 2 * wide / max(1, bars)
-            draw.rectangle((at - step * 0.22, box[1], at + step * 0.22, box[3]), fill=iron)
-            draw.line((at - step * 0.2, box[1], at - step * 0.2, box[3]), fill=mix(iron, (255, 255, 255), 0.35), width=2)
-        for at in (box[1], y, box[3]):
-            draw.rectangle((box[0] - 6, at - 6, box[2] + 6, at + 6), fill=iron)
-        for _ in range(5):  # fallen leaves
-            lx, ly = dice.real(box[0], box[2]), dice.real(box[1], box[3])
-            draw.ellipse((lx - 9, ly - 4, lx + 9, ly + 4), fill=dice.shade(dice.pick(("brown", "orange", "green")), 20))
-    spots = [(x, y + s * 0.7), (x + s * 0.75, y), (x - s * 0.7, y - s * 0.3)]
-    return _finish(image, dice, style, spots, s * 1.3, "manhole" if round_one else "drain", name)
+            x = corners[0] + (corners[2] - corners[0]) * k / bars
+            draw.rectangle((x - 6, corners[1], x + 6, corners[3]), fill=iron)
+            draw.line((x - 5, corners[1], x - 5, corners[3]), fill=mix(iron, (255, 255, 255), 0.4), width=2)
+        for y in (corners[1], cy, corners[3]):
+            draw.rectangle((corners[0], y - 7, corners[2], y + 7), fill=mix(iron, (255, 255, 255), 0.1))
+        extent = half[0]
+    for _ in range(dice.whole(0, 12)):  # fallen leaves
+        x, y = dice.whole(0, size[0]), dice.whole(0, size[1])
+        draw.ellipse((x, y, x + dice.whole(8, 18), y + dice.whole(5, 10)), fill=dice.shade((140, 104, 50), 26))
+    spot = (cx + dice.real(-0.7, 0.7) * extent, cy + dice.real(-0.4, 0.4) * extent)
+    return finish(image, dice, style, spot, {"form": kind})
 
 
 def planter(dice: Dice, style: Style, size: Size) -> Picture:
-    """A pot with a plant before a wall."""
-    image, name = _standing(dice, style, size, dice.real(0.64, 0.74))
-    s = min(size) * dice.real(0.34, 0.42)
-    x, base = size[0] * dice.real(0.4, 0.6), size[1] * dice.real(0.88, 0.94)
-    rim = base - s * 0.85
-    tone = dice.shade(by_style(style, dice.pick(((184, 98, 62), (120, 112, 106), (226, 220, 210))), dice.pick(((44, 84, 140), (52, 52, 56)))), 12)
-    oblong = dice.chance(by_style(style, 0.25, 0.5))
-    top_half, low_half = (s * 0.95, s * 0.88) if oblong else (s * 0.6, s * 0.42)
-    pot = [(x - top_half, rim), (x + top_half, rim), (x + low_half, base), (x - low_half, base)]
-    mask = Image.new("L", size, 0)
-    ImageDraw.Draw(mask).polygon(pot, fill=255)
-    shadow(image, mask, (14, 8), 0.6)
-    ramp = Image.linear_gradient("L").rotate(90).resize(size)
-    image.paste(toned(ramp, mix(tone, (0, 0, 0), 0.4), mix(tone, (255, 255, 255), 0.2)), (0, 0), mask)
+    image, wall = surfaces.wall(dice, style, size)
+    ground = round(size[1] * dice.real(0.66, 0.76))
+    image.paste(dice.pick((surfaces.asphalt, surfaces.concrete))(dice, (size[0], size[1] - ground)), (0, ground))
+    left, right = size[0] * dice.real(0.04, 0.14), size[0] * dice.real(0.86, 0.96)
+    top, bottom = size[1] * dice.real(0.5, 0.58), size[1] * dice.real(0.8, 0.88)
+    leaves = Image.new("L", size, 0)
+    pen = ImageDraw.Draw(leaves)
+    for _ in range(dice.whole(9, 14)):
+        x, r = dice.real(left, right), dice.real(0.1, 0.19) * min(size)
+        pen.polygon(wobbly(dice, (x, top - r * dice.real(0.1, 0.7)), (r, r), 18, 0.25), fill=255)
+    shadow(image, leaves, (10, 6), 0.45)
+    green = dice.shade(by_style(style, dice.pick(((58, 110, 48), (84, 128, 52))), (104, 122, 40)), 12)
+    image.paste(surfaces.foliage(dice, size, green), (0, 0), leaves)
+    pot = dice.shade(by_style(style, dice.pick(("brown", "grey", "beige")), dice.pick(("navy", "white"))), 14)
+    _block(image, (round(left), round(top), round(right), round(bottom)), pot, 6)
+    texture = toned(noise(dice, size, 40, 2), (160, 160, 160), (255, 255, 255))
+    box = (round(left), round(top), round(right), round(bottom))
+    image.paste(Image.blend(image.crop(box), texture.crop(box), 0.12), box)
     draw = ImageDraw.Draw(image)
-    draw.ellipse((x - top_half * 0.96, rim - s * 0.14, x + top_half * 0.96, rim + s * 0.1), fill=(60, 42, 30))
-    green = dice.shade(by_style(style, dice.pick(((58, 110, 48), (84, 128, 52))), dice.pick(((110, 96, 52), (60, 100, 84)))), 12)
-    spiky = dice.chance(by_style(style, 0.4, 0.6))
-    for _ in range(46 if spiky else 90):
-        shade = mix(dice.shade(green, 24), (20, 30, 14), dice.real(0, 0.4))
-        if spiky:
-            a, long = -math.pi / 2 + dice.real(-1.1, 1.1), s * dice.real(0.6, 1.25)
-            root = (x + dice.real(-0.5, 0.5) * top_half, rim)
-            tip = (root[0] + long * math.cos(a), root[1] + long * math.sin(a))
-            draw.polygon(((root[0] - s * 0.04, rim), tip, (root[0] + s * 0.04, rim)), fill=shade)
-        else:
-            a, away = dice.real(0, 2 * math.pi), math.sqrt(dice.real(0, 1))
-            lx = x + away * math.cos(a) * top_half * 1.15
-            ly = rim - s * 0.5 + away * math.sin(a) * s * 0.5
-            r = s * dice.real(0.07, 0.15)
-            draw.polygon(wobbly(dice, (lx, ly), (r, r * 0.6), 8, 0.3), fill=shade)
-    lip = (x - top_half * 1.08, rim, x + top_half * 1.08, rim + s * 0.15)
-    rounded(image, lip, 6, mix(tone, (255, 255, 255), 0.15))
-    draw.line((lip[0] + 4, lip[3], lip[2] - 4, lip[3]), fill=mix(tone, (0, 0, 0), 0.5), width=4)
-    spots = [(x + low_half * 1.15, base - 4), (x - low_half * 1.1, base - 6), (x + top_half * 0.3, rim - s * 0.04)]
-    return _finish(image, dice, style, spots, s * 1.2, "planter", name)
+    draw.rectangle((left - 6, top - 4, right + 6, top + 18), fill=mix(pot, (255, 255, 255), 0.25))
+    draw.rectangle((left + 6, top + 18, right - 6, top + 24), fill=mix(pot, (0, 0, 0), 0.4))
+    if dice.chance(0.5):
+        for _ in range(dice.whole(5, 12)):
+            x, y = dice.real(left, right), top - dice.real(6, 90)
+            draw.ellipse((x - 7, y - 7, x + 7, y + 7), fill=dice.shade(dice.pick(("red", "pink", "white", "yellow")), 14))
+    spot = (dice.real(size[0] * 0.25, size[0] * 0.75), top + dice.real(-30, 10) if dice.chance(0.6) else bottom)
+    return finish(image, dice, style, spot, {"wall": wall}, marked=0.9)
 
 
 def stairs(dice: Dice, style: Style, size: Size) -> Picture:
-    """A flight of steps from the side with the dark room under it."""
-    image, name = _back(dice, style, size)
-    width, height = size
-    floor = round(height * 0.86)
-    image.paste(surfaces.concrete(dice, (width, height - floor)), (0, floor))
-    count = dice.whole(5, 8)
-    run, rise = width * 0.95 / count, floor * dice.real(0.8, 0.95) / count
-    thick = rise * 0.8
-    profile: list[Point] = [(0.0, float(floor))]
-    for k in range(count):
-        profile += [(k * run, floor - (k + 1) * rise), ((k + 1) * run, floor - (k + 1) * rise)]
-    end = profile[-1]
-    dark = Image.new("L", size, 0)
-    ImageDraw.Draw(dark).polygon([*profile, (width, end[1]), (width, floor)], fill=170)
-    image.paste((16, 14, 16), (0, 0), dark.filter(ImageFilter.BoxBlur(6)))
-    slab = [*profile, (float(width), end[1]), (float(width), end[1] + rise + thick), (run * 0.9 + thick, float(floor))]
-    mask = Image.new("L", size, 0)
-    ImageDraw.Draw(mask).polygon(slab, fill=255)
-    tone = dice.shade(by_style(style, dice.pick(((168, 164, 158), (142, 140, 138), (190, 180, 164))), dice.pick(((126, 84, 56), (92, 104, 116)))), 12)
-    body = toned(noise(dice, size, 12, 3), mix(tone, (0, 0, 0), 0.3), mix(tone, (255, 255, 255), 0.15))
-    image.paste(body, (0, 0), mask)
+    image, wall = surfaces.wall(dice, style, size)
     draw = ImageDraw.Draw(image)
-    nosing = by_style(style, mix(tone, (255, 255, 255), 0.55), COLOURS["yellow"])
-    for k in range(count):
-        step_y = floor - (k + 1) * rise
-        draw.rectangle((k * run - 4, step_y, (k + 1) * run, step_y + max(5, rise * 0.16)), fill=nosing)
-        draw.line((k * run, step_y, k * run, step_y + rise), fill=mix(tone, (0, 0, 0), 0.55), width=3)
-    if dice.chance(0.6):  # a handrail on posts
-        rail = dice.shade(by_style(style, dice.pick(("grey", "black")), dice.pick(("red", "green"))), 14)
-        for k in range(0, count, 1):
-            foot = floor - (k + 1) * rise
-            draw.line(((k + 0.5) * run, foot, (k + 0.5) * run, foot - height * 0.24), fill=rail, width=6)
-        first, last = floor - rise - height * 0.24, floor - count * rise - height * 0.24
-        draw.line((run * 0.5, first, (count - 0.5) * run, last), fill=rail, width=11)
-    if dice.chance(0.5):  # a carton kept below
-        at = width * dice.real(0.72, 0.82)
-        _slab(image, (at, floor - rise * 1.4, at + width * 0.16, floor + 10), 3, dice.shade((176, 136, 92), 14), 4)
-    if dice.chance(by_style(style, 0.5, 0.3)):
-        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-        spots = [(width * 0.45, floor + 6.0), (width * 0.25, floor + 8.0), (width * 0.35, floor - rise * 0.5)]
-    else:
-        spots = [(width * 0.55, floor + 6.0), (width * 0.75, floor + 8.0), (width * 0.65, floor - rise * 0.5)]
-    return _finish(image, dice, style, spots, min(size) * 0.42, "stairs", name)
+    steps = dice.whole(5, 8)
+    tone = dice.shade(by_style(style, dice.pick(((168, 164, 158), (140, 130, 122))), (122, 108, 92)), 12)
+    x0, y0 = size[0] * dice.real(0.0, 0.1), size[1] * 0.95
+    run, rise = size[0] * 0.9 / steps, size[1] * dice.real(0.72, 0.84) / steps
+    profile: list[Point] = [(x0, y0)]
+    for k in range(steps):
+        profile += [(x0 + k * run, y0 - (k + 1) * rise), (x0 + (k + 1) * run, y0 - (k + 1) * rise)]
+    under = [*profile, (x0 + steps * run, y0 - (steps - 1) * rise + 6), (x0 + run * 1.1, y0)]
+    floor = round(y0)
+    image.paste(surfaces.concrete(dice, (size[0], size[1] - floor)), (0, floor))
+    hollow = [(x0 + run * 1.1, y0), (x0 + steps * run, y0 - (steps - 1) * rise + 6), (x0 + steps * run, y0)]
+    dark = Image.new("L", size, 0)
+    ImageDraw.Draw(dark).polygon(hollow, fill=150)
+    image.paste((16, 14, 14), (0, 0), dark.filter(ImageFilter.BoxBlur(6)))
+    draw.polygon(under, fill=tone)
+    for k in range(steps):
+        y = y0 - (k + 1) * rise
+        draw.rectangle((x0 + k * run, y, x0 + (k + 1) * run + 6, y + 9), fill=mix(tone, (255, 255, 255), 0.4))
+        draw.line((x0 + k * run, y + 9, x0 + k * run, y + rise), fill=mix(tone, (0, 0, 0), 0.45), width=4)
+        draw.rectangle((x0 + k * run, y + 9, x0 + k * run + 22, y + 15), fill=dice.shade("black", 4))
+    rail = dice.shade(by_style(style, "grey", "green"), 12)
+    for k in range(steps):
+        x = x0 + (k + 0.5) * run
+        draw.line((x, y0 - (k + 1) * rise, x, y0 - (k + 1) * rise - size[1] * 0.22), fill=rail, width=6)
+    draw.line((x0 + run * 0.5, y0 - rise - size[1] * 0.22, x0 + (steps - 0.5) * run, y0 - steps * rise - size[1] * 0.22), fill=rail, width=12)
+    if dice.chance(0.5):
+        mirrored = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        spot = (size[0] - (x0 + steps * run * dice.real(0.66, 0.8)), y0 - dice.real(20, 60))
+        return finish(mirrored, dice, style, spot, {"wall": wall}, marked=0.9)
+    return finish(image, dice, style, (x0 + steps * run * dice.real(0.66, 0.8), y0 - dice.real(20, 60)), {"wall": wall}, marked=0.9)
+
+
+def marked_wall(dice: Dice, style: Style, size: Size) -> Picture:
+    """A bare wall foot with a pipe, where only the mark says what is meant."""
+    image, wall = surfaces.wall(dice, style, size)
+    surfaces.vertical(image, dice)
+    ground = round(size[1] * dice.real(0.74, 0.86))
+    kind = dice.pick((surfaces.asphalt, surfaces.concrete, surfaces.soil))
+    image.paste(kind(dice, (size[0], size[1] - ground)), (0, ground))
+    edge = Image.new("L", size, 0)
+    ImageDraw.Draw(edge).rectangle((0, ground - 8, size[0], ground + 10), fill=150)
+    image.paste((14, 12, 12), (0, 0), edge.filter(ImageFilter.BoxBlur(8)))
+    if dice.chance(0.6):
+        weeds = Image.new("L", size, 0)
+        pen = ImageDraw.Draw(weeds)
+        at = dice.real(0, size[0] * 0.8)
+        for _ in range(40):
+            x = at + dice.real(0, size[0] * 0.3)
+            pen.line((x, ground + 10, x + dice.real(-24, 24), ground - dice.real(20, 80)), fill=255, width=4)
+        image.paste(contrasted_green(dice, size), (0, 0), weeds)
+    spot = (size[0] * dice.real(0.3, 0.7), ground - dice.real(10, size[1] * 0.3))
+    return finish(image, dice, style, spot, {"wall": wall}, marked=1.0)
+
+
+def contrasted_green(dice: Dice, size: Size) -> Image.Image:
+    """A green with much light and dark, for weeds."""
+    tone = dice.shade(COLOURS["green"], 16)
+    return toned(contrast(noise(dice, size, 30, 2), 1.8), mix(tone, (0, 0, 0), 0.5), mix(tone, (240, 255, 150), 0.3))

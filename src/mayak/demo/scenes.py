@@ -1,9 +1,9 @@
-"""Every subject by name: rendered as a scene and encoded as a file."""
+"""Every subject by name: rendered as a scene, and encoded as the file a phone would hold."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,93 +12,117 @@ from PIL import Image
 from mayak.demo import chats, drugs, ordinary, places, screens
 from mayak.demo.camera import shoot
 from mayak.demo.canvas import Dice, Facts, Picture, Style
+from mayak.demo.vocabulary import KEY_NAMES, VOCABULARY
 
-_Photo = Callable[[Dice, Style, tuple[int, int]], Picture]
-_Screen = Callable[[Dice, Style], Picture]
+__all__ = ["KEY_NAMES", "SUBJECTS", "VOCABULARY", "Scene", "Style", "encode", "render"]
 
-_PHOTOS: dict[str, tuple[int, _Photo]] = {
-    "street": (0, ordinary.street),
-    "building": (0, ordinary.building),
-    "room": (0, ordinary.room),
-    "landscape": (0, ordinary.landscape),
-    "plain_wall": (0, ordinary.plain_wall),
-    "food": (0, ordinary.food),
-    "sweets": (0, ordinary.sweets),
-    "blister_pack": (0, ordinary.blister_pack),
-    "medicine_bottle": (0, ordinary.medicine_bottle),
-    "cooking": (0, ordinary.cooking),
-    "coffee": (0, ordinary.coffee),
-    "pet": (0, ordinary.pet),
-    "receipt": (0, screens.receipt),
-    "document": (0, screens.document),
-    "gas_meter": (2, places.gas_meter),
-    "electric_meter": (2, places.electric_meter),
-    "mailbox": (2, places.mailbox),
-    "air_conditioner": (2, places.air_conditioner),
-    "drain": (2, places.drain),
-    "planter": (2, places.planter),
-    "stairs": (2, places.stairs),
-    "powder": (3, drugs.powder),
-    "crystals": (3, drugs.crystals),
-    "tablets": (3, drugs.tablets),
-    "baggie": (3, drugs.baggie),
-    "dried_leaf": (3, drugs.dried_leaf),
-}
-_SCREENS: dict[str, tuple[int, _Screen]] = {
-    "ordinary_chat": (0, chats.ordinary_chat),
-    "app_screenshot": (0, screens.app_screenshot),
-    "drug_chat": (1, chats.drug_chat),
-}
-_PICTURES: dict[str, tuple[int, _Photo]] = {"meme": (0, screens.meme)}
-_SIZES = ((640, 480), (480, 640), (720, 540), (800, 600), (600, 800))
-
-SUBJECTS: dict[str, int] = {
-    name: label for table in (_PHOTOS, _SCREENS, _PICTURES) for name, (label, _) in table.items()
-}
-"""Subject → label."""
-
-WEIGHTS: dict[str, float] = {"ordinary_chat": 5.0, "app_screenshot": 2.0}
-"""How often a subject is drawn among those of its label; 1 where nothing is said. Chats are the
-hardest negatives of label 1."""
+Suffix = Literal["jpg", "png"]
+Drawer = Callable[[Dice, Style, tuple[int, int]], Picture]
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A rendered image (RGB) and all that is known of it."""
+    """A picture and everything that is known of it."""
 
     image: Image.Image
+    """RGB."""
     label: int
     subject: str
     facts: Facts
-    """What can be asked of it; stable English keys and values."""
-    suffix: Literal["jpg", "png"]
+    """English keys (``KEY_NAMES``) and values (``VOCABULARY``); numbers are counts, and what is
+    written in the picture stands verbatim under ``messages`` and ``texts``."""
+    suffix: Suffix
+
+
+@dataclass(frozen=True, slots=True)
+class _Subject:
+    label: int
+    draw: Drawer
+    medium: Literal["photo", "screenshot", "picture"] = "photo"
+    tilt: float = 5.0
+    """Largest rotation of the camera in degrees: a street stands upright, a table top may turn."""
+    night: float = 0.0
+    """Chance that the photo was taken in the dark with a torch."""
+
+
+_SUBJECTS: Mapping[str, _Subject] = {
+    "ordinary_chat": _Subject(0, chats.ordinary_chat, "screenshot"),
+    "street": _Subject(0, ordinary.street, tilt=3),
+    "building": _Subject(0, ordinary.building, tilt=3),
+    "room": _Subject(0, ordinary.room, tilt=3),
+    "landscape": _Subject(0, ordinary.landscape, tilt=3),
+    "sweets": _Subject(0, ordinary.sweets, tilt=12),
+    "blister_pack": _Subject(0, ordinary.blister_pack, tilt=12),
+    "medicine_bottle": _Subject(0, ordinary.medicine_bottle),
+    "flour": _Subject(0, ordinary.flour, tilt=10),
+    "seasoning_jar": _Subject(0, ordinary.seasoning_jar),
+    "coffee": _Subject(0, ordinary.coffee, tilt=12),
+    "food": _Subject(0, ordinary.food, tilt=12),
+    "pet": _Subject(0, ordinary.pet),
+    "receipt": _Subject(0, ordinary.receipt),
+    "document": _Subject(0, ordinary.document),
+    "meme": _Subject(0, screens.meme, "picture"),
+    "app_screenshot": _Subject(0, screens.app_screenshot, "screenshot"),
+    "drug_chat": _Subject(1, chats.drug_chat, "screenshot"),
+    "mailbox": _Subject(2, places.mailbox, night=0.15),
+    "gas_meter": _Subject(2, places.gas_meter, night=0.2),
+    "electric_meter": _Subject(2, places.electric_meter, night=0.2),
+    "air_conditioner": _Subject(2, places.air_conditioner, night=0.2),
+    "drain": _Subject(2, places.drain, tilt=10, night=0.2),
+    "planter": _Subject(2, places.planter, night=0.2),
+    "stairs": _Subject(2, places.stairs, night=0.15),
+    "marked_wall": _Subject(2, places.marked_wall, night=0.2),
+    "powder": _Subject(3, drugs.powder, tilt=14),
+    "crystals": _Subject(3, drugs.crystals, tilt=14),
+    "tablets": _Subject(3, drugs.tablets, tilt=14),
+    "baggie": _Subject(3, drugs.baggie, tilt=14),
+    "dried_leaf": _Subject(3, drugs.dried_leaf, tilt=14),
+}
+
+SUBJECTS: dict[str, int] = {name: subject.label for name, subject in _SUBJECTS.items()}
+"""Subject to label."""
+
+_PHOTO_SIZES = ((640, 480), (480, 640), (720, 540), (540, 720), (800, 600), (600, 800), (640, 640))
 
 
 def render(subject: str, seed: int, style: Style) -> Scene:
-    """Draw one scene; the same for the same arguments, everywhere. Raises KeyError for an unknown
-    subject."""
+    """Draw one scene; the same for the same arguments. Raises KeyError for an unknown subject."""
+    made = _SUBJECTS[subject]
     dice = Dice(subject, seed, style)
-    if subject in _SCREENS:
-        label, screen = _SCREENS[subject]
-        image, facts = screen(dice, style)
-        return Scene(image, label, subject, facts, "png" if dice.chance(0.7) else "jpg")
-    size = dice.pick(_SIZES)
-    if subject in _PICTURES:
-        label, photo = _PICTURES[subject]
-        image, facts = photo(dice, style, size)
-        return Scene(image, label, subject, facts, "jpg")
-    label, photo = _PHOTOS[subject]
-    image, facts = photo(dice, style, size)
-    image = shoot(image, dice, style, night=facts.get("time") == "night")
-    return Scene(image, label, subject, facts, "jpg")
+    medium: str = made.medium
+    suffix: Suffix = "jpg"
+    if medium == "screenshot":
+        width = dice.whole(480, 600)
+        image, facts = made.draw(dice, style, (width, round(width * dice.real(1.6, 2.2))))
+        if dice.chance(0.1):
+            image = shoot(screens.photographed(image, dice, style), dice, style, tilt=2.5)
+            medium = "screen_photo"
+        elif dice.chance(0.5):
+            suffix = "png"
+    else:
+        image, facts = made.draw(dice, style, dice.pick(_PHOTO_SIZES))
+        if medium == "photo":
+            dark = dice.chance(made.night)
+            if made.night:
+                facts["time"] = "night" if dark else "day"
+            image = shoot(image, dice, style, night=dark, tilt=made.tilt)
+    told = {"subject": subject, "medium": medium, "text": "no", **facts}
+    return Scene(image, made.label, subject, told, suffix)
 
 
 def encode(scene: Scene, seed: int) -> bytes:
-    """The scene as a file's bytes: PNG for most screenshots, JPEG of varying quality otherwise."""
-    dice = Dice("encode", seed)
+    """The file's bytes; the same for the same scene and seed. JPEGs vary in quality and some were
+    compressed twice, as a messenger does."""
     buffer = io.BytesIO()
     if scene.suffix == "png":
         scene.image.save(buffer, "PNG", compress_level=3)
-    else:
-        scene.image.save(buffer, "JPEG", quality=dice.whole(45, 92))
+        return buffer.getvalue()
+    dice = Dice("encode", seed)
+    image = scene.image
+    if dice.chance(0.25):
+        image.save(buffer, "JPEG", quality=dice.whole(40, 70))
+        with Image.open(buffer) as forwarded:
+            image = forwarded.convert("RGB")
+        buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=dice.whole(58, 93))
     return buffer.getvalue()

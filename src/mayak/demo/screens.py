@@ -1,9 +1,10 @@
-"""What else a phone's gallery is full of: receipts, memes, other apps, documents (label 0)."""
+"""Label 0, screens: memes and screenshots of apps that are no messenger."""
 
 from __future__ import annotations
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 
+from mayak.demo import ordinary, surfaces, wording
 from mayak.demo.canvas import (
     RGB,
     Dice,
@@ -11,218 +12,213 @@ from mayak.demo.canvas import (
     Style,
     bold,
     by_style,
-    gradient,
     mix,
     noise,
+    paste_rounded,
     regular,
     rounded,
     toned,
     typeface,
+    wrap,
 )
-from mayak.demo.phrases import BRANDS, DOCUMENT, GOODS, MEMES, NEWS, SCHEDULES
-from mayak.demo.surfaces import ground
+from mayak.demo.surfaces import Size
 
-Size = tuple[int, int]
-
-
-def receipt(dice: Dice, style: Style, size: Size) -> Picture:
-    """A till receipt on a table."""
-    image, name = ground(dice, style, size)
-    width, height = size
-    wide = round(min(size) * dice.real(0.5, 0.66))
-    tall = round(height * dice.real(0.8, 0.95))
-    paper = toned(noise(dice, (wide, tall), 3), (232, 230, 224), (252, 251, 247))
-    draw = ImageDraw.Draw(paper)
-    step = round(wide / 10.5)
-    ink = (52, 52, 58)
-    shop = dice.pick(by_style(style, *BRANDS))
-    face, small = typeface(bold(dice, style), round(step * 1.1)), typeface(regular(dice, style), round(step * 0.75))
-    draw.text(((wide - face.getlength(shop)) / 2, step * 0.6), shop, font=face, fill=ink)
-    y, total = step * 2.3, 0
-    while y < tall - step * 3.4:
-        price = dice.whole(5, 250) * 100
-        total += price
-        draw.text((step * 0.7, y), dice.pick(by_style(style, *GOODS)), font=small, fill=ink)
-        figure = f"{price:,}"
-        draw.text((wide - step * 0.7 - small.getlength(figure), y), figure, font=small, fill=ink)
-        y += step * 1.15
-    draw.line((step * 0.6, y + 2, wide - step * 0.6, y + 2), fill=ink, width=2)
-    draw.text((step * 0.7, y + step * 0.4), f"합계 {total:,}원", font=face, fill=ink)
-    angle = dice.real(-7, 7)
-    sheet = paper.rotate(angle, Image.Resampling.BILINEAR, expand=True)
-    mask = Image.new("L", paper.size, 255).rotate(angle, Image.Resampling.BILINEAR, expand=True)
-    image.paste(sheet, ((width - sheet.width) // 2, (height - sheet.height) // 2), mask)
-    return image, {"ground": name, "texts": [shop]}
+APPS = ("map_app", "bank_app", "news_app", "calendar_app", "game_app")
+WHITE: RGB = (255, 255, 255)
+INK: RGB = (26, 26, 30)
 
 
 def meme(dice: Dice, style: Style, size: Size) -> Picture:
-    """A drawn face with a caption in large type."""
-    width, height = size
-    sky = dice.shade(dice.pick(by_style(style, ("sky_blue", "yellow", "pink"), ("lime", "orange", "purple"))))
-    image = gradient(size, sky, mix(sky, (255, 255, 255), 0.5))
+    """A picture with big text above and below."""
+    source = dice.pick((ordinary.pet, ordinary.pet, ordinary.food, ordinary.landscape, ordinary.room))
+    image = source(dice, style, size)[0]
+    words = dice.some(by_style(style, wording.MEMES_BASE, wording.MEMES_HELDOUT), dice.whole(1, 2))
+    face = bold(dice, style)
+    high = round(min(size) * dice.real(0.1, 0.13))
+    font = typeface(face, high)
+    boxed = dice.chance(by_style(style, 0.3, 0.7))
     draw = ImageDraw.Draw(image)
-    r = round(min(size) * dice.real(0.2, 0.27))
-    cx, cy = round(width * dice.real(0.4, 0.6)), round(height * 0.6)
-    skin = by_style(style, (250, 206, 80), (150, 210, 150))
-    draw.ellipse((cx - r, cy - r, cx + r, cy + r), fill=skin, outline=(40, 30, 20), width=5)
-    for side in (-1, 1):
-        x = cx + side * r * 0.38
-        draw.ellipse((x - r * 0.12, cy - r * 0.4, x + r * 0.12, cy - r * 0.1), fill=(30, 20, 20))
-    arc = (0, 180) if dice.chance(0.5) else (180, 360)
-    draw.arc((cx - r * 0.5, cy, cx + r * 0.5, cy + r * 0.6), *arc, fill=(30, 20, 20), width=6)
-    text = dice.pick(by_style(style, *MEMES))
-    face = typeface(bold(dice, style), round(width / 8.5))
-    at = (width / 2, height * 0.19)
-    draw.multiline_text(at, text, font=face, fill=(255, 255, 255), anchor="mm", align="center",
-                        stroke_width=5, stroke_fill=(20, 20, 20))
-    return image, {"texts": [text.replace("\n", " ")]}
+    for k, text in enumerate(words):
+        while font.getlength(text) > size[0] * 0.94:
+            high -= 4
+            font = typeface(face, high)
+        y = high * 0.85 if (k == 0) == (len(words) == 2 or dice.chance(0.5)) else size[1] - high * 0.85
+        if boxed:
+            draw.rectangle((0, y - high * 0.8, size[0], y + high * 0.8), fill=WHITE)
+            draw.text((size[0] / 2, y), text, font=font, fill=INK, anchor="mm")
+        else:
+            fill = dice.pick(((255, 255, 255), (255, 236, 90)))
+            draw.text((size[0] / 2, y), text, font=font, fill=fill, anchor="mm", stroke_width=max(3, high // 12), stroke_fill=(10, 10, 10))
+    return image, {"text": "yes", "texts": tuple(words)}
 
 
-def document(dice: Dice, style: Style, size: Size) -> Picture:
-    """A printed page."""
-    width, height = size
-    image = toned(noise(dice, size, 2), (226, 225, 220), (250, 250, 248))
+def app_screenshot(dice: Dice, style: Style, size: Size) -> Picture:
+    app = dice.pick(APPS)
+    draw = {"map_app": _map, "bank_app": _bank, "news_app": _news, "calendar_app": _calendar, "game_app": _game}[app]
+    image, texts = draw(dice, style, size)
+    facts = {"theme": app, "text": "yes" if texts else "no", "texts": tuple(texts)}
+    return image, facts
+
+
+def _status(image: Image.Image, dice: Dice, style: Style, ink: RGB) -> int:
+    """The clock and battery; returns the height."""
+    high = round(image.width * 0.055)
     draw = ImageDraw.Draw(image)
-    title = dice.pick(by_style(style, *DOCUMENT))
-    face = typeface(bold(dice, style), round(width / 12))
-    draw.text((width / 2, height * 0.09), title, font=face, fill=(30, 30, 34), anchor="mm")
-    small = typeface(regular(dice, style), round(width / 30))
-    words = [w for group in (GOODS, BRANDS) for w in by_style(style, *group)]
-    y = height * 0.18
-    while y < height * 0.92:
-        if dice.chance(0.14):
-            y += width / 18
-            continue
-        line = " ".join(dice.pick(words) for _ in range(dice.whole(4, 6)))
-        draw.text((width * 0.09, y), line[:26], font=small, fill=(60, 60, 64))
-        y += width / 20
-    return image, {"texts": [title]}
+    font = typeface(regular(dice, style), round(high * 0.66))
+    draw.text((high * 0.5, high * 0.5), f"{dice.whole(0, 23):02d}:{dice.whole(0, 59):02d}", font=font, fill=ink, anchor="lm")
+    draw.rectangle((image.width - high * 1.3, high * 0.3, image.width - high * 0.4, high * 0.75), fill=ink)
+    return high
 
 
-def app_screenshot(dice: Dice, style: Style) -> Picture:
-    """A screen of some other app: map, bank, news, calendar, game."""
-    width = dice.whole(480, 600)
-    size = (width, round(width * dice.real(1.6, 2.2)))
-    app = dice.pick(tuple(_APPS))
-    accent = dice.shade(dice.pick(by_style(style, ("blue", "green", "navy", "orange"), ("purple", "magenta", "brown", "cyan"))))
-    dark = dice.chance(0.25)
-    paper: RGB = (22, 24, 28) if dark else (250, 250, 252)
-    image = Image.new("RGB", size, paper)
-    texts = _APPS[app](image, dice, style, accent, (235, 235, 238) if dark else (24, 26, 30))
-    return image, {"app": app, "theme": "dark_screen" if dark else "light_screen", "texts": texts}
-
-
-def _bar(image: Image.Image, dice: Dice, style: Style, accent: RGB, title: str) -> int:
-    tall = round(image.width * 0.17)
+def _map(dice: Dice, style: Style, size: Size) -> tuple[Image.Image, list[str]]:
+    w, h = size
+    image = ordinary.map_picture(dice, style, size, pin=dice.chance(0.3))
+    letter = round(w / 17)
     draw = ImageDraw.Draw(image)
-    draw.rectangle((0, 0, image.width, tall), fill=accent)
-    face = typeface(bold(dice, style), round(image.width / 13))
-    draw.text((image.width * 0.06, tall * 0.62), title, font=face, fill=(255, 255, 255), anchor="lm")
-    return tall
+    route = [(w * dice.real(0.1, 0.3), h * 0.7)]
+    for k in range(4):
+        route.append((route[-1][0] + w * dice.real(0.02, 0.2), h * (0.62 - k * 0.1)))
+    draw.line([v for p in route for v in p], fill=(50, 110, 240), width=12, joint="curve")
+    place = dice.pick(wording.SLOTS["where"])
+    rounded(image, (w * 0.05, h * 0.05, w * 0.95, h * 0.05 + letter * 2), letter // 2, WHITE)
+    font = typeface(regular(dice, style), letter)
+    draw.text((w * 0.1, h * 0.05 + letter), place, font=font, fill=INK, anchor="lm")
+    rounded(image, (0, h * 0.82, w, h * 1.05), letter, WHITE)
+    line = f"{dice.whole(5, 48)}분 · {dice.real(0.8, 12):.1f}km"
+    draw.text((w * 0.07, h * 0.87), line, font=typeface(bold(dice, style), round(letter * 1.3)), fill=(30, 90, 220), anchor="lm")
+    rounded(image, (w * 0.07, h * 0.91, w * 0.5, h * 0.97), letter // 2, (50, 110, 240))
+    draw.text((w * 0.285, h * 0.94), "길 안내", font=font, fill=WHITE, anchor="mm")
+    return image, [place, line, "길 안내"]
 
 
-def _map_app(image: Image.Image, dice: Dice, style: Style, accent: RGB, ink: RGB) -> list[str]:
-    width, height = image.size
+def _bank(dice: Dice, style: Style, size: Size) -> tuple[Image.Image, list[str]]:
+    w, h = size
+    tone = dice.shade(by_style(style, dice.pick(("blue", "navy", "green")), dice.pick(("purple", "orange"))), 14)
+    image = Image.new("RGB", size, (244, 245, 248))
     draw = ImageDraw.Draw(image)
-    draw.rectangle((0, 0, width, height), fill=by_style(style, (234, 236, 226), (222, 228, 238)))
-    for _ in range(8):
-        x, y = dice.whole(0, width), dice.whole(0, height)
-        park = dice.pick(((196, 224, 180), (170, 206, 234), (226, 220, 206)))
-        draw.rectangle((x - 80, y - 60, x + 80, y + 60), fill=park)
-    for _ in range(10):
-        across = (0, dice.whole(0, height), width, dice.whole(0, height))
-        down = (dice.whole(0, width), 0, dice.whole(0, width), height)
-        draw.line(across if dice.chance(0.5) else down, fill=(255, 255, 255), width=dice.whole(6, 18))
-    route = [(width * dice.real(0.1, 0.9), height * t) for t in (0.3, 0.45, 0.6, 0.75)]
-    draw.line(route, fill=accent, width=10)
-    text = dice.pick(("길찾기", "내 주변", "지하철역"))
-    rounded(image, (20, 30, width - 20, 30 + width // 7), 16, (255, 255, 255))
-    face = typeface(regular(dice, style), round(width / 14))
-    draw.text((44, 30 + width // 14), text, font=face, fill=(40, 40, 40), anchor="lm")
-    return [text]
-
-
-def _bank(image: Image.Image, dice: Dice, style: Style, accent: RGB, ink: RGB) -> list[str]:
-    width, height = image.size
-    y = _bar(image, dice, style, accent, "내 통장")
-    draw = ImageDraw.Draw(image)
-    big, face = typeface(bold(dice, style), round(width / 10)), typeface(regular(dice, style), round(width / 17))
-    draw.text((width * 0.06, y + width * 0.06), f"{dice.whole(10, 900) * 1000:,}원", font=big, fill=ink)
-    y += round(width * 0.24)
-    while y < height - width * 0.1:
-        sign = dice.pick(("-", "+"))
-        shop = dice.pick((*by_style(style, *BRANDS), "급여", "교통비", "통신비"))
-        draw.text((width * 0.06, y), shop, font=face, fill=ink)
-        amount = f"{sign}{dice.whole(10, 900) * 100:,}"
-        colour = (220, 60, 60) if sign == "-" else (40, 110, 220)
-        draw.text((width * 0.94, y), amount, font=face, fill=colour, anchor="ra")
-        y += round(width * 0.13)
-    return ["내 통장"]
-
-
-def _news(image: Image.Image, dice: Dice, style: Style, accent: RGB, ink: RGB) -> list[str]:
-    width, height = image.size
-    y = _bar(image, dice, style, accent, dice.pick(("뉴스", "오늘의 소식", "속보")))
-    draw = ImageDraw.Draw(image)
-    face = typeface(bold(dice, style), round(width / 15))
-    texts = []
-    for text in dice.some(by_style(style, *NEWS), 6):
-        if y > height - width * 0.3:
+    letter = round(w / 17)
+    top = round(h * 0.3)
+    draw.rectangle((0, 0, w, top), fill=tone)
+    _status(image, dice, style, WHITE)
+    font, big = typeface(regular(dice, style), letter), typeface(bold(dice, style), round(letter * 1.7))
+    draw.text((w * 0.07, top * 0.36), "내 계좌 잔액", font=font, fill=mix(tone, WHITE, 0.75), anchor="lm")
+    amount = f"{dice.whole(10, 9999):,},{dice.whole(0, 999):03d}원"
+    draw.text((w * 0.07, top * 0.62), amount, font=big, fill=WHITE, anchor="lm")
+    y = top + letter
+    shown = ["내 계좌 잔액", amount]
+    for item in dice.some(("월급", "점심", "교통비", "통신비", "마트", "카페", "관리비", "용돈"), 6):
+        rounded(image, (w * 0.04, y, w * 0.96, y + letter * 2.4), letter // 2, WHITE)
+        draw.text((w * 0.09, y + letter * 1.2), item, font=font, fill=INK, anchor="lm")
+        plus = dice.chance(0.3)
+        draw.text((w * 0.91, y + letter * 1.2), f"{'+' if plus else '-'}{dice.whole(1, 300)},{dice.whole(0, 9)}00", font=font, fill=(40, 90, 220) if plus else (60, 60, 64), anchor="rm")
+        shown.append(item)
+        y += round(letter * 2.8)
+        if y > h - letter * 3:
             break
-        sky = dice.shade(dice.pick(("sky_blue", "green", "beige", "grey")))
-        picture = gradient((round(width * 0.26), round(width * 0.2)), sky, mix(sky, (40, 60, 40), 0.5))
-        image.paste(picture, (round(width * 0.69), y + round(width * 0.04)))
-        draw.text((width * 0.05, y + width * 0.06), text, font=face, fill=ink)
-        draw.line((0, y + width * 0.27, width, y + width * 0.27), fill=mix(ink, (128, 128, 128), 0.7))
-        texts.append(text)
-        y += round(width * 0.29)
-    return texts
+    return image, shown
 
 
-def _calendar(image: Image.Image, dice: Dice, style: Style, accent: RGB, ink: RGB) -> list[str]:
-    width, height = image.size
+def _news(dice: Dice, style: Style, size: Size) -> tuple[Image.Image, list[str]]:
+    w, h = size
+    image = Image.new("RGB", size, (252, 252, 250))
+    draw = ImageDraw.Draw(image)
+    letter = round(w / 17)
+    top = _status(image, dice, style, INK)
+    tone = dice.shade(by_style(style, dice.pick(("red", "navy", "green")), dice.pick(("orange", "purple"))), 12)
+    draw.rectangle((0, top, w, top + letter * 2), fill=tone)
+    draw.text((w * 0.05, top + letter), "오늘의 뉴스", font=typeface(bold(dice, style), round(letter * 1.1)), fill=WHITE, anchor="lm")
+    titles = dice.some(by_style(style, wording.NEWS_BASE, wording.NEWS_HELDOUT), 4)
+    photo = dice.pick((ordinary.landscape, ordinary.street, ordinary.building))(dice, style, (480, 300))[0]
+    y = top + round(letter * 2.6)
+    wide = round(w * 0.9)
+    paste_rounded(image, photo.resize((wide, round(wide * 0.56))), (round(w * 0.05), y), 14)
+    y += round(wide * 0.56) + letter // 2
+    face = regular(dice, style)
+    for k, title in enumerate(titles):
+        font = typeface(bold(dice, style) if k == 0 else face, round(letter * (1.2 if k == 0 else 1.0)))
+        for row in wrap(title, font, w * 0.9):
+            if y > h - letter * 1.5:
+                break
+            draw.text((w * 0.05, y), row, font=font, fill=INK)
+            y += round(letter * 1.45)
+        draw.line((w * 0.05, y + letter * 0.3, w * 0.95, y + letter * 0.3), fill=(220, 220, 222), width=2)
+        y += round(letter * 0.8)
+    return image, ["오늘의 뉴스", *titles]
+
+
+def _calendar(dice: Dice, style: Style, size: Size) -> tuple[Image.Image, list[str]]:
+    w, h = size
+    dark = style == "heldout" and dice.chance(0.5)
+    ground, ink = ((28, 28, 32), (236, 236, 238)) if dark else (WHITE, INK)
+    image = Image.new("RGB", size, ground)
+    draw = ImageDraw.Draw(image)
+    letter = round(w / 17)
+    top = _status(image, dice, style, ink)
     month = f"{dice.whole(1, 12)}월"
-    y = _bar(image, dice, style, accent, month)
-    draw = ImageDraw.Draw(image)
-    face = typeface(regular(dice, style), round(width / 22))
-    cell, day = width / 7, 1 - dice.whole(0, 6)
-    for row in range(5):
-        for column in range(7):
-            at = (column * cell + cell * 0.5, y + cell * (row + 0.5))
-            if 1 <= day <= 31:
-                if dice.chance(0.12):
-                    draw.ellipse((at[0] - 22, at[1] - 22, at[0] + 22, at[1] + 22), fill=accent)
-                draw.text(at, str(day), font=face, fill=(220, 60, 60) if column == 0 else ink, anchor="mm")
-            day += 1
-    y += round(cell * 5.3)
-    items = dice.some(by_style(style, *SCHEDULES), 4)
-    for item in items:
-        if y > height - cell:
+    draw.text((w * 0.06, top + letter * 1.3), month, font=typeface(bold(dice, style), round(letter * 1.8)), fill=ink, anchor="lm")
+    font = typeface(regular(dice, style), round(letter * 0.9))
+    y = top + letter * 3
+    cell = (w / 7, h * 0.085)
+    tone = dice.shade(dice.pick(("red", "blue", "green", "orange")), 14)
+    for k, name in enumerate("일월화수목금토"):
+        draw.text((cell[0] * (k + 0.5), y), name, font=font, fill=(214, 60, 50) if k == 0 else ink, anchor="mm")
+    first, today = dice.whole(0, 6), dice.whole(1, 28)
+    for day in range(1, 31):
+        k = first + day - 1
+        at = (cell[0] * (k % 7 + 0.5), y + letter * 1.4 + cell[1] * (k // 7))
+        if day == today:
+            draw.ellipse((at[0] - letter * 0.8, at[1] - letter * 0.8, at[0] + letter * 0.8, at[1] + letter * 0.8), fill=tone)
+        draw.text(at, str(day), font=font, fill=WHITE if day == today else (214, 60, 50) if k % 7 == 0 else ink, anchor="mm")
+        if dice.chance(0.2):
+            draw.ellipse((at[0] - 5, at[1] + letter * 0.75, at[0] + 5, at[1] + letter * 0.75 + 10), fill=dice.shade("green", 40))
+    y += letter * 2 + cell[1] * 6
+    events = dice.some(wording.EVERYDAY_EVENTS, 3)
+    for event in events:
+        if y > h - letter * 2:
             break
-        rounded(image, (20, y, width - 20, y + cell * 0.8), 10, mix(accent, (255, 255, 255), 0.7))
-        draw.text((44, y + cell * 0.4), item, font=face, fill=(30, 30, 34), anchor="lm")
-        y += round(cell)
-    return [month, *items]
+        draw.rectangle((w * 0.06, y, w * 0.075, y + letter * 1.4), fill=dice.shade(dice.pick(("red", "blue", "green", "purple")), 14))
+        draw.text((w * 0.11, y + letter * 0.7), f"{dice.whole(8, 20)}시 {event}", font=font, fill=ink, anchor="lm")
+        y += round(letter * 2)
+    return image, [month, *events]
 
 
-def _game(image: Image.Image, dice: Dice, style: Style, accent: RGB, ink: RGB) -> list[str]:
-    width, height = image.size
-    image.paste(gradient(image.size, mix(accent, (0, 0, 0), 0.4), accent))
+def _game(dice: Dice, style: Style, size: Size) -> tuple[Image.Image, list[str]]:
+    w, h = size
+    low, high = dice.pick(by_style(style, (((30, 40, 90), (110, 60, 150)), ((20, 110, 140), (120, 220, 200))), (((120, 30, 60), (240, 140, 80)), ((20, 60, 30), (110, 170, 70)))))
+    image = toned(Image.linear_gradient("L").resize(size), low, high)
     draw = ImageDraw.Draw(image)
-    cells = 7
-    cell = width * 0.92 / cells
-    colours = [dice.shade(c) for c in ("red", "yellow", "green", "blue", "purple", "orange")]
-    top = height * 0.28
-    for row in range(int((height * 0.66) / cell)):
-        for column in range(cells):
-            x, y = width * 0.04 + column * cell, top + row * cell
-            colour = dice.pick(colours)
-            draw.rounded_rectangle((x + 3, y + 3, x + cell - 3, y + cell - 3), 14, fill=colour)
-            draw.ellipse((x + cell * 0.2, y + cell * 0.15, x + cell * 0.45, y + cell * 0.35), fill=mix(colour, (255, 255, 255), 0.6))
-    face = typeface(bold(dice, style), round(width / 10))
-    score = f"점수 {dice.whole(10, 99) * 100}"
-    draw.text((width / 2, height * 0.14), score, font=face, fill=(255, 255, 255), anchor="mm")
-    return [score]
+    letter = round(w / 14)
+    columns = dice.whole(5, 7)
+    side = w * 0.9 / columns
+    top = h * 0.24
+    tones = [dice.shade(name, 10) for name in ("red", "yellow", "green", "sky_blue", "purple")]
+    rounded(image, (w * 0.03, top - 12, w * 0.97, top + side * columns + 12), 22, mix(low, (0, 0, 0), 0.3))
+    shape = by_style(style, "gem", "ball")
+    for row in range(columns):
+        for column in range(columns):
+            x, y = w * 0.05 + (column + 0.5) * side, top + (row + 0.5) * side
+            r, tone = side * 0.4, dice.pick(tones)
+            if shape == "ball" or tone is tones[0]:
+                draw.ellipse((x - r, y - r, x + r, y + r), fill=tone)
+            else:
+                draw.polygon(((x, y - r), (x + r, y - r * 0.2), (x + r * 0.6, y + r), (x - r * 0.6, y + r), (x - r, y - r * 0.2)), fill=tone)
+            draw.ellipse((x - r * 0.45, y - r * 0.5, x - r * 0.05, y - r * 0.15), fill=mix(tone, WHITE, 0.7))
+    score = f"점수 {dice.whole(10, 999)}00"
+    face = bold(dice, style)
+    draw.text((w / 2, h * 0.12), score, font=typeface(face, round(letter * 1.3)), fill=WHITE, anchor="mm", stroke_width=4, stroke_fill=(20, 20, 30))
+    y = top + side * columns + h * 0.08
+    rounded(image, (w * 0.25, y, w * 0.75, y + letter * 2), letter, (250, 190, 50))
+    draw.text((w / 2, y + letter), "다시 하기", font=typeface(face, letter), fill=(90, 50, 10), anchor="mm")
+    return image, [score, "다시 하기"]
 
 
-_APPS = {"map_app": _map_app, "bank_app": _bank, "news_app": _news, "calendar_app": _calendar, "game_app": _game}
+def photographed(image: Image.Image, dice: Dice, style: Style) -> Image.Image:
+    """A screen or print as a second phone sees it, on a table."""
+    ground, _ = surfaces.ground(dice, style, image.size)
+    inset = image.resize((round(image.width * 0.86), round(image.height * 0.86)), Image.Resampling.BILINEAR)
+    glare = noise(dice, inset.size, 2, 1).filter(ImageFilter.BoxBlur(8)).point([max(0, v - 170) for v in range(256)])
+    inset.paste(WHITE, (0, 0), glare)
+    at = ((image.width - inset.width) // 2, (image.height - inset.height) // 2)
+    rounded(ground, (at[0] - 12, at[1] - 22, at[0] + inset.width + 12, at[1] + inset.height + 22), 26, (18, 18, 20))
+    ground.paste(inset, at)
+    return ground

@@ -1,32 +1,37 @@
-"""Folders of synthetic images, laid out as ``raw_data/`` is."""
+"""A raw folder of synthetic images, byte-identical for the same arguments."""
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 
 from PIL import ImageEnhance
 
 from mayak.demo.canvas import Dice, Style
-from mayak.demo.scenes import SUBJECTS, WEIGHTS, encode, render
+from mayak.demo.scenes import SUBJECTS, Scene, encode, render
 from mayak.labels import LABELS
-from mayak.language import tr
-from mayak.types import Progress, SilentProgress
+from mayak.types import Progress
 
-BURST_SHARE = 0.04
-"""Share of files that are a near-duplicate of the file before them, as phones take bursts."""
+BURSTS = 0.04
+"""Share of files that show a scene of the same folder again: re-encoded or a little brighter."""
+
+_WEIGHTS = {"ordinary_chat": 4, "app_screenshot": 2, "flour": 2, "blister_pack": 2, "sweets": 2}
+"""How often a subject comes up beside the others of its label; 1 where not named."""
 
 
 @dataclass(frozen=True, slots=True)
-class _File:
+class _Job:
     path: Path
+    """Without the suffix, which the scene decides."""
     subject: str
     seed: int
     style: Style
-    burst: bool
+    repeat: int
+    """0 for the first picture of a scene, 1 and up for its near-duplicates."""
 
 
 def generate(
@@ -35,67 +40,98 @@ def generate(
     *,
     seed: int,
     style: Style,
-    workers: int = 1,
-    progress: Progress | None = None,
+    workers: int,
+    progress: Progress,
 ) -> None:
-    """Write ``counts[label]`` images of each label into ``folder/<label folder>/``.
+    """Write ``counts[label]`` images into ``folder/<the label's folder>/``.
 
-    The same arguments give the same bytes on any number of workers. File names are a camera's or a
-    messenger's and tell nothing of the content.
+    The bytes depend on ``counts``, ``seed`` and ``style`` only. ``workers`` processes draw; 1 draws
+    in this one. Existing files of the same names are overwritten.
     """
-    files = list(_plan(folder, counts, seed, style))
+    jobs = [job for label in sorted(counts) for job in _plan(folder, label, counts[label], seed, style)]
     for label in counts:
         (folder / LABELS[label].folder).mkdir(parents=True, exist_ok=True)
-    name, unit = tr("drawing", "이미지 생성"), tr("images", "장")
-    with (progress or SilentProgress()).task(name, len(files), unit) as task:
-        if workers == 1:
-            for file in files:
-                _write(file)
-                task.advance()
-            return
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            for _ in pool.map(_write, files, chunksize=8):
-                task.advance()
+    with progress.task("images", len(jobs), "img") as task:
+        for _ in _done(jobs, workers):
+            task.advance()
 
 
-def _plan(folder: Path, counts: Mapping[int, int], seed: int, style: Style) -> Iterator[_File]:
-    for label, count in counts.items():
-        subjects = [name for name, of in SUBJECTS.items() if of == label]
-        dice = Dice("plan", seed, style, label)
-        before: _File | None = None
-        for number in range(count):
-            burst = before is not None and not before.burst and dice.chance(BURST_SHARE)
-            if burst and before is not None:
-                subject, drawn = before.subject, before.seed
-            else:
-                # Each subject in turn, so that a small set has all of them.
-                subject = _turn(subjects, number)
-                drawn = seed * 1_000_000 + label * 100_000 + number
-            name = _name(dice, number, "chat" in subject or "app" in subject)
-            before = _File(folder / LABELS[label].folder / name, subject, drawn, style, burst)
-            yield before
+def _done(jobs: list[_Job], workers: int) -> Iterator[None]:
+    if workers <= 1:
+        yield from map(_write, jobs)
+        return
+    # Spawned, as on Windows, so that every platform runs the same way.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        yield from pool.map(_write, jobs, chunksize=8)
 
 
-def _turn(subjects: list[str], number: int) -> str:
-    cycle = [name for name in subjects for _ in range(round(WEIGHTS.get(name, 1.0)))]
-    # A stride coprime to the length visits all of them, like ones far apart.
-    stride = next(k for k in (7, 5, 3, 1) if k == 1 or len(cycle) % k)
-    return cycle[number * stride % len(cycle)]
+def _plan(folder: Path, label: int, count: int, seed: int, style: Style) -> list[_Job]:
+    """What is drawn for one label, in an order and under names that tell nothing of the subject."""
+    dice = Dice("plan", label, count, seed, style)
+    again = round(count * BURSTS)
+    subjects = [
+        name for name, own in SUBJECTS.items() if own == label for _ in range(_WEIGHTS.get(name, 1))
+    ]
+    drawn: list[tuple[str, int, int]] = []
+    while len(drawn) < count - again:
+        drawn += [(name, dice.whole(0, 2**40), 0) for name in dice.some(subjects, len(subjects))]
+    drawn = drawn[: count - again]
+    for number in range(again):
+        # Neighbours in the list share a scene, so that some bursts have three pictures.
+        subject, own, _ = drawn[(number // 2) * 7 % (count - again)]
+        drawn.append((subject, own, number % 2 + 1))
+    names = _names(Dice("names", label, count, seed, style), count)
+    place = partial(_job, folder / LABELS[label].folder, style)
+    return [place(name, *what) for name, what in zip(names, dice.some(drawn, count), strict=True)]
 
 
-def _name(dice: Dice, number: int, screen: bool) -> str:
-    month, day = dice.whole(1, 12), dice.whole(1, 28)
-    stamp = f"2026{month:02}{day:02}_{dice.whole(0, 23):02}{dice.whole(0, 59):02}{number % 60:02}"
-    if screen:
-        return dice.pick((f"Screenshot_{stamp}_{number:04}", f"스크린샷_{stamp}_{number:04}"))
-    return dice.pick((f"IMG_{number:04}", f"{stamp}_{number:04}", f"카카오톡_사진_{number:04}"))
+def _job(folder: Path, style: Style, name: str, subject: str, seed: int, repeat: int) -> _Job:
+    return _Job(folder / name, subject, seed, style, repeat)
 
 
-def _write(file: _File) -> None:
-    scene = render(file.subject, file.seed, file.style)
-    if file.burst:
-        image = ImageEnhance.Brightness(scene.image).enhance(1.06)
-        scene = replace(scene, image=image, suffix="jpg")
-    data = encode(scene, file.seed + file.burst)
-    path = file.path.with_name(f"{file.path.name}.{scene.suffix}")
-    path.write_bytes(data)
+def _names(dice: Dice, count: int) -> list[str]:
+    """Unique names as phones and messengers give them, in no relation to what is shown."""
+    number = dice.whole(1, 900)
+    day = dice.whole(0, 200)
+    minute = 0
+    names: list[str] = []
+    for _ in range(count):
+        number += dice.whole(1, 4)
+        minute += dice.whole(1, 90)
+        date, clock = _moment(day, minute, dice.whole(0, 59))
+        names.append(
+            dice.pick(
+                (
+                    f"IMG_{number:04d}",
+                    f"{date}_{clock}",
+                    f"{date}_{clock}",
+                    f"Screenshot_{date}_{clock}",
+                    f"카카오톡_{date}_{clock}",
+                    f"사진 {number:04d}",
+                )
+            )
+        )
+    return names
+
+
+def _moment(day: int, minute: int, second: int) -> tuple[str, str]:
+    """A date and a clock time in 2026, counted from its first day; months of 28 days."""
+    day += minute // 1440
+    date = f"2026{day // 28 % 12 + 1:02d}{day % 28 + 1:02d}"
+    return date, f"{minute // 60 % 24:02d}{minute % 60:02d}{second:02d}"
+
+
+def _write(job: _Job) -> None:
+    scene = render(job.subject, job.seed, job.style)
+    if job.repeat:
+        scene = _again(scene, job)
+    data = encode(scene, job.seed + job.repeat)
+    job.path.with_name(f"{job.path.name}.{scene.suffix}").write_bytes(data)
+
+
+def _again(scene: Scene, job: _Job) -> Scene:
+    """The same scene a moment later: a little brighter or darker, saved as JPEG."""
+    level = Dice("again", job.seed, job.repeat).pick((1.0, 0.94, 1.06))
+    image = ImageEnhance.Brightness(scene.image).enhance(level)
+    return replace(scene, image=image, suffix="jpg")
