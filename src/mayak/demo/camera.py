@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from mayak.demo.canvas import Dice, Style, by_style, typeface
+from mayak.demo.canvas import Dice, Point, Style, by_style, typeface
 
 _GRAIN_SIDE = 1100
 
@@ -26,7 +26,14 @@ def shoot(
     image: Image.Image, dice: Dice, style: Style, *, night: bool = False, tilt: float = 5.0
 ) -> Image.Image:
     """The scene as a phone took it; same size. ``tilt`` is the largest rotation in degrees."""
-    image = _turn(image, dice, tilt)
+    return shoot_at(image, dice, style, (0.0, 0.0), night=night, tilt=tilt)[0]
+
+
+def shoot_at(
+    image: Image.Image, dice: Dice, style: Style, spot: Point, *, night: bool, tilt: float
+) -> tuple[Image.Image, Point]:
+    """As ``shoot``, and where a point of the scene lies in the photo."""
+    image, spot = _turn(image, dice, tilt, spot)
     image = _light(image, dice, style, night=night)
     if style == "heldout" and dice.chance(0.3):  # an old phone: few pixels, blown up
         small = (round(image.width * 0.55), round(image.height * 0.55))
@@ -35,14 +42,14 @@ def shoot(
     if softness > 0.35:
         image = image.filter(ImageFilter.BoxBlur(softness * 0.8))
     elif style == "heldout" and dice.chance(0.6):
-        image = image.filter(ImageFilter.UnsharpMask(2, 90, 2))
+        image = image.filter(ImageFilter.SHARPEN)
     image = _noise(image, dice, style, night=night)
     if style == "heldout" and dice.chance(0.12):
         _stamp(image, dice)
-    return image
+    return image, spot
 
 
-def _turn(image: Image.Image, dice: Dice, tilt: float) -> Image.Image:
+def _turn(image: Image.Image, dice: Dice, tilt: float, spot: Point) -> tuple[Image.Image, Point]:
     """Rotation and perspective from corners taken inside the picture, so nothing needs filling."""
     width, height = image.size
     angle = math.radians(dice.real(-tilt, tilt))
@@ -55,9 +62,16 @@ def _turn(image: Image.Image, dice: Dice, tilt: float) -> Image.Image:
         dx, dy = (u - 0.5) * width, (v - 0.5) * height
         corners.append(width / 2 + dx * math.cos(angle) - dy * math.sin(angle))
         corners.append(height / 2 + dx * math.sin(angle) + dy * math.cos(angle))
-    return image.transform(
+    turned = image.transform(
         image.size, Image.Transform.QUAD, tuple(corners), Image.Resampling.BILINEAR
     )
+    # The spot by the affine part of the quad: its mean edges from its upper left corner.
+    quad = np.array(corners).reshape(4, 2)
+    down = (quad[1] - quad[0] + quad[2] - quad[3]) / 2
+    right = (quad[3] - quad[0] + quad[2] - quad[1]) / 2
+    start = quad.mean(axis=0) - (down + right) / 2
+    u, v = np.linalg.solve(np.column_stack((right, down)), np.array(spot) - start)
+    return turned, (float(u) * width, float(v) * height)
 
 
 def _light(image: Image.Image, dice: Dice, style: Style, *, night: bool) -> Image.Image:

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
 
 from mayak.fonts import font_path
 
@@ -119,6 +119,11 @@ def stretched_noise(
     dice: Dice, size: tuple[int, int], across: float, down: float, octaves: int = 3
 ) -> Image.Image:
     """Fractal noise with its own number of grid cells in each direction."""
+    full = size
+    fine = 2 ** (octaves - 1)
+    if max(across * fine / size[0], down * fine / size[1]) < 0.25 and min(size) > 64:
+        # Too soft to tell: half the size costs a quarter.
+        size = (size[0] // 2, size[1] // 2)
     total: Image.Image | None = None
     for octave in range(octaves):
         grid = (
@@ -129,7 +134,7 @@ def stretched_noise(
         layer = Image.fromarray(values).resize(size, Image.Resampling.BICUBIC)
         total = layer if total is None else Image.blend(total, layer, 0.36)
     assert total is not None  # noqa: S101 - octaves is at least 1
-    return total
+    return total if size == full else total.resize(full, Image.Resampling.BILINEAR)
 
 
 def toned(grey: Image.Image, dark: RGB, light: RGB, middle: RGB | None = None) -> Image.Image:
@@ -185,12 +190,17 @@ def paste_rounded(image: Image.Image, inset: Image.Image, at: tuple[int, int], r
 
 def shadow(image: Image.Image, mask: Image.Image, offset: tuple[int, int], strength: float) -> None:
     """Darken ``image`` where ``mask``, moved by ``offset`` and blurred, falls."""
-    small = (max(1, image.width // 4), max(1, image.height // 4))
-    soft = ImageChops.offset(mask, *offset).resize(small).filter(ImageFilter.BoxBlur(2))
-    soft = soft.resize(image.size, Image.Resampling.BILINEAR).point(
+    box = mask.getbbox()
+    if box is None:
+        return
+    margin = 20
+    region = (box[0] - margin, box[1] - margin, box[2] + margin, box[3] + margin)
+    part = mask.crop(region)  # beyond the edges a crop is black
+    soft = part.reduce(4).filter(ImageFilter.BoxBlur(2))
+    soft = soft.resize(part.size, Image.Resampling.BILINEAR).point(
         [round(v * strength) for v in range(256)]
     )
-    image.paste((12, 10, 10), (0, 0), soft)
+    image.paste((12, 10, 10), (region[0] + offset[0], region[1] + offset[1]), soft)
 
 
 def relief(height: NDArray[np.float32], angle: float, strength: float) -> NDArray[np.float32]:
@@ -223,7 +233,10 @@ def wobbly(
         )
         r = 1 + roughness * swell
         outline.append(
-            (centre[0] + radius[0] * r * math.cos(angle), centre[1] + radius[1] * r * math.sin(angle))
+            (
+                centre[0] + radius[0] * r * math.cos(angle),
+                centre[1] + radius[1] * r * math.sin(angle),
+            )
         )
     return outline
 
@@ -252,7 +265,14 @@ def wrap(text: str, font: ImageFont.FreeTypeFont, width: float) -> list[str]:
         if line:
             lines.append(line)
         while font.getlength(word) > width:
-            cut = max(1, next(n for n in range(len(word), 0, -1) if n == 1 or font.getlength(word[:n]) <= width))
+            cut = max(
+                1,
+                next(
+                    n
+                    for n in range(len(word), 0, -1)
+                    if n == 1 or font.getlength(word[:n]) <= width
+                ),
+            )
             lines.append(word[:cut])
             word = word[cut:]
         line = word

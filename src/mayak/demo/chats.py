@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw
 
-from mayak.demo import drugs, ordinary, places, wording
+from mayak.demo import drugs, kitchen, papers, places, scenery, wording
 from mayak.demo.canvas import (
     RGB,
     Dice,
@@ -51,22 +51,139 @@ class Theme:
 WHITE: RGB = (255, 255, 255)
 INK: RGB = (24, 24, 26)
 THEMES_BASE = (
-    Theme("yellow_chat", (186, 206, 224), (186, 206, 224), (250, 230, 76), INK, WHITE, INK, 0.5, "square"),
+    Theme(
+        "yellow_chat",
+        (186, 206, 224),
+        (186, 206, 224),
+        (250, 230, 76),
+        INK,
+        WHITE,
+        INK,
+        0.5,
+        "square",
+    ),
     Theme("green_chat", (244, 246, 244), WHITE, (136, 226, 118), INK, (232, 234, 236), INK, 0.6),
-    Theme("dark_chat", (24, 26, 30), (34, 36, 42), (70, 92, 200), WHITE, (52, 55, 62), (236, 236, 238), 0.6),
-    Theme("blue_chat", (166, 200, 226), (82, 136, 186), (222, 248, 204), INK, WHITE, INK, 0.35, "round", False, False, True),
-    Theme("sms", (255, 255, 255), (246, 246, 248), (36, 128, 246), WHITE, (228, 228, 234), INK, 0.8, "none", True),
+    Theme(
+        "dark_chat",
+        (24, 26, 30),
+        (34, 36, 42),
+        (70, 92, 200),
+        WHITE,
+        (52, 55, 62),
+        (236, 236, 238),
+        0.6,
+    ),
+    Theme(
+        "blue_chat",
+        (166, 200, 226),
+        (82, 136, 186),
+        (222, 248, 204),
+        INK,
+        WHITE,
+        INK,
+        0.35,
+        "round",
+        False,
+        False,
+        True,
+    ),
+    Theme(
+        "sms",
+        (255, 255, 255),
+        (246, 246, 248),
+        (36, 128, 246),
+        WHITE,
+        (228, 228, 234),
+        INK,
+        0.8,
+        "none",
+        True,
+    ),
 )
 THEMES_HELDOUT = (
-    Theme("purple_chat", (246, 240, 252), (126, 78, 190), (150, 98, 220), WHITE, (226, 214, 240), INK, 0.15),
-    Theme("board_chat", (50, 52, 58), (40, 42, 47), (50, 52, 58), (226, 228, 232), (50, 52, 58), (226, 228, 232), 0.1, "round", False, True),
-    Theme("pink_chat", (255, 240, 242), (255, 250, 250), (255, 170, 186), INK, WHITE, INK, 0.9, "none", True),
-    Theme("navy_chat", (18, 30, 50), (26, 42, 68), (240, 150, 60), INK, (42, 62, 92), WHITE, 0.3, "square", False, False, True),
-    Theme("beige_chat", (234, 228, 214), (20, 110, 100), (208, 244, 206), INK, WHITE, INK, 0.25, "none", True, False, True),
+    Theme(
+        "purple_chat",
+        (246, 240, 252),
+        (126, 78, 190),
+        (150, 98, 220),
+        WHITE,
+        (226, 214, 240),
+        INK,
+        0.15,
+    ),
+    Theme(
+        "board_chat",
+        (50, 52, 58),
+        (40, 42, 47),
+        (50, 52, 58),
+        (226, 228, 232),
+        (50, 52, 58),
+        (226, 228, 232),
+        0.1,
+        "round",
+        False,
+        True,
+    ),
+    Theme(
+        "pink_chat",
+        (255, 240, 242),
+        (255, 250, 250),
+        (255, 170, 186),
+        INK,
+        WHITE,
+        INK,
+        0.9,
+        "none",
+        True,
+    ),
+    Theme(
+        "navy_chat",
+        (18, 30, 50),
+        (26, 42, 68),
+        (240, 150, 60),
+        INK,
+        (42, 62, 92),
+        WHITE,
+        0.3,
+        "square",
+        False,
+        False,
+        True,
+    ),
+    Theme(
+        "beige_chat",
+        (234, 228, 214),
+        (20, 110, 100),
+        (208, 244, 206),
+        INK,
+        WHITE,
+        INK,
+        0.25,
+        "none",
+        True,
+        False,
+        True,
+    ),
 )
 
-DRUG_CARDS = ("drug_photo", "drug_photo", "place_photo", "place_photo", "map_pin", "coin_transfer", "price_list")
-EVERYDAY_CARDS = ("food_photo", "pet_photo", "landscape_photo", "gift_card", "schedule_card", "food_photo", "pet_photo")
+DRUG_CARDS = (
+    "drug_photo",
+    "drug_photo",
+    "place_photo",
+    "place_photo",
+    "map_pin",
+    "coin_transfer",
+    "price_list",
+)
+EVERYDAY_CARDS = (
+    "food_photo",
+    "pet_photo",
+    "landscape_photo",
+    "gift_card",
+    "schedule_card",
+    "food_photo",
+    "pet_photo",
+)
 RARE_CARDS = ("map_pin", "money_transfer")
 
 
@@ -89,6 +206,11 @@ def ordinary_chat(dice: Dice, style: Style, size: Size) -> Picture:
     return _screenshot(dice, style, size, lines, card, "everyday")
 
 
+def holds_slang(text: str) -> bool:
+    """Whether a message or its template names the goods or the trade."""
+    return "{item}" in text or "{qty}" in text or any(word in text for word in wording.SLANG)
+
+
 def fill(dice: Dice, template: str) -> str:
     """A wording with its slots filled."""
     return template.format(**{name: dice.pick(values) for name, values in wording.SLOTS.items()})
@@ -98,13 +220,20 @@ def _trade(dice: Dice, style: Style) -> list[tuple[bool, str]]:
     """(mine, text) in the order of a trade; the phone is the buyer's or the seller's."""
     stages = by_style(style, wording.DRUG_BASE, wording.DRUG_HELDOUT)
     buyer = dice.chance(0.6)
-    first = dice.pick((0, 0, 0, 1, 2))
+    first = dice.pick((0, 0, 0, 1, 1, 2))
+    counts = {"ask": dice.pick((1, 2)), "offer": dice.pick((1, 2)), "pay": 1, "drop": 2, "close": 1}
+    if first == 2:  # the middle of a long trade
+        counts = {"pay": 2, "drop": 3, "close": 2}
     lines: list[tuple[bool, str]] = []
     for stage in wording.STAGES[first:]:
-        count = 1 if stage in ("close", "pay") else dice.pick((1, 2))
         speaker = stage in ("ask", "pay", "close")
-        lines += [(speaker == buyer, fill(dice, text)) for text in dice.some(stages[stage], count)]
-    return lines[:8]
+        wordings = list(stages[stage])
+        if not any(holds_slang(text) for _, text in lines):
+            wordings = [text for text in wordings if holds_slang(text)]
+        lines += [
+            (speaker == buyer, fill(dice, text)) for text in dice.some(wordings, counts[stage])
+        ]
+    return lines
 
 
 def _screenshot(
@@ -165,7 +294,9 @@ class _Page:
         self.y = 0
         self.minutes = dice.whole(0, 1439)
         self.time = "night" if self.minutes < 360 or self.minutes > 1200 else "day"
-        self.avatar = dice.shade(dice.pick(("sky_blue", "pink", "green", "orange", "purple", "grey")), 20)
+        self.avatar = dice.shade(
+            dice.pick(("sky_blue", "pink", "green", "orange", "purple", "grey")), 20
+        )
         self.edge = round(letter * 0.4)
         self.dim = mix(theme.ground, (255, 255, 255) if sum(theme.ground) < 300 else (0, 0, 0), 0.5)
 
@@ -185,31 +316,66 @@ class _Page:
         title = typeface(bold(self.dice, self.style), round(letter * 0.95))
         middle = bar + high / 2
         centred = theme.avatar == "none"
-        self.draw.line([(self.edge * 2, middle - 10), (self.edge, middle), (self.edge * 2, middle + 10)], fill=ink, width=4)
+        self.draw.line(
+            [(self.edge * 2, middle - 10), (self.edge, middle), (self.edge * 2, middle + 10)],
+            fill=ink,
+            width=4,
+        )
         x = self.image.width / 2 if centred else letter * 1.6
         self.draw.text((x, middle), name, font=title, fill=ink, anchor="mm" if centred else "lm")
-        self.draw.line((0, bar + high, self.image.width, bar + high), fill=mix(theme.bar, (0, 0, 0), 0.15), width=2)
+        self.draw.line(
+            (0, bar + high, self.image.width, bar + high),
+            fill=mix(theme.bar, (0, 0, 0), 0.15),
+            width=2,
+        )
         self.y = bar + high + round(letter * 0.4)
         if self.dice.chance(0.3):
-            date = f"{self.dice.whole(1, 12)}월 {self.dice.whole(1, 28)}일 {self.dice.pick(wording.SLOTS['day'])}"
-            self.draw.text((self.image.width / 2, self.y), date, font=self.small, fill=self.dim, anchor="ma")
+            day = self.dice.pick(wording.SLOTS["day"])
+            date = f"{self.dice.whole(1, 12)}월 {self.dice.whole(1, 28)}일 {day}"
+            self.draw.text(
+                (self.image.width / 2, self.y), date, font=self.small, fill=self.dim, anchor="ma"
+            )
             self.y += round(letter * 0.85)
 
     def footer(self, top: int) -> None:
         theme, letter = self.theme, self.letter
-        self.draw.rectangle((0, top, self.image.width, self.image.height), fill=theme.bar if sum(theme.bar) > 600 or sum(theme.ground) < 300 else WHITE)
+        self.draw.rectangle(
+            (0, top, self.image.width, self.image.height),
+            fill=theme.bar if sum(theme.bar) > 600 or sum(theme.ground) < 300 else WHITE,
+        )
         dark = sum(theme.ground) < 300
         field = mix(theme.bar, WHITE, 0.12) if dark else (236, 237, 240)
         middle = (top + self.image.height) / 2
-        rounded(self.image, (letter * 1.5, middle - letter * 0.7, self.image.width - letter * 1.6, middle + letter * 0.7), round(letter * 0.6), field)
+        rounded(
+            self.image,
+            (
+                letter * 1.5,
+                middle - letter * 0.7,
+                self.image.width - letter * 1.6,
+                middle + letter * 0.7,
+            ),
+            round(letter * 0.6),
+            field,
+        )
         ink = (200, 200, 204) if dark else (110, 112, 118)
         self.draw.line((letter * 0.45, middle, letter * 1.15, middle), fill=ink, width=4)
-        self.draw.line((letter * 0.8, middle - letter * 0.35, letter * 0.8, middle + letter * 0.35), fill=ink, width=4)
-        send = (self.image.width - letter * 1.35, middle - letter * 0.5, self.image.width - letter * 0.35, middle + letter * 0.5)
+        self.draw.line(
+            (letter * 0.8, middle - letter * 0.35, letter * 0.8, middle + letter * 0.35),
+            fill=ink,
+            width=4,
+        )
+        send = (
+            self.image.width - letter * 1.35,
+            middle - letter * 0.5,
+            self.image.width - letter * 0.35,
+            middle + letter * 0.5,
+        )
         tone = theme.mine if theme.mine != theme.ground else (90, 110, 230)
         rounded(self.image, send, round(letter * 0.5), tone)
 
-    def _place(self, mine: bool, first: bool, wide: int, high: int, bottom: int) -> tuple[int, int] | None:
+    def _place(
+        self, mine: bool, first: bool, wide: int, high: int, bottom: int
+    ) -> tuple[int, int] | None:
         """Where a bubble of this size goes, its avatar drawn; None when there is no room."""
         theme, letter = self.theme, self.letter
         gutter = round(letter * 1.65) if theme.avatar != "none" else self.edge
@@ -225,8 +391,15 @@ class _Page:
             rounded(self.image, face, side // 2 if theme.avatar == "round" else side // 3, tone)
             pale = mix(tone, WHITE, 0.6)
             x, y = face[0] + side / 2, face[1]
-            self.draw.ellipse((x - side * 0.16, y + side * 0.2, x + side * 0.16, y + side * 0.52), fill=pale)
-            self.draw.pieslice((x - side * 0.32, y + side * 0.56, x + side * 0.32, y + side * 1.2), 180, 360, fill=pale)
+            self.draw.ellipse(
+                (x - side * 0.16, y + side * 0.2, x + side * 0.16, y + side * 0.52), fill=pale
+            )
+            self.draw.pieslice(
+                (x - side * 0.32, y + side * 0.56, x + side * 0.32, y + side * 1.2),
+                180,
+                360,
+                fill=pale,
+            )
         return left, self.y
 
     def _stamp(self, mine: bool, left: int, wide: int, high: int) -> None:
@@ -235,7 +408,9 @@ class _Page:
         if self.theme.time_below:
             if self.dice.chance(0.3):
                 at = (left + wide, self.y + high + 3) if mine else (left, self.y + high + 3)
-                self.draw.text(at, text, font=self.small, fill=self.dim, anchor="ra" if mine else "la")
+                self.draw.text(
+                    at, text, font=self.small, fill=self.dim, anchor="ra" if mine else "la"
+                )
                 self.y += round(self.letter * 0.5)
         elif not self.theme.rows:
             at = (left - 6, self.y + high - 4) if mine else (left + wide + 6, self.y + high - 4)
@@ -245,7 +420,9 @@ class _Page:
     def bubble(self, text: str, mine: bool, first: bool, bottom: int) -> bool:
         theme, letter = self.theme, self.letter
         pad = (round(letter * 0.5), round(letter * 0.4)) if not theme.rows else (4, 4)
-        rows = wrap(text, self.font, self.image.width * (0.66 if not theme.rows else 0.8) - pad[0] * 2)
+        rows = wrap(
+            text, self.font, self.image.width * (0.66 if not theme.rows else 0.8) - pad[0] * 2
+        )
         step = round(letter * 1.22)
         wide = round(max(self.font.getlength(row) for row in rows)) + pad[0] * 2
         high = step * len(rows) + pad[1] * 2 - round(letter * 0.15)
@@ -255,10 +432,20 @@ class _Page:
         left, top = at
         if not theme.rows:
             fill_ = theme.mine if mine else theme.other
-            rounded(self.image, (left, top, left + wide, top + high), round(letter * theme.radius), fill_)
+            rounded(
+                self.image,
+                (left, top, left + wide, top + high),
+                round(letter * theme.radius),
+                fill_,
+            )
         ink = theme.mine_text if mine else theme.other_text
         for k, row in enumerate(rows):
-            self.draw.text((left + pad[0], top + pad[1] + k * step - letter * 0.06), row, font=self.font, fill=ink)
+            self.draw.text(
+                (left + pad[0], top + pad[1] + k * step - letter * 0.06),
+                row,
+                font=self.font,
+                fill=ink,
+            )
         self._stamp(mine, left, wide, high)
         return True
 
@@ -282,16 +469,39 @@ def attachment(
 ) -> tuple[Image.Image, list[str]]:
     """A picture or card in a bubble, and what is written on it."""
     if kind == "drug_photo":
-        draw = dice.pick((drugs.baggie, drugs.baggie, drugs.powder, drugs.crystals, drugs.tablets, drugs.dried_leaf))
+        draw = dice.pick(
+            (
+                drugs.baggie,
+                drugs.baggie,
+                drugs.powder,
+                drugs.crystals,
+                drugs.tablets,
+                drugs.dried_leaf,
+            )
+        )
         return _small(draw(dice, style, (480, round(480 * size[1] / size[0])))[0], size), []
     if kind == "place_photo":
-        draw = dice.pick((places.gas_meter, places.mailbox, places.air_conditioner, places.drain, places.planter, places.electric_meter, places.marked_wall))
+        draw = dice.pick(
+            (
+                places.gas_meter,
+                places.mailbox,
+                places.air_conditioner,
+                places.drain,
+                places.planter,
+                places.electric_meter,
+                places.marked_wall,
+            )
+        )
         return _small(draw(dice, style, (480, round(480 * size[1] / size[0])))[0], size), []
     if kind in ("food_photo", "pet_photo", "landscape_photo"):
-        photo = {"food_photo": ordinary.food, "pet_photo": ordinary.pet, "landscape_photo": ordinary.landscape}[kind]
+        photo = {
+            "food_photo": kitchen.food,
+            "pet_photo": scenery.pet,
+            "landscape_photo": scenery.landscape,
+        }[kind]
         return _small(photo(dice, style, (480, round(480 * size[1] / size[0])))[0], size), []
     if kind == "map_pin":
-        return ordinary.map_picture(dice, style, size, pin=True), []
+        return papers.map_picture(dice, style, size, pin=True), []
     return _card(dice, style, kind, size, face, letter)
 
 
@@ -313,23 +523,45 @@ def _card(
     elif kind == "price_list":
         head, tone = dice.pick((("가격표", (40, 40, 44)), ("메뉴", (120, 30, 40))))
         items = dice.some(wording.SLOTS["item"], 3)
-        rows = [f"{item} {dice.pick(('1그램', '반개', '2그램'))} {dice.pick(wording.SLOTS['price'])}" for item in items]
+        rows = [
+            f"{item} {dice.pick(('1그램', '반개', '2그램'))} {dice.pick(wording.SLOTS['price'])}"
+            for item in items
+        ]
     elif kind == "gift_card":
         head, tone = "선물", (240, 120, 150)
-        rows = [dice.pick(("케이크 교환권", "커피 두 잔", "꽃다발", "문화상품권")), "선물이 도착했어요"]
+        rows = [
+            dice.pick(("케이크 교환권", "커피 두 잔", "꽃다발", "문화상품권")),
+            "선물이 도착했어요",
+        ]
     else:
         head, tone = "일정", (70, 160, 120)
-        rows = [f"{dice.whole(1, 12)}월 {dice.whole(1, 28)}일 {dice.pick(wording.SLOTS['day'])}", dice.pick(wording.EVERYDAY_EVENTS), dice.pick(wording.SLOTS["where"])]
+        rows = [
+            f"{dice.whole(1, 12)}월 {dice.whole(1, 28)}일 {dice.pick(wording.SLOTS['day'])}",
+            dice.pick(wording.EVERYDAY_EVENTS),
+            dice.pick(wording.SLOTS["where"]),
+        ]
     image = Image.new("RGB", size, dice.shade((250, 250, 248), 4))
     draw = ImageDraw.Draw(image)
     band = round(size[1] * 0.28)
     draw.rectangle((0, 0, size[0], band), fill=dice.shade(tone, 14))
-    draw.text((letter * 0.5, band / 2), head, font=typeface(bold(dice, style), round(letter * 0.9)), fill=WHITE, anchor="lm")
+    draw.text(
+        (letter * 0.5, band / 2),
+        head,
+        font=typeface(bold(dice, style), round(letter * 0.9)),
+        fill=WHITE,
+        anchor="lm",
+    )
     if kind == "coin_transfer":
         r = band * 0.36
         x = size[0] - r * 1.6
         draw.ellipse((x - r, band / 2 - r, x + r, band / 2 + r), fill=(250, 210, 90))
-        draw.text((x, band / 2), "B", font=typeface(bold(dice, style), round(r * 1.4)), fill=(160, 100, 10), anchor="mm")
+        draw.text(
+            (x, band / 2),
+            "B",
+            font=typeface(bold(dice, style), round(r * 1.4)),
+            fill=(160, 100, 10),
+            anchor="mm",
+        )
     elif kind == "gift_card":
         x, y, r = size[0] - band * 0.6, band / 2, band * 0.3
         draw.rectangle((x - r, y - r, x + r, y + r), fill=(250, 220, 120))

@@ -1,4 +1,4 @@
-"""Label 2: dead-drop spots from near, most with a hand-drawn mark over them."""
+"""Label 2: dead-drop spots from near; ``marks`` hides, photographs and marks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from mayak.demo.canvas import (
     RGB,
     Box,
     Dice,
-    Facts,
     Picture,
     Point,
     Style,
@@ -28,97 +27,9 @@ from mayak.demo.canvas import (
     typeface,
     wobbly,
 )
+from mayak.demo.marks import finish
 
 Size = tuple[int, int]
-
-MARKS_BASE = ("circle", "circle", "arrow", "cross_mark")
-MARKS_HELDOUT = ("box_mark", "double_circle", "bracket", "arrow")
-MARK_COLOURS_BASE = ("red", "red", "yellow", "orange", "blue")
-MARK_COLOURS_HELDOUT = ("lime", "magenta", "cyan")
-
-
-def finish(
-    image: Image.Image, dice: Dice, style: Style, spot: Point, facts: Facts, *, marked: float = 0.8
-) -> Picture:
-    """A taped packet perhaps, a mark mostly, at the spot."""
-    short = min(image.size)
-    facts["packet"] = "no"
-    if dice.chance(0.5):
-        _packet(image, dice, style, spot, short * dice.real(0.05, 0.085))
-        facts["packet"] = "yes"
-    facts["mark"] = facts["mark_colour"] = "none"
-    if dice.chance(marked):
-        facts["mark"], facts["mark_colour"] = mark(image, dice, style, spot, short)
-    return image, facts
-
-
-def mark(
-    image: Image.Image, dice: Dice, style: Style, spot: Point, short: float
-) -> tuple[str, str]:
-    """Draw a mark as by a finger on a phone's screen; returns its shape and colour."""
-    shape = dice.pick(by_style(style, MARKS_BASE, MARKS_HELDOUT))
-    colour = dice.pick(by_style(style, MARK_COLOURS_BASE, MARK_COLOURS_HELDOUT))
-    tone = dice.shade(colour, 8)
-    pen = max(5, round(short * dice.real(0.014, 0.026)))
-    draw = ImageDraw.Draw(image)
-    radius = short * dice.real(0.13, 0.22)
-    if shape in ("circle", "double_circle"):
-        for swell in (1.0, 1.25) if shape == "double_circle" else (1.0,):
-            wide = dice.real(0.95, 1.35)
-            ring = wobbly(dice, spot, (radius * swell * wide, radius * swell), 40, 0.06)
-            ring = ring[dice.whole(0, 8) :] + ring[:3]
-            _stroke(draw, [*ring, ring[0]] if dice.chance(0.7) else ring, tone, pen)
-    elif shape == "arrow":
-        angle = dice.real(0, 2 * math.pi)
-        start = (spot[0] + math.cos(angle) * radius * 2.3, spot[1] + math.sin(angle) * radius * 2.3)
-        tip = (spot[0] + math.cos(angle) * radius * 0.5, spot[1] + math.sin(angle) * radius * 0.5)
-        bend = ((start[0] + tip[0]) / 2 + dice.real(-12, 12), (start[1] + tip[1]) / 2)
-        pen = round(pen * 1.3)
-        _stroke(draw, [start, bend, tip], tone, pen)
-        for side in (-0.5, 0.5):
-            barb = (tip[0] + math.cos(angle + side) * radius * 0.75, tip[1] + math.sin(angle + side) * radius * 0.75)
-            _stroke(draw, [tip, barb], tone, pen)
-    elif shape == "cross_mark":
-        pen = round(pen * 1.3)
-        for sign in (-1, 1):
-            a = (spot[0] - radius * 0.7, spot[1] - sign * radius * 0.7 + dice.real(-6, 6))
-            b = (spot[0] + radius * 0.7, spot[1] + sign * radius * 0.7)
-            _stroke(draw, [a, b], tone, pen)
-    elif shape == "box_mark":
-        x, y = radius * dice.real(0.9, 1.3), radius
-        corners = [(spot[0] - x, spot[1] - y), (spot[0] + x, spot[1] - y + 4), (spot[0] + x - 5, spot[1] + y), (spot[0] - x, spot[1] + y - 4)]
-        _stroke(draw, [*corners, corners[0]], tone, pen)
-    else:  # corner brackets
-        for sx in (-1, 1):
-            for sy in (-1, 1):
-                corner = (spot[0] + sx * radius, spot[1] + sy * radius)
-                ends = (corner[0] - sx * radius * 0.55, corner[1]), (corner[0], corner[1] - sy * radius * 0.55)
-                _stroke(draw, [ends[0], corner, ends[1]], tone, pen)
-    return shape, colour
-
-
-def _stroke(draw: ImageDraw.ImageDraw, points: list[Point], colour: RGB, width: int) -> None:
-    draw.line([v for p in points for v in p], fill=colour, width=width, joint="curve")
-    r = width / 2
-    for x, y in (points[0], points[-1]):
-        draw.ellipse((x - r, y - r, x + r, y + r), fill=colour)
-
-
-def _packet(image: Image.Image, dice: Dice, style: Style, spot: Point, half: float) -> None:
-    tone = dice.shade(by_style(style, "black", dice.pick(("brown", "grey"))), 8)
-    x, y = spot
-    box = [(x - half * 1.4, y - half), (x + half * 1.4, y - half), (x + half * 1.4, y + half), (x - half * 1.4, y + half)]
-    box = turned(box, spot, dice.real(-0.5, 0.5))
-    mask = Image.new("L", image.size, 0)
-    ImageDraw.Draw(mask).polygon(box, fill=255)
-    shadow(image, mask, (3, 5), 0.6)
-    draw = ImageDraw.Draw(image)
-    draw.polygon(box, fill=tone)
-    shine = mix(tone, (255, 255, 255), 0.35)
-    for t in (0.3, 0.62):
-        a = (box[0][0] + (box[1][0] - box[0][0]) * t, box[0][1] + (box[1][1] - box[0][1]) * t)
-        b = (box[3][0] + (box[2][0] - box[3][0]) * t, box[3][1] + (box[2][1] - box[3][1]) * t)
-        draw.line((*a, *b), fill=shine, width=2)
 
 
 def _block(image: Image.Image, box: Box, colour: RGB, radius: int = 6) -> None:
@@ -132,8 +43,8 @@ def _block(image: Image.Image, box: Box, colour: RGB, radius: int = 6) -> None:
     rounded(image, (left + 4, top + 4, right - 5, bottom - 6), radius, colour)
 
 
-def _around(dice: Dice, box: Box, size: Size) -> Point:
-    """A spot at or beside a box, inside the picture."""
+def _around(dice: Dice, box: Box) -> Point:
+    """A spot at or beside a box."""
     left, top, right, bottom = box
     side = dice.pick(("below", "left", "right", "behind", "below"))
     x, y = dice.real(left, right), dice.real(top, bottom)
@@ -145,11 +56,15 @@ def _around(dice: Dice, box: Box, size: Size) -> Point:
         x = right + 10
     else:
         y = top + 6
-    return (min(max(x, size[0] * 0.22), size[0] * 0.78), min(max(y, size[1] * 0.24), size[1] * 0.78))
+    return x, y
 
 
 def _pipe(draw: ImageDraw.ImageDraw, points: list[Point], width: int, colour: RGB) -> None:
-    for inset, tone in ((0, mix(colour, (0, 0, 0), 0.45)), (2, colour), (max(3, width // 3), mix(colour, (255, 255, 255), 0.35))):
+    for inset, tone in (
+        (0, mix(colour, (0, 0, 0), 0.45)),
+        (2, colour),
+        (max(3, width // 3), mix(colour, (255, 255, 255), 0.35)),
+    ):
         wide = width - inset * 2
         if wide > 0:
             draw.line([v for p in points for v in p], fill=tone, width=wide, joint="curve")
@@ -167,20 +82,47 @@ def gas_meter(dice: Dice, style: Style, size: Size) -> Picture:
         x = cx + sign * half * 0.6
         end = (size[0] * (0 if sign < 0 else 1), cy - half * 1.7)
         _pipe(draw, [(x, cy - half * 0.5), (x, cy - half * 1.7), end], wide, tube)
-        draw.rectangle((x - wide * 0.8, cy - half * 1.15, x + wide * 0.8, cy - half * 0.95), fill=mix(tube, (0, 0, 0), 0.4))
-    body = dice.shade(by_style(style, dice.pick(("grey", "beige", "white")), dice.pick(("sky_blue", "green"))), 12)
+        draw.rectangle(
+            (x - wide * 0.8, cy - half * 1.15, x + wide * 0.8, cy - half * 0.95),
+            fill=mix(tube, (0, 0, 0), 0.4),
+        )
+    body = dice.shade(
+        by_style(style, dice.pick(("grey", "beige", "white")), dice.pick(("sky_blue", "green"))), 12
+    )
     box = (round(cx - half), round(cy - half), round(cx + half), round(cy + half))
     _block(image, box, body, round(half * 0.3))
-    rounded(image, (cx - half * 0.72, cy - half * 0.5, cx + half * 0.72, cy + half * 0.1), 6, (236, 236, 230))
+    rounded(
+        image,
+        (cx - half * 0.72, cy - half * 0.5, cx + half * 0.72, cy + half * 0.1),
+        6,
+        (236, 236, 230),
+    )
     window = (cx - half * 0.55, cy - half * 0.36, cx + half * 0.55, cy - half * 0.08)
     rounded(image, window, 3, (24, 24, 26))
     font = typeface(bold(dice, style), max(12, round(half * 0.22)))
     draw = ImageDraw.Draw(image)
-    draw.text(((window[0] + window[2]) / 2, (window[1] + window[3]) / 2), f"0{dice.whole(1000, 9999)}", font=font, fill=(240, 240, 240), anchor="mm")
-    draw.text((cx, cy + half * 0.01), "m³ 가스", font=typeface(bold(dice, style), max(10, round(half * 0.13))), fill=(60, 60, 60), anchor="mm")
+    draw.text(
+        ((window[0] + window[2]) / 2, (window[1] + window[3]) / 2),
+        f"0{dice.whole(1000, 9999)}",
+        font=font,
+        fill=(240, 240, 240),
+        anchor="mm",
+    )
+    draw.text(
+        (cx, cy + half * 0.01),
+        "m³ 가스",
+        font=typeface(bold(dice, style), max(10, round(half * 0.13))),
+        fill=(60, 60, 60),
+        anchor="mm",
+    )
     r = half * 0.2
-    draw.ellipse((cx - r, cy + half * 0.3, cx + r, cy + half * 0.3 + 2 * r), fill=mix(body, (0, 0, 0), 0.2), outline=mix(body, (0, 0, 0), 0.5), width=3)
-    return finish(image, dice, style, _around(dice, box, size), {"wall": wall})
+    draw.ellipse(
+        (cx - r, cy + half * 0.3, cx + r, cy + half * 0.3 + 2 * r),
+        fill=mix(body, (0, 0, 0), 0.2),
+        outline=mix(body, (0, 0, 0), 0.5),
+        width=3,
+    )
+    return finish(image, dice, style, _around(dice, box), {"wall": wall})
 
 
 def electric_meter(dice: Dice, style: Style, size: Size) -> Picture:
@@ -190,25 +132,50 @@ def electric_meter(dice: Dice, style: Style, size: Size) -> Picture:
     half = (short * (0.2 if columns == 1 else 0.15), short * (0.27 if columns == 1 else 0.2))
     draw = ImageDraw.Draw(image)
     boxes: list[Box] = []
-    body = dice.shade(by_style(style, dice.pick(("beige", "grey", "white")), dice.pick(("brown", "sky_blue"))), 12)
+    body = dice.shade(
+        by_style(style, dice.pick(("beige", "grey", "white")), dice.pick(("brown", "sky_blue"))), 12
+    )
     cy = size[1] * dice.real(0.42, 0.52)
     for k in range(columns):
         cx = size[0] / 2 + (k - (columns - 1) / 2) * half[0] * 2.25 + dice.real(-8, 8)
         _pipe(draw, [(cx, 0), (cx, cy)], round(short * 0.035), dice.shade("grey", 10))
-        _pipe(draw, [(cx + half[0] * 0.4, cy), (cx + half[0] * 0.4, size[1])], round(short * 0.03), dice.shade("black", 10))
+        _pipe(
+            draw,
+            [(cx + half[0] * 0.4, cy), (cx + half[0] * 0.4, size[1])],
+            round(short * 0.03),
+            dice.shade("black", 10),
+        )
         box = (round(cx - half[0]), round(cy - half[1]), round(cx + half[0]), round(cy + half[1]))
         _block(image, box, body, 8)
         r = half[0] * 0.78
         top = cy - half[1] * 0.9
-        draw.ellipse((cx - r, top, cx + r, top + 2 * r), fill=(206, 212, 214), outline=(70, 72, 76), width=5)
-        draw.rectangle((cx - r * 0.62, top + r * 0.5, cx + r * 0.62, top + r * 0.86), fill=(20, 22, 24))
+        draw.ellipse(
+            (cx - r, top, cx + r, top + 2 * r), fill=(206, 212, 214), outline=(70, 72, 76), width=5
+        )
+        draw.rectangle(
+            (cx - r * 0.62, top + r * 0.5, cx + r * 0.62, top + r * 0.86), fill=(20, 22, 24)
+        )
         figures = typeface(bold(dice, style), max(10, round(r * 0.3)))
-        draw.text((cx, top + r * 0.68), f"{dice.whole(10000, 99999)}", font=figures, fill=(250, 250, 250), anchor="mm")
+        draw.text(
+            (cx, top + r * 0.68),
+            f"{dice.whole(10000, 99999)}",
+            font=figures,
+            fill=(250, 250, 250),
+            anchor="mm",
+        )
         draw.text((cx, top + r * 1.2), "kWh", font=figures, fill=(40, 40, 40), anchor="mm")
-        draw.rectangle((cx - r * 0.7, top + r * 1.5, cx + r * 0.7, top + r * 1.6), fill=(150, 40, 40))
-        draw.rectangle((box[0] + 10, box[3] - half[1] * 0.5, box[2] - 10, box[3] - 12), fill=mix(body, (0, 0, 0), 0.15), outline=mix(body, (0, 0, 0), 0.4))
+        draw.rectangle(
+            (cx - r * 0.7, top + r * 1.5, cx + r * 0.7, top + r * 1.6), fill=(150, 40, 40)
+        )
+        draw.rectangle(
+            (box[0] + 10, box[3] - half[1] * 0.5, box[2] - 10, box[3] - 12),
+            fill=mix(body, (0, 0, 0), 0.15),
+            outline=mix(body, (0, 0, 0), 0.4),
+        )
         boxes.append(box)
-    return finish(image, dice, style, _around(dice, dice.pick(boxes), size), {"wall": wall, "count": columns})
+    return finish(
+        image, dice, style, _around(dice, dice.pick(boxes)), {"wall": wall, "count": columns}
+    )
 
 
 def mailbox(dice: Dice, style: Style, size: Size) -> Picture:
@@ -216,10 +183,22 @@ def mailbox(dice: Dice, style: Style, size: Size) -> Picture:
     columns, rows = dice.whole(2, 4), dice.whole(2, 4)
     if size[0] > size[1]:
         columns += 1
-    colour = dice.shade(by_style(style, dice.pick(("grey", "beige", "navy", "brown", "red")), dice.pick(("green", "purple", "sky_blue"))), 14)
+    colour = dice.shade(
+        by_style(
+            style,
+            dice.pick(("grey", "beige", "navy", "brown", "red")),
+            dice.pick(("green", "purple", "sky_blue")),
+        ),
+        14,
+    )
     left, top = size[0] * dice.real(0.06, 0.14), size[1] * dice.real(0.08, 0.18)
     width, height = (size[0] - 2 * left) / columns, (size[1] * 0.88 - top) / rows
-    frame = (round(left - 12), round(top - 12), round(size[0] - left + 12), round(top + rows * height + 12))
+    frame = (
+        round(left - 12),
+        round(top - 12),
+        round(size[0] - left + 12),
+        round(top + rows * height + 12),
+    )
     _block(image, frame, mix(colour, (0, 0, 0), 0.3), 6)
     draw = ImageDraw.Draw(image)
     font = typeface(bold(dice, style), max(14, round(height * 0.17)))
@@ -229,19 +208,53 @@ def mailbox(dice: Dice, style: Style, size: Size) -> Picture:
         for column in range(columns):
             x, y = left + column * width, top + row * height
             face = dice.shade(colour, 7)
-            draw.rectangle((x + 3, y + 3, x + width - 4, y + height - 4), fill=face, outline=mix(face, (0, 0, 0), 0.5), width=2)
-            draw.line((x + 5, y + 5, x + width - 7, y + 5), fill=mix(face, (255, 255, 255), 0.5), width=2)
+            draw.rectangle(
+                (x + 3, y + 3, x + width - 4, y + height - 4),
+                fill=face,
+                outline=mix(face, (0, 0, 0), 0.5),
+                width=2,
+            )
+            draw.line(
+                (x + 5, y + 5, x + width - 7, y + 5), fill=mix(face, (255, 255, 255), 0.5), width=2
+            )
             slot = (x + width * 0.14, y + height * 0.16, x + width * 0.86, y + height * 0.32)
             draw.rectangle(slot, fill=(16, 16, 18))
-            draw.line((slot[0], slot[3] + 2, slot[2], slot[3] + 2), fill=mix(face, (255, 255, 255), 0.55), width=2)
+            draw.line(
+                (slot[0], slot[3] + 2, slot[2], slot[3] + 2),
+                fill=mix(face, (255, 255, 255), 0.55),
+                width=2,
+            )
             if dice.chance(0.25):
-                draw.polygon(((slot[0] + 8, slot[3]), (slot[2] - 10, slot[3]), (slot[2] - 14, y), (slot[0] + 14, y + 6)), fill=dice.shade("white", 12))
+                draw.polygon(
+                    (
+                        (slot[0] + 8, slot[3]),
+                        (slot[2] - 10, slot[3]),
+                        (slot[2] - 14, y),
+                        (slot[0] + 14, y + 6),
+                    ),
+                    fill=dice.shade("white", 12),
+                )
             plate = (x + width * 0.25, y + height * 0.46, x + width * 0.75, y + height * 0.7)
             draw.rectangle(plate, fill=(240, 238, 228))
             number = f"{floor + rows - 1 - row}0{column + 1}"
-            draw.text(((plate[0] + plate[2]) / 2, (plate[1] + plate[3]) / 2), number, font=font, fill=(30, 30, 34), anchor="mm")
+            draw.text(
+                ((plate[0] + plate[2]) / 2, (plate[1] + plate[3]) / 2),
+                number,
+                font=font,
+                fill=(30, 30, 34),
+                anchor="mm",
+            )
             r = height * 0.045
-            draw.ellipse((x + width / 2 - r, y + height * 0.82 - r, x + width / 2 + r, y + height * 0.82 + r), fill=(200, 200, 204), outline=(50, 50, 52))
+            draw.ellipse(
+                (
+                    x + width / 2 - r,
+                    y + height * 0.82 - r,
+                    x + width / 2 + r,
+                    y + height * 0.82 + r,
+                ),
+                fill=(200, 200, 204),
+                outline=(50, 50, 52),
+            )
             spots.append((x + width / 2, y + height * 0.3))
     inner = [s for s in spots if 0.2 < s[0] / size[0] < 0.8 and 0.2 < s[1] / size[1] < 0.8] or spots
     return finish(image, dice, style, dice.pick(inner), {"wall": wall, "count": rows * columns})
@@ -256,8 +269,19 @@ def air_conditioner(dice: Dice, style: Style, size: Size) -> Picture:
     left = (size[0] - width) / 2 + dice.real(-0.06, 0.06) * size[0]
     box = (round(left), round(ground - height + 14), round(left + width), ground + 14)
     draw = ImageDraw.Draw(image)
-    _pipe(draw, [(box[2] - 20, box[1] + height * 0.7), (box[2] + 40, box[1] + height * 0.7), (box[2] + 40, 0)], 20, dice.shade("white", 14))
-    body = dice.shade(by_style(style, (222, 220, 208), dice.pick(((186, 192, 198), (210, 200, 176)))), 10)
+    _pipe(
+        draw,
+        [
+            (box[2] - 20, box[1] + height * 0.7),
+            (box[2] + 40, box[1] + height * 0.7),
+            (box[2] + 40, 0),
+        ],
+        20,
+        dice.shade("white", 14),
+    )
+    body = dice.shade(
+        by_style(style, (222, 220, 208), dice.pick(((186, 192, 198), (210, 200, 176)))), 10
+    )
     _block(image, box, body, 8)
     draw = ImageDraw.Draw(image)
     r = min(height, width * 0.66) * 0.42
@@ -272,16 +296,18 @@ def air_conditioner(dice: Dice, style: Style, size: Size) -> Picture:
         draw.ellipse((cx - q, cy - q, cx + q, cy + q), outline=(172, 174, 172), width=2)
     for k in range(8):
         a = k * math.pi / 4
-        draw.line((cx, cy, cx + r * math.cos(a), cy + r * math.sin(a)), fill=(172, 174, 172), width=3)
+        draw.line(
+            (cx, cy, cx + r * math.cos(a), cy + r * math.sin(a)), fill=(172, 174, 172), width=3
+        )
     draw.ellipse((cx - r * 0.14, cy - r * 0.14, cx + r * 0.14, cy + r * 0.14), fill=(190, 192, 190))
     x = left + width * 0.74
     draw.line((x, box[1] + 6, x, box[3] - 8), fill=mix(body, (0, 0, 0), 0.35), width=3)
     for y in range(box[1] + 22, box[1] + round(height * 0.5), 12):
         draw.line((x + 14, y, box[2] - 16, y), fill=mix(body, (0, 0, 0), 0.4), width=4)
-    for k in (0.16, 0.84):
-        foot = left + width * k
-        draw.rectangle((foot - 26, box[3] - 2, foot + 26, box[3] + 12), fill=(70, 70, 72))
-    spot = _around(dice, (box[0], box[1], box[2], box[3] - 20), size)
+    for share in (0.16, 0.84):
+        leg = left + width * share
+        draw.rectangle((leg - 26, box[3] - 2, leg + 26, box[3] + 12), fill=(70, 70, 72))
+    spot = _around(dice, (box[0], box[1], box[2], box[3] - 20))
     return finish(image, dice, style, spot, {"wall": wall})
 
 
@@ -298,7 +324,9 @@ def drain(dice: Dice, style: Style, size: Size) -> Picture:
         draw.rectangle((0, y, size[0], y + 10), fill=(70, 68, 66))
     if kind == "manhole":
         r = short * dice.real(0.28, 0.36)
-        draw.ellipse((cx - r - 14, cy - r - 14, cx + r + 14, cy + r + 14), fill=mix(iron, (0, 0, 0), 0.5))
+        draw.ellipse(
+            (cx - r - 14, cy - r - 14, cx + r + 14, cy + r + 14), fill=mix(iron, (0, 0, 0), 0.5)
+        )
         draw.ellipse((cx - r, cy - r, cx + r, cy + r), fill=iron)
         studs = by_style(style, 8, 6)
         for ring in range(1, studs):
@@ -306,35 +334,61 @@ def drain(dice: Dice, style: Style, size: Size) -> Picture:
             for k in range(ring * 6):
                 a = k * 2 * math.pi / (ring * 6)
                 px, py = cx + q * math.cos(a), cy + q * math.sin(a)
-                draw.rectangle((px - 6, py - 5, px + 6, py + 5), fill=mix(iron, (255, 255, 255), 0.22))
-        draw.ellipse((cx - r * 0.24, cy - r * 0.24, cx + r * 0.24, cy + r * 0.24), fill=mix(iron, (0, 0, 0), 0.3))
+                draw.rectangle(
+                    (px - 6, py - 5, px + 6, py + 5), fill=mix(iron, (255, 255, 255), 0.22)
+                )
+        draw.ellipse(
+            (cx - r * 0.24, cy - r * 0.24, cx + r * 0.24, cy + r * 0.24),
+            fill=mix(iron, (0, 0, 0), 0.3),
+        )
         font = typeface(bold(dice, style), round(r * 0.16))
-        draw.text((cx, cy), dice.pick(("오수", "우수", "하수")), font=font, fill=mix(iron, (255, 255, 255), 0.5), anchor="mm")
+        draw.text(
+            (cx, cy),
+            dice.pick(("오수", "우수", "하수")),
+            font=font,
+            fill=mix(iron, (255, 255, 255), 0.5),
+            anchor="mm",
+        )
         extent = r
     else:
         half = (short * dice.real(0.34, 0.44), short * dice.real(0.2, 0.28))
         corners = (cx - half[0], cy - half[1], cx + half[0], cy + half[1])
-        draw.rectangle((corners[0] - 16, corners[1] - 16, corners[2] + 16, corners[3] + 16), fill=mix(iron, (190, 186, 180), 0.6))
+        draw.rectangle(
+            (corners[0] - 16, corners[1] - 16, corners[2] + 16, corners[3] + 16),
+            fill=mix(iron, (190, 186, 180), 0.6),
+        )
         draw.rectangle(corners, fill=(10, 10, 12))
         bars = dice.whole(9, 14)
         for k in range(bars + 1):
             x = corners[0] + (corners[2] - corners[0]) * k / bars
             draw.rectangle((x - 6, corners[1], x + 6, corners[3]), fill=iron)
-            draw.line((x - 5, corners[1], x - 5, corners[3]), fill=mix(iron, (255, 255, 255), 0.4), width=2)
+            draw.line(
+                (x - 5, corners[1], x - 5, corners[3]),
+                fill=mix(iron, (255, 255, 255), 0.4),
+                width=2,
+            )
         for y in (corners[1], cy, corners[3]):
-            draw.rectangle((corners[0], y - 7, corners[2], y + 7), fill=mix(iron, (255, 255, 255), 0.1))
+            draw.rectangle(
+                (corners[0], y - 7, corners[2], y + 7), fill=mix(iron, (255, 255, 255), 0.1)
+            )
         extent = half[0]
     for _ in range(dice.whole(0, 12)):  # fallen leaves
         x, y = dice.whole(0, size[0]), dice.whole(0, size[1])
-        draw.ellipse((x, y, x + dice.whole(8, 18), y + dice.whole(5, 10)), fill=dice.shade((140, 104, 50), 26))
+        draw.ellipse(
+            (x, y, x + dice.whole(8, 18), y + dice.whole(5, 10)),
+            fill=dice.shade((140, 104, 50), 26),
+        )
     spot = (cx + dice.real(-0.7, 0.7) * extent, cy + dice.real(-0.4, 0.4) * extent)
-    return finish(image, dice, style, spot, {"form": kind})
+    return finish(image, dice, style, spot, {"form": kind}, tilt=10)
 
 
 def planter(dice: Dice, style: Style, size: Size) -> Picture:
     image, wall = surfaces.wall(dice, style, size)
     ground = round(size[1] * dice.real(0.66, 0.76))
-    image.paste(dice.pick((surfaces.asphalt, surfaces.concrete))(dice, (size[0], size[1] - ground)), (0, ground))
+    image.paste(
+        dice.pick((surfaces.asphalt, surfaces.concrete))(dice, (size[0], size[1] - ground)),
+        (0, ground),
+    )
     left, right = size[0] * dice.real(0.04, 0.14), size[0] * dice.real(0.86, 0.96)
     top, bottom = size[1] * dice.real(0.5, 0.58), size[1] * dice.real(0.8, 0.88)
     leaves = Image.new("L", size, 0)
@@ -343,9 +397,13 @@ def planter(dice: Dice, style: Style, size: Size) -> Picture:
         x, r = dice.real(left, right), dice.real(0.1, 0.19) * min(size)
         pen.polygon(wobbly(dice, (x, top - r * dice.real(0.1, 0.7)), (r, r), 18, 0.25), fill=255)
     shadow(image, leaves, (10, 6), 0.45)
-    green = dice.shade(by_style(style, dice.pick(((58, 110, 48), (84, 128, 52))), (104, 122, 40)), 12)
+    green = dice.shade(
+        by_style(style, dice.pick(((58, 110, 48), (84, 128, 52))), (104, 122, 40)), 12
+    )
     image.paste(surfaces.foliage(dice, size, green), (0, 0), leaves)
-    pot = dice.shade(by_style(style, dice.pick(("brown", "grey", "beige")), dice.pick(("navy", "white"))), 14)
+    pot = dice.shade(
+        by_style(style, dice.pick(("brown", "grey", "beige")), dice.pick(("navy", "white"))), 14
+    )
     _block(image, (round(left), round(top), round(right), round(bottom)), pot, 6)
     texture = toned(noise(dice, size, 40, 2), (160, 160, 160), (255, 255, 255))
     box = (round(left), round(top), round(right), round(bottom))
@@ -356,8 +414,14 @@ def planter(dice: Dice, style: Style, size: Size) -> Picture:
     if dice.chance(0.5):
         for _ in range(dice.whole(5, 12)):
             x, y = dice.real(left, right), top - dice.real(6, 90)
-            draw.ellipse((x - 7, y - 7, x + 7, y + 7), fill=dice.shade(dice.pick(("red", "pink", "white", "yellow")), 14))
-    spot = (dice.real(size[0] * 0.25, size[0] * 0.75), top + dice.real(-30, 10) if dice.chance(0.6) else bottom)
+            draw.ellipse(
+                (x - 7, y - 7, x + 7, y + 7),
+                fill=dice.shade(dice.pick(("red", "pink", "white", "yellow")), 14),
+            )
+    spot = (
+        dice.real(size[0] * 0.25, size[0] * 0.75),
+        top + dice.real(-30, 10) if dice.chance(0.6) else bottom,
+    )
     return finish(image, dice, style, spot, {"wall": wall}, marked=0.9)
 
 
@@ -365,7 +429,9 @@ def stairs(dice: Dice, style: Style, size: Size) -> Picture:
     image, wall = surfaces.wall(dice, style, size)
     draw = ImageDraw.Draw(image)
     steps = dice.whole(5, 8)
-    tone = dice.shade(by_style(style, dice.pick(((168, 164, 158), (140, 130, 122))), (122, 108, 92)), 12)
+    tone = dice.shade(
+        by_style(style, dice.pick(((168, 164, 158), (140, 130, 122))), (122, 108, 92)), 12
+    )
     x0, y0 = size[0] * dice.real(0.0, 0.1), size[1] * 0.95
     run, rise = size[0] * 0.9 / steps, size[1] * dice.real(0.72, 0.84) / steps
     profile: list[Point] = [(x0, y0)]
@@ -374,26 +440,54 @@ def stairs(dice: Dice, style: Style, size: Size) -> Picture:
     under = [*profile, (x0 + steps * run, y0 - (steps - 1) * rise + 6), (x0 + run * 1.1, y0)]
     floor = round(y0)
     image.paste(surfaces.concrete(dice, (size[0], size[1] - floor)), (0, floor))
-    hollow = [(x0 + run * 1.1, y0), (x0 + steps * run, y0 - (steps - 1) * rise + 6), (x0 + steps * run, y0)]
+    hollow = [
+        (x0 + run * 1.1, y0),
+        (x0 + steps * run, y0 - (steps - 1) * rise + 6),
+        (x0 + steps * run, y0),
+    ]
     dark = Image.new("L", size, 0)
     ImageDraw.Draw(dark).polygon(hollow, fill=150)
     image.paste((16, 14, 14), (0, 0), dark.filter(ImageFilter.BoxBlur(6)))
     draw.polygon(under, fill=tone)
     for k in range(steps):
         y = y0 - (k + 1) * rise
-        draw.rectangle((x0 + k * run, y, x0 + (k + 1) * run + 6, y + 9), fill=mix(tone, (255, 255, 255), 0.4))
-        draw.line((x0 + k * run, y + 9, x0 + k * run, y + rise), fill=mix(tone, (0, 0, 0), 0.45), width=4)
-        draw.rectangle((x0 + k * run, y + 9, x0 + k * run + 22, y + 15), fill=dice.shade("black", 4))
+        draw.rectangle(
+            (x0 + k * run, y, x0 + (k + 1) * run + 6, y + 9), fill=mix(tone, (255, 255, 255), 0.4)
+        )
+        draw.line(
+            (x0 + k * run, y + 9, x0 + k * run, y + rise), fill=mix(tone, (0, 0, 0), 0.45), width=4
+        )
+        draw.rectangle(
+            (x0 + k * run, y + 9, x0 + k * run + 22, y + 15), fill=dice.shade("black", 4)
+        )
     rail = dice.shade(by_style(style, "grey", "green"), 12)
     for k in range(steps):
         x = x0 + (k + 0.5) * run
-        draw.line((x, y0 - (k + 1) * rise, x, y0 - (k + 1) * rise - size[1] * 0.22), fill=rail, width=6)
-    draw.line((x0 + run * 0.5, y0 - rise - size[1] * 0.22, x0 + (steps - 0.5) * run, y0 - steps * rise - size[1] * 0.22), fill=rail, width=12)
+        draw.line(
+            (x, y0 - (k + 1) * rise, x, y0 - (k + 1) * rise - size[1] * 0.22), fill=rail, width=6
+        )
+    draw.line(
+        (
+            x0 + run * 0.5,
+            y0 - rise - size[1] * 0.22,
+            x0 + (steps - 0.5) * run,
+            y0 - steps * rise - size[1] * 0.22,
+        ),
+        fill=rail,
+        width=12,
+    )
     if dice.chance(0.5):
         mirrored = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
         spot = (size[0] - (x0 + steps * run * dice.real(0.66, 0.8)), y0 - dice.real(20, 60))
         return finish(mirrored, dice, style, spot, {"wall": wall}, marked=0.9)
-    return finish(image, dice, style, (x0 + steps * run * dice.real(0.66, 0.8), y0 - dice.real(20, 60)), {"wall": wall}, marked=0.9)
+    return finish(
+        image,
+        dice,
+        style,
+        (x0 + steps * run * dice.real(0.66, 0.8), y0 - dice.real(20, 60)),
+        {"wall": wall},
+        marked=0.9,
+    )
 
 
 def marked_wall(dice: Dice, style: Style, size: Size) -> Picture:
@@ -412,7 +506,11 @@ def marked_wall(dice: Dice, style: Style, size: Size) -> Picture:
         at = dice.real(0, size[0] * 0.8)
         for _ in range(40):
             x = at + dice.real(0, size[0] * 0.3)
-            pen.line((x, ground + 10, x + dice.real(-24, 24), ground - dice.real(20, 80)), fill=255, width=4)
+            pen.line(
+                (x, ground + 10, x + dice.real(-24, 24), ground - dice.real(20, 80)),
+                fill=255,
+                width=4,
+            )
         image.paste(contrasted_green(dice, size), (0, 0), weeds)
     spot = (size[0] * dice.real(0.3, 0.7), ground - dice.real(10, size[1] * 0.3))
     return finish(image, dice, style, spot, {"wall": wall}, marked=1.0)
@@ -421,4 +519,8 @@ def marked_wall(dice: Dice, style: Style, size: Size) -> Picture:
 def contrasted_green(dice: Dice, size: Size) -> Image.Image:
     """A green with much light and dark, for weeds."""
     tone = dice.shade(COLOURS["green"], 16)
-    return toned(contrast(noise(dice, size, 30, 2), 1.8), mix(tone, (0, 0, 0), 0.5), mix(tone, (240, 255, 150), 0.3))
+    return toned(
+        contrast(noise(dice, size, 30, 2), 1.8),
+        mix(tone, (0, 0, 0), 0.5),
+        mix(tone, (240, 255, 150), 0.3),
+    )

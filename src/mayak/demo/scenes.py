@@ -9,7 +9,7 @@ from typing import Literal
 
 from PIL import Image
 
-from mayak.demo import chats, drugs, ordinary, places, screens
+from mayak.demo import chats, drugs, kitchen, papers, places, scenery, screens, sundries
 from mayak.demo.camera import shoot
 from mayak.demo.canvas import Dice, Facts, Picture, Style
 from mayak.demo.vocabulary import KEY_NAMES, VOCABULARY
@@ -38,40 +38,39 @@ class Scene:
 class _Subject:
     label: int
     draw: Drawer
-    medium: Literal["photo", "screenshot", "picture"] = "photo"
+    medium: Literal["photo", "shot", "screenshot", "picture"] = "photo"
+    """``shot``: a photo whose drawer holds the camera itself."""
     tilt: float = 5.0
     """Largest rotation of the camera in degrees: a street stands upright, a table top may turn."""
-    night: float = 0.0
-    """Chance that the photo was taken in the dark with a torch."""
 
 
 _SUBJECTS: Mapping[str, _Subject] = {
     "ordinary_chat": _Subject(0, chats.ordinary_chat, "screenshot"),
-    "street": _Subject(0, ordinary.street, tilt=3),
-    "building": _Subject(0, ordinary.building, tilt=3),
-    "room": _Subject(0, ordinary.room, tilt=3),
-    "landscape": _Subject(0, ordinary.landscape, tilt=3),
-    "sweets": _Subject(0, ordinary.sweets, tilt=12),
-    "blister_pack": _Subject(0, ordinary.blister_pack, tilt=12),
-    "medicine_bottle": _Subject(0, ordinary.medicine_bottle),
-    "flour": _Subject(0, ordinary.flour, tilt=10),
-    "seasoning_jar": _Subject(0, ordinary.seasoning_jar),
-    "coffee": _Subject(0, ordinary.coffee, tilt=12),
-    "food": _Subject(0, ordinary.food, tilt=12),
-    "pet": _Subject(0, ordinary.pet),
-    "receipt": _Subject(0, ordinary.receipt),
-    "document": _Subject(0, ordinary.document),
+    "street": _Subject(0, scenery.street, tilt=3),
+    "building": _Subject(0, scenery.building, tilt=3),
+    "room": _Subject(0, scenery.room, tilt=3),
+    "landscape": _Subject(0, scenery.landscape, tilt=3),
+    "sweets": _Subject(0, sundries.sweets, tilt=12),
+    "blister_pack": _Subject(0, sundries.blister_pack, tilt=12),
+    "medicine_bottle": _Subject(0, sundries.medicine_bottle),
+    "flour": _Subject(0, kitchen.flour, tilt=10),
+    "seasoning_jar": _Subject(0, kitchen.seasoning_jar),
+    "coffee": _Subject(0, kitchen.coffee, tilt=12),
+    "food": _Subject(0, kitchen.food, tilt=12),
+    "pet": _Subject(0, scenery.pet),
+    "receipt": _Subject(0, papers.receipt),
+    "document": _Subject(0, papers.document),
     "meme": _Subject(0, screens.meme, "picture"),
     "app_screenshot": _Subject(0, screens.app_screenshot, "screenshot"),
     "drug_chat": _Subject(1, chats.drug_chat, "screenshot"),
-    "mailbox": _Subject(2, places.mailbox, night=0.15),
-    "gas_meter": _Subject(2, places.gas_meter, night=0.2),
-    "electric_meter": _Subject(2, places.electric_meter, night=0.2),
-    "air_conditioner": _Subject(2, places.air_conditioner, night=0.2),
-    "drain": _Subject(2, places.drain, tilt=10, night=0.2),
-    "planter": _Subject(2, places.planter, night=0.2),
-    "stairs": _Subject(2, places.stairs, night=0.15),
-    "marked_wall": _Subject(2, places.marked_wall, night=0.2),
+    "mailbox": _Subject(2, places.mailbox, "shot"),
+    "gas_meter": _Subject(2, places.gas_meter, "shot"),
+    "electric_meter": _Subject(2, places.electric_meter, "shot"),
+    "air_conditioner": _Subject(2, places.air_conditioner, "shot"),
+    "drain": _Subject(2, places.drain, "shot"),
+    "planter": _Subject(2, places.planter, "shot"),
+    "stairs": _Subject(2, places.stairs, "shot"),
+    "marked_wall": _Subject(2, places.marked_wall, "shot"),
     "powder": _Subject(3, drugs.powder, tilt=14),
     "crystals": _Subject(3, drugs.crystals, tilt=14),
     "tablets": _Subject(3, drugs.tablets, tilt=14),
@@ -82,7 +81,10 @@ _SUBJECTS: Mapping[str, _Subject] = {
 SUBJECTS: dict[str, int] = {name: subject.label for name, subject in _SUBJECTS.items()}
 """Subject to label."""
 
-_PHOTO_SIZES = ((640, 480), (480, 640), (720, 540), (540, 720), (800, 600), (600, 800), (640, 640))
+_PHOTO_SIZES = (
+    *((640, 480), (480, 640)) * 3,
+    *((720, 540), (540, 720), (800, 600), (600, 800), (640, 640)),
+)
 
 
 def render(subject: str, seed: int, style: Style) -> Scene:
@@ -102,10 +104,9 @@ def render(subject: str, seed: int, style: Style) -> Scene:
     else:
         image, facts = made.draw(dice, style, dice.pick(_PHOTO_SIZES))
         if medium == "photo":
-            dark = dice.chance(made.night)
-            if made.night:
-                facts["time"] = "night" if dark else "day"
-            image = shoot(image, dice, style, night=dark, tilt=made.tilt)
+            image = shoot(image, dice, style, tilt=made.tilt)
+        elif medium == "shot":
+            medium = "photo"
     told = {"subject": subject, "medium": medium, "text": "no", **facts}
     return Scene(image, made.label, subject, told, suffix)
 
@@ -115,7 +116,7 @@ def encode(scene: Scene, seed: int) -> bytes:
     compressed twice, as a messenger does."""
     buffer = io.BytesIO()
     if scene.suffix == "png":
-        scene.image.save(buffer, "PNG", compress_level=3)
+        scene.image.save(buffer, "PNG", compress_level=1)
         return buffer.getvalue()
     dice = Dice("encode", seed)
     image = scene.image

@@ -40,7 +40,11 @@ def wall(dice: Dice, style: Style, size: Size) -> tuple[Image.Image, str]:
 
 def wood(dice: Dice, size: Size) -> Image.Image:
     dark, light = dice.pick(
-        (((92, 56, 30), (190, 138, 88)), ((70, 44, 28), (132, 88, 56)), ((168, 128, 84), (226, 194, 148)))
+        (
+            ((92, 56, 30), (190, 138, 88)),
+            ((70, 44, 28), (132, 88, 56)),
+            ((168, 128, 84), (226, 194, 148)),
+        )
     )
     across = stretched_noise(dice, size, 3, 46, 3)
     if dice.chance(0.3):
@@ -54,8 +58,8 @@ def wood(dice: Dice, size: Size) -> Image.Image:
 
 
 def _marble(dice: Dice, size: Size) -> Image.Image:
-    grey = noise(dice, size, 5, 4)
-    veins = grey.point([min(255, abs(v - 128) * 9) for v in range(256)])
+    grey = noise(dice, size, 2.5, 3)
+    veins = grey.point([min(255, 70 + abs(v - 128) * 16) for v in range(256)])
     light = dice.shade((232, 230, 226), 10)
     return toned(veins, mix(light, (110, 108, 112), 0.6), light)
 
@@ -70,7 +74,9 @@ def _cloth(dice: Dice, size: Size) -> Image.Image:
 
 def _dark_table(dice: Dice, size: Size) -> Image.Image:
     base = dice.shade((40, 36, 36), 14)
-    return toned(noise(dice, size, 4, 3), mix(base, (0, 0, 0), 0.4), mix(base, (150, 140, 130), 0.3))
+    return toned(
+        noise(dice, size, 4, 3), mix(base, (0, 0, 0), 0.4), mix(base, (150, 140, 130), 0.3)
+    )
 
 
 def _white_table(dice: Dice, size: Size) -> Image.Image:
@@ -172,7 +178,9 @@ def brick(dice: Dice, size: Size) -> Image.Image:
 
 
 def _plaster(dice: Dice, size: Size) -> Image.Image:
-    base = dice.shade(dice.pick(((222, 214, 196), (206, 216, 214), (228, 224, 220), (206, 196, 160))), 10)
+    base = dice.shade(
+        dice.pick(((222, 214, 196), (206, 216, 214), (228, 224, 220), (206, 196, 160))), 10
+    )
     grey = Image.blend(noise(dice, size, 3, 2), noise(dice, size, size[0] / 3, 1), 0.3)
     image = toned(grey, mix(base, (0, 0, 0), 0.3), mix(base, (255, 255, 255), 0.15))
     if dice.chance(0.5):  # the darker skirting of a stairwell
@@ -247,7 +255,11 @@ def sky(dice: Dice, size: Size, *, night: bool = False) -> Image.Image:
     if night:
         return toned(Image.linear_gradient("L").resize(size), (10, 14, 34), (48, 52, 84))
     high, low = dice.pick(
-        (((70, 138, 214), (206, 228, 244)), ((120, 160, 200), (226, 230, 232)), ((236, 140, 84), (250, 216, 150)))
+        (
+            ((70, 138, 214), (206, 228, 244)),
+            ((120, 160, 200), (226, 230, 232)),
+            ((236, 140, 84), (250, 216, 150)),
+        )
     )
     image = toned(Image.linear_gradient("L").resize(size), high, low)
     clouds = contrast(stretched_noise(dice, size, 3, 6, 4), 3.0, dice.whole(130, 170))
@@ -256,8 +268,8 @@ def sky(dice: Dice, size: Size, *, night: bool = False) -> Image.Image:
 
 
 def foliage(dice: Dice, size: Size, tone: RGB = (58, 110, 48)) -> Image.Image:
-    grey = contrast(noise(dice, size, max(6.0, size[0] / 9), 2), 2.0)
-    return toned(grey, mix(tone, (0, 0, 0), 0.7), mix(tone, (220, 255, 160), 0.35), tone)
+    grey = contrast(noise(dice, size, max(6.0, size[0] / 7), 2), 1.4)
+    return toned(grey, mix(tone, (0, 0, 0), 0.55), mix(tone, (220, 255, 160), 0.35), tone)
 
 
 def vertical(image: Image.Image, dice: Dice) -> None:

@@ -48,7 +48,9 @@ def generate(
     The bytes depend on ``counts``, ``seed`` and ``style`` only. ``workers`` processes draw; 1 draws
     in this one. Existing files of the same names are overwritten.
     """
-    jobs = [job for label in sorted(counts) for job in _plan(folder, label, counts[label], seed, style)]
+    jobs = [
+        job for label in sorted(counts) for job in _plan(folder, label, counts[label], seed, style)
+    ]
     for label in counts:
         (folder / LABELS[label].folder).mkdir(parents=True, exist_ok=True)
     with progress.task("images", len(jobs), "img") as task:

@@ -29,8 +29,13 @@ def font_path(name: str = DEFAULT) -> Path:
     """The file of a shipped font. Raises ConfigError for an unknown name or a missing file."""
     if name not in FONTS:
         raise ConfigError(
-            tr(f"no shipped font is called {name!r}", f"{name!r}(이)라는 글꼴은 포함되어 있지 않습니다"),
-            remedy=tr(f"choose one of {', '.join(FONTS)}", f"다음 중에서 고르십시오: {', '.join(FONTS)}"),
+            tr(
+                f"no shipped font is called {name!r}",
+                f"{name!r}(이)라는 글꼴은 포함되어 있지 않습니다",
+            ),
+            remedy=tr(
+                f"choose one of {', '.join(FONTS)}", f"다음 중에서 고르십시오: {', '.join(FONTS)}"
+            ),
         )
     path = Path(str(files(__name__))) / FONTS[name]
     if not path.is_file():

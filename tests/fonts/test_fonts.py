@@ -1,0 +1,37 @@
+"""The shipped fonts are found by name, each with a licence beside it."""
+
+from __future__ import annotations
+
+import pytest
+from PIL import ImageFont
+
+from mayak.errors import ConfigError
+from mayak.fonts import DEFAULT, DEFAULT_BOLD, FALLBACK, FONTS, font_path
+
+
+@pytest.mark.parametrize("name", FONTS)
+def test_a_font_opens_and_draws_hangul(name):
+    face = ImageFont.truetype(str(font_path(name)), 40)
+
+    assert bytes(face.getmask("마")) != bytes(face.getmask("약"))
+    assert face.getlength("마약") > 40
+
+
+def test_the_defaults_are_shipped():
+    assert {DEFAULT, DEFAULT_BOLD, FALLBACK} <= set(FONTS)
+    assert font_path().name == "Pretendard-Regular.otf"
+
+
+def test_licences_lie_beside_the_fonts():
+    texts = [path.read_text("utf-8") for path in font_path().parent.glob("*LICENSE*")]
+
+    assert len(texts) == 3
+    assert all("SIL OPEN FONT LICENSE" in text.upper() for text in texts)
+
+
+def test_an_unknown_font_names_the_ones_there_are():
+    with pytest.raises(ConfigError) as caught:
+        font_path("Batang")
+
+    assert "Batang" in str(caught.value)
+    assert "NanumGothic" in caught.value.remedy
