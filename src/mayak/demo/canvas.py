@@ -153,9 +153,15 @@ def gradient(size: tuple[int, int], top: RGB, bottom: RGB) -> Image.Image:
 
 
 def ellipse_mask(size: tuple[int, int], box: Sequence[float], blur: float) -> Image.Image:
+    """An ``L`` mask of one ellipse; only its surroundings are blurred, which is all there is."""
+    margin = round(blur) + 2
+    left, top = round(box[0]) - margin, round(box[1]) - margin
+    part = Image.new("L", (round(box[2]) - left + margin + 1, round(box[3]) - top + margin + 1), 0)
+    inside = (box[0] - left, box[1] - top, box[2] - left, box[3] - top)
+    ImageDraw.Draw(part).ellipse(inside, fill=255)
     mask = Image.new("L", size, 0)
-    ImageDraw.Draw(mask).ellipse(tuple(box), fill=255)
-    return mask.filter(ImageFilter.BoxBlur(blur)) if blur else mask
+    mask.paste(part.filter(ImageFilter.BoxBlur(blur)) if blur else part, (left, top))
+    return mask
 
 
 @lru_cache(maxsize=64)
