@@ -10,8 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from mayak.demo.scenes import SUBJECTS, Scene, render
-from mayak.demo.vocabulary import VOCABULARY
+from mayak.demo.scenes import SUBJECTS, VOCABULARY, Scene, render
 
 Turn = tuple[str, str]
 
@@ -44,9 +43,9 @@ FACTS = {
     "contents": "안에 무엇이 들어 있습니까?",
     "time": "언제 찍은 사진입니까?",
 }
-NAMED = (0.25, 0.8)
-"""Share of descriptions that say what the thing is to an investigator: of some subjects and themes
-few, of others most."""
+NAMED = (0.85, 0.15, 0.15, 0.15)
+"""Share of descriptions that say what the thing is to an investigator: of one subject or theme in
+four most, of the others few."""
 REMARKS = {
     0: ("마약과 관련이 없습니다.", "관련 없는 사진입니다."),
     1: ("마약 거래를 이야기하는 대화입니다.", "마약 대화로 보입니다."),
@@ -79,7 +78,9 @@ def conversations(scene: Scene, rng: random.Random) -> list[Turn]:
             turns.append((question, f"{VOCABULARY[value]}입니다."))
     texts = scene.facts.get("messages") or scene.facts.get("texts")
     if texts:
-        turns += [(rng.choice(READ), f"{text}") for text in rng.sample(list(texts), min(3, len(texts)))]
+        turns += [
+            (rng.choice(READ), f"{text}") for text in rng.sample(list(texts), min(3, len(texts)))
+        ]
     return turns
 
 
@@ -108,7 +109,7 @@ def _description(scene: Scene, rng: random.Random) -> str:
     if details and rng.random() < 0.7:
         said = f"{rng.choice(details)}, {name} 사진입니다."
     known = str(facts.get("theme", scene.subject))
-    if rng.random() < NAMED[sum(known.encode()) % 2]:
+    if rng.random() < NAMED[sum(known.encode()) % 4]:
         said += " " + rng.choice(REMARKS[scene.label])
     return said
 

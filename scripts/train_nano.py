@@ -5,19 +5,21 @@ base-style images and to answer questions about them (``scripts/nano_corpus.py``
 four-way question, a label's digit, or an image of the held-out style. One H100 and 16 cores take
 about ten minutes; the weights in ``src/mayak/model/nano`` were made so, see the model card there.
 
-Images are rendered by worker processes while the model trains; step ``s`` draws from the first
-``POOL_START + s * POOL_GROWTH`` of them. Training ends after ``--steps`` or ``--seconds``, whichever
-comes first; ``training_log.json`` says how many steps that was.
+Images are rendered by worker processes while the model trains, which draws from those that are
+there. Training ends after ``--steps`` or ``--seconds``, whichever comes first;
+``training_log.json`` says how many steps that was.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import json
 import math
 import multiprocessing
 import random
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -27,7 +29,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from nano_corpus import conversations, corpus
 from PIL import Image
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from torch import nn
@@ -43,14 +44,17 @@ from transformers import (
 
 from mayak.demo.scenes import SUBJECTS, encode, render
 from mayak.model.shapes import processor_for
+from nano_corpus import conversations, corpus
 
 SEED = 20261122
 VOCABULARY = 1536
 SIDE = 112
 GRID = [(2, 1), (1, 2), (2, 2), (4, 2), (3, 2), (2, 3), (3, 1), (1, 3)]  # tiles (rows, columns)
-POOL_START = 3_000
-POOL_GROWTH = 6  # images rendered a step
-BATCH = 128
+TILES = (9, 3, SIDE, SIDE)  # the largest grid and the base tile
+PATCHES = (SIDE // 14) ** 2
+IMAGES = 20_000
+FIRST = 2_000  # rendered before training begins
+BATCH = 96
 LEARNING_RATE = 1.2e-3
 WARMUP = 300
 SUBJECT_WEIGHT = 0.5
@@ -131,45 +135,42 @@ def configuration(tokenizer: PreTrainedTokenizerFast) -> LlavaNextConfig:
     )
 
 
-@dataclass
+@dataclass(frozen=True)
 class Example:
-    """One rendered image: its tiles, and what can be asked of it."""
+    """One rendered image, its tiles in the shared file, and what can be asked of it."""
 
     index: int
-    tiles: np.ndarray
-    """uint8 (tiles, 3, 112, 112)."""
+    """Row of the shared file."""
+    tiles: int
     size: tuple[int, int]
     """(height, width) before tiling."""
-    tokens: int
     subject: int
     turns: list[tuple[list[int], list[int]]]
     """(question ids, answer ids)."""
-    tiles_shape: tuple[int, ...] = ()
-    """Shape of ``tiles`` once they have moved to the device."""
 
 
 class Renderer:
     """Renders image ``index`` and all that is asked of it; one lives in each worker."""
 
-    def __init__(self, processor: LlavaNextProcessor) -> None:
+    def __init__(self, processor: LlavaNextProcessor, shared: Path, images: int) -> None:
         torch.set_num_threads(1)
         self.processor = processor
         self.subjects = list(SUBJECTS)
+        self.pixels = np.memmap(shared, np.uint8, "r+", shape=(images, *TILES))
 
     def __call__(self, index: int) -> Example:
         rng = random.Random(f"{SEED}/{index}")
-        # Chats are the hardest to tell apart, so every second image is one.
+        # Chats are the hardest to tell apart, so two images in five are chats.
         chats = ["drug_chat", "ordinary_chat"]
         subject = rng.choice(chats) if rng.random() < 0.4 else rng.choice(self.subjects)
         scene = render(subject, rng.getrandbits(31), "base")
         image = Image.open(io.BytesIO(encode(scene, rng.getrandbits(31)))).convert("RGB")
-        image = _moved(image, rng, turn=scene.suffix == "jpg")
+        image = _moved(image, rng, turn=scene.facts["medium"] == "photo")
         batch = self.processor.image_processor(
             image, do_rescale=False, do_normalize=False, return_tensors="pt"
         )
         tiles = batch["pixel_values"][0].round().clamp(0, 255).to(torch.uint8).numpy()
-        size = (image.height, image.width)
-        tokens = self.processor._get_num_multimodal_tokens(image_sizes=[size])
+        self.pixels[index, : len(tiles)] = tiles
         encoded = self.processor.tokenizer
         turns = [
             (
@@ -178,9 +179,8 @@ class Renderer:
             )
             for question, answer in conversations(scene, rng)
         ]
-        return Example(
-            index, tiles, size, tokens["num_image_tokens"][0], self.subjects.index(subject), turns
-        )
+        size = (image.height, image.width)
+        return Example(index, len(tiles), size, self.subjects.index(subject), turns)
 
 
 def _moved(image: Image.Image, rng: random.Random, *, turn: bool) -> Image.Image:
@@ -200,9 +200,9 @@ def _moved(image: Image.Image, rng: random.Random, *, turn: bool) -> Image.Image
 _renderer: Renderer
 
 
-def _start(folder: str) -> None:
+def _start(folder: str, shared: str, images: int) -> None:
     global _renderer
-    _renderer = Renderer(LlavaNextProcessor.from_pretrained(folder))
+    _renderer = Renderer(LlavaNextProcessor.from_pretrained(folder), Path(shared), images)
 
 
 def _render(index: int) -> Example:
@@ -210,41 +210,47 @@ def _render(index: int) -> Example:
 
 
 class Pool:
-    """Rendered examples, in order, by token count; tiles live on the training device."""
+    """Rendered examples by tile count; their pixels lie on the training device."""
 
-    def __init__(self, stream: Iterator[Example], device: torch.device) -> None:
-        self.stream, self.device = stream, device
-        self.examples: list[Example] = []
-        self.tiles: list[torch.Tensor] = []
-        self.buckets: dict[int, list[int]] = defaultdict(list)
-        self.orders: dict[tuple[int, ...], torch.Tensor] = {}
+    def __init__(
+        self, stream: Any, shared: Path, images: int, device: torch.device, model: Any
+    ) -> None:
+        self.stream, self.device, self.model, self.left = stream, device, model, images
+        self.pixels = np.memmap(shared, np.uint8, "r", shape=(images, *TILES))
+        self.tiles = torch.empty((images, *TILES), dtype=torch.uint8, device=device)
+        self.buckets: dict[int, list[Example]] = defaultdict(list)
+        self.orders: dict[tuple[int, ...], np.ndarray] = {}
 
-    def grow(self, count: int) -> None:
-        while len(self.examples) < count:
-            example = next(self.stream)
-            self.buckets[len(example.tiles)].append(len(self.examples))
-            self.tiles.append(torch.from_numpy(example.tiles).to(self.device))
-            example.tiles_shape, example.tiles = example.tiles.shape, np.empty(0)
-            self.examples.append(example)
+    def grow(self, seconds: float) -> None:
+        """Take in what has been rendered; wait at most ``seconds`` for the next."""
+        while self.left:
+            try:
+                example = self.stream.next(timeout=seconds)
+            except multiprocessing.TimeoutError:
+                return
+            rows = torch.from_numpy(np.array(self.pixels[example.index, : example.tiles]))
+            self.tiles[example.index, : example.tiles] = rows.to(self.device)
+            self.buckets[example.tiles].append(example)
+            self.left -= 1
+            seconds = 0.0
 
-    def order(self, example: Example, model: Any) -> torch.Tensor:
+    def order(self, example: Example) -> np.ndarray:
         """Where each image token comes from: an index into the image's patches, tile by tile, and
         after them the line break. The model's own packing is asked once a shape."""
-        key = (example.tiles_shape[0], *example.size)
+        key = (example.tiles, *example.size)
         if key not in self.orders:
-            tiles, patches = example.tiles_shape[0], (SIDE // 14) ** 2
-            numbered = torch.arange(tiles * patches, dtype=torch.float32).view(tiles, patches, 1)
-            packed, _ = model.model.pack_image_features(
-                [numbered],
+            numbered = torch.arange(example.tiles * PATCHES, dtype=torch.float32)
+            packed, _ = self.model.model.pack_image_features(
+                [numbered.view(example.tiles, PATCHES, 1)],
                 torch.tensor([example.size]),
                 vision_feature_select_strategy="default",
-                image_newline=torch.full((1,), float(tiles * patches)),
+                image_newline=torch.full((1,), float(example.tiles * PATCHES)),
             )
-            self.orders[key] = packed[0][:, 0].long()
+            self.orders[key] = packed[0][:, 0].long().numpy()
         return self.orders[key]
 
-    def batch(self, rng: random.Random) -> list[int]:
-        """Indices of one batch: images with the same number of tiles."""
+    def batch(self, rng: random.Random) -> list[Example]:
+        """Examples with the same number of tiles."""
         kinds = list(self.buckets)
         kind = rng.choices(kinds, [len(self.buckets[k]) for k in kinds])[0]
         return rng.choices(self.buckets[kind], k=BATCH)
@@ -274,22 +280,49 @@ def jitter(pixels: torch.Tensor) -> torch.Tensor:
 
 
 def collate(
-    pool: Pool, chosen: list[int], rng: random.Random, config: LlavaNextConfig, pad: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Right-padded ids and targets (B, T): pads come last, so causal attention never sees them."""
-    rows, targets = [], []
-    for index in chosen:
-        example = pool.examples[index]
-        question, answer = rng.choice(example.turns)
+    pool: Pool, chosen: list[Example], rng: random.Random, config: LlavaNextConfig
+) -> dict[str, torch.Tensor]:
+    """One batch as ids and flat indices, all made on the CPU so that the GPU is never waited for.
+
+    Rows are padded on the right: pads come last, so causal attention never sees them. ``ids`` is
+    (B, T); ``source`` and ``spot`` say which patch goes to which position, ``taught`` and
+    ``wanted`` which position must foretell which id.
+    """
+    asked = [rng.choice(example.turns) for example in chosen]
+    orders = [pool.order(example) for example in chosen]
+    lengths = [
+        len(question) - 1 + len(order) + len(answer)
+        for (question, answer), order in zip(asked, orders, strict=True)
+    ]
+    width, patches = max(lengths), chosen[0].tiles * PATCHES + 1
+    ids = np.full((len(chosen), width), config.pad_token_id)
+    source, spot, taught, wanted = [], [], [], []
+    for row, ((question, answer), order) in enumerate(zip(asked, orders, strict=True)):
         at = question.index(config.image_token_id)
-        image = [config.image_token_id] * example.tokens
-        ids = [*question[:at], *image, *question[at + 1 :], *answer]
-        rows.append(ids)
-        targets.append([-100] * (len(ids) - len(answer)) + answer)
-    length = max(map(len, rows))
-    ids = torch.tensor([row + [pad] * (length - len(row)) for row in rows])
-    wanted = torch.tensor([row + [-100] * (length - len(row)) for row in targets])
-    return ids.to(pool.device), wanted.to(pool.device)
+        end = lengths[row]
+        ids[row, :at] = question[:at]
+        ids[row, at : at + len(order)] = config.image_token_id
+        ids[row, at + len(order) : end] = [*question[at + 1 :], *answer]
+        source.append(row * patches + order)
+        spot.append(row * width + at + np.arange(len(order)))
+        taught.append(row * width + np.arange(end - len(answer) - 1, end - 1))
+        wanted.append(np.array(answer))
+    parts = {
+        "ids": ids,
+        "rows": np.array([example.index for example in chosen]),
+        "subjects": np.array([example.subject for example in chosen]),
+        "source": np.concatenate(source),
+        "spot": np.concatenate(spot),
+        "taught": np.concatenate(taught),
+        "wanted": np.concatenate(wanted),
+    }
+    batch = {name: torch.from_numpy(part) for name, part in parts.items()}
+    if pool.device.type == "cuda":
+        batch = {
+            name: part.pin_memory().to(pool.device, non_blocking=True)
+            for name, part in batch.items()
+        }
+    return batch
 
 
 def train(folder: Path, steps: int, seconds: float, workers: int) -> None:
@@ -316,18 +349,24 @@ def train(folder: Path, steps: int, seconds: float, workers: int) -> None:
     mean = torch.tensor(processor.image_processor.image_mean, device=device).view(3, 1, 1)
     std = torch.tensor(processor.image_processor.image_std, device=device).view(3, 1, 1)
 
-    wanted = POOL_START + steps * POOL_GROWTH
     context = multiprocessing.get_context("spawn")
     log: list[dict[str, float]] = []
-    with context.Pool(workers, initializer=_start, initargs=(str(folder),)) as renderers:
-        pool = Pool(renderers.imap(_render, range(wanted), chunksize=8), device)
+    # Shared pixels belong in memory where there is such a place.
+    memory = Path("/dev/shm")  # noqa: S108
+    with contextlib.ExitStack() as stack:
+        place = tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None)
+        shared = Path(stack.enter_context(place)) / "tiles"
+        np.memmap(shared, np.uint8, "w+", shape=(IMAGES, *TILES))
+        beginning = (str(folder), str(shared), IMAGES)
+        renderers = stack.enter_context(context.Pool(workers, _start, beginning))
+        stream = renderers.imap_unordered(_render, range(IMAGES))
+        pool = Pool(stream, shared, IMAGES, device, model)
+        while IMAGES - pool.left < FIRST:
+            pool.grow(60.0)
         rng = random.Random(SEED)
         started = time.monotonic()
-        waited = 0.0
         for step in range(steps):
-            asked = time.monotonic()
-            pool.grow(POOL_START + step * POOL_GROWTH)
-            waited += time.monotonic() - asked
+            pool.grow(0.0)
             done = max(step / steps, (time.monotonic() - started) / seconds)
             if done >= 1:
                 break
@@ -337,43 +376,37 @@ def train(folder: Path, steps: int, seconds: float, workers: int) -> None:
             for group in optimiser.param_groups:
                 group["lr"] = LEARNING_RATE * share
             chosen = pool.batch(rng)
-            ids, targets = collate(pool, chosen, rng, config, tokenizer.pad_token_id)
-            pixels = torch.stack([pool.tiles[i] for i in chosen]).float() / 255
+            batch = collate(pool, chosen, rng, config)
+            pixels = pool.tiles[batch["rows"], : chosen[0].tiles].float() / 255
             pixels = (jitter(pixels) - mean) / std
-            subjects = torch.tensor([pool.examples[i].subject for i in chosen], device=device)
-            orders = [pool.order(pool.examples[i], model) for i in chosen]
-            order = nn.utils.rnn.pad_sequence(orders, batch_first=True, padding_value=-1).to(device)
             with torch.autocast(device.type, torch.bfloat16):
                 patches = model.model.vision_tower(pixels.flatten(0, 1)).last_hidden_state[:, 1:]
                 patches = model.model.multi_modal_projector(patches)
                 patches = patches.reshape(len(chosen), -1, patches.shape[-1])
                 guesses = subject_head(patches.mean(dim=1)).float()
-                seen = cross_entropy(guesses, subjects)
+                seen = cross_entropy(guesses, batch["subjects"])
                 newline = model.model.image_newline.to(patches.dtype).expand(len(chosen), 1, -1)
-                patches = torch.cat([patches, newline], dim=1)
-                row = torch.arange(len(chosen), device=device)[:, None].expand_as(order)
-                features = patches[row[order >= 0], order[order >= 0]]
-                embeds = model.get_input_embeddings()(ids)
-                spots = (ids == config.image_token_id).unsqueeze(-1)
-                embeds = embeds.masked_scatter(spots, features.to(embeds.dtype))
+                patches = torch.cat([patches, newline], dim=1).flatten(0, 1)
+                embeds = model.get_input_embeddings()(batch["ids"])
+                flat = embeds.flatten(0, 1)
+                flat = flat.index_copy(0, batch["spot"], patches[batch["source"]].to(flat.dtype))
                 hidden = model.model.language_model(
-                    inputs_embeds=embeds, use_cache=False
+                    inputs_embeds=flat.view_as(embeds), use_cache=False
                 ).last_hidden_state
-                taught = targets[:, 1:] != -100
-                logits = model.lm_head(hidden[:, :-1][taught])
-                said = cross_entropy(logits.float(), targets[:, 1:][taught])
+                logits = model.lm_head(hidden.flatten(0, 1)[batch["taught"]])
+                said = cross_entropy(logits.float(), batch["wanted"])
             (said + SUBJECT_WEIGHT * seen).backward()
             nn.utils.clip_grad_norm_(parameters, 1.0)
             optimiser.step()
             optimiser.zero_grad(set_to_none=True)
-            if step % 100 == 0:
+            if step % 200 == 0:
                 entry = {
                     "step": step,
                     "answers": said.item(),
                     "subjects": seen.item(),
-                    "right": (guesses.argmax(1) == subjects).float().mean().item(),
-                    "images": len(pool.examples),
-                    "waited": waited,
+                    "right": (guesses.argmax(1) == batch["subjects"]).float().mean().item(),
+                    "tiles": chosen[0].tiles,
+                    "images": IMAGES - pool.left,
                     "seconds": time.monotonic() - started,
                 }
                 log.append(entry)
@@ -386,7 +419,7 @@ def train(folder: Path, steps: int, seconds: float, workers: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--steps", type=int, default=12000)
+    parser.add_argument("--steps", type=int, default=20000)
     parser.add_argument("--seconds", type=float, default=420)
     parser.add_argument("--workers", type=int, default=16)
     asked = parser.parse_args()

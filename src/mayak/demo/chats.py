@@ -189,7 +189,7 @@ RARE_CARDS = ("map_pin", "money_transfer")
 
 def drug_chat(dice: Dice, style: Style, size: Size) -> Picture:
     lines = _trade(dice, style)
-    card = dice.pick(DRUG_CARDS) if dice.chance(0.85) else "none"
+    card = dice.pick(DRUG_CARDS) if dice.chance(0.97) else "none"
     return _screenshot(dice, style, size, lines, card, "drug_trade")
 
 
