@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import platform
 import statistics
@@ -24,17 +25,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from mayak.config import load_train_config
 from mayak.dataset import PrepareOptions, prepare
 from mayak.dataset.manifest import FILES, read_manifest
 from mayak.demo.write import generate
 from mayak.imaging import decode_file
 from mayak.labels import LABELS
-from mayak.model import AnswerGenerator, LabelScorer, load_model
-from mayak.training import train
-from mayak.types import DecodedImage
+from mayak.types import DecodedImage, SilentProgress
 
 RUNS = 3
 SEED = 7
@@ -65,6 +62,9 @@ def measure_prepare(folder: Path, workers: int) -> float:
 
 def measure_model(images: list[DecodedImage]) -> dict[str, float]:
     """Label scoring in two precisions, and free answers."""
+    # Worker processes import this file again: torch stays out of its top.
+    from mayak.model import AnswerGenerator, LabelScorer, load_model
+
     figures = {}
     for precision in ("nf4", "fp32"):
         vlm = load_model("nano", precision=precision, device="cpu")
@@ -81,6 +81,8 @@ def measure_model(images: list[DecodedImage]) -> dict[str, float]:
 
 def measure_training(folder: Path) -> float:
     """One epoch, validations and checkpoints left out of the time."""
+    from mayak.training import train
+
     prepare(PrepareOptions(raw=folder / "raw_data", data=folder / "data", augment=0))
     config = load_train_config("nano", {"epochs": 1, "validations_per_epoch": 1})
     result = train(config, data=folder / "data", output=folder / "outputs", device="cpu")
@@ -93,10 +95,13 @@ def main() -> None:
     parser.add_argument("--per-class", type=int, default=30)
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
+    # As the mayak command sets them.
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("GOMP_SPINCOUNT", "3000")
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     cores = os.cpu_count() or 1
     found: dict[str, Any] = {
         "machine": f"{platform.system()} {platform.machine()}, {cores} cores",
-        "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         **{name: version(name) for name in ("torch", "transformers", "bitsandbytes")},
         "images": 4 * asked.per_class,
@@ -104,7 +109,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         counts = {label.index: asked.per_class for label in LABELS}
-        generate(folder / "raw_data", counts, seed=SEED, style="base", workers=cores)
+        generate(
+            folder / "raw_data",
+            counts,
+            seed=SEED,
+            style="base",
+            workers=cores,
+            progress=SilentProgress(),
+        )
         for workers in dict.fromkeys((1, cores)):
             found[f"prepare_{workers}_workers_images_s"] = measure_prepare(folder, workers)
         manifest = read_manifest(folder / "all" / FILES["test"])
