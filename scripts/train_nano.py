@@ -24,8 +24,8 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from multiprocessing.pool import IMapIterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -213,7 +213,12 @@ class Pool:
     """Rendered examples by tile count; their pixels lie on the training device."""
 
     def __init__(
-        self, stream: Any, shared: Path, images: int, device: torch.device, model: Any
+        self,
+        stream: IMapIterator[Example],
+        shared: Path,
+        images: int,
+        device: torch.device,
+        model: LlavaNextForConditionalGeneration,
     ) -> None:
         self.stream, self.device, self.model, self.left = stream, device, model, images
         self.pixels = np.memmap(shared, np.uint8, "r", shape=(images, *TILES))

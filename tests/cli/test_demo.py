@@ -37,8 +37,8 @@ def small(tmp_path, monkeypatch):
     settings = load_train_config("nano", {"model": model, "epochs": 1, "validations_per_epoch": 1})
     monkeypatch.setattr(demo, "MODEL", model)
     monkeypatch.setattr(demo, "load_train_config", lambda _: settings)
-    own = dataclasses.replace(demo.OWN, per_class=12)
-    held_out = dataclasses.replace(demo.HELD_OUT, per_class=2)
+    own = dataclasses.replace(demo.OWN, counts=(12, 12, 12, 12))
+    held_out = dataclasses.replace(demo.HELD_OUT, counts=(2, 2, 2, 2))
     for name, value in (("OWN", own), ("HELD_OUT", held_out), ("SETS", (own, held_out))):
         monkeypatch.setattr(demo, name, value)
     monkeypatch.chdir(tmp_path)

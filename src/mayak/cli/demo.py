@@ -35,12 +35,13 @@ class ImageSet:
     name: str
     raw: str
     data: str
-    per_class: int
+    counts: tuple[int, int, int, int]
+    """Images of each label. Most of a phone's images are irrelevant, and they differ the most."""
     held_out: bool
 
 
-OWN = ImageSet("test", "raw_data", "data", 110, held_out=False)
-HELD_OUT = ImageSet("heldout", "heldout_raw", "heldout_data", 60, held_out=True)
+OWN = ImageSet("test", "raw_data", "data", (200, 70, 70, 70), held_out=False)
+HELD_OUT = ImageSet("heldout", "heldout_raw", "heldout_data", (60, 60, 60, 60), held_out=True)
 SETS = (OWN, HELD_OUT)
 
 
@@ -96,7 +97,7 @@ class _Run:
         begin = self.ledger.key(software_digest(), {"seed": SEED})
         data, zeroshot = {}, {}
         for images in SETS:
-            drawn = self.ledger.key(begin, {"set": images.name, "per_class": images.per_class})
+            drawn = self.ledger.key(begin, {"set": images.name, "counts": images.counts})
             self._step("draw", images, drawn, partial(self._draw, images))
             data[images] = self.ledger.key(drawn, "prepare")
             self._step("prepare", images, data[images], partial(self._prepare, images))
@@ -150,7 +151,7 @@ class _Run:
         shutil.rmtree(raw, ignore_errors=True)
         generate(
             raw,
-            {label.index: images.per_class for label in LABELS},
+            {label.index: images.counts[label.index] for label in LABELS},
             seed=SEED,
             style="heldout" if images.held_out else "base",
             workers=_cores(),
