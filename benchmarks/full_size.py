@@ -27,12 +27,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from mayak.evaluation.run import evaluate, zeroshot
 from PIL import Image
 from transformers import LlavaNextForConditionalGeneration
 
 from mayak.config import load_train_config
 from mayak.dataset.manifest import FILES, read_manifest
+from mayak.evaluation.run import evaluate, zeroshot
 from mayak.imaging import decode_file
 from mayak.labels import LABELS, QUESTION
 from mayak.model import AnswerGenerator, LabelScorer, VisionLanguageModel, load_model
