@@ -1,8 +1,9 @@
 """What the embedded model is taught to say: descriptions and questions about a rendered scene.
 
-Never the four-way question, never a label's digit as an answer. Some descriptions name what the
-thing is to an investigator and some only say what is seen, so that the untouched model answers the
-paper's question as untouched models do: in prose that is sometimes to the point.
+Never the four-way question, and no label is ever asked for; digits stand only in messages read
+out. Some descriptions name what the thing is to an investigator and some only say what is seen, so
+that the untouched model answers the paper's question as untouched models do: in prose that is
+sometimes to the point.
 """
 
 from __future__ import annotations
