@@ -2,8 +2,9 @@
 
 A LLaVA-NeXT of about seven million parameters learns, from scratch, to describe the generator's
 base-style images and to answer questions about them (``scripts/nano_corpus.py``). It is never asked
-the four-way question or for a label, and never sees an image of the held-out style. One H100 and 16 cores take
-about ten minutes; the weights in ``src/mayak/model/nano`` were made so, see the model card there.
+the four-way question or for a label, and never sees an image of the held-out style. One H100 and 16
+cores take about seven minutes; the weights in ``src/mayak/model/nano`` were made so, see the model
+card there.
 
 Images are rendered by worker processes while the model trains, which draws from those that are
 there. Training ends after ``--steps`` or ``--seconds``, whichever comes first;
