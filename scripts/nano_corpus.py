@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
+from mayak.demo import wording
 from mayak.demo.scenes import SUBJECTS, VOCABULARY, Scene, render
 
 Turn = tuple[str, str]
@@ -31,13 +32,12 @@ PLACE = ("마약을 숨긴 장소로 보입니까?", "이곳은 마약 거래 �
 CHAT = ("대화 화면입니까?", "이 이미지는 대화 내역입니까?")
 TALK = ("어떤 대화입니까?", "무슨 이야기를 하고 있습니까?")
 READ = ("메시지를 읽어 주십시오.", "화면에 어떤 글이 있습니까?")
+# No colours are asked for: training turns the hues, so that things are known by their shape.
 FACTS = {
     "ground": "바닥은 무엇입니까?",
     "wall": "벽은 무엇입니까?",
     "container": "무엇에 담겨 있습니까?",
-    "colour": "무슨 색입니까?",
     "mark": "어떤 표시가 있습니까?",
-    "mark_colour": "표시는 무슨 색입니까?",
     "packet": "꾸러미가 보입니까?",
     "theme": "어떤 화면입니까?",
     "attachment": "무엇이 첨부되어 있습니까?",
@@ -83,6 +83,39 @@ def conversations(scene: Scene, rng: random.Random) -> list[Turn]:
             (rng.choice(READ), f"{text}") for text in rng.sample(list(texts), min(3, len(texts)))
         ]
     return turns
+
+
+def _spoken() -> tuple[str, ...]:
+    """Words of the base-style screens, of two letters or more."""
+    templates = (
+        *wording.SLANG,
+        *(value for values in wording.SLOTS.values() for value in values),
+        *(text for stage in wording.DRUG_BASE.values() for text in stage),
+        *(*wording.EVERYDAY_BASE, *wording.DRUG_THINGS, *wording.EVERYDAY_THINGS, *wording.REMARKS),
+    )
+    words = {word for text in templates for word in text.split() if "{" not in word}
+    return tuple(sorted(word for word in words if len(word) > 1))
+
+
+FACT_NAMES = tuple(VOCABULARY)
+WORDS = _spoken()
+ATTRIBUTES = (*FACT_NAMES, *WORDS)
+"""What the auxiliary task names: values of a scene's facts, and words that can be read in it."""
+_COLOURS = ("colour", "colours", "mark_colour")
+
+
+def attributes(scene: Scene) -> list[int]:
+    """Indices into ``ATTRIBUTES`` of what is true of a scene."""
+    facts = scene.facts
+    known = {value for key, value in facts.items() if key not in _COLOURS}
+    known -= {"yes", "no", "none"}  # of what, the value alone does not say
+    seen = [index for index, name in enumerate(FACT_NAMES) if name in known]
+    return seen + words_in(" ".join([*facts.get("messages", ()), *facts.get("texts", ())]))
+
+
+def words_in(text: str) -> list[int]:
+    """Indices into ``ATTRIBUTES`` of the words that stand in a text, inside longer ones too."""
+    return [len(FACT_NAMES) + index for index, word in enumerate(WORDS) if word in text]
 
 
 def corpus(seed: int) -> Iterator[str]:

@@ -76,7 +76,7 @@ def test_whatever_a_drawer_may_pick_has_a_korean_name():
         chats.DRUG_CARDS,
         chats.EVERYDAY_CARDS,
         chats.RARE_CARDS,
-        tuple(theme.name for theme in chats.THEMES_BASE + chats.THEMES_HELDOUT),
+        (chats.OWN_THEME, *(theme.name for theme in chats.THEMES_BASE + chats.THEMES_HELDOUT)),
         tuple(SUBJECTS),
     )
 
@@ -121,6 +121,8 @@ def test_no_ordinary_wording_holds_a_word_of_the_trade():
     texts = (
         *wording.EVERYDAY_BASE,
         *wording.EVERYDAY_HELDOUT,
+        *wording.EVERYDAY_THINGS,
+        *wording.REMARKS,
         *(value for values in innocent.values() for value in values),
         *wording.NAMES_BASE,
         *wording.NAMES_HELDOUT,
@@ -134,7 +136,7 @@ def everyday_slots():
     return {
         name
         for name in wording.SLOTS
-        for text in wording.EVERYDAY_BASE + wording.EVERYDAY_HELDOUT
+        for text in wording.EVERYDAY_BASE + wording.EVERYDAY_HELDOUT + wording.EVERYDAY_THINGS
         if f"{{{name}}}" in text
     }
 
@@ -175,6 +177,8 @@ def test_every_font_has_the_letters_of_the_wordings(name):
         *wording.all_drug(heldout=False),
         *wording.EVERYDAY_BASE,
         *wording.EVERYDAY_HELDOUT,
+        *wording.EVERYDAY_THINGS,
+        *wording.REMARKS,
         *(value for values in wording.SLOTS.values() for value in values),
         "₩ bc1q… · , . : + - % ( )",
     ]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PIL import Image, ImageDraw
 
 from mayak.demo import drugs, kitchen, papers, places, scenery, wording
 from mayak.demo.canvas import (
+    COLOURS,
     RGB,
     Dice,
     Facts,
@@ -100,6 +102,10 @@ THEMES_BASE = (
         True,
     ),
 )
+OWN_THEME = "own_chat"
+"""A messenger whose owner chose the colours."""
+OWN_THEMES = 0.5
+"""Share of base-style chats in such a messenger."""
 THEMES_HELDOUT = (
     Theme(
         "purple_chat",
@@ -198,7 +204,7 @@ def ordinary_chat(dice: Dice, style: Style, size: Size) -> Picture:
     mine = dice.chance(0.5)
     lines = []
     for text in dice.some(wordings, 8):
-        lines.append((mine, fill(dice, text)))
+        lines.append((mine, _line(dice, style, text, wording.EVERYDAY_THINGS)))
         mine = not mine if dice.chance(0.75) else mine
     card = "none"
     if dice.chance(0.6):
@@ -216,6 +222,14 @@ def fill(dice: Dice, template: str) -> str:
     return template.format(**{name: dice.pick(values) for name, values in wording.SLOTS.items()})
 
 
+def _line(dice: Dice, style: Style, template: str, things: Sequence[str]) -> str:
+    """A wording filled; in the base style often a thing and what may be said of any thing, so
+    that only the thing tells the talk."""
+    if style == "base" and dice.chance(0.4):
+        template = f"{dice.pick(things)} {dice.pick(wording.REMARKS)}"
+    return fill(dice, template)
+
+
 def _trade(dice: Dice, style: Style) -> list[tuple[bool, str]]:
     """(mine, text) in the order of a trade; the phone is the buyer's or the seller's."""
     stages = by_style(style, wording.DRUG_BASE, wording.DRUG_HELDOUT)
@@ -231,15 +245,46 @@ def _trade(dice: Dice, style: Style) -> list[tuple[bool, str]]:
         if not any(holds_slang(text) for _, text in lines):
             wordings = [text for text in wordings if holds_slang(text)]
         lines += [
-            (speaker == buyer, fill(dice, text)) for text in dice.some(wordings, counts[stage])
+            (speaker == buyer, _line(dice, style, text, wording.DRUG_THINGS))
+            for text in dice.some(wordings, counts[stage])
         ]
     return lines
+
+
+def _own_theme(dice: Dice) -> Theme:
+    dark = dice.chance(0.4)
+    far = INK if dark else WHITE
+    colours = [dice.shade(colour, 24) for colour in dice.some(tuple(COLOURS), 4)]
+    ground = mix(colours[0], far, dice.real(0.5, 1.0))
+    bar = dice.pick((ground, mix(colours[1], far, dice.real(0.0, 0.8))))
+    mine = mix(colours[2], far, dice.real(0.0, 0.6))
+    other = mix(mix(ground, WHITE, 0.2) if dark else colours[3], far, dice.real(0.0, 0.2))
+    if not dark:
+        other = mix(other, WHITE, dice.real(0.6, 1.0))
+    return Theme(
+        OWN_THEME,
+        ground,
+        bar,
+        mine,
+        _legible(mine),
+        other,
+        _legible(other),
+        dice.real(0.05, 1.0),
+        dice.pick(("round", "square", "none")),
+        time_below=dice.chance(0.3),
+        pattern=dice.chance(0.3),
+    )
+
+
+def _legible(ground: RGB) -> RGB:
+    return INK if sum(ground) > 400 else WHITE
 
 
 def _screenshot(
     dice: Dice, style: Style, size: Size, lines: list[tuple[bool, str]], card: str, talk: str
 ) -> Picture:
-    theme = dice.pick(by_style(style, THEMES_BASE, THEMES_HELDOUT))
+    own = style == "base" and dice.chance(OWN_THEMES)
+    theme = _own_theme(dice) if own else dice.pick(by_style(style, THEMES_BASE, THEMES_HELDOUT))
     width, height = size
     image = Image.new("RGB", size, dice.shade(theme.ground, 6))
     if theme.pattern:

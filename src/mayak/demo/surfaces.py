@@ -7,6 +7,7 @@ import math
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from mayak.demo.canvas import (
+    COLOURS,
     RGB,
     Dice,
     Style,
@@ -18,9 +19,12 @@ from mayak.demo.canvas import (
     toned,
 )
 
-GROUNDS_BASE = ("wood", "marble", "cloth", "dark_table", "white_table", "tile_floor", "newspaper")
+GROUNDS_BASE = (
+    *("wood", "marble", "cloth", "dark_table", "white_table", "tile_floor", "newspaper"),
+    *("patterned_ground",) * 4,
+)
 GROUNDS_HELDOUT = ("metal", "granite", "leather", "checked_cloth", "cork")
-WALLS_BASE = ("concrete", "brick", "plaster", "wall_tile")
+WALLS_BASE = ("concrete", "brick", "plaster", "wall_tile", *("patterned_wall",) * 2)
 WALLS_HELDOUT = ("stone", "panel", "stained_plaster")
 
 Size = tuple[int, int]
@@ -104,6 +108,32 @@ def _newspaper(dice: Dice, size: Size) -> Image.Image:
     for _ in range(3):
         x, y = dice.whole(0, size[0]), dice.whole(0, size[1])
         draw.rectangle((x, y, x + column * 2 - 20, y + 40), fill=(60, 58, 56))
+    return image
+
+
+def _patterned(dice: Dice, size: Size) -> Image.Image:
+    """No material in particular: grain, direction, colours and overlay are all drawn."""
+    colours = [dice.shade(colour, 30) for colour in dice.some(tuple(COLOURS), 3)]
+    dull = dice.real(0.0, 0.8)
+    dark, middle, light = sorted((mix(c, (128, 128, 128), dull) for c in colours), key=sum)
+    across, down = (2 * (side / 6) ** dice.real(0, 1) for side in size)
+    grey = stretched_noise(dice, size, across, down, dice.whole(1, 3))
+    if dice.chance(0.2):
+        grey = grey.filter(ImageFilter.EMBOSS)
+    image = toned(contrast(grey, dice.real(0.4, 2.0)), dark, light, middle)
+    line = mix(middle, dice.pick(((0, 0, 0), (255, 255, 255))), dice.real(0.2, 0.6))
+    overlay = dice.pick(("none", "none", "grid", "stripes", "spots"))
+    if overlay == "grid":
+        _grid(image, dice, dice.whole(40, 240), line, dice.whole(2, 6))
+    elif overlay == "stripes":
+        step, lean = dice.whole(16, 120), dice.pick((0, 0, size[1]))
+        for x in range(-lean, size[0], step):
+            ImageDraw.Draw(image).line((x, 0, x + lean, size[1]), fill=line, width=step // 5 + 1)
+    elif overlay == "spots":
+        r = dice.whole(2, 14)
+        for _ in range(dice.whole(30, 160)):
+            x, y = dice.whole(0, size[0]), dice.whole(0, size[1])
+            ImageDraw.Draw(image).ellipse((x - r, y - r, x + r, y + r), fill=line)
     return image
 
 
@@ -294,6 +324,7 @@ _GROUNDS = {
     "white_table": _white_table,
     "tile_floor": _tile_floor,
     "newspaper": _newspaper,
+    "patterned_ground": _patterned,
     "metal": _metal,
     "granite": _granite,
     "leather": _leather,
@@ -305,6 +336,7 @@ _WALLS = {
     "brick": brick,
     "plaster": _plaster,
     "wall_tile": _wall_tile,
+    "patterned_wall": _patterned,
     "stone": _stone,
     "panel": _panel,
     "stained_plaster": _stained_plaster,
