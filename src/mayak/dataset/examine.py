@@ -10,19 +10,30 @@ from functools import cache
 from PIL import Image, UnidentifiedImageError
 
 from mayak.dataset.collect import RawFile, Reason, Rejected, is_system_file, order
-from mayak.dataset.isolation import Crashed, Workers
 from mayak.errors import DecodeError
 from mayak.imaging import decode
 from mayak.imaging.decode import reads, signature
 from mayak.imaging.hashing import PerceptualHash, perceptual_hash, sha256
+from mayak.isolation import Lost, Workers
 from mayak.language import set_language, tr
 from mayak.types import Progress
 
 LARGEST_FILE = 2**30
 """Bytes. Files are decoded in memory; a film or a disk image in the folder must not fill it."""
 
+_SECONDS = 120.0
+_MEMORY = 4 * 2**30
+"""What a decoder may spend on one file: far more than the largest picture that is not refused."""
+
 _ALIKE = ({"JPEG", "MPO"}, {"HEIF", "AVIF"})
 """Formats that share their extensions in practice: an MPO is a JPEG with a second one behind."""
+
+
+_LOST = {
+    "crashed": "the decoder crashed over this file",
+    "too-slow": f"the decoder took longer than {_SECONDS:.0f} s over this file",
+    "out-of-memory": f"the decoder asked for more than {_MEMORY // 2**30} GiB over this file",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +55,13 @@ def examine(
     """Read every file in ``workers`` processes; both lists in the order of the files' names."""
     images: list[Examined] = []
     rejected: list[Rejected] = []
-    pool = Workers[RawFile, Examined | Rejected](examine_file, max(1, min(workers, len(files))))
+    pool = Workers[RawFile, Examined | Rejected](
+        examine_file, max(1, min(workers, len(files))), seconds=_SECONDS, memory=_MEMORY
+    )
     with progress.task(tr("reading", "읽기"), len(files), tr("files", "개")) as task:
         for file, result in pool.run(files):
-            if isinstance(result, Crashed):
-                result = Rejected(file.name, "crashed", "the decoder crashed over this file")
+            if isinstance(result, Lost):
+                result = Rejected(file.name, "crashed", _LOST[result.why])
             if isinstance(result, Examined):
                 images.append(result)
             else:

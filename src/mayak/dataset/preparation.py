@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from mayak.dataset.collect import REASONS, Reason, Rejected, collect, order, portable
 from mayak.dataset.examine import Examined, examine
 from mayak.dataset.group import group_ids
-from mayak.dataset.isolation import Crashed, Workers
 from mayak.dataset.manifest import DATASET_FILE, FILES, Manifest
 from mayak.dataset.split import SPLITS, grouped_split, plain_split
 from mayak.dataset.store import AUGMENTED_FOLDER, Store
 from mayak.errors import ConfigError, ManifestError
 from mayak.imaging.hashing import PDQ_MATCH_DISTANCE, PDQ_MIN_QUALITY
+from mayak.isolation import Lost, Workers
 from mayak.labels import LABELS, QUESTION
 from mayak.language import tr
 from mayak.types import Progress, Sample, SilentProgress, SplitName
@@ -394,7 +394,7 @@ def _augment(
                         "원본 폴더에 쓰는 작업이 없을 때 다시 실행하십시오",
                     ),
                 )
-            if isinstance(result, Crashed):
+            if isinstance(result, Lost):
                 raise ManifestError(
                     tr(
                         f"the process that augmented {job.source} died",

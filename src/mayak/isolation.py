@@ -1,0 +1,177 @@
+"""Work in other processes where a crash, a hang or a glut costs the one item that caused it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from multiprocessing import connection
+from typing import Any, Generic, Literal, TypeVar
+
+import psutil
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Answer = tuple[Literal["done", "raised", "memory"], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """What stands in the place of a result that could not be had."""
+
+    why: Literal["crashed", "too-slow", "out-of-memory"]
+
+
+class Workers(Generic[Item, Result]):
+    """Runs ``function(item)`` in ``count`` fresh processes, one item each at a time.
+
+    ``function`` is a top-level function and the processes are spawned, so that it works alike on
+    every system and with threads (torch's) in the parent. Exceptions of ``function`` are raised
+    here. A process that dies over an item (a codec's crash, the system's memory killer) or takes
+    longer than ``seconds`` over it yields ``Lost`` and is replaced; so does an item that asks for
+    more than ``memory`` bytes beyond what the process began with (on POSIX systems; elsewhere there
+    is no such limit).
+    """
+
+    def __init__(
+        self,
+        function: Callable[[Item], Result],
+        count: int,
+        *,
+        seconds: float | None = None,
+        memory: int | None = None,
+    ) -> None:
+        self._function, self._memory = function, memory
+        self._seconds = seconds
+        # Windows can wait for no more than 61 processes at once.
+        self._count = min(count, 61) if sys.platform == "win32" else count
+
+    def run(self, items: Iterable[Item]) -> Iterator[tuple[Item, Result | Lost]]:
+        """(item, result) in the order in which they are done; items are fetched as needed."""
+        left = iter(items)
+        with ExitStack() as stack:
+            busy: dict[connection.Connection, _Worker[Item, Result]] = {}
+            for item in left:
+                worker = _Worker(self._function, self._memory, stack)
+                worker.begin(item, self._seconds)
+                busy[worker.pipe] = worker
+                if len(busy) == self._count:
+                    break
+            while busy:
+                for worker in self._finished(busy):
+                    del busy[worker.pipe]
+                    item, result = worker.item, worker.result()
+                    try:
+                        following = next(left)
+                    except StopIteration:
+                        worker.end()
+                    else:
+                        if isinstance(result, Lost):
+                            worker.end()
+                            worker = _Worker(self._function, self._memory, stack)
+                        worker.begin(following, self._seconds)
+                        busy[worker.pipe] = worker
+                    yield item, result
+
+    def _finished(
+        self, busy: dict[connection.Connection, _Worker[Item, Result]]
+    ) -> list[_Worker[Item, Result]]:
+        """Waits until some have answered, died or overrun; the latter are ended."""
+        first = min(worker.deadline for worker in busy.values())
+        patience = None if self._seconds is None else max(0.0, first - time.monotonic())
+        answered = [busy[pipe] for pipe in connection.wait(list(busy), patience)]  # type: ignore[index]
+        if answered:
+            return answered
+        overrun = [w for w in busy.values() if w.deadline <= time.monotonic()]
+        for worker in overrun:
+            worker.overrun = True
+        return overrun
+
+
+class _Worker(Generic[Item, Result]):
+    """One process and the item it is at."""
+
+    item: Item
+
+    def __init__(
+        self, function: Callable[[Item], Result], memory: int | None, stack: ExitStack
+    ) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, function, memory), daemon=True)
+        self._process.start()
+        theirs.close()  # so that the process's death ends the pipe
+        stack.callback(self.end)
+        self.deadline = 0.0
+        self.overrun = False
+
+    def begin(self, item: Item, seconds: float | None) -> None:
+        self.item = item
+        self.deadline = time.monotonic() + (seconds or 0.0)
+        with suppress(BrokenPipeError):  # it died between items: the answer will say so
+            self.pipe.send(item)
+
+    def result(self) -> Result | Lost:
+        if self.overrun:
+            return Lost("too-slow")
+        try:
+            kind, value = self.pipe.recv()
+        except (EOFError, ConnectionError):
+            return Lost("crashed")
+        if kind == "memory":
+            return Lost("out-of-memory")
+        if kind == "raised":
+            raise value
+        result: Result = value
+        return result
+
+    def end(self) -> None:
+        self.pipe.close()
+        self._process.kill()
+        self._process.join()
+
+
+def _serve(pipe: connection.Connection, function: Callable[[Any], Any], memory: int | None) -> None:
+    # The parent alone answers Ctrl-C, and nobody outlives the parent.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if memory is not None:
+        _limit(memory)
+    with suppress(EOFError):
+        while True:
+            pipe.send(_answer(function, pipe.recv()))
+
+
+def _answer(function: Callable[[Any], Any], item: Any) -> Answer:  # noqa: ANN401
+    try:
+        return "done", function(item)
+    except MemoryError:
+        return "memory", None
+    except Exception as error:  # noqa: BLE001 - raised again in the parent
+        return "raised", error
+
+
+def _limit(memory: int) -> None:
+    """Let the process ask for so many bytes of address space beyond what it has."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    most = psutil.Process().memory_info().vms + memory
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    if hard == resource.RLIM_INFINITY or most < hard:
+        resource.setrlimit(resource.RLIMIT_AS, (most, hard))
+
+
+def _end_with_parent() -> None:
+    # A killed parent cannot say goodbye, and its workers would wait for work for ever.
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)

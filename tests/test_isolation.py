@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+import pytest
+
+from mayak.isolation import Lost, Workers
+
+
+def doubled_or_dead(number):
+    if number in (3, 11):
+        os._exit(1)
+    if number == 100:
+        raise ValueError("a hundred")
+    return 2 * number
+
+
+def slow_or_greedy(what):
+    if what == "slow":
+        time.sleep(600)
+    if what == "greedy":
+        return len(bytearray(2**31))
+    return what
+
+
+def test_a_crash_costs_the_item_that_caused_it():
+    results = dict(Workers(doubled_or_dead, 2).run(range(16)))
+
+    assert results == {n: Lost("crashed") if n in (3, 11) else 2 * n for n in range(16)}
+
+
+def test_a_hang_costs_the_item_that_caused_it():
+    items = ["a", "slow", "b", "c"]
+    results = dict(Workers(slow_or_greedy, 2, seconds=3).run(items))
+
+    assert results == {"a": "a", "slow": Lost("too-slow"), "b": "b", "c": "c"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit of memory there")
+def test_a_glut_of_memory_costs_the_item_that_caused_it():
+    results = dict(Workers(slow_or_greedy, 1, memory=2**29).run(["a", "greedy", "b"]))
+
+    assert results == {"a": "a", "greedy": Lost("out-of-memory"), "b": "b"}
+
+
+def test_an_exception_comes_through():
+    with pytest.raises(ValueError, match="a hundred"):
+        list(Workers(doubled_or_dead, 1).run([100]))
+
+
+def test_items_are_fetched_as_needed():
+    fetched = []
+
+    def items():
+        for number in range(20, 1000):
+            fetched.append(number)
+            yield number
+
+    run = Workers(doubled_or_dead, 1).run(items())
+    next(run)
+    run.close()
+
+    assert len(fetched) <= 5
+
+
+def test_nothing_to_do_is_done_at_once():
+    assert list(Workers(doubled_or_dead, 2).run([])) == []
