@@ -1,0 +1,35 @@
+"""The case: a folder with a SQLite database, its log and the thumbnails, in one store's hands."""
+
+from mayak.case.records import (
+    Content,
+    Counts,
+    Duplicate,
+    Exclusion,
+    Fault,
+    Item,
+    LogEntry,
+    Run,
+    Source,
+    SourceHash,
+    StoredContent,
+    StoredItem,
+    Unclassified,
+)
+from mayak.case.store import CaseStore
+
+__all__ = [
+    "CaseStore",
+    "Content",
+    "Counts",
+    "Duplicate",
+    "Exclusion",
+    "Fault",
+    "Item",
+    "LogEntry",
+    "Run",
+    "Source",
+    "SourceHash",
+    "StoredContent",
+    "StoredItem",
+    "Unclassified",
+]

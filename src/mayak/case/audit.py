@@ -1,0 +1,294 @@
+"""Finds whatever in a case is not as it was written.
+
+Three fences stand around a row: its own digest (names the row that was changed), the digest over
+its batch in the log (catches a row that was changed together with its digest, and names the batch)
+and the chain of log entries (catches a rewritten log). Who rewrites all three from the start is
+found out only by a ``head()`` that was noted elsewhere.
+
+The database is read in short statements. As rows are only ever added, a batch that a writer adds
+meanwhile is either seen whole with its log entry or not yet.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from mayak.case.database import GENESIS, Database, entry_hash, migrations, row_digest
+from mayak.case.folder import read_identity, thumbnail_path
+from mayak.case.records import Fault
+from mayak.errors import CaseError
+from mayak.language import tr
+
+_CHUNK = 500
+
+
+def audit(folder: Path, database: Database) -> list[Fault]:
+    """All faults of the case in ``folder``; a check that cannot be made is a fault too."""
+    connection = database.connection
+    checks: tuple[Callable[[], Iterator[Fault]], ...] = (
+        lambda: _database(connection),
+        lambda: _schema(connection),
+        lambda: _chain(connection),
+        lambda: _identity(folder, connection),
+        lambda: _rows(connection),
+        lambda: _thumbnails(folder, connection),
+        lambda: _invariants(connection),
+    )
+    faults: list[Fault] = []
+    # A byte changed by hand may leave text that is no UTF-8; it must be read to be named.
+    connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
+    try:
+        for check in checks:
+            try:
+                faults.extend(check())
+            except (sqlite3.Error, ValueError, TypeError, KeyError) as error:
+                faults.append(
+                    Fault(
+                        "unreadable",
+                        "database",
+                        "",
+                        tr(f"cannot be read ({error})", f"읽을 수 없습니다 ({error})"),
+                    )
+                )
+    finally:
+        connection.text_factory = str
+    return list(dict.fromkeys(faults))
+
+
+def _database(connection: sqlite3.Connection) -> Iterator[Fault]:
+    for (found,) in connection.execute("PRAGMA integrity_check"):
+        if found != "ok":
+            yield Fault(
+                "unreadable",
+                "database",
+                "",
+                tr(f"SQLite finds: {found}", f"SQLite 검사 결과: {found}"),
+            )
+    for table, rowid, parent, _ in connection.execute("PRAGMA foreign_key_check"):
+        yield Fault(
+            "invariant",
+            table,
+            f"id {rowid}",
+            tr(
+                f"refers to a row of {parent} that is not there", f"{parent}에 없는 행을 가리킵니다"
+            ),
+        )
+
+
+def _schema(connection: sqlite3.Connection) -> Iterator[Fault]:
+    """Tables, indexes and triggers as the migrations make them."""
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    pristine = sqlite3.connect(":memory:")
+    try:
+        pristine.executescript("\n".join(migrations()[:version]))
+        expected, found = _objects(pristine), _objects(connection)
+    finally:
+        pristine.close()
+    for name in sorted(expected.keys() | found.keys()):
+        if name not in found:
+            yield Fault("deleted", "schema", name, tr("was removed", "삭제되었습니다"))
+        elif name not in expected:
+            yield Fault(
+                "inserted", "schema", name, tr("was added by hand", "임의로 추가되었습니다")
+            )
+        elif expected[name] != found[name]:
+            yield Fault("changed", "schema", name, tr("was changed", "변경되었습니다"))
+
+
+def _objects(connection: sqlite3.Connection) -> dict[str, str]:
+    query = "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+    return dict(connection.execute(query).fetchall())
+
+
+def _entries(connection: sqlite3.Connection) -> Iterator[sqlite3.Row]:
+    after = -1
+    query = "SELECT * FROM log WHERE sequence > ? ORDER BY sequence LIMIT ?"
+    while rows := connection.execute(query, (after, _CHUNK)).fetchall():
+        yield from rows
+        after = rows[-1]["sequence"]
+
+
+def _chain(connection: sqlite3.Connection) -> Iterator[Fault]:
+    # First: a writer may add entries while they are read.
+    counter = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'log'").fetchone()
+    previous, last = GENESIS, 0
+    for entry in _entries(connection):
+        sequence = entry["sequence"]
+        if sequence > last + 1:
+            yield _deleted("log", "entry", last + 1, sequence - 1)
+        if sequence == last + 1 and entry["previous"] != previous:
+            yield Fault(
+                "chain",
+                "log",
+                f"entry {sequence}",
+                tr(
+                    "does not follow from the entry before it: one of the two was rewritten",
+                    "앞 항목과 이어지지 않습니다. 둘 중 하나가 다시 쓰였습니다",
+                ),
+            )
+        fields = ("sequence", "at", "operator", "action", "detail", "previous")
+        if entry_hash(*(entry[name] for name in fields)) != entry["hash"]:
+            yield Fault("changed", "log", f"entry {sequence}", tr("was changed", "변경되었습니다"))
+        previous, last = entry["hash"], sequence
+    if counter and counter[0] > last:
+        yield _deleted("log", "entry", last + 1, counter[0])
+
+
+def _identity(folder: Path, connection: sqlite3.Connection) -> Iterator[Fault]:
+    try:
+        said = asdict(read_identity(folder))
+    except CaseError as error:
+        yield Fault("unreadable", "case.json", "", error.message)
+        return
+    query = "SELECT detail FROM log WHERE action = 'create' ORDER BY sequence LIMIT 1"
+    created = connection.execute(query).fetchone()
+    written = json.loads(created["detail"]) if created else {}
+    for name, value in said.items():
+        if written.get(name) != value:
+            yield Fault(
+                "changed",
+                "case.json",
+                name,
+                tr(
+                    f"is {value!r}, the log says {written.get(name)!r}",
+                    f"{value!r}이지만 기록에는 {written.get(name)!r}입니다",
+                ),
+            )
+
+
+def _rows(connection: sqlite3.Connection) -> Iterator[Fault]:
+    """Every row against its digest, its batch and the log."""
+    tables = [
+        name
+        for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+        if name != "log" and not name.startswith("sqlite_")
+    ]
+    ends = dict.fromkeys(tables, 0)
+    newest = 0
+    for entry in _entries(connection):
+        newest = entry["sequence"]
+        try:
+            covered = json.loads(entry["detail"]).get("rows", {})
+            for table in [name for name in covered if name in ends]:
+                yield from _batch(connection, table, newest, **covered[table])
+                ends[table] = max(ends[table], covered[table]["last"])
+        except (ValueError, TypeError, KeyError, AttributeError):
+            continue  # a rewritten entry: the chain names it
+    for table, end in ends.items():
+        # What a writer adds meanwhile stands in entries after the newest that was read.
+        query = (
+            f"SELECT id FROM {table} t WHERE (id < 1 OR id > ?) AND "  # noqa: S608
+            "NOT EXISTS (SELECT 1 FROM log WHERE sequence = t.log AND sequence > ?)"
+        )
+        for (number,) in connection.execute(query, (end, newest)).fetchall():
+            yield Fault("inserted", table, f"id {number}", tr("was inserted", "삽입되었습니다"))
+
+
+def _batch(
+    connection: sqlite3.Connection, table: str, sequence: int, first: int, last: int, digest: str
+) -> Iterator[Fault]:
+    """The rows that log entry ``sequence`` vouches for."""
+    query = f"SELECT * FROM {table} WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?"  # noqa: S608
+    running = hashlib.sha256()
+    expected, named = first, False
+    while rows := connection.execute(query, (expected, last, _CHUNK)).fetchall():
+        for row in rows:
+            values: dict[str, Any] = dict(row)
+            if row["id"] != expected:
+                yield _deleted(table, "id", expected, row["id"] - 1)
+                named = True
+            if row_digest(table, values) != row["digest"] or row["log"] != sequence:
+                yield Fault(
+                    "changed", table, f"id {row['id']}", tr("was changed", "변경되었습니다")
+                )
+                named = True
+            running.update(str(row["digest"]).encode())
+            expected = row["id"] + 1
+    if expected <= last:
+        yield _deleted(table, "id", expected, last)
+        named = True
+    if not named and running.hexdigest() != digest:
+        yield Fault(
+            "changed",
+            table,
+            _span("id", first, last),
+            tr(
+                f"one of these rows was changed together with its digest (log entry {sequence})",
+                f"이 행들 가운데 하나가 다이제스트와 함께 변경되었습니다 (기록 항목 {sequence})",
+            ),
+        )
+
+
+def _deleted(table: str, name: str, first: int, last: int) -> Fault:
+    return Fault("deleted", table, _span(name, first, last), tr("was deleted", "삭제되었습니다"))
+
+
+def _span(name: str, first: int, last: int) -> str:
+    return f"{name} {first}" if first == last else f"{name} {first}–{last}"
+
+
+def _thumbnails(folder: Path, connection: sqlite3.Connection) -> Iterator[Fault]:
+    """Every thumbnail against its name, which is its digest. One that no content names is left by
+    an interrupted batch and means nothing."""
+    query = "SELECT id, thumbnail FROM contents WHERE id > ? ORDER BY id LIMIT ?"
+    after = 0
+    while rows := connection.execute(query, (after, _CHUNK)).fetchall():
+        after = rows[-1]["id"]
+        for digest in {row["thumbnail"]: None for row in rows if row["thumbnail"]}:
+            path = thumbnail_path(folder, digest)
+            key = f"{path.parent.name}/{path.name}"
+            try:
+                found = hashlib.sha256(path.read_bytes()).hexdigest()
+            except FileNotFoundError:
+                yield Fault("deleted", "thumbnails", key, tr("is missing", "파일이 없습니다"))
+            except OSError as error:
+                message = tr(f"cannot be read ({error})", f"읽을 수 없습니다 ({error})")
+                yield Fault("unreadable", "thumbnails", key, message)
+            else:
+                if found != digest:
+                    message = tr("is another file than was written", "기록된 파일과 다릅니다")
+                    yield Fault("changed", "thumbnails", key, message)
+
+
+def _invariants(connection: sqlite3.Connection) -> Iterator[Fault]:
+    """Nothing vanishes: each item has exactly the outcome it states, each content an item, and in
+    a finished run each content a result."""
+    query = (
+        "SELECT i.id, i.display FROM items i LEFT JOIN failures f ON f.item = i.id"
+        " LEFT JOIN exclusions x ON x.item = i.id"
+        " LEFT JOIN contents c ON c.sha256 = i.content"
+        " WHERE (i.outcome = 'content') != (c.id IS NOT NULL)"
+        " OR (i.outcome = 'failure') != (f.id IS NOT NULL)"
+        " OR (i.outcome = 'exclusion') != (x.id IS NOT NULL)"
+    )
+    for number, display in connection.execute(query).fetchall():
+        yield Fault(
+            "invariant",
+            "items",
+            f"id {number}",
+            tr(f"{display} has not the outcome it states", f"{display}의 결과가 없거나 다릅니다"),
+        )
+    query = (
+        "SELECT id, sha256 FROM contents c"
+        " WHERE NOT EXISTS (SELECT 1 FROM items WHERE content = c.sha256)"
+    )
+    for number, sha256 in connection.execute(query).fetchall():
+        message = tr(f"no item holds {sha256}", f"{sha256}을(를) 담은 항목이 없습니다")
+        yield Fault("invariant", "contents", f"id {number}", message)
+    query = (
+        "SELECT d.run, c.sha256 FROM (SELECT run, max(last_content) AS last FROM finishes"
+        " GROUP BY run) d JOIN contents c ON c.id <= d.last"
+        " WHERE NOT EXISTS (SELECT 1 FROM predictions WHERE run = d.run AND content = c.sha256)"
+        " AND NOT EXISTS (SELECT 1 FROM failures WHERE run = d.run AND content = c.sha256)"
+    )
+    for run, sha256 in connection.execute(query).fetchall():
+        message = tr(
+            f"finished, but {sha256} has no result", f"끝났으나 {sha256}의 결과가 없습니다"
+        )
+        yield Fault("invariant", "runs", f"id {run}", message)

@@ -1,0 +1,325 @@
+"""The SQLite side of a case: connection, migrations, and batches that log themselves.
+
+Every change is a ``Batch``: rows and the log entry that covers them, in one transaction. The log
+entry's ``detail["rows"]`` states for each table the ids ``first`` to ``last`` and the SHA-256 over
+the rows' digests in that order, so the chain of log entries vouches for every row.
+
+The journal is SQLite's rollback journal (TRUNCATE, ``synchronous=FULL``), never a WAL: SQLite up to
+3.51.2 can lose data when a WAL is reset, and a case on read-only media could not be read. Readers
+therefore read in short statements, page by page, and never hold a writer up for long.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any, cast
+
+from mayak.case.folder import DATABASE, newer
+from mayak.errors import CaseError, IntegrityError
+from mayak.language import tr
+
+GENESIS = "0" * 64
+"""What the first log entry names as the previous hash."""
+
+Value = str | int | float | bytes | None
+
+_PAGE = 500
+_WAIT = 60.0
+"""Seconds that a writer waits for readers and a reader for the writer's commit."""
+
+
+def canonical(value: object) -> str:
+    """JSON with sorted keys, no blanks, ASCII only; bytes as hex."""
+    return json.dumps(
+        value,
+        sort_keys=True,
+        separators=(",", ":"),
+        default=lambda other: {"hex": other.hex()} if isinstance(other, bytes) else str(other),
+    )
+
+
+def row_digest(table: str, row: Mapping[str, Value]) -> str:
+    """SHA-256 of a row but for its digest. Empty columns are left out, so that a migration can add
+    a column without changing what older rows were."""
+    values = {name: v for name, v in row.items() if v is not None and name != "digest"}
+    return hashlib.sha256(canonical([table, values]).encode()).hexdigest()
+
+
+def entry_hash(
+    sequence: int, at: str, operator: str, action: str, detail: str, previous: str
+) -> str:
+    """SHA-256 of a log entry; ``detail`` as the text that is stored."""
+    text = canonical([sequence, at, operator, action, detail, previous])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def storable(text: str) -> str:
+    """Text that SQLite can hold: the raw bytes of odd file names become ``\\udcNN``, which is how
+    JSON writes them too."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+@cache
+def migrations() -> tuple[str, ...]:
+    """The SQL of each version, first to last."""
+    folder = resources.files("mayak.case") / "migrations"
+    files = sorted((f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
+    return tuple(file.read_text(encoding="utf-8") for file in files)
+
+
+@dataclass(slots=True)
+class Batch:
+    """Rows to be written together, and the detail of their log entry."""
+
+    connection: sqlite3.Connection
+    detail: dict[str, Any]
+    rows: dict[str, list[dict[str, Value]]] = field(default_factory=dict)
+
+    def add(self, table: str, **values: Value) -> int:
+        """Add a row; returns its id."""
+        rows = self.rows.setdefault(table, [])
+        if rows:
+            number = cast(int, rows[-1]["id"]) + 1
+        else:
+            query = f"SELECT coalesce(max(id), 0) + 1 FROM {table}"  # noqa: S608
+            number = self.connection.execute(query).fetchone()[0]
+        row: dict[str, Value] = {"id": number}
+        for name, value in values.items():
+            if isinstance(value, str):
+                value = storable(value)
+            elif isinstance(value, bool):
+                value = int(value)
+            row[name] = value
+        rows.append(row)
+        return number
+
+    def write(self, at: str, operator: str, action: str) -> None:
+        """Write the log entry and the rows it covers into the open transaction."""
+        execute = self.connection.execute
+        # Not the last entry's sequence: where entries were deleted by hand, the gap must stay.
+        last = execute("SELECT seq FROM sqlite_sequence WHERE name = 'log'").fetchone()
+        sequence = (last[0] if last else 0) + 1
+        head = execute("SELECT hash FROM log ORDER BY sequence DESC LIMIT 1").fetchone()
+        previous = head[0] if head else GENESIS
+        covered = {}
+        for table, rows in self.rows.items():
+            running = hashlib.sha256()
+            for row in rows:
+                row["log"] = sequence
+                row["digest"] = digest = row_digest(table, row)
+                running.update(digest.encode())
+            covered[table] = {
+                "first": rows[0]["id"],
+                "last": rows[-1]["id"],
+                "digest": running.hexdigest(),
+            }
+        detail = canonical({**self.detail, "rows": covered} if covered else self.detail)
+        hashed = entry_hash(sequence, at, storable(operator), action, detail, previous)
+        execute(
+            "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (sequence, at, storable(operator), action, detail, previous, hashed),
+        )
+        for table, rows in self.rows.items():
+            names = list(rows[0])
+            marks = ", ".join(f":{name}" for name in names)
+            self.connection.executemany(
+                f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})",  # noqa: S608
+                rows,
+            )
+
+
+class Database:
+    """One connection to a case's database, for the thread that made it."""
+
+    def __init__(self, folder: Path, *, operator: str | None) -> None:
+        """Connect; without an operator read-only. Raises CaseError."""
+        self.folder = folder
+        self._operator = operator
+        path = folder / DATABASE
+        with self.translated():
+            self.connection = _connect(path, "rw" if operator is not None else "ro")
+            try:
+                if operator is None:
+                    self._recover(path)
+                else:
+                    for pragma in (
+                        "journal_mode = TRUNCATE",
+                        "synchronous = FULL",
+                        "foreign_keys = ON",
+                    ):
+                        self.connection.execute(f"PRAGMA {pragma}")
+                self._check_version()
+            except BaseException:
+                self.connection.close()
+                raise
+
+    @classmethod
+    def create(cls, folder: Path, *, operator: str) -> Database:
+        """An empty database of the present version. Raises CaseError."""
+        if sqlite3.sqlite_version_info < (3, 37):
+            raise CaseError(
+                tr(
+                    f"SQLite {sqlite3.sqlite_version} is too old for a case",
+                    f"SQLite {sqlite3.sqlite_version}은(는) 사건 파일에 쓰기에 너무 오래되었습니다",
+                ),
+                remedy=tr(
+                    "use a Python with SQLite ≥ 3.37", "SQLite 3.37 이상의 Python을 쓰십시오"
+                ),
+            )
+        (folder / DATABASE).touch(exist_ok=False)
+        return cls(folder, operator=operator)
+
+    def close(self) -> None:
+        self.connection.close()
+
+    def query(self, sql: str, *values: Value) -> list[sqlite3.Row]:
+        """All rows of a small answer. Raises CaseError."""
+        with self.translated():
+            return self.connection.execute(sql, values).fetchall()
+
+    def pages(self, sql: str, *values: Value) -> Iterator[sqlite3.Row]:
+        """Rows of a large answer in the order of ``id``, no lock held between pages.
+
+        ``sql`` takes the last id seen and the page's size as its last two parameters.
+        """
+        after = 0
+        while rows := self.query(sql, *values, after, _PAGE):
+            yield from rows
+            after = rows[-1]["id"]
+
+    @contextmanager
+    def batch(self, action: str, *, always: bool = False, **detail: object) -> Iterator[Batch]:
+        """A transaction that ends with its log entry; without rows and ``always`` nothing is
+        written. Raises CaseError."""
+        if self._operator is None:
+            raise CaseError(
+                tr(
+                    f"case {self.folder} is open for reading",
+                    f"사건 {self.folder}은(는) 읽기 전용입니다",
+                ),
+                remedy=tr("open it for writing", "쓰기용으로 여십시오"),
+            )
+        with self.translated():
+            try:
+                self.connection.execute("BEGIN IMMEDIATE")
+                # Rows of one batch refer to each other in any order.
+                self.connection.execute("PRAGMA defer_foreign_keys = ON")
+                batch = Batch(self.connection, dict(detail))
+                yield batch
+                if always or batch.rows:
+                    batch.write(datetime.now(UTC).isoformat(), self._operator, action)
+                self.connection.execute("COMMIT")
+            except BaseException:
+                self._roll_back()
+                raise
+
+    @contextmanager
+    def translated(self) -> Iterator[None]:
+        """SQLite's errors as CaseErrors with a remedy."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise _case_error(self.folder, error) from error
+
+    def _roll_back(self) -> None:
+        # After a full disk SQLite may have done it by itself; if it cannot, the journal remains
+        # and the next connection does.
+        if self.connection.in_transaction:
+            with suppress(sqlite3.Error):
+                self.connection.execute("ROLLBACK")
+
+    def _recover(self, path: Path) -> None:
+        """Let a writer's connection undo what a killed process left half-written, which a read-only
+        one may not."""
+        try:
+            self.connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.OperationalError:
+            undoing = _connect(path, "rw")
+            try:
+                undoing.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            finally:
+                undoing.close()
+
+    def _check_version(self) -> None:
+        version = self.connection.execute("PRAGMA user_version").fetchone()[0]
+        known = migrations()
+        if version > len(known):
+            raise newer(self.folder)
+        if version < len(known) and self._operator is None:
+            raise CaseError(
+                tr(
+                    f"case {self.folder} was written by an older version of mayak",
+                    f"사건 {self.folder}은(는) 이전 버전의 mayak에서 작성되었습니다",
+                ),
+                remedy=tr(
+                    "open it once for writing, which brings it up to date",
+                    "쓰기용으로 한 번 열어 갱신하십시오",
+                ),
+            )
+        for number in range(version + 1, len(known) + 1):
+            self._migrate(number, known[number - 1])
+
+    def _migrate(self, number: int, sql: str) -> None:
+        """One version up, its number and its log entry in one transaction."""
+        try:
+            # executescript commits what is open, so the transaction begins inside it.
+            script = f"BEGIN IMMEDIATE;\n{sql}\nPRAGMA user_version = {number};"
+            self.connection.executescript(script)
+            digest = hashlib.sha256(sql.encode()).hexdigest()
+            batch = Batch(self.connection, {"version": number, "sha256": digest})
+            batch.write(datetime.now(UTC).isoformat(), self._operator or "", "migrate")
+            self.connection.execute("COMMIT")
+        except BaseException:
+            self._roll_back()
+            raise
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=_WAIT, isolation_level=None
+    )
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+def _case_error(folder: Path, error: sqlite3.Error) -> CaseError:
+    # The low byte is the primary code; the errors that Python itself raises carry none.
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY):
+        remedy = tr(
+            "free space on its disk or mend the access rights, then run the same command again: "
+            "it goes on where it stopped",
+            "디스크 공간을 확보하거나 접근 권한을 고친 뒤 같은 명령을 다시 실행하십시오. "
+            "중단된 곳에서 이어집니다",
+        )
+    elif code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        remedy = tr(
+            "another program holds the database: close it and run the command again",
+            "다른 프로그램이 데이터베이스를 쓰고 있습니다. 닫고 다시 실행하십시오",
+        )
+    elif code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return IntegrityError(
+            tr(
+                f"case {folder}: the database is damaged ({error})",
+                f"사건 {folder}: 데이터베이스가 손상되었습니다 ({error})",
+            ),
+            remedy=tr("restore the case from a copy", "사건을 사본에서 복원하십시오"),
+        )
+    else:
+        remedy = tr("mayak verify lists what is wrong", "mayak verify로 문제를 확인하십시오")
+    return CaseError(
+        tr(
+            f"case {folder}: the database cannot be used ({error})",
+            f"사건 {folder}: 데이터베이스를 사용할 수 없습니다 ({error})",
+        ),
+        remedy=remedy,
+    )

@@ -1,0 +1,209 @@
+"""What goes into a case and comes out of it: frozen values that know no SQL.
+
+Times are aware datetimes (any zone going in, UTC coming out); hashes are lower-case hex.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from mayak.types import Failure
+
+OutcomeName = Literal["content", "failure", "exclusion"]
+Problem = Literal["changed", "deleted", "inserted", "chain", "invariant", "unreadable"]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceHash:
+    """One reading of a whole source, with the hash that the container stores of itself."""
+
+    md5: str
+    sha256: str
+    size: int
+    began: datetime
+    ended: datetime
+    stored_hash: str | None = None
+    matches: bool | None = None
+    """Whether the stored hash is the one that was read; None where none is stored."""
+    accepted_damaged: bool = False
+    """The operator went on although it does not match."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where items came from; ``hashes`` oldest first, empty where nothing was hashed as a whole."""
+
+    id: int
+    path: str
+    """As the operator gave it."""
+    kind: str
+    hashes: tuple[SourceHash, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """The image that one or more items hold, by its bytes."""
+
+    sha256: str
+    md5: str
+    sha1: str
+    size: int
+    """Bytes."""
+    format: str
+    width: int
+    height: int
+    pdq: bytes | None = None
+    """32 bytes, most significant bit first."""
+    pdq_quality: int | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    """What JSON can hold."""
+    thumbnail: bytes | None = field(default=None, repr=False)
+    """The bytes of a JPEG file."""
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """A content that the case holds already, or that stands earlier in the same batch."""
+
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """Left out by a stated rule."""
+
+    rule: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One file found in a source and what became of it."""
+
+    display: str
+    """Its path, to be read by people."""
+    location: str
+    """Its path, losslessly, as JSON; identifies it within the source."""
+    outcome: Content | Duplicate | Failure | Exclusion
+    size: int | None = None
+    created: datetime | None = None
+    modified: datetime | None = None
+    accessed: datetime | None = None
+    changed: datetime | None = None
+    deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StoredItem:
+    """An item of the case; what stands for its outcome is one of the last three."""
+
+    id: int
+    source: int
+    display: str
+    location: str
+    size: int | None
+    created: datetime | None
+    modified: datetime | None
+    accessed: datetime | None
+    changed: datetime | None
+    deleted: bool
+    outcome: OutcomeName
+    content: str | None
+    """SHA-256."""
+    failure: Failure | None
+    exclusion: Exclusion | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredContent:
+    """A content of the case; ``thumbnail`` is the SHA-256 of the thumbnail's file."""
+
+    id: int
+    sha256: str
+    md5: str
+    sha1: str
+    size: int
+    format: str
+    width: int
+    height: int
+    pdq: bytes | None
+    pdq_quality: int | None
+    metadata: Mapping[str, Any]
+    thumbnail: str | None
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unclassified:
+    """A content without a result in a run, and the first item that holds it."""
+
+    sha256: str
+    source: int
+    location: str
+    display: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """All that one engine said of the case."""
+
+    id: int
+    fingerprint: str
+    engine: Mapping[str, Any]
+    started: datetime
+    finished: datetime | None
+    """None too when contents were added since."""
+    predictions: int
+    failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One action; ``hash`` covers all other fields, and through ``previous`` all entries before."""
+
+    sequence: int
+    at: str
+    operator: str
+    action: str
+    detail: Mapping[str, Any]
+    previous: str
+    hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The numbers of "nothing vanishes"; ``contents`` counts the items that gave a content."""
+
+    items: int
+    contents: int
+    failures: int
+    exclusions: int
+    distinct_contents: int
+
+    @property
+    def balanced(self) -> bool:
+        return self.items == self.contents + self.failures + self.exclusions
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something in a case that is not as it was written, or that cannot be."""
+
+    problem: Problem
+    table: str
+    """A table, ``thumbnails``, ``case.json``, ``schema`` or ``database``."""
+    key: str
+    """Which row (``id 17``), log entry, file or name."""
+    message: str
+    """For the user, in their language."""
+
+    def __str__(self) -> str:
+        return (
+            f"{self.table} {self.key}: {self.message}"
+            if self.key
+            else f"{self.table}: {self.message}"
+        )
