@@ -45,8 +45,20 @@ def test_an_untouched_case_has_none(folder):
 
 @pytest.mark.parametrize(
     "table",
-    "log sources source_hashes contents items exclusions runs finishes predictions failures "
-    "groupings group_members".split(),
+    [
+        "log",
+        "sources",
+        "source_hashes",
+        "contents",
+        "items",
+        "exclusions",
+        "runs",
+        "finishes",
+        "predictions",
+        "failures",
+        "groupings",
+        "group_members",
+    ],
 )
 def test_the_database_itself_refuses_to_change_or_delete(folder, table):
     connection = sqlite3.connect(folder / "case.sqlite")

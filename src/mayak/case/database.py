@@ -294,7 +294,12 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
 def _case_error(folder: Path, error: sqlite3.Error) -> CaseError:
     # The low byte is the primary code; the errors that Python itself raises carry none.
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY):
+    if code in (
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_CANTOPEN,
+    ):
         remedy = tr(
             "free space on its disk or mend the access rights, then run the same command again: "
             "it goes on where it stopped",

@@ -9,6 +9,7 @@ import sys
 import uuid
 import weakref
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -25,6 +26,8 @@ DATABASE = "case.sqlite"
 _IDENTITY = "case.json"
 _LOCK = "case.lock"
 _THUMBNAILS = "thumbnails"
+_WRITERS = 8
+"""Thumbnails that are written at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ def write_identity(folder: Path, identity: Identity) -> None:
     (folder / _THUMBNAILS).mkdir()
     text = json.dumps(asdict(identity), indent=2, ensure_ascii=False) + "\n"
     _write_durably(folder / _IDENTITY, text.encode())
-    _sync_folder(folder)
+    sync_folder(folder)
 
 
 def read_identity(folder: Path) -> Identity:
@@ -134,8 +137,12 @@ class WriterLock:
                     "wait until it has finished, or end it", "끝날 때까지 기다리거나 종료하십시오"
                 ),
             ) from error
-        self._file.truncate(0)
-        self._file.write(f"{os.getpid()}\n".encode())
+        try:
+            self._file.truncate(0)
+            self._file.write(f"{os.getpid()}\n".encode())
+        except OSError as error:
+            self._file.close()
+            raise storage_error(folder, error) from error
         if hasattr(os, "register_at_fork"):
             # A forked worker that outlives a killed parent must not keep the case locked.
             file = weakref.ref(self._file)
@@ -178,19 +185,16 @@ def write_thumbnails(folder: Path, thumbnails: Iterable[bytes]) -> None:
 
     Raises CaseError if the disk is full or refuses.
     """
-    touched: set[Path] = set()
+    paths = {thumbnail_path(folder, hashlib.sha256(data).hexdigest()): data for data in thumbnails}
     try:
-        for data in thumbnails:
-            path = thumbnail_path(folder, hashlib.sha256(data).hexdigest())
-            if path.exists():
-                continue
-            if not path.parent.exists():
-                path.parent.mkdir(parents=True)
-                touched.add(path.parent.parent)
-            _write_durably(path, data)
-            touched.add(path.parent)
-        for parent in touched:
-            _sync_folder(parent)
+        missing = {path: data for path, data in paths.items() if not path.exists()}
+        parents = {path.parent for path in missing}
+        for parent in parents:
+            parent.mkdir(parents=True, exist_ok=True)
+        # Nearly all the time is waiting for the disk, which gathers what comes at the same time.
+        with ThreadPoolExecutor(_WRITERS) as pool:
+            list(pool.map(_write_durably, missing, missing.values()))
+            list(pool.map(sync_folder, parents | {folder / _THUMBNAILS} if parents else ()))
     except OSError as error:
         raise storage_error(folder, error) from error
 
@@ -210,7 +214,8 @@ def _write_durably(path: Path, data: bytes) -> None:
         raise
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Make names that were added to a folder survive a power cut."""
     if sys.platform == "win32":  # folders cannot be opened there; NTFS journals names by itself
         return
     handle = os.open(folder, os.O_RDONLY)
