@@ -51,7 +51,7 @@ class TrainConfig(_Strict):
     keep_best: Positive
     checkpoint_every: Positive
     """Steps between two saves of the last checkpoint, besides those after a validation."""
-    seed: Annotated[int, Field(ge=0)]
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
 
 
 def load_train_config(name: str, overrides: dict[str, Any] | None = None) -> TrainConfig:

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from PIL import Image
 from mayak.dataset.manifest import read_manifest
 from mayak.errors import ConfigError, ManifestError
 from mayak.evaluation import run
+from mayak.evaluation.record import read_run
 from mayak.language import set_language
 
 NAMES = {
@@ -253,3 +255,25 @@ def test_progress_counts_every_image(manifest, tmp_path):
     counter = Counter()
     run.evaluate(manifest, FakeClassifier(), tmp_path / "out", counter)
     assert counter.steps == counter.total == 20
+
+
+@pytest.mark.parametrize("name", ["a\nb.png", "a\rb.png", "\x1b[31mred.png"])
+@pytest.mark.skipif(sys.platform == "win32", reason="no such names there")
+def test_any_file_name_can_be_reported(tmp_path, name):
+    path = make_data(tmp_path)
+    rows = json.loads(path.read_text(encoding="utf-8"))
+    old = tmp_path / rows[0]["image_path"]
+    old.rename(old.with_name(name))
+    rows[0]["image_path"] = old.with_name(name).relative_to(tmp_path).as_posix()
+    path.write_text(json.dumps(rows), encoding="utf-8")
+    (path.parent / "dataset.json").unlink(missing_ok=True)
+    result = run.evaluate(read_manifest(path), FakeClassifier(wrong={0: 3}), tmp_path / "out")
+    assert len(result.rows) == len(rows)
+    assert read_run(tmp_path / "out").rows[0].image_path == rows[0]["image_path"]
+
+
+def test_an_output_that_cannot_be_written_is_an_error(manifest, tmp_path):
+    out = tmp_path / "out"
+    (out / "metrics.json").mkdir(parents=True)
+    with pytest.raises(ConfigError, match="cannot be written"):
+        run.evaluate(manifest, FakeClassifier(), out)

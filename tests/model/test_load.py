@@ -48,12 +48,12 @@ def test_nf4_on_a_cpu_quantises_the_language_model_alone(model_folder):
     }
     assert len(four_bit) == 2 * 7  # layers × projections
     assert all("language_model.layers" in name for name in four_bit)
-    assert vlm.engine.precision == "nf4"
+    assert vlm.engine.precision == "nf4, fp32"
     assert sum(scores(vlm).scores) == pytest.approx(1.0, abs=1e-12)
 
 
 def test_auto_is_nf4(model_folder):
-    assert load_model(str(model_folder), device="cpu").engine.precision == "nf4"
+    assert load_model(str(model_folder), device="cpu").engine.precision == "nf4, fp32"
 
 
 def test_precisions_are_what_they_say(model_folder):
@@ -110,12 +110,12 @@ def test_an_untrained_adapter(model_folder, tmp_path):
     refused(model_folder, save_adapter(tmp_path, trained=False), "changes only 0 of the 2 modules")
 
 
-@pytest.mark.parametrize(("layer", "changed"), [("layers.1", 1), ("layers", 0)])
-def test_an_adapter_whose_names_do_not_match(model_folder, tmp_path, layer, changed):
+@pytest.mark.parametrize(("layer", "lacking"), [("layers.1", 2), ("layers", 4)])
+def test_an_adapter_whose_names_do_not_match(model_folder, tmp_path, layer, lacking):
     path = save_adapter(tmp_path) / "adapter_model.safetensors"
     renamed = {name.replace(layer, "blocks"): value for name, value in load_file(path).items()}
     save_file(renamed, path)
-    refused(model_folder, tmp_path, f"changes only {changed} of the 2 modules")
+    refused(model_folder, tmp_path, f"lacks {lacking} of its weights")
 
 
 def test_a_truncated_adapter(model_folder, tmp_path):
@@ -170,3 +170,90 @@ def test_out_of_memory_says_what_to_do():
     error = out_of_memory(torch.OutOfMemoryError("CUDA out of memory. Tried 20 GiB.\nmore"))
     assert error.message == "the GPU's memory is full (CUDA out of memory. Tried 20 GiB.)"
     assert "--batch-size 1" in error.remedy
+
+
+def without(folder, target, *parts):
+    """A copy of a folder whose safetensors lack what is named so."""
+    shutil.copytree(folder, target)
+    for path in target.glob("*.safetensors"):
+        kept = {n: w for n, w in load_file(path).items() if not any(p in n for p in parts)}
+        save_file(kept, path, metadata={"format": "pt"})
+    return target
+
+
+@pytest.mark.parametrize("precision", ["fp32", "nf4"])
+@pytest.mark.parametrize("part", ["multi_modal_projector", "language_model"])
+def test_weights_that_lack_a_part_are_refused(model_folder, tmp_path, part, precision):
+    folder = without(model_folder, tmp_path / "holed", part)
+    with pytest.raises(ModelError):
+        load_model(str(folder), precision=precision, device="cpu")
+
+
+def test_an_adapter_without_its_a_matrices_is_refused(model_folder, tmp_path):
+    adapter = save_adapter(tmp_path / "adapter")
+    path = adapter / "adapter_model.safetensors"
+    save_file({n: w for n, w in load_file(path).items() if "lora_A" not in n}, path)
+    with pytest.raises(ModelError, match="lacks 2 of its weights"):
+        load_model(str(model_folder), precision="fp32", device="cpu", adapter=adapter)
+
+
+def test_an_adapter_that_is_not_a_number_scores_nothing(model_folder, tmp_path):
+    adapter = save_adapter(tmp_path / "adapter")
+    path = adapter / "adapter_model.safetensors"
+    save_file({n: w * float("nan") for n, w in load_file(path).items()}, path)
+    vlm = load_model(str(model_folder), precision="fp32", device="cpu", adapter=adapter)
+    with pytest.raises(ModelError, match="not a number"):
+        scores(vlm)
+
+
+def test_an_adapter_of_ours_knows_its_base(model_folder, tmp_path):
+    adapter = save_adapter(tmp_path / "adapter")
+
+    def load(identity):
+        record = {"base_model": {"identity": identity}}
+        (adapter / "run.json").write_text(json.dumps(record), encoding="utf-8")
+        return load_model(str(model_folder), precision="fp32", device="cpu", adapter=adapter)
+
+    own = load_model(str(model_folder), precision="fp32", device="cpu").engine.model
+    assert load(own).engine.model == own
+    assert load("owner/name@0123")  # a hub's revision and a folder's digest cannot be compared
+    with pytest.raises(ModelError, match="was trained on tiny@sha256:0, not on"):
+        load("tiny@sha256:0")
+
+
+def test_the_engine_knows_the_configuration(model_folder, tmp_path):
+    other = shutil.copytree(model_folder, tmp_path / "tiny")
+    config = json.loads((other / "config.json").read_text(encoding="utf-8"))
+    config["text_config"]["rms_norm_eps"] = 1e-2
+    (other / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    one, two = (load_model(str(f), precision="fp32", device="cpu") for f in (model_folder, other))
+    assert one.engine.fingerprint != two.engine.fingerprint
+
+
+def test_pickled_weights_are_not_opened(model_folder, tmp_path):
+    folder = shutil.copytree(model_folder, tmp_path / "pickled")
+    for path in folder.glob("*.safetensors"):
+        torch.save(load_file(path), folder / "pytorch_model.bin")
+        path.unlink()
+    with pytest.raises(ModelError):
+        load_model(str(folder), precision="fp32", device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("tokenizer.json", "{}"),
+        ("tokenizer.json", "[]"),
+        ("tokenizer_config.json", "{}"),
+        ("tokenizer_config.json", "[]"),
+        ("processor_config.json", "[]"),
+        ("chat_template.jinja", "{% if %}"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_damaged_parts_of_a_model_are_an_error_with_a_remedy(model_folder, tmp_path, name, content):
+    folder = shutil.copytree(model_folder, tmp_path / "damaged")
+    (folder / name).write_text(content, encoding="utf-8")
+    with pytest.raises(ModelError) as caught:
+        load_model(str(folder), precision="fp32", device="cpu")
+    assert caught.value.remedy

@@ -346,6 +346,40 @@ def test_overwrite_begins_anew(whole, model_folder, data, tmp_path):
     assert [row["step"] for row in events(tmp_path, "step")] == [1, 2, 3]
 
 
+def test_overwrite_that_cannot_begin_loses_nothing(whole, data, tmp_path):
+    _, output = whole
+    shutil.copytree(output, tmp_path, dirs_exist_ok=True)
+    before = sorted(path for path in tmp_path.rglob("*"))
+    with pytest.raises(ModelError):
+        run(tmp_path / "no-model", data, tmp_path, overwrite=True)
+    assert sorted(path for path in tmp_path.rglob("*")) == before
+
+
+def test_resume_and_overwrite_exclude_each_other(model_folder, data, tmp_path):
+    with pytest.raises(ConfigError, match="exclude"):
+        run(model_folder, data, tmp_path, resume=True, overwrite=True)
+
+
+def test_a_run_without_its_identity_is_not_resumed(whole, model_folder, data, tmp_path):
+    _, output = whole
+    shutil.copytree(output, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "identity.json").unlink()
+    with pytest.raises(ConfigError, match="identity"):
+        run(model_folder, data, tmp_path, resume=True)
+
+
+def test_a_run_that_diverges_stops_and_leaves_no_adapter(model_folder, data, tmp_path):
+    with pytest.raises(ModelError, match=r"diverged|not a number"):
+        run(model_folder, data, tmp_path, changes={"learning_rate": 1e30})
+    assert not (tmp_path / FINAL).exists()
+
+
+@pytest.mark.parametrize("count", [0, -1])
+def test_a_number_of_devices_that_is_none(model_folder, data, tmp_path, count):
+    with pytest.raises(ConfigError, match="--devices"):
+        run(model_folder, data, tmp_path, devices=count)
+
+
 def test_resuming_otherwise_names_what_changed(whole, model_folder, data, tmp_path):
     _, output = whole
     shutil.copytree(output, tmp_path, dirs_exist_ok=True)

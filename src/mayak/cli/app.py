@@ -16,9 +16,7 @@ from mayak.errors import MayakError
 from mayak.language import Language, set_language, system_language, tr
 
 EXIT_DONE = 0
-EXIT_DONE_WITH_FAILURES = 1
 EXIT_USAGE = 2
-EXIT_INTEGRITY = 3
 EXIT_INTERRUPTED = 130
 
 
@@ -136,6 +134,19 @@ def main(arguments: list[str] | None = None) -> None:
                 traceback.print_exc()
             Console().error(error)
             return error.exit_code
+        except Exception as error:  # noqa: BLE001 - one line for the user; -v has the rest
+            if verbose:
+                traceback.print_exc()
+            Console().error(
+                MayakError(
+                    tr("unexpected: ", "예기치 않은 오류: ") + f"{type(error).__name__}: {error}",
+                    remedy=tr(
+                        "this is a fault of mayak: report it with what -v prints",
+                        "mayak의 결함입니다. -v로 출력되는 내용과 함께 알려 주십시오",
+                    ),
+                )
+            )
+            return EXIT_USAGE
         except KeyboardInterrupt:
             Console().note(tr("interrupted", "중단되었습니다"))
             return EXIT_INTERRUPTED

@@ -14,7 +14,7 @@ from mayak.config import BASE_MODEL
 from mayak.errors import ConfigError, DecodeError
 from mayak.imaging import decode_file
 from mayak.labels import LABELS
-from mayak.language import tr
+from mayak.language import printable, tr
 from mayak.types import Classifier, DecodedImage, Failure, Prediction
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def _show(console: Console, found: list[tuple[Path, Prediction]], failures: list
         ]
         rows = [
             [
-                str(path),
+                printable(str(path)),
                 f"{prediction.label} {LABELS[prediction.label].name}",
                 *(f"{score:.3f}" for score in prediction.scores),
                 f"{prediction.off_label:.2g}",
@@ -138,12 +138,14 @@ def _show(console: Console, found: list[tuple[Path, Prediction]], failures: list
         ]
         console.table(tr("Scores by label", "라벨별 점수"), columns, rows)
     for failure in failures:
-        console.note(tr("not read: ", "읽지 못함: ") + f"{failure.path} ({failure.message})")
+        console.note(
+            tr("not read: ", "읽지 못함: ") + f"{printable(failure.path)} ({failure.message})"
+        )
 
 
 def _as_json(path: Path, prediction: Prediction) -> dict[str, Any]:
     return {
-        "path": str(path),
+        "path": printable(str(path)),
         "sha256": prediction.sha256,
         "label": prediction.label,
         "name": LABELS[prediction.label].name,

@@ -12,7 +12,7 @@ from mayak.cli.console import Console
 from mayak.config import BASE_MODEL, FINAL, OUTPUT, Precision
 from mayak.errors import ConfigError, ModelError
 from mayak.labels import LABELS
-from mayak.language import tr
+from mayak.language import printable, tr
 
 if TYPE_CHECKING:
     from mayak.evaluation.compare import Comparison
@@ -182,7 +182,8 @@ def base_of(adapter: Path, model: str | None) -> tuple[str, str | None]:
         )
     if model is not None:
         return model, None
-    recorded = (_json(adapter / "run.json") or {}).get("base_model") or {}
+    recorded = (_json(adapter / "run.json") or {}).get("base_model")
+    recorded = recorded if isinstance(recorded, dict) else {}
     name = recorded.get("name") or config.get("base_model_name_or_path")
     if not name:
         raise ConfigError(
@@ -259,7 +260,9 @@ def _shown(console: Console, result: Result, out: Path, as_json: bool) -> int:
             )
         )
     for failure in result.failures:
-        console.note(tr("not scored: ", "채점하지 않음: ") + f"{failure.path} ({failure.message})")
+        console.note(
+            tr("not scored: ", "채점하지 않음: ") + f"{printable(failure.path)} ({failure.message})"
+        )
     console.result(tr("report: ", "보고서: ") + str(out / REPORT))
     return int(bool(result.failures))
 

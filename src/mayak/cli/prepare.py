@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from mayak.cli.console import Console
 from mayak.labels import LABELS
-from mayak.language import tr
+from mayak.language import printable, tr
 
 if TYPE_CHECKING:
     from mayak.dataset.collect import Reason, Rejected
@@ -198,7 +198,7 @@ def _show_rejected(console: Console, result: PrepareResult) -> None:
         console.result(f"  {_reason(reason)}: {count}")
         its = [item for item in result.rejected if item.reason == reason]
         for item in its[:_SHOWN]:
-            console.result(f"    {_printable(item.name)}{_detail(item)}")
+            console.result(f"    {printable(item.name)}{_detail(item)}")
         if count > _SHOWN:
             console.result(
                 "    "
@@ -225,7 +225,7 @@ def _show_cross_label(console: Console, result: PrepareResult) -> None:
         names = f"{group[0].image_path} ~ {other.image_path}"
         more = len(group) - 2
         tail = tr(f" (and {more} more)", f" (그 밖에 {more}장)") if more else ""
-        console.result(f"    {_printable(names)}{tail}")
+        console.result(f"    {printable(names)}{tail}")
     if len(result.cross_label) > _SHOWN:
         left = len(result.cross_label) - _SHOWN
         console.result(
@@ -270,12 +270,6 @@ def _detail(item: Rejected) -> str:
     return f" — {item.error}" if item.reason in ("damaged", "unreadable", "bomb") else ""
 
 
-def _printable(name: str) -> str:
-    """A file name in one line that any terminal can show."""
-    text = name.encode("utf-8", errors="backslashreplace").decode()
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
-
-
 def _as_json(result: PrepareResult) -> dict[str, object]:
     return {
         "data": str(result.data),
@@ -295,7 +289,7 @@ def _as_json(result: PrepareResult) -> dict[str, object]:
             for group in result.cross_label
         ],
         "rejected": [
-            {"path": _printable(item.name), "reason": item.reason, "error": item.error}
+            {"path": printable(item.name), "reason": item.reason, "error": item.error}
             for item in result.rejected
         ],
     }

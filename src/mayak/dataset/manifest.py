@@ -93,13 +93,29 @@ def _images(path: Path) -> dict[str, dict[str, str]]:
     if not path.exists():
         return {}
     images = _read_json(path, "{}").get("images", [])
+    if not isinstance(images, list) or not all(
+        isinstance(row, dict)
+        and all(isinstance(row.get(key), str) for key in ("image_path", "sha256", "group"))
+        for row in images
+    ):
+        raise ManifestError(
+            tr(f"{path} is damaged: `images`", f"{path}의 `images` 항목이 손상되었습니다"),
+            remedy=_prepare_again(),
+        )
     return {row["image_path"]: row for row in images}
 
 
 def _sample(
     path: Path, record: dict[str, str], split: SplitName, known: dict[str, dict[str, str]]
 ) -> Sample:
-    missing = [key for key in ("id", "image_path", "question", "answer") if key not in record]
+    if not isinstance(record, dict):
+        raise ManifestError(
+            tr(f"{path}: {record!r} is no record", f"{path}: {record!r}은(는) 레코드가 아닙니다"),
+            remedy=_prepare_again(),
+        )
+    needed = ("id", "image_path", "question", "answer")
+    missing = [key for key in needed if not isinstance(record.get(key), str)]
+    missing += ["image_path"] if "\0" in str(record.get("image_path")) else []
     if missing:
         raise ManifestError(
             f"{path}: {record!r} " + tr("lacks ", "에 없는 항목: ") + ", ".join(missing),
@@ -126,7 +142,10 @@ def _sample(
     if row is None:
         file = path.resolve().parent.parent / image_path
         # An unreadable image is the reader's finding, not the manifest's: it stays a sample.
-        sha256 = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else "missing"
+        try:
+            sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+        except OSError:
+            sha256 = "missing"
         row = {"sha256": sha256, "group": sha256}
     return Sample(
         id=str(record["id"]),

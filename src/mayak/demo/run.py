@@ -36,6 +36,8 @@ class Ledger:
         if self._path.is_file():
             try:
                 self._steps = dict(json.loads(self._path.read_text(encoding="utf-8")))
+                if not all(isinstance(step, dict) for step in self._steps.values()):
+                    raise ValueError(tr("not a ledger", "기록 형식이 아님"))
             except (ValueError, TypeError, OSError) as error:
                 raise ConfigError(
                     tr(f"{self._path} cannot be read: {error}", f"{self._path}: {error}"),

@@ -14,7 +14,7 @@ from mayak.evaluation.record import Row
 from mayak.fonts import font_path
 from mayak.imaging import decode_file
 from mayak.labels import LABELS, UNCLASSIFIABLE
-from mayak.language import tr
+from mayak.language import printable, tr
 
 _SIDE = 300
 _GAP = 12
@@ -80,7 +80,7 @@ def contact_sheet(rows: Iterable[Row], root: Path) -> bytes:
         if small is not None:
             sheet.paste(small, (x + (_SIDE - small.width) // 2, y + (_SIDE - small.height) // 2))
         said = _scores(row)
-        name = PurePosixPath(row.image_path).name
+        name = printable(PurePosixPath(row.image_path).name)
         text = (
             (f"{label_name(row.label)} → {label_name(row.predicted)}", "#b42318"),
             (name, "#3d4650"),

@@ -6,7 +6,8 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -166,7 +167,11 @@ def read_run(folder: Path) -> SavedRun:
         found = json.loads((folder / METRICS).read_text(encoding="utf-8"))
         with (folder / PREDICTIONS).open(encoding="utf-8", newline="") as file:
             rows = tuple(_row(cells) for cells in csv.DictReader(file))
-        missing = [key for key in ("kind", "dataset", "engine", "manifest") if key not in found]
+        missing = [
+            key
+            for key in ("kind", "dataset", "engine", "engine_details", "manifest")
+            if key not in found
+        ]
         if missing:
             raise KeyError(", ".join(missing))
     except FileNotFoundError as error:
@@ -213,19 +218,38 @@ def write_files(out: Path, files: dict[str, bytes], *, last: str, own: Iterable[
     such a run may have; anything else in the folder is left alone.
     """
     make_folder(out)
-    (out / last).unlink(missing_ok=True)
-    for name in own:
-        if name not in files:
-            (out / name).unlink(missing_ok=True)
-    for name, data in sorted(files.items(), key=lambda item: item[0] == last):
-        written = out / f".{name}.partial"
-        written.write_bytes(data)
-        written.replace(out / name)
+    with writing(out):
+        (out / last).unlink(missing_ok=True)
+        for name in own:
+            if name not in files:
+                (out / name).unlink(missing_ok=True)
+        for name, data in sorted(files.items(), key=lambda item: item[0] == last):
+            written = out / f".{name}.partial"
+            written.write_bytes(data)
+            written.replace(out / name)
+
+
+@contextmanager
+def writing(out: Path) -> Iterator[None]:
+    """Turns what the system says of a folder that cannot be written into a ConfigError."""
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(
+            tr(
+                f"the folder {out} cannot be written ({error.strerror})",
+                f"폴더 {out}에 쓸 수 없습니다({error.strerror})",
+            ),
+            remedy=tr(
+                "make room or name another with --out; the same command goes on",
+                "공간을 확보하거나 --out으로 다른 폴더를 지정하십시오. 같은 명령으로 이어집니다",
+            ),
+        ) from error
 
 
 def json_bytes(value: Any) -> bytes:  # noqa: ANN401 - whatever JSON can hold
     """Indented UTF-8 JSON."""
-    return (json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode()
+    return (json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n").encode()
 
 
 def _relative(path: Path, folder: Path) -> str:
@@ -238,7 +262,8 @@ def _relative(path: Path, folder: Path) -> str:
 
 def _csv(columns: Iterable[str], rows: Iterable[dict[str, Any]]) -> str:
     text = io.StringIO()
-    writer = csv.DictWriter(text, tuple(columns), extrasaction="ignore", lineterminator="\n")
+    # RFC 4180's line end: only then does the writer quote a lone carriage return in a name.
+    writer = csv.DictWriter(text, tuple(columns), extrasaction="ignore", lineterminator="\r\n")
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()

@@ -90,7 +90,8 @@ def _run(
         task.advance(len(said))
         for sample, statement in _ask(model, manifest, todo, failures):
             said[sample.id] = statement
-            _write_line(partial, {"id": sample.id} | statement)
+            with record.writing(out):
+                _write_line(partial, {"id": sample.id} | statement)
             task.advance()
         task.advance(len(failures))
     if not said:
@@ -237,7 +238,9 @@ def _resume(path: Path, key: dict[str, str]) -> dict[str, _Said]:
 
     The file is begun anew otherwise, and where its end was torn, cut back to whole lines.
     """
-    lines = path.read_text(encoding="utf-8").split("\n") if path.exists() else []
+    # A kill can cut a letter in two.
+    text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    lines = text.split("\n")
     rows: list[dict[str, Any]] = []
     for line in lines[:-1]:  # what follows the last newline was being written
         try:
@@ -245,7 +248,7 @@ def _resume(path: Path, key: dict[str, str]) -> dict[str, _Said]:
         except ValueError:
             break
     kept = rows[1:] if rows and rows[0] == key else []
-    with path.open("w", encoding="utf-8", newline="\n") as file:
+    with record.writing(path.parent), path.open("w", encoding="utf-8", newline="\n") as file:
         for row in [key, *kept]:
             _write_line(file, row)
     return {row["id"]: {k: v for k, v in row.items() if k != "id"} for row in kept}

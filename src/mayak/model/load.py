@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -15,8 +16,8 @@ from typing import Any
 import torch
 from bitsandbytes.nn import Linear4bit
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-from peft import PeftModel
-from safetensors import SafetensorError
+from peft import PeftModel, get_peft_model_state_dict
+from safetensors import safe_open
 from transformers import (
     AutoConfig,
     BitsAndBytesConfig,
@@ -25,12 +26,13 @@ from transformers import (
 )
 
 from mayak.config import Precision
-from mayak.errors import ModelError
+from mayak.errors import MayakError, ModelError
 from mayak.language import tr
 from mayak.model.prompt import Prompt
 from mayak.types import Engine
 
 NANO = "nano"
+_NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16"}
 _SOFTWARE = ("mayak", "torch", "transformers", "peft", "bitsandbytes", "torchvision")
 # Everything but the language model's blocks stays in 16 bits. A list of one's own replaces the
 # default exemption of lm_head, so lm_head is named too; transformers matches from the start of the
@@ -102,30 +104,38 @@ def load_model(
     quantised = precision in ("auto", "nf4")
     try:
         processor = LlavaNextProcessor.from_pretrained(source, revision=revision)
-        model = LlavaNextForConditionalGeneration.from_pretrained(
+        model, found = LlavaNextForConditionalGeneration.from_pretrained(
             source,
             revision=revision,
+            # Never a pickle; and the identity below is that of these files.
+            use_safetensors=True,
+            output_loading_info=True,
             dtype=width,
             device_map={"": target},
             quantization_config=_nf4(width) if quantised else None,
         )
+        _check_whole(name, found["missing_keys"])
+        prompt = Prompt.of(processor)
     except torch.OutOfMemoryError as error:
         raise out_of_memory(error) from error
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+    except MayakError:
+        raise
+    except Exception as error:  # a damaged folder fails in many ways
         raise ModelError(
             tr(f"{name} cannot be loaded: {error}", f"{name}을(를) 불러올 수 없습니다: {error}"),
             remedy=tr("run `mayak doctor`", "`mayak doctor`를 실행해 보십시오"),
         ) from error
     if quantised:
         _check_quantised(model)
+    identity = _identity(name, folder, config)
     if adapter is not None:
+        _check_base(adapter, identity)
         model = _with_adapter(model, adapter)
     model.eval()
-    prompt = Prompt.of(processor)
     engine = Engine(
-        model=_identity(name, folder, config),
+        model=identity,
         adapter=None if adapter is None else _digest(sorted(adapter.glob("adapter_*"))),
-        precision="nf4" if quantised else precision,
+        precision=f"nf4, {_NAMES[width]}" if quantised else precision,
         prompt=prompt.digest,
         preprocessing=_preprocessing(processor),
         software=tuple((package, version(package)) for package in _SOFTWARE),
@@ -192,6 +202,18 @@ def _nf4(width: torch.dtype) -> BitsAndBytesConfig:
     )
 
 
+def _check_whole(name: str, missing: Collection[str]) -> None:
+    """transformers fills weights that a file lacks with chance, and only logs it."""
+    if missing:
+        raise ModelError(
+            tr(
+                f"{name} lacks {len(missing)} of its weights ({min(missing)} …)",
+                f"{name}에 가중치 {len(missing)}개가 없습니다({min(missing)} …)",
+            ),
+            remedy=tr("copy the model folder again", "모델 폴더를 다시 복사하십시오"),
+        )
+
+
 def _check_quantised(model: Any) -> None:  # noqa: ANN401 - a transformers model
     """The language model's projections and nothing else are 4-bit; names that match nothing, or
     too much, would go unnoticed otherwise."""
@@ -251,10 +273,12 @@ def _with_adapter(model: Any, adapter: Path) -> PeftModel:  # noqa: ANN401 - a t
         )
     try:
         with warnings.catch_warnings():
-            # PEFT only warns about missing keys; _check_effect makes that an error.
+            # PEFT only warns about missing keys; _check_complete makes that an error.
             warnings.simplefilter("ignore")
             adapted = PeftModel.from_pretrained(model, str(adapter))
-    except (RuntimeError, ValueError, OSError, SafetensorError) as error:
+        with safe_open(adapter / "adapter_model.safetensors", "pt") as file:
+            stored = set(file.keys())
+    except Exception as error:  # a damaged folder fails in many ways
         raise ModelError(
             tr(
                 f"the adapter {adapter} does not fit this base model: {error}",
@@ -264,13 +288,49 @@ def _with_adapter(model: Any, adapter: Path) -> PeftModel:  # noqa: ANN401 - a t
                 "use the base model named in its run.json", "run.json에 적힌 기본 모델을 쓰십시오"
             ),
         ) from error
+    _check_complete(adapted, adapter, stored)
     _check_effect(adapted, adapter)
     return adapted
 
 
+def _check_base(adapter: Path, identity: str) -> None:
+    """Our adapters record the base that they were trained on; where both are digests of weights,
+    or both revisions of one hub model, they must be the same."""
+    try:
+        recorded = json.loads((adapter / "run.json").read_text(encoding="utf-8"))
+        trained_on = str(recorded["base_model"]["identity"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return  # somebody else's adapter, which says nothing of it
+    theirs, ours = trained_on.rpartition("@"), identity.rpartition("@")
+    digests = theirs[2].startswith("sha256:") and ours[2].startswith("sha256:")
+    if theirs[2] != ours[2] and (digests or theirs[0] == ours[0]):
+        raise ModelError(
+            tr(
+                f"the adapter {adapter} was trained on {trained_on}, not on {identity}",
+                f"어댑터 {adapter}은(는) {identity}이(가) 아니라 {trained_on}에서 학습되었습니다",
+            ),
+            remedy=tr(
+                "use that base model, or train again on this one",
+                "그 기본 모델을 쓰거나 이 모델로 다시 학습하십시오",
+            ),
+        )
+
+
+def _check_complete(model: PeftModel, adapter: Path, stored: set[str]) -> None:
+    lacking = set(get_peft_model_state_dict(model)) - stored
+    if lacking:
+        raise ModelError(
+            tr(
+                f"the adapter {adapter} lacks {len(lacking)} of its weights ({min(lacking)} …)",
+                f"어댑터 {adapter}에 가중치 {len(lacking)}개가 없습니다({min(lacking)} …)",
+            ),
+            remedy=tr("copy the adapter folder again", "어댑터 폴더를 다시 복사하십시오"),
+        )
+
+
 def _check_effect(model: PeftModel, adapter: Path) -> None:
-    """An adapter whose names match nothing, or not all, loads without a word and leaves the B
-    matrices that it missed at zero; no training step leaves one there."""
+    """An adapter whose names match nothing loads without a word and leaves the B matrices at zero;
+    no training step leaves one there."""
     moved = [
         bool(weight.detach().any()) for name, weight in model.named_parameters() if "lora_B" in name
     ]
@@ -289,10 +349,11 @@ def _check_effect(model: PeftModel, adapter: Path) -> None:
 
 
 def _identity(name: str, folder: Path, config: Any) -> str:  # noqa: ANN401
-    """``name@revision`` on the hub, ``name@sha256:…`` of the weights in a folder."""
+    """``name@revision`` on the hub, ``name@sha256:…`` of weights and configuration in a folder."""
     if folder.is_dir():
         shown = name if name == NANO else folder.resolve().name
-        return f"{shown}@sha256:{_digest(sorted(folder.glob('*.safetensors')))}"
+        parts = [*folder.glob("*.safetensors"), *folder.glob("*config.json")]
+        return f"{shown}@sha256:{_digest(sorted(parts))}"
     return f"{name}@{getattr(config, '_commit_hash', None) or 'unknown'}"
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Iterator
 import torch
 from transformers import BatchFeature
 
+from mayak.errors import ModelError
+from mayak.language import tr
 from mayak.model.batching import answer_in_order
 from mayak.model.load import VisionLanguageModel, out_of_memory
 from mayak.model.prompt import Prompt, ask
@@ -17,8 +19,20 @@ def label_scores(logits: torch.Tensor, prompt: Prompt) -> tuple[torch.Tensor, to
     """Scores (B, 4) and off-label mass (B,) from the logits (B, V) of the label's position.
 
     Scores are the softmax over the four label tokens; the off-label mass is what the softmax over
-    the whole vocabulary leaves to all others. Both float64: sums hold to 1e-12.
+    the whole vocabulary leaves to all others. Both float64: sums hold to 1e-12. Raises ModelError
+    for logits that are not finite: no score, and never label 0 by default.
     """
+    if not torch.isfinite(logits).all():
+        raise ModelError(
+            tr(
+                "the model's output is not a number: no label can be read from it",
+                "모델 출력이 숫자가 아니어서 라벨을 읽을 수 없습니다",
+            ),
+            remedy=tr(
+                "weights or adapter are damaged, or training diverged (lower learning_rate)",
+                "가중치나 어댑터가 손상되었거나 학습이 발산했습니다(learning_rate를 낮추십시오)",
+            ),
+        )
     wide = logits.double()
     labels = wide[:, list(prompt.label_ids)]
     # log of the labels' share of the vocabulary; 1 - exp without cancellation near 0

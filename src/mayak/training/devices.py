@@ -28,6 +28,14 @@ class Devices:
     def of(cls, device: str, count: int | None) -> Devices:
         """``auto`` and ``cuda`` take all GPUs there are (``auto`` the CPU if none), ``cuda:1`` that
         one; ``count`` takes that many GPUs, or processes on a CPU. Raises ConfigError."""
+        if count is not None and count < 1:
+            raise ConfigError(
+                tr(
+                    f"--devices {count} is no number of devices",
+                    f"--devices {count}은(는) 잘못된 값입니다",
+                ),
+                remedy=tr("1 or more", "1 이상"),
+            )
         rank = int(os.environ.get("LOCAL_RANK", "0"))
         there = torch.cuda.device_count() if torch.cuda.is_available() else 0
         if device == "cpu" or (device == "auto" and not there):

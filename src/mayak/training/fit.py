@@ -135,17 +135,37 @@ class _Run:
         )
         self.checkpoints = Checkpoints(output / CHECKPOINTS, config.keep_best)
         self.log = RunLog(output / LOG)
+        self.discarded: list[Path] = []
 
     def enter(self, *, resume: bool, overwrite: bool) -> None:
         """Claim the output folder, or find that the run in it is this one."""
         # What a run leaves, in the order in which it is safe to lose it.
         own = [self.output / name for name in (FINAL, CHECKPOINTS, LOG, TENSORBOARD, IDENTITY)]
-        if overwrite:
-            for path in own:
-                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        if resume and overwrite:
+            raise ConfigError(
+                tr(
+                    "--resume and --overwrite exclude each other",
+                    "--resume과 --overwrite는 함께 쓸 수 없습니다",
+                ),
+                remedy=tr("leave one of them out", "둘 중 하나를 빼십시오"),
+            )
+        # Not before the model is loaded: what cannot begin must not end what was there.
+        self.discarded = [path for path in own if path.exists()] if overwrite else []
         if resume:
             if (self.output / IDENTITY).exists():
                 check_same(read_json(self.output / IDENTITY), self._identity(), self.output)
+            elif self.checkpoints.last() is not None:
+                raise ConfigError(
+                    tr(
+                        f"{self.output / IDENTITY} is missing, so that nobody can tell what the "
+                        "run there is",
+                        f"{self.output / IDENTITY} 파일이 없어 어떤 학습인지 알 수 없습니다",
+                    ),
+                    remedy=tr(
+                        "put it back, or begin anew with --overwrite",
+                        "파일을 되돌려 놓거나 --overwrite로 새로 시작하십시오",
+                    ),
+                )
             if self.checkpoints.last() is None:
                 self.note(
                     tr(
@@ -153,7 +173,7 @@ class _Run:
                         f"{self.output}에 아직 체크포인트가 없어 처음부터 시작합니다",
                     )
                 )
-        elif any(path.exists() for path in own):
+        elif not overwrite and any(path.exists() for path in own):
             raise ConfigError(
                 tr(
                     f"{self.output} already holds a training run",
@@ -183,7 +203,7 @@ class _Run:
             device=self.where.own,
             revision=self.config.revision,
         )
-        state = self.checkpoints.last()
+        state = None if self.discarded else self.checkpoints.last()
         if self.where.leads:
             self._begin(vlm, state)
         module = FineTuning(
@@ -207,6 +227,8 @@ class _Run:
 
     def _begin(self, vlm: VisionLanguageModel, state: Checkpoint | None) -> None:
         """Record what the run is, or set its records back to the last checkpoint."""
+        for path in self.discarded:
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         identity = self._identity() | {
             "engine": {
                 "model": vlm.engine.model,
@@ -387,4 +409,5 @@ class _Run:
 
 
 def _rate(steps: list[dict[str, Any]]) -> float:
-    return float(sum(row["samples"] for row in steps) / sum(row["seconds"] for row in steps))
+    seconds = sum(row["seconds"] for row in steps)
+    return float(sum(row["samples"] for row in steps) / seconds) if seconds else 0.0

@@ -30,6 +30,8 @@ def read_json(path: Path) -> dict[str, Any]:
     """Read what ``write_json`` wrote. Raises ConfigError when it is damaged."""
     try:
         value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(value, dict):
+            raise ValueError(tr("not a JSON object", "JSON 객체가 아님"))
     except (OSError, ValueError) as error:
         raise ConfigError(
             tr(f"{path} cannot be read: {error}", f"{path}을(를) 읽을 수 없습니다: {error}"),
