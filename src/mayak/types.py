@@ -4,16 +4,108 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
-from typing import Literal, Protocol
+from datetime import datetime
+from typing import BinaryIO, Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 SplitName = Literal["train", "val", "test"]
 Stage = Literal["read", "decode", "classify"]
+LayerKind = Literal["folder", "file", "zip", "tar", "image", "volume", "embedded"]
+
+
+@dataclass(frozen=True, slots=True)
+class EvidencePath:
+    """Where a piece of evidence lies: a chain of layers, from the source down to the item.
+
+    Each layer is one container or, at the end, one entry; a layer's name is the entry's path
+    inside the layer above, with ``/`` between folders. ``str()`` joins the names for people;
+    ``to_json`` is the lossless form.
+    """
+
+    kind: LayerKind
+    name: str
+    parent: EvidencePath | None = None
+    raw: bytes | None = None
+    """The name's bytes as stored, where ``name`` in UTF-8 is not the same."""
+    serial: int = 0
+    """Tells apart entries of the same name in the same layer: the file system's record number
+    of a deleted entry, the position of a repeated archive member; otherwise 0."""
+
+    def child(
+        self, kind: LayerKind, name: str, raw: bytes | None = None, serial: int = 0
+    ) -> EvidencePath:
+        """The path of an entry inside this layer."""
+        return EvidencePath(kind, name, self, raw, serial)
+
+    @property
+    def layers(self) -> tuple[EvidencePath, ...]:
+        """This path and those above it, the source first."""
+        chain: list[EvidencePath] = []
+        path: EvidencePath | None = self
+        while path is not None:
+            chain.append(path)
+            path = path.parent
+        return tuple(reversed(chain))
+
+    def __str__(self) -> str:
+        names = (f"{p.name}#{p.serial}" if p.serial else p.name for p in self.layers)
+        # Windows and NTFS allow lone surrogates, which no terminal or file can take.
+        return "/".join(names).encode("utf-8", "backslashreplace").decode("utf-8")
+
+    def to_json(self) -> str:
+        """One line of ASCII JSON: a list of layers, the same for equal paths."""
+        rows: list[dict[str, str | int]] = []
+        for layer in self.layers:
+            row: dict[str, str | int] = {"kind": layer.kind, "name": layer.name}
+            if layer.raw is not None:
+                row["raw"] = layer.raw.hex()
+            if layer.serial:
+                row["serial"] = layer.serial
+            rows.append(row)
+        return json.dumps(rows, separators=(",", ":"))
+
+    @staticmethod
+    def from_json(text: str) -> EvidencePath:
+        """The path that ``to_json`` wrote. Raises ValueError for anything else."""
+        path: EvidencePath | None = None
+        try:
+            for row in json.loads(text):
+                if row["kind"] not in get_args(LayerKind):
+                    raise ValueError(row["kind"])
+                raw = bytes.fromhex(row["raw"]) if "raw" in row else None
+                path = EvidencePath(row["kind"], row["name"], path, raw, row.get("serial", 0))
+        except (KeyError, TypeError, ValueError) as exc:
+            raise ValueError(f"not an evidence path: {text!r}") from exc
+        if path is None:
+            raise ValueError(f"not an evidence path: {text!r}")
+        return path
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceItem:
+    """One file found in a source; readable while the source is open."""
+
+    path: EvidencePath
+    size: int
+    """Bytes, as the source states."""
+    opener: Callable[[], BinaryIO] = field(repr=False, compare=False)
+    modified: datetime | None = None
+    """UTC, like the other times; see ``zone_known``."""
+    created: datetime | None = None
+    accessed: datetime | None = None
+    deleted: bool = False
+    zone_known: bool = True
+    """False where the source keeps wall-clock time without a zone (FAT, most ZIP): the times
+    then hold that wall clock as if it were UTC."""
+
+    def open(self) -> BinaryIO:
+        """A new read-only, seekable stream of the content. Raises EvidenceError, then or later."""
+        return self.opener()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,228 @@
+"""ZIP and TAR, compressed or not, read in place."""
+
+from __future__ import annotations
+
+import stat
+import struct
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import partial
+from typing import BinaryIO
+
+from mayak.errors import EvidenceError
+from mayak.evidence.reader import (
+    PACKED,
+    RATIO_FLOOR,
+    Limits,
+    decode_name,
+    decompressed,
+    failure,
+    moment,
+)
+from mayak.evidence.streams import CHUNK, Bytes, Unpacked, guarded, stream_of, translated
+from mayak.types import EvidenceItem, EvidencePath, Failure
+
+UTF8_NAME = 0x800
+ENCRYPTED = 0x1
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+AES = 99
+
+
+class ZipReader:
+    """A ZIP's members, by its central directory."""
+
+    def __init__(self, data: Bytes, path: EvidencePath, limits: Limits) -> None:
+        self._data = data
+        self._path = path
+        self._limits = limits
+        with translated():
+            self._zip = zipfile.ZipFile(stream_of(data.read_at, data.size))
+
+    def items(self) -> Iterator[EvidenceItem | Failure]:
+        members = self._zip.infolist()
+        if len(members) > self._limits.members:
+            reason = f"has {len(members)} members, more than {self._limits.members}"
+            yield failure(self._path, "LimitExceeded", reason)
+            return
+        # Members that overlap on disk unpack to far more than the archive could hold.
+        total = sum(member.file_size for member in members)
+        if total > max(RATIO_FLOOR, self._limits.ratio * self._data.size):
+            yield failure(
+                self._path,
+                "LimitExceeded",
+                f"{self._data.size} bytes claim to unpack to {total}: taken for a bomb",
+            )
+            return
+        seen: set[str] = set()
+        for position, member in enumerate(members, 1):
+            name, raw = _zip_name(member)
+            path = self._path.child("file", name, raw, position if name in seen else 0)
+            seen.add(name)
+            if not name.endswith("/"):
+                yield self._entry(member, path)
+            elif member.file_size:
+                yield failure(path, "Damaged", "is named as a folder but has content")
+
+    def _entry(self, member: zipfile.ZipInfo, path: EvidencePath) -> EvidenceItem | Failure:
+        # Only Unix writes a mode; elsewhere these bits mean something else.
+        mode = member.external_attr >> 16 if member.create_system == 3 else 0
+        if stat.S_ISLNK(mode):
+            return failure(path, "SymbolicLink", "is a symbolic link, which is not followed")
+        if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
+            return failure(path, "SpecialFile", "is a device, pipe or socket")
+        if member.flag_bits & ENCRYPTED or member.compress_type == AES:
+            return failure(path, "Encrypted", "is an encrypted ZIP member")
+        if member.compress_type not in METHODS:
+            reason = f"uses ZIP compression method {member.compress_type}, which is not read"
+            return failure(path, "Unsupported", reason)
+        if bomb := self._limits.too_much(member.file_size, member.compress_size):
+            return failure(path, "LimitExceeded", bomb)
+        modified = _zip_utc(member.extra)
+        zone_known = modified is not None
+        if modified is None:
+            # Hand-made archives hold month 0 or day 31 of February: no time then.
+            try:
+                modified = datetime(*member.date_time, tzinfo=UTC)
+            except ValueError:
+                modified = None
+        return EvidenceItem(
+            path,
+            member.file_size,
+            partial(self._open, member),
+            modified=modified,
+            zone_known=zone_known,
+        )
+
+    def _open(self, member: zipfile.ZipInfo) -> BinaryIO:
+        with translated():
+            return guarded(self._zip.open(member))
+
+    def close(self) -> None:
+        self._zip.close()
+
+
+def _zip_name(member: zipfile.ZipInfo) -> tuple[str, bytes | None]:
+    # ``filename`` is cut at a NUL and, on Windows, has its separators changed.
+    name = member.orig_filename
+    if member.flag_bits & UTF8_NAME:
+        return name, None
+    return decode_name(name.encode("cp437"))
+
+
+def _zip_utc(extra: bytes) -> datetime | None:
+    """The modification time of an extended-timestamp or NTFS extra field, which are UTC."""
+    offset = 0
+    while offset + 4 <= len(extra):
+        kind, size = struct.unpack_from("<HH", extra, offset)
+        body = extra[offset + 4 : offset + 4 + size]
+        if kind == 0x5455 and len(body) >= 5 and body[0] & 1:
+            return moment(struct.unpack_from("<i", body, 1)[0])
+        if kind == 0x000A and len(body) >= 16 and body[4:6] == b"\x01\0":
+            # 100 ns since 1601.
+            return moment(struct.unpack_from("<Q", body, 8)[0] / 1e7 - 11_644_473_600)
+        offset += 4 + size
+    return None
+
+
+class TarReader:
+    """A TAR's members, in the order in which they lie.
+
+    A compressed TAR is unpacked to a temporary file first: its members are read in any order.
+    """
+
+    def __init__(self, data: Bytes, path: EvidencePath, limits: Limits) -> None:
+        self._path = path
+        self._limits = limits
+        self._copy: Unpacked | None = None
+        head = data.read_at(0, 16)
+        if head.startswith(PACKED):
+            packed = stream_of(data.read_at, data.size)
+            with translated(), decompressed(packed, head) as inner:
+                self._copy = Unpacked(inner, partial(self._check, data.size))
+        self._data: Bytes = self._copy or data
+
+    def _check(self, packed: int, unpacked: int) -> None:
+        if reason := self._limits.too_much(unpacked, packed):
+            raise LimitExceededError(f"{self._path} {reason}")
+
+    def items(self) -> Iterator[EvidenceItem | Failure]:
+        seen: set[str] = set()
+        # ``getmember`` would read on to the end and take the members from under this loop.
+        files: dict[str, tarfile.TarInfo] = {}
+        count = 0
+        try:
+            tar = self._tar()
+            while (member := tar.next()) is not None:
+                count += 1
+                if count > self._limits.members:
+                    reason = f"has more than {self._limits.members} members"
+                    yield failure(self._path, "LimitExceeded", reason)
+                    return
+                raw_name = member.name.encode("utf-8", "surrogateescape")
+                name, raw = decode_name(raw_name)
+                if not member.isdir():
+                    path = self._path.child("file", name, raw, count if name in seen else 0)
+                    seen.add(name)
+                    yield self._entry(files, member, path)
+                if member.isreg():
+                    files[member.name] = member
+            # tarfile takes a broken header, and the end of the first of several, for the end.
+            if self._more(tar.offset):
+                reason = f"has content after member {count} that is no member"
+                yield failure(self._path, "Damaged", reason)
+        except (tarfile.TarError, OSError, ValueError) as exc:
+            reason = f"cannot be read past member {count}: {exc}"
+            yield failure(self._path, "Damaged", reason)
+
+    def _more(self, offset: int) -> bool:
+        while block := self._data.read_at(offset, CHUNK):
+            if block.strip(b"\0"):
+                return True
+            offset += len(block)
+        return False
+
+    def _tar(self) -> tarfile.TarFile:
+        return tarfile.open(
+            fileobj=stream_of(self._data.read_at, self._data.size),
+            mode="r:",
+            encoding="utf-8",
+            errors="surrogateescape",
+        )
+
+    def _entry(
+        self, files: dict[str, tarfile.TarInfo], member: tarfile.TarInfo, path: EvidencePath
+    ) -> EvidenceItem | Failure:
+        if member.issym():
+            reason = f"is a symbolic link to {member.linkname!a}, which is not followed"
+            return failure(path, "SymbolicLink", reason)
+        target = member
+        if member.islnk():
+            if member.linkname not in files:
+                reason = f"is a hard link to {member.linkname!a}, which is no file before it"
+                return failure(path, "Damaged", reason)
+            target = files[member.linkname]
+        if not target.isreg():
+            return failure(path, "SpecialFile", "is a device or pipe")
+        if not target.issparse() and target.offset_data + target.size > self._data.size:
+            return failure(path, "Damaged", "is cut off: the archive ends before it does")
+        return EvidenceItem(
+            path, target.size, partial(self._open, target), modified=moment(member.mtime)
+        )
+
+    def _open(self, member: tarfile.TarInfo) -> BinaryIO:
+        if not member.issparse():
+            return stream_of(self._data.read_at, member.size, member.offset_data)
+        with translated():
+            inner = self._tar().extractfile(member)
+            assert inner is not None  # noqa: S101 - only links and devices give None
+            return guarded(inner)
+
+    def close(self) -> None:
+        if self._copy is not None:
+            self._copy.close()
+
+
+class LimitExceededError(EvidenceError):
+    """A container that unpacks to more than is allowed."""

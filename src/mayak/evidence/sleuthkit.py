@@ -1,0 +1,399 @@
+"""Disk images: E01 and the partitions and file systems inside; alone imports pytsk3 and pyewf."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from threading import Lock
+from typing import Any, BinaryIO
+
+import pyewf
+import pytsk3
+
+from mayak.errors import EvidenceError
+from mayak.evidence.reader import Reason, decode_name, failure, moment
+from mayak.evidence.streams import Bytes, stream_of, translated
+from mayak.language import tr
+from mayak.types import EvidenceItem, EvidencePath, Failure
+
+Tsk = Any  # pytsk3 states no types
+
+EWF_MAGIC = (b"EVF\x09\x0d\x0a\xff\x00", b"EVF2\x0d\x0a\x81\x00", b"LVF\x09\x0d\x0a\xff\x00")
+
+# (offset, bytes) at the start of a volume → what it is. TSK knows none of these.
+ENCRYPTED_VOLUMES = {
+    (3, b"-FVE-FS-"): "BitLocker",
+    (424, bytes.fromhex("3bd66749292ed84a8399f6a339e3d001")): "BitLocker To Go",
+    (0, b"LUKS\xba\xbe"): "LUKS",
+    (88, b"CS"): "FileVault (Core Storage)",
+    (32, b"NXSB"): "APFS, as FileVault uses",
+}
+UNREAD_VOLUMES = {
+    (1024, b"\x10\x20\xf5\xf2"): "F2FS",
+    (1024, b"\xe2\xe1\xf5\xe0"): "EROFS",
+    (0, b"XFSB"): "XFS",
+    (0x10040, b"_BHRfS_M"): "Btrfs",
+    (512, b"LABELONE"): "LVM",
+}
+FAT_LIKE = (
+    pytsk3.TSK_FS_TYPE_FAT12,
+    pytsk3.TSK_FS_TYPE_FAT16,
+    pytsk3.TSK_FS_TYPE_FAT32,
+    pytsk3.TSK_FS_TYPE_EXFAT,
+)
+FOLDERS = (pytsk3.TSK_FS_META_TYPE_DIR, pytsk3.TSK_FS_META_TYPE_VIRT_DIR)
+SPECIAL = (
+    pytsk3.TSK_FS_META_TYPE_BLK,
+    pytsk3.TSK_FS_META_TYPE_CHR,
+    pytsk3.TSK_FS_META_TYPE_FIFO,
+    pytsk3.TSK_FS_META_TYPE_SOCK,
+)
+FILE_NAME_ATTRIBUTE = 48
+FIRST_NTFS_USER_RECORD = 24
+
+
+class EwfBytes:
+    """The medium inside an E01 or split EWF.
+
+    A damaged chunk reads as other bytes without an error; only ``stored`` tells.
+    """
+
+    def __init__(self, path: Path) -> None:
+        with path.open("rb") as file:
+            head = file.read(11)
+        if not head.startswith(EWF_MAGIC[0]):
+            raise EvidenceError(
+                tr(f"{path} is EWF of a kind that is not read", f"{path}: 읽지 못하는 EWF 형식"),
+                remedy=tr("convert it to E01 or raw", "E01 또는 raw로 변환하십시오"),
+            )
+        if int.from_bytes(head[9:11], "little") != 1:
+            raise EvidenceError(
+                tr(f"{path} is not the first segment", f"{path}은(는) 첫 세그먼트가 아닙니다"),
+                remedy=tr("name the file that ends in 01", "01로 끝나는 파일을 지정하십시오"),
+            )
+        with translated():
+            self._handle = pyewf.handle()
+            self._handle.open(pyewf.glob(str(path)))
+            self.size: int = self._handle.get_media_size()
+            self.stored: dict[str, str] = {
+                name.lower(): value.lower()
+                for name, value in self._handle.get_hash_values().items()
+                if name in ("MD5", "SHA1")
+            }
+        self._lock = Lock()
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        with self._lock:
+            self._handle.seek(offset)
+            return bytes(self._handle.read(min(size, max(self.size - offset, 0))))
+
+    def close(self) -> None:
+        self._handle.close()
+
+
+class _Image(pytsk3.Img_Info):  # type: ignore[misc]
+    """Hands our bytes to TSK."""
+
+    def __init__(self, data: Bytes) -> None:
+        self._data = data
+        super().__init__(url="", type=pytsk3.TSK_IMG_TYPE_EXTERNAL)
+
+    def read(self, offset: int, size: int) -> bytes:
+        return self._data.read_at(offset, size)
+
+    def get_size(self) -> int:
+        return self._data.size
+
+    def close(self) -> None:
+        # The Source owns the bytes.
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Volume:
+    path: EvidencePath
+    offset: int
+    size: int
+
+
+class DiskReader:
+    """The files of a disk image: every partition, live and deleted."""
+
+    def __init__(self, data: Bytes, path: EvidencePath) -> None:
+        self._data = data
+        self._path = path
+        # TSK keeps caches for each image; one caller at a time.
+        self._lock = Lock()
+        self._image = _Image(data)
+
+    def recognised(self) -> bool:
+        """Whether there is a partition table, a file system or a known encrypted volume."""
+        volumes = self._volumes()
+        if len(volumes) != 1 or volumes[0].path != self._path:
+            return True
+        return bool(_named(self._data, 0)) or self._mount(volumes[0]) is not None
+
+    def items(self) -> Iterator[EvidenceItem | Failure]:
+        for volume in self._volumes():
+            if named := _named(self._data, volume.offset):
+                name, encrypted = named
+                reason = f"is an encrypted volume ({name})" if encrypted else f"is {name}"
+                kind: Reason = "Encrypted" if encrypted else "Unsupported"
+                yield failure(volume.path, kind, f"{reason}, which is not read")
+            elif (system := self._mount(volume)) is not None:
+                yield from _Files(system, volume.path, self._lock).items()
+            else:
+                reason = f"holds no known file system ({volume.size} bytes)"
+                yield failure(volume.path, "Unsupported", reason)
+
+    def _volumes(self) -> list[_Volume]:
+        whole = [_Volume(self._path, 0, self._data.size)]
+        start = self._data.read_at(0, 512)
+        # The boot sector of an unpartitioned FAT or NTFS ends like a partition table.
+        boot = start[:1] in (b"\xeb", b"\xe9")
+        sector = int.from_bytes(start[11:13], "little") in (512, 1024, 2048, 4096)
+        if (boot and sector and start[13:14] != b"\0") or _named(self._data, 0):
+            return whole
+        if start[3:11] == b"EXFAT   ":
+            return whole
+        kinds = (pytsk3.TSK_VS_TYPE_DETECT, pytsk3.TSK_VS_TYPE_GPT, pytsk3.TSK_VS_TYPE_DOS)
+        for kind in kinds:
+            with suppress(OSError), self._lock:
+                table = pytsk3.Volume_Info(self._image, kind)
+                block = int(table.info.block_size)
+                used = [
+                    (int(part.start) * block, int(part.len) * block)
+                    for part in table
+                    if int(part.flags) == int(pytsk3.TSK_VS_PART_FLAG_ALLOC)
+                ]
+                if used:
+                    return [
+                        _Volume(self._path.child("volume", f"partition {i}"), offset, size)
+                        for i, (offset, size) in enumerate(used, 1)
+                    ]
+        return whole
+
+    def _mount(self, volume: _Volume) -> Tsk | None:
+        with suppress(OSError), self._lock:
+            return pytsk3.FS_Info(self._image, offset=volume.offset)
+        return None
+
+    def close(self) -> None:
+        return None
+
+
+def _named(data: Bytes, offset: int) -> tuple[str, bool] | None:
+    for table, encrypted in ((ENCRYPTED_VOLUMES, True), (UNREAD_VOLUMES, False)):
+        for (at, magic), name in table.items():
+            if data.read_at(offset + at, len(magic)) == magic:
+                # "CS" is short: it counts only with the Core Storage version before it.
+                if magic == b"CS" and data.read_at(offset + 8, 2) != b"\x01\0":
+                    continue
+                return name, encrypted
+    return None
+
+
+class _Files:
+    """The files of one file system."""
+
+    def __init__(self, system: Tsk, path: EvidencePath, lock: Lock) -> None:
+        self._system = system
+        self._path = path
+        self._lock = lock
+        self._kind = system.info.ftype
+        self._ntfs = self._kind == pytsk3.TSK_FS_TYPE_NTFS
+        self._fat = self._kind in FAT_LIKE
+        self._records: set[int] = set()
+        self._folders: dict[int, bytes] = {}
+
+    def items(self) -> Iterator[EvidenceItem | Failure]:
+        stack: list[tuple[int, bytes]] = [(int(self._system.info.root_inum), b"")]
+        self._folders[stack[0][0]] = b""
+        while stack:
+            number, prefix = stack.pop()
+            below: list[tuple[int, bytes]] = []
+            try:
+                with self._lock:
+                    entries = iter(self._system.open_dir(inode=number))
+                while True:
+                    with self._lock:
+                        entry = next(entries, None)
+                    if entry is None:
+                        break
+                    yield from self._entry(entry, prefix, below)
+            except OSError as exc:
+                where = self._at(prefix.rstrip(b"/")) if prefix else self._path
+                yield failure(where, "Unreadable", f"folder cannot be read: {exc}")
+            stack.extend(reversed(below))
+        if self._ntfs:
+            yield from self._sweep()
+
+    def _at(self, name: bytes, record: int = 0) -> EvidencePath:
+        text, raw = decode_name(name)
+        return self._path.child("file", text, raw, record)
+
+    def _entry(
+        self, entry: Tsk, prefix: bytes, below: list[tuple[int, bytes]]
+    ) -> Iterator[EvidenceItem | Failure]:
+        name = entry.info.name
+        text = bytes(name.name)
+        if text in (b".", b".."):
+            return
+        number = int(name.meta_addr)
+        unlinked = bool(int(name.flags) & int(pytsk3.TSK_FS_NAME_FLAG_UNALLOC))
+        meta = entry.info.meta
+        if meta is None and number:
+            # NTFS leaves the record of a deleted name to be opened by its number.
+            with suppress(OSError), self._lock:
+                entry = self._system.open_meta(number)
+                meta = entry.info.meta
+        full = prefix + text
+        if meta is None:
+            yield self._lost(full, number, unlinked, "its record is gone")
+            return
+        if meta.type in FOLDERS:
+            # The sweep names NTFS's orphans better. A folder seen before is a cycle.
+            virtual = meta.type == pytsk3.TSK_FS_META_TYPE_VIRT_DIR
+            reused = unlinked and bool(int(meta.flags) & int(pytsk3.TSK_FS_META_FLAG_ALLOC))
+            if number not in self._folders and not (virtual and self._ntfs) and not reused:
+                self._folders[number] = full + b"/"
+                below.append((number, full + b"/"))
+            return
+        # TSK's own inventions, and FAT's label, are no files.
+        if meta.type == pytsk3.TSK_FS_META_TYPE_VIRT:
+            return
+        if self._fat and text.endswith(b"(Volume Label Entry)"):
+            return
+        if unlinked and self._reused(name, meta):
+            yield self._lost(full, number, unlinked, "its record serves another file now")
+            return
+        self._records.add(number)
+        yield from self._file(entry, full, unlinked)
+
+    def _reused(self, name: Tsk, meta: Tsk) -> bool:
+        if int(meta.flags) & int(pytsk3.TSK_FS_META_FLAG_ALLOC):
+            return True
+        # NTFS counts a record's uses: deleting adds one, each later use another.
+        return self._ntfs and int(meta.seq) > int(name.meta_seq) + 1
+
+    def _lost(self, name: bytes, number: int, unlinked: bool, why: str) -> Failure:
+        if unlinked:
+            return failure(self._at(name, number), "DeletedWithoutContent", f"was deleted; {why}")
+        return failure(self._at(name), "Damaged", f"is listed, but {why}")
+
+    def _file(self, file: Tsk, name: bytes, unlinked: bool) -> Iterator[EvidenceItem | Failure]:
+        meta = file.info.meta
+        number = int(meta.addr)
+        deleted = unlinked or bool(int(meta.flags) & int(pytsk3.TSK_FS_META_FLAG_UNALLOC))
+        path = self._at(name, number if deleted else 0)
+        if meta.type == pytsk3.TSK_FS_META_TYPE_LNK:
+            yield failure(path, "SymbolicLink", "is a symbolic link, which is not followed")
+            return
+        if meta.type in SPECIAL:
+            yield failure(path, "SpecialFile", "is a device, pipe or socket")
+            return
+        size = int(meta.size)
+        streams = self._streams(file) if self._ntfs and number >= FIRST_NTFS_USER_RECORD else []
+        if deleted and size == 0 and not streams:
+            yield failure(path, "DeletedWithoutContent", "was deleted; its size is 0")
+            return
+        yield self._item(meta, path, size, deleted, None)
+        for title, key, length in streams:
+            inner = self._at(name + b":" + title, number if deleted else 0)
+            yield self._item(meta, inner, length, deleted, key)
+
+    def _item(
+        self,
+        meta: Tsk,
+        path: EvidencePath,
+        size: int,
+        deleted: bool,
+        stream: tuple[Tsk, int] | None,
+    ) -> EvidenceItem:
+        times = (
+            self._time(int(getattr(meta, kind)), int(getattr(meta, f"{kind}_nano")))
+            for kind in ("mtime", "crtime", "atime")
+        )
+        modified, created, accessed = times
+        return EvidenceItem(
+            path,
+            size,
+            partial(self._open, int(meta.addr), size, stream),
+            modified=modified,
+            created=created,
+            accessed=accessed,
+            deleted=deleted,
+            zone_known=not self._fat,
+        )
+
+    def _time(self, seconds: int, nanoseconds: int) -> datetime | None:
+        if self._fat and seconds:
+            # TSK took the wall clock for this machine's zone; take that back.
+            with suppress(OSError, OverflowError, ValueError):
+                return datetime.fromtimestamp(seconds).replace(tzinfo=UTC)
+            return None
+        return moment(seconds, nanoseconds)
+
+    def _streams(self, file: Tsk) -> list[tuple[bytes, tuple[Tsk, int], int]]:
+        """NTFS's named streams: (name, how to read it, bytes)."""
+        found = []
+        with suppress(OSError), self._lock:
+            for attribute in file:
+                info = attribute.info
+                if info.type == pytsk3.TSK_FS_ATTR_TYPE_NTFS_DATA and info.name:
+                    title = bytes(info.name)
+                    found.append((title, (info.type, int(info.id)), int(info.size)))
+        return found
+
+    def _open(self, number: int, size: int, stream: tuple[Tsk, int] | None) -> BinaryIO:
+        with translated(), self._lock:
+            file = self._system.open_meta(number)
+
+        def read_at(offset: int, length: int) -> bytes:
+            with self._lock:
+                if stream is None:
+                    return bytes(file.read_random(offset, length))
+                return bytes(file.read_random(offset, length, *stream))
+
+        return stream_of(read_at, size)
+
+    def _sweep(self) -> Iterator[EvidenceItem | Failure]:
+        """Deleted NTFS records that no folder names any more."""
+        last = int(self._system.info.last_inum)
+        for number in range(FIRST_NTFS_USER_RECORD, last):
+            if number in self._records:
+                continue
+            try:
+                with self._lock:
+                    file = self._system.open_meta(number)
+            except OSError:
+                # A record never used, or wiped: there is no name to speak of.
+                continue
+            meta = file.info.meta
+            if meta is None or not int(meta.flags) & int(pytsk3.TSK_FS_META_FLAG_UNALLOC):
+                continue
+            if meta.type == pytsk3.TSK_FS_META_TYPE_REG:
+                name = self._orphan_name(file)
+                # Neither name nor content: a record laid out in advance and never used.
+                if name or int(meta.size):
+                    yield from self._file(file, name or b"$OrphanFiles/record-%d" % number, True)
+
+    def _orphan_name(self, file: Tsk) -> bytes:
+        # A record may hold a short DOS name (namespace 2) beside the long one.
+        best = b""
+        with suppress(OSError), self._lock:
+            for attribute in file:
+                if int(attribute.info.type) != FILE_NAME_ATTRIBUTE:
+                    continue
+                kind, key, size = attribute.info.type, int(attribute.info.id), attribute.info.size
+                body = bytes(file.read_random(0, int(size), kind, key))
+                if len(body) < 66 or (best and body[65] == 2):
+                    continue
+                text = body[66 : 66 + 2 * body[64]].decode("utf-16-le", "backslashreplace")
+                parent = int.from_bytes(body[:6], "little")
+                best = self._folders.get(parent, b"$OrphanFiles/") + text.encode("utf-8")
+        return best

@@ -1,0 +1,407 @@
+"""Opens a source by what it is, lists all that lies in it, and hashes it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from mayak.errors import EvidenceError
+from mayak.evidence.archives import LimitExceededError, TarReader, ZipReader
+from mayak.evidence.reader import (
+    HEAD,
+    Limits,
+    Reader,
+    archive_kind,
+    decode_name,
+    failure,
+    holds_tar,
+    moment,
+)
+from mayak.evidence.sleuthkit import EWF_MAGIC, DiskReader, EwfBytes
+from mayak.evidence.streams import (
+    CHUNK,
+    Bytes,
+    FileBytes,
+    JoinedBytes,
+    Unpacked,
+    guarded,
+    open_quietly,
+    stream_of,
+    translated,
+)
+from mayak.language import tr
+from mayak.types import EvidenceItem, EvidencePath, Failure, LayerKind, Progress, SilentProgress
+
+KNOWN = (
+    "folder; ZIP, UFDR; TAR, TAR in gzip, bzip2 or xz; E01 (split too); raw disk image (split "
+    "too) with MBR, GPT or no partition table and FAT, exFAT, NTFS, ext, HFS+ or ISO 9660; one "
+    "image, video or PDF file"
+)
+# Starts of files that are evidence on their own: (offset, bytes).
+SINGLE_FILES = (
+    (0, b"\xff\xd8\xff"),
+    (0, b"\x89PNG\r\n\x1a\n"),
+    (0, b"GIF8"),
+    (0, b"BM"),
+    (0, b"II*\0"),
+    (0, b"MM\0*"),
+    (0, b"II+\0"),
+    (8, b"WEBP"),
+    (4, b"ftyp"),
+    (0, b"\0\0\0\x0cjP  "),
+    (0, b"\xffO\xffQ"),
+    (0, b"8BPS"),
+    (0, b"%PDF-"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Acquisition:
+    """Hashes of a source's bytes: of an E01 the medium inside, of pieces all joined."""
+
+    md5: str
+    sha256: str
+    bytes: int
+    started: datetime
+    """UTC, like ``ended``."""
+    ended: datetime
+    stored: tuple[tuple[str, str], ...] = ()
+    """(``md5`` or ``sha1``, hex) pairs that an E01 carries."""
+    matches: bool | None = None
+    """Whether all ``stored`` hashes are those of the bytes read; None if there are none."""
+
+
+class Source:
+    """An open source: what lies in it, and the hash of the whole."""
+
+    def __init__(
+        self,
+        path: EvidencePath,
+        reader: Reader,
+        data: Bytes | None,
+        limits: Limits,
+    ) -> None:
+        self.path = path
+        self._reader = reader
+        self._data = data
+        self._limits = limits
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._reader.close()
+        if self._data is not None:
+            self._data.close()
+
+    def items(self) -> Iterator[EvidenceItem | Failure]:
+        """Every file, and a Failure for all that is none: nothing is left out.
+
+        Members of archives follow their archive, which is an item itself.
+        """
+        return self._expanded(self._reader.items(), 0)
+
+    def _expanded(
+        self, entries: Iterator[EvidenceItem | Failure], depth: int
+    ) -> Iterator[EvidenceItem | Failure]:
+        for entry in entries:
+            kind = None if isinstance(entry, Failure) else _nested_kind(entry)
+            if isinstance(entry, Failure) or kind is None:
+                yield entry
+                continue
+            inside = replace(entry, path=replace(entry.path, kind=kind))
+            yield inside
+            if depth == self._limits.depth:
+                reason = f"is an archive more than {depth} deep, which is not entered"
+                yield failure(inside.path, "LimitExceeded", reason)
+            else:
+                yield from self._entered(inside, depth + 1)
+
+    def _entered(self, item: EvidenceItem, depth: int) -> Iterator[EvidenceItem | Failure]:
+        # Not closed here: items handed out earlier may still be opened, and hold what they need.
+        try:
+            with item.open() as stream, translated():
+                data = Unpacked(stream, partial(self._check, item))
+            reader = _archive(data, item.path, self._limits)
+            yield from self._expanded(reader.items(), depth)
+        except LimitExceededError as exc:
+            yield failure(item.path, "LimitExceeded", exc.message)
+        except EvidenceError as exc:
+            yield failure(item.path, "Damaged", f"archive cannot be entered: {exc.message}")
+
+    def _check(self, item: EvidenceItem, unpacked: int) -> None:
+        if unpacked > self._limits.unpacked:
+            raise LimitExceededError(f"{item.path} is larger than {self._limits.unpacked} bytes")
+
+    def acquire(self, progress: Progress | None = None) -> Acquisition | None:
+        """Reads all of the source once and hashes it; None for a folder, which is no one file.
+
+        Raises EvidenceError when the source cannot be read to its end.
+        """
+        if self._data is None:
+            return None
+        stored = self._data.stored if isinstance(self._data, EwfBytes) else {}
+        digests = {name: hashlib.new(name) for name in {"md5", "sha256", *stored}}
+        started = datetime.now(UTC)
+        done = 0
+        with (progress or SilentProgress()).task(str(self.path), self._data.size, "B") as task:
+            while done < self._data.size:
+                with translated():
+                    block = self._data.read_at(done, CHUNK)
+                if not block:
+                    raise EvidenceError(
+                        tr(
+                            f"{self.path} ends after {done} of {self._data.size} bytes",
+                            f"{self.path}: {self._data.size}바이트 중 {done}바이트에서 끝납니다",
+                        ),
+                        remedy=tr("check that all pieces are there", "모든 조각을 확인하십시오"),
+                    )
+                for digest in digests.values():
+                    digest.update(block)
+                done += len(block)
+                task.advance(len(block))
+        found = {name: digest.hexdigest() for name, digest in digests.items()}
+        return Acquisition(
+            md5=found["md5"],
+            sha256=found["sha256"],
+            bytes=done,
+            started=started,
+            ended=datetime.now(UTC),
+            stored=tuple(sorted(stored.items())),
+            matches=all(found[name] == value for name, value in stored.items()) if stored else None,
+        )
+
+
+def open_source(path: Path, limits: Limits | None = None) -> Source:
+    """Opens evidence by its content; nothing is written to it.
+
+    Raises EvidenceError: not there, not readable, a piece missing, or of no known kind.
+    """
+    limits = limits or Limits()
+    # An absolute path: "." has no name to show.
+    name, raw = decode_name(os.fsencode(Path(os.path.abspath(path)).name or str(path)))  # noqa: PTH100
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            # A folder that cannot be listed is no source; one below it is a Failure.
+            os.scandir(path).close()
+            root = EvidencePath("folder", name, raw=raw)
+            return Source(root, FolderReader(path, root), None, limits)
+        if not stat.S_ISREG(status.st_mode) and not stat.S_ISBLK(status.st_mode):
+            raise _unknown(path)
+        data: Bytes = _joined(path)
+    except OSError as exc:
+        if isinstance(exc, EvidenceError):
+            raise
+        raise EvidenceError(
+            tr(f"{path} cannot be opened: {exc.strerror}", f"{path}을(를) 열 수 없습니다"),
+            remedy=tr("check the path and your rights to it", "경로와 권한을 확인하십시오"),
+        ) from exc
+    try:
+        return _recognised(path, data, name, raw, limits)
+    except BaseException:
+        data.close()
+        raise
+
+
+def _recognised(path: Path, data: Bytes, name: str, raw: bytes | None, limits: Limits) -> Source:
+    with translated():
+        head = data.read_at(0, HEAD)
+    if head.startswith(EWF_MAGIC):
+        data.close()
+        medium = EwfBytes(path)
+        image = EvidencePath("image", name, raw=raw)
+        return Source(image, DiskReader(medium, image), medium, limits)
+    kind: LayerKind | None = _container(data, head)
+    if kind is not None:
+        root = EvidencePath(kind, name, raw=raw)
+        return Source(root, _archive(data, root, limits), data, limits)
+    if any(head[at : at + len(magic)] == magic for at, magic in SINGLE_FILES):
+        file = EvidencePath("file", name, raw=raw)
+        return Source(file, _SingleFile(path, data, file), data, limits)
+    image = EvidencePath("image", name, raw=raw)
+    disk = DiskReader(data, image)
+    if not disk.recognised():
+        raise _unknown(path)
+    return Source(image, disk, data, limits)
+
+
+def _unknown(path: Path) -> EvidenceError:
+    return EvidenceError(
+        tr(f"{path} is of no known kind", f"{path}: 알 수 없는 종류입니다"),
+        remedy=tr(
+            f"give one of: {KNOWN}; other files in a folder",
+            f"지원하는 종류: {KNOWN}. 그 밖의 파일은 폴더에 넣어 지정하십시오",
+        ),
+    )
+
+
+def _joined(path: Path) -> Bytes:
+    """The file, or it and the pieces after it: ``.001`` (or ``.000``), ``.002`` …"""
+    match = re.fullmatch(r"\.(0*[01])", path.suffix)
+    if match is None or len(match[1]) < 2:
+        return FileBytes(open_quietly(path))
+    first, width = int(match[1]), len(match[1])
+    numbers = sorted(
+        int(other.suffix[1:])
+        for other in path.parent.iterdir()
+        if other.stem == path.stem and re.fullmatch(rf"\.\d{{{width}}}", other.suffix)
+    )
+    numbers = [number for number in numbers if number >= first]
+    for number in range(first, numbers[-1]):
+        if number not in numbers:
+            missing = f"{path.stem}.{number:0{width}}"
+            raise EvidenceError(
+                tr(f"{path}: piece {missing} is missing", f"{path}: 조각 {missing}이(가) 없습니다"),
+                remedy=tr("put all pieces into one folder", "모든 조각을 한 폴더에 두십시오"),
+            )
+    pieces: list[Bytes] = []
+    try:
+        for number in numbers:
+            piece = path.with_suffix(f".{number:0{width}}")
+            pieces.append(FileBytes(open_quietly(piece)))
+    except OSError:
+        JoinedBytes(pieces).close()
+        raise
+    return JoinedBytes(pieces)
+
+
+def _container(data: Bytes, head: bytes) -> LayerKind | None:
+    kind = archive_kind(head)
+    if kind == "packed":
+        return "tar" if holds_tar(stream_of(data.read_at, data.size), head) else None
+    return kind
+
+
+def _nested_kind(item: EvidenceItem) -> LayerKind | None:
+    # What cannot be read here fails again, and is told of, where the item is used.
+    with suppress(EvidenceError), item.open() as stream:
+        head = stream.read(HEAD)
+        kind = archive_kind(head)
+        if kind == "packed":
+            stream.seek(0)
+            return "tar" if holds_tar(stream, head) else None
+        return kind
+    return None
+
+
+def _archive(data: Bytes, path: EvidencePath, limits: Limits) -> Reader:
+    return (ZipReader if path.kind == "zip" else TarReader)(data, path, limits)
+
+
+class _SingleFile:
+    """A source that is one file."""
+
+    def __init__(self, file: Path, data: Bytes, path: EvidencePath) -> None:
+        self._file = file
+        self._data = data
+        self._path = path
+
+    def items(self) -> Iterator[EvidenceItem | Failure]:
+        status = self._file.stat()
+        yield EvidenceItem(
+            self._path,
+            self._data.size,
+            partial(stream_of, self._data.read_at, self._data.size),
+            *_times(status),
+        )
+
+    def close(self) -> None:
+        return None
+
+
+class FolderReader:
+    """The files below a folder, each folder's in the order of their names."""
+
+    def __init__(self, folder: Path, path: EvidencePath) -> None:
+        self._folder = folder
+        self._path = path
+
+    def items(self) -> Iterator[EvidenceItem | Failure]:
+        stack = [self._folder]
+        while stack:
+            folder = stack.pop()
+            below: list[Path] = []
+            try:
+                with os.scandir(folder) as listing:
+                    entries = sorted(listing, key=lambda entry: os.fsencode(entry.name))
+            except OSError as exc:
+                where = self._path if folder == self._folder else self._at(folder)
+                yield failure(where, "Unreadable", f"folder cannot be read: {exc.strerror}")
+                continue
+            for entry in entries:
+                yield from self._entry(Path(entry.path), below)
+            stack.extend(reversed(below))
+
+    def _at(self, file: Path) -> EvidencePath:
+        name, raw = decode_name(os.fsencode(file.relative_to(self._folder).as_posix()))
+        return self._path.child("file", name, raw)
+
+    def _entry(self, file: Path, below: list[Path]) -> Iterator[EvidenceItem | Failure]:
+        path = self._at(file)
+        try:
+            status = file.lstat()
+        except OSError as exc:
+            yield failure(path, "Unreadable", f"cannot be examined: {exc.strerror}")
+            return
+        # Windows' junctions are folders to ``stat``, and may point anywhere.
+        junction = getattr(status, "st_reparse_tag", 0) == 0xA0000003
+        if stat.S_ISLNK(status.st_mode) or junction:
+            reason = f"is a link to {_target(file)}, which is not followed"
+            yield failure(path, "SymbolicLink", reason)
+        elif stat.S_ISDIR(status.st_mode):
+            below.append(file)
+        elif not stat.S_ISREG(status.st_mode):
+            yield failure(path, "SpecialFile", "is a device, pipe or socket, which is not opened")
+        elif not os.access(file, os.R_OK):
+            yield failure(path, "Unreadable", "this user may not read it")
+        else:
+            opener = partial(_open_file, file)
+            yield EvidenceItem(path, status.st_size, opener, *_times(status))
+
+    def close(self) -> None:
+        return None
+
+
+def _target(file: Path) -> str:
+    try:
+        return ascii(os.readlink(file))  # noqa: PTH115
+    except OSError:
+        return "an unknown place"
+
+
+def _open_file(file: Path) -> BinaryIO:
+    with translated():
+        return guarded(open_quietly(file))
+
+
+def _times(status: os.stat_result) -> tuple[datetime | None, datetime | None, datetime | None]:
+    """Modified, created and accessed."""
+    # On Unix st_ctime is the last change of the entry, not its creation.
+    born = getattr(status, "st_birthtime", None)
+    if born is None and sys.platform == "win32":
+        born = status.st_ctime
+    return (
+        moment(status.st_mtime_ns // 10**9, status.st_mtime_ns % 10**9),
+        None if born is None else moment(born),
+        moment(status.st_atime_ns // 10**9, status.st_atime_ns % 10**9),
+    )

@@ -1,0 +1,215 @@
+"""Reading without writing: random access to files, joined pieces and unpacked copies."""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+import weakref
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from itertools import accumulate
+from pathlib import Path
+from threading import Lock
+from typing import IO, BinaryIO, Protocol
+
+from mayak.errors import EvidenceError
+from mayak.language import tr
+
+CHUNK = 1 << 20
+BUFFER = 1 << 16
+IN_MEMORY = 8 << 20
+
+
+class Bytes(Protocol):
+    """Random access to a fixed run of bytes; safe to read from several threads."""
+
+    @property
+    def size(self) -> int: ...
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        """Up to ``size`` bytes from ``offset``; fewer only at the end. Raises OSError."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def open_quietly(path: Path) -> BinaryIO:
+    """A file opened for reading that leaves no access time behind, where the system allows."""
+    # O_NONBLOCK: a pipe put in the file's place must not hang the run.
+    flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+    quiet = getattr(os, "O_NOATIME", 0)
+    try:
+        handle = os.open(path, flags | quiet)
+    except PermissionError:
+        # Only a file's owner and root may ask for O_NOATIME.
+        if not quiet:
+            raise
+        handle = os.open(path, flags)
+    return open(handle, "rb", buffering=0)  # noqa: PTH123
+
+
+class FileBytes:
+    """The bytes of an open file."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._lock = Lock()
+        self.size = file.seek(0, io.SEEK_END)
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        parts: list[bytes] = []
+        with self._lock:
+            self._file.seek(offset)
+            while size > 0 and (part := self._file.read(size)):
+                parts.append(part)
+                size -= len(part)
+        return b"".join(parts)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class JoinedBytes:
+    """Several runs of bytes, one after the other."""
+
+    def __init__(self, pieces: Sequence[Bytes]) -> None:
+        self._pieces = pieces
+        self._starts = [0, *accumulate(piece.size for piece in pieces)]
+        self.size = self._starts[-1]
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        parts: list[bytes] = []
+        while size > 0 and offset < self.size:
+            index = bisect_right(self._starts, offset) - 1
+            part = self._pieces[index].read_at(offset - self._starts[index], size)
+            if not part:
+                break
+            parts.append(part)
+            offset += len(part)
+            size -= len(part)
+        return b"".join(parts)
+
+    def close(self) -> None:
+        for piece in self._pieces:
+            piece.close()
+
+
+class Unpacked(FileBytes):
+    """What a stream holds, copied to memory or, when large, to a nameless temporary file.
+
+    Containers inside compressed archives need random access, which their compression lacks. The
+    copy lives until it is closed or nothing refers to it any more.
+    """
+
+    def __init__(self, stream: BinaryIO, check: Callable[[int], None]) -> None:
+        """``check`` is told the bytes so far, and raises to stop."""
+        copy = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115
+        try:
+            total = 0
+            while block := stream.read(CHUNK):
+                total += len(block)
+                check(total)
+                copy.write(block)
+        except BaseException:
+            copy.close()
+            raise
+        super().__init__(copy)
+        weakref.finalize(self, copy.close)
+
+
+class _Reading(io.RawIOBase):
+    """A seekable read-only stream over ``read_at``; faults arrive as EvidenceError."""
+
+    def __init__(self, read_at: Callable[[int, int], bytes], start: int, size: int) -> None:
+        self._read_at = read_at
+        self._start = start
+        self._size = size
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
+        if base + offset < 0:
+            raise ValueError(f"negative seek position {base + offset}")
+        self._position = base + offset
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, buffer: object) -> int:
+        view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
+        wanted = min(len(view), self._size - self._position)
+        if wanted <= 0:
+            return 0
+        with translated():
+            part = self._read_at(self._start + self._position, wanted)
+        view[: len(part)] = part
+        self._position += len(part)
+        return len(part)
+
+
+def stream_of(read_at: Callable[[int, int], bytes], size: int, start: int = 0) -> BinaryIO:
+    """A buffered stream of ``size`` bytes from ``start``."""
+    return io.BufferedReader(_Reading(read_at, start, size), BUFFER)
+
+
+class _Guarded(io.RawIOBase):
+    """Another stream whose faults arrive as EvidenceError."""
+
+    def __init__(self, inner: IO[bytes]) -> None:
+        self._inner = inner
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        with translated():
+            return self._inner.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._inner.tell()
+
+    def readinto(self, buffer: object) -> int:
+        view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
+        with translated():
+            part = self._inner.read(len(view))
+        view[: len(part)] = part
+        return len(part)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._inner.close()
+        super().close()
+
+
+def guarded(inner: IO[bytes]) -> BinaryIO:
+    """A stream of a decompressor, buffered, whose faults arrive as EvidenceError."""
+    return io.BufferedReader(_Guarded(inner), BUFFER)
+
+
+class translated:  # noqa: N801
+    """Turns what readers and decompressors raise into EvidenceError, once."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, exc: BaseException | None, trace: object) -> None:
+        # zipfile, zlib, lzma and tarfile have no common ancestor below Exception.
+        if isinstance(exc, Exception) and not isinstance(exc, EvidenceError):
+            raise EvidenceError(
+                tr(f"cannot be read: {exc}", f"읽을 수 없습니다: {exc}"),
+                remedy=tr(
+                    "check that the medium is connected and the copy is whole",
+                    "매체가 연결되어 있고 사본이 온전한지 확인하십시오",
+                ),
+            ) from exc

@@ -1,0 +1,207 @@
+"""Makes the disk images beside this script, from Debian's own tools.
+
+    apt-get install dosfstools mtools e2fsprogs exfatprogs ntfs-3g ewf-tools fdisk xz-utils
+    python tests/evidence/make_fixtures.py      (as root: NTFS is filled through FUSE)
+
+Each holds the same few files, made here: DCIM/사진.jpg and 100.jpg are live, DCIM/gone.jpg is
+deleted, archive.zip holds inner.jpg. What they are is in ``CONTENT``; tests compare with it.
+exFAT has no tool that fills it without mounting, so its entries are written here byte by byte.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import lzma
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+HERE = Path(__file__).parent / "images"
+
+
+def picture(name: str, size: int = 3000) -> bytes:
+    """A file that starts and ends like a JPEG, its middle fixed by its name; no image inside."""
+    blocks = (hashlib.sha256(f"{name}{i}".encode()).digest() for i in range(size // 32 + 1))
+    return b"\xff\xd8\xff\xe0" + b"".join(blocks)[: size - 6] + b"\xff\xd9"
+
+
+def archive() -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as file:
+        file.writestr(zipfile.ZipInfo("inner.jpg"), CONTENT["inner.jpg"])
+    return buffer.getvalue()
+
+
+CONTENT = {name: picture(name) for name in ("사진.jpg", "100.jpg", "gone.jpg", "inner.jpg")}
+CONTENT["archive.zip"] = archive()
+
+
+def run(*command: str | Path, text: str | None = None) -> None:
+    subprocess.run(
+        [str(part) for part in command],
+        check=True,
+        input=text,
+        encoding="utf-8",
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"},
+        stdout=subprocess.DEVNULL,
+    )
+
+
+def blank(path: Path, size: int) -> Path:
+    with path.open("wb") as file:
+        file.truncate(size)
+    return path
+
+
+def tree(folder: Path) -> Path:
+    (folder / "DCIM").mkdir(parents=True)
+    for name in ("사진.jpg", "100.jpg", "gone.jpg"):
+        (folder / "DCIM" / name).write_bytes(CONTENT[name])
+    (folder / "archive.zip").write_bytes(CONTENT["archive.zip"])
+    return folder
+
+
+def fat(path: Path, files: Path) -> Path:
+    run("mkfs.vfat", "-n", "PHONE", "-i", "12345678", blank(path, 1 << 20))
+    run("mcopy", "-s", "-i", path, files / "DCIM", files / "archive.zip", "::")
+    run("mdel", "-i", path, "::DCIM/gone.jpg")
+    return path
+
+
+def ext4(path: Path, files: Path) -> Path:
+    # Without a journal: it would be most of so small an image.
+    run("mkfs.ext4", "-q", "-O", "^has_journal", "-d", files, blank(path, 1 << 20))
+    run("debugfs", "-w", "-R", "rm DCIM/gone.jpg", path)
+    return path
+
+
+def ntfs(path: Path, files: Path, mount: Path) -> Path:
+    run("mkntfs", "-F", "-q", "-p", "0", "-H", "0", "-S", "0", blank(path, 2 << 20))
+    mount.mkdir()
+    run("ntfs-3g", "-o", "streams_interface=windows", path, mount)
+    try:
+        for item in files.iterdir():
+            if item.is_dir():
+                shutil.copytree(item, mount / item.name)
+            else:
+                shutil.copy(item, mount)
+        (mount / "DCIM" / "100.jpg:hidden.jpg").write_bytes(CONTENT["inner.jpg"])
+        (mount / "DCIM" / "gone.jpg").unlink()
+    finally:
+        run("umount", mount)
+    return path
+
+
+def exfat_entry(name: str, cluster: int, size: int, *, folder: bool = False) -> bytes:
+    """A set of exFAT directory entries: file, stream (contiguous), names."""
+    letters = name.encode("utf-16-le")
+    parts = [letters[i : i + 30].ljust(30, b"\0") for i in range(0, len(letters), 30)]
+    stamp = (2026 - 1980) << 25 | 3 << 21 | 1 << 16 | 9 << 11
+    head = struct.pack(
+        "<BBHHHIIIBBBBB7x", 0x85, 1 + len(parts), 0, 0x10 if folder else 0x20, 0,
+        stamp, stamp, stamp, 0, 0, 0x80, 0x80, 0x80,
+    )  # fmt: skip
+    stream = struct.pack("<BBBBHHQIIQ", 0xC0, 3, 0, len(name), 0, 0, size, 0, cluster, size)
+    entries = head + stream + b"".join(b"\xc1\0" + part for part in parts)
+    checksum = 0
+    for index, byte in enumerate(entries):
+        if index not in (2, 3):
+            checksum = ((checksum >> 1 | checksum << 15) + byte) & 0xFFFF
+    return entries[:2] + struct.pack("<H", checksum) + entries[4:]
+
+
+def exfat(path: Path) -> Path:
+    run("mkfs.exfat", "-c", "4096", "-b", "4096", blank(path, 4 << 20))
+    disk = bytearray(path.read_bytes())
+    heap, _count, root = struct.unpack_from("<III", disk, 88)
+    sector, cluster = 1 << disk[108], 1 << (disk[108] + disk[109])
+
+    def at(number: int) -> int:
+        return heap * sector + (number - 2) * cluster
+
+    def place(number: int, data: bytes, *, used: bool = True) -> None:
+        disk[at(number) : at(number) + len(data)] = data
+        if used:
+            disk[bitmap + (number - 2) // 8] |= 1 << (number - 2) % 8
+
+    table = at(root)
+    while disk[table] != 0x81:
+        table += 32
+    bitmap = at(struct.unpack_from("<I", disk, table + 20)[0])
+    end = at(root)
+    while disk[end]:
+        end += 32
+    folder = root + 2
+    names = ("사진.jpg", "100.jpg", "gone.jpg")
+    listing = b""
+    for number, name in enumerate(names, folder + 1):
+        entry = bytearray(exfat_entry(name, number, len(CONTENT[name])))
+        if name == "gone.jpg":
+            for index in range(0, len(entry), 32):
+                entry[index] &= 0x7F
+        listing += entry
+        place(number, CONTENT[name], used=name != "gone.jpg")
+    place(folder, listing)
+    zipped = CONTENT["archive.zip"]
+    place(folder + 4, zipped)
+    entries = exfat_entry("DCIM", folder, cluster, folder=True)
+    entries += exfat_entry("archive.zip", folder + 4, len(zipped))
+    disk[end : end + len(entries)] = entries
+    path.write_bytes(disk)
+    return path
+
+
+def partitioned(path: Path, label: str, kind: str, volume: Path) -> Path:
+    """A disk of one partition that starts at 64 KiB and holds ``volume``."""
+    data = volume.read_bytes()
+    blank(path, len(data) + (1 << 17))
+    sectors = len(data) // 512
+    run("sfdisk", "-q", path, text=f"label: {label}\nstart=128, size={sectors}, type={kind}\n")
+    with path.open("r+b") as file:
+        file.seek(1 << 16)
+        file.write(data)
+    return path
+
+
+def ewf(stem: Path, raw: Path, *options: str) -> None:
+    run("ewfacquire", "-u", "-q", "-c", "deflate:best", "-t", stem, *options, raw)
+
+
+def main() -> None:
+    HERE.mkdir(exist_ok=True)
+    for old in HERE.iterdir():
+        old.unlink()
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        files = tree(work / "files")
+        raws = [
+            fat(work / "fat.dd", files),
+            ext4(work / "ext4.dd", files),
+            ntfs(work / "ntfs.dd", files, work / "mount"),
+            exfat(work / "exfat.dd"),
+        ]
+        mbr = partitioned(work / "mbr.dd", "dos", "6", work / "fat.dd")
+        linux = "0FC63DAF-8483-4772-8E79-3D69D8477DE4"
+        gpt = partitioned(work / "gpt.dd", "gpt", linux, work / "ext4.dd")
+        for raw in (*raws, mbr, gpt):
+            filters = [{"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME}]
+            packed = lzma.compress(raw.read_bytes(), filters=filters)
+            (HERE / f"{raw.name}.xz").write_bytes(packed)
+        ewf(HERE / "phone", mbr)
+        # One bit in the compressed data, a third of the way in.
+        damaged = bytearray((HERE / "phone.E01").read_bytes())
+        damaged[len(damaged) // 3] ^= 1
+        (HERE / "damaged.E01").write_bytes(damaged)
+    total = sum(path.stat().st_size for path in HERE.iterdir())
+    for path in sorted(HERE.iterdir()):
+        sys.stdout.write(f"{path.stat().st_size:8} {path.name}\n")
+    sys.stdout.write(f"{total:8} in all\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""Disk images made by make_fixtures.py: each live and each recoverable deleted file is found."""
+
+import hashlib
+import importlib.util
+import lzma
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mayak.errors import EvidenceError
+from mayak.evidence import open_source
+from mayak.types import EvidenceItem, EvidencePath, Failure
+
+IMAGES = Path(__file__).parent / "images"
+_spec = importlib.util.spec_from_file_location("make_fixtures", IMAGES.parent / "make_fixtures.py")
+make_fixtures = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(make_fixtures)
+CONTENT = make_fixtures.CONTENT
+
+
+@pytest.fixture
+def unpack(tmp_path):
+    def unpacked(name):
+        path = tmp_path / name
+        if (IMAGES / name).exists():
+            shutil.copy(IMAGES / name, path)
+        else:
+            path.write_bytes(lzma.decompress((IMAGES / f"{name}.xz").read_bytes()))
+        return path
+
+    return unpacked
+
+
+def found(path):
+    """({path below the source: (content, deleted)}, [failures]); file system's own left out."""
+    items, failures = {}, []
+    with open_source(path) as source:
+        for entry in source.items():
+            if isinstance(entry, Failure):
+                failures.append(entry)
+                continue
+            assert EvidencePath.from_json(entry.path.to_json()) == entry.path
+            content = entry.open().read()
+            assert len(content) == entry.size
+            name = str(entry.path).removeprefix(f"{path.name}/")
+            if not name.startswith("$"):
+                items[name.split("#")[0]] = (content, entry.deleted)
+    return items, failures
+
+
+@pytest.mark.parametrize(
+    ("name", "prefix", "gone"),
+    [
+        ("fat.dd", "", "_one.jpg"),  # FAT overwrites the first letter
+        ("exfat.dd", "", "gone.jpg"),
+        ("ext4.dd", "", "gone.jpg"),
+        ("ntfs.dd", "", "gone.jpg"),
+        ("mbr.dd", "partition 1/", "_one.jpg"),
+        ("gpt.dd", "partition 1/", "gone.jpg"),
+        ("phone.E01", "partition 1/", "_one.jpg"),
+    ],
+)
+def test_every_live_and_deleted_file_is_found(unpack, name, prefix, gone):
+    path = unpack(name)
+    before = hashlib.sha256(path.read_bytes()).digest()
+    items, failures = found(path)
+    expected = {
+        f"{prefix}DCIM/사진.jpg": (CONTENT["사진.jpg"], False),
+        f"{prefix}DCIM/100.jpg": (CONTENT["100.jpg"], False),
+        f"{prefix}DCIM/{gone}": (CONTENT["gone.jpg"], True),
+        f"{prefix}archive.zip": (CONTENT["archive.zip"], False),
+        f"{prefix}archive.zip/inner.jpg": (CONTENT["inner.jpg"], False),
+    }
+    if name == "ntfs.dd":
+        expected["DCIM/100.jpg:hidden.jpg"] = (CONTENT["inner.jpg"], False)
+    assert items == expected
+    assert not failures
+    assert hashlib.sha256(path.read_bytes()).digest() == before
+
+
+def test_the_image_is_known_by_content_whatever_its_name(unpack):
+    path = unpack("fat.dd")
+    assert found(path.rename(path.with_suffix(".jpg")))[0]
+
+
+def test_a_split_image_is_read_as_one(unpack, tmp_path):
+    data = unpack("mbr.dd").read_bytes()
+    third = len(data) // 3 + 1
+    for number in range(3):
+        piece = data[number * third : (number + 1) * third]
+        (tmp_path / f"disk.{number + 1:03}").write_bytes(piece)
+    with open_source(tmp_path / "disk.001") as source:
+        assert source.acquire().sha256 == hashlib.sha256(data).hexdigest()
+        assert sum(isinstance(entry, EvidenceItem) for entry in source.items()) == 5
+    (tmp_path / "disk.002").unlink()
+    with pytest.raises(EvidenceError, match=r"disk\.002 is missing"):
+        open_source(tmp_path / "disk.001")
+
+
+def test_the_hash_stored_in_an_e01_is_compared(unpack):
+    raw = unpack("mbr.dd").read_bytes()
+    with open_source(unpack("phone.E01")) as source:
+        whole = source.acquire()
+    assert whole.matches is True
+    assert whole.bytes == len(raw)
+    assert dict(whole.stored)["md5"] == whole.md5 == hashlib.md5(raw).hexdigest()  # noqa: S324
+    with open_source(unpack("damaged.E01")) as source:
+        damaged = source.acquire()
+    assert damaged.matches is False
+    assert dict(damaged.stored)["md5"] != damaged.md5
+
+
+def test_times_of_fat_are_its_wall_clock_in_any_zone(unpack, monkeypatch):
+    import time
+
+    path = unpack("exfat.dd")
+    seen = set()
+    for zone in ("UTC", "Asia/Seoul", "America/New_York"):
+        monkeypatch.setenv("TZ", zone)
+        time.tzset()
+        with open_source(path) as source:
+            seen |= {
+                (entry.modified.isoformat(), entry.zone_known)
+                for entry in source.items()
+                if entry.path.name.startswith("DCIM/")
+            }
+    monkeypatch.undo()
+    time.tzset()
+    assert seen == {("2026-03-01T09:00:00+00:00", False)}
+
+
+@pytest.mark.parametrize(
+    ("offset", "magic", "word"),
+    [
+        (3, b"-FVE-FS-", "BitLocker"),
+        (0, b"LUKS\xba\xbe", "LUKS"),
+        (32, b"NXSB", "FileVault"),
+        (1024, b"\x10\x20\xf5\xf2", "F2FS"),
+    ],
+)
+@pytest.mark.parametrize("start", [0, 1 << 16])
+def test_volumes_that_cannot_be_read_are_named(unpack, tmp_path, offset, magic, word, start):
+    disk = bytearray(unpack("mbr.dd").read_bytes() if start else bytes(1 << 20))
+    disk[start : start + 4096] = bytes(4096)
+    disk[start + offset : start + offset + len(magic)] = magic
+    (tmp_path / "locked.dd").write_bytes(disk)
+    with open_source(tmp_path / "locked.dd") as source:
+        (failure,) = source.items()
+    assert word in failure.message
+    assert failure.error == ("Unsupported" if word == "F2FS" else "Encrypted")
+    assert failure.path == ("locked.dd/partition 1" if start else "locked.dd")
+
+
+def test_a_disk_of_zeros_is_of_no_known_kind(tmp_path):
+    (tmp_path / "zeros.dd").write_bytes(bytes(1 << 20))
+    with pytest.raises(EvidenceError, match="no known kind"):
+        open_source(tmp_path / "zeros.dd")
+
+
+def test_a_broken_e01_is_refused(tmp_path):
+    (tmp_path / "a.E01").write_bytes((IMAGES / "phone.E01").read_bytes()[:100])
+    with pytest.raises(EvidenceError, match="cannot be read"):
+        open_source(tmp_path / "a.E01")
