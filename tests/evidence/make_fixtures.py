@@ -4,7 +4,8 @@
     python tests/evidence/make_fixtures.py      (as root: NTFS is filled through FUSE)
 
 Each holds the same few files, made here: DCIM/사진.jpg and 100.jpg are live, DCIM/gone.jpg is
-deleted, archive.zip holds inner.jpg. What they are is in ``CONTENT``; tests compare with it.
+deleted, archive.zip holds inner.jpg; NTFS has a stream and a lost file more. What they are is in
+``CONTENT``; tests compare with it.
 exFAT has no tool that fills it without mounting, so its entries are written here byte by byte.
 """
 
@@ -91,6 +92,13 @@ def ntfs(path: Path, files: Path, mount: Path) -> Path:
             else:
                 shutil.copy(item, mount)
         (mount / "DCIM" / "100.jpg:hidden.jpg").write_bytes(CONTENT["inner.jpg"])
+        # A deleted folder, then a new one that takes over its record: lost.jpg lies in neither.
+        (mount / "old").mkdir()
+        (mount / "old" / "lost.jpg").write_bytes(CONTENT["gone.jpg"])
+        run("umount", mount)
+        run("ntfs-3g", path, mount)
+        shutil.rmtree(mount / "old")
+        (mount / "new").mkdir()
         (mount / "DCIM" / "gone.jpg").unlink()
     finally:
         run("umount", mount)

@@ -13,6 +13,7 @@ import pytest
 
 from mayak.errors import EvidenceError
 from mayak.evidence import Limits, open_source
+from mayak.language import set_language
 from mayak.types import EvidenceItem, EvidencePath, Failure
 
 JPEG = b"\xff\xd8\xff\xe0" + bytes(range(200)) + b"\xff\xd9"
@@ -178,6 +179,24 @@ def test_a_bomb_is_refused_and_its_neighbours_read(tmp_path):
     items, failures = listed(tmp_path)
     assert items == {f"{name}/a.jpg": JPEG, f"{name}/bomb.zip": bomb}
     assert failures == {f"{name}/bomb.zip": "LimitExceeded"}
+
+
+def test_a_compressed_tar_that_is_a_bomb_is_refused(tmp_path):
+    info = tarfile.TarInfo("zeros")
+    info.size = 100 << 20
+    with tarfile.open(tmp_path / "bomb.tgz", "w:gz") as archive:
+        archive.addfile(info, io.BytesIO(bytes(info.size)))
+    assert listed(tmp_path)[1] == {f"{tmp_path.name}/bomb.tgz": "LimitExceeded"}
+    with pytest.raises(EvidenceError, match="bomb"):
+        open_source(tmp_path / "bomb.tgz")
+
+
+def test_reasons_are_recorded_in_english_whatever_the_user_reads(tmp_path):
+    (tmp_path / "a.zip").write_bytes(zipped({"a.jpg": JPEG})[:-30])
+    set_language("ko")
+    with open_source(tmp_path) as source:
+        (failure,) = (entry for entry in source.items() if isinstance(entry, Failure))
+    assert failure.message.isascii()
 
 
 def test_too_many_members_are_refused(tmp_path):

@@ -22,6 +22,7 @@ from mayak.evidence.reader import (
     moment,
 )
 from mayak.evidence.streams import CHUNK, Bytes, Unpacked, guarded, stream_of, translated
+from mayak.language import tr
 from mayak.types import EvidenceItem, EvidencePath, Failure
 
 UTF8_NAME = 0x800
@@ -145,7 +146,7 @@ class TarReader:
 
     def _check(self, packed: int, unpacked: int) -> None:
         if reason := self._limits.too_much(unpacked, packed):
-            raise LimitExceededError(f"{self._path} {reason}")
+            raise LimitExceededError(self._path, reason)
 
     def items(self) -> Iterator[EvidenceItem | Failure]:
         seen: set[str] = set()
@@ -225,4 +226,14 @@ class TarReader:
 
 
 class LimitExceededError(EvidenceError):
-    """A container that unpacks to more than is allowed."""
+    """A container that unpacks to more than is allowed; ``reason`` is English, for the record."""
+
+    def __init__(self, path: EvidencePath, reason: str) -> None:
+        super().__init__(
+            tr(f"{path} {reason}", f"{path}: 압축 해제 한도를 넘습니다"),
+            remedy=tr("unpack it yourself into a folder", "직접 폴더에 풀어 지정하십시오"),
+        )
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (EvidenceError, (str(self),))

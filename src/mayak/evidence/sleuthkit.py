@@ -54,6 +54,7 @@ SPECIAL = (
 )
 FILE_NAME_ATTRIBUTE = 48
 FIRST_NTFS_USER_RECORD = 24
+NTFS_ROOT_USES = 5
 
 
 class EwfBytes:
@@ -208,11 +209,12 @@ class _Files:
         self._ntfs = self._kind == pytsk3.TSK_FS_TYPE_NTFS
         self._fat = self._kind in FAT_LIKE
         self._records: set[int] = set()
-        self._folders: dict[int, bytes] = {}
+        # Record number → path and, on NTFS, the count of the record's uses that its children name.
+        self._folders: dict[int, tuple[bytes, int]] = {}
 
     def items(self) -> Iterator[EvidenceItem | Failure]:
         stack: list[tuple[int, bytes]] = [(int(self._system.info.root_inum), b"")]
-        self._folders[stack[0][0]] = b""
+        self._folders[stack[0][0]] = (b"", NTFS_ROOT_USES)
         while stack:
             number, prefix = stack.pop()
             below: list[tuple[int, bytes]] = []
@@ -260,7 +262,7 @@ class _Files:
             virtual = meta.type == pytsk3.TSK_FS_META_TYPE_VIRT_DIR
             reused = unlinked and bool(int(meta.flags) & int(pytsk3.TSK_FS_META_FLAG_ALLOC))
             if number not in self._folders and not (virtual and self._ntfs) and not reused:
-                self._folders[number] = full + b"/"
+                self._folders[number] = (full + b"/", int(name.meta_seq))
                 below.append((number, full + b"/"))
             return
         # TSK's own inventions, and FAT's label, are no files.
@@ -395,5 +397,9 @@ class _Files:
                     continue
                 text = body[66 : 66 + 2 * body[64]].decode("utf-16-le", "backslashreplace")
                 parent = int.from_bytes(body[:6], "little")
-                best = self._folders.get(parent, b"$OrphanFiles/") + text.encode("utf-8")
+                uses = int.from_bytes(body[6:8], "little")
+                folder, now = self._folders.get(parent, (b"", -1))
+                # Another folder may have the record now: a guess would put the file there.
+                prefix = folder if uses == now else b"$OrphanFiles/"
+                best = prefix + text.encode("utf-8")
         return best

@@ -144,13 +144,16 @@ class Source:
             reader = _archive(data, item.path, self._limits)
             yield from self._expanded(reader.items(), depth)
         except LimitExceededError as exc:
-            yield failure(item.path, "LimitExceeded", exc.message)
+            yield failure(item.path, "LimitExceeded", exc.reason)
         except EvidenceError as exc:
-            yield failure(item.path, "Damaged", f"archive cannot be entered: {exc.message}")
+            # The cause is English, as records are; the message is in the user's language.
+            reason = f"archive cannot be entered: {exc.__cause__ or exc.message}"
+            yield failure(item.path, "Damaged", reason)
 
     def _check(self, item: EvidenceItem, unpacked: int) -> None:
         if unpacked > self._limits.unpacked:
-            raise LimitExceededError(f"{item.path} is larger than {self._limits.unpacked} bytes")
+            reason = f"is larger than {self._limits.unpacked} bytes"
+            raise LimitExceededError(item.path, reason)
 
     def acquire(self, progress: Progress | None = None) -> Acquisition | None:
         """Reads all of the source once and hashes it; None for a folder, which is no one file.
