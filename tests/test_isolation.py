@@ -33,7 +33,7 @@ def test_a_crash_costs_the_item_that_caused_it():
 
 def test_a_hang_costs_the_item_that_caused_it():
     items = ["a", "slow", "b", "c"]
-    results = dict(Workers(slow_or_greedy, 2, seconds=3).run(items))
+    results = dict(Workers(slow_or_greedy, 2, seconds=10).run(items))
 
     assert results == {"a": "a", "slow": Lost("too-slow"), "b": "b", "c": "c"}
 

@@ -34,9 +34,9 @@ class Workers(Generic[Item, Result]):
     ``function`` is a top-level function and the processes are spawned, so that it works alike on
     every system and with threads (torch's) in the parent. Exceptions of ``function`` are raised
     here. A process that dies over an item (a codec's crash, the system's memory killer) or takes
-    longer than ``seconds`` over it yields ``Lost`` and is replaced; so does an item that asks for
-    more than ``memory`` bytes beyond what the process began with (on POSIX systems; elsewhere there
-    is no such limit).
+    longer than ``seconds`` over it (its own start counts for its first) yields ``Lost`` and is
+    replaced; so does an item that asks for more than ``memory`` bytes beyond what the process began
+    with (on POSIX systems; elsewhere there is no such limit).
     """
 
     def __init__(

@@ -165,7 +165,7 @@ class Failure:
     path: str
     stage: Stage
     error: str
-    """Class name of the error."""
+    """Class name of the error, or the word by which ``mayak.evidence`` names the reason."""
     message: str
 
 

@@ -209,3 +209,10 @@ class TestClassify:
         code, _, err = mayak("classify")
         assert code == 2
         assert "no files" in err
+
+
+def test_a_name_in_an_error_cannot_steer_the_terminal(mayak):
+    code, _, err = mayak("classify", "\x1b[31mred\udcbb.jpg", "--model", "nano")
+    assert code in (1, 2)
+    assert "\x1b" not in err
+    assert "red\\udcbb.jpg" in err

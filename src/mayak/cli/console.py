@@ -12,7 +12,7 @@ from typing import Any, Literal
 from rich import console, markup, progress, table
 
 from mayak.errors import MayakError
-from mayak.language import tr
+from mayak.language import printable, tr
 from mayak.types import Task
 
 _PLAIN_INTERVAL_S = 10.0
@@ -27,17 +27,18 @@ class Console:
 
     def note(self, text: str) -> None:
         """A line for the person, on stderr."""
-        self._err.print(text, markup=False)
+        self._err.print(_shown(text), markup=False)
 
     def error(self, error: MayakError) -> None:
         """One line of what is wrong and one of what to do, on stderr."""
-        self._err.print(tr("error: ", "오류: ") + error.message, style="bold red", markup=False)
+        said = tr("error: ", "오류: ") + _shown(error.message)
+        self._err.print(said, style="bold red", markup=False)
         if error.remedy:
-            self._err.print(tr("remedy: ", "해결: ") + error.remedy, markup=False)
+            self._err.print(tr("remedy: ", "해결: ") + _shown(error.remedy), markup=False)
 
     def result(self, text: str) -> None:
         """A line of the result, on stdout."""
-        self._out.print(text, markup=False)
+        self._out.print(_shown(text), markup=False)
 
     def table(
         self, title: str, columns: list[str], rows: list[list[str]], *, text_columns: int = 1
@@ -49,7 +50,7 @@ class Console:
             justify: Literal["left", "right"] = "left" if position < text_columns else "right"
             drawn.add_column(markup.escape(column), justify=justify, overflow="fold")
         for row in rows:
-            drawn.add_row(*map(markup.escape, row))
+            drawn.add_row(*(markup.escape(_shown(cell)) for cell in row))
         self._out.print(drawn)
 
     def json(self, value: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
@@ -134,3 +135,8 @@ def _figures(figures: dict[str, float | str]) -> str:
         f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
         for name, value in figures.items()
     )
+
+
+def _shown(text: str) -> str:
+    """Text of ours with names of others in it: its lines stay, nothing in it steers a terminal."""
+    return "\n".join(map(printable, text.split("\n")))
