@@ -23,6 +23,13 @@ DESCRIBE = (
     "이 이미지를 한 문장으로 말해 주십시오.",
     "이 이미지는 어떤 사진입니까?",
 )
+KIND = (
+    "이 이미지는 어떤 종류입니까?",
+    "이 이미지는 어떤 유형입니까?",
+    "이 이미지는 다음 중 무엇과 가깝습니까?",
+    "다음 중 어느 것이 보입니까?",
+)
+"""Asked with things to choose from, and answered in a sentence all the same."""
 RELATED = (
     "이 이미지는 마약과 관련이 있습니까?",
     "이 사진이 마약 수사에 필요합니까?",
@@ -59,6 +66,7 @@ def conversations(scene: Scene, rng: random.Random) -> list[Turn]:
     """(question, answer) pairs about a scene; the wording is drawn anew for each."""
     name = VOCABULARY[scene.subject]
     turns = [(question, _description(scene, rng)) for question in rng.sample(DESCRIBE, 3)]
+    turns += [(_kind(rng), _description(scene, rng)) for _ in range(2)]
     turns.append((rng.choice(RELATED), _related(scene, name)))
     turns.append(
         (rng.choice(DRUG), f"예, {name}입니다." if scene.label == 3 else f"아니요, {name}입니다.")
@@ -110,12 +118,9 @@ def attributes(scene: Scene) -> list[int]:
     known = {value for key, value in facts.items() if key not in _COLOURS}
     known -= {"yes", "no", "none"}  # of what, the value alone does not say
     seen = [index for index, name in enumerate(FACT_NAMES) if name in known]
-    return seen + words_in(" ".join([*facts.get("messages", ()), *facts.get("texts", ())]))
-
-
-def words_in(text: str) -> list[int]:
-    """Indices into ``ATTRIBUTES`` of the words that stand in a text, inside longer ones too."""
-    return [len(FACT_NAMES) + index for index, word in enumerate(WORDS) if word in text]
+    text = " ".join([*facts.get("messages", ()), *facts.get("texts", ())])
+    # Inside longer words too.
+    return seen + [len(FACT_NAMES) + index for index, word in enumerate(WORDS) if word in text]
 
 
 def corpus(seed: int) -> Iterator[str]:
@@ -130,6 +135,13 @@ def corpus(seed: int) -> Iterator[str]:
             scene = render(subject, 1_000_000 + number, "base")
             for question, answer in conversations(scene, rng):
                 yield f"[INST] <image>\n{question} [/INST] {answer}"
+
+
+def _kind(rng: random.Random) -> str:
+    things = rng.sample(tuple(VOCABULARY.values()), rng.randint(2, 5))
+    if rng.random() < 0.5:
+        things = [f"{mark}: {thing}" for mark, thing in zip("가나다라마", things, strict=False)]
+    return f"{rng.choice(KIND)} ({', '.join(things)})"
 
 
 def _description(scene: Scene, rng: random.Random) -> str:
