@@ -173,7 +173,7 @@ def test_a_full_disk_under_the_thumbnails(folder, monkeypatch):
 
 
 @pytest.fixture
-def second_version(monkeypatch):
+def further_version(monkeypatch):
     def install(sql):
         versions = (*database.migrations(), sql)
         monkeypatch.setattr(database, "migrations", lambda: versions)
@@ -182,10 +182,10 @@ def second_version(monkeypatch):
     return install
 
 
-def test_a_case_is_brought_up_to_date(folder, second_version):
+def test_a_case_is_brought_up_to_date(folder, further_version):
     with CaseStore.open(folder, operator="a") as store:
         fill(store)
-    second_version("ALTER TABLE items ADD COLUMN note TEXT;\nCREATE INDEX n ON items (note);")
+    further_version("ALTER TABLE items ADD COLUMN note TEXT;\nCREATE INDEX n ON items (note);")
     with pytest.raises(CaseError, match="older version"):
         CaseStore.read(folder)
     with CaseStore.open(folder, operator="b") as store:
@@ -193,12 +193,12 @@ def test_a_case_is_brought_up_to_date(folder, second_version):
         assert store.add_items(1, images(1, 2)) == 2
         assert store.verify() == []
         migrated = [e for e in store.log() if e.action == "migrate"]
-    assert [(e.detail["version"], e.operator) for e in migrated] == [(1, "a"), (2, "b")]
+    assert [(e.detail["version"], e.operator) for e in migrated] == [(1, "a"), (2, "a"), (3, "b")]
 
 
-def test_a_migration_that_fails_leaves_the_old_version(folder, second_version, monkeypatch):
+def test_a_migration_that_fails_leaves_the_old_version(folder, further_version, monkeypatch):
     with monkeypatch.context():
-        second_version("CREATE TABLE half (a);\nCREATE TABLE items (a);")
+        further_version("CREATE TABLE half (a);\nCREATE TABLE items (a);")
         with pytest.raises(CaseError, match="already exists"):
             CaseStore.open(folder, operator="b")
         monkeypatch.undo()

@@ -161,6 +161,7 @@ def test_the_log_tells_who_did_what(store):
     entries = list(store.log())
     assert [entry.action for entry in entries] == [
         "migrate",
+        "migrate",
         "create",
         "open",
         "add source",

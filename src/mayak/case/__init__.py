@@ -1,6 +1,7 @@
 """The case: a folder with a SQLite database, its log and the thumbnails, in one store's hands."""
 
 from mayak.case.records import (
+    Alert,
     Content,
     Counts,
     Duplicate,
@@ -8,6 +9,7 @@ from mayak.case.records import (
     Fault,
     Item,
     LogEntry,
+    Result,
     Run,
     Source,
     SourceHash,
@@ -18,6 +20,7 @@ from mayak.case.records import (
 from mayak.case.store import CaseStore
 
 __all__ = [
+    "Alert",
     "CaseStore",
     "Content",
     "Counts",
@@ -26,6 +29,7 @@ __all__ = [
     "Fault",
     "Item",
     "LogEntry",
+    "Result",
     "Run",
     "Source",
     "SourceHash",

@@ -276,11 +276,19 @@ def _invariants(connection: sqlite3.Connection) -> Iterator[Fault]:
         )
     query = (
         "SELECT id, sha256 FROM contents c"
-        " WHERE NOT EXISTS (SELECT 1 FROM items WHERE content = c.sha256)"
+        " WHERE NOT EXISTS (SELECT 1 FROM places WHERE content = c.sha256)"
     )
     for number, sha256 in connection.execute(query).fetchall():
         message = tr(f"no item holds {sha256}", f"{sha256}을(를) 담은 항목이 없습니다")
         yield Fault("invariant", "contents", f"id {number}", message)
+    query = (
+        "SELECT r.id FROM revisions r JOIN items i ON i.id = r.item WHERE i.content IS NOT NULL"
+        " OR EXISTS (SELECT 1 FROM revisions b WHERE b.item = r.item AND b.id < r.id"
+        "  AND b.content IS NOT NULL)"
+    )
+    for (number,) in connection.execute(query).fetchall():
+        message = tr("revises an item that is a content", "이미 이미지로 확인된 항목을 바꿉니다")
+        yield Fault("invariant", "revisions", f"id {number}", message)
     query = (
         "SELECT d.run, c.sha256 FROM (SELECT run, max(last_content) AS last FROM finishes"
         " GROUP BY run) d JOIN contents c ON c.id <= d.last"

@@ -138,6 +138,43 @@ class StoredContent:
 
 
 @dataclass(frozen=True, slots=True)
+class Alert:
+    """A content that stands in a list of known files."""
+
+    sha256: str
+    list: str
+    """The list's name."""
+    list_digest: str
+    """SHA-256 of the list's file."""
+    kind: Literal["md5", "sha1", "sha256"]
+    """The hash by which it was found."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a run says of one content, and where that lies."""
+
+    rank: int
+    """1 is what an examiner should see first."""
+    sha256: str
+    scores: tuple[float, float, float, float]
+    off_label: float
+    margin: float
+    """The best score less the second best: small where the model is in doubt."""
+    alerts: tuple[str, ...]
+    """Names of the lists in which it stands."""
+    display: str
+    """The first place."""
+    places: int
+    deleted: bool
+    """At every place."""
+
+    @property
+    def label(self) -> int:
+        return self.scores.index(max(self.scores))
+
+
+@dataclass(frozen=True, slots=True)
 class Unclassified:
     """A content without a result in a run, and the first item that holds it."""
 

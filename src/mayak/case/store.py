@@ -27,6 +27,7 @@ from mayak.case.folder import (
     write_thumbnails,
 )
 from mayak.case.records import (
+    Alert,
     Content,
     Counts,
     Duplicate,
@@ -34,6 +35,7 @@ from mayak.case.records import (
     Fault,
     Item,
     LogEntry,
+    Result,
     Run,
     Source,
     SourceHash,
@@ -205,16 +207,60 @@ class CaseStore:
                 _add_item(batch, source, item)
             return len(locations)
 
+    def revise_items(self, source: int, items: Sequence[Item]) -> int:
+        """Say anew what became of items; returns of how many it differs from what was said before.
+
+        The last word stands, earlier ones stay on record. Raises CaseError for an item that is not
+        in the case, and for one that is a content already: what was found is not given up.
+        """
+        contents = [item.outcome for item in items if isinstance(item.outcome, Content)]
+        write_thumbnails(self.folder, (c.thumbnail for c in contents if c.thumbnail is not None))
+        with self._database.batch("revise items", source=source) as batch:
+            digests: set[str] = set()
+            revised = 0
+            for item in items:
+                before = self.outcome(source, item.location)
+                if before is None or (
+                    before.content is not None and before.content != _content_of(item)
+                ):
+                    raise CaseError(
+                        tr(
+                            f"{item.display} cannot be revised: it is "
+                            f"{'not in the case' if before is None else 'a content'}",
+                            f"{item.display}의 결과를 바꿀 수 없습니다",
+                        ),
+                        remedy=tr("mayak verify checks the case", "mayak verify로 확인하십시오"),
+                    )
+                if _is_said(before, item):
+                    continue
+                revised += 1
+                if isinstance(item.outcome, Content) and item.outcome.sha256 not in digests:
+                    digests.add(item.outcome.sha256)
+                    _add_content(batch, item.outcome)
+                _add_revision(batch, before.id, item)
+            return revised
+
+    def outcome(self, source: int, location: str) -> StoredItem | None:
+        """The item at a location of a source, with its present outcome."""
+        query = "SELECT * FROM present WHERE source = ? AND location = ?"
+        rows = self._database.query(query, source, storable(location))
+        return _stored_item(rows[0]) if rows else None
+
     def known_items(self, source: int) -> Iterator[StoredItem]:
         """The items of a source, in the order they were added."""
         # The plus keeps SQLite from sorting the whole source anew for each page.
         rows = self._database.pages(
-            "SELECT i.*, f.stage, f.error, f.message, x.rule, x.reason FROM items i "
-            "LEFT JOIN failures f ON f.item = i.id LEFT JOIN exclusions x ON x.item = i.id "
-            "WHERE +i.source = ? AND i.id > ? ORDER BY i.id LIMIT ?",
-            source,
+            "SELECT * FROM present WHERE +source = ? AND id > ? ORDER BY id LIMIT ?", source
         )
         return map(_stored_item, rows)
+
+    def places(self, sha256: str) -> list[StoredItem]:
+        """Every item that holds a content, in the order they were added."""
+        query = (
+            "SELECT * FROM present WHERE id IN (SELECT item FROM places WHERE content = ?)"
+            " ORDER BY id"
+        )
+        return [_stored_item(row) for row in self._database.query(query, sha256)]
 
     def content(self, sha256: str) -> StoredContent | None:
         """The content with this SHA-256."""
@@ -236,15 +282,43 @@ class CaseStore:
             raise storage_error(self.folder, error) from error
 
     def counts(self) -> Counts:
-        """The numbers of the invariant, as of one moment; each counted in a table of its own."""
+        """The numbers of the invariant, as of one moment; each counted by what stands for it."""
         (row,) = self._database.query(
-            "SELECT (SELECT count(*) FROM items),"
-            " (SELECT count(*) FROM items WHERE content IS NOT NULL),"
-            " (SELECT count(*) FROM failures WHERE item IS NOT NULL),"
-            " (SELECT count(*) FROM exclusions),"
-            " (SELECT count(*) FROM contents)"
+            "SELECT (SELECT count(*) FROM items), count(content), count(error), count(rule),"
+            " (SELECT count(*) FROM contents) FROM present"
         )
         return Counts(*row)
+
+    def exclusion_counts(self) -> dict[str, int]:
+        """Items that are left out, by the rule that did so."""
+        query = "SELECT rule, count(*) FROM present WHERE rule IS NOT NULL GROUP BY rule"
+        return dict(tuple(row) for row in self._database.query(query))
+
+    # ------------------------------------------------------------------ alerts
+
+    def add_alerts(self, alerts: Iterable[Alert]) -> int:
+        """Add the alerts that are not there yet; returns how many were new."""
+        with self._database.batch("alert") as batch:
+            done: set[tuple[str, str]] = set()
+            for alert in alerts:
+                key = (alert.sha256, alert.list_digest)
+                query = "SELECT id FROM alerts WHERE content = ? AND list_digest = ?"
+                if key in done or _first(batch, query, *key):
+                    continue
+                done.add(key)
+                batch.add(
+                    "alerts",
+                    content=alert.sha256,
+                    list=alert.list,
+                    list_digest=alert.list_digest,
+                    kind=alert.kind,
+                )
+            return len(done)
+
+    def alerts(self) -> Iterator[Alert]:
+        """All alerts, in the order they were added."""
+        for row in self._database.pages("SELECT * FROM alerts WHERE id > ? ORDER BY id LIMIT ?"):
+            yield Alert(row["content"], row["list"], row["list_digest"], row["kind"])
 
     # ------------------------------------------------------------------ runs
 
@@ -264,7 +338,7 @@ class CaseStore:
         results may be added while this is read."""
         rows = self._database.pages(
             "SELECT c.id, c.sha256, i.source, i.location, i.display FROM contents c "
-            "JOIN items i ON i.id = (SELECT min(id) FROM items WHERE content = c.sha256) "
+            "JOIN items i ON i.id = (SELECT min(item) FROM places WHERE content = c.sha256) "
             "WHERE NOT EXISTS (SELECT 1 FROM predictions WHERE run = ? AND content = c.sha256) "
             "AND NOT EXISTS (SELECT 1 FROM failures WHERE run = ? AND content = c.sha256) "
             "AND c.id > ? ORDER BY c.id LIMIT ?",
@@ -369,6 +443,41 @@ class CaseStore:
                 calibrated=bool(row["calibrated"]),
                 engine=row["fingerprint"],
             )
+
+    def has_result(self, run: int, sha256: str) -> bool:
+        """Whether a run has said something of a content, a failure included."""
+        query = (
+            "SELECT EXISTS (SELECT 1 FROM predictions WHERE run = ?1 AND content = ?2)"
+            " OR EXISTS (SELECT 1 FROM failures WHERE run = ?1 AND content = ?2)"
+        )
+        return bool(self._database.query(query, run, sha256)[0][0])
+
+    def label_counts(self, run: int) -> dict[int, int]:
+        """Contents by the label that a run gives them; the lowest of equals, as everywhere."""
+        query = (
+            "SELECT CASE max(score_0, score_1, score_2, score_3) WHEN score_0 THEN 0"
+            " WHEN score_1 THEN 1 WHEN score_2 THEN 2 ELSE 3 END AS label, count(*)"
+            " FROM predictions WHERE run = ? GROUP BY label ORDER BY label"
+        )
+        return dict(tuple(row) for row in self._database.query(query, run))
+
+    def results(self, run: int, *, limit: int) -> list[Result]:
+        """The first ``limit`` results of a run, in the order in which an examiner should see them:
+        alerts, then by the probability that the image is irrelevant, lowest first; of equals the
+        doubtful first."""
+        query = (
+            "SELECT p.*, (SELECT json_group_array(list) FROM alerts WHERE content = p.content)"
+            " AS lists, (SELECT count(*) FROM places WHERE content = p.content) AS places,"
+            " (SELECT min(deleted) FROM present WHERE id IN"
+            "  (SELECT item FROM places WHERE content = p.content)) AS deleted,"
+            " (SELECT display FROM items WHERE id ="
+            "  (SELECT min(item) FROM places WHERE content = p.content)) AS display"
+            " FROM (SELECT *, row_number() OVER (ORDER BY"
+            "  EXISTS (SELECT 1 FROM alerts WHERE content = predictions.content) DESC, score_0,"
+            "  max(score_0, score_1, score_2, score_3), content) AS rank"
+            "  FROM predictions WHERE run = ?) p WHERE p.rank <= ? ORDER BY p.rank"
+        )
+        return [_result(row) for row in self._database.query(query, run, limit)]
 
     # ------------------------------------------------------------------ groups, log, verification
 
@@ -494,12 +603,47 @@ def _add_item(batch: Batch, source: int, item: Item) -> None:
         changed=_utc(item.changed),
         deleted=item.deleted,
         outcome=name,
-        content=outcome.sha256 if isinstance(outcome, Content | Duplicate) else None,
+        content=_content_of(item),
     )
     if isinstance(outcome, Failure):
         _add_failure(batch, outcome, item=number)
     elif isinstance(outcome, Exclusion):
         batch.add("exclusions", item=number, rule=outcome.rule, reason=outcome.reason)
+
+
+def _content_of(item: Item) -> str | None:
+    outcome = item.outcome
+    return outcome.sha256 if isinstance(outcome, Content | Duplicate) else None
+
+
+def _is_said(before: StoredItem, item: Item) -> bool:
+    outcome = item.outcome
+    if isinstance(outcome, Failure):
+        found = before.failure
+        return found is not None and (found.error, found.message) == (
+            outcome.error,
+            outcome.message,
+        )
+    if isinstance(outcome, Exclusion):
+        return before.exclusion == outcome
+    return before.content == outcome.sha256
+
+
+def _add_revision(batch: Batch, number: int, item: Item) -> None:
+    outcome = item.outcome
+    failed = outcome if isinstance(outcome, Failure) else None
+    excluded = outcome if isinstance(outcome, Exclusion) else None
+    batch.add(
+        "revisions",
+        item=number,
+        outcome="failure" if failed else "exclusion" if excluded else "content",
+        content=_content_of(item),
+        rule=excluded.rule if excluded else None,
+        reason=excluded.reason if excluded else None,
+        stage=failed.stage if failed else None,
+        error=failed.error if failed else None,
+        message=failed.message if failed else None,
+    )
 
 
 def _add_failure(batch: Batch, failure: Failure, **about: int | str) -> None:
@@ -557,4 +701,20 @@ def _stored_content(row: Row) -> StoredContent:
         metadata=json.loads(row["metadata"]),
         thumbnail=row["thumbnail"],
         warnings=tuple(json.loads(row["warnings"])),
+    )
+
+
+def _result(row: Row) -> Result:
+    scores = (row["score_0"], row["score_1"], row["score_2"], row["score_3"])
+    second, best = sorted(scores)[-2:]
+    return Result(
+        rank=row["rank"],
+        sha256=row["content"],
+        scores=scores,
+        off_label=row["off_label"],
+        margin=best - second,
+        alerts=tuple(json.loads(row["lists"])),
+        display=row["display"],
+        places=row["places"],
+        deleted=bool(row["deleted"]),
     )
