@@ -1,0 +1,197 @@
+"""Lists of known files, by their hashes: those to leave out and those to be warned of."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import re
+import sqlite3
+from bisect import bisect_left
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol
+
+from mayak.errors import ConfigError
+from mayak.language import tr
+
+HashKind = Literal["md5", "sha1", "sha256"]
+
+_KINDS: tuple[HashKind, ...] = ("sha256", "sha1", "md5")
+"""The strongest first."""
+_BYTES: dict[HashKind, int] = {"md5": 16, "sha1": 20, "sha256": 32}
+_OF_LENGTH: dict[int, HashKind] = {2 * size: kind for kind, size in _BYTES.items()}
+_COLUMN = re.compile(r"(md5|sha-?1|sha-?256)", re.IGNORECASE)
+_SQLITE = b"SQLite format 3\0"
+
+
+class _Known(Protocol):
+    count: int
+
+    def holds(self, kind: HashKind, value: str) -> bool: ...
+
+
+@dataclass(frozen=True)
+class HashList:
+    """A list of MD5, SHA-1 or SHA-256 hashes, of one kind or several."""
+
+    name: str
+    digest: str
+    """SHA-256 of the list's file."""
+    _known: _Known = field(repr=False)
+
+    @classmethod
+    def open(cls, path: Path) -> HashList:
+        """Open a list by its content: a hash a line (alone, or before a file name), CSV with a
+        column named md5, sha1 or sha256, or an SQLite database of NSRL's RDS, version 3.
+
+        Raises ConfigError, naming the line, for anything else.
+        """
+        try:
+            with path.open("rb") as file:
+                is_database = file.read(len(_SQLITE)) == _SQLITE
+                file.seek(0)
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            known = _Database(path) if is_database else _Sorted(_hashes(path))
+        except OSError as error:
+            raise _unfit(path, f"cannot be read: {error.strerror}", "읽을 수 없습니다") from error
+        if not known.count:
+            raise _unfit(path, "holds no hash", "해시가 없습니다")
+        return cls(path.name, digest, known)
+
+    def __len__(self) -> int:
+        """How many hashes it holds."""
+        return self._known.count
+
+    def match(self, md5: str, sha1: str, sha256: str) -> HashKind | None:
+        """The strongest hash (lower-case hex) of a file that stands in the list."""
+        values: dict[HashKind, str] = {"md5": md5, "sha1": sha1, "sha256": sha256}
+        return next((kind for kind in _KINDS if self._known.holds(kind, values[kind])), None)
+
+
+class _Sorted:
+    """Hashes in memory, by kind: a sorted run of bytes each, no object a hash."""
+
+    def __init__(self, hashes: Iterator[bytes]) -> None:
+        runs: dict[HashKind, bytearray] = {kind: bytearray() for kind in _KINDS}
+        for value in hashes:
+            runs[_OF_LENGTH[2 * len(value)]] += value
+        self._runs = {kind: _Run(bytes(run), _BYTES[kind]) for kind, run in runs.items()}
+        self.count = sum(map(len, self._runs.values()))
+
+    def holds(self, kind: HashKind, value: str) -> bool:
+        run, wanted = self._runs[kind], bytes.fromhex(value)
+        at = bisect_left(run, wanted)
+        return at < len(run) and run[at] == wanted
+
+
+class _Run:
+    """Fixed-width values in ascending order."""
+
+    def __init__(self, values: bytes, width: int) -> None:
+        import numpy as np
+
+        self._width = width
+        # numpy's fixed-width bytes drop trailing zeros when read, so only the sorting is its.
+        self._values = np.sort(np.frombuffer(values, dtype=f"S{width}")).tobytes()
+
+    def __len__(self) -> int:
+        return len(self._values) // self._width
+
+    def __getitem__(self, index: int) -> bytes:
+        return self._values[index * self._width : (index + 1) * self._width]
+
+
+class _Database:
+    """NSRL's RDS 3: hashes in upper case, looked up where they lie."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            with closing(self._connect()) as connection:
+                self._table, self._columns = self._find(connection)
+                (self.count,) = connection.execute(
+                    f"SELECT count(*) FROM {self._table}"  # noqa: S608
+                ).fetchone()
+        except sqlite3.Error as error:
+            raise _unfit(path, f"SQLite says: {error}", f"SQLite 오류: {error}") from error
+
+    def _connect(self) -> sqlite3.Connection:
+        # Immutable: nothing is written beside it, on read-only media too.
+        uri = f"{self._path.absolute().as_uri()}?mode=ro&immutable=1"
+        return sqlite3.connect(uri, uri=True, check_same_thread=False)
+
+    def _find(self, connection: sqlite3.Connection) -> tuple[str, tuple[HashKind, ...]]:
+        for table in ("METADATA", "FILE"):
+            names = {row[1].lower() for row in connection.execute(f"PRAGMA table_info({table})")}
+            if columns := tuple(kind for kind in _KINDS if kind in names):
+                return table, columns
+        raise _unfit(
+            self._path,
+            "is no RDS 3 database: no table FILE or METADATA with hashes",
+            "RDS 3 데이터베이스가 아닙니다. 해시가 있는 FILE 또는 METADATA 테이블이 없습니다",
+        )
+
+    def holds(self, kind: HashKind, value: str) -> bool:
+        if kind not in self._columns:
+            return False
+        query = f"SELECT 1 FROM {self._table} WHERE {kind} = ? LIMIT 1"  # noqa: S608
+        if not hasattr(self, "_connection"):
+            self._connection = self._connect()
+        return self._connection.execute(query, (value.upper(),)).fetchone() is not None
+
+
+def _hashes(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        lines = enumerate(map(_text, file), 1)
+        column: int | None = None
+        first = True
+        for number, line in lines:
+            if not line or line.startswith("#"):
+                continue
+            if first and (column := _header(line)) is not None:
+                first = False
+                continue
+            first = False
+            value = _cell(line, column)
+            if len(value) not in _OF_LENGTH or not re.fullmatch("[0-9a-fA-F]+", value):
+                raise _unfit(
+                    path,
+                    f"line {number} is no MD5, SHA-1 or SHA-256: {value[:80]!r}",
+                    f"{number}번째 줄이 MD5, SHA-1, SHA-256이 아닙니다: {value[:80]!r}",
+                )
+            yield bytes.fromhex(value)
+
+
+def _text(line: bytes) -> str:
+    try:
+        return line.decode("utf-8-sig").strip()
+    except UnicodeDecodeError:
+        return line.decode("cp949", "replace").strip()
+
+
+def _header(line: str) -> int | None:
+    """The column of the strongest hash, if the line is a header of columns."""
+    names = [name.strip().lower().replace("-", "") for name in next(csv.reader([line]))]
+    if not any(_COLUMN.fullmatch(name) for name in names):
+        return None
+    return next(names.index(kind) for kind in _KINDS if kind in names)
+
+
+def _cell(line: str, column: int | None) -> str:
+    if column is None:
+        # md5sum and its kin write the file's name behind the hash.
+        return line.split(maxsplit=1)[0].lstrip("\\")
+    cells = next(csv.reader([line]))
+    return cells[column].strip() if column < len(cells) else ""
+
+
+def _unfit(path: Path, en: str, ko: str) -> ConfigError:
+    return ConfigError(
+        f"{path}: " + tr(en, ko),
+        remedy=tr(
+            "give a hash a line, CSV with a column md5, sha1 or sha256, or NSRL's RDS 3 (SQLite)",
+            "한 줄에 해시 하나, md5·sha1·sha256 열이 있는 CSV, 또는 NSRL RDS 3(SQLite)를 쓰십시오",
+        ),
+    )

@@ -1,0 +1,100 @@
+"""Hash lists as labs have them."""
+
+import hashlib
+import sqlite3
+
+import pytest
+
+from mayak.errors import ConfigError
+from mayak.hashlists import HashList
+
+
+def hashes(text):
+    data = text.encode()
+    return tuple(hashlib.new(kind, data).hexdigest() for kind in ("md5", "sha1", "sha256"))
+
+
+def written(tmp_path, content, name="list.txt"):
+    path = tmp_path / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{0}\n{1}\n{2}\n",
+        "# known\r\n\r\n{0}\r\n{1}\r\n{2}\r\n",
+        "\ufeff{0}  사진 1.jpg\n{1} *b.jpg\n{2}",
+    ],
+)
+def test_a_hash_a_line(tmp_path, template):
+    (md5, _, _), (_, sha1, _), (_, _, sha256) = map(hashes, "abc")
+    known = HashList.open(written(tmp_path, template.format(md5.upper(), sha1, sha256)))
+    assert len(known) == 3
+    assert [known.match(*hashes(name)) for name in "abcd"] == ["md5", "sha1", "sha256", None]
+
+
+def test_names_in_cp949_do_not_disturb(tmp_path):
+    md5 = hashes("a")[0]
+    known = HashList.open(written(tmp_path, f"{md5}  사진.jpg\n".encode("cp949")))
+    assert known.match(*hashes("a")) == "md5"
+
+
+def test_csv_is_read_by_its_strongest_column(tmp_path):
+    md5, sha1, _ = hashes("a")
+    text = f'"Name","MD5","SHA-1"\n"x, y.jpg","{md5}","{sha1.upper()}"\n'
+    known = HashList.open(written(tmp_path, text, "list.csv"))
+    assert known.match(*hashes("a")) == "sha1"
+    assert known.match(*hashes("b")) is None
+
+
+def test_values_that_end_in_zeros_are_found(tmp_path):
+    values = ["00" * 16, "ab" + "00" * 15, "ff" * 16]
+    known = HashList.open(written(tmp_path, "\n".join(values)))
+    assert [known.match(value, "0" * 40, "0" * 64) for value in values] == ["md5"] * 3
+    assert known.match("ab" * 16, "0" * 40, "0" * 64) is None
+
+
+def test_nsrl_is_looked_up_where_it_lies(tmp_path):
+    path = tmp_path / "RDS.db"
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE FILE (sha256 TEXT, sha1 TEXT, md5 TEXT, file_name TEXT)")
+    row = [value.upper() for value in reversed(hashes("a"))]
+    connection.execute("INSERT INTO FILE VALUES (?, ?, ?, 'a.jpg')", row)
+    connection.commit()
+    connection.close()
+    before = path.read_bytes()
+    known = HashList.open(path)
+    assert (known.match(*hashes("a")), known.match(*hashes("b"))) == ("sha256", None)
+    assert path.read_bytes() == before
+    assert known.digest == hashlib.sha256(before).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "holds no hash"),
+        ("# nothing\n", "holds no hash"),
+        ("name,size\nx,1\n", "line 1 is no MD5"),
+        ("a" * 32 + "\n" + "g" * 32, "line 2 is no MD5"),
+        ("md5\n" + "a" * 31, "line 2"),
+    ],
+)
+def test_what_is_no_list_is_refused_with_its_line(tmp_path, content, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        HashList.open(written(tmp_path, content))
+    assert "list.txt" in str(caught.value)
+    assert "NSRL" in caught.value.remedy
+
+
+def test_a_database_of_something_else_is_refused(tmp_path):
+    path = tmp_path / "other.db"
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE notes (text)")
+    connection.commit()
+    connection.close()
+    with pytest.raises(ConfigError, match="no RDS 3"):
+        HashList.open(path)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        HashList.open(tmp_path / "missing.txt")
