@@ -30,7 +30,8 @@ from PIL import Image, ImageFont
 from mayak.config import BASE_MODEL
 from mayak.errors import MayakError
 from mayak.fonts import FONTS, font_path
-from mayak.imaging.decode import decode, reads
+from mayak.imaging import decode
+from mayak.imaging.formats import reads
 from mayak.language import tr
 
 Status = Literal["ok", "warning", "fault"]

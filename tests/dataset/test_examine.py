@@ -93,8 +93,8 @@ def test_a_film_is_hashed_but_not_read_into_memory(file, monkeypatch):
 
 
 def test_heic_without_its_codec(file, monkeypatch):
-    module = importlib.import_module("mayak.imaging.decode")
-    monkeypatch.setattr(module, "_formats", lambda: ("JPEG", "PNG"))
+    module = importlib.import_module("mayak.imaging.formats")
+    monkeypatch.setattr(module, "tried", lambda: ("JPEG", "PNG"))
 
     found = examine_file(file("a.heic", b"\0\0\0\x18ftypheic" + bytes(40)))
 

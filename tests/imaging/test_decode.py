@@ -13,7 +13,6 @@ from PIL import Image, ImageCms
 
 from mayak.errors import DecodeError
 from mayak.imaging import decode, decode_file
-from mayak.imaging.decode import signature
 from mayak.language import set_language
 
 RUST = (200, 60, 30)
@@ -80,8 +79,8 @@ def test_heic_is_read_where_the_extra_is_installed():
 def test_heic_without_the_extra_names_the_extra(monkeypatch):
     pytest.importorskip("pillow_heif")
     data = encoded(plain(), "HEIF")
-    module = importlib.import_module("mayak.imaging.decode")
-    monkeypatch.setattr(module, "_formats", lambda: ("JPEG", "PNG"))
+    module = importlib.import_module("mayak.imaging.formats")
+    monkeypatch.setattr(module, "tried", lambda: ("JPEG", "PNG"))
 
     with pytest.raises(DecodeError) as raised:
         decode(data)
@@ -292,18 +291,3 @@ def test_the_digest_is_of_the_files_bytes(tmp_path):
 
     assert decode_file(path) == decode(path.read_bytes())
     assert len(decode_file(path).sha256) == 64
-
-
-@pytest.mark.parametrize(
-    ("start", "name"),
-    [
-        (b"\xff\xd8\xff\xe0", "JPEG"),
-        (b"RIFF\0\0\0\0WEBPVP8 ", "WEBP"),
-        (b"\0\0\0\x18ftypheic", "HEIF"),
-        (b"\0\0\0\x18ftypavif", "AVIF"),
-        (b"\0\0\0\x18ftypmp42", None),
-        (b"%PDF-1.7", None),
-    ],
-)
-def test_signatures(start, name):
-    assert signature(start) == name

@@ -12,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from mayak.dataset.collect import RawFile, Reason, Rejected, is_system_file, order
 from mayak.errors import DecodeError
 from mayak.imaging import decode
-from mayak.imaging.decode import reads, signature
+from mayak.imaging.formats import reads, signature
 from mayak.imaging.hashing import PerceptualHash, perceptual_hash, sha256
 from mayak.isolation import Lost, Workers
 from mayak.language import set_language, tr

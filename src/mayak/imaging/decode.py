@@ -7,8 +7,6 @@ import io
 import re
 import struct
 import warnings
-from contextlib import suppress
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -16,34 +14,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from mayak.errors import DecodeError
+from mayak.imaging import formats
 from mayak.language import tr
 from mayak.types import DecodedImage
 
-with suppress(ImportError):  # the optional extra ``heic``
-    import pillow_heif
-
-    pillow_heif.register_heif_opener()
-
 _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
-
-_NOT_PICTURES = {"BUFR", "GRIB", "HDF5", "MPEG"}
-"""Pillow recognises these and cannot decode them: data sets and video."""
-
-_PROGRAMS = {"EPS", "WMF"}
-"""Decoding these runs what they hold, through Ghostscript or Windows: never with evidence."""
-
-_HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
-
-_SIGNATURES = (
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"\x89PNG", "PNG"),
-    (b"GIF8", "GIF"),
-    (b"BM", "BMP"),
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-    (b"\0\0\0\x0cjP  ", "JPEG2000"),
-    (b"8BPS", "PSD"),
-)
 
 
 def decode_file(path: Path) -> DecodedImage:
@@ -70,7 +45,7 @@ def decode(data: bytes) -> DecodedImage:
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            with Image.open(io.BytesIO(data), formats=_formats()) as image:
+            with Image.open(io.BytesIO(data), formats=formats.tried()) as image:
                 size = image.size
                 kind = image.format or "unknown"
                 if (frames := getattr(image, "n_frames", 1)) > 1:
@@ -89,35 +64,9 @@ def decode(data: bytes) -> DecodedImage:
     )
 
 
-def signature(data: bytes) -> str | None:
-    """The image format that the first bytes promise, or None; a damaged file keeps its promise."""
-    for start, name in _SIGNATURES:
-        if data.startswith(start):
-            return name
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "WEBP"
-    if data[4:8] == b"ftyp":
-        brand = data[8:12]
-        return "AVIF" if brand in (b"avif", b"avis") else "HEIF" if brand in _HEIC_BRANDS else None
-    return None
-
-
-def reads(format_name: str) -> bool:
-    """Whether this installation decodes a format (Pillow's name of it)."""
-    return format_name in _formats()
-
-
-@cache
-def _formats() -> tuple[str, ...]:
-    """What is tried, the common formats first: they have the surest signatures."""
-    Image.preinit()
-    Image.init()
-    return tuple(name for name in Image.ID if name not in _NOT_PICTURES | _PROGRAMS)
-
-
 def _translated(error: Exception, data: bytes) -> DecodeError:
-    promised = signature(data)
-    if promised == "HEIF" and not reads("HEIF"):
+    promised = formats.signature(data)
+    if promised == "HEIF" and not formats.reads("HEIF"):
         return DecodeError(
             tr("HEIC needs a codec that is not installed", "HEIC 코덱이 설치되어 있지 않습니다"),
             remedy="pip install 'mayak[heic]'",

@@ -1,0 +1,101 @@
+"""Image formats by content: what the first bytes promise, and what this installation decodes."""
+
+from __future__ import annotations
+
+import struct
+from contextlib import suppress
+from functools import cache
+from pathlib import PurePosixPath
+
+from PIL import Image
+
+with suppress(ImportError):  # the optional extra ``heic``
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+
+_NOT_PICTURES = {"BUFR", "GRIB", "HDF5", "MPEG"}
+"""Pillow recognises these and cannot decode them: data sets and video."""
+
+_PROGRAMS = {"EPS", "WMF"}
+"""Decoding these runs what they hold, through Ghostscript or Windows: never with evidence."""
+
+_EAGER = {"CUR", "DIB", "FITS", "GBR", "MSP", "PCX", "PPM", "SGI", "XBM"}
+"""Pillow takes these by two bytes, small numbers or words: C sources, lists and key stores too."""
+
+_HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
+
+_SIGNATURES = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG", "PNG"),
+    (b"GIF8", "GIF"),
+    (b"BM", "BMP"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"\0\0\0\x0cjP  ", "JPEG2000"),
+    (b"8BPS", "PSD"),
+)
+
+_BMP_HEADERS = {12, 40, 52, 56, 64, 108, 124}
+"""Lengths in bytes of the header behind a BMP's first 14 bytes, in all its versions."""
+
+_PREFIX = 16
+"""Bytes that Pillow shows to a format when it asks whether a file is its own."""
+
+
+def signature(data: bytes) -> str | None:
+    """The image format that the first bytes promise, or None; a damaged file keeps its promise."""
+    for start, name in _SIGNATURES:
+        if data.startswith(start):
+            return name
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "WEBP"
+    if data[4:8] == b"ftyp":
+        brand = data[8:12]
+        return "AVIF" if brand in (b"avif", b"avis") else "HEIF" if brand in _HEIC_BRANDS else None
+    return None
+
+
+def looks_like_image(head: bytes, name: str) -> bool:
+    """Whether a file with these first bytes (512 are enough) and this name is worth decoding.
+
+    By content; the name counts only for formats that have no sure signature. True of what is
+    recognised and cannot be decoded here (HEIC without its codec), so that it becomes a failure
+    with a reason; False of video, data sets and programs.
+    """
+    promised = signature(head)
+    if promised == "BMP":  # two letters that any text can start with
+        return int.from_bytes(head[14:18], "little") in _BMP_HEADERS
+    if promised is not None:
+        return True
+    stated = Image.registered_extensions().get(PurePosixPath(name).suffix.lower())
+    return any(
+        _accepts(format_name, head[:_PREFIX])
+        for format_name in tried()
+        if format_name == stated
+        or not (format_name in _EAGER or Image.OPEN[format_name][1] is None)
+    )
+
+
+def reads(format_name: str) -> bool:
+    """Whether this installation decodes a format (Pillow's name of it)."""
+    return format_name in tried()
+
+
+@cache
+def tried() -> tuple[str, ...]:
+    """Pillow's names of what is tried, the common ones first: they have the surest signatures."""
+    Image.preinit()
+    Image.init()
+    return tuple(name for name in Image.ID if name not in _NOT_PICTURES | _PROGRAMS)
+
+
+def _accepts(format_name: str, prefix: bytes) -> bool:
+    accept = Image.OPEN[format_name][1]
+    if accept is None:
+        return True
+    try:
+        # A text instead of True says why the file, though recognised, cannot be decoded here.
+        return bool(accept(prefix))
+    except (IndexError, struct.error):  # fewer bytes than the format looks at
+        return False
