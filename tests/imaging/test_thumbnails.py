@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mayak.imaging.thumbnails import thumbnail
+
+
+def opened(pixels):
+    return Image.open(io.BytesIO(thumbnail(pixels)))
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"),
+    [
+        ((600, 800), (256, 192)),
+        ((800, 600), (192, 256)),
+        ((100, 60), (60, 100)),
+        ((1, 5000), (256, 1)),
+        ((1, 1), (1, 1)),
+    ],
+)
+def test_the_longer_side_is_256_pixels_at_most_and_small_ones_stay(shape, size):
+    small = opened(np.zeros((*shape, 3), dtype=np.uint8))
+
+    assert (small.format, small.mode, small.size) == ("JPEG", "RGB", size)
+
+
+def test_the_picture_stays_what_it_was():
+    pixels = np.zeros((600, 800, 3), dtype=np.uint8)
+    pixels[:, :400] = (200, 60, 30)
+
+    small = np.asarray(opened(pixels)).astype(int)
+
+    assert np.abs(small[:, 20] - (200, 60, 30)).max() <= 8
+    assert small[:, -20].max() <= 8
+
+
+def test_the_same_pixels_give_the_same_bytes_and_no_metadata():
+    pixels = np.random.default_rng(2).integers(0, 256, (300, 400, 3), dtype=np.uint8)
+
+    assert thumbnail(pixels) == thumbnail(pixels.copy())
+    assert set(opened(pixels).info) <= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
+    assert not opened(pixels).getexif()
