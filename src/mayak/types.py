@@ -113,7 +113,7 @@ class DecodedImage:
     """Pixels of one image file.
 
     ``pixels`` is uint8 sRGB of shape (H, W, 3), turned upright by EXIF. ``size`` is the
-    (width, height) in pixels that the file states, before turning.
+    (width, height) in pixels that the file states, before turning and at full scale.
     """
 
     sha256: str
@@ -123,6 +123,8 @@ class DecodedImage:
     format: str
     """Pillow's name of the format, found by content (``JPEG``, ``PNG``, ``HEIF`` …)."""
     warnings: tuple[str, ...] = ()
+    scale: int = 1
+    """Denominator of the scale at which a JPEG was decoded: 1, 2, 4 or 8."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import io
 import struct
@@ -9,10 +10,10 @@ import zlib
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageFile
 
 from mayak.errors import DecodeError
-from mayak.imaging import decode, decode_file
+from mayak.imaging import decode, decode_file, other_frames
 from mayak.language import set_language
 
 RUST = (200, 60, 30)
@@ -291,3 +292,195 @@ def test_the_digest_is_of_the_files_bytes(tmp_path):
 
     assert decode_file(path) == decode(path.read_bytes())
     assert len(decode_file(path).sha256) == 64
+
+
+def photograph(size=(1600, 1200), mode="RGB"):
+    """Smooth, unlike noise, so that scales and codecs can be compared."""
+    rough = np.random.default_rng(4).integers(0, 256, (3, 4, 3), dtype=np.uint8)
+    return Image.fromarray(rough).resize(size, Image.Resampling.BICUBIC).convert(mode)
+
+
+@pytest.mark.parametrize(
+    ("least", "scale", "shape"),
+    [
+        (200, 8, (150, 200)),
+        (201, 4, (300, 400)),
+        (400, 4, (300, 400)),
+        (401, 2, (600, 800)),
+        (801, 1, (1200, 1600)),
+        (5000, 1, (1200, 1600)),
+    ],
+)
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_jpeg_is_decoded_no_smaller_than_asked(mode, least, scale, shape):
+    data = encoded(photograph(mode=mode), "JPEG", quality=95)
+
+    image = decode(data, least=least)
+    whole = decode(data)
+
+    assert (image.scale, image.pixels.shape) == (scale, (*shape, 3))
+    assert (image.size, image.warnings) == (whole.size, whole.warnings)
+    shrunk = Image.fromarray(whole.pixels).resize(shape[::-1], Image.Resampling.BOX)
+    assert np.abs(np.asarray(shrunk).astype(int) - image.pixels).mean() < 2
+    assert whole.scale == 1
+
+
+def test_the_longer_side_counts_however_the_picture_lies_and_odd_sides_round_up():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    lying = decode(encoded(photograph((1603, 901)), "JPEG", exif=exif), least=400)
+    thin = decode(encoded(photograph((1600, 3)), "JPEG"), least=100)
+
+    assert (lying.scale, lying.pixels.shape, lying.size) == (4, (401, 226, 3), (1603, 901))
+    assert max(thin.pixels.shape) >= 100
+
+
+@pytest.mark.parametrize("name", ["PNG", "TIFF", "WEBP"])
+def test_other_formats_have_no_smaller_scale(name):
+    data = encoded(photograph(), name)
+
+    assert decode(data, least=100) == decode(data)
+    assert decode(data, least=100).pixels.shape == (1200, 1600, 3)
+
+
+@pytest.mark.parametrize("name", ["BMP", "GIF", "JPEG", "PNG", "TIFF"])
+@pytest.mark.parametrize("kept", [0.3, 0.7])
+def test_the_beginning_of_a_truncated_file_is_kept_where_that_is_asked(name, kept):
+    # BMP is written from below, so that what is there is the lower part.
+    data = encoded(photograph((320, 240)), name)
+    whole = decode(data).pixels
+
+    image = decode(data[: int(len(data) * kept)], partial=True)
+
+    same = (image.pixels == whole).all(axis=(1, 2))
+    assert image.pixels.shape == whole.shape
+    assert 0.1 < same.mean() < 0.9
+    assert same[-1 if name == "BMP" else 0]
+    assert not same[0 if name == "BMP" else -1]
+    assert image.warnings[-1].startswith("incomplete: decoded as far as it goes (OSError: ")
+
+
+def test_a_damaged_stretch_costs_what_comes_after_it_alone():
+    data = bytearray(encoded(photograph((320, 240)), "PNG"))
+    data[len(data) // 2] ^= 0xFF
+
+    with pytest.raises(DecodeError):
+        decode(bytes(data))
+    image = decode(bytes(data), partial=True)
+
+    assert image.pixels[:20].any()
+    assert "incomplete" in image.warnings[-1]
+
+
+def test_a_whole_image_is_the_same_with_and_without_leniency():
+    data = encoded(photograph((320, 240)), "JPEG")
+
+    assert decode(data, partial=True) == decode(data)
+    assert (decode(data, partial=True).pixels == decode(data).pixels).all()
+
+
+def test_leniency_and_a_smaller_scale_go_together():
+    data = encoded(photograph(), "JPEG")
+
+    image = decode(data[: len(data) // 2], least=400, partial=True)
+
+    assert (image.scale, image.pixels.shape) == (4, (300, 400, 3))
+    assert "incomplete" in image.warnings[-1]
+
+
+@pytest.mark.parametrize("name", ["AVIF", "BMP", "GIF", "JPEG2000", "PNG", "TIFF", "WEBP"])
+def test_a_header_without_a_picture_stays_an_error(name):
+    data = encoded(photograph((320, 240)), name)
+    header = {"BMP": 54, "GIF": 800, "PNG": 41, "TIFF": 8}.get(name, 60)
+
+    with pytest.raises(DecodeError):
+        decode(data[:header], partial=True)
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_jpeg_cut_off_before_its_samples_stays_an_error(mode, progressive):
+    data = encoded(photograph((320, 240), mode), "JPEG", progressive=progressive)
+    scan = data.index(b"\xff\xda") + 2
+    scan += int.from_bytes(data[scan : scan + 2], "big")
+
+    with pytest.raises(DecodeError):
+        decode(data[:scan], partial=True)
+    assert decode(data[: scan + len(data) // 4], partial=True).warnings
+
+
+def test_leniency_refuses_bombs_programs_and_noise_without_a_signature():
+    for data in (bomb(20_000), b"%!PS-Adobe-3.0 EPSF-3.0\n", encoded(noise(), "TGA")[:3000]):
+        with pytest.raises(DecodeError):
+            decode(data, partial=True)
+
+
+def test_leniency_ends_with_the_call():
+    data = encoded(photograph((320, 240)), "JPEG")
+
+    for cut in (len(data) // 2, 30):
+        with contextlib.suppress(DecodeError):
+            decode(data[:cut], partial=True)
+        assert not ImageFile.LOAD_TRUNCATED_IMAGES
+        with pytest.raises(DecodeError):
+            decode(data[:cut])
+
+
+def film(name, frames, **options):
+    """Pictures of one grey each: 10, 20, 30 …"""
+    greys = [plain((32, 24), (10 * n, 10 * n, 10 * n)) for n in range(1, frames + 1)]
+    return encoded(greys[0], name, save_all=True, append_images=greys[1:], **options)
+
+
+FILMS = [("GIF", {}), ("PNG", {}), ("TIFF", {}), ("WEBP", {"lossless": True})]
+
+
+@pytest.mark.parametrize(("name", "options"), FILMS)
+def test_other_frames_are_evenly_spaced_and_never_the_first(name, options):
+    data = film(name, 20, **options)
+
+    frames = list(other_frames(data, most=4))
+
+    assert [int(frame.pixels[0, 0, 0]) for frame in frames] == [50, 100, 150, 200]
+    assert [frame.warnings[0] for frame in frames] == [f"frame {n} of 20" for n in (5, 10, 15, 20)]
+    assert {frame.sha256 for frame in frames} == {decode(data).sha256}
+    assert {frame.format for frame in frames} == {name}
+
+
+@pytest.mark.parametrize(("name", "options"), FILMS)
+def test_a_short_film_gives_all_its_other_frames(name, options):
+    frames = other_frames(film(name, 3, **options))
+
+    assert [int(frame.pixels[0, 0, 0]) for frame in frames] == [20, 30]
+
+
+def test_pages_have_sizes_of_their_own():
+    pages = [plain((20, 10)), plain((30, 40))]
+    data = encoded(pages[0], "TIFF", save_all=True, append_images=pages[1:])
+
+    (page,) = other_frames(data)
+
+    assert (page.size, page.pixels.shape) == ((30, 40), (40, 30, 3))
+
+
+@pytest.mark.parametrize("name", ["JPEG", "PNG", "BMP", "WEBP"])
+def test_a_single_picture_has_no_other_frames(name):
+    assert list(other_frames(encoded(plain(), name))) == []
+
+
+def test_frames_before_a_damaged_one_are_given_and_the_damaged_one_is_named():
+    pictures = [noise((32, 24)) for _ in range(3)]
+    pictures[1] = Image.eval(pictures[1], lambda value: 255 - value)
+    data = encoded(pictures[0], "PNG", save_all=True, append_images=pictures[1:])
+    frames = other_frames(data[: int(len(data) * 0.9)])
+
+    assert (next(frames).pixels == np.asarray(pictures[1])).all()
+    with pytest.raises(DecodeError, match="frame 3: cannot be decoded"):
+        next(frames)
+
+
+def test_what_is_no_image_has_no_frames_either():
+    with pytest.raises(DecodeError, match="not an image"):
+        list(other_frames(b"Dear diary"))
+    with pytest.raises(DecodeError, match="empty"):
+        list(other_frames(b""))

@@ -7,11 +7,14 @@ import io
 import re
 import struct
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 
 from mayak.errors import DecodeError
 from mayak.imaging import formats
@@ -20,6 +23,10 @@ from mayak.types import DecodedImage
 
 _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
+_JPEG_NOISE = 32 * 32
+"""Pixels at most that Pillow makes of a JPEG cut off before its samples: it feeds the end mark to
+the decoder, which takes it for the first block and smooths it into the next ones."""
+
 
 def decode_file(path: Path) -> DecodedImage:
     """Decode a file; it is opened read-only. Raises OSError when it cannot be read, DecodeError
@@ -27,7 +34,7 @@ def decode_file(path: Path) -> DecodedImage:
     return decode(path.read_bytes())
 
 
-def decode(data: bytes) -> DecodedImage:
+def decode(data: bytes, *, least: int | None = None, partial: bool = False) -> DecodedImage:
     """Decode an image file's bytes into pixels.
 
     Turned upright by EXIF; an embedded ICC profile is converted to sRGB; 16-bit and float samples
@@ -35,33 +42,128 @@ def decode(data: bytes) -> DecodedImage:
     What was adapted on the way stands in ``warnings``. Raises DecodeError for anything that is not
     a complete, readable image, Pillow's decompression-bomb limit included; the error of the
     decoder is its ``__cause__``.
+
+    With ``least``, a JPEG is decoded at the smallest of the scales 1/2, 1/4 and 1/8 that leaves its
+    longer side at ``least`` pixels or more: much faster where it will be shrunk anyway. With
+    ``partial``, an image that ends early or is damaged inside is decoded as far as it goes, with a
+    warning; what was not reached is black or grey, and where nothing was it stays an error.
     """
+    _refuse_empty(data)
+    try:
+        return _decoded(data, least=least)
+    except Exception as error:
+        if partial and (some := _salvaged(data, least, error)):
+            return some
+        raise _translated(error, data) from error
+
+
+def other_frames(data: bytes, *, most: int = 8) -> Iterator[DecodedImage]:
+    """Further frames of an animation, or pages of a TIFF, after the one that ``decode`` takes.
+
+    At most ``most``, evenly spaced, the last one included; none of a single picture. Each carries
+    the digest of the whole file, and its number in ``warnings``. Raises DecodeError where a frame
+    cannot be decoded, once those before it have been given.
+    """
+    _refuse_empty(data)
+    frame = 0
+    try:
+        with warnings.catch_warnings(), _opened(data) as image:
+            warnings.simplefilter("ignore")  # each frame brings its own
+            last = getattr(image, "n_frames", 1) - 1
+        chosen = min(most, last)
+        for number in range(1, chosen + 1):
+            frame = number * last // chosen
+            # Opened anew each time: turning a frame upright changes the image that is open.
+            yield _decoded(data, frame=frame)
+    except Exception as error:
+        reason = _translated(error, data)
+        message = tr(
+            f"frame {frame + 1}: {reason.message}", f"{frame + 1}번째 프레임: {reason.message}"
+        )
+        raise DecodeError(message, remedy=reason.remedy) from error
+
+
+def _refuse_empty(data: bytes) -> None:
     if not data:
         raise DecodeError(
             tr("the file is empty", "파일이 비어 있습니다"),
             remedy=tr("copy it again from its source", "원본에서 다시 복사하십시오"),
         )
+
+
+def _opened(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(data), formats=formats.tried())
+
+
+def _decoded(data: bytes, *, frame: int = 0, least: int | None = None) -> DecodedImage:
+    """One frame, whole. Raises whatever the decoder raises."""
     noted: list[str] = []
-    try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            with Image.open(io.BytesIO(data), formats=formats.tried()) as image:
-                size = image.size
-                kind = image.format or "unknown"
-                if (frames := getattr(image, "n_frames", 1)) > 1:
-                    noted.append(f"first of {frames} frames")
-                image.load()
-                pixels = _to_srgb(image, kind, noted)
-        noted += dict.fromkeys(_one_line(str(w.message)) for w in caught)
-    except Exception as error:
-        raise _translated(error, data) from error
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with _opened(data) as image:
+            kind = image.format or "unknown"
+            if (frames := getattr(image, "n_frames", 1)) > 1:
+                noted.append(
+                    f"frame {frame + 1} of {frames}" if frame else f"first of {frames} frames"
+                )
+            if frame:
+                image.seek(frame)
+            size = image.size
+            scale = 1 if least is None else _reduced(image, least)
+            image.load()
+            pixels = _to_srgb(image, kind, noted)
+    noted += dict.fromkeys(_one_line(str(w.message)) for w in caught)
     return DecodedImage(
         sha256=hashlib.sha256(data).hexdigest(),
         pixels=pixels,
         size=size,
         format=kind,
         warnings=tuple(noted),
+        scale=scale,
     )
+
+
+def _reduced(image: Image.Image, least: int) -> int:
+    """Tell a JPEG's decoder to decode at a smaller scale; its denominator."""
+    width, height = image.size
+    denominator = next((d for d in (8, 4, 2) if max(width, height) >= d * least), 1)
+    # Pillow picks the scale that leaves each side at the size asked for, or more.
+    asked = (max(width // denominator, 1), max(height // denominator, 1))
+    # Without a mode the colours stay as they are, CMYK too; other formats answer None.
+    drafted = image.draft(None, asked) if denominator > 1 else None
+    return round(width / drafted[1][2]) if drafted else 1
+
+
+def _salvaged(data: bytes, least: int | None, error: Exception) -> DecodedImage | None:
+    """What can be had of a damaged image; None where that is nothing."""
+    # Without a signature to promise an image, any noise can pass for one that was cut off.
+    if isinstance(error, Image.DecompressionBombError) or formats.signature(data) is None:
+        return None
+    with suppress(Exception), _lenient():  # the first error says more than a second
+        image = _decoded(data, least=least)
+        if _has_content(image):
+            warning = f"incomplete: decoded as far as it goes ({_detail(error)})"
+            return replace(image, warnings=(*image.warnings, warning))
+    return None
+
+
+def _has_content(image: DecodedImage) -> bool:
+    """Whether anything differs from the one colour that decoders start with."""
+    height, width = image.pixels.shape[:2]
+    differing = (image.pixels != image.pixels[height // 2, width // 2]).any(axis=2).sum()
+    return bool(differing > (_JPEG_NOISE if image.format in ("JPEG", "MPO") else 0))
+
+
+@contextmanager
+def _lenient() -> Iterator[None]:
+    """Pillow keeps what it has of an image that ends early or breaks off."""
+    # A global of Pillow's module, and so of all threads: only what stands inside may decode.
+    before = ImageFile.LOAD_TRUNCATED_IMAGES
+    ImageFile.LOAD_TRUNCATED_IMAGES = True
+    try:
+        yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = before
 
 
 def _translated(error: Exception, data: bytes) -> DecodeError:
@@ -87,7 +189,7 @@ def _translated(error: Exception, data: bytes) -> DecodeError:
             ),
         )
     if not isinstance(error, UnidentifiedImageError):
-        detail = f"{type(error).__name__}: {_one_line(str(error))}"
+        detail = _detail(error)
         return DecodeError(
             tr(f"cannot be decoded ({detail})", f"디코딩할 수 없습니다 ({detail})"), remedy=remedy
         )
@@ -110,6 +212,10 @@ def _translated(error: Exception, data: bytes) -> DecodeError:
     return DecodeError(
         tr("not an image in any known format", "알려진 형식의 이미지가 아닙니다"), remedy=remedy
     )
+
+
+def _detail(error: Exception) -> str:
+    return f"{type(error).__name__}: {_one_line(str(error))}"
 
 
 def _one_line(text: str) -> str:
