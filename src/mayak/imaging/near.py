@@ -1,0 +1,74 @@
+"""Which pictures chain to each other by PDQ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from mayak.imaging.hashing import PDQ_MATCH_DISTANCE
+
+_ROWS, _COLUMNS = 128, 1024
+"""Pairs compared at once; their words and distances, 1.3 MB, fit into a processor's own cache."""
+
+_PENDING = 2**20
+"""Matches kept before they are joined, 16 bytes each; joined ones are not looked at again."""
+
+
+def linked(hashes: Sequence[bytes]) -> list[int]:
+    """For each PDQ hash (32 bytes) the smallest index of its group: single linkage at the PDQ
+    distance.
+
+    Exact: every pair is compared, on one core. Memory grows with the number of hashes, not with
+    that of pairs or matches.
+    """
+    words = np.frombuffer(b"".join(hashes), dtype=np.uint64).reshape(-1, 4)
+    columns = np.ascontiguousarray(words.T)
+    roots = np.arange(len(words))
+    pending: list[NDArray[np.int64]] = []
+    count = 0
+    for start in range(0, len(words), _ROWS):
+        for at in range(start, len(words), _COLUMNS):
+            matches = _matches(columns, roots, start, at)
+            if matches.size:
+                pending.append(matches)
+                count += matches.shape[1]
+            if count >= _PENDING:
+                roots = _joined(roots, pending)
+                pending, count = [], 0
+    return [int(root) for root in _joined(roots, pending)]
+
+
+def _matches(
+    columns: NDArray[np.uint64], roots: NDArray[np.int64], start: int, at: int
+) -> NDArray[np.int64]:
+    """(2, N) roots of the pairs of one block that match and are not yet of one group."""
+    rows = slice(start, start + _ROWS)
+    others = slice(at, at + _COLUMNS)
+    # Half of the bits tell nearly all strangers apart; the other half is read for the rest alone.
+    half = np.bitwise_count(columns[0, rows, None] ^ columns[0, None, others])
+    half += np.bitwise_count(columns[1, rows, None] ^ columns[1, None, others])
+    left, right = np.nonzero(half <= PDQ_MATCH_DISTANCE)
+    left += start
+    right += at
+    apart = roots[left] != roots[right]
+    left, right = left[apart], right[apart]
+    distance = np.bitwise_count(columns[:, left] ^ columns[:, right]).sum(axis=0, dtype=np.uint16)
+    near = distance <= PDQ_MATCH_DISTANCE
+    return roots[np.stack([left[near], right[near]])]
+
+
+def _joined(roots: NDArray[np.int64], pending: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """The roots once the groups that match are one, named after its smallest index."""
+    if not pending:
+        return roots
+    left, right = np.concatenate(pending, axis=1)
+    size = len(roots)
+    graph = coo_array((np.ones(len(left), dtype=np.int8), (left, right)), shape=(size, size))
+    _, labels = connected_components(graph, directed=False)
+    # A root's label is that of its group, and the first index of a label is the smallest.
+    _, first = np.unique(labels, return_index=True)
+    return first[labels[roots]]
