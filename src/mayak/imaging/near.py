@@ -58,7 +58,8 @@ def _matches(
     left, right = left[apart], right[apart]
     distance = np.bitwise_count(columns[:, left] ^ columns[:, right]).sum(axis=0, dtype=np.uint16)
     near = distance <= PDQ_MATCH_DISTANCE
-    return roots[np.stack([left[near], right[near]])]
+    matches: NDArray[np.int64] = roots[np.stack([left[near], right[near]])]
+    return matches
 
 
 def _joined(roots: NDArray[np.int64], pending: list[NDArray[np.int64]]) -> NDArray[np.int64]:
@@ -71,4 +72,5 @@ def _joined(roots: NDArray[np.int64], pending: list[NDArray[np.int64]]) -> NDArr
     _, labels = connected_components(graph, directed=False)
     # A root's label is that of its group, and the first index of a label is the smallest.
     _, first = np.unique(labels, return_index=True)
-    return first[labels[roots]]
+    joined: NDArray[np.int64] = first[labels[roots]]
+    return joined

@@ -1,0 +1,187 @@
+"""The pictures inside a PDF."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+from pypdf import PageObject, PdfReader, apply_configuration
+from pypdf.errors import DependencyError, FileNotDecryptedError
+from pypdf.generic import (
+    ArrayObject,
+    DictionaryObject,
+    NameObject,
+    NumberObject,
+    PdfObject,
+    StreamObject,
+)
+
+from mayak.errors import DecodeError
+from mayak.language import tr
+
+# It tells of every blemish that it reads past; without a handler that lands on the terminal.
+logging.getLogger("pypdf").addHandler(logging.NullHandler())
+
+_AS_STORED = {"/DCTDecode", "/JPXDecode"}
+"""Filters whose data are whole files: JPEG and JPEG 2000."""
+
+_OWN_CONTAINERS = {"/CCITTFaxDecode", "/JBIG2Decode"}
+"""Filters whose work pypdf hands on inside a TIFF or PNG; of all others it gives the samples."""
+
+_DEVICES: dict[object, str] = {1: "/DeviceGray", 3: "/DeviceRGB", 4: "/DeviceCMYK"}
+"""By number of components; every calibrated colour space is read as one of these."""
+
+_BYTES = 2**30
+"""Of one decoded image. pypdf's own limits are less than a page scanned in colour at 600 dpi."""
+
+_CONFIGURATION: dict[str, Any] = {
+    "maximum_declared_stream_length": _BYTES,
+    "zlib_maximum_output_length": _BYTES,
+    "lzw_maximum_output_length": _BYTES,
+    "run_length_maximum_output_length": _BYTES,
+    "image_maximum_buffer_size": _BYTES,
+    "stream_decoding_work_maximum_length": 4 * _BYTES,
+    "jbig2dec_binary": None,  # a program that pypdf would find and run: never with evidence
+}
+
+
+def embedded_images(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """The raster images of a PDF's pages in their order, each once: its name and an image file.
+
+    A name is made of the page, counted from 1, and the names that lead there: ``page 3/Im0``.
+    Files come as stored where the PDF stores them whole (JPEG, JPEG 2000), without what the PDF
+    says beside them (masks, colour spaces); otherwise the pixels come as PNG. Stamps and other
+    annotations are looked through; the small images written into a page's drawing commands are not.
+
+    Raises DecodeError for a PDF that is damaged or needs a password, and, after all the others
+    have been given, for images that cannot be decoded.
+    """
+    try:
+        with apply_configuration(**_CONFIGURATION):
+            found = list(_images(PdfReader(io.BytesIO(data))))
+    except (DependencyError, FileNotDecryptedError) as error:
+        raise DecodeError(
+            tr("the PDF is encrypted", "암호화된 PDF입니다"),
+            remedy=tr(
+                "open it with its password and save it without one elsewhere",
+                "암호로 연 뒤 암호 없이 다른 곳에 저장하십시오",
+            ),
+        ) from error
+    except Exception as error:
+        raise _unreadable(tr("the PDF", "PDF"), error) from error
+    failed: list[DecodeError] = []
+    for name, stream in found:
+        try:
+            file = _file(name, stream)
+        except DecodeError as error:
+            failed.append(error)
+        else:
+            yield name, file
+    if failed:
+        raise DecodeError("; ".join(error.message for error in failed), remedy=failed[0].remedy)
+
+
+def _unreadable(what: str, error: Exception) -> DecodeError:
+    detail = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return DecodeError(
+        tr(f"{what} cannot be decoded ({detail})", f"{what}: 디코딩할 수 없습니다 ({detail})"),
+        remedy=tr(
+            "open it in a PDF viewer; it may be damaged",
+            "PDF 뷰어로 열어 보십시오. 손상되었을 수 있습니다",
+        ),
+    )
+
+
+def _file(name: str, stream: StreamObject) -> bytes:
+    """An image file of one image object. Raises DecodeError."""
+    try:
+        with apply_configuration(**_CONFIGURATION):
+            filters = _resolved(stream.get("/Filter"))
+            if isinstance(filters, ArrayObject) and filters:
+                filters = _resolved(filters[-1])
+            if str(filters) in _AS_STORED:
+                return stream.get_data()
+            return _png(stream if str(filters) in _OWN_CONTAINERS else _plain(stream))
+    except Exception as error:
+        raise _unreadable(name, error) from error
+
+
+def _plain(stream: StreamObject) -> StreamObject:
+    """The same image in the one form of which pypdf reads every palette and depth: device colours,
+    8 bits at most, behind Flate alone."""
+    plain = StreamObject()
+    plain.update({key: stream[key] for key in stream if key not in ("/Filter", "/DecodeParms")})
+    samples = stream.get_data()
+    if plain.get("/BitsPerComponent") == 16:
+        samples = samples[::2]  # the high bytes
+        plain[NameObject("/BitsPerComponent")] = NumberObject(8)
+    space = plain.get("/ColorSpace")
+    if isinstance(space, ArrayObject) and space[0] in ("/CalGray", "/CalRGB", "/ICCBased"):
+        count = {"/CalGray": 1, "/CalRGB": 3}.get(space[0]) or _dictionary(space[1])["/N"]
+        plain[NameObject("/ColorSpace")] = NameObject(_DEVICES[count])
+    plain.set_data(samples)
+    return plain.flate_encode()
+
+
+def _png(stream: StreamObject) -> bytes:
+    image = stream.decode_as_image()
+    if image.mode == "P":
+        # Palettes have been applied: what is left stands for tones that pypdf does not know.
+        raise NotImplementedError(str(stream.get("/ColorSpace")))
+    if image.mode not in ("1", "L", "LA", "RGB", "RGBA"):
+        image = image.convert("RGB")  # PNG knows no CMYK
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+def _images(reader: PdfReader) -> Iterator[tuple[str, StreamObject]]:
+    seen: set[int] = set()
+    for number, page in enumerate(reader.pages, start=1):
+        yield from _drawn(page, f"page {number}", seen)
+        yield from _stamped(page, f"page {number}", seen)
+
+
+def _drawn(
+    holder: DictionaryObject, name: str, seen: set[int]
+) -> Iterator[tuple[str, StreamObject]]:
+    """The images that a page, a form or a pattern can draw."""
+    resources = _dictionary(holder.get("/Resources"))
+    for kind in ("/XObject", "/Pattern"):
+        for key, value in _dictionary(resources.get(kind)).items():
+            yield from _within(value, name + key, seen)
+
+
+def _stamped(page: PageObject, name: str, seen: set[int]) -> Iterator[tuple[str, StreamObject]]:
+    """The images in the looks of annotations, which can have one for each state."""
+    annotations = _resolved(page.get("/Annots"))
+    for number, annotation in enumerate(
+        annotations if isinstance(annotations, ArrayObject) else ()
+    ):
+        for key, value in _dictionary(_dictionary(annotation).get("/AP")).items():
+            look = f"{name}/annotation {number + 1}{key}"
+            yield from _within(value, look, seen)
+            for state, other in _dictionary(value).items():
+                yield from _within(other, look + state, seen)
+
+
+def _within(value: PdfObject, name: str, seen: set[int]) -> Iterator[tuple[str, StreamObject]]:
+    stream = _resolved(value)
+    if not isinstance(stream, StreamObject) or id(stream) in seen:
+        return
+    seen.add(id(stream))  # the reader keeps each object that it has read, as one
+    if stream.get("/Subtype") == "/Image":
+        yield name, stream
+    else:
+        yield from _drawn(stream, name, seen)
+
+
+def _dictionary(value: PdfObject | None) -> DictionaryObject:
+    found = _resolved(value)
+    return found if isinstance(found, DictionaryObject) else DictionaryObject()
+
+
+def _resolved(value: PdfObject | None) -> PdfObject | None:
+    return None if value is None else value.get_object()
