@@ -76,6 +76,18 @@ _COMMANDS = (
         "이미지 몇 장을 바로 분류합니다.",
     ),
     (
+        "triage",
+        "mayak.cli.triage:triage",
+        "Evidence → case: find, classify and account for every file; resumable.",
+        "증거 → 사건: 모든 파일을 찾아 분류하고 집계합니다(이어하기 가능).",
+    ),
+    (
+        "verify",
+        "mayak.cli.triage:verify",
+        "Check a case and its sources against what was recorded.",
+        "사건과 원본이 기록과 같은지 확인합니다.",
+    ),
+    (
         "demo",
         "mayak.cli.demo:demo",
         "The whole of it on synthetic images, offline, in minutes.",

@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
 from PIL import Image, UnidentifiedImageError
 
 from mayak.dataset.collect import RawFile, Reason, Rejected, is_system_file, order
 from mayak.errors import DecodeError
 from mayak.imaging import decode
-from mayak.imaging.formats import reads, signature
+from mayak.imaging.formats import named_as_image, reads, signature, wrong_extension
 from mayak.imaging.hashing import PerceptualHash, perceptual_hash, sha256
 from mayak.isolation import Lost, Workers
 from mayak.language import set_language, tr
@@ -24,10 +23,6 @@ LARGEST_FILE = 2**30
 _SECONDS = 120.0
 _MEMORY = 4 * 2**30
 """What a decoder may spend on one file: far more than the largest picture that is not refused."""
-
-_ALIKE = ({"JPEG", "MPO"}, {"HEIF", "AVIF"})
-"""Formats that share their extensions in practice: an MPO is a JPEG with a second one behind."""
-
 
 _LOST = {
     "crashed": "the decoder crashed over this file",
@@ -96,7 +91,7 @@ def examine_file(file: RawFile) -> Examined | Rejected:
         sha256=image.sha256,
         format=image.format,
         size=image.size,
-        warnings=image.warnings + _wrong_extension(file.name, image.format),
+        warnings=image.warnings + wrong_extension(file.name, image.format),
         hash=perceptual_hash(image.pixels),
     )
 
@@ -113,27 +108,5 @@ def _reason(error: DecodeError, file: RawFile, data: bytes) -> Reason:
         return "codec-missing"
     # Unknown bytes under an image's name are a lost image; under another name they never were one.
     if isinstance(error.__cause__, UnidentifiedImageError) and promised is None:
-        return "damaged" if _extension(file.name) in _extensions() else "not-an-image"
+        return "damaged" if named_as_image(file.name) else "not-an-image"
     return "damaged"
-
-
-def _wrong_extension(name: str, found: str) -> tuple[str, ...]:
-    extension = _extension(name)
-    if not extension:
-        return ()
-    stated = _extensions().get(extension)
-    if stated == found or any({stated, found} <= alike for alike in _ALIKE):
-        return ()
-    return (f"extension {extension} but content {found}",)
-
-
-def _extension(name: str) -> str:
-    stem, dot, extension = name.rpartition("/")[2].rpartition(".")
-    return f".{extension.lower()}" if dot and stem else ""
-
-
-@cache
-def _extensions() -> dict[str, str]:
-    """Extension → Pillow's name of the format, whether or not its codec is installed."""
-    heif = dict.fromkeys((".heic", ".heif", ".hif"), "HEIF")
-    return heif | {".avif": "AVIF"} | Image.registered_extensions()

@@ -39,6 +39,9 @@ _SIGNATURES = (
 _BMP_HEADERS = {12, 40, 52, 56, 64, 108, 124}
 """Lengths in bytes of the header behind a BMP's first 14 bytes, in all its versions."""
 
+_ALIKE = ({"JPEG", "MPO"}, {"HEIF", "AVIF"})
+"""Formats that share their extensions in practice: an MPO is a JPEG with a second one behind."""
+
 _PREFIX = 16
 """Bytes that Pillow shows to a format when it asks whether a file is its own."""
 
@@ -68,13 +71,27 @@ def looks_like_image(head: bytes, name: str) -> bool:
         return int.from_bytes(head[14:18], "little") in _BMP_HEADERS
     if promised is not None:
         return True
-    stated = Image.registered_extensions().get(PurePosixPath(name).suffix.lower())
+    stated = _extensions().get(_extension(name))
     return any(
         _accepts(format_name, head[:_PREFIX])
         for format_name in tried()
         if format_name == stated
         or not (format_name in _EAGER or Image.OPEN[format_name][1] is None)
     )
+
+
+def named_as_image(name: str) -> bool:
+    """Whether a file's extension is that of an image format."""
+    return _extension(name) in _extensions()
+
+
+def wrong_extension(name: str, found: str) -> tuple[str, ...]:
+    """A warning if a file's extension states another format than the one found."""
+    extension = _extension(name)
+    stated = _extensions().get(extension)
+    if not extension or stated == found or any({stated, found} <= alike for alike in _ALIKE):
+        return ()
+    return (f"extension {extension} but content {found}",)
 
 
 def reads(format_name: str) -> bool:
@@ -88,6 +105,17 @@ def tried() -> tuple[str, ...]:
     Image.preinit()
     Image.init()
     return tuple(name for name in Image.ID if name not in _NOT_PICTURES | _PROGRAMS)
+
+
+def _extension(name: str) -> str:
+    return PurePosixPath(name).suffix.lower()
+
+
+@cache
+def _extensions() -> dict[str, str]:
+    """Extension → Pillow's name of the format, whether or not its codec is installed."""
+    heif = dict.fromkeys((".heic", ".heif", ".hif"), "HEIF")
+    return heif | {".avif": "AVIF"} | Image.registered_extensions()
 
 
 def _accepts(format_name: str, prefix: bytes) -> bool:

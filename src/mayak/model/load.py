@@ -56,6 +56,12 @@ class VisionLanguageModel:
         device: torch.device = self.model.device
         return device
 
+    @property
+    def largest_side(self) -> int:
+        """Pixels of the longest side that an image is resized to."""
+        grids: list[list[int]] = self.processor.image_processor.image_grid_pinpoints
+        return max(map(max, grids))
+
     def inputs(self, batch: Any) -> dict[str, Any]:  # noqa: ANN401 - transformers' BatchFeature
         """The batch on the model's device, pixels in the model's width.
 

@@ -1,0 +1,377 @@
+"""``mayak triage`` and ``mayak verify``: evidence into a case, and whether the case still holds."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from mayak.cli.console import Console
+from mayak.cli.evaluate import DeviceOption, JsonOption, PrecisionOption, base_of
+from mayak.config import BASE_MODEL
+from mayak.errors import CaseError, ConfigError, IntegrityError
+from mayak.labels import LABELS
+from mayak.language import tr
+
+if TYPE_CHECKING:
+    from mayak.case import CaseStore, Fault
+    from mayak.triage import Summary
+
+_FIRST = 10
+"""Results that are shown at the end."""
+
+CaseOption = Annotated[Path, Parameter(help=tr("The case's folder.", "사건 폴더."))]
+OperatorOption = Annotated[
+    str | None,
+    Parameter(
+        help=tr(
+            "Who is working, for the case's log (default: the user's name).",
+            "작업자 이름. 사건 기록에 남습니다 (기본: 사용자 이름).",
+        )
+    ),
+]
+
+
+def triage(
+    # json_list: a source's name may begin with a bracket.
+    *sources: Annotated[
+        Path,
+        Parameter(
+            json_list=False,
+            help=tr(
+                "Folders, archives, disk images, single files.",
+                "폴더, 압축 파일, 디스크 이미지, 파일.",
+            ),
+        ),
+    ],
+    case: CaseOption,
+    operator: OperatorOption = None,
+    model: Annotated[
+        str | None,
+        Parameter(
+            help=tr(
+                "Base model: hub id, local folder or nano (default: the adapter's, else the "
+                "paper's).",
+                "기본 모델: 허브 이름, 폴더 또는 nano (기본: 어댑터의 모델 또는 논문의 모델).",
+            )
+        ),
+    ] = None,
+    adapter: Annotated[
+        Path | None,
+        Parameter(
+            help=tr(
+                "Adapter that `mayak train` made (default: none, the untouched model).",
+                "`mayak train`이 만든 어댑터 폴더 (기본: 없음, 손대지 않은 모델).",
+            )
+        ),
+    ] = None,
+    include: Annotated[
+        list[str] | None,
+        Parameter(
+            negative="",
+            help=tr(
+                "Take only paths that match this pattern, for example '*/DCIM/*'; repeatable.",
+                "이 패턴에 맞는 경로만 처리합니다. 예: '*/DCIM/*'. 여러 번 지정 가능.",
+            ),
+        ),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        Parameter(
+            negative="",
+            help=tr(
+                "Leave out paths that match this pattern; repeatable.",
+                "이 패턴에 맞는 경로를 제외합니다. 여러 번 지정 가능.",
+            ),
+        ),
+    ] = None,
+    since: Annotated[
+        datetime | None,
+        Parameter(
+            help=tr(
+                "Leave out files last changed before this time (local, 2026-01-31 or "
+                "2026-01-31T12:00:00).",
+                "이 시각 전에 마지막으로 변경된 파일을 제외합니다(현지 시각, 2026-01-31 또는 "
+                "2026-01-31T12:00:00).",
+            )
+        ),
+    ] = None,
+    smallest: Annotated[
+        int,
+        Parameter(
+            help=tr(
+                "Leave out images whose longer side has fewer pixels.",
+                "긴 변이 이보다 작은(픽셀) 이미지를 제외합니다.",
+            )
+        ),
+    ] = 32,
+    limit: Annotated[
+        int | None,
+        Parameter(
+            help=tr("Examine so many images at most.", "최대 이 수만큼의 이미지만 처리합니다.")
+        ),
+    ] = None,
+    known_good: Annotated[
+        list[Path] | None,
+        Parameter(
+            negative="",
+            help=tr(
+                "Hash list of files to leave out (text, CSV or NSRL's SQLite); repeatable.",
+                "제외할 파일의 해시 목록(텍스트, CSV, NSRL SQLite). 여러 번 지정 가능.",
+            ),
+        ),
+    ] = None,
+    known_bad: Annotated[
+        list[Path] | None,
+        Parameter(
+            negative="",
+            help=tr(
+                "Hash list of files that raise an alert; repeatable.",
+                "경보를 낼 파일의 해시 목록. 여러 번 지정 가능.",
+            ),
+        ),
+    ] = None,
+    accept_damaged: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            help=tr(
+                "Go on with a source whose hash does not match; the case records it.",
+                "해시가 맞지 않는 원본도 계속 처리합니다. 사건에 기록됩니다.",
+            ),
+        ),
+    ] = False,
+    batch_size: Annotated[
+        int, Parameter(help=tr("Images at once.", "한 번에 처리할 이미지 수."))
+    ] = 8,
+    precision: PrecisionOption = "auto",
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+) -> int:
+    """Take evidence into a case and classify its images; the same command again goes on.
+
+    Nothing is written to the sources. Exit code 1 when a file could not be read, 3 when a source is
+    damaged or has changed.
+    """
+    _check(sources, limit, smallest, batch_size)
+    from mayak.triage import Options, check
+    from mayak.triage import triage as run
+
+    options = Options(
+        sources=sources,
+        case=case,
+        operator=operator or _user(),
+        include=tuple(include or ()),
+        exclude=tuple(exclude or ()),
+        since=None if since is None else since.astimezone(),
+        smallest=smallest,
+        limit=limit,
+        known_good=tuple(known_good or ()),
+        known_bad=tuple(known_bad or ()),
+        accept_damaged=accept_damaged,
+        workers=_cores(),
+    )
+    check(options)
+    console = Console()
+    name, revision = (model or BASE_MODEL, None) if adapter is None else base_of(adapter, model)
+    from mayak.model import LabelScorer, load_model
+
+    vlm = load_model(name, precision=precision, adapter=adapter, device=device, revision=revision)
+    try:
+        summary = run(options, LabelScorer(vlm, batch_size), console, least=2 * vlm.largest_side)
+    except KeyboardInterrupt:
+        console.note(
+            tr(
+                "stopped; the same command goes on from here",
+                "중단했습니다. 같은 명령을 다시 실행하면 이어집니다",
+            )
+        )
+        raise
+    from mayak.case import CaseStore
+
+    with CaseStore.read(case) as store:
+        if as_json:
+            console.json(_as_json(store, summary))
+        else:
+            _show(console, store, summary)
+    if summary.damaged:
+        return IntegrityError.exit_code
+    return int(bool(summary.failures))
+
+
+def verify(
+    case: CaseOption,
+    *,
+    operator: OperatorOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Check a case and its sources against what was recorded; exit code 3 if anything differs."""
+    from mayak.case import CaseStore
+    from mayak.triage.verify import check_sources
+
+    console = Console()
+    with CaseStore.read(case) as store:
+        faults: list[Fault] = store.verify()
+        absent: list[str] = []
+        if not any(fault.problem == "unreadable" for fault in faults):
+            found, absent = check_sources(store, console)
+            faults += found
+        head = store.head()
+    try:
+        with CaseStore.open(case, operator=operator or _user()) as store:
+            store.record("verify", faults=len(faults), absent=absent, head=head)
+    except CaseError as error:
+        console.note(tr("not recorded in the case: ", "사건에 기록하지 못함: ") + error.message)
+    if as_json:
+        rows = [
+            {"problem": f.problem, "table": f.table, "key": f.key, "message": f.message}
+            for f in faults
+        ]
+        console.json({"faults": rows, "absent": absent, "log_head": head})
+    else:
+        for fault in faults:
+            console.result(str(fault))
+        for path in absent:
+            console.note(tr("not there, not checked: ", "없어서 확인하지 못함: ") + path)
+        console.result(
+            tr(f"{len(faults)} faults", f"문제 {len(faults)}건")
+            if faults
+            else tr("no fault found", "이상 없음")
+        )
+        console.result(tr("log head: ", "기록 최종 해시: ") + head)
+    return IntegrityError.exit_code if faults else 0
+
+
+def _check(sources: tuple[Path, ...], limit: int | None, smallest: int, batch_size: int) -> None:
+    if not sources:
+        raise ConfigError(
+            tr("no source is named", "원본이 지정되지 않았습니다"),
+            remedy="mayak triage dump.E01 photos/ --case case-0417",
+        )
+    for name, value, least in (
+        ("--limit", limit, 1),
+        ("--smallest", smallest, 0),
+        ("--batch-size", batch_size, 1),
+    ):
+        if value is not None and value < least:
+            raise ConfigError(
+                tr(f"{name} is {value}", f"{name}이(가) {value}입니다"),
+                remedy=tr(f"use {least} or more", f"{least} 이상을 쓰십시오"),
+            )
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError) as error:  # a container's user without a name
+        raise ConfigError(
+            tr("the user has no name", "사용자 이름을 알 수 없습니다"), remedy="--operator NAME"
+        ) from error
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _as_json(case: CaseStore, summary: Summary) -> dict[str, Any]:
+    counts = summary.counts
+    return {
+        "case": case.id,
+        "run": summary.run,
+        "items": counts.items,
+        "contents": counts.contents,
+        "failures": counts.failures,
+        "exclusions": counts.exclusions,
+        "balanced": counts.balanced,
+        "distinct_contents": counts.distinct_contents,
+        "excluded_by": summary.exclusions,
+        "labels": {str(label): count for label, count in summary.labels.items()},
+        "unread": summary.failures,
+        "alerts": summary.alerts,
+        "near_duplicate_groups": summary.groups,
+        "limited": summary.limited,
+        "damaged_sources": summary.damaged,
+        "log_head": case.head(),
+    }
+
+
+def _show(console: Console, case: CaseStore, summary: Summary) -> None:
+    counts = summary.counts
+    console.table(
+        tr("Images by label", "라벨별 이미지"),
+        [tr("label", "라벨"), tr("images", "이미지")],
+        [
+            [f"{label.index} {label.name}", str(summary.labels.get(label.index, 0))]
+            for label in LABELS
+        ],
+    )
+    if summary.run is not None:
+        _first_results(console, case, summary.run)
+    console.result(
+        tr(
+            f"{counts.items} files = {counts.contents} images + {counts.failures} not read + "
+            f"{counts.exclusions} left out",
+            f"파일 {counts.items}개 = 이미지 {counts.contents} + 읽지 못함 {counts.failures} + "
+            f"제외 {counts.exclusions}",
+        )
+    )
+    console.result(
+        tr(
+            f"{counts.distinct_contents} different images, {summary.groups} groups of near-"
+            "duplicates",
+            f"서로 다른 이미지 {counts.distinct_contents}장, 유사 이미지 묶음 {summary.groups}개",
+        )
+    )
+    for rule, count in sorted(summary.exclusions.items()):
+        console.result(tr(f"left out, {rule}: {count}", f"제외, {rule}: {count}"))
+    if summary.alerts:
+        console.result(
+            tr(
+                f"ALERT: {summary.alerts} images stand in a list of known files",
+                f"경보: 이미지 {summary.alerts}장이 등록된 목록에 있습니다",
+            )
+        )
+    if summary.limited:
+        console.result(
+            tr(
+                "stopped at --limit: the sources hold more",
+                "--limit에서 멈췄습니다. 원본에 더 있습니다",
+            )
+        )
+    for source in summary.damaged:
+        console.result(tr(f"DAMAGED, accepted: {source}", f"손상된 원본(수락됨): {source}"))
+
+
+def _first_results(console: Console, case: CaseStore, run: int) -> None:
+    rows = []
+    for result in case.results(run, limit=_FIRST):
+        label = LABELS[result.label]
+        marks = [tr("deleted", "삭제됨")] * result.deleted + list(result.alerts)
+        rows.append(
+            [
+                str(result.rank),
+                f"{label.index} {label.name}",
+                f"{result.scores[result.label]:.3f}",
+                result.display,
+                ", ".join(marks),
+            ]
+        )
+    if rows:
+        console.table(
+            tr("First to look at", "먼저 볼 이미지"),
+            [
+                tr("rank", "순위"),
+                tr("label", "라벨"),
+                tr("score", "점수"),
+                tr("place", "위치"),
+                tr("note", "비고"),
+            ],
+            rows,
+            text_columns=5,
+        )

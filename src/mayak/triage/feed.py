@@ -1,0 +1,341 @@
+"""From open sources to examined files: one thread walks and reads, processes decode.
+
+The walk knows what the case holds already, so that a run that was interrupted goes on where it
+stopped, and the same bytes are decoded once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import OrderedDict, deque
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from queue import Full, Queue
+from threading import Event, Thread
+
+from mayak.case import CaseStore, Content, Duplicate, Exclusion, Item
+from mayak.errors import EvidenceError, IntegrityError
+from mayak.evidence import EXCLUSIONS, Source
+from mayak.hashlists import HashList
+from mayak.imaging.formats import named_as_image
+from mayak.isolation import Lost, Workers
+from mayak.language import tr
+from mayak.triage.examine import (
+    LARGEST_FILE,
+    MEMORY,
+    PDF,
+    SECONDS,
+    Found,
+    Job,
+    Rules,
+    examine,
+    is_candidate,
+    lost,
+)
+from mayak.triage.options import Options
+from mayak.types import DecodedImage, EvidenceItem, Failure
+
+_HEAD = 512
+_CHUNK_BYTES = 1 << 20
+_CHUNK_FILES = 32
+"""Small files travel to the workers together, a message each would cost more than the decoding."""
+_WAITING = 4
+"""Chunks that may wait for the main thread."""
+_RECENT = 20_000
+"""Files whose outcome is remembered: more than can be on the way from here to the disk."""
+
+Work = tuple[Rules, tuple[Job, ...]]
+Outcome = Duplicate | Failure | Exclusion
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One item that has been dealt with; ``image`` if the model has to see it."""
+
+    source: int
+    item: Item
+    known: bool
+    """It is in the case already."""
+    image: DecodedImage | None = None
+
+
+class Feed:
+    """All items of some sources, examined, in bounded memory; iterate once, then ``close``."""
+
+    def __init__(
+        self,
+        options: Options,
+        sources: list[tuple[int, Path, Source]],
+        run: int | None,
+        least: int | None,
+        known_good: list[HashList],
+    ) -> None:
+        self._options, self._run = options, run
+        self._sources = [(number, source) for number, _, source in sources]
+        self._places = {number: path for number, path, _ in sources}
+        self._rules = Rules(options.smallest, least)
+        self._known_good = known_good
+        self._queue: Queue[list[Arrival] | BaseException | None] = Queue(_WAITING)
+        self._stop = Event()
+        self._outcomes: OrderedDict[str, Outcome | None] = OrderedDict()
+        """Of each file sent to a worker, by SHA-256; None until it is known."""
+        self._waiting: dict[str, list[tuple[int, EvidenceItem, bool]]] = {}
+        self._sent = 0
+        self.limited = False
+        """Whether the walk ended at the options' limit."""
+        self._thread = Thread(target=self._work, name="mayak-feed", daemon=True)
+
+    def __iter__(self) -> Iterator[list[Arrival]]:
+        self._thread.start()
+        while (arrived := self._queue.get()) is not None:
+            if isinstance(arrived, BaseException):
+                raise arrived
+            yield arrived
+
+    def close(self) -> None:
+        """End the walk and its processes."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _put(self, arrived: list[Arrival] | BaseException | None) -> None:
+        while not self._stop.is_set():
+            with suppress(Full):
+                self._queue.put(arrived, timeout=0.2)
+                return
+
+    def _work(self) -> None:
+        try:
+            with CaseStore.read(self._options.case) as case:
+                for number, source in self._sources:
+                    self._walk(case, number, source)
+        except BaseException as error:  # noqa: BLE001 - raised again in the main thread
+            self._put(error)
+        else:
+            self._put(None)
+
+    def _walk(self, case: CaseStore, number: int, source: Source) -> None:
+        pool = Workers[Work, list[Found]](
+            examine, max(1, self._options.workers), seconds=SECONDS, memory=MEMORY
+        )
+        # A chunk that took its process along is done again a file at a time.
+        again: deque[Work] = deque()
+        rounds: Iterator[Work] = self._chunks(case, number, source)
+        while True:
+            for (rules, jobs), result in pool.run(rounds):
+                if not isinstance(result, Lost):
+                    self._deliver(case, number, result)
+                elif len(jobs) > 1:
+                    again.extend((rules, (job,)) for job in jobs)
+                else:
+                    self._deliver(case, number, [lost(jobs[0], result.why)])
+            if not again:
+                return
+            rounds, again = iter(again), deque()
+
+    def _deliver(self, case: CaseStore, number: int, results: list[Found]) -> None:
+        arrived = []
+        for found in results:
+            arrived.append(self._arrival(case, number, found))
+            if found.job.sha256 is not None:
+                arrived += self._settle(found.job.sha256, found.outcome)
+        self._put(arrived)
+
+    def _settle(self, digest: str, outcome: Content | Failure | Exclusion) -> list[Arrival]:
+        """Remember what became of some bytes; the files that waited for it."""
+        kept: Outcome = Duplicate(digest) if isinstance(outcome, Content) else outcome
+        self._outcomes[digest] = kept
+        self._outcomes.move_to_end(digest)
+        while len(self._outcomes) > _RECENT and self._outcomes[next(iter(self._outcomes))]:
+            self._outcomes.popitem(last=False)
+        return [
+            Arrival(number, _item(entry, kept), known)
+            for number, entry, known in self._waiting.pop(digest, [])
+        ]
+
+    def _arrival(self, case: CaseStore, number: int, found: Found) -> Arrival:
+        job = found.job
+        item = Item(
+            display=str(job.path),
+            location=job.path.to_json(),
+            outcome=found.outcome,
+            size=job.size,
+            created=job.created,
+            modified=job.modified,
+            accessed=job.accessed,
+            deleted=job.deleted,
+        )
+        known = case.outcome(number, item.location) is not None
+        return Arrival(number, item, known, found.image)
+
+    # -------------------------------------------------------------- the walk
+
+    def _chunks(self, case: CaseStore, number: int, source: Source) -> Iterator[Work]:
+        jobs: list[Job] = []
+        settled: list[Arrival] = []
+        size = 0
+        for entry in source.items():
+            if self._stop.is_set() or self.limited:
+                break
+            step = self._step(case, number, entry)
+            if isinstance(step, Arrival):
+                settled.append(step)
+                if len(settled) >= _CHUNK_FILES:
+                    self._put(settled)
+                    settled = []
+            elif step is not None:
+                jobs.append(step)
+                size += len(step.data)
+                if size >= _CHUNK_BYTES or len(jobs) >= _CHUNK_FILES:
+                    yield self._rules, tuple(jobs)
+                    jobs, size = [], 0
+        if settled:
+            self._put(settled)
+        if jobs:
+            yield self._rules, tuple(jobs)
+
+    def _step(
+        self, case: CaseStore, number: int, entry: EvidenceItem | Failure
+    ) -> Arrival | Job | None:
+        """An item that is settled, or bytes to be examined; None where nothing is left to do."""
+        if isinstance(entry, Failure):
+            return self._unreadable(case, number, entry)
+        before = case.outcome(number, entry.path.to_json())
+        known = before is not None
+        held = None if before is None else before.content
+        if held is not None:
+            # What an earlier run took in stays, whatever this one leaves out.
+            if held in self._outcomes or self._has_result(case, held):
+                return None
+        elif (unwanted := self._options.unwanted(entry)) is not None:
+            return Arrival(number, _item(entry, unwanted), known)
+        read = self._read(entry)
+        if not isinstance(read, bytes):
+            if isinstance(read, Failure):
+                self._require_source(number)
+            if held is not None:
+                raise _changed(entry, "can no longer be read", "더 이상 읽을 수 없습니다")
+            return Arrival(number, _item(entry, read), known)
+        digest = hashlib.sha256(read).hexdigest()
+        if held is None:
+            if match := self._known_to_be_good(read, digest):
+                return Arrival(number, _item(entry, match), known)
+            # The images in a document lie in each copy of it.
+            if not read.startswith(PDF):
+                if digest in self._outcomes:
+                    return self._duplicate(number, entry, digest, known)
+                if case.content(digest) is not None and self._has_result(case, digest):
+                    return Arrival(number, _item(entry, Duplicate(digest)), known)
+        elif digest != held:
+            raise _changed(entry, "has changed since it was read", "읽은 뒤에 변경되었습니다")
+        self._outcomes[digest] = None
+        self._sent += 1
+        self.limited = self._sent == self._options.limit
+        return Job(
+            entry.path,
+            read,
+            entry.size,
+            entry.modified,
+            entry.created,
+            entry.accessed,
+            entry.deleted,
+            digest,
+        )
+
+    def _has_result(self, case: CaseStore, digest: str) -> bool:
+        return self._run is None or case.has_result(self._run, digest)
+
+    def _duplicate(
+        self, number: int, entry: EvidenceItem, digest: str, known: bool
+    ) -> Arrival | None:
+        """The same bytes as a file before: what becomes of that one becomes of this."""
+        outcome = self._outcomes[digest]
+        if outcome is None:
+            self._waiting.setdefault(digest, []).append((number, entry, known))
+            return None
+        return Arrival(number, _item(entry, outcome), known)
+
+    def _read(self, entry: EvidenceItem) -> bytes | Exclusion | Failure:
+        path = str(entry.path)
+        try:
+            with entry.open() as stream:
+                head = stream.read(_HEAD)
+                if not head:
+                    return Exclusion("empty", "0 bytes")
+                if not is_candidate(head, entry.path.name):
+                    if named_as_image(entry.path.name):  # encrypted, overwritten or cut to pieces
+                        text = "named as an image, but begins as none"
+                        return Failure(path, "decode", "Damaged", text)
+                    return Exclusion("not-an-image", "begins as no image format does")
+                if entry.size > LARGEST_FILE:
+                    text = f"an image of {entry.size} bytes, more than {LARGEST_FILE}"
+                    return Failure(path, "read", "TooLarge", text)
+                data = head + stream.read()
+        except (EvidenceError, OSError) as error:
+            reason = error.__cause__ or error
+            return Failure(path, "read", type(reason).__name__, str(reason))
+        if len(data) < entry.size:
+            text = f"{len(data)} of {entry.size} bytes could be read"
+            return Failure(path, "read", "Damaged", text)
+        return data
+
+    def _require_source(self, number: int) -> None:
+        """Raises EvidenceError if the source itself has gone: no fault of its files then."""
+        path = self._places[number]
+        if not path.exists():
+            raise EvidenceError(
+                tr(f"{path} is gone", f"{path}이(가) 사라졌습니다"),
+                remedy=tr(
+                    "connect it again and run the same command: it goes on where it stopped",
+                    "다시 연결하고 같은 명령을 실행하십시오. 중단된 곳에서 이어집니다",
+                ),
+            )
+
+    def _known_to_be_good(self, data: bytes, digest: str) -> Exclusion | None:
+        if not self._known_good:
+            return None
+        md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
+        sha1 = hashlib.sha1(data, usedforsecurity=False).hexdigest()
+        for known in self._known_good:
+            if kind := known.match(md5, sha1, digest):
+                return Exclusion("known-good", f"its {kind} stands in {known.name}")
+        return None
+
+    def _unreadable(self, case: CaseStore, number: int, entry: Failure) -> Arrival | None:
+        # Such entries may share the path of an item: an archive, and that it could not be entered.
+        location = json.dumps(
+            {"path": entry.path, "error": entry.error, "message": entry.message},
+            separators=(",", ":"),
+        )
+        if case.outcome(number, location) is not None:
+            return None
+        excluded = entry.error in EXCLUSIONS
+        if not excluded:
+            self._require_source(number)
+        outcome = Exclusion(entry.error, entry.message) if excluded else entry
+        return Arrival(number, Item(entry.path, location, outcome), known=False)
+
+
+def _changed(entry: EvidenceItem, en: str, ko: str) -> IntegrityError:
+    return IntegrityError(
+        f"{entry.path}: " + tr(en, ko),
+        remedy=tr("give the source as it was", "원래 그대로의 원본을 지정하십시오"),
+    )
+
+
+def _item(entry: EvidenceItem, outcome: Outcome) -> Item:
+    if isinstance(outcome, Failure):  # of a duplicate: the path is the first one's
+        outcome = replace(outcome, path=str(entry.path))
+    return Item(
+        display=str(entry.path),
+        location=entry.path.to_json(),
+        outcome=outcome,
+        size=entry.size,
+        created=entry.created,
+        modified=entry.modified,
+        accessed=entry.accessed,
+        deleted=entry.deleted,
+    )

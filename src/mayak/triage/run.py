@@ -1,0 +1,303 @@
+"""``triage``: evidence in, case out."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+
+from mayak.case import Alert, CaseStore, Content, Counts, SourceHash, StoredContent
+from mayak.errors import ConfigError, IntegrityError
+from mayak.evidence import Acquisition, Source, open_source
+from mayak.hashlists import HashList
+from mayak.imaging.hashing import PDQ_MATCH_DISTANCE, PDQ_MIN_QUALITY
+from mayak.imaging.near import linked
+from mayak.labels import LABELS
+from mayak.language import tr
+from mayak.triage.feed import Arrival, Feed
+from mayak.triage.options import Options
+from mayak.types import Classifier, DecodedImage, Engine, Failure, Prediction, Progress, Task
+
+_BATCH = 256
+"""Items that are written together: each write waits for the disk."""
+_SECONDS = 5.0
+"""What a ``kill -9`` may cost at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What came of a run."""
+
+    run: int | None
+    counts: Counts
+    """Of the whole case."""
+    exclusions: dict[str, int]
+    """Items by the rule that left them out."""
+    failures: int
+    """Items and contents of which nothing can be said."""
+    labels: dict[int, int]
+    """Contents by label."""
+    alerts: int
+    groups: int
+    """Of near-duplicates."""
+    limited: bool
+    """The run ended at its limit: the sources hold more."""
+    damaged: list[str]
+    """Sources that are not what their hash says, and were accepted so."""
+
+
+def triage(
+    options: Options,
+    classifier: Classifier | None,
+    progress: Progress,
+    *,
+    least: int | None = None,
+) -> Summary:
+    """Take sources into a case and classify what they hold; run again, it goes on where it stopped.
+
+    Without a classifier the images are only taken in. ``least`` is the longer side in pixels from
+    which on JPEGs may be decoded at a reduced scale (``imaging.decode``).
+
+    Raises ConfigError, EvidenceError, CaseError, ModelError; IntegrityError for a source that has
+    changed or is damaged. What was done until then is in the case.
+    """
+    check(options)
+    lists = [HashList.open(path) for path in options.known_good]
+    bad = [HashList.open(path) for path in options.known_bad]
+    with ExitStack() as stack:
+        opened = [(path, stack.enter_context(open_source(path))) for path in options.sources]
+        case = stack.enter_context(_case(options))
+        case.record(
+            "triage",
+            options=options.record(),
+            sources=[str(path) for path in options.sources],
+            known_good={known.name: known.digest for known in lists},
+            known_bad={known.name: known.digest for known in bad},
+        )
+        if bad:  # a list that came later than the files
+            case.add_alerts(a for content in case.contents() for a in _alerts(content, bad))
+        sources, damaged = [], []
+        for path, source in opened:
+            number = case.add_source(os.path.abspath(path), source.path.kind)  # noqa: PTH100
+            if _acquire(case, number, source, options, progress):
+                damaged.append(str(path))
+            sources.append((number, path, source))
+        engine = None if classifier is None else _engine(classifier.engine, least)
+        run = None if engine is None else case.start_run(engine)
+        feed = Feed(options, sources, run, least, lists)
+        stack.callback(feed.close)
+        with progress.task(tr("triage", "분류"), None, tr("files", "개")) as task:
+            writer = _Writer(case, run, bad, task)
+            images = writer.images(feed)
+            try:
+                if classifier is None or engine is None:
+                    for _ in images:
+                        pass
+                else:
+                    for prediction in classifier.classify(images):
+                        writer.add(replace(prediction, engine=engine.fingerprint))
+            finally:
+                writer.flush()
+        if run is not None and not feed.limited:
+            case.finish_run(run)
+        groups = _group(case)
+        return _summary(case, run, groups, feed.limited, damaged)
+
+
+def check(options: Options) -> None:
+    """Open what a run needs and close it again, before anything takes long.
+
+    Raises EvidenceError for a source, ConfigError for a hash list or a case inside a source.
+    """
+    for path in options.sources:
+        open_source(path).close()
+    for path in (*options.known_good, *options.known_bad):
+        if not path.is_file():
+            raise ConfigError(
+                tr(f"{path}: no such hash list", f"{path}: 해시 목록이 없습니다"),
+                remedy=tr("check the path", "경로를 확인하십시오"),
+            )
+    case = options.case.resolve()
+    for path in options.sources:
+        source = path.resolve()
+        if source == case or case in source.parents or source in case.parents:
+            raise ConfigError(
+                tr(
+                    f"{path} and the case {options.case} lie in one another",
+                    f"{path}와(과) 사건 폴더 {options.case}이(가) 서로 안에 있습니다",
+                ),
+                remedy=tr("put the case elsewhere", "사건 폴더를 다른 곳에 두십시오"),
+            )
+
+
+def _case(options: Options) -> CaseStore:
+    folder = options.case
+    if folder.exists() and any(folder.iterdir()):
+        return CaseStore.open(folder, operator=options.operator)
+    return CaseStore.create(folder, operator=options.operator)
+
+
+def _engine(engine: Engine, least: int | None) -> Engine:
+    """The classifier's, with how its pixels are made."""
+    decoding = "whole" if least is None else f"JPEG scaled down to {least} or more"
+    made = hashlib.sha256(f"{engine.preprocessing} {decoding}".encode()).hexdigest()
+    return replace(engine, preprocessing=made)
+
+
+def _acquire(
+    case: CaseStore, number: int, source: Source, options: Options, progress: Progress
+) -> bool:
+    """Hash a source and compare it with what is known of it; whether it differs and is accepted."""
+    found = source.acquire(progress)
+    if found is None:
+        return False
+    before = next(s for s in case.sources() if s.id == number).hashes
+    differs = found.matches is False
+    message = tr(
+        f"{source.path} is damaged: it is not what its stored hash says",
+        f"{source.path}이(가) 손상되었습니다. 저장된 해시와 다릅니다",
+    )
+    if before and before[-1].sha256 != found.sha256:
+        differs = True
+        message = tr(
+            f"{source.path} has changed since it was last read",
+            f"{source.path}이(가) 마지막으로 읽은 뒤 변경되었습니다",
+        )
+    if differs and not options.accept_damaged:
+        # Not among its hashes: the next reading is compared with the last that was accepted.
+        case.record("refuse source", source=number, sha256=found.sha256, md5=found.md5)
+        raise IntegrityError(
+            message,
+            remedy=tr(
+                "take a good copy, or go on with --accept-damaged, which the case records",
+                "온전한 사본을 쓰거나, --accept-damaged로 계속하십시오. 사건에 기록됩니다",
+            ),
+        )
+    if not before or differs:
+        case.add_source_hash(number, _reading(found, accepted=differs))
+    return differs
+
+
+def _reading(found: Acquisition, *, accepted: bool) -> SourceHash:
+    stored = " ".join(f"{kind}:{value}" for kind, value in found.stored) or None
+    return SourceHash(
+        md5=found.md5,
+        sha256=found.sha256,
+        size=found.bytes,
+        began=found.started,
+        ended=found.ended,
+        stored_hash=stored,
+        matches=found.matches,
+        accepted_damaged=accepted,
+    )
+
+
+class _Writer:
+    """Takes arrivals and predictions into the case, some hundreds at a time."""
+
+    def __init__(self, case: CaseStore, run: int | None, bad: list[HashList], task: Task) -> None:
+        self._case, self._run, self._bad, self._task = case, run, bad, task
+        self._arrived: list[Arrival] = []
+        self._predictions: list[Prediction] = []
+        self._asked: set[str] = set()
+        """Contents that the model has and the case has no result of."""
+        self._written = time.monotonic()
+        self._seen: Counter[str] = Counter()
+        self._labels: Counter[int] = Counter()
+
+    def images(self, feed: Feed) -> Iterator[DecodedImage]:
+        """What the model is to see, while all that arrives is written."""
+        for arrived in feed:
+            for arrival in arrived:
+                self._arrived.append(arrival)
+                self._seen["failures"] += isinstance(arrival.item.outcome, Failure)
+            self._seen["images"] += sum(arrival.image is not None for arrival in arrived)
+            self._task.advance(
+                len(arrived),
+                images=str(self._seen["images"]),
+                failures=str(self._seen["failures"]),
+                **{LABELS[label].name: str(n) for label, n in sorted(self._labels.items())},
+            )
+            self._flush_sometimes()
+            for arrival in arrived:
+                if (image := arrival.image) is not None and self._wanted(image.sha256):
+                    self._asked.add(image.sha256)
+                    yield image
+
+    def _wanted(self, sha256: str) -> bool:
+        return (
+            self._run is not None
+            and sha256 not in self._asked
+            and not self._case.has_result(self._run, sha256)
+        )
+
+    def add(self, prediction: Prediction) -> None:
+        self._predictions.append(prediction)
+        self._labels[prediction.label] += 1
+        self._flush_sometimes()
+
+    def _flush_sometimes(self) -> None:
+        waiting = len(self._arrived) + len(self._predictions)
+        if waiting >= _BATCH or (waiting and time.monotonic() - self._written > _SECONDS):
+            self.flush()
+
+    def flush(self) -> None:
+        """Write all that waits."""
+        arrived, self._arrived = self._arrived, []
+        for number in sorted({arrival.source for arrival in arrived}):
+            mine = [arrival for arrival in arrived if arrival.source == number]
+            if new := [arrival.item for arrival in mine if not arrival.known]:
+                self._case.add_items(number, new)
+            if known := [arrival.item for arrival in mine if arrival.known]:
+                self._case.revise_items(number, known)
+        contents = [a.item.outcome for a in arrived if isinstance(a.item.outcome, Content)]
+        if self._bad:
+            self._case.add_alerts(a for content in contents for a in _alerts(content, self._bad))
+        predictions, self._predictions = self._predictions, []
+        if self._run is not None and predictions:
+            self._case.add_results(self._run, predictions)
+            self._asked -= {prediction.sha256 for prediction in predictions}
+        self._written = time.monotonic()
+
+
+def _alerts(content: Content | StoredContent, bad: list[HashList]) -> Iterator[Alert]:
+    for known in bad:
+        if kind := known.match(content.md5, content.sha1, content.sha256):
+            yield Alert(content.sha256, known.name, known.digest, kind)
+
+
+def _group(case: CaseStore) -> int:
+    """Group near-duplicates anew; how many groups there are."""
+    digests, hashes = [], []
+    for content in case.contents():
+        if content.pdq is not None and (content.pdq_quality or 0) >= PDQ_MIN_QUALITY:
+            digests.append(content.sha256)
+            hashes.append(content.pdq)
+    members: dict[int, list[str]] = {}
+    for digest, root in zip(digests, linked(hashes), strict=True):
+        members.setdefault(root, []).append(digest)
+    groups = [sorted(group) for group in members.values() if len(group) > 1]
+    case.set_groups(sorted(groups), distance=PDQ_MATCH_DISTANCE)
+    return len(groups)
+
+
+def _summary(
+    case: CaseStore, run: int | None, groups: int, limited: bool, damaged: list[str]
+) -> Summary:
+    counts = case.counts()
+    found = next((r for r in case.runs() if r.id == run), None)
+    return Summary(
+        run=run,
+        counts=counts,
+        exclusions=case.exclusion_counts(),
+        failures=counts.failures + (found.failures if found else 0),
+        labels={} if run is None else case.label_counts(run),
+        alerts=sum(1 for _ in case.alerts()),
+        groups=groups,
+        limited=limited,
+        damaged=damaged,
+    )

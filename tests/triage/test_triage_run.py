@@ -1,0 +1,341 @@
+"""Evidence into a case: every file accounted for, once per content, resumable, nothing written."""
+
+import hashlib
+import io
+import os
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mayak.case import CaseStore
+from mayak.errors import CaseError, ConfigError, EvidenceError, IntegrityError
+from mayak.triage import Options, triage
+from mayak.triage.verify import check_sources
+from mayak.types import Engine, Prediction, SilentProgress
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="needs links and signals")
+
+
+class Grey:
+    """A classifier that only looks at the mean grey: label 0 to 3 from dark to light."""
+
+    def __init__(self, model="grey"):
+        self.engine = Engine(model, None, "fp32", "0" * 64, "1" * 64, ())
+        self.seen = []
+
+    def classify(self, images):
+        for image in images:
+            self.seen.append(image.sha256)
+            scores = [0.1, 0.1, 0.1, 0.1]
+            scores[min(3, int(image.pixels.mean() // 64))] = 0.7
+            yield Prediction(image.sha256, tuple(scores), 0.01, False, self.engine.fingerprint)
+
+
+def picture(number, kind="JPEG", size=(96, 64)):
+    values = np.random.default_rng(number).integers(0, 256, (8, 12, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(values).resize(size, Image.Resampling.BICUBIC).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def zipped(path, members):
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return path
+
+
+@pytest.fixture
+def phone(tmp_path):
+    """A folder and an archive with all sorts of files."""
+    folder = tmp_path / "사진"
+    (folder / "DCIM").mkdir(parents=True)
+    for number in range(3):
+        (folder / "DCIM" / f"{number}.jpg").write_bytes(picture(number))
+    (folder / "DCIM" / "copy of 0.dat").write_bytes(picture(0))
+    (folder / "notes.txt").write_text("hello", encoding="utf-8")
+    (folder / "empty.jpg").touch()
+    (folder / "icon.png").write_bytes(picture(7, "PNG", (16, 16)))
+    (folder / "broken.jpg").write_bytes(picture(8)[:60])
+    (folder / "scrambled.jpg").write_bytes(b"nothing that anyone knows")
+    archive = zipped(
+        tmp_path / "phone.zip",
+        {"a/1.jpg": picture(1), "b/9.png": picture(9, "PNG"), "readme": b"text"},
+    )
+    return folder, archive
+
+
+def run(case, *sources, classifier=None, **options):
+    settings = Options(sources=sources, case=case, operator="김수사", workers=2, **options)
+    return triage(settings, classifier or Grey(), SilentProgress())
+
+
+def told(case, source=None):
+    """{display: what became of it}, of the whole case."""
+    with CaseStore.read(case) as store:
+        return {
+            item.display: item.content or (item.failure or item.exclusion)
+            for recorded in store.sources()
+            for item in store.known_items(recorded.id)
+        }
+
+
+def digests(*roots):
+    files = [p for root in roots for p in ([root] if root.is_file() else root.rglob("*"))]
+    return {p: hashlib.sha256(p.read_bytes()).hexdigest() for p in files if p.is_file()}
+
+
+def test_every_file_is_accounted_for_and_nothing_is_written_to_the_sources(tmp_path, phone):
+    before = digests(*phone)
+    summary = run(tmp_path / "case", *phone)
+
+    assert digests(*phone) == before
+    counts = summary.counts
+    assert (counts.items, counts.contents, counts.failures, counts.exclusions) == (12, 6, 2, 4)
+    assert counts.balanced
+    assert counts.distinct_contents == 4
+    assert sum(summary.labels.values()) == 4
+    assert summary.exclusions == {"not-an-image": 2, "empty": 1, "too-small": 1}
+    found = told(tmp_path / "case")
+    assert found["사진/DCIM/0.jpg"] == found["사진/DCIM/copy of 0.dat"]
+    assert found["사진/DCIM/1.jpg"] == found["phone.zip/a/1.jpg"]
+    assert found["사진/broken.jpg"].stage == "decode"
+    assert "begins as none" in found["사진/scrambled.jpg"].message
+    with CaseStore.read(tmp_path / "case") as store:
+        assert store.verify() == []
+        assert [len(s.hashes) for s in store.sources()] == [0, 1]
+        assert store.sources()[1].hashes[0].sha256 == before[phone[1]]
+        assert check_sources(store, SilentProgress()) == ([], [])
+
+
+def test_the_same_bytes_are_classified_once(tmp_path, phone):
+    grey = Grey()
+    run(tmp_path / "case", *phone, classifier=grey)
+    assert len(grey.seen) == len(set(grey.seen)) == 4
+
+
+def test_running_again_does_nothing_and_another_model_runs_beside(tmp_path, phone):
+    case = tmp_path / "case"
+    first = run(case, *phone)
+    again = Grey()
+    assert run(case, *phone, classifier=again) == first
+    assert again.seen == []
+    other = Grey("other")
+    second = run(case, *phone, classifier=other)
+    assert (second.run, len(other.seen)) == (2, 4)
+    assert second.counts == first.counts
+    with CaseStore.read(case) as store:
+        assert [r.predictions for r in store.runs()] == [4, 4]
+        assert all(r.finished for r in store.runs())
+
+
+def test_a_source_can_be_added_later(tmp_path, phone):
+    case = tmp_path / "case"
+    run(case, phone[0])
+    grey = Grey()
+    summary = run(case, phone[1], classifier=grey)
+    assert summary.counts.items == 12
+    assert len(grey.seen) == 1
+
+
+def test_what_options_left_out_comes_in_without_them(tmp_path, phone):
+    case = tmp_path / "case"
+    known = tmp_path / "known.txt"
+    known.write_text(
+        hashlib.new("md5", picture(2), usedforsecurity=False).hexdigest(), encoding="ascii"
+    )
+    first = run(case, phone[0], exclude=("*/0.jpg",), known_good=(known,), include=("사진/DCIM/*",))
+    assert first.exclusions == {"include": 5, "exclude": 1, "known-good": 1}
+    assert first.counts.balanced
+    second = run(case, phone[0], smallest=0)
+    assert second.exclusions == {"not-an-image": 1, "empty": 1}
+    assert second.counts.contents == 5
+    assert second.counts == run(tmp_path / "fresh", phone[0], smallest=0).counts
+    with CaseStore.read(case) as store:
+        assert store.verify() == []
+
+
+def test_since_leaves_out_what_is_older_but_not_what_has_no_time(tmp_path, phone):
+    old = datetime(2020, 1, 1, tzinfo=UTC).timestamp()
+    os.utime(phone[0] / "DCIM" / "0.jpg", (old, old))
+    summary = run(tmp_path / "case", phone[0], since=datetime(2021, 1, 1, tzinfo=UTC))
+    assert summary.exclusions["since"] == 1
+    assert "2020-01-01" in told(tmp_path / "case")["사진/DCIM/0.jpg"].reason
+
+
+def test_a_known_bad_file_raises_an_alert_and_comes_first(tmp_path, phone):
+    known = tmp_path / "bad.csv"
+    known.write_text(
+        f"sha1\n{hashlib.new('sha1', picture(2), usedforsecurity=False).hexdigest()}\n",
+        encoding="ascii",
+    )
+    assert run(tmp_path / "case", *phone).alerts == 0
+    summary = run(tmp_path / "case", *phone, known_bad=(known,))  # the list came later
+    assert summary.alerts == 1
+    with CaseStore.read(tmp_path / "case") as store:
+        first = store.results(summary.run, limit=1)[0]
+    assert (first.display, first.alerts) == ("사진/DCIM/2.jpg", ("bad.csv",))
+
+
+def test_the_limit_stops_and_the_next_run_goes_on(tmp_path, phone):
+    summary = run(tmp_path / "case", *phone, limit=4)  # a broken one and an icon are of them
+    assert summary.limited
+    assert summary.counts.distinct_contents == 2
+    assert run(tmp_path / "case", *phone).counts == run(tmp_path / "fresh", *phone).counts
+
+
+def test_images_in_documents_and_archives_lie_at_their_place(tmp_path):
+    pages = [Image.open(io.BytesIO(picture(n))) for n in (1, 2)]
+    buffer = io.BytesIO()
+    pages[0].save(buffer, "PDF", save_all=True, append_images=pages[1:])
+    inner = tmp_path / "word.docx"
+    zipped(inner, {"word/media/image1.png": picture(5, "PNG"), "word/document.xml": b"<x/>"})
+    source = zipped(
+        tmp_path / "mail.zip", {"scan.pdf": buffer.getvalue(), "word.docx": inner.read_bytes()}
+    )
+    run(tmp_path / "case", source)
+    found = told(tmp_path / "case")
+    images = [path for path, outcome in found.items() if isinstance(outcome, str)]
+    assert len(images) == 3
+    assert "mail.zip/word.docx/word/media/image1.png" in images
+    assert sum(path.startswith("mail.zip/scan.pdf/page ") for path in images) == 2
+    assert found["mail.zip/scan.pdf"].rule == "document"
+
+
+def test_a_failing_file_fails_at_each_of_its_places_and_is_tried_again(tmp_path):
+    folder = tmp_path / "x"
+    folder.mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        (folder / name).write_bytes(picture(1)[:60])
+    assert run(tmp_path / "case", folder).failures == 2
+    (folder / "a.jpg").write_bytes(picture(1))
+    summary = run(tmp_path / "case", folder)
+    assert (summary.failures, summary.counts.contents) == (1, 1)
+    with CaseStore.read(tmp_path / "case") as store:
+        assert store.verify() == []
+
+
+def test_a_source_that_changed_stops_the_run_until_it_is_accepted(tmp_path, phone):
+    case = tmp_path / "case"
+    run(case, *phone)
+    zipped(phone[1], {"a/1.jpg": picture(1), "new.jpg": picture(20)})
+    for _ in range(2):  # the refusal must not become the new truth
+        with pytest.raises(IntegrityError, match="changed"):
+            run(case, *phone)
+    summary = run(case, *phone, accept_damaged=True)
+    assert summary.damaged == [str(phone[1])]
+    with CaseStore.read(case) as store:
+        readings = store.sources()[1].hashes
+        actions = [entry.action for entry in store.log()]
+    assert [r.accepted_damaged for r in readings] == [False, True]
+    assert actions.count("refuse source") == 2
+
+
+def test_a_changed_file_of_a_folder_is_named_by_verify(tmp_path, phone):
+    run(tmp_path / "case", *phone)
+    (phone[0] / "DCIM" / "1.jpg").write_bytes(picture(30))
+    (phone[0] / "DCIM" / "2.jpg").unlink()
+    phone[1].unlink()
+    with CaseStore.read(tmp_path / "case") as store:
+        faults, absent = check_sources(store, SilentProgress())
+    assert absent == [str(phone[1])]
+    assert [f.problem for f in faults] == ["changed", "deleted"]
+    assert "1.jpg" in faults[0].message
+
+
+def test_a_changed_file_is_not_scored_as_what_it_was(tmp_path, phone):
+    case = tmp_path / "case"
+    run(case, phone[0])
+    (phone[0] / "DCIM" / "1.jpg").write_bytes(picture(30))
+    with pytest.raises(IntegrityError, match=r"1\.jpg.*changed"):
+        run(case, phone[0], classifier=Grey("other"))
+
+
+def test_a_stick_that_is_pulled_leaves_a_case_that_goes_on(tmp_path, phone):
+    hidden = tmp_path / "pulled"
+
+    class Pulling(Grey):
+        def classify(self, images):
+            for number, prediction in enumerate(super().classify(images)):
+                if number == 0:
+                    phone[0].rename(hidden)
+                yield prediction
+
+    for number in range(40, 400):
+        (phone[0] / f"{number}.jpg").write_bytes(picture(number))
+    with pytest.raises(EvidenceError, match="gone"):
+        run(tmp_path / "case", phone[0], classifier=Pulling())
+    hidden.rename(phone[0])
+    assert run(tmp_path / "case", phone[0]).counts == run(tmp_path / "fresh", phone[0]).counts
+
+
+def test_bad_input_is_refused_before_a_case_is_made(tmp_path, phone):
+    case = tmp_path / "case"
+    with pytest.raises(EvidenceError, match="nothing-here"):
+        run(case, tmp_path / "nothing-here")
+    with pytest.raises(ConfigError, match="hash list"):
+        run(case, *phone, known_bad=(tmp_path / "missing.txt",))
+    for inside in (phone[0] / "case", phone[0].parent):
+        with pytest.raises((ConfigError, CaseError)):
+            run(inside, phone[0])
+    assert not case.exists()
+
+
+def test_an_empty_folder_gives_an_empty_case(tmp_path):
+    (tmp_path / "empty").mkdir()
+    summary = run(tmp_path / "case", tmp_path / "empty")
+    assert summary.counts.items == 0 and summary.counts.balanced
+
+
+SCRIPT = """
+import sys, time
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from test_triage_run import Grey, run
+class Slow(Grey):
+    def classify(self, images):
+        for prediction in super().classify(images):
+            time.sleep(0.002)
+            yield prediction
+if __name__ == "__main__":
+    run(Path({case!r}), *map(Path, {sources!r}), classifier=Slow())
+"""
+
+
+@posix
+def test_a_killed_run_goes_on_to_the_same_case(tmp_path, phone):
+    for number in range(100, 500):
+        (phone[0] / f"{number}.jpg").write_bytes(picture(number))
+    whole, case = tmp_path / "whole", tmp_path / "case"
+    run(whole, *phone)
+    script = tmp_path / "script.py"
+    script.write_text(
+        SCRIPT.format(
+            tests=str(Path(__file__).parent), case=str(case), sources=[str(p) for p in phone]
+        ),
+        encoding="utf-8",
+    )
+    random = np.random.default_rng(7)
+    killed = 0
+    for _ in range(4):
+        with subprocess.Popen([sys.executable, str(script)]) as process:
+            time.sleep(random.uniform(1.0, 2.4))
+            killed += process.poll() is None
+            process.kill()
+    assert killed
+    if not (case / "case.json").exists():
+        shutil.rmtree(case, ignore_errors=True)
+    run(case, *phone)
+    assert told(case) == told(whole)
+    with CaseStore.read(case) as one, CaseStore.read(whole) as other:
+        assert one.verify() == []
+        assert sorted(map(repr, one.predictions(1))) == sorted(map(repr, other.predictions(1)))
+        assert one.groups() == other.groups()
