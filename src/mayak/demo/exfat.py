@@ -1,0 +1,274 @@
+"""A new exFAT volume that holds given files, live and deleted.
+
+Sections (§) are those of Microsoft's "exFAT file system specification", revision 1.00:
+https://learn.microsoft.com/en-us/windows/win32/fileio/exfat-specification
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime, timedelta, timezone
+from itertools import pairwise
+from pathlib import PurePosixPath
+
+SECTOR = 512
+CLUSTER = 4096
+"""Bytes; what Microsoft gives volumes up to 256 MiB when it formats them."""
+LABEL = "SYNTHETIC"
+SERIAL_NUMBER = 0x20260301
+MODIFIED = datetime(2026, 3, 1, 9, 0, tzinfo=timezone(timedelta(hours=9)))
+"""When every file was made, changed and last read, on a clock in Korea; whole 2 seconds (§7.4.8)
+and an offset of whole quarters of an hour (§7.4.10)."""
+
+_FIRST_CLUSTER = 2
+_MIN_FREE = (1 << 20) // CLUSTER
+"""Clusters; they alone make the least size of a volume, 1 MiB (§3.1.6)."""
+_FREE_SHARE = 8
+"""One cluster in so many used ones is left free besides."""
+_BOOT_SECTORS = 12
+_BACKUPS = 2
+"""The boot region is there twice (§2)."""
+_FAT_SECTOR = _BOOT_SECTORS * _BACKUPS
+_FAT_START = (0xFFFFFFF8, 0xFFFFFFFF)
+_FAT_END = 0xFFFFFFFF
+_VOLATILE = (106, 107, 112)
+"""Bytes of the boot sector that change in use, so that its checksum leaves them out (§3.4)."""
+_SET_CHECKSUM = (2, 3)
+"""Where a directory entry set holds its checksum, which leaves itself out (§6.3.3)."""
+_ALLOCATION_BITMAP, _UP_CASE_TABLE, _VOLUME_LABEL = 0x81, 0x82, 0x83
+_FILE, _STREAM, _NAME = 0x85, 0xC0, 0xC1
+_IN_USE = 0x80
+_DIRECTORY, _ARCHIVE = 0x10, 0x20
+_ALLOCATION_POSSIBLE, _NO_FAT_CHAIN = 1, 2
+_OFFSET_VALID = 0x80
+_NAME_UNITS = 15
+_MAX_NAME_UNITS = 255
+_FORBIDDEN = frozenset('"*/:<>?\\|').union(map(chr, range(32)))
+"""§7.7.3, table 35."""
+_TO_UPPER = {ord(letter): letter.upper() for letter in "abcdefghijklmnopqrstuvwxyz"}
+
+
+def volume(files: Mapping[str, bytes], deleted: Collection[str]) -> bytes:
+    """The bytes of a volume that holds ``files``, by POSIX path; their order does not count.
+
+    Those in ``deleted`` are as a phone leaves them: their directory entries are not in use and
+    their clusters are free, but hold the content still. Every file lies in one piece.
+    Raises ValueError: a name that exFAT cannot store, two that it takes for the same, a deleted
+    file that is not among ``files``.
+    """
+    if missing := sorted(set(deleted) - files.keys()):
+        raise ValueError(f"deleted, but not among the files: {', '.join(missing)}")
+    heap = _Heap()
+    listings = _Listings()
+    for path in map(PurePosixPath, sorted(files)):
+        content, live = files[str(path)], str(path) not in deleted
+        clusters = heap.place(content, used=live)
+        listings.add(path, clusters, len(content), _ARCHIVE, in_use=live)
+    folders = {folder for name in files for folder in PurePosixPath(name).parents}
+    folders.discard(PurePosixPath())
+    # The deepest first: a folder's entries name the clusters of those below.
+    for folder in sorted(folders, key=lambda path: (-len(path.parts), path)):
+        clusters = heap.place(listings.of(folder))
+        listings.add(folder, clusters, len(clusters) * CLUSTER, _DIRECTORY)
+    return _formatted(heap, listings.of(PurePosixPath()))
+
+
+class _Heap:
+    """Clusters given out one after the other."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.used: list[bool] = []
+
+    def place(self, content: bytes, *, used: bool = True) -> range:
+        """The clusters that hold ``content`` from now on."""
+        first = _FIRST_CLUSTER + len(self.used)
+        self.data += _padded(content, CLUSTER)
+        self.used += [used] * _pieces(len(content), CLUSTER)
+        return range(first, _FIRST_CLUSTER + len(self.used))
+
+
+class _Listings:
+    """The directory entries of each folder."""
+
+    def __init__(self) -> None:
+        self._folders: dict[PurePosixPath, dict[str, bytes]] = defaultdict(dict)
+
+    def add(
+        self,
+        path: PurePosixPath,
+        clusters: range,
+        size: int,
+        attributes: int,
+        *,
+        in_use: bool = True,
+    ) -> None:
+        """Enters what lies in ``clusters`` into the folder of ``path``."""
+        entries = _entry_set(path.name, clusters, size, attributes)
+        if not in_use:
+            entries = bytearray(entries)
+            for start in range(0, len(entries), 32):
+                entries[start] &= ~_IN_USE
+        siblings = self._folders[path.parent]
+        if (key := path.name.translate(_TO_UPPER)) in siblings:
+            raise ValueError(f"{path}: its folder holds another of that name")
+        siblings[key] = bytes(entries)
+
+    def of(self, folder: PurePosixPath) -> bytes:
+        return b"".join(self._folders[folder].values())
+
+
+def _entry_set(name: str, clusters: range, size: int, attributes: int) -> bytes:
+    """File, stream extension and file name entries (§7.4, §7.6, §7.7)."""
+    units = name.encode("utf-16-le")
+    length = len(units) // 2
+    if name in (".", "..") or not 1 <= length <= _MAX_NAME_UNITS or _FORBIDDEN.intersection(name):
+        raise ValueError(f"exFAT stores no such name: {name!r}")
+    stamp, zone = _timestamp(MODIFIED), _utc_offset(MODIFIED)
+    parts = _pieces(length, _NAME_UNITS)
+    head = struct.pack(
+        "<BBHHHIIIBBBBB7x",
+        *(_FILE, 1 + parts, 0, attributes, 0),
+        *(stamp, stamp, stamp, 0, 0, zone, zone, zone),
+    )
+    upper = name.translate(_TO_UPPER).encode("utf-16-le")
+    # What has no clusters has no first one and no chain either (§6.4.2).
+    flags = _ALLOCATION_POSSIBLE | (_NO_FAT_CHAIN if clusters else 0)
+    first = clusters.start if clusters else 0
+    stream = struct.pack(
+        "<BBxBH2xQ4xIQ", _STREAM, flags, length, _checksum(upper, 16), size, first, size
+    )
+    padded = _padded(units, 2 * _NAME_UNITS)
+    names = b"".join(
+        struct.pack("<Bx30s", _NAME, padded[start : start + 2 * _NAME_UNITS])
+        for start in range(0, len(padded), 2 * _NAME_UNITS)
+    )
+    entries = head + stream + names
+    return entries[:2] + struct.pack("<H", _checksum(entries, 16, _SET_CHECKSUM)) + entries[4:]
+
+
+def _timestamp(time: datetime) -> int:
+    """§7.4.8."""
+    date = (time.year - 1980) << 25 | time.month << 21 | time.day << 16
+    return date | time.hour << 11 | time.minute << 5 | time.second // 2
+
+
+def _utc_offset(time: datetime) -> int:
+    """§7.4.10: quarters of an hour, in 7 bits of two's complement."""
+    offset = time.utcoffset()
+    if offset is None:
+        return 0
+    return _OFFSET_VALID | offset // timedelta(minutes=15) & 0x7F
+
+
+def _formatted(heap: _Heap, listing: bytes) -> bytes:
+    """The whole volume around what is placed in ``heap``; ``listing`` is of the root's files."""
+    # Only the mandatory mappings (§7.2.5): the rest of Unicode stands for itself.
+    table = "".join(chr(unit).translate(_TO_UPPER) for unit in range(128)).encode("utf-16-le")
+    table += struct.pack("<HH", 0xFFFF, 0x10000 - 128)
+    up_case = heap.place(table)
+    taken = len(heap.used) + _pieces(len(listing) + 3 * 32, CLUSTER)
+    taken += _MIN_FREE + taken // _FREE_SHARE
+    # The bitmap has a bit for its own clusters too.
+    bitmap_clusters = _pieces(taken, 8 * CLUSTER - 1)
+    count = taken + bitmap_clusters
+    start = _FIRST_CLUSTER + len(heap.used)
+    bitmap = range(start, start + bitmap_clusters)
+    label = LABEL.encode("utf-16-le")
+    root_listing = b"".join(
+        (
+            struct.pack("<BB22s8x", _VOLUME_LABEL, len(LABEL), label),
+            struct.pack("<B19xIQ", _ALLOCATION_BITMAP, bitmap.start, _pieces(count, 8)),
+            struct.pack(
+                "<B3xI12xIQ", _UP_CASE_TABLE, _checksum(table, 32), up_case.start, len(table)
+            ),
+            listing,
+        )
+    )
+    used = [*heap.used, *[True] * bitmap_clusters]
+    used += [True] * _pieces(len(root_listing), CLUSTER)
+    heap.place(_bits([*used, *[False] * (count - len(used))]))
+    root = heap.place(root_listing)
+    # No directory entry says of these three that they lie in one piece.
+    fat = _fat((up_case, bitmap, root), count)
+    heap_sector = _pieces(_FAT_SECTOR * SECTOR + len(fat), CLUSTER) * CLUSTER // SECTOR
+    boot = _boot_region(
+        fat_sectors=len(fat) // SECTOR,
+        heap_sector=heap_sector,
+        clusters=count,
+        root=root.start,
+        percent=100 * sum(used) // count,
+    )
+    front = (boot * _BACKUPS + fat).ljust(heap_sector * SECTOR, b"\0")
+    return front + bytes(heap.data).ljust(count * CLUSTER, b"\0")
+
+
+def _fat(chains: Iterable[range], count: int) -> bytes:
+    """The file allocation table (§4.1), in whole sectors."""
+    entries = [*_FAT_START, *[0] * count]
+    for chain in chains:
+        for cluster, after in pairwise(chain):
+            entries[cluster] = after
+        entries[chain[-1]] = _FAT_END
+    return _padded(struct.pack(f"<{len(entries)}I", *entries), SECTOR)
+
+
+def _boot_region(
+    *, fat_sectors: int, heap_sector: int, clusters: int, root: int, percent: int
+) -> bytes:
+    """Boot sector, extended boot sectors, parameters, reserve and checksum (§3)."""
+    main = struct.pack(
+        "<3s8s53xQQIIIIIIHHBBBBB7x390sH",
+        b"\xeb\x76\x90",
+        b"EXFAT   ",
+        0,  # the volume need not know where on the medium it starts (§3.1.5)
+        heap_sector + clusters * CLUSTER // SECTOR,
+        _FAT_SECTOR,
+        fat_sectors,
+        heap_sector,
+        clusters,
+        root,
+        SERIAL_NUMBER,
+        0x0100,  # revision 1.00
+        0,  # the first FAT, not dirty, no media failure
+        SECTOR.bit_length() - 1,
+        (CLUSTER // SECTOR).bit_length() - 1,
+        1,  # one FAT
+        0x80,
+        percent,
+        b"\xf4" * 390,  # halts a processor that boots from it (§3.1.20)
+        0xAA55,
+    )
+    extended = struct.pack("<508xI", 0xAA550000)
+    sectors = main + extended * 8 + bytes(2 * SECTOR)
+    checksum = struct.pack("<I", _checksum(sectors, 32, _VOLATILE))
+    return sectors + checksum * (SECTOR // len(checksum))
+
+
+def _checksum(data: bytes, bits: int, skipped: Collection[int] = ()) -> int:
+    """Each byte added to the sum rotated right by one bit (§3.4, §6.3.3, §7.2.2, §7.6.4)."""
+    mask = (1 << bits) - 1
+    total = 0
+    for index, byte in enumerate(data):
+        if index not in skipped:
+            total = ((total >> 1 | total << bits - 1) + byte) & mask
+    return total
+
+
+def _bits(flags: list[bool]) -> bytes:
+    """One bit a flag, the lowest first (§7.1.5)."""
+    data = bytearray(_pieces(len(flags), 8))
+    for index, flag in enumerate(flags):
+        data[index // 8] |= flag << index % 8
+    return bytes(data)
+
+
+def _padded(data: bytes, unit: int) -> bytes:
+    return data + bytes(-len(data) % unit)
+
+
+def _pieces(size: int, unit: int) -> int:
+    """How many units of that size hold ``size``."""
+    return -(-size // unit)

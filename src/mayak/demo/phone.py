@@ -1,0 +1,38 @@
+"""A synthetic phone's memory card, as an examiner would have imaged it."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from mayak.demo.ewf import write_e01
+from mayak.demo.exfat import SECTOR, volume
+
+_PARTITION_SECTOR = 2048
+"""1 MiB, where partitions of flash memory start."""
+_EXFAT_TYPE = 0x07
+_BEYOND_CHS = b"\xfe\xff\xff"
+"""Cylinder, head and sector of an address to be looked up by its sector number only."""
+_DISK_SIGNATURE = 0x20260301
+
+
+def write_phone(path: Path, files: Mapping[str, bytes], deleted: Collection[str]) -> None:
+    """Writes an E01 of a card with ``files``, by POSIX path, in one exFAT partition.
+
+    Those in ``deleted`` are deleted, with their content still there. The same files give the same
+    medium, and with the same version of zlib the same E01. All is held in memory, about four times
+    the files' size; 450 MB of files are the most.
+    Raises ValueError as ``exfat.volume`` and ``ewf.write_e01`` do.
+    """
+    partition = volume(files, deleted)
+    start = _partition_table(len(partition) // SECTOR).ljust(_PARTITION_SECTOR * SECTOR, b"\0")
+    write_e01(path, start + partition)
+
+
+def _partition_table(sectors: int) -> bytes:
+    """A master boot record without code: one partition, not active."""
+    entry = struct.pack(
+        "<B3sB3sII", 0, _BEYOND_CHS, _EXFAT_TYPE, _BEYOND_CHS, _PARTITION_SECTOR, sectors
+    )
+    return struct.pack("<440xI2x16s48xH", _DISK_SIGNATURE, entry, 0xAA55)
