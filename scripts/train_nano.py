@@ -732,7 +732,7 @@ def train(asked: argparse.Namespace) -> None:
         model = LlavaNextForConditionalGeneration(config)
     else:
         processor = LlavaNextProcessor.from_pretrained(asked.of)
-        model = LlavaNextForConditionalGeneration.from_pretrained(asked.of, dtype=torch.float32)
+        model = LlavaNextForConditionalGeneration.from_pretrained(asked.of).float()
     processor.save_pretrained(folder)
     model.config.save_pretrained(folder)
     lesson = Lesson(model, processor, device, asked.rate, seeing=asked.of is None)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -35,14 +36,19 @@ class ImageSet:
     name: str
     raw: str
     data: str
+    seed: int
     counts: tuple[int, int, int, int]
-    """Images of each label. Most of a phone's images are irrelevant, and they differ the most."""
+    """Images of each label. Of places fewer are drawn to train on: `prepare` multiplies them."""
     held_out: bool
 
 
-OWN = ImageSet("test", "raw_data", "data", (200, 70, 70, 70), held_out=False)
-HELD_OUT = ImageSet("heldout", "heldout_raw", "heldout_data", (60, 60, 60, 60), held_out=True)
+OWN = ImageSet("test", "raw_data", "data", SEED, (200, 200, 60, 200), held_out=False)
+HELD_OUT = ImageSet(
+    "heldout", "heldout_raw", "heldout_data", 20261123, (60, 60, 60, 60), held_out=True
+)
 SETS = (OWN, HELD_OUT)
+PHONE = {0: 20, 1: 8, 2: 8, 3: 8}
+"""Images of each label on the phone that is gone through at the end."""
 
 
 def demo(
@@ -59,7 +65,7 @@ def demo(
         ),
     ] = False,
 ) -> int:
-    """Draw images, prepare, measure zero-shot, fine-tune, evaluate, compare.
+    """Draw images, prepare, measure zero-shot, fine-tune, evaluate, compare, triage a phone.
 
     What an earlier run in the same folder has finished is not done again.
     """
@@ -77,8 +83,9 @@ def demo(
         )
     )
     if as_json:
-        console.json({row.pop("set"): row for row in rows})
+        console.json({row.pop("set"): row for row in rows} | {"triage": run.triaged()})
     else:
+        run.show_triage()
         _show(console, rows)
     return 0
 
@@ -97,7 +104,8 @@ class _Run:
         begin = self.ledger.key(software_digest(), {"seed": SEED})
         data, zeroshot = {}, {}
         for images in SETS:
-            drawn = self.ledger.key(begin, {"set": images.name, "counts": images.counts})
+            made = {"set": images.name, "counts": images.counts, "seed": images.seed}
+            drawn = self.ledger.key(begin, made)
             self._step("draw", images, drawn, partial(self._draw, images))
             data[images] = self.ledger.key(drawn, "prepare")
             self._step("prepare", images, data[images], partial(self._prepare, images))
@@ -112,6 +120,9 @@ class _Run:
             self._step("evaluate", images, evaluated, partial(self._evaluate, images))
             compared = self.ledger.key(zeroshot[images], evaluated)
             self._step("compare", images, compared, partial(self._compare, images))
+        phone = self.ledger.key(begin, {"phone": {str(k): n for k, n in PHONE.items()}})
+        self._step("phone", None, phone, self._phone)
+        self._step("triage", None, self.ledger.key(trained, phone), self._triage)
 
     def row(self, images: ImageSet) -> dict[str, Any]:
         """What came out for one set."""
@@ -135,10 +146,10 @@ class _Run:
         }
 
     def _step(
-        self, kind: str, images: ImageSet, key: str, work: Callable[[], Iterable[Path]]
+        self, kind: str, images: ImageSet | None, key: str, work: Callable[[], Iterable[Path]]
     ) -> None:
-        name = f"{kind}-{images.name}"
-        title = f"{_step_title(kind)} · {_set_title(images)}"
+        name = f"{kind}-{images.name}" if images else kind
+        title = f"{_step_title(kind)} · {_set_title(images)}" if images else _step_title(kind)
         done = self.ledger.done(name, key)
         self.console.note(title + (tr(": done before", ": 이전에 완료됨") if done else ""))
         if not done:
@@ -152,7 +163,7 @@ class _Run:
         generate(
             raw,
             {label.index: images.counts[label.index] for label in LABELS},
-            seed=SEED,
+            seed=images.seed,
             style="heldout" if images.held_out else "base",
             workers=_cores(),
             progress=self.console,
@@ -211,6 +222,69 @@ class _Run:
         out = self._result("comparison", images)
         compare(self._result("zeroshot", images), self._result("evaluation", images), out)
         return _files(out)
+
+    def _phone(self) -> Iterable[Path]:
+        from mayak.demo.phone import as_on_a_phone, write_phone
+        from mayak.demo.write import generate
+
+        with tempfile.TemporaryDirectory() as place:
+            generate(
+                Path(place),
+                PHONE,
+                seed=SEED + 1,
+                style="base",
+                workers=_cores(),
+                progress=self.console,
+            )
+            images = {path.name: path.read_bytes() for path in _files(Path(place))}
+        write_phone(self._phone_image, *as_on_a_phone(images))
+        return [self._phone_image]
+
+    def _triage(self) -> Iterable[Path]:
+        from mayak.model import LabelScorer
+        from mayak.triage import Options, triage
+
+        # A step is done whole or again: the case of an interrupted one is not gone on with.
+        shutil.rmtree(self._case, ignore_errors=True)
+        options = Options(
+            sources=(self._phone_image,), case=self._case, operator="demo", workers=_cores()
+        )
+        vlm = self._finetuned
+        summary = triage(options, LabelScorer(vlm), self.console, least=2 * vlm.largest_side)
+        found = self.folder / "triage.json"
+        found.write_text(json.dumps(asdict(summary), indent=1) + "\n", encoding="utf-8")
+        return [self._case / "case.json", found]
+
+    def triaged(self) -> dict[str, Any]:
+        """What triage said of the phone."""
+        text = (self.folder / "triage.json").read_text(encoding="utf-8")
+        found: dict[str, Any] = json.loads(text)
+        return found | {"case": str(self._case)}
+
+    def show_triage(self) -> None:
+        """What was found where on the phone."""
+        from mayak.case import CaseStore
+        from mayak.cli.triage import show_results
+
+        with CaseStore.read(self._case) as case:
+            show_results(self.console, case, self.triaged()["run"])
+            counts = case.counts()
+        self.console.result(
+            tr(
+                f"{self._phone_image}: {counts.items} files = {counts.contents} images + "
+                f"{counts.failures} not read + {counts.exclusions} left out; case: {self._case}",
+                f"{self._phone_image}: 파일 {counts.items}개 = 이미지 {counts.contents} + "
+                f"읽지 못함 {counts.failures} + 제외 {counts.exclusions}. 사건: {self._case}",
+            )
+        )
+
+    @property
+    def _phone_image(self) -> Path:
+        return self.folder / "phone.E01"
+
+    @property
+    def _case(self) -> Path:
+        return self.folder / "case"
 
     @cached_property
     def _untouched(self) -> VisionLanguageModel:
@@ -291,6 +365,8 @@ def _step_title(kind: str) -> str:
         "train": tr("fine-tuning", "미세조정"),
         "evaluate": tr("evaluating", "평가"),
         "compare": tr("comparing", "비교"),
+        "phone": tr("drawing a phone's memory", "휴대전화 저장소 그리기"),
+        "triage": tr("triage of the phone", "휴대전화 분류"),
     }[kind]
 
 

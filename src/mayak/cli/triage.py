@@ -312,7 +312,7 @@ def _show(console: Console, case: CaseStore, summary: Summary) -> None:
         ],
     )
     if summary.run is not None:
-        _first_results(console, case, summary.run)
+        show_results(console, case, summary.run)
     console.result(
         tr(
             f"{counts.items} files = {counts.contents} images + {counts.failures} not read + "
@@ -348,7 +348,8 @@ def _show(console: Console, case: CaseStore, summary: Summary) -> None:
         console.result(tr(f"DAMAGED, accepted: {source}", f"손상된 원본(수락됨): {source}"))
 
 
-def _first_results(console: Console, case: CaseStore, run: int) -> None:
+def show_results(console: Console, case: CaseStore, run: int) -> None:
+    """The results that an examiner should see first, and where they lie."""
     rows = []
     for result in case.results(run, limit=_FIRST):
         label = LABELS[result.label]

@@ -50,7 +50,8 @@ def carrier(image: Image.Image, dice: Dice, style: Style) -> tuple[str, Point, P
     name = dice.pick(
         by_style(
             style,
-            ("none", "paper", "foil", "mirror", "scale", "hand"),
+            # The plate, or crockery alone would tell food from drugs.
+            ("none", "paper", "foil", "mirror", "scale", "hand", "plate"),
             ("none", "plate", "card", "scale"),
         )
     )
@@ -66,7 +67,8 @@ def carrier(image: Image.Image, dice: Dice, style: Style) -> tuple[str, Point, P
             image.size, (centre[0] - r, centre[1] - r, centre[0] + r, centre[1] + r), 1
         )
         shadow(image, mask, (6, 10), 0.5)
-        image.paste(dice.shade(dice.pick(("white", "sky_blue", "black")), 10), (0, 0), mask)
+        colours = by_style(style, ("white", "grey", "pink"), ("white", "sky_blue", "black"))
+        image.paste(dice.shade(dice.pick(colours), 10), (0, 0), mask)
         rim = ellipse_mask(
             image.size,
             (

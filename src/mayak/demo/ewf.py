@@ -94,11 +94,24 @@ def _stored(chunk: bytes) -> tuple[bytes, int]:
 def _header2() -> str:
     moment = str(int(ACQUIRED.timestamp()))
     values = {
-        **{"a": _DESCRIPTION, "c": "", "n": "", "e": "", "t": "", "md": "", "sn": ""},
-        **{"av": _SOFTWARE, "ov": "", "m": moment, "u": moment, "p": "0", "dc": ""},
+        "a": _DESCRIPTION,
+        "c": "",
+        "n": "",
+        "e": "",
+        "t": "",
+        "md": "",
+        "sn": "",
+        "av": _SOFTWARE,
+        "ov": "",
+        "m": moment,
+        "u": moment,
+        "p": "0",
+        "dc": "",
     }
     # Of sources and subjects EnCase 5 and later list at least an empty one.
-    source = "srce\n0\t1\np\tn\tid\tev\ttb\tlo\tpo\tah\tgu\taq\n0\t0\n" + "\t" * 5 + "-1\t-1\t\t\t\n\n"
+    source = (
+        "srce\n0\t1\np\tn\tid\tev\ttb\tlo\tpo\tah\tgu\taq\n0\t0\n" + "\t" * 5 + "-1\t-1\t\t\t\n\n"
+    )
     subject = "sub\n0\t1\np\tn\tid\tnu\tco\tgu\n0\t0\n" + "\t" * 4 + "1\t\n\n"
     keys, row = "\t".join(values), "\t".join(values.values())
     return f"3\nmain\n{keys}\n{row}\n\n{source}{subject}"
@@ -108,8 +121,16 @@ def _header() -> str:
     when = ACQUIRED
     moment = f"{when.year} {when.month} {when.day} {when.hour} {when.minute} {when.second}"
     values = {
-        **{"c": "", "n": "", "a": _DESCRIPTION, "e": "", "t": ""},
-        **{"av": _SOFTWARE, "ov": "", "m": moment, "u": moment, "p": "0"},
+        "c": "",
+        "n": "",
+        "a": _DESCRIPTION,
+        "e": "",
+        "t": "",
+        "av": _SOFTWARE,
+        "ov": "",
+        "m": moment,
+        "u": moment,
+        "p": "0",
     }
     keys, row = "\t".join(values), "\t".join(values.values())
     return f"1\r\nmain\r\n{keys}\r\n{row}\r\n\r\n"

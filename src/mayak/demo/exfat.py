@@ -106,9 +106,8 @@ class _Listings:
         in_use: bool = True,
     ) -> None:
         """Enters what lies in ``clusters`` into the folder of ``path``."""
-        entries = _entry_set(path.name, clusters, size, attributes)
+        entries = bytearray(_entry_set(path.name, clusters, size, attributes))
         if not in_use:
-            entries = bytearray(entries)
             for start in range(0, len(entries), 32):
                 entries[start] &= ~_IN_USE
         siblings = self._folders[path.parent]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import struct
+import zipfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -28,6 +30,41 @@ def write_phone(path: Path, files: Mapping[str, bytes], deleted: Collection[str]
     partition = volume(files, deleted)
     start = _partition_table(len(partition) // SECTOR).ljust(_PARTITION_SECTOR * SECTOR, b"\0")
     write_e01(path, start + partition)
+
+
+def as_on_a_phone(images: Mapping[str, bytes]) -> tuple[dict[str, bytes], set[str]]:
+    """Images by file name, laid where a phone has them, and which of the files are deleted.
+
+    Every fourth is deleted, every fifth lies in a backup's ZIP, some lie there a second time; files
+    that are no images lie between.
+    """
+    files: dict[str, bytes] = {"Android/data/settings.xml": b"<settings/>"}
+    backup: dict[str, bytes] = {}
+    deleted: set[str] = set()
+    for number, (name, data) in enumerate(sorted(images.items()), 1):
+        folder = next((place for start, place in _PLACES if name.startswith(start)), "DCIM/Camera")
+        if number % 5 == 0:
+            backup[f"{folder}/{name}"] = data
+            continue
+        files[f"{folder}/{name}"] = data
+        if number % 4 == 0:
+            deleted.add(f"{folder}/{name}")
+        if number % 7 == 0:
+            backup[f"{folder}/{name}"] = data
+    files["Download/백업.zip"] = _zipped(backup)
+    return files, deleted
+
+
+_PLACES = (("Screenshot", "DCIM/Screenshots"), ("카카오톡", "Pictures/KakaoTalk"))
+"""Folders by the start of a file's name."""
+
+
+def _zipped(members: Mapping[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(zipfile.ZipInfo(name), data)  # without the time of the day
+    return buffer.getvalue()
 
 
 def _partition_table(sectors: int) -> bytes:
