@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mayak.case import CaseStore
 from mayak.cli import demo
 from mayak.cli.app import main
 from mayak.config import load_train_config
@@ -59,7 +60,16 @@ def test_demo_ends_with_figures_and_is_not_done_twice(small, capsys):
     assert run("out", "--json") == 0
     first = capsys.readouterr()
     found = json.loads(first.out)
-    assert set(found) == {"heldout", "test"}
+    assert set(found) == {"heldout", "test", "triage"}
+    counts = found["triage"]["counts"]
+    # 44 images, one in five in the ZIP and two there besides; settings, and the ZIP itself.
+    assert (counts["contents"], counts["failures"], counts["exclusions"]) == (49, 0, 2)
+    assert counts["distinct_contents"] == 44
+    with CaseStore.read(small / found["triage"]["case"]) as case:
+        places = [item.display for item in case.known_items(1) if item.content]
+        assert sum(item.deleted for item in case.known_items(1)) == 8
+        assert case.verify() == []
+    assert any(place.startswith("phone.E01/") and "/백업.zip/" in place for place in places)
     row = found["heldout"]
     metrics = json.loads((small / "out" / "evaluation_heldout" / "metrics.json").read_text("utf-8"))
     assert row["n"] == 8
@@ -76,7 +86,8 @@ def test_demo_ends_with_figures_and_is_not_done_twice(small, capsys):
     after = written(small / "out")
     assert after.keys() == before.keys()
     assert {path.name for path in after if after[path] != before[path]} <= {"demo.json"}
-    assert second.err.count("done before") == 11
+    assert second.err.count("done before") == 13
+    assert "First to look at" in second.out
     assert "says nothing about casework" in second.out
     assert "another style" in second.out
 
@@ -84,7 +95,7 @@ def test_demo_ends_with_figures_and_is_not_done_twice(small, capsys):
     (small / "out" / "evaluation_test" / "metrics.json").unlink()
     assert run("out", "--json") == 0
     third = capsys.readouterr()
-    assert third.err.count("done before") == 10
+    assert third.err.count("done before") == 12
     assert json.loads(third.out) == found
 
 

@@ -1,12 +1,12 @@
 """Makes the disk images beside this script, from Debian's own tools.
 
-    apt-get install dosfstools mtools e2fsprogs exfatprogs ntfs-3g ewf-tools fdisk xz-utils
-    python tests/evidence/make_fixtures.py      (as root: NTFS is filled through FUSE)
+    apt-get install dosfstools mtools e2fsprogs ntfs-3g ewf-tools fdisk xz-utils
+    .venv/bin/python tests/evidence/make_fixtures.py    (as root: NTFS is filled through FUSE)
 
 Each holds the same few files, made here: DCIM/사진.jpg and 100.jpg are live, DCIM/gone.jpg is
 deleted, archive.zip holds inner.jpg; NTFS has a stream and a lost file more. What they are is in
 ``CONTENT``; tests compare with it.
-exFAT has no tool that fills it without mounting, so its entries are written here byte by byte.
+exFAT has no tool that fills it without mounting, so the demo's own writer makes that image.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ import hashlib
 import io
 import lzma
 import shutil
-import struct
 import subprocess
 import sys
 import tempfile
 import zipfile
 from pathlib import Path
+
+from mayak.demo.exfat import volume
 
 HERE = Path(__file__).parent / "images"
 
@@ -105,62 +106,10 @@ def ntfs(path: Path, files: Path, mount: Path) -> Path:
     return path
 
 
-def exfat_entry(name: str, cluster: int, size: int, *, folder: bool = False) -> bytes:
-    """A set of exFAT directory entries: file, stream (contiguous), names."""
-    letters = name.encode("utf-16-le")
-    parts = [letters[i : i + 30].ljust(30, b"\0") for i in range(0, len(letters), 30)]
-    stamp = (2026 - 1980) << 25 | 3 << 21 | 1 << 16 | 9 << 11
-    head = struct.pack(
-        "<BBHHHIIIBBBBB7x", 0x85, 1 + len(parts), 0, 0x10 if folder else 0x20, 0,
-        stamp, stamp, stamp, 0, 0, 0x80, 0x80, 0x80,
-    )  # fmt: skip
-    stream = struct.pack("<BBBBHHQIIQ", 0xC0, 3, 0, len(name), 0, 0, size, 0, cluster, size)
-    entries = head + stream + b"".join(b"\xc1\0" + part for part in parts)
-    checksum = 0
-    for index, byte in enumerate(entries):
-        if index not in (2, 3):
-            checksum = ((checksum >> 1 | checksum << 15) + byte) & 0xFFFF
-    return entries[:2] + struct.pack("<H", checksum) + entries[4:]
-
-
 def exfat(path: Path) -> Path:
-    run("mkfs.exfat", "-c", "4096", "-b", "4096", blank(path, 4 << 20))
-    disk = bytearray(path.read_bytes())
-    heap, _count, root = struct.unpack_from("<III", disk, 88)
-    sector, cluster = 1 << disk[108], 1 << (disk[108] + disk[109])
-
-    def at(number: int) -> int:
-        return heap * sector + (number - 2) * cluster
-
-    def place(number: int, data: bytes, *, used: bool = True) -> None:
-        disk[at(number) : at(number) + len(data)] = data
-        if used:
-            disk[bitmap + (number - 2) // 8] |= 1 << (number - 2) % 8
-
-    table = at(root)
-    while disk[table] != 0x81:
-        table += 32
-    bitmap = at(struct.unpack_from("<I", disk, table + 20)[0])
-    end = at(root)
-    while disk[end]:
-        end += 32
-    folder = root + 2
-    names = ("사진.jpg", "100.jpg", "gone.jpg")
-    listing = b""
-    for number, name in enumerate(names, folder + 1):
-        entry = bytearray(exfat_entry(name, number, len(CONTENT[name])))
-        if name == "gone.jpg":
-            for index in range(0, len(entry), 32):
-                entry[index] &= 0x7F
-        listing += entry
-        place(number, CONTENT[name], used=name != "gone.jpg")
-    place(folder, listing)
-    zipped = CONTENT["archive.zip"]
-    place(folder + 4, zipped)
-    entries = exfat_entry("DCIM", folder, cluster, folder=True)
-    entries += exfat_entry("archive.zip", folder + 4, len(zipped))
-    disk[end : end + len(entries)] = entries
-    path.write_bytes(disk)
+    files = {f"DCIM/{name}": CONTENT[name] for name in ("사진.jpg", "100.jpg", "gone.jpg")}
+    files["archive.zip"] = CONTENT["archive.zip"]
+    path.write_bytes(volume(files, {"DCIM/gone.jpg"}))
     return path
 
 

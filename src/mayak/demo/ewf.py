@@ -92,48 +92,24 @@ def _stored(chunk: bytes) -> tuple[bytes, int]:
 
 
 def _header2() -> str:
-    moment = str(int(ACQUIRED.timestamp()))
-    values = {
-        "a": _DESCRIPTION,
-        "c": "",
-        "n": "",
-        "e": "",
-        "t": "",
-        "md": "",
-        "sn": "",
-        "av": _SOFTWARE,
-        "ov": "",
-        "m": moment,
-        "u": moment,
-        "p": "0",
-        "dc": "",
-    }
-    # Of sources and subjects EnCase 5 and later list at least an empty one.
-    source = (
-        "srce\n0\t1\np\tn\tid\tev\ttb\tlo\tpo\tah\tgu\taq\n0\t0\n" + "\t" * 5 + "-1\t-1\t\t\t\n\n"
-    )
-    subject = "sub\n0\t1\np\tn\tid\tnu\tco\tgu\n0\t0\n" + "\t" * 4 + "1\t\n\n"
-    keys, row = "\t".join(values), "\t".join(values.values())
-    return f"3\nmain\n{keys}\n{row}\n\n{source}{subject}"
+    """What header2 says: who acquired what; times in seconds since 1970."""
+    source = ("srce", "0\t1", "p\tn\tid\tev\ttb\tlo\tpo\tah\tgu\taq", "0\t0")
+    subject = ("sub", "0\t1", "p\tn\tid\tnu\tco\tgu", "0\t0")
+    main = ("3", "main", *_rows("a c n e t md sn av ov m u p dc", str(int(ACQUIRED.timestamp()))))
+    # EnCase 5 and later list one source and one subject, which say nothing.
+    lines = (*main, "", *source, "\t\t\t\t\t-1\t-1\t\t\t", "", *subject, "\t\t\t\t1\t", "", "")
+    return "\n".join(lines)
 
 
 def _header() -> str:
-    when = ACQUIRED
-    moment = f"{when.year} {when.month} {when.day} {when.hour} {when.minute} {when.second}"
-    values = {
-        "c": "",
-        "n": "",
-        "a": _DESCRIPTION,
-        "e": "",
-        "t": "",
-        "av": _SOFTWARE,
-        "ov": "",
-        "m": moment,
-        "u": moment,
-        "p": "0",
-    }
-    keys, row = "\t".join(values), "\t".join(values.values())
-    return f"1\r\nmain\r\n{keys}\r\n{row}\r\n\r\n"
+    """The same for older readers; times as figures of the clock."""
+    moment = " ".join(str(part) for part in ACQUIRED.timetuple()[:6])
+    return "\r\n".join(("1", "main", *_rows("c n a e t av ov m u p", moment), "", ""))
+
+
+def _rows(keys: str, moment: str) -> tuple[str, str]:
+    known = {"a": _DESCRIPTION, "av": _SOFTWARE, "m": moment, "u": moment, "p": "0"}
+    return "\t".join(keys.split()), "\t".join(known.get(key, "") for key in keys.split())
 
 
 def _volume(chunks: int, sectors: int) -> bytes:

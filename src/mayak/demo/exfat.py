@@ -18,15 +18,14 @@ CLUSTER = 4096
 """Bytes; what Microsoft gives volumes up to 256 MiB when it formats them."""
 LABEL = "SYNTHETIC"
 SERIAL_NUMBER = 0x20260301
-MODIFIED = datetime(2026, 3, 1, 9, 0, tzinfo=timezone(timedelta(hours=9)))
-"""When every file was made, changed and last read, on a clock in Korea; whole 2 seconds (§7.4.8)
-and an offset of whole quarters of an hour (§7.4.10)."""
+UTC_OFFSET = timedelta(hours=9)
+MODIFIED = datetime(2026, 3, 1, 9, 0, tzinfo=timezone(UTC_OFFSET))
+"""When every file was made, changed and last read, by the clock of a phone in Korea."""
 
+_ROOT = PurePosixPath()
 _FIRST_CLUSTER = 2
-_MIN_FREE = (1 << 20) // CLUSTER
-"""Clusters; they alone make the least size of a volume, 1 MiB (§3.1.6)."""
-_FREE_SHARE = 8
-"""One cluster in so many used ones is left free besides."""
+_FREE = (1 << 20) // CLUSTER
+"""Clusters left over; they alone make the least size of a volume, 1 MiB (§3.1.5)."""
 _BOOT_SECTORS = 12
 _BACKUPS = 2
 """The boot region is there twice (§2)."""
@@ -39,15 +38,30 @@ _SET_CHECKSUM = (2, 3)
 """Where a directory entry set holds its checksum, which leaves itself out (§6.3.3)."""
 _ALLOCATION_BITMAP, _UP_CASE_TABLE, _VOLUME_LABEL = 0x81, 0x82, 0x83
 _FILE, _STREAM, _NAME = 0x85, 0xC0, 0xC1
+_ENTRY = 32
 _IN_USE = 0x80
 _DIRECTORY, _ARCHIVE = 0x10, 0x20
 _ALLOCATION_POSSIBLE, _NO_FAT_CHAIN = 1, 2
-_OFFSET_VALID = 0x80
-_NAME_UNITS = 15
+_STAMP = (
+    (MODIFIED.year - 1980) << 25
+    | MODIFIED.month << 21
+    | MODIFIED.day << 16
+    | MODIFIED.hour << 11
+    | MODIFIED.minute << 5
+    | MODIFIED.second // 2
+)
+"""Local time (§7.4.8)."""
+_ZONE = 0x80 | UTC_OFFSET // timedelta(minutes=15)
+"""Valid, and so many quarters of an hour before UTC (§7.4.10)."""
+_NAME_BYTES = 30
 _MAX_NAME_UNITS = 255
 _FORBIDDEN = frozenset('"*/:<>?\\|').union(map(chr, range(32)))
 """§7.7.3, table 35."""
 _TO_UPPER = {ord(letter): letter.upper() for letter in "abcdefghijklmnopqrstuvwxyz"}
+_UP_CASE = struct.pack(
+    "<130H", *(ord(chr(unit).translate(_TO_UPPER)) for unit in range(128)), 0xFFFF, 0x10000 - 128
+)
+"""The mandatory mappings, and the rest of Unicode as itself, compressed (§7.2.5)."""
 
 
 def volume(files: Mapping[str, bytes], deleted: Collection[str]) -> bytes:
@@ -58,21 +72,23 @@ def volume(files: Mapping[str, bytes], deleted: Collection[str]) -> bytes:
     Raises ValueError: a name that exFAT cannot store, two that it takes for the same, a deleted
     file that is not among ``files``.
     """
-    if missing := sorted(set(deleted) - files.keys()):
+    gone = set(deleted)
+    if missing := sorted(gone - files.keys()):
         raise ValueError(f"deleted, but not among the files: {', '.join(missing)}")
     heap = _Heap()
     listings = _Listings()
-    for path in map(PurePosixPath, sorted(files)):
-        content, live = files[str(path)], str(path) not in deleted
-        clusters = heap.place(content, used=live)
-        listings.add(path, clusters, len(content), _ARCHIVE, in_use=live)
+    for name in sorted(files):
+        clusters = heap.place(files[name], used=name not in gone)
+        entries = _entry_set(PurePosixPath(name).name, clusters, len(files[name]), _ARCHIVE)
+        listings.add(PurePosixPath(name), _unused(entries) if name in gone else entries)
     folders = {folder for name in files for folder in PurePosixPath(name).parents}
-    folders.discard(PurePosixPath())
+    folders.discard(_ROOT)
     # The deepest first: a folder's entries name the clusters of those below.
     for folder in sorted(folders, key=lambda path: (-len(path.parts), path)):
         clusters = heap.place(listings.of(folder))
-        listings.add(folder, clusters, len(clusters) * CLUSTER, _DIRECTORY)
-    return _formatted(heap, listings.of(PurePosixPath()))
+        size = len(clusters) * CLUSTER
+        listings.add(folder, _entry_set(folder.name, clusters, size, _DIRECTORY))
+    return _formatted(heap, listings.of(_ROOT))
 
 
 class _Heap:
@@ -89,31 +105,22 @@ class _Heap:
         self.used += [used] * _pieces(len(content), CLUSTER)
         return range(first, _FIRST_CLUSTER + len(self.used))
 
+    def overwrite(self, clusters: range, content: bytes) -> None:
+        start = (clusters.start - _FIRST_CLUSTER) * CLUSTER
+        self.data[start : start + len(content)] = content
+
 
 class _Listings:
-    """The directory entries of each folder."""
+    """The directory entries of each folder, by up-cased name: none may come twice (§7.7)."""
 
     def __init__(self) -> None:
         self._folders: dict[PurePosixPath, dict[str, bytes]] = defaultdict(dict)
 
-    def add(
-        self,
-        path: PurePosixPath,
-        clusters: range,
-        size: int,
-        attributes: int,
-        *,
-        in_use: bool = True,
-    ) -> None:
-        """Enters what lies in ``clusters`` into the folder of ``path``."""
-        entries = bytearray(_entry_set(path.name, clusters, size, attributes))
-        if not in_use:
-            for start in range(0, len(entries), 32):
-                entries[start] &= ~_IN_USE
+    def add(self, path: PurePosixPath, entries: bytes) -> None:
         siblings = self._folders[path.parent]
         if (key := path.name.translate(_TO_UPPER)) in siblings:
             raise ValueError(f"{path}: its folder holds another of that name")
-        siblings[key] = bytes(entries)
+        siblings[key] = entries
 
     def of(self, folder: PurePosixPath) -> bytes:
         return b"".join(self._folders[folder].values())
@@ -125,71 +132,51 @@ def _entry_set(name: str, clusters: range, size: int, attributes: int) -> bytes:
     length = len(units) // 2
     if name in (".", "..") or not 1 <= length <= _MAX_NAME_UNITS or _FORBIDDEN.intersection(name):
         raise ValueError(f"exFAT stores no such name: {name!r}")
-    stamp, zone = _timestamp(MODIFIED), _utc_offset(MODIFIED)
-    parts = _pieces(length, _NAME_UNITS)
+    parts = [units[start : start + _NAME_BYTES] for start in range(0, len(units), _NAME_BYTES)]
     head = struct.pack(
-        "<BBHHHIIIBBBBB7x",
-        *(_FILE, 1 + parts, 0, attributes, 0),
-        *(stamp, stamp, stamp, 0, 0, zone, zone, zone),
+        "<BB2xH2xIII2xBBB7x",
+        *(_FILE, 1 + len(parts), attributes),
+        *(_STAMP, _STAMP, _STAMP, _ZONE, _ZONE, _ZONE),
     )
     upper = name.translate(_TO_UPPER).encode("utf-16-le")
-    # What has no clusters has no first one and no chain either (§6.4.2).
-    flags = _ALLOCATION_POSSIBLE | (_NO_FAT_CHAIN if clusters else 0)
-    first = clusters.start if clusters else 0
+    # What has no clusters has no first one and lies in no one piece (§6.3.4.2).
+    flags, first = _ALLOCATION_POSSIBLE, 0
+    if clusters:
+        flags, first = flags | _NO_FAT_CHAIN, clusters.start
     stream = struct.pack(
         "<BBxBH2xQ4xIQ", _STREAM, flags, length, _checksum(upper, 16), size, first, size
     )
-    padded = _padded(units, 2 * _NAME_UNITS)
-    names = b"".join(
-        struct.pack("<Bx30s", _NAME, padded[start : start + 2 * _NAME_UNITS])
-        for start in range(0, len(padded), 2 * _NAME_UNITS)
-    )
-    entries = head + stream + names
+    entries = head + stream + b"".join(struct.pack("<Bx30s", _NAME, part) for part in parts)
     return entries[:2] + struct.pack("<H", _checksum(entries, 16, _SET_CHECKSUM)) + entries[4:]
 
 
-def _timestamp(time: datetime) -> int:
-    """§7.4.8."""
-    date = (time.year - 1980) << 25 | time.month << 21 | time.day << 16
-    return date | time.hour << 11 | time.minute << 5 | time.second // 2
-
-
-def _utc_offset(time: datetime) -> int:
-    """§7.4.10: quarters of an hour, in 7 bits of two's complement."""
-    offset = time.utcoffset()
-    if offset is None:
-        return 0
-    return _OFFSET_VALID | offset // timedelta(minutes=15) & 0x7F
+def _unused(entries: bytes) -> bytes:
+    """The entries as deleting leaves them: each marked, nothing else changed (§6.2.1.4)."""
+    return b"".join(
+        bytes((entries[start] & ~_IN_USE,)) + entries[start + 1 : start + _ENTRY]
+        for start in range(0, len(entries), _ENTRY)
+    )
 
 
 def _formatted(heap: _Heap, listing: bytes) -> bytes:
     """The whole volume around what is placed in ``heap``; ``listing`` is of the root's files."""
-    # Only the mandatory mappings (§7.2.5): the rest of Unicode stands for itself.
-    table = "".join(chr(unit).translate(_TO_UPPER) for unit in range(128)).encode("utf-16-le")
-    table += struct.pack("<HH", 0xFFFF, 0x10000 - 128)
-    up_case = heap.place(table)
-    taken = len(heap.used) + _pieces(len(listing) + 3 * 32, CLUSTER)
-    taken += _MIN_FREE + taken // _FREE_SHARE
-    # The bitmap has a bit for its own clusters too.
-    bitmap_clusters = _pieces(taken, 8 * CLUSTER - 1)
-    count = taken + bitmap_clusters
-    start = _FIRST_CLUSTER + len(heap.used)
-    bitmap = range(start, start + bitmap_clusters)
-    label = LABEL.encode("utf-16-le")
-    root_listing = b"".join(
-        (
-            struct.pack("<BB22s8x", _VOLUME_LABEL, len(LABEL), label),
-            struct.pack("<B19xIQ", _ALLOCATION_BITMAP, bitmap.start, _pieces(count, 8)),
-            struct.pack(
-                "<B3xI12xIQ", _UP_CASE_TABLE, _checksum(table, 32), up_case.start, len(table)
-            ),
-            listing,
-        )
+    up_case = heap.place(_UP_CASE)
+    count = len(heap.used) + _pieces(3 * _ENTRY + len(listing), CLUSTER) + _FREE
+    # The bitmap has a bit for each of its own clusters too.
+    count += _pieces(count, 8 * CLUSTER - 1)
+    bitmap_size = _pieces(count, 8)
+    bitmap = heap.place(bytes(bitmap_size))
+    own = (
+        struct.pack("<BB22s8x", _VOLUME_LABEL, len(LABEL), LABEL.encode("utf-16-le")),
+        struct.pack("<B19xIQ", _ALLOCATION_BITMAP, bitmap.start, bitmap_size),
+        struct.pack(
+            "<B3xI12xIQ",
+            *(_UP_CASE_TABLE, _checksum(_UP_CASE, 32), up_case.start, len(_UP_CASE)),
+        ),
     )
-    used = [*heap.used, *[True] * bitmap_clusters]
-    used += [True] * _pieces(len(root_listing), CLUSTER)
-    heap.place(_bits([*used, *[False] * (count - len(used))]))
-    root = heap.place(root_listing)
+    root = heap.place(b"".join(own) + listing)
+    # Only now is it known what is in use.
+    heap.overwrite(bitmap, _bits(heap.used))
     # No directory entry says of these three that they lie in one piece.
     fat = _fat((up_case, bitmap, root), count)
     heap_sector = _pieces(_FAT_SECTOR * SECTOR + len(fat), CLUSTER) * CLUSTER // SECTOR
@@ -198,7 +185,7 @@ def _formatted(heap: _Heap, listing: bytes) -> bytes:
         heap_sector=heap_sector,
         clusters=count,
         root=root.start,
-        percent=100 * sum(used) // count,
+        percent=100 * sum(heap.used) // count,
     )
     front = (boot * _BACKUPS + fat).ljust(heap_sector * SECTOR, b"\0")
     return front + bytes(heap.data).ljust(count * CLUSTER, b"\0")
@@ -222,7 +209,7 @@ def _boot_region(
         "<3s8s53xQQIIIIIIHHBBBBB7x390sH",
         b"\xeb\x76\x90",
         b"EXFAT   ",
-        0,  # the volume need not know where on the medium it starts (§3.1.5)
+        0,  # the volume need not know where on the medium it starts (§3.1.4)
         heap_sector + clusters * CLUSTER // SECTOR,
         _FAT_SECTOR,
         fat_sectors,
@@ -237,7 +224,7 @@ def _boot_region(
         1,  # one FAT
         0x80,
         percent,
-        b"\xf4" * 390,  # halts a processor that boots from it (§3.1.20)
+        b"\xf4" * 390,  # halts a processor that boots from it (§3.1.19)
         0xAA55,
     )
     extended = struct.pack("<508xI", 0xAA550000)

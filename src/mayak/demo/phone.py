@@ -23,9 +23,8 @@ def write_phone(path: Path, files: Mapping[str, bytes], deleted: Collection[str]
     """Writes an E01 of a card with ``files``, by POSIX path, in one exFAT partition.
 
     Those in ``deleted`` are deleted, with their content still there. The same files give the same
-    medium, and with the same version of zlib the same E01. All is held in memory, about four times
-    the files' size; 450 MB of files are the most.
-    Raises ValueError as ``exfat.volume`` and ``ewf.write_e01`` do.
+    medium, and with the same version of zlib the same E01. All is held in memory, several times
+    over. Raises ValueError as ``exfat.volume`` and ``ewf.write_e01`` do.
     """
     partition = volume(files, deleted)
     start = _partition_table(len(partition) // SECTOR).ljust(_PARTITION_SECTOR * SECTOR, b"\0")

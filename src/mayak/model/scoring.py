@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Self
 
 import torch
 from transformers import BatchFeature
 
+from mayak.config import Precision
 from mayak.errors import ModelError
 from mayak.language import tr
 from mayak.model.batching import answer_in_order
-from mayak.model.load import VisionLanguageModel, out_of_memory
+from mayak.model.load import VisionLanguageModel, load_model, out_of_memory
 from mayak.model.prompt import Prompt, ask
 from mayak.types import DecodedImage, Engine, Prediction
 
@@ -46,6 +49,20 @@ class LabelScorer:
     def __init__(self, vlm: VisionLanguageModel, batch_size: int = 8) -> None:
         self._vlm = vlm
         self._batch_size = batch_size
+
+    @classmethod
+    def load(
+        cls,
+        model: str,
+        *,
+        adapter: Path | None = None,
+        precision: Precision = "auto",
+        device: str = "auto",
+        batch_size: int = 8,
+    ) -> Self:
+        """A classifier over a model given by hub id, folder or ``nano``. Raises ModelError."""
+        vlm = load_model(model, precision=precision, adapter=adapter, device=device)
+        return cls(vlm, batch_size)
 
     @property
     def engine(self) -> Engine:
