@@ -1,11 +1,12 @@
-"""Makes the disk images beside this script, from Debian's own tools.
+"""Makes the disk images beside this script, from Debian's own tools and pycdlib.
 
     apt-get install dosfstools mtools e2fsprogs ntfs-3g ewf-tools fdisk xz-utils
+    .venv/bin/pip install pycdlib
     .venv/bin/python tests/evidence/make_fixtures.py    (as root: NTFS is filled through FUSE)
 
 Each holds the same few files, made here: DCIM/사진.jpg and 100.jpg are live, DCIM/gone.jpg is
-deleted, archive.zip holds inner.jpg; NTFS has a stream and a lost file more. What they are is in
-``CONTENT``; tests compare with it.
+deleted, archive.zip holds inner.jpg; NTFS has a stream and a lost file more, ISO 9660 and UFDR lack
+the deleted one. What they are is in ``CONTENT``; tests compare with it.
 exFAT has no tool that fills it without mounting, so the demo's own writer makes that image.
 """
 
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 
 from mayak.demo.exfat import volume
@@ -113,6 +115,47 @@ def exfat(path: Path) -> Path:
     return path
 
 
+def iso9660(path: Path) -> Path:
+    """A disc with Joliet names, the short ones in ASCII."""
+    # Tests import this module for ``CONTENT``, and do without pycdlib.
+    import pycdlib
+
+    disc = pycdlib.PyCdlib()
+    disc.new(vol_ident="PHONE", joliet=3)
+    disc.add_directory("/DCIM", joliet_path="/DCIM")
+    for short, name in (
+        ("/DCIM/PHOTO.JPG;1", "/DCIM/사진.jpg"),
+        ("/DCIM/100.JPG;1", "/DCIM/100.jpg"),
+        ("/ARCHIVE.ZIP;1", "/archive.zip"),
+    ):
+        data = CONTENT[name.rpartition("/")[2]]
+        disc.add_fp(io.BytesIO(data), len(data), short, joliet_path=name)
+    disc.write(str(path))
+    disc.close()
+    return path
+
+
+def ufdr(path: Path) -> None:
+    """A report laid out as Cellebrite's are: a ZIP, with files in folders by their kind."""
+    places = {"사진.jpg": "Image", "100.jpg": "Image", "archive.zip": "Archives"}
+    files = "".join(
+        f'<file fs="Userdata" path="/media/0/DCIM/{name}" size="{len(CONTENT[name])}">'
+        f'<metadata section="File"><item name="Local Path">files\\{place}\\{name}</item></metadata>'
+        f'<metadata section="MetaData"><item name="SHA256">'
+        f"{hashlib.sha256(CONTENT[name]).hexdigest()}</item></metadata></file>"
+        for name, place in places.items()
+    )
+    report = (
+        '<?xml version="1.0" encoding="utf-8"?>'
+        '<project name="갤럭시" xmlns="http://pa.cellebrite.com/report/2.0">'
+        f"<taggedFiles>{files}</taggedFiles></project>"
+    )
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr(zipfile.ZipInfo("report.xml"), report, zipfile.ZIP_DEFLATED)
+        for name, place in places.items():
+            file.writestr(zipfile.ZipInfo(f"files/{place}/{name}"), CONTENT[name])
+
+
 def partitioned(path: Path, label: str, kind: str, volume: Path) -> Path:
     """A disk of one partition that starts at 64 KiB and holds ``volume``."""
     data = volume.read_bytes()
@@ -129,6 +172,17 @@ def ewf(stem: Path, raw: Path, *options: str) -> None:
     run("ewfacquire", "-u", "-q", "-c", "deflate:best", "-t", stem, *options, raw)
 
 
+def worn(path: Path, raw: Path) -> None:
+    """An E01 with one bit changed in the chunk where 100.jpg lies; the file system is whole."""
+    chunk = 16 * 512
+    ewf(path.with_suffix(""), raw, "-b", "16")
+    data = raw.read_bytes()
+    start = data.index(CONTENT["100.jpg"]) // chunk * chunk
+    image = bytearray(path.read_bytes())
+    image[image.index(zlib.compress(data[start : start + chunk], 9)) + chunk // 4] ^= 1
+    path.write_bytes(image)
+
+
 def main() -> None:
     HERE.mkdir(exist_ok=True)
     for old in HERE.iterdir():
@@ -141,6 +195,7 @@ def main() -> None:
             ext4(work / "ext4.dd", files),
             ntfs(work / "ntfs.dd", files, work / "mount"),
             exfat(work / "exfat.dd"),
+            iso9660(work / "disc.iso"),
         ]
         mbr = partitioned(work / "mbr.dd", "dos", "6", work / "fat.dd")
         linux = "0FC63DAF-8483-4772-8E79-3D69D8477DE4"
@@ -154,6 +209,8 @@ def main() -> None:
         damaged = bytearray((HERE / "phone.E01").read_bytes())
         damaged[len(damaged) // 3] ^= 1
         (HERE / "damaged.E01").write_bytes(damaged)
+        worn(HERE / "worn.E01", mbr)
+        ufdr(HERE / "phone.ufdr")
     total = sum(path.stat().st_size for path in HERE.iterdir())
     for path in sorted(HERE.iterdir()):
         sys.stdout.write(f"{path.stat().st_size:8} {path.name}\n")

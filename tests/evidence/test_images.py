@@ -59,6 +59,7 @@ def found(path):
         ("mbr.dd", "partition 1/", "_one.jpg"),
         ("gpt.dd", "partition 1/", "gone.jpg"),
         ("phone.E01", "partition 1/", "_one.jpg"),
+        ("disc.iso", "", None),
     ],
 )
 def test_every_live_and_deleted_file_is_found(unpack, name, prefix, gone):
@@ -68,10 +69,11 @@ def test_every_live_and_deleted_file_is_found(unpack, name, prefix, gone):
     expected = {
         f"{prefix}DCIM/사진.jpg": (CONTENT["사진.jpg"], False),
         f"{prefix}DCIM/100.jpg": (CONTENT["100.jpg"], False),
-        f"{prefix}DCIM/{gone}": (CONTENT["gone.jpg"], True),
         f"{prefix}archive.zip": (CONTENT["archive.zip"], False),
         f"{prefix}archive.zip/inner.jpg": (CONTENT["inner.jpg"], False),
     }
+    if gone:
+        expected[f"{prefix}DCIM/{gone}"] = (CONTENT["gone.jpg"], True)
     if name == "ntfs.dd":
         expected["DCIM/100.jpg:hidden.jpg"] = (CONTENT["inner.jpg"], False)
         # Its folder is gone and the folder's record reused.
@@ -111,6 +113,32 @@ def test_the_hash_stored_in_an_e01_is_compared(unpack):
         damaged = source.acquire()
     assert damaged.matches is False
     assert dict(damaged.stored)["md5"] != damaged.md5
+
+
+def test_what_lies_beside_a_damaged_chunk_of_an_e01_is_read(unpack):
+    path = unpack("worn.E01")
+    with open_source(path) as source:
+        assert source.acquire().matches is False
+    items, failures = found(path)
+    assert not failures
+    for name in ("사진.jpg", "archive.zip"):
+        content, _ = items.pop(next(path for path in items if path.endswith(name)))
+        assert content == CONTENT[name]
+    # The chunk's 8 KiB hold all of 100.jpg.
+    assert items["partition 1/DCIM/100.jpg"][0] == bytes(len(CONTENT["100.jpg"]))
+
+
+def test_a_phone_report_is_read_as_the_zip_that_it_is(unpack):
+    items, failures = found(unpack("phone.ufdr"))
+    report, _ = items.pop("report.xml")
+    assert 'path="/media/0/DCIM/사진.jpg"' in report.decode()
+    assert items == {
+        "files/Image/사진.jpg": (CONTENT["사진.jpg"], False),
+        "files/Image/100.jpg": (CONTENT["100.jpg"], False),
+        "files/Archives/archive.zip": (CONTENT["archive.zip"], False),
+        "files/Archives/archive.zip/inner.jpg": (CONTENT["inner.jpg"], False),
+    }
+    assert not failures
 
 
 def test_times_of_fat_are_its_wall_clock_in_any_zone(unpack, monkeypatch):

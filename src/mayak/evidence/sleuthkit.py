@@ -60,7 +60,7 @@ NTFS_ROOT_USES = 5
 class EwfBytes:
     """The medium inside an E01 or split EWF.
 
-    A damaged chunk reads as other bytes without an error; only ``stored`` tells.
+    A damaged chunk reads as zeros without an error; only ``stored`` tells.
     """
 
     def __init__(self, path: Path) -> None:
