@@ -90,6 +90,7 @@ def test_a_weak_signature_counts_under_the_formats_own_name_alone(start, name):
         b"\0\0\0\x18ftypisom\0\0\2\0isomiso2",
         b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom",
         b"\0\0\0\x14ftypqt  ",
+        struct.pack("<24H", *range(24)),  # exFAT's table of capitals, which starts as an icon does
         b"\0\0\1\xb3\x14\0\xf0\x14",
         b"%!PS-Adobe-3.0 EPSF-3.0\n",
         b"\xd7\xcd\xc6\x9a\0\0",

@@ -42,6 +42,10 @@ _BMP_HEADERS = {12, 40, 52, 56, 64, 108, 124}
 _ALIKE = ({"JPEG", "MPO"}, {"HEIF", "AVIF"})
 """Formats that share their extensions in practice: an MPO is a JPEG with a second one behind."""
 
+_ICO = b"\0\0\1\0"
+_ICO_BITS = {0, 1, 4, 8, 16, 24, 32}
+"""Of a pixel, as the first entry of an icon states them."""
+
 _PREFIX = 16
 """Bytes that Pillow shows to a format when it asks whether a file is its own."""
 
@@ -71,6 +75,9 @@ def looks_like_image(head: bytes, name: str) -> bool:
         return int.from_bytes(head[14:18], "little") in _BMP_HEADERS
     if promised is not None:
         return True
+    if head.startswith(_ICO):  # four bytes that exFAT's table of capitals starts with
+        reserved, planes, bits = struct.unpack_from("<xBHH", head.ljust(_PREFIX, b"\0"), 8)
+        return not reserved and planes <= 1 and bits in _ICO_BITS
     stated = _extensions().get(_extension(name))
     return any(
         _accepts(format_name, head[:_PREFIX])
