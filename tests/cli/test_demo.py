@@ -67,7 +67,7 @@ def test_demo_ends_with_figures_and_is_not_done_twice(small, capsys):
     assert counts["distinct_contents"] == 44
     with CaseStore.read(small / found["triage"]["case"]) as case:
         places = [item.display for item in case.known_items(1) if item.content]
-        assert sum(item.deleted for item in case.known_items(1)) == 8
+        assert sum(item.deleted for item in case.known_items(1)) == 9
         assert case.verify() == []
     assert any(place.startswith("phone.E01/") and "/백업.zip/" in place for place in places)
     row = found["heldout"]

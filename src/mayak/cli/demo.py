@@ -236,7 +236,13 @@ class _Run:
                 workers=_cores(),
                 progress=self.console,
             )
-            images = {path.name: path.read_bytes() for path in _files(Path(place))}
+            images: dict[str, bytes] = {}
+            for path in sorted(_files(Path(place))):
+                name, copies = path.name, 0
+                while name in images:  # names are drawn for each label on its own
+                    copies += 1
+                    name = f"{path.stem} ({copies}){path.suffix}"
+                images[name] = path.read_bytes()
         write_phone(self._phone_image, *as_on_a_phone(images))
         return [self._phone_image]
 
