@@ -1,15 +1,20 @@
 """Disk images made by make_fixtures.py: each live and each recoverable deleted file is found."""
 
+import gc
 import hashlib
 import importlib.util
 import lzma
 import shutil
+import sys
+import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from mayak.errors import EvidenceError
-from mayak.evidence import open_source
+from mayak.evidence import Limits, open_source
+from mayak.language import set_language
 from mayak.types import EvidenceItem, EvidencePath, Failure
 
 IMAGES = Path(__file__).parent / "images"
@@ -100,6 +105,125 @@ def test_a_split_image_is_read_as_one(unpack, tmp_path):
     (tmp_path / "disk.002").unlink()
     with pytest.raises(EvidenceError, match=r"disk\.002 is missing"):
         open_source(tmp_path / "disk.001")
+
+
+INSIDE = {
+    "partition 1/DCIM/사진.jpg": (CONTENT["사진.jpg"], False),
+    "partition 1/DCIM/100.jpg": (CONTENT["100.jpg"], False),
+    "partition 1/DCIM/_one.jpg": (CONTENT["gone.jpg"], True),
+    "partition 1/archive.zip": (CONTENT["archive.zip"], False),
+    "partition 1/archive.zip/inner.jpg": (CONTENT["inner.jpg"], False),
+}
+
+
+def below(path):
+    """What ``found`` gives for the images of INSIDE at this path."""
+    return {f"{path}/{name}": content for name, content in INSIDE.items()}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "폰"
+    (folder / "backup").mkdir(parents=True)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["mbr.dd", "phone.E01"])
+@pytest.mark.parametrize("container", ["folder", "zip", "tar", "tar.gz"])
+def test_a_disk_image_inside_another_container_is_entered(
+    unpack, tmp_path, folder, name, container
+):
+    image = unpack(name)
+    data = image.read_bytes()
+    image.rename(folder / "backup" / name)
+    source = folder
+    if container == "zip":
+        source = tmp_path / "a.zip"
+        with zipfile.ZipFile(source, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.write(folder / "backup" / name, f"backup/{name}")
+    elif container != "folder":
+        source = tmp_path / "a.tar"
+        with tarfile.open(source, "w:gz" if container == "tar.gz" else "w") as archive:
+            archive.add(folder / "backup" / name, f"backup/{name}")
+    items, failures = found(source)
+    assert items == {f"backup/{name}": (data, False)} | below(f"backup/{name}")
+    assert not failures
+
+
+def test_items_of_a_nested_image_are_read_after_the_listing(unpack, folder):
+    unpack("gpt.dd").rename(folder / "dump")
+    with open_source(folder) as source:
+        (photo,) = (entry for entry in source.items() if entry.path.name.endswith("사진.jpg"))
+        gc.collect()
+        assert [layer.kind for layer in photo.path.layers] == ["folder", "image", "volume", "file"]
+        assert photo.open().read() == CONTENT["사진.jpg"]
+
+
+def test_pieces_in_a_folder_are_items_and_read_as_one(unpack, folder):
+    data = unpack("mbr.dd").read_bytes()
+    # The second piece begins with the partition, which is no disk of its own.
+    pieces = {"disk.001": data[: 1 << 16], "disk.002": data[1 << 16 :]}
+    for name, piece in pieces.items():
+        (folder / name).write_bytes(piece)
+    items, failures = found(folder)
+    assert items == {name: (piece, False) for name, piece in pieces.items()} | below("disk.001")
+    assert not failures
+    (folder / "disk.002").rename(folder / "disk.003")
+    set_language("ko")
+    items, (failure,) = found(folder)
+    assert sorted(items) == ["disk.001", "disk.003"]
+    assert (failure.path, failure.error) == ("폰/disk.001", "Damaged")
+    assert "piece 'disk.002' is missing" in failure.message
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs links")
+def test_a_piece_that_is_a_link_is_not_followed(unpack, folder, tmp_path):
+    data = unpack("mbr.dd").read_bytes()
+    (folder / "disk.001").write_bytes(data[: 1 << 16])
+    (tmp_path / "outside").write_bytes(data[1 << 16 :])
+    (folder / "disk.002").symlink_to(tmp_path / "outside")
+    items, failures = found(folder)
+    assert list(items) == ["disk.001"]
+    assert {failure.path: failure.error for failure in failures} == {
+        "폰/disk.001": "Unsupported",
+        "폰/disk.002": "SymbolicLink",
+    }
+
+
+def test_images_are_entered_to_the_stated_depth(unpack, folder):
+    unpack("mbr.dd").rename(folder / "dump.dd")
+    with open_source(folder, Limits(depth=1)) as source:
+        failures = {e.path: e.error for e in source.items() if isinstance(e, Failure)}
+    assert failures == {"폰/dump.dd/partition 1/archive.zip": "LimitExceeded"}
+
+
+def test_what_only_begins_like_a_disk_is_a_file(unpack, folder):
+    ntfs, mbr = unpack("ntfs.dd").read_bytes(), unpack("mbr.dd").read_bytes()
+    ewf = bytearray((IMAGES / "phone.E01").read_bytes())
+    ewf[9] = 2
+    contents = {
+        "$Boot": ntfs[:8192],
+        "lone.E02": bytes(ewf),
+        "photo.jpg": CONTENT["100.jpg"][:510] + b"\x55\xaa" + CONTENT["100.jpg"][512:],
+        "table.bin": mbr[:512] + bytes(1 << 20),
+    }
+    for name, content in contents.items():
+        (folder / "backup" / name).write_bytes(content)
+    with open_source(folder / "backup") as source:
+        items = list(source.items())
+        assert {item.path.name: item.open().read() for item in items} == contents
+    assert {item.path.kind for item in items} == {"file"}
+
+
+def test_a_nested_image_that_cannot_be_read_is_told(folder):
+    (folder / "a.E01").write_bytes((IMAGES / "phone.E01").read_bytes()[:100])
+    (folder / "b.Ex01").write_bytes(b"EVF2\r\n\x81\0" + bytes(600))
+    items, failures = found(folder)
+    assert sorted(items) == ["a.E01", "b.Ex01"]
+    assert {failure.path: failure.error for failure in failures} == {
+        "폰/a.E01": "Damaged",
+        "폰/b.Ex01": "Unsupported",
+    }
 
 
 def test_the_hash_stored_in_an_e01_is_compared(unpack):

@@ -36,10 +36,10 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How far archives are unpacked; what goes beyond is a Failure, ``LimitExceeded``."""
+    """How far containers are entered; what goes beyond is a Failure, ``LimitExceeded``."""
 
     depth: int = 3
-    """Archives inside one another, below the source itself."""
+    """Archives and disk images inside one another, below the source itself."""
     members: int = 5_000_000
     """Entries of one archive."""
     unpacked: int = 64 << 30

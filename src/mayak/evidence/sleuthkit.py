@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import pyewf
 import pytsk3
@@ -39,6 +40,8 @@ UNREAD_VOLUMES = {
     (0x10040, b"_BHRfS_M"): "Btrfs",
     (512, b"LABELONE"): "LVM",
 }
+# As many first bytes as ``disk_kind`` looks at: ISO 9660's mark lies furthest in.
+DISK_HEAD = 0x8006
 FAT_LIKE = (
     pytsk3.TSK_FS_TYPE_FAT12,
     pytsk3.TSK_FS_TYPE_FAT16,
@@ -57,15 +60,24 @@ FIRST_NTFS_USER_RECORD = 24
 NTFS_ROOT_USES = 5
 
 
+def ewf_pieces(path: Path) -> list[Path]:
+    """An E01 and the pieces beside it that follow without a gap: E02, E03 …"""
+    return [Path(piece) for piece in pyewf.glob(str(path))]
+
+
 class EwfBytes:
     """The medium inside an E01 or split EWF.
 
     A damaged chunk reads as zeros without an error; only ``stored`` tells.
     """
 
-    def __init__(self, path: Path) -> None:
-        with path.open("rb") as file:
-            head = file.read(11)
+    def __init__(self, path: Path, content: BinaryIO | None = None) -> None:
+        """``content`` is an E01 of one piece that lies in a container and not at ``path``."""
+        if content is None:
+            with path.open("rb") as file:
+                head = file.read(11)
+        else:
+            head = content.read(11)
         if not head.startswith(EWF_MAGIC[0]):
             raise EvidenceError(
                 tr(f"{path} is EWF of a kind that is not read", f"{path}: 읽지 못하는 EWF 형식"),
@@ -78,7 +90,10 @@ class EwfBytes:
             )
         with translated():
             self._handle = pyewf.handle()
-            self._handle.open(pyewf.glob(str(path)))
+            if content is None:
+                self._handle.open([str(piece) for piece in ewf_pieces(path)])
+            else:
+                self._handle.open_file_objects([content])
             self.size: int = self._handle.get_media_size()
             self.stored: dict[str, str] = {
                 name.lower(): value.lower()
@@ -133,10 +148,14 @@ class DiskReader:
 
     def recognised(self) -> bool:
         """Whether there is a partition table, a file system or a known encrypted volume."""
-        volumes = self._volumes()
-        if len(volumes) != 1 or volumes[0].path != self._path:
-            return True
-        return bool(_named(self._data, 0)) or self._mount(volumes[0]) is not None
+        return self._volumes()[0].path != self._path or self.holds_known_volume()
+
+    def holds_known_volume(self) -> bool:
+        """Whether there is a file system or a known encrypted volume, partitioned or not."""
+        return any(
+            _named(self._data, volume.offset) or self._mount(volume) is not None
+            for volume in self._volumes()
+        )
 
     def items(self) -> Iterator[EvidenceItem | Failure]:
         for volume in self._volumes():
@@ -185,6 +204,34 @@ class DiskReader:
 
     def close(self) -> None:
         return None
+
+
+def disk_kind(head: bytes) -> Literal["ewf", "raw"] | None:
+    """What the first 33 KiB say: EWF, a raw disk or volume, or neither.
+
+    Later pieces of a split E01 are neither: they are read through the first. "raw" is for
+    ``DiskReader.holds_known_volume`` to confirm, as copies of boot sectors look the same.
+    """
+    if head.startswith(EWF_MAGIC):
+        later = head.startswith(EWF_MAGIC[0]) and head[9:11] != b"\1\0"
+        return None if later else "ewf"
+    boot = head[510:512] == b"\x55\xaa" and (
+        head[3:11] in (b"NTFS    ", b"EXFAT   ")
+        or b"FAT" in (head[54:57], head[82:85])
+        or _has_partitions(head)
+    )
+    gpt = b"EFI PART" in (head[512:520], head[4096:4104])
+    # Two bytes of magic are few: the block size (2**10 … 2**16) must be one, too.
+    ext = head[1080:1082] == b"\x53\xef" and head[1048:1052] in [
+        bytes((n, 0, 0, 0)) for n in range(7)
+    ]
+    return "raw" if boot or gpt or ext or head[0x8001:0x8006] == b"CD001" else None
+
+
+def _has_partitions(head: bytes) -> bool:
+    entries = list(struct.iter_unpack("<B3xB3xII", head[446:510]))
+    sound = all(status in (0, 0x80) for status, _, _, _ in entries)
+    return sound and any(kind and start and size for _, kind, start, size in entries)
 
 
 def _named(data: Bytes, offset: int) -> tuple[str, bool] | None:

@@ -28,7 +28,14 @@ from mayak.evidence.reader import (
     holds_tar,
     moment,
 )
-from mayak.evidence.sleuthkit import EWF_MAGIC, DiskReader, EwfBytes
+from mayak.evidence.sleuthkit import (
+    DISK_HEAD,
+    EWF_MAGIC,
+    DiskReader,
+    EwfBytes,
+    disk_kind,
+    ewf_pieces,
+)
 from mayak.evidence.streams import (
     CHUNK,
     Bytes,
@@ -116,7 +123,7 @@ class Source:
     def items(self) -> Iterator[EvidenceItem | Failure]:
         """Every file, and a Failure for all that is none: nothing is left out.
 
-        Members of archives follow their archive, which is an item itself.
+        What lies in an archive or a disk image follows it, and it is an item itself.
         """
         return self._expanded(self._reader.items(), 0)
 
@@ -129,26 +136,61 @@ class Source:
                 yield entry
                 continue
             inside = replace(entry, path=replace(entry.path, kind=kind))
+            opened = self._opened(inside, depth)
+            if opened is None:
+                yield entry
+                continue
             yield inside
-            if depth == self._limits.depth:
-                reason = f"is an archive more than {depth} deep, which is not entered"
-                yield failure(inside.path, "LimitExceeded", reason)
-            else:
-                yield from self._entered(inside, depth + 1)
+            if isinstance(opened, Failure):
+                yield opened
+                continue
+            # Not closed: items handed out earlier may still be opened, and hold what they need.
+            try:
+                yield from self._expanded(opened.items(), depth + 1)
+            except OSError as exc:
+                yield _not_entered(inside, exc)
 
-    def _entered(self, item: EvidenceItem, depth: int) -> Iterator[EvidenceItem | Failure]:
-        # Not closed here: items handed out earlier may still be opened, and hold what they need.
+    def _opened(self, item: EvidenceItem, depth: int) -> Reader | Failure | None:
+        """Reads a nested container, or says why not; None where it only looked like one."""
+        if depth == self._limits.depth:
+            reason = f"is a container more than {depth} deep, which is not entered"
+            return failure(item.path, "LimitExceeded", reason)
         try:
-            with item.open() as stream, translated():
-                data = Unpacked(stream, partial(self._check, item))
-            reader = _archive(data, item.path, self._limits)
-            yield from self._expanded(reader.items(), depth)
+            if item.path.kind == "image":
+                return self._disk(item)
+            return _archive(self._unpacked(item), item.path, self._limits)
         except LimitExceededError as exc:
-            yield failure(item.path, "LimitExceeded", exc.reason)
+            return failure(item.path, "LimitExceeded", exc.reason)
         except EvidenceError as exc:
-            # The cause is English, as records are; the message is in the user's language.
-            reason = f"archive cannot be entered: {exc.__cause__ or exc.message}"
-            yield failure(item.path, "Damaged", reason)
+            return _not_entered(item, exc)
+
+    def _disk(self, item: EvidenceItem) -> Reader | Failure | None:
+        with item.open() as stream:
+            head = stream.read(DISK_HEAD)
+        ewf = disk_kind(head) == "ewf"
+        if ewf and not head.startswith(EWF_MAGIC[0]):
+            return failure(item.path, "Unsupported", "is EWF of a kind that is not read")
+        data: Bytes
+        if isinstance(item.opener, _OnDisk):
+            file = item.opener.file
+            with translated():
+                if any(piece.is_symlink() for piece in (ewf_pieces if ewf else _pieces)(file)):
+                    reason = "has a piece that is a symbolic link, which is not followed"
+                    return failure(item.path, "Unsupported", reason)
+                data = EwfBytes(file) if ewf else _joined(file)
+        else:
+            # A ZIP's members can only be read from their start on.
+            packed = item.path.parent is not None and item.path.parent.kind == "zip"
+            data = self._unpacked(item) if packed else FileBytes(item.open())
+            if ewf:
+                data = EwfBytes(Path(item.path.name), stream_of(data.read_at, data.size))
+        disk = DiskReader(data, item.path)
+        with translated():
+            return disk if ewf or disk.holds_known_volume() else None
+
+    def _unpacked(self, item: EvidenceItem) -> Bytes:
+        with item.open() as stream, translated():
+            return Unpacked(stream, partial(self._check, item))
 
     def _check(self, item: EvidenceItem, unpacked: int) -> None:
         if unpacked > self._limits.unpacked:
@@ -258,11 +300,11 @@ def _unknown(path: Path) -> EvidenceError:
     )
 
 
-def _joined(path: Path) -> Bytes:
-    """The file, or it and the pieces after it: ``.001`` (or ``.000``), ``.002`` …"""
+def _pieces(path: Path) -> list[Path]:
+    """The file, and the pieces after it if it is the first: ``.001`` (or ``.000``), ``.002`` …"""
     match = re.fullmatch(r"\.(0*[01])", path.suffix)
     if match is None or len(match[1]) < 2:
-        return FileBytes(open_quietly(path))
+        return [path]
     first, width = int(match[1]), len(match[1])
     numbers = sorted(
         int(other.suffix[1:])
@@ -276,12 +318,18 @@ def _joined(path: Path) -> Bytes:
             raise EvidenceError(
                 tr(f"{path}: piece {missing} is missing", f"{path}: 조각 {missing}이(가) 없습니다"),
                 remedy=tr("put all pieces into one folder", "모든 조각을 한 폴더에 두십시오"),
-            )
+            ) from FileNotFoundError(f"piece {missing!a} is missing")
+    return [path.with_suffix(f".{number:0{width}}") for number in numbers]
+
+
+def _joined(path: Path) -> Bytes:
+    """The file with its pieces, as one."""
+    paths = _pieces(path)
+    if len(paths) == 1:
+        return FileBytes(open_quietly(path))
     pieces: list[Bytes] = []
     try:
-        for number in numbers:
-            piece = path.with_suffix(f".{number:0{width}}")
-            pieces.append(FileBytes(open_quietly(piece)))
+        pieces.extend(FileBytes(open_quietly(piece)) for piece in paths)
     except OSError:
         JoinedBytes(pieces).close()
         raise
@@ -298,13 +346,32 @@ def _container(data: Bytes, head: bytes) -> LayerKind | None:
 def _nested_kind(item: EvidenceItem) -> LayerKind | None:
     # What cannot be read here fails again, and is told of, where the item is used.
     with suppress(EvidenceError), item.open() as stream:
-        head = stream.read(HEAD)
-        kind = archive_kind(head)
+        head = stream.read(DISK_HEAD)
+        kind = archive_kind(head[:HEAD])
         if kind == "packed":
             stream.seek(0)
             return "tar" if holds_tar(stream, head) else None
+        if kind is None and disk_kind(head) and not _is_later_piece(item):
+            return "image"
         return kind
     return None
+
+
+def _is_later_piece(item: EvidenceItem) -> bool:
+    """Whether a file lies beside the first of the pieces that its name makes it one of."""
+    if not isinstance(item.opener, _OnDisk):
+        return False
+    file = item.opener.file
+    if not re.fullmatch(r"\.[0-9]{2,}", file.suffix):
+        return False
+    first = range(min(int(file.suffix[1:]), 2))
+    return any(file.with_suffix(f".{n:0{len(file.suffix) - 1}}").exists() for n in first)
+
+
+def _not_entered(item: EvidenceItem, exc: OSError) -> Failure:
+    # An EvidenceError's cause is English, as records are; its text is in the user's language.
+    reason = f"container cannot be entered: {exc.__cause__ or exc}"
+    return failure(item.path, "Damaged", reason)
 
 
 def _archive(data: Bytes, path: EvidencePath, limits: Limits) -> Reader:
@@ -378,8 +445,7 @@ class FolderReader:
         elif not os.access(file, os.R_OK):
             yield failure(path, "Unreadable", "this user may not read it")
         else:
-            opener = partial(_open_file, file)
-            yield EvidenceItem(path, status.st_size, opener, *_times(status))
+            yield EvidenceItem(path, status.st_size, _OnDisk(file), *_times(status))
 
     def close(self) -> None:
         return None
@@ -392,9 +458,15 @@ def _target(file: Path) -> str:
         return "an unknown place"
 
 
-def _open_file(file: Path) -> BinaryIO:
-    with translated():
-        return guarded(open_quietly(file))
+@dataclass(frozen=True, slots=True)
+class _OnDisk:
+    """Opens a file of a folder; a disk image's other pieces lie beside it."""
+
+    file: Path
+
+    def __call__(self) -> BinaryIO:
+        with translated():
+            return guarded(open_quietly(self.file))
 
 
 def _times(status: os.stat_result) -> tuple[datetime | None, datetime | None, datetime | None]:

@@ -50,10 +50,11 @@ def open_quietly(path: Path) -> BinaryIO:
 
 
 class FileBytes:
-    """The bytes of an open file."""
+    """The bytes of an open file, which is closed at the latest when nothing refers to them."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
+        weakref.finalize(self, file.close)
         self._lock = Lock()
         self.size = file.seek(0, io.SEEK_END)
 
@@ -115,7 +116,6 @@ class Unpacked(FileBytes):
             copy.close()
             raise
         super().__init__(copy)
-        weakref.finalize(self, copy.close)
 
 
 class _Reading(io.RawIOBase):
