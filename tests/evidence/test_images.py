@@ -14,6 +14,7 @@ import pytest
 
 from mayak.errors import EvidenceError
 from mayak.evidence import Limits, open_source
+from mayak.evidence.streams import FileBytes
 from mayak.language import set_language
 from mayak.types import EvidenceItem, EvidencePath, Failure
 
@@ -250,6 +251,42 @@ def test_what_lies_beside_a_damaged_chunk_of_an_e01_is_read(unpack):
         assert content == CONTENT[name]
     # The chunk's 8 KiB hold all of 100.jpg.
     assert items["partition 1/DCIM/100.jpg"][0] == bytes(len(CONTENT["100.jpg"]))
+
+
+def test_a_file_beyond_the_end_of_a_cut_image_fails_and_its_neighbours_do_not(unpack):
+    path = unpack("mbr.dd")
+    data = path.read_bytes()
+    path.write_bytes(data[: data.index(CONTENT["100.jpg"]) + 1024])
+    with open_source(path) as source:
+        items = {
+            entry.path.name: entry for entry in source.items() if isinstance(entry, EvidenceItem)
+        }
+        assert items["DCIM/사진.jpg"].open().read() == CONTENT["사진.jpg"]
+        with pytest.raises(EvidenceError, match="cannot be read: "):
+            items["DCIM/100.jpg"].open().read()
+
+
+def test_what_a_bad_sector_hides_is_told_and_the_rest_is_listed(unpack, folder, monkeypatch):
+    data = unpack("mbr.dd").read_bytes()
+    (folder / "a.dd").write_bytes(data)
+    (folder / "b.jpg").write_bytes(CONTENT["100.jpg"])
+    bad = data.index(CONTENT["사진.jpg"])
+    whole = FileBytes.read_at
+
+    def read_at(self, offset, size):
+        if offset <= bad < offset + size:
+            raise OSError(5, "Input/output error")
+        return whole(self, offset, size)
+
+    monkeypatch.setattr(FileBytes, "read_at", read_at)
+    for source, names, error in (
+        (folder, ["a.dd", "b.jpg"], "Damaged"),
+        (folder / "a.dd", [], "Unreadable"),
+    ):
+        items, (failure,) = found(source)
+        assert sorted(items) == names
+        assert failure.error == error
+        assert "Input/output error" in failure.message
 
 
 def test_a_phone_report_is_read_as_the_zip_that_it_is(unpack):

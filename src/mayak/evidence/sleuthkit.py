@@ -48,6 +48,9 @@ FAT_LIKE = (
     pytsk3.TSK_FS_TYPE_FAT32,
     pytsk3.TSK_FS_TYPE_EXFAT,
 )
+# What TSK says of bad data, and what becomes of an exception in ``_Image.read``. Returning too few
+# bytes there would be worse: TSK hands out zeros in their place.
+FAULTS = (OSError, RuntimeError)
 FOLDERS = (pytsk3.TSK_FS_META_TYPE_DIR, pytsk3.TSK_FS_META_TYPE_VIRT_DIR)
 SPECIAL = (
     pytsk3.TSK_FS_META_TYPE_BLK,
@@ -164,11 +167,17 @@ class DiskReader:
                 reason = f"is an encrypted volume ({name})" if encrypted else f"is {name}"
                 kind: Reason = "Encrypted" if encrypted else "Unsupported"
                 yield failure(volume.path, kind, f"{reason}, which is not read")
-            elif (system := self._mount(volume)) is not None:
-                yield from _Files(system, volume.path, self._lock).items()
-            else:
+                continue
+            try:
+                system = self._mount(volume)
+            except RuntimeError as exc:
+                yield failure(volume.path, "Unreadable", f"cannot be read: {exc}")
+                continue
+            if system is None:
                 reason = f"holds no known file system ({volume.size} bytes)"
                 yield failure(volume.path, "Unsupported", reason)
+            else:
+                yield from _Files(system, volume.path, self._lock).items()
 
     def _volumes(self) -> list[_Volume]:
         whole = [_Volume(self._path, 0, self._data.size)]
@@ -182,7 +191,7 @@ class DiskReader:
             return whole
         kinds = (pytsk3.TSK_VS_TYPE_DETECT, pytsk3.TSK_VS_TYPE_GPT, pytsk3.TSK_VS_TYPE_DOS)
         for kind in kinds:
-            with suppress(OSError), self._lock:
+            with suppress(*FAULTS), self._lock:
                 table = pytsk3.Volume_Info(self._image, kind)
                 block = int(table.info.block_size)
                 used = [
@@ -198,6 +207,7 @@ class DiskReader:
         return whole
 
     def _mount(self, volume: _Volume) -> Tsk | None:
+        """The file system; None if there is no known one. Raises RuntimeError: cannot be read."""
         with suppress(OSError), self._lock:
             return pytsk3.FS_Info(self._image, offset=volume.offset)
         return None
@@ -237,7 +247,10 @@ def _has_partitions(head: bytes) -> bool:
 def _named(data: Bytes, offset: int) -> tuple[str, bool] | None:
     for table, encrypted in ((ENCRYPTED_VOLUMES, True), (UNREAD_VOLUMES, False)):
         for (at, magic), name in table.items():
-            if data.read_at(offset + at, len(magic)) == magic:
+            # What cannot be read is no mark; whether the rest can be, mounting will tell.
+            with suppress(OSError):
+                if data.read_at(offset + at, len(magic)) != magic:
+                    continue
                 # "CS" is short: it counts only with the Core Storage version before it.
                 if magic == b"CS" and data.read_at(offset + 8, 2) != b"\x01\0":
                     continue
@@ -274,7 +287,7 @@ class _Files:
                     if entry is None:
                         break
                     yield from self._entry(entry, prefix, below)
-            except OSError as exc:
+            except FAULTS as exc:
                 where = self._at(prefix.rstrip(b"/")) if prefix else self._path
                 yield failure(where, "Unreadable", f"folder cannot be read: {exc}")
             stack.extend(reversed(below))
@@ -297,7 +310,7 @@ class _Files:
         meta = entry.info.meta
         if meta is None and number:
             # NTFS leaves the record of a deleted name to be opened by its number.
-            with suppress(OSError), self._lock:
+            with suppress(*FAULTS), self._lock:
                 entry = self._system.open_meta(number)
                 meta = entry.info.meta
         full = prefix + text
@@ -390,7 +403,7 @@ class _Files:
     def _streams(self, file: Tsk) -> list[tuple[bytes, tuple[Tsk, int], int]]:
         """NTFS's named streams: (name, how to read it, bytes)."""
         found = []
-        with suppress(OSError), self._lock:
+        with suppress(*FAULTS), self._lock:
             for attribute in file:
                 info = attribute.info
                 if info.type == pytsk3.TSK_FS_ATTR_TYPE_NTFS_DATA and info.name:
@@ -422,6 +435,10 @@ class _Files:
             except OSError:
                 # A record never used, or wiped: there is no name to speak of.
                 continue
+            except RuntimeError as exc:
+                where = self._at(b"$OrphanFiles/record-%d" % number)
+                yield failure(where, "Unreadable", f"record cannot be read: {exc}")
+                continue
             meta = file.info.meta
             if meta is None or not int(meta.flags) & int(pytsk3.TSK_FS_META_FLAG_UNALLOC):
                 continue
@@ -434,7 +451,7 @@ class _Files:
     def _orphan_name(self, file: Tsk) -> bytes:
         # A record may hold a short DOS name (namespace 2) beside the long one.
         best = b""
-        with suppress(OSError), self._lock:
+        with suppress(*FAULTS), self._lock:
             for attribute in file:
                 if int(attribute.info.type) != FILE_NAME_ATTRIBUTE:
                     continue

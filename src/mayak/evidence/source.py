@@ -285,7 +285,9 @@ def _recognised(path: Path, data: Bytes, name: str, raw: bytes | None, limits: L
         return Source(file, _SingleFile(path, data, file), data, limits)
     image = EvidencePath("image", name, raw=raw)
     disk = DiskReader(data, image)
-    if not disk.recognised():
+    with translated():
+        known = disk.recognised()
+    if not known:
         raise _unknown(path)
     return Source(image, disk, data, limits)
 
