@@ -114,7 +114,7 @@ class _Worker(Generic[Item, Result]):
     def begin(self, item: Item, seconds: float | None) -> None:
         self.item = item
         self.deadline = time.monotonic() + (seconds or 0.0)
-        with suppress(BrokenPipeError):  # it died between items: the answer will say so
+        with suppress(ConnectionError):  # it died between items: the answer will say so
             self.pipe.send(item)
 
     def result(self) -> Result | Lost:

@@ -301,6 +301,9 @@ def test_kill_9_then_resume_ends_as_if_nothing_had_been(model_folder, data, tmp_
 
 def test_ctrl_c_exits_130_and_says_how_to_go_on(model_folder, data, tmp_path, config_file):
     output = tmp_path / "out"
+    # So long that no machine is done before it is interrupted.
+    endless = json.loads(config_file.read_text(encoding="utf-8")) | {"epochs": 500}
+    config_file.write_text(json.dumps(endless), encoding="utf-8")
     process = start_and_wait(command(model_folder, data, output, config_file), output, 2)
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=60)

@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import time
@@ -208,6 +209,46 @@ def test_images_in_documents_and_archives_lie_at_their_place(tmp_path):
     assert "mail.zip/word.docx/word/media/image1.png" in images
     assert sum(path.startswith("mail.zip/scan.pdf/page ") for path in images) == 2
     assert found["mail.zip/scan.pdf"].rule == "document"
+
+
+def test_documents_in_a_folder_do_not_look_deleted_to_verify(tmp_path):
+    folder = tmp_path / "x"
+    folder.mkdir()
+    Image.open(io.BytesIO(picture(1))).save(folder / "scan.pdf")
+    assert run(tmp_path / "case", folder).counts.contents == 1
+    with CaseStore.read(tmp_path / "case") as store:
+        assert check_sources(store, SilentProgress()) == ([], [])
+
+
+def test_one_bad_file_costs_itself(tmp_path):
+    folder = tmp_path / "x"
+    folder.mkdir()
+    text = struct.pack(">I4s", 4, b"tEXt") + b"a\0bc" + b"BAD!"  # a wrong checksum
+    png = picture(1, "PNG")
+    (folder / "a.png").write_bytes(png[:33] + text + png[33:])
+    (folder / "b.png").write_bytes(png)
+    (folder / "film.mpg").write_bytes(b"\0\0\1\xba" + bytes(600))
+    summary = run(tmp_path / "case", folder)
+    assert (summary.counts.contents, summary.counts.exclusions) == (2, 1)
+
+
+def test_another_model_over_one_source_says_how_many_are_left(tmp_path, phone):
+    case = tmp_path / "case"
+    run(case, *phone)
+    summary = run(case, phone[1], classifier=Grey("other"))
+    assert (summary.unclassified, sum(summary.labels.values())) == (2, 2)
+    whole = run(case, phone[0], classifier=Grey("other"), smallest=1000)
+    assert (whole.unclassified, sum(whole.labels.values())) == (0, 4)
+    assert whole.counts == run(case, *phone).counts
+
+
+def test_a_file_whose_bytes_were_left_out_before_takes_its_copies_in(tmp_path):
+    folder = tmp_path / "x"
+    folder.mkdir()
+    (folder / "b.jpg").write_bytes(picture(1))
+    run(tmp_path / "case", folder, exclude=("*/b.jpg",))
+    (folder / "c.jpg").write_bytes(picture(1))
+    assert run(tmp_path / "case", folder).counts.contents == 2
 
 
 def test_a_failing_file_fails_at_each_of_its_places_and_is_tried_again(tmp_path):

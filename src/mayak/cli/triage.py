@@ -296,6 +296,7 @@ def _as_json(case: CaseStore, summary: Summary) -> dict[str, Any]:
         "alerts": summary.alerts,
         "near_duplicate_groups": summary.groups,
         "limited": summary.limited,
+        "unclassified": summary.unclassified,
         "damaged_sources": summary.damaged,
         "log_head": case.head(),
     }
@@ -342,6 +343,15 @@ def _show(console: Console, case: CaseStore, summary: Summary) -> None:
             tr(
                 "stopped at --limit: the sources hold more",
                 "--limit에서 멈췄습니다. 원본에 더 있습니다",
+            )
+        )
+    if summary.unclassified:
+        console.result(
+            tr(
+                f"{summary.unclassified} images of the case have no result of this model: run it "
+                "over their sources too",
+                f"사건의 이미지 {summary.unclassified}장은 이 모델의 결과가 없습니다. 해당 원본도 "
+                "지정하여 실행하십시오",
             )
         )
     for source in summary.damaged:

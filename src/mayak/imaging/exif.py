@@ -90,7 +90,7 @@ def _time(fields: Mapping[int, Any], moment: int, offset: int) -> datetime | Non
 
 
 def _zone(text: str | None) -> timezone | None:
-    with suppress(ValueError):
+    with suppress(ValueError, OverflowError):
         return timezone(_offset(text)) if text else None
     return None
 

@@ -89,7 +89,8 @@ def looks_like_image(head: bytes, name: str) -> bool:
 
 def named_as_image(name: str) -> bool:
     """Whether a file's extension is that of an image format."""
-    return _extension(name) in _extensions()
+    stated = _extensions().get(_extension(name))
+    return stated is not None and stated not in _NOT_PICTURES | _PROGRAMS | {"PDF"}
 
 
 def wrong_extension(name: str, found: str) -> tuple[str, ...]:

@@ -149,9 +149,9 @@ def _drawn(
 ) -> Iterator[tuple[str, StreamObject]]:
     """The images that a page, a form or a pattern can draw."""
     resources = _dictionary(holder.get("/Resources"))
-    for kind in ("/XObject", "/Pattern"):
+    for kind, what in (("/XObject", ""), ("/Pattern", "/pattern")):  # names of each on their own
         for key, value in _dictionary(resources.get(kind)).items():
-            yield from _within(value, name + key, seen)
+            yield from _within(value, name + what + key, seen)
 
 
 def _stamped(page: PageObject, name: str, seen: set[int]) -> Iterator[tuple[str, StreamObject]]:

@@ -101,22 +101,40 @@ def _examined(rules: Rules, job: Job) -> Iterator[Found]:
             yield _image(rules, inner)
     except DecodeError as error:
         yield Found(bare, Failure(str(job.path), "decode", "DecodeError", error.message))
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a file does to a parser costs that file
+        yield Found(bare, _failure(job, error))
     else:
         yield Found(bare, Exclusion("document", f"a PDF with {count} images"))
 
 
 def _image(rules: Rules, job: Job) -> Found:
-    data, bare = job.data, _bare(job)
     try:
-        image = decode(data, least=rules.least, partial=True)
-    except DecodeError as error:
-        return Found(bare, Failure(str(job.path), "decode", "DecodeError", error.message))
+        return _decoded(rules, job)
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever a file does to a decoder costs that file
+        return Found(_bare(job), _failure(job, error))
+
+
+def _failure(job: Job, error: Exception) -> Failure:
+    message = error.message if isinstance(error, DecodeError) else str(error)
+    return Failure(str(job.path), "decode", type(error).__name__, message)
+
+
+def _decoded(rules: Rules, job: Job) -> Found:
+    data, bare = job.data, _bare(job)
+    image = decode(data, least=rules.least, partial=True)
     if max(image.size) < rules.smallest:
         width, height = image.size
-        return Found(bare, Exclusion("too-small", f"{width} × {height} pixels"))
+        return Found(bare, Exclusion("too-small", f"{width} × {height} pixels"), image)
     picture = perceptual_hash(image.pixels)
-    with Image.open(io.BytesIO(data)) as opened:
-        stated = asdict(metadata(opened))
+    try:
+        with Image.open(io.BytesIO(data)) as opened:
+            stated = asdict(metadata(opened))
+    except (OSError, SyntaxError, ValueError):  # salvaged: strictly it does not open
+        stated = {}
     content = Content(
         sha256=image.sha256,
         md5=hashlib.md5(data, usedforsecurity=False).hexdigest(),

@@ -60,6 +60,8 @@ class Arrival:
     known: bool
     """It is in the case already."""
     image: DecodedImage | None = None
+    failure: Failure | None = None
+    """Of a content that the case holds and that could not be decoded this time."""
 
 
 class Feed:
@@ -168,8 +170,14 @@ class Feed:
             accessed=job.accessed,
             deleted=job.deleted,
         )
-        known = case.outcome(number, item.location) is not None
-        return Arrival(number, item, known, found.image)
+        before = case.outcome(number, item.location)
+        if before is not None and before.content and not isinstance(found.outcome, Content):
+            # What an earlier run took in stays; only the model goes without it, or sees it small.
+            kept = replace(item, outcome=Duplicate(before.content))
+            failed = found.outcome if isinstance(found.outcome, Failure) else None
+            return Arrival(number, kept, known=True, image=found.image, failure=failed)
+        image = found.image if isinstance(found.outcome, Content) else None
+        return Arrival(number, item, before is not None, image)
 
     # -------------------------------------------------------------- the walk
 
@@ -231,9 +239,11 @@ class Feed:
                     return Arrival(number, _item(entry, Duplicate(digest)), known)
         elif digest != held:
             raise _changed(entry, "has changed since it was read", "읽은 뒤에 변경되었습니다")
+        if self._sent == self._options.limit:
+            self.limited = True
+            return None
         self._outcomes[digest] = None
         self._sent += 1
-        self.limited = self._sent == self._options.limit
         return Job(
             entry.path,
             read,
@@ -266,7 +276,8 @@ class Feed:
                 if not head:
                     return Exclusion("empty", "0 bytes")
                 if not is_candidate(head, entry.path.name):
-                    if named_as_image(entry.path.name):  # encrypted, overwritten or cut to pieces
+                    if entry.path.kind == "file" and named_as_image(entry.path.name):
+                        # encrypted, overwritten or cut to pieces
                         text = "named as an image, but begins as none"
                         return Failure(path, "decode", "Damaged", text)
                     return Exclusion("not-an-image", "begins as no image format does")

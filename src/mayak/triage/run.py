@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import groupby
 
-from mayak.case import Alert, CaseStore, Content, Counts, SourceHash, StoredContent
+from mayak.case import Alert, CaseStore, Content, Counts, Duplicate, SourceHash, StoredContent
 from mayak.errors import ConfigError, IntegrityError
 from mayak.evidence import Acquisition, Source, open_source
 from mayak.hashlists import HashList
@@ -46,6 +47,9 @@ class Summary:
     """Of near-duplicates."""
     limited: bool
     """The run ended at its limit: the sources hold more."""
+    unclassified: int
+    """Contents of the case without a result in this run: their source was not among its sources, or
+    the run ended before them."""
     damaged: list[str]
     """Sources that are not what their hash says, and were accepted so."""
 
@@ -102,10 +106,12 @@ def triage(
                         writer.add(replace(prediction, engine=engine.fingerprint))
             finally:
                 writer.flush()
-        if run is not None and not feed.limited:
+        # A run over some sources says nothing of the others' images.
+        missing = 0 if run is None else sum(1 for _ in case.unclassified(run))
+        if run is not None and not missing and not feed.limited:
             case.finish_run(run)
         groups = _group(case)
-        return _summary(case, run, groups, feed.limited, damaged)
+        return _summary(case, run, groups, feed.limited, missing, damaged)
 
 
 def check(options: Options) -> None:
@@ -213,7 +219,7 @@ class _Writer:
         """What the model is to see, while all that arrives is written."""
         for arrived in feed:
             for arrival in arrived:
-                self._arrived.append(arrival)
+                self._arrived.append(replace(arrival, image=None))  # pixels are not waited with
                 self._seen["failures"] += isinstance(arrival.item.outcome, Failure)
             self._seen["images"] += sum(arrival.image is not None for arrival in arrived)
             self._task.advance(
@@ -247,20 +253,27 @@ class _Writer:
 
     def flush(self) -> None:
         """Write all that waits."""
-        arrived, self._arrived = self._arrived, []
-        for number in sorted({arrival.source for arrival in arrived}):
-            mine = [arrival for arrival in arrived if arrival.source == number]
-            if new := [arrival.item for arrival in mine if not arrival.known]:
-                self._case.add_items(number, new)
-            if known := [arrival.item for arrival in mine if arrival.known]:
-                self._case.revise_items(number, known)
+        arrived = self._arrived
+        # In the order of their coming: a duplicate follows its content.
+        for (number, known), some in groupby(arrived, key=lambda a: (a.source, a.known)):
+            items = [arrival.item for arrival in some]
+            if known:
+                self._case.revise_items(number, items)
+            else:
+                self._case.add_items(number, items)
         contents = [a.item.outcome for a in arrived if isinstance(a.item.outcome, Content)]
         if self._bad:
             self._case.add_alerts(a for content in contents for a in _alerts(content, self._bad))
-        predictions, self._predictions = self._predictions, []
-        if self._run is not None and predictions:
-            self._case.add_results(self._run, predictions)
-            self._asked -= {prediction.sha256 for prediction in predictions}
+        failed = {
+            a.item.outcome.sha256: a.failure
+            for a in arrived
+            if a.failure is not None and isinstance(a.item.outcome, Duplicate)
+        }
+        if self._run is not None and (self._predictions or failed):
+            self._case.add_results(self._run, self._predictions, failed)
+            self._asked -= {prediction.sha256 for prediction in self._predictions}
+        # Only now: what could not be written is not lost by a second attempt.
+        self._arrived, self._predictions = [], []
         self._written = time.monotonic()
 
 
@@ -286,7 +299,12 @@ def _group(case: CaseStore) -> int:
 
 
 def _summary(
-    case: CaseStore, run: int | None, groups: int, limited: bool, damaged: list[str]
+    case: CaseStore,
+    run: int | None,
+    groups: int,
+    limited: bool,
+    unclassified: int,
+    damaged: list[str],
 ) -> Summary:
     counts = case.counts()
     found = next((r for r in case.runs() if r.id == run), None)
@@ -299,5 +317,6 @@ def _summary(
         alerts=sum(1 for _ in case.alerts()),
         groups=groups,
         limited=limited,
+        unclassified=unclassified,
         damaged=damaged,
     )

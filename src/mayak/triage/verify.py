@@ -11,7 +11,7 @@ from mayak.case.records import Problem
 from mayak.errors import EvidenceError
 from mayak.evidence import Source, open_source
 from mayak.language import tr
-from mayak.types import EvidenceItem, Progress
+from mayak.types import EvidenceItem, EvidencePath, Progress
 
 
 def check_sources(case: CaseStore, progress: Progress) -> tuple[list[Fault], list[str]]:
@@ -54,7 +54,11 @@ def _checked(
 def _folder(case: CaseStore, recorded: Recorded, source: Source, progress: Progress) -> list[Fault]:
     faults: list[Fault] = []
     present = 0
-    taken = sum(item.content is not None for item in case.known_items(recorded.id))
+    # What lies inside a document is vouched for by nothing that could be listed here.
+    taken = sum(
+        item.content is not None and EvidencePath.from_json(item.location).kind != "embedded"
+        for item in case.known_items(recorded.id)
+    )
     with progress.task(recorded.path, taken, tr("files", "개")) as task:
         for entry in source.items():
             if not isinstance(entry, EvidenceItem):
