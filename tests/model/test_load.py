@@ -52,6 +52,18 @@ def test_nf4_on_a_cpu_quantises_the_language_model_alone(model_folder):
     assert sum(scores(vlm).scores) == pytest.approx(1.0, abs=1e-12)
 
 
+def test_nf4_on_a_cpu_keeps_its_gradients_after_a_look_without(model_folder):
+    vlm = load_model(str(model_folder), precision="nf4", device="cpu")
+    layer = next(m for m in vlm.model.modules() if isinstance(m, bitsandbytes.nn.Linear4bit))
+    with torch.no_grad():
+        before = layer(torch.ones(3, layer.in_features))
+    ones = torch.ones(3, layer.in_features, requires_grad=True)
+    after = layer(ones)
+    assert torch.equal(before, after)
+    after.sum().backward()
+    assert ones.grad.abs().sum() > 0
+
+
 def test_auto_is_nf4(model_folder):
     assert load_model(str(model_folder), device="cpu").engine.precision == "nf4, fp32"
 

@@ -133,6 +133,7 @@ def load_model(
         ) from error
     if quantised:
         _check_quantised(model)
+        _keep_layout(model)
     identity = _identity(name, folder, config)
     if adapter is not None:
         _check_base(adapter, identity)
@@ -218,6 +219,18 @@ def _check_whole(name: str, missing: Collection[str]) -> None:
             ),
             remedy=tr("copy the model folder again", "모델 폴더를 다시 복사하십시오"),
         )
+
+
+def _keep_layout(model: torch.nn.Module) -> None:
+    """Forbid bitsandbytes to repack the weights at the first look without gradients.
+
+    On processors with AVX512-BF16 it does, for a kernel that computes in bf16 whatever the stated
+    width and has no gradient: scores would depend on the processor, and training that goes on after
+    a validation would lose gradients with no more than a warning.
+    """
+    for module in model.modules():
+        if isinstance(module, Linear4bit):
+            module.support_avx512bf16_for_cpu = False
 
 
 def _check_quantised(model: Any) -> None:  # noqa: ANN401 - a transformers model
