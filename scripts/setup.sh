@@ -80,25 +80,9 @@ rm -f "$stamp"
 pip() {
     "$venv/bin/python" -m pip --disable-pip-version-check --no-input "$@"
 }
-# What compiling needs, by name; empty where it is all there.
-compiler_lacks() {
-    command -v c++ >/dev/null || command -v g++ >/dev/null || printf 'g++ '
-    "$venv/bin/python" -c '
-import pathlib, sys, sysconfig
-headers = pathlib.Path(sysconfig.get_path("include"))
-if not (headers / "Python.h").is_file():
-    sys.stdout.write("python%d.%d-dev" % sys.version_info[:2])'
-}
-# pip older than 25.1 knows no dependency groups. pdqhash may have to be compiled: what that lacks
-# shows before gigabytes are downloaded.
+# pip older than 25.1 knows no dependency groups.
 if ! pip install -q -c constraints.txt pip ||
-    ! pip install -q -c constraints.txt --build-constraint constraints.txt pdqhash ||
     ! pip install -c constraints.txt --build-constraint constraints.txt -e . --group dev; then
-    lacks=$(compiler_lacks)
-    if [ -n "$lacks" ]; then
-        say "one package (pdqhash) may come as C++ source; to compile it: sudo apt install $lacks" \
-            "pdqhash는 C++ 소스로 배포될 수 있습니다. 컴파일하려면: sudo apt install $lacks"
-    fi
     stop "pip could not install what mayak needs; its message is above
 without a network, point pip to a mirror (PIP_INDEX_URL=…) or to a folder of wheels
 (PIP_NO_INDEX=1 PIP_FIND_LINKS=…; README.md says how to fill one), then run make again" \

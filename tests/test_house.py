@@ -209,23 +209,6 @@ def test_set_up_without_a_network_says_how_to_do_without(clone):
 
 
 @posix
-def test_set_up_without_a_compiler_says_what_to_install(clone):
-    tools = clone / "tools"
-    tools.mkdir()
-    for name in ("awk", "cat", "cksum", "df", "dirname", "rm", "sh"):
-        (tools / name).symlink_to(shutil.which(name))
-    done = set_up(
-        clone,
-        PATH=str(tools),
-        PYTHON=sys.executable,
-        PIP_CONFIG_FILE="/dev/null",
-        PIP_NO_INDEX="1",
-    )
-    assert done.returncode == 2
-    assert "to compile it: sudo apt install g++" in done.stderr
-
-
-@posix
 def test_set_up_once_is_enough_until_the_versions_change(clone):
     # A stand-in whose pip notes that it was asked; what it notes is all that it installs.
     calls = clone / "calls"

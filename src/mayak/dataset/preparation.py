@@ -503,7 +503,7 @@ def _dataset(
 def _software() -> dict[str, str]:
     """Versions of what the bytes of the result depend on."""
     found = {}
-    for name in ("mayak", "pillow", "pillow-heif", "pdqhash", "scikit-learn", "torchvision"):
+    for name in ("mayak", "numpy", "pillow", "pillow-heif", "scikit-learn", "torchvision"):
         try:
             found[name] = version(name)
         except PackageNotFoundError:  # the optional one

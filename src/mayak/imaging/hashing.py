@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-import pdqhash
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -18,6 +18,12 @@ PDQ_MIN_QUALITY = 50
 
 _LONG_SIDE = 512
 """PDQ filters down to 64 × 64 whatever comes in; its authors shrink to this first, for speed."""
+_GRID = 64
+_FREQUENCIES = 16
+_LEAST = 5
+"""Pixels of a side; of what is smaller PDQ says nothing, at quality 0."""
+
+Matrix = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +45,64 @@ def sha256(data: bytes) -> str:
 
 
 def perceptual_hash(pixels: NDArray[np.uint8]) -> PerceptualHash:
-    """The PDQ hash of upright pixels, uint8 (H, W, 3)."""
-    height, width = pixels.shape[:2]
-    scale = _LONG_SIDE / max(height, width)
-    if scale < 1:
-        size = (max(round(width * scale), 1), max(round(height * scale), 1))
-        small = Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
-        pixels = np.asarray(small)
-    bits, quality = pdqhash.compute(np.ascontiguousarray(pixels))
-    return PerceptualHash(np.packbits(bits.astype(np.uint8)).tobytes(), int(quality))
+    """The PDQ hash of upright pixels, uint8 (H, W, 3).
+
+    PDQ (Facebook, "The TMK+PDQF Video-Hashing Algorithm and the PDQ Image-Hashing Algorithm", 2019)
+    blurs the luma with two passes of a box along each axis, takes 64 × 64 samples, and compares the
+    lowest 16 × 16 frequencies without the constant ones with their median. Blur and sampling are
+    linear and act on rows and columns apart: a matrix for each does both at once, several times as
+    fast as passing over the picture, with the same bits.
+    """
+    if min(pixels.shape[:2]) < _LEAST:
+        return PerceptualHash(bytes(PDQ_BITS // 8), 0)
+    grid = _grid(_luma(Image.fromarray(pixels)))
+    coefficients = (_cosines() @ grid @ _cosines().T).ravel()
+    # The lower of the two middle ones; bit 0, the lowest frequency, comes last.
+    median = np.partition(coefficients, PDQ_BITS // 2 - 1)[PDQ_BITS // 2 - 1]
+    return PerceptualHash(np.packbits((coefficients > median)[::-1]).tobytes(), _quality(grid))
+
+
+def _luma(image: Image.Image) -> Matrix:
+    """(H, W) of 0–255, the longer side 512 at most."""
+    scale = _LONG_SIDE / max(image.size)
+    if scale >= 1:
+        return np.asarray(image.convert("F"))
+    size = (max(round(image.width * scale), 1), max(round(image.height * scale), 1))
+    small = image.convert("L").resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    return np.asarray(small, dtype=np.float32)
+
+
+def _grid(luma: Matrix) -> Matrix:
+    """(64, 64)."""
+    height, width = luma.shape
+    grid: Matrix = _samples(height) @ luma @ _samples(width).T
+    return grid
+
+
+@lru_cache(1024)
+def _samples(length: int) -> Matrix:
+    """(64, length): what two passes of PDQ's box leave at 64 evenly spaced places of a line."""
+    window = -(-length // (2 * _GRID))
+    ahead = window // 2
+    places = np.arange(length)
+    offsets = places[None, :] - places[:, None]
+    box = ((offsets >= ahead + 1 - window) & (offsets <= ahead)).astype(np.float64)
+    box /= box.sum(axis=1, keepdims=True)  # cut off at the ends, where it averages over fewer
+    at = ((np.arange(_GRID) + 0.5) * length / _GRID).astype(int)
+    return (box[at] @ box).astype(np.float32)
+
+
+@lru_cache(1)
+def _cosines() -> Matrix:
+    """(16, 64): the DCT-II of a line, frequencies 1 to 16."""
+    frequencies = np.arange(1, _FREQUENCIES + 1)
+    angles = np.outer(frequencies, 2 * np.arange(_GRID) + 1) * (np.pi / (2 * _GRID))
+    return (np.sqrt(2 / _GRID) * np.cos(angles)).astype(np.float32)
+
+
+def _quality(grid: Matrix) -> int:
+    """0–100: how much neighbours in the grid differ, in whole percent of white, by PDQ's scale."""
+    steps = sum(
+        int((np.abs(np.diff(grid, axis=axis)) * 100 / 255).astype(int).sum()) for axis in (0, 1)
+    )
+    return min(steps // 90, 100)
