@@ -75,11 +75,10 @@ def _luma(image: Image.Image) -> Matrix:
 def _grid(luma: Matrix) -> Matrix:
     """(64, 64)."""
     height, width = luma.shape
-    grid: Matrix = _samples(height) @ luma @ _samples(width).T
-    return grid
+    return np.asarray(_samples(height) @ luma @ _samples(width).T, dtype=np.float32)
 
 
-@lru_cache(1024)
+@lru_cache(_LONG_SIDE)
 def _samples(length: int) -> Matrix:
     """(64, length): what two passes of PDQ's box leave at 64 evenly spaced places of a line."""
     window = -(-length // (2 * _GRID))
@@ -89,7 +88,7 @@ def _samples(length: int) -> Matrix:
     box = ((offsets >= ahead + 1 - window) & (offsets <= ahead)).astype(np.float64)
     box /= box.sum(axis=1, keepdims=True)  # cut off at the ends, where it averages over fewer
     at = ((np.arange(_GRID) + 0.5) * length / _GRID).astype(int)
-    return (box[at] @ box).astype(np.float32)
+    return np.asarray(box[at] @ box, dtype=np.float32)
 
 
 @lru_cache(1)
@@ -97,7 +96,7 @@ def _cosines() -> Matrix:
     """(16, 64): the DCT-II of a line, frequencies 1 to 16."""
     frequencies = np.arange(1, _FREQUENCIES + 1)
     angles = np.outer(frequencies, 2 * np.arange(_GRID) + 1) * (np.pi / (2 * _GRID))
-    return (np.sqrt(2 / _GRID) * np.cos(angles)).astype(np.float32)
+    return np.asarray(np.sqrt(2 / _GRID) * np.cos(angles), dtype=np.float32)
 
 
 def _quality(grid: Matrix) -> int:
