@@ -169,6 +169,9 @@ class Failure:
     error: str
     """Class name of the error, or the word by which ``mayak.evidence`` names the reason."""
     message: str
+    place: EvidencePath | None = field(default=None, compare=False)
+    """Of an entry of a source that cannot be had; None where something is missing of a container
+    that is an item itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +226,10 @@ class Task(Protocol):
         """``steps`` more are done; ``figures`` (loss, GiB …) are shown beside rate and ETA."""
         ...
 
+    def expect(self, total: int) -> None:
+        """There are so many in all, as is known now."""
+        ...
+
 
 class Progress(Protocol):
     """Where long work reports to; the command line draws it, libraries only call it."""
@@ -232,6 +239,9 @@ class Progress(Protocol):
 
 class _SilentTask:
     def advance(self, steps: int = 1, **figures: float | str) -> None:  # noqa: ARG002
+        return None
+
+    def expect(self, total: int) -> None:  # noqa: ARG002
         return None
 
 

@@ -300,6 +300,98 @@ def test_a_changed_file_is_not_scored_as_what_it_was(tmp_path, phone):
         run(case, phone[0], classifier=Grey("other"))
 
 
+def film(greys, kind="GIF"):
+    frames = [Image.new("L", (64, 48), grey) for grey in greys]
+    buffer = io.BytesIO()
+    frames[0].save(buffer, kind, save_all=True, append_images=frames[1:], duration=100)
+    return buffer.getvalue()
+
+
+def test_the_further_pictures_of_an_animation_and_a_scan_are_files_of_their_own(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    (folder / "a.gif").write_bytes(film([10, 20, 30, 40, 50, 60, 230]))
+    (folder / "scan.tif").write_bytes(film(range(5, 255, 10), "TIFF"))
+    grey = Grey()
+    summary = run(tmp_path / "case", folder, classifier=grey)
+
+    found = told(tmp_path / "case")
+    assert list(found)[:4] == [
+        *(f"photos/a.gif/frame {n}" for n in (3, 5, 7)),
+        "photos/a.gif",
+    ]
+    assert sum(name.startswith("photos/scan.tif/page") for name in found) == 24
+    assert (summary.counts.items, summary.counts.contents) == (29, 29)
+    assert set(grey.seen) == set(found.values())
+    with CaseStore.read(tmp_path / "case") as store:
+        # The last frame is bright; the digest is that of the frame as PPM.
+        assert (
+            next(p.label for p in store.predictions(1) if p.sha256 == found["photos/a.gif/frame 7"])
+            == 3
+        )
+        ppm = b"P6\n64 48\n255\n" + bytes([230]) * (64 * 48 * 3)
+        assert found["photos/a.gif/frame 7"] == hashlib.sha256(ppm).hexdigest()
+        assert check_sources(store, SilentProgress()) == ([], [])
+
+
+class Tired(Grey):
+    """Stops like a killed process after so many images."""
+
+    def __init__(self, after):
+        super().__init__()
+        self.after = after
+
+    def classify(self, images):
+        for number, prediction in enumerate(super().classify(images)):
+            if number == self.after:
+                raise KeyboardInterrupt
+            yield prediction
+
+
+@pytest.mark.parametrize("after", [1, 5, 12, 24])
+def test_a_run_cut_off_inside_a_file_goes_on_with_what_is_left_of_it(tmp_path, after):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    (folder / "scan.tif").write_bytes(film(range(5, 255, 10), "TIFF"))
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "case", folder, classifier=Tired(after))
+    rest = Grey()
+    summary = run(tmp_path / "case", folder, classifier=rest)
+
+    assert (summary.counts.contents, summary.unclassified) == (25, 0)
+    assert len(rest.seen) == 25 - after
+    with CaseStore.read(tmp_path / "case") as store:
+        assert store.runs()[0].predictions == 25
+        assert store.verify() == []
+
+
+@posix
+def test_what_could_not_be_had_once_is_one_file_when_it_can(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    (folder / "1.jpg").symlink_to("elsewhere")
+    assert run(tmp_path / "case", folder).exclusions == {"SymbolicLink": 1}
+    (folder / "1.jpg").unlink()
+    (folder / "1.jpg").write_bytes(picture(1))
+    summary = run(tmp_path / "case", folder)
+
+    assert (summary.counts.items, summary.counts.contents, summary.exclusions) == (1, 1, {})
+
+
+def test_an_accepted_change_costs_the_content_its_result_and_not_the_run(tmp_path, phone):
+    folder, _ = phone
+    run(tmp_path / "case", folder)
+    (folder / "DCIM" / "2.jpg").write_bytes(picture(77))
+    with pytest.raises(IntegrityError, match=r"2\.jpg: has changed"):
+        run(tmp_path / "case", folder, classifier=Grey("other"))
+    summary = run(tmp_path / "case", folder, classifier=Grey("other"), accept_damaged=True)
+
+    assert (summary.run, summary.unclassified) == (2, 0)
+    with CaseStore.read(tmp_path / "case") as store:
+        assert [(r.predictions, r.failures) for r in store.runs()] == [(3, 0), (2, 1)]
+        assert store.verify() == []
+
+
 def test_a_stick_that_is_pulled_leaves_a_case_that_goes_on(tmp_path, phone):
     hidden = tmp_path / "pulled"
 

@@ -452,6 +452,18 @@ class CaseStore:
         )
         return bool(self._database.query(query, run, sha256)[0][0])
 
+    def lacks_inside(self, run: int, source: int, location: str) -> bool:
+        """Whether a run has no result of a content that lies inside the item at a location."""
+        # Locations are lists of layers: those inside begin as it does, and go on with a further.
+        inside = location.removesuffix("]") + ","
+        query = (
+            "SELECT EXISTS (SELECT 1 FROM items i JOIN places p ON p.item = i.id"
+            " WHERE i.source = ?2 AND i.location >= ?3 || '{' AND i.location < ?3 || '|'"
+            " AND NOT EXISTS (SELECT 1 FROM predictions WHERE run = ?1 AND content = p.content)"
+            " AND NOT EXISTS (SELECT 1 FROM failures WHERE run = ?1 AND content = p.content))"
+        )
+        return bool(self._database.query(query, run, source, inside)[0][0])
+
     def label_counts(self, run: int) -> dict[int, int]:
         """Contents by the label that a run gives them; the lowest of equals, as everywhere."""
         query = (

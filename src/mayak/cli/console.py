@@ -100,6 +100,9 @@ class _Bar:
         rate = self._rate.advance(steps)
         self._bars.update(self._id, advance=steps, rate=rate, figures=_figures(figures))
 
+    def expect(self, total: int) -> None:
+        self._bars.update(self._id, total=total)
+
 
 class _Lines:
     def __init__(self, console: Console, name: str, total: int | None, unit: str) -> None:
@@ -117,6 +120,9 @@ class _Lines:
         if time.monotonic() - self._shown >= _PLAIN_INTERVAL_S:
             self._console.note(self._last)
             self._shown = time.monotonic()
+
+    def expect(self, total: int) -> None:
+        self._total = total
 
     def _eta(self) -> str:
         if not self._total or not self._rate.done:

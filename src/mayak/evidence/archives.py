@@ -19,6 +19,7 @@ from mayak.evidence.reader import (
     decode_name,
     decompressed,
     failure,
+    gap,
     moment,
 )
 from mayak.evidence.streams import CHUNK, Bytes, Unpacked, guarded, stream_of, translated
@@ -45,12 +46,12 @@ class ZipReader:
         members = self._zip.infolist()
         if len(members) > self._limits.members:
             reason = f"has {len(members)} members, more than {self._limits.members}"
-            yield failure(self._path, "LimitExceeded", reason)
+            yield gap(self._path, "LimitExceeded", reason)
             return
         # Members that overlap on disk unpack to far more than the archive could hold.
         total = sum(member.file_size for member in members)
         if total > max(RATIO_FLOOR, self._limits.ratio * self._data.size):
-            yield failure(
+            yield gap(
                 self._path,
                 "LimitExceeded",
                 f"{self._data.size} bytes claim to unpack to {total}: taken for a bomb",
@@ -159,7 +160,7 @@ class TarReader:
                 count += 1
                 if count > self._limits.members:
                     reason = f"has more than {self._limits.members} members"
-                    yield failure(self._path, "LimitExceeded", reason)
+                    yield gap(self._path, "LimitExceeded", reason)
                     return
                 raw_name = member.name.encode("utf-8", "surrogateescape")
                 name, raw = decode_name(raw_name)
@@ -172,10 +173,10 @@ class TarReader:
             # tarfile takes a broken header, and the end of the first of several, for the end.
             if self._more(tar.offset):
                 reason = f"has content after member {count} that is no member"
-                yield failure(self._path, "Damaged", reason)
+                yield gap(self._path, "Damaged", reason)
         except (tarfile.TarError, OSError, ValueError) as exc:
             reason = f"cannot be read past member {count}: {exc}"
-            yield failure(self._path, "Damaged", reason)
+            yield gap(self._path, "Damaged", reason)
 
     def _more(self, offset: int) -> bool:
         while block := self._data.read_at(offset, CHUNK):

@@ -71,7 +71,12 @@ class Reader(Protocol):
 
 
 def failure(path: EvidencePath, reason: Reason, message: str) -> Failure:
-    """A Failure of reading; ``message`` is recorded, so it is English."""
+    """An entry that cannot be had; ``message`` is recorded, so it is English."""
+    return Failure(str(path), "read", reason, message, path)
+
+
+def gap(path: EvidencePath, reason: Reason, message: str) -> Failure:
+    """Something that is missing of a container, which is an item itself."""
     return Failure(str(path), "read", reason, message)
 
 

@@ -16,7 +16,7 @@ import pyewf
 import pytsk3
 
 from mayak.errors import EvidenceError
-from mayak.evidence.reader import Reason, decode_name, failure, moment
+from mayak.evidence.reader import Reason, decode_name, failure, gap, moment
 from mayak.evidence.streams import Bytes, stream_of, translated
 from mayak.language import tr
 from mayak.types import EvidenceItem, EvidencePath, Failure
@@ -166,16 +166,16 @@ class DiskReader:
                 name, encrypted = named
                 reason = f"is an encrypted volume ({name})" if encrypted else f"is {name}"
                 kind: Reason = "Encrypted" if encrypted else "Unsupported"
-                yield failure(volume.path, kind, f"{reason}, which is not read")
+                yield gap(volume.path, kind, f"{reason}, which is not read")
                 continue
             try:
                 system = self._mount(volume)
             except RuntimeError as exc:
-                yield failure(volume.path, "Unreadable", f"cannot be read: {exc}")
+                yield gap(volume.path, "Unreadable", f"cannot be read: {exc}")
                 continue
             if system is None:
                 reason = f"holds no known file system ({volume.size} bytes)"
-                yield failure(volume.path, "Unsupported", reason)
+                yield gap(volume.path, "Unsupported", reason)
             else:
                 yield from _Files(system, volume.path, self._lock).items()
 
@@ -288,8 +288,11 @@ class _Files:
                         break
                     yield from self._entry(entry, prefix, below)
             except FAULTS as exc:
-                where = self._at(prefix.rstrip(b"/")) if prefix else self._path
-                yield failure(where, "Unreadable", f"folder cannot be read: {exc}")
+                reason = f"folder cannot be read: {exc}"
+                if prefix:
+                    yield failure(self._at(prefix.rstrip(b"/")), "Unreadable", reason)
+                else:
+                    yield gap(self._path, "Unreadable", reason)
             stack.extend(reversed(below))
         if self._ntfs:
             yield from self._sweep()
@@ -345,7 +348,8 @@ class _Files:
     def _lost(self, name: bytes, number: int, unlinked: bool, why: str) -> Failure:
         if unlinked:
             return failure(self._at(name, number), "DeletedWithoutContent", f"was deleted; {why}")
-        return failure(self._at(name), "Damaged", f"is listed, but {why}")
+        # Its name may be another file's as well.
+        return gap(self._at(name), "Damaged", f"is listed, but {why}")
 
     def _file(self, file: Tsk, name: bytes, unlinked: bool) -> Iterator[EvidenceItem | Failure]:
         meta = file.info.meta

@@ -25,6 +25,7 @@ from mayak.evidence.reader import (
     archive_kind,
     decode_name,
     failure,
+    gap,
     holds_tar,
     moment,
 )
@@ -55,6 +56,8 @@ KNOWN = (
     "too) with MBR, GPT or no partition table and FAT, exFAT, NTFS, ext, HFS+ or ISO 9660; one "
     "image, video or PDF file"
 )
+_MB = 10**6
+
 # Starts of files that are evidence on their own: (offset, bytes).
 SINGLE_FILES = (
     (0, b"\xff\xd8\xff"),
@@ -103,6 +106,8 @@ class Source:
         self._reader = reader
         self._data = data
         self._limits = limits
+        self.listed = 0
+        """Entries known so far, those of containers inside as they are come to."""
 
     def __enter__(self) -> Self:
         return self
@@ -119,6 +124,10 @@ class Source:
         self._reader.close()
         if self._data is not None:
             self._data.close()
+
+    def count(self) -> None:
+        """Count the entries, without opening any, so that there is an end to work towards."""
+        self.listed += sum(1 for _ in self._reader.items())
 
     def items(self) -> Iterator[EvidenceItem | Failure]:
         """Every file, and a Failure for all that is none: nothing is left out.
@@ -144,6 +153,9 @@ class Source:
             if isinstance(opened, Failure):
                 yield opened
                 continue
+            if self.listed:
+                with suppress(OSError):
+                    self.listed += sum(1 for _ in opened.items())
             # Not closed: items handed out earlier may still be opened, and hold what they need.
             try:
                 yield from self._expanded(opened.items(), depth + 1)
@@ -154,13 +166,13 @@ class Source:
         """Reads a nested container, or says why not; None where it only looked like one."""
         if depth == self._limits.depth:
             reason = f"is a container more than {depth} deep, which is not entered"
-            return failure(item.path, "LimitExceeded", reason)
+            return gap(item.path, "LimitExceeded", reason)
         try:
             if item.path.kind == "image":
                 return self._disk(item)
             return _archive(self._unpacked(item), item.path, self._limits)
         except LimitExceededError as exc:
-            return failure(item.path, "LimitExceeded", exc.reason)
+            return gap(item.path, "LimitExceeded", exc.reason)
         except EvidenceError as exc:
             return _not_entered(item, exc)
 
@@ -169,14 +181,14 @@ class Source:
             head = stream.read(DISK_HEAD)
         ewf = disk_kind(head) == "ewf"
         if ewf and not head.startswith(EWF_MAGIC[0]):
-            return failure(item.path, "Unsupported", "is EWF of a kind that is not read")
+            return gap(item.path, "Unsupported", "is EWF of a kind that is not read")
         data: Bytes
         if isinstance(item.opener, _OnDisk):
             file = item.opener.file
             with translated():
                 if any(piece.is_symlink() for piece in (ewf_pieces if ewf else _pieces)(file)):
                     reason = "has a piece that is a symbolic link, which is not followed"
-                    return failure(item.path, "Unsupported", reason)
+                    return gap(item.path, "Unsupported", reason)
                 data = EwfBytes(file) if ewf else _joined(file)
         else:
             # A ZIP's members can only be read from their start on.
@@ -208,7 +220,8 @@ class Source:
         digests = {name: hashlib.new(name) for name in {"md5", "sha256", *stored}}
         started = datetime.now(UTC)
         done = 0
-        with (progress or SilentProgress()).task(str(self.path), self._data.size, "B") as task:
+        megabytes = -(-self._data.size // _MB)
+        with (progress or SilentProgress()).task(str(self.path), megabytes, "MB") as task:
             while done < self._data.size:
                 with translated():
                     block = self._data.read_at(done, CHUNK)
@@ -222,8 +235,8 @@ class Source:
                     )
                 for digest in digests.values():
                     digest.update(block)
-                done += len(block)
-                task.advance(len(block))
+                before, done = done, done + len(block)
+                task.advance(-(-done // _MB) - -(-before // _MB))
         found = {name: digest.hexdigest() for name, digest in digests.items()}
         return Acquisition(
             md5=found["md5"],
@@ -373,7 +386,7 @@ def _is_later_piece(item: EvidenceItem) -> bool:
 def _not_entered(item: EvidenceItem, exc: OSError) -> Failure:
     # An EvidenceError's cause is English, as records are; its text is in the user's language.
     reason = f"container cannot be entered: {exc.__cause__ or exc}"
-    return failure(item.path, "Damaged", reason)
+    return gap(item.path, "Damaged", reason)
 
 
 def _archive(data: Bytes, path: EvidencePath, limits: Limits) -> Reader:
@@ -417,8 +430,11 @@ class FolderReader:
                 with os.scandir(folder) as listing:
                     entries = sorted(listing, key=lambda entry: os.fsencode(entry.name))
             except OSError as exc:
-                where = self._path if folder == self._folder else self._at(folder)
-                yield failure(where, "Unreadable", f"folder cannot be read: {exc.strerror}")
+                reason = f"folder cannot be read: {exc.strerror}"
+                if folder == self._folder:
+                    yield gap(self._path, "Unreadable", reason)
+                else:
+                    yield failure(self._at(folder), "Unreadable", reason)
                 continue
             for entry in entries:
                 yield from self._entry(Path(entry.path), below)

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,16 @@ from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 
 from mayak.errors import DecodeError
 from mayak.imaging import formats
+from mayak.imaging.parts import Part
 from mayak.language import tr
 from mayak.types import DecodedImage
 
 _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+
+_FRAMES = 3
+"""Of an animation, besides the first: each costs as much as a picture of its own."""
+_PAGED = {"DCX", "HEIF", "TIFF"}
+_FIRST_ONLY = {"MPO", "PSD"}
 
 _JPEG_NOISE = 32 * 32
 """Pixels at most that Pillow makes of a JPEG cut off before its samples: it feeds the end mark to
@@ -57,30 +64,37 @@ def decode(data: bytes, *, least: int | None = None, partial: bool = False) -> D
         raise _translated(error, data) from error
 
 
-def other_frames(data: bytes, *, most: int = 8) -> Iterator[DecodedImage]:
-    """Further frames of an animation, or pages of a TIFF, after the one that ``decode`` takes.
+def other_frames(data: bytes) -> list[Part]:
+    """The further pictures of an image file after the one that ``decode`` takes.
 
-    At most ``most``, evenly spaced, the last one included; none of a single picture. Each carries
-    the digest of the whole file, and its number in ``warnings``. Raises DecodeError where a frame
-    cannot be decoded, once those before it have been given.
+    Of an animation three, evenly spaced, the last one included; of a file of pages (TIFF, HEIF) all
+    of them; none of files whose others are previews or layers of the first (MPO, PSD). Each comes
+    as PPM, which holds its pixels as ``decode`` gives them and nothing else, so that its digest can
+    be had with other software too. Raises DecodeError where the file cannot be opened.
     """
-    _refuse_empty(data)
-    frame = 0
     try:
         with warnings.catch_warnings(), _opened(data) as image:
-            warnings.simplefilter("ignore")  # each frame brings its own
+            warnings.simplefilter("ignore")  # ``decode`` has told of them
+            kind = image.format
             last = getattr(image, "n_frames", 1) - 1
-        chosen = min(most, last)
-        for number in range(1, chosen + 1):
-            frame = number * last // chosen
-            # Opened anew each time: turning a frame upright changes the image that is open.
-            yield _decoded(data, frame=frame)
     except Exception as error:
-        reason = _translated(error, data)
-        message = tr(
-            f"frame {frame + 1}: {reason.message}", f"{frame + 1}번째 프레임: {reason.message}"
-        )
-        raise DecodeError(message, remedy=reason.remedy) from error
+        raise _translated(error, data) from error
+    if kind in _FIRST_ONLY:
+        return []
+    chosen = last if kind in _PAGED else min(_FRAMES, last)
+    numbers = [number * last // chosen for number in range(1, chosen + 1)]
+    name = "page" if kind in _PAGED else "frame"
+    return [Part(f"{name} {number + 1}", partial(_frame, data, number)) for number in numbers]
+
+
+def _frame(data: bytes, number: int) -> bytes:
+    try:
+        # Opened anew each time: turning a frame upright changes the image that is open.
+        pixels = _decoded(data, frame=number).pixels
+    except Exception as error:
+        raise _translated(error, data) from error
+    height, width = pixels.shape[:2]
+    return b"P6\n%d %d\n255\n" % (width, height) + pixels.tobytes()
 
 
 def _refuse_empty(data: bytes) -> None:

@@ -68,7 +68,7 @@ def _luma(image: Image.Image) -> Matrix:
     if scale >= 1:
         return np.asarray(image.convert("F"))
     size = (max(round(image.width * scale), 1), max(round(image.height * scale), 1))
-    small = image.convert("L").resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    small = image.convert("L").resize(size, Image.Resampling.BILINEAR, reducing_gap=1.5)
     return np.asarray(small, dtype=np.float32)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from pypdf import PageObject, PdfReader, apply_configuration
@@ -19,6 +20,7 @@ from pypdf.generic import (
 )
 
 from mayak.errors import DecodeError
+from mayak.imaging.parts import Part
 from mayak.language import tr
 
 # It tells of every blemish that it reads past; without a handler that lands on the terminal.
@@ -47,20 +49,20 @@ _CONFIGURATION: dict[str, Any] = {
 }
 
 
-def embedded_images(data: bytes) -> Iterator[tuple[str, bytes]]:
-    """The raster images of a PDF's pages in their order, each once: its name and an image file.
+def embedded_images(data: bytes) -> list[Part]:
+    """The raster images of a PDF's pages in their order, each once.
 
     A name is made of the page, counted from 1, and the names that lead there: ``page 3/Im0``.
     Files come as stored where the PDF stores them whole (JPEG, JPEG 2000), without what the PDF
     says beside them (masks, colour spaces); otherwise the pixels come as PNG. Stamps and other
     annotations are looked through; the small images written into a page's drawing commands are not.
 
-    Raises DecodeError for a PDF that is damaged or needs a password, and, after all the others
-    have been given, for images that cannot be decoded.
+    Raises DecodeError for a PDF that is damaged or needs a password.
     """
     try:
         with apply_configuration(**_CONFIGURATION):
-            found = list(_images(PdfReader(io.BytesIO(data))))
+            found = _images(PdfReader(io.BytesIO(data)))
+            return [Part(name, partial(_file, name, stream)) for name, stream in found]
     except (DependencyError, FileNotDecryptedError) as error:
         raise DecodeError(
             tr("the PDF is encrypted", "암호화된 PDF입니다"),
@@ -71,16 +73,6 @@ def embedded_images(data: bytes) -> Iterator[tuple[str, bytes]]:
         ) from error
     except Exception as error:
         raise _unreadable(tr("the PDF", "PDF"), error) from error
-    failed: list[DecodeError] = []
-    for name, stream in found:
-        try:
-            file = _file(name, stream)
-        except DecodeError as error:
-            failed.append(error)
-        else:
-            yield name, file
-    if failed:
-        raise DecodeError("; ".join(error.message for error in failed), remedy=failed[0].remedy)
 
 
 def _unreadable(what: str, error: Exception) -> DecodeError:

@@ -13,9 +13,11 @@ from PIL import Image
 from mayak.case import Content, Exclusion
 from mayak.errors import DecodeError
 from mayak.imaging import decode
+from mayak.imaging.decode import other_frames
 from mayak.imaging.exif import metadata
 from mayak.imaging.formats import looks_like_image, wrong_extension
 from mayak.imaging.hashing import perceptual_hash
+from mayak.imaging.parts import Part
 from mayak.imaging.pdf import embedded_images
 from mayak.imaging.thumbnails import thumbnail
 from mayak.language import set_language
@@ -27,6 +29,9 @@ SECONDS = 120.0
 MEMORY = 4 * 2**30
 """What a decoder may spend on one file: far more than the largest picture that is not refused."""
 PDF = b"%PDF-"
+PARTS = 16
+"""Pictures inside one file that are looked at in one go: a long document must neither fill the
+memory nor outlast the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,12 @@ class Job:
     deleted: bool
     sha256: str | None = None
     """None for an image inside another file."""
+    part: int = 0
+    """Which of the pictures inside it comes first, from 1; 0 for the file itself."""
+    most: int = PARTS
+    """How many of them."""
+    lost: int = 0
+    """How many of them took a process along."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +62,8 @@ class Rules:
     smallest: int
     least: int | None
     """Passed to ``decode``."""
+    pixels: bool
+    """Whether a model waits for them; they are larger than all else that travels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,24 +74,47 @@ class Found:
     """Without its bytes."""
     outcome: Content | Failure | Exclusion
     image: DecodedImage | None = None
-    """What the model is to see of a content."""
+    """What the model is to see of a content; None where there is no model."""
 
 
-def examine(work: tuple[Rules, tuple[Job, ...]]) -> list[Found]:
-    """What became of some files. What is recorded is English, whatever the user reads."""
+@dataclass(frozen=True, slots=True)
+class More:
+    """There are further pictures inside a file."""
+
+    path: EvidencePath
+    """The file's."""
+    part: int
+    """The first of them, from 1."""
+    total: int
+
+
+def examine(work: tuple[Rules, tuple[Job, ...]]) -> list[Found | More]:
+    """What became of some files. What is recorded is English, whatever the user reads.
+
+    Of a file with pictures inside it is said that there are more; they are examined as jobs of
+    their own.
+    """
     set_language("en")
     rules, jobs = work
-    return [found for job in jobs for found in _examined(rules, job)]
+    return [found for job in jobs for found in (_parts if job.part else _whole)(rules, job)]
 
 
 def lost(job: Job, why: str) -> Found:
-    """What stands for a file whose decoding took its process along."""
+    """What stands for a file, or a picture inside it, whose decoding took its process along."""
     messages = {
         "crashed": "the decoder crashed over this file",
         "too-slow": f"the decoder took longer than {SECONDS:.0f} s over this file",
         "out-of-memory": f"the decoder asked for more than {MEMORY // 2**30} GiB over this file",
     }
-    return Found(_bare(job), Failure(str(job.path), "decode", why, messages[why]))
+    told = _within(job, f"part {job.part}") if job.part else _bare(job)
+    return Found(told, Failure(str(told.path), "decode", why, messages[why]))
+
+
+def given_up(job: Job) -> Found:
+    """What stands for the pictures inside a file that are not looked at after several were lost."""
+    told = _within(job, f"part {job.part} and on")
+    text = f"{job.lost} pictures before these could not be decoded without harm"
+    return Found(told, Failure(str(told.path), "decode", "GivenUp", text))
 
 
 def is_candidate(head: bytes, name: str) -> bool:
@@ -86,27 +122,62 @@ def is_candidate(head: bytes, name: str) -> bool:
     return head.startswith(PDF) or looks_like_image(head, name)
 
 
-def _examined(rules: Rules, job: Job) -> Iterator[Found]:
-    if not job.data.startswith(PDF):
-        yield _image(rules, job)
+def _whole(rules: Rules, job: Job) -> Iterator[Found | More]:
+    if job.data.startswith(PDF):
+        inside = _inside(job)
+        if isinstance(inside, Failure):
+            yield Found(_bare(job), inside)
+            return
+        yield Found(_bare(job), Exclusion("document", f"a PDF with {len(inside)} images"))
+    else:
+        found = _image(rules, job)
+        yield found
+        inside = _inside(job) if isinstance(found.outcome, Content) else []
+        if isinstance(inside, Failure):
+            yield _unopened(job, inside)
+            return
+    if inside:
+        yield More(job.path, 1, len(inside))
+
+
+def _parts(rules: Rules, job: Job) -> Iterator[Found | More]:
+    inside = _inside(job)
+    if isinstance(inside, Failure):
+        yield _unopened(job, inside)
         return
-    # One after the other, so that the images of a long document are never all in memory.
-    count = 0
-    bare = _bare(job)
+    end = job.part - 1 + job.most
+    for part in inside[job.part - 1 : end]:
+        inner = _within(job, part.name)
+        try:
+            data = part.read()
+        except MemoryError:
+            raise
+        except Exception as error:  # noqa: BLE001 - see _image
+            yield Found(inner, _failure(inner, error))
+        else:
+            yield _image(rules, replace(inner, data=data, size=len(data)))
+    if end < len(inside):
+        yield More(job.path, end + 1, len(inside))
+
+
+def _unopened(job: Job, failure: Failure) -> Found:
+    inner = _within(job, "further pictures")
+    return Found(inner, replace(failure, path=str(inner.path)))
+
+
+def _within(job: Job, name: str) -> Job:
+    """A picture inside a file."""
+    path = job.path.child("embedded", name)
+    return Job(path, b"", None, job.modified, job.created, None, job.deleted)
+
+
+def _inside(job: Job) -> list[Part] | Failure:
     try:
-        for name, data in embedded_images(job.data):
-            count += 1
-            path = job.path.child("embedded", name)
-            inner = Job(path, data, len(data), job.modified, job.created, None, job.deleted)
-            yield _image(rules, inner)
-    except DecodeError as error:
-        yield Found(bare, Failure(str(job.path), "decode", "DecodeError", error.message))
+        return (embedded_images if job.data.startswith(PDF) else other_frames)(job.data)
     except MemoryError:
         raise
-    except Exception as error:  # noqa: BLE001 - whatever a file does to a parser costs that file
-        yield Found(bare, _failure(job, error))
-    else:
-        yield Found(bare, Exclusion("document", f"a PDF with {count} images"))
+    except Exception as error:  # noqa: BLE001 - see _image
+        return _failure(job, error)
 
 
 def _image(rules: Rules, job: Job) -> Found:
@@ -126,9 +197,10 @@ def _failure(job: Job, error: Exception) -> Failure:
 def _decoded(rules: Rules, job: Job) -> Found:
     data, bare = job.data, _bare(job)
     image = decode(data, least=rules.least, partial=True)
+    shown = image if rules.pixels else None
     if max(image.size) < rules.smallest:
         width, height = image.size
-        return Found(bare, Exclusion("too-small", f"{width} × {height} pixels"), image)
+        return Found(bare, Exclusion("too-small", f"{width} × {height} pixels"), shown)
     picture = perceptual_hash(image.pixels)
     try:
         with Image.open(io.BytesIO(data)) as opened:
@@ -149,8 +221,9 @@ def _decoded(rules: Rules, job: Job) -> Found:
         thumbnail=thumbnail(image.pixels),
         warnings=image.warnings + wrong_extension(job.path.name, image.format),
     )
-    return Found(bare, content, image)
+    return Found(bare, content, shown)
 
 
 def _bare(job: Job) -> Job:
+    """A job for the way back."""
     return replace(job, data=b"")

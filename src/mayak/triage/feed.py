@@ -26,17 +26,20 @@ from mayak.language import tr
 from mayak.triage.examine import (
     LARGEST_FILE,
     MEMORY,
+    PARTS,
     PDF,
     SECONDS,
     Found,
     Job,
+    More,
     Rules,
     examine,
+    given_up,
     is_candidate,
     lost,
 )
 from mayak.triage.options import Options
-from mayak.types import DecodedImage, EvidenceItem, Failure
+from mayak.types import DecodedImage, EvidenceItem, EvidencePath, Failure
 
 _HEAD = 512
 _CHUNK_BYTES = 1 << 20
@@ -44,6 +47,9 @@ _CHUNK_FILES = 32
 """Small files travel to the workers together, a message each would cost more than the decoding."""
 _WAITING = 4
 """Chunks that may wait for the main thread."""
+_LOST = 3
+"""Pictures of one file that may each take a process along before the rest is given up: each can
+cost the whole time that a file has."""
 _RECENT = 20_000
 """Files whose outcome is remembered: more than can be on the way from here to the disk."""
 
@@ -78,17 +84,26 @@ class Feed:
         self._options, self._run = options, run
         self._sources = [(number, source) for number, _, source in sources]
         self._places = {number: path for number, path, _ in sources}
-        self._rules = Rules(options.smallest, least)
+        self._rules = Rules(options.smallest, least, pixels=run is not None)
         self._known_good = known_good
         self._queue: Queue[list[Arrival] | BaseException | None] = Queue(_WAITING)
         self._stop = Event()
         self._outcomes: OrderedDict[str, Outcome | None] = OrderedDict()
         """Of each file sent to a worker, by SHA-256; None until it is known."""
         self._waiting: dict[str, list[tuple[int, EvidenceItem, bool]]] = {}
+        self._whole: dict[EvidencePath, Found] = {}
+        """Files whose inside is still being examined: known only when that is, so that a run that
+        is cut off goes through them again."""
         self._sent = 0
+        self._inside = 0
         self.limited = False
         """Whether the walk ended at the options' limit."""
         self._thread = Thread(target=self._work, name="mayak-feed", daemon=True)
+
+    @property
+    def expected(self) -> int:
+        """Items in all, as far as is known."""
+        return self._inside + sum(source.listed for _, source in self._sources)
 
     def __iter__(self) -> Iterator[list[Arrival]]:
         self._thread.start()
@@ -120,27 +135,55 @@ class Feed:
             self._put(None)
 
     def _walk(self, case: CaseStore, number: int, source: Source) -> None:
-        pool = Workers[Work, list[Found]](
+        pool = Workers[Work, list[Found | More]](
             examine, max(1, self._options.workers), seconds=SECONDS, memory=MEMORY
         )
-        # A chunk that took its process along is done again a file at a time.
         again: deque[Work] = deque()
-        rounds: Iterator[Work] = self._chunks(case, number, source)
+        chunks = self._chunks(case, number, source)
+
+        def rounds() -> Iterator[Work]:
+            while (work := again.popleft() if again else next(chunks, None)) is not None:
+                yield work
+
         while True:
-            for (rules, jobs), result in pool.run(rounds):
-                if not isinstance(result, Lost):
-                    self._deliver(case, number, result)
-                elif len(jobs) > 1:
+            for (rules, jobs), result in pool.run(rounds()):
+                if isinstance(result, Lost) and len(jobs) > 1:
+                    # A chunk that took its process along is done again a file at a time.
                     again.extend((rules, (job,)) for job in jobs)
+                    continue
+                if isinstance(result, Lost):
+                    result, left = _after_loss(jobs[0], result.why)
                 else:
-                    self._deliver(case, number, [lost(jobs[0], result.why)])
+                    left = _further(jobs, result)
+                again.extend((rules, (job,)) for job in left)
+                self._deliver(case, number, jobs, result, {job.path for job in left})
             if not again:
                 return
-            rounds, again = iter(again), deque()
 
-    def _deliver(self, case: CaseStore, number: int, results: list[Found]) -> None:
-        arrived = []
+    def _deliver(
+        self,
+        case: CaseStore,
+        number: int,
+        jobs: tuple[Job, ...],
+        results: list[Found | More],
+        unfinished: set[EvidencePath],
+    ) -> None:
+        """Hand on what was found, but for the files that are not through."""
+        ready: list[Found] = []
         for found in results:
+            if isinstance(found, More):
+                self._inside += found.total if found.part == 1 else 0
+            elif found.job.path in unfinished:
+                self._whole[found.job.path] = found
+            else:
+                ready.append(found)
+        ready += [
+            self._whole.pop(job.path)
+            for job in jobs
+            if job.path in self._whole and job.path not in unfinished
+        ]
+        arrived = []
+        for found in ready:
             arrived.append(self._arrival(case, number, found))
             if found.job.sha256 is not None:
                 arrived += self._settle(found.job.sha256, found.outcome)
@@ -162,7 +205,7 @@ class Feed:
         job = found.job
         item = Item(
             display=str(job.path),
-            location=job.path.to_json(),
+            location=_location(job.path),
             outcome=found.outcome,
             size=job.size,
             created=job.created,
@@ -211,12 +254,15 @@ class Feed:
         """An item that is settled, or bytes to be examined; None where nothing is left to do."""
         if isinstance(entry, Failure):
             return self._unreadable(case, number, entry)
-        before = case.outcome(number, entry.path.to_json())
+        location = _location(entry.path)
+        before = case.outcome(number, location)
         known = before is not None
         held = None if before is None else before.content
         if held is not None:
             # What an earlier run took in stays, whatever this one leaves out.
-            if held in self._outcomes or self._has_result(case, held):
+            if (held in self._outcomes or self._has_result(case, held)) and not (
+                self._run is not None and case.lacks_inside(self._run, number, location)
+            ):
                 return None
         elif (unwanted := self._options.unwanted(entry)) is not None:
             return Arrival(number, _item(entry, unwanted), known)
@@ -225,7 +271,9 @@ class Feed:
             if isinstance(read, Failure):
                 self._require_source(number)
             if held is not None:
-                raise _changed(entry, "can no longer be read", "더 이상 읽을 수 없습니다")
+                return self._changed(
+                    number, entry, held, "can no longer be read", "더 이상 읽을 수 없습니다"
+                )
             return Arrival(number, _item(entry, read), known)
         digest = hashlib.sha256(read).hexdigest()
         if held is None:
@@ -238,7 +286,9 @@ class Feed:
                 if case.content(digest) is not None and self._has_result(case, digest):
                     return Arrival(number, _item(entry, Duplicate(digest)), known)
         elif digest != held:
-            raise _changed(entry, "has changed since it was read", "읽은 뒤에 변경되었습니다")
+            return self._changed(
+                number, entry, held, "has changed since it was read", "읽은 뒤에 변경되었습니다"
+            )
         if self._sent == self._options.limit:
             self.limited = True
             return None
@@ -316,25 +366,68 @@ class Feed:
         return None
 
     def _unreadable(self, case: CaseStore, number: int, entry: Failure) -> Arrival | None:
-        # Such entries may share the path of an item: an archive, and that it could not be entered.
-        location = json.dumps(
-            {"path": entry.path, "error": entry.error, "message": entry.message},
-            separators=(",", ":"),
-        )
-        if case.outcome(number, location) is not None:
-            return None
+        if entry.place is not None:
+            location = _location(entry.place)
+        else:  # it shares its path with the item of which it tells
+            location = json.dumps(
+                {"path": entry.path, "error": entry.error, "message": entry.message},
+                separators=(",", ":"),
+            )
+        before = case.outcome(number, location)
+        if before is not None and before.content is not None:
+            return self._changed(
+                number, entry, before.content, "can no longer be read", "더 이상 읽을 수 없습니다"
+            )
         excluded = entry.error in EXCLUSIONS
         if not excluded:
             self._require_source(number)
         outcome = Exclusion(entry.error, entry.message) if excluded else entry
-        return Arrival(number, Item(entry.path, location, outcome), known=False)
+        return Arrival(number, Item(entry.path, location, outcome), known=before is not None)
+
+    def _changed(
+        self, number: int, entry: EvidenceItem | Failure, held: str, en: str, ko: str
+    ) -> Arrival | None:
+        """What the case holds and is not there any more: that ends the run, or where damage is
+        accepted costs that content its result. Raises IntegrityError."""
+        if not self._options.accept_damaged:
+            raise IntegrityError(
+                f"{entry.path}: " + tr(en, ko),
+                remedy=tr(
+                    "give the source as it was, or go on with --accept-damaged",
+                    "원래 그대로의 원본을 지정하거나 --accept-damaged로 계속하십시오",
+                ),
+            )
+        if isinstance(entry, Failure):
+            path = str(entry.path)
+            item = Item(path, _location(entry.place) if entry.place else "", Duplicate(held))
+        else:
+            path, item = str(entry.path), _item(entry, Duplicate(held))
+        return Arrival(number, item, known=True, failure=Failure(path, "read", "Changed", en))
 
 
-def _changed(entry: EvidenceItem, en: str, ko: str) -> IntegrityError:
-    return IntegrityError(
-        f"{entry.path}: " + tr(en, ko),
-        remedy=tr("give the source as it was", "원래 그대로의 원본을 지정하십시오"),
-    )
+def _further(jobs: tuple[Job, ...], results: list[Found | More]) -> list[Job]:
+    """The files whose inside is to be gone on with."""
+    more = {found.path: found.part for found in results if isinstance(found, More)}
+    return [replace(job, part=more[job.path], most=PARTS) for job in jobs if job.path in more]
+
+
+def _after_loss(job: Job, why: str) -> tuple[list[Found | More], list[Job]]:
+    """What stands for a job that took its process along, and what is left of it to do."""
+    if job.part and job.most > 1:
+        return [], [replace(job, most=1)]
+    if not job.part:
+        return [lost(job, why)], []
+    following = replace(job, part=job.part + 1, most=PARTS, lost=job.lost + 1)
+    if following.lost == _LOST:
+        return [lost(job, why), given_up(following)], []
+    return [lost(job, why)], [following]
+
+
+def _location(path: EvidencePath) -> str:
+    """What identifies an item within its source; a container's is that of a file, which it is to
+    those who cannot enter it."""
+    inside = path.parent is not None and path.kind in ("zip", "tar", "image")
+    return (replace(path, kind="file") if inside else path).to_json()
 
 
 def _item(entry: EvidenceItem, outcome: Outcome) -> Item:
@@ -342,7 +435,7 @@ def _item(entry: EvidenceItem, outcome: Outcome) -> Item:
         outcome = replace(outcome, path=str(entry.path))
     return Item(
         display=str(entry.path),
-        location=entry.path.to_json(),
+        location=_location(entry.path),
         outcome=outcome,
         size=entry.size,
         created=entry.created,

@@ -89,6 +89,9 @@ def triage(
             number = case.add_source(os.path.abspath(path), source.path.kind)  # noqa: PTH100
             if _acquire(case, number, source, options, progress):
                 damaged.append(str(path))
+            with progress.task(tr("counting", "파일 세기"), None, tr("sources", "개 원본")) as task:
+                source.count()
+                task.advance()
             sources.append((number, path, source))
         engine = None if classifier is None else _engine(classifier.engine, least)
         run = None if engine is None else case.start_run(engine)
@@ -221,7 +224,8 @@ class _Writer:
             for arrival in arrived:
                 self._arrived.append(replace(arrival, image=None))  # pixels are not waited with
                 self._seen["failures"] += isinstance(arrival.item.outcome, Failure)
-            self._seen["images"] += sum(arrival.image is not None for arrival in arrived)
+                self._seen["images"] += isinstance(arrival.item.outcome, Content | Duplicate)
+            self._task.expect(feed.expected)
             self._task.advance(
                 len(arrived),
                 images=str(self._seen["images"]),
