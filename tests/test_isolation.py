@@ -45,6 +45,17 @@ def test_a_glut_of_memory_costs_the_item_that_caused_it():
     assert results == {"a": "a", "greedy": Lost("out-of-memory"), "b": "b"}
 
 
+def loud(what):
+    os.write(2, b"libtiff: what a file\n")
+    return what
+
+
+def test_what_a_codec_prints_stays_off_the_terminal(capfd):
+    assert list(Workers(loud, 1).run(["a"])) == [("a", "a")]
+
+    assert capfd.readouterr().err == ""
+
+
 def test_an_exception_comes_through():
     with pytest.raises(ValueError, match="a hundred"):
         list(Workers(doubled_or_dead, 1).run([100]))

@@ -140,6 +140,8 @@ class _Worker(Generic[Item, Result]):
 def _serve(pipe: connection.Connection, function: Callable[[Any], Any], memory: int | None) -> None:
     # The parent alone answers Ctrl-C, and nobody outlives the parent.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Codecs print what they think of a broken file: in the middle of the parent's progress display.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if memory is not None:
         _limit(memory)
