@@ -472,6 +472,15 @@ def test_the_previews_in_a_camera_file_are_no_pictures_of_their_own():
     assert other_frames(data) == []
 
 
+def test_a_page_that_cannot_be_reached_costs_itself():
+    data = film("TIFF", 3)
+
+    image = decode(data[: len(data) // 2])
+
+    assert (image.pixels == 10).all()
+    assert "the others cannot be counted" in image.warnings[0]
+
+
 @pytest.mark.parametrize("name", ["JPEG", "PNG", "BMP", "WEBP"])
 def test_a_single_picture_has_no_other_frames(name):
     assert other_frames(encoded(plain(), name)) == []

@@ -116,16 +116,13 @@ def _decoded(data: bytes, *, frame: int = 0, least: int | None = None) -> Decode
         warnings.simplefilter("always")
         with _opened(data) as image:
             kind = image.format or "unknown"
-            if (frames := getattr(image, "n_frames", 1)) > 1:
-                noted.append(
-                    f"frame {frame + 1} of {frames}" if frame else f"first of {frames} frames"
-                )
             if frame:
                 image.seek(frame)
             size = image.size
             scale = 1 if least is None else _reduced(image, least)
             image.load()
             pixels = _to_srgb(image, kind, noted)
+            noted = _counted(image, frame) + noted
     noted += dict.fromkeys(_one_line(str(w.message)) for w in caught)
     return DecodedImage(
         sha256=hashlib.sha256(data).hexdigest(),
@@ -135,6 +132,21 @@ def _decoded(data: bytes, *, frame: int = 0, least: int | None = None) -> Decode
         warnings=tuple(noted),
         scale=scale,
     )
+
+
+def _counted(image: Image.Image, frame: int) -> list[str]:
+    """Which frame of how many was taken, if there are several.
+
+    Asked when the pixels are there: counting walks to the last frame, and damage there must not
+    cost the first.
+    """
+    try:
+        frames = getattr(image, "n_frames", 1)
+    except Exception as error:  # noqa: BLE001 - whatever a decoder raises over the other frames
+        return [f"frame {frame + 1}, the others cannot be counted ({_detail(error)})"]
+    if frames == 1:
+        return []
+    return [f"frame {frame + 1} of {frames}" if frame else f"first of {frames} frames"]
 
 
 def _reduced(image: Image.Image, least: int) -> int:
