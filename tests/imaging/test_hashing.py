@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from mayak.imaging.hashing import PDQ_MATCH_DISTANCE, perceptual_hash, sha256
+from mayak.imaging.thumbnails import overview
 
 
 def scene(seed):
@@ -20,7 +21,7 @@ def distance(one, other):
 
 
 def hashed(image):
-    return perceptual_hash(np.asarray(image))
+    return perceptual_hash(overview(np.asarray(image)))
 
 
 def test_sha256_of_nothing():
@@ -57,7 +58,7 @@ def waves(width, height, seed):
 def test_the_bits_are_those_of_the_reference(width, height, seed, bits, quality):
     # Recorded from pdqhash 0.2.8, which wraps the C++ of PDQ's authors:
     # np.packbits(pdqhash.compute(pixels)[0].astype("uint8")).tobytes().hex()
-    found = perceptual_hash(waves(width, height, seed))
+    found = perceptual_hash(Image.fromarray(waves(width, height, seed)))
 
     assert found.quality == quality
     # Where two frequencies weigh the same, rounding decides which is above the median.
@@ -71,6 +72,15 @@ def test_recompression_and_halving_keep_the_hash_within_the_threshold():
     original.resize((400, 300)).save(stream, "JPEG", quality=40)
 
     assert distance(hashed(original), hashed(Image.open(stream))) <= PDQ_MATCH_DISTANCE
+
+
+@pytest.mark.parametrize("width", [4000, 2000, 1023, 640, 300])
+def test_the_same_picture_at_another_size_has_nearly_the_same_hash(width):
+    rough = np.random.default_rng(3).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    large = Image.fromarray(rough).resize((4032, 3024), Image.Resampling.BICUBIC)
+    small = large.resize((width, width * 3 // 4), Image.Resampling.LANCZOS)
+
+    assert distance(hashed(large), hashed(small)) <= PDQ_MATCH_DISTANCE
 
 
 def test_another_picture_is_far_off():

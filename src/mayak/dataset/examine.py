@@ -13,6 +13,7 @@ from mayak.errors import DecodeError
 from mayak.imaging import decode
 from mayak.imaging.formats import named_as_image, reads, signature, wrong_extension
 from mayak.imaging.hashing import PerceptualHash, perceptual_hash, sha256
+from mayak.imaging.thumbnails import overview
 from mayak.isolation import Lost, Workers
 from mayak.language import set_language, tr
 from mayak.types import Progress
@@ -92,7 +93,7 @@ def examine_file(file: RawFile) -> Examined | Rejected:
         format=image.format,
         size=image.size,
         warnings=image.warnings + wrong_extension(file.name, image.format),
-        hash=perceptual_hash(image.pixels),
+        hash=perceptual_hash(overview(image.pixels)),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,8 +45,8 @@ def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def perceptual_hash(pixels: NDArray[np.uint8]) -> PerceptualHash:
-    """The PDQ hash of upright pixels, uint8 (H, W, 3).
+def perceptual_hash(image: Image.Image) -> PerceptualHash:
+    """The PDQ hash of an upright picture; of a large one its ``thumbnails.overview`` is enough.
 
     PDQ (Facebook, "The TMK+PDQF Video-Hashing Algorithm and the PDQ Image-Hashing Algorithm", 2019)
     blurs the luma with two passes of a box along each axis, takes 64 × 64 samples, and compares the
@@ -53,51 +54,61 @@ def perceptual_hash(pixels: NDArray[np.uint8]) -> PerceptualHash:
     linear and act on rows and columns apart, so each sample is a weighted sum of a few pixels: many
     times as fast as blurring the whole picture, with the same bits.
     """
-    if min(pixels.shape[:2]) < _LEAST:
+    if min(image.size) < _LEAST:
         return PerceptualHash(bytes(PDQ_BITS // 8), 0)
-    grid = _grid(_luma(Image.fromarray(pixels)))
+    grid = _grid(np.asarray(image.convert("F"), dtype=np.float32))
     coefficients = (_cosines() @ grid @ _cosines().T).ravel()
     # The lower of the two middle ones; bit 0, the lowest frequency, comes last.
     median = np.partition(coefficients, PDQ_BITS // 2 - 1)[PDQ_BITS // 2 - 1]
     return PerceptualHash(np.packbits((coefficients > median)[::-1]).tobytes(), _quality(grid))
 
 
-def _luma(image: Image.Image) -> Matrix:
-    """(H, W) of 0–255, the longer side 512 at most."""
-    scale = _LONG_SIDE / max(image.size)
-    if scale >= 1:
-        return np.asarray(image.convert("F"))
-    size = (max(round(image.width * scale), 1), max(round(image.height * scale), 1))
-    small = image.convert("L").resize(size, Image.Resampling.BILINEAR, reducing_gap=1.5)
-    return np.asarray(small, dtype=np.float32)
-
-
 def _grid(luma: Matrix) -> Matrix:
-    """(64, 64)."""
-    for _ in ("columns", "rows"):
-        luma = luma.swapaxes(0, 1)
-        places, weights = _samples(luma.shape[1])
-        luma = np.einsum("rpk,pk->rp", luma[:, places], weights)
+    """(64, 64) samples of (H, W), as if its longer side had been shrunk to 512 first."""
+    scale = max(max(luma.shape) / _LONG_SIDE, 1.0)
+    for _ in ("rows", "columns"):
+        length = len(luma)
+        places, weights = _samples(length, max(round(length / scale), 1))
+        summed = luma[places[:, 0]] * weights[:, :1]
+        for place, weight in zip(places.T[1:], weights.T[1:], strict=True):
+            summed += luma[place] * weight[:, None]
+        luma = np.ascontiguousarray(summed.T)
     return luma
 
 
 @lru_cache(_LONG_SIDE)
-def _samples(length: int) -> tuple[NDArray[np.intp], Matrix]:
-    """Which places of a line make each of 64 evenly spaced samples after two passes of PDQ's box,
-    and what each weighs: both (64, K), weights of 0 where fewer do."""
-    window = -(-length // (2 * _GRID))
+def _samples(length: int, shrunk: int) -> tuple[NDArray[np.intp], Matrix]:
+    """Which places of a line make each of 64 evenly spaced samples after it was shrunk and went
+    through two passes of PDQ's box, and what each weighs: both (64, K), weights of 0 where fewer
+    do."""
+    window = -(-shrunk // (2 * _GRID))
     ahead = window // 2
-    offsets = np.arange(length)[None, :] - np.arange(length)[:, None]
-    box = ((offsets >= ahead + 1 - window) & (offsets <= ahead)).astype(np.float64)
-    box /= box.sum(axis=1, keepdims=True)  # cut off at the ends, where it averages over fewer
-    at = ((np.arange(_GRID) + 0.5) * length / _GRID).astype(int)
-    twice = box[at] @ box
-    first = np.argmax(twice > 0, axis=1)
-    reach = int((twice > 0).sum(axis=1).max())
-    places = np.minimum(first[:, None] + np.arange(reach), length - 1)
-    weights = np.take_along_axis(twice, places, axis=1)
-    weights[first[:, None] + np.arange(reach) >= length] = 0.0
+    offsets = np.arange(shrunk)[None, :] - np.arange(shrunk)[:, None]
+    # Cut off at the ends, where it averages over fewer.
+    box = _averaging((offsets >= ahead + 1 - window) & (offsets <= ahead))
+    at = ((np.arange(_GRID) + 0.5) * shrunk / _GRID).astype(int)
+    all_weights = box[at] @ box @ _shrinking(length, shrunk)
+    first = np.argmax(all_weights > 0, axis=1)
+    last = length - np.argmax(all_weights[:, ::-1] > 0, axis=1)
+    places = first[:, None] + np.arange(int((last - first).max()))
+    beyond = places >= length
+    places[beyond] = 0
+    weights = np.take_along_axis(all_weights, places, axis=1)
+    weights[beyond] = 0.0
     return places, weights.astype(np.float32)
+
+
+def _shrinking(length: int, shrunk: int) -> NDArray[np.float64]:
+    """(shrunk, length): a line resampled with a triangle twice a new pixel wide (bilinear)."""
+    scale = length / shrunk
+    centres = (np.arange(shrunk) + 0.5) * scale
+    away = np.abs(np.arange(length) + 0.5 - centres[:, None]) / scale
+    return _averaging((1.0 - away).clip(min=0.0))
+
+
+def _averaging(weights: NDArray[Any]) -> NDArray[np.float64]:
+    """Rows that sum to 1."""
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True), dtype=np.float64)
 
 
 @lru_cache(1)

@@ -19,7 +19,7 @@ from mayak.imaging.formats import looks_like_image, wrong_extension
 from mayak.imaging.hashing import perceptual_hash
 from mayak.imaging.parts import Part
 from mayak.imaging.pdf import embedded_images
-from mayak.imaging.thumbnails import thumbnail
+from mayak.imaging.thumbnails import overview, thumbnail
 from mayak.language import set_language
 from mayak.types import DecodedImage, EvidencePath, Failure
 
@@ -201,7 +201,8 @@ def _decoded(rules: Rules, job: Job) -> Found:
     if max(image.size) < rules.smallest:
         width, height = image.size
         return Found(bare, Exclusion("too-small", f"{width} × {height} pixels"), shown)
-    picture = perceptual_hash(image.pixels)
+    small = overview(image.pixels)
+    hashed = perceptual_hash(small)
     try:
         with Image.open(io.BytesIO(data)) as opened:
             stated = asdict(metadata(opened))
@@ -215,10 +216,10 @@ def _decoded(rules: Rules, job: Job) -> Found:
         format=image.format,
         width=image.size[0],
         height=image.size[1],
-        pdq=picture.bits,
-        pdq_quality=picture.quality,
+        pdq=hashed.bits,
+        pdq_quality=hashed.quality,
         metadata={name: value for name, value in stated.items() if value is not None},
-        thumbnail=thumbnail(image.pixels),
+        thumbnail=thumbnail(small),
         warnings=image.warnings + wrong_extension(job.path.name, image.format),
     )
     return Found(bare, content, shown)
