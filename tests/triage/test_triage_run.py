@@ -316,10 +316,8 @@ def test_the_further_pictures_of_an_animation_and_a_scan_are_files_of_their_own(
     summary = run(tmp_path / "case", folder, classifier=grey)
 
     found = told(tmp_path / "case")
-    assert list(found)[:4] == [
-        *(f"photos/a.gif/frame {n}" for n in (3, 5, 7)),
-        "photos/a.gif",
-    ]
+    frames = {name for name in found if name.startswith("photos/a.gif/")}
+    assert frames == {f"photos/a.gif/frame {n}" for n in (3, 5, 7)}
     assert sum(name.startswith("photos/scan.tif/page") for name in found) == 24
     assert (summary.counts.items, summary.counts.contents) == (29, 29)
     assert set(grey.seen) == set(found.values())
