@@ -30,35 +30,29 @@ LEAST = 1344
 """Twice the longest side that the 7B model's tiles can show (``mayak triage`` does the same)."""
 KINDS = {"small": (640, 480, 80), "large": (4000, 3000, 90)}
 """Width, height, JPEG quality."""
-BASES = 24
-"""Pictures drawn; each file is one of them with a number of its own in a comment and a corner."""
+DRAWN = {"small": 2_000, "large": 40}
+"""Different pictures; each file is one of them with a number of its own in a comment."""
 
 
-def bases(kind: str) -> list[Image.Image]:
-    """Smooth noise with some grain: it packs about as photographs do."""
-    width, height, _ = KINDS[kind]
-    draw = np.random.default_rng(1)
-    found = []
-    for _ in range(BASES):
-        rough = draw.integers(0, 256, (height // 40, width // 40, 3), dtype=np.uint8)
-        smooth = np.asarray(
-            Image.fromarray(rough).resize((width, height), Image.Resampling.BICUBIC)
-        )
-        grain = draw.integers(-6, 7, (height, width, 1), dtype=np.int16)
-        found.append(Image.fromarray((np.asarray(smooth) + grain).clip(0, 255).astype(np.uint8)))
-    return found
+def picture(kind: str, number: int) -> bytes:
+    """A JPEG of smooth noise with some grain: it packs about as photographs do."""
+    width, height, quality = KINDS[kind]
+    draw = np.random.default_rng(number)
+    rough = draw.integers(0, 256, (height // 40, width // 40, 3), dtype=np.uint8)
+    smooth = Image.fromarray(rough).resize((width, height), Image.Resampling.BICUBIC)
+    grain = draw.integers(-6, 7, (height, width, 1), dtype=np.int16)
+    stream = io.BytesIO()
+    Image.fromarray((np.asarray(smooth) + grain).clip(0, 255).astype(np.uint8)).save(
+        stream, "JPEG", quality=quality
+    )
+    return stream.getvalue()
 
 
 def files(kind: str, count: int) -> Iterator[tuple[str, bytes]]:
     """Names and JPEGs, no two with the same bytes."""
-    quality = KINDS[kind][2]
-    packed = []
-    for image in bases(kind):
-        stream = io.BytesIO()
-        image.save(stream, "JPEG", quality=quality)
-        packed.append(stream.getvalue())
+    drawn = [picture(kind, number) for number in range(min(count, DRAWN[kind]))]
     for number in range(count):
-        data = packed[number % BASES]
+        data = drawn[number % len(drawn)]
         comment = b"%012d" % number
         # A comment segment right behind the start mark: other bytes, the same pixels.
         yield (
@@ -97,7 +91,7 @@ def floor(path: Path, cores: int) -> float:
 
 
 _RUN = """
-import json, resource, sys, time
+import json, sys, time
 from pathlib import Path
 from mayak.triage import Options, triage
 from mayak.types import SilentProgress
@@ -107,7 +101,8 @@ summary = triage(options, None, SilentProgress(), least=int(sys.argv[4]))
 print(json.dumps({
     "seconds": time.perf_counter() - began,
     "images": summary.counts.contents,
-    "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    # Not getrusage's, which counts what the process was forked from.
+    "peak_mib": int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024,
 }))
 """
 

@@ -8,9 +8,11 @@ import signal
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from itertools import islice
 from multiprocessing import connection
 from typing import Any, Generic, Literal, TypeVar
 
@@ -53,31 +55,41 @@ class Workers(Generic[Item, Result]):
         self._count = min(count, 61) if sys.platform == "win32" else count
 
     def run(self, items: Iterable[Item]) -> Iterator[tuple[Item, Result | Lost]]:
-        """(item, result) in the order in which they are done; items are fetched as needed."""
+        """(item, result) in the order in which they are done; items are fetched as needed, one for
+        each process ahead."""
         left = iter(items)
+        ready: deque[Item] = deque()
+        idle: list[_Worker[Item, Result]] = []
+        busy: dict[connection.Connection, _Worker[Item, Result]] = {}
         with ExitStack() as stack:
-            busy: dict[connection.Connection, _Worker[Item, Result]] = {}
-            for item in left:
-                worker = _Worker(self._function, self._memory, stack)
-                worker.begin(item, self._seconds)
-                busy[worker.pipe] = worker
-                if len(busy) == self._count:
-                    break
-            while busy:
+            while True:
+                while len(busy) < self._count:
+                    if not ready:
+                        ready.extend(islice(left, 1))
+                    if not ready:
+                        break
+                    worker = idle.pop() if idle else self._started(stack)
+                    worker.begin(ready.popleft(), self._seconds)
+                    busy[worker.pipe] = worker
+                if not busy:
+                    return
+                # Nobody waits for the fetching of the next.
+                while len(ready) < self._count and not connection.wait(list(busy), 0):
+                    before = len(ready)
+                    ready.extend(islice(left, 1))
+                    if len(ready) == before:
+                        break
                 for worker in self._finished(busy):
                     del busy[worker.pipe]
                     item, result = worker.item, worker.result()
-                    try:
-                        following = next(left)
-                    except StopIteration:
+                    if isinstance(result, Lost):
                         worker.end()
                     else:
-                        if isinstance(result, Lost):
-                            worker.end()
-                            worker = _Worker(self._function, self._memory, stack)
-                        worker.begin(following, self._seconds)
-                        busy[worker.pipe] = worker
+                        idle.append(worker)
                     yield item, result
+
+    def _started(self, stack: ExitStack) -> _Worker[Item, Result]:
+        return _Worker(self._function, self._memory, stack)
 
     def _finished(
         self, busy: dict[connection.Connection, _Worker[Item, Result]]

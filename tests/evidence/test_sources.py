@@ -20,11 +20,16 @@ JPEG = b"\xff\xd8\xff\xe0" + bytes(range(200)) + b"\xff\xd9"
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs links, pipes and raw names")
 
 
+def content(item):
+    with item.open() as stream:
+        return stream.read()
+
+
 def listed(path, limits=None):
     """({display path: content}, {display path: reason}) of a source."""
     with open_source(path, limits) as source:
         entries = list(source.items())
-        items = {str(e.path): e.open().read() for e in entries if isinstance(e, EvidenceItem)}
+        items = {str(e.path): content(e) for e in entries if isinstance(e, EvidenceItem)}
         failures = {e.path: e.error for e in entries if isinstance(e, Failure)}
     assert len(items) + len(failures) == len(entries)
     return items, failures
@@ -144,6 +149,23 @@ def test_an_item_can_be_opened_after_others_were_listed(tmp_path):
             assert stream.read() == JPEG[-2:]
             stream.seek(0)
             assert stream.read(3) == JPEG[:3]
+
+
+@posix
+def test_a_long_list_holds_no_files_open(tmp_path):
+    import resource
+
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for number in range(300):
+        (tmp_path / f"{number}.jpg").write_bytes(JPEG)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, limits[1]))
+    try:
+        items, failures = listed(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+    assert (len(items), failures) == (300, {})
+    assert set(items.values()) == {JPEG}
 
 
 def test_an_encrypted_member_is_named_as_such(tmp_path):

@@ -7,7 +7,8 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -140,9 +141,14 @@ class Source:
         self, entries: Iterator[EvidenceItem | Failure], depth: int
     ) -> Iterator[EvidenceItem | Failure]:
         for entry in entries:
-            kind = None if isinstance(entry, Failure) else _nested_kind(entry)
-            if isinstance(entry, Failure) or kind is None:
+            if isinstance(entry, Failure):
                 yield entry
+                continue
+            kind, again = _nested_kind(entry)
+            if kind is None:
+                yield entry if again is None else replace(entry, opener=again)
+                if again is not None:
+                    again.release()
                 continue
             inside = replace(entry, path=replace(entry.path, kind=kind))
             opened = self._opened(inside, depth)
@@ -221,7 +227,10 @@ class Source:
         started = datetime.now(UTC)
         done = 0
         megabytes = -(-self._data.size // _MB)
-        with (progress or SilentProgress()).task(str(self.path), megabytes, "MB") as task:
+        with (
+            (progress or SilentProgress()).task(str(self.path), megabytes, "MB") as task,
+            ThreadPoolExecutor(len(digests)) as pool,
+        ):
             while done < self._data.size:
                 with translated():
                     block = self._data.read_at(done, CHUNK)
@@ -233,8 +242,7 @@ class Source:
                         ),
                         remedy=tr("check that all pieces are there", "모든 조각을 확인하십시오"),
                     )
-                for digest in digests.values():
-                    digest.update(block)
+                list(pool.map(lambda digest, block=block: digest.update(block), digests.values()))
                 before, done = done, done + len(block)
                 task.advance(-(-done // _MB) - -(-before // _MB))
         found = {name: digest.hexdigest() for name, digest in digests.items()}
@@ -358,18 +366,51 @@ def _container(data: Bytes, head: bytes) -> LayerKind | None:
     return kind
 
 
-def _nested_kind(item: EvidenceItem) -> LayerKind | None:
+def _nested_kind(item: EvidenceItem) -> tuple[LayerKind | None, _Opened | None]:
+    """What container an item is; of none, how to open it without unpacking its start again."""
     # What cannot be read here fails again, and is told of, where the item is used.
-    with suppress(EvidenceError), item.open() as stream:
-        head = stream.read(DISK_HEAD)
-        kind = archive_kind(head[:HEAD])
-        if kind == "packed":
-            stream.seek(0)
-            return "tar" if holds_tar(stream, head) else None
-        if kind is None and disk_kind(head) and not _is_later_piece(item):
-            return "image"
-        return kind
-    return None
+    with suppress(EvidenceError):
+        stream = item.open()
+        try:
+            kind = _kind_of(item, stream)
+            if kind is None:
+                stream.seek(0)
+                return None, _Opened(stream, item.opener)
+        except BaseException:
+            stream.close()
+            raise
+        stream.close()
+        return kind, None
+    return None, None
+
+
+def _kind_of(item: EvidenceItem, stream: BinaryIO) -> LayerKind | None:
+    head = stream.read(DISK_HEAD)
+    kind = archive_kind(head[:HEAD])
+    if kind == "packed":
+        stream.seek(0)
+        return "tar" if holds_tar(stream, head) else None
+    if kind is None and disk_kind(head) and not _is_later_piece(item):
+        return "image"
+    return kind
+
+
+class _Opened:
+    """Opens a file that has been looked into: at first that is the same stream, as long as it is
+    the last file that was listed. A list of many files must not hold them all open."""
+
+    def __init__(self, stream: BinaryIO, opener: Callable[[], BinaryIO]) -> None:
+        self._stream: BinaryIO | None = stream
+        self._opener = opener
+
+    def __call__(self) -> BinaryIO:
+        stream, self._stream = self._stream, None
+        return stream or self._opener()
+
+    def release(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
 
 
 def _is_later_piece(item: EvidenceItem) -> bool:

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from mayak.imaging.hashing import PDQ_MATCH_DISTANCE
 
@@ -66,6 +64,10 @@ def _joined(roots: NDArray[np.int64], pending: list[NDArray[np.int64]]) -> NDArr
     """The roots once the groups that match are one, named after its smallest index."""
     if not pending:
         return roots
+    # Here, so that processes that decode come up without it.
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     left, right = np.concatenate(pending, axis=1)
     size = len(roots)
     graph = coo_array((np.ones(len(left), dtype=np.int8), (left, right)), shape=(size, size))
