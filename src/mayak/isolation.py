@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import signal
@@ -21,6 +22,11 @@ import psutil
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Answer = tuple[Literal["done", "raised", "memory"], Any]
+
+
+_MALLOPT = {-1: 256 << 20, -3: 64 << 20}
+"""M_TRIM_THRESHOLD: bytes free at the end that are kept; M_MMAP_THRESHOLD: smaller blocks come from
+what is kept (glibc's malloc.h)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +161,7 @@ def _serve(pipe: connection.Connection, function: Callable[[Any], Any], memory: 
     # Codecs print what they think of a broken file: in the middle of the parent's progress display.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    _keep_memory()
     if memory is not None:
         _limit(memory)
     with suppress(EOFError):
@@ -169,6 +176,18 @@ def _answer(function: Callable[[Any], Any], item: Any) -> Answer:  # noqa: ANN40
         return "memory", None
     except Exception as error:  # noqa: BLE001 - raised again in the parent
         return "raised", error
+
+
+def _keep_memory() -> None:
+    """Keep freed memory for the next item, where the C library is glibc.
+
+    It gives large blocks back to the system at once, which hands them out again page by page: a
+    quarter of the time that a 12-megapixel photograph takes.
+    """
+    with suppress(AttributeError, OSError, TypeError):
+        library = ctypes.CDLL(None)
+        for parameter, value in _MALLOPT.items():
+            library.mallopt(parameter, value)
 
 
 def _limit(memory: int) -> None:
