@@ -96,14 +96,16 @@ class Feed:
         is cut off goes through them again."""
         self._sent = 0
         self._inside = 0
+        self._settled_before = 0
         self.limited = False
         """Whether the walk ended at the options' limit."""
         self._thread = Thread(target=self._work, name="mayak-feed", daemon=True)
 
     @property
     def expected(self) -> int:
-        """Items in all, as far as is known."""
-        return self._inside + sum(source.listed for _, source in self._sources)
+        """Items to come in all, as far as is known."""
+        listed = sum(source.listed for _, source in self._sources)
+        return listed + self._inside - self._settled_before
 
     def __iter__(self) -> Iterator[list[Arrival]]:
         self._thread.start()
@@ -263,6 +265,7 @@ class Feed:
             if (held in self._outcomes or self._has_result(case, held)) and not (
                 self._run is not None and case.lacks_inside(self._run, number, location)
             ):
+                self._settled_before += 1
                 return None
         elif (unwanted := self._options.unwanted(entry)) is not None:
             return Arrival(number, _item(entry, unwanted), known)
