@@ -1,5 +1,6 @@
 """Triage on media that fill up, cannot be written to, or go away."""
 
+import errno
 import shutil
 import subprocess
 import sys
@@ -7,10 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from test_triage_run import digests, picture, run, told, zipped
+from test_triage_run import Grey, digests, picture, run, told, zipped
 
 from mayak.case import CaseStore
-from mayak.errors import CaseError
+from mayak.errors import CaseError, EvidenceError
+from mayak.evidence.streams import FileBytes
 
 IMAGES = Path(__file__).parent.parent / "evidence" / "images"
 
@@ -102,3 +104,68 @@ def test_sources_on_a_read_only_mount_are_read_like_others(tmp_path, media):
         summary = run(tmp_path / "case", *sorted(locked.iterdir()))
     assert summary == run(tmp_path / "other", *sorted(media.iterdir()))
     assert told(tmp_path / "case") == told(tmp_path / "other")
+
+
+class Pulling(Grey):
+    """Does something when the first image has been scored."""
+
+    def __init__(self, pull):
+        super().__init__()
+        self._pull = pull
+
+    def classify(self, images):
+        for number, prediction in enumerate(super().classify(images)):
+            if number == 0:
+                self._pull()
+            yield prediction
+
+
+def pulled(case, source, pull):
+    """A run over a source that goes away, and what is left of it."""
+    with pytest.raises(EvidenceError, match=f"{source.name}.* is gone") as raised:
+        run(case, source, classifier=Pulling(pull))
+    assert raised.value.exit_code == 2
+    assert "connect it again" in raised.value.remedy
+    assert sound(case)
+    left = told(case)
+    # What could be said before stays; that the stick was gone is no fault of its files.
+    assert not any("No such file" in str(outcome) for outcome in left.values())
+    return left
+
+
+def test_a_stick_that_is_unmounted_is_not_taken_for_an_empty_one(tmp_path, photos):
+    stick = tmp_path / "stick"
+    with mounted(stick, "-t", "tmpfs", "none"):
+        for part in ("a", "b"):
+            shutil.copytree(photos, stick / part)
+        pulled(tmp_path / "case", stick, lambda: subprocess.run(["umount", "-l", stick]))
+        (stick / "not the stick").touch()
+        subprocess.run(["mount", "-t", "tmpfs", "none", stick], check=True)
+        for part in ("a", "b"):
+            shutil.copytree(photos, stick / part)
+        summary = run(tmp_path / "case", stick)
+        assert summary == run(tmp_path / "fresh", stick)
+    assert told(tmp_path / "case") == told(tmp_path / "fresh")
+
+
+@pytest.mark.parametrize("kind", ["zip", "folder"])
+def test_a_source_that_goes_away_costs_nothing_of_what_it_holds(
+    tmp_path, photos, kind, monkeypatch
+):
+    source = photos
+    if kind == "zip":
+        members = {path.name: path.read_bytes() for path in photos.iterdir()}
+        source = zipped(tmp_path / "stick.zip", members)
+    hidden, read_at = tmp_path / "hidden", FileBytes.read_at
+
+    def read(self, offset, size):
+        if hidden.exists():  # an open file outlives its name, but not its medium
+            raise OSError(errno.EIO, "Input/output error")
+        return read_at(self, offset, size)
+
+    monkeypatch.setattr(FileBytes, "read_at", read)
+    left = pulled(tmp_path / "case", source, lambda: source.rename(hidden))
+    hidden.rename(source)
+    assert run(tmp_path / "case", source) == run(tmp_path / "fresh", source)
+    assert told(tmp_path / "case") == told(tmp_path / "fresh")
+    assert left.items() <= told(tmp_path / "case").items()

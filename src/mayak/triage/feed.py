@@ -83,7 +83,7 @@ class Feed:
     ) -> None:
         self._options, self._run = options, run
         self._sources = [(number, source) for number, _, source in sources]
-        self._places = {number: path for number, path, _ in sources}
+        self._places = {number: (path, _identity(path)) for number, path, _ in sources}
         self._rules = Rules(options.smallest, least, pixels=run is not None)
         self._known_good = known_good
         self._queue: Queue[list[Arrival] | BaseException | None] = Queue(_WAITING)
@@ -131,6 +131,8 @@ class Feed:
             with CaseStore.read(self._options.case) as case:
                 for number, source in self._sources:
                     self._walk(case, number, source)
+                    if source.path.kind == "folder":  # an unmounted one lists as an empty one
+                        self._require_source(number)
         except BaseException as error:  # noqa: BLE001 - raised again in the main thread
             self._put(error)
         else:
@@ -348,8 +350,8 @@ class Feed:
 
     def _require_source(self, number: int) -> None:
         """Raises EvidenceError if the source itself has gone: no fault of its files then."""
-        path = self._places[number]
-        if not path.exists():
+        path, known = self._places[number]
+        if (found := _identity(path)) is None or found != known:
             raise EvidenceError(
                 tr(f"{path} is gone", f"{path}이(가) 사라졌습니다"),
                 remedy=tr(
@@ -376,14 +378,14 @@ class Feed:
                 {"path": entry.path, "error": entry.error, "message": entry.message},
                 separators=(",", ":"),
             )
+        excluded = entry.error in EXCLUSIONS
+        if not excluded:
+            self._require_source(number)
         before = case.outcome(number, location)
         if before is not None and before.content is not None:
             return self._changed(
                 number, entry, before.content, "can no longer be read", "더 이상 읽을 수 없습니다"
             )
-        excluded = entry.error in EXCLUSIONS
-        if not excluded:
-            self._require_source(number)
         outcome = Exclusion(entry.error, entry.message) if excluded else entry
         return Arrival(number, Item(entry.path, location, outcome), known=before is not None)
 
@@ -431,6 +433,18 @@ def _location(path: EvidencePath) -> str:
     those who cannot enter it."""
     inside = path.parent is not None and path.kind in ("zip", "tar", "image")
     return (replace(path, kind="file") if inside else path).to_json()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells a source from what is found under its name later; None where nothing is.
+
+    Where a stick was mounted, a folder of the same name remains when it is pulled.
+    """
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _item(entry: EvidenceItem, outcome: Outcome) -> Item:
