@@ -8,6 +8,7 @@ import struct
 import subprocess
 import sys
 import time
+import unicodedata
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -162,6 +163,16 @@ def test_what_options_left_out_comes_in_without_them(tmp_path, phone):
     assert second.counts == run(tmp_path / "fresh", phone[0], smallest=0).counts
     with CaseStore.read(case) as store:
         assert store.verify() == []
+
+
+def test_patterns_match_names_that_a_mac_has_taken_apart(tmp_path):
+    folder = tmp_path / "x"
+    folder.mkdir()
+    for number, name in enumerate(("사진 1.jpg", "메모.jpg")):
+        (folder / unicodedata.normalize("NFD", name)).write_bytes(picture(number))
+    assert run(tmp_path / "case", folder, include=("*/사진*",)).exclusions == {"include": 1}
+    typed = unicodedata.normalize("NFD", "*/메모.jpg")
+    assert run(tmp_path / "other", folder, exclude=(typed,)).exclusions == {"exclude": 1}
 
 
 def test_since_leaves_out_what_is_older_but_not_what_has_no_time(tmp_path, phone):

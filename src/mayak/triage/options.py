@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -60,7 +61,7 @@ class Options:
 
     def unwanted(self, item: EvidenceItem) -> Exclusion | None:
         """Why the options leave an item out, before a byte of it is read."""
-        path = str(item.path)
+        path = _composed(str(item.path))
         if self.include and not any(matches(path) for matches in self._included):
             return Exclusion("include", "its path matches no pattern to include")
         for pattern, matches in zip(self.exclude, self._excluded, strict=True):
@@ -73,8 +74,17 @@ class Options:
 
     @cached_property
     def _included(self) -> list[Callable[[str], object]]:
-        return [re.compile(translate(pattern)).match for pattern in self.include]
+        return [_matcher(pattern) for pattern in self.include]
 
     @cached_property
     def _excluded(self) -> list[Callable[[str], object]]:
-        return [re.compile(translate(pattern)).match for pattern in self.exclude]
+        return [_matcher(pattern) for pattern in self.exclude]
+
+
+def _matcher(pattern: str) -> Callable[[str], object]:
+    return re.compile(translate(_composed(pattern))).match
+
+
+def _composed(text: str) -> str:
+    """Korean as it is typed: a Mac keeps the letters of each syllable apart in its file names."""
+    return unicodedata.normalize("NFC", text)
