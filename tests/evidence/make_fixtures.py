@@ -5,9 +5,10 @@
     .venv/bin/python tests/evidence/make_fixtures.py    (as root: NTFS is filled through FUSE)
 
 Each holds the same few files, made here: DCIM/사진.jpg and 100.jpg are live, DCIM/gone.jpg is
-deleted, archive.zip holds inner.jpg; NTFS has a stream and a lost file more, ISO 9660 and UFDR lack
-the deleted one. What they are is in ``CONTENT``; tests compare with it.
-exFAT has no tool that fills it without mounting, so the demo's own writer makes that image.
+deleted, archive.zip holds inner.jpg; NTFS has a stream and a lost file more, ISO 9660, HFS+ and
+UFDR lack the deleted one. What they are is in ``CONTENT``; tests compare with it.
+exFAT has no tool that fills it without mounting, so the demo's own writer makes that image. HFS+
+has none at all, so ``hfsplus.py`` does; the Sleuth Kit finds no deleted files there.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from mayak.demo.exfat import volume
+from hfsplus import volume as hfsplus_volume
+
+from mayak.demo.exfat import volume as exfat_volume
 
 HERE = Path(__file__).parent / "images"
 
@@ -111,7 +114,13 @@ def ntfs(path: Path, files: Path, mount: Path) -> Path:
 def exfat(path: Path) -> Path:
     files = {f"DCIM/{name}": CONTENT[name] for name in ("사진.jpg", "100.jpg", "gone.jpg")}
     files["archive.zip"] = CONTENT["archive.zip"]
-    path.write_bytes(volume(files, {"DCIM/gone.jpg"}))
+    path.write_bytes(exfat_volume(files, {"DCIM/gone.jpg"}))
+    return path
+
+
+def hfsplus(path: Path) -> Path:
+    files = {f"DCIM/{name}": CONTENT[name] for name in ("사진.jpg", "100.jpg")}
+    path.write_bytes(hfsplus_volume(files | {"archive.zip": CONTENT["archive.zip"]}))
     return path
 
 
@@ -195,6 +204,7 @@ def main() -> None:
             ext4(work / "ext4.dd", files),
             ntfs(work / "ntfs.dd", files, work / "mount"),
             exfat(work / "exfat.dd"),
+            hfsplus(work / "hfsplus.dd"),
             iso9660(work / "disc.iso"),
         ]
         mbr = partitioned(work / "mbr.dd", "dos", "6", work / "fat.dd")

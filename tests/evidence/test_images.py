@@ -7,6 +7,7 @@ import lzma
 import shutil
 import sys
 import tarfile
+import unicodedata
 import zipfile
 from pathlib import Path
 
@@ -51,6 +52,7 @@ def found(path):
             assert len(content) == entry.size
             name = str(entry.path).removeprefix(f"{path.name}/")
             if not name.startswith("$") or "OrphanFiles" in name:
+                name = unicodedata.normalize("NFC", name)  # HFS+ keeps them decomposed
                 items[name.split("#")[0]] = (content, entry.deleted)
     return items, failures
 
@@ -65,6 +67,7 @@ def found(path):
         ("mbr.dd", "partition 1/", "_one.jpg"),
         ("gpt.dd", "partition 1/", "gone.jpg"),
         ("phone.E01", "partition 1/", "_one.jpg"),
+        ("hfsplus.dd", "", None),
         ("disc.iso", "", None),
     ],
 )
@@ -149,6 +152,12 @@ def test_a_disk_image_inside_another_container_is_entered(
     items, failures = found(source)
     assert items == {f"backup/{name}": (data, False)} | below(f"backup/{name}")
     assert not failures
+
+
+def test_a_volume_of_a_mac_inside_a_folder_is_entered(unpack, folder):
+    unpack("hfsplus.dd").rename(folder / "backup" / "mac.dmg")
+    items, _ = found(folder)
+    assert items["backup/mac.dmg/DCIM/사진.jpg"] == (CONTENT["사진.jpg"], False)
 
 
 def test_items_of_a_nested_image_are_read_after_the_listing(unpack, folder):

@@ -235,7 +235,8 @@ def disk_kind(head: bytes) -> Literal["ewf", "raw"] | None:
     ext = head[1080:1082] == b"\x53\xef" and head[1048:1052] in [
         bytes((n, 0, 0, 0)) for n in range(7)
     ]
-    return "raw" if boot or gpt or ext or head[0x8001:0x8006] == b"CD001" else None
+    hfs = head[1024:1028] in (b"H+\0\4", b"HX\0\5")
+    return "raw" if boot or gpt or ext or hfs or head[0x8001:0x8006] == b"CD001" else None
 
 
 def _has_partitions(head: bytes) -> bool:
