@@ -4,14 +4,16 @@ import errno
 import shutil
 import subprocess
 import sys
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from test_triage_run import Grey, digests, picture, run, told, zipped
 
 from mayak.case import CaseStore
-from mayak.errors import CaseError, EvidenceError
+from mayak.errors import CaseError, ConfigError, EvidenceError
 from mayak.evidence.streams import FileBytes
 
 IMAGES = Path(__file__).parent.parent / "evidence" / "images"
@@ -65,6 +67,21 @@ def test_a_disk_that_fills_up_leaves_a_case_that_goes_on(tmp_path, photos):
             assert told(case) == told(tmp_path / "fresh")
             assert sound(case)
     assert reached == sorted(reached) and 0 < reached[-1] < 401
+
+
+def test_a_full_temporary_folder_is_no_fault_of_an_archive(tmp_path, monkeypatch):
+    noise = np.random.default_rng(1).bytes(12 << 20)  # more than is unpacked in memory
+    inner = zipped(tmp_path / "inner.zip", {"a.jpg": picture(1), "noise": noise})
+    source = zipped(tmp_path / "phone.zip", {"inner.zip": inner.read_bytes(), "b.jpg": picture(2)})
+    with mounted(tmp_path / "disk", "-t", "tmpfs", "-o", "size=1m", "none") as disk:
+        monkeypatch.setattr(tempfile, "tempdir", str(disk))
+        with pytest.raises(ConfigError, match=r"temporary folder .*No space left") as raised:
+            run(tmp_path / "case", source)
+        assert "TMPDIR" in raised.value.remedy
+        monkeypatch.undo()
+    assert run(tmp_path / "case", source) == run(tmp_path / "fresh", source)
+    assert told(tmp_path / "case") == told(tmp_path / "fresh")
+    assert sound(tmp_path / "case")
 
 
 @pytest.fixture

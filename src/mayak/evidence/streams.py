@@ -7,13 +7,14 @@ import os
 import tempfile
 import weakref
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from itertools import accumulate
 from pathlib import Path
 from threading import Lock
 from typing import IO, BinaryIO, Protocol
 
-from mayak.errors import EvidenceError
+from mayak.errors import ConfigError, EvidenceError, MayakError
 from mayak.language import tr
 
 CHUNK = 1 << 20
@@ -104,18 +105,44 @@ class Unpacked(FileBytes):
     """
 
     def __init__(self, stream: BinaryIO, check: Callable[[int], None]) -> None:
-        """``check`` is told the bytes so far, and raises to stop."""
+        """``check`` is told the bytes so far, and raises to stop.
+
+        Raises ConfigError if the temporary folder takes no more: no fault of the evidence.
+        """
         copy = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115
         try:
             total = 0
             while block := stream.read(CHUNK):
                 total += len(block)
                 check(total)
-                copy.write(block)
+                with _temporary():
+                    copy.write(block)
+            with _temporary():
+                super().__init__(copy)
         except BaseException:
-            copy.close()
+            with suppress(OSError):
+                copy.close()
             raise
-        super().__init__(copy)
+
+
+@contextmanager
+def _temporary() -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        folder = tempfile.gettempdir()
+        raise ConfigError(
+            tr(
+                f"temporary folder {folder}: cannot be written ({exc.strerror or exc})",
+                f"임시 폴더 {folder}: 쓸 수 없습니다 ({exc.strerror or exc})",
+            ),
+            remedy=tr(
+                "free space there, or name a larger folder with TMPDIR, then run the same command "
+                "again: it goes on where it stopped",
+                "공간을 확보하거나 TMPDIR로 더 큰 폴더를 지정한 뒤 같은 명령을 다시 실행하십시오. "
+                "중단된 곳에서 이어집니다",
+            ),
+        ) from exc
 
 
 class _Reading(io.RawIOBase):
@@ -205,7 +232,7 @@ class translated:  # noqa: N801
 
     def __exit__(self, kind: object, exc: BaseException | None, trace: object) -> None:
         # zipfile, zlib, lzma and tarfile have no common ancestor below Exception.
-        if isinstance(exc, Exception) and not isinstance(exc, EvidenceError):
+        if isinstance(exc, Exception) and not isinstance(exc, MayakError):
             raise EvidenceError(
                 tr(f"cannot be read: {exc}", f"읽을 수 없습니다: {exc}"),
                 remedy=tr(
