@@ -162,6 +162,7 @@ def test_the_log_tells_who_did_what(store):
     assert [entry.action for entry in entries] == [
         "migrate",
         "migrate",
+        "migrate",
         "create",
         "open",
         "add source",

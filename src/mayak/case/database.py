@@ -271,9 +271,14 @@ class Database:
     def _migrate(self, number: int, sql: str) -> None:
         """One version up, its number and its log entry in one transaction."""
         try:
-            # executescript commits what is open, so the transaction begins inside it.
-            script = f"BEGIN IMMEDIATE;\n{sql}\nPRAGMA user_version = {number};"
-            self.connection.executescript(script)
+            self.connection.execute("BEGIN IMMEDIATE")
+            if self.connection.execute("PRAGMA user_version").fetchone()[0] >= number:
+                self.connection.execute("ROLLBACK")  # another process did it meanwhile
+                return
+            # Not executescript, which would commit before it begins.
+            for statement in _statements(sql):
+                self.connection.execute(statement)
+            self.connection.execute(f"PRAGMA user_version = {number}")
             digest = hashlib.sha256(sql.encode()).hexdigest()
             batch = Batch(self.connection, {"version": number, "sha256": digest})
             batch.write(datetime.now(UTC).isoformat(), self._operator or "", "migrate")
@@ -281,6 +286,16 @@ class Database:
         except BaseException:
             self._roll_back()
             raise
+
+
+def _statements(sql: str) -> Iterator[str]:
+    statement = ""
+    for line in sql.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+    yield statement
 
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:

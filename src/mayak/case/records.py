@@ -199,6 +199,23 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Decision:
+    """What a person said of one content."""
+
+    sha256: str
+    verdict: int | None
+    """A label, 0–3; None where ``undoes`` withdraws one."""
+    reviewer: str
+    at: datetime
+    action: int
+    """Number of the act: several contents may be decided at once."""
+    undoes: int | None = None
+    """The act that is withdrawn."""
+    sample: int | None = None
+    """The blind sample that it was made in."""
+
+
+@dataclass(frozen=True, slots=True)
 class LogEntry:
     """One action; ``hash`` covers all other fields, and through ``previous`` all entries before."""
 

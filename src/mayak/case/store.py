@@ -16,6 +16,7 @@ from typing import Self, cast
 
 from mayak.case.audit import audit
 from mayak.case.database import GENESIS, Batch, Database, canonical, storable
+from mayak.case.decisions import Decisions
 from mayak.case.folder import (
     Identity,
     WriterLock,
@@ -48,9 +49,9 @@ from mayak.language import tr
 from mayak.types import Engine, Failure, Prediction
 
 
-class CaseStore:
-    """A case, open for writing (``create``, ``open``: one process at a time) or reading (``read``:
-    any number).
+class CaseStore(Decisions):
+    """A case, open for writing (``create``, ``open``: one process at a time), for deciding beside
+    such a writer (``review``) or reading (``read``): any number of these.
 
     Made of rows that are only ever added. Every method that adds some does so in one transaction
     with its log entry: it has happened as a whole, on disk, when the method returns, or not at all.
@@ -121,6 +122,21 @@ class CaseStore:
             lock.release()
             raise
         return cls(folder, identity, database, lock)
+
+    @classmethod
+    def review(cls, folder: Path, *, operator: str) -> CaseStore:
+        """Open a case to decide while another process may be adding to it: without the lock, which
+        a writer holds for its whole run. What is written is kept whole by the transactions."""
+        _require_operator(operator)
+        identity = read_identity(folder)
+        database = Database(folder, operator=operator)
+        try:
+            with database.batch("review", always=True):
+                pass
+        except BaseException:
+            database.close()
+            raise
+        return cls(folder, identity, database, None)
 
     @classmethod
     def read(cls, folder: Path) -> CaseStore:

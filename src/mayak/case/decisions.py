@@ -1,0 +1,154 @@
+"""What people decide about the contents of a case: verdicts, undone and never forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from sqlite3 import Row
+
+from mayak.case.database import Batch, Database, storable
+from mayak.case.records import Decision
+from mayak.errors import CaseError
+from mayak.labels import LABELS
+from mayak.language import tr
+
+_LABELS = frozenset(label.index for label in LABELS)
+
+
+class Decisions:
+    """The part of a ``CaseStore`` that holds decisions.
+
+    A reviewer's verdicts are theirs alone: nobody's decision touches another's. Undoing adds a row
+    as well; nothing is taken away.
+    """
+
+    _database: Database
+
+    def decide(self, reviewer: str, verdicts: Mapping[str, int]) -> int:
+        """Give contents (SHA-256) their verdicts (0–3) in one act; returns its number.
+
+        On disk on return. Raises CaseError, and records nothing, for a content that is not in the
+        case and a verdict that is no label.
+        """
+        return self._act(reviewer, verdicts, None)
+
+    def undo(self, reviewer: str) -> list[str]:
+        """Withdraw the reviewer's last act that stands; the contents it had decided have the
+        verdict that this reviewer gave them before, or none. Empty when nothing stands."""
+        reviewer = _name(reviewer)
+        with self._database.batch("undo", reviewer=reviewer) as batch:
+            rows = batch.connection.execute(
+                "SELECT action, content, sample FROM decisions WHERE action ="
+                " (SELECT max(action) FROM decisions d WHERE reviewer = ? AND verdict IS NOT NULL"
+                "  AND NOT EXISTS"
+                "   (SELECT 1 FROM decisions WHERE undoes = d.action AND content = d.content))"
+                " ORDER BY id",
+                (reviewer,),
+            ).fetchall()
+            action, at = _next_action(batch), datetime.now(UTC).isoformat()
+            for row in rows:
+                batch.add(
+                    "decisions",
+                    action=action,
+                    reviewer=reviewer,
+                    at=at,
+                    content=row["content"],
+                    verdict=None,
+                    undoes=row["action"],
+                    sample=row["sample"],
+                )
+        return [row["content"] for row in rows]
+
+    def decisions(self, reviewer: str | None = None) -> Iterator[Decision]:
+        """All that was ever decided and withdrawn, by one reviewer or everyone, in order."""
+        if reviewer is None:
+            rows = self._database.pages("SELECT * FROM decisions WHERE id > ? ORDER BY id LIMIT ?")
+        else:
+            # The plus keeps SQLite from sorting all of the reviewer's anew for each page.
+            rows = self._database.pages(
+                "SELECT * FROM decisions WHERE +reviewer = ? AND id > ? ORDER BY id LIMIT ?",
+                storable(reviewer),
+            )
+        return map(_decision, rows)
+
+    def verdicts(self, sha256: str) -> dict[str, Decision]:
+        """The present verdict of each reviewer who has given a content one."""
+        rows = self._database.query(
+            "SELECT d.* FROM verdicts v JOIN decisions d ON d.id = v.decision"
+            " WHERE v.content = ? ORDER BY d.id",
+            sha256,
+        )
+        return {row["reviewer"]: _decision(row) for row in rows}
+
+    def reviewers(self) -> list[str]:
+        """Everyone who has ever decided something, in the order of their first act."""
+        rows = self._database.query(
+            "SELECT reviewer FROM decisions GROUP BY reviewer ORDER BY min(action)"
+        )
+        return [row["reviewer"] for row in rows]
+
+    def _act(self, reviewer: str, verdicts: Mapping[str, int], sample: int | None) -> int:
+        reviewer = _name(reviewer)
+        if not verdicts:
+            raise CaseError(
+                tr("no image is named to be decided", "판정할 이미지가 지정되지 않았습니다"),
+                remedy=tr("name one at least", "하나 이상 지정하십시오"),
+            )
+        with self._database.batch("decide", reviewer=reviewer) as batch:
+            action, at = _next_action(batch), datetime.now(UTC).isoformat()
+            for sha256, verdict in verdicts.items():
+                if verdict not in _LABELS:
+                    raise CaseError(
+                        tr(f"{verdict!r} is no verdict", f"{verdict!r}은(는) 판정값이 아닙니다"),
+                        remedy=tr("give 0, 1, 2 or 3", "0, 1, 2, 3 가운데 하나를 주십시오"),
+                    )
+                query = "SELECT 1 FROM contents WHERE sha256 = ?"
+                if not batch.connection.execute(query, (sha256,)).fetchone():
+                    raise CaseError(
+                        tr(
+                            f"{sha256} is no image of this case",
+                            f"{sha256}은(는) 이 사건의 이미지가 아닙니다",
+                        ),
+                        remedy=tr(
+                            "name an image by the SHA-256 under which the case holds it",
+                            "사건에 기록된 이미지의 SHA-256을 지정하십시오",
+                        ),
+                    )
+                batch.add(
+                    "decisions",
+                    action=action,
+                    reviewer=reviewer,
+                    at=at,
+                    content=sha256,
+                    verdict=verdict,
+                    undoes=None,
+                    sample=sample,
+                )
+        return action
+
+
+def _name(reviewer: str) -> str:
+    if not reviewer.strip():
+        raise CaseError(
+            tr("no reviewer is named", "검토자 이름이 없습니다"),
+            remedy=tr("name who decides", "판정하는 사람의 이름을 지정하십시오"),
+        )
+    return storable(reviewer)
+
+
+def _next_action(batch: Batch) -> int:
+    query = "SELECT coalesce(max(action), 0) + 1 FROM decisions"
+    number: int = batch.connection.execute(query).fetchone()[0]
+    return number
+
+
+def _decision(row: Row) -> Decision:
+    return Decision(
+        sha256=row["content"],
+        verdict=row["verdict"],
+        reviewer=row["reviewer"],
+        at=datetime.fromisoformat(row["at"]),
+        action=row["action"],
+        undoes=row["undoes"],
+        sample=row["sample"],
+    )
