@@ -5,7 +5,7 @@ import json
 import sqlite3
 
 import pytest
-from case_samples import fill, images
+from case_samples import digest, fill, images, prediction
 
 from mayak.case import CaseStore
 from mayak.case.database import canonical, entry_hash, row_digest
@@ -14,8 +14,15 @@ from mayak.case.database import canonical, entry_hash, row_digest
 @pytest.fixture
 def folder(tmp_path):
     with CaseStore.create(tmp_path / "case", operator="a") as store:
-        fill(store)
+        _, run = fill(store)
         store.add_items(1, images(1, 4))
+        first, second = (digest(f"{n}.jpg") for n in (1, 2))
+        store.decide("김수사", {first: 3, second: 0})
+        store.decide("b", {first: 1})
+        store.undo("b")
+        store.add_results(run, [prediction("3.jpg", scores=(0.7, 0.1, 0.1, 0.1))])
+        sample = store.draw_sample(run, 1, 42, "b")
+        store.judge(sample, {digest("3.jpg"): 0})
     return tmp_path / "case"
 
 
@@ -58,6 +65,9 @@ def test_an_untouched_case_has_none(folder):
         "failures",
         "groupings",
         "group_members",
+        "decisions",
+        "samples",
+        "sample_items",
     ],
 )
 def test_the_database_itself_refuses_to_change_or_delete(folder, table):
@@ -93,11 +103,28 @@ def test_the_database_itself_refuses_to_change_or_delete(folder, table):
             "INSERT INTO sources VALUES (2, 'other.zip', 'zip', 9999, '')",
             ("inserted", "sources", "id 2"),
         ),
+        ("UPDATE decisions SET verdict = 0 WHERE id = 1", ("changed", "decisions", "id 1")),
+        ("UPDATE decisions SET reviewer = 'c' WHERE id = 2", ("changed", "decisions", "id 2")),
+        (
+            "UPDATE decisions SET reviewer = 'c' WHERE id = 2",
+            ("invariant", "decisions", "action 1"),
+        ),
+        ("UPDATE decisions SET undoes = 1 WHERE id = 4", ("invariant", "decisions", "action 3")),
+        ("UPDATE decisions SET sample = 1 WHERE id = 3", ("invariant", "decisions", "action 2")),
+        ("DELETE FROM decisions WHERE id = 2", ("deleted", "decisions", "id 2")),
+        ("DELETE FROM decisions WHERE id > 3", ("deleted", "decisions", "id 5")),
+        (
+            "INSERT INTO decisions SELECT 6, 5, 'b', at, content, 3, NULL, NULL, log, digest"
+            " FROM decisions WHERE id = 1",
+            ("inserted", "decisions", "id 6"),
+        ),
+        ("UPDATE samples SET population = 9", ("changed", "samples", "id 1")),
+        ("DELETE FROM sample_items", ("invariant", "samples", "id 1")),
         ("UPDATE log SET operator = 'b' WHERE sequence = 4", ("changed", "log", "entry 4")),
         ("DELETE FROM log WHERE sequence = 5", ("deleted", "log", "entry 5")),
         (
             "DELETE FROM log WHERE sequence = (SELECT max(sequence) FROM log)",
-            ("deleted", "log", "entry 13"),
+            ("deleted", "log", "entry 19"),
         ),
         ("DROP INDEX items_content", ("deleted", "schema", "items_content")),
         ("CREATE TABLE notes (text)", ("inserted", "schema", "notes")),

@@ -300,3 +300,46 @@ def _invariants(connection: sqlite3.Connection) -> Iterator[Fault]:
             f"finished, but {sha256} has no result", f"끝났으나 {sha256}의 결과가 없습니다"
         )
         yield Fault("invariant", "runs", f"id {run}", message)
+    yield from _decided(connection)
+
+
+def _decided(connection: sqlite3.Connection) -> Iterator[Fault]:
+    """An act is one reviewer's, and withdraws what that reviewer had decided; a sample is whole,
+    and judged by whom it was drawn for."""
+    checks = (
+        (
+            "SELECT action FROM decisions GROUP BY action HAVING count(DISTINCT reviewer) > 1"
+            " OR count(DISTINCT at) > 1 OR min(coalesce(undoes, 0)) != max(coalesce(undoes, 0))"
+            " OR min(coalesce(sample, 0)) != max(coalesce(sample, 0))",
+            "decisions",
+            tr("is not one act of one reviewer", "한 검토자의 한 번의 판정이 아닙니다"),
+        ),
+        (
+            "SELECT DISTINCT u.action FROM decisions u LEFT JOIN decisions d"
+            " ON d.action = u.undoes AND d.content = u.content AND d.reviewer = u.reviewer"
+            " AND d.verdict IS NOT NULL AND d.sample IS u.sample"
+            " WHERE u.undoes IS NOT NULL AND d.id IS NULL",
+            "decisions",
+            tr(
+                "withdraws what this reviewer had not decided",
+                "이 검토자가 판정하지 않은 것을 취소합니다",
+            ),
+        ),
+        (
+            "SELECT DISTINCT d.action FROM decisions d JOIN samples s ON s.id = d.sample"
+            " WHERE d.reviewer != s.reviewer OR NOT EXISTS"
+            "  (SELECT 1 FROM sample_items WHERE sample = d.sample AND content = d.content)",
+            "decisions",
+            tr("judges what was not drawn for it", "추출되지 않은 것을 표본으로 판정합니다"),
+        ),
+        (
+            "SELECT id FROM samples s WHERE size !="
+            " (SELECT count(*) FROM sample_items WHERE sample = s.id)",
+            "samples",
+            tr("has not the size that it states", "명시된 크기와 다릅니다"),
+        ),
+    )
+    for query, table, message in checks:
+        name = "action" if table == "decisions" else "id"
+        for (number,) in connection.execute(query).fetchall():
+            yield Fault("invariant", table, f"{name} {number}", message)

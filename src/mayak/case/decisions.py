@@ -35,7 +35,7 @@ class Decisions:
     def undo(self, reviewer: str) -> list[str]:
         """Withdraw the reviewer's last act that stands; the contents it had decided have the
         verdict that this reviewer gave them before, or none. Empty when nothing stands."""
-        reviewer = _name(reviewer)
+        reviewer = reviewer_name(reviewer)
         with self._database.batch("undo", reviewer=reviewer) as batch:
             rows = batch.connection.execute(
                 "SELECT action, content, sample FROM decisions WHERE action ="
@@ -88,7 +88,7 @@ class Decisions:
         return [row["reviewer"] for row in rows]
 
     def _act(self, reviewer: str, verdicts: Mapping[str, int], sample: int | None) -> int:
-        reviewer = _name(reviewer)
+        reviewer = reviewer_name(reviewer)
         if not verdicts:
             raise CaseError(
                 tr("no image is named to be decided", "판정할 이미지가 지정되지 않았습니다"),
@@ -127,7 +127,8 @@ class Decisions:
         return action
 
 
-def _name(reviewer: str) -> str:
+def reviewer_name(reviewer: str) -> str:
+    """The name as it is stored. Raises CaseError for none."""
     if not reviewer.strip():
         raise CaseError(
             tr("no reviewer is named", "검토자 이름이 없습니다"),

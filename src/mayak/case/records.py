@@ -216,6 +216,55 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
+class Missed:
+    """What a sample tells: how many images of the population are relevant, of all those that a run
+    called irrelevant and nobody had decided."""
+
+    relevant: int
+    """In the sample."""
+    size: int
+    """Of the sample."""
+    population: int
+    low: int
+    """Images of the population, lower end of the 95 % interval."""
+    high: int
+    """Its upper end."""
+
+    @property
+    def fraction(self) -> float:
+        return self.relevant / self.size
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of the fraction."""
+        return self.low / self.population, self.high / self.population
+
+    @property
+    def images(self) -> int:
+        """Of the population, as the sample has it; the nearest whole number."""
+        return round(self.relevant * self.population / self.size)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A blind sample of what a run called irrelevant and nobody had decided when it was drawn."""
+
+    id: int
+    run: int
+    size: int
+    seed: int
+    population: int
+    """Distinct contents it was drawn from."""
+    reviewer: str
+    drawn: datetime
+    judged: int
+    relevant: int
+    """Of those that are judged."""
+    missed: Missed | None
+    """None until the whole sample is judged."""
+
+
+@dataclass(frozen=True, slots=True)
 class LogEntry:
     """One action; ``hash`` covers all other fields, and through ``previous`` all entries before."""
 

@@ -1,0 +1,188 @@
+"""Blind samples: how much of what a run called irrelevant is not, judged by a person.
+
+The population of a sample is every distinct content that the run's label calls irrelevant (0) and
+that has no verdict of anybody at the moment of the draw. Files that could not be read, that were
+left out or that come later are not in it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+from bisect import bisect_left
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from functools import cache
+from math import comb
+from sqlite3 import Row
+
+from mayak.case.decisions import Decisions, reviewer_name
+from mayak.case.records import Missed, Sample
+from mayak.errors import CaseError
+from mayak.language import tr
+
+
+class Samples(Decisions):
+    """The part of a ``CaseStore`` that draws samples and says what their judgements tell.
+
+    A judgement is a decision, marked with its sample; ``undo`` withdraws it as any other. What the
+    reviewer decides of the same content elsewhere, with the scores in view, is no judgement.
+    """
+
+    def draw_sample(self, run: int, size: int, seed: int, reviewer: str) -> int:
+        """Draw ``size`` contents for a reviewer to judge; returns the sample's number.
+
+        Those whose SHA-256 over ``seed:content`` (content as hex) is smallest, smallest first:
+        anyone can repeat it. Raises CaseError where the population is smaller.
+        """
+        reviewer = reviewer_name(reviewer)
+        with self._database.batch("draw sample", run=run, reviewer=reviewer, seed=seed) as batch:
+            population = [
+                content
+                for (content,) in batch.connection.execute(
+                    "SELECT content FROM predictions p"
+                    " WHERE run = ? AND score_0 >= max(score_1, score_2, score_3)"
+                    " AND NOT EXISTS (SELECT 1 FROM verdicts WHERE content = p.content)",
+                    (run,),
+                )
+            ]
+            if not 1 <= size <= len(population):
+                raise CaseError(
+                    tr(
+                        f"a sample of {size} cannot be drawn: run {run} calls {len(population)} "
+                        "images irrelevant that nobody has decided",
+                        f"표본 {size}장을 뽑을 수 없습니다. 실행 {run}이(가) '관련 없음'으로 "
+                        f"분류했고 아직 아무도 판정하지 않은 이미지는 {len(population)}장입니다",
+                    ),
+                    remedy=tr(
+                        f"draw between 1 and {len(population)}",
+                        f"1장에서 {len(population)}장 사이로 뽑으십시오",
+                    )
+                    if population
+                    else tr(
+                        "there is nothing to estimate: every such image has been decided",
+                        "추정할 대상이 없습니다. 해당 이미지는 모두 판정되었습니다",
+                    ),
+                )
+            sample = batch.add(
+                "samples",
+                run=run,
+                size=size,
+                seed=seed,
+                population=len(population),
+                reviewer=reviewer,
+                drawn=datetime.now(UTC).isoformat(),
+            )
+            for content in heapq.nsmallest(size, population, key=lambda c: _rank(seed, c)):
+                batch.add("sample_items", sample=sample, content=content)
+            return sample
+
+    def samples(self) -> list[Sample]:
+        """All samples, in the order they were drawn, each with its estimate once it is judged."""
+        return [
+            self._sample(row) for row in self._database.query("SELECT * FROM samples ORDER BY id")
+        ]
+
+    def sample_items(self, sample: int) -> dict[str, int | None]:
+        """The contents of a sample in the order to judge them in, with the judgement that stands.
+
+        Raises CaseError where there is no such sample.
+        """
+        self._row_of(sample)
+        items = self._database.query(
+            "SELECT content FROM sample_items WHERE sample = ? ORDER BY id", sample
+        )
+        judged = self._database.query(
+            "SELECT content, verdict FROM decisions d WHERE sample = ? AND verdict IS NOT NULL"
+            " AND NOT EXISTS (SELECT 1 FROM decisions WHERE undoes = d.action AND"
+            "  content = d.content) ORDER BY id",
+            sample,
+        )
+        found = {row["content"]: row["verdict"] for row in judged}
+        return {row["content"]: found.get(row["content"]) for row in items}
+
+    def judge(self, sample: int, verdicts: Mapping[str, int]) -> int:
+        """Give contents of a sample its reviewer's verdicts, in one act; returns the act's number.
+
+        The last judgement of a content stands. Raises CaseError for a content of no such sample.
+        """
+        reviewer = self._row_of(sample)["reviewer"]
+        items = self.sample_items(sample)
+        for sha256 in verdicts:
+            if sha256 not in items:
+                raise CaseError(
+                    tr(
+                        f"{sha256} is not in sample {sample}",
+                        f"{sha256}은(는) 표본 {sample}에 없습니다",
+                    ),
+                    remedy=tr("judge the images that were drawn", "추출된 이미지를 판정하십시오"),
+                )
+        return self._act(reviewer, verdicts, sample)
+
+    def _row_of(self, sample: int) -> Row:
+        rows = self._database.query("SELECT * FROM samples WHERE id = ?", sample)
+        if not rows:
+            raise CaseError(
+                tr(f"there is no sample {sample}", f"표본 {sample}이(가) 없습니다"),
+                remedy=tr("draw one first", "먼저 표본을 추출하십시오"),
+            )
+        return rows[0]
+
+    def _sample(self, row: Row) -> Sample:
+        judgements = [v for v in self.sample_items(row["id"]).values() if v is not None]
+        relevant = sum(verdict != 0 for verdict in judgements)
+        size, population = row["size"], row["population"]
+        return Sample(
+            id=row["id"],
+            run=row["run"],
+            size=size,
+            seed=row["seed"],
+            population=population,
+            reviewer=row["reviewer"],
+            drawn=datetime.fromisoformat(row["drawn"]),
+            judged=len(judgements),
+            relevant=relevant,
+            # A part of the sample that the reviewer chose is no random one.
+            missed=missed(relevant, size, population) if len(judgements) == size else None,
+        )
+
+
+def _rank(seed: int, content: str) -> bytes:
+    return hashlib.sha256(f"{seed}:{content}".encode()).digest()
+
+
+@cache
+def missed(relevant: int, size: int, population: int) -> Missed:
+    """What a random sample with ``relevant`` relevant images says of its population.
+
+    The interval of Clopper and Pearson (Biometrika 26, 1934), whose tails are taken from the
+    hypergeometric distribution, because the population is finite and no image is drawn twice
+    (Buonaccorsi, The American Statistician 41, 1987). All in whole numbers, so exact.
+    """
+    samples = comb(population, size)
+    fewest, most = relevant, population - size + relevant
+
+    def too_few(number: int) -> bool:
+        """Whether, of so many, a sample would hold so many in 2.5 % of all cases or less."""
+        return 40 * (samples - _at_most(relevant - 1, number, size, population)) <= samples
+
+    def too_many(number: int) -> bool:
+        """Whether, of so many, a sample would hold so few in 2.5 % of all cases or less."""
+        return 40 * _at_most(relevant, number, size, population) <= samples
+
+    low = fewest + bisect_left(range(fewest, most), True, key=lambda n: not too_few(n))
+    high = fewest + bisect_left(range(fewest + 1, most + 1), True, key=too_many)
+    return Missed(relevant, size, population, low, high)
+
+
+def _at_most(relevant: int, number: int, size: int, population: int) -> int:
+    """How many of all samples hold ``relevant`` images or fewer, if the population has ``number``
+    relevant ones."""
+    first = max(0, size - (population - number))
+    term = comb(number, first) * comb(population - number, size - first)
+    total = 0
+    for found in range(first, relevant + 1):
+        total += term
+        term = term * (number - found) * (size - found)
+        term //= (found + 1) * (population - number - size + found + 1)
+    return total
