@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from case_samples import fill, images
 
+from case_samples import fill, images
 from mayak.case import CaseStore, database
 from mayak.errors import CaseError
 
@@ -70,7 +70,7 @@ def folder(tmp_path):
 
 def start(folder, sabotage=""):
     script = WRITER.format(sabotage=sabotage)
-    command = [sys.executable, "-c", script, str(folder), str(Path(__file__).parent)]
+    command = [sys.executable, "-c", script, str(folder), str(Path(__file__).parents[1])]
     return subprocess.Popen(command, stdout=subprocess.PIPE)
 
 

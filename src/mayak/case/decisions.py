@@ -45,7 +45,7 @@ class Decisions:
                 " ORDER BY id",
                 (reviewer,),
             ).fetchall()
-            action, at = _next_action(batch), datetime.now(UTC).isoformat()
+            action, at = next_action(batch), datetime.now(UTC).isoformat()
             for row in rows:
                 batch.add(
                     "decisions",
@@ -80,6 +80,14 @@ class Decisions:
         )
         return {row["reviewer"]: _decision(row) for row in rows}
 
+    def disagreements(self) -> list[str]:
+        """The contents whose reviewers have given them different verdicts, by SHA-256."""
+        rows = self._database.query(
+            "SELECT content FROM verdicts GROUP BY content HAVING min(verdict) != max(verdict)"
+            " ORDER BY content"
+        )
+        return [row["content"] for row in rows]
+
     def reviewers(self) -> list[str]:
         """Everyone who has ever decided something, in the order of their first act."""
         rows = self._database.query(
@@ -95,7 +103,7 @@ class Decisions:
                 remedy=tr("name one at least", "하나 이상 지정하십시오"),
             )
         with self._database.batch("decide", reviewer=reviewer) as batch:
-            action, at = _next_action(batch), datetime.now(UTC).isoformat()
+            action, at = next_action(batch), datetime.now(UTC).isoformat()
             for sha256, verdict in verdicts.items():
                 if verdict not in _LABELS:
                     raise CaseError(
@@ -137,7 +145,8 @@ def reviewer_name(reviewer: str) -> str:
     return storable(reviewer)
 
 
-def _next_action(batch: Batch) -> int:
+def next_action(batch: Batch) -> int:
+    """The number of the act that comes next."""
     query = "SELECT coalesce(max(action), 0) + 1 FROM decisions"
     number: int = batch.connection.execute(query).fetchone()[0]
     return number

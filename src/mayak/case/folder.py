@@ -65,7 +65,7 @@ def write_identity(folder: Path, identity: Identity) -> None:
     """Write ``case.json`` and the thumbnails' folder."""
     (folder / _THUMBNAILS).mkdir()
     text = json.dumps(asdict(identity), indent=2, ensure_ascii=False) + "\n"
-    _write_durably(folder / _IDENTITY, text.encode())
+    write_durably(folder / _IDENTITY, text.encode())
     sync_folder(folder)
 
 
@@ -193,15 +193,15 @@ def write_thumbnails(folder: Path, thumbnails: Iterable[bytes]) -> None:
             parent.mkdir(parents=True, exist_ok=True)
         # Nearly all the time is waiting for the disk, which gathers what comes at the same time.
         with ThreadPoolExecutor(_WRITERS) as pool:
-            list(pool.map(_write_durably, missing, missing.values()))
+            list(pool.map(write_durably, missing, missing.values()))
             list(pool.map(sync_folder, parents | {folder / _THUMBNAILS} if parents else ()))
     except OSError as error:
         raise storage_error(folder, error) from error
 
 
-def _write_durably(path: Path, data: bytes) -> None:
+def write_durably(path: Path, data: bytes) -> None:
     """Under its name there is the whole file or none, through a crash or a power cut."""
-    part = path.with_suffix(".part")
+    part = path.with_name(f"{path.name}.part")
     try:
         with part.open("wb") as file:
             file.write(data)

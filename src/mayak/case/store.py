@@ -16,6 +16,7 @@ from typing import Self, cast
 
 from mayak.case.audit import audit
 from mayak.case.database import GENESIS, Batch, Database, canonical, storable
+from mayak.case.exchange import Exchange
 from mayak.case.folder import (
     Identity,
     WriterLock,
@@ -43,13 +44,12 @@ from mayak.case.records import (
     StoredItem,
     Unclassified,
 )
-from mayak.case.sampling import Samples
 from mayak.errors import CaseError
 from mayak.language import tr
 from mayak.types import Engine, Failure, Prediction
 
 
-class CaseStore(Samples):
+class CaseStore(Exchange):
     """A case, open for writing (``create``, ``open``: one process at a time), for deciding beside
     such a writer (``review``) or reading (``read``): any number of these.
 

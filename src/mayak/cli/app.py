@@ -88,6 +88,12 @@ _COMMANDS = (
         "사건과 원본이 기록과 같은지 확인합니다.",
     ),
     (
+        "decisions",
+        "mayak.cli.decisions:app",
+        "What reviewers decided: export, merge, list disagreements.",
+        "검토자의 판정: 내보내기, 병합, 불일치 목록.",
+    ),
+    (
         "demo",
         "mayak.cli.demo:demo",
         "The whole of it on synthetic images, offline, in minutes.",

@@ -164,7 +164,7 @@ def triage(
     options = Options(
         sources=sources,
         case=case,
-        operator=operator or _user(),
+        operator=operator or user(),
         include=tuple(include or ()),
         exclude=tuple(exclude or ()),
         since=None if since is None else since.astimezone(),
@@ -222,7 +222,7 @@ def verify(
             faults += found
         head = store.head()
     try:
-        with CaseStore.open(case, operator=operator or _user()) as store:
+        with CaseStore.open(case, operator=operator or user()) as store:
             store.record("verify", faults=len(faults), absent=absent, head=head)
     except CaseError as error:
         console.note(tr("not recorded in the case: ", "사건에 기록하지 못함: ") + error.message)
@@ -264,7 +264,7 @@ def _check(sources: tuple[Path, ...], limit: int | None, smallest: int, batch_si
             )
 
 
-def _user() -> str:
+def user() -> str:
     try:
         return getpass.getuser()
     except (OSError, KeyError) as error:  # a container's user without a name

@@ -1,0 +1,189 @@
+"""Decisions that were made in another copy of the case come in; none is overwritten."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+
+from mayak.case.database import Batch
+from mayak.case.decisions import next_action
+from mayak.case.history import Act, Draw, History
+from mayak.case.sampling import Samples
+from mayak.errors import CaseError
+from mayak.language import tr
+
+
+class Exchange(Samples):
+    """The part of a ``CaseStore`` that hands decisions over to other copies of the case.
+
+    A reviewer's acts are one sequence. Copies agree as long as, of each reviewer, the acts in one
+    are the beginning of those in the other; merging appends what is missing.
+    """
+
+    folder: Path
+    id: str
+
+    def history(self) -> History:
+        """All samples and acts."""
+        draws = self._draws()
+        acts = tuple(act for _, act in self._acts(draws))
+        return History(self.id, tuple(draws.values()), acts)
+
+    def merge(self, histories: Sequence[History]) -> dict[str, int]:
+        """Take in what other copies of the case hold and this one does not; returns the number of
+        new acts of each reviewer. All or nothing; the same again does nothing.
+
+        Raises CaseError for a history of another case, for contents or runs that this copy lacks,
+        and for a reviewer whose acts here and there went apart.
+        """
+        with self._database.batch("merge decisions", histories=len(histories)) as batch:
+            draws = {draw: number for number, draw in self._draws().items()}
+            mine: dict[str, list[tuple[int, Act]]] = {}
+            for action, act in self._acts({number: draw for draw, number in draws.items()}):
+                mine.setdefault(act.reviewer, []).append((action, act))
+            action = next_action(batch)
+            added: Counter[str] = Counter()
+            for history in histories:
+                self._require_same(history)
+                for draw in history.samples:
+                    if draw not in draws:
+                        draws[draw] = self._add_draw(batch, draw)
+                for act in history.acts:
+                    held = mine.setdefault(act.reviewer, [])
+                    if act.number <= len(held):
+                        if held[act.number - 1][1] != act:
+                            raise self._apart(act)
+                        continue
+                    sample = None if act.sample is None else draws[act.sample]
+                    self._add_act(batch, action, act, held, sample)
+                    held.append((action, act))
+                    action += 1
+                    added[act.reviewer] += 1
+            batch.detail["acts"] = dict(added)
+            return dict(added)
+
+    def _draws(self) -> dict[int, Draw]:
+        rows = self._database.query(
+            "SELECT s.*, r.fingerprint FROM samples s JOIN runs r ON r.id = s.run ORDER BY s.id"
+        )
+        return {
+            row["id"]: Draw(
+                run=row["fingerprint"],
+                seed=row["seed"],
+                population=row["population"],
+                reviewer=row["reviewer"],
+                drawn=row["drawn"],
+                items=tuple(self.sample_items(row["id"])),
+            )
+            for row in rows
+        }
+
+    def _acts(self, draws: dict[int, Draw]) -> Iterator[tuple[int, Act]]:
+        """Every act with its number in this copy."""
+        numbers: dict[int, int] = {}
+        counts: Counter[str] = Counter()
+        for action, rows in groupby(self.decisions(), key=lambda decision: decision.action):
+            decisions = list(rows)
+            first = decisions[0]
+            counts[first.reviewer] += 1
+            numbers[action] = counts[first.reviewer]
+            yield (
+                action,
+                Act(
+                    reviewer=first.reviewer,
+                    number=numbers[action],
+                    at=first.at.isoformat(),
+                    verdicts={d.sha256: d.verdict for d in decisions if d.verdict is not None},
+                    undoes=None if first.undoes is None else numbers[first.undoes],
+                    sample=None if first.sample is None else draws[first.sample],
+                ),
+            )
+
+    def _add_draw(self, batch: Batch, draw: Draw) -> int:
+        query = "SELECT id FROM runs WHERE fingerprint = ?"
+        run = batch.connection.execute(query, (draw.run,)).fetchone()
+        if run is None:
+            raise CaseError(
+                tr(
+                    f"{self.folder} has no run of the model that a sample was drawn from "
+                    f"({draw.run})",
+                    f"{self.folder}에는 표본이 추출된 모델의 실행이 없습니다 ({draw.run})",
+                ),
+                remedy=tr(
+                    "run `mayak triage` with that model first",
+                    "먼저 해당 모델로 `mayak triage`를 실행하십시오",
+                ),
+            )
+        sample = batch.add(
+            "samples",
+            run=run["id"],
+            size=len(draw.items),
+            seed=draw.seed,
+            population=draw.population,
+            reviewer=draw.reviewer,
+            drawn=draw.drawn,
+        )
+        for content in draw.items:
+            self._require_content(batch, content)
+            batch.add("sample_items", sample=sample, content=content)
+        return sample
+
+    def _add_act(
+        self, batch: Batch, action: int, act: Act, held: list[tuple[int, Act]], sample: int | None
+    ) -> None:
+        undone = None if act.undoes is None else held[act.undoes - 1]
+        for content in act.verdicts if undone is None else undone[1].verdicts:
+            self._require_content(batch, content)
+            batch.add(
+                "decisions",
+                action=action,
+                reviewer=act.reviewer,
+                at=act.at,
+                content=content,
+                verdict=act.verdicts.get(content),
+                undoes=None if undone is None else undone[0],
+                sample=sample,
+            )
+
+    def _require_same(self, history: History) -> None:
+        if history.case != self.id:
+            raise CaseError(
+                tr(
+                    f"these decisions belong to another case ({history.case}) than {self.folder} "
+                    f"({self.id})",
+                    f"이 판정은 {self.folder} ({self.id})이(가) 아닌 다른 사건 "
+                    f"({history.case})의 것입니다",
+                ),
+                remedy=tr(
+                    "merge copies of the same case only", "같은 사건의 사본끼리만 병합하십시오"
+                ),
+            )
+
+    def _require_content(self, batch: Batch, sha256: str) -> None:
+        query = "SELECT 1 FROM contents WHERE sha256 = ?"
+        if not batch.connection.execute(query, (sha256,)).fetchone():
+            raise CaseError(
+                tr(
+                    f"{self.folder} does not hold {sha256}, which was decided elsewhere",
+                    f"다른 사본에서 판정한 {sha256}이(가) {self.folder}에 없습니다",
+                ),
+                remedy=tr(
+                    "triage the same sources here first", "먼저 같은 원본을 이 사건에 처리하십시오"
+                ),
+            )
+
+    def _apart(self, act: Act) -> CaseError:
+        return CaseError(
+            tr(
+                f"{act.reviewer} went on in both copies: the {act.number}. act there "
+                f"({act.at}) is not that in {self.folder}",
+                f"{act.reviewer}이(가) 두 사본에서 따로 판정했습니다. 저쪽의 {act.number}번째 "
+                f"판정({act.at})이 {self.folder}의 것과 다릅니다",
+            ),
+            remedy=tr(
+                f"take one of the two in as another reviewer: --rename '{act.reviewer}=NEW NAME'",
+                f"한쪽을 다른 검토자 이름으로 병합하십시오: --rename '{act.reviewer}=새 이름'",
+            ),
+        )

@@ -1,0 +1,302 @@
+"""The file in which decisions travel from one copy of a case to another.
+
+JSON Lines: a head that names the case, the samples, every act in order, an end that counts the
+lines. Each line's ``hash`` is the SHA-256 over the hash of the line before and the line's other
+values as canonical JSON, so that a damaged, missing or added line is found and named. It does not
+show who wrote the file: that is a matter of how it was handed over.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mayak.case.database import GENESIS, canonical
+from mayak.case.folder import write_durably
+from mayak.errors import CaseError, IntegrityError
+from mayak.labels import LABELS
+from mayak.language import tr
+
+FORMAT = "mayak decisions"
+VERSION = 1
+
+_VERDICTS = frozenset(label.index for label in LABELS)
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """A sample, as every copy of the case can know it."""
+
+    run: str
+    """The engine's fingerprint."""
+    seed: int
+    population: int
+    reviewer: str
+    drawn: str
+    """UTC, ISO 8601."""
+    items: tuple[str, ...]
+    """SHA-256, in the order they were drawn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What a reviewer decided or withdrew at once."""
+
+    reviewer: str
+    number: int
+    """1 is this reviewer's first act."""
+    at: str
+    """UTC, ISO 8601."""
+    verdicts: Mapping[str, int]
+    """By SHA-256; none where ``undoes`` withdraws another act of this reviewer."""
+    undoes: int | None
+    sample: Draw | None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """All samples and acts of one copy of a case."""
+
+    case: str
+    samples: tuple[Draw, ...]
+    acts: tuple[Act, ...]
+
+
+def write_history(path: Path, history: History) -> str:
+    """Write a history to a new file, whole or not at all; returns the hash of its last line.
+
+    The same history gives the same bytes. Raises CaseError if the file is there or refused.
+    """
+    if path.exists():
+        raise CaseError(
+            tr(f"{path} exists already", f"{path} 파일이 이미 있습니다"),
+            remedy=tr("name a new file", "새 파일 이름을 지정하십시오"),
+        )
+    lines, previous = [], GENESIS
+    for record in _records(history):
+        previous = _hash(previous, record)
+        lines.append(json.dumps(record | {"hash": previous}, ensure_ascii=False) + "\n")
+    try:
+        write_durably(path, "".join(lines).encode())
+    except OSError as error:
+        raise CaseError(
+            tr(
+                f"{path} cannot be written ({error.strerror or error})",
+                f"{path}에 쓸 수 없습니다 ({error.strerror or error})",
+            ),
+            remedy=tr(
+                "check the folder, its permissions and the free disk space",
+                "폴더와 쓰기 권한, 디스크 여유 공간을 확인하십시오",
+            ),
+        ) from error
+    return previous
+
+
+def read_history(path: Path) -> History:
+    """What ``write_history`` wrote. Raises IntegrityError naming the line that is damaged or
+    after which the file was cut, CaseError for another file."""
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise CaseError(
+            tr(
+                f"{path} cannot be read ({error.strerror or error})",
+                f"{path}을(를) 읽을 수 없습니다 ({error.strerror or error})",
+            ),
+            remedy=tr("check the path", "경로를 확인하십시오"),
+        ) from error
+    records = _chained(path, lines)
+    head = next(records)
+    samples: list[Draw] = []
+    acts: dict[str, list[Act]] = {}
+    ordered: list[Act] = []
+    for number, record in enumerate(records, 2):
+        try:
+            if "items" in record:
+                samples.append(_draw(record))
+            else:
+                ordered.append(_act(record, samples, acts))
+                acts.setdefault(record["reviewer"], []).append(ordered[-1])
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+            raise _damaged(
+                path, number, tr("is not what mayak writes", "mayak이 기록한 내용이 아닙니다")
+            ) from error
+    return History(head["case"], tuple(samples), tuple(ordered))
+
+
+def renamed(history: History, names: Mapping[str, str]) -> History:
+    """The history with some reviewers under other names. Raises CaseError where a name is that of
+    another reviewer in it."""
+    reviewers = {act.reviewer for act in history.acts} | {d.reviewer for d in history.samples}
+    taken = sorted(reviewers & {names[name] for name in names.keys() & reviewers})
+    if taken:
+        raise CaseError(
+            tr(f"{taken[0]} has decisions there too", f"{taken[0]}의 판정도 그 안에 있습니다"),
+            remedy=tr("choose a new name", "다른 이름을 지정하십시오"),
+        )
+
+    def draw(one: Draw) -> Draw:
+        return replace(one, reviewer=names.get(one.reviewer, one.reviewer))
+
+    return History(
+        history.case,
+        tuple(map(draw, history.samples)),
+        tuple(
+            replace(
+                act,
+                reviewer=names.get(act.reviewer, act.reviewer),
+                sample=None if act.sample is None else draw(act.sample),
+            )
+            for act in history.acts
+        ),
+    )
+
+
+def _records(history: History) -> Iterator[dict[str, Any]]:
+    yield {"format": FORMAT, "version": VERSION, "case": history.case}
+    for draw in history.samples:
+        yield asdict(draw)
+    positions = {draw: position for position, draw in enumerate(history.samples)}
+    for act in history.acts:
+        record: dict[str, Any] = {"reviewer": act.reviewer, "number": act.number, "at": act.at}
+        if act.undoes is None:
+            record["verdicts"] = dict(act.verdicts)
+        else:
+            record["undoes"] = act.undoes
+        if act.sample is not None:
+            record["sample"] = positions[act.sample]
+        yield record
+    yield {"end": len(history.samples) + len(history.acts) + 2}
+
+
+def _hash(previous: str, record: Mapping[str, Any]) -> str:
+    return hashlib.sha256(canonical([previous, record]).encode()).hexdigest()
+
+
+def _chained(path: Path, lines: list[bytes]) -> Iterator[dict[str, Any]]:
+    """The head and what follows it up to the end, each line checked."""
+    previous = GENESIS
+    for number, line in enumerate(lines, 1):
+        if not line and number == len(lines):
+            break
+        try:
+            record = json.loads(line)
+            said = record.pop("hash")
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            if number == 1:
+                raise _foreign(path) from error
+            if number == len(lines):
+                break
+            text = tr("cannot be read", "읽을 수 없습니다")
+            raise _damaged(path, number, text) from error
+        if number == 1:
+            _require_head(path, record)
+        previous = _hash(previous, record)
+        if said != previous:
+            text = tr(
+                "does not follow from the line before: one of the two was changed, or lines between"
+                " them are missing",
+                "앞줄과 이어지지 않습니다. 둘 중 하나가 바뀌었거나 사이의 줄이 없습니다",
+            )
+            raise _damaged(path, number, text)
+        if "end" in record:
+            if any(lines[number:]):
+                raise _damaged(path, number + 1, tr("was added", "추가된 줄입니다"))
+            return
+        yield record
+    if previous == GENESIS:
+        raise _foreign(path)
+    whole = len(lines) - 1
+    raise _damaged(path, whole, tr("is the last: the file was cut", "에서 파일이 잘렸습니다"))
+
+
+def _require_head(path: Path, record: dict[str, Any]) -> None:
+    if record.get("format") != FORMAT or not isinstance(record.get("case"), str):
+        raise _foreign(path)
+    if record.get("version") != VERSION:
+        raise CaseError(
+            tr(
+                f"{path} was written by another version of mayak",
+                f"{path}은(는) 다른 버전의 mayak에서 작성되었습니다",
+            ),
+            remedy=tr("use the newer of the two versions", "더 새로운 버전을 쓰십시오"),
+        )
+
+
+def _draw(record: dict[str, Any]) -> Draw:
+    draw = Draw(**{**record, "items": tuple(record["items"])})
+    if not (
+        isinstance(draw.run, str)
+        and _is_number(draw.seed)
+        and draw.seed.bit_length() < 64
+        and _is_number(draw.population)
+        and 1 <= len(set(draw.items)) == len(draw.items) <= draw.population
+    ):
+        raise ValueError(record)
+    _check(draw.reviewer, draw.drawn)
+    return draw
+
+
+def _act(record: dict[str, Any], samples: list[Draw], acts: Mapping[str, list[Act]]) -> Act:
+    """The act, if it can follow those before it."""
+    before = acts.get(record["reviewer"], [])
+    position = record.get("sample")
+    if position is not None and position < 0:
+        raise ValueError(record)
+    act = Act(
+        reviewer=record["reviewer"],
+        number=record["number"],
+        at=record["at"],
+        verdicts=record.get("verdicts", {}),
+        undoes=record.get("undoes"),
+        sample=None if position is None else samples[position],
+    )
+    _check(act.reviewer, act.at)
+    if act.number != len(before) + 1 or bool(act.verdicts) == (act.undoes is not None):
+        raise ValueError(record)
+    if act.undoes is not None:
+        undone = before[act.undoes - 1] if act.undoes >= 1 else act
+        withdrawn = any(other.undoes == act.undoes for other in before)
+        if undone.undoes is not None or withdrawn or undone.sample != act.sample:
+            raise ValueError(record)
+    if not all(_is_number(verdict) and verdict in _VERDICTS for verdict in act.verdicts.values()):
+        raise ValueError(record)
+    if act.sample and (
+        act.sample.reviewer != act.reviewer or not act.verdicts.keys() <= set(act.sample.items)
+    ):
+        raise ValueError(record)
+    return act
+
+
+def _check(reviewer: str, at: str) -> None:
+    if not reviewer.strip() or datetime.fromisoformat(at).astimezone(UTC).isoformat() != at:
+        raise ValueError(reviewer, at)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _foreign(path: Path) -> CaseError:
+    return CaseError(
+        tr(
+            f"{path} is no file of decisions",
+            f"{path}은(는) 판정 기록 파일이 아닙니다",
+        ),
+        remedy=tr(
+            "name a file that `mayak decisions export` wrote",
+            "`mayak decisions export`로 만든 파일을 지정하십시오",
+        ),
+    )
+
+
+def _damaged(path: Path, line: int, text: str) -> IntegrityError:
+    return IntegrityError(
+        f"{path}: " + tr(f"line {line} ", f"{line}번째 줄: ") + text,
+        remedy=tr("export it again", "다시 내보내십시오"),
+    )

@@ -1,0 +1,235 @@
+"""Decisions go from copy to copy of a case, whole, once, and without overwriting anyone's."""
+
+import json
+import shutil
+
+import pytest
+from case_samples import ENGINE, OTHER_ENGINE, digest, images, prediction
+
+from mayak.case import CaseStore
+from mayak.case.history import GENESIS, _hash, read_history, renamed, write_history
+from mayak.errors import CaseError, IntegrityError
+
+A, B, C = (digest(f"{n}.jpg") for n in (1, 2, 3))
+
+
+@pytest.fixture
+def here(tmp_path):
+    with CaseStore.create(tmp_path / "here", operator="a") as store:
+        store.add_items(store.add_source("phone.zip", "zip"), images(1, 8))
+        run = store.start_run(ENGINE)
+        scores = (0.7, 0.1, 0.1, 0.1)
+        store.add_results(run, [prediction(f"{n}.jpg", scores=scores) for n in range(1, 9)])
+        store.decide("a", {A: 1, B: 2})
+    return tmp_path / "here"
+
+
+@pytest.fixture
+def there(here, tmp_path):
+    """The copy at which b has worked since."""
+    shutil.copytree(here, tmp_path / "there")
+    with CaseStore.review(tmp_path / "there", operator="b") as store:
+        store.decide("b", {A: 3, B: 2})
+        store.decide("b", {C: 0})
+        store.undo("b")
+        sample = store.draw_sample(1, 3, 7, "b")
+        store.judge(sample, dict.fromkeys(store.sample_items(sample), 0))
+    return tmp_path / "there"
+
+
+def exported(folder, path):
+    with CaseStore.read(folder) as store:
+        write_history(path, store.history())
+    return path
+
+
+def merged(folder, *paths):
+    with CaseStore.review(folder, operator="a") as store:
+        return store.merge([read_history(path) for path in paths])
+
+
+def standing(store, sha256):
+    return {name: decision.verdict for name, decision in store.verdicts(sha256).items()}
+
+
+def test_two_reviewers_stand_beside_each_other(here, there, tmp_path):
+    with CaseStore.review(here, operator="a") as store:
+        store.decide("a", {C: 3})
+    assert merged(here, exported(there, tmp_path / "b.jsonl")) == {"b": 4}
+    with CaseStore.read(here) as store, CaseStore.read(there) as other:
+        assert standing(store, A) == {"a": 1, "b": 3}
+        assert standing(store, C)["a"] == 3
+        assert store.disagreements() == sorted([A, C])
+        theirs = [(d.sha256, d.verdict, d.at) for d in other.decisions("b")]
+        assert [(d.sha256, d.verdict, d.at) for d in store.decisions("b")] == theirs
+        (sample,), (original,) = store.samples(), other.samples()
+        assert sample.missed == original.missed is not None
+        assert store.verify() == []
+        entry = list(store.log())[-1]
+        assert (entry.action, entry.operator) == ("merge decisions", "a")
+        assert entry.detail["acts"] == {"b": 4}
+
+
+def test_the_same_again_changes_nothing(here, there, tmp_path):
+    path = exported(there, tmp_path / "b.jsonl")
+    merged(here, path)
+    with CaseStore.review(here, operator="a") as store:
+        head = store.head()
+        assert store.merge([read_history(path), read_history(path)]) == {}
+        assert store.head() == head
+    # And back: the copy at b's has all of it.
+    assert merged(there, exported(here, tmp_path / "a.jsonl")) == {}
+
+
+def test_a_merged_act_can_be_undone_here_and_the_undoing_goes_back(here, there, tmp_path):
+    merged(here, exported(there, tmp_path / "b.jsonl"))
+    with CaseStore.review(here, operator="b") as store:
+        assert len(store.undo("b")) == 3  # the judgements of the sample
+        assert store.undo("b") == [A, B]
+        assert standing(store, A) == {"a": 1}
+        assert store.samples()[0].judged == 0
+    assert merged(there, exported(here, tmp_path / "back.jsonl")) == {"b": 2}
+    with CaseStore.read(there) as store:
+        assert standing(store, A) == {"a": 1}
+        assert store.verify() == []
+
+
+def test_one_reviewer_in_both_copies_is_refused_and_taken_in_under_another_name(
+    here, there, tmp_path
+):
+    for folder, verdict in ((here, 0), (there, 3)):
+        with CaseStore.review(folder, operator="a") as store:
+            store.decide("a", {C: verdict})
+    path = exported(there, tmp_path / "b.jsonl")
+    with CaseStore.review(here, operator="a") as store:
+        with pytest.raises(CaseError, match=r"a went on in both copies: the 2\. act") as caught:
+            store.merge([read_history(path)])
+        assert "--rename 'a=NEW NAME'" in caught.value.remedy
+        assert store.reviewers() == ["a"]
+        other = renamed(read_history(path), {"a": "a at the lab"})
+        assert store.merge([other]) == {"a at the lab": 2, "b": 4}
+        assert store.merge([other]) == {}
+        assert standing(store, C) == {"a": 0, "a at the lab": 3, "b": 0}
+        assert store.verify() == []
+        with pytest.raises(CaseError, match="b has decisions there too"):
+            renamed(read_history(path), {"a": "b"})
+
+
+def test_another_case_is_refused(here, there, tmp_path):
+    with CaseStore.create(tmp_path / "other", operator="a") as store:
+        other = store.history()
+    write_history(tmp_path / "other.jsonl", other)
+    with CaseStore.review(here, operator="a") as store:
+        histories = [read_history(exported(there, tmp_path / "b.jsonl")), other]
+        with pytest.raises(CaseError, match="belong to another case"):
+            store.merge(histories)
+        assert store.reviewers() == ["a"], "all of the files or none"
+
+
+def test_what_this_copy_lacks_is_named(here, there, tmp_path):
+    with CaseStore.open(there, operator="b") as store:
+        run = store.start_run(OTHER_ENGINE)
+        scores = (0.7, 0.1, 0.1, 0.1)
+        store.add_results(run, [prediction("8.jpg", OTHER_ENGINE, scores)])
+        store.draw_sample(run, 1, 7, "b")
+    with pytest.raises(CaseError, match="no run of the model"):
+        merged(here, exported(there, tmp_path / "run.jsonl"))
+    with CaseStore.open(here, operator="a") as store:
+        store.start_run(OTHER_ENGINE)
+    merged(here, tmp_path / "run.jsonl")
+    with CaseStore.open(there, operator="b") as store:
+        store.add_items(1, images(9, 9))
+        store.decide("b", {digest("9.jpg"): 1})
+    with pytest.raises(CaseError, match=f"does not hold {digest('9.jpg')}"):
+        merged(here, exported(there, tmp_path / "content.jsonl"))
+
+
+def test_the_same_history_is_the_same_bytes_and_nothing_is_overwritten(there, tmp_path):
+    first, second = (exported(there, tmp_path / name) for name in ("1.jsonl", "2.jsonl"))
+    assert first.read_bytes() == second.read_bytes()
+    with pytest.raises(CaseError, match="exists already"):
+        exported(there, first)
+    with pytest.raises(CaseError, match="cannot be written"):
+        exported(there, tmp_path / "nowhere" / "3.jsonl")
+
+
+@pytest.fixture
+def lines(there, tmp_path):
+    """Head, sample, a's act, b's four, end."""
+    found = exported(there, tmp_path / "b.jsonl").read_bytes().splitlines(keepends=True)
+    assert len(found) == 8
+    return found
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda lines: [line.replace(b'": 3', b'": 1') for line in lines], "line 4 does not"),
+        (lambda lines: [*lines[:2], *lines[3:]], "line 3 does not"),
+        (lambda lines: [*lines[:3], lines[4], lines[3], *lines[5:]], "line 4 does not"),
+        (lambda lines: [*lines[:4], lines[4][:-9] + b"\n", *lines[5:]], "line 5 cannot be read"),
+        (lambda lines: [*lines[:4], b"\n", *lines[4:]], "line 5 cannot be read"),
+        (lambda lines: [*lines, b"{}\n"], "line 9 was added"),
+        (lambda lines: lines[:-1], "line 7 is the last: the file was cut"),
+        (lambda lines: [*lines[:5], lines[5][:40]], "line 5 is the last: the file was cut"),
+        (lambda lines: lines[:1], "line 1 is the last: the file was cut"),
+    ],
+)
+def test_a_damaged_file_is_refused_with_the_line(lines, tmp_path, damage, message):
+    path = tmp_path / "damaged.jsonl"
+    path.write_bytes(b"".join(damage(lines)))
+    with pytest.raises(IntegrityError, match=message):
+        read_history(path)
+
+
+@pytest.mark.parametrize("data", [b"", b"\n", b"\xff\xd8\xff", b"[1]\n", b'{"a": 1}\n', b"null"])
+def test_another_file_is_refused(tmp_path, data):
+    (tmp_path / "photo.jpg").write_bytes(data)
+    with pytest.raises(CaseError, match="is no file of decisions"):
+        read_history(tmp_path / "photo.jpg")
+    with pytest.raises(CaseError, match="cannot be read"):
+        read_history(tmp_path / "missing")
+
+
+@pytest.mark.parametrize(
+    ("position", "changes"),
+    [
+        (2, {"verdicts": {A: 4}}),
+        (2, {"verdicts": {A: True}}),
+        (2, {"verdicts": {}}),
+        (2, {"verdicts": [A]}),
+        (2, {"reviewer": " "}),
+        (2, {"reviewer": 7}),
+        (2, {"number": 2}),
+        (2, {"at": "2026-03-01T00:00:00"}),
+        (2, {"undoes": 1}),
+        (5, {"undoes": 0}),
+        (5, {"undoes": 3}),
+        (6, {"sample": 1}),
+        (6, {"sample": -1}),
+        (6, {"verdicts": {B: 0, digest("never drawn"): 0}}),
+        (1, {"population": 2}),
+        (1, {"seed": 2**70}),
+        (1, {"items": []}),
+    ],
+)
+def test_values_that_mayak_does_not_write_are_refused_although_the_hashes_fit(
+    lines, tmp_path, position, changes
+):
+    records = [json.loads(line) for line in lines]
+    records[position] |= changes
+    previous = GENESIS
+    for record in records:
+        del record["hash"]
+        previous = record["hash"] = _hash(previous, record)
+    path = tmp_path / "forged.jsonl"
+    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    with pytest.raises(IntegrityError, match=f"line {position + 1} is not what mayak writes"):
+        read_history(path)
+
+
+def test_a_file_of_a_later_version_is_refused(lines, tmp_path):
+    head = json.loads(lines[0]) | {"version": 2}
+    (tmp_path / "later.jsonl").write_text(json.dumps(head) + "\n", encoding="utf-8")
+    with pytest.raises(CaseError, match="another version of mayak"):
+        read_history(tmp_path / "later.jsonl")
