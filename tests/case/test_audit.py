@@ -5,8 +5,8 @@ import json
 import sqlite3
 
 import pytest
-from case_samples import digest, fill, images, prediction
 
+from case_samples import digest, fill, images, prediction
 from mayak.case import CaseStore
 from mayak.case.database import canonical, entry_hash, row_digest
 

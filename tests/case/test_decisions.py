@@ -6,8 +6,8 @@ import sys
 from datetime import UTC
 
 import pytest
-from case_samples import digest, fill, images
 
+from case_samples import digest, fill, images
 from mayak.case import CaseStore, database
 from mayak.errors import CaseError
 

@@ -4,8 +4,8 @@ import json
 import shutil
 
 import pytest
-from case_samples import ENGINE, OTHER_ENGINE, digest, images, prediction
 
+from case_samples import ENGINE, OTHER_ENGINE, digest, images, prediction
 from mayak.case import CaseStore
 from mayak.case.history import GENESIS, _hash, read_history, renamed, write_history
 from mayak.errors import CaseError, IntegrityError

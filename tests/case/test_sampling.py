@@ -3,9 +3,9 @@
 import hashlib
 
 import pytest
-from case_samples import ENGINE, digest, images, prediction
 from scipy import stats
 
+from case_samples import ENGINE, digest, images, prediction
 from mayak.case import CaseStore
 from mayak.case.sampling import missed
 from mayak.errors import CaseError

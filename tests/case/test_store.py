@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
+
 from case_samples import (
     ENGINE,
     OTHER_ENGINE,
@@ -20,7 +21,6 @@ from case_samples import (
     prediction,
     source_hash,
 )
-
 from mayak.case import CaseStore, Counts, Duplicate
 from mayak.errors import CaseError, IntegrityError
 from mayak.types import Failure

@@ -339,7 +339,7 @@ def test_another_input_or_other_parameters_are_refused_until_told(small):
     (small / "raw_data" / FOLDERS[0] / "Thumbs.db").write_bytes(b"opened in Explorer")
     prepare(options(small))
     picture(900).save(small / "raw_data" / FOLDERS[0] / "new.png")
-    with pytest.raises(ManifestError, match="other files than the raw folder now holds"):
+    with pytest.raises(ManifestError, match="other files than there are now"):
         prepare(options(small))
     assert {name: contents(small / "data")[name] for name in MANIFESTS} == {
         name: before[name] for name in MANIFESTS

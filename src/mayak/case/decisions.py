@@ -80,6 +80,16 @@ class Decisions:
         )
         return {row["reviewer"]: _decision(row) for row in rows}
 
+    def decided(self) -> Iterator[str]:
+        """The contents on which somebody's verdict stands, by SHA-256, in the order they were
+        added."""
+        rows = self._database.pages(
+            "SELECT id, sha256 FROM contents c"
+            " WHERE EXISTS (SELECT 1 FROM verdicts WHERE content = c.sha256)"
+            " AND id > ? ORDER BY id LIMIT ?"
+        )
+        return (row["sha256"] for row in rows)
+
     def disagreements(self) -> list[str]:
         """The contents whose reviewers have given them different verdicts, by SHA-256."""
         rows = self._database.query(

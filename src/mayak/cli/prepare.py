@@ -9,27 +9,46 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from mayak.cli.console import Console
+from mayak.errors import ConfigError
 from mayak.labels import LABELS
 from mayak.language import printable, tr
 
 if TYPE_CHECKING:
     from mayak.dataset.collect import Reason, Rejected
-    from mayak.dataset.preparation import PrepareResult
+    from mayak.dataset.options import PrepareResult
 
 _SHOWN = 5
+_TOLD = ("damaged", "unreadable", "bomb", "disagreement")
+"""Reasons whose heading does not say it all."""
 
 
 def prepare(
     raw: Annotated[
-        Path,
+        Path | None,
         Parameter(
             help=tr(
-                "Folder with 0_irrelevant, 1_chat_history, 2_transaction_place, 3_drug_raw.",
-                "0_irrelevant, 1_chat_history, 2_transaction_place, 3_drug_raw가 있는 폴더.",
+                "Folder with 0_irrelevant, 1_chat_history, 2_transaction_place, 3_drug_raw "
+                "(default: raw_data).",
+                "0_irrelevant, 1_chat_history, 2_transaction_place, 3_drug_raw가 있는 폴더 "
+                "(기본: raw_data).",
             )
         ),
-    ] = Path("raw_data"),
+    ] = None,
     *,
+    from_case: Annotated[
+        list[Path] | None,
+        Parameter(
+            negative="",
+            # a case's name may begin with a bracket
+            json_list=False,
+            help=tr(
+                "Take what people decided in this case instead of RAW, read again from its "
+                "sources; repeatable.",
+                "RAW 대신 이 사건에서 사람이 판정한 이미지를 원본에서 다시 읽어 씁니다. 여러 번 "
+                "지정 가능.",
+            ),
+        ),
+    ] = None,
     data: Annotated[
         Path, Parameter(help=tr("Folder to write the manifests to.", "목록을 쓸 폴더."))
     ] = Path("data"),
@@ -97,7 +116,8 @@ def prepare(
         ),
     ] = False,
 ) -> int:
-    """Split the images of RAW into train, validation and test, and augment class 2.
+    """Split the images of RAW, or those decided in cases, into train, validation and test, and
+    augment class 2.
 
     Exit code 1 when an image could not be read.
     """
@@ -105,10 +125,16 @@ def prepare(
     from mayak.dataset import prepare as run
     from mayak.dataset.collect import HARMLESS
 
+    if raw is not None and from_case:
+        raise ConfigError(
+            tr("both RAW and --from-case are given", "RAW와 --from-case가 함께 지정되었습니다"),
+            remedy=tr("give one of them", "하나만 지정하십시오"),
+        )
     console = Console()
     result = run(
         PrepareOptions(
-            raw=raw,
+            raw=raw or Path("raw_data"),
+            cases=tuple(from_case or ()),
             data=data,
             seed=seed,
             test_fraction=test_fraction,
@@ -261,13 +287,14 @@ def _reason(reason: Reason) -> str:
         "outside": tr("outside the four class folders", "네 분류 폴더 밖의 파일"),
         "system-file": tr("files of operating systems", "운영체제가 만든 파일"),
         "not-an-image": tr("no images", "이미지가 아닌 파일"),
+        "disagreement": tr("reviewers differ", "검토자의 판정이 서로 다름"),
     }
     return texts[reason]
 
 
 def _detail(item: Rejected) -> str:
-    """What the decoder said, where the heading does not say it all."""
-    return f" — {item.error}" if item.reason in ("damaged", "unreadable", "bomb") else ""
+    """What was found."""
+    return f" — {item.error}" if item.reason in _TOLD else ""
 
 
 def _as_json(result: PrepareResult) -> dict[str, object]:

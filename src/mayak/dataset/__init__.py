@@ -1,6 +1,7 @@
-"""``raw_data/`` → manifests: collected, grouped, split, augmented."""
+"""``raw_data/`` or cases → manifests: collected, grouped, split, augmented."""
 
 from mayak.dataset.manifest import Manifest, read_manifest
-from mayak.dataset.preparation import PrepareOptions, PrepareResult, prepare
+from mayak.dataset.options import PrepareOptions, PrepareResult
+from mayak.dataset.preparation import prepare
 
 __all__ = ["Manifest", "PrepareOptions", "PrepareResult", "prepare", "read_manifest"]

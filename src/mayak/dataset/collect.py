@@ -25,11 +25,12 @@ Reason = Literal[
     "outside",
     "system-file",
     "not-an-image",
+    "disagreement",
 ]
 REASONS: tuple[Reason, ...] = get_args(Reason)
 
 HARMLESS: frozenset[Reason] = frozenset(
-    {"link", "special", "outside", "system-file", "not-an-image"}
+    {"link", "special", "outside", "system-file", "not-an-image", "disagreement"}
 )
 """Reasons that cost no image: what is no image, and what was left out by rule."""
 

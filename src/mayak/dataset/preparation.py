@@ -7,18 +7,19 @@ import json
 import os
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from mayak.dataset.collect import REASONS, Reason, Rejected, collect, order, portable
+from mayak.dataset.collect import Rejected, collect, order, portable
+from mayak.dataset.decided import read_decided
 from mayak.dataset.examine import Examined, examine
 from mayak.dataset.group import group_ids
 from mayak.dataset.manifest import DATASET_FILE, FILES, Manifest
+from mayak.dataset.options import PrepareOptions, PrepareResult
 from mayak.dataset.split import SPLITS, grouped_split, plain_split
-from mayak.dataset.store import AUGMENTED_FOLDER, Store
-from mayak.errors import ConfigError, ManifestError
+from mayak.dataset.store import AUGMENTED_FOLDER, IMAGES_FOLDER, Store
+from mayak.errors import ManifestError
 from mayak.imaging.hashing import PDQ_MATCH_DISTANCE, PDQ_MIN_QUALITY
 from mayak.isolation import Lost, Workers
 from mayak.labels import LABELS, QUESTION
@@ -27,8 +28,6 @@ from mayak.types import Progress, Sample, SilentProgress, SplitName
 
 if TYPE_CHECKING:
     from mayak.dataset.augment import Job, Made
-
-Grouping = Literal["pdq", "none"]
 
 FORMAT = 1
 """Version of ``dataset.json``'s layout."""
@@ -39,135 +38,45 @@ AUGMENTED_LABEL = 2
 _SHOWN = 10
 
 
-@dataclass(frozen=True, slots=True)
-class PrepareOptions:
-    """What ``prepare`` is asked for; the defaults are the paper's."""
-
-    raw: Path = Path("raw_data")
-    data: Path = Path("data")
-    seed: int = 42
-    test_fraction: float = 0.15
-    """Of all images."""
-    val_fraction: float = 0.15
-    """Of the images that are not in the test set."""
-    group: Grouping = "pdq"
-    augment: int = 4
-    """New images from each original of class 2 in the training set."""
-    workers: int = 1
-    overwrite: bool = False
-    test_only: bool = False
-    """Everything into the test set, to measure on images from elsewhere."""
-
-    def check(self) -> None:
-        """Raise ConfigError naming every option that is out of its range."""
-        faults = [
-            tr(f"{name} is {value}, not {wanted}", f"{name}: {value} ({wanted}이어야 합니다)")
-            for name, value, good, wanted in (
-                ("--seed", self.seed, 0 <= self.seed < 2**32, "0–4294967295"),
-                ("--test-fraction", self.test_fraction, 0 < self.test_fraction < 1, "0 < x < 1"),
-                ("--val-fraction", self.val_fraction, 0 < self.val_fraction < 1, "0 < x < 1"),
-                ("--augment", self.augment, self.augment >= 0, "≥ 0"),
-                ("--workers", self.workers, self.workers >= 1, "≥ 1"),
-            )
-            if not good
-        ]
-        if faults:
-            raise ConfigError(
-                "; ".join(faults),
-                remedy=tr("see mayak prepare --help", "mayak prepare --help 참고"),
-            )
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """What decides the result besides the input."""
-        return {
-            "seed": self.seed,
-            "test_fraction": self.test_fraction,
-            "val_fraction": self.val_fraction,
-            "group": self.group,
-            "augment": self.augment,
-            "test_only": self.test_only,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class PrepareResult:
-    """What was made, and what became of every file."""
-
-    data: Path
-    samples: tuple[Sample, ...]
-    """Of all splits, the augmented ones (``augmented``) last."""
-    augmented: frozenset[str]
-    """Ids of the augmented samples."""
-    rejected: tuple[Rejected, ...]
-    noted: Mapping[str, tuple[str, ...]]
-    """image_path → what was adapted or is odd, of the images that have such notes."""
-    cross_label: tuple[tuple[Sample, ...], ...]
-    """Groups of near-duplicates that lie under more than one label."""
-    digests: Mapping[SplitName, str]
-    digest: str
-    """SHA-256 over the digests of the splits."""
-    input_digest: str
-
-    @property
-    def used(self) -> int:
-        """Files of the raw folder that are in a split."""
-        return len(self.samples) - len(self.augmented)
-
-    @property
-    def found(self) -> int:
-        """Files of the raw folder: those used and those rejected."""
-        return self.used + len(self.rejected)
-
-    @property
-    def counts(self) -> dict[int, dict[str, int]]:
-        """label → {train, val, test, augmented}; ``train`` is without the augmented."""
-        counter: Counter[tuple[int, str]] = Counter(
-            (s.label, "augmented" if s.id in self.augmented else s.split) for s in self.samples
-        )
-        return {
-            label.index: {part: counter[label.index, part] for part in (*SPLITS, "augmented")}
-            for label in LABELS
-        }
-
-    @property
-    def group_sizes(self) -> Counter[str]:
-        """group → how many files of the raw folder are in it."""
-        return Counter(s.group for s in self.samples if s.id not in self.augmented)
-
-    @property
-    def reasons(self) -> dict[Reason, int]:
-        """reason → how many files were rejected for it, in the order of ``REASONS``."""
-        counter = Counter(item.reason for item in self.rejected)
-        return {reason: counter[reason] for reason in REASONS if counter[reason]}
-
-
 def prepare(options: PrepareOptions, progress: Progress | None = None) -> PrepareResult:
-    """Make manifests, augmented images and ``dataset.json`` out of a raw folder.
+    """Make manifests, augmented images and ``dataset.json`` out of a raw folder, or out of what
+    people decided in cases; these images are copied into the data folder.
 
     The same files and parameters give the same bytes, on any number of workers and wherever the
-    folders lie. The raw folder is only ever read. Raises ConfigError for bad options, and
-    ManifestError when the raw folder is unfit (one content under two labels, too few images …)
-    or the data folder was made from something else.
+    folders lie. Raw folder, cases and evidence are only ever read. Raises ConfigError for bad
+    options; ManifestError when the input is unfit (one content under two labels, too few images …)
+    or the data folder was made from something else; EvidenceError and IntegrityError for a case's
+    source that is missing or has changed.
     """
     options.check()
     progress = progress or SilentProgress()
-    raw, data = _apart(options.raw, options.data)
+    decided = read_decided(options.cases) if options.cases else None
+    if decided is None:
+        raw, data = _apart(options.raw, options.data)
+        prefix = _relative(raw, data.parent)
+    else:
+        data = options.data.resolve()
+        decided.refuse_inside(data)
+        prefix = f"{data.name}/{IMAGES_FOLDER}"
+    _refuse_file(data)
     store = Store(data)
     if not options.overwrite:
         store.refuse_other(options.parameters)
-    files, rejected = collect(raw, all_classes=not options.test_only)
-    images, unreadable = examine(files, options.workers, progress)
-    rejected = sorted([*rejected, *unreadable], key=lambda item: order(item.name))
-    _refuse_gaps(images, rejected, all_classes=not options.test_only)
-    _refuse_two_labels(images)
-    input_digest = _input_digest(images, rejected)
-    if not options.overwrite:
-        store.refuse_other(options.parameters, input_digest)
-
-    prefix = _relative(raw, data.parent)
-    samples = _samples(images, prefix, options)
     with store.staging() as staging:
+        if decided is None:
+            files, rejected = collect(raw, all_classes=not options.test_only)
+        else:
+            files, rejected = decided.extract(staging / IMAGES_FOLDER, progress)
+        images, unreadable = examine(files, options.workers, progress)
+        if decided is not None:
+            unreadable = decided.placed(unreadable)
+        rejected = sorted([*rejected, *unreadable], key=lambda item: order(item.name))
+        _refuse_gaps(images, rejected, all_classes=not options.test_only)
+        _refuse_two_labels(images)
+        input_digest = _input_digest(images, rejected)
+        if not options.overwrite:
+            store.refuse_other(options.parameters, input_digest)
+        samples = _samples(images, prefix, options)
         made = _augment(images, samples, staging, options, progress)
         extra = [
             Sample(
@@ -210,11 +119,17 @@ def prepare(options: PrepareOptions, progress: Progress | None = None) -> Prepar
             _row(new, "JPEG", image.size, augmented_from=sample.id)
             for new, (sample, _, image) in zip(extra, made, strict=True)
         ]
+        description = _dataset(options, result, rows, prefix)
+        if decided is not None:
+            description = decided.with_provenance(description)
         files_to_write: dict[str, object] = {
             FILES[split]: [_record(s) for s in everything if s.split == split] for split in digests
         }
-        files_to_write[DATASET_FILE] = _dataset(options, result, rows, prefix)
-        store.publish(staging, [job.target.name for _, job, _ in made], files_to_write)
+        files_to_write[DATASET_FILE] = description
+        new_files = [f"{AUGMENTED_FOLDER}/{job.target.name}" for _, job, _ in made]
+        if decided is not None:
+            new_files += [f"{IMAGES_FOLDER}/{image.file.name}" for image in images]
+        store.publish(staging, new_files, files_to_write)
     return result
 
 
@@ -239,12 +154,15 @@ def _apart(raw: Path, data: Path) -> tuple[Path, Path]:
                 "--data로 원본 폴더 밖을 지정하십시오. 원본 사이에는 아무것도 쓰지 않습니다",
             ),
         )
+    return named, data
+
+
+def _refuse_file(data: Path) -> None:
     if data.exists() and not data.is_dir():
         raise ManifestError(
             tr(f"{data} is a file, not a folder", f"{data}은(는) 폴더가 아니라 파일입니다"),
             remedy=tr("name a folder with --data", "--data로 폴더를 지정하십시오"),
         )
-    return named, data
 
 
 def _relative(raw: Path, base: Path) -> str:
@@ -271,7 +189,10 @@ def _refuse_gaps(
                 f"no readable image in {', '.join(told)}",
                 f"읽을 수 있는 이미지가 없는 폴더: {', '.join(told)}",
             ),
-            remedy=tr("put images of that class there", "해당 분류의 이미지를 넣으십시오"),
+            remedy=tr(
+                "put images of that class there, or decide some if they come from a case",
+                "해당 분류의 이미지를 넣거나, 사건에서 가져오는 경우 더 판정하십시오",
+            ),
         )
 
 
@@ -367,6 +288,8 @@ def _augment(
     # Here and not above: it needs torch, and half of all calls do not.
     from mayak.dataset.augment import Job, Made, make
 
+    folder = staging / AUGMENTED_FOLDER
+    folder.mkdir()
     sources = {sample.id: sample for sample, _ in originals.values()}
     jobs = {
         Job(
@@ -374,7 +297,7 @@ def _augment(
             sha256=image.sha256,
             copy=copy,
             seed=options.seed,
-            target=staging / f"{sample.id}_aug{copy}.jpg",
+            target=folder / f"{sample.id}_aug{copy}.jpg",
         ): sample.id
         for sample, image in originals.values()
         for copy in range(1, options.augment + 1)

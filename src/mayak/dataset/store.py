@@ -6,16 +6,19 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mayak.dataset.manifest import DATASET_FILE, FILES
-from mayak.errors import ManifestError
+from mayak.errors import ManifestError, MayakError
+from mayak.labels import LABELS
 from mayak.language import tr
 
 AUGMENTED_FOLDER = "augmented"
+IMAGES_FOLDER = "images"
+"""Of images that were copied out of cases."""
 _STAGING_FOLDER = ".prepare-unfinished"
 
 
@@ -25,8 +28,8 @@ class Previous:
 
     parameters: Mapping[str, Any]
     input_digest: str
-    augmented: frozenset[str]
-    """File names in ``augmented/`` that are ours to replace."""
+    images: frozenset[str]
+    """Image files that are ours to replace, POSIX, below the data folder."""
 
 
 def encoded(value: object) -> bytes:
@@ -40,11 +43,6 @@ class Store:
     def __init__(self, data: Path) -> None:
         self.data = data
 
-    @property
-    def augmented(self) -> Path:
-        """The folder of augmented images."""
-        return self.data / AUGMENTED_FOLDER
-
     def previous(self) -> Previous | None:
         """What the folder was made from; None where there is no (readable) ``dataset.json``."""
         try:
@@ -52,10 +50,11 @@ class Store:
             return Previous(
                 parameters=dict(value["parameters"]),
                 input_digest=str(value["input"]["digest"]),
-                augmented=frozenset(
-                    Path(row["image_path"]).name
+                images=frozenset(
+                    # Below the folder's present name, whatever it was then.
+                    row["image_path"].partition("/")[2]
                     for row in value["images"]
-                    if "augmented_from" in row
+                    if "augmented_from" in row or "provenance" in row
                 ),
             )
         except (OSError, ValueError, KeyError, TypeError):
@@ -93,8 +92,8 @@ class Store:
         if input_digest is not None and input_digest != previous.input_digest:
             raise _refusal(
                 tr(
-                    f"{self.data} was made from other files than the raw folder now holds",
-                    f"{self.data}은(는) 지금 원본 폴더에 있는 것과 다른 파일로 만든 것입니다",
+                    f"{self.data} was made from other files than there are now",
+                    f"{self.data}은(는) 지금과 다른 파일로 만든 것입니다",
                 )
             )
 
@@ -105,10 +104,13 @@ class Store:
         Raises ManifestError where nothing can be written.
         """
         folder = self.data / _STAGING_FOLDER
+        new = not self.data.exists()
         try:
             shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
             folder.mkdir(parents=True)
             yield folder
+        except MayakError:  # among them errors of the system, of other folders than this
+            raise
         except OSError as error:
             raise ManifestError(
                 tr(
@@ -122,24 +124,28 @@ class Store:
             ) from error
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+            if new:
+                with suppress(OSError):  # unless something was published
+                    self.data.rmdir()
 
-    def publish(self, staging: Path, augmented: list[str], files: Mapping[str, object]) -> None:
-        """Put staged images and ``files`` (name → JSON value, ``dataset.json`` among them) in
-        place of ours that are there.
+    def publish(self, staging: Path, images: list[str], files: Mapping[str, object]) -> None:
+        """Put staged ``images`` (POSIX, below the folder) and ``files`` (name → JSON value,
+        ``dataset.json`` among them) in place of ours that are there.
 
         ``dataset.json`` goes first and comes last: killed in between, the folder has none, and so
         never passes for something that it is not.
         """
         previous = self.previous()
         (self.data / DATASET_FILE).unlink(missing_ok=True)
-        for name in sorted((previous.augmented if previous else frozenset()) - {*augmented}):
-            (self.augmented / name).unlink(missing_ok=True)
-        if augmented:
-            self.augmented.mkdir(exist_ok=True)
-        for name in augmented:
-            (staging / name).replace(self.augmented / name)
-        if self.augmented.is_dir() and not any(self.augmented.iterdir()):
-            self.augmented.rmdir()
+        for name in sorted((previous.images if previous else frozenset()) - {*images}):
+            if _is_ours(name):
+                (self.data / name).unlink(missing_ok=True)
+        for name in images:
+            (self.data / name).parent.mkdir(parents=True, exist_ok=True)
+            (staging / name).replace(self.data / name)
+        for name in (AUGMENTED_FOLDER, *_image_folders(), IMAGES_FOLDER):
+            with suppress(OSError):  # it holds something, or is not there
+                (self.data / name).rmdir()
         for name in FILES.values():
             if name not in files:
                 (self.data / name).unlink(missing_ok=True)
@@ -152,6 +158,15 @@ class Store:
             stream.flush()
             os.fsync(stream.fileno())
         staged.replace(self.data / staged.name)
+
+
+def _image_folders() -> list[str]:
+    return [f"{IMAGES_FOLDER}/{label.folder}" for label in LABELS]
+
+
+def _is_ours(name: str) -> bool:
+    """Whether an image may be removed that a ``dataset.json`` says was put there."""
+    return name.rpartition("/")[0] in (AUGMENTED_FOLDER, *_image_folders())
 
 
 def _refusal(message: str) -> ManifestError:

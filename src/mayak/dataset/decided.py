@@ -1,0 +1,329 @@
+"""What people decided in cases, as images to learn from; never what a model guessed.
+
+The bytes come from the evidence again, opened for reading only, each image checked against the
+SHA-256 under which the case holds it. Of a content that lies at several places the first is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from mayak.case import CaseStore, Decision
+from mayak.dataset.collect import RawFile, Rejected, order
+from mayak.errors import DecodeError, EvidenceError, IntegrityError, ManifestError
+from mayak.evidence import open_source
+from mayak.imaging.decode import other_frames
+from mayak.imaging.formats import wrong_extension
+from mayak.imaging.pdf import embedded_images
+from mayak.isolation import Lost, Workers
+from mayak.labels import LABELS
+from mayak.language import tr
+from mayak.types import EvidenceItem, EvidencePath, Progress, Task
+
+_SHOWN = 10
+_SECONDS = 120.0
+_MEMORY = 4 * 2**30
+"""What the pictures inside a file may cost, as in triage."""
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A reviewer's present verdict."""
+
+    reviewer: str
+    verdict: int
+    at: str
+    """UTC, ISO 8601."""
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a content first lay in one case, and what was decided of it there."""
+
+    case: str
+    """The case's id."""
+    case_name: str
+    source: str
+    """As the case has it."""
+    path: str
+    decisions: tuple[Said, ...]
+
+
+@dataclass(slots=True)
+class _Image:
+    sha256: str
+    format: str
+    source: str
+    location: str
+    origins: list[Origin] = field(default_factory=list)
+
+    @property
+    def verdicts(self) -> set[int]:
+        return {said.verdict for origin in self.origins for said in origin.decisions}
+
+    @property
+    def name(self) -> str:
+        """What the file is called in the data set; its extension is that of its format."""
+        name = f"{self.sha256}.{self.format.lower()}"
+        return self.sha256 if wrong_extension(name, self.format) else name
+
+    @property
+    def raw_name(self) -> str:
+        (verdict,) = self.verdicts
+        return f"{LABELS[verdict].folder}/{self.name}"
+
+
+class Decided:
+    """The decided contents of some cases."""
+
+    def __init__(self, images: Sequence[_Image], folders: Sequence[Path]) -> None:
+        self._images = images
+        self._by_sha256 = {image.sha256: image for image in images}
+        self._folders = folders
+        """The cases, and all their sources."""
+
+    def refuse_inside(self, data: Path) -> None:
+        """Raise ManifestError where the data folder lies in a case or a source, or they in it."""
+        for folder in self._folders:
+            other = folder.resolve()
+            if data == other or data in other.parents or other in data.parents:
+                raise ManifestError(
+                    tr(
+                        f"the data folder {data} and {folder} lie one in the other",
+                        f"데이터 폴더 {data}와(과) {folder} 중 하나가 다른 하나 안에 있습니다",
+                    ),
+                    remedy=tr(
+                        "name a data folder elsewhere with --data: nothing is written among "
+                        "evidence",
+                        "--data로 다른 폴더를 지정하십시오. 증거 사이에는 아무것도 쓰지 않습니다",
+                    ),
+                )
+
+    def extract(self, folder: Path, progress: Progress) -> tuple[list[RawFile], list[Rejected]]:
+        """Copy the images on which all reviewers agree into class folders below ``folder``; the
+        others are rejected. Both in the order of their names.
+
+        Raises EvidenceError naming the sources that are missing, IntegrityError naming the images
+        that are not what the case recorded.
+        """
+        agreed = [image for image in self._images if len(image.verdicts) == 1]
+        rejected = [
+            Rejected(image.name, "disagreement", _differing(image), image.sha256)
+            for image in self._images
+            if len(image.verdicts) > 1
+        ]
+        by_source: dict[str, list[_Image]] = defaultdict(list)
+        for image in agreed:
+            by_source[image.source].append(image)
+        if missing := [source for source in sorted(by_source) if not Path(source).exists()]:
+            raise EvidenceError(
+                tr("sources are missing: ", "원본이 없습니다: ") + ", ".join(missing),
+                remedy=tr(
+                    "connect them where they were when the case was made",
+                    "사건을 만들 때와 같은 위치에 연결하십시오",
+                ),
+            )
+        faults: list[str] = []
+        with progress.task(tr("copying", "복사"), len(agreed), tr("images", "장")) as task:
+            for source, images in sorted(by_source.items()):
+                faults += _copy(Path(source), images, folder, task)
+        if faults:
+            more = len(faults) - _SHOWN
+            raise IntegrityError(
+                tr(
+                    f"{len(faults)} decided images are not what the case recorded: ",
+                    f"판정된 이미지 {len(faults)}장이 사건의 기록과 다릅니다: ",
+                )
+                + "; ".join(faults[:_SHOWN])
+                + (tr(f"; and {more} more", f"; 그 밖에 {more}건") if more > 0 else ""),
+                remedy=tr(
+                    "give the sources as they were; `mayak verify` checks the case",
+                    "원래 그대로의 원본을 연결하십시오. `mayak verify`로 사건을 확인할 수 있습니다",
+                ),
+            )
+        files = [
+            RawFile(image.raw_name, folder / image.raw_name, *image.verdicts) for image in agreed
+        ]
+        files.sort(key=lambda file: order(file.name))
+        return files, rejected
+
+    def placed(self, rejected: Sequence[Rejected]) -> list[Rejected]:
+        """Files of ``extract`` that cannot be used, told with the place they came from."""
+        return [
+            replace(
+                item, error=f"{self._by_sha256[_sha256(item.name)].origins[0].path}: {item.error}"
+            )
+            for item in rejected
+        ]
+
+    def with_provenance(self, dataset: Mapping[str, Any]) -> dict[str, Any]:
+        """The value of ``dataset.json``, with where each image and each rejected one came from."""
+
+        def known(path: str) -> dict[str, Any]:
+            origins = self._by_sha256[_sha256(path)].origins
+            return {"provenance": [asdict(origin) for origin in origins]}
+
+        images = [
+            row if "augmented_from" in row else row | known(row["image_path"])
+            for row in dataset["images"]
+        ]
+        rejected = [row | known(row["path"]) for row in dataset["rejected"]]
+        return {**dataset, "images": images, "rejected": rejected}
+
+
+def _sha256(path: str) -> str:
+    """Of the content that ``extract`` calls so."""
+    return PurePosixPath(path).stem
+
+
+def read_decided(folders: Sequence[Path]) -> Decided:
+    """The contents of cases on which somebody's verdict stands.
+
+    Raises CaseError for what is no case, ManifestError for two copies of one case and where
+    nothing has been decided.
+    """
+    cases: dict[str, Path] = {}
+    places = list(folders)
+    found: dict[str, list[tuple[Origin, _Image]]] = defaultdict(list)
+    for folder in folders:
+        with CaseStore.read(folder) as store:
+            other = cases.setdefault(store.id, folder)
+            if other is not folder:
+                raise ManifestError(
+                    tr(
+                        f"{other} and {folder} are copies of one case",
+                        f"{other}와(과) {folder}은(는) 같은 사건의 사본입니다",
+                    ),
+                    remedy=tr(
+                        "merge their decisions (`mayak decisions merge`) and name one of them",
+                        "판정을 병합한 뒤(`mayak decisions merge`) 하나만 지정하십시오",
+                    ),
+                )
+            places += [Path(source.path) for source in store.sources()]
+            for origin, image in _of_case(store):
+                found[image.sha256].append((origin, image))
+    if not found:
+        raise ManifestError(
+            tr("nobody has decided anything in ", "판정된 이미지가 없습니다: ")
+            + ", ".join(map(str, folders)),
+            remedy=tr(
+                "decide images first: what the model guessed is no training set",
+                "먼저 이미지를 판정하십시오. 모델의 추정은 학습 자료가 아닙니다",
+            ),
+        )
+    images = []
+    for sha256 in sorted(found):
+        # In the order of the cases' ids, whatever order they were named in.
+        its = sorted(found[sha256], key=lambda pair: pair[0].case)
+        image = its[0][1]
+        image.origins = [origin for origin, _ in its]
+        images.append(image)
+    return Decided(images, places)
+
+
+def _of_case(store: CaseStore) -> Iterator[tuple[Origin, _Image]]:
+    sources = {source.id: source.path for source in store.sources()}
+    for sha256 in store.decided():
+        content = store.content(sha256)
+        places = store.places(sha256)
+        # Where a change was accepted, other bytes lie by now.
+        place = next((place for place in places if place.content == sha256), places[0])
+        source = sources[place.source]
+        said = tuple(_said(decision) for decision in store.verdicts(sha256).values())
+        yield (
+            Origin(store.id, store.name, source, place.display, said),
+            _Image(sha256, content.format if content else "", source, place.location),
+        )
+
+
+def _said(decision: Decision) -> Said:
+    if decision.verdict is None:
+        raise ValueError(decision)
+    return Said(decision.reviewer, decision.verdict, decision.at.isoformat())
+
+
+def _differing(image: _Image) -> str:
+    said = ", ".join(
+        f"{one.reviewer}: {one.verdict}" for origin in image.origins for one in origin.decisions
+    )
+    return f"{image.origins[0].path}: reviewers differ ({said})"
+
+
+def _copy(path: Path, images: list[_Image], folder: Path, task: Task) -> list[str]:
+    """Copy images out of one source; what is wrong with those that could not be."""
+    files: dict[str, _Image] = {}
+    documents: dict[str, dict[str, _Image]] = defaultdict(dict)
+    for image in images:
+        place = EvidencePath.from_json(image.location)
+        if place.kind == "embedded" and place.parent is not None:
+            documents[place.parent.to_json()][place.name] = image
+        else:
+            files[image.location] = image
+    faults: list[str] = []
+    with open_source(path) as source:
+        for entry in source.items():
+            if not (files or documents):
+                break
+            if not isinstance(entry, EvidenceItem):
+                continue
+            location = entry.path.to_json()
+            pieces: list[tuple[_Image, bytes | None]] = []
+            wanted, inside = files.pop(location, None), documents.pop(location, {})
+            if wanted is None and not inside:
+                continue
+            try:
+                with entry.open() as stream:
+                    data = stream.read()
+            except (EvidenceError, OSError) as error:
+                faults += [
+                    f"{image.origins[0].path}: {error}"
+                    for image in (*([wanted] if wanted else ()), *inside.values())
+                ]
+                continue
+            if wanted is not None:
+                pieces.append((wanted, data))
+            if inside:
+                found = _inside(data, frozenset(inside))
+                pieces += [(image, found.get(name)) for name, image in inside.items()]
+            for image, piece in pieces:
+                task.advance()
+                if piece is None or hashlib.sha256(piece).hexdigest() != image.sha256:
+                    faults.append(
+                        f"{image.origins[0].path}: "
+                        + tr("its bytes have changed", "내용이 변경되었습니다")
+                    )
+                else:
+                    target = folder / image.raw_name
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    target.write_bytes(piece)
+    left = [*files.values(), *(image for its in documents.values() for image in its.values())]
+    gone = tr("is no longer there", "더 이상 없습니다")
+    return faults + [f"{image.origins[0].path}: {gone}" for image in left]
+
+
+def _inside(holder: bytes, names: frozenset[str]) -> dict[str, bytes]:
+    """The pictures with these names inside a file, as far as they can be had."""
+    pool = Workers[tuple[bytes, frozenset[str]], dict[str, bytes]](
+        read_parts, 1, seconds=_SECONDS, memory=_MEMORY
+    )
+    ((_, found),) = pool.run([(holder, names)])
+    return {} if isinstance(found, Lost) else found
+
+
+def read_parts(work: tuple[bytes, frozenset[str]]) -> dict[str, bytes]:
+    """Runs in a process of its own: the named pictures inside a PDF or an animation."""
+    holder, names = work
+    parts = embedded_images if holder.startswith(b"%PDF-") else other_frames
+    found = {}
+    with suppress(DecodeError):
+        for part in parts(holder):
+            if part.name in names:
+                with suppress(DecodeError):
+                    found[part.name] = part.read()
+    return found

@@ -1,0 +1,123 @@
+"""What ``prepare`` is asked for, and what it made."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from mayak.dataset.collect import REASONS, Reason, Rejected
+from mayak.dataset.split import SPLITS
+from mayak.errors import ConfigError
+from mayak.labels import LABELS
+from mayak.language import tr
+from mayak.types import Sample, SplitName
+
+Grouping = Literal["pdq", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareOptions:
+    """What ``prepare`` is asked for; the defaults are the paper's."""
+
+    raw: Path = Path("raw_data")
+    cases: tuple[Path, ...] = ()
+    """Cases whose decided contents are taken instead of ``raw``."""
+    data: Path = Path("data")
+    seed: int = 42
+    test_fraction: float = 0.15
+    """Of all images."""
+    val_fraction: float = 0.15
+    """Of the images that are not in the test set."""
+    group: Grouping = "pdq"
+    augment: int = 4
+    """New images from each original of class 2 in the training set."""
+    workers: int = 1
+    overwrite: bool = False
+    test_only: bool = False
+    """Everything into the test set, to measure on images from elsewhere."""
+
+    def check(self) -> None:
+        """Raise ConfigError naming every option that is out of its range."""
+        faults = [
+            tr(f"{name} is {value}, not {wanted}", f"{name}: {value} ({wanted}이어야 합니다)")
+            for name, value, good, wanted in (
+                ("--seed", self.seed, 0 <= self.seed < 2**32, "0–4294967295"),
+                ("--test-fraction", self.test_fraction, 0 < self.test_fraction < 1, "0 < x < 1"),
+                ("--val-fraction", self.val_fraction, 0 < self.val_fraction < 1, "0 < x < 1"),
+                ("--augment", self.augment, self.augment >= 0, "≥ 0"),
+                ("--workers", self.workers, self.workers >= 1, "≥ 1"),
+            )
+            if not good
+        ]
+        if faults:
+            raise ConfigError(
+                "; ".join(faults),
+                remedy=tr("see mayak prepare --help", "mayak prepare --help 참고"),
+            )
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What decides the result besides the input."""
+        return {
+            "seed": self.seed,
+            "test_fraction": self.test_fraction,
+            "val_fraction": self.val_fraction,
+            "group": self.group,
+            "augment": self.augment,
+            "test_only": self.test_only,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareResult:
+    """What was made, and what became of every file."""
+
+    data: Path
+    samples: tuple[Sample, ...]
+    """Of all splits, the augmented ones (``augmented``) last."""
+    augmented: frozenset[str]
+    """Ids of the augmented samples."""
+    rejected: tuple[Rejected, ...]
+    noted: Mapping[str, tuple[str, ...]]
+    """image_path → what was adapted or is odd, of the images that have such notes."""
+    cross_label: tuple[tuple[Sample, ...], ...]
+    """Groups of near-duplicates that lie under more than one label."""
+    digests: Mapping[SplitName, str]
+    digest: str
+    """SHA-256 over the digests of the splits."""
+    input_digest: str
+
+    @property
+    def used(self) -> int:
+        """Files of the raw folder that are in a split."""
+        return len(self.samples) - len(self.augmented)
+
+    @property
+    def found(self) -> int:
+        """Files of the raw folder: those used and those rejected."""
+        return self.used + len(self.rejected)
+
+    @property
+    def counts(self) -> dict[int, dict[str, int]]:
+        """label → {train, val, test, augmented}; ``train`` is without the augmented."""
+        counter: Counter[tuple[int, str]] = Counter(
+            (s.label, "augmented" if s.id in self.augmented else s.split) for s in self.samples
+        )
+        return {
+            label.index: {part: counter[label.index, part] for part in (*SPLITS, "augmented")}
+            for label in LABELS
+        }
+
+    @property
+    def group_sizes(self) -> Counter[str]:
+        """group → how many files of the raw folder are in it."""
+        return Counter(s.group for s in self.samples if s.id not in self.augmented)
+
+    @property
+    def reasons(self) -> dict[Reason, int]:
+        """reason → how many files were rejected for it, in the order of ``REASONS``."""
+        counter = Counter(item.reason for item in self.rejected)
+        return {reason: counter[reason] for reason in REASONS if counter[reason]}
