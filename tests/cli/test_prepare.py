@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import hashlib
 import json
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from mayak.case import CaseStore, Content, Item
 from mayak.cli.app import main
+from mayak.evidence import open_source
 from mayak.labels import LABELS
 
 
@@ -131,3 +134,44 @@ def test_faults_are_exit_code_2_with_a_remedy(folder, capsys):
 
     assert run("--test-fraction", "2") == 2
     assert "--test-fraction is 2" in capsys.readouterr().err
+
+
+@pytest.fixture
+def case(folder):
+    """The raw folder as evidence in a case; two reviewers differ on one image."""
+    with CaseStore.create(folder / "case", operator="김수사") as store:
+        with open_source(folder / "raw_data") as source:
+            number = store.add_source(str(folder / "raw_data"), "folder")
+            for entry in source.items():
+                data = entry.open().read()
+                digest = hashlib.sha256(data).hexdigest()
+                image = Content(digest, digest[:32], digest[:40], len(data), "PNG", 120, 90)
+                place = entry.path.to_json()
+                store.add_items(number, [Item(str(entry.path), place, image)])
+                label = int(entry.path.name[0])
+                store.decide("김수사", {digest: label})
+        store.decide("이검토", {digest: 0})
+    return folder / "case"
+
+
+def test_from_a_case(case, capsys):
+    assert run("--from-case", str(case), "--test-only") == 0
+    shown = capsys.readouterr().out
+    assert "files found 12 = used 11 + rejected 1" in shown
+    assert "reviewers differ: 1" in shown
+    assert "(김수사: 3, 이검토: 0)" in shown
+    with pytest.raises(SystemExit):
+        options = ["--test-only", "--augment", "0", "--workers", "1"]
+        main(["prepare", "--lang", "ko", "--from-case", str(case), *options])
+    assert "검토자의 판정이 서로 다름: 1" in capsys.readouterr().out
+
+
+def test_from_a_case_is_instead_of_a_raw_folder(case, capsys):
+    assert run("raw_data", "--from-case", str(case)) == 2
+    assert "both RAW and --from-case" in capsys.readouterr().err
+
+
+def test_a_source_that_has_changed_is_exit_code_3(case, capsys):
+    (case.parent / "raw_data" / "0_irrelevant" / "0.png").write_bytes(b"other")
+    assert run("--from-case", str(case)) == 3
+    assert "raw_data/0_irrelevant/0.png: its bytes have changed" in capsys.readouterr().err
