@@ -35,13 +35,13 @@ def test_two_reviewers_and_what_they_differ_on(copies, tmp_path, capsys):
     path = tmp_path / "decisions.jsonl"
     code, shown = run(capsys, "export", there, "--to", path, "--operator", "이검토")
     assert code == 0
-    assert f"1 acts of 이검토 written to {path}" in shown.out
+    assert f"acts written to {path}: 1 (이검토)" in shown.out
     assert path.read_text(encoding="utf-8").count("\n") == 3
 
     code, shown = run(capsys, "merge", here, path)
     assert (code, shown.err) == (0, "")
-    assert "이검토: 1 new acts" in shown.out
-    assert "reviewers differ on 1 images" in shown.out
+    assert "new acts of 이검토: 1" in shown.out
+    assert "images on which reviewers differ: 1" in shown.out
     assert run(capsys, "merge", here, path)[1].out.startswith("nothing new")
 
     code, shown = run(capsys, "disagreements", here)
@@ -50,7 +50,7 @@ def test_two_reviewers_and_what_they_differ_on(copies, tmp_path, capsys):
     assert lines[0] == f"phone.zip/a.jpg  {A}"
     assert lines[1].startswith("    김수사: 3 drug itself (2")
     assert lines[2].startswith("    이검토: 0 irrelevant (2")
-    assert lines[3] == "1 images"
+    assert lines[3] == "images: 1"
 
 
 def test_machines_are_told_the_same(copies, tmp_path, capsys):
@@ -88,7 +88,7 @@ def test_a_reviewer_of_both_copies_is_taken_in_under_another_name(copies, tmp_pa
     assert "--rename" in shown.err
     code, shown = run(capsys, "merge", here, path, "--rename", "이검토=이검토 (2)")
     assert code == 0
-    assert "이검토 (2): 1 new acts" in shown.out
+    assert "new acts of 이검토 (2): 1" in shown.out
 
 
 @pytest.mark.parametrize(

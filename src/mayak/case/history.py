@@ -212,7 +212,9 @@ def _chained(path: Path, lines: list[bytes]) -> Iterator[dict[str, Any]]:
     if previous == GENESIS:
         raise _foreign(path)
     whole = len(lines) - 1
-    raise _damaged(path, whole, tr("is the last: the file was cut", "에서 파일이 잘렸습니다"))
+    raise _damaged(
+        path, whole, tr("is the last: the file was cut", "마지막 줄입니다. 파일이 잘렸습니다")
+    )
 
 
 def _require_head(path: Path, record: dict[str, Any]) -> None:

@@ -50,7 +50,7 @@ def export(
         names = ", ".join(reviewers) or tr("nobody", "없음")
         console.result(
             tr(
-                f"{len(history.acts)} acts of {names} written to {to}",
+                f"acts written to {to}: {len(history.acts)} ({names})",
                 f"판정 {len(history.acts)}건을 {to}에 저장했습니다 (검토자: {names})",
             )
         )
@@ -117,16 +117,15 @@ def merge(
         console.json({"added": added, "disagreements": differing})
         return 0
     for reviewer, acts in added.items():
-        console.result(tr(f"{reviewer}: {acts} new acts", f"{reviewer}: 새 판정 {acts}건 병합"))
+        console.result(tr(f"new acts of {reviewer}: {acts}", f"{reviewer}: 새 판정 {acts}건 병합"))
     if not added:
         console.result(tr("nothing new", "새 판정이 없습니다"))
     if differing:
-        console.result(
-            tr(
-                f"reviewers differ on {differing} images: mayak decisions disagreements {case}",
-                f"판정이 서로 다른 이미지 {differing}장: mayak decisions disagreements {case}",
-            )
+        told = tr(
+            f"images on which reviewers differ: {differing}",
+            f"판정이 서로 다른 이미지: {differing}장",
         )
+        console.result(f"{told} (mayak decisions disagreements {case})")
     return 0
 
 
@@ -146,7 +145,7 @@ def disagreements(case: CaseOption, *, as_json: JsonOption = False) -> int:
             label = LABELS[said["verdict"]]
             console.result(f"    {said['reviewer']}: {label.index} {label.name} ({said['at']})")
     console.result(
-        tr(f"{len(rows)} images", f"이미지 {len(rows)}장")
+        tr(f"images: {len(rows)}", f"이미지 {len(rows)}장")
         if rows
         else tr("no disagreement", "서로 다른 판정이 없습니다")
     )
