@@ -3,8 +3,8 @@
 import sqlite3
 
 import pytest
-from case_samples import ENGINE, content, digest, fill, five_items, images, item, prediction
 
+from case_samples import ENGINE, content, digest, fill, five_items, images, item, prediction
 from mayak.case import Alert, CaseStore, Counts, Duplicate, Exclusion, database
 from mayak.errors import CaseError
 from mayak.types import Failure
