@@ -1,5 +1,6 @@
 """The case: a folder with a SQLite database, its log and the thumbnails, in one store's hands."""
 
+from mayak.case.listing import Standing
 from mayak.case.records import (
     Alert,
     Content,
@@ -39,6 +40,7 @@ __all__ = [
     "Sample",
     "Source",
     "SourceHash",
+    "Standing",
     "StoredContent",
     "StoredItem",
     "Unclassified",

@@ -27,6 +27,7 @@ from mayak.case.folder import (
     write_identity,
     write_thumbnails,
 )
+from mayak.case.listing import Listing
 from mayak.case.records import (
     Alert,
     Content,
@@ -49,7 +50,7 @@ from mayak.language import tr
 from mayak.types import Engine, Failure, Prediction
 
 
-class CaseStore(Exchange):
+class CaseStore(Exchange, Listing):
     """A case, open for writing (``create``, ``open``: one process at a time), for deciding beside
     such a writer (``review``) or reading (``read``): any number of these.
 

@@ -1,0 +1,117 @@
+"""What a case knows of an image by now, from the model and from people together."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from sqlite3 import Row
+from typing import Literal
+
+from mayak.case.database import Database
+from mayak.case.records import Decision
+from mayak.types import Failure
+
+State = Literal["selected", "disputed", "proposed", "alert", "unclassified", "irrelevant", "unseen"]
+_CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One content between the model's proposal and people's decisions."""
+
+    sha256: str
+    scores: tuple[float, float, float, float] | None
+    """Of the run that was asked for; None where it has none."""
+    off_label: float | None
+    failure: Failure | None
+    """Why the run has none."""
+    verdicts: tuple[Decision, ...]
+    """The present one of each reviewer, oldest first."""
+    alerts: tuple[str, ...]
+    """Names of the lists of known files in which it stands."""
+    places: int
+    """Items that hold it."""
+
+    @property
+    def proposal(self) -> int | None:
+        """The model's label, the lowest of equals."""
+        return None if self.scores is None else self.scores.index(max(self.scores))
+
+    @property
+    def decided(self) -> int | None:
+        """The label on which all who decided agree; None where they differ or nobody did."""
+        labels = {decision.verdict for decision in self.verdicts}
+        return labels.pop() if len(labels) == 1 else None
+
+    @property
+    def state(self) -> State:
+        """What is to become of it.
+
+        ``selected``: decided to be relevant. ``irrelevant``: decided not to be. ``disputed``: the
+        reviewers differ. Nobody decided: ``proposed`` by the model as relevant, ``alert`` where
+        only a list names it, ``unclassified`` where the model said nothing, otherwise ``unseen``.
+        """
+        if self.verdicts:
+            decided = self.decided
+            return "disputed" if decided is None else "selected" if decided else "irrelevant"
+        if self.proposal:
+            return "proposed"
+        if self.alerts:
+            return "alert"
+        return "unclassified" if self.scores is None else "unseen"
+
+
+class Listing:
+    """The part of a ``CaseStore`` that tells how contents stand."""
+
+    _database: Database
+
+    def standings(self, run: int | None, contents: Sequence[str]) -> Iterator[Standing]:
+        """How contents (SHA-256) stand with what a run says of them, in their order."""
+        left = iter(contents)
+        while chunk := list(islice(left, _CHUNK)):
+            yield from map(_standing, self._database.query(_QUERY, json.dumps(chunk), run))
+
+
+_QUERY = (
+    "SELECT c.value AS content, p.score_0, p.score_1, p.score_2, p.score_3, p.off_label,"
+    " f.stage, f.error, f.message,"
+    " (SELECT json_group_array(json_array(reviewer, verdict, at, action, sample)) FROM"
+    "  (SELECT d.* FROM verdicts v JOIN decisions d ON d.id = v.decision"
+    "   WHERE v.content = c.value ORDER BY d.id)) AS verdicts,"
+    " (SELECT json_group_array(list) FROM"
+    "  (SELECT list FROM alerts WHERE content = c.value ORDER BY id)) AS lists,"
+    " (SELECT count(*) FROM places WHERE content = c.value) AS places"
+    " FROM json_each(?1) c"
+    " LEFT JOIN predictions p ON p.run = ?2 AND p.content = c.value"
+    " LEFT JOIN failures f ON f.run = ?2 AND f.content = c.value"
+    " ORDER BY c.key"
+)
+
+
+def _standing(row: Row) -> Standing:
+    scored = row["score_0"] is not None
+    return Standing(
+        sha256=row["content"],
+        scores=(row["score_0"], row["score_1"], row["score_2"], row["score_3"]) if scored else None,
+        off_label=row["off_label"],
+        failure=None
+        if row["error"] is None
+        else Failure(row["content"], row["stage"], row["error"], row["message"]),
+        verdicts=tuple(
+            Decision(
+                sha256=row["content"],
+                verdict=verdict,
+                reviewer=reviewer,
+                at=datetime.fromisoformat(at),
+                action=action,
+                sample=sample,
+            )
+            for reviewer, verdict, at, action, sample in json.loads(row["verdicts"])
+        ),
+        alerts=tuple(dict.fromkeys(json.loads(row["lists"]))),
+        places=row["places"],
+    )
