@@ -1,0 +1,51 @@
+"""Texts as a reader sees them: nothing of a file's name is lost, and nothing of it acts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from mayak.language import tr
+
+_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Printable by Unicode, and yet nothing is seen: Hangul fillers, the empty Braille pattern."""
+
+
+def visible(text: str, shows: Callable[[str], bool] = lambda _: True) -> str:
+    """Text in one line in which every character is seen.
+
+    Controls, line breaks, direction overrides, other blanks than the space and whatever the font
+    does not ``shows`` stand there by number: ``‹U+202E›``.
+    """
+    return "".join(
+        char
+        if char.isprintable() and char not in _BLANK and shows(char)
+        else f"‹U+{ord(char):04X}›"
+        for char in text
+    )
+
+
+def shortened(text: str, most: int) -> str:
+    """Text of at most about ``most`` characters: begin, end and how many there are in all."""
+    if len(text) <= most:
+        return text
+    count = tr(f"({len(text):,} characters)", f"({len(text):,}자)")
+    return f"{text[: most // 2]} … {text[-(most // 2) :]} {count}"
+
+
+def moment(time: datetime | None) -> str:
+    """A time in UTC, to the second."""
+    return "–" if time is None else f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def size(count: int | None) -> str:
+    """A number of bytes."""
+    return "–" if count is None else tr(f"{count:,} bytes", f"{count:,}바이트")
+
+
+def images(count: int) -> str:
+    return tr(f"{count:,} image{'s' * (count != 1)}", f"이미지 {count:,}장")
+
+
+def files(count: int) -> str:
+    return tr(f"{count:,} file{'s' * (count != 1)}", f"파일 {count:,}개")
