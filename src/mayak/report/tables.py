@@ -1,0 +1,321 @@
+"""The lists as CSV and XLSX: every file of the case stands in one of three."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, Self
+
+import xlsxwriter
+
+from mayak.case import CaseStore, Standing, StoredContent, StoredItem
+from mayak.language import tr
+from mayak.report import words
+from mayak.report.document import Section, plain
+from mayak.report.survey import OPEN, Kind, Survey
+from mayak.report.text import moment, visible
+
+SELECTED, UNREVIEWED, REST = "selected", "unreviewed", "not-selected"
+
+_CHUNK = 500
+_ROWS = 1_000_000
+"""Rows of a sheet; Excel ends at 1,048,576."""
+_LONGEST = 32_767
+"""Characters that a cell of Excel holds."""
+_FORMULA = frozenset("=+-@＝＋－＠")
+"""A spreadsheet takes a cell of a CSV file that begins so for a formula."""
+
+Value = str | int | float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One file with all that the lists say of it."""
+
+    item: StoredItem
+    source: str
+    content: StoredContent | None
+    standing: Standing | None
+    number: int | None
+    """Of the finding."""
+
+    @property
+    def kind(self) -> Kind:
+        if self.standing is not None:
+            return self.standing.state
+        return "failure" if self.item.failure else "exclusion"
+
+
+def files(
+    case: CaseStore, found: Survey, numbers: Mapping[str, int]
+) -> Iterator[tuple[str, Listed]]:
+    """Every file of the case and its list: the selected by the number of their finding, the others
+    in the order in which they were found."""
+    sources = {source.id: source.path for source in found.sources}
+    run = found.run.id if found.run else None
+    selected = [sha for label in sorted(found.selected) for sha in found.selected[label]]
+    for standing in case.standings(run, selected):
+        content = case.content(standing.sha256)
+        for item in case.places(standing.sha256):
+            number = numbers[standing.sha256]
+            yield SELECTED, Listed(item, sources[item.source], content, standing, number)
+    for source in found.sources:
+        items = case.known_items(source.id)
+        while chunk := list(islice(items, _CHUNK)):
+            held = list(dict.fromkeys(item.content for item in chunk if item.content))
+            known = {standing.sha256: standing for standing in case.standings(run, held)}
+            for item in chunk:
+                told = known.get(item.content or "")
+                if told is None:
+                    yield REST, Listed(item, source.path, None, None, None)
+                elif told.state != "selected":
+                    listed = Listed(
+                        item, source.path, case.content(told.sha256), told, numbers.get(told.sha256)
+                    )
+                    yield UNREVIEWED if told.state in OPEN else REST, listed
+
+
+def write_tables(
+    every: Iterable[tuple[str, Listed]],
+    summary: Sequence[Section],
+    at: datetime,
+    folder: Path,
+) -> None:
+    """Write the three lists as CSV, and all of them with the summary as one workbook. Memory does
+    not grow with them. ``at`` is the time that the workbook states of itself."""
+    columns = _columns()
+    heads = [head for head, _ in columns]
+    titles = {
+        SELECTED: tr("selected files", "상세목록(선별한 파일)"),
+        UNREVIEWED: tr("not settled", "미확정(미검토·불일치)"),
+        REST: tr("not selected", "제외 목록(선별하지 않음)"),
+    }
+    with ExitStack() as stack:
+        book = stack.enter_context(closing(_Book(folder / "report.xlsx", at)))
+        book.write(tr("summary", "요약"), _flat(summary))
+        lists = {name: stack.enter_context(_Csv(folder / f"{name}.csv")) for name in titles}
+        for name, title in titles.items():
+            lists[name].add(heads)
+            book.begin(name, title, heads)
+        for name, listed in every:
+            row = [value(listed) for _, value in columns]
+            lists[name].add(row)
+            book.add(name, row)
+
+
+def _columns() -> list[tuple[str, Callable[[Listed], Value]]]:
+    """Head and value of each column; the same in all lists."""
+
+    def content(name: str) -> Callable[[Listed], Value]:
+        return lambda listed: getattr(listed.content, name) if listed.content else None
+
+    def time(name: str) -> Callable[[Listed], Value]:
+        return lambda listed: (
+            moment(found) if (found := getattr(listed.item, name)) is not None else None
+        )
+
+    def stated(*names: str) -> Callable[[Listed], Value]:
+        def value(listed: Listed) -> Value:
+            metadata = listed.content.metadata if listed.content else {}
+            return " ".join(str(metadata[name]) for name in names if metadata.get(name)) or None
+
+        return value
+
+    def scored(value: Callable[[Standing], Value]) -> Callable[[Listed], Value]:
+        return lambda listed: (
+            value(listed.standing) if listed.standing and listed.standing.scores else None
+        )
+
+    return [
+        (tr("image number", "이미지 번호"), lambda listed: listed.number),
+        (tr("standing", "구분"), lambda listed: words.kind(listed.kind)),
+        (tr("decided label", "판정 분류"), _label),
+        (tr("file name", "파일 이름"), lambda listed: listed.item.display.rsplit("/", 1)[-1]),
+        (tr("path", "경로"), lambda listed: listed.item.display),
+        (tr("source", "원본"), lambda listed: listed.source),
+        (tr("size in bytes", "크기(바이트)"), _size),
+        (
+            tr("deleted", "삭제 여부"),
+            lambda listed: tr("deleted", "삭제됨") if listed.item.deleted else None,
+        ),
+        (tr("created (UTC)", "생성 시각(UTC)"), time("created")),
+        (tr("modified (UTC)", "수정 시각(UTC)"), time("modified")),
+        (tr("accessed (UTC)", "접근 시각(UTC)"), time("accessed")),
+        (tr("changed (UTC)", "변경 시각(UTC)"), time("changed")),
+        ("MD5", content("md5")),
+        ("SHA-1", content("sha1")),
+        ("SHA-256", content("sha256")),
+        (tr("format", "형식"), content("format")),
+        (tr("width", "가로(화소)"), content("width")),
+        (tr("height", "세로(화소)"), content("height")),
+        (tr("taken (as the file states)", "촬영 시각(파일에 적힌 값)"), stated("taken")),
+        (tr("camera (as the file states)", "촬영 기기(파일에 적힌 값)"), stated("make", "model")),
+        (tr("position (as the file states)", "위치(파일에 적힌 값)"), _position),
+        (
+            tr("model's label", "모델 분류"),
+            scored(lambda standing: words.label(standing.proposal or 0)),
+        ),
+        (
+            tr("model's score", "모델 점수"),
+            scored(lambda standing: round(max(standing.scores or (0.0,)), 6)),
+        ),
+        (
+            tr("share outside the labels", "분류 밖 확률"),
+            scored(lambda standing: round(standing.off_label or 0.0, 6)),
+        ),
+        (tr("decisions (label, person, UTC)", "판정(분류, 판정자, UTC)"), _decisions),
+        (
+            tr("lists of known files", "해시 목록"),
+            lambda listed: " / ".join(listed.standing.alerts) if listed.standing else None,
+        ),
+        (tr("reason or remark", "사유·비고"), _reason),
+    ]
+
+
+def _label(listed: Listed) -> Value:
+    decided = listed.standing.decided if listed.standing else None
+    return None if decided is None else words.label(decided)
+
+
+def _size(listed: Listed) -> Value:
+    return listed.item.size if listed.content is None else listed.content.size
+
+
+def _position(listed: Listed) -> Value:
+    location = listed.content.metadata.get("location") if listed.content else None
+    if not isinstance(location, Mapping):
+        return None
+    return f"{location.get('latitude')}, {location.get('longitude')}"
+
+
+def _decisions(listed: Listed) -> Value:
+    verdicts = listed.standing.verdicts if listed.standing else ()
+    return " / ".join(
+        f"{words.label(d.verdict or 0)}, {d.reviewer}, {moment(d.at)}" for d in verdicts
+    )
+
+
+def _reason(listed: Listed) -> Value:
+    item, standing = listed.item, listed.standing
+    if item.failure is not None:
+        failure = item.failure
+        return f"{words.stage(failure.stage)}: {failure.error}: {failure.message}"
+    if item.exclusion is not None:
+        return f"{words.rule(item.exclusion.rule)} ({item.exclusion.rule}): {item.exclusion.reason}"
+    said = list(listed.content.warnings) if listed.content else []
+    if standing and standing.failure:
+        failure = standing.failure
+        said.append(f"{words.stage(failure.stage)}: {failure.error}: {failure.message}")
+    return "; ".join(said)
+
+
+class _Csv:
+    """A CSV file that a spreadsheet reads as text: UTF-8 with its mark, a record a line, and
+    nothing that it would compute."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("w", encoding="utf-8-sig", newline="")
+        self._writer = csv.writer(self._file, quoting=csv.QUOTE_ALL)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def add(self, row: Sequence[Value]) -> None:
+        self._writer.writerow(["" if cell is None else _harmless(cell) for cell in row])
+
+
+def _harmless(cell: Value) -> str:
+    if not isinstance(cell, str):
+        return str(cell)
+    text = visible(cell)
+    return f"'{text}" if text.lstrip()[:1] in _FORMULA else text
+
+
+class _Book:
+    """An Excel workbook of texts and numbers: no formula, no link; the rows go to disk as they
+    come."""
+
+    def __init__(self, path: Path, at: datetime) -> None:
+        self._book = xlsxwriter.Workbook(
+            path,
+            {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False},
+        )
+        self._book.set_properties({"created": at.astimezone(UTC).replace(tzinfo=None)})
+        # The prefix keeps Excel from computing a text when somebody edits the cell.
+        self._text = self._book.add_format({"quote_prefix": True, "valign": "top"})
+        self._head = self._book.add_format({"bold": True, "bottom": 1, "text_wrap": True})
+        self._lists: dict[str, tuple[str, Sequence[str]]] = {}
+        self._sheets: dict[str, tuple[Any, int, int]] = {}
+        """Sheet, its next row and its number in the list."""
+
+    def close(self) -> None:
+        self._book.close()
+
+    def write(self, title: str, rows: Iterable[Sequence[Value]]) -> None:
+        """A sheet of its own."""
+        sheet = self._book.add_worksheet(title)
+        sheet.set_column(0, 0, 36)
+        sheet.set_column(1, 5, 22)
+        for number, row in enumerate(rows):
+            self._put(sheet, number, row)
+
+    def begin(self, name: str, title: str, heads: Sequence[str]) -> None:
+        """A list, for which ``add`` begins another sheet where one is full."""
+        self._lists[name] = (title, heads)
+        self._turn(name, 1)
+
+    def add(self, name: str, row: Sequence[Value]) -> None:
+        if self._sheets[name][1] > _ROWS:
+            self._turn(name, self._sheets[name][2] + 1)
+        sheet, position, number = self._sheets[name]
+        self._put(sheet, position, row)
+        self._sheets[name] = (sheet, position + 1, number)
+
+    def _turn(self, name: str, number: int) -> None:
+        title, heads = self._lists[name]
+        sheet = self._book.add_worksheet(title if number == 1 else f"{title} {number}")
+        sheet.freeze_panes(1, 0)
+        sheet.set_column(0, len(heads), 18)
+        sheet.set_column(3, 4, 34)
+        for column, head in enumerate(heads):
+            sheet.write_string(0, column, head, self._head)
+        self._sheets[name] = (sheet, 1, number)
+
+    def _put(self, sheet: Any, position: int, row: Sequence[Value]) -> None:  # noqa: ANN401
+        for column, cell in enumerate(row):
+            if isinstance(cell, str):
+                if cell:
+                    sheet.write_string(position, column, _fitting(visible(cell)), self._text)
+            elif cell is not None:
+                sheet.write_number(position, column, cell)
+
+
+def _fitting(text: str) -> str:
+    if len(text) <= _LONGEST:
+        return text
+    note = tr(f"… ({len(text):,} characters)", f"… ({len(text):,}자)")
+    return text[: _LONGEST - len(note)] + note
+
+
+def _flat(sections: Sequence[Section]) -> Iterator[list[Value]]:
+    """Blocks as rows of cells."""
+    for section in sections:
+        yield [section.title]
+        for block in plain(section)["blocks"]:
+            rows = [[block["text"]]] if block.get("text") else []
+            rows += [[point] for point in block.get("points", ())]
+            rows += [block["columns"]] if "columns" in block else []
+            rows += block.get("rows", ())
+            for row in rows:
+                yield list(
+                    chain.from_iterable([cell] if isinstance(cell, str) else cell for cell in row)
+                )
+        yield []
