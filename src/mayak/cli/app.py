@@ -94,6 +94,12 @@ _COMMANDS = (
         "검토자의 판정: 내보내기, 병합, 불일치 목록.",
     ),
     (
+        "report",
+        "mayak.cli.report:report",
+        "Case → report: HTML, PDF, XLSX, CSV, CASE JSON-LD.",
+        "사건 → 보고서: HTML, PDF, XLSX, CSV, CASE JSON-LD.",
+    ),
+    (
         "demo",
         "mayak.cli.demo:demo",
         "The whole of it on synthetic images, offline, in minutes.",

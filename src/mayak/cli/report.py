@@ -1,0 +1,92 @@
+"""``mayak report``: what a case holds, for a prosecutor to read and a court to check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from mayak.cli.console import Console
+from mayak.cli.evaluate import JsonOption
+from mayak.cli.triage import CaseOption
+from mayak.errors import IntegrityError
+from mayak.language import tr
+
+
+def report(
+    case: CaseOption,
+    *,
+    to: Annotated[
+        Path | None,
+        Parameter(
+            help=tr(
+                "Folder to write (default: the case's name with -report, beside the case).",
+                "보고서를 쓸 폴더 (기본: 사건 폴더 옆의 '사건이름-report').",
+            )
+        ),
+    ] = None,
+    clear: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            help=tr(
+                "Show the thumbnails clearly (default: blurred).",
+                "축소 그림을 흐리게 처리하지 않습니다 (기본: 흐리게).",
+            ),
+        ),
+    ] = False,
+    overwrite: Annotated[
+        bool,
+        Parameter(negative="", help=tr("Replace an earlier report.", "이전 보고서를 바꿉니다.")),
+    ] = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Write the reports of a case in the language of --lang: HTML, PDF, XLSX, CSV, CASE JSON-LD.
+
+    The same case gives the same bytes; nothing is written to the case. Exit code 3 when an
+    integrity failure is open: the report is written and says so on its first page.
+    """
+    from mayak.case import CaseStore
+    from mayak.report import write_report
+
+    console = Console()
+    place = case.resolve()
+    with CaseStore.read(case) as store:
+        folder = to or place.with_name(f"{place.name}-report")
+        made = write_report(store, folder, console, clear=clear, overwrite=overwrite)
+    found = made.survey
+    selected, unsettled, rest = found.listed
+    if as_json:
+        console.json(
+            {
+                "folder": str(made.folder),
+                "files": list(made.files),
+                "selected": selected,
+                "not_settled": unsettled,
+                "not_selected": rest,
+                "sound": found.sound,
+                "faults": len(found.faults),
+                "log_head": found.head,
+            }
+        )
+    else:
+        for name in made.files:
+            console.result(str(made.folder / name))
+        console.result(
+            tr(
+                f"{found.counts.items} files = {selected} selected + {unsettled} not settled + "
+                f"{rest} not selected",
+                f"파일 {found.counts.items}개 = 선별 {selected} + 미확정 {unsettled} + 선별하지 "
+                f"않음 {rest}",
+            )
+        )
+        if not found.sound:
+            console.result(
+                tr(
+                    "INTEGRITY FAILURE: the report says so on its first page",
+                    "무결성 문제: 보고서 첫 쪽에 표시하였습니다",
+                )
+            )
+        console.result(tr("log head: ", "기록 최종 해시: ") + found.head)
+    return 0 if found.sound else IntegrityError.exit_code
