@@ -84,7 +84,9 @@ _QUERY = (
     "   WHERE v.content = c.value ORDER BY d.id)) AS verdicts,"
     " (SELECT json_group_array(list) FROM"
     "  (SELECT list FROM alerts WHERE content = c.value ORDER BY id)) AS lists,"
-    " (SELECT count(*) FROM places WHERE content = c.value) AS places"
+    # Not from the view: SQLite would gather all places of the case for each page.
+    " (SELECT count(*) FROM items WHERE content = c.value)"
+    " + (SELECT count(*) FROM revisions WHERE content = c.value) AS places"
     " FROM json_each(?1) c"
     " LEFT JOIN predictions p ON p.run = ?2 AND p.content = c.value"
     " LEFT JOIN failures f ON f.run = ?2 AND f.content = c.value"

@@ -117,7 +117,7 @@ class Document:
     """JPEG files."""
 
 
-def plain(value: Any, shows: Callable[[str], bool] = lambda _: True) -> Any:  # noqa: ANN401
+def plain(value: Any, shows: Callable[[str], bool] | None = None) -> Any:  # noqa: ANN401
     """Blocks as what JSON holds, every text made ``visible``: here, so that none is forgotten."""
     if isinstance(value, str):
         return visible(value, shows)

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import json
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
+from multiprocessing import get_context
 from pathlib import Path
 
 import typst
 from fontTools.ttLib import TTFont
 
+from mayak.errors import MayakError
 from mayak.fonts import DEFAULT, FALLBACK, font_path
+from mayak.language import tr
 from mayak.report.document import Document, plain
+
+_TEMPLATE = "report.typ"
 
 
 def paper(document: Document, *, at: datetime) -> bytes:
-    """A PDF file (PDF/A-2) of the document. ``at`` is the time that it states of itself.
+    """A PDF file (PDF/A-2u) of the document. ``at`` is the time that it states of itself. Raises
+    MayakError where memory does not suffice.
 
     typst reads the texts as data, from a file: none of them can become markup.
     """
@@ -29,19 +37,31 @@ def paper(document: Document, *, at: datetime) -> bytes:
         for key, picture in document.pictures.items():
             (folder / "pictures" / f"{key}.jpg").write_bytes(picture)
         (folder / "data.json").write_text(json.dumps(values), encoding="utf-8")
-        template = (files("mayak.report") / "templates" / "report.typ").read_bytes()
-        (folder / "report.typ").write_bytes(template)
-        made = typst.compile(
-            folder / "report.typ",
-            root=folder,
-            font_paths=[font_path().parent],
-            ignore_system_fonts=True,
-            pdf_standards="a-2u",
-            timestamp=at.replace(microsecond=0),
-        )
-    if not isinstance(made, bytes):
-        raise TypeError(type(made))
-    return made
+        template = (files("mayak.report") / "templates" / _TEMPLATE).read_bytes()
+        (folder / _TEMPLATE).write_bytes(template)
+        # typst keeps some 400 MB of each volume until its process ends.
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as child:
+            try:
+                return child.submit(_compile, folder, at.replace(microsecond=0)).result()
+            except BrokenProcessPool as error:
+                raise MayakError(
+                    tr("setting the PDF took its process along", "PDF 작성이 중단되었습니다"),
+                    remedy=tr(
+                        "free memory, 1 GB should do, and write the report again",
+                        "메모리를 1 GB 이상 확보한 뒤 다시 실행하십시오",
+                    ),
+                ) from error
+
+
+def _compile(folder: Path, at: datetime) -> bytes:
+    return typst.compile(
+        folder / _TEMPLATE,
+        root=folder,
+        font_paths=[font_path().parent],
+        ignore_system_fonts=True,
+        pdf_standards="a-2u",
+        timestamp=at,
+    )
 
 
 def _shows(char: str) -> bool:
