@@ -112,6 +112,45 @@ class Workers(Generic[Item, Result]):
         return overrun
 
 
+class Helper(Generic[Item, Result]):
+    """Runs ``function(item)`` in one process that stays, for callers of any thread, in turn.
+
+    As ``Workers`` otherwise: what ends the process or overruns gives ``Lost``, and the next call
+    gets a fresh one. What the function keeps in its module is kept from call to call.
+    """
+
+    def __init__(
+        self, function: Callable[[Item], Result], *, seconds: float, memory: int | None = None
+    ) -> None:
+        self._function, self._seconds, self._memory = function, seconds, memory
+        self._turn = threading.Lock()
+        self._stack = ExitStack()
+        self._worker: _Worker[Item, Result] | None = None
+
+    def __call__(self, item: Item) -> Result | Lost:
+        """Raises what the function raises."""
+        with self._turn:
+            worker = self._worker
+            if worker is None:
+                worker = self._worker = _Worker(self._function, self._memory, self._stack)
+            worker.begin(item, self._seconds)
+            if not worker.pipe.poll(self._seconds):
+                worker.overrun = True
+            result = worker.result()
+            if isinstance(result, Lost):
+                self._end()
+            return result
+
+    def close(self) -> None:
+        """End the process."""
+        with self._turn:
+            self._end()
+
+    def _end(self) -> None:
+        self._stack.close()
+        self._worker = None
+
+
 class _Worker(Generic[Item, Result]):
     """One process and the item it is at."""
 

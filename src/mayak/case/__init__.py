@@ -1,6 +1,7 @@
 """The case: a folder with a SQLite database, its log and the thumbnails, in one store's hands."""
 
 from mayak.case.listing import Standing
+from mayak.case.browse import SORTS, STATES, Browser, Cell, Filter, Selection, Sort, State
 from mayak.case.records import (
     Alert,
     Content,
@@ -24,23 +25,31 @@ from mayak.case.records import (
 from mayak.case.store import CaseStore
 
 __all__ = [
+    "SORTS",
+    "STATES",
     "Alert",
+    "Browser",
     "CaseStore",
+    "Cell",
     "Content",
     "Counts",
     "Decision",
     "Duplicate",
     "Exclusion",
     "Fault",
+    "Filter",
     "Item",
     "LogEntry",
     "Missed",
     "Result",
     "Run",
     "Sample",
+    "Selection",
+    "Sort",
     "Source",
     "SourceHash",
     "Standing",
+    "State",
     "StoredContent",
     "StoredItem",
     "Unclassified",

@@ -263,6 +263,11 @@ class CaseStore(Exchange, Listing):
         rows = self._database.query(query, source, storable(location))
         return _stored_item(rows[0]) if rows else None
 
+    def item(self, number: int) -> StoredItem | None:
+        """The item with this id, with its present outcome."""
+        rows = self._database.query("SELECT * FROM present WHERE id = ?", number)
+        return _stored_item(rows[0]) if rows else None
+
     def known_items(self, source: int) -> Iterator[StoredItem]:
         """The items of a source, in the order they were added."""
         # The plus keeps SQLite from sorting the whole source anew for each page.
@@ -336,6 +341,11 @@ class CaseStore(Exchange, Listing):
         """All alerts, in the order they were added."""
         for row in self._database.pages("SELECT * FROM alerts WHERE id > ? ORDER BY id LIMIT ?"):
             yield Alert(row["content"], row["list"], row["list_digest"], row["kind"])
+
+    def alerts_of(self, sha256: str) -> list[Alert]:
+        """The lists of known files in which a content stands."""
+        rows = self._database.query("SELECT * FROM alerts WHERE content = ? ORDER BY id", sha256)
+        return [Alert(row["content"], row["list"], row["list_digest"], row["kind"]) for row in rows]
 
     # ------------------------------------------------------------------ runs
 
@@ -452,14 +462,22 @@ class CaseStore(Exchange, Listing):
             "WHERE +p.run = ? AND p.id > ? ORDER BY p.id LIMIT ?",
             run,
         )
-        for row in rows:
-            yield Prediction(
-                sha256=row["content"],
-                scores=(row["score_0"], row["score_1"], row["score_2"], row["score_3"]),
-                off_label=row["off_label"],
-                calibrated=bool(row["calibrated"]),
-                engine=row["fingerprint"],
-            )
+        return map(_prediction, rows)
+
+    def results_of(self, sha256: str) -> dict[int, Prediction | Failure]:
+        """What each run says of a content."""
+        query = (
+            "SELECT p.*, r.fingerprint FROM predictions p JOIN runs r ON r.id = p.run"
+            " WHERE p.run IN (SELECT id FROM runs) AND p.content = ?"
+        )
+        found: dict[int, Prediction | Failure] = {
+            row["run"]: _prediction(row) for row in self._database.query(query, sha256)
+        }
+        query = "SELECT * FROM failures WHERE run IN (SELECT id FROM runs) AND content = ?"
+        for row in self._database.query(query, sha256):
+            failure = Failure(sha256, row["stage"], row["error"], row["message"])
+            found[row["run"]] = failure
+        return dict(sorted(found.items()))
 
     def has_result(self, run: int, sha256: str) -> bool:
         """Whether a run has said something of a content, a failure included."""
@@ -730,6 +748,16 @@ def _stored_content(row: Row) -> StoredContent:
         metadata=json.loads(row["metadata"]),
         thumbnail=row["thumbnail"],
         warnings=tuple(json.loads(row["warnings"])),
+    )
+
+
+def _prediction(row: Row) -> Prediction:
+    return Prediction(
+        sha256=row["content"],
+        scores=(row["score_0"], row["score_1"], row["score_2"], row["score_3"]),
+        off_label=row["off_label"],
+        calibrated=bool(row["calibrated"]),
+        engine=row["fingerprint"],
     )
 
 

@@ -88,6 +88,12 @@ _COMMANDS = (
         "사건과 원본이 기록과 같은지 확인합니다.",
     ),
     (
+        "review",
+        "mayak.cli.review:review",
+        "Look through a case and decide, on a local page.",
+        "로컬 페이지에서 사건을 검토하고 판정합니다.",
+    ),
+    (
         "decisions",
         "mayak.cli.decisions:app",
         "What reviewers decided: export, merge, list disagreements.",

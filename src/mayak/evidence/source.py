@@ -93,6 +93,9 @@ class Acquisition:
     """Whether all ``stored`` hashes are those of the bytes read; None if there are none."""
 
 
+_Listing = tuple[Iterator[EvidenceItem | Failure], dict[EvidencePath, EvidenceItem]]
+
+
 class Source:
     """An open source: what lies in it, and the hash of the whole."""
 
@@ -109,6 +112,8 @@ class Source:
         self._limits = limits
         self.listed = 0
         """Entries known so far, those of containers inside as they are come to."""
+        self._entered: dict[EvidencePath, Reader] = {}
+        self._listings: dict[int, _Listing] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -136,6 +141,47 @@ class Source:
         What lies in an archive or a disk image follows it, and it is an item itself.
         """
         return self._expanded(self._reader.items(), 0)
+
+    def find(self, path: EvidencePath) -> EvidenceItem | None:
+        """The file at a path that ``items`` gave; None if it is not there any more.
+
+        Enters only the containers that the path names, and keeps what it has listed of them for
+        the next time. Raises EvidenceError.
+        """
+        # Within its container a container is listed as a file.
+        reader = self._reader
+        item: EvidenceItem | None = None
+        depth = 0
+        for layer in path.layers[1:]:
+            if layer.kind in ("volume", "embedded"):
+                continue
+            if item is not None:
+                if item.path not in self._entered:
+                    opened = self._opened(item, depth)
+                    if opened is None or isinstance(opened, Failure):
+                        return None
+                    self._entered[item.path] = opened
+                reader, depth = self._entered[item.path], depth + 1
+            listed = self._listed(reader, replace(layer, kind="file"))
+            if listed is None:
+                return None
+            item = replace(listed, path=layer)
+        if item is None:  # the source is the file
+            return self._listed(reader, path)
+        return item
+
+    def _listed(self, reader: Reader, path: EvidencePath) -> EvidenceItem | None:
+        if isinstance(reader, FolderReader):
+            return reader.find(path)
+        left, seen = self._listings.setdefault(id(reader), (reader.items(), {}))
+        if path in seen:
+            return seen[path]
+        for entry in left:
+            if isinstance(entry, EvidenceItem):
+                seen[entry.path] = entry
+                if entry.path == path:
+                    return entry
+        return None
 
     def _expanded(
         self, entries: Iterator[EvidenceItem | Failure], depth: int
@@ -480,6 +526,16 @@ class FolderReader:
             for entry in entries:
                 yield from self._entry(Path(entry.path), below)
             stack.extend(reversed(below))
+
+    def find(self, path: EvidencePath) -> EvidenceItem | None:
+        """The file at a path that ``items`` gave, if it is there and no link leads to it."""
+        name = path.name.encode("utf-8") if path.raw is None else path.raw
+        file = self._folder / os.fsdecode(name)
+        folder = self._folder.resolve()
+        if file.resolve() != folder / file.relative_to(self._folder) or ".." in file.parts:
+            return None
+        entry = next(self._entry(file, []), None)
+        return entry if isinstance(entry, EvidenceItem) else None
 
     def _at(self, file: Path) -> EvidencePath:
         name, raw = decode_name(os.fsencode(file.relative_to(self._folder).as_posix()))

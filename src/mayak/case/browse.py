@@ -1,0 +1,629 @@
+"""Which contents of a case a person wants to see, and in which order: filters, sorts, counts."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mayak.case.columns import UNKNOWN_TIME, Columns, Flags, Ints, Small, folded
+from mayak.case.store import CaseStore
+
+Sort = Literal["first", "score", "doubt", "off-label", "newest", "oldest", "found", "near"]
+State = Literal["open", "decided", "differing"]
+SORTS: tuple[Sort, ...] = get_args(Sort)
+STATES: tuple[State, ...] = get_args(State)
+
+_HASH = re.compile(r"[0-9a-f]{8,64}")
+_SHOWN = 60
+"""Values of a facet that are named with their counts, the most frequent ones."""
+_BINS = 120
+_ASKED = 900
+"""Contents that one statement asks for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What must hold of a content; each part that is not given holds of all."""
+
+    labels: frozenset[int] = frozenset()
+    """The run's; -1 is what the run says nothing of."""
+    verdicts: frozenset[int] = frozenset()
+    """The reviewer's own."""
+    state: State | None = None
+    """``open`` is what the reviewer has not decided, ``differing`` what reviewers disagree on."""
+    score: tuple[float, float] | None = None
+    """Of the best label."""
+    margin: tuple[float, float] | None = None
+    off_label: float | None = None
+    """At least."""
+    source: int | None = None
+    folder: str | None = None
+    """A place in it, or in a folder below."""
+    camera: str | None = None
+    """Maker and model; empty: none is stated."""
+    since: int | None = None
+    """Seconds of ``Columns.time``, like ``until``, which is not included."""
+    until: int | None = None
+    box: tuple[float, float, float, float] | None = None
+    """South, west, north, east in degrees; west may lie east of east, across 180°."""
+    located: bool | None = None
+    deleted: bool | None = None
+    alert: bool | None = None
+    failed: bool | None = None
+    """The run could not classify it."""
+    text: str = ""
+    """Part of a path, or the beginning of a hash, of eight digits at least."""
+    near: bytes | None = None
+    """A PDQ hash (32 bytes)."""
+    group: int | None = None
+
+
+@dataclass(slots=True)
+class Selection:
+    """A result that stays as it was, while the case grows and is decided."""
+
+    order: Small
+    """Positions of the contents, in order; with stacks the first of each."""
+    members: Small
+    """How many each stands for."""
+    filter: Filter
+    sort: Sort
+    stacked: bool
+    total: int
+    """Contents, those inside stacks included."""
+    facets: dict[str, Any] = field(repr=False)
+    all: Small = field(repr=False)
+    """As ``order``, without stacks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One content as a grid shows it."""
+
+    position: int
+    sha256: str
+    thumbnail: str | None
+    """SHA-256 of the thumbnail's file."""
+    label: int
+    score: float | None
+    margin: float | None
+    verdict: int
+    """The reviewer's own, or -1."""
+    differs: bool
+    alert: bool
+    deleted: bool
+    failed: bool
+    places: int
+    group: int
+    members: int
+
+
+class Browser:
+    """Filters, sorts and counts the contents of a case for one reviewer, as one run sees them.
+
+    Belongs to the thread of its store, like the store. Methods may raise CaseError.
+    """
+
+    def __init__(self, store: CaseStore, reviewer: str, *, distance: int) -> None:
+        """``distance``: bits by which PDQ hashes of near-duplicates differ at most."""
+        self._store = store
+        self._database = store._database
+        runs = store.runs()
+        self.reviewer = reviewer
+        self._distance = distance
+        self.columns = Columns(self._database, runs[-1].id if runs else None)
+        self._orders: dict[Sort, Small] = {}
+        self._orders_of = -1
+
+    def refresh(self, advance: Callable[[int], None] = lambda _: None) -> bool:
+        """Take in what was added to the case; whether anything was."""
+        if self.columns.run is None and (runs := self._store.runs()):
+            self.columns.run = runs[-1].id
+        return self.columns.refresh(advance)
+
+    # ------------------------------------------------------------------ selecting
+
+    def select(self, wanted: Filter, sort: Sort, *, stacked: bool = False) -> Selection:
+        """The contents that fit, in order, with counts of what else could be asked for."""
+        parts = self._parts(wanted)
+        every = self._all_of(parts)
+        order = self._ordered(every, wanted, sort)
+        shown, members = order, np.ones(len(order), np.int32)
+        if stacked:
+            shown, members = self._stacks(order)
+        return Selection(
+            order=shown,
+            members=members,
+            filter=wanted,
+            sort=sort,
+            stacked=stacked,
+            total=len(order),
+            facets=self._facets(parts, every),
+            all=order,
+        )
+
+    def cells(self, selection: Selection, start: int, count: int) -> list[Cell]:
+        """The cells ``start`` to ``start + count`` of a selection, as they are now."""
+        columns = self.columns
+        order = selection.order[start : start + count]
+        numbers = [int(n) for n in columns.ids[order]]
+        names = self._names(numbers)
+        own = self._own()
+        differing = self._differing()
+        cells = []
+        for offset, at in enumerate(order):
+            sha256, thumbnail = names[numbers[offset]]
+            label = int(columns.label[at])
+            cells.append(
+                Cell(
+                    position=start + offset,
+                    sha256=sha256,
+                    thumbnail=thumbnail,
+                    label=label,
+                    score=None if label < 0 else float(columns.scores[at, label]),
+                    margin=None if label < 0 else float(columns.margin[at]),
+                    verdict=int(own[at]),
+                    differs=bool(differing[at]),
+                    alert=bool(columns.alert[at]),
+                    deleted=bool(columns.deleted[at]),
+                    failed=bool(columns.failed[at]),
+                    places=int(columns.places[at]),
+                    group=int(columns.group[at]),
+                    members=int(selection.members[start + offset]),
+                )
+            )
+        return cells
+
+    def expand(self, selection: Selection, ranges: Sequence[tuple[int, int]]) -> list[str]:
+        """SHA-256 of all contents in ranges of a selection (ends not included), stacks whole."""
+        chosen = np.zeros(len(self.columns.ids), np.bool_)
+        for start, end in ranges:
+            chosen[selection.order[max(start, 0) : max(end, 0)]] = True
+        if selection.stacked:
+            group = self.columns.group[selection.all]
+            picked = np.zeros(int(self.columns.group.max(initial=0)) + 1, np.bool_)
+            picked[self.columns.group[chosen]] = True
+            picked[0] = False
+            chosen[selection.all[picked[group]]] = True
+        wanted = selection.all[chosen[selection.all]]
+        numbers = [int(n) for n in self.columns.ids[wanted]]
+        names = self._names(numbers)
+        return [names[number][0] for number in numbers]
+
+    def position(self, selection: Selection, sha256: str) -> int | None:
+        """Where a content stands in a selection, or the stack that holds it."""
+        at = self._at(sha256)
+        if at is None:
+            return None
+        found = np.flatnonzero(selection.order == at)
+        if not found.size and selection.stacked and (group := self.columns.group[at]):
+            found = np.flatnonzero(self.columns.group[selection.order] == group)
+        return int(found[0]) if found.size else None
+
+    def open_after(self, selection: Selection, start: int) -> int | None:
+        """The next place in a selection, at ``start`` or after, that the reviewer has not decided;
+        from the top where there is none."""
+        undecided = np.flatnonzero(self._own()[selection.order] < 0)
+        if not undecided.size:
+            return None
+        later = undecided[undecided >= start]
+        return int(later[0] if later.size else undecided[0])
+
+    def _parts(self, wanted: Filter) -> dict[str, Flags]:
+        """By name of the filter's part, whether it holds of each content."""
+        columns = self.columns
+        parts: dict[str, Flags] = {}
+        if wanted.labels:
+            parts["label"] = np.isin(columns.label, list(wanted.labels))
+        if wanted.verdicts:
+            parts["verdict"] = np.isin(self._own(), list(wanted.verdicts))
+        if wanted.state is not None:
+            decided = self._own() >= 0
+            parts["state"] = {
+                "open": lambda: ~decided,
+                "decided": lambda: decided,
+                "differing": self._differing,
+            }[wanted.state]()
+        if wanted.score is not None:
+            best = columns.scores.max(axis=1, initial=-1.0)
+            parts["score"] = _between(best, wanted.score)
+        if wanted.margin is not None:
+            parts["margin"] = _between(columns.margin, wanted.margin)
+        if wanted.off_label is not None:
+            parts["off_label"] = columns.off_label >= wanted.off_label
+        if wanted.source is not None:
+            parts["source"] = self._lying(columns.item_source == wanted.source)
+        if wanted.folder is not None:
+            below = wanted.folder + "/"
+            fits = [t == wanted.folder or t.startswith(below) for t in columns.folders.texts]
+            parts["folder"] = self._lying(np.array(fits, np.bool_)[columns.item_folder])
+        if wanted.camera is not None:
+            number = columns.cameras.known(wanted.camera) if wanted.camera else -1
+            unknown = number < 0 and bool(wanted.camera)
+            parts["camera"] = (columns.camera == number) & (not unknown)
+        if wanted.since is not None or wanted.until is not None:
+            parts["time"] = self._within(wanted.since, wanted.until)
+        if wanted.box is not None:
+            south, west, north, east = wanted.box
+            latitude, longitude = columns.place[:, 0], columns.place[:, 1]
+            across = west > east
+            eastward, westward = longitude >= west, longitude <= east
+            inside = eastward | westward if across else eastward & westward
+            parts["box"] = inside & (latitude >= south) & (latitude <= north)
+        if wanted.located is not None:
+            parts["located"] = np.isfinite(columns.place[:, 0]) == wanted.located
+        for name in ("deleted", "alert", "failed"):
+            if (value := getattr(wanted, name)) is not None:
+                parts[name] = getattr(columns, name) == value
+        if wanted.text:
+            parts["text"] = self._naming(wanted.text)
+        if wanted.near is not None:
+            parts["near"] = self._distances(wanted.near) <= self._distance
+        if wanted.group is not None:
+            parts["group"] = columns.group == wanted.group
+        return parts
+
+    def _within(self, since: int | None, until: int | None) -> Flags:
+        time = self.columns.time
+        inside: Flags = time != UNKNOWN_TIME
+        if since is not None:
+            inside &= time >= since
+        if until is not None:
+            inside &= time < until
+        return inside
+
+    def _lying(self, items: Flags) -> Flags:
+        """Contents of which one of these items at least holds a copy."""
+        found = np.zeros(len(self.columns.ids), np.bool_)
+        content = self.columns.item_content[items]
+        found[content[content >= 0]] = True
+        return found
+
+    def _naming(self, text: str) -> Flags:
+        """Contents of which a path holds the text, or whose hash begins with it."""
+        found = self._lying(self._named(folded(text)))
+        prefix = text.strip().lower()
+        if _HASH.fullmatch(prefix):
+            last = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+            for kind in ("sha256", "md5", "sha1"):
+                query = f"SELECT id FROM contents WHERE {kind} >= ? AND {kind} < ? LIMIT 1000"  # noqa: S608
+                rows = self._database.query(query, prefix, last)
+                found[self.columns.at([row["id"] for row in rows])] = True
+        return found
+
+    def _named(self, text: str) -> Flags:
+        """Items whose path holds a folded text."""
+        columns = self.columns
+        folders = [folded(folder) for folder in columns.folders.texts]
+        inside = np.array([text in folder for folder in folders], np.bool_)
+        found = inside[columns.item_folder] if folders else np.zeros(0, np.bool_)
+        end, slash, start = text.rpartition("/")
+        if slash:  # the end of a folder and the beginning of a name
+            ending = np.array([f.endswith(end) for f in folders], np.bool_)[columns.item_folder]
+            hits = self._hits(b"\n" + start.encode("utf-8", "surrogatepass"))
+            found[hits] |= ending[hits]
+        else:
+            found[self._hits(text.encode("utf-8", "surrogatepass"))] = True
+        return found
+
+    def _hits(self, needle: bytes) -> Ints:
+        """Items whose name, after a line feed, holds some bytes."""
+        names, places = self.columns.names, []
+        at = names.find(needle)
+        while at >= 0:
+            places.append(at)
+            # On to the next name: one hit in each is enough.
+            following = names.find(b"\n", at + 1)
+            at = names.find(needle, following) if following >= 0 else -1
+        hits = np.array(places, np.int64)
+        return np.searchsorted(self.columns.name_at, hits, side="right") - 1
+
+    def _distances(self, pdq: bytes) -> Ints:
+        """Bits in which each content's PDQ hash differs; 257 where there is none to compare."""
+        mine = np.frombuffer(pdq, np.uint64)
+        apart = np.bitwise_count(self.columns.pdq ^ mine).sum(axis=1, dtype=np.int64)
+        apart[self.columns.quality < 0] = 257
+        found: Ints = apart
+        return found
+
+    # ------------------------------------------------------------------ ordering
+
+    def _ordered(self, chosen: Flags, wanted: Filter, sort: Sort) -> Small:
+        if sort == "near" and wanted.near is not None:
+            at = np.flatnonzero(chosen).astype(np.int32)
+            distance = self._distances(wanted.near)[at]
+            return at[np.argsort(distance, kind="stable")]
+        if sort == "score" and len(wanted.labels) == 1 and (label := min(wanted.labels)) >= 0:
+            at = np.flatnonzero(chosen).astype(np.int32)
+            return at[np.argsort(-self.columns.scores[at, label], kind="stable")]
+        order = self._order("first" if sort == "near" else sort)
+        return order[chosen[order]]
+
+    def _order(self, sort: Sort) -> Small:
+        """All contents in an order; kept until the case changes."""
+        if self._orders_of != self.columns.version:
+            self._orders.clear()
+            self._orders_of = self.columns.version
+        if sort not in self._orders:
+            self._orders[sort] = self._sorted(sort).astype(np.int32)
+        return self._orders[sort]
+
+    def _sorted(self, sort: Sort) -> Ints:
+        columns = self.columns
+        scores = columns.scores
+        if sort == "first":
+            # As in CaseStore.results: alerts, then the least irrelevant, of equals the doubtful.
+            best = scores.max(axis=1, initial=-1.0)
+            first: Ints = np.lexsort((best, scores[:, 0], ~columns.alert))
+            return first
+        if sort == "score":
+            return np.argsort(-scores[:, 1:].max(axis=1, initial=-1.0), kind="stable")
+        if sort == "doubt":
+            return np.argsort(columns.margin, kind="stable")
+        if sort == "off-label":
+            return np.argsort(-columns.off_label, kind="stable")
+        if sort == "found":
+            return np.argsort(columns.first_item, kind="stable")
+        never = np.iinfo(np.int64).max
+        unknown = columns.time == UNKNOWN_TIME
+        key = columns.time if sort == "oldest" else -columns.time
+        timed: Ints = np.argsort(np.where(unknown, never, key), kind="stable")
+        return timed
+
+    def _stacks(self, order: Small) -> tuple[Small, Small]:
+        """The first of each group in an order, and how many of it there are."""
+        group = self.columns.group[order]
+        count = int(group.max(initial=0)) + 1
+        first = np.zeros(count, np.int64)
+        # Of several writes the last stands: backwards, the first of the order.
+        first[group[::-1]] = np.arange(len(order))[::-1]
+        kept = (group == 0) | (first[group] == np.arange(len(order)))
+        sizes = np.bincount(group, minlength=count)
+        sizes[0] = 1
+        return order[kept], sizes[group[kept]].astype(np.int32)
+
+    # ------------------------------------------------------------------ counting
+
+    def facets(self, wanted: Filter) -> dict[str, Any]:
+        """How many contents there would be with another value of one part of the filter."""
+        parts = self._parts(wanted)
+        return self._facets(parts, self._all_of(parts))
+
+    def _all_of(self, parts: Mapping[str, Flags]) -> Flags:
+        every = np.ones(len(self.columns.ids), np.bool_)
+        for part in parts.values():
+            every &= part
+        return every
+
+    def _facets(self, parts: Mapping[str, Flags], every: Flags) -> dict[str, Any]:
+        columns = self.columns
+
+        def others(*names: str) -> Flags:
+            if not any(name in parts for name in names):
+                return every
+            chosen = np.ones(len(every), np.bool_)
+            for name, part in parts.items():
+                if name not in names:
+                    chosen &= part
+            return chosen
+
+        labels = np.bincount(columns.label[others("label")] + 1, minlength=5)
+        by_verdict = others("verdict", "state")
+        verdicts = np.bincount(self._own()[by_verdict] + 1, minlength=5)
+        return {
+            "label": {str(n - 1): int(count) for n, count in enumerate(labels)},
+            "verdict": {str(n - 1): int(count) for n, count in enumerate(verdicts)},
+            "state": {
+                "open": int(verdicts[0]),
+                "decided": int(verdicts[1:].sum()),
+                "differing": int((self._differing() & by_verdict).sum()),
+            },
+            "flags": {
+                name: int((column & others(name)).sum())
+                for name, column in (
+                    ("deleted", columns.deleted),
+                    ("alert", columns.alert),
+                    ("failed", columns.failed),
+                    ("located", np.isfinite(columns.place[:, 0])),
+                )
+            },
+            "camera": _counted(columns.camera[others("camera")], columns.cameras.texts),
+            "source": self._counted_items(others("source"), columns.item_source),
+            "folder": [
+                [columns.folders.texts[number], count]
+                for number, count in self._counted_items(others("folder"), columns.item_folder)
+            ],
+        }
+
+    def _counted_items(
+        self, chosen: Flags, column: NDArray[np.int16] | Small
+    ) -> list[tuple[int, int]]:
+        columns = self.columns
+        held = columns.item_content >= 0
+        held[held] = chosen[columns.item_content[held]]
+        counts = np.bincount(column[held])
+        top = np.argsort(-counts, kind="stable")[:_SHOWN]
+        return [(int(n), int(counts[n])) for n in top if counts[n]]
+
+    def timeline(self, wanted: Filter) -> dict[str, Any]:
+        """Contents by time, in bins of whole days or multiples of hours; the filter's own times
+        included in the range, not in the choice."""
+        chosen = self._chosen(replace(wanted, since=None, until=None))
+        time = self.columns.time[chosen]
+        label = self.columns.label[chosen]
+        known = time != UNKNOWN_TIME
+        unknown = int((~known).sum())
+        time, label = time[known], label[known]
+        if not time.size:
+            return {"step": 86400, "bins": [], "unknown": unknown}
+        # A few clocks that were never set must not squeeze the rest into one bin.
+        low, high = (int(t) for t in np.percentile(time, (0.5, 99.5), method="nearest"))
+        steps = (3600, 21600, 86400, 604800, 2592000, 31536000)
+        step = next((s for s in steps if (high - low) // s < _BINS), steps[-1])
+        numbers, counts = np.unique((time // step) * 5 + (label + 1), return_counts=True)
+        bins: dict[int, list[int]] = {}
+        for number, count in zip(numbers, counts, strict=True):
+            bins.setdefault(int(number) // 5, [0] * 5)[int(number) % 5] = int(count)
+        return {
+            "step": step,
+            "bins": [[number * step, *counted] for number, counted in sorted(bins.items())],
+            "unknown": unknown,
+        }
+
+    def map(self, wanted: Filter, cells: int = 64) -> dict[str, Any]:
+        """Contents by position, grouped into a grid of so many cells a side over the filter's box
+        or all there is: centre, count and the most frequent label of each."""
+        chosen = self._chosen(wanted)
+        place = self.columns.place[chosen]
+        label = self.columns.label[chosen]
+        known = np.isfinite(place[:, 0])
+        unknown = int((~known).sum())
+        place, label = place[known], label[known]
+        if not len(place):
+            return {"groups": [], "unknown": unknown, "box": None}
+        south, west = place.min(axis=0)
+        north, east = place.max(axis=0)
+        side = max(float(north - south), float(east - west), 1e-4) / cells
+        row = ((place[:, 0] - south) / side).astype(np.int64)
+        column = ((place[:, 1] - west) / side).astype(np.int64)
+        _, group, counts = np.unique(
+            row * (cells + 1) + column, return_inverse=True, return_counts=True
+        )
+        middle = np.stack(
+            [np.bincount(group, weights=place[:, axis]) / counts for axis in (0, 1)], axis=1
+        )
+        by_label = np.zeros((len(counts), 5), np.int64)
+        np.add.at(by_label, (group, label + 1), 1)
+        return {
+            "groups": [
+                [float(lat), float(lon), int(count), *map(int, labels)]
+                for (lat, lon), count, labels in zip(middle, counts, by_label, strict=True)
+            ],
+            "unknown": unknown,
+            "box": [float(south), float(west), float(north), float(east)],
+        }
+
+    def progress(self) -> dict[str, int]:
+        """How far the case and the reviewer are."""
+        columns = self.columns
+        return {
+            "version": columns.version,
+            "contents": len(columns.ids),
+            "scored": int((columns.label >= 0).sum()),
+            "items": len(columns.items),
+            "failures": self._rejected("failure"),
+            "exclusions": self._rejected("exclusion"),
+            "decided": int((self._own() >= 0).sum()),
+        }
+
+    def _rejected(self, kind: str) -> int:
+        numbers = [n for n, t in enumerate(self.columns.reasons.texts) if t.startswith(kind)]
+        return int(np.isin(self.columns.item_reason, numbers).sum())
+
+    def rejected(
+        self, kind: str | None, reason: str | None, text: str, start: int, count: int
+    ) -> dict[str, Any]:
+        """Items that gave no content: how many by reason, and some of them with all that is known.
+
+        ``kind`` is ``failure`` or ``exclusion``.
+        """
+        columns = self.columns
+        chosen = columns.item_reason >= 0
+        if text:
+            chosen &= self._named(folded(text))
+        numbers = Counter(columns.item_reason[chosen].tolist())
+        reasons = [
+            (*columns.reasons.texts[number].split(" ", 1), found)
+            for number, found in numbers.most_common()
+        ]
+        if kind is not None or reason is not None:
+            fitting = [
+                number
+                for number, name in enumerate(columns.reasons.texts)
+                if (kind is None or name.split(" ", 1)[0] == kind)
+                and (reason is None or name.split(" ", 1)[1] == reason)
+            ]
+            chosen &= np.isin(columns.item_reason, fitting)
+        found = columns.items[chosen]
+        some = [int(n) for n in found[start : start + count]]
+        return {
+            "reasons": reasons,
+            "total": len(found),
+            "items": [self._store.item(number) for number in some],
+        }
+
+    def _chosen(self, wanted: Filter) -> Flags:
+        return self._all_of(self._parts(wanted))
+
+    # ------------------------------------------------------------------ lookups
+
+    def verdict(self, sha256: str) -> int:
+        """The reviewer's own verdict of a content, or -1."""
+        at = self._at(sha256)
+        return -1 if at is None else int(self._own()[at])
+
+    def group(self, sha256: str) -> tuple[int, int]:
+        """A content's group of near-duplicates and how many contents it has; zeros for none."""
+        at = self._at(sha256)
+        number = 0 if at is None else int(self.columns.group[at])
+        return (number, int((self.columns.group == number).sum())) if number else (0, 0)
+
+    def thumbnails(self, contents: Sequence[str]) -> dict[str, str | None]:
+        """SHA-256 of the thumbnails of contents, by theirs."""
+        found: dict[str, str | None] = {}
+        for start in range(0, len(contents), _ASKED):
+            some = contents[start : start + _ASKED]
+            marks = ", ".join("?" * len(some))
+            query = f"SELECT sha256, thumbnail FROM contents WHERE sha256 IN ({marks})"  # noqa: S608
+            rows = self._database.query(query, *some)
+            found.update((row["sha256"], row["thumbnail"]) for row in rows)
+        return found
+
+    def _own(self) -> NDArray[np.int8]:
+        none = self.columns.verdicts.get(self.reviewer)
+        return np.full(len(self.columns.ids), -1, np.int8) if none is None else none
+
+    def _differing(self) -> Flags:
+        """Contents of which two reviewers have decided different things."""
+        count = len(self.columns.ids)
+        low, high = np.full(count, 99, np.int8), np.full(count, -1, np.int8)
+        for column in self.columns.verdicts.values():
+            decided = column >= 0
+            low[decided] = np.minimum(low, column)[decided]
+            high = np.maximum(high, column)
+        differing: Flags = (high >= 0) & (low != high)
+        return differing
+
+    def _at(self, sha256: str) -> int | None:
+        rows = self._database.query("SELECT id FROM contents WHERE sha256 = ?", sha256)
+        at = int(self.columns.at([rows[0]["id"]])[0]) if rows else len(self.columns.ids)
+        return at if at < len(self.columns.ids) else None
+
+    def _names(self, numbers: Sequence[int]) -> dict[int, tuple[str, str | None]]:
+        """SHA-256 and thumbnail of contents, by row id."""
+        found: dict[int, tuple[str, str | None]] = {}
+        for start in range(0, len(numbers), _ASKED):
+            some = numbers[start : start + _ASKED]
+            marks = ", ".join("?" * len(some))
+            query = f"SELECT id, sha256, thumbnail FROM contents WHERE id IN ({marks})"  # noqa: S608
+            for row in self._database.query(query, *some):
+                found[row["id"]] = (row["sha256"], row["thumbnail"])
+        return found
+
+
+def _between(values: NDArray[np.float32], bounds: tuple[float, float]) -> Flags:
+    inside: Flags = (values >= np.float32(bounds[0])) & (values <= np.float32(bounds[1]))
+    return inside
+
+
+def _counted(numbers: Small, texts: Sequence[str]) -> list[tuple[str, int]]:
+    """The most frequent texts; the empty one stands for none."""
+    counts = np.bincount(numbers + 1, minlength=len(texts) + 1)
+    top = np.argsort(-counts, kind="stable")[:_SHOWN]
+    return [("" if n == 0 else texts[n - 1], int(counts[n])) for n in top if counts[n]]

@@ -1,0 +1,427 @@
+"""A case's contents and items as columns in memory, so that a million are filtered in an instant.
+
+Every table of a case only grows, so the columns do too: ``refresh`` reads what was added since.
+About 150 bytes a content with one place. The order is that of the case: position 0 is its first
+content or item.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from sqlite3 import Row
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mayak.case.database import Database
+
+_PAGE = 10_000
+"""Rows of one statement: a reader holds a writer up for as long as a statement runs."""
+_ASKED = 500
+_TABLES = (
+    "contents",
+    "items",
+    "revisions",
+    "predictions",
+    "failures",
+    "alerts",
+    "groupings",
+    "decisions",
+)
+
+UNKNOWN_TIME = np.iinfo(np.int64).min
+
+Ints = NDArray[np.int64]
+Small = NDArray[np.int32]
+Floats = NDArray[np.float32]
+Flags = NDArray[np.bool_]
+
+
+class Names:
+    """Texts, each once, by number."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self._numbers: dict[str, int] = {}
+
+    def number(self, text: str) -> int:
+        """The number of a text, a new one for a new text."""
+        number = self._numbers.setdefault(text, len(self.texts))
+        if number == len(self.texts):
+            self.texts.append(text)
+        return number
+
+    def known(self, text: str) -> int:
+        """The number of a text; -1 for one that is not there."""
+        return self._numbers.get(text, -1)
+
+
+class Columns:
+    """What filters and sorts look at; belongs to the thread of its database.
+
+    ``version`` grows whenever something changed.
+    """
+
+    def __init__(self, database: Database, run: int | None) -> None:
+        self._database = database
+        self.run = run
+        self.version = 0
+        self.cameras, self.folders, self.reasons = Names(), Names(), Names()
+        self._seen = dict.fromkeys(_TABLES, 0)
+        self._last = dict.fromkeys(_TABLES, 0)
+        self._data_version = -1
+        # Contents.
+        self.ids: Small = np.empty(0, np.int32)
+        self.scores: Floats = np.empty((0, 4), np.float32)
+        self.label = np.empty(0, np.int8)
+        """-1 where the run says nothing."""
+        self.margin: Floats = np.empty(0, np.float32)
+        self.off_label: Floats = np.empty(0, np.float32)
+        self.failed: Flags = np.empty(0, np.bool_)
+        self.alert: Flags = np.empty(0, np.bool_)
+        self.group: Small = np.empty(0, np.int32)
+        """Of near-duplicates, from 1; 0 where a content has none."""
+        self.pdq: NDArray[np.uint64] = np.empty((0, 4), np.uint64)
+        self.quality = np.empty(0, np.int8)
+        """Of the PDQ hash; -1 without one."""
+        self.camera: Small = np.empty(0, np.int32)
+        self.taken: Ints = np.empty(0, np.int64)
+        self.place: Floats = np.empty((0, 2), np.float32)
+        """Latitude and longitude in degrees, NaN where none is stated."""
+        self.verdicts: dict[str, NDArray[np.int8]] = {}
+        """By reviewer; -1 where there is none."""
+        # Items.
+        self.items: Small = np.empty(0, np.int32)
+        self.item_content: Small = np.empty(0, np.int32)
+        """Position of its content; -1 for a failure or an exclusion."""
+        self.item_source = np.empty(0, np.int16)
+        self.item_folder: Small = np.empty(0, np.int32)
+        self.item_deleted: Flags = np.empty(0, np.bool_)
+        self.item_reason = np.empty(0, np.int16)
+        """Number of ``failure …`` or ``exclusion …``; -1 for a content."""
+        self.item_modified: Ints = np.empty(0, np.int64)
+        self.names = b""
+        """Names without their folders, folded, each after a line feed."""
+        self.name_at: Ints = np.empty(0, np.int64)
+        # Contents, by their items.
+        self.time: Ints = np.empty(0, np.int64)
+        """When taken, by the camera's clock as it stands; else the earliest modification, UTC."""
+        self.deleted: Flags = np.empty(0, np.bool_)
+        """At every place."""
+        self.places: Small = np.empty(0, np.int32)
+        self.first_item: Small = np.empty(0, np.int32)
+
+    def refresh(self, advance: Callable[[int], None] = lambda _: None) -> bool:
+        """Read what was added to the case since; whether anything was. ``advance`` is told how
+        many rows were read. Raises CaseError."""
+        stamp = self._database.query("PRAGMA data_version")[0][0]
+        if stamp == self._data_version:
+            return False
+        self._data_version = stamp
+        # As of one moment: what is committed while this reads is for the next time, and no row is
+        # read whose content has not been.
+        lasts = ", ".join(
+            f"(SELECT coalesce(max(id), 0) FROM {table})"  # noqa: S608
+            for table in _TABLES
+        )
+        (row,) = self._database.query(f"SELECT {lasts}")
+        self._last = dict(zip(_TABLES, row, strict=True))
+        grown = self._read_contents(advance)
+        moved = self._read_items(advance)
+        moved = self._read_revisions() or moved
+        if grown or moved:
+            self._place()
+        changed = grown or moved
+        for read in (self._read_results, self._read_failures, self._read_alerts, self._read_groups):
+            changed = read(advance) or changed
+        changed = self._read_verdicts() or changed
+        self.version += changed
+        return changed
+
+    def at(self, ids: Sequence[int] | Small) -> Ints:
+        """Positions of contents, by their row ids."""
+        return np.searchsorted(self.ids, np.asarray(ids, np.int32))
+
+    def _pages(self, table: str, sql: str, *values: int | str | None) -> Iterator[list[Row]]:
+        """Rows of a table that were not seen yet; ``sql`` ends in the range of ids and a limit."""
+        after, last = self._seen[table], self._last[table]
+        while after < last and (rows := self._database.query(sql, *values, after, last, _PAGE)):
+            after = rows[-1]["id"]
+            yield rows
+        self._seen[table] = last
+
+    def _read_contents(self, advance: Callable[[int], None]) -> bool:
+        parts: dict[str, list[NDArray[Any]]] = {}
+        pages = self._pages(
+            "contents",
+            "SELECT id, pdq, pdq_quality, metadata FROM contents"
+            " WHERE id BETWEEN ? + 1 AND ? ORDER BY id LIMIT ?",
+        )
+        for rows in pages:
+            ids, pdq, quality, metadata = zip(*rows, strict=True)
+            stated = [self._stated(text) for text in metadata]
+            columns: dict[str, NDArray[Any]] = {
+                "ids": np.array(ids, np.int32),
+                "pdq": np.frombuffer(
+                    b"".join(h or bytes(32) for h in pdq), dtype=np.uint64
+                ).reshape(-1, 4),
+                "quality": np.array([-1 if q is None else q for q in quality], np.int8),
+                "taken": np.array([taken for taken, _, _ in stated], np.int64),
+                "camera": np.array([camera for _, camera, _ in stated], np.int32),
+                "place": np.array([place for _, _, place in stated], np.float32),
+            }
+            for name, values in columns.items():
+                parts.setdefault(name, []).append(values)
+            advance(len(rows))
+        if not parts:
+            return False
+        for name, arrays in parts.items():
+            setattr(self, name, np.concatenate([getattr(self, name), *arrays]))
+            arrays.clear()
+        count = len(self.ids)
+        self.scores = _grown(self.scores, count, np.nan)
+        self.label = _grown(self.label, count, -1)
+        self.margin = _grown(self.margin, count, np.nan)
+        self.off_label = _grown(self.off_label, count, np.nan)
+        self.failed = _grown(self.failed, count, fill=False)
+        self.alert = _grown(self.alert, count, fill=False)
+        self.group = _grown(self.group, count, 0)
+        self.verdicts = {name: _grown(v, count, -1) for name, v in self.verdicts.items()}
+        return True
+
+    def _stated(self, text: str) -> tuple[int, int, tuple[float, float]]:
+        """Time, camera's number and place that a content's metadata state."""
+        nowhere = (np.nan, np.nan)
+        if text == "{}":
+            return UNKNOWN_TIME, -1, nowhere
+        values = json.loads(text)
+        taken, where = values.get("taken"), values.get("location")
+        camera = " ".join(str(values[key]) for key in ("make", "model") if values.get(key))
+        place = (where["latitude"], where["longitude"]) if isinstance(where, dict) else nowhere
+        number = self.cameras.number(camera) if camera else -1
+        return _wall_clock(taken), number, place
+
+    def _read_items(self, advance: Callable[[int], None]) -> bool:
+        parts: dict[str, list[NDArray[Any]]] = {}
+        blobs, end = [self.names], len(self.names)
+        pages = self._pages(
+            "items",
+            "SELECT i.id, i.source, i.display, i.deleted, c.id AS content,"
+            " CAST(strftime('%s', i.modified) AS INTEGER) AS modified,"
+            " iif(i.outcome = 'content', NULL, i.outcome || ' ' || coalesce(x.rule, f.error))"
+            "  AS reason"
+            " FROM items i LEFT JOIN contents c ON c.sha256 = i.content"
+            " LEFT JOIN exclusions x ON x.item = i.id LEFT JOIN failures f ON f.item = i.id"
+            " WHERE i.id BETWEEN ? + 1 AND ? ORDER BY i.id LIMIT ?",
+        )
+        for rows in pages:
+            ids, source, display, deleted, content, modified, reason = zip(*rows, strict=True)
+            folders, names = [], []
+            for text in display:
+                folder, _, name = text.rpartition("/")
+                folders.append(self.folders.number(folder))
+                names.append(b"\n" + folded(name).encode("utf-8", "surrogatepass"))
+            lengths = np.fromiter(map(len, names), np.int64, len(names))
+            starts = end + np.cumsum(lengths) - lengths
+            end += int(lengths.sum())
+            blobs.append(b"".join(names))
+            columns: dict[str, NDArray[Any]] = {
+                "items": np.array(ids, np.int32),
+                "item_source": np.array(source, np.int16),
+                "item_deleted": np.array(deleted, np.bool_),
+                "item_content": self._found(content),
+                "item_modified": np.array(
+                    [UNKNOWN_TIME if m is None else m for m in modified], np.int64
+                ),
+                "item_reason": np.array(
+                    [-1 if r is None else self.reasons.number(r) for r in reason], np.int16
+                ),
+                "item_folder": np.array(folders, np.int32),
+                "name_at": starts,
+            }
+            for column, values in columns.items():
+                parts.setdefault(column, []).append(values)
+            advance(len(rows))
+        if not parts:
+            return False
+        self.names = b"".join(blobs)
+        for column, arrays in parts.items():
+            setattr(self, column, np.concatenate([getattr(self, column), *arrays]))
+            arrays.clear()
+        return True
+
+    def _found(self, ids: Sequence[int | None]) -> Small:
+        given = np.array([0 if i is None else i for i in ids], np.int32)
+        return np.where(given > 0, np.searchsorted(self.ids, given), -1).astype(np.int32)
+
+    def _read_revisions(self) -> bool:
+        pages = self._pages(
+            "revisions",
+            "SELECT r.id, r.item, c.id AS content,"
+            " iif(r.outcome = 'content', NULL, r.outcome || ' ' || coalesce(r.rule, r.error))"
+            "  AS reason"
+            " FROM revisions r LEFT JOIN contents c ON c.sha256 = r.content"
+            " WHERE r.id BETWEEN ? + 1 AND ? ORDER BY r.id LIMIT ?",
+        )
+        changed = False
+        for rows in pages:
+            changed = True
+            at = np.searchsorted(self.items, np.array([row["item"] for row in rows], np.int32))
+            self.item_content[at] = self._found([row["content"] for row in rows])
+            self.item_reason[at] = [
+                -1 if row["reason"] is None else self.reasons.number(row["reason"]) for row in rows
+            ]
+        return changed
+
+    def _place(self) -> None:
+        """What contents have by the places at which they lie."""
+        count = len(self.ids)
+        held = np.flatnonzero(self.item_content >= 0)
+        content = self.item_content[held]
+        self.places = np.bincount(content, minlength=count).astype(np.int32)
+        self.deleted = np.ones(count, np.bool_)
+        self.deleted[content[~self.item_deleted[held]]] = False
+        # Of several writes to one place the last stands: backwards, the first item.
+        self.first_item = np.zeros(count, np.int32)
+        self.first_item[content[::-1]] = held[::-1]
+        never = np.iinfo(np.int64).max
+        earliest = np.full(count, never)
+        modified = self.item_modified[held]
+        known = modified != UNKNOWN_TIME
+        np.minimum.at(earliest, content[known], modified[known])
+        earliest[earliest == never] = UNKNOWN_TIME
+        self.time = np.where(self.taken == UNKNOWN_TIME, earliest, self.taken)
+
+    def _read_results(self, advance: Callable[[int], None]) -> bool:
+        if self.run is None:
+            return False
+        pages = self._pages(
+            "predictions",
+            "SELECT p.id, c.id AS content, score_0, score_1, score_2, score_3, off_label"
+            " FROM predictions p JOIN contents c ON c.sha256 = p.content"
+            " WHERE +p.run = ? AND p.id BETWEEN ? + 1 AND ? ORDER BY p.id LIMIT ?",
+            self.run,
+        )
+        changed = False
+        for rows in pages:
+            changed = True
+            table = np.array([tuple(row) for row in rows])
+            at = self.at(table[:, 1].astype(np.int32))
+            scores = table[:, 2:6]
+            # Before the scores lose digits: the lowest of equals, as everywhere.
+            self.label[at] = scores.argmax(axis=1)
+            ranked = np.sort(scores, axis=1)
+            self.margin[at] = ranked[:, 3] - ranked[:, 2]
+            self.scores[at] = scores
+            self.off_label[at] = table[:, 6]
+            advance(len(rows))
+        return changed
+
+    def _read_failures(self, advance: Callable[[int], None]) -> bool:
+        pages = self._pages(
+            "failures",
+            "SELECT f.id, c.id AS content FROM failures f JOIN contents c ON c.sha256 = f.content"
+            " WHERE f.run IS ? AND f.id BETWEEN ? + 1 AND ? ORDER BY f.id LIMIT ?",
+            self.run,
+        )
+        return self._mark(self.failed, pages, advance)
+
+    def _read_alerts(self, advance: Callable[[int], None]) -> bool:
+        pages = self._pages(
+            "alerts",
+            "SELECT a.id, c.id AS content FROM alerts a JOIN contents c ON c.sha256 = a.content"
+            " WHERE a.id BETWEEN ? + 1 AND ? ORDER BY a.id LIMIT ?",
+        )
+        return self._mark(self.alert, pages, advance)
+
+    def _mark(
+        self, column: Flags, pages: Iterator[list[Row]], advance: Callable[[int], None]
+    ) -> bool:
+        changed = False
+        for rows in pages:
+            changed = True
+            column[self.at([row["content"] for row in rows])] = True
+            advance(len(rows))
+        return changed
+
+    def _read_groups(self, advance: Callable[[int], None]) -> bool:
+        last = self._last["groupings"]
+        if last == self._seen["groupings"]:
+            return False
+        self._seen["groupings"] = last
+        self.group = np.zeros(len(self.ids), np.int32)
+        rows = self._database.pages(
+            "SELECT m.id, c.id AS content, m.number FROM group_members m"
+            " JOIN contents c ON c.sha256 = m.content"
+            " WHERE +m.grouping = ? AND m.id > ? ORDER BY m.id LIMIT ?",
+            last,
+        )
+        members = np.array([(row["content"], row["number"]) for row in rows], np.int32)
+        members = members.reshape(-1, 2)  # a grouping may be empty
+        self.group[self.at(members[:, 0])] = members[:, 1]
+        advance(len(members))
+        return True
+
+    def _read_verdicts(self) -> bool:
+        last, before = self._last["decisions"], self._seen["decisions"]
+        if last == before:
+            return False
+        self._seen["decisions"] = last
+        if not before:
+            pages = self._database.pages(
+                "SELECT v.decision AS id, c.id AS content, v.reviewer, v.verdict FROM verdicts v"
+                " JOIN contents c ON c.sha256 = v.content"
+                " WHERE v.decision <= ? AND v.decision > ? ORDER BY v.decision LIMIT ?",
+                last,
+            )
+            for row in pages:
+                self._decided(row)
+            return True
+        touched = self._database.query(
+            "SELECT DISTINCT c.id, c.sha256 FROM decisions d JOIN contents c"
+            " ON c.sha256 = d.content WHERE d.id > ? AND d.id <= ?",
+            before,
+            last,
+        )
+        for start in range(0, len(touched), _ASKED):
+            some = touched[start : start + _ASKED]
+            at = self.at([row["id"] for row in some])
+            for column in self.verdicts.values():
+                column[at] = -1
+            marks = ", ".join("?" * len(some))
+            query = (
+                "SELECT c.id AS content, v.reviewer, v.verdict FROM verdicts v"  # noqa: S608
+                f" JOIN contents c ON c.sha256 = v.content WHERE v.content IN ({marks})"
+            )
+            for row in self._database.query(query, *(row["sha256"] for row in some)):
+                self._decided(row)
+        return True
+
+    def _decided(self, row: Row) -> None:
+        column = self.verdicts.get(row["reviewer"])
+        if column is None:
+            column = self.verdicts[row["reviewer"]] = np.full(len(self.ids), -1, np.int8)
+        column[self.at([row["content"]])] = row["verdict"]
+
+
+def folded(text: str) -> str:
+    """A name as searches compare it: one line, composed (macOS parts Hangul), lower case."""
+    return unicodedata.normalize("NFC", text.replace("\n", " ")).casefold()
+
+
+def _wall_clock(text: object) -> int:
+    """Seconds since 1970 that a camera's clock showed, whatever its zone."""
+    try:
+        moment = datetime.fromisoformat(str(text))
+    except ValueError:
+        return int(UNKNOWN_TIME)
+    return int(moment.replace(tzinfo=UTC).timestamp())
+
+
+def _grown(column: NDArray[Any], count: int, fill: float) -> NDArray[Any]:
+    more = np.full((count - len(column), *column.shape[1:]), fill, column.dtype)
+    return np.concatenate([column, more])

@@ -1,0 +1,378 @@
+"""The page's server: what may be asked, and what is answered."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import asdict
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Annotated, Any
+
+import jinja2
+from fastapi import FastAPI, Request
+from fastapi import Path as Part
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from pydantic import BaseModel, Field
+
+from mayak.case import StoredItem
+from mayak.errors import ConfigError, MayakError
+from mayak.fonts import font_path
+from mayak.imaging.hashing import PDQ_MATCH_DISTANCE
+from mayak.labels import LABELS
+from mayak.language import tr
+from mayak.review.desk import Desk, gone, unknown_image
+from mayak.review.query import parse_filter, parse_sort
+from mayak.types import Prediction
+
+Digest = Annotated[str, Part(pattern=r"^[0-9a-f]{64}$")]
+Json = dict[str, Any]
+
+LARGE = {"/api/search-image": 48 * 2**20}
+"""Paths that may be sent more than the guard's usual limit: a photo, in base 64."""
+
+_MOST = 400
+"""Cells of one answer."""
+_NEAR = 24
+_TYPES = {
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+}
+
+
+class Verdict(BaseModel):
+    """What is decided: images by SHA-256, ranges of a result, or both."""
+
+    verdict: int = Field(ge=0, le=3)
+    images: list[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]] = []
+    token: str = ""
+    ranges: list[tuple[int, int]] = []
+
+
+class Undo(BaseModel):
+    token: str = ""
+
+
+class Picture(BaseModel):
+    """An image file in base 64."""
+
+    data: str
+
+
+class Draw(BaseModel):
+    size: int = Field(ge=1, le=100_000)
+
+
+class Judgement(BaseModel):
+    image: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    verdict: int = Field(ge=0, le=3)
+
+
+def build(desk: Desk) -> FastAPI:
+    """The application; whoever may ask it is the guard's business."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    static = dict(_static(files("mayak.review") / "static", "/static/"))
+    shell = _shell(desk)
+
+    @app.exception_handler(MayakError)
+    async def fault(_: Request, error: MayakError) -> JSONResponse:
+        return JSONResponse({"message": error.message, "remedy": error.remedy}, 400)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        where = ".".join(map(str, error.errors()[0]["loc"]))
+        message = tr(f"{where} makes no sense", f"{where}이(가) 올바르지 않습니다")
+        return JSONResponse({"message": message, "remedy": ""}, 422)
+
+    @app.get("/")
+    async def page() -> HTMLResponse:
+        return HTMLResponse(shell)
+
+    @app.get("/static/{name:path}")
+    async def asset(name: str) -> Response:
+        # Only what was listed at the start is there to be had, whatever the name says.
+        file = static.get(f"/static/{name}")
+        if file is None:
+            return Response(status_code=404)
+        return Response(file.read_bytes(), media_type=_TYPES[f".{name.rpartition('.')[2]}"])
+
+    @app.get("/font/{weight}")
+    async def font(weight: str) -> Response:
+        if weight not in ("Regular", "Bold"):
+            return Response(status_code=404)
+        return FileResponse(font_path(f"Pretendard-{weight}"), media_type="font/otf")
+
+    @app.get("/thumb/{digest}")
+    async def thumbnail(digest: Digest) -> Response:
+        path = desk.thumbnail(digest)
+        if not path.is_file():
+            return Response(status_code=404)
+        return FileResponse(path, media_type="image/jpeg")
+
+    @app.get("/image/{sha256}")
+    async def image(sha256: Digest) -> Response:
+        found = await desk.original(await desk.read(lambda: desk.wanted(sha256)))
+        if isinstance(found, bytes):
+            return Response(found, media_type="image/jpeg")
+        return JSONResponse({"why": found}, 404)
+
+    _looking(app, desk)
+    _deciding(app, desk)
+    return app
+
+
+def _looking(app: FastAPI, desk: Desk) -> None:
+    @app.get("/api/status")
+    async def status() -> Json:
+        return await desk.read(lambda: _status(desk))
+
+    @app.get("/api/select")
+    async def select(request: Request) -> Json:
+        query = request.query_params
+        wanted, sort = parse_filter(query), parse_sort(query)
+        at = query.get("at", "")
+
+        def work() -> Json:
+            token, selection = desk.select(wanted, sort, stacked=query.get("stack") != "0")
+            return {
+                "token": token,
+                "shown": len(selection.order),
+                "total": selection.total,
+                "basis": desk.browser.progress(),
+                "facets": selection.facets,
+                "position": desk.browser.position(selection, at) if at else None,
+            }
+
+        return await desk.read(work)
+
+    @app.get("/api/facets")
+    async def facets(request: Request) -> Json:
+        wanted = parse_filter(request.query_params)
+        return {"facets": await desk.read(lambda: desk.browser.facets(wanted))}
+
+    @app.get("/api/cells")
+    async def cells(token: str, start: int, count: int) -> Response:
+        def work() -> list[Json] | None:
+            selection = desk.selection(token)
+            if selection is None:
+                return None
+            found = desk.browser.cells(selection, max(start, 0), min(max(count, 0), _MOST))
+            return [asdict(cell) for cell in found]
+
+        found = await desk.read(work)
+        return JSONResponse({"cells": found}, 410 if found is None else 200)
+
+    @app.get("/api/open")
+    async def next_open(token: str, start: int) -> Json:
+        def work() -> int | None:
+            selection = desk.selection(token)
+            if selection is None:
+                raise gone()
+            return desk.browser.open_after(selection, max(start, 0))
+
+        return {"position": await desk.read(work)}
+
+    @app.get("/api/content/{sha256}")
+    async def content(sha256: Digest) -> Json:
+        return await desk.read(lambda: _facts(desk, sha256))
+
+    @app.get("/api/near/{sha256}")
+    async def near(sha256: Digest) -> Json:
+        return {"cells": await desk.read(lambda: list(map(asdict, desk.near(sha256, _NEAR))))}
+
+    @app.get("/api/timeline")
+    async def timeline(request: Request) -> Json:
+        wanted = parse_filter(request.query_params)
+        return await desk.read(lambda: desk.browser.timeline(wanted))
+
+    @app.get("/api/map")
+    async def places(request: Request) -> Json:
+        wanted = parse_filter(request.query_params)
+        return await desk.read(lambda: desk.browser.map(wanted))
+
+    @app.get("/api/rejected")
+    async def rejected(
+        start: int = 0, count: int = 100, kind: str = "", reason: str = "", q: str = ""
+    ) -> Json:
+        def work() -> Json:
+            found = desk.browser.rejected(
+                kind or None, reason or None, q, max(start, 0), min(max(count, 0), _MOST)
+            )
+            return {**found, "items": [_item(item) for item in found["items"]]}
+
+        return await desk.read(work)
+
+    @app.post("/api/search-image")
+    async def search_image(picture: Picture) -> Json:
+        try:
+            data = base64.b64decode(picture.data, validate=True)
+        except binascii.Error as error:
+            raise ConfigError(
+                tr("the file did not arrive whole", "파일이 온전히 전송되지 않았습니다"),
+                remedy=tr("choose it again", "다시 선택하십시오"),
+            ) from error
+        found = await desk.hash(data)
+        if isinstance(found, str):
+            raise ConfigError(
+                tr("this file cannot be read as an image", "이미지로 읽을 수 없는 파일입니다"),
+                remedy=tr("choose another one", "다른 파일을 선택하십시오"),
+            )
+        return {"near": found.hex()}
+
+
+def _deciding(app: FastAPI, desk: Desk) -> None:
+    @app.post("/api/decide")
+    async def decide(body: Verdict) -> Json:
+        action, images = await desk.decide(body.verdict, body.images, body.token, body.ranges)
+        return {"action": action, "images": images}
+
+    @app.post("/api/undo")
+    async def undo(body: Undo) -> Json:
+        images = await desk.write(lambda store: store.undo(desk.reviewer))
+
+        def work() -> Json:
+            selection = desk.selection(body.token)
+            position = None
+            if selection is not None and images:
+                position = desk.browser.position(selection, images[0])
+            verdicts = {image: desk.browser.verdict(image) for image in images}
+            return {"verdicts": verdicts, "position": position}
+
+        return await desk.read(work)
+
+    @app.get("/api/samples")
+    async def samples() -> Json:
+        return {"samples": await desk.read(lambda: [asdict(s) for s in desk.store.samples()])}
+
+    @app.post("/api/samples")
+    async def draw(body: Draw) -> Json:
+        return {"sample": await desk.write(lambda store: desk.draw(store, body.size))}
+
+    @app.get("/api/samples/{sample}")
+    async def sample(sample: int) -> Json:
+        return await desk.read(lambda: _sample(desk, sample))
+
+    @app.post("/api/samples/{sample}/judge")
+    async def judge(sample: int, body: Judgement) -> Json:
+        return {
+            "action": await desk.write(
+                lambda store: store.judge(sample, {body.image: body.verdict})
+            )
+        }
+
+
+def _static(folder: Traversable, prefix: str) -> list[tuple[str, Traversable]]:
+    found = []
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            found += _static(entry, f"{prefix}{entry.name}/")
+        elif f".{entry.name.rpartition('.')[2]}" in _TYPES:
+            found.append((prefix + entry.name, entry))
+    return found
+
+
+def _shell(desk: Desk) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("mayak.review"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    boot = {
+        "case": desk.store.name,
+        "reviewer": desk.reviewer,
+        "labels": [{"en": label.en, "ko": label.ko} for label in LABELS],
+        "distance": PDQ_MATCH_DISTANCE,
+        "language": tr("en", "ko"),
+    }
+    return environment.get_template("index.html.j2").render(boot=boot)
+
+
+def _status(desk: Desk) -> Json:
+    desk.browser.refresh()
+    return {
+        **desk.browser.progress(),
+        "sources": {str(source.id): source.path for source in desk.store.sources()},
+        "run": desk.browser.columns.run,
+        "reviewers": list(desk.browser.columns.verdicts),
+    }
+
+
+def _facts(desk: Desk, sha256: str) -> Json:
+    """All that is known of a content."""
+    store = desk.store
+    content = store.content(sha256)
+    if content is None:
+        raise unknown_image(sha256)
+    sources = {source.id: source.path for source in store.sources()}
+    at = desk.browser.columns
+    group = desk.browser.group(sha256)
+    return {
+        "sha256": content.sha256,
+        "md5": content.md5,
+        "sha1": content.sha1,
+        "size": content.size,
+        "format": content.format,
+        "width": content.width,
+        "height": content.height,
+        "pdq": content.pdq.hex() if content.pdq else None,
+        "pdq_quality": content.pdq_quality,
+        "metadata": content.metadata,
+        "thumbnail": content.thumbnail,
+        "warnings": content.warnings,
+        "places": [
+            {**_item(place), "source": sources[place.source]} for place in store.places(sha256)
+        ],
+        "results": [
+            {"run": run, "current": run == at.run, **asdict(result)}
+            if isinstance(result, Prediction)
+            else {"run": run, "current": run == at.run, "error": result.message}
+            for run, result in store.results_of(sha256).items()
+        ],
+        "alerts": [{"list": alert.list, "kind": alert.kind} for alert in store.alerts_of(sha256)],
+        "verdicts": [
+            {"reviewer": name, "verdict": said.verdict, "at": said.at}
+            for name, said in store.verdicts(sha256).items()
+        ],
+        "group": group,
+    }
+
+
+def _item(item: StoredItem) -> Json:
+    return {
+        "path": item.display,
+        "source": item.source,
+        "size": item.size,
+        "created": item.created,
+        "modified": item.modified,
+        "accessed": item.accessed,
+        "changed": item.changed,
+        "deleted": item.deleted,
+        "failure": None
+        if item.failure is None
+        else {
+            "stage": item.failure.stage,
+            "error": item.failure.error,
+            "message": item.failure.message,
+        },
+        "exclusion": None
+        if item.exclusion is None
+        else {"rule": item.exclusion.rule, "reason": item.exclusion.reason},
+    }
+
+
+def _sample(desk: Desk, number: int) -> Json:
+    """A sample without any score: it is judged blindly."""
+    judged = desk.store.sample_items(number)
+    (found,) = (s for s in desk.store.samples() if s.id == number)
+    thumbnails = desk.browser.thumbnails(list(judged))
+    return {
+        **asdict(found),
+        "items": [
+            {"sha256": sha256, "thumbnail": thumbnails.get(sha256), "verdict": verdict}
+            for sha256, verdict in judged.items()
+        ],
+    }

@@ -1,0 +1,201 @@
+"""A case on the desk of one reviewer: what is looked at, and what is decided.
+
+SQLite's connections belong to threads, so one thread reads and one writes, each with its own store;
+everything the page asks for is done on one of them, in turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from mayak.case import Browser, CaseStore, Cell, Filter, Selection, Sort
+from mayak.case.folder import thumbnail_path
+from mayak.errors import CaseError
+from mayak.imaging.hashing import PDQ_MATCH_DISTANCE
+from mayak.language import tr
+from mayak.review.originals import Originals, Wanted, Why
+from mayak.types import Progress, SilentProgress
+
+Result = TypeVar("Result")
+
+_SELECTIONS = 12
+"""Results that are kept; the page asks anew for one that is gone."""
+_REFUSALS = 50
+"""Refused requests that the case's log keeps of one start: nobody fills it from outside."""
+
+
+class Desk:
+    """A case open for one reviewer. Use as a context manager.
+
+    The methods below ``read`` run on the reading thread, ``await``-ed through it.
+    """
+
+    def __init__(self, folder: Path, reviewer: str, progress: Progress | None = None) -> None:
+        """Open the case and take in all of it. Raises CaseError."""
+        self.folder = folder
+        self.reviewer = reviewer
+        self.originals = Originals()
+        self._reading = ThreadPoolExecutor(1, "mayak-read")
+        self._writing = ThreadPoolExecutor(1, "mayak-write")
+        self._selections: OrderedDict[str, Selection] = OrderedDict()
+        self._refusals = 0
+        try:
+            # The writer first: it brings a case of an older version up to date.
+            self._writer = self._writing.submit(
+                CaseStore.review, folder, operator=reviewer
+            ).result()
+            self._reading.submit(self._open, progress or SilentProgress()).result()
+        except BaseException:
+            self._reading.shutdown()
+            self._writing.shutdown()
+            raise
+
+    def _open(self, progress: Progress) -> None:
+        self.store = CaseStore.read(self.folder)
+        self.browser = Browser(self.store, self.reviewer, distance=PDQ_MATCH_DISTANCE)
+        with progress.task(tr("case", "사건"), None, tr("rows", "행")) as task:
+            self.browser.refresh(task.advance)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the threads and the process that reads originals."""
+        self._reading.submit(self.store.close).result()
+        self._writing.submit(self._writer.close).result()
+        self._reading.shutdown()
+        self._writing.shutdown()
+        self.originals.close()
+
+    async def read(self, work: Callable[[], Result]) -> Result:
+        """Do ``work`` on the reading thread, in the caller's language."""
+        return await _on(self._reading, work)
+
+    async def write(self, work: Callable[[CaseStore], Result]) -> Result:
+        """Do ``work`` with the writing store; it is on disk and in the columns on return."""
+        result = await _on(self._writing, lambda: work(self._writer))
+        await self.read(self.browser.refresh)
+        return result
+
+    def refused(self, what: str) -> None:
+        """Keep a refused request in the case's log."""
+        self._refusals += 1
+        if self._refusals <= _REFUSALS:
+            self._writing.submit(self._writer.record, "refuse request", request=what)
+
+    # ------------------------------------------------------------------ on the reading thread
+
+    def select(self, wanted: Filter, sort: Sort, *, stacked: bool) -> tuple[str, Selection]:
+        """A new result and the token under which it is kept."""
+        self.browser.refresh()
+        token = secrets.token_urlsafe(9)
+        self._selections[token] = self.browser.select(wanted, sort, stacked=stacked)
+        while len(self._selections) > _SELECTIONS:
+            self._selections.popitem(last=False)
+        return token, self._selections[token]
+
+    def selection(self, token: str) -> Selection | None:
+        """The result under a token; None if it is not kept any more."""
+        found = self._selections.get(token)
+        if found is not None:
+            self._selections.move_to_end(token)
+        return found
+
+    def near(self, sha256: str, most: int) -> list[Cell]:
+        """The nearest of a content's near-duplicates, itself not among them."""
+        content = self.store.content(sha256)
+        if content is None or content.pdq is None:
+            return []
+        selection = self.browser.select(Filter(near=content.pdq), "near")
+        cells = self.browser.cells(selection, 0, most + 1)
+        return [cell for cell in cells if cell.sha256 != sha256][:most]
+
+    def wanted(self, sha256: str) -> Wanted:
+        """Where copies of a content lie. Raises CaseError for an unknown one."""
+        sources = {source.id: source.path for source in self.store.sources()}
+        places = self.store.places(sha256)
+        if not places:
+            raise unknown_image(sha256)
+        return Wanted(sha256, tuple((sources[p.source], p.location) for p in places))
+
+    # ------------------------------------------------------------------ anywhere
+
+    def thumbnail(self, digest: str) -> Path:
+        """The file of the thumbnail with this SHA-256, which may not be there."""
+        return thumbnail_path(self.folder, digest)
+
+    async def original(self, wanted: Wanted) -> bytes | Why:
+        """A picture from its source as a JPEG, or why there is none."""
+        return await asyncio.to_thread(self.originals.picture, wanted)
+
+    async def hash(self, data: bytes) -> bytes | Why:
+        """The PDQ hash of an image file's bytes, or why there is none."""
+        return await asyncio.to_thread(self.originals.hash, data)
+
+    def draw(self, store: CaseStore, size: int) -> int:
+        """A blind sample of what the run calls irrelevant. Raises CaseError."""
+        run = self.browser.columns.run
+        if run is None:
+            raise CaseError(
+                tr("nothing has been classified yet", "아직 분류된 이미지가 없습니다"),
+                remedy="mayak triage",
+            )
+        return store.draw_sample(run, size, secrets.randbits(32), self.reviewer)
+
+    async def decide(
+        self, verdict: int, images: Sequence[str], token: str, ranges: Sequence[tuple[int, int]]
+    ) -> tuple[int, list[str]]:
+        """Decide images, and what stands in ranges of a result; the act's number and the images.
+
+        Raises CaseError: an unknown image or verdict, a result that is gone, nothing to decide.
+        """
+        chosen = dict.fromkeys(images)
+        if ranges:
+            selection = await self.read(lambda: self.selection(token))
+            if selection is None:
+                raise gone()
+            chosen |= dict.fromkeys(await self.read(lambda: self.browser.expand(selection, ranges)))
+        verdicts = dict.fromkeys(chosen, verdict)
+        action = await self.write(lambda store: store.decide(self.reviewer, verdicts))
+        return action, list(chosen)
+
+
+def gone() -> CaseError:
+    """A result that the desk does not keep any more."""
+    return CaseError(
+        tr("this result is not kept any more", "이 결과는 더 이상 보관되어 있지 않습니다"),
+        remedy=tr("reload the page", "페이지를 새로 고치십시오"),
+    )
+
+
+def unknown_image(sha256: str) -> CaseError:
+    """A content that the case does not hold."""
+    return CaseError(
+        tr(
+            f"{sha256[:64]} is no image of this case",
+            f"{sha256[:64]}은(는) 이 사건의 이미지가 아닙니다",
+        ),
+        remedy=tr("reload the page", "페이지를 새로 고치십시오"),
+    )
+
+
+async def _on(pool: ThreadPoolExecutor, work: Callable[[], Result]) -> Result:
+    # Pools do not take the caller's language with them.
+    context = contextvars.copy_context()
+    return await asyncio.wrap_future(pool.submit(context.run, work))

@@ -1,0 +1,190 @@
+"""Who may ask the page's server for anything: this machine's browser that was given the token.
+
+The server listens on 127.0.0.1, but so do other users' programs, and any web page open in the same
+browser can send requests here. Each of these is refused, and told of.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+from urllib.parse import parse_qs
+
+from mayak.language import set_language, tr
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_BODY = 256 * 1024
+"""Bytes that a request may send; ``large`` names the paths that may send more."""
+
+_HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    # Evidence must not stay behind in the browser's cache.
+    "cache-control": "no-store",
+}
+
+
+class Guard:
+    """Lets pass what comes from the page itself."""
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        port: int,
+        token: str,
+        refused: Callable[[str], None],
+        large: dict[str, int],
+    ) -> None:
+        """``refused`` is told of each refusal in one line of English."""
+        self._app, self._token, self._refused, self._large = app, token, refused, large
+        self._hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
+        # Cookies know no ports: two desks on one machine must not log each other out.
+        self._cookie = f"mayak-{port}"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        headers = [(name.decode("latin-1"), v.decode("latin-1")) for name, v in scope["headers"]]
+        accepted = dict(headers).get("accept-language", "")
+        set_language("ko" if accepted.lower().startswith("ko") else "en")
+        fault = self._fault(scope, headers)
+        if fault is not None:
+            status, why = fault
+            self._refused(f"{scope['method']} {scope['path'][:200]!a}: {why}")
+            await _answer(send, status, why)
+            return
+        if scope["path"] == "/" and scope["query_string"].startswith(b"token="):
+            await self._let_in(send)
+            return
+        body = await self._body(scope, receive)
+        if body is None:
+            self._refused(f"{scope['method']} {scope['path'][:200]!a}: a body too large")
+            await _answer(send, 413, "too large")
+            return
+        given = False
+
+        async def whole() -> Message:
+            nonlocal given
+            if given:
+                return await receive()  # that the browser has gone
+            given = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [
+                    *message.get("headers", ()),
+                    *((name.encode(), value.encode()) for name, value in _HEADERS.items()),
+                ]
+            await send(message)
+
+        await self._app(scope, whole, guarded)
+
+    async def _body(self, scope: Scope, receive: Receive) -> bytes | None:
+        """All that is sent; None where that is more than may be."""
+        limit = self._large.get(scope["path"], _BODY)
+        body = bytearray()
+        more = True
+        while more:
+            message = await receive()
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+            if len(body) > limit:
+                return None
+        return bytes(body)
+
+    def _fault(self, scope: Scope, headers: list[tuple[str, str]]) -> tuple[int, str] | None:
+        """Status and reason of a refusal; None if there is none."""
+
+        def all_of(name: str) -> list[str]:
+            return [value for key, value in headers if key == name]
+
+        host = all_of("host")
+        if len(host) != 1 or host[0].lower() not in self._hosts:
+            return 421, "foreign host"
+        if scope["method"] not in ("GET", "HEAD", "POST"):
+            return 405, "method"
+        if all_of("sec-fetch-site") not in ([], ["same-origin"], ["none"]):
+            return 403, "asked for by another site"
+        if not self._knows(scope, all_of("cookie")):
+            return 401, "without the token"
+        if scope["method"] == "POST":
+            if all_of("origin") != [f"http://{host[0]}"]:
+                return 403, "sent by another site"
+            kind = all_of("content-type")
+            if len(kind) != 1 or kind[0].split(";")[0].strip().lower() != "application/json":
+                return 415, "not JSON"
+            length = all_of("content-length")
+            limit = self._large.get(scope["path"], _BODY)
+            if length and (not length[0].isdigit() or int(length[0]) > limit):
+                return 413, f"more than {limit} bytes"
+        return None
+
+    def _knows(self, scope: Scope, cookies: list[str]) -> bool:
+        if scope["path"] == "/" and scope["method"] == "GET":
+            given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
+            if hmac.compare_digest(given.encode(), self._token.encode()):
+                return True
+        return any(
+            hmac.compare_digest(value.encode(), self._token.encode())
+            for value in _values(cookies, self._cookie)
+        )
+
+    async def _let_in(self, send: Send) -> None:
+        cookie = f"{self._cookie}={self._token}; Path=/; HttpOnly; SameSite=Strict"
+        headers = {"location": "/", "set-cookie": cookie, "content-length": "0", **_HEADERS}
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 303,
+                "headers": [(k.encode(), v.encode()) for k, v in headers.items()],
+            }
+        )
+        await send({"type": "http.response.body", "body": b""})
+
+
+def _values(cookies: list[str], name: str) -> Iterator[str]:
+    for text in cookies:
+        try:
+            jar = SimpleCookie(text)
+        except CookieError:
+            continue
+        if name in jar:
+            yield jar[name].value
+
+
+async def _answer(send: Send, status: int, why: str) -> None:
+    if status == 401:
+        message = tr(
+            "Open the address that `mayak review` printed.",
+            "`mayak review`가 출력한 주소를 여십시오.",
+        )
+    else:
+        message = tr(f"Refused: {why}.", f"거부되었습니다: {why}.")
+    body = json.dumps({"message": message, "remedy": ""}, ensure_ascii=False).encode()
+    headers = {"content-type": "application/json", "content-length": str(len(body)), **_HEADERS}
+    await send(
+        {
+            "type": "http.response.start",
+            "status": status,
+            "headers": [(k.encode(), v.encode()) for k, v in headers.items()],
+        }
+    )
+    await send({"type": "http.response.body", "body": body})

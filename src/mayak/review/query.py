@@ -1,0 +1,128 @@
+"""What stands behind the question mark of an address: a filter and a sort, or a fault."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from mayak.case import SORTS, STATES, Filter, Sort
+from mayak.errors import ConfigError
+from mayak.labels import LABELS
+from mayak.language import tr
+
+Value = TypeVar("Value")
+
+_LONGEST = 4096
+
+
+def parse_filter(query: Mapping[str, str]) -> Filter:
+    """The filter of an address; other names than its own are left to others.
+
+    Raises ConfigError that names the key.
+    """
+    values = {
+        field: _read(key, query[key], parse)
+        for key, (field, parse) in _KEYS.items()
+        if query.get(key)
+    }
+    return Filter(**values)
+
+
+def parse_sort(query: Mapping[str, str]) -> Sort:
+    """The sort of an address; ``first`` where it names none. Raises ConfigError."""
+    return _read("sort", query.get("sort") or "first", _one_of(SORTS))
+
+
+def _read(key: str, text: str, parse: Callable[[str], Value]) -> Value:
+    try:
+        if len(text) > _LONGEST:
+            raise ValueError(text)
+        return parse(text)
+    except (ValueError, OverflowError) as error:
+        raise ConfigError(
+            tr(f"{key}={text[:80]} makes no sense", f"{key}={text[:80]}은(는) 올바르지 않습니다"),
+            remedy=tr("clear the filters", "필터를 지우십시오"),
+        ) from error
+
+
+def _one_of(values: tuple[Value, ...]) -> Callable[[str], Value]:
+    def parse(text: str) -> Value:
+        for value in values:
+            if value == text:
+                return value
+        raise ValueError(text)
+
+    return parse
+
+
+def _numbers(low: int, high: int) -> Callable[[str], frozenset[int]]:
+    def parse(text: str) -> frozenset[int]:
+        found = frozenset(int(part) for part in text.split(","))
+        if not all(low <= number <= high for number in found):
+            raise ValueError(text)
+        return found
+
+    return parse
+
+
+def _floats(count: int) -> Callable[[str], tuple[float, ...]]:
+    def parse(text: str) -> tuple[float, ...]:
+        found = tuple(float(part) for part in text.split(","))
+        if len(found) != count or not all(map(math.isfinite, found)):
+            raise ValueError(text)
+        return found
+
+    return parse
+
+
+def _float(text: str) -> float:
+    return _floats(1)(text)[0]
+
+
+def _flag(text: str) -> bool:
+    if text not in ("0", "1"):
+        raise ValueError(text)
+    return text == "1"
+
+
+def _camera(text: str) -> str:
+    """``-`` is a picture that names none."""
+    return "" if text == "-" else text
+
+
+def _moment(text: str) -> int:
+    """A day or a time; the case's times are compared as they stand, so a zone means nothing."""
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
+
+
+def _pdq(text: str) -> bytes:
+    if not re.fullmatch(r"[0-9a-f]{64}", text):
+        raise ValueError(text)
+    return bytes.fromhex(text)
+
+
+_KEYS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
+    "label": ("labels", _numbers(-1, LABELS[-1].index)),
+    "verdict": ("verdicts", _numbers(0, LABELS[-1].index)),
+    "state": ("state", _one_of(STATES)),
+    "score": ("score", _floats(2)),
+    "margin": ("margin", _floats(2)),
+    "off": ("off_label", _float),
+    "source": ("source", int),
+    "folder": ("folder", str),
+    "camera": ("camera", _camera),
+    "from": ("since", _moment),
+    "to": ("until", _moment),
+    "box": ("box", _floats(4)),
+    "located": ("located", _flag),
+    "deleted": ("deleted", _flag),
+    "alert": ("alert", _flag),
+    "failed": ("failed", _flag),
+    "q": ("text", str),
+    "near": ("near", _pdq),
+    "group": ("group", int),
+}
+"""Key in the address: field of the filter, and how its text is read."""

@@ -1,0 +1,80 @@
+"""Serves the page on 127.0.0.1 until it is interrupted."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import socket
+from collections.abc import Callable
+
+import uvicorn
+
+from mayak.errors import ConfigError
+from mayak.language import tr
+from mayak.review.app import LARGE, build
+from mayak.review.desk import Desk
+from mayak.review.guard import Guard
+
+PORT = 8323
+"""Tried first: the browser keeps what a reviewer set (blur, size) by address."""
+
+_HOST = "127.0.0.1"
+
+log = logging.getLogger("mayak.review")
+
+
+def serve(desk: Desk, *, port: int | None, opened: Callable[[str], None]) -> None:
+    """Answer the page's requests; ``opened`` is told the address, with its token, once it works.
+
+    Without ``port`` the usual one or, where that is taken, any. Raises ConfigError for a port that
+    cannot be had. Returns when the process is interrupted.
+    """
+    listener = _listen(port)
+    number = listener.getsockname()[1]
+    token = secrets.token_urlsafe(32)
+
+    def refused(what: str) -> None:
+        log.warning("refused %s", what)
+        desk.refused(what)
+
+    guard = Guard(build(desk), port=number, token=token, refused=refused, large=LARGE)
+    config = uvicorn.Config(
+        guard,
+        log_level="warning",
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        loop="asyncio",
+        http="h11",
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=2,
+    )
+    opened(f"http://{_HOST}:{number}/?token={token}")
+    try:
+        uvicorn.Server(config).run(sockets=[listener])
+    except KeyboardInterrupt:
+        return
+    finally:
+        listener.close()
+
+
+def _listen(port: int | None) -> socket.socket:
+    for wanted in (PORT, 0) if port is None else (port,):
+        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((_HOST, wanted))
+            listener.listen(128)
+        except (OSError, OverflowError) as error:
+            listener.close()
+            problem = error
+        else:
+            return listener
+    raise ConfigError(
+        tr(
+            f"port {port} cannot be used: {problem}", f"포트 {port}을(를) 쓸 수 없습니다: {problem}"
+        ),
+        remedy=tr("name another one with --port", "--port로 다른 번호를 지정하십시오"),
+    )

@@ -1,0 +1,53 @@
+"""A Chromium that may speak to this machine only, and pages that must not complain."""
+
+import shutil
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+import pytest
+
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@contextmanager
+def chromium():
+    from playwright.sync_api import sync_playwright
+
+    names = ("chromium", "chromium-browser", "google-chrome")
+    program = next(filter(None, map(shutil.which, names)), None)
+    if program is None:
+        pytest.skip("no Chromium: install one (Debian: apt-get install chromium)")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        yield opened
+        opened.close()
+
+
+@contextmanager
+def open_page(browser, **options):
+    """A page of a new profile. Fails if it says anything in its console, or asks anything of
+    another machine."""
+    context = browser.new_context(**({"viewport": {"width": 1280, "height": 800}} | options))
+    page = context.new_page()
+    complaints, foreign = [], []
+
+    def asked(request):
+        if urlsplit(request.url).hostname != "127.0.0.1":
+            foreign.append(request.url)
+
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", asked)
+    page.set_default_timeout(8000)
+    yield page
+    context.close()
+    assert foreign == []
+    assert [text for text in complaints if "400 (Bad Request)" not in text] == []
