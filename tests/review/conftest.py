@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+pytest.register_assert_rewrite("desk_browser")
+
 COMMAND = [sys.executable, "-c", "from mayak.cli.app import main; main()", "review"]
 
 
@@ -24,7 +26,11 @@ class Server:
             command += ["--port", str(port)]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=log, text=True, env={**os.environ, "LANG": "C"}
+                command,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env={**os.environ, "LANG": "C"},
             )
         self.url = self.process.stdout.readline().strip()
         assert self.url.startswith("http://127.0.0.1:"), self.log.read_text(encoding="utf-8")
@@ -55,7 +61,9 @@ class Server:
         values |= {name.replace("_", "-"): value for name, value in headers.items()}
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
-        data = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        data = (
+            b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        )
         if method == "POST" and "Content-Length" not in values:
             values["Content-Length"] = str(len(data))
         for name, value in values.items():
@@ -81,13 +89,14 @@ class Server:
 @pytest.fixture(scope="module")
 def serve(tmp_path_factory):
     """Starts servers that end with the module."""
-    running = []
+    running = {}
 
     def start(case, reviewer="kim"):
-        server = Server(case, tmp_path_factory.mktemp("log") / "log.txt", reviewer)
-        running.append(server)
-        return server
+        if (case, reviewer) not in running:
+            log = tmp_path_factory.mktemp("log") / "log.txt"
+            running[case, reviewer] = Server(case, log, reviewer)
+        return running[case, reviewer]
 
     yield start
-    for server in running:
+    for server in running.values():
         server.stop()

@@ -1,6 +1,7 @@
 """A Chromium that may speak to this machine only, and pages that must not complain."""
 
 import shutil
+import time
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
@@ -51,3 +52,12 @@ def open_page(browser, **options):
     context.close()
     assert foreign == []
     assert [text for text in complaints if "400 (Bad Request)" not in text] == []
+
+
+def until(page, condition, argument=None, seconds=30):
+    """Wait for a condition in the page; Playwright's own waiting needs ``eval``, which the page's
+    content security policy refuses."""
+    end = time.monotonic() + seconds
+    while not page.evaluate(condition, argument):
+        assert time.monotonic() < end, f"never came true: {condition} with {argument}"
+        time.sleep(0.03)

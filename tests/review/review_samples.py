@@ -19,7 +19,7 @@ HOSTILE = [
     '=HYPERLINK("http://example.com","click").jpg',
     "photo\u202egpj.exe.jpg",
     "two\nlines.jpg",
-    "{{ 7*7 }}{% raw %}#read(\"x\").jpg",
+    '{{ 7*7 }}{% raw %}#read("x").jpg',
     "long" + "가" * 4000 + ".jpg",
 ]
 HOSTILE_CAMERA = "<b onmouseover=alert(1)>cam</b>\u202eevil"
@@ -77,7 +77,9 @@ def build(folder, count, *, stack=0, hostile=False):
                 "make": "Maker",
                 "model": "One" if number % 2 else "Two",
                 "location": {
-                    "latitude": 37.5 + number / 1000, "longitude": 127.0, "altitude": None
+                    "latitude": 37.5 + number / 1000,
+                    "longitude": 127.0,
+                    "altitude": None,
                 },
             }
         display = f"evidence/{name}"
@@ -86,9 +88,7 @@ def build(folder, count, *, stack=0, hostile=False):
             metadata = {**metadata, "make": HOSTILE_CAMERA, "model": "=1+1", "software": "{{x}}"}
         path = root.child("file", name)
         found = content(data, metadata=metadata, warnings=("<i>odd</i>",) if hostile else ())
-        items.append(
-            Item(display, path.to_json(), found, size=len(data), deleted=number % 10 == 9)
-        )
+        items.append(Item(display, path.to_json(), found, size=len(data), deleted=number % 10 == 9))
         digests.append(found.sha256)
     bad = root.child("file", "DCIM/broken.jpg")
     items.append(
@@ -120,5 +120,3 @@ def build(folder, count, *, stack=0, hostile=False):
         if stack:
             store.set_groups([sorted(digests[-stack:])], distance=31)
     return digests, case
-
-

@@ -132,7 +132,9 @@ def test_no_path_leads_out(server, path):
 
 def test_only_loopback_listens(server):
     listening = psutil.Process(server.process.pid).net_connections()
-    assert [connection.laddr.ip for connection in listening if not connection.raddr] == ["127.0.0.1"]
+    assert [connection.laddr.ip for connection in listening if not connection.raddr] == [
+        "127.0.0.1"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from mayak.labels import LABELS
 from mayak.language import tr
 from mayak.review.desk import Desk, gone, unknown_image
 from mayak.review.query import parse_filter, parse_sort
+from mayak.review.regions import region
 from mayak.types import Prediction
 
 Digest = Annotated[str, Part(pattern=r"^[0-9a-f]{64}$")]
@@ -118,7 +119,8 @@ def build(desk: Desk) -> FastAPI:
         found = await desk.original(await desk.read(lambda: desk.wanted(sha256)))
         if isinstance(found, bytes):
             return Response(found, media_type="image/jpeg")
-        return JSONResponse({"why": found}, 404)
+        # No error: that there is no picture is what was asked, and the thumbnail stands for it.
+        return JSONResponse({"why": found})
 
     _looking(app, desk)
     _deciding(app, desk)
@@ -193,6 +195,10 @@ def _looking(app: FastAPI, desk: Desk) -> None:
     async def places(request: Request) -> Json:
         wanted = parse_filter(request.query_params)
         return await desk.read(lambda: desk.browser.map(wanted))
+
+    @app.get("/api/region")
+    async def where(lat: float, lon: float) -> Json:
+        return {"region": region(lat, lon)}
 
     @app.get("/api/rejected")
     async def rejected(
@@ -338,7 +344,13 @@ def _facts(desk: Desk, sha256: str) -> Json:
             for name, said in store.verdicts(sha256).items()
         ],
         "group": group,
+        "region": region(*place) if (place := _position(content.metadata)) else None,
     }
+
+
+def _position(metadata: Mapping[str, Any]) -> tuple[float, float] | None:
+    where = metadata.get("location")
+    return (where["latitude"], where["longitude"]) if isinstance(where, dict) else None
 
 
 def _item(item: StoredItem) -> Json:

@@ -71,7 +71,7 @@ function Help() {
       <dl>${t("help").map(([keys, what]) => html`<dt>${keys.split(" ").filter(Boolean).map((key) => (key === "+" && keys.includes("Shift") ? "+ " : html`<kbd>${key}</kbd> `))}</dt><dd>${what}</dd>`)}</dl>
       <p class="soft">${t("mouse")}</p>
       <p class="soft">${t("reviewer")}: <bdi>${plain(boot.reviewer)}</bdi></p>
-      <button type="button" class="wide" autofocus onClick=${() => box.current.close()}><span>${t("close")}</span></button>
+      <button type="button" class="wide" onClick=${() => box.current.close()}><span>${t("close")}</span></button>
     </div></dialog>`;
 }
 

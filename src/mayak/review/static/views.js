@@ -230,7 +230,7 @@ export function Map() {
       </svg>
       ${picked && html`<${Spot} group=${picked} reach=${24 / scale} squeeze=${squeeze} close=${() => setPicked(null)} />`}
     </div>
-    ${outline.value?.note !== undefined && html`<p class="soft small">${t("boundaries")}</p>`}
+    ${outline.value && html`<p class="soft small">${t("boundaries")}</p>`}
   </div>`;
 }
 
@@ -283,9 +283,9 @@ function graticule(box, x, y, area) {
   return html`<g class="graticule">${lines}</g>`;
 }
 
-function path({ lines, unit }, x, y, area) {
+function path({ regions, unit }, x, y, area) {
   const parts = [];
-  for (const line of lines) {
+  for (const line of regions.flatMap((region) => region.rings)) {
     let lon = 0;
     let lat = 0;
     let drawn = "";
