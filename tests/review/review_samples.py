@@ -46,8 +46,8 @@ def content(data, **changes):
     found = perceptual_hash(pixels)
     values = {
         "sha256": hashlib.sha256(data).hexdigest(),
-        "md5": hashlib.md5(data).hexdigest(),
-        "sha1": hashlib.sha1(data).hexdigest(),
+        "md5": hashlib.md5(data, usedforsecurity=False).hexdigest(),
+        "sha1": hashlib.sha1(data, usedforsecurity=False).hexdigest(),
         "size": len(data),
         "format": "JPEG",
         "width": pixels.shape[1],

@@ -4,10 +4,9 @@ import json
 import re
 
 import pytest
+from review_samples import HOSTILE, build
 
 from mayak.case import CaseStore
-
-from review_samples import HOSTILE, build
 
 pytest.importorskip("playwright", reason="the desk's browser tests need playwright (CONTRIBUTING)")
 from desk_browser import chromium, open_page, until
@@ -83,6 +82,7 @@ def test_two_hundred_by_keyboard_outlive_reload_and_kill(page, many, serve):
     until(
         page, "sha => document.querySelector('.cell.current')?.dataset.sha256 === sha", digests[199]
     )
+    page.goto("about:blank")  # which does not ask for the state of the case
     server.kill()
     wanted[digests[198]] = 3
     assert decided(case) == wanted
@@ -314,7 +314,7 @@ def test_triage_may_go_on_meanwhile(page, serve, tmp_path):
 
     from mayak.case import Item
 
-    digests, case = build(tmp_path, 5)
+    _digests, case = build(tmp_path, 5)
     server = serve(case)
     page.goto(server.url)
     page.locator(".cell img").first.wait_for()

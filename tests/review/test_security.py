@@ -5,10 +5,9 @@ import socket
 
 import psutil
 import pytest
+from review_samples import build
 
 from mayak.case import CaseStore
-
-from review_samples import build
 
 
 @pytest.fixture(scope="module")

@@ -314,15 +314,15 @@ class Browser:
 
     def _hits(self, needle: bytes) -> Ints:
         """Items whose name, after a line feed, holds some bytes."""
-        names, places = self.columns.names, []
-        at = names.find(needle)
-        while at >= 0:
-            places.append(at)
-            # On to the next name: one hit in each is enough.
-            following = names.find(b"\n", at + 1)
-            at = names.find(needle, following) if following >= 0 else -1
-        hits = np.array(places, np.int64)
-        return np.searchsorted(self.columns.name_at, hits, side="right") - 1
+        # Byte by byte over all names at once: a word that every name holds costs no more than one
+        # that is rare.
+        names = np.frombuffer(self.columns.names, np.uint8)
+        last = len(names) - len(needle) + 1
+        hits = np.flatnonzero(names[: max(last, 0)] == needle[0])
+        for offset in range(1, len(needle)):
+            hits = hits[names[hits + offset] == needle[offset]]
+        found: Ints = np.searchsorted(self.columns.name_at, hits, side="right") - 1
+        return found
 
     def _distances(self, pdq: bytes) -> Ints:
         """Bits in which each content's PDQ hash differs; 257 where there is none to compare."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.resources import files
 from importlib.resources.abc import Traversable

@@ -10,6 +10,9 @@ from importlib.resources import files
 import numpy as np
 from numpy.typing import NDArray
 
+_NEAR = 0.0045
+"""Degrees: simplifying takes the tips of capes away."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Region:
@@ -22,7 +25,15 @@ class _Region:
 
 def region(latitude: float, longitude: float) -> str | None:
     """Province and city, county or district (Korean), by boundaries of 2023 simplified to some
-    300 m; None outside South Korea and at sea."""
+    200 m, or those of the nearest coast within 500 m; None outside South Korea and at sea."""
+    around = [(0.0, 0.0), *((a * _NEAR, b * _NEAR) for a in (-1, 0, 1) for b in (-1, 0, 1))]
+    for north, east in around:
+        if (name := _at(latitude + north, longitude + east)) is not None:
+            return name
+    return None
+
+
+def _at(latitude: float, longitude: float) -> str | None:
     for found in _regions():
         west, south, east, north = found.box
         if not (west <= longitude <= east and south <= latitude <= north):

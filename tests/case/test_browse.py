@@ -1,0 +1,223 @@
+"""Which contents a filter gives, in which order, and that the columns follow the case."""
+
+import json
+
+import pytest
+from case_samples import ENGINE, content, digest, item
+
+from mayak.case import Alert, Browser, CaseStore, Exclusion, Filter
+from mayak.types import Failure, Prediction
+
+SCORES = {
+    "a": (0.7, 0.1, 0.1, 0.1),
+    "b": (0.1, 0.6, 0.2, 0.1),
+    "c": (0.4, 0.05, 0.5, 0.05),
+    "d": (0.02, 0.03, 0.05, 0.9),
+}
+
+
+def stated(**metadata):
+    return json.loads(json.dumps(metadata))
+
+
+@pytest.fixture
+def store(tmp_path):
+    with CaseStore.create(tmp_path / "case", operator="kim") as opened:
+        source = opened.add_source("phone.zip", "zip")
+        opened.add_items(
+            source,
+            [
+                item("DCIM/a.jpg", content("a", metadata={}, pdq=bytes(32))),
+                item(
+                    "DCIM/Camera/b.jpg",
+                    content(
+                        "b",
+                        pdq=b"\x01" + bytes(31),
+                        metadata=stated(
+                            taken="2026-03-02 10:00:00+09:00",
+                            make="Maker",
+                            model="One",
+                            location={"latitude": 37.5, "longitude": 127.0, "altitude": None},
+                        ),
+                    ),
+                    deleted=True,
+                ),
+                item("Pictures/한글.jpg", content("c", pdq=b"\xff" * 32, metadata={})),
+                item("Pictures/IMG_d.jpg", content("d", pdq=None, pdq_quality=None, metadata={})),
+                item("broken.jpg", Failure("broken.jpg", "decode", "DecodeError", "not an image")),
+                item("icon.png", Exclusion("too-small", "16 × 16 pixels")),
+            ],
+        )
+        run = opened.start_run(ENGINE)
+        opened.add_results(
+            run,
+            [Prediction(digest(n), s, 0.01, False, ENGINE.fingerprint) for n, s in SCORES.items()],
+        )
+        opened.set_groups([[digest("a"), digest("b")]], distance=31)
+        opened.add_alerts([Alert(digest("c"), "known", "0" * 64, "md5")])
+        yield opened
+
+
+@pytest.fixture
+def browser(store):
+    with CaseStore.read(store.folder) as reading:
+        found = Browser(reading, "kim", distance=31)
+        found.refresh()
+        yield found
+
+
+def names(browser, selection):
+    known = {digest(name): name for name in "abcdefgh"}
+    return "".join(known[c.sha256] for c in browser.cells(selection, 0, 100))
+
+
+def test_what_to_see_first_is_what_triage_shows_first(store, browser):
+    assert names(browser, browser.select(Filter(), "first")) == "cdba"
+    assert [r.sha256 for r in store.results(1, limit=9)] == [digest(n) for n in "cdba"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (Filter(labels=frozenset({0, 3})), "ad"),
+        (Filter(score=(0.6, 0.7)), "ab"),
+        (Filter(margin=(0.0, 0.2)), "c"),
+        (Filter(folder="phone.zip/DCIM"), "ab"),
+        (Filter(folder="phone.zip/DCIM/Camera"), "b"),
+        (Filter(folder="phone.zip/DC"), ""),
+        (Filter(source=1), "abcd"),
+        (Filter(source=2), ""),
+        (Filter(camera="Maker One"), "b"),
+        (Filter(camera=""), "acd"),
+        (Filter(camera="Nobody"), ""),
+        (Filter(box=(37, 126, 38, 128)), "b"),
+        (Filter(box=(37, 170, 38, 128)), "b"),
+        (Filter(box=(37, 128, 38, 126)), ""),
+        (Filter(located=False), "acd"),
+        (Filter(deleted=True), "b"),
+        (Filter(deleted=False), "acd"),
+        (Filter(alert=True), "c"),
+        (Filter(failed=True), ""),
+        (Filter(text="한글"), "c"),
+        (Filter(text="img_D"), "d"),
+        (Filter(text="pictures/IMG"), "d"),
+        (Filter(text="ictures"), "cd"),
+        (Filter(text=digest("b")), "b"),
+        (Filter(text=digest("b")[:32].upper()), "b"),
+        (Filter(text="zz"), ""),
+        (Filter(near=bytes(32)), "ab"),
+        (Filter(group=1), "ab"),
+        (Filter(labels=frozenset({1}), deleted=True), "b"),
+        (Filter(labels=frozenset({1}), deleted=False), ""),
+    ],
+)
+def test_a_filter_gives_what_fits(browser, wanted, found):
+    assert names(browser, browser.select(wanted, "found")) == found
+
+
+def test_a_name_of_macos_is_found_as_it_is_typed(store, browser):
+    parted = "\u1112\u1161\u11ab\u1100\u1173\u11af 2.jpg"
+    store.add_items(1, [item(parted, content("e"))])
+    browser.refresh()
+    assert names(browser, browser.select(Filter(text="한글 2"), "found")) == "e"
+
+
+def test_the_clock_of_the_camera_counts_as_it_stands(browser):
+    from mayak.case.columns import UNKNOWN_TIME
+
+    noon = 1772445600  # 2026-03-02 10:00:00 on whatever clock
+    assert names(browser, browser.select(Filter(since=noon, until=noon + 1), "newest")) == "b"
+    assert (browser.columns.time == UNKNOWN_TIME).sum() == 3
+    assert names(browser, browser.select(Filter(), "newest"))[0] == "b"
+    assert names(browser, browser.select(Filter(), "oldest"))[0] == "b"
+
+
+def test_facets_count_what_another_value_would_give(browser):
+    facets = browser.select(Filter(labels=frozenset({3}), deleted=False), "first").facets
+    assert facets["label"] == {"-1": 0, "0": 1, "1": 0, "2": 1, "3": 1}
+    assert facets["flags"] == {"deleted": 0, "alert": 0, "failed": 0, "located": 0}
+    assert facets["folder"] == [["phone.zip/Pictures", 1]]
+
+
+def test_stacks_show_the_first_and_stand_for_what_the_result_holds(browser):
+    both = browser.select(Filter(), "found", stacked=True)
+    assert names(browser, both) == "acd"
+    assert list(both.members) == [2, 1, 1]
+    assert browser.expand(both, [(0, 1)]) == [digest("a"), digest("b")]
+    assert browser.position(both, digest("b")) == 0
+    one = browser.select(Filter(deleted=True), "found", stacked=True)
+    assert browser.expand(one, [(0, 9)]) == [digest("b")]
+
+
+def test_the_columns_follow_the_case(store, browser):
+    before = browser.select(Filter(), "found")
+    store.add_items(1, [item("late.jpg", content("e")), item("copy.jpg", content("a"))])
+    store.add_results(1, [Prediction(digest("e"), (0, 0, 0, 1), 0, False, ENGINE.fingerprint)])
+    store.revise_items(1, [item("icon.png", content("f"))])
+    store.set_groups([[digest("c"), digest("d")]], distance=31)
+    assert browser.refresh()
+    assert not browser.refresh()
+    assert names(browser, before) == "abcd"
+    assert names(browser, browser.select(Filter(), "found")) == "abcdfe"
+    assert names(browser, browser.select(Filter(labels=frozenset({3})), "found")) == "de"
+    assert names(browser, browser.select(Filter(labels=frozenset({-1})), "found")) == "f"
+    assert names(browser, browser.select(Filter(text="copy"), "found")) == "a"
+    assert names(browser, browser.select(Filter(group=1), "found")) == "cd"
+    assert browser.rejected(None, None, "", 0, 9)["reasons"] == [("failure", "DecodeError", 1)]
+
+
+def test_decisions_of_all_reviewers_show_and_go_when_undone(store, browser):
+    store.decide("kim", {digest("a"): 0, digest("b"): 3})
+    store.decide("lee", {digest("b"): 2})
+    browser.refresh()
+    cells = {c.sha256: c for c in browser.cells(browser.select(Filter(), "found"), 0, 9)}
+    assert [cells[digest(n)].verdict for n in "abcd"] == [0, 3, -1, -1]
+    assert cells[digest("b")].differs
+    assert not cells[digest("a")].differs
+    assert names(browser, browser.select(Filter(state="open"), "found")) == "cd"
+    assert names(browser, browser.select(Filter(state="differing"), "found")) == "b"
+    assert names(browser, browser.select(Filter(verdicts=frozenset({0})), "found")) == "a"
+    everything = browser.select(Filter(), "found")
+    assert [browser.open_after(everything, at) for at in (0, 2, 3, 4)] == [2, 2, 3, 2]
+    store.undo("kim")
+    browser.refresh()
+    assert names(browser, browser.select(Filter(state="decided"), "found")) == ""
+    assert browser.progress()["decided"] == 0
+
+
+def test_another_browser_starts_from_what_stands(store):
+    store.decide("kim", {digest("a"): 1})
+    store.decide("kim", {digest("a"): 2})
+    store.undo("kim")
+    with CaseStore.read(store.folder) as reading:
+        browser = Browser(reading, "kim", distance=31)
+        browser.refresh()
+        assert browser.verdict(digest("a")) == 1
+        assert browser.progress() == {
+            "version": 1,
+            "contents": 4,
+            "scored": 4,
+            "items": 6,
+            "failures": 1,
+            "exclusions": 1,
+            "decided": 1,
+        }
+
+
+def test_an_empty_case_has_nothing_to_show(tmp_path):
+    with CaseStore.create(tmp_path / "case", operator="kim") as store:
+        browser = Browser(store, "kim", distance=31)
+        browser.refresh()
+        for wanted in (Filter(), Filter(text="x"), Filter(near=bytes(32)), Filter(folder="x")):
+            assert browser.select(wanted, "first", stacked=True).total == 0
+        assert browser.timeline(Filter())["bins"] == []
+        assert browser.map(Filter())["groups"] == []
+        assert browser.rejected(None, None, "x", 0, 9)["total"] == 0
+
+
+def test_timeline_and_map_count_every_image_once(browser):
+    timeline = browser.timeline(Filter())
+    assert (sum(map(sum, (b[1:] for b in timeline["bins"]))), timeline["unknown"]) == (1, 3)
+    found = browser.map(Filter())
+    assert found["groups"] == [[37.5, 127.0, 1, 0, 0, 1, 0, 0]]
+    assert found["unknown"] == 3
