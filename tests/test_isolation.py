@@ -3,10 +3,11 @@ from __future__ import annotations
 import os
 import sys
 import time
+from contextlib import closing
 
 import pytest
 
-from mayak.isolation import Lost, Workers
+from mayak.isolation import Helper, Lost, Workers
 
 
 def doubled_or_dead(number):
@@ -78,3 +79,15 @@ def test_items_are_fetched_as_needed():
 
 def test_nothing_to_do_is_done_at_once():
     assert list(Workers(doubled_or_dead, 2).run([])) == []
+
+
+def test_a_helper_stays_until_an_item_costs_it():
+    with closing(Helper(doubled_or_dead, seconds=30)) as helper:
+        assert [helper(1), helper(2)] == [2, 4]
+        assert helper(11) == Lost("crashed")
+        assert helper(4) == 8
+
+
+def test_a_helper_that_hangs_is_ended():
+    with closing(Helper(slow_or_greedy, seconds=5)) as helper:
+        assert helper("slow") == Lost("too-slow")

@@ -530,9 +530,11 @@ class FolderReader:
     def find(self, path: EvidencePath) -> EvidenceItem | None:
         """The file at a path that ``items`` gave, if it is there and no link leads to it."""
         name = path.name.encode("utf-8") if path.raw is None else path.raw
+        # The path comes from a case, which anybody may have written.
         file = self._folder / os.fsdecode(name)
-        folder = self._folder.resolve()
-        if file.resolve() != folder / file.relative_to(self._folder) or ".." in file.parts:
+        if ".." in file.parts or not file.is_relative_to(self._folder):
+            return None
+        if file.resolve() != self._folder.resolve() / file.relative_to(self._folder):
             return None
         entry = next(self._entry(file, []), None)
         return entry if isinstance(entry, EvidenceItem) else None

@@ -54,8 +54,8 @@ export function Viewer() {
       ${cell?.members > 1 &&
       html`<button type="button" class="wide" onClick=${expand}><${Icon} name="stack" /><span>${t("stackOf", cell.members)} · ${t("expand")}</span></button>`}
       <span class="gap"></span>
-      <${Button} icon="minus" label=${t("zoomOut")} onClick=${() => zoom(1 / 1.5)} />
-      <${Button} icon="plus" label=${t("zoomIn")} onClick=${() => zoom(1.5)} />
+      <span class="zooms"><${Button} icon="minus" label=${t("zoomOut")} onClick=${() => zoom(1 / 1.5)} />
+        <${Button} icon="plus" label=${t("zoomIn")} onClick=${() => zoom(1.5)} /></span>
       <${Button} icon="fit" label=${t("fit")} onClick=${straighten} />
       <${Button} icon="rotate" label=${t("rotate")} onClick=${() => turn(90)} />
       <${Button} icon="info" label=${t("details")} on=${panel.value} onClick=${() => (panel.value = !panel.value)} />
@@ -214,7 +214,8 @@ function Facts({ facts }) {
       ${facts.places.slice(0, 50).map(
         (place) => html`<div class="place">
           <code class="path">${plain(place.path)}</code>
-          <span class="soft">${place.deleted && html`<b class="deleted"><${Icon} name="trash" />${t("deleted")}</b> · `}${["modified", "created", "accessed", "changed"].filter((key) => place[key]).map((key) => `${t(key)} ${moment(place[key])}`).join(" · ")}</span>
+          <span class="soft times">${place.deleted && html`<b class="deleted"><${Icon} name="trash" />${t("deleted")}</b>`}
+            ${["modified", "created", "accessed", "changed"].filter((key) => place[key]).map((key) => html`<span class="figure">${t(key)} ${moment(place[key])}</span>`)}</span>
         </div>`,
       )}
       ${facts.places.length > 50 && html`<p class="soft">+ ${number(facts.places.length - 50)}</p>`}

@@ -102,9 +102,11 @@ export function Timeline() {
     refine({ view: null, from: short(low[0]), to: short(high[0] + step), sort: "oldest" });
   };
   const inside = (bin) => chosen && bin[0] >= Math.min(...chosen) && bin[0] <= Math.max(...chosen);
-  let month = "";
+  // As many names below as have room.
+  const room = Math.ceil(88 / (Math.min(innerWidth, 4000) / wide));
+  let named = -room;
   return html`<div class="page timeline">
-    <p class="soft">${t("timelineHint")} ${bins.length > 0 && t("step", step)}. ${unknown > 0 && t("untimed", unknown)}</p>
+    <p class="soft">${[t("timelineHint"), bins.length > 0 && t("step", step), unknown > 0 && t("untimed", unknown)].filter(Boolean).join(" · ")}</p>
     <div class="bins" role="list" onPointerUp=${() => {
       if (drag.current) pick(drag.current[0], drag.current[1]);
       drag.current = null;
@@ -112,9 +114,9 @@ export function Timeline() {
     }}>
       ${bins.map((bin, i) => {
         const title = day(bin[0]).slice(0, step < 86400 ? 16 : 10).replace("T", " ");
-        const name = step < 86400 ? title.slice(0, 10) : title.slice(0, 7);
-        const heading = name !== month;
-        month = name;
+        const name = title.slice(0, 10);
+        const heading = at(bin, i) - named >= room && wide - at(bin, i) >= room;
+        if (heading) named = at(bin, i);
         return html`<button type="button" role="listitem" class=${`bin ${inside(bin) ? "chosen" : ""}`} style=${{ gridColumn: at(bin, i) + 1 }}
             title=${`${title} · ${number(sum(bin))}`} aria-label=${`${title}: ${number(sum(bin))}`}
             onPointerDown=${(event) => {
@@ -131,7 +133,7 @@ export function Timeline() {
           <span class="stack" style=${{ height: `${(sum(bin) / most) * 100}%` }}>
             ${[4, 3, 2, 1, 0].map((l) => bin[l + 1] > 0 && html`<i class=${`l${l - 1}`} style=${{ flexGrow: bin[l + 1] }}></i>`)}
           </span>
-          ${heading && wide < 200 && html`<span class="when">${name}</span>`}
+          ${heading && html`<span class="when">${name}</span>`}
         </button>`;
       })}
     </div>
@@ -196,8 +198,8 @@ export function Map() {
   };
   const groups = answer?.groups ?? [];
   const total = groups.reduce((n, group) => n + group[2], 0);
-  const most = Math.max(1, ...groups.map((group) => group[2]));
   const near = together(groups, x, y);
+  const most = Math.max(1, ...near.map((group) => group[2]));
   const filter = () => {
     const half = [area.height / 2 / scale, area.width / 2 / squeeze / scale];
     const to = [middle[0] - half[0], middle[1] - half[1], middle[0] + half[0], middle[1] + half[1]];
@@ -221,7 +223,7 @@ export function Map() {
         ${near.map((group) => {
           const [lat, lon, count, ...labels] = group;
           const label = labels.indexOf(Math.max(...labels)) - 1;
-          const radius = 5 + 15 * Math.sqrt(count / most);
+          const radius = 5 + 14 * Math.sqrt(Math.min(count / most, 1));
           return html`<g class=${`dot l${label} ${picked === group ? "picked" : ""}`} transform=${`translate(${x(lon)} ${y(lat)})`}
               tabindex="0" role="button" aria-label=${`${lat.toFixed(4)}, ${lon.toFixed(4)}: ${number(count)}`}
               onClick=${() => setPicked(group)} onKeyDown=${(e) => e.key === "Enter" && setPicked(group)}>
@@ -238,7 +240,7 @@ export function Map() {
 function together(groups, x, y) {
   const cells = new globalThis.Map();
   for (const group of groups) {
-    const key = `${Math.round(x(group[1]) / 26)} ${Math.round(y(group[0]) / 26)}`;
+    const key = `${Math.round(x(group[1]) / 40)} ${Math.round(y(group[0]) / 40)}`;
     const one = cells.get(key);
     if (!one) cells.set(key, [...group]);
     else {
