@@ -25,12 +25,12 @@ HOSTILE = [
 HOSTILE_CAMERA = "<b onmouseover=alert(1)>cam</b>\u202eevil"
 
 
-def picture(number, side=48, quality=90):
+def picture(number, side=48):
     """Noise that differs from number to number, as a JPEG."""
     noise = np.random.default_rng(number).integers(0, 256, (6, 6, 3), dtype=np.uint8)
     image = Image.fromarray(noise).resize((side, side), Image.Resampling.BICUBIC)
     stream = io.BytesIO()
-    image.save(stream, "JPEG", quality=quality)
+    image.save(stream, "JPEG", quality=90)
     return stream.getvalue()
 
 

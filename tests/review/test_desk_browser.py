@@ -175,7 +175,7 @@ def test_a_filter_is_an_address(page, many, serve):
     page.goto(f"{server.base}/?label=2&score=0.9-1")
     page.locator(".notice.shown", has_text="score").wait_for()
     page.goto(f"{server.base}/?q=img_0007")
-    until(page, "document.querySelector('.total').textContent === '1 images'")
+    until(page, "document.querySelector('.total').textContent === '1 image'")
 
 
 def test_korean_and_english_switch_live(page, many, serve):

@@ -64,7 +64,7 @@ export const WORDS = {
   grey: ["Grey", "흑백"],
   shown: [
     (shown, total) =>
-      shown === total ? `${count(total)} images` : `${count(total)} images in ${count(shown)} stacks`,
+      `${count(total)} ${total === 1 ? "image" : "images"}${shown === total ? "" : ` in ${count(shown)} stacks`}`,
     (shown, total) =>
       shown === total ? `이미지 ${count(total)}장` : `이미지 ${count(total)}장, 묶음 ${count(shown)}개`,
   ],
