@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from case_samples import ENGINE, content, digest, item
 
+from case_samples import ENGINE, content, digest, item
 from mayak.case import Alert, Browser, CaseStore, Exclusion, Filter
 from mayak.types import Failure, Prediction
 

@@ -42,19 +42,19 @@ def scores(number):
 
 
 def content(data, **changes):
-    pixels = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
-    found = perceptual_hash(pixels)
+    image = Image.open(io.BytesIO(data)).convert("RGB")
+    found = perceptual_hash(image)
     values = {
         "sha256": hashlib.sha256(data).hexdigest(),
         "md5": hashlib.md5(data, usedforsecurity=False).hexdigest(),
         "sha1": hashlib.sha1(data, usedforsecurity=False).hexdigest(),
         "size": len(data),
         "format": "JPEG",
-        "width": pixels.shape[1],
-        "height": pixels.shape[0],
+        "width": image.width,
+        "height": image.height,
         "pdq": found.bits,
         "pdq_quality": found.quality,
-        "thumbnail": thumbnail(pixels),
+        "thumbnail": thumbnail(image),
     }
     return Content(**(values | changes))
 

@@ -1,7 +1,7 @@
 """The case: a folder with a SQLite database, its log and the thumbnails, in one store's hands."""
 
-from mayak.case.listing import Standing
 from mayak.case.browse import SORTS, STATES, Browser, Cell, Filter, Selection, Sort, State
+from mayak.case.listing import Standing
 from mayak.case.records import (
     Alert,
     Content,

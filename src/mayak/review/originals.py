@@ -17,8 +17,10 @@ from PIL import Image
 from mayak.errors import DecodeError, EvidenceError
 from mayak.evidence import Source, open_source
 from mayak.imaging import decode
+from mayak.imaging.decode import other_frames
 from mayak.imaging.hashing import perceptual_hash
 from mayak.imaging.pdf import embedded_images
+from mayak.imaging.thumbnails import overview
 from mayak.isolation import Helper, Lost
 from mayak.types import EvidencePath
 
@@ -28,6 +30,7 @@ _LARGEST_FILE = 2**30
 _SIDE = 8192
 """Pixels; browsers refuse or stumble over longer sides."""
 _QUALITY = 92
+_PDF = b"%PDF-"
 
 Why = Literal["missing", "changed", "undecodable", "crashed", "too-slow", "out-of-memory"]
 
@@ -64,13 +67,16 @@ class Originals:
 def _work(work: Wanted | bytes) -> bytes | Why:
     if isinstance(work, bytes):
         try:
-            return perceptual_hash(decode(work, least=512, partial=True).pixels).bits
+            return perceptual_hash(overview(decode(work, least=512, partial=True).pixels)).bits
         except DecodeError:
             return "undecodable"
     why: Why = "missing"
     for source, location in work.places:
         try:
             data = _read(source, EvidencePath.from_json(location))
+        except DecodeError:  # of the file that holds the picture
+            why = "undecodable"
+            continue
         except (EvidenceError, OSError, ValueError):
             continue
         if data is None:
@@ -101,7 +107,8 @@ def _read(source: str, path: EvidencePath) -> bytes | None:
         data = stream.read(_LARGEST_FILE)
     if path.kind != "embedded":
         return data
-    return next((inner for name, inner in embedded_images(data) if name == path.name), None)
+    inside = embedded_images(data) if data.startswith(_PDF) else other_frames(data)
+    return next((part.read() for part in inside if part.name == path.name), None)
 
 
 def _jpeg(data: bytes) -> bytes:
