@@ -150,13 +150,6 @@ export function toggle(position) {
 
 export const unselect = () => (selected.value = new Set());
 
-export async function nextOpen() {
-  const { token } = result.peek();
-  const { position } = await ask("/api/open", { token, start: cursor.peek() + 1 });
-  if (position === null) tell(t("end"));
-  else moveTo(position);
-}
-
 // ---------------------------------------------------------------- deciding
 
 // One after the other: what is typed fast is done in the order in which it was typed.
@@ -184,6 +177,14 @@ export const decide = (verdict) =>
   });
 
 export const skip = () => inTurn(async () => step(Math.max(cursor.peek(), ...selected.peek()) + 1));
+
+export const nextOpen = () =>
+  inTurn(async () => {
+    const { token } = result.peek();
+    const { position } = await ask("/api/open", { token, start: cursor.peek() + 1 });
+    if (position === null) tell(t("end"));
+    else moveTo(position);
+  });
 
 function step(position) {
   if (position >= result.peek().shown) tell(t("end"));
@@ -219,10 +220,11 @@ function ranges(positions) {
 }
 
 /** Show each image of the stack under the cursor. */
-export function expand() {
-  const here = cellAt(cursor.peek());
-  if (here?.members > 1) go({ group: here.group, stack: "0", at: here.sha256, open: null });
-}
+export const expand = () =>
+  inTurn(async () => {
+    const here = await cell(cursor.peek());
+    if (here?.members > 1) go({ group: here.group, stack: "0", at: here.sha256, open: null });
+  });
 
 // ---------------------------------------------------------------- how far the case is
 
