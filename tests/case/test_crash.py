@@ -197,7 +197,8 @@ def test_a_case_is_brought_up_to_date(folder, further_version):
         (1, "a"),
         (2, "a"),
         (3, "a"),
-        (4, "b"),
+        (4, "a"),
+        (5, "b"),
     ]
 
 

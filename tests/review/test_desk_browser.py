@@ -121,7 +121,7 @@ def test_a_stack_is_decided_at_once_and_undone_at_once(page, many, serve):
     page.locator(".cell.stacked").first.wait_for(state="attached")
     page.locator(".cell.stacked").first.click()
     page.keyboard.press("2")
-    page.locator(".notice.shown").wait_for()
+    wait_for_progress(page, 12)
     assert decided(case, "park") == dict.fromkeys(digests[-12:], 2)
     page.keyboard.press("Backspace")
     wait_for_progress(page, 0)
