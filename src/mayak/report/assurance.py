@@ -188,7 +188,7 @@ def limits(found: Survey) -> Section:
             "파일 스스로 적은 정보(촬영 기기, 시각, 위치)는 누구나 바꿀 수 있습니다.",
         ),
     ]
-    if found.run and str(found.run.engine.get("model", "")).startswith("nano"):
+    if found.run and str(found.run.engine.get("model", "")).startswith("nano@"):
         points.insert(
             0,
             tr(

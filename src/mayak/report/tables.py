@@ -251,7 +251,7 @@ class _Book:
         self._book.set_properties({"created": at.astimezone(UTC).replace(tzinfo=None)})
         # The prefix keeps Excel from computing a text when somebody edits the cell.
         self._text = self._book.add_format({"quote_prefix": True, "valign": "top"})
-        self._head = self._book.add_format({"bold": True, "bottom": 1, "text_wrap": True})
+        self._head = self._book.add_format({"quote_prefix": True, "bold": True, "bottom": 1})
         self._lists: dict[str, tuple[str, Sequence[str]]] = {}
         self._sheets: dict[str, tuple[Any, int, int]] = {}
         """Sheet, its next row and its number in the list."""
@@ -259,13 +259,13 @@ class _Book:
     def close(self) -> None:
         self._book.close()
 
-    def write(self, title: str, rows: Iterable[Sequence[Value]]) -> None:
-        """A sheet of its own."""
+    def write(self, title: str, rows: Iterable[tuple[Sequence[Value], bool]]) -> None:
+        """A sheet of its own; the rows that are heads are marked."""
         sheet = self._book.add_worksheet(title)
         sheet.set_column(0, 0, 36)
         sheet.set_column(1, 5, 22)
-        for number, row in enumerate(rows):
-            self._put(sheet, number, row)
+        for number, (row, head) in enumerate(rows):
+            self._put(sheet, number, row, self._head if head else self._text)
 
     def begin(self, name: str, title: str, heads: Sequence[str]) -> None:
         """A list, for which ``add`` begins another sheet where one is full."""
@@ -276,7 +276,7 @@ class _Book:
         if self._sheets[name][1] > _ROWS:
             self._turn(name, self._sheets[name][2] + 1)
         sheet, position, number = self._sheets[name]
-        self._put(sheet, position, row)
+        self._put(sheet, position, row, self._text)
         self._sheets[name] = (sheet, position + 1, number)
 
     def _turn(self, name: str, number: int) -> None:
@@ -289,11 +289,11 @@ class _Book:
             sheet.write_string(0, column, head, self._head)
         self._sheets[name] = (sheet, 1, number)
 
-    def _put(self, sheet: Any, position: int, row: Sequence[Value]) -> None:  # noqa: ANN401
+    def _put(self, sheet: Any, position: int, row: Sequence[Value], form: Any) -> None:  # noqa: ANN401
         for column, cell in enumerate(row):
             if isinstance(cell, str):
                 if cell:
-                    sheet.write_string(position, column, _fitting(visible(cell)), self._text)
+                    sheet.write_string(position, column, _fitting(visible(cell)), form)
             elif cell is not None:
                 sheet.write_number(position, column, cell)
 
@@ -305,17 +305,16 @@ def _fitting(text: str) -> str:
     return text[: _LONGEST - len(note)] + note
 
 
-def _flat(sections: Sequence[Section]) -> Iterator[list[Value]]:
-    """Blocks as rows of cells."""
+def _flat(sections: Sequence[Section]) -> Iterator[tuple[list[Value], bool]]:
+    """Blocks as rows of cells, and whether a row is a head."""
     for section in sections:
-        yield [section.title]
+        yield [section.title], True
         for block in plain(section)["blocks"]:
-            rows = [[block["text"]]] if block.get("text") else []
-            rows += [[point] for point in block.get("points", ())]
-            rows += [block["columns"]] if "columns" in block else []
-            rows += block.get("rows", ())
-            for row in rows:
-                yield list(
-                    chain.from_iterable([cell] if isinstance(cell, str) else cell for cell in row)
-                )
-        yield []
+            if block.get("text"):
+                yield [block["text"]], False
+            if "columns" in block:
+                yield block["columns"], True
+            for row in [[point] for point in block.get("points", ())] + block.get("rows", []):
+                cells = ([cell] if isinstance(cell, str) else cell for cell in row)
+                yield list(chain.from_iterable(cells)), False
+        yield [], False
