@@ -11,7 +11,9 @@ import time
 import unicodedata
 import zipfile
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -116,6 +118,29 @@ def test_every_file_is_accounted_for_and_nothing_is_written_to_the_sources(tmp_p
         assert [len(s.hashes) for s in store.sources()] == [0, 1]
         assert store.sources()[1].hashes[0].sha256 == before[phone[1]]
         assert check_sources(store, SilentProgress()) == ([], [])
+
+
+def test_what_a_model_has_said_is_on_disk_before_it_goes_on(tmp_path, monkeypatch):
+    folder = tmp_path / "x"
+    folder.mkdir()
+    for number in range(48):
+        (folder / f"{number}.jpg").write_bytes(picture(number))
+    now, on_disk = [0.0], []
+    monkeypatch.setattr("mayak.triage.run.time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    class Gathering(Grey):
+        """Takes sixteen images, thinks for a minute, and answers for all."""
+
+        def classify(self, images):
+            stream = iter(images)
+            while window := list(islice(stream, 16)):
+                now[0] += 60
+                with CaseStore.read(tmp_path / "case") as store:
+                    on_disk.append(sum(run.predictions for run in store.runs()))
+                yield from super().classify(window)
+
+    run(tmp_path / "case", folder, classifier=Gathering())
+    assert on_disk == [0, 16, 32]
 
 
 def test_the_same_bytes_are_classified_once(tmp_path, phone):

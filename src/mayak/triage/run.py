@@ -26,7 +26,7 @@ from mayak.types import Classifier, DecodedImage, Engine, Failure, Prediction, P
 _BATCH = 256
 """Items that are written together: each write waits for the disk."""
 _SECONDS = 5.0
-"""What a ``kill -9`` may cost at most."""
+"""What a ``kill -9`` may cost at most, besides the images that the model has in hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +236,9 @@ class _Writer:
             for arrival in arrived:
                 if (image := arrival.image) is not None and self._wanted(image.sha256):
                     self._asked.add(image.sha256)
+                    # The model has said all that it will before it takes another: answers that come
+                    # many at once are written together, not the first alone.
+                    self._flush_sometimes()
                     yield image
 
     def _wanted(self, sha256: str) -> bool:
@@ -248,7 +251,6 @@ class _Writer:
     def add(self, prediction: Prediction) -> None:
         self._predictions.append(prediction)
         self._labels[prediction.label] += 1
-        self._flush_sometimes()
 
     def _flush_sometimes(self) -> None:
         waiting = len(self._arrived) + len(self._predictions)
