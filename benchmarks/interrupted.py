@@ -126,8 +126,7 @@ def compared(work: Path, sources: list[Path], listed: Path, rng: random.Random) 
     whole, killed = work / "whole", work / "killed"
     started = time.perf_counter()
     process = begin(whole, sources, listed)
-    while not (whole / "case.json").exists() and process.poll() is None:
-        time.sleep(0.05)
+    until_at_work(process, whole)
     loading = time.perf_counter() - started
     expected, faults = ended(process)
     seconds = time.perf_counter() - started
@@ -135,10 +134,11 @@ def compared(work: Path, sources: list[Path], listed: Path, rng: random.Random) 
     print(json.dumps({k: v for k, v in expected.items() if k not in ("case", "log_head")}))
     kills = 0
     while kills < KILLS:
-        # From the middle of the model's loading on. The mean is an even share of the work, and some
-        # of it is lost with each kill, so that it lasts for all of them.
-        delay = rng.uniform(0.5 * loading, loading + 2 * (seconds - loading) / KILLS)
+        # The mean is an even share of the work, and some of it is lost with each kill, so that it
+        # lasts for all of them.
+        delay = rng.uniform(0, 2 * (seconds - loading) / KILLS)
         process = begin(killed, sources, listed)
+        until_at_work(process, killed)
         time.sleep(delay)
         if process.poll() is not None:
             faults.append(f"ended by itself after {kills} kills: take more --files")
@@ -146,7 +146,7 @@ def compared(work: Path, sources: list[Path], listed: Path, rng: random.Random) 
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         kills += 1
-        print(f"kill {kills} after {delay:.1f} s: {state(killed, faults)}", flush=True)
+        print(f"kill {kills} after {delay:.1f} s of work: {state(killed, faults)}", flush=True)
     started = time.perf_counter()
     found, errors = ended(begin(killed, sources, listed))
     print(f"the rest undisturbed: {time.perf_counter() - started:.0f} s")
@@ -185,6 +185,15 @@ def begin(case: Path, sources: list[Path], listed: Path) -> subprocess.Popen[str
         encoding="utf-8",
         start_new_session=True,
     )
+
+
+def until_at_work(process: subprocess.Popen[str], case: Path) -> None:
+    """Wait until a run has loaded its model and opened the case, whose lock then names it."""
+    lock = case / "case.lock"
+    while process.poll() is None:
+        if lock.exists() and lock.read_text(encoding="ascii").strip() == str(process.pid):
+            return
+        time.sleep(0.02)
 
 
 def mayak(*arguments: str | Path) -> list[str]:
