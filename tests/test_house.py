@@ -99,7 +99,12 @@ def test_readme_commands_are_understood(name):
         assert f"mayak {step}" in found
     for line in found:
         tokens = [word for word in shlex.split(line)[1:] if word != "…"]
-        if tokens in (["triage"], ["verify"], ["review"], ["report"]):  # named in passing: these need a case
+        if tokens in (
+            ["triage"],
+            ["verify"],
+            ["review"],
+            ["report"],
+        ):  # named in passing: these need a case
             assert tokens[0] in app
             continue
         _, bound, _ = app.parse_args(tokens, print_error=False, exit_on_error=False)
