@@ -368,6 +368,29 @@ def test_the_further_pictures_of_an_animation_and_a_scan_are_files_of_their_own(
         assert check_sources(store, SilentProgress()) == ([], [])
 
 
+@pytest.mark.parametrize("damaged", [False, True])
+def test_a_first_page_that_gives_no_picture_does_not_cost_the_others(tmp_path, damaged):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    first, *pages = (Image.new("L", (64, 48), grey) for grey in (10, 60, 120))
+    if not damaged:  # too small, as the previews that some scanners put first
+        first = first.resize((8, 8))
+    buffer = io.BytesIO()
+    first.save(buffer, "TIFF", save_all=True, append_images=pages, compression="tiff_adobe_deflate")
+    scan = bytearray(buffer.getvalue())
+    if damaged:
+        with Image.open(buffer) as image:
+            (start,), (length,) = image.tag_v2[273], image.tag_v2[279]
+        scan[start : start + length] = b"\xff" * length
+    (folder / "scan.tif").write_bytes(scan)
+    summary = run(tmp_path / "case", folder)
+
+    counts = summary.counts
+    assert (counts.items, counts.contents) == (3, 2)
+    assert (counts.exclusions, counts.failures) == ((0, 1) if damaged else (1, 0))
+    assert run(tmp_path / "case", folder).counts == counts
+
+
 class Tired(Grey):
     """Stops like a killed process after so many images."""
 

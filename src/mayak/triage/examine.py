@@ -132,9 +132,11 @@ def _whole(rules: Rules, job: Job) -> Iterator[Found | More]:
     else:
         found = _image(rules, job)
         yield found
-        inside = _inside(job) if isinstance(found.outcome, Content) else []
+        # A scan can begin with a page too small to show anything, or with one that is damaged.
+        inside = _inside(job)
         if isinstance(inside, Failure):
-            yield _unopened(job, inside)
+            if not isinstance(found.outcome, Failure):
+                yield _unopened(job, inside)
             return
     if inside:
         yield More(job.path, 1, len(inside))
