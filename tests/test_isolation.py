@@ -18,6 +18,10 @@ def doubled_or_dead(number):
     return 2 * number
 
 
+def numbered(_):
+    return os.getpid()
+
+
 def slow_or_greedy(what):
     if what == "slow":
         time.sleep(600)
@@ -75,6 +79,28 @@ def test_items_are_fetched_as_needed():
     run.close()
 
     assert len(fetched) <= 5
+
+
+def test_items_that_results_bring_are_done_by_the_same_processes():
+    class Agenda:
+        left = [1]  # noqa: RUF012
+
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            if not self.left:
+                raise StopIteration
+            return self.left.pop()
+
+    agenda, processes = Agenda(), set()
+    for number, process in Workers(numbered, 2).run(agenda):
+        processes.add(process)
+        if number < 5:
+            agenda.left.append(number + 1)
+
+    assert number == 5
+    assert len(processes) == 1
 
 
 def test_nothing_to_do_is_done_at_once():

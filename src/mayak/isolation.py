@@ -62,7 +62,8 @@ class Workers(Generic[Item, Result]):
 
     def run(self, items: Iterable[Item]) -> Iterator[tuple[Item, Result | Lost]]:
         """(item, result) in the order in which they are done; items are fetched as needed, one for
-        each process ahead."""
+        each process ahead. They are asked for again after each result, also when they had ended:
+        results may bring further items."""
         left = iter(items)
         ready: deque[Item] = deque()
         idle: list[_Worker[Item, Result]] = []

@@ -142,27 +142,20 @@ class Feed:
         pool = Workers[Work, list[Found | More]](
             examine, max(1, self._options.workers), seconds=SECONDS, memory=MEMORY
         )
-        again: deque[Work] = deque()
-        chunks = self._chunks(case, number, source)
-
-        def rounds() -> Iterator[Work]:
-            while (work := again.popleft() if again else next(chunks, None)) is not None:
-                yield work
-
-        while True:
-            for (rules, jobs), result in pool.run(rounds()):
-                if isinstance(result, Lost) and len(jobs) > 1:
-                    # A chunk that took its process along is done again a file at a time.
-                    again.extend((rules, (job,)) for job in jobs)
-                    continue
-                if isinstance(result, Lost):
-                    result, left = _after_loss(jobs[0], result.why)
-                else:
-                    left = _further(jobs, result)
-                again.extend((rules, (job,)) for job in left)
-                self._deliver(case, number, jobs, result, {job.path for job in left})
-            if not again:
+        work = _Agenda(self._chunks(case, number, source))
+        for (rules, jobs), result in pool.run(work):
+            if self._stop.is_set():
                 return
+            if isinstance(result, Lost) and len(jobs) > 1:
+                # A chunk that took its process along is done again a file at a time.
+                work.again.extend((rules, (job,)) for job in jobs)
+                continue
+            if isinstance(result, Lost):
+                result, left = _after_loss(jobs[0], result.why)
+            else:
+                left = _further(jobs, result)
+            work.again.extend((rules, (job,)) for job in left)
+            self._deliver(case, number, jobs, result, {job.path for job in left})
 
     def _deliver(
         self,
@@ -408,6 +401,17 @@ class Feed:
         else:
             path, item = str(entry.path), _item(entry, Duplicate(held))
         return Arrival(number, item, known=True, failure=Failure(path, "read", "Changed", en))
+
+
+class _Agenda(Iterator[Work]):
+    """Work that came to be on the way, then that of the walk: it can end, and have more later."""
+
+    def __init__(self, walk: Iterator[Work]) -> None:
+        self._walk = walk
+        self.again: deque[Work] = deque()
+
+    def __next__(self) -> Work:
+        return self.again.popleft() if self.again else next(self._walk)
 
 
 def _further(jobs: tuple[Job, ...], results: list[Found | More]) -> list[Job]:
