@@ -49,10 +49,15 @@ class Job:
     """None for an image inside another file."""
     part: int = 0
     """Which of the pictures inside it comes first, from 1; 0 for the file itself."""
-    most: int = PARTS
-    """How many of them."""
+    alone: int = 0
+    """Up to which of them each is looked at by itself: one of these took a process along."""
     lost: int = 0
     """How many of them took a process along."""
+
+    @property
+    def most(self) -> int:
+        """How many of them in one go."""
+        return 1 if self.part <= self.alone else PARTS
 
 
 @dataclass(frozen=True, slots=True)

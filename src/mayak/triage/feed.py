@@ -26,7 +26,6 @@ from mayak.language import tr
 from mayak.triage.examine import (
     LARGEST_FILE,
     MEMORY,
-    PARTS,
     PDF,
     SECONDS,
     Found,
@@ -417,16 +416,16 @@ class _Agenda(Iterator[Work]):
 def _further(jobs: tuple[Job, ...], results: list[Found | More]) -> list[Job]:
     """The files whose inside is to be gone on with."""
     more = {found.path: found.part for found in results if isinstance(found, More)}
-    return [replace(job, part=more[job.path], most=PARTS) for job in jobs if job.path in more]
+    return [replace(job, part=more[job.path]) for job in jobs if job.path in more]
 
 
 def _after_loss(job: Job, why: str) -> tuple[list[Found | More], list[Job]]:
     """What stands for a job that took its process along, and what is left of it to do."""
     if job.part and job.most > 1:
-        return [], [replace(job, most=1)]
+        return [], [replace(job, alone=job.part + job.most - 1)]
     if not job.part:
         return [lost(job, why)], []
-    following = replace(job, part=job.part + 1, most=PARTS, lost=job.lost + 1)
+    following = replace(job, part=job.part + 1, lost=job.lost + 1)
     if following.lost == _LOST:
         return [lost(job, why), given_up(following)], []
     return [lost(job, why)], [following]
