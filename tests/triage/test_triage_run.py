@@ -21,7 +21,8 @@ from PIL import Image
 
 from mayak.case import CaseStore
 from mayak.errors import CaseError, ConfigError, EvidenceError, IntegrityError
-from mayak.triage import Options, triage
+from mayak.triage import Options, feed, triage
+from mayak.triage.examine import examine
 from mayak.triage.verify import check_sources
 from mayak.types import Engine, Prediction, SilentProgress
 
@@ -420,6 +421,43 @@ def test_a_run_cut_off_inside_a_file_goes_on_with_what_is_left_of_it(tmp_path, a
     with CaseStore.read(tmp_path / "case") as store:
         assert store.runs()[0].predictions == 25
         assert store.verify() == []
+
+
+def brittle(work):
+    """Dies over the third, the twentieth and the last page of a scan."""
+    for job in work[1]:
+        if job.part and {2, 19, 24} & set(range(job.part, job.part + job.most)):
+            os._exit(1)
+    return examine(work)
+
+
+def very_brittle(work):
+    """Dies over every page but the first."""
+    if any(job.part for job in work[1]):
+        os._exit(1)
+    return examine(work)
+
+
+@pytest.mark.parametrize(("fragile", "had", "tried"), [(brittle, 22, 3), (very_brittle, 1, 3)])
+def test_pages_that_could_not_be_had_are_named_and_tried_again(
+    tmp_path, monkeypatch, fragile, had, tried
+):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    (folder / "scan.tif").write_bytes(film(range(5, 255, 10), "TIFF"))
+    monkeypatch.setattr(feed, "examine", fragile)
+    counts = run(tmp_path / "case", folder).counts
+    assert (counts.items, counts.contents, counts.failures) == (25, had, 25 - had)
+    with CaseStore.read(tmp_path / "case") as store:
+        failed = [item.failure for item in store.known_items(1) if item.failure]
+        assert sum(failure.error == "crashed" for failure in failed) == tried
+        assert {failure.path for failure in failed} <= {
+            f"photos/scan.tif/page {n}" for n in range(2, 26)
+        }
+    monkeypatch.undo()
+    counts = run(tmp_path / "case", folder).counts
+
+    assert (counts.items, counts.contents, counts.failures) == (25, 25, 0)
 
 
 @posix

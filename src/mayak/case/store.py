@@ -488,14 +488,16 @@ class CaseStore(Exchange, Listing):
         return bool(self._database.query(query, run, sha256)[0][0])
 
     def lacks_inside(self, run: int, source: int, location: str) -> bool:
-        """Whether a run has no result of a content that lies inside the item at a location."""
+        """Whether a run has no result of something that lies inside the item at a location: of a
+        content, or because it could not be read."""
         # Locations are lists of layers: those inside begin as it does, and go on with a further.
         inside = location.removesuffix("]") + ","
         query = (
-            "SELECT EXISTS (SELECT 1 FROM items i JOIN places p ON p.item = i.id"
-            " WHERE i.source = ?2 AND i.location >= ?3 || '{' AND i.location < ?3 || '|'"
+            "SELECT EXISTS (SELECT 1 FROM present p"
+            " WHERE p.source = ?2 AND p.location >= ?3 || '{' AND p.location < ?3 || '|'"
+            " AND (p.outcome = 'failure' OR p.outcome = 'content'"
             " AND NOT EXISTS (SELECT 1 FROM predictions WHERE run = ?1 AND content = p.content)"
-            " AND NOT EXISTS (SELECT 1 FROM failures WHERE run = ?1 AND content = p.content))"
+            " AND NOT EXISTS (SELECT 1 FROM failures WHERE run = ?1 AND content = p.content)))"
         )
         return bool(self._database.query(query, run, source, inside)[0][0])
 

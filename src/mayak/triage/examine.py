@@ -53,6 +53,8 @@ class Job:
     """Up to which of them each is looked at by itself: one of these took a process along."""
     lost: int = 0
     """How many of them took a process along."""
+    names: tuple[str, ...] = field(default=(), repr=False)
+    """Of all of them, as far as they were listed before."""
 
     @property
     def most(self) -> int:
@@ -90,7 +92,8 @@ class More:
     """The file's."""
     part: int
     """The first of them, from 1."""
-    total: int
+    names: tuple[str, ...]
+    """Of all in the file."""
 
 
 def examine(work: tuple[Rules, tuple[Job, ...]]) -> list[Found | More]:
@@ -111,15 +114,16 @@ def lost(job: Job, why: str) -> Found:
         "too-slow": f"the decoder took longer than {SECONDS:.0f} s over this file",
         "out-of-memory": f"the decoder asked for more than {MEMORY // 2**30} GiB over this file",
     }
-    told = _within(job, f"part {job.part}") if job.part else _bare(job)
+    told = _within(job, job.names[job.part - 1]) if job.part else _bare(job)
     return Found(told, Failure(str(told.path), "decode", why, messages[why]))
 
 
-def given_up(job: Job) -> Found:
+def given_up(job: Job) -> Iterator[Found]:
     """What stands for the pictures inside a file that are not looked at after several were lost."""
-    told = _within(job, f"part {job.part} and on")
-    text = f"{job.lost} pictures before these could not be decoded without harm"
-    return Found(told, Failure(str(told.path), "decode", "GivenUp", text))
+    text = f"{job.lost} pictures before it could not be decoded without harm"
+    for name in job.names[job.part - 1 :]:
+        told = _within(job, name)
+        yield Found(told, Failure(str(told.path), "decode", "GivenUp", text))
 
 
 def is_candidate(head: bytes, name: str) -> bool:
@@ -144,7 +148,7 @@ def _whole(rules: Rules, job: Job) -> Iterator[Found | More]:
                 yield _unopened(job, inside)
             return
     if inside:
-        yield More(job.path, 1, len(inside))
+        yield More(job.path, 1, _names(inside))
 
 
 def _parts(rules: Rules, job: Job) -> Iterator[Found | More]:
@@ -164,7 +168,11 @@ def _parts(rules: Rules, job: Job) -> Iterator[Found | More]:
         else:
             yield _image(rules, replace(inner, data=data, size=len(data)))
     if end < len(inside):
-        yield More(job.path, end + 1, len(inside))
+        yield More(job.path, end + 1, _names(inside))
+
+
+def _names(inside: list[Part]) -> tuple[str, ...]:
+    return tuple(part.name for part in inside)
 
 
 def _unopened(job: Job, failure: Failure) -> Found:

@@ -168,7 +168,7 @@ class Feed:
         ready: list[Found] = []
         for found in results:
             if isinstance(found, More):
-                self._inside += found.total if found.part == 1 else 0
+                self._inside += len(found.names) if found.part == 1 else 0
             elif found.job.path in unfinished:
                 self._whole[found.job.path] = found
             else:
@@ -415,19 +415,23 @@ class _Agenda(Iterator[Work]):
 
 def _further(jobs: tuple[Job, ...], results: list[Found | More]) -> list[Job]:
     """The files whose inside is to be gone on with."""
-    more = {found.path: found.part for found in results if isinstance(found, More)}
-    return [replace(job, part=more[job.path]) for job in jobs if job.path in more]
+    more = {found.path: found for found in results if isinstance(found, More)}
+    return [
+        replace(job, part=more[job.path].part, names=more[job.path].names)
+        for job in jobs
+        if job.path in more
+    ]
 
 
 def _after_loss(job: Job, why: str) -> tuple[list[Found | More], list[Job]]:
     """What stands for a job that took its process along, and what is left of it to do."""
     if job.part and job.most > 1:
         return [], [replace(job, alone=job.part + job.most - 1)]
-    if not job.part:
+    if job.part >= len(job.names):  # the file itself, or the last picture in it
         return [lost(job, why)], []
     following = replace(job, part=job.part + 1, lost=job.lost + 1)
     if following.lost == _LOST:
-        return [lost(job, why), given_up(following)], []
+        return [lost(job, why), *given_up(following)], []
     return [lost(job, why)], [following]
 
 
