@@ -21,7 +21,7 @@ def distance(one, other):
 
 
 def hashed(image):
-    return perceptual_hash(overview(np.asarray(image)))
+    return perceptual_hash(overview(image))
 
 
 def test_sha256_of_nothing():

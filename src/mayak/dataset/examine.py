@@ -10,7 +10,7 @@ from PIL import Image, UnidentifiedImageError
 
 from mayak.dataset.collect import RawFile, Reason, Rejected, is_system_file, order
 from mayak.errors import DecodeError
-from mayak.imaging import decode
+from mayak.imaging.decode import decode_picture
 from mayak.imaging.formats import named_as_image, reads, signature, wrong_extension
 from mayak.imaging.hashing import PerceptualHash, perceptual_hash, sha256
 from mayak.imaging.thumbnails import overview
@@ -84,16 +84,16 @@ def examine_file(file: RawFile) -> Examined | Rejected:
     except OSError as error:
         return Rejected(file.name, "unreadable", f"{type(error).__name__}: {error.strerror}")
     try:
-        image = decode(data)
+        picture = decode_picture(data)
     except DecodeError as error:
         return Rejected(file.name, _reason(error, file, data), error.message, sha256(data))
     return Examined(
         file=file,
-        sha256=image.sha256,
-        format=image.format,
-        size=image.size,
-        warnings=image.warnings + wrong_extension(file.name, image.format),
-        hash=perceptual_hash(overview(image.pixels)),
+        sha256=sha256(data),
+        format=picture.format,
+        size=picture.size,
+        warnings=picture.warnings + wrong_extension(file.name, picture.format),
+        hash=perceptual_hash(overview(picture.image)),
     )
 
 

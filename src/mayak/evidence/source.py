@@ -18,7 +18,6 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from mayak.errors import EvidenceError
-from mayak.evidence.archives import LimitExceededError, TarReader, ZipReader
 from mayak.evidence.reader import (
     HEAD,
     Limits,
@@ -49,6 +48,8 @@ from mayak.evidence.streams import (
     stream_of,
     translated,
 )
+from mayak.evidence.tars import LimitExceededError, TarReader
+from mayak.evidence.zips import ZipReader
 from mayak.language import tr
 from mayak.types import EvidenceItem, EvidencePath, Failure, LayerKind, Progress, SilentProgress
 

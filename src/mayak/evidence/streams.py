@@ -181,6 +181,18 @@ class _Reading(io.RawIOBase):
         self._position += len(part)
         return len(part)
 
+    def readall(self) -> bytes:
+        # In as few pieces as it comes: what is inherited reads 8 KiB at a time.
+        parts: list[bytes] = []
+        while (wanted := self._size - self._position) > 0:
+            with translated():
+                part = self._read_at(self._start + self._position, wanted)
+            if not part:
+                break
+            parts.append(part)
+            self._position += len(part)
+        return b"".join(parts)
+
 
 def stream_of(read_at: Callable[[int, int], bytes], size: int, start: int = 0) -> BinaryIO:
     """A buffered stream of ``size`` bytes from ``start``."""
@@ -212,6 +224,10 @@ class _Guarded(io.RawIOBase):
             part = self._inner.read(len(view))
         view[: len(part)] = part
         return len(part)
+
+    def readall(self) -> bytes:
+        with translated():
+            return self._inner.read()
 
     def close(self) -> None:
         if not self.closed:

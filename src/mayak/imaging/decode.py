@@ -9,7 +9,7 @@ import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 
 from mayak.errors import DecodeError
 from mayak.imaging import formats
+from mayak.imaging.exif import Metadata, metadata
 from mayak.imaging.parts import Part
 from mayak.language import tr
 from mayak.types import DecodedImage
@@ -35,6 +36,34 @@ _JPEG_NOISE = 32 * 32
 the decoder, which takes it for the first block and smooths it into the next ones."""
 
 
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One picture of an image file, decoded; ``image`` is RGB, sRGB and upright."""
+
+    image: Image.Image
+    size: tuple[int, int]
+    """(width, height) in pixels that the file states, before turning and at full scale."""
+    format: str
+    frames: int | None
+    """Pictures in the file; None where they cannot be counted."""
+    metadata: Metadata
+    warnings: tuple[str, ...]
+    scale: int
+    """Denominator of the scale at which a JPEG was decoded."""
+
+    def decoded(self, sha256: str) -> DecodedImage:
+        """Its pixels, for a model; ``sha256`` of the file's bytes."""
+        return DecodedImage(
+            sha256=sha256,
+            # A copy: Pillow's buffer is read-only and bound to the image.
+            pixels=np.array(self.image, dtype=np.uint8),
+            size=self.size,
+            format=self.format,
+            warnings=self.warnings,
+            scale=self.scale,
+        )
+
+
 def decode_file(path: Path) -> DecodedImage:
     """Decode a file; it is opened read-only. Raises OSError when it cannot be read, DecodeError
     when its bytes are no complete image."""
@@ -48,7 +77,14 @@ def decode(data: bytes, *, least: int | None = None, partial: bool = False) -> D
     are scaled to 8 bits, alpha is laid over white, and of an animation the first frame is taken.
     What was adapted on the way stands in ``warnings``. Raises DecodeError for anything that is not
     a complete, readable image, Pillow's decompression-bomb limit included; the error of the
-    decoder is its ``__cause__``.
+    decoder is its ``__cause__``. ``least`` and ``partial`` are those of ``decode_picture``.
+    """
+    picture = decode_picture(data, least=least, partial=partial)
+    return picture.decoded(hashlib.sha256(data).hexdigest())
+
+
+def decode_picture(data: bytes, *, least: int | None = None, partial: bool = False) -> Picture:
+    """As ``decode``, with all that one look at the file tells, and no copy of the pixels.
 
     With ``least``, a JPEG is decoded at the smallest of the scales 1/2, 1/4 and 1/8 that leaves its
     longer side at ``least`` pixels or more: much faster where it will be shrunk anyway. With
@@ -90,11 +126,10 @@ def other_frames(data: bytes) -> list[Part]:
 def _frame(data: bytes, number: int) -> bytes:
     try:
         # Opened anew each time: turning a frame upright changes the image that is open.
-        pixels = _decoded(data, frame=number).pixels
+        image = _decoded(data, frame=number).image
     except Exception as error:
         raise _translated(error, data) from error
-    height, width = pixels.shape[:2]
-    return b"P6\n%d %d\n255\n" % (width, height) + pixels.tobytes()
+    return b"P6\n%d %d\n255\n" % image.size + image.tobytes()
 
 
 def _refuse_empty(data: bytes) -> None:
@@ -109,7 +144,7 @@ def _opened(data: bytes) -> Image.Image:
     return Image.open(io.BytesIO(data), formats=formats.tried())
 
 
-def _decoded(data: bytes, *, frame: int = 0, least: int | None = None) -> DecodedImage:
+def _decoded(data: bytes, *, frame: int = 0, least: int | None = None) -> Picture:
     """One frame, whole. Raises whatever the decoder raises."""
     noted: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
@@ -119,23 +154,22 @@ def _decoded(data: bytes, *, frame: int = 0, least: int | None = None) -> Decode
             if frame:
                 image.seek(frame)
             size = image.size
+            # A PNG may state it behind its pixels, a TIFF can be asked only before it is read.
+            stated = None if kind == "PNG" else metadata(image)
             scale = 1 if least is None else _reduced(image, least)
             image.load()
-            pixels = _to_srgb(image, kind, noted)
-            noted = _counted(image, frame) + noted
+            stated = stated or metadata(image)
+            upright = _to_srgb(image, kind, noted)
+            if upright is image and kind != "JPEG":
+                upright = image.copy()  # counting its frames goes to another one
+            frames, told = _counted(image, frame)
+    noted = told + noted
     noted += dict.fromkeys(_one_line(str(w.message)) for w in caught)
-    return DecodedImage(
-        sha256=hashlib.sha256(data).hexdigest(),
-        pixels=pixels,
-        size=size,
-        format=kind,
-        warnings=tuple(noted),
-        scale=scale,
-    )
+    return Picture(upright, size, kind, frames, stated, tuple(noted), scale)
 
 
-def _counted(image: Image.Image, frame: int) -> list[str]:
-    """Which frame of how many was taken, if there are several.
+def _counted(image: Image.Image, frame: int) -> tuple[int | None, list[str]]:
+    """How many frames there are, and which was taken if there are several.
 
     Asked when the pixels are there: counting walks to the last frame, and damage there must not
     cost the first.
@@ -143,10 +177,10 @@ def _counted(image: Image.Image, frame: int) -> list[str]:
     try:
         frames = getattr(image, "n_frames", 1)
     except Exception as error:  # noqa: BLE001 - whatever a decoder raises over the other frames
-        return [f"frame {frame + 1}, the others cannot be counted ({_detail(error)})"]
+        return None, [f"frame {frame + 1}, the others cannot be counted ({_detail(error)})"]
     if frames == 1:
-        return []
-    return [f"frame {frame + 1} of {frames}" if frame else f"first of {frames} frames"]
+        return 1, []
+    return frames, [f"frame {frame + 1} of {frames}" if frame else f"first of {frames} frames"]
 
 
 def _reduced(image: Image.Image, least: int) -> int:
@@ -160,24 +194,25 @@ def _reduced(image: Image.Image, least: int) -> int:
     return round(width / drafted[1][2]) if drafted else 1
 
 
-def _salvaged(data: bytes, least: int | None, error: Exception) -> DecodedImage | None:
+def _salvaged(data: bytes, least: int | None, error: Exception) -> Picture | None:
     """What can be had of a damaged image; None where that is nothing."""
     # Without a signature to promise an image, any noise can pass for one that was cut off.
     if isinstance(error, Image.DecompressionBombError) or formats.signature(data) is None:
         return None
     with suppress(Exception), _lenient():  # the first error says more than a second
-        image = _decoded(data, least=least)
-        if _has_content(image):
+        picture = _decoded(data, least=least)
+        if _has_content(picture):
             warning = f"incomplete: decoded as far as it goes ({_detail(error)})"
-            return replace(image, warnings=(*image.warnings, warning))
+            return replace(picture, warnings=(*picture.warnings, warning))
     return None
 
 
-def _has_content(image: DecodedImage) -> bool:
+def _has_content(picture: Picture) -> bool:
     """Whether anything differs from the one colour that decoders start with."""
-    height, width = image.pixels.shape[:2]
-    differing = (image.pixels != image.pixels[height // 2, width // 2]).any(axis=2).sum()
-    return bool(differing > (_JPEG_NOISE if image.format in ("JPEG", "MPO") else 0))
+    pixels = np.asarray(picture.image)
+    height, width = pixels.shape[:2]
+    differing = (pixels != pixels[height // 2, width // 2]).any(axis=2).sum()
+    return bool(differing > (_JPEG_NOISE if picture.format in ("JPEG", "MPO") else 0))
 
 
 @contextmanager
@@ -250,8 +285,8 @@ def _one_line(text: str) -> str:
     return " ".join(re.sub(r" at 0x[0-9a-fA-F]+", "", text).split())
 
 
-def _to_srgb(image: Image.Image, kind: str, noted: list[str]) -> NDArray[np.uint8]:
-    """uint8 (H, W, 3), upright, sRGB."""
+def _to_srgb(image: Image.Image, kind: str, noted: list[str]) -> Image.Image:
+    """RGB, upright, sRGB."""
     profile = image.info.get("icc_profile")
     try:
         ImageOps.exif_transpose(image, in_place=True)
@@ -270,8 +305,7 @@ def _to_srgb(image: Image.Image, kind: str, noted: list[str]) -> NDArray[np.uint
             noted.append("transparency laid over white")
         image = Image.new("RGB", rgba.size, "white")
         image.paste(rgba, mask=rgba.getchannel("A"))
-    # A copy: Pillow's buffer is read-only and bound to the image.
-    return np.array(image if image.mode == "RGB" else image.convert("RGB"), dtype=np.uint8)
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _eight_bit(image: Image.Image, kind: str, noted: list[str]) -> Image.Image:

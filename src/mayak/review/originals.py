@@ -17,7 +17,7 @@ from PIL import Image
 from mayak.errors import DecodeError, EvidenceError
 from mayak.evidence import Source, open_source
 from mayak.imaging import decode
-from mayak.imaging.decode import other_frames
+from mayak.imaging.decode import decode_picture, other_frames
 from mayak.imaging.hashing import perceptual_hash
 from mayak.imaging.pdf import embedded_images
 from mayak.imaging.thumbnails import overview
@@ -67,7 +67,9 @@ class Originals:
 def _work(work: Wanted | bytes) -> bytes | Why:
     if isinstance(work, bytes):
         try:
-            return perceptual_hash(overview(decode(work, least=512, partial=True).pixels)).bits
+            return perceptual_hash(
+                overview(decode_picture(work, least=512, partial=True).image)
+            ).bits
         except DecodeError:
             return "undecodable"
     why: Why = "missing"

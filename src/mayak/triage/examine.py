@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 
-from PIL import Image
-
 from mayak.case import Content, Exclusion
 from mayak.errors import DecodeError
-from mayak.imaging import decode
-from mayak.imaging.decode import other_frames
-from mayak.imaging.exif import metadata
+from mayak.imaging.decode import decode_picture, other_frames
 from mayak.imaging.formats import looks_like_image, wrong_extension
-from mayak.imaging.hashing import perceptual_hash
+from mayak.imaging.hashing import perceptual_hash, sha256
 from mayak.imaging.parts import Part
 from mayak.imaging.pdf import embedded_images
 from mayak.imaging.thumbnails import overview, thumbnail
@@ -139,8 +134,10 @@ def _whole(rules: Rules, job: Job) -> Iterator[Found | More]:
             return
         yield Found(_bare(job), Exclusion("document", f"a PDF with {len(inside)} images"))
     else:
-        found = _image(rules, job)
+        found, frames = _image(rules, job)
         yield found
+        if frames == 1:
+            return
         # A scan can begin with a page too small to show anything, or with one that is damaged.
         inside = _inside(job)
         if isinstance(inside, Failure):
@@ -166,7 +163,7 @@ def _parts(rules: Rules, job: Job) -> Iterator[Found | More]:
         except Exception as error:  # noqa: BLE001 - see _image
             yield Found(inner, _failure(inner, error))
         else:
-            yield _image(rules, replace(inner, data=data, size=len(data)))
+            yield _image(rules, replace(inner, data=data, size=len(data)))[0]
     if end < len(inside):
         yield More(job.path, end + 1, _names(inside))
 
@@ -195,13 +192,14 @@ def _inside(job: Job) -> list[Part] | Failure:
         return _failure(job, error)
 
 
-def _image(rules: Rules, job: Job) -> Found:
+def _image(rules: Rules, job: Job) -> tuple[Found, int | None]:
+    """What became of one picture, and how many its file holds, None where that is not known."""
     try:
         return _decoded(rules, job)
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a file does to a decoder costs that file
-        return Found(_bare(job), _failure(job, error))
+        return Found(_bare(job), _failure(job, error)), None
 
 
 def _failure(job: Job, error: Exception) -> Failure:
@@ -209,35 +207,32 @@ def _failure(job: Job, error: Exception) -> Failure:
     return Failure(str(job.path), "decode", type(error).__name__, message)
 
 
-def _decoded(rules: Rules, job: Job) -> Found:
+def _decoded(rules: Rules, job: Job) -> tuple[Found, int | None]:
     data, bare = job.data, _bare(job)
-    image = decode(data, least=rules.least, partial=True)
-    shown = image if rules.pixels else None
-    if max(image.size) < rules.smallest:
-        width, height = image.size
-        return Found(bare, Exclusion("too-small", f"{width} × {height} pixels"), shown)
-    small = overview(image.pixels)
+    picture = decode_picture(data, least=rules.least, partial=True)
+    digest = job.sha256 or sha256(data)
+    shown = picture.decoded(digest) if rules.pixels else None
+    width, height = picture.size
+    if max(picture.size) < rules.smallest:
+        left_out = Exclusion("too-small", f"{width} × {height} pixels")
+        return Found(bare, left_out, shown), picture.frames
+    small = overview(picture.image)
     hashed = perceptual_hash(small)
-    try:
-        with Image.open(io.BytesIO(data)) as opened:
-            stated = asdict(metadata(opened))
-    except (OSError, SyntaxError, ValueError):  # salvaged: strictly it does not open
-        stated = {}
     content = Content(
-        sha256=image.sha256,
+        sha256=digest,
         md5=hashlib.md5(data, usedforsecurity=False).hexdigest(),
         sha1=hashlib.sha1(data, usedforsecurity=False).hexdigest(),
         size=len(data),
-        format=image.format,
-        width=image.size[0],
-        height=image.size[1],
+        format=picture.format,
+        width=width,
+        height=height,
         pdq=hashed.bits,
         pdq_quality=hashed.quality,
-        metadata={name: value for name, value in stated.items() if value is not None},
+        metadata={n: value for n, value in asdict(picture.metadata).items() if value is not None},
         thumbnail=thumbnail(small),
-        warnings=image.warnings + wrong_extension(job.path.name, image.format),
+        warnings=picture.warnings + wrong_extension(job.path.name, picture.format),
     )
-    return Found(bare, content, shown)
+    return Found(bare, content, shown), picture.frames
 
 
 def _bare(job: Job) -> Job:

@@ -1,20 +1,15 @@
-"""ZIP and TAR, compressed or not, read in place."""
+"""TAR, compressed or not, read in place."""
 
 from __future__ import annotations
 
-import stat
-import struct
 import tarfile
-import zipfile
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from functools import partial
 from typing import BinaryIO
 
 from mayak.errors import EvidenceError
 from mayak.evidence.reader import (
     PACKED,
-    RATIO_FLOOR,
     Limits,
     decode_name,
     decompressed,
@@ -25,107 +20,6 @@ from mayak.evidence.reader import (
 from mayak.evidence.streams import CHUNK, Bytes, Unpacked, guarded, stream_of, translated
 from mayak.language import tr
 from mayak.types import EvidenceItem, EvidencePath, Failure
-
-UTF8_NAME = 0x800
-ENCRYPTED = 0x1
-METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
-AES = 99
-
-
-class ZipReader:
-    """A ZIP's members, by its central directory."""
-
-    def __init__(self, data: Bytes, path: EvidencePath, limits: Limits) -> None:
-        self._data = data
-        self._path = path
-        self._limits = limits
-        with translated():
-            self._zip = zipfile.ZipFile(stream_of(data.read_at, data.size))
-
-    def items(self) -> Iterator[EvidenceItem | Failure]:
-        members = self._zip.infolist()
-        if len(members) > self._limits.members:
-            reason = f"has {len(members)} members, more than {self._limits.members}"
-            yield gap(self._path, "LimitExceeded", reason)
-            return
-        # Members that overlap on disk unpack to far more than the archive could hold.
-        total = sum(member.file_size for member in members)
-        if total > max(RATIO_FLOOR, self._limits.ratio * self._data.size):
-            yield gap(
-                self._path,
-                "LimitExceeded",
-                f"{self._data.size} bytes claim to unpack to {total}: taken for a bomb",
-            )
-            return
-        seen: set[str] = set()
-        for position, member in enumerate(members, 1):
-            name, raw = _zip_name(member)
-            path = self._path.child("file", name, raw, position if name in seen else 0)
-            seen.add(name)
-            if not name.endswith("/"):
-                yield self._entry(member, path)
-            elif member.file_size:
-                yield failure(path, "Damaged", "is named as a folder but has content")
-
-    def _entry(self, member: zipfile.ZipInfo, path: EvidencePath) -> EvidenceItem | Failure:
-        # Only Unix writes a mode; elsewhere these bits mean something else.
-        mode = member.external_attr >> 16 if member.create_system == 3 else 0
-        if stat.S_ISLNK(mode):
-            return failure(path, "SymbolicLink", "is a symbolic link, which is not followed")
-        if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
-            return failure(path, "SpecialFile", "is a device, pipe or socket")
-        if member.flag_bits & ENCRYPTED or member.compress_type == AES:
-            return failure(path, "Encrypted", "is an encrypted ZIP member")
-        if member.compress_type not in METHODS:
-            reason = f"uses ZIP compression method {member.compress_type}, which is not read"
-            return failure(path, "Unsupported", reason)
-        if bomb := self._limits.too_much(member.file_size, member.compress_size):
-            return failure(path, "LimitExceeded", bomb)
-        modified = _zip_utc(member.extra)
-        zone_known = modified is not None
-        if modified is None:
-            # Hand-made archives hold month 0 or day 31 of February: no time then.
-            try:
-                modified = datetime(*member.date_time, tzinfo=UTC)
-            except ValueError:
-                modified = None
-        return EvidenceItem(
-            path,
-            member.file_size,
-            partial(self._open, member),
-            modified=modified,
-            zone_known=zone_known,
-        )
-
-    def _open(self, member: zipfile.ZipInfo) -> BinaryIO:
-        with translated():
-            return guarded(self._zip.open(member))
-
-    def close(self) -> None:
-        self._zip.close()
-
-
-def _zip_name(member: zipfile.ZipInfo) -> tuple[str, bytes | None]:
-    # ``filename`` is cut at a NUL and, on Windows, has its separators changed.
-    name = member.orig_filename
-    if member.flag_bits & UTF8_NAME:
-        return name, None
-    return decode_name(name.encode("cp437"))
-
-
-def _zip_utc(extra: bytes) -> datetime | None:
-    """The modification time of an extended-timestamp or NTFS extra field, which are UTC."""
-    offset = 0
-    while offset + 4 <= len(extra):
-        kind, size = struct.unpack_from("<HH", extra, offset)
-        body = extra[offset + 4 : offset + 4 + size]
-        if kind == 0x5455 and len(body) >= 5 and body[0] & 1:
-            return moment(struct.unpack_from("<i", body, 1)[0])
-        if kind == 0x000A and len(body) >= 16 and body[4:6] == b"\x01\0":
-            # 100 ns since 1601.
-            return moment(struct.unpack_from("<Q", body, 8)[0] / 1e7 - 11_644_473_600)
-        offset += 4 + size
-    return None
 
 
 class TarReader:
