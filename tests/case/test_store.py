@@ -268,3 +268,20 @@ def test_readers_do_not_write(store):
             reader.add_source("phone.zip", "zip")
         assert reader.id == store.id
         assert reader.verify() == []
+
+
+def test_a_grouping_that_is_written_in_pieces_is_one(store):
+    digests = [digest(f"{number}.jpg") for number in range(2_500)]
+    store.add_items(store.add_source("phone.zip", "zip"), images(0, 2_499))
+    before = len(list(store.log()))
+    groups = [digests[:1_200], digests[1_200:2_450]]
+
+    store.set_groups(groups, distance=31)
+    store.set_groups(groups, distance=31)
+    assert store.groups() == groups
+    assert len(list(store.log())) == before + 1
+    assert store.verify() == []
+
+    store.set_groups(groups[:1], distance=31)
+    assert store.groups() == groups[:1]
+    assert store.verify() == []

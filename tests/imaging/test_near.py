@@ -41,11 +41,15 @@ def hashes(rows):
     return [np.packbits(row).tobytes() for row in rows]
 
 
+def roots(hashes):
+    return linked(b"".join(hashes)).tolist()
+
+
 def test_31_bits_match_and_32_do_not_wherever_they_lie():
     for first in (0, 100, 225):
-        assert linked([bits(), bits(*range(first, first + 31))]) == [0, 0]
+        assert roots([bits(), bits(*range(first, first + 31))]) == [0, 0]
     for first in (0, 100, 224):
-        assert linked([bits(), bits(*range(first, first + 32))]) == [0, 1]
+        assert roots([bits(), bits(*range(first, first + 32))]) == [0, 1]
 
 
 @pytest.mark.parametrize(("centres", "flipped"), [(900, 0.05), (1500, 0.01), (40, 0.06), (3, 0.08)])
@@ -54,7 +58,7 @@ def test_the_groups_are_those_of_a_full_comparison(centres, flipped):
 
     expected = by_hand(rows)
 
-    assert linked(hashes(rows)) == expected
+    assert roots(hashes(rows)) == expected
     assert 1 < len(set(expected)) < 2600
 
 
@@ -62,7 +66,7 @@ def test_joining_early_changes_nothing(monkeypatch):
     rows = planted(2600, 900, 0.05)
     monkeypatch.setattr(near, "_PENDING", 7)
 
-    assert linked(hashes(rows)) == by_hand(rows)
+    assert roots(hashes(rows)) == by_hand(rows)
 
 
 def test_a_chain_through_all_the_blocks_is_one_group():
@@ -75,9 +79,9 @@ def test_a_chain_through_all_the_blocks_is_one_group():
     order = np.random.default_rng(1).permutation(3000)
 
     assert (codes[0] != codes[2000]).sum() > 31
-    assert linked(hashes(codes[order])) == [0] * 3000
+    assert roots(hashes(codes[order])) == [0] * 3000
 
 
 def test_none_and_one():
-    assert linked([]) == []
-    assert linked([bits(3)]) == [0]
+    assert roots([]) == []
+    assert roots([bits(3)]) == [0]

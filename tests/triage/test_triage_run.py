@@ -248,6 +248,12 @@ def test_images_in_documents_and_archives_lie_at_their_place(tmp_path):
     assert found["mail.zip/scan.pdf"].rule == "document"
 
 
+def test_pictures_that_are_programs_are_left_out_as_such(tmp_path):
+    members = {"logo.eps": b"%!PS-Adobe-3.0 EPSF-3.0\n", "map.wmf": b"\xd7\xcd\xc6\x9a" + bytes(40)}
+    run(tmp_path / "case", zipped(tmp_path / "a.zip", members))
+    assert [outcome.rule for outcome in told(tmp_path / "case").values()] == ["program"] * 2
+
+
 def test_documents_in_a_folder_do_not_look_deleted_to_verify(tmp_path):
     folder = tmp_path / "x"
     folder.mkdir()

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from mayak.case.folder import DATABASE, newer
 from mayak.errors import CaseError, IntegrityError
@@ -33,6 +33,8 @@ GENESIS = "0" * 64
 Value = str | int | float | bytes | None
 
 _PAGE = 500
+_PIECE = 1_000
+"""Rows of a table that a batch keeps before it writes them."""
 _WAIT = 60.0
 """Seconds that a writer waits for readers and a reader for the writer's commit."""
 
@@ -77,21 +79,40 @@ def migrations() -> tuple[str, ...]:
 
 
 @dataclass(slots=True)
-class Batch:
-    """Rows to be written together, and the detail of their log entry."""
+class _Rows:
+    """What a batch adds to one table."""
 
-    connection: sqlite3.Connection
-    detail: dict[str, Any]
-    rows: dict[str, list[dict[str, Value]]] = field(default_factory=dict)
+    first: int
+    next: int
+    waiting: list[dict[str, Value]] = field(default_factory=list)
+    running: hashlib._Hash = field(default_factory=hashlib.sha256)
+
+
+class Batch:
+    """Rows to be written together, and the log entry that covers them, within one transaction."""
+
+    def __init__(self, connection: sqlite3.Connection, detail: dict[str, Any]) -> None:
+        self.connection = connection
+        self.detail = detail
+        self._tables: dict[str, _Rows] = {}
+        # Not the last entry's sequence: where entries were deleted by hand, the gap must stay.
+        last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'log'").fetchone()
+        self._sequence = (last[0] if last else 0) + 1
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was added."""
+        return not self._tables
 
     def add(self, table: str, **values: Value) -> int:
         """Add a row; returns its id."""
-        rows = self.rows.setdefault(table, [])
-        if rows:
-            number = cast(int, rows[-1]["id"]) + 1
-        else:
+        rows = self._tables.get(table)
+        if rows is None:
             query = f"SELECT coalesce(max(id), 0) + 1 FROM {table}"  # noqa: S608
-            number = self.connection.execute(query).fetchone()[0]
+            first = self.connection.execute(query).fetchone()[0]
+            rows = self._tables[table] = _Rows(first, first)
+        number = rows.next
+        rows.next += 1
         row: dict[str, Value] = {"id": number}
         for name, value in values.items():
             if isinstance(value, str):
@@ -99,42 +120,47 @@ class Batch:
             elif isinstance(value, bool):
                 value = int(value)
             row[name] = value
-        rows.append(row)
+        row["log"] = self._sequence
+        row["digest"] = digest = row_digest(table, row)
+        rows.running.update(digest.encode())
+        rows.waiting.append(row)
+        if len(rows.waiting) == _PIECE:
+            self._insert(table)
         return number
 
     def write(self, at: str, operator: str, action: str) -> None:
         """Write the log entry and the rows it covers into the open transaction."""
         execute = self.connection.execute
-        # Not the last entry's sequence: where entries were deleted by hand, the gap must stay.
-        last = execute("SELECT seq FROM sqlite_sequence WHERE name = 'log'").fetchone()
-        sequence = (last[0] if last else 0) + 1
         head = execute("SELECT hash FROM log ORDER BY sequence DESC LIMIT 1").fetchone()
         previous = head[0] if head else GENESIS
-        covered = {}
-        for table, rows in self.rows.items():
-            running = hashlib.sha256()
-            for row in rows:
-                row["log"] = sequence
-                row["digest"] = digest = row_digest(table, row)
-                running.update(digest.encode())
-            covered[table] = {
-                "first": rows[0]["id"],
-                "last": rows[-1]["id"],
-                "digest": running.hexdigest(),
+        covered = {
+            table: {
+                "first": rows.first,
+                "last": rows.next - 1,
+                "digest": rows.running.hexdigest(),
             }
+            for table, rows in self._tables.items()
+        }
         detail = canonical({**self.detail, "rows": covered} if covered else self.detail)
-        hashed = entry_hash(sequence, at, storable(operator), action, detail, previous)
+        hashed = entry_hash(self._sequence, at, storable(operator), action, detail, previous)
         execute(
             "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (sequence, at, storable(operator), action, detail, previous, hashed),
+            (self._sequence, at, storable(operator), action, detail, previous, hashed),
         )
-        for table, rows in self.rows.items():
+        for table in self._tables:
+            self._insert(table)
+
+    def _insert(self, table: str) -> None:
+        """Write what waits, so that no transaction has to fit into memory."""
+        rows = self._tables[table].waiting
+        if rows:
             names = list(rows[0])
             marks = ", ".join(f":{name}" for name in names)
             self.connection.executemany(
                 f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})",  # noqa: S608
                 rows,
             )
+            rows.clear()
 
 
 class Database:
@@ -215,7 +241,7 @@ class Database:
                 self.connection.execute("PRAGMA defer_foreign_keys = ON")
                 batch = Batch(self.connection, dict(detail))
                 yield batch
-                if always or batch.rows:
+                if always or not batch.empty:
                     batch.write(datetime.now(UTC).isoformat(), self._operator, action)
                 self.connection.execute("COMMIT")
             except BaseException:

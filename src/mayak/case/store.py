@@ -9,6 +9,8 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from itertools import groupby, zip_longest
+from operator import itemgetter
 from pathlib import Path
 from sqlite3 import Row
 from types import TracebackType
@@ -530,29 +532,43 @@ class CaseStore(Exchange, Listing):
 
     # ------------------------------------------------------------------ groups, log, verification
 
-    def set_groups(self, groups: Iterable[Sequence[str]], *, distance: int) -> None:
+    def perceptual_hashes(self, least_quality: int) -> Iterator[tuple[str, bytes]]:
+        """SHA-256 and PDQ of the contents whose PDQ has this quality or more, in the order they
+        were added."""
+        rows = self._database.pages(
+            "SELECT id, sha256, pdq FROM contents"
+            " WHERE pdq_quality >= ? AND id > ? ORDER BY id LIMIT ?",
+            least_quality,
+        )
+        return ((row["sha256"], row["pdq"]) for row in rows)
+
+    def set_groups(self, groups: Sequence[Sequence[str]], *, distance: int) -> None:
         """Group near-duplicates anew: contents' SHA-256 by group, found at up to ``distance``
         differing bits of PDQ. Earlier groupings stay on record. The same grouping again does
         nothing."""
-        wanted = [list(group) for group in groups]
-        if wanted == self.groups():
+        wanted = ((number, content) for number, group in enumerate(groups, 1) for content in group)
+        if all(new == old for new, old in zip_longest(wanted, self._group_members())):
             return
-        with self._database.batch("group", groups=len(wanted), distance=distance) as batch:
+        with self._database.batch("group", groups=len(groups), distance=distance) as batch:
             grouping = batch.add("groupings", distance=distance)
-            for number, group in enumerate(wanted, 1):
+            for number, group in enumerate(groups, 1):
                 for content in group:
                     batch.add("group_members", grouping=grouping, number=number, content=content)
 
     def groups(self) -> list[list[str]]:
         """The present groups of near-duplicates, as they were given."""
-        rows = self._database.query(
-            "SELECT number, content FROM group_members "
-            "WHERE grouping = (SELECT max(id) FROM groupings) ORDER BY id"
+        return [
+            [content for _, content in members]
+            for _, members in groupby(self._group_members(), key=itemgetter(0))
+        ]
+
+    def _group_members(self) -> Iterator[tuple[int, str]]:
+        # The plus keeps SQLite from sorting the whole grouping anew for each page.
+        rows = self._database.pages(
+            "SELECT id, number, content FROM group_members"
+            " WHERE +grouping = (SELECT max(id) FROM groupings) AND id > ? ORDER BY id LIMIT ?"
         )
-        groups: dict[int, list[str]] = {}
-        for row in rows:
-            groups.setdefault(row["number"], []).append(row["content"])
-        return list(groups.values())
+        return ((row["number"], row["content"]) for row in rows)
 
     def record(self, action: str, **detail: object) -> None:
         """Log an action that adds nothing else: a verification, an export."""

@@ -18,7 +18,7 @@ def group_ids(digests: Sequence[str], hashes: Sequence[PerceptualHash]) -> list[
     unique = sorted(content)
     comparable = [digest for digest in unique if content[digest].usable]
     leaders = dict(zip(unique, unique, strict=True))
-    roots = linked([content[digest].bits for digest in comparable])
+    roots = linked(b"".join(content[digest].bits for digest in comparable)).tolist()
     # ``comparable`` is sorted, so that the smallest index is the smallest digest.
     leaders.update(
         (digest, comparable[root]) for digest, root in zip(comparable, roots, strict=True)

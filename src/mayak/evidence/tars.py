@@ -45,12 +45,13 @@ class TarReader:
 
     def items(self) -> Iterator[EvidenceItem | Failure]:
         seen: set[str] = set()
-        # ``getmember`` would read on to the end and take the members from under this loop.
-        files: dict[str, tarfile.TarInfo] = {}
+        # Where the files lie to which hard links may lead.
+        files: dict[str, int] = {}
         count = 0
         try:
             tar = self._tar()
             while (member := tar.next()) is not None:
+                tar.members = []  # type: ignore[attr-defined]  # it would keep them all
                 count += 1
                 if count > self._limits.members:
                     reason = f"has more than {self._limits.members} members"
@@ -63,7 +64,7 @@ class TarReader:
                     seen.add(name)
                     yield self._entry(files, member, path)
                 if member.isreg():
-                    files[member.name] = member
+                    files[member.name] = member.offset
             # tarfile takes a broken header, and the end of the first of several, for the end.
             if self._more(tar.offset):
                 reason = f"has content after member {count} that is no member"
@@ -71,6 +72,17 @@ class TarReader:
         except (tarfile.TarError, OSError, ValueError) as exc:
             reason = f"cannot be read past member {count}: {exc}"
             yield gap(self._path, "Damaged", reason)
+
+    def _member(self, offset: int) -> tarfile.TarInfo:
+        """The member whose header begins at an offset."""
+        rest = stream_of(self._data.read_at, self._data.size - offset, offset)
+        with tarfile.open(
+            fileobj=rest, mode="r:", encoding="utf-8", errors="surrogateescape"
+        ) as tar:
+            member = tar.next()
+        assert member is not None  # noqa: S101 - it was read there before
+        member.offset_data += offset
+        return member
 
     def _more(self, offset: int) -> bool:
         while block := self._data.read_at(offset, CHUNK):
@@ -88,7 +100,7 @@ class TarReader:
         )
 
     def _entry(
-        self, files: dict[str, tarfile.TarInfo], member: tarfile.TarInfo, path: EvidencePath
+        self, files: dict[str, int], member: tarfile.TarInfo, path: EvidencePath
     ) -> EvidenceItem | Failure:
         if member.issym():
             reason = f"is a symbolic link to {member.linkname!a}, which is not followed"
@@ -98,7 +110,7 @@ class TarReader:
             if member.linkname not in files:
                 reason = f"is a hard link to {member.linkname!a}, which is no file before it"
                 return failure(path, "Damaged", reason)
-            target = files[member.linkname]
+            target = self._member(files[member.linkname])
         if not target.isreg():
             return failure(path, "SpecialFile", "is a device or pipe")
         if not target.issparse() and target.offset_data + target.size > self._data.size:

@@ -7,11 +7,14 @@ import io
 import stat
 import struct
 import zipfile
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import BinaryIO, cast
+
+import numpy as np
 
 from mayak.evidence.reader import RATIO_FLOOR, Limits, decode_name, failure, gap, moment
 from mayak.evidence.streams import Bytes, guarded, stream_of, translated
@@ -59,12 +62,17 @@ class ZipReader:
         self._data = data
         self._path = path
         self._limits = limits
-        self._count = self._unpacked = 0
+        self._unpacked = 0
+        names = array("Q")
         with translated():
             self._start, self._length, self._before = _directory(data)
             for member in self._members():
-                self._count += 1
                 self._unpacked += member.size
+                names.append(_key(member))
+        self._count = len(names)
+        # Not the names themselves: there may be millions, and hardly one twice.
+        keys, times = np.unique(np.frombuffer(names, dtype=np.uint64), return_counts=True)
+        self._shared: frozenset[int] = frozenset(keys[times > 1].tolist())
 
     def items(self) -> Iterator[EvidenceItem | Failure]:
         if self._count > self._limits.members:
@@ -83,11 +91,11 @@ class ZipReader:
         with translated():
             for position, member in enumerate(self._members(), 1):
                 name, raw = decode_name(member.name)
-                # Not the names themselves: there may be millions.
-                digest = hashlib.blake2b(name.encode(), digest_size=8)
-                key = int.from_bytes(digest.digest())
-                path = self._path.child("file", name, raw, position if key in seen else 0)
-                seen.add(key)
+                again = False
+                if self._shared and (key := _key(member)) in self._shared:
+                    again = key in seen
+                    seen.add(key)
+                path = self._path.child("file", name, raw, position if again else 0)
                 if not name.endswith("/"):
                     yield self._entry(member, path)
                 elif member.size:
@@ -191,6 +199,12 @@ def _directory(data: Bytes) -> tuple[int, int, int]:
     if before < 0 or offset < 0:
         raise zipfile.BadZipFile("its directory lies outside of it")
     return before + offset, length, before
+
+
+def _key(member: _Member) -> int:
+    """A hash of a member's name, as it is read."""
+    digest = hashlib.blake2b(decode_name(member.name)[0].encode(), digest_size=8)
+    return int.from_bytes(digest.digest())
 
 
 def _large(extra: bytes, *fields: int) -> Iterator[int]:

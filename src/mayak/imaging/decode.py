@@ -262,7 +262,7 @@ def _translated(error: Exception, data: bytes) -> DecodeError:
             ),
             remedy=remedy,
         )
-    if data.startswith((b"%!PS", b"\xc5\xd0\xd3\xc6", b"\xd7\xcd\xc6\x9a")):
+    if formats.is_program(data):
         return DecodeError(
             tr(
                 "PostScript and Windows metafiles are programs and are not run",

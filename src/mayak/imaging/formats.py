@@ -87,6 +87,11 @@ def looks_like_image(head: bytes, name: str) -> bool:
     )
 
 
+def is_program(head: bytes) -> bool:
+    """Whether a file of these first bytes is one of ``_PROGRAMS``, whatever pictures it draws."""
+    return head.startswith((b"%!PS", b"\xc5\xd0\xd3\xc6", b"\xd7\xcd\xc6\x9a"))
+
+
 def named_as_image(name: str) -> bool:
     """Whether a file's extension is that of an image format."""
     stated = _extensions().get(_extension(name))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,18 +10,18 @@ from mayak.imaging.hashing import PDQ_MATCH_DISTANCE
 _ROWS, _COLUMNS = 128, 1024
 """Pairs compared at once; their words and distances, 1.3 MB, fit into a processor's own cache."""
 
-_PENDING = 2**20
+_PENDING = 2**17
 """Matches kept before they are joined, 16 bytes each; joined ones are not looked at again."""
 
 
-def linked(hashes: Sequence[bytes]) -> list[int]:
-    """For each PDQ hash (32 bytes) the smallest index of its group: single linkage at the PDQ
-    distance.
+def linked(hashes: bytes | bytearray) -> NDArray[np.int64]:
+    """For each of N PDQ hashes, 32 bytes each in a row, the smallest index of its group, shape
+    (N,): single linkage at the PDQ distance.
 
     Exact: every pair is compared, on one core. Memory grows with the number of hashes, not with
     that of pairs or matches.
     """
-    words = np.frombuffer(b"".join(hashes), dtype=np.uint64).reshape(-1, 4)
+    words = np.frombuffer(hashes, dtype=np.uint64).reshape(-1, 4)
     columns = np.ascontiguousarray(words.T)
     roots = np.arange(len(words))
     pending: list[NDArray[np.int64]] = []
@@ -37,7 +35,7 @@ def linked(hashes: Sequence[bytes]) -> list[int]:
             if count >= _PENDING:
                 roots = _joined(roots, pending)
                 pending, count = [], 0
-    return [int(root) for root in _joined(roots, pending)]
+    return _joined(roots, pending)
 
 
 def _matches(

@@ -31,6 +31,7 @@ def rule(name: str) -> str:
     return {
         "not-an-image": tr("not an image", "이미지가 아님"),
         "empty": tr("empty file", "빈 파일"),
+        "program": tr("program that draws, never run", "그림을 그리는 프로그램(실행 안 함)"),
         "document": tr(
             "document (its images are files of their own)", "문서(안의 이미지는 따로 처리)"
         ),

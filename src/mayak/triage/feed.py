@@ -16,11 +16,11 @@ from pathlib import Path
 from queue import Full, Queue
 from threading import Event, Thread
 
-from mayak.case import CaseStore, Content, Duplicate, Exclusion, Item
+from mayak.case import CaseStore, Content, Duplicate, Exclusion, Item, StoredItem
 from mayak.errors import EvidenceError, IntegrityError
 from mayak.evidence import EXCLUSIONS, Source
 from mayak.hashlists import HashList
-from mayak.imaging.formats import named_as_image
+from mayak.imaging.formats import is_program, named_as_image
 from mayak.isolation import Lost, Workers
 from mayak.language import tr
 from mayak.triage.examine import (
@@ -49,7 +49,7 @@ _WAITING = 4
 _LOST = 3
 """Pictures of one file that may each take a process along before the rest is given up: each can
 cost the whole time that a file has."""
-_RECENT = 20_000
+_RECENT = 5_000
 """Files whose outcome is remembered: more than can be on the way from here to the disk."""
 
 Work = tuple[Rules, tuple[Job, ...]]
@@ -93,6 +93,8 @@ class Feed:
         self._whole: dict[EvidencePath, Found] = {}
         """Files whose inside is still being examined: known only when that is, so that a run that
         is cut off goes through them again."""
+        self._new: set[int] = set()
+        """Sources of which the case held nothing when the walk began."""
         self._sent = 0
         self._inside = 0
         self._settled_before = 0
@@ -138,6 +140,8 @@ class Feed:
             self._put(None)
 
     def _walk(self, case: CaseStore, number: int, source: Source) -> None:
+        if next(case.known_items(number), None) is None:
+            self._new.add(number)
         pool = Workers[Work, list[Found | More]](
             examine, max(1, self._options.workers), seconds=SECONDS, memory=MEMORY
         )
@@ -209,7 +213,7 @@ class Feed:
             accessed=job.accessed,
             deleted=job.deleted,
         )
-        before = case.outcome(number, item.location)
+        before = self._before(case, number, item.location)
         if before is not None and before.content and not isinstance(found.outcome, Content):
             # What an earlier run took in stays; only the model goes without it, or sees it small.
             kept = replace(item, outcome=Duplicate(before.content))
@@ -251,7 +255,7 @@ class Feed:
         if isinstance(entry, Failure):
             return self._unreadable(case, number, entry)
         location = _location(entry.path)
-        before = case.outcome(number, location)
+        before = self._before(case, number, location)
         known = before is not None
         held = None if before is None else before.content
         if held is not None:
@@ -302,6 +306,11 @@ class Feed:
             digest,
         )
 
+    def _before(self, case: CaseStore, number: int, location: str) -> StoredItem | None:
+        """What the case holds of an item."""
+        # A query costs as much as hashing a small file.
+        return None if number in self._new else case.outcome(number, location)
+
     def _has_result(self, case: CaseStore, digest: str) -> bool:
         return self._run is None or case.has_result(self._run, digest)
 
@@ -322,6 +331,8 @@ class Feed:
                 head = stream.read(_HEAD)
                 if not head:
                     return Exclusion("empty", "0 bytes")
+                if is_program(head):
+                    return Exclusion("program", "PostScript or a metafile: it would have to be run")
                 if not is_candidate(head, entry.path.name):
                     if entry.path.kind == "file" and named_as_image(entry.path.name):
                         # encrypted, overwritten or cut to pieces
@@ -373,7 +384,7 @@ class Feed:
         excluded = entry.error in EXCLUSIONS
         if not excluded:
             self._require_source(number)
-        before = case.outcome(number, location)
+        before = self._before(case, number, location)
         if before is not None and before.content is not None:
             return self._changed(
                 number, entry, before.content, "can no longer be read", "더 이상 읽을 수 없습니다"

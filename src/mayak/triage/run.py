@@ -15,11 +15,10 @@ from mayak.case import Alert, CaseStore, Content, Counts, Duplicate, SourceHash,
 from mayak.errors import ConfigError, IntegrityError
 from mayak.evidence import Acquisition, Source, open_source
 from mayak.hashlists import HashList
-from mayak.imaging.hashing import PDQ_MATCH_DISTANCE, PDQ_MIN_QUALITY
-from mayak.imaging.near import linked
 from mayak.labels import LABELS
 from mayak.language import tr
 from mayak.triage.feed import Arrival, Feed
+from mayak.triage.group import group
 from mayak.triage.options import Options
 from mayak.types import Classifier, DecodedImage, Engine, Failure, Prediction, Progress, Task
 
@@ -113,7 +112,7 @@ def triage(
         missing = 0 if run is None else sum(1 for _ in case.unclassified(run))
         if run is not None and not missing and not feed.limited:
             case.finish_run(run)
-        groups = _group(case)
+        groups = group(case)
         return _summary(case, run, groups, feed.limited, missing, damaged)
 
 
@@ -287,21 +286,6 @@ def _alerts(content: Content | StoredContent, bad: list[HashList]) -> Iterator[A
     for known in bad:
         if kind := known.match(content.md5, content.sha1, content.sha256):
             yield Alert(content.sha256, known.name, known.digest, kind)
-
-
-def _group(case: CaseStore) -> int:
-    """Group near-duplicates anew; how many groups there are."""
-    digests, hashes = [], []
-    for content in case.contents():
-        if content.pdq is not None and (content.pdq_quality or 0) >= PDQ_MIN_QUALITY:
-            digests.append(content.sha256)
-            hashes.append(content.pdq)
-    members: dict[int, list[str]] = {}
-    for digest, root in zip(digests, linked(hashes), strict=True):
-        members.setdefault(root, []).append(digest)
-    groups = [sorted(group) for group in members.values() if len(group) > 1]
-    case.set_groups(sorted(groups), distance=PDQ_MATCH_DISTANCE)
-    return len(groups)
 
 
 def _summary(
