@@ -493,6 +493,22 @@ def test_an_accepted_change_costs_the_content_its_result_and_not_the_run(tmp_pat
         assert store.verify() == []
 
 
+def test_an_image_that_is_gone_from_a_folder_stops_the_next_run(tmp_path, phone):
+    folder, _ = phone
+    inner = zipped(folder / "saved.zip", {"kept.jpg": picture(30)})
+    counts = run(tmp_path / "case", folder).counts
+    (folder / "DCIM" / "2.jpg").unlink()
+    inner.unlink()
+    (folder / "icon.png").unlink()  # left out by a rule: nothing of it was taken in
+    with pytest.raises(IntegrityError, match=r"jpg: is no longer there"):
+        run(tmp_path / "case", folder)
+    summary = run(tmp_path / "case", folder, classifier=Grey("other"), accept_damaged=True)
+
+    assert (summary.counts, summary.unclassified) == (counts, 0)
+    with CaseStore.read(tmp_path / "case") as store:
+        assert [(r.predictions, r.failures) for r in store.runs()] == [(4, 0), (2, 2)]
+
+
 def test_a_stick_that_is_pulled_leaves_a_case_that_goes_on(tmp_path, phone):
     hidden = tmp_path / "pulled"
 

@@ -132,8 +132,9 @@ class Feed:
             with CaseStore.read(self._options.case) as case:
                 for number, source in self._sources:
                     self._walk(case, number, source)
-                    if source.path.kind == "folder":  # an unmounted one lists as an empty one
-                        self._require_source(number)
+                    if source.path.kind == "folder":
+                        self._require_source(number)  # an unmounted one lists as an empty one
+                        self._put(list(self._vanished(case, number, source)))
         except BaseException as error:  # noqa: BLE001 - raised again in the main thread
             self._put(error)
         else:
@@ -392,9 +393,28 @@ class Feed:
         outcome = Exclusion(entry.error, entry.message) if excluded else entry
         return Arrival(number, Item(entry.path, location, outcome), known=before is not None)
 
+    def _vanished(self, case: CaseStore, number: int, source: Source) -> Iterator[Arrival]:
+        """The images of a folder that an earlier run took in and that are no longer there."""
+        if number in self._new:
+            return
+        there: EvidencePath | None = None
+        for item in case.known_items(number):
+            if item.content is None:
+                continue
+            path = EvidencePath.from_json(item.location)
+            # Of what lies in an archive, the archive is looked for, once for all that follow.
+            outer = replace(path.layers[1], kind="file")
+            if outer == there or source.find(outer) is not None:
+                there = outer
+            else:
+                gone = Failure(item.display, "read", "Changed", "is no longer there", path)
+                yield self._changed(
+                    number, gone, item.content, "is no longer there", "더 이상 없습니다"
+                )
+
     def _changed(
         self, number: int, entry: EvidenceItem | Failure, held: str, en: str, ko: str
-    ) -> Arrival | None:
+    ) -> Arrival:
         """What the case holds and is not there any more: that ends the run, or where damage is
         accepted costs that content its result. Raises IntegrityError."""
         if not self._options.accept_damaged:
