@@ -60,7 +60,7 @@ def test_demo_ends_with_figures_and_is_not_done_twice(small, capsys):
     assert run("out", "--json") == 0
     first = capsys.readouterr()
     found = json.loads(first.out)
-    assert set(found) == {"heldout", "test", "triage"}
+    assert set(found) == {"heldout", "test", "triage", "review"}
     counts = found["triage"]["counts"]
     # 44 images, five in the ZIP besides; the ZIP itself, settings and exFAT's own two files.
     assert (counts["contents"], counts["failures"], counts["exclusions"]) == (49, 0, 4)
@@ -69,6 +69,20 @@ def test_demo_ends_with_figures_and_is_not_done_twice(small, capsys):
         places = [item.display for item in case.known_items(1) if item.content]
         assert sum(item.deleted for item in case.known_items(1)) == 9
         assert case.verify() == []
+    said = found["review"]
+    with CaseStore.read(small / found["triage"]["case"]) as case:
+        truth = json.loads((small / "out" / "phone.json").read_text("utf-8"))
+        assert case.reviewers() == ["demo script"]
+        decided = {d.sha256: d.verdict for d in case.decisions()}
+        assert decided == {sha256: truth[sha256] for sha256 in decided}
+        for result in case.results(found["triage"]["run"], limit=99):
+            assert result.label == 0 or result.sha256 in decided
+        sampled = sum(sample.size for sample in case.samples())
+        assert len(decided) == said["decided"] + sampled
+        assert all(sample.missed for sample in case.samples())
+    report = small / said["report"]
+    assert 'lang="ko"' in (report / "report.html").read_text("utf-8")
+    assert (report / "report.pdf").read_bytes().startswith(b"%PDF")
     assert any(place.startswith("phone.E01/") and "/백업.zip/" in place for place in places)
     row = found["heldout"]
     metrics = json.loads((small / "out" / "evaluation_heldout" / "metrics.json").read_text("utf-8"))
@@ -86,8 +100,10 @@ def test_demo_ends_with_figures_and_is_not_done_twice(small, capsys):
     after = written(small / "out")
     assert after.keys() == before.keys()
     assert {path.name for path in after if after[path] != before[path]} <= {"demo.json"}
-    assert second.err.count("done before") == 13
+    assert second.err.count("done before") == 15
     assert "First to look at" in second.out
+    assert "A script (demo script), not a person, decided" in second.out
+    assert "mayak review out/case" in second.out
     assert "says nothing about casework" in second.out
     assert "another style" in second.out
 
@@ -95,7 +111,7 @@ def test_demo_ends_with_figures_and_is_not_done_twice(small, capsys):
     (small / "out" / "evaluation_test" / "metrics.json").unlink()
     assert run("out", "--json") == 0
     third = capsys.readouterr()
-    assert third.err.count("done before") == 12
+    assert third.err.count("done before") == 14
     assert json.loads(third.out) == found
 
 

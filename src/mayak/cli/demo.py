@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import shlex
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
@@ -18,7 +21,7 @@ from cyclopts import Parameter
 from mayak.cli.console import Console
 from mayak.config import FINAL, load_train_config
 from mayak.labels import LABELS
-from mayak.language import tr
+from mayak.language import language, set_language, tr
 
 if TYPE_CHECKING:
     from mayak.dataset import Manifest
@@ -49,6 +52,10 @@ HELD_OUT = ImageSet(
 SETS = (OWN, HELD_OUT)
 PHONE = {0: 20, 1: 8, 2: 8, 3: 8}
 """Images of each label on the phone that is gone through at the end."""
+REVIEWER = "demo script"
+"""Under whose name the demo decides: no person's."""
+SAMPLE = 10
+"""Images of the blind sample."""
 
 
 def demo(
@@ -65,7 +72,8 @@ def demo(
         ),
     ] = False,
 ) -> int:
-    """Draw images, prepare, measure zero-shot, fine-tune, evaluate, compare, triage a phone.
+    """The whole of it on synthetic images: prepare, train, evaluate, compare; triage, review and
+    report a phone.
 
     What an earlier run in the same folder has finished is not done again.
     """
@@ -83,10 +91,12 @@ def demo(
         )
     )
     if as_json:
-        console.json({row.pop("set"): row for row in rows} | {"triage": run.triaged()})
+        found = {row.pop("set"): row for row in rows}
+        console.json(found | {"triage": run.triaged(), "review": run.reviewed()})
     else:
         run.show_triage()
         _show(console, rows)
+        run.show_review()
     return 0
 
 
@@ -122,7 +132,11 @@ class _Run:
             self._step("compare", images, compared, partial(self._compare, images))
         phone = self.ledger.key(begin, {"phone": {str(k): n for k, n in PHONE.items()}})
         self._step("phone", None, phone, self._phone)
-        self._step("triage", None, self.ledger.key(trained, phone), self._triage)
+        triaged = self.ledger.key(trained, phone)
+        self._step("triage", None, triaged, self._triage)
+        reviewed = self.ledger.key(triaged, {"reviewer": REVIEWER, "sample": SAMPLE})
+        self._step("review", None, reviewed, self._review)
+        self._step("report", None, self.ledger.key(reviewed, "ko"), self._report)
 
     def row(self, images: ImageSet) -> dict[str, Any]:
         """What came out for one set."""
@@ -227,6 +241,7 @@ class _Run:
         from mayak.demo.phone import as_on_a_phone, write_phone
         from mayak.demo.write import generate
 
+        folders = {label.folder: label.index for label in LABELS}
         with tempfile.TemporaryDirectory() as place:
             generate(
                 Path(place),
@@ -237,14 +252,17 @@ class _Run:
                 progress=self.console,
             )
             images: dict[str, bytes] = {}
+            labels: dict[str, int] = {}
             for path in sorted(_files(Path(place))):
                 name, copies = path.name, 0
                 while name in images:  # names are drawn for each label on its own
                     copies += 1
                     name = f"{path.stem} ({copies}){path.suffix}"
-                images[name] = path.read_bytes()
+                images[name] = data = path.read_bytes()
+                labels[hashlib.sha256(data).hexdigest()] = folders[path.parent.name]
         write_phone(self._phone_image, *as_on_a_phone(images))
-        return [self._phone_image]
+        self._truth.write_text(json.dumps(labels, indent=1) + "\n", encoding="utf-8")
+        return [self._phone_image, self._truth]
 
     def _triage(self) -> Iterable[Path]:
         from mayak.model import LabelScorer
@@ -260,6 +278,90 @@ class _Run:
         found = self.folder / "triage.json"
         found.write_text(json.dumps(asdict(summary), indent=1) + "\n", encoding="utf-8")
         return [self._case / "case.json", found]
+
+    def _review(self) -> Iterable[Path]:
+        """Decide what the model calls relevant, and a blind sample of the rest, by what was drawn;
+        the remaining images stay undecided, as in a case whose deadline came first."""
+        from mayak.case import CaseStore
+
+        truth = json.loads(self._truth.read_text(encoding="utf-8"))
+        run = self.triaged()["run"]
+        with CaseStore.review(self._case, operator=REVIEWER) as case:
+            results = case.results(run, limit=len(truth))
+            proposed = [r.sha256 for r in results if r.label != 0]
+            for sha256 in proposed:
+                case.decide(REVIEWER, {sha256: truth[sha256]})
+            size = min(SAMPLE, len(results) - len(proposed))
+            # A review that was interrupted has drawn already.
+            if size and not case.samples():
+                case.draw_sample(run, size, SEED, REVIEWER)
+            for sample in case.samples():
+                for sha256, judged in case.sample_items(sample.id).items():
+                    if judged is None:
+                        case.judge(sample.id, {sha256: truth[sha256]})
+            missed = [sample.missed for sample in case.samples()]
+        said = {
+            "reviewer": REVIEWER,
+            "images": len(results),
+            "decided": len(proposed),
+            "confirmed": sum(truth[sha256] != 0 for sha256 in proposed),
+            "sample": asdict(missed[0]) if missed and missed[0] else None,
+            "report": str(self._report_folder),
+        }
+        path = self.folder / "review.json"
+        path.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
+        return [path]
+
+    def _report(self) -> Iterable[Path]:
+        from mayak.case import CaseStore
+        from mayak.report import write_report
+
+        shown = language()
+        with CaseStore.read(self._case) as case:
+            set_language("ko")
+            try:
+                made = write_report(case, self._report_folder, self.console, overwrite=True)
+            finally:
+                set_language(shown)
+        return [self._report_folder / name for name in made.files]
+
+    def reviewed(self) -> dict[str, Any]:
+        """What was decided of the phone."""
+        found: dict[str, Any] = json.loads((self.folder / "review.json").read_text("utf-8"))
+        return found
+
+    def show_review(self) -> None:
+        """What was decided, where the Korean report lies, and how to look at it all."""
+        found = self.reviewed()
+        result = self.console.result
+        result(
+            tr(
+                f"A script ({found['reviewer']}), not a person, decided {found['decided']} of "
+                f"{found['images']} images by what was drawn; {found['confirmed']} of them are "
+                "relevant.",
+                f"사람이 아니라 스크립트({found['reviewer']})가 그려진 내용에 따라 이미지 "
+                f"{found['images']}장 가운데 {found['decided']}장을 판정하였습니다. 그중 관련 있는 "
+                f"이미지는 {found['confirmed']}장입니다.",
+            )
+        )
+        if missed := found["sample"]:
+            result(
+                tr(
+                    f"Blind sample: {missed['relevant']} of {missed['size']} images called "
+                    f"irrelevant are relevant; with 95 % confidence {missed['low']} to "
+                    f"{missed['high']} of {missed['population']} were missed.",
+                    f"블라인드 표본: ‘관련 없음’으로 분류된 이미지 {missed['size']}장 가운데 "
+                    f"{missed['relevant']}장이 관련 있었습니다. 95% 신뢰수준에서 "
+                    f"{missed['population']}장 가운데 {missed['low']}–{missed['high']}장을 "
+                    "놓쳤습니다.",
+                )
+            )
+        for name in ("report.pdf", "report.html"):
+            result(tr("Korean report: ", "한국어 보고서: ") + str(self._report_folder / name))
+        # As this command was called: after `make demo` no mayak is on the path.
+        called = sys.argv[0] if Path(sys.argv[0]).stem == "mayak" else "mayak"
+        opening = shlex.join([called, "review", str(self._case)])
+        result(tr("look at the case yourself: ", "직접 검토하기: ") + opening)
 
     def triaged(self) -> dict[str, Any]:
         """What triage said of the phone."""
@@ -289,8 +391,17 @@ class _Run:
         return self.folder / "phone.E01"
 
     @property
+    def _truth(self) -> Path:
+        """The label of each picture on the phone, by SHA-256."""
+        return self.folder / "phone.json"
+
+    @property
     def _case(self) -> Path:
         return self.folder / "case"
+
+    @property
+    def _report_folder(self) -> Path:
+        return self.folder / "case-report"
 
     @cached_property
     def _untouched(self) -> VisionLanguageModel:
@@ -373,6 +484,8 @@ def _step_title(kind: str) -> str:
         "compare": tr("comparing", "비교"),
         "phone": tr("drawing a phone's memory", "휴대전화 저장소 그리기"),
         "triage": tr("triage of the phone", "휴대전화 분류"),
+        "review": tr("review by a script", "스크립트에 의한 검토"),
+        "report": tr("Korean report", "한국어 보고서"),
     }[kind]
 
 
