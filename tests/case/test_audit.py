@@ -124,7 +124,7 @@ def test_the_database_itself_refuses_to_change_or_delete(folder, table):
         ("DELETE FROM log WHERE sequence = 5", ("deleted", "log", "entry 5")),
         (
             "DELETE FROM log WHERE sequence = (SELECT max(sequence) FROM log)",
-            ("deleted", "log", "entry 20"),
+            ("deleted", "log", "entry 21"),
         ),
         ("DROP INDEX items_content", ("deleted", "schema", "items_content")),
         ("CREATE TABLE notes (text)", ("inserted", "schema", "notes")),

@@ -198,7 +198,8 @@ def test_a_case_is_brought_up_to_date(folder, further_version):
         (2, "a"),
         (3, "a"),
         (4, "a"),
-        (5, "b"),
+        (5, "a"),
+        (6, "b"),
     ]
 
 

@@ -131,13 +131,20 @@ def test_what_is_done_to_revisions_and_alerts_is_named(store, statement, expecte
 
 
 def test_a_case_of_the_first_version_is_brought_up_to_date(tmp_path, monkeypatch):
-    both = database.migrations()
+    every, add = database.migrations(), database.Batch.add
+
+    def as_then(batch, table, *, zone_known=None, **values):
+        return add(batch, table, **values)
+
     with monkeypatch.context() as patch:
-        patch.setattr(database, "migrations", lambda: both[:1])
+        patch.setattr(database, "migrations", lambda: every[:1])
+        patch.setattr(database.Batch, "add", as_then)
         with CaseStore.create(tmp_path / "case", operator="a") as store:
             source = store.add_source("phone.zip", "zip")
             store.add_items(source, five_items())
     with CaseStore.open(tmp_path / "case", operator="b") as store:
         assert store.revise_items(source, [item("d.png", content("d"))]) == 1
         assert store.counts() == Counts(5, 4, 1, 0, 3)
+        # Nobody knows any more whether their times had a time zone.
+        assert {item.zone_known for item in store.known_items(source)} == {None}
         assert store.verify() == []

@@ -91,7 +91,11 @@ def make(folder, *, images=24, hostile=HOSTILE):
         )
         folder_source = case.add_source("/evidence/사진", "folder")
         case.add_items(
-            source, [item(name, content(n), deleted=n % 5 == 0) for n, name in enumerate(names)]
+            source,
+            [
+                item(name, content(n), deleted=n % 5 == 0, zone_known=n % 2 == 0)
+                for n, name in enumerate(names)
+            ],
         )
         case.add_items(
             source,

@@ -98,7 +98,8 @@ def test_the_list_of_selected_files_tells_what_identifies_each(report):
     assert row["SHA-1"] == hashlib.sha1(data).hexdigest()  # noqa: S324
     assert row["SHA-256"] == hashlib.sha256(data).hexdigest()
     assert (row["size in bytes"], row["deleted"]) == ("1003", "deleted")
-    assert row["modified (UTC)"] == "2026-03-01 00:30:00"
+    assert row["modified"] == "2026-03-01 00:30:00"
+    assert row["time zone of these times"] == "UTC"
     assert row["decided label"] == "3 drug itself"
     assert "김수사" in row["decisions (label, person, UTC)"]
     # The same number stands at the image's other places, in the lists and beside its picture.
@@ -414,3 +415,22 @@ def test_the_graph_keeps_model_and_person_apart_and_is_valid_case(tmp_path, writ
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Conforms: True" in done.stdout
+
+
+def test_a_time_without_a_zone_is_not_given_as_utc(tmp_path, write):
+    case = decide(make(tmp_path / "case", images=6, hostile=[]), upto=6)
+    folder = write(case, tmp_path / "report").folder
+    every = {row["path"]: row for name in LISTS for row in rows(folder, name)}
+    odd = next(path for path in every if path.endswith("IMG_0005.jpg"))
+    assert every[odd]["modified"] == "2026-03-01 00:30:00"
+    assert every[odd]["time zone of these times"] == "unknown: as the device's clock showed"
+    graph = json.loads((folder / "case.jsonld").read_text(encoding="utf-8"))["@graph"]
+    times = {
+        node["uco-observable:filePath"]: node["uco-observable:modifiedTime"]["@value"]
+        for node in graph
+        if "uco-observable:modifiedTime" in node
+    }
+    assert times[odd] == "2026-03-01T00:30:00"
+    even = next(path for path in times if path.endswith("copy of 3.jpg"))
+    assert times[even] == "2026-03-01T00:30:00+00:00"
+    assert "time zone unknown" in Page(folder / "report.html").text

@@ -117,6 +117,9 @@ def test_every_file_is_accounted_for_and_nothing_is_written_to_the_sources(tmp_p
     with CaseStore.read(tmp_path / "case") as store:
         assert store.verify() == []
         assert [len(s.hashes) for s in store.sources()] == [0, 1]
+        # A folder states UTC, this ZIP the clock of whoever wrote it.
+        assert {item.zone_known for item in store.known_items(1)} == {True}
+        assert {item.zone_known for item in store.known_items(2)} == {False}
         assert store.sources()[1].hashes[0].sha256 == before[phone[1]]
         assert check_sources(store, SilentProgress()) == ([], [])
 

@@ -94,6 +94,9 @@ class Item:
     modified: datetime | None = None
     accessed: datetime | None = None
     changed: datetime | None = None
+    zone_known: bool = True
+    """Whether the times are UTC; otherwise they are what a clock showed, in a zone that the source
+    does not name."""
     deleted: bool = False
 
 
@@ -110,6 +113,8 @@ class StoredItem:
     modified: datetime | None
     accessed: datetime | None
     changed: datetime | None
+    zone_known: bool | None
+    """None where it was added before this was recorded."""
     deleted: bool
     outcome: OutcomeName
     content: str | None

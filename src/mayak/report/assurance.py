@@ -142,9 +142,10 @@ def methods(found: Survey, *, clear: bool) -> Section:
         tr(
             "Times are in UTC (Korean time is nine hours ahead). Times of files are those that "
             "the source states; where it keeps a clock without a time zone (FAT, most ZIP files) "
-            "that clock is shown as it is.",
+            "that clock is shown as it is and the time zone is given as unknown.",
             "시각은 UTC입니다(한국 표준시는 9시간을 더합니다). 파일의 시각은 원본에 기록된 값이며, "
-            "시간대 없이 기록하는 원본(FAT, 대부분의 ZIP)은 기록된 시각을 그대로 적었습니다.",
+            "시간대 없이 기록하는 원본(FAT, 대부분의 ZIP)은 기록된 시각을 그대로 적고 시간대를 "
+            "‘알 수 없음’으로 표시하였습니다.",
         ),
         tr("The thumbnails are shown clearly.", "축소 그림을 흐리게 처리하지 않았습니다.")
         if clear

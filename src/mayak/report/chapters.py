@@ -380,8 +380,8 @@ class Writer:
             Prose(
                 tr(
                     "Every file that holds a selected image: name and path, size, times as the "
-                    "source states them (UTC), hashes.",
-                    "선별한 이미지를 담은 모든 파일의 이름과 경로, 크기, 원본에 기록된 시각(UTC), "
+                    "source states them, hashes.",
+                    "선별한 이미지를 담은 모든 파일의 이름과 경로, 크기, 원본에 기록된 시각, "
                     "해시값입니다.",
                 ),
                 "soft",
@@ -504,6 +504,8 @@ def _listed(finding: Finding, place: StoredItem, content: StoredContent) -> tupl
         tr("modified ", "수정 ") + moment(place.modified),
         tr("accessed ", "접근 ") + moment(place.accessed),
     ]
+    if zone := words.zone(place):
+        times.append(tr("time zone ", "시간대 ") + zone)
     marks = [tr("deleted", "삭제됨")] if place.deleted else []
     return (
         f"{finding.number:04d}",

@@ -199,7 +199,7 @@ class _Graph:
             ("metadataChangeTime", place.changed),
         ):
             if value is not None:
-                about[f"uco-observable:{name}"] = _time(value)
+                about[f"uco-observable:{name}"] = _time(value, zoned=place.zone_known is not False)
         if place.size is not None:
             about["uco-observable:sizeInBytes"] = place.size
         if place.deleted:
@@ -323,5 +323,7 @@ def _to(node: Node) -> Node:
     return {"@id": node["@id"]}
 
 
-def _time(moment: datetime) -> Node:
-    return {"@type": "xsd:dateTime", "@value": moment.isoformat()}
+def _time(moment: datetime, *, zoned: bool = True) -> Node:
+    """XML Schema has times without a zone for clocks whose zone is not known."""
+    stated = moment if zoned else moment.replace(tzinfo=None)
+    return {"@type": "xsd:dateTime", "@value": stated.isoformat()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mayak.case import StoredItem
 from mayak.labels import LABELS
 from mayak.language import tr
 from mayak.report.survey import Kind
@@ -24,6 +25,19 @@ def kind(name: Kind) -> str:
         "failure": tr("could not be read", "읽지 못함"),
         "exclusion": tr("left out by a rule", "규칙에 따른 제외"),
     }[name]
+
+
+def zone(item: StoredItem) -> str | None:
+    """What the times of a file are to be read by; None where it has none."""
+    if not any((item.created, item.modified, item.accessed, item.changed)):
+        return None
+    if item.zone_known is None:
+        return tr(
+            "UTC, or unknown: it was not recorded", "UTC 또는 알 수 없음(시간대 여부 기록 없음)"
+        )
+    if item.zone_known:
+        return "UTC"
+    return tr("unknown: as the device's clock showed", "알 수 없음(기기 시계에 표시된 시각)")
 
 
 def rule(name: str) -> str:

@@ -363,6 +363,7 @@ def _item(item: StoredItem) -> Json:
         "modified": item.modified,
         "accessed": item.accessed,
         "changed": item.changed,
+        "zone_known": item.zone_known,
         "deleted": item.deleted,
         "failure": None
         if item.failure is None

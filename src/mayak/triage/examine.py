@@ -39,6 +39,7 @@ class Job:
     modified: datetime | None
     created: datetime | None
     accessed: datetime | None
+    zone_known: bool
     deleted: bool
     sha256: str | None = None
     """None for an image inside another file."""
@@ -180,7 +181,7 @@ def _unopened(job: Job, failure: Failure) -> Found:
 def _within(job: Job, name: str) -> Job:
     """A picture inside a file."""
     path = job.path.child("embedded", name)
-    return Job(path, b"", None, job.modified, job.created, None, job.deleted)
+    return Job(path, b"", None, job.modified, job.created, None, job.zone_known, job.deleted)
 
 
 def _inside(job: Job) -> list[Part] | Failure:

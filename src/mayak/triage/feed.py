@@ -212,6 +212,7 @@ class Feed:
             created=job.created,
             modified=job.modified,
             accessed=job.accessed,
+            zone_known=job.zone_known,
             deleted=job.deleted,
         )
         before = self._before(case, number, item.location)
@@ -303,6 +304,7 @@ class Feed:
             entry.modified,
             entry.created,
             entry.accessed,
+            entry.zone_known,
             entry.deleted,
             digest,
         )
@@ -496,5 +498,6 @@ def _item(entry: EvidenceItem, outcome: Outcome) -> Item:
         created=entry.created,
         modified=entry.modified,
         accessed=entry.accessed,
+        zone_known=entry.zone_known,
         deleted=entry.deleted,
     )

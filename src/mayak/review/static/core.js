@@ -68,6 +68,12 @@ export function moment(text) {
   return `${day} ${two(time.getHours())}:${two(time.getMinutes())}:${two(time.getSeconds())} ${zone}`;
 }
 
+/** A time of a file, by the clock that wrote it where that names no time zone. */
+export function fileTime(text, zoneKnown) {
+  if (!text || zoneKnown !== false) return moment(text);
+  return `${text.slice(0, 19).replace("T", " ")} ${t("noZone")}`;
+}
+
 /** Text of the evidence in one line: what would break it, turn it round or hide in it is spelt out. */
 export const plain = (text) =>
   String(text).replace(

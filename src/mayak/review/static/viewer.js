@@ -3,7 +3,7 @@
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { signal } from "./vendor/signals.js";
 import {
-  ask, boot, bytes, cleared, go, html, labelName, moment, number, plain, t, tell,
+  ask, boot, bytes, cleared, fileTime, go, html, labelName, moment, number, plain, t, tell,
 } from "./core.js";
 import {
   arrived, cellAt, cursor, decide, expand, moveTo, need, nextOpen, result, skip, undo, verdictOf,
@@ -215,7 +215,7 @@ function Facts({ facts }) {
         (place) => html`<div class="place">
           <code class="path">${plain(place.path)}</code>
           <span class="soft times">${place.deleted && html`<b class="deleted"><${Icon} name="trash" />${t("deleted")}</b>`}
-            ${["modified", "created", "accessed", "changed"].filter((key) => place[key]).map((key) => html`<span class="figure">${t(key)} ${moment(place[key])}</span>`)}</span>
+            ${["modified", "created", "accessed", "changed"].filter((key) => place[key]).map((key) => html`<span class="figure">${t(key)} ${fileTime(place[key], place.zone_known)}</span>`)}</span>
         </div>`,
       )}
       ${facts.places.length > 50 && html`<p class="soft">+ ${number(facts.places.length - 50)}</p>`}

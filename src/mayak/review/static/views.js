@@ -3,7 +3,7 @@
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { signal } from "./vendor/signals.js";
 import {
-  ask, attempt, boot, bytes, filters, go, html, labelName, moment, number, plain, query, refine,
+  ask, attempt, boot, bytes, fileTime, filters, go, html, labelName, moment, number, plain, query, refine,
   send, t,
 } from "./core.js";
 import { look, status, undo } from "./desk.js";
@@ -55,7 +55,7 @@ export function Rejected() {
         const why = item.failure ?? item.exclusion;
         return html`<tr><td><code class="path">${plain(item.path)}</code>${item.deleted && html` <span class="note"><${Icon} name="trash" />${t("deleted")}</span>`}</td>
           <td><b>${plain(why?.error ?? why?.rule ?? "")}</b><br /><span class="soft">${plain(why?.message ?? why?.reason ?? "")}</span></td>
-          <td class="figure">${bytes(item.size)}</td><td class="figure">${moment(item.modified)}</td></tr>`;
+          <td class="figure">${bytes(item.size)}</td><td class="figure">${fileTime(item.modified, item.zone_known)}</td></tr>`;
       })}</tbody></table>`}
     ${answer && answer.total === 0 && html`<p class="soft">${t("noRejected")}</p>`}
     ${answer && rows.length < answer.total && html`<button type="button" class="wide" onClick=${() => setCount(count + MORE)}>${t("loadMore")}</button>`}

@@ -146,6 +146,7 @@ export const WORDS = {
   created: ["Created", "생성"],
   accessed: ["Accessed", "접근"],
   changed: ["Changed", "변경"],
+  noZone: ["(time zone unknown)", "(시간대 알 수 없음)"],
   warnings: ["Warnings", "경고"],
   hashes: ["Hashes", "해시"],
   nearest: ["Near-duplicates", "유사 이미지"],
