@@ -54,7 +54,9 @@ def main() -> None:
     command = [*COMMAND, str(options.case), "--reviewer", "bench"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         url = next(iter(process.stdout or ())).strip()
-        print(f"ready after {time.monotonic() - began:.1f} s, {memory(process.pid)}")
+        print(f"address after {time.monotonic() - began:.1f} s")
+        measure_opening(url, began)
+        print(f"all read after {time.monotonic() - began:.1f} s, {memory(process.pid)}")
         measure_filters(url, options.filters)
         print(f"after the filters {memory(process.pid)}")
         measure_decisions(url)
@@ -85,7 +87,7 @@ def make(folder: Path, count: int) -> None:
             contents(count, thumbnails),
         )
         execute.executemany(
-            "INSERT INTO items VALUES (?,1,?,?,?,?,?,?,NULL,?,'content',?,1,'')", items(count)
+            "INSERT INTO items VALUES (?,1,?,?,?,?,?,?,NULL,?,'content',?,1,'',1)", items(count)
         )
         execute.executemany(
             "INSERT INTO predictions VALUES (?,?,?,?,?,?,?,?,0,1,'')", predictions(count, run)
@@ -213,6 +215,29 @@ def queries(count: int) -> Iterator[dict[str, str]]:
     for _ in range(count):
         chosen = dict(part() for part in chance.sample(parts, chance.choice((1, 1, 2, 3))))
         yield {**chosen, "sort": chance.choice(sorts), "stack": chance.choice("01")}
+
+
+def measure_opening(url: str, began: float) -> None:
+    """What a person meets who opens the page at once."""
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        while ask(url, "/api/reading")["reading"]:
+            time.sleep(0.1)
+        return
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium", args=["--no-sandbox", "--disable-gpu"]
+        )
+        page = browser.new_page(viewport={"width": 1280, "height": 800})
+        page.goto(url)
+        page.locator(".reading").wait_for()
+        print(f"page says how far it is {time.monotonic() - began:.1f} s after the command")
+        paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+        print(f"first contentful paint {paint:.0f} ms")
+        page.locator(".cell img").first.wait_for(timeout=300_000)
+        print(f"first pictures {time.monotonic() - began:.1f} s after the command")
+        browser.close()
 
 
 def measure_filters(url: str, count: int) -> None:

@@ -121,6 +121,10 @@ class Browser:
         self._orders: dict[Sort, Small] = {}
         self._orders_of = -1
 
+    def ahead(self) -> int:
+        """How many rows of the case ``refresh`` will read at most."""
+        return self.columns.ahead()
+
     def refresh(self, advance: Callable[[int], None] = lambda _: None) -> bool:
         """Take in what was added to the case; whether anything was."""
         if self.columns.run is None and (runs := self._store.runs()):

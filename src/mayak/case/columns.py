@@ -121,26 +121,35 @@ class Columns:
         stamp = self._database.query("PRAGMA data_version")[0][0]
         if stamp == self._data_version:
             return False
-        self._data_version = stamp
         # As of one moment: what is committed while this reads is for the next time, and no row is
         # read whose content has not been.
-        lasts = ", ".join(
-            f"(SELECT coalesce(max(id), 0) FROM {table})"  # noqa: S608
-            for table in _TABLES
-        )
-        (row,) = self._database.query(f"SELECT {lasts}")
-        self._last = dict(zip(_TABLES, row, strict=True))
+        self._last = self._lasts()
         grown = self._read_contents(advance)
         moved = self._read_items(advance)
         moved = self._read_revisions() or moved
         if grown or moved:
             self._place()
         changed = grown or moved
-        for read in (self._read_results, self._read_failures, self._read_alerts, self._read_groups):
+        for read in (self._read_results, self._read_failures, self._read_alerts):
             changed = read(advance) or changed
+        changed = self._read_groups() or changed
         changed = self._read_verdicts() or changed
         self.version += changed
+        self._data_version = stamp
         return changed
+
+    def ahead(self) -> int:
+        """How many rows the next ``refresh`` will read at most."""
+        return sum(self._lasts().values()) - sum(self._seen.values())
+
+    def _lasts(self) -> dict[str, int]:
+        """The last id of each table, as of one moment."""
+        lasts = ", ".join(
+            f"(SELECT coalesce(max(id), 0) FROM {table})"  # noqa: S608
+            for table in _TABLES
+        )
+        (row,) = self._database.query(f"SELECT {lasts}")
+        return dict(zip(_TABLES, row, strict=True))
 
     def at(self, ids: Sequence[int] | Small) -> Ints:
         """Positions of contents, by their row ids."""
@@ -348,7 +357,7 @@ class Columns:
             advance(len(rows))
         return changed
 
-    def _read_groups(self, advance: Callable[[int], None]) -> bool:
+    def _read_groups(self) -> bool:
         last = self._last["groupings"]
         if last == self._seen["groupings"]:
             return False
@@ -363,7 +372,6 @@ class Columns:
         members = np.array([(row["content"], row["number"]) for row in rows], np.int32)
         members = members.reshape(-1, 2)  # a grouping may be empty
         self.group[self.at(members[:, 0])] = members[:, 1]
-        advance(len(members))
         return True
 
     def _read_verdicts(self) -> bool:

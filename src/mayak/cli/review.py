@@ -49,7 +49,7 @@ def review(
 
     console = Console()
     logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.WARNING)
-    with Desk(case, reviewer or user(), console) as desk:
+    with Desk(case, reviewer or user()) as desk:
 
         def opened(address: str) -> None:
             console.result(address)

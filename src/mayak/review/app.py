@@ -129,6 +129,11 @@ def build(desk: Desk) -> FastAPI:
 
 
 def _looking(app: FastAPI, desk: Desk) -> None:
+    @app.get("/api/reading")
+    async def reading() -> Json:
+        found = desk.reading()
+        return {"reading": None if found is None else {"read": found[0], "rows": found[1]}}
+
     @app.get("/api/status")
     async def status() -> Json:
         return await desk.read(lambda: _status(desk))

@@ -11,7 +11,7 @@ import contextvars
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -22,7 +22,6 @@ from mayak.errors import CaseError
 from mayak.imaging.hashing import PDQ_MATCH_DISTANCE
 from mayak.language import tr
 from mayak.review.originals import Originals, Wanted, Why
-from mayak.types import Progress, SilentProgress
 
 Result = TypeVar("Result")
 
@@ -38,8 +37,8 @@ class Desk:
     The methods below ``read`` run on the reading thread, ``await``-ed through it.
     """
 
-    def __init__(self, folder: Path, reviewer: str, progress: Progress | None = None) -> None:
-        """Open the case and take in all of it. Raises CaseError."""
+    def __init__(self, folder: Path, reviewer: str) -> None:
+        """Open the case and begin to read it. Raises CaseError."""
         self.folder = folder
         self.reviewer = reviewer
         self.originals = Originals()
@@ -47,22 +46,38 @@ class Desk:
         self._writing = ThreadPoolExecutor(1, "mayak-write")
         self._selections: OrderedDict[str, Selection] = OrderedDict()
         self._refusals = 0
+        self._read, self._rows = 0, 0
+        self._closing = False
         try:
             # The writer first: it brings a case of an older version up to date.
             self._writer = self._writing.submit(
                 CaseStore.review, folder, operator=reviewer
             ).result()
-            self._reading.submit(self._open, progress or SilentProgress()).result()
+            self._reading.submit(self._open).result()
         except BaseException:
             self._reading.shutdown()
             self._writing.shutdown()
             raise
+        # A million images take a while. What is asked meanwhile waits for the thread that reads.
+        self._first = self._reading.submit(self.browser.refresh, self._advance)
 
-    def _open(self, progress: Progress) -> None:
+    def _open(self) -> None:
         self.store = CaseStore.read(self.folder)
         self.browser = Browser(self.store, self.reviewer, distance=PDQ_MATCH_DISTANCE)
-        with progress.task(tr("case", "사건"), None, tr("rows", "행")) as task:
-            self.browser.refresh(task.advance)
+        self._rows = self.browser.ahead()
+
+    def _advance(self, rows: int) -> None:
+        if self._closing:
+            raise CancelledError
+        self._read += rows
+
+    def reading(self) -> tuple[int, int] | None:
+        """Rows of the case that have been read since the start, and how many there are; None once
+        all are. Raises CaseError where reading failed."""
+        if self._first.done():
+            self._first.result()
+            return None
+        return self._read, self._rows
 
     def __enter__(self) -> Self:
         return self
@@ -77,6 +92,7 @@ class Desk:
 
     def close(self) -> None:
         """End the threads and the process that reads originals."""
+        self._closing = True
         self._reading.submit(self.store.close).result()
         self._writing.submit(self._writer.close).result()
         self._reading.shutdown()

@@ -4,9 +4,9 @@ import { render } from "./vendor/preact.js";
 import { useEffect, useRef } from "./vendor/hooks.js";
 import { signal } from "./vendor/signals.js";
 import {
-  blur, boot, filters, go, grey, html, language, notice, number, plain, query, t, theme, view,
+  attempt, blur, boot, filters, go, grey, html, language, notice, number, plain, query, t, theme, view,
 } from "./core.js";
-import { cursor, decide, expand, look, moveTo, nextOpen, result, selected, skip, status, undo, unselect, cellAt } from "./desk.js";
+import { cursor, decide, expand, look, moveTo, nextOpen, reading, result, selected, skip, status, undo, unselect, cellAt, waitForCase } from "./desk.js";
 import { Bar, Search, Side, drawer } from "./filters.js";
 import { Grid, arrow, selectAll } from "./grid.js";
 import { Button, Icon } from "./parts.js";
@@ -84,6 +84,13 @@ function Notice() {
     }}>${now.action[0]}</button>`}`}</div>`;
 }
 
+function Reading() {
+  const { read, rows } = reading.value;
+  return html`<p class="reading" role="progressbar" aria-label=${t("readingCase")} aria-valuemin="0" aria-valuemax=${rows}
+      aria-valuenow=${read}><span>${t("readingRows", read, rows)}</span>
+    <span class="track"><i style=${{ width: `${(100 * read) / Math.max(rows, 1)}%` }}></i></span></p>`;
+}
+
 const Foot = () =>
   html`<footer class="keys" aria-hidden="true">
     <span><kbd>0</kbd>–<kbd>3</kbd> ${t("decide")}</span><span><kbd>Space</kbd> ${t("skip")}</span>
@@ -96,7 +103,7 @@ const PAGES = { rejected: Rejected, time: Timeline, map: Map, sample: Sample };
 
 function Desk() {
   const Other = PAGES[view.value];
-  return html`<${Head} />${Other ? html`<main class="other"><${Other} /></main>` : html`<${Images} />`}
+  return html`<${Head} />${reading.value && html`<${Reading} />`}${Other ? html`<main class="other"><${Other} /></main>` : html`<${Images} />`}
     ${!Other && html`<${Foot} />`}<${Notice} />${help.value && html`<${Help} />`}`;
 }
 
@@ -190,4 +197,5 @@ function onSample(key) {
 }
 
 render(html`<${Desk} />`, document.getElementById("desk"));
+attempt(waitForCase());
 look(0);

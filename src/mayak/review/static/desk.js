@@ -8,6 +8,13 @@ const PAGES = 60;
 
 export const result = signal(null);
 export const status = signal(null);
+/** How far the server is with reading the case, until it has read all of it. */
+export const reading = signal(null);
+
+export async function waitForCase() {
+  while ((reading.value = (await ask("/api/reading")).reading))
+    await new Promise((done) => setTimeout(done, 400));
+}
 export const cursor = signal(0);
 /** Positions of the result; from where a range is drawn. */
 export const selected = signal(new Set());

@@ -76,6 +76,11 @@ export const WORDS = {
     (decided, all) => `${count(decided)} of ${count(all)} decided`,
     (decided, all) => `${count(all)}장 중 ${count(decided)}장 판정`,
   ],
+  readingCase: ["Reading the case", "사건 읽기"],
+  readingRows: [
+    (read, rows) => `Reading the case: ${count(read)} of ${count(rows)} rows. Images show when all are read.`,
+    (read, rows) => `사건을 읽는 중: 전체 ${count(rows)}행 중 ${count(read)}행. 모두 읽으면 이미지가 표시됩니다.`,
+  ],
   loading: ["Loading …", "불러오는 중 …"],
   end: ["That was the last one.", "마지막 이미지입니다."],
   undone: [(n) => `Withdrawn: ${count(n)}`, (n) => `판정 취소: ${count(n)}장`],
