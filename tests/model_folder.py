@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from pathlib import Path
 
 import numpy as np
 import torch
+from peft import LoraConfig, get_peft_model
 from PIL import Image
-from transformers import CLIPVisionConfig, LlavaNextConfig, MistralConfig
+from transformers import (
+    CLIPVisionConfig,
+    LlavaNextConfig,
+    LlavaNextForConditionalGeneration,
+    MistralConfig,
+)
 
 from mayak.labels import LABELS, QUESTION
 from mayak.model.shapes import processor_for, published_tokenizer, random_checkpoint
@@ -53,6 +60,25 @@ def make_model_folder(folder: Path) -> Path:
     """Write the checkpoint; ``load_model`` and stock transformers load it."""
     config = tiny_config()
     random_checkpoint(folder, config, processor_for(config, published_tokenizer()))
+    return folder
+
+
+def save_adapter(folder, *, r=4, trained=True, hidden=64):
+    """An adapter over the language model, with B filled as training would."""
+    config = tiny_config()
+    if hidden != 64:
+        config.text_config.hidden_size = hidden
+    settings = LoraConfig(r=r, target_modules=r".*language_model\..*\.q_proj")
+    with warnings.catch_warnings():
+        # PEFT reads a property that transformers has since renamed.
+        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`")
+        model = get_peft_model(LlavaNextForConditionalGeneration(config), settings)
+    if trained:
+        generator = torch.Generator().manual_seed(1)
+        for name, weight in model.named_parameters():
+            if "lora_B" in name:
+                weight.data = torch.randn(weight.shape, generator=generator)
+    model.save_pretrained(folder, save_embedding_layers=False)
     return folder
 
 

@@ -12,11 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from mayak.errors import ConfigError
 from mayak.language import tr
 
-Precision = Literal["auto", "nf4", "bf16", "fp32"]
+Precision = Literal["auto", "nf4", "bf16", "fp32", "fp8"]
 PRESETS = ("repo", "paper", "nano")
 BASE_MODEL = "llava-hf/llava-v1.6-mistral-7b-hf"
 OUTPUT = "outputs/llava_next_drug_classifier_epochs5"
 FINAL = "final_model_checkpoint"
+FP8_PROOF = "fp8_agreement.json"
+"""Beside an adapter: that its fp8 engine gave the labels of its bf16 one on validation images."""
 
 Positive = Annotated[int, Field(gt=0)]
 

@@ -65,10 +65,11 @@ class Workers(Generic[Item, Result]):
         each process ahead. They are asked for again after each result, also when they had ended:
         results may bring further items."""
         left = iter(items)
-        ready: deque[Item] = deque()
-        idle: list[_Worker[Item, Result]] = []
+        ready = deque(islice(left, self._count))
         busy: dict[connection.Connection, _Worker[Item, Result]] = {}
         with ExitStack() as stack:
+            # All start side by side: handing over a large item waits until its process reads it.
+            idle = [self._started(stack) for _ in ready]
             while True:
                 while len(busy) < self._count:
                     if not ready:

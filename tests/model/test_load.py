@@ -1,37 +1,15 @@
 import json
 import shutil
-import warnings
 
 import bitsandbytes
 import pytest
 import torch
-from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
-from transformers import LlavaNextForConditionalGeneration
 
 from mayak.errors import ModelError
 from mayak.model import LabelScorer, load_model
 from mayak.model.load import out_of_memory
-from model_folder import decoded, tiny_config
-
-
-def save_adapter(folder, *, r=4, trained=True, hidden=64):
-    """An adapter over the language model, with B filled as training would."""
-    config = tiny_config()
-    if hidden != 64:
-        config.text_config.hidden_size = hidden
-    settings = LoraConfig(r=r, target_modules=r".*language_model\..*\.q_proj")
-    with warnings.catch_warnings():
-        # PEFT reads a property that transformers has since renamed.
-        warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`")
-        model = get_peft_model(LlavaNextForConditionalGeneration(config), settings)
-    if trained:
-        generator = torch.Generator().manual_seed(1)
-        for name, weight in model.named_parameters():
-            if "lora_B" in name:
-                weight.data = torch.randn(weight.shape, generator=generator)
-    model.save_pretrained(folder, save_embedding_layers=False)
-    return folder
+from model_folder import decoded, save_adapter
 
 
 def scores(vlm):

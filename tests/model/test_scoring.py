@@ -96,6 +96,6 @@ def test_a_full_gpu_is_a_clear_error(vlm, images, monkeypatch):
     def full(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    monkeypatch.setattr(type(vlm.model), "forward", full)
+    monkeypatch.setattr(type(vlm.model.lm_head), "forward", full)
     with pytest.raises(ModelError, match="memory is full"):
         list(LabelScorer(vlm).classify(images))

@@ -57,7 +57,7 @@ def classify(
 
     console = Console()
     vlm = load_model(name, precision=precision, adapter=adapter, device=device, revision=revision)
-    found, failures = classified(LabelScorer(vlm, batch_size), files)
+    found, failures = classified(LabelScorer(vlm, batch_size, compiled=False), files)
     if as_json:
         console.json(
             {

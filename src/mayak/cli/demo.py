@@ -274,7 +274,7 @@ class _Run:
             sources=(self._phone_image,), case=self._case, operator="demo", workers=_cores()
         )
         vlm = self._finetuned
-        summary = triage(options, LabelScorer(vlm), self.console, least=2 * vlm.largest_side)
+        summary = triage(options, LabelScorer(vlm), self.console, least=2 * vlm.square_side)
         found = self.folder / "triage.json"
         found.write_text(json.dumps(asdict(summary), indent=1) + "\n", encoding="utf-8")
         return [self._case / "case.json", found]

@@ -35,8 +35,10 @@ PrecisionOption = Annotated[
     Precision,
     Parameter(
         help=tr(
-            "Of the base's weights; auto is nf4, as in the paper.",
-            "기본 모델 가중치의 정밀도. auto는 논문과 같은 nf4.",
+            "Of the base's weights; auto is nf4, as in the paper. fp8 must first agree with bf16: "
+            "`mayak evaluate --precision fp8` compares them.",
+            "기본 모델 가중치의 정밀도. auto는 논문과 같은 nf4. fp8은 먼저 `mayak evaluate "
+            "--precision fp8`로 bf16과 일치하는지 확인해야 합니다.",
         )
     ),
 ]
@@ -91,8 +93,31 @@ def evaluate(
     from mayak.model import LabelScorer, load_model
 
     console = Console()
-    vlm = load_model(base, precision=precision, adapter=adapter, device=device, revision=revision)
-    result = run(samples, LabelScorer(vlm, batch), out, console)
+
+    def measured(precision: Precision, out: Path) -> Result:
+        vlm = load_model(
+            base,
+            precision=precision,
+            adapter=adapter,
+            device=device,
+            revision=revision,
+            unproven=True,
+        )
+        return run(samples, LabelScorer(vlm, batch), out, console)
+
+    result = measured(precision, out)
+    if precision == "fp8":
+        from mayak.evaluation.agreement import allow_fp8
+
+        found = allow_fp8(adapter, measured("bf16", out / "bf16"), result)
+        console.note(
+            tr(
+                f"fp8 gives {found.same} of {found.images} images the label that bf16 gives; other "
+                "commands may use it with this adapter",
+                f"fp8은 이미지 {found.images}장 중 {found.same}장에서 bf16과 같은 라벨을 냈습니다. "
+                "이제 다른 명령도 이 어댑터에 fp8을 쓸 수 있습니다",
+            )
+        )
     return _shown(console, result, out, as_json)
 
 

@@ -182,7 +182,7 @@ def triage(
 
     vlm = load_model(name, precision=precision, adapter=adapter, device=device, revision=revision)
     try:
-        summary = run(options, LabelScorer(vlm, batch_size), console, least=2 * vlm.largest_side)
+        summary = run(options, LabelScorer(vlm, batch_size), console, least=2 * vlm.square_side)
     except KeyboardInterrupt:
         console.note(
             tr(

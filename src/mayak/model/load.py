@@ -1,4 +1,4 @@
-"""A base model and perhaps an adapter, loaded in one of three precisions, with its identity."""
+"""A base model and perhaps an adapter, loaded in one of four precisions, with its identity."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ from transformers import (
     LlavaNextProcessor,
 )
 
-from mayak.config import Precision
+from mayak.config import FP8_PROOF, Precision
 from mayak.errors import MayakError, ModelError
 from mayak.language import tr
+from mayak.model.fp8 import to_fp8
 from mayak.model.prompt import Prompt
 from mayak.types import Engine
 
@@ -57,10 +58,16 @@ class VisionLanguageModel:
         return device
 
     @property
-    def largest_side(self) -> int:
-        """Pixels of the longest side that an image is resized to."""
+    def base(self) -> Any:  # noqa: ANN401 - a transformers model
+        """The ``LlavaNextForConditionalGeneration`` itself; an adapter's layers lie inside it."""
+        return self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
+
+    @property
+    def square_side(self) -> int:
+        """Pixels of the side of the largest square that an image is fitted into; only pictures much
+        longer than wide are seen with a longer side."""
         grids: list[list[int]] = self.processor.image_processor.image_grid_pinpoints
-        return max(map(max, grids))
+        return max(map(min, grids))
 
     def inputs(self, batch: Any) -> dict[str, Any]:  # noqa: ANN401 - transformers' BatchFeature
         """The batch on the model's device, pixels in the model's width.
@@ -83,15 +90,18 @@ def load_model(
     adapter: Path | None = None,
     device: str = "auto",
     revision: str | None = None,
+    unproven: bool = False,
 ) -> VisionLanguageModel:
     """Load a base model, and an adapter over it.
 
     ``name`` is ``nano`` (the embedded model), a local folder or a hub id. ``precision`` is the
     base's: ``nf4`` (4-bit, double quantisation, computing in bf16 on a GPU and fp32 on a CPU),
-    ``bf16`` or ``fp32``; ``auto`` is ``nf4``, as in the paper. ``device`` is ``cuda``, ``cuda:1``,
-    ``cpu`` …; ``auto`` takes the first GPU if there is one. Raises ModelError for a folder that
-    holds no LLaVA-NeXT, a model that is not here, a device that cannot do it, or an adapter that
-    does not fit or changes nothing.
+    ``bf16``, ``fp32`` or ``fp8`` (``mayak.model.fp8``); ``auto`` is ``nf4``, as in the paper.
+    Beside 4-bit weights the adapter stays an adapter; it is added into all others, where it costs
+    nothing more. ``device`` is ``cuda``, ``cuda:1``, ``cpu`` …; ``auto`` takes the first GPU if
+    there is one. Raises ModelError for a folder that holds no LLaVA-NeXT, a model that is not here,
+    a device that cannot do it, an adapter that does not fit or changes nothing, or, unless
+    ``unproven`` is wanted, fp8 that has not been shown to agree with bf16 for this adapter.
     """
     target = _device(device)
     width = _width(precision, target)
@@ -138,16 +148,29 @@ def load_model(
     if adapter is not None:
         _check_base(adapter, identity)
         model = _with_adapter(model, adapter)
+        if not quantised:
+            model = model.merge_and_unload()
+    if precision == "fp8":
+        to_fp8(model.model.language_model, target)
     model.eval()
     engine = Engine(
         model=identity,
         adapter=None if adapter is None else _digest(sorted(adapter.glob("adapter_*"))),
-        precision=f"nf4, {_NAMES[width]}" if quantised else precision,
+        precision=_precision(precision, width, adapted=adapter is not None),
         prompt=prompt.digest,
         preprocessing=_preprocessing(processor),
         software=tuple((package, version(package)) for package in _SOFTWARE),
     )
+    if precision == "fp8" and not unproven:
+        _check_proof(adapter, engine)
     return VisionLanguageModel(model, processor, prompt, engine)
+
+
+def _precision(precision: Precision, width: torch.dtype, *, adapted: bool) -> str:
+    """How the engine names it."""
+    if precision in ("auto", "nf4"):
+        return f"nf4, {_NAMES[width]}"
+    return f"{precision}, adapter merged" if adapted else precision
 
 
 def out_of_memory(error: Exception) -> ModelError:
@@ -183,7 +206,7 @@ def _device(name: str) -> torch.device:
 
 def _width(precision: Precision, device: torch.device) -> torch.dtype:
     """Number format of what is not quantised."""
-    if precision == "fp32" or (device.type == "cpu" and precision != "bf16"):
+    if precision == "fp32" or (device.type == "cpu" and precision not in ("bf16", "fp8")):
         return torch.float32
     if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         raise ModelError(
@@ -331,6 +354,28 @@ def _check_base(adapter: Path, identity: str) -> None:
             remedy=tr(
                 "use that base model, or train again on this one",
                 "그 기본 모델을 쓰거나 이 모델로 다시 학습하십시오",
+            ),
+        )
+
+
+def _check_proof(adapter: Path | None, engine: Engine) -> None:
+    """What fp8 changes has been measured for exactly this engine (``evaluation.agreement``)."""
+    try:
+        path = (adapter or Path()) / FP8_PROOF
+        proven = json.loads(path.read_text(encoding="utf-8"))["engine"] == engine.fingerprint
+    except (OSError, ValueError, KeyError, TypeError):
+        proven = False
+    if adapter is None or not proven:
+        raise ModelError(
+            tr(
+                "fp8 has not been shown to agree with bf16 for this model and adapter",
+                "이 모델과 어댑터에서 fp8이 bf16과 일치하는지 확인되지 않았습니다",
+            ),
+            remedy=tr(
+                "run `mayak evaluate --precision fp8 --manifest data/val_drug_data.json` with this "
+                "adapter, which compares them, or use --precision bf16",
+                "이 어댑터로 `mayak evaluate --precision fp8 --manifest data/val_drug_data.json`을 "
+                "실행해 비교하거나 --precision bf16을 쓰십시오",
             ),
         )
 

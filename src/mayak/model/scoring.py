@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import Self
 
 import torch
-from transformers import BatchFeature
 
 from mayak.config import Precision
 from mayak.errors import ModelError
 from mayak.language import tr
-from mayak.model.batching import answer_in_order
 from mayak.model.load import VisionLanguageModel, load_model, out_of_memory
-from mayak.model.prompt import Prompt, ask
+from mayak.model.packed import Packed, PackedModel, Piece, compiles
+from mayak.model.prompt import Prompt
 from mayak.types import DecodedImage, Engine, Prediction
+
+_THREADS = 4
+"""That prepare images: one shrinks about 40 photos of 12 megapixels a second."""
 
 
 def label_scores(logits: torch.Tensor, prompt: Prompt) -> tuple[torch.Tensor, torch.Tensor]:
@@ -44,11 +49,20 @@ def label_scores(logits: torch.Tensor, prompt: Prompt) -> tuple[torch.Tensor, to
 
 
 class LabelScorer:
-    """``types.Classifier`` over a loaded model."""
+    """``types.Classifier`` over a loaded model.
 
-    def __init__(self, vlm: VisionLanguageModel, batch_size: int = 8) -> None:
+    Images are prepared by a few threads ahead of the model; on a GPU the next batch is queued
+    before the last one's result is waited for, so that the model never waits. ``compiled``: see
+    ``PackedModel``; where it can be, unless said otherwise. It pays from about a thousand images.
+    """
+
+    def __init__(
+        self, vlm: VisionLanguageModel, batch_size: int = 8, *, compiled: bool | None = None
+    ) -> None:
         self._vlm = vlm
         self._batch_size = batch_size
+        chosen = compiles(vlm.device) if compiled is None else compiled
+        self._packed = PackedModel(vlm, compiled=chosen)
 
     @classmethod
     def load(
@@ -71,29 +85,61 @@ class LabelScorer:
 
     def classify(self, images: Iterable[DecodedImage]) -> Iterator[Prediction]:
         """One prediction an image, in order. Raises ModelError when the GPU's memory is full."""
-        fingerprint = self.engine.fingerprint
-        rows = answer_in_order(
-            images, self._vlm.processor, self._batch_size, self._prepare, self._run
-        )
-        for image, (scores, off_label) in rows:
-            yield Prediction(
-                sha256=image.sha256,
-                scores=(scores[0], scores[1], scores[2], scores[3]),
-                off_label=off_label,
-                calibrated=False,
-                engine=fingerprint,
-            )
+        asked: deque[tuple[list[str], Callable[[], torch.Tensor]]] = deque()
+        for digests, packed in self._batches(images):
+            asked.append((digests, self._ask(packed)))
+            if len(asked) > 1:
+                yield from self._answer(*asked.popleft())
+        while asked:
+            yield from self._answer(*asked.popleft())
 
-    def _prepare(self, images: list[DecodedImage]) -> BatchFeature:
-        return ask(self._vlm.processor, self._vlm.prompt, images, self._vlm.prompt.lead_ids)
+    def _batches(self, images: Iterable[DecodedImage]) -> Iterator[tuple[list[str], Packed]]:
+        """Packed batches with their images' hashes, prepared ahead."""
+        stream = iter(images)
+        with ThreadPoolExecutor(_THREADS, "preprocess", torch.set_num_threads, (1,)) as pool:
+            waiting: deque[tuple[str, Future[Piece]]] = deque()
+            while True:
+                ahead = 2 * self._batch_size - len(waiting)
+                waiting.extend(
+                    (image.sha256, pool.submit(self._packed.prepare, image))
+                    for image in islice(stream, ahead)
+                )
+                if not waiting:
+                    return
+                batch = [waiting.popleft() for _ in range(min(self._batch_size, len(waiting)))]
+                pieces = [piece.result() for _, piece in batch]
+                yield [digest for digest, _ in batch], self._packed.pack(pieces)
 
-    def _run(self, batch: BatchFeature) -> list[tuple[list[float], float]]:
+    def _ask(self, packed: Packed) -> Callable[[], torch.Tensor]:
+        """Queue a batch; what is returned waits for its logits (B, V), on the CPU."""
         try:
             with torch.inference_mode():
-                output = self._vlm.model(
-                    **self._vlm.inputs(batch), logits_to_keep=1, use_cache=False
-                )
-                scores, off_label = label_scores(output.logits[:, -1], self._vlm.prompt)
+                logits = self._packed.logits(packed)
+                if not logits.is_cuda:
+                    return lambda: logits
+                # Not simply .cpu(): that waits for all that has been queued behind it, too.
+                answer = torch.empty(logits.shape, dtype=logits.dtype, pin_memory=True)
+                answer.copy_(logits, non_blocking=True)
+                done = torch.cuda.Event()  # type: ignore[no-untyped-call]
+                done.record()
         except torch.OutOfMemoryError as error:
             raise out_of_memory(error) from error
-        return list(zip(scores.tolist(), off_label.tolist(), strict=True))
+
+        def waited() -> torch.Tensor:
+            done.synchronize()
+            return answer
+
+        return waited
+
+    def _answer(
+        self, digests: list[str], logits: Callable[[], torch.Tensor]
+    ) -> Iterator[Prediction]:
+        scores, off_label = label_scores(logits(), self._vlm.prompt)
+        for digest, row, outside in zip(digests, scores.tolist(), off_label.tolist(), strict=True):
+            yield Prediction(
+                sha256=digest,
+                scores=(row[0], row[1], row[2], row[3]),
+                off_label=outside,
+                calibrated=False,
+                engine=self.engine.fingerprint,
+            )

@@ -1,0 +1,85 @@
+"""Whether a faster precision says what the slower one says, and the record that lets it be used."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from mayak.config import FP8_PROOF
+from mayak.errors import ModelError
+from mayak.evaluation.record import Result
+from mayak.language import tr
+
+LEAST_IMAGES = 100
+"""Fewer say too little: of 100 images without a difference, up to 3 % may still differ (95 %)."""
+LEAST_SHARE = 0.99
+"""Of the images that both must give the same label."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Two engines' predictions on the same images."""
+
+    images: int
+    same: int
+    """Images with the same label."""
+    dismissed: int
+    """Images that only the faster engine calls irrelevant."""
+    largest_difference: float
+    """Of any image's score."""
+
+    @property
+    def enough(self) -> bool:
+        """Whether the faster engine may stand for the other."""
+        return self.images >= LEAST_IMAGES and self.same >= LEAST_SHARE * self.images
+
+
+def agreement(reference: Result, candidate: Result) -> Agreement:
+    """Both ran over the same manifest; images that either could not read are left out."""
+    theirs = {row.id: row for row in reference.rows}
+    pairs = [(theirs[row.id], row) for row in candidate.rows if row.id in theirs]
+    differences = [
+        abs(a - b)
+        for one, two in pairs
+        for a, b in zip(one.scores or (), two.scores or (), strict=True)
+    ]
+    return Agreement(
+        images=len(pairs),
+        same=sum(one.predicted == two.predicted for one, two in pairs),
+        dismissed=sum(one.predicted != 0 and two.predicted == 0 for one, two in pairs),
+        largest_difference=max(differences, default=0.0),
+    )
+
+
+def allow_fp8(adapter: Path, reference: Result, candidate: Result) -> Agreement:
+    """Record beside the adapter that its fp8 engine agrees with the bf16 one.
+
+    Raises ModelError, and withdraws an earlier record, where it does not.
+    """
+    found = agreement(reference, candidate)
+    path = adapter / FP8_PROOF
+    if not found.enough:
+        path.unlink(missing_ok=True)
+        raise ModelError(
+            tr(
+                f"fp8 gives {found.same} of {found.images} images the label that bf16 gives "
+                f"({found.dismissed} are called irrelevant by fp8 alone); "
+                f"{LEAST_SHARE:.0%} of at least {LEAST_IMAGES} are needed",
+                f"fp8은 이미지 {found.images}장 중 {found.same}장에서 bf16과 같은 라벨을 "
+                f"냈습니다(fp8만 관련 없음으로 본 이미지 {found.dismissed}장). 이미지 "
+                f"{LEAST_IMAGES}장 이상에서 {LEAST_SHARE:.0%} 이상 같아야 합니다",
+            ),
+            remedy=tr(
+                "use --precision bf16, or a manifest of more images",
+                "--precision bf16을 쓰거나 이미지가 더 많은 목록을 쓰십시오",
+            ),
+        )
+    record = {
+        "engine": candidate.engine.fingerprint,
+        "reference": reference.engine.fingerprint,
+        "manifest": str(candidate.manifest.path),
+        **asdict(found),
+    }
+    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    return found
