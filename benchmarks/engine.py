@@ -426,11 +426,12 @@ def measure(
     note("bf16 end to end, triage", measure_triage(scorer, many, vlm.square_side))
     note("bf16 model only, later tiers", later_tiers(vlm, images))
     profile(vlm, images, out / "profile_bf16.txt")
-    note("bf16 equality", measure_equality(vlm, images[:16]))
+    note("bf16 equality", measure_equality(vlm, images[:12]))
     del vlm, engine, scorer
     free()
-    vlm = adapted(build(processor, "bf16"))
-    note("bf16 compiled, adapter beside", model_only(vlm, images, compiled=True))
+    vlm = build(processor, "nf4")
+    note("original", measure_original(vlm, paths[:32]))
+    note("nf4 compiled", model_only(vlm, images, compiled=True))
     del vlm
     free()
     vlm = build(processor, "fp8")
@@ -443,10 +444,13 @@ def measure(
     profile(vlm, images, out / "profile_fp8.txt")
     del vlm, scorer
     free()
+    vlm = adapted(build(processor, "bf16"))
+    note("bf16 compiled, adapter beside", model_only(vlm, images, compiled=True))
+    del vlm
+    free()
     vlm = build(processor, "nf4")
-    note("original", measure_original(vlm, paths[:32]))
     note("nf4 eager", model_only(vlm, images, compiled=False))
-    note("nf4 compiled", model_only(vlm, images, compiled=True))
+    note("nf4 compiled, adapter beside", model_only(adapted(vlm), images, compiled=True))
 
 
 if __name__ == "__main__":

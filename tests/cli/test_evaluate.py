@@ -107,6 +107,30 @@ def test_zeroshot_evaluate_compare(home, mayak, model_folder, adapter):
     assert "McNemar p =" in out
 
 
+def test_fp8_is_refused_until_evaluate_has_compared_it_with_bf16(
+    home, mayak, model_folder, adapter, monkeypatch
+):
+    image = home / "raw_data" / "0_irrelevant" / "사진.png"
+    asked = ("--adapter", adapter, "--precision", "fp8", "--device", "cpu")
+    code, _, err = mayak("classify", image, *asked)
+    assert code == 2
+    assert "fp8 has not been shown to agree with bf16" in err
+
+    code, _, err = mayak("evaluate", *asked)
+    assert code == 2
+    assert "at least 100 are needed" in err
+
+    monkeypatch.setattr("mayak.evaluation.agreement.LEAST_IMAGES", 4)
+    monkeypatch.setattr("mayak.evaluation.agreement.LEAST_SHARE", 0.0)
+    code, out, err = mayak("evaluate", *asked)
+    assert code == 0
+    assert "accuracy" in out
+    assert "other commands may use it" in err
+    assert (home / "evaluation_results_epochs5" / "bf16" / "metrics.json").is_file()
+    code, _, _ = mayak("classify", image, *asked)
+    assert code == 0
+
+
 def test_zeroshot_by_score_ends_with_1_when_an_image_is_gone(home, mayak, model_folder):
     (home / "raw_data" / "0_irrelevant" / "사진.png").unlink()
     code, out, err = mayak(
