@@ -1,11 +1,13 @@
 """Which contents a filter gives, in which order, and that the columns follow the case."""
 
+import dataclasses
 import json
 
 import pytest
 
 from case_samples import ENGINE, content, digest, item
-from mayak.case import Alert, Browser, CaseStore, Exclusion, Filter
+from mayak.case import Alert, Browser, CaseStore, Exclusion, Filter, latest
+from mayak.errors import CaseError
 from mayak.types import Failure, Prediction
 
 SCORES = {
@@ -221,3 +223,43 @@ def test_timeline_and_map_count_every_image_once(browser):
     found = browser.map(Filter())
     assert found["groups"] == [[37.5, 127.0, 1, 0, 0, 1, 0, 0]]
     assert found["unknown"] == 3
+
+
+def test_each_run_is_seen_by_itself(store):
+    other = dataclasses.replace(ENGINE, adapter="f" * 64)
+    with CaseStore.read(store.folder) as reading:
+        browser = Browser(reading, "kim", distance=31)
+        browser.refresh()
+        (first,) = (run.id for run in browser.runs)
+        assert browser.run == first
+        second = store.start_run(other)
+        scores = {"a": (0.0, 0.0, 0.0, 1.0), "b": (1.0, 0.0, 0.0, 0.0)}
+        store.add_results(
+            second,
+            [Prediction(digest(n), s, 0.01, False, other.fingerprint) for n, s in scores.items()],
+            {digest("c"): Failure("c", "classify", "ModelError", "no")},
+        )
+        browser.refresh()
+        assert [run.id for run in browser.runs] == [first, second]
+
+        def facets(run):
+            return browser.select(Filter(run=run), "first").facets
+
+        assert facets(None)["label"] == {"-1": 0, "0": 1, "1": 1, "2": 1, "3": 1}
+        assert facets(second)["label"] == {"-1": 2, "0": 1, "1": 0, "2": 0, "3": 1}
+        assert facets(second)["flags"]["failed"] == 1
+        assert facets(first) == facets(None)
+        seen = browser.select(Filter(run=second, labels=frozenset({3})), "first")
+        assert [cell.sha256 for cell in browser.cells(seen, 0, 9)] == [digest("a")]
+        assert browser.progress(second)["scored"] == 2
+        with pytest.raises(CaseError, match="no run 9"):
+            browser.select(Filter(run=9), "first")
+
+
+def test_an_unfinished_run_is_not_shown_before_a_finished_one(store):
+    (first,) = store.runs()
+    store.finish_run(first.id)
+    store.start_run(dataclasses.replace(ENGINE, adapter="f" * 64))
+    assert latest(store.runs()).id == first.id
+    assert latest(store.runs()[1:]).id == first.id + 1
+    assert latest([]) is None

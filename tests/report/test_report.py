@@ -2,6 +2,7 @@
 
 import base64
 import csv
+import dataclasses
 import hashlib
 import io
 import json
@@ -17,14 +18,14 @@ import openpyxl
 import pytest
 from PIL import Image
 from pypdf import PdfReader
-from report_samples import HOSTILE, decide, make, sha, thumbnail
+from report_samples import ENGINE, HOSTILE, decide, make, sha, thumbnail
 
 from mayak.case import CaseStore
 from mayak.errors import CaseError, ConfigError
 from mayak.report import write_report
 from mayak.report.survey import survey
 from mayak.report.text import visible
-from mayak.types import SilentProgress
+from mayak.types import Failure, SilentProgress
 
 LISTS = ("selected", "unreviewed", "not-selected")
 
@@ -434,3 +435,32 @@ def test_a_time_without_a_zone_is_not_given_as_utc(tmp_path, write):
     even = next(path for path in times if path.endswith("copy of 3.jpg"))
     assert times[even] == "2026-03-01T00:30:00+00:00"
     assert "time zone unknown" in Page(folder / "report.html").text
+
+
+def test_the_report_names_the_run_whose_scores_it_shows(tmp_path, write):
+    case = make(tmp_path / "case", images=6, hostile=[])
+    other = dataclasses.replace(ENGINE, adapter="f" * 64)
+    with CaseStore.open(case, operator="김수사") as store:
+        (first,) = store.runs()
+        second = store.start_run(other)
+        for prediction in list(store.predictions(first.id)):
+            changed = dataclasses.replace(
+                prediction, scores=(1.0, 0.0, 0.0, 0.0), engine=other.fingerprint
+            )
+            store.add_results(second, [changed])
+        failures = {
+            sha256: results[first.id]
+            for sha256, results in (
+                (c.sha256, store.results_of(c.sha256)) for c in store.contents()
+            )
+            if isinstance(results[first.id], Failure)
+        }
+        store.add_results(second, (), failures)
+        store.finish_run(second)
+    for run, shown in ((None, second), (first.id, first.id), (second, second)):
+        folder = write(case, tmp_path / f"report {run}", run=run).folder
+        assert f"Model run shown{shown}: " in "".join(Page(folder / "report.html").text.split("\n"))
+        labels = {row["model's label"] for name in LISTS for row in rows(folder, name)} - {""}
+        assert (labels == {"0 irrelevant"}) == (shown == second)
+    with pytest.raises(CaseError, match="has no run 9"):
+        write(case, tmp_path / "report 9", run=9)

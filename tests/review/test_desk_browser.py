@@ -1,12 +1,14 @@
 """The desk in a real browser, as a person uses it."""
 
+import dataclasses
 import json
 import re
 
 import pytest
-from review_samples import HOSTILE, build
+from review_samples import ENGINE, HOSTILE, build
 
 from mayak.case import CaseStore
+from mayak.types import Prediction
 
 pytest.importorskip("playwright", reason="the desk's browser tests need playwright (CONTRIBUTING)")
 from desk_browser import chromium, open_page, until
@@ -156,6 +158,29 @@ def test_what_is_selected_with_shift_or_a_frame_is_decided_together(page, many, 
     page.keyboard.press("0")
     until(page, "document.querySelectorAll('[data-verdict=\"0\"]').length === 2")
     assert decided(case, "choi") == {digests[0]: 0, digests[1]: 0, digests[2]: 3}
+
+
+def test_the_model_run_is_chosen_by_address(page, serve, tmp_path):
+    digests, case = build(tmp_path, 8)
+    other = dataclasses.replace(ENGINE, adapter="f" * 64)
+    with CaseStore.open(case, operator="kim") as store:
+        run = store.start_run(other)
+        drug = (0.0, 0.0, 0.0, 1.0)
+        store.add_results(
+            run, [Prediction(sha, drug, 0.01, False, other.fingerprint) for sha in digests]
+        )
+    server = serve(case)
+    page.goto(server.url)
+    chooser = page.get_by_label("Model run")
+    assert chooser.input_value() != str(run)  # it is not finished
+    chooser.select_option(str(run))
+    until(page, "run => location.search.includes('run=' + run)", str(run))
+    of_drugs = page.locator(".side .row", has_text="drug itself").first
+    until(page, "() => /drug itself\\s*8/.test(document.querySelector('.side').innerText)")
+    page.reload()
+    page.locator(".cell img").first.wait_for()
+    assert page.get_by_label("Model run").input_value() == str(run)
+    assert "8" in of_drugs.inner_text()
 
 
 def test_a_filter_is_an_address(page, many, serve):

@@ -21,6 +21,7 @@ from mayak.case.records import (
     StoredContent,
     StoredItem,
     Unclassified,
+    latest,
 )
 from mayak.case.store import CaseStore
 
@@ -53,4 +54,5 @@ __all__ = [
     "StoredContent",
     "StoredItem",
     "Unclassified",
+    "latest",
 ]

@@ -11,8 +11,11 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from mayak.case.columns import UNKNOWN_TIME, Columns, Flags, Ints, Small, folded
+from mayak.case.columns import UNKNOWN_TIME, Columns, Flags, Ints, Said, Small, folded
+from mayak.case.records import Run, latest
 from mayak.case.store import CaseStore
+from mayak.errors import CaseError
+from mayak.language import tr
 
 Sort = Literal["first", "score", "doubt", "off-label", "newest", "oldest", "found", "near"]
 State = Literal["open", "decided", "differing"]
@@ -62,6 +65,8 @@ class Filter:
     near: bytes | None = None
     """A PDQ hash (32 bytes)."""
     group: int | None = None
+    run: int | None = None
+    """Whose labels and scores; the browser's own where none is named."""
 
 
 @dataclass(slots=True)
@@ -114,11 +119,14 @@ class Browser:
         """``distance``: bits by which PDQ hashes of near-duplicates differ at most."""
         self._store = store
         self._database = store._database
-        runs = store.runs()
         self.reviewer = reviewer
         self._distance = distance
-        self.columns = Columns(self._database, runs[-1].id if runs else None)
-        self._orders: dict[Sort, Small] = {}
+        self.columns = Columns(self._database)
+        self.runs = store.runs()
+        self._runs_state: tuple[int | None, ...] = ()
+        self.run = _first_shown(self.runs)
+        """The run that is shown where a filter names none."""
+        self._orders: dict[tuple[Sort, int | None], Small] = {}
         self._orders_of = -1
 
     def ahead(self) -> int:
@@ -127,9 +135,19 @@ class Browser:
 
     def refresh(self, advance: Callable[[int], None] = lambda _: None) -> bool:
         """Take in what was added to the case; whether anything was."""
-        if self.columns.run is None and (runs := self._store.runs()):
-            self.columns.run = runs[-1].id
-        return self.columns.refresh(advance)
+        changed = self.columns.refresh(advance)
+        # Counting what each run has said takes longer than a decision may.
+        (state,) = self._database.query(
+            "SELECT (SELECT max(id) FROM runs), (SELECT max(id) FROM finishes),"
+            " (SELECT max(id) FROM contents)"
+        )
+        if tuple(state) != self._runs_state:
+            self._runs_state = tuple(state)
+            self.runs = self._store.runs()
+        if self.run is None:
+            self.run = _first_shown(self.runs)
+        self.columns.said(self.run, advance)
+        return changed
 
     # ------------------------------------------------------------------ selecting
 
@@ -148,13 +166,13 @@ class Browser:
             sort=sort,
             stacked=stacked,
             total=len(order),
-            facets=self._facets(parts, every),
+            facets=self._facets(parts, every, self._said(wanted)),
             all=order,
         )
 
     def cells(self, selection: Selection, start: int, count: int) -> list[Cell]:
         """The cells ``start`` to ``start + count`` of a selection, as they are now."""
-        columns = self.columns
+        columns, said = self.columns, self._said(selection.filter)
         order = selection.order[start : start + count]
         numbers = [int(n) for n in columns.ids[order]]
         names = self._names(numbers)
@@ -163,20 +181,20 @@ class Browser:
         cells = []
         for offset, at in enumerate(order):
             sha256, thumbnail = names[numbers[offset]]
-            label = int(columns.label[at])
+            label = int(said.label[at])
             cells.append(
                 Cell(
                     position=start + offset,
                     sha256=sha256,
                     thumbnail=thumbnail,
                     label=label,
-                    score=None if label < 0 else float(columns.scores[at, label]),
-                    margin=None if label < 0 else float(columns.margin[at]),
+                    score=None if label < 0 else float(said.scores[at, label]),
+                    margin=None if label < 0 else float(said.margin[at]),
                     verdict=int(own[at]),
                     differs=bool(differing[at]),
                     alert=bool(columns.alert[at]),
                     deleted=bool(columns.deleted[at]),
-                    failed=bool(columns.failed[at]),
+                    failed=bool(said.failed[at]),
                     places=int(columns.places[at]),
                     group=int(columns.group[at]),
                     members=int(selection.members[start + offset]),
@@ -221,10 +239,10 @@ class Browser:
 
     def _parts(self, wanted: Filter) -> dict[str, Flags]:
         """By name of the filter's part, whether it holds of each content."""
-        columns = self.columns
+        columns, said = self.columns, self._said(wanted)
         parts: dict[str, Flags] = {}
         if wanted.labels:
-            parts["label"] = np.isin(columns.label, list(wanted.labels))
+            parts["label"] = np.isin(said.label, list(wanted.labels))
         if wanted.verdicts:
             parts["verdict"] = np.isin(self._own(), list(wanted.verdicts))
         if wanted.state is not None:
@@ -235,12 +253,12 @@ class Browser:
                 "differing": self._differing,
             }[wanted.state]()
         if wanted.score is not None:
-            best = columns.scores.max(axis=1, initial=-1.0)
+            best = said.scores.max(axis=1, initial=-1.0)
             parts["score"] = _between(best, wanted.score)
         if wanted.margin is not None:
-            parts["margin"] = _between(columns.margin, wanted.margin)
+            parts["margin"] = _between(said.margin, wanted.margin)
         if wanted.off_label is not None:
-            parts["off_label"] = columns.off_label >= wanted.off_label
+            parts["off_label"] = said.off_label >= wanted.off_label
         if wanted.source is not None:
             parts["source"] = self._lying(columns.item_source == wanted.source)
         if wanted.folder is not None:
@@ -262,9 +280,13 @@ class Browser:
             parts["box"] = inside & (latitude >= south) & (latitude <= north)
         if wanted.located is not None:
             parts["located"] = np.isfinite(columns.place[:, 0]) == wanted.located
-        for name in ("deleted", "alert", "failed"):
+        for name, column in (
+            ("deleted", columns.deleted),
+            ("alert", columns.alert),
+            ("failed", said.failed),
+        ):
             if (value := getattr(wanted, name)) is not None:
-                parts[name] = getattr(columns, name) == value
+                parts[name] = column == value
         if wanted.text:
             parts["text"] = self._naming(wanted.text)
         if wanted.near is not None:
@@ -345,22 +367,22 @@ class Browser:
             return at[np.argsort(distance, kind="stable")]
         if sort == "score" and len(wanted.labels) == 1 and (label := min(wanted.labels)) >= 0:
             at = np.flatnonzero(chosen).astype(np.int32)
-            return at[np.argsort(-self.columns.scores[at, label], kind="stable")]
-        order = self._order("first" if sort == "near" else sort)
+            return at[np.argsort(-self._said(wanted).scores[at, label], kind="stable")]
+        order = self._order("first" if sort == "near" else sort, self._said(wanted))
         return order[chosen[order]]
 
-    def _order(self, sort: Sort) -> Small:
+    def _order(self, sort: Sort, said: Said) -> Small:
         """All contents in an order; kept until the case changes."""
         if self._orders_of != self.columns.version:
             self._orders.clear()
             self._orders_of = self.columns.version
-        if sort not in self._orders:
-            self._orders[sort] = self._sorted(sort).astype(np.int32)
-        return self._orders[sort]
+        if (sort, said.run) not in self._orders:
+            self._orders[sort, said.run] = self._sorted(sort, said).astype(np.int32)
+        return self._orders[sort, said.run]
 
-    def _sorted(self, sort: Sort) -> Ints:
+    def _sorted(self, sort: Sort, said: Said) -> Ints:
         columns = self.columns
-        scores = columns.scores
+        scores = said.scores
         if sort == "first":
             # As in CaseStore.results: alerts, then the least irrelevant, of equals the doubtful.
             best = scores.max(axis=1, initial=-1.0)
@@ -369,9 +391,9 @@ class Browser:
         if sort == "score":
             return np.argsort(-scores[:, 1:].max(axis=1, initial=-1.0), kind="stable")
         if sort == "doubt":
-            return np.argsort(columns.margin, kind="stable")
+            return np.argsort(said.margin, kind="stable")
         if sort == "off-label":
-            return np.argsort(-columns.off_label, kind="stable")
+            return np.argsort(-said.off_label, kind="stable")
         if sort == "found":
             return np.argsort(columns.first_item, kind="stable")
         never = np.iinfo(np.int64).max
@@ -397,7 +419,7 @@ class Browser:
     def facets(self, wanted: Filter) -> dict[str, Any]:
         """How many contents there would be with another value of one part of the filter."""
         parts = self._parts(wanted)
-        return self._facets(parts, self._all_of(parts))
+        return self._facets(parts, self._all_of(parts), self._said(wanted))
 
     def _all_of(self, parts: Mapping[str, Flags]) -> Flags:
         every = np.ones(len(self.columns.ids), np.bool_)
@@ -405,7 +427,7 @@ class Browser:
             every &= part
         return every
 
-    def _facets(self, parts: Mapping[str, Flags], every: Flags) -> dict[str, Any]:
+    def _facets(self, parts: Mapping[str, Flags], every: Flags, said: Said) -> dict[str, Any]:
         columns = self.columns
 
         def others(*names: str) -> Flags:
@@ -417,7 +439,7 @@ class Browser:
                     chosen &= part
             return chosen
 
-        labels = np.bincount(columns.label[others("label")] + 1, minlength=5)
+        labels = np.bincount(said.label[others("label")] + 1, minlength=5)
         by_verdict = others("verdict", "state")
         verdicts = np.bincount(self._own()[by_verdict] + 1, minlength=5)
         return {
@@ -433,7 +455,7 @@ class Browser:
                 for name, column in (
                     ("deleted", columns.deleted),
                     ("alert", columns.alert),
-                    ("failed", columns.failed),
+                    ("failed", said.failed),
                     ("located", np.isfinite(columns.place[:, 0])),
                 )
             },
@@ -460,7 +482,7 @@ class Browser:
         included in the range, not in the choice."""
         chosen = self._chosen(replace(wanted, since=None, until=None))
         time = self.columns.time[chosen]
-        label = self.columns.label[chosen]
+        label = self._said(wanted).label[chosen]
         known = time != UNKNOWN_TIME
         unknown = int((~known).sum())
         time, label = time[known], label[known]
@@ -485,7 +507,7 @@ class Browser:
         or all there is: centre, count and the most frequent label of each."""
         chosen = self._chosen(wanted)
         place = self.columns.place[chosen]
-        label = self.columns.label[chosen]
+        label = self._said(wanted).label[chosen]
         known = np.isfinite(place[:, 0])
         unknown = int((~known).sum())
         place, label = place[known], label[known]
@@ -513,13 +535,13 @@ class Browser:
             "box": [float(south), float(west), float(north), float(east)],
         }
 
-    def progress(self) -> dict[str, int]:
-        """How far the case and the reviewer are."""
-        columns = self.columns
+    def progress(self, run: int | None = None) -> dict[str, int]:
+        """How far the case and the reviewer are, and a run (the browser's own for None)."""
+        columns, said = self.columns, self._said(Filter(run=run))
         return {
             "version": columns.version,
             "contents": len(columns.ids),
-            "scored": int((columns.label >= 0).sum()),
+            "scored": int((said.label >= 0).sum()),
             "items": len(columns.items),
             "failures": self._rejected("failure"),
             "exclusions": self._rejected("exclusion"),
@@ -561,6 +583,15 @@ class Browser:
             "total": len(found),
             "items": [self._store.item(number) for number in some],
         }
+
+    def _said(self, wanted: Filter) -> Said:
+        run = self.run if wanted.run is None else wanted.run
+        if run is not None and all(run != known.id for known in self.runs):
+            raise CaseError(
+                tr(f"there is no run {run} in this case", f"이 사건에 실행 {run}이(가) 없습니다"),
+                remedy=tr("choose another run", "다른 실행을 선택하십시오"),
+            )
+        return self.columns.said(run)
 
     def _chosen(self, wanted: Filter) -> Flags:
         return self._all_of(self._parts(wanted))
@@ -619,6 +650,11 @@ class Browser:
             for row in self._database.query(query, *some):
                 found[row["id"]] = (row["sha256"], row["thumbnail"])
         return found
+
+
+def _first_shown(runs: Sequence[Run]) -> int | None:
+    found = latest(runs)
+    return found.id if found else None
 
 
 def _between(values: NDArray[np.float32], bounds: tuple[float, float]) -> Flags:

@@ -60,28 +60,44 @@ class Names:
         return self._numbers.get(text, -1)
 
 
-class Columns:
-    """What filters and sorts look at; belongs to the thread of its database.
+class Said:
+    """What one run says of the contents, or nothing of any where there is no run yet."""
 
-    ``version`` grows whenever something changed.
-    """
-
-    def __init__(self, database: Database, run: int | None) -> None:
-        self._database = database
+    def __init__(self, run: int | None) -> None:
         self.run = run
-        self.version = 0
-        self.cameras, self.folders, self.reasons = Names(), Names(), Names()
-        self._seen = dict.fromkeys(_TABLES, 0)
-        self._last = dict.fromkeys(_TABLES, 0)
-        self._data_version = -1
-        # Contents.
-        self.ids: Small = np.empty(0, np.int32)
         self.scores: Floats = np.empty((0, 4), np.float32)
         self.label = np.empty(0, np.int8)
         """-1 where the run says nothing."""
         self.margin: Floats = np.empty(0, np.float32)
         self.off_label: Floats = np.empty(0, np.float32)
         self.failed: Flags = np.empty(0, np.bool_)
+        self.seen = {"predictions": 0, "failures": 0}
+
+    def grow(self, count: int) -> None:
+        """Make room for as many contents."""
+        self.scores = _grown(self.scores, count, np.nan)
+        self.label = _grown(self.label, count, -1)
+        self.margin = _grown(self.margin, count, np.nan)
+        self.off_label = _grown(self.off_label, count, np.nan)
+        self.failed = _grown(self.failed, count, fill=False)
+
+
+class Columns:
+    """What filters and sorts look at; belongs to the thread of its database.
+
+    ``version`` grows whenever something changed.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.version = 0
+        self.cameras, self.folders, self.reasons = Names(), Names(), Names()
+        self._seen = dict.fromkeys(_TABLES, 0)
+        self._last = dict.fromkeys(_TABLES, 0)
+        self._data_version = -1
+        self._said: dict[int | None, Said] = {}
+        # Contents.
+        self.ids: Small = np.empty(0, np.int32)
         self.alert: Flags = np.empty(0, np.bool_)
         self.group: Small = np.empty(0, np.int32)
         """Of near-duplicates, from 1; 0 where a content has none."""
@@ -130,13 +146,23 @@ class Columns:
         if grown or moved:
             self._place()
         changed = grown or moved
-        for read in (self._read_results, self._read_failures, self._read_alerts):
-            changed = read(advance) or changed
+        for said in self._said.values():
+            changed = self._read_run(said, advance) or changed
+        changed = self._read_alerts(advance) or changed
         changed = self._read_groups() or changed
         changed = self._read_verdicts() or changed
         self.version += changed
         self._data_version = stamp
         return changed
+
+    def said(self, run: int | None, advance: Callable[[int], None] = lambda _: None) -> Said:
+        """What a run says, as of the last ``refresh``; read when it is first asked for."""
+        if run not in self._said:
+            said = Said(run)
+            said.grow(len(self.ids))
+            self._read_run(said, advance)
+            self._said[run] = said
+        return self._said[run]
 
     def ahead(self) -> int:
         """How many rows the next ``refresh`` will read at most."""
@@ -155,13 +181,16 @@ class Columns:
         """Positions of contents, by their row ids."""
         return np.searchsorted(self.ids, np.asarray(ids, np.int32))
 
-    def _pages(self, table: str, sql: str, *values: int | str | None) -> Iterator[list[Row]]:
+    def _pages(
+        self, table: str, sql: str, *values: int | None, seen: dict[str, int] | None = None
+    ) -> Iterator[list[Row]]:
         """Rows of a table that were not seen yet; ``sql`` ends in the range of ids and a limit."""
-        after, last = self._seen[table], self._last[table]
+        seen = self._seen if seen is None else seen
+        after, last = seen[table], self._last[table]
         while after < last and (rows := self._database.query(sql, *values, after, last, _PAGE)):
             after = rows[-1]["id"]
             yield rows
-        self._seen[table] = last
+        seen[table] = last
 
     def _read_contents(self, advance: Callable[[int], None]) -> bool:
         parts: dict[str, list[NDArray[Any]]] = {}
@@ -192,11 +221,8 @@ class Columns:
             setattr(self, name, np.concatenate([getattr(self, name), *arrays]))
             arrays.clear()
         count = len(self.ids)
-        self.scores = _grown(self.scores, count, np.nan)
-        self.label = _grown(self.label, count, -1)
-        self.margin = _grown(self.margin, count, np.nan)
-        self.off_label = _grown(self.off_label, count, np.nan)
-        self.failed = _grown(self.failed, count, fill=False)
+        for said in self._said.values():
+            said.grow(count)
         self.alert = _grown(self.alert, count, fill=False)
         self.group = _grown(self.group, count, 0)
         self.verdicts = {name: _grown(v, count, -1) for name, v in self.verdicts.items()}
@@ -305,15 +331,16 @@ class Columns:
         earliest[earliest == never] = UNKNOWN_TIME
         self.time = np.where(self.taken == UNKNOWN_TIME, earliest, self.taken)
 
-    def _read_results(self, advance: Callable[[int], None]) -> bool:
-        if self.run is None:
+    def _read_run(self, said: Said, advance: Callable[[int], None]) -> bool:
+        if said.run is None:
             return False
         pages = self._pages(
             "predictions",
             "SELECT p.id, c.id AS content, score_0, score_1, score_2, score_3, off_label"
             " FROM predictions p JOIN contents c ON c.sha256 = p.content"
             " WHERE +p.run = ? AND p.id BETWEEN ? + 1 AND ? ORDER BY p.id LIMIT ?",
-            self.run,
+            said.run,
+            seen=said.seen,
         )
         changed = False
         for rows in pages:
@@ -322,22 +349,20 @@ class Columns:
             at = self.at(table[:, 1].astype(np.int32))
             scores = table[:, 2:6]
             # Before the scores lose digits: the lowest of equals, as everywhere.
-            self.label[at] = scores.argmax(axis=1)
+            said.label[at] = scores.argmax(axis=1)
             ranked = np.sort(scores, axis=1)
-            self.margin[at] = ranked[:, 3] - ranked[:, 2]
-            self.scores[at] = scores
-            self.off_label[at] = table[:, 6]
+            said.margin[at] = ranked[:, 3] - ranked[:, 2]
+            said.scores[at] = scores
+            said.off_label[at] = table[:, 6]
             advance(len(rows))
-        return changed
-
-    def _read_failures(self, advance: Callable[[int], None]) -> bool:
         pages = self._pages(
             "failures",
             "SELECT f.id, c.id AS content FROM failures f JOIN contents c ON c.sha256 = f.content"
-            " WHERE f.run IS ? AND f.id BETWEEN ? + 1 AND ? ORDER BY f.id LIMIT ?",
-            self.run,
+            " WHERE f.run = ? AND f.id BETWEEN ? + 1 AND ? ORDER BY f.id LIMIT ?",
+            said.run,
+            seen=said.seen,
         )
-        return self._mark(self.failed, pages, advance)
+        return self._mark(said.failed, pages, advance) or changed
 
     def _read_alerts(self, advance: Callable[[int], None]) -> bool:
         pages = self._pages(

@@ -5,7 +5,7 @@ Times are aware datetimes (any zone going in, UTC coming out); hashes are lower-
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -201,6 +201,11 @@ class Run:
     """None too when contents were added since."""
     predictions: int
     failures: int
+
+
+def latest(runs: Sequence[Run]) -> Run | None:
+    """The run to be shown where none is named: the last that is finished, or else the last."""
+    return next((run for run in reversed(runs) if run.finished), runs[-1] if runs else None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,15 @@ def report(
             )
         ),
     ] = None,
+    run: Annotated[
+        int | None,
+        Parameter(
+            help=tr(
+                "Number of the model run whose scores are shown (default: the last finished one).",
+                "점수를 보일 모델 실행의 번호 (기본: 마지막으로 끝난 실행).",
+            )
+        ),
+    ] = None,
     clear: Annotated[
         bool,
         Parameter(
@@ -54,13 +63,14 @@ def report(
     place = case.resolve()
     with CaseStore.read(case) as store:
         folder = to or place.with_name(f"{place.name}-report")
-        made = write_report(store, folder, console, clear=clear, overwrite=overwrite)
+        made = write_report(store, folder, console, run=run, clear=clear, overwrite=overwrite)
     found = made.survey
     selected, unsettled, rest = found.listed
     if as_json:
         console.json(
             {
                 "folder": str(made.folder),
+                "run": found.run.id if found.run else None,
                 "files": list(made.files),
                 "selected": selected,
                 "not_settled": unsettled,

@@ -20,8 +20,11 @@ from mayak.case import (
     Source,
     Standing,
     StoredContent,
+    latest,
 )
 from mayak.case.listing import State
+from mayak.errors import CaseError
+from mayak.language import tr
 
 PROPOSALS = 100
 """Of the proposals that nobody has reviewed, so many are shown, the likeliest first."""
@@ -58,7 +61,7 @@ class Survey:
     sources: list[Source]
     runs: list[Run]
     run: Run | None
-    """Whose scores the report shows: the last that is finished, or else the last."""
+    """Whose scores the report shows."""
     samples: list[Sample]
     faults: list[Fault]
     notable: list[LogEntry]
@@ -112,8 +115,11 @@ class Survey:
         )
 
 
-def survey(case: CaseStore, faults: list[Fault]) -> Survey:
-    """Gather it. Memory grows with what was selected alone."""
+def survey(case: CaseStore, faults: list[Fault], run: int | None = None) -> Survey:
+    """Gather it, with the scores of a run (None: the last that is finished, or else the last).
+
+    Memory grows with what was selected alone. Raises CaseError for a run that the case lacks.
+    """
     entries = None
     notable = []
     for entry in case.log():
@@ -121,7 +127,16 @@ def survey(case: CaseStore, faults: list[Fault]) -> Survey:
         if entry.action in ("triage", "refuse source", "verify"):
             notable.append(entry)
     runs = case.runs()
-    finished = [run for run in runs if run.finished]
+    chosen = [one for one in runs if one.id == run] if run is not None else [latest(runs)]
+    if not chosen:
+        known = ", ".join(str(one.id) for one in runs) or "–"
+        raise CaseError(
+            tr(
+                f"case {case.folder} has no run {run}",
+                f"사건 {case.folder}에 실행 {run}이(가) 없습니다",
+            ),
+            remedy=tr(f"name one of these: {known}", f"다음 중 하나를 지정하십시오: {known}"),
+        )
     found = Survey(
         case=case.id,
         name=case.name,
@@ -133,7 +148,7 @@ def survey(case: CaseStore, faults: list[Fault]) -> Survey:
         exclusions=case.exclusion_counts(),
         sources=case.sources(),
         runs=runs,
-        run=next(reversed(finished or runs), None),
+        run=chosen[0],
         samples=case.samples(),
         faults=faults,
         notable=notable,

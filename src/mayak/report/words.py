@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from mayak.case import StoredItem
+from mayak.case import Run, StoredItem
 from mayak.labels import LABELS
 from mayak.language import tr
 from mayak.report.survey import Kind
+from mayak.report.text import moment
 
 
 def label(index: int) -> str:
@@ -25,6 +26,15 @@ def kind(name: Kind) -> str:
         "failure": tr("could not be read", "읽지 못함"),
         "exclusion": tr("left out by a rule", "규칙에 따른 제외"),
     }[name]
+
+
+def run(shown: Run | None) -> str:
+    """Which run's scores are shown."""
+    if shown is None:
+        return tr("none: nothing was classified", "없음(분류하지 않음)")
+    model = str(shown.engine.get("model")).partition("@")[0]
+    until = f"{moment(shown.finished)} UTC" if shown.finished else tr("not finished", "끝나지 않음")
+    return tr(f"{shown.id}: {model}, {until}", f"{shown.id}번: {model}, {until}")
 
 
 def zone(item: StoredItem) -> str | None:

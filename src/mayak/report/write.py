@@ -41,13 +41,15 @@ def write_report(
     folder: Path,
     progress: Progress,
     *,
+    run: int | None = None,
     clear: bool = False,
     overwrite: bool = False,
 ) -> Made:
     """Write all reports of a case into a new folder, in the user's language.
 
     The same case gives the same bytes: every time in them is the case's own. Nothing is written to
-    the case. ``overwrite`` replaces an earlier report, and nothing else.
+    the case. ``run`` names whose scores are shown, by default those of the last run that is
+    finished. ``overwrite`` replaces an earlier report, and nothing else.
 
     Raises ConfigError for a folder that is in use or cannot be written, CaseError where the case
     changes meanwhile.
@@ -57,7 +59,7 @@ def write_report(
     building = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
     try:
         building.mkdir(parents=True)
-        found = _write(case, building, progress, clear=clear)
+        found = _write(case, building, progress, run=run, clear=clear)
         names = sorted(path.name for path in building.iterdir())
         sums = "".join(f"{_digest(building / name)}  {name}\n" for name in names)
         (building / _SUMS).write_text(sums, encoding="utf-8", newline="\n")
@@ -106,12 +108,14 @@ def _require_room(case: CaseStore, folder: Path, *, overwrite: bool) -> None:
     )
 
 
-def _write(case: CaseStore, folder: Path, progress: Progress, *, clear: bool) -> Survey:
+def _write(
+    case: CaseStore, folder: Path, progress: Progress, *, run: int | None, clear: bool
+) -> Survey:
     head = case.head()
     with progress.task(tr("verifying the case", "사건 검증"), 1, tr("cases", "건")) as task:
         faults = case.verify()
         task.advance()
-    found = survey(case, faults)
+    found = survey(case, faults, run)
     writer = Writer(case, found, clear=clear)
     html = page(writer.page(_ON_A_PAGE))
     (folder / "report.html").write_text(html, encoding="utf-8", newline="\n")

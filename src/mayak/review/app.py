@@ -67,6 +67,7 @@ class Picture(BaseModel):
 
 class Draw(BaseModel):
     size: int = Field(ge=1, le=100_000)
+    run: int | None = None
 
 
 class Judgement(BaseModel):
@@ -135,8 +136,8 @@ def _looking(app: FastAPI, desk: Desk) -> None:
         return {"reading": None if found is None else {"read": found[0], "rows": found[1]}}
 
     @app.get("/api/status")
-    async def status() -> Json:
-        return await desk.read(lambda: _status(desk))
+    async def status(run: int | None = None) -> Json:
+        return await desk.read(lambda: _status(desk, run))
 
     @app.get("/api/select")
     async def select(request: Request) -> Json:
@@ -150,7 +151,7 @@ def _looking(app: FastAPI, desk: Desk) -> None:
                 "token": token,
                 "shown": len(selection.order),
                 "total": selection.total,
-                "basis": desk.browser.progress(),
+                "basis": desk.browser.progress(wanted.run),
                 "facets": selection.facets,
                 "position": desk.browser.position(selection, at) if at else None,
             }
@@ -185,12 +186,12 @@ def _looking(app: FastAPI, desk: Desk) -> None:
         return {"position": await desk.read(work)}
 
     @app.get("/api/content/{sha256}")
-    async def content(sha256: Digest) -> Json:
-        return await desk.read(lambda: _facts(desk, sha256))
+    async def content(sha256: Digest, run: int | None = None) -> Json:
+        return await desk.read(lambda: _facts(desk, sha256, run))
 
     @app.get("/api/near/{sha256}")
-    async def near(sha256: Digest) -> Json:
-        return {"cells": await desk.read(lambda: list(map(asdict, desk.near(sha256, _NEAR))))}
+    async def near(sha256: Digest, run: int | None = None) -> Json:
+        return {"cells": await desk.read(lambda: list(map(asdict, desk.near(sha256, _NEAR, run))))}
 
     @app.get("/api/timeline")
     async def timeline(request: Request) -> Json:
@@ -262,7 +263,7 @@ def _deciding(app: FastAPI, desk: Desk) -> None:
 
     @app.post("/api/samples")
     async def draw(body: Draw) -> Json:
-        return {"sample": await desk.write(lambda store: desk.draw(store, body.size))}
+        return {"sample": await desk.write(lambda store: desk.draw(store, body.size, body.run))}
 
     @app.get("/api/samples/{sample}")
     async def sample(sample: int) -> Json:
@@ -303,24 +304,34 @@ def _shell(desk: Desk) -> str:
     return environment.get_template("index.html.j2").render(boot=boot)
 
 
-def _status(desk: Desk) -> Json:
+def _status(desk: Desk, run: int | None) -> Json:
     desk.browser.refresh()
     return {
-        **desk.browser.progress(),
+        **desk.browser.progress(run),
         "sources": {str(source.id): source.path for source in desk.store.sources()},
-        "run": desk.browser.columns.run,
+        "run": desk.browser.run if run is None else run,
+        "runs": [
+            {
+                "id": known.id,
+                "model": known.engine.get("model"),
+                "adapter": known.engine.get("adapter"),
+                "started": known.started,
+                "finished": known.finished,
+            }
+            for known in desk.browser.runs
+        ],
         "reviewers": list(desk.browser.columns.verdicts),
     }
 
 
-def _facts(desk: Desk, sha256: str) -> Json:
+def _facts(desk: Desk, sha256: str, run: int | None) -> Json:
     """All that is known of a content."""
     store = desk.store
     content = store.content(sha256)
     if content is None:
         raise unknown_image(sha256)
     sources = {source.id: source.path for source in store.sources()}
-    at = desk.browser.columns
+    shown = desk.browser.run if run is None else run
     group = desk.browser.group(sha256)
     return {
         "sha256": content.sha256,
@@ -339,10 +350,10 @@ def _facts(desk: Desk, sha256: str) -> Json:
             {**_item(place), "source": sources[place.source]} for place in store.places(sha256)
         ],
         "results": [
-            {"run": run, "current": run == at.run, **asdict(result)}
+            {"run": number, "current": number == shown, **asdict(result)}
             if isinstance(result, Prediction)
-            else {"run": run, "current": run == at.run, "error": result.message}
-            for run, result in store.results_of(sha256).items()
+            else {"run": number, "current": number == shown, "error": result.message}
+            for number, result in store.results_of(sha256).items()
         ],
         "alerts": [{"list": alert.list, "kind": alert.kind} for alert in store.alerts_of(sha256)],
         "verdicts": [

@@ -133,12 +133,12 @@ class Desk:
             self._selections.move_to_end(token)
         return found
 
-    def near(self, sha256: str, most: int) -> list[Cell]:
-        """The nearest of a content's near-duplicates, itself not among them."""
+    def near(self, sha256: str, most: int, run: int | None) -> list[Cell]:
+        """The nearest of a content's near-duplicates, itself not among them, as a run sees them."""
         content = self.store.content(sha256)
         if content is None or content.pdq is None:
             return []
-        selection = self.browser.select(Filter(near=content.pdq), "near")
+        selection = self.browser.select(Filter(near=content.pdq, run=run), "near")
         cells = self.browser.cells(selection, 0, most + 1)
         return [cell for cell in cells if cell.sha256 != sha256][:most]
 
@@ -164,9 +164,9 @@ class Desk:
         """The PDQ hash of an image file's bytes, or why there is none."""
         return await asyncio.to_thread(self.originals.hash, data)
 
-    def draw(self, store: CaseStore, size: int) -> int:
-        """A blind sample of what the run calls irrelevant. Raises CaseError."""
-        run = self.browser.columns.run
+    def draw(self, store: CaseStore, size: int, run: int | None) -> int:
+        """A blind sample of what a run calls irrelevant. Raises CaseError."""
+        run = self.browser.run if run is None else run
         if run is None:
             raise CaseError(
                 tr("nothing has been classified yet", "아직 분류된 이미지가 없습니다"),

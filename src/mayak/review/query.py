@@ -124,5 +124,6 @@ _KEYS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "q": ("text", str),
     "near": ("near", _pdq),
     "group": ("group", int),
+    "run": ("run", int),
 }
 """Key in the address: field of the filter, and how its text is read."""

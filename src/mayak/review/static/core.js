@@ -106,6 +106,10 @@ export function go(changes, quiet = false) {
 export const filters = computed(() =>
   Object.fromEntries(FILTERS.filter((key) => query.value[key]).map((key) => [key, query.value[key]])),
 );
+/** The run whose labels and scores are shown, where it is not the one that the server chooses. */
+export const ofRun = computed(() => (query.value.run ? { run: query.value.run } : {}));
+/** What a request about images says of them. */
+export const asked = computed(() => ({ ...filters.value, ...ofRun.value }));
 export const view = computed(() => query.value.view || "images");
 export const stacked = computed(() => query.value.stack !== "0");
 

@@ -1,7 +1,7 @@
 // The result that is looked through: its cells, the place in it, what is selected and decided.
 
 import { effect, signal, untracked } from "./vendor/signals.js";
-import { ask, attempt, filters, go, labelName, query, send, stacked, t, tell, view } from "./core.js";
+import { ask, asked, attempt, go, labelName, ofRun, query, send, stacked, t, tell, view } from "./core.js";
 
 const PAGE = 120;
 const PAGES = 60;
@@ -30,16 +30,16 @@ export const verdictOf = (cell) => verdicts.get(cell.sha256) ?? cell.verdict;
 
 // ---------------------------------------------------------------- results
 
-let asked = null;
+let asking = null;
 
 export async function select() {
-  asked?.abort();
-  asked = new AbortController();
-  const parameters = { ...filters.peek(), stack: stacked.peek() ? "1" : "0" };
+  asking?.abort();
+  asking = new AbortController();
+  const parameters = { ...asked.peek(), stack: stacked.peek() ? "1" : "0" };
   const { sort, at } = query.peek();
   if (sort) parameters.sort = sort;
   if (at) parameters.at = at;
-  const found = await ask("/api/select", parameters, { signal: asked.signal });
+  const found = await ask("/api/select", parameters, { signal: asking.signal });
   for (const controller of coming.values()) controller.abort();
   pages = new Map();
   coming = new Map();
@@ -54,7 +54,7 @@ export async function select() {
 // Another filter, sort or stacking is another result; another place in it is not.
 let shown = null;
 effect(() => {
-  const key = JSON.stringify([filters.value, query.value.sort, stacked.value]);
+  const key = JSON.stringify([asked.value, query.value.sort, stacked.value]);
   if (view.value !== "images" || key === shown) return;
   shown = key;
   untracked(() => attempt(select()));
@@ -241,7 +241,7 @@ export function look(soon = 600) {
   clearTimeout(polling);
   polling = setTimeout(async () => {
     try {
-      status.value = await ask("/api/status");
+      status.value = await ask("/api/status", ofRun.peek());
       await refreshFacets();
     } catch {
       // Said once by whatever the person does next; asking goes on.
@@ -256,7 +256,7 @@ async function refreshFacets() {
   const now = result.peek();
   if (!now || view.peek() !== "images" || counted === status.peek().version) return;
   counted = status.peek().version;
-  const { facets } = await ask("/api/facets", filters.peek());
+  const { facets } = await ask("/api/facets", asked.peek());
   if (now === result.peek()) result.value = { ...now, facets };
 }
 

@@ -151,6 +151,19 @@ function chips() {
   });
 }
 
+/** Whose labels and scores these are; a choice where the case has been classified more than once. */
+function Runs() {
+  const now = status.value;
+  if (!now?.runs.length) return null;
+  const name = (run) => t("run", run.id, (run.model ?? "").replace(/@.*/, ""), run.finished);
+  if (now.runs.length === 1) return html`<span class="run soft">${name(now.runs[0])}</span>`;
+  return html`<label class="choice run"><span>${t("runOf")}</span>
+    <select value=${String(query.value.run ?? now.run)} aria-label=${t("runOf")}
+      onChange=${(e) => refine({ run: e.target.value })}>
+      ${now.runs.map((run) => html`<option value=${String(run.id)}>${name(run)}</option>`)}
+    </select></label>`;
+}
+
 export function Bar() {
   const now = result.value;
   const sorts = ["first", "score", "doubt", "off-label", "newest", "oldest", "found"];
@@ -164,6 +177,7 @@ export function Bar() {
     ${selected.value.size > 1 && html`<span class="picked">${t("selected", selected.value.size)}</span>`}
     ${more > 0 && html`<button type="button" class="more" onClick=${again}>${t("more", more)}</button>`}
     <span class="chips">${chips()}${some && html`<button type="button" class="link" onClick=${() => refine(cleared())}>${t("clear")}</button>`}</span>
+    <${Runs} />
     <span class="tools">
       <label class="choice"><span>${t("sort")}</span>
         <select value=${query.value.sort ?? "first"} aria-label=${t("sort")}

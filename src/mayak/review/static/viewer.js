@@ -3,7 +3,7 @@
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { signal } from "./vendor/signals.js";
 import {
-  ask, boot, bytes, cleared, fileTime, go, html, labelName, moment, number, plain, t, tell,
+  ask, boot, bytes, cleared, fileTime, go, html, labelName, moment, number, ofRun, plain, t, tell,
 } from "./core.js";
 import {
   arrived, cellAt, cursor, decide, expand, moveTo, need, nextOpen, result, skip, undo, verdictOf,
@@ -169,9 +169,9 @@ function useFacts(sha256) {
     const controller = new AbortController();
     const waiting = setTimeout(async () => {
       try {
-        const found = await ask(`/api/content/${sha256}`, {}, { signal: controller.signal });
+        const found = await ask(`/api/content/${sha256}`, ofRun.peek(), { signal: controller.signal });
         setFacts(found);
-        const { cells } = await ask(`/api/near/${sha256}`, {}, { signal: controller.signal });
+        const { cells } = await ask(`/api/near/${sha256}`, ofRun.peek(), { signal: controller.signal });
         setFacts({ ...found, near: cells });
       } catch (error) {
         if (error.name !== "AbortError") tell(error.message);

@@ -3,7 +3,7 @@
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { signal } from "./vendor/signals.js";
 import {
-  ask, attempt, boot, bytes, fileTime, filters, go, html, labelName, moment, number, plain, query, refine,
+  ask, asked, attempt, boot, bytes, fileTime, filters, go, html, labelName, moment, number, ofRun, plain, query, refine,
   send, t,
 } from "./core.js";
 import { look, status, undo } from "./desk.js";
@@ -82,7 +82,7 @@ function useRest(answer, parameters, count) {
 const day = (seconds) => new Date(seconds * 1000).toISOString();
 
 export function Timeline() {
-  const { from: _, to: __, ...rest } = filters.value;
+  const { from: _, to: __, ...rest } = asked.value;
   const answer = useAnswer("/api/timeline", rest);
   const [chosen, setChosen] = useState(null);
   const drag = useRef(null);
@@ -146,7 +146,7 @@ export function Timeline() {
 const outline = signal(null);
 
 export function Map() {
-  const answer = useAnswer("/api/map", filters.value);
+  const answer = useAnswer("/api/map", asked.value);
   const [seen, setSeen] = useState(null);
   const [area, setArea] = useState({ width: 800, height: 500 });
   const [picked, setPicked] = useState(null);
@@ -364,7 +364,7 @@ export function Sample() {
   const draw = async (event) => {
     event.preventDefault();
     const size = Number(event.target.elements.size.value);
-    const { sample } = await send("/api/samples", { size });
+    const { sample } = await send("/api/samples", { size, ...ofRun.peek() });
     drawn.value++;
     await open(sample);
   };

@@ -76,6 +76,11 @@ export const WORDS = {
     (decided, all) => `${count(decided)} of ${count(all)} decided`,
     (decided, all) => `${count(all)}장 중 ${count(decided)}장 판정`,
   ],
+  runOf: ["Model run", "모델 실행"],
+  run: [
+    (id, model, finished) => `Run ${id}: ${model}${finished ? "" : " (not finished)"}`,
+    (id, model, finished) => `실행 ${id}: ${model}${finished ? "" : " (끝나지 않음)"}`,
+  ],
   readingCase: ["Reading the case", "사건 읽기"],
   readingRows: [
     (read, rows) => `Reading the case: ${count(read)} of ${count(rows)} rows. Images show when all are read.`,
