@@ -21,6 +21,7 @@ from pypdf import PdfReader
 from report_samples import ENGINE, HOSTILE, decide, make, sha, thumbnail
 
 from mayak.case import CaseStore
+from mayak.case.folder import WriterLock
 from mayak.errors import CaseError, ConfigError
 from mayak.report import write_report
 from mayak.report.survey import survey
@@ -82,7 +83,9 @@ def test_every_file_stands_in_one_list(report):
         "without a model result, not reviewed",
     }
     failed = [row for row in listed["not-selected"] if row["standing"] == "could not be read"]
-    assert [row["reason or remark"] for row in failed] == ["decoding: DecodeError: ends <early>"]
+    assert [row["reason or remark"] for row in failed] == [
+        "decoding: could not be decoded (DecodeError): ends <early>"
+    ]
     left_out = [row for row in listed["not-selected"] if "rule" in row["standing"]]
     assert {row["reason or remark"].split(":")[0] for row in left_out} == {
         "not an image (not-an-image)",
@@ -371,6 +374,19 @@ def test_a_folder_in_use_is_left_alone(own, write, tmp_path):
         write(own, tmp_path / "report")
     write(own, tmp_path / "report", overwrite=True)
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
+
+
+def test_what_a_killed_report_left_is_swept_and_what_is_being_written_is_not(own, tmp_path, write):
+    left = [tmp_path / f".report.{digit * 32}" for digit in "ab"]
+    other = tmp_path / ".report.notes"
+    for folder in (*left, other):
+        folder.mkdir()
+        (folder / "report.html").write_text("half", encoding="utf-8")
+    lock = WriterLock(left[1])
+    write(own, tmp_path / "report")
+    lock.release()
+    assert [folder.exists() for folder in (*left, other)] == [False, True, True]
+    assert "case.lock" not in {path.name for path in (tmp_path / "report").iterdir()}
 
 
 def test_a_case_that_changes_meanwhile_gives_no_report(own, tmp_path, monkeypatch):

@@ -293,9 +293,13 @@ def test_what_was_not_read_has_a_view(page, many, serve):
     page.goto(server.url)
     page.goto(f"{server.base}/?view=rejected")
     page.get_by_text("222 files = 220 images + 1 not read + 1 left out").wait_for()
-    page.get_by_role("button", name=re.compile("too-small")).click()
+    page.get_by_role("button", name=re.compile("smaller than the limit")).click()
     until(page, "document.querySelectorAll('tbody tr').length === 1")
     assert "icon.png" in page.locator("tbody").inner_text()
+    page.get_by_role("button", name="한국어").click()
+    assert "기준보다 작은 이미지" in page.locator("tbody").inner_text()
+    assert "16 × 16 pixels" in page.locator("tbody").inner_text()  # as it is on record
+    page.get_by_role("button", name="English").click()
     page.goto(f"{server.base}/?view=rejected&kind=failure")
     page.get_by_text("cannot be decoded").wait_for()
 

@@ -117,7 +117,7 @@ class WriterLock:
 
     def __init__(self, folder: Path) -> None:
         """Take the lock. Raises CaseError, naming the holder, if it is taken."""
-        path = folder / _LOCK
+        path = self.path = folder / _LOCK
         try:
             # Never deleted: a second file of the same name would be a second lock.
             self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "r+b", buffering=0)

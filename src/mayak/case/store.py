@@ -127,14 +127,15 @@ class CaseStore(Exchange, Listing):
         return cls(folder, identity, database, lock)
 
     @classmethod
-    def review(cls, folder: Path, *, operator: str) -> CaseStore:
+    def review(cls, folder: Path, *, operator: str, action: str = "review") -> CaseStore:
         """Open a case to decide while another process may be adding to it: without the lock, which
-        a writer holds for its whole run. What is written is kept whole by the transactions."""
+        a writer holds for its whole run. What is written is kept whole by the transactions.
+        ``action`` is what the log calls it."""
         _require_operator(operator)
         identity = read_identity(folder)
         database = Database(folder, operator=operator)
         try:
-            with database.batch("review", always=True):
+            with database.batch(action, always=True):
                 pass
         except BaseException:
             database.close()

@@ -222,7 +222,8 @@ def verify(
             faults += found
         head = store.head()
     try:
-        with CaseStore.open(case, operator=operator or user()) as store:
+        # Without the writer's lock: triage may be at work.
+        with CaseStore.review(case, operator=operator or user(), action="open") as store:
             store.record("verify", faults=len(faults), absent=absent, head=head)
     except CaseError as error:
         console.note(tr("not recorded in the case: ", "사건에 기록하지 못함: ") + error.message)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from mayak.case import CaseStore, Standing, StoredContent, StoredItem
+from mayak.case.reasons import reason
 from mayak.labels import LABELS
 from mayak.language import language, tr
 from mayak.report import words
@@ -430,7 +431,7 @@ class Writer:
         if found.counts.failures:
             rows.append((words.kind("failure"), "–", f"{found.counts.failures:,}"))
         rows += [
-            (f"{words.kind('exclusion')}: {words.rule(rule)}", "–", f"{count:,}")
+            (f"{words.kind('exclusion')}: {reason(rule)}", "–", f"{count:,}")
             for rule, count in sorted(found.exclusions.items())
         ]
         blocks: list[Block] = [
@@ -467,7 +468,7 @@ class Writer:
             (
                 shortened(item.display, _CELL),
                 words.stage(item.failure.stage),
-                shortened(f"{item.failure.error}: {item.failure.message}", _CELL),
+                shortened(words.because(item.failure.error, item.failure.message), _CELL),
             )
             for item in failed
             if item.failure is not None
@@ -483,7 +484,11 @@ class Writer:
         return [
             Prose(text),
             Table(
-                (tr("File", "파일"), tr("Step", "단계"), tr("Reason", "사유")),
+                (
+                    tr("File", "파일"),
+                    tr("Step", "단계"),
+                    tr("Reason: as recorded", "사유: 기록 원문"),
+                ),
                 rows,
                 (3.0, 0.7, 3.0),
                 small=True,

@@ -174,7 +174,7 @@ def _columns() -> list[tuple[str, Callable[[Listed], Value]]]:
             tr("lists of known files", "해시 목록"),
             lambda listed: " / ".join(listed.standing.alerts) if listed.standing else None,
         ),
-        (tr("reason or remark", "사유·비고"), _reason),
+        (tr("reason or remark", "사유·비고(뒤는 기록 원문)"), _reason),
     ]
 
 
@@ -204,14 +204,12 @@ def _decisions(listed: Listed) -> Value:
 def _reason(listed: Listed) -> Value:
     item, standing = listed.item, listed.standing
     if item.failure is not None:
-        failure = item.failure
-        return f"{words.stage(failure.stage)}: {failure.error}: {failure.message}"
+        return words.failed(item.failure)
     if item.exclusion is not None:
-        return f"{words.rule(item.exclusion.rule)} ({item.exclusion.rule}): {item.exclusion.reason}"
+        return words.because(item.exclusion.rule, item.exclusion.reason)
     said = list(listed.content.warnings) if listed.content else []
     if standing and standing.failure:
-        failure = standing.failure
-        said.append(f"{words.stage(failure.stage)}: {failure.error}: {failure.message}")
+        said.append(words.failed(standing.failure))
     return "; ".join(said)
 
 

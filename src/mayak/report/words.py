@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from mayak.case import Run, StoredItem
+from mayak.case.reasons import reason
 from mayak.labels import LABELS
 from mayak.language import tr
 from mayak.report.survey import Kind
 from mayak.report.text import moment
+from mayak.types import Failure
 
 
 def label(index: int) -> str:
@@ -50,24 +52,14 @@ def zone(item: StoredItem) -> str | None:
     return tr("unknown: as the device's clock showed", "알 수 없음(기기 시계에 표시된 시각)")
 
 
-def rule(name: str) -> str:
-    """What a rule of exclusion leaves out; the rule's own name where it is not one of mayak's."""
-    return {
-        "not-an-image": tr("not an image", "이미지가 아님"),
-        "empty": tr("empty file", "빈 파일"),
-        "program": tr("program that draws, never run", "그림을 그리는 프로그램(실행 안 함)"),
-        "document": tr(
-            "document (its images are files of their own)", "문서(안의 이미지는 따로 처리)"
-        ),
-        "too-small": tr("smaller than the limit", "기준보다 작은 이미지"),
-        "include": tr("outside the paths asked for", "지정한 경로 밖"),
-        "exclude": tr("in a path that was left out", "제외한 경로"),
-        "since": tr("older than the date asked for", "지정한 날짜 이전"),
-        "known-good": tr("in a list of harmless files", "무해 파일 목록에 있음"),
-        "SymbolicLink": tr("link", "링크"),
-        "SpecialFile": tr("device or the like", "장치 등 특수 파일"),
-        "DeletedWithoutContent": tr("deleted, no content left", "삭제되어 내용이 없음"),
-    }.get(name, name)
+def because(name: str, recorded: str) -> str:
+    """A reason in the user's language, its recorded name and the words that stand on record."""
+    return f"{reason(name)} ({name}): {recorded}"
+
+
+def failed(failure: Failure) -> str:
+    """Where and why something failed."""
+    return f"{stage(failure.stage)}: {because(failure.error, failure.message)}"
 
 
 def stage(name: str) -> str:

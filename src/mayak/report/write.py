@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import shutil
 import uuid
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mayak.case import CaseStore
+from mayak.case.folder import WriterLock
 from mayak.errors import CaseError, ConfigError
 from mayak.language import tr
 from mayak.report.chapters import Writer, findings
@@ -57,9 +59,14 @@ def write_report(
     folder = folder.resolve()
     _require_room(case, folder, overwrite=overwrite)
     building = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
+    lock = None
     try:
+        _sweep(folder)
         building.mkdir(parents=True)
+        lock = WriterLock(building)
         found = _write(case, building, progress, run=run, clear=clear)
+        lock.release()
+        lock.path.unlink()
         names = sorted(path.name for path in building.iterdir())
         sums = "".join(f"{_digest(building / name)}  {name}\n" for name in names)
         (building / _SUMS).write_text(sums, encoding="utf-8", newline="\n")
@@ -78,8 +85,21 @@ def write_report(
             ),
         ) from error
     finally:
+        if lock is not None:
+            lock.release()
         shutil.rmtree(building, ignore_errors=True)
     return Made(folder, (*names, _SUMS), found)
+
+
+def _sweep(folder: Path) -> None:
+    """Delete what reports of the same name left behind when their process was killed."""
+    for left in folder.parent.glob(f".{glob.escape(folder.name)}.{'[0-9a-f]' * 32}"):
+        try:
+            lock = WriterLock(left)
+        except CaseError:
+            continue  # it is being written
+        lock.release()
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def _require_room(case: CaseStore, folder: Path, *, overwrite: bool) -> None:

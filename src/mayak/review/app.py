@@ -18,6 +18,7 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from pydantic import BaseModel, Field
 
 from mayak.case import StoredItem
+from mayak.case.reasons import REASONS
 from mayak.errors import ConfigError, MayakError
 from mayak.fonts import font_path
 from mayak.imaging.hashing import PDQ_MATCH_DISTANCE
@@ -298,6 +299,7 @@ def _shell(desk: Desk) -> str:
         "case": desk.store.name,
         "reviewer": desk.reviewer,
         "labels": [{"en": label.en, "ko": label.ko} for label in LABELS],
+        "reasons": {name: {"en": en, "ko": ko} for name, (en, ko) in REASONS.items()},
         "distance": PDQ_MATCH_DISTANCE,
         "language": tr("en", "ko"),
     }

@@ -48,6 +48,9 @@ export function t(key, ...rest) {
 export const labelName = (label) =>
   label < 0 ? t("unscored") : boot.labels[label][language.value === "ko" ? "ko" : "en"];
 
+/** Why a file gave no image, by the name that is recorded. */
+export const reasonName = (name) => boot.reasons[name]?.[language.value === "ko" ? "ko" : "en"] ?? name;
+
 export const number = (n) => n.toLocaleString("en");
 
 export function bytes(n) {

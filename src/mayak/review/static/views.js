@@ -3,7 +3,7 @@
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { signal } from "./vendor/signals.js";
 import {
-  ask, asked, attempt, boot, bytes, fileTime, filters, go, html, labelName, moment, number, ofRun, plain, query, refine,
+  ask, asked, attempt, boot, bytes, fileTime, filters, go, html, labelName, moment, number, ofRun, plain, query, reasonName, refine,
   send, t,
 } from "./core.js";
 import { look, status, undo } from "./desk.js";
@@ -46,15 +46,15 @@ export function Rejected() {
             <span class="what">${t(k === "failure" ? "failures" : "exclusions")}</span><span class="figure">${number(sum(k))}</span></button></h2>
           ${answer?.reasons.filter(([name]) => name === k).map(
             ([, name, found]) => html`<button type="button" class="row" aria-pressed=${String(kind === k && reason === name)}
-              onClick=${() => pick(k, name)}><span class="what"><bdi>${plain(name)}</bdi></span><span class="figure">${number(found)}</span></button>`,
+              onClick=${() => pick(k, name)}><span class="what"><bdi title=${plain(name)}>${plain(reasonName(name))}</bdi></span><span class="figure">${number(found)}</span></button>`,
           )}</section>`,
       )}
     </div>
-    ${answer && html`<table><thead><tr><th>${t("path")}</th><th>${t("reason")}</th><th>${t("bytes")}</th><th>${t("modified")}</th></tr></thead>
+    ${answer && html`<table><thead><tr><th>${t("path")}</th><th>${t("reasonAndRecord")}</th><th>${t("bytes")}</th><th>${t("modified")}</th></tr></thead>
       <tbody>${rows.map((item) => {
         const why = item.failure ?? item.exclusion;
         return html`<tr><td><code class="path">${plain(item.path)}</code>${item.deleted && html` <span class="note"><${Icon} name="trash" />${t("deleted")}</span>`}</td>
-          <td><b>${plain(why?.error ?? why?.rule ?? "")}</b><br /><span class="soft">${plain(why?.message ?? why?.reason ?? "")}</span></td>
+          <td><b title=${plain(why?.error ?? why?.rule ?? "")}>${plain(reasonName(why?.error ?? why?.rule ?? ""))}</b><br /><span class="soft" lang="en">${plain(why?.message ?? why?.reason ?? "")}</span></td>
           <td class="figure">${bytes(item.size)}</td><td class="figure">${fileTime(item.modified, item.zone_known)}</td></tr>`;
       })}</tbody></table>`}
     ${answer && answer.total === 0 && html`<p class="soft">${t("noRejected")}</p>`}

@@ -157,7 +157,7 @@ export const WORDS = {
   accessed: ["Accessed", "접근"],
   changed: ["Changed", "변경"],
   noZone: ["(time zone unknown)", "(시간대 알 수 없음)"],
-  warnings: ["Warnings", "경고"],
+  warnings: ["Warnings, as recorded", "경고(기록 원문)"],
   hashes: ["Hashes", "해시"],
   nearest: ["Near-duplicates", "유사 이미지"],
   findNear: ["Show all like it", "유사 이미지 모두 보기"],
@@ -168,7 +168,7 @@ export const WORDS = {
   failures: ["Could not be read", "읽지 못함"],
   exclusions: ["Left out by a rule", "규칙에 따라 제외"],
   all: ["All", "전체"],
-  reason: ["Reason", "사유"],
+  reasonAndRecord: ["Reason, and the words on record", "사유와 기록 원문"],
   path: ["Path", "경로"],
   balance: [
     (items, images, failures, exclusions) =>

@@ -1,0 +1,44 @@
+"""What the recorded reasons are called for which a file gave no image, or an image no result."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mayak.language import tr
+
+REASONS: Mapping[str, tuple[str, str]] = {
+    # Rules of exclusion.
+    "not-an-image": ("not an image", "이미지가 아님"),
+    "empty": ("empty file", "빈 파일"),
+    "program": ("program that draws, never run", "그림을 그리는 프로그램(실행 안 함)"),
+    "document": ("document (its images are files of their own)", "문서(안의 이미지는 따로 처리)"),
+    "too-small": ("smaller than the limit", "기준보다 작은 이미지"),
+    "include": ("outside the paths asked for", "지정한 경로 밖"),
+    "exclude": ("in a path that was left out", "제외한 경로"),
+    "since": ("older than the date asked for", "지정한 날짜 이전"),
+    "known-good": ("in a list of harmless files", "무해 파일 목록에 있음"),
+    "SymbolicLink": ("link", "링크"),
+    "SpecialFile": ("device or the like", "장치 등 특수 파일"),
+    "DeletedWithoutContent": ("deleted, no content left", "삭제되어 내용이 없음"),
+    # Failures.
+    "Encrypted": ("encrypted", "암호화됨"),
+    "Unsupported": ("format not supported", "지원하지 않는 형식"),
+    "Damaged": ("damaged", "손상됨"),
+    "Unreadable": ("could not be read", "읽을 수 없음"),
+    "LimitExceeded": ("beyond the limits for archives", "압축 파일 처리 한도 초과"),
+    "TooLarge": ("too large", "크기 한도 초과"),
+    "Changed": ("changed since it was read", "읽은 뒤에 변경됨"),
+    "DecodeError": ("could not be decoded", "디코딩할 수 없음"),
+    "GivenUp": ("given up after several crashes", "여러 번 비정상 종료되어 중단함"),
+    "crashed": ("the decoder crashed", "디코더가 비정상 종료됨"),
+    "too-slow": ("decoding took too long", "디코딩 시간 초과"),
+    "out-of-memory": ("decoding needed too much memory", "디코딩에 필요한 메모리 초과"),
+    "ModelError": ("the model failed", "모델 오류"),
+    "OSError": ("could not be read", "읽을 수 없음"),
+}
+"""Recorded name: in English, in Korean."""
+
+
+def reason(name: str) -> str:
+    """In the user's language; the recorded name where it is none of mayak's."""
+    return tr(*REASONS.get(name, (name, name)))

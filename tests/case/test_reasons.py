@@ -1,0 +1,27 @@
+"""Every reason that mayak records has a name in the user's language."""
+
+import re
+from importlib.resources import files
+from typing import get_args
+
+from mayak.case.reasons import REASONS, reason
+from mayak.evidence.reader import Reason
+from mayak.language import set_language
+
+RECORDED = re.compile(r'\b(?:Exclusion\(|Failure\([^"\n]*"\w+",\s*)"([\w-]+)"')
+
+
+def test_no_reason_that_is_recorded_lacks_a_name():
+    scripts = (entry for entry in (files("mayak") / "triage").iterdir() if entry.suffix == ".py")
+    found = {name for script in scripts for name in RECORDED.findall(script.read_text("utf-8"))}
+    assert {"empty", "too-small", "known-good", "GivenUp", "Damaged", "Changed"} <= found
+    assert found | set(get_args(Reason)) <= REASONS.keys()
+
+
+def test_a_reason_reads_in_the_users_language():
+    set_language("ko")
+    assert reason("too-small") == "기준보다 작은 이미지"
+    assert reason("Encrypted") == "암호화됨"
+    set_language("en")
+    assert reason("Encrypted") == "encrypted"
+    assert reason("SomebodyElsesError") == "SomebodyElsesError"
