@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from mayak.demo.ewf import write_e01
-from mayak.demo.exfat import SECTOR, volume
+from mayak.demo.exfat import MODIFIED, SECTOR, volume
 
 _PARTITION_SECTOR = 2048
 """1 MiB, where partitions of flash memory start."""
@@ -62,7 +62,8 @@ def _zipped(members: Mapping[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, data in members.items():
-            archive.writestr(zipfile.ZipInfo(name), data)  # without the time of the day
+            # Not the time of the day, which would make another archive of the same files.
+            archive.writestr(zipfile.ZipInfo(name, MODIFIED.timetuple()[:6]), data)
     return buffer.getvalue()
 
 

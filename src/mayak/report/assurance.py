@@ -93,7 +93,7 @@ def notices(found: Survey) -> tuple[Prose, ...]:
             Prose(
                 tr(
                     f"Neither a model result nor a decision: {images(missing)}.",
-                    f"모델 결과도 사람의 판정도 없음: {images(missing)}.",
+                    f"모델 결과도 검토자의 판정도 없음: {images(missing)}.",
                 ),
                 "warning",
             )
@@ -134,9 +134,11 @@ def methods(found: Survey, *, clear: bool) -> Section:
             "답의 확률이 차지하는 몫입니다. 먼저 볼 순서를 정할 뿐, 답이 맞을 확률이 아닙니다.",
         ),
         tr(
-            "Persons decided. Each decision is kept with name and time; "
+            "The reviewers named in this report decided, not the model. Each decision is "
+            "kept with name and time; "
             f"{found.withdrawn:,} decisions were withdrawn and stay on record.",
-            "판정은 사람이 하였습니다. 판정마다 이름과 시각이 기록되며, 취소한 판정 "
+            "판정은 모델이 아니라 이 보고서에 적힌 검토자가 하였습니다. 판정마다 이름과 "
+            "시각이 기록되며, 취소한 판정 "
             f"{found.withdrawn:,}건도 기록에 남아 있습니다.",
         ),
         tr(

@@ -154,7 +154,7 @@ class Writer:
                     ),
                     (
                         f"{chosen:,}",
-                        tr("images selected by persons", "사람이 선별한 이미지"),
+                        tr("images selected by reviewers", "검토자가 선별한 이미지"),
                         files(found.files["selected"]),
                     ),
                     (
@@ -172,12 +172,12 @@ class Writer:
             self._labels(),
             Prose(
                 tr(
-                    "Selected is what persons decided to be relevant (1, 2 or 3) and nobody "
+                    "Selected is what reviewers decided to be relevant (1, 2 or 3) and nobody "
                     "contradicts. The model only proposes; what nobody has reviewed is listed "
                     "apart and is no finding.",
-                    "‘선별’은 사람이 관련 있음(1, 2, 3)으로 판정하고 다른 검토자의 판정과 어긋나지 "
-                    "않는 이미지만을 뜻합니다. 모델은 제안만 하며, 아무도 검토하지 않은 제안은 "
-                    "따로 표시하고 판정 결과로 보지 않습니다.",
+                    "‘선별’은 검토자가 관련 있음(1, 2, 3)으로 판정하고 다른 검토자의 판정과 "
+                    "어긋나지 않는 이미지만을 뜻합니다. 모델은 제안만 하며, 아무도 검토하지 않은 "
+                    "제안은 따로 표시하고 판정 결과로 보지 않습니다.",
                 ),
                 "soft",
             ),
@@ -233,7 +233,7 @@ class Writer:
     def _reviewers(self) -> Table:
         return Table(
             (
-                tr("Decided by", "판정한 사람"),
+                tr("Reviewer", "검토자"),
                 tr("Images", "이미지"),
                 tr("First decision (UTC)", "첫 판정(UTC)"),
                 tr("Last decision (UTC)", "마지막 판정(UTC)"),
@@ -272,8 +272,8 @@ class Writer:
                 title = tr(f"Findings: {words.label(label)}", f"판정 결과: {words.label(label)}")
                 count = files(found.selected_files[label])
                 lead = tr(
-                    f"{images(total)} in {count}, decided by persons.",
-                    f"사람이 판정한 {images(total)}({count})입니다.",
+                    f"{images(total)} in {count}, decided by reviewers.",
+                    f"검토자가 판정한 {images(total)}({count})입니다.",
                 )
             blocks: list[Block] = [Prose(lead, "soft")]
             if len(group) < total:
@@ -296,8 +296,8 @@ class Writer:
             Prose(
                 tr(
                     "UNREVIEWED PROPOSALS. The model or a list of known files names these images; "
-                    "no person has looked at them. They are not findings.",
-                    "미검토 제안입니다. 모델이나 해시 목록이 제시하였을 뿐 사람이 확인하지 "
+                    "no reviewer has looked at them. They are not findings.",
+                    "미검토 제안입니다. 모델이나 해시 목록이 제시하였을 뿐 검토자가 확인하지 "
                     "않았으며, 판정 결과가 아닙니다.",
                 ),
                 "warning",

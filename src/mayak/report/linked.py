@@ -265,7 +265,7 @@ class _Graph:
                 "uco-action:performer": self._ref(f"person {decision.reviewer}"),
                 "uco-action:endTime": _time(decision.at),
             },
-            "Decision of a person.",
+            "Decision of a reviewer, not of the model.",
         )
 
     def _analysis(

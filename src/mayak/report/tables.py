@@ -262,6 +262,8 @@ class _Book:
         """A sheet of its own; the rows that are heads are marked."""
         sheet = self._book.add_worksheet(title)
         sheet.set_column(0, 0, 36)
+        sheet.set_landscape()
+        sheet.fit_to_pages(1, 0)
         sheet.set_column(1, 5, 22)
         for number, (row, head) in enumerate(rows):
             self._put(sheet, number, row, self._head if head else self._text)

@@ -23,7 +23,7 @@ def kind(name: Kind) -> str:
         "proposed": tr("proposed by the model, not reviewed", "모델 제안(미검토)"),
         "alert": tr("in a list of known files, not reviewed", "해시 목록 일치(미검토)"),
         "unclassified": tr("without a model result, not reviewed", "모델 결과 없음(미검토)"),
-        "irrelevant": tr("decided: irrelevant", "사람의 판정: 관련 없음"),
+        "irrelevant": tr("decided: irrelevant", "검토자의 판정: 관련 없음"),
         "unseen": tr("model: irrelevant, not reviewed", "모델 분류: 관련 없음(미검토)"),
         "failure": tr("could not be read", "읽지 못함"),
         "exclusion": tr("left out by a rule", "규칙에 따른 제외"),
@@ -44,12 +44,8 @@ def zone(item: StoredItem) -> str | None:
     if not any((item.created, item.modified, item.accessed, item.changed)):
         return None
     if item.zone_known is None:
-        return tr(
-            "UTC, or unknown: it was not recorded", "UTC 또는 알 수 없음(시간대 여부 기록 없음)"
-        )
-    if item.zone_known:
-        return "UTC"
-    return tr("unknown: as the device's clock showed", "알 수 없음(기기 시계에 표시된 시각)")
+        return tr("not recorded", "기록 없음")
+    return "UTC" if item.zone_known else tr("unknown", "알 수 없음")
 
 
 def because(name: str, recorded: str) -> str:

@@ -115,7 +115,8 @@ export function Timeline() {
       ${bins.map((bin, i) => {
         const title = day(bin[0]).slice(0, step < 86400 ? 16 : 10).replace("T", " ");
         const name = title.slice(0, 10);
-        const heading = at(bin, i) - named >= room && wide - at(bin, i) >= room;
+        const fits = wide - at(bin, i) >= room;
+        const heading = at(bin, i) - named >= room && (fits || i === bins.length - 1);
         if (heading) named = at(bin, i);
         return html`<button type="button" role="listitem" class=${`bin ${inside(bin) ? "chosen" : ""}`} style=${{ gridColumn: at(bin, i) + 1 }}
             title=${`${title} · ${number(sum(bin))}`} aria-label=${`${title}: ${number(sum(bin))}`}
@@ -133,7 +134,7 @@ export function Timeline() {
           <span class="stack" style=${{ height: `${(sum(bin) / most) * 100}%` }}>
             ${[4, 3, 2, 1, 0].map((l) => bin[l + 1] > 0 && html`<i class=${`l${l - 1}`} style=${{ flexGrow: bin[l + 1] }}></i>`)}
           </span>
-          ${heading && html`<span class="when">${name}</span>`}
+          ${heading && html`<span class=${`when ${fits ? "" : "end"}`}>${name}</span>`}
         </button>`;
       })}
     </div>
