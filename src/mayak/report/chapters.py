@@ -99,7 +99,7 @@ class Writer:
                 (tr("Case", "사건"), self._found.name),
                 (number, self._found.case),
                 (tr("State of", "기준 시각"), f"{moment(self._found.as_of)} UTC"),
-                (tr("Model run shown", "점수를 보인 모델 실행"), words.run(self._found.run)),
+                (tr("Model run shown", "점수의 출처(모델 실행)"), words.run(self._found.run)),
                 (head, self._found.head),
             ),
             code=frozenset({number, head}),
