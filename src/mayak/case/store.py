@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import groupby, zip_longest
 from operator import itemgetter
 from pathlib import Path
-from sqlite3 import Row
 from types import TracebackType
 from typing import Self, cast
 
 from mayak.case.audit import audit
-from mayak.case.database import GENESIS, Batch, Database, canonical, storable
+from mayak.case.database import GENESIS, Database, storable
 from mayak.case.exchange import Exchange
 from mayak.case.folder import (
     Identity,
@@ -34,25 +32,31 @@ from mayak.case.records import (
     Alert,
     Content,
     Counts,
-    Duplicate,
-    Exclusion,
     Fault,
     Item,
     LogEntry,
-    Result,
-    Run,
     Source,
     SourceHash,
     StoredContent,
     StoredItem,
-    Unclassified,
 )
+from mayak.case.rows import (
+    add_content,
+    add_item,
+    add_revision,
+    content_of,
+    first,
+    is_said,
+    stored_content,
+    stored_item,
+    utc,
+)
+from mayak.case.runs import Runs
 from mayak.errors import CaseError
 from mayak.language import tr
-from mayak.types import Engine, Failure, Prediction
 
 
-class CaseStore(Exchange, Listing):
+class CaseStore(Exchange, Runs, Listing):
     """A case, open for writing (``create``, ``open``: one process at a time), for deciding beside
     such a writer (``review``) or reading (``read``): any number of these.
 
@@ -169,7 +173,7 @@ class CaseStore(Exchange, Listing):
     def add_source(self, path: str, kind: str) -> int:
         """The id of a source, added if its path is not there."""
         with self._database.batch("add source", path=storable(path), kind=kind) as batch:
-            found = _first(batch, "SELECT id FROM sources WHERE path = ?", storable(path))
+            found = first(batch, "SELECT id FROM sources WHERE path = ?", storable(path))
             return found or batch.add("sources", path=path, kind=kind)
 
     def add_source_hash(self, source: int, reading: SourceHash) -> None:
@@ -178,7 +182,7 @@ class CaseStore(Exchange, Listing):
             batch.add(
                 "source_hashes",
                 source=source,
-                **{**asdict(reading), "began": _utc(reading.began), "ended": _utc(reading.ended)},
+                **{**asdict(reading), "began": utc(reading.began), "ended": utc(reading.ended)},
             )
 
     def sources(self) -> list[Source]:
@@ -218,13 +222,13 @@ class CaseStore(Exchange, Listing):
             for item in items:
                 location = storable(item.location)
                 query = "SELECT id FROM items WHERE source = ? AND location = ?"
-                if location in locations or _first(batch, query, source, location):
+                if location in locations or first(batch, query, source, location):
                     continue
                 locations.add(location)
                 if isinstance(item.outcome, Content) and item.outcome.sha256 not in digests:
                     digests.add(item.outcome.sha256)
-                    _add_content(batch, item.outcome)
-                _add_item(batch, source, item)
+                    add_content(batch, item.outcome)
+                add_item(batch, source, item)
             return len(locations)
 
     def revise_items(self, source: int, items: Sequence[Item]) -> int:
@@ -241,7 +245,7 @@ class CaseStore(Exchange, Listing):
             for item in items:
                 before = self.outcome(source, item.location)
                 if before is None or (
-                    before.content is not None and before.content != _content_of(item)
+                    before.content is not None and before.content != content_of(item)
                 ):
                     raise CaseError(
                         tr(
@@ -251,25 +255,25 @@ class CaseStore(Exchange, Listing):
                         ),
                         remedy=tr("mayak verify checks the case", "mayak verify로 확인하십시오"),
                     )
-                if _is_said(before, item):
+                if is_said(before, item):
                     continue
                 revised += 1
                 if isinstance(item.outcome, Content) and item.outcome.sha256 not in digests:
                     digests.add(item.outcome.sha256)
-                    _add_content(batch, item.outcome)
-                _add_revision(batch, before.id, item)
+                    add_content(batch, item.outcome)
+                add_revision(batch, before.id, item)
             return revised
 
     def outcome(self, source: int, location: str) -> StoredItem | None:
         """The item at a location of a source, with its present outcome."""
         query = "SELECT * FROM present WHERE source = ? AND location = ?"
         rows = self._database.query(query, source, storable(location))
-        return _stored_item(rows[0]) if rows else None
+        return stored_item(rows[0]) if rows else None
 
     def item(self, number: int) -> StoredItem | None:
         """The item with this id, with its present outcome."""
         rows = self._database.query("SELECT * FROM present WHERE id = ?", number)
-        return _stored_item(rows[0]) if rows else None
+        return stored_item(rows[0]) if rows else None
 
     def known_items(self, source: int) -> Iterator[StoredItem]:
         """The items of a source, in the order they were added."""
@@ -277,7 +281,7 @@ class CaseStore(Exchange, Listing):
         rows = self._database.pages(
             "SELECT * FROM present WHERE +source = ? AND id > ? ORDER BY id LIMIT ?", source
         )
-        return map(_stored_item, rows)
+        return map(stored_item, rows)
 
     def places(self, sha256: str) -> list[StoredItem]:
         """Every item that holds a content, in the order they were added."""
@@ -285,17 +289,17 @@ class CaseStore(Exchange, Listing):
             "SELECT * FROM present WHERE id IN (SELECT item FROM places WHERE content = ?)"
             " ORDER BY id"
         )
-        return [_stored_item(row) for row in self._database.query(query, sha256)]
+        return [stored_item(row) for row in self._database.query(query, sha256)]
 
     def content(self, sha256: str) -> StoredContent | None:
         """The content with this SHA-256."""
         rows = self._database.query("SELECT * FROM contents WHERE sha256 = ?", sha256)
-        return _stored_content(rows[0]) if rows else None
+        return stored_content(rows[0]) if rows else None
 
     def contents(self) -> Iterator[StoredContent]:
         """All contents, in the order they were added."""
         rows = self._database.pages("SELECT * FROM contents WHERE id > ? ORDER BY id LIMIT ?")
-        return map(_stored_content, rows)
+        return map(stored_content, rows)
 
     def thumbnail(self, content: StoredContent) -> bytes | None:
         """The JPEG file of a content's thumbnail; None if it has none."""
@@ -328,7 +332,7 @@ class CaseStore(Exchange, Listing):
             for alert in alerts:
                 key = (alert.sha256, alert.list_digest)
                 query = "SELECT id FROM alerts WHERE content = ? AND list_digest = ?"
-                if key in done or _first(batch, query, *key):
+                if key in done or first(batch, query, *key):
                     continue
                 done.add(key)
                 batch.add(
@@ -349,187 +353,6 @@ class CaseStore(Exchange, Listing):
         """The lists of known files in which a content stands."""
         rows = self._database.query("SELECT * FROM alerts WHERE content = ? ORDER BY id", sha256)
         return [Alert(row["content"], row["list"], row["list_digest"], row["kind"]) for row in rows]
-
-    # ------------------------------------------------------------------ runs
-
-    def start_run(self, engine: Engine) -> int:
-        """The id of the engine's run, added if it is not there."""
-        with self._database.batch("start run", fingerprint=engine.fingerprint) as batch:
-            query = "SELECT id FROM runs WHERE fingerprint = ?"
-            return _first(batch, query, engine.fingerprint) or batch.add(
-                "runs",
-                fingerprint=engine.fingerprint,
-                engine=canonical(asdict(engine)),
-                started=datetime.now(UTC).isoformat(),
-            )
-
-    def unclassified(self, run: int) -> Iterator[Unclassified]:
-        """The contents without prediction or failure in a run, in the order they were added;
-        results may be added while this is read."""
-        rows = self._database.pages(
-            "SELECT c.id, c.sha256, i.source, i.location, i.display FROM contents c "
-            "JOIN items i ON i.id = (SELECT min(item) FROM places WHERE content = c.sha256) "
-            "WHERE NOT EXISTS (SELECT 1 FROM predictions WHERE run = ? AND content = c.sha256) "
-            "AND NOT EXISTS (SELECT 1 FROM failures WHERE run = ? AND content = c.sha256) "
-            "AND c.id > ? ORDER BY c.id LIMIT ?",
-            run,
-            run,
-        )
-        for row in rows:
-            yield Unclassified(row["sha256"], row["source"], row["location"], row["display"])
-
-    def add_results(
-        self,
-        run: int,
-        predictions: Iterable[Prediction] = (),
-        failures: Mapping[str, Failure] | None = None,
-    ) -> int:
-        """Add what a run says of contents that lack a result in it; ``failures`` by SHA-256.
-
-        Returns how many were new. Raises CaseError for a prediction of another engine or a
-        content that is not in the case.
-        """
-        with self._database.batch("classify", run=run) as batch:
-            engine = batch.connection.execute(
-                "SELECT fingerprint FROM runs WHERE id = ?", (run,)
-            ).fetchone()
-            done: set[str] = set()
-            for prediction in predictions:
-                if engine is None or prediction.engine != engine["fingerprint"]:
-                    raise CaseError(
-                        tr(
-                            f"run {run} is not of engine {prediction.engine}",
-                            f"실행 {run}은(는) 엔진 {prediction.engine}의 것이 아닙니다",
-                        ),
-                        remedy=tr(
-                            "start a run for this engine", "이 엔진으로 새 실행을 시작하십시오"
-                        ),
-                    )
-                if _is_new(batch, run, prediction.sha256, done):
-                    batch.add(
-                        "predictions",
-                        run=run,
-                        content=prediction.sha256,
-                        **{f"score_{i}": float(s) for i, s in enumerate(prediction.scores)},
-                        off_label=float(prediction.off_label),
-                        calibrated=prediction.calibrated,
-                    )
-            for sha256, failure in (failures or {}).items():
-                if _is_new(batch, run, sha256, done):
-                    _add_failure(batch, failure, run=run, content=sha256)
-            return len(done)
-
-    def finish_run(self, run: int) -> None:
-        """Record that every content has a result in the run. Raises CaseError if one has none."""
-        if (missing := next(self.unclassified(run), None)) is not None:
-            raise CaseError(
-                tr(
-                    f"run {run} is not finished: {missing.display} has no result",
-                    f"실행 {run}이(가) 끝나지 않았습니다. {missing.display}의 결과가 없습니다",
-                ),
-                remedy=tr("resume the run", "실행을 이어서 하십시오"),
-            )
-        with self._database.batch("finish run", run=run) as batch:
-            last = _first(batch, "SELECT coalesce(max(id), 0) FROM contents")
-            query = "SELECT id FROM finishes WHERE run = ? AND last_content = ?"
-            if not _first(batch, query, run, last):
-                finished = datetime.now(UTC).isoformat()
-                batch.add("finishes", run=run, finished=finished, last_content=last)
-
-    def runs(self) -> list[Run]:
-        """All runs, in the order they were started."""
-        rows = self._database.query(
-            "SELECT r.*, (SELECT finished FROM finishes WHERE run = r.id"
-            "  AND last_content = (SELECT coalesce(max(id), 0) FROM contents)) AS finished,"
-            " (SELECT count(*) FROM predictions WHERE run = r.id) AS predictions,"
-            " (SELECT count(*) FROM failures WHERE run = r.id) AS failures"
-            " FROM runs r ORDER BY r.id"
-        )
-        return [
-            Run(
-                id=row["id"],
-                fingerprint=row["fingerprint"],
-                engine=json.loads(row["engine"]),
-                started=datetime.fromisoformat(row["started"]),
-                finished=_time(row["finished"]),
-                predictions=row["predictions"],
-                failures=row["failures"],
-            )
-            for row in rows
-        ]
-
-    def predictions(self, run: int) -> Iterator[Prediction]:
-        """What a run says, in the order it was added."""
-        rows = self._database.pages(
-            "SELECT p.*, r.fingerprint FROM predictions p JOIN runs r ON r.id = p.run "
-            "WHERE +p.run = ? AND p.id > ? ORDER BY p.id LIMIT ?",
-            run,
-        )
-        return map(_prediction, rows)
-
-    def results_of(self, sha256: str) -> dict[int, Prediction | Failure]:
-        """What each run says of a content."""
-        query = (
-            "SELECT p.*, r.fingerprint FROM predictions p JOIN runs r ON r.id = p.run"
-            " WHERE p.run IN (SELECT id FROM runs) AND p.content = ?"
-        )
-        found: dict[int, Prediction | Failure] = {
-            row["run"]: _prediction(row) for row in self._database.query(query, sha256)
-        }
-        query = "SELECT * FROM failures WHERE run IN (SELECT id FROM runs) AND content = ?"
-        for row in self._database.query(query, sha256):
-            failure = Failure(sha256, row["stage"], row["error"], row["message"])
-            found[row["run"]] = failure
-        return dict(sorted(found.items()))
-
-    def has_result(self, run: int, sha256: str) -> bool:
-        """Whether a run has said something of a content, a failure included."""
-        query = (
-            "SELECT EXISTS (SELECT 1 FROM predictions WHERE run = ?1 AND content = ?2)"
-            " OR EXISTS (SELECT 1 FROM failures WHERE run = ?1 AND content = ?2)"
-        )
-        return bool(self._database.query(query, run, sha256)[0][0])
-
-    def lacks_inside(self, run: int, source: int, location: str) -> bool:
-        """Whether a run has no result of something that lies inside the item at a location: of a
-        content, or because it could not be read."""
-        # Locations are lists of layers: those inside begin as it does, and go on with a further.
-        inside = location.removesuffix("]") + ","
-        query = (
-            "SELECT EXISTS (SELECT 1 FROM present p"
-            " WHERE p.source = ?2 AND p.location >= ?3 || '{' AND p.location < ?3 || '|'"
-            " AND (p.outcome = 'failure' OR p.outcome = 'content'"
-            " AND NOT EXISTS (SELECT 1 FROM predictions WHERE run = ?1 AND content = p.content)"
-            " AND NOT EXISTS (SELECT 1 FROM failures WHERE run = ?1 AND content = p.content)))"
-        )
-        return bool(self._database.query(query, run, source, inside)[0][0])
-
-    def label_counts(self, run: int) -> dict[int, int]:
-        """Contents by the label that a run gives them; the lowest of equals, as everywhere."""
-        query = (
-            "SELECT CASE max(score_0, score_1, score_2, score_3) WHEN score_0 THEN 0"
-            " WHEN score_1 THEN 1 WHEN score_2 THEN 2 ELSE 3 END AS label, count(*)"
-            " FROM predictions WHERE run = ? GROUP BY label ORDER BY label"
-        )
-        return dict(tuple(row) for row in self._database.query(query, run))
-
-    def results(self, run: int, *, limit: int) -> list[Result]:
-        """The first ``limit`` results of a run, in the order in which an examiner should see them:
-        alerts, then by the probability that the image is irrelevant, lowest first; of equals the
-        doubtful first."""
-        query = (
-            "SELECT p.*, (SELECT json_group_array(list) FROM alerts WHERE content = p.content)"
-            " AS lists, (SELECT count(*) FROM places WHERE content = p.content) AS places,"
-            " (SELECT min(deleted) FROM present WHERE id IN"
-            "  (SELECT item FROM places WHERE content = p.content)) AS deleted,"
-            " (SELECT display FROM items WHERE id ="
-            "  (SELECT min(item) FROM places WHERE content = p.content)) AS display"
-            " FROM (SELECT *, row_number() OVER (ORDER BY"
-            "  EXISTS (SELECT 1 FROM alerts WHERE content = predictions.content) DESC, score_0,"
-            "  max(score_0, score_1, score_2, score_3), content) AS rank"
-            "  FROM predictions WHERE run = ?) p WHERE p.rank <= ? ORDER BY p.rank"
-        )
-        return [_result(row) for row in self._database.query(query, run, limit)]
 
     # ------------------------------------------------------------------ groups, log, verification
 
@@ -615,184 +438,3 @@ def _require_operator(operator: str) -> None:
                 "작업자의 이름을 지정하십시오. 기록에 남습니다",
             ),
         )
-
-
-def _first(batch: Batch, sql: str, *values: str | int | None) -> int | None:
-    row = batch.connection.execute(sql, values).fetchone()
-    return cast(int, row[0]) if row else None
-
-
-def _is_new(batch: Batch, run: int, content: str, done: set[str]) -> bool:
-    if content in done:
-        return False
-    for table in ("predictions", "failures"):
-        query = f"SELECT id FROM {table} WHERE run = ? AND content = ?"  # noqa: S608
-        if _first(batch, query, run, content):
-            return False
-    done.add(content)
-    return True
-
-
-def _add_content(batch: Batch, content: Content) -> None:
-    if _first(batch, "SELECT id FROM contents WHERE sha256 = ?", content.sha256):
-        return
-    thumbnail = content.thumbnail
-    batch.add(
-        "contents",
-        sha256=content.sha256,
-        md5=content.md5,
-        sha1=content.sha1,
-        size=content.size,
-        format=content.format,
-        width=content.width,
-        height=content.height,
-        pdq=content.pdq,
-        pdq_quality=content.pdq_quality,
-        metadata=canonical(content.metadata),
-        thumbnail=None if thumbnail is None else hashlib.sha256(thumbnail).hexdigest(),
-        warnings=canonical(content.warnings),
-    )
-
-
-def _add_item(batch: Batch, source: int, item: Item) -> None:
-    outcome = item.outcome
-    name = {Failure: "failure", Exclusion: "exclusion"}.get(type(outcome), "content")
-    number = batch.add(
-        "items",
-        source=source,
-        display=item.display,
-        location=item.location,
-        size=item.size,
-        created=_utc(item.created),
-        modified=_utc(item.modified),
-        accessed=_utc(item.accessed),
-        changed=_utc(item.changed),
-        zone_known=item.zone_known,
-        deleted=item.deleted,
-        outcome=name,
-        content=_content_of(item),
-    )
-    if isinstance(outcome, Failure):
-        _add_failure(batch, outcome, item=number)
-    elif isinstance(outcome, Exclusion):
-        batch.add("exclusions", item=number, rule=outcome.rule, reason=outcome.reason)
-
-
-def _content_of(item: Item) -> str | None:
-    outcome = item.outcome
-    return outcome.sha256 if isinstance(outcome, Content | Duplicate) else None
-
-
-def _is_said(before: StoredItem, item: Item) -> bool:
-    outcome = item.outcome
-    if isinstance(outcome, Failure):
-        found = before.failure
-        return found is not None and (found.error, found.message) == (
-            outcome.error,
-            outcome.message,
-        )
-    if isinstance(outcome, Exclusion):
-        return before.exclusion == outcome
-    return before.content == outcome.sha256
-
-
-def _add_revision(batch: Batch, number: int, item: Item) -> None:
-    outcome = item.outcome
-    failed = outcome if isinstance(outcome, Failure) else None
-    excluded = outcome if isinstance(outcome, Exclusion) else None
-    batch.add(
-        "revisions",
-        item=number,
-        outcome="failure" if failed else "exclusion" if excluded else "content",
-        content=_content_of(item),
-        rule=excluded.rule if excluded else None,
-        reason=excluded.reason if excluded else None,
-        stage=failed.stage if failed else None,
-        error=failed.error if failed else None,
-        message=failed.message if failed else None,
-    )
-
-
-def _add_failure(batch: Batch, failure: Failure, **about: int | str) -> None:
-    batch.add(
-        "failures", **about, stage=failure.stage, error=failure.error, message=failure.message
-    )
-
-
-def _utc(moment: datetime | None) -> str | None:
-    if moment is None:
-        return None
-    if moment.tzinfo is None:
-        raise ValueError(f"{moment} names no time zone")
-    return moment.astimezone(UTC).isoformat()
-
-
-def _time(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
-
-
-def _stored_item(row: Row) -> StoredItem:
-    outcome = row["outcome"]
-    return StoredItem(
-        id=row["id"],
-        source=row["source"],
-        display=row["display"],
-        location=row["location"],
-        size=row["size"],
-        created=_time(row["created"]),
-        modified=_time(row["modified"]),
-        accessed=_time(row["accessed"]),
-        changed=_time(row["changed"]),
-        zone_known=None if row["zone_known"] is None else bool(row["zone_known"]),
-        deleted=bool(row["deleted"]),
-        outcome=outcome,
-        content=row["content"],
-        failure=Failure(row["display"], row["stage"], row["error"], row["message"])
-        if outcome == "failure"
-        else None,
-        exclusion=Exclusion(row["rule"], row["reason"]) if outcome == "exclusion" else None,
-    )
-
-
-def _stored_content(row: Row) -> StoredContent:
-    return StoredContent(
-        id=row["id"],
-        sha256=row["sha256"],
-        md5=row["md5"],
-        sha1=row["sha1"],
-        size=row["size"],
-        format=row["format"],
-        width=row["width"],
-        height=row["height"],
-        pdq=row["pdq"],
-        pdq_quality=row["pdq_quality"],
-        metadata=json.loads(row["metadata"]),
-        thumbnail=row["thumbnail"],
-        warnings=tuple(json.loads(row["warnings"])),
-    )
-
-
-def _prediction(row: Row) -> Prediction:
-    return Prediction(
-        sha256=row["content"],
-        scores=(row["score_0"], row["score_1"], row["score_2"], row["score_3"]),
-        off_label=row["off_label"],
-        calibrated=bool(row["calibrated"]),
-        engine=row["fingerprint"],
-    )
-
-
-def _result(row: Row) -> Result:
-    scores = (row["score_0"], row["score_1"], row["score_2"], row["score_3"])
-    second, best = sorted(scores)[-2:]
-    return Result(
-        rank=row["rank"],
-        sha256=row["content"],
-        scores=scores,
-        off_label=row["off_label"],
-        margin=best - second,
-        alerts=tuple(json.loads(row["lists"])),
-        display=row["display"],
-        places=row["places"],
-        deleted=bool(row["deleted"]),
-    )

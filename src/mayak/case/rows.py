@@ -1,0 +1,164 @@
+"""Values of a case as rows of its database, and back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from sqlite3 import Row
+from typing import cast
+
+from mayak.case.database import Batch, canonical
+from mayak.case.records import (
+    Content,
+    Duplicate,
+    Exclusion,
+    Item,
+    StoredContent,
+    StoredItem,
+)
+from mayak.types import Failure
+
+
+def first(batch: Batch, sql: str, *values: str | int | None) -> int | None:
+    row = batch.connection.execute(sql, values).fetchone()
+    return cast(int, row[0]) if row else None
+
+
+def add_content(batch: Batch, content: Content) -> None:
+    if first(batch, "SELECT id FROM contents WHERE sha256 = ?", content.sha256):
+        return
+    thumbnail = content.thumbnail
+    batch.add(
+        "contents",
+        sha256=content.sha256,
+        md5=content.md5,
+        sha1=content.sha1,
+        size=content.size,
+        format=content.format,
+        width=content.width,
+        height=content.height,
+        pdq=content.pdq,
+        pdq_quality=content.pdq_quality,
+        metadata=canonical(content.metadata),
+        thumbnail=None if thumbnail is None else hashlib.sha256(thumbnail).hexdigest(),
+        warnings=canonical(content.warnings),
+    )
+
+
+def add_item(batch: Batch, source: int, item: Item) -> None:
+    outcome = item.outcome
+    name = {Failure: "failure", Exclusion: "exclusion"}.get(type(outcome), "content")
+    number = batch.add(
+        "items",
+        source=source,
+        display=item.display,
+        location=item.location,
+        size=item.size,
+        created=utc(item.created),
+        modified=utc(item.modified),
+        accessed=utc(item.accessed),
+        changed=utc(item.changed),
+        zone_known=item.zone_known,
+        deleted=item.deleted,
+        outcome=name,
+        content=content_of(item),
+    )
+    if isinstance(outcome, Failure):
+        add_failure(batch, outcome, item=number)
+    elif isinstance(outcome, Exclusion):
+        batch.add("exclusions", item=number, rule=outcome.rule, reason=outcome.reason)
+
+
+def content_of(item: Item) -> str | None:
+    outcome = item.outcome
+    return outcome.sha256 if isinstance(outcome, Content | Duplicate) else None
+
+
+def is_said(before: StoredItem, item: Item) -> bool:
+    outcome = item.outcome
+    if isinstance(outcome, Failure):
+        found = before.failure
+        return found is not None and (found.error, found.message) == (
+            outcome.error,
+            outcome.message,
+        )
+    if isinstance(outcome, Exclusion):
+        return before.exclusion == outcome
+    return before.content == outcome.sha256
+
+
+def add_revision(batch: Batch, number: int, item: Item) -> None:
+    outcome = item.outcome
+    failed = outcome if isinstance(outcome, Failure) else None
+    excluded = outcome if isinstance(outcome, Exclusion) else None
+    batch.add(
+        "revisions",
+        item=number,
+        outcome="failure" if failed else "exclusion" if excluded else "content",
+        content=content_of(item),
+        rule=excluded.rule if excluded else None,
+        reason=excluded.reason if excluded else None,
+        stage=failed.stage if failed else None,
+        error=failed.error if failed else None,
+        message=failed.message if failed else None,
+    )
+
+
+def add_failure(batch: Batch, failure: Failure, **about: int | str) -> None:
+    batch.add(
+        "failures", **about, stage=failure.stage, error=failure.error, message=failure.message
+    )
+
+
+def utc(moment: datetime | None) -> str | None:
+    if moment is None:
+        return None
+    if moment.tzinfo is None:
+        raise ValueError(f"{moment} names no time zone")
+    return moment.astimezone(UTC).isoformat()
+
+
+def parsed(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def stored_item(row: Row) -> StoredItem:
+    outcome = row["outcome"]
+    return StoredItem(
+        id=row["id"],
+        source=row["source"],
+        display=row["display"],
+        location=row["location"],
+        size=row["size"],
+        created=parsed(row["created"]),
+        modified=parsed(row["modified"]),
+        accessed=parsed(row["accessed"]),
+        changed=parsed(row["changed"]),
+        zone_known=None if row["zone_known"] is None else bool(row["zone_known"]),
+        deleted=bool(row["deleted"]),
+        outcome=outcome,
+        content=row["content"],
+        failure=Failure(row["display"], row["stage"], row["error"], row["message"])
+        if outcome == "failure"
+        else None,
+        exclusion=Exclusion(row["rule"], row["reason"]) if outcome == "exclusion" else None,
+    )
+
+
+def stored_content(row: Row) -> StoredContent:
+    return StoredContent(
+        id=row["id"],
+        sha256=row["sha256"],
+        md5=row["md5"],
+        sha1=row["sha1"],
+        size=row["size"],
+        format=row["format"],
+        width=row["width"],
+        height=row["height"],
+        pdq=row["pdq"],
+        pdq_quality=row["pdq_quality"],
+        metadata=json.loads(row["metadata"]),
+        thumbnail=row["thumbnail"],
+        warnings=tuple(json.loads(row["warnings"])),
+    )

@@ -1,0 +1,241 @@
+"""What models say of the contents of a case: runs, their predictions and failures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from sqlite3 import Row
+
+from mayak.case.database import Batch, Database, canonical
+from mayak.case.records import Result, Run, Unclassified
+from mayak.case.rows import add_failure, first, parsed
+from mayak.errors import CaseError
+from mayak.language import tr
+from mayak.types import Engine, Failure, Prediction
+
+
+class Runs:
+    """The part of a ``CaseStore`` that holds what models said.
+
+    A run is all that one engine said; a changed engine is another run.
+    """
+
+    _database: Database
+
+    def start_run(self, engine: Engine) -> int:
+        """The id of the engine's run, added if it is not there."""
+        with self._database.batch("start run", fingerprint=engine.fingerprint) as batch:
+            query = "SELECT id FROM runs WHERE fingerprint = ?"
+            return first(batch, query, engine.fingerprint) or batch.add(
+                "runs",
+                fingerprint=engine.fingerprint,
+                engine=canonical(asdict(engine)),
+                started=datetime.now(UTC).isoformat(),
+            )
+
+    def unclassified(self, run: int) -> Iterator[Unclassified]:
+        """The contents without prediction or failure in a run, in the order they were added;
+        results may be added while this is read."""
+        rows = self._database.pages(
+            "SELECT c.id, c.sha256, i.source, i.location, i.display FROM contents c "
+            "JOIN items i ON i.id = (SELECT min(item) FROM places WHERE content = c.sha256) "
+            "WHERE NOT EXISTS (SELECT 1 FROM predictions WHERE run = ? AND content = c.sha256) "
+            "AND NOT EXISTS (SELECT 1 FROM failures WHERE run = ? AND content = c.sha256) "
+            "AND c.id > ? ORDER BY c.id LIMIT ?",
+            run,
+            run,
+        )
+        for row in rows:
+            yield Unclassified(row["sha256"], row["source"], row["location"], row["display"])
+
+    def add_results(
+        self,
+        run: int,
+        predictions: Iterable[Prediction] = (),
+        failures: Mapping[str, Failure] | None = None,
+    ) -> int:
+        """Add what a run says of contents that lack a result in it; ``failures`` by SHA-256.
+
+        Returns how many were new. Raises CaseError for a prediction of another engine or a
+        content that is not in the case.
+        """
+        with self._database.batch("classify", run=run) as batch:
+            engine = batch.connection.execute(
+                "SELECT fingerprint FROM runs WHERE id = ?", (run,)
+            ).fetchone()
+            done: set[str] = set()
+            for prediction in predictions:
+                if engine is None or prediction.engine != engine["fingerprint"]:
+                    raise CaseError(
+                        tr(
+                            f"run {run} is not of engine {prediction.engine}",
+                            f"실행 {run}은(는) 엔진 {prediction.engine}의 것이 아닙니다",
+                        ),
+                        remedy=tr(
+                            "start a run for this engine", "이 엔진으로 새 실행을 시작하십시오"
+                        ),
+                    )
+                if _is_new(batch, run, prediction.sha256, done):
+                    batch.add(
+                        "predictions",
+                        run=run,
+                        content=prediction.sha256,
+                        **{f"score_{i}": float(s) for i, s in enumerate(prediction.scores)},
+                        off_label=float(prediction.off_label),
+                        calibrated=prediction.calibrated,
+                    )
+            for sha256, failure in (failures or {}).items():
+                if _is_new(batch, run, sha256, done):
+                    add_failure(batch, failure, run=run, content=sha256)
+            return len(done)
+
+    def finish_run(self, run: int) -> None:
+        """Record that every content has a result in the run. Raises CaseError if one has none."""
+        if (missing := next(self.unclassified(run), None)) is not None:
+            raise CaseError(
+                tr(
+                    f"run {run} is not finished: {missing.display} has no result",
+                    f"실행 {run}이(가) 끝나지 않았습니다. {missing.display}의 결과가 없습니다",
+                ),
+                remedy=tr("resume the run", "실행을 이어서 하십시오"),
+            )
+        with self._database.batch("finish run", run=run) as batch:
+            last = first(batch, "SELECT coalesce(max(id), 0) FROM contents")
+            query = "SELECT id FROM finishes WHERE run = ? AND last_content = ?"
+            if not first(batch, query, run, last):
+                finished = datetime.now(UTC).isoformat()
+                batch.add("finishes", run=run, finished=finished, last_content=last)
+
+    def runs(self) -> list[Run]:
+        """All runs, in the order they were started."""
+        rows = self._database.query(
+            "SELECT r.*, (SELECT finished FROM finishes WHERE run = r.id"
+            "  AND last_content = (SELECT coalesce(max(id), 0) FROM contents)) AS finished,"
+            " (SELECT count(*) FROM predictions WHERE run = r.id) AS predictions,"
+            " (SELECT count(*) FROM failures WHERE run = r.id) AS failures"
+            " FROM runs r ORDER BY r.id"
+        )
+        return [
+            Run(
+                id=row["id"],
+                fingerprint=row["fingerprint"],
+                engine=json.loads(row["engine"]),
+                started=datetime.fromisoformat(row["started"]),
+                finished=parsed(row["finished"]),
+                predictions=row["predictions"],
+                failures=row["failures"],
+            )
+            for row in rows
+        ]
+
+    def predictions(self, run: int) -> Iterator[Prediction]:
+        """What a run says, in the order it was added."""
+        rows = self._database.pages(
+            "SELECT p.*, r.fingerprint FROM predictions p JOIN runs r ON r.id = p.run "
+            "WHERE +p.run = ? AND p.id > ? ORDER BY p.id LIMIT ?",
+            run,
+        )
+        return map(_prediction, rows)
+
+    def results_of(self, sha256: str) -> dict[int, Prediction | Failure]:
+        """What each run says of a content."""
+        query = (
+            "SELECT p.*, r.fingerprint FROM predictions p JOIN runs r ON r.id = p.run"
+            " WHERE p.run IN (SELECT id FROM runs) AND p.content = ?"
+        )
+        found: dict[int, Prediction | Failure] = {
+            row["run"]: _prediction(row) for row in self._database.query(query, sha256)
+        }
+        query = "SELECT * FROM failures WHERE run IN (SELECT id FROM runs) AND content = ?"
+        for row in self._database.query(query, sha256):
+            failure = Failure(sha256, row["stage"], row["error"], row["message"])
+            found[row["run"]] = failure
+        return dict(sorted(found.items()))
+
+    def has_result(self, run: int, sha256: str) -> bool:
+        """Whether a run has said something of a content, a failure included."""
+        query = (
+            "SELECT EXISTS (SELECT 1 FROM predictions WHERE run = ?1 AND content = ?2)"
+            " OR EXISTS (SELECT 1 FROM failures WHERE run = ?1 AND content = ?2)"
+        )
+        return bool(self._database.query(query, run, sha256)[0][0])
+
+    def lacks_inside(self, run: int, source: int, location: str) -> bool:
+        """Whether a run has no result of something that lies inside the item at a location: of a
+        content, or because it could not be read."""
+        # Locations are lists of layers: those inside begin as it does, and go on with a further.
+        inside = location.removesuffix("]") + ","
+        query = (
+            "SELECT EXISTS (SELECT 1 FROM present p"
+            " WHERE p.source = ?2 AND p.location >= ?3 || '{' AND p.location < ?3 || '|'"
+            " AND (p.outcome = 'failure' OR p.outcome = 'content'"
+            " AND NOT EXISTS (SELECT 1 FROM predictions WHERE run = ?1 AND content = p.content)"
+            " AND NOT EXISTS (SELECT 1 FROM failures WHERE run = ?1 AND content = p.content)))"
+        )
+        return bool(self._database.query(query, run, source, inside)[0][0])
+
+    def label_counts(self, run: int) -> dict[int, int]:
+        """Contents by the label that a run gives them; the lowest of equals, as everywhere."""
+        query = (
+            "SELECT CASE max(score_0, score_1, score_2, score_3) WHEN score_0 THEN 0"
+            " WHEN score_1 THEN 1 WHEN score_2 THEN 2 ELSE 3 END AS label, count(*)"
+            " FROM predictions WHERE run = ? GROUP BY label ORDER BY label"
+        )
+        return dict(tuple(row) for row in self._database.query(query, run))
+
+    def results(self, run: int, *, limit: int) -> list[Result]:
+        """The first ``limit`` results of a run, in the order in which an examiner should see them:
+        alerts, then by the probability that the image is irrelevant, lowest first; of equals the
+        doubtful first."""
+        query = (
+            "SELECT p.*, (SELECT json_group_array(list) FROM alerts WHERE content = p.content)"
+            " AS lists, (SELECT count(*) FROM places WHERE content = p.content) AS places,"
+            " (SELECT min(deleted) FROM present WHERE id IN"
+            "  (SELECT item FROM places WHERE content = p.content)) AS deleted,"
+            " (SELECT display FROM items WHERE id ="
+            "  (SELECT min(item) FROM places WHERE content = p.content)) AS display"
+            " FROM (SELECT *, row_number() OVER (ORDER BY"
+            "  EXISTS (SELECT 1 FROM alerts WHERE content = predictions.content) DESC, score_0,"
+            "  max(score_0, score_1, score_2, score_3), content) AS rank"
+            "  FROM predictions WHERE run = ?) p WHERE p.rank <= ? ORDER BY p.rank"
+        )
+        return [_result(row) for row in self._database.query(query, run, limit)]
+
+
+def _is_new(batch: Batch, run: int, content: str, done: set[str]) -> bool:
+    if content in done:
+        return False
+    for table in ("predictions", "failures"):
+        query = f"SELECT id FROM {table} WHERE run = ? AND content = ?"  # noqa: S608
+        if first(batch, query, run, content):
+            return False
+    done.add(content)
+    return True
+
+
+def _prediction(row: Row) -> Prediction:
+    return Prediction(
+        sha256=row["content"],
+        scores=(row["score_0"], row["score_1"], row["score_2"], row["score_3"]),
+        off_label=row["off_label"],
+        calibrated=bool(row["calibrated"]),
+        engine=row["fingerprint"],
+    )
+
+
+def _result(row: Row) -> Result:
+    scores = (row["score_0"], row["score_1"], row["score_2"], row["score_3"])
+    second, best = sorted(scores)[-2:]
+    return Result(
+        rank=row["rank"],
+        sha256=row["content"],
+        scores=scores,
+        off_label=row["off_label"],
+        margin=best - second,
+        alerts=tuple(json.loads(row["lists"])),
+        display=row["display"],
+        places=row["places"],
+        deleted=bool(row["deleted"]),
+    )
