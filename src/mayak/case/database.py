@@ -33,8 +33,9 @@ GENESIS = "0" * 64
 Value = str | int | float | bytes | None
 
 _PAGE = 500
-_PIECE = 1_000
-"""Rows of a table that a batch keeps before it writes them."""
+_PIECE = 10_000
+"""Rows of a table that a batch keeps before it writes them. More than ordinary batches have: while
+rows wait for their log entry, SQLite goes through all that could refer to each further one."""
 _WAIT = 60.0
 """Seconds that a writer waits for readers and a reader for the writer's commit."""
 
