@@ -219,7 +219,7 @@ export function Search() {
     const { near } = await send("/api/search-image", { data });
     go({ ...cleared(), near, sort: "near", stack: "0", view: null, at: null, open: null });
   };
-  return html`<form class="search" role="search" onSubmit=${go2}>
+  return html`<form class="search" role="search" aria-label=${t("searchLabel")} onSubmit=${go2}>
     <${Icon} name="search" />
     <input id="search" name="q" type="search" placeholder=${t("search")} aria-label=${t("searchLabel")}
       value=${query.value.q ?? ""} autocomplete="off" spellcheck=${false} />

@@ -36,7 +36,7 @@ export function Rejected() {
   const sum = (k) => answer?.reasons.filter(([name]) => name === k).reduce((n, row) => n + row[2], 0) ?? 0;
   return html`<div class="page rejected">
     ${now && html`<p class="balance">${t("balance", now.items, now.items - now.failures - now.exclusions, now.failures, now.exclusions)}</p>`}
-    <form class="search" role="search" onSubmit=${(event) => {
+    <form class="search" role="search" aria-label=${t("searchRejected")} onSubmit=${(event) => {
       event.preventDefault();
       go({ rq: event.target.elements.rq.value.trim() || null });
     }}><${Icon} name="search" /><input name="rq" type="search" value=${rq} placeholder=${t("path")} aria-label=${t("path")} /></form>

@@ -168,6 +168,7 @@ export const WORDS = {
   failures: ["Could not be read", "읽지 못함"],
   exclusions: ["Left out by a rule", "규칙에 따라 제외"],
   all: ["All", "전체"],
+  searchRejected: ["Search by path", "경로로 검색"],
   reasonAndRecord: ["Reason, and the words on record", "사유와 기록 원문"],
   path: ["Path", "경로"],
   balance: [
