@@ -122,9 +122,9 @@ class Browser:
         self.reviewer = reviewer
         self._distance = distance
         self.columns = Columns(self._database)
-        self.runs = store.runs()
+        self.runs: list[Run] = []
         self._runs_state: tuple[int | None, ...] = ()
-        self.run = _first_shown(self.runs)
+        self.run: int | None = None
         """The run that is shown where a filter names none."""
         self._orders: dict[tuple[Sort, int | None], Small] = {}
         self._orders_of = -1
