@@ -93,7 +93,8 @@ def test_sizes_and_places_beyond_four_gigabytes_are_read_from_the_extra_field(tm
     [
         (lambda data: data[:-30], "no directory"),
         (lambda data: data.replace(b"PK\1\2", b"PK\0\0"), "directory is damaged"),
-        (lambda data: data[: data.index(b"PK\1\2")] + data[-22:], "lies outside"),
+        (lambda data: data[: data.index(b"PK\1\2")] + data[-22:], "directory is damaged"),
+        (lambda data: data[-22:], "lies outside"),
     ],
 )
 def test_a_damaged_directory_is_a_stated_fault(tmp_path, spoil, told):
@@ -109,6 +110,51 @@ def test_a_damaged_directory_is_a_stated_fault(tmp_path, spoil, told):
         entries = list(source.items())
     assert [entry.error for entry in entries if isinstance(entry, Failure)] == ["Damaged"]
     assert sum(isinstance(entry, EvidenceItem) for entry in entries) == 4
+
+
+def test_a_directory_that_is_shorter_than_it_says_is_a_gap(tmp_path):
+    """As it is when the end record was overwritten: nothing may pass for an empty ZIP."""
+    emptied = bytearray(zipped())
+    emptied[-10:-2] = bytes(8)  # the directory's length and place
+    more = bytearray(zipped())
+    more[-14:-10] = struct.pack("<2H", 9, 9)
+    for data, count, stated in ((emptied, 0, 2), (more, 2, 9)):
+        (tmp_path / "a.zip").write_bytes(data)
+        with open_source(tmp_path / "a.zip") as source:
+            *members, told = source.items()
+
+        assert isinstance(told, Failure)
+        assert (told.error, len(members)) == ("Damaged", count)
+        assert f"lists {count} members, of {stated} by its end record" in told.message
+
+
+def test_of_a_zip_whose_first_bytes_are_missing_the_rest_is_read(tmp_path):
+    junk = b"PK\3\4" + bytes(400)
+    stream = io.BytesIO(junk)
+    with zipfile.ZipFile(stream, "a") as archive:  # offsets that count what lies in front
+        for name, content in FILES.items():
+            archive.writestr(name, content)
+    (tmp_path / "a.zip").write_bytes(stream.getvalue()[len(junk) :])
+    assert read(tmp_path / "a.zip") == FILES
+
+    # A member that begins in what is missing is lost, and no other.
+    (tmp_path / "a.zip").write_bytes(b"PK\3\4" + stream.getvalue()[len(junk) + 30 :])
+    with open_source(tmp_path / "a.zip") as source:
+        first, second = source.items()
+        with pytest.raises(EvidenceError, match="header is damaged"):
+            first.open()
+        with second.open() as opened:
+            assert opened.read() == FILES["사진/b.png"]
+
+
+@pytest.mark.parametrize("place", [2**63, 2**64 - 1])
+def test_a_place_that_no_file_has_is_ignored(tmp_path, place):
+    data = zipped()
+    locator = struct.pack("<4sLQL", b"PK\6\7", 0, place, 1)
+    (tmp_path / "a.zip").write_bytes(data[:-22] + locator + data[-22:])
+
+    with pytest.raises(EvidenceError, match="directory is damaged"):
+        read(tmp_path / "a.zip")
 
 
 def test_a_header_that_contradicts_the_directory_is_a_fault_of_that_member(tmp_path):

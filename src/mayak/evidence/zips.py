@@ -65,7 +65,7 @@ class ZipReader:
         self._unpacked = 0
         names = array("Q")
         with translated():
-            self._start, self._length, self._before = _directory(data)
+            self._start, self._length, self._before, self._stated = _directory(data)
             for member in self._members():
                 self._unpacked += member.size
                 names.append(_key(member))
@@ -100,6 +100,10 @@ class ZipReader:
                     yield self._entry(member, path)
                 elif member.size:
                     yield failure(path, "Damaged", "is named as a folder but has content")
+        # Many write no more than the last 16 bits of it.
+        if (self._count - self._stated) % 0x10000:
+            reason = f"lists {self._count} members, of {self._stated} by its end record"
+            yield gap(self._path, "Damaged", reason)
 
     def _members(self) -> Iterator[_Member]:
         stream = stream_of(self._data.read_at, self._length, self._start)
@@ -156,7 +160,8 @@ class ZipReader:
 
     def _open(self, member: _Member) -> BinaryIO:
         with translated():
-            head = self._data.read_at(member.offset, _LOCAL.size)
+            inside = 0 <= member.offset < self._data.size
+            head = self._data.read_at(member.offset, _LOCAL.size) if inside else b""
             if len(head) < _LOCAL.size or not head.startswith(b"PK\x03\x04"):
                 raise zipfile.BadZipFile("its header is damaged")
             _, named, added = _LOCAL.unpack(head)
@@ -173,8 +178,9 @@ class ZipReader:
         return None
 
 
-def _directory(data: Bytes) -> tuple[int, int, int]:
-    """Where the directory begins in the file, its bytes, and the bytes that lie before the ZIP.
+def _directory(data: Bytes) -> tuple[int, int, int, int]:
+    """Where the directory begins in the file, its bytes, the bytes that lie before the ZIP (less
+    than 0 where its first ones are missing), and how many members it says to have.
 
     Raises BadZipFile.
     """
@@ -184,21 +190,20 @@ def _directory(data: Bytes) -> tuple[int, int, int]:
     if at < 0 or len(tail) - at < _END.size:
         raise zipfile.BadZipFile("it has no directory")
     end = tail_at + at
-    *_, length, offset, _ = _END.unpack_from(tail, at)
+    *_, stated, length, offset, _ = _END.unpack_from(tail, at)
     large_at = end - _END_64_AT.size - _END_64.size
     locator = data.read_at(end - _END_64_AT.size, _END_64_AT.size) if large_at >= 0 else b""
     if locator.startswith(b"PK\x06\x07"):
         # Where it says, or right before where something was put in front of the ZIP.
         for place in (_END_64_AT.unpack(locator)[2], large_at):
-            record = data.read_at(place, _END_64.size)
+            record = data.read_at(place, _END_64.size) if place < data.size else b""
             if len(record) == _END_64.size and record.startswith(b"PK\x06\x06"):
-                *_, length, offset = _END_64.unpack(record)
+                *_, stated, length, offset = _END_64.unpack(record)
                 end = place
                 break
-    before = end - length - offset
-    if before < 0 or offset < 0:
+    if length > end:
         raise zipfile.BadZipFile("its directory lies outside of it")
-    return before + offset, length, before
+    return end - length, length, end - length - offset, stated
 
 
 def _key(member: _Member) -> int:
