@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 SplitName = Literal["train", "val", "test"]
 Stage = Literal["read", "decode", "classify"]
+Tier = Literal[0, 1, 2]
 LayerKind = Literal["folder", "file", "zip", "tar", "image", "volume", "embedded"]
 
 
@@ -153,6 +154,9 @@ class Prediction:
     calibrated: bool
     engine: str
     """Fingerprint of the engine that scored it (``Engine.fingerprint``)."""
+    tier: Tier = 2
+    """Which reading decided: 0 the vision tower's, 1 the language model's of the base tile, 2 that
+    of the whole image."""
 
     @property
     def label(self) -> int:
@@ -189,6 +193,9 @@ class Engine:
     """SHA-256 of the processor's configuration."""
     software: tuple[tuple[str, str], ...]
     """(package, version) pairs that the scores depend on."""
+    calibration: str | None = None
+    """SHA-256 of the calibration by which earlier tiers dismiss images and scores are tempered;
+    None where the whole model scores every image as it is."""
 
     @property
     def fingerprint(self) -> str:

@@ -105,6 +105,14 @@ class PackedModel:
         )
         return Piece(tiles, self._order(len(tiles), pixels.shape[1:]))
 
+    def prepare_base(self, image: DecodedImage) -> Piece:
+        """The image's base tile alone, the first of ``prepare``'s, as an image of its own."""
+        images = self._images
+        pixels = torch.from_numpy(image.pixels).permute(2, 0, 1)
+        tile = images.resize(pixels, images.crop_size, resample=images.resample)
+        rows = torch.cat([self._before, torch.arange(self._per_tile), self._after])
+        return Piece(tile[None], rows)
+
     def _order(self, tiles: int, size: torch.Size) -> torch.Tensor:
         """``Piece.rows``, by letting the stock model pack numbers in the features' place."""
         numbers = torch.arange(tiles * self._per_tile).view(tiles, self._per_tile, 1)
@@ -157,10 +165,22 @@ class PackedModel:
         logits: torch.Tensor = self._model.lm_head(language.norm(hidden))
         return logits
 
+    def glance(self, tiles: list[torch.Tensor]) -> torch.Tensor:
+        """What the vision tower sees in each tile (3, side, side), uint8: its class token and the
+        mean of its patches, (tiles, 2 × the tower's width), float32, on the model's device."""
+        packed = _pinned(torch.stack(tiles), self._device.type == "cuda")
+        hidden = self._seen(packed.to(self._device, non_blocking=True)).float()
+        return torch.cat([hidden[:, 0], hidden[:, 1:].mean(dim=1)], dim=1)
+
     def _features(self, tiles: torch.Tensor) -> torch.Tensor:
         """Image features (tiles × patches, D) as the language model takes them."""
-        images, model = self._images, self._model.model
-        tower = model.vision_tower
+        hidden = self._seen(tiles)
+        features: torch.Tensor = self._model.model.multi_modal_projector(hidden[:, self._cls :])
+        return features.flatten(0, 1)
+
+    def _seen(self, tiles: torch.Tensor) -> torch.Tensor:
+        """Of the vision tower's layer that is read, (tiles, 1 + patches, width)."""
+        images, tower = self._images, self._model.model.vision_tower
         pixels = images.rescale_and_normalize(
             tiles,
             images.do_rescale,
@@ -169,11 +189,10 @@ class PackedModel:
             tuple(images.image_mean),
             tuple(images.image_std),
         )
-        hidden = tower.pre_layrnorm(tower.embeddings(pixels))
+        hidden: torch.Tensor = tower.pre_layrnorm(tower.embeddings(pixels))
         for layer in self._seeing:
             hidden = self._see(layer, hidden)
-        features: torch.Tensor = model.multi_modal_projector(hidden[:, self._cls :])
-        return features.flatten(0, 1)
+        return hidden
 
 
 def _pinned(part: torch.Tensor, held: bool) -> torch.Tensor:

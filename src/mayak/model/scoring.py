@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Self
@@ -19,7 +20,7 @@ from mayak.model.packed import Packed, PackedModel, Piece, compiles
 from mayak.model.prompt import Prompt
 from mayak.types import DecodedImage, Engine, Prediction
 
-_THREADS = 4
+THREADS = 4
 """That prepare images: one shrinks about 40 photos of 12 megapixels a second."""
 
 
@@ -46,6 +47,29 @@ def label_scores(logits: torch.Tensor, prompt: Prompt) -> tuple[torch.Tensor, to
     # log of the labels' share of the vocabulary; 1 - exp without cancellation near 0
     inside = labels.logsumexp(dim=1) - wide.logsumexp(dim=1)
     return labels.softmax(dim=1), -torch.expm1(inside.clamp(max=0.0))
+
+
+def queued(work: Callable[[], torch.Tensor]) -> Callable[[], torch.Tensor]:
+    """Start some work of the model, which on a GPU is not waited for; what is returned waits for
+    its result, on the CPU. Raises ModelError when the GPU's memory is full."""
+    try:
+        with torch.inference_mode():
+            result = work()
+            if not result.is_cuda:
+                return lambda: result
+            # Not simply .cpu(): that waits for all that has been queued behind it, too.
+            answer = torch.empty(result.shape, dtype=result.dtype, pin_memory=True)
+            answer.copy_(result, non_blocking=True)
+            done = torch.cuda.Event()  # type: ignore[no-untyped-call]
+            done.record()
+    except torch.OutOfMemoryError as error:
+        raise out_of_memory(error) from error
+
+    def waited() -> torch.Tensor:
+        done.synchronize()
+        return answer
+
+    return waited
 
 
 class LabelScorer:
@@ -87,7 +111,7 @@ class LabelScorer:
         """One prediction an image, in order. Raises ModelError when the GPU's memory is full."""
         asked: deque[tuple[list[str], Callable[[], torch.Tensor]]] = deque()
         for digests, packed in self._batches(images):
-            asked.append((digests, self._ask(packed)))
+            asked.append((digests, queued(partial(self._packed.logits, packed))))
             if len(asked) > 1:
                 yield from self._answer(*asked.popleft())
         while asked:
@@ -96,7 +120,7 @@ class LabelScorer:
     def _batches(self, images: Iterable[DecodedImage]) -> Iterator[tuple[list[str], Packed]]:
         """Packed batches with their images' hashes, prepared ahead."""
         stream = iter(images)
-        with ThreadPoolExecutor(_THREADS, "preprocess", torch.set_num_threads, (1,)) as pool:
+        with ThreadPoolExecutor(THREADS, "preprocess", torch.set_num_threads, (1,)) as pool:
             waiting: deque[tuple[str, Future[Piece]]] = deque()
             while True:
                 ahead = 2 * self._batch_size - len(waiting)
@@ -109,27 +133,6 @@ class LabelScorer:
                 batch = [waiting.popleft() for _ in range(min(self._batch_size, len(waiting)))]
                 pieces = [piece.result() for _, piece in batch]
                 yield [digest for digest, _ in batch], self._packed.pack(pieces)
-
-    def _ask(self, packed: Packed) -> Callable[[], torch.Tensor]:
-        """Queue a batch; what is returned waits for its logits (B, V), on the CPU."""
-        try:
-            with torch.inference_mode():
-                logits = self._packed.logits(packed)
-                if not logits.is_cuda:
-                    return lambda: logits
-                # Not simply .cpu(): that waits for all that has been queued behind it, too.
-                answer = torch.empty(logits.shape, dtype=logits.dtype, pin_memory=True)
-                answer.copy_(logits, non_blocking=True)
-                done = torch.cuda.Event()  # type: ignore[no-untyped-call]
-                done.record()
-        except torch.OutOfMemoryError as error:
-            raise out_of_memory(error) from error
-
-        def waited() -> torch.Tensor:
-            done.synchronize()
-            return answer
-
-        return waited
 
     def _answer(
         self, digests: list[str], logits: Callable[[], torch.Tensor]

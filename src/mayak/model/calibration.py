@@ -1,0 +1,174 @@
+"""What ``mayak calibrate`` leaves beside an adapter: thresholds with a promise, and temperatures.
+
+The file holds numbers alone and names the engine that it was measured on; it is refused for any
+other one, since another model, adapter, prompt or precision has other scores.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from mayak.errors import ModelError
+from mayak.language import tr
+from mayak.types import Engine
+
+CALIBRATION = "calibration.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A logistic regression on what the vision tower sees in the base tile (D numbers)."""
+
+    mean: tuple[float, ...]
+    scale: tuple[float, ...]
+    """Of each number in the training images; what is seen is standardised by them."""
+    weights: tuple[tuple[float, ...], ...]
+    """(4, D)."""
+    bias: tuple[float, ...]
+    """(4,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What the thresholds keep to, and on what they were measured."""
+
+    alpha: float
+    """Of the images that the whole model calls relevant, the share that may be lost at most."""
+    confidence: float
+    relevant: int
+    """Calibration images that the whole model calls relevant, one of each duplicate group."""
+    lost: int
+    """Of these, how many an earlier tier dismisses."""
+    thresholds: tuple[float, float]
+    """Of tiers 0 and 1: an image whose log-odds of being irrelevant lie above is dismissed."""
+    shares: tuple[float, float, float]
+    """Of all calibration images, those that each tier decides."""
+    kept: tuple[float, ...]
+    """Tier 0's log-odds of the relevant images that are not lost, for comparison with those that
+    are found later."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """One calibration of one engine."""
+
+    engine: str
+    """Fingerprint of the engine that was calibrated."""
+    head: Head
+    temperatures: tuple[float, float, float]
+    """By which each tier's logits are divided before they become scores (Guo et al. 2017)."""
+    promise: Promise | None
+    """None where the images were too few to promise anything: the whole model sees them all."""
+    data: dict[str, Any]
+    """Which images: digests of the manifests, numbers."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all of it as canonical JSON."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+
+    def write(self, adapter: Path) -> Path:
+        """Write it into the adapter's folder, whole or not at all. Raises ModelError."""
+        path = adapter / CALIBRATION
+        partial = path.with_suffix(".partial")
+        try:
+            partial.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+            partial.replace(path)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise ModelError(
+                tr(
+                    f"{path} cannot be written ({error.strerror})",
+                    f"{path}을(를) 쓸 수 없습니다({error.strerror})",
+                ),
+                remedy=tr(
+                    "free space or mend the access rights",
+                    "디스크 공간을 확보하거나 접근 권한을 고치십시오",
+                ),
+            ) from error
+        return path
+
+    @classmethod
+    def read(cls, adapter: Path) -> Self | None:
+        """The calibration in an adapter's folder; None where there is none. Raises ModelError for a
+        damaged one."""
+        path = adapter / CALIBRATION
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            promise = values["promise"]
+            return cls(
+                engine=str(values["engine"]),
+                head=_head(values["head"]),
+                temperatures=_three(values["temperatures"]),
+                promise=None if promise is None else _promise(promise),
+                data=dict(values["data"]),
+            )
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ModelError(
+                tr(f"{path} is damaged ({error})", f"{path}이(가) 손상되었습니다({error})"),
+                remedy=_again(),
+            ) from error
+
+    def require(self, engine: Engine) -> None:
+        """Raises ModelError unless it was measured on exactly this engine."""
+        if engine.fingerprint != self.engine:
+            raise ModelError(
+                tr(
+                    "the calibration beside the adapter belongs to another model, prompt, precision"
+                    " or version of the software",
+                    "어댑터 옆의 보정 파일은 다른 모델, 프롬프트, 정밀도 또는 소프트웨어 버전의 "
+                    "것입니다",
+                ),
+                remedy=_again(),
+            )
+
+
+def _again() -> str:
+    return tr(
+        "run `mayak calibrate` again with the same --precision and --device, or go without it: "
+        "--exhaustive",
+        "같은 --precision과 --device로 `mayak calibrate`를 다시 실행하거나 --exhaustive로 보정 "
+        "없이 진행하십시오",
+    )
+
+
+def _head(values: dict[str, Any]) -> Head:
+    head = Head(
+        mean=_floats(values["mean"]),
+        scale=_floats(values["scale"]),
+        weights=tuple(_floats(row) for row in values["weights"]),
+        bias=_floats(values["bias"]),
+    )
+    width = len(head.mean)
+    lengths = [len(head.scale), *map(len, head.weights)]
+    if len(head.weights) != 4 or len(head.bias) != 4 or lengths != [width] * 5:
+        raise ValueError("head")
+    return head
+
+
+def _promise(values: dict[str, Any]) -> Promise:
+    first, second = _floats(values["thresholds"])
+    return Promise(
+        alpha=float(values["alpha"]),
+        confidence=float(values["confidence"]),
+        relevant=int(values["relevant"]),
+        lost=int(values["lost"]),
+        thresholds=(first, second),
+        shares=_three(values["shares"]),
+        kept=_floats(values["kept"]),
+    )
+
+
+def _floats(values: list[Any]) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)
+
+
+def _three(values: list[Any]) -> tuple[float, float, float]:
+    first, second, third = _floats(values)
+    return first, second, third

@@ -1,0 +1,213 @@
+"""Three readings of an image, each dearer than the one before, and a classifier that stops early.
+
+Tier 0 looks at the base tile with the vision tower and a small head; tier 1 reads the base tile
+with the language model (about 660 tokens); tier 2 is the whole model, tiles and all. A tier that is
+sure enough that an image is irrelevant dismisses it, the others pass it on; whatever is called
+relevant, tier 2 has said. How sure is enough, ``mayak calibrate`` measures.
+
+A later tier computes the base tile's features anew: that is a thousandth of a second on a GPU, for
+the few images that come so far.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import get_args
+
+import torch
+
+from mayak.model.calibration import Calibration, Head
+from mayak.model.load import VisionLanguageModel
+from mayak.model.packed import PackedModel, Piece, compiles
+from mayak.model.scoring import THREADS, label_scores, queued
+from mayak.types import DecodedImage, Engine, Prediction, Tier
+
+TIERS: tuple[Tier, ...] = get_args(Tier)
+LAST: Tier = 2
+_FACTORS = (8, 4, 1)
+"""Batches of each tier in those of the whole model: its images are as much smaller."""
+_WINDOW = 1024
+"""Images at most between the first that is not answered and the last that was taken. Where few get
+to the last tier, that is how long they wait for company."""
+
+
+class Readings:
+    """The three readings of a loaded model. ``compiled``: see ``LabelScorer``."""
+
+    def __init__(self, vlm: VisionLanguageModel, *, compiled: bool | None = None) -> None:
+        self._packed = PackedModel(
+            vlm, compiled=compiles(vlm.device) if compiled is None else compiled
+        )
+        self._prompt = vlm.prompt
+
+    def prepare(self, tier: Tier, image: DecodedImage) -> Piece:
+        """What a tier looks at; tiers 0 and 1 look at the same."""
+        return self._packed.prepare(image) if tier == LAST else self._packed.prepare_base(image)
+
+    def glance(self, pieces: list[Piece]) -> torch.Tensor:
+        """What the vision tower sees in the base tiles, (B, D), on the model's device."""
+        return self._packed.glance([piece.tiles[0] for piece in pieces])
+
+    def read(self, pieces: list[Piece]) -> torch.Tensor:
+        """The language model's logits (B, V) at the label's position, on the model's device."""
+        return self._packed.logits(self._packed.pack(pieces))
+
+    def of_labels(self, logits: torch.Tensor) -> tuple[torch.Tensor, list[float]]:
+        """The four labels' logits (B, 4), float64, and the mass outside them (B,). Raises
+        ModelError for logits that are not finite."""
+        _, off_label = label_scores(logits, self._prompt)
+        return logits[:, list(self._prompt.label_ids)].double(), off_label.tolist()
+
+
+def log_odds(logits: torch.Tensor) -> torch.Tensor:
+    """Of being irrelevant, (B,), from the four labels' logits (B, 4)."""
+    return logits[:, 0] - logits[:, 1:].logsumexp(dim=1)
+
+
+class HeadOnDevice:
+    """A ``Head`` beside the model."""
+
+    def __init__(self, head: Head, device: torch.device) -> None:
+        self._mean, self._scale, weights, self._bias = (
+            torch.tensor(part, dtype=torch.float32, device=device)
+            for part in (head.mean, head.scale, head.weights, head.bias)
+        )
+        self._weights = weights.T
+
+    def __call__(self, seen: torch.Tensor) -> torch.Tensor:
+        """The four labels' logits (B, 4) from what the tower sees (B, D)."""
+        return (seen - self._mean) / self._scale @ self._weights + self._bias
+
+
+@dataclass(slots=True, eq=False)
+class _Case:
+    """An image on its way through the tiers."""
+
+    sha256: str
+    image: DecodedImage | None
+    """As long as a tier may still ask for it."""
+    piece: Future[Piece] | None = None
+    odds: float = float("nan")
+    """Tier 0's."""
+    said: Prediction | None = None
+
+
+class CascadeScorer:
+    """``types.Classifier`` that asks the whole model only where the earlier tiers are in doubt.
+
+    Answers come in the order of the images; those that are quick wait for those before them.
+    Raises ModelError for a calibration of another engine. Without a promise in the calibration the
+    whole model reads every image, and only the temperature is applied.
+    """
+
+    def __init__(
+        self,
+        vlm: VisionLanguageModel,
+        calibration: Calibration,
+        batch_size: int = 8,
+        *,
+        compiled: bool | None = None,
+    ) -> None:
+        calibration.require(vlm.engine)
+        self.calibration = calibration
+        self.found: list[float] = []
+        """Tier 0's log-odds of the images that were called relevant."""
+        self._engine = replace(vlm.engine, calibration=calibration.digest)
+        self._fingerprint = self._engine.fingerprint
+        self._readings = Readings(vlm, compiled=compiled)
+        self._head = HeadOnDevice(calibration.head, vlm.device)
+        self._sizes = tuple(factor * batch_size for factor in _FACTORS)
+        promise = calibration.promise
+        self._first: Tier = LAST if promise is None else 0
+        self._thresholds = [] if promise is None else list(promise.thresholds)
+
+    @property
+    def engine(self) -> Engine:
+        """What the scores come from."""
+        return self._engine
+
+    def classify(self, images: Iterable[DecodedImage]) -> Iterator[Prediction]:
+        """One prediction an image, in order. Raises ModelError when the GPU's memory is full."""
+        stream = iter(images)
+        order: deque[_Case] = deque()
+        waiting: tuple[deque[_Case], ...] = tuple(deque() for _ in TIERS)
+        asked: deque[tuple[Tier, list[_Case], Callable[[], torch.Tensor]]] = deque()
+        with ThreadPoolExecutor(THREADS, "preprocess", torch.set_num_threads, (1,)) as pool:
+
+            def put(tier: Tier, case: _Case) -> None:
+                if case.image is not None and (case.piece is None or tier == LAST):
+                    case.piece = pool.submit(self._readings.prepare, tier, case.image)
+                waiting[tier].append(case)
+
+            ended = False
+            while True:
+                room = 2 * self._sizes[self._first] - len(waiting[self._first])
+                room = 0 if ended else min(room, _WINDOW - len(order))
+                taken = [_Case(image.sha256, image) for image in islice(stream, max(room, 0))]
+                ended = ended or len(taken) < room
+                for case in taken:
+                    order.append(case)
+                    put(self._first, case)
+                full = ended or len(order) >= _WINDOW
+                tier = self._due(waiting, last_resort=full and not asked)
+                if tier is not None:
+                    size = min(self._sizes[tier], len(waiting[tier]))
+                    cases = [waiting[tier].popleft() for _ in range(size)]
+                    asked.append((tier, cases, self._ask(tier, cases)))
+                if asked and (tier is None or len(asked) > 1):
+                    for tier, case in self._settle(*asked.popleft()):
+                        put(tier, case)
+                while order and (said := order[0].said) is not None:
+                    order.popleft()
+                    yield said
+                if ended and not order:
+                    return
+
+    def _due(self, waiting: tuple[deque[_Case], ...], *, last_resort: bool) -> Tier | None:
+        """The tier to ask next: the last that can fill a batch, or as a last resort the first at
+        which anything waits, so that what it passes on fills those after it."""
+        for tier in reversed(TIERS):
+            if len(waiting[tier]) >= self._sizes[tier]:
+                return tier
+        if last_resort:
+            return next((tier for tier in TIERS if waiting[tier]), None)
+        return None
+
+    def _ask(self, tier: Tier, cases: list[_Case]) -> Callable[[], torch.Tensor]:
+        pieces = [case.piece.result() for case in cases if case.piece is not None]
+        if tier == 0:
+            return queued(lambda: self._head(self._readings.glance(pieces)))
+        return queued(lambda: self._readings.read(pieces))
+
+    def _settle(
+        self, tier: Tier, cases: list[_Case], answer: Callable[[], torch.Tensor]
+    ) -> Iterator[tuple[Tier, _Case]]:
+        """Take in what a tier says; the images that it passes on, with the tier that they go to."""
+        if tier == 0:
+            logits, off_label = answer().double(), [0.0] * len(cases)
+        else:
+            logits, off_label = self._readings.of_labels(answer())
+        scores = (logits / self.calibration.temperatures[tier]).softmax(dim=1).tolist()
+        for case, odds, row, outside in zip(
+            cases, log_odds(logits).tolist(), scores, off_label, strict=True
+        ):
+            if tier == 0:
+                case.odds = odds
+            if tier != LAST and not odds > self._thresholds[tier]:
+                yield TIERS[tier + 1], case
+                continue
+            case.image = case.piece = None
+            case.said = Prediction(
+                sha256=case.sha256,
+                scores=(row[0], row[1], row[2], row[3]),
+                off_label=outside,
+                calibrated=True,
+                engine=self._fingerprint,
+                tier=tier,
+            )
+            if case.said.label:
+                self.found.append(case.odds)

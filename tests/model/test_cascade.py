@@ -1,0 +1,154 @@
+"""The three tiers against the whole model and against each other."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from mayak.errors import ModelError
+from mayak.model import Calibration, CascadeScorer, LabelScorer, load_model
+from mayak.model.calibration import CALIBRATION, Head, Promise
+from mayak.model.cascade import HeadOnDevice, Readings, log_odds
+from mayak.model.packed import PackedModel
+from model_folder import decoded
+
+INF = float("inf")
+
+
+@pytest.fixture(scope="module")
+def vlm():
+    return load_model("nano", precision="fp32", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def images():
+    generator = torch.Generator().manual_seed(5)
+    sizes = torch.randint(40, 400, (50, 2), generator=generator).tolist()
+    return [decoded(*size, seed=number) for number, size in enumerate(sizes)]
+
+
+@pytest.fixture(scope="module")
+def calibration(vlm):
+    """One whose tiers dismiss nothing."""
+    width = 2 * vlm.base.config.vision_config.hidden_size
+    weights = torch.randn(4, width, generator=torch.Generator().manual_seed(1)).tolist()
+    head = Head((0.1,) * width, (2.0,) * width, tuple(map(tuple, weights)), (0.0, 1.0, 0.0, -1.0))
+    promise = Promise(0.01, 0.95, 400, 0, (INF, INF), (0.0, 0.0, 1.0), (1.0, 2.0))
+    return Calibration(vlm.engine.fingerprint, head, (1.0, 1.0, 1.0), promise, {"val": "digest"})
+
+
+@pytest.fixture(scope="module")
+def whole(vlm, images):
+    return list(LabelScorer(vlm).classify(images))
+
+
+@pytest.fixture(scope="module")
+def odds(vlm, images, calibration):
+    """(N, 2): what tiers 0 and 1 say of each image."""
+    readings, head = Readings(vlm), HeadOnDevice(calibration.head, vlm.device)
+    pieces = [readings.prepare(0, image) for image in images]
+    with torch.inference_mode():
+        first = log_odds(head(readings.glance(pieces)).double())
+        labels, _ = readings.of_labels(readings.read(pieces))
+    return torch.stack([first, log_odds(labels)], dim=1)
+
+
+def with_thresholds(calibration, *thresholds):
+    return replace(calibration, promise=replace(calibration.promise, thresholds=thresholds))
+
+
+def test_the_base_tile_is_the_whole_models_first(vlm, images):
+    engine = PackedModel(vlm)
+    for image in images[:8]:
+        assert torch.equal(engine.prepare_base(image).tiles[0], engine.prepare(image).tiles[0])
+
+
+def test_a_glance_is_what_the_stock_tower_sees(vlm, images):
+    engine = PackedModel(vlm)
+    model, tower = vlm.model.model, vlm.model.model.vision_tower
+    for image in images[:4]:
+        tile = engine.prepare_base(image).tiles[0]
+        batch = vlm.processor.image_processor(images=[image.pixels], return_tensors="pt")
+        with torch.inference_mode():
+            seen = engine.glance([tile])[0]
+            stock = tower(batch["pixel_values"][0, :1], output_hidden_states=True)
+        hidden = stock.hidden_states[model.config.vision_feature_layer][0]
+        expected = torch.cat([hidden[0], hidden[1:].mean(dim=0)])
+        assert torch.allclose(seen, expected, rtol=0, atol=1e-4)
+
+
+def test_what_no_tier_dismisses_gets_the_whole_models_scores(vlm, images, calibration, whole):
+    scorer = CascadeScorer(vlm, calibration)
+    for mine, theirs in zip(scorer.classify(images), whole, strict=True):
+        assert (mine.sha256, mine.tier, mine.calibrated) == (theirs.sha256, 2, True)
+        assert mine.scores == pytest.approx(theirs.scores, abs=1e-5)
+        assert mine.off_label == pytest.approx(theirs.off_label, abs=1e-5)
+        assert mine.engine == scorer.engine.fingerprint != theirs.engine
+
+
+def test_each_tier_decides_what_lies_above_its_threshold(vlm, images, calibration, odds):
+    first, second = odds.quantile(0.6, dim=0).tolist()
+    scorer = CascadeScorer(vlm, with_thresholds(calibration, first, second), batch_size=2)
+    found = list(scorer.classify(images))
+    assert [p.sha256 for p in found] == [image.sha256 for image in images]
+    expected = [0 if a > first else 1 if b > second else 2 for a, b in odds.tolist()]
+    assert [p.tier for p in found] == expected
+    assert {0, 1, 2} == set(expected)
+
+
+def test_what_is_dismissed_is_irrelevant(vlm, images, calibration, odds):
+    first = max(odds[:, 0].quantile(0.5).item(), 0.0)
+    scorer = CascadeScorer(vlm, with_thresholds(calibration, first, 0.0))
+    for prediction in scorer.classify(images):
+        assert prediction.tier == 2 or prediction.label == 0
+
+
+def test_temperatures_change_scores_and_no_label(vlm, images, calibration, whole):
+    tempered = replace(calibration, promise=None, temperatures=(1.0, 1.0, 3.0))
+    found = list(CascadeScorer(vlm, tempered).classify(images[:12]))
+    for mine, theirs in zip(found, whole, strict=False):
+        assert (mine.label, mine.tier) == (theirs.label, 2)
+        assert max(mine.scores) < max(theirs.scores)
+        logs = torch.tensor(theirs.scores, dtype=torch.float64).log() / 3
+        assert mine.scores == pytest.approx(logs.softmax(0).tolist(), abs=1e-5)
+
+
+def test_an_image_that_waits_long_is_answered_all_the_same(vlm, images, calibration, monkeypatch):
+    monkeypatch.setattr("mayak.model.cascade._WINDOW", 5)
+    taken = 0
+
+    def stream():
+        nonlocal taken
+        for image in images[:20]:
+            taken += 1
+            yield image
+
+    answered = 0
+    for _ in CascadeScorer(vlm, calibration, batch_size=4).classify(stream()):
+        answered += 1
+        assert taken - answered < 5
+    assert answered == 20
+
+
+def test_a_calibration_is_read_as_it_was_written(calibration, tmp_path):
+    assert Calibration.read(tmp_path) is None
+    finite = with_thresholds(calibration, 1.5, 2.5)
+    finite.write(tmp_path)
+    assert Calibration.read(tmp_path) == finite
+    assert Calibration.read(tmp_path).digest == finite.digest
+
+
+@pytest.mark.parametrize("text", ["{}", "[", '{"engine": "x", "head": {"mean": [1]}}'])
+def test_a_damaged_calibration_is_named(tmp_path, text):
+    (tmp_path / CALIBRATION).write_text(text, encoding="utf-8")
+    with pytest.raises(ModelError, match=CALIBRATION) as caught:
+        Calibration.read(tmp_path)
+    assert "mayak calibrate" in caught.value.remedy
+
+
+def test_a_calibration_of_another_model_or_prompt_is_refused(vlm, calibration):
+    for change in ({"model": "other"}, {"prompt": "other"}, {"adapter": "other"}):
+        other = replace(vlm, engine=replace(vlm.engine, **change))
+        with pytest.raises(ModelError, match="belongs to another model") as caught:
+            CascadeScorer(other, calibration)
+        assert "--exhaustive" in caught.value.remedy
