@@ -140,6 +140,14 @@ def thresholds_for(mix: tuple[float, float, float], odds: np.ndarray) -> tuple[f
     return first, float(np.quantile(left, mix[2] / (mix[1] + mix[2])))
 
 
+def scorer_with(
+    vlm: VisionLanguageModel, head: Head, thresholds: tuple[float, float]
+) -> CascadeScorer:
+    promise = Promise(0.01, 0.95, 0, 0, thresholds, (0.0, 0.0, 0.0), ())
+    calibration = Calibration(vlm.engine.fingerprint, head, (1.0, 1.0, 1.0), promise, {})
+    return CascadeScorer(vlm, calibration, BATCHES[2], compiled=True)
+
+
 def end_to_end(
     vlm: VisionLanguageModel,
     head: Head,
@@ -149,9 +157,7 @@ def end_to_end(
     rates: dict[str, float],
 ) -> dict[str, Any]:
     """Images/s from files to predictions, who decided, and what was waited for."""
-    promise = Promise(0.01, 0.95, 0, 0, thresholds, (0.0, 0.0, 0.0), ())
-    calibration = Calibration(vlm.engine.fingerprint, head, (1.0, 1.0, 1.0), promise, {})
-    scorer = CascadeScorer(vlm, calibration, BATCHES[2], compiled=True)
+    scorer = scorer_with(vlm, head, thresholds)
     waits = Waits()
     scorer._ask = waits.timing("tiles, and queueing", scorer._ask)  # type: ignore[method-assign]
     settle = scorer._settle
@@ -268,18 +274,15 @@ def measure(
         if mix == MIXES[0]:
             many = int(min(10_000, few["images_s"] * min(left() - 200, 150)))
             note(f"from files, {mix}, more", end_to_end(vlm, plain, thresholds, paths, many, rates))
+    thresholds = thresholds_for(MIXES[0], odds)
+    scorer = scorer_with(vlm, plain, thresholds)
+    many_files = copies(paths, paths[0].parent / "many", 4)
     if left() > 60:
-        thresholds = thresholds_for(MIXES[0], odds)
-        promise = Promise(0.01, 0.95, 0, 0, thresholds, (0.0, 0.0, 0.0), ())
-        calibration = Calibration(vlm.engine.fingerprint, plain, (1.0, 1.0, 1.0), promise, {})
-        many_files = copies(paths, paths[0].parent / "many", 4)
         note("triage without a model", measure_triage(None, many_files, vlm.square_side))
-        scorer = CascadeScorer(vlm, calibration, BATCHES[2], compiled=True)
         note("triage, cascade", measure_triage(scorer, many_files, vlm.square_side))
-        del scorer
+    del vlm, head, scorer
+    free()
     if left() > 60:
-        del vlm, head
-        free()
         note("original", measure_original(build(processor, "nf4"), paths[:32]))
 
 

@@ -190,8 +190,10 @@ class PackedModel:
             tuple(images.image_std),
         )
         hidden: torch.Tensor = tower.pre_layrnorm(tower.embeddings(pixels))
+        # For one tile the compiler would make a graph of its own.
+        see = self._see if len(tiles) > 1 else _see
         for layer in self._seeing:
-            hidden = self._see(layer, hidden)
+            hidden = see(layer, hidden)
         return hidden
 
 
