@@ -42,7 +42,7 @@ from peft import LoraConfig, get_peft_model
 from PIL import Image
 from transformers import LlavaNextForConditionalGeneration, LlavaNextProcessor
 
-from mayak.evaluation.run import _read_ahead
+from mayak.evaluation.run import read_ahead
 from mayak.imaging import decode_file
 from mayak.labels import LABELS
 from mayak.model import LabelScorer, Prompt, VisionLanguageModel
@@ -256,7 +256,7 @@ class Files:
 def measure_evaluation(scorer: LabelScorer, paths: list[Path], times: int) -> float:
     """Images/s from files to predictions as ``mayak evaluate`` reads and scores."""
     files = Files(paths)
-    images = (image for _, image in _read_ahead(files, files.samples * times))  # type: ignore[arg-type]
+    images = (image for _, image in read_ahead(files, files.samples * times))  # type: ignore[arg-type]
     count = len(paths) * times
     return round(count / timed(lambda: [None for _ in scorer.classify(images)]), 2)  # type: ignore[arg-type]
 

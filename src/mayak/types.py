@@ -199,8 +199,12 @@ class Engine:
 
     @property
     def fingerprint(self) -> str:
-        """First 16 hex digits of the SHA-256 of all fields as canonical JSON."""
-        canonical = json.dumps(asdict(self), sort_keys=True, ensure_ascii=False)
+        """First 16 hex digits of the SHA-256 of all fields as canonical JSON; without a calibration
+        that field is left out, and engines are named as before there were any."""
+        fields = asdict(self)
+        if self.calibration is None:
+            del fields["calibration"]
+        canonical = json.dumps(fields, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 

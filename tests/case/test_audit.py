@@ -95,7 +95,7 @@ def test_the_database_itself_refuses_to_change_or_delete(folder, table):
         ("DELETE FROM failures WHERE item IS NOT NULL", ("invariant", "items", "id 4")),
         ("DELETE FROM exclusions", ("invariant", "items", "id 5")),
         (
-            "INSERT INTO predictions SELECT 99, 1, sha256, 1, 0, 0, 0, 0, 0, 5, '' "
+            "INSERT INTO predictions SELECT 99, 1, sha256, 1, 0, 0, 0, 0, 0, 5, '', NULL "
             "FROM contents WHERE id = 3",
             ("inserted", "predictions", "id 99"),
         ),
@@ -124,7 +124,7 @@ def test_the_database_itself_refuses_to_change_or_delete(folder, table):
         ("DELETE FROM log WHERE sequence = 5", ("deleted", "log", "entry 5")),
         (
             "DELETE FROM log WHERE sequence = (SELECT max(sequence) FROM log)",
-            ("deleted", "log", "entry 21"),
+            ("deleted", "log", "entry 22"),
         ),
         ("DROP INDEX items_content", ("deleted", "schema", "items_content")),
         ("CREATE TABLE notes (text)", ("inserted", "schema", "notes")),

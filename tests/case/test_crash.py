@@ -199,7 +199,8 @@ def test_a_case_is_brought_up_to_date(folder, further_version):
         (3, "a"),
         (4, "a"),
         (5, "a"),
-        (6, "b"),
+        (6, "a"),
+        (7, "b"),
     ]
 
 

@@ -165,6 +165,7 @@ def test_the_log_tells_who_did_what(store):
         "migrate",
         "migrate",
         "migrate",
+        "migrate",
         "create",
         "open",
         "add source",

@@ -96,6 +96,13 @@ def test_each_tier_decides_what_lies_above_its_threshold(vlm, images, calibratio
     assert {0, 1, 2} == set(expected)
 
 
+def test_a_tier_without_a_threshold_is_not_asked(vlm, images, calibration, odds):
+    first = odds[:, 0].median().item()
+    scorer = CascadeScorer(vlm, with_thresholds(calibration, first, None))
+    found = [p.tier for p in scorer.classify(images)]
+    assert found == [0 if a > first else 2 for a in odds[:, 0].tolist()]
+
+
 def test_what_is_dismissed_is_irrelevant(vlm, images, calibration, odds):
     first = max(odds[:, 0].quantile(0.5).item(), 0.0)
     scorer = CascadeScorer(vlm, with_thresholds(calibration, first, 0.0))
@@ -132,7 +139,7 @@ def test_an_image_that_waits_long_is_answered_all_the_same(vlm, images, calibrat
 
 def test_a_calibration_is_read_as_it_was_written(calibration, tmp_path):
     assert Calibration.read(tmp_path) is None
-    finite = with_thresholds(calibration, 1.5, 2.5)
+    finite = with_thresholds(calibration, 1.5, None)
     finite.write(tmp_path)
     assert Calibration.read(tmp_path) == finite
     assert Calibration.read(tmp_path).digest == finite.digest

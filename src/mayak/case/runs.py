@@ -85,6 +85,7 @@ class Runs:
                         **{f"score_{i}": float(s) for i, s in enumerate(prediction.scores)},
                         off_label=float(prediction.off_label),
                         calibrated=prediction.calibrated,
+                        tier=prediction.tier,
                     )
             for sha256, failure in (failures or {}).items():
                 if _is_new(batch, run, sha256, done):
@@ -185,6 +186,14 @@ class Runs:
         )
         return dict(tuple(row) for row in self._database.query(query, run))
 
+    def tier_counts(self, run: int) -> dict[int, int]:
+        """Contents by the reading that decided in a run (``Prediction.tier``)."""
+        query = (
+            "SELECT coalesce(tier, 2) AS tier, count(*) FROM predictions WHERE run = ?"
+            " GROUP BY 1 ORDER BY 1"
+        )
+        return dict(tuple(row) for row in self._database.query(query, run))
+
     def results(self, run: int, *, limit: int) -> list[Result]:
         """The first ``limit`` results of a run, in the order in which an examiner should see them:
         alerts, then by the probability that the image is irrelevant, lowest first; of equals the
@@ -222,6 +231,7 @@ def _prediction(row: Row) -> Prediction:
         off_label=row["off_label"],
         calibrated=bool(row["calibrated"]),
         engine=row["fingerprint"],
+        tier=2 if row["tier"] is None else row["tier"],
     )
 
 

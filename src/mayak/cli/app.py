@@ -70,6 +70,12 @@ _COMMANDS = (
         "같은 이미지에 대한 두 결과를 비교합니다.",
     ),
     (
+        "calibrate",
+        "mayak.cli.calibrate:calibrate",
+        "Set how sure early tiers must be to dismiss an image in triage.",
+        "분류 시 앞 단계가 이미지를 제외할 기준을 정합니다.",
+    ),
+    (
         "classify",
         "mayak.cli.classify:classify",
         "Classify a few image files; scores on stdout.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,7 +20,9 @@ from mayak.language import tr
 
 if TYPE_CHECKING:
     from mayak.case import CaseStore, Fault
-    from mayak.triage import Summary
+    from mayak.evaluation.promise import Drift
+    from mayak.model import CascadeScorer
+    from mayak.triage import Options, Summary
 
 _FIRST = 10
 """Results that are shown at the end."""
@@ -145,6 +148,16 @@ def triage(
             ),
         ),
     ] = False,
+    exhaustive: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            help=tr(
+                "Ask the whole model for every image, whatever `mayak calibrate` has set.",
+                "`mayak calibrate`의 설정과 관계없이 모든 이미지를 전체 모델로 봅니다.",
+            ),
+        ),
+    ] = False,
     batch_size: Annotated[
         int, Parameter(help=tr("Images at once.", "한 번에 처리할 이미지 수."))
     ] = 8,
@@ -178,11 +191,15 @@ def triage(
     check(options)
     console = Console()
     name, revision = (model or BASE_MODEL, None) if adapter is None else base_of(adapter, model)
-    from mayak.model import LabelScorer, load_model
+    from mayak.model import Calibration, CascadeScorer, LabelScorer, load_model
 
+    # Before the model, whose loading takes long.
+    calibration = None if exhaustive or adapter is None else Calibration.read(adapter)
     vlm = load_model(name, precision=precision, adapter=adapter, device=device, revision=revision)
+    cascade = None if calibration is None else CascadeScorer(vlm, calibration, batch_size)
+    classifier = cascade or LabelScorer(vlm, batch_size)
     try:
-        summary = run(options, LabelScorer(vlm, batch_size), console, least=2 * vlm.square_side)
+        summary = run(options, classifier, console, least=2 * vlm.square_side)
     except KeyboardInterrupt:
         console.note(
             tr(
@@ -191,13 +208,14 @@ def triage(
             )
         )
         raise
+    found = None if cascade is None else _compared(options, cascade, summary)
     from mayak.case import CaseStore
 
     with CaseStore.read(case) as store:
         if as_json:
-            console.json(_as_json(store, summary))
+            console.json(_as_json(store, summary, found))
         else:
-            _show(console, store, summary)
+            _show(console, store, summary, found)
     if summary.damaged:
         return IntegrityError.exit_code
     return int(bool(summary.failures))
@@ -280,7 +298,31 @@ def _cores() -> int:
     return os.cpu_count() or 1
 
 
-def _as_json(case: CaseStore, summary: Summary) -> dict[str, Any]:
+def _compared(options: Options, cascade: CascadeScorer, summary: Summary) -> Drift | None:
+    """Whether the relevant images look as those of the calibration did; the case's log keeps it
+    with the promise. None where nothing was promised or no image was read."""
+    promise = cascade.calibration.promise
+    if promise is None or not cascade.read:
+        return None
+    from mayak.case import CaseStore
+    from mayak.evaluation.promise import drift
+
+    found = drift(promise.kept, cascade.found)
+    with CaseStore.open(options.case, operator=options.operator) as case:
+        case.record(
+            "cascade",
+            run=summary.run,
+            alpha=promise.alpha,
+            confidence=promise.confidence,
+            relevant=promise.relevant,
+            lost=promise.lost,
+            **asdict(found),
+            differs=found.differs,
+        )
+    return found
+
+
+def _as_json(case: CaseStore, summary: Summary, drift: Drift | None) -> dict[str, Any]:
     counts = summary.counts
     return {
         "case": case.id,
@@ -293,6 +335,8 @@ def _as_json(case: CaseStore, summary: Summary) -> dict[str, Any]:
         "distinct_contents": counts.distinct_contents,
         "excluded_by": summary.exclusions,
         "labels": {str(label): count for label, count in summary.labels.items()},
+        "decided_by_tier": {str(tier): count for tier, count in summary.tiers.items()},
+        "drift": None if drift is None else asdict(drift) | {"differs": drift.differs},
         "unread": summary.failures,
         "alerts": summary.alerts,
         "near_duplicate_groups": summary.groups,
@@ -303,7 +347,7 @@ def _as_json(case: CaseStore, summary: Summary) -> dict[str, Any]:
     }
 
 
-def _show(console: Console, case: CaseStore, summary: Summary) -> None:
+def _show(console: Console, case: CaseStore, summary: Summary, drift: Drift | None) -> None:
     counts = summary.counts
     console.table(
         tr("Images by label", "라벨별 이미지"),
@@ -330,6 +374,11 @@ def _show(console: Console, case: CaseStore, summary: Summary) -> None:
             f"서로 다른 이미지 {counts.distinct_contents}장, 유사 이미지 묶음 {summary.groups}개",
         )
     )
+    if summary.tiers.keys() - {2}:
+        said = [f"{name} {summary.tiers.get(tier, 0)}" for tier, name in enumerate(_tiers())]
+        console.result(tr("decided by: ", "결정한 단계: ") + ", ".join(said))
+    if drift is not None:
+        _show_drift(console, drift)
     for rule, count in sorted(summary.exclusions.items()):
         console.result(tr(f"left out, {rule}: {count}", f"제외, {rule}: {count}"))
     if summary.alerts:
@@ -357,6 +406,36 @@ def _show(console: Console, case: CaseStore, summary: Summary) -> None:
         )
     for source in summary.damaged:
         console.result(tr(f"DAMAGED, accepted: {source}", f"손상된 원본(수락됨): {source}"))
+
+
+def _tiers() -> tuple[str, str, str]:
+    return (
+        tr("vision tower", "시각 인코더"),
+        tr("base tile", "기본 타일"),
+        tr("whole model", "전체 모델"),
+    )
+
+
+def _show_drift(console: Console, drift: Drift) -> None:
+    if drift.differs:
+        console.result(
+            tr(
+                f"WARNING: the {drift.found} relevant images look other than those of the "
+                f"calibration (distance {drift.distance:.2f}): its promise may not hold here. Go "
+                "through the sources with --exhaustive, or calibrate on images like these",
+                f"경고: 관련 이미지 {drift.found}장이 보정에 쓴 이미지와 다릅니다(거리 "
+                f"{drift.distance:.2f}). 보장이 성립하지 않을 수 있으므로 --exhaustive로 다시 "
+                "분류하거나 이와 비슷한 이미지로 보정하십시오",
+            )
+        )
+    elif drift.p is None:
+        console.result(
+            tr(
+                f"{drift.found} relevant images: too few to tell whether they are like those of "
+                "the calibration",
+                f"관련 이미지 {drift.found}장: 보정에 쓴 이미지와 비슷한지 판단하기에 부족합니다",
+            )
+        )
 
 
 def show_results(console: Console, case: CaseStore, run: int) -> None:

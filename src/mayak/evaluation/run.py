@@ -144,7 +144,7 @@ def _ask(
     asked: deque[Sample] = deque()
 
     def readable() -> Iterator[DecodedImage]:
-        for sample, image in _read_ahead(manifest, samples):
+        for sample, image in read_ahead(manifest, samples):
             if isinstance(image, Failure):
                 failures[sample.id] = image
             else:
@@ -167,17 +167,19 @@ def _ask(
             )
 
 
-def _read_ahead(
-    manifest: Manifest, samples: Iterable[Sample]
+def read_ahead(
+    manifest: Manifest, samples: Iterable[Sample], *, least: int | None = None
 ) -> Iterator[tuple[Sample, DecodedImage | Failure]]:
-    """Every sample with its pixels or its failure, in order, decoded by a few threads ahead."""
+    """Every sample with its pixels or its failure, in order, decoded by a few threads ahead;
+    ``least`` is that of ``imaging.decode``."""
     waiting: deque[tuple[Sample, Future[DecodedImage | Failure]]] = deque()
     with ThreadPoolExecutor(_READERS) as pool:
         try:
             for sample in samples:
                 # The thread needs the user's language for what it has to say of a failure.
                 run = copy_context().run
-                waiting.append((sample, pool.submit(run, _read, manifest.locate(sample), sample)))
+                path = manifest.locate(sample)
+                waiting.append((sample, pool.submit(run, _read, path, sample, least)))
                 if len(waiting) >= _READ_AHEAD:
                     first, future = waiting.popleft()
                     yield first, future.result()
@@ -188,7 +190,7 @@ def _read_ahead(
             pool.shutdown(cancel_futures=True)
 
 
-def _read(path: Path, sample: Sample) -> DecodedImage | Failure:
+def _read(path: Path, sample: Sample, least: int | None) -> DecodedImage | Failure:
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
@@ -210,7 +212,7 @@ def _read(path: Path, sample: Sample) -> DecodedImage | Failure:
             tr("the file has changed since `mayak prepare`", "`mayak prepare` 이후 변경된 파일"),
         )
     try:
-        return decode(data)
+        return decode(data, least=least)
     except DecodeError as error:
         return Failure(sample.image_path, "decode", type(error).__name__, error.message)
 

@@ -43,8 +43,9 @@ class Promise:
     """Calibration images that the whole model calls relevant, one of each duplicate group."""
     lost: int
     """Of these, how many an earlier tier dismisses."""
-    thresholds: tuple[float, float]
-    """Of tiers 0 and 1: an image whose log-odds of being irrelevant lie above is dismissed."""
+    thresholds: tuple[float, float | None]
+    """Of tiers 0 and 1: an image whose log-odds of being irrelevant lie above is dismissed. None
+    where tier 1 is not asked: it would dismiss too little that is safe."""
     shares: tuple[float, float, float]
     """Of all calibration images, those that each tier decides."""
     kept: tuple[float, ...]
@@ -153,13 +154,13 @@ def _head(values: dict[str, Any]) -> Head:
 
 
 def _promise(values: dict[str, Any]) -> Promise:
-    first, second = _floats(values["thresholds"])
+    first, second = values["thresholds"]
     return Promise(
         alpha=float(values["alpha"]),
         confidence=float(values["confidence"]),
         relevant=int(values["relevant"]),
         lost=int(values["lost"]),
-        thresholds=(first, second),
+        thresholds=(float(first), None if second is None else float(second)),
         shares=_three(values["shares"]),
         kept=_floats(values["kept"]),
     )

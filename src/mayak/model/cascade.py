@@ -116,6 +116,8 @@ class CascadeScorer:
         self.calibration = calibration
         self.found: list[float] = []
         """Tier 0's log-odds of the images that were called relevant."""
+        self.read = 0
+        """Images that were answered."""
         self._engine = replace(vlm.engine, calibration=calibration.digest)
         self._fingerprint = self._engine.fingerprint
         self._readings = Readings(vlm, compiled=compiled)
@@ -123,7 +125,9 @@ class CascadeScorer:
         self._sizes = tuple(factor * batch_size for factor in _FACTORS)
         promise = calibration.promise
         self._first: Tier = LAST if promise is None else 0
-        self._thresholds = [] if promise is None else list(promise.thresholds)
+        asked = [] if promise is None else list(enumerate(promise.thresholds))
+        self._thresholds = {tier: least for tier, least in asked if least is not None}
+        self._next: dict[Tier, Tier] = {0: 1 if 1 in self._thresholds else LAST, 1: LAST}
 
     @property
     def engine(self) -> Engine:
@@ -198,9 +202,10 @@ class CascadeScorer:
             if tier == 0:
                 case.odds = odds
             if tier != LAST and not odds > self._thresholds[tier]:
-                yield TIERS[tier + 1], case
+                yield self._next[tier], case
                 continue
             case.image = case.piece = None
+            self.read += 1
             case.said = Prediction(
                 sha256=case.sha256,
                 scores=(row[0], row[1], row[2], row[3]),

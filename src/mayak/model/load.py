@@ -381,7 +381,7 @@ def _check_proof(adapter: Path | None, engine: Engine) -> None:
 
 
 def _check_complete(model: PeftModel, adapter: Path, stored: set[str]) -> None:
-    lacking = set(get_peft_model_state_dict(model)) - stored
+    lacking = set(get_peft_model_state_dict(model, save_embedding_layers=False)) - stored
     if lacking:
         raise ModelError(
             tr(

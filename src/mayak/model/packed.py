@@ -106,12 +106,12 @@ class PackedModel:
         return Piece(tiles, self._order(len(tiles), pixels.shape[1:]))
 
     def prepare_base(self, image: DecodedImage) -> Piece:
-        """The image's base tile alone, the first of ``prepare``'s, as an image of its own."""
+        """The image's base tile alone, the first of ``prepare``'s, in the order of tokens that the
+        stock model has for an image of one tile."""
         images = self._images
         pixels = torch.from_numpy(image.pixels).permute(2, 0, 1)
         tile = images.resize(pixels, images.crop_size, resample=images.resample)
-        rows = torch.cat([self._before, torch.arange(self._per_tile), self._after])
-        return Piece(tile[None], rows)
+        return Piece(tile[None], self._order(1, pixels.shape[1:]))
 
     def _order(self, tiles: int, size: torch.Size) -> torch.Tensor:
         """``Piece.rows``, by letting the stock model pack numbers in the features' place."""

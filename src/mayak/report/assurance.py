@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from mayak import __version__
@@ -191,6 +192,17 @@ def limits(found: Survey) -> Section:
             "파일 스스로 적은 정보(촬영 기기, 시각, 위치)는 누구나 바꿀 수 있습니다.",
         ),
     ]
+    tiers = found.tiers[found.run.id] if found.run else {}
+    if early := tiers.get(0, 0) + tiers.get(1, 0):
+        points.append(
+            tr(
+                f"{early:,} images were called irrelevant by a quicker reading than the whole "
+                "model's. What that may have lost, and whether it held, stands under Integrity.",
+                f"이미지 {early:,}장은 전체 모델이 아닌 빠른 단계에서 ‘관련 없음’으로 "
+                "분류되었습니다. 이로 인해 놓칠 수 있는 비율과 그 성립 여부는 ‘무결성’에 "
+                "적었습니다.",
+            )
+        )
     if found.run and str(found.run.engine.get("model", "")).startswith("nano@"):
         points.insert(
             0,
@@ -270,7 +282,7 @@ def integrity(found: Survey) -> Section:
     for number, source in enumerate(found.sources, 1):
         blocks += _source(number, source)
     for run in found.runs:
-        blocks += _engine(run, shown=run == found.run)
+        blocks += _engine(run, found.tiers[run.id], shown=run == found.run)
     blocks += _history(found)
     return Section(tr("Integrity", "무결성"), tuple(blocks))
 
@@ -357,13 +369,14 @@ def _compared(reading: SourceHash) -> str:
     return said
 
 
-def _engine(run: Run, *, shown: bool) -> list[Block]:
+def _engine(run: Run, tiers: dict[int, int], *, shown: bool) -> list[Block]:
     engine = run.engine
     title = tr(f"Model run {run.id}", f"모델 실행 {run.id}")
     names = {
         "adapter": tr("Adapter (SHA-256)", "어댑터(SHA-256)"),
         "prompt": tr("Prompt (SHA-256)", "질문(SHA-256)"),
         "preprocessing": tr("Preprocessing (SHA-256)", "전처리(SHA-256)"),
+        "calibration": tr("Calibration (SHA-256)", "보정(SHA-256)"),
     }
     finger = tr("Fingerprint", "엔진 지문")
     software = ", ".join(f"{name} {version}" for name, version in engine.get("software", ()))
@@ -388,6 +401,13 @@ def _engine(run: Run, *, shown: bool) -> list[Block]:
             ),
         ),
     ]
+    if tiers.keys() - {2}:
+        counts = [tiers.get(tier, 0) for tier in range(3)]
+        text = tr(
+            "vision tower {:,}, language model on the base tile {:,}, whole model {:,}",
+            "시각 인코더 {:,}, 언어 모델(기본 타일) {:,}, 전체 모델 {:,}",
+        )
+        rows.append((tr("Images decided by", "이미지를 결정한 단계"), text.format(*counts)))
     return [Facts(tuple(rows), code=frozenset({*names.values(), finger}))]
 
 
@@ -431,6 +451,8 @@ def _told(entry: LogEntry) -> Cell:
             ),
             f"SHA-256 {detail.get('sha256')}",
         )
+    if entry.action == "cascade":
+        return _promised(detail)
     said = [tr("triage of ", "분석: ") + ", ".join(map(str, detail.get("sources", ())))]
     said += _options(detail.get("options", {}))
     for key, name in (
@@ -439,6 +461,35 @@ def _told(entry: LogEntry) -> Cell:
     ):
         said += [f"{name}{file}: {digest}" for file, digest in detail.get(key, {}).items()]
     return tuple(shortened(line, 300) for line in said)
+
+
+def _promised(detail: Mapping[str, Any]) -> Cell:
+    told = tr(
+        f"run {detail['run']}: of what the whole model would call relevant, at most "
+        f"{detail['alpha']:.1%} was to be lost to earlier tiers, with {detail['confidence']:.0%} "
+        f"confidence ({detail['lost']} of {detail['relevant']} in the calibration)",
+        f"실행 {detail['run']}: 전체 모델이 관련 있다고 볼 이미지 중 앞 단계에서 놓치는 비율을 "
+        f"최대 {detail['alpha']:.1%}로 보장(신뢰 수준 {detail['confidence']:.0%}, 보정에서는 "
+        f"{detail['relevant']}장 중 {detail['lost']}장)",
+    )
+    if detail["differs"]:
+        drift = tr(
+            f"the {detail['found']} relevant images found look other than those of the "
+            "calibration: this may not have held",
+            f"발견된 관련 이미지 {detail['found']}장이 보정에 쓴 이미지와 달라 보장이 성립하지 "
+            "않았을 수 있음",
+        )
+    elif detail["p"] is None:
+        drift = tr(
+            f"{detail['found']} relevant images are too few to compare with the calibration's",
+            f"관련 이미지 {detail['found']}장은 보정에 쓴 이미지와 비교하기에 부족함",
+        )
+    else:
+        drift = tr(
+            f"the {detail['found']} relevant images found look like those of the calibration",
+            f"발견된 관련 이미지 {detail['found']}장은 보정에 쓴 이미지와 비슷함",
+        )
+    return told, drift
 
 
 def _options(options: dict[str, Any]) -> list[str]:

@@ -60,12 +60,14 @@ class Survey:
     exclusions: dict[str, int]
     sources: list[Source]
     runs: list[Run]
+    tiers: dict[int, dict[int, int]]
+    """By run: images by the reading that decided (``Prediction.tier``)."""
     run: Run | None
     """Whose scores the report shows."""
     samples: list[Sample]
     faults: list[Fault]
     notable: list[LogEntry]
-    """Of the log: triage, refused sources and verifications."""
+    """Of the log: triage, what its cascade promised, refused sources and verifications."""
     withdrawn: int
     """Decisions that were taken back."""
     images: Counter[State] = field(default_factory=Counter)
@@ -124,7 +126,7 @@ def survey(case: CaseStore, faults: list[Fault], run: int | None = None) -> Surv
     notable = []
     for entry in case.log():
         entries = entry
-        if entry.action in ("triage", "refuse source", "verify"):
+        if entry.action in ("triage", "cascade", "refuse source", "verify"):
             notable.append(entry)
     runs = case.runs()
     chosen = [one for one in runs if one.id == run] if run is not None else [latest(runs)]
@@ -148,6 +150,7 @@ def survey(case: CaseStore, faults: list[Fault], run: int | None = None) -> Surv
         exclusions=case.exclusion_counts(),
         sources=case.sources(),
         runs=runs,
+        tiers={one.id: case.tier_counts(one.id) for one in runs},
         run=chosen[0],
         samples=case.samples(),
         faults=faults,

@@ -41,6 +41,8 @@ class Summary:
     """Items and contents of which nothing can be said."""
     labels: dict[int, int]
     """Contents by label."""
+    tiers: dict[int, int]
+    """Contents by the reading that decided (``Prediction.tier``)."""
     alerts: int
     groups: int
     """Of near-duplicates."""
@@ -304,6 +306,7 @@ def _summary(
         exclusions=case.exclusion_counts(),
         failures=counts.failures + (found.failures if found else 0),
         labels={} if run is None else case.label_counts(run),
+        tiers={} if run is None else case.tier_counts(run),
         alerts=sum(1 for _ in case.alerts()),
         groups=groups,
         limited=limited,

@@ -1,0 +1,151 @@
+"""``mayak calibrate``, and triage by what it has set, as a user meets them."""
+
+import json
+import shutil
+
+import pytest
+from safetensors.torch import load_file, save_file
+
+from mayak.case import CaseStore
+from mayak.cli.app import main
+from mayak.model.calibration import CALIBRATION
+from model_folder import make_data, save_adapter
+
+PRECISION = ("--precision", "fp32", "--device", "cpu")
+
+
+@pytest.fixture(scope="module")
+def project(model_folder, tmp_path_factory):
+    """Data of four classes and an adapter over the tiny model, which calls half of the images
+    irrelevant once the tokens of 0 and 1 have changed places."""
+    folder = tmp_path_factory.mktemp("project")
+    make_data(folder, train=6, val=12)
+    model = shutil.copytree(model_folder, folder / "tiny")
+    weights = load_file(model / "model.safetensors")
+    head = next(weights[name] for name in weights if name.endswith("lm_head.weight"))
+    zero, one = 28734, 28740
+    head[[zero, one]] = head[[one, zero]]
+    save_file(weights, model / "model.safetensors", metadata={"format": "pt"})
+    adapter = save_adapter(folder / "adapter")
+    run = {"base_model": {"name": str(model), "revision": None}}
+    (adapter / "run.json").write_text(json.dumps(run), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def home(project, tmp_path, monkeypatch):
+    shutil.copytree(project, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def mayak(capsys):
+    """Runs one command; gives its exit code, stdout and stderr."""
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as left:
+            main(["--lang", "en", *map(str, arguments)])
+        said = capsys.readouterr()
+        return left.value.code or 0, said.out, said.err
+
+    return call
+
+
+def calibrate(mayak, *more):
+    return mayak("calibrate", "--adapter", "adapter", *PRECISION, *more)
+
+
+def triage(mayak, *more):
+    options = ("--case", "case", "--adapter", "adapter", "--operator", "a", "--device", "cpu")
+    precision = () if "--precision" in more else ("--precision", "fp32")
+    return mayak("triage", "raw/val", *options, *precision, *more)
+
+
+def tiers(home, run=1):
+    with CaseStore.read(home / "case") as case:
+        assert case.verify() == []
+        return case.tier_counts(run)
+
+
+def test_too_few_images_promise_nothing_and_the_whole_model_sees_all(home, mayak):
+    code, out, _ = calibrate(mayak)
+    assert code == 1
+    assert "nothing can be promised" in out
+    assert "368 are needed" in out
+    made = json.loads((home / "adapter" / CALIBRATION).read_text(encoding="utf-8"))
+    assert made["promise"] is None
+    code, out, _ = triage(mayak)
+    assert (code, tiers(home)) == (0, {2: 48})
+    assert "decided by" not in out
+
+
+def test_triage_goes_by_the_calibration_unless_it_is_to_be_exhaustive(home, mayak):
+    code, out, _ = calibrate(mayak, "--alpha", 0.5, "--confidence", 0.5, "--json")
+    said = json.loads(out)
+    assert said["promise"]["lost"] <= said["relevant"] / 2
+    assert said["data"]["calibration_images"] == 48
+    shares = said["promise"]["shares"]
+    assert sum(shares) == pytest.approx(1)
+
+    code, out, _ = triage(mayak)
+    assert code == 0
+    found = tiers(home)
+    assert [found.get(tier, 0) / 48 for tier in range(3)] == pytest.approx(shares)
+    assert "decided by: vision tower" in out
+    with CaseStore.read(home / "case") as case:
+        (run,) = case.runs()
+        assert run.engine["calibration"] == said["digest"]
+        assert all(p.label == 0 for p in case.predictions(1) if p.tier < 2)
+        (entry,) = [e for e in case.log() if e.action == "cascade"]
+        assert (entry.detail["alpha"], entry.detail["run"]) == (0.5, 1)
+
+    code, out, _ = triage(mayak, "--exhaustive")
+    assert (code, tiers(home, 2)) == (0, {2: 48})
+
+
+def test_a_calibration_of_another_precision_is_refused(home, mayak):
+    calibrate(mayak, "--alpha", 0.5, "--confidence", 0.5)
+    code, _, err = triage(mayak, "--precision", "bf16")
+    assert code == 2
+    assert "belongs to another model" in err
+    code, _, _ = triage(mayak, "--precision", "bf16", "--exhaustive")
+    assert code == 0
+
+
+def test_an_image_that_cannot_be_read_is_named(home, mayak):
+    (home / "raw" / "val" / "0_000.png").write_bytes(b"no image")
+    code, _, err = calibrate(mayak, "--alpha", 0.5, "--confidence", 0.5)
+    assert code == 1
+    assert "left out: raw/val/0_000.png" in err
+
+
+def test_training_images_cannot_calibrate(home, mayak):
+    code, _, err = calibrate(mayak, "--manifest", "data/train_drug_data.json")
+    assert code == 2
+    assert "is a training image too" in err
+
+
+@pytest.mark.parametrize("option", ["--alpha", "--confidence"])
+def test_a_share_lies_between_0_and_1(home, mayak, option):
+    code, _, err = calibrate(mayak, option, 1.5)
+    assert code == 2
+    assert f"{option} is 1.5" in err
+
+
+def test_shifted_images_are_warned_of(home, mayak):
+    """Here it is the calibration that is moved away from the images."""
+    calibrate(mayak, "--alpha", 0.5, "--confidence", 0.5)
+    path = home / "adapter" / CALIBRATION
+    made = json.loads(path.read_text(encoding="utf-8"))
+    made["promise"] |= {"thresholds": [1e9, None], "kept": list(range(50, 90))}
+    path.write_text(json.dumps(made), encoding="utf-8")
+    code, out, _ = triage(mayak)
+    assert code == 0
+    assert "WARNING: the 24 relevant images look other" in out
+    with CaseStore.read(home / "case") as case:
+        (entry,) = [e for e in case.log() if e.action == "cascade"]
+    assert entry.detail["differs"] is True
+    # Nothing is left to read: nothing is compared.
+    code, out, _ = triage(mayak, "--json")
+    assert json.loads(out)["drift"] is None
