@@ -5,10 +5,7 @@ are made of; each is imported when it is first asked for, torch with the classif
 """
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import Any
-
-__version__ = version("mayak")
 
 _PARTS = {
     "CaseStore": ("mayak.case", "CaseStore"),
@@ -20,6 +17,10 @@ __all__ = ["CaseStore", "Classifier", "decode", "open_source"]
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401 - one of several classes and functions
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("mayak")
     if name not in _PARTS:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module, part = _PARTS[name]

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import BinaryIO, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol, get_args
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # every command imports this module; numpy would be a third of its start
+    import numpy as np
+    from numpy.typing import NDArray
 
 SplitName = Literal["train", "val", "test"]
 Stage = Literal["read", "decode", "classify"]

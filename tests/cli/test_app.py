@@ -79,6 +79,19 @@ def test_help_starts_without_heavy_libraries():
 
 
 @pytest.mark.parametrize(
+    "program", ["import mayak", "from mayak.cli.app import main; main(['--help'])"]
+)
+def test_what_everyone_waits_for_starts_without_numpy(program):
+    watched = {"numpy", "pydantic", "rich.progress", *HEAVY}
+    at_the_end = f"print(*sorted({watched!r} & set(sys.modules)), file=sys.stderr)"
+    program = f"import atexit, sys\natexit.register(lambda: {at_the_end})\n{program}"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, encoding="utf-8"
+    )
+    assert (done.returncode, done.stderr.strip()) == (0, "")
+
+
+@pytest.mark.parametrize(
     "arguments",
     [["nonsense"], ["doctor", "--nonsense"], ["doctor", "extra"], ["--lang", "xx", "doctor"]],
 )

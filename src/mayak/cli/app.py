@@ -10,7 +10,7 @@ from typing import Annotated
 
 from cyclopts import App, Group, Parameter
 
-from mayak import __version__
+import mayak
 from mayak.cli.console import Console
 from mayak.errors import MayakError
 from mayak.language import Language, set_language, system_language, tr
@@ -24,7 +24,7 @@ def build() -> App:
     """The application; command modules (and torch behind them) are imported when called."""
     app = App(
         name="mayak",
-        version=__version__,
+        version=lambda: str(mayak.__version__),
         help=tr(
             "Sorts the images of a seized phone or disk for investigators of drug crime.",
             "압수한 휴대전화·디스크의 이미지를 마약 범죄 수사용으로 분류합니다.",

@@ -7,13 +7,17 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from rich import console, markup, progress, table
+from rich import console, markup
 
 from mayak.errors import MayakError
 from mayak.language import printable, tr
-from mayak.types import Task
+
+if TYPE_CHECKING:
+    from rich import progress
+
+    from mayak.types import Task
 
 _PLAIN_INTERVAL_S = 10.0
 
@@ -44,6 +48,8 @@ class Console:
         self, title: str, columns: list[str], rows: list[list[str]], *, text_columns: int = 1
     ) -> None:
         """A table on stdout; the first ``text_columns`` hold text, the others figures."""
+        from rich import table
+
         # A file's name may hold what rich takes for markup.
         drawn = table.Table(title=markup.escape(title), title_justify="left", show_edge=False)
         for position, column in enumerate(columns):
@@ -61,6 +67,8 @@ class Console:
     def task(self, name: str, total: int | None, unit: str) -> Iterator[Task]:
         """Show one task: an animated bar on a terminal, a line every ten seconds elsewhere."""
         if self._err.is_terminal:
+            from rich import progress
+
             with progress.Progress(
                 progress.TextColumn("{task.description}"),
                 progress.BarColumn(),
