@@ -36,6 +36,13 @@ class Lost:
     why: Literal["crashed", "too-slow", "out-of-memory"]
 
 
+def cores() -> int:
+    """Processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 class Workers(Generic[Item, Result]):
     """Runs ``function(item)`` in ``count`` fresh processes, one item each at a time.
 

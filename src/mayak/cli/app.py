@@ -118,6 +118,12 @@ _COMMANDS = (
         "합성 이미지로 전 과정을 몇 분 안에 보여 줍니다(오프라인).",
     ),
     (
+        "bench",
+        "mayak.cli.bench:bench",
+        "What this machine does: images a second, and where the time goes.",
+        "이 컴퓨터의 처리 속도를 단계별로 측정합니다.",
+    ),
+    (
         "doctor",
         "mayak.cli.doctor:doctor",
         "What this machine has and lacks, with remedies.",

@@ -1,0 +1,251 @@
+"""What this machine does: images a second by stage, and what bounds them together.
+
+The images are drawn: photos of 12 megapixels with a sensor's grain, screenshots, small pictures
+from the web. Each stage is measured alone, on all that it may use, as triage runs it. Worker
+processes import this module, so torch stays out of its top.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from itertools import cycle, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from PIL import Image
+
+from mayak.errors import MayakError
+from mayak.imaging.decode import decode, decode_picture
+from mayak.imaging.hashing import perceptual_hash, sha256
+from mayak.imaging.thumbnails import overview, thumbnail
+from mayak.isolation import Lost, Workers, cores
+from mayak.language import tr
+from mayak.types import DecodedImage, Progress
+
+if TYPE_CHECKING:
+    import torch
+
+    from mayak.model.cascade import Readings
+    from mayak.model.packed import Piece
+
+StageName = Literal["read", "decode", "tiles base", "tiles all", "tower", "base tile", "full"]
+Shares = tuple[float, float, float]
+"""Of the images, decided by tier 0 (the tower), tier 1 (the base tile) and the full model."""
+
+# (width, height, of twenty)
+KINDS = ((4000, 3000, 8), (3000, 4000, 4), (1080, 2400, 5), (640, 480, 2), (320, 320, 1))
+FULL_MODEL: Shares = (0.0, 0.0, 1.0)
+MIXES: tuple[Shares, ...] = (FULL_MODEL, (0.80, 0.12, 0.08), (0.90, 0.07, 0.03))
+_THREADS = 4
+"""That make tiles, as for the scorers."""
+_WARM_UP = 2
+"""Batches: the first compiles, the second may once more, for sizes that change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage, measured alone."""
+
+    name: StageName
+    images_s: float
+    on: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """How fast the stages can be together: arithmetic, not measured."""
+
+    mix: Shares
+    images_s: float
+    model_time: Shares
+    """Shares of the model's time that its tiers take."""
+    bound: StageName | None
+    """The slowest of stages that run side by side; None where they share the processor, and each
+    takes its time from the others."""
+
+
+def make_images(folder: Path) -> list[Path]:
+    """Twenty seeded JPEGs of ``KINDS``, mixed, drawn by all cores."""
+    sizes = [(width, height) for width, height, count in KINDS for _ in range(count)]
+    order = np.random.default_rng(0).permutation(len(sizes))
+    jobs = [(folder / f"{i:02}.jpg", i, *sizes[at]) for i, at in enumerate(order)]
+    for _, result in Workers[tuple[Path, int, int, int], None](_draw, cores()).run(jobs):
+        _require(result)
+    return [path for path, *_ in jobs]
+
+
+def measure(
+    readings: Readings,
+    paths: Sequence[Path],
+    *,
+    device: str,
+    least: int,
+    batch_size: int,
+    seconds: float,
+    progress: Progress,
+) -> list[Stage]:
+    """Every stage for about ``seconds``, but one batch at least, after warming up.
+
+    ``least`` is the longer side from which on triage decodes JPEGs at a reduced scale. Raises
+    ModelError when the model cannot do it here.
+    """
+    one = tr("one thread", "스레드 1개")
+    some = tr(f"{_THREADS} threads", f"스레드 {_THREADS}개")
+    all_ = tr(f"{cores()} processes", f"프로세스 {cores()}개")
+    images = [decode(path.read_bytes(), least=least) for path in paths]
+    base = [readings.prepare(1, image) for image in images]
+    whole = [readings.prepare(2, image) for image in images]
+    stages: list[tuple[StageName, str, Callable[[], float]]] = [
+        ("read", one, lambda: _reading(paths, seconds)),
+        ("decode", all_, lambda: _decoding(paths, least, seconds)),
+        ("tiles base", some, lambda: _preparing(partial(readings.prepare, 1), images, seconds)),
+        ("tiles all", some, lambda: _preparing(partial(readings.prepare, 2), images, seconds)),
+        # Smaller inputs make larger batches, as in the cascade.
+        ("tower", device, lambda: _answering(readings.glance, base, 8 * batch_size, seconds)),
+        ("base tile", device, lambda: _answering(readings.read, base, 4 * batch_size, seconds)),
+        ("full", device, lambda: _answering(readings.read, whole, batch_size, seconds)),
+    ]
+    found: list[Stage] = []
+    with progress.task(tr("measuring", "측정"), len(stages), tr("stages", "단계")) as task:
+        for name, on, work in stages:
+            found.append(Stage(name, work(), on))
+            task.advance()
+    return found
+
+
+def outlook(stages: Sequence[Stage], mix: Shares, *, apart: bool) -> Outlook:
+    """At most how many images a second go through all stages, if the tiers decide such shares.
+
+    With ``apart`` the model has a device of its own, the stages run side by side and the slowest
+    bounds them. Otherwise all share the processor, and their times add up.
+    """
+    cost = {stage.name: 1 / stage.images_s for stage in stages}
+    early = float(mix != FULL_MODEL)
+    tiers = (early * cost["tower"], early * (1 - mix[0]) * cost["base tile"], mix[2] * cost["full"])
+    costs: dict[StageName, float] = {
+        "read": cost["read"],
+        "decode": cost["decode"],
+        "tiles all": early * cost["tiles base"] + mix[2] * cost["tiles all"],
+        "full": sum(tiers),
+    }
+    slowest = max(costs, key=lambda name: costs[name])
+    first, second, third = (tier / sum(tiers) for tier in tiers)
+    return Outlook(
+        mix=mix,
+        images_s=1 / (costs[slowest] if apart else sum(costs.values())),
+        model_time=(first, second, third),
+        bound=slowest if apart else None,
+    )
+
+
+# --- in worker processes --------------------------------------------------------------------------
+
+
+def _draw(work: tuple[Path, int, int, int]) -> None:
+    path, seed, width, height = work
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (height // 40, width // 40, 3), dtype=np.uint8)
+    smooth = np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC))
+    grain = rng.normal(0, 5, (height, width, 1)).astype(np.float32)
+    pixels = (smooth + grain).clip(0, 255).astype(np.uint8)
+    Image.fromarray(pixels).save(path, quality=88)
+
+
+def _take_in(work: tuple[Path, int]) -> None:
+    """What triage makes of a file before the model sees it."""
+    path, least = work
+    picture = decode_picture(path.read_bytes(), least=least)
+    picture.decoded("")
+    small = overview(picture.image)
+    perceptual_hash(small)
+    thumbnail(small)
+
+
+def _require(result: object) -> None:
+    if isinstance(result, Lost):
+        raise MayakError(
+            tr(
+                f"a process of the measurement was lost ({result.why})",
+                f"측정 프로세스가 중단되었습니다({result.why})",
+            ),
+            remedy=tr("end other programs and try again", "다른 프로그램을 끝내고 다시 하십시오"),
+        )
+
+
+# --- images a second ------------------------------------------------------------------------------
+
+
+def _reading(paths: Sequence[Path], seconds: float) -> float:
+    for path in paths:  # from the disk's cache from now on: disks differ more than machines
+        path.read_bytes()
+    started = time.perf_counter()
+    for done, path in enumerate(cycle(paths), 1):
+        sha256(path.read_bytes())
+        if (taken := time.perf_counter() - started) >= seconds and done >= len(paths):
+            return done / taken
+    raise AssertionError("no images")
+
+
+def _decoding(paths: Sequence[Path], least: int, seconds: float) -> float:
+    """Through all cores; the processes' start is not counted."""
+    workers, began = cores(), float("inf")
+
+    def work() -> Iterator[tuple[Path, int]]:
+        for path in cycle(paths):
+            if time.perf_counter() - began >= seconds:
+                return
+            yield path, least
+
+    done, last = 0, 0.0
+    for count, (_, result) in enumerate(
+        Workers[tuple[Path, int], None](_take_in, workers).run(work())
+    ):
+        _require(result)
+        last = time.perf_counter()
+        if count + 1 == workers:
+            began = last
+        done += count >= workers
+    return done / (last - began)
+
+
+def _preparing(
+    prepare: Callable[[DecodedImage], Piece], images: Sequence[DecodedImage], seconds: float
+) -> float:
+    import torch
+
+    done = 0
+    with ThreadPoolExecutor(_THREADS, "preprocess", torch.set_num_threads, (1,)) as pool:
+        list(pool.map(prepare, images[:_THREADS]))
+        started = time.perf_counter()
+        while not done or time.perf_counter() - started < seconds:
+            done += sum(1 for _ in pool.map(prepare, images))
+        return done / (time.perf_counter() - started)
+
+
+def _answering(
+    ask: Callable[[list[Piece]], torch.Tensor], pieces: list[Piece], size: int, seconds: float
+) -> float:
+    """The next batch is queued before the last one's answer is waited for."""
+    from mayak.model.scoring import queued
+
+    turn = cycle(pieces)
+
+    def following() -> Callable[[], torch.Tensor]:
+        batch = list(islice(turn, size))
+        return queued(lambda: ask(batch))
+
+    for _ in range(_WARM_UP):
+        following()()
+    done, started = 0, time.perf_counter()
+    waiting = following()
+    while time.perf_counter() - started < seconds:
+        after = following()
+        waiting()
+        waiting, done = after, done + size
+    waiting()
+    return (done + size) / (time.perf_counter() - started)
