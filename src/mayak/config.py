@@ -48,7 +48,8 @@ class TrainConfig(_Strict):
     accumulate: Positive
     """Batches whose gradients are added before a step."""
     gradient_clip: Annotated[float, Field(gt=0)]
-    gradient_checkpointing: bool
+    gradient_checkpointing: bool | Literal["auto"]
+    """``auto``: where what the backward pass needs does not fit into memory."""
     validations_per_epoch: Positive
     keep_best: Positive
     checkpoint_every: Positive

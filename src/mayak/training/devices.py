@@ -89,16 +89,19 @@ class Devices:
             return ["cpu"] * self.processes
         return [torch.cuda.get_device_name(index) for index in self.gpus]
 
+    def mixed(self, precision: str) -> bool:
+        """Whether training computes in bf16 what may be, over float32 adapters."""
+        return bool(self.gpus) and precision != "fp32"
+
     def trainer_options(self, precision: str) -> dict[str, Any]:
         """Lightning's accelerator, devices, strategy and precision."""
-        mixed = bool(self.gpus) and precision != "fp32"
         return {
             "accelerator": "gpu" if self.gpus else "cpu",
             "devices": list(self.gpus) or self.processes,
             # FSDP2 corrupts training over 4-bit weights without a word; DDP does not. Buffers are
             # constants here, and sending them would need equally many batches everywhere.
             "strategy": DDPStrategy(broadcast_buffers=False) if self.processes > 1 else "auto",
-            "precision": "bf16-mixed" if mixed else "32-true",
+            "precision": "bf16-mixed" if self.mixed(precision) else "32-true",
         }
 
     def peak_gib(self) -> float | None:

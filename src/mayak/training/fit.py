@@ -27,6 +27,7 @@ from mayak.training.data import Collate, Feed, Images, verify, worker_count
 from mayak.training.devices import Devices
 from mayak.training.final import write_final
 from mayak.training.loop import Watch, quiet
+from mayak.training.memory import foresee, largest_batch
 from mayak.training.module import FineTuning, load_adapter, trained
 from mayak.training.plan import Plan
 from mayak.training.record import IDENTITY, LOG, RunLog, check_same, read_json, write_json
@@ -218,12 +219,24 @@ class _Run:
             load_adapter(module.model, state.adapter)
         fitted = None
         if state is None or state.step < self.plan.total_steps:
+            if self._checkpointing(module, vlm):
+                module.checkpoint_activations()
             state = fitted = self._fit(module, vlm, state)
         result = self._result(module, state)
         if self.where.leads and (fitted or not result.final.exists()):
             load_adapter(module.model, self.checkpoints.best(state).adapter)
             write_final(result.final, module.model, vlm, self._record(vlm, result))
         return result
+
+    def _checkpointing(self, module: FineTuning, vlm: VisionLanguageModel) -> bool:
+        """Whether activations are computed again instead of kept; told where it was found out."""
+        asked = self.config.gradient_checkpointing
+        if asked != "auto":
+            return asked
+        batch = module.place(largest_batch(vlm.processor, vlm.prompt, self.config.batch_size))
+        found = foresee(module, batch, mixed=self.where.mixed(self.config.precision))
+        self.note(str(found))
+        return not found.fits
 
     def _begin(self, vlm: VisionLanguageModel, state: Checkpoint | None) -> None:
         """Record what the run is, or set its records back to the last checkpoint."""

@@ -127,12 +127,6 @@ class FineTuning(LightningModule):  # type: ignore[misc]  # lightning is untyped
         self.model = attach_lora(
             vlm.model, config.lora, name=config.model, revision=config.revision, seed=config.seed
         )
-        if config.gradient_checkpointing:
-            # Only there: nothing in the frozen tower is kept for a backward pass anyway.
-            blocks = vlm.model.model.language_model
-            # transformers is renaming it; the old name warns where both are.
-            enable = getattr(blocks, "activation_checkpointing_enable", None)
-            (enable or blocks.gradient_checkpointing_enable)({"use_reentrant": False})
         self._vlm = replace(vlm, model=self.model)
         self._config, self._plan = config, plan
         self._done, self._process = done, process
@@ -147,14 +141,27 @@ class FineTuning(LightningModule):  # type: ignore[misc]  # lightning is untyped
         """Updates of the weights so far, since the run's very beginning."""
         return self._done + int(self.trainer.global_step)
 
+    def checkpoint_activations(self) -> None:
+        """From now on, keep each layer's input alone for the backward pass, and compute the rest
+        again there."""
+        # Only there: nothing in the frozen tower is kept for a backward pass anyway.
+        blocks = self._vlm.base.model.language_model
+        # transformers is renaming it; the old name warns where both are.
+        enable = getattr(blocks, "activation_checkpointing_enable", None)
+        (enable or blocks.gradient_checkpointing_enable)({"use_reentrant": False})
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        """The mean loss of the answers' tokens."""
+        logits, answers = self._answer(batch)
+        return functional.cross_entropy(logits.flatten(0, 1), answers.flatten())
+
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         """The batch's loss, weighted so that a step's gradient is the mean over its samples."""
         step = self.step + 1
         within = batch_idx % self._plan.accumulate
         torch.manual_seed(self._plan.seed_of(step, within, self._process))
-        logits, answers = self._answer(batch)
-        loss = functional.cross_entropy(logits.flatten(0, 1), answers.flatten())
-        share = len(answers) / self._plan.samples_in(step)
+        loss: torch.Tensor = self(batch)
+        share = len(batch["labels"]) / self._plan.samples_in(step)
         self._step_loss.append(loss.detach() * share)
         # Lightning divides by `accumulate`, also when an epoch's last step gathers less.
         return loss * (share * self._plan.accumulate)
