@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shlex
 import shutil
 import sys
@@ -20,6 +19,7 @@ from cyclopts import Parameter
 
 from mayak.cli.console import Console
 from mayak.config import FINAL, load_train_config
+from mayak.isolation import cores
 from mayak.labels import LABELS
 from mayak.language import language, set_language, tr
 
@@ -179,7 +179,7 @@ class _Run:
             {label.index: images.counts[label.index] for label in LABELS},
             seed=images.seed,
             style="heldout" if images.held_out else "base",
-            workers=_cores(),
+            workers=cores(),
             progress=self.console,
         )
         return _files(raw)
@@ -192,7 +192,7 @@ class _Run:
             raw=self.folder / images.raw,
             data=data,
             seed=SEED,
-            workers=_cores(),
+            workers=cores(),
             overwrite=True,
             test_only=images.held_out,
         )
@@ -248,7 +248,7 @@ class _Run:
                 PHONE,
                 seed=SEED + 1,
                 style="base",
-                workers=_cores(),
+                workers=cores(),
                 progress=self.console,
             )
             images: dict[str, bytes] = {}
@@ -271,7 +271,7 @@ class _Run:
         # A step is done whole or again: the case of an interrupted one is not gone on with.
         shutil.rmtree(self._case, ignore_errors=True)
         options = Options(
-            sources=(self._phone_image,), case=self._case, operator="demo", workers=_cores()
+            sources=(self._phone_image,), case=self._case, operator="demo", workers=cores()
         )
         vlm = self._finetuned
         summary = triage(options, LabelScorer(vlm), self.console, least=2 * vlm.square_side)
@@ -491,9 +491,3 @@ def _step_title(kind: str) -> str:
 
 def _files(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file()]
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,6 +9,7 @@ from cyclopts import Parameter
 
 from mayak.cli.console import Console
 from mayak.errors import ConfigError
+from mayak.isolation import cores
 from mayak.labels import LABELS
 from mayak.language import printable, tr
 
@@ -141,7 +141,7 @@ def prepare(
             val_fraction=val_fraction,
             group=group,
             augment=augment,
-            workers=_cores() if workers is None else workers,
+            workers=cores() if workers is None else workers,
             overwrite=overwrite,
             test_only=test_only,
         ),
@@ -152,13 +152,6 @@ def prepare(
     else:
         _show(console, result)
     return int(any(reason not in HARMLESS for reason in result.reasons))
-
-
-def _cores() -> int:
-    """The processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _show(console: Console, result: PrepareResult) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import os
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +14,7 @@ from mayak.cli.console import Console
 from mayak.cli.evaluate import DeviceOption, JsonOption, PrecisionOption, base_of
 from mayak.config import BASE_MODEL
 from mayak.errors import CaseError, ConfigError, IntegrityError
+from mayak.isolation import cores
 from mayak.labels import LABELS
 from mayak.language import tr
 
@@ -186,7 +186,7 @@ def triage(
         known_good=tuple(known_good or ()),
         known_bad=tuple(known_bad or ()),
         accept_damaged=accept_damaged,
-        workers=_cores(),
+        workers=cores(),
     )
     check(options)
     console = Console()
@@ -290,12 +290,6 @@ def user() -> str:
         raise ConfigError(
             tr("the user has no name", "사용자 이름을 알 수 없습니다"), remedy="--operator NAME"
         ) from error
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _compared(options: Options, cascade: CascadeScorer, summary: Summary) -> Drift | None:
