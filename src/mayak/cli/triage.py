@@ -342,6 +342,8 @@ def _as_json(case: CaseStore, summary: Summary, drift: Drift | None) -> dict[str
 
 
 def _show(console: Console, case: CaseStore, summary: Summary, drift: Drift | None) -> None:
+    from mayak.case.reasons import reason
+
     counts = summary.counts
     console.table(
         tr("Images by label", "라벨별 이미지"),
@@ -374,7 +376,7 @@ def _show(console: Console, case: CaseStore, summary: Summary, drift: Drift | No
     if drift is not None:
         _show_drift(console, drift)
     for rule, count in sorted(summary.exclusions.items()):
-        console.result(tr(f"left out, {rule}: {count}", f"제외, {rule}: {count}"))
+        console.result(tr("left out: ", "제외: ") + f"{reason(rule)} ({rule}) {count}")
     if summary.alerts:
         console.result(
             tr(
