@@ -217,11 +217,14 @@ def fit_head(labels: NDArray[np.int64], seen: NDArray[np.float32]) -> Head:
 
 def _temperature(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
     """That at which the labels (N,) are likeliest under logits (N, 4) (Guo et al. 2017,
-    arXiv:1706.04599)."""
+    arXiv:1706.04599), had one image more of each label been seen by chance (Laplace's rule): a few
+    images without an error prove no certainty."""
+    chance = len(LABELS) / (len(truth) + len(LABELS))
 
     def surprise(log_temperature: float) -> float:
         scores = log_softmax(logits / np.exp(log_temperature), axis=1)
-        return -float(scores[np.arange(len(truth)), truth].mean())
+        right = scores[np.arange(len(truth)), truth].mean()
+        return -float((1 - chance) * right + chance * scores.mean())
 
     bounds = (np.log(_COLDEST), np.log(_HOTTEST))
     return float(np.exp(minimize_scalar(surprise, bounds=bounds, method="bounded").x))
