@@ -5,6 +5,7 @@ import sys
 import time
 from contextlib import closing
 
+import numpy as np
 import pytest
 
 from mayak.isolation import Helper, Lost, Workers
@@ -101,6 +102,20 @@ def test_items_that_results_bring_are_done_by_the_same_processes():
 
     assert number == 5
     assert len(processes) == 1
+
+
+def squared(numbers):
+    return numbers.size, numbers * numbers
+
+
+def test_arrays_of_any_size_come_through_and_stay_what_they_were():
+    # The largest does not fit into the memory that is shared, and goes through the pipe.
+    sent = [np.arange(size, dtype=np.int64) for size in (0, 5, 1_000_000, 3_000_000, 7)]
+    results = [result for _, result in Workers(squared, 1).run(sent)]
+
+    assert [size for size, _ in results] == [0, 5, 1_000_000, 3_000_000, 7]
+    for numbers, (_, squares) in zip(sent, results, strict=True):
+        assert np.array_equal(squares, numbers * numbers)
 
 
 def test_nothing_to_do_is_done_at_once():

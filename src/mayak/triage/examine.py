@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
+from pickle import PickleBuffer
 
 from mayak.case import Content, Exclusion
 from mayak.errors import DecodeError
@@ -51,6 +52,11 @@ class Job:
     """How many of them took a process along."""
     names: tuple[str, ...] = field(default=(), repr=False)
     """Of all of them, as far as they were listed before."""
+
+    def __getstate__(self) -> list[object]:
+        # As a buffer, the bytes need not go through a pipe (``isolation``).
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return list((values | {"data": PickleBuffer(self.data)}).values())
 
     @property
     def most(self) -> int:
