@@ -3,12 +3,11 @@
 LLaVA-1.6-Mistral-7B's exact configuration with random weights, on JPEGs as in ``engine.py``. In one
 process on the same images:
 
-1. each tier, model only, from prepared batches;
-2. what the processor's cores do: decoding, and making tiles;
-3. from JPEG files to predictions, with thresholds set so that tiers 0, 1 and 2 decide 90, 7 and 3
-   per cent of the images, and 80, 12 and 8, and what the main thread waits for meanwhile;
-4. the same over ten times as many images, and what memory that takes;
-5. ``mayak triage`` with the cascade, and the original's way.
+1. each stage alone, as ``mayak bench`` measures it: reading, decoding, tiles, each tier's model;
+2. ``mayak triage`` from a folder of JPEGs to a case, with thresholds set so that tiers 0, 1 and 2
+   decide 90, 7 and 3 per cent of the images, and 80, 12 and 8; what its main thread waits for;
+3. the same over ten times as many images, and what memory that takes;
+4. the same without a model, with the whole model alone, and the original's way.
 
 Random weights say nothing of accuracy: here thresholds are quantiles that give the mix.
 """
@@ -16,18 +15,16 @@ Random weights say nothing of accuracy: here thresholds are quantiles that give 
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import platform
 import resource
 import tempfile
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
-from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +32,15 @@ import numpy as np
 import torch
 from transformers import LlavaNextProcessor
 
-from engine import build, copies, free, make_images, measure_original, measure_triage, timed
+from engine import build, copies, free, make_images, measure_original, measure_triage
+from mayak import bench
 from mayak.imaging import decode
 from mayak.model import Calibration, CascadeScorer, VisionLanguageModel
 from mayak.model.calibration import Head, Promise
 from mayak.model.cascade import TIERS, HeadOnDevice, Readings, log_odds
 from mayak.model.packed import Piece
-from mayak.model.scoring import THREADS
 from mayak.model.shapes import processor_for, published_config, published_tokenizer
-from mayak.types import DecodedImage
+from mayak.types import DecodedImage, Engine, Prediction, Sides, SilentProgress
 
 MIXES = ((0.90, 0.07, 0.03), (0.80, 0.12, 0.08))
 BATCHES = (64, 32, 8)
@@ -56,13 +53,33 @@ def random_head(width: int) -> Head:
     return Head((0.0,) * width, (1.0,) * width, tuple(map(tuple, weights.tolist())), (0.0,) * 4)
 
 
-class Waits:
-    """Seconds that the main thread spends in what is wrapped, by name."""
+class Watched:
+    """A cascade that notes who decided, and what the main thread spends its time on."""
 
-    def __init__(self) -> None:
+    def __init__(self, scorer: CascadeScorer) -> None:
+        self._scorer = scorer
         self.seconds: Counter[str] = Counter()
+        self.tiers: Counter[int] = Counter()
+        ask, settle = scorer._ask, scorer._settle
+        scorer._ask = self._timing("waiting for tiles, queueing", ask)  # type: ignore[method-assign]
+        scorer._settle = self._timing(  # type: ignore[method-assign]
+            "waiting for the GPU", lambda *arguments: list(settle(*arguments))
+        )
 
-    def timing(self, name: str, work: Callable[..., Any]) -> Callable[..., Any]:
+    @property
+    def engine(self) -> Engine:
+        return self._scorer.engine
+
+    @property
+    def least(self) -> Sides:
+        return self._scorer.least
+
+    def classify(self, images: Iterable[DecodedImage]) -> Iterator[Prediction]:
+        for prediction in self._scorer.classify(self._iterating(iter(images))):
+            self.tiers[prediction.tier] += 1
+            yield prediction
+
+    def _timing(self, name: str, work: Callable[..., Any]) -> Callable[..., Any]:
         def timed_work(*arguments: Any) -> Any:  # noqa: ANN401 - whatever the work takes and gives
             started = time.perf_counter()
             try:
@@ -72,52 +89,15 @@ class Waits:
 
         return timed_work
 
-    def iterating(self, name: str, stream: Iterator[DecodedImage]) -> Iterator[DecodedImage]:
-        take = self.timing(name, lambda: next(stream, None))
+    def _iterating(self, stream: Iterator[DecodedImage]) -> Iterator[DecodedImage]:
+        take = self._timing("waiting for images, writing the case", lambda: next(stream, None))
         while (image := take()) is not None:
             yield image
 
 
-def read_ahead(paths: list[Path], count: int, least: int) -> Iterator[DecodedImage]:
-    """``count`` images of the files in turn, decoded as triage does, by as many threads as there
-    are cores, a few ahead; each with a hash of its own."""
-    threads = os.cpu_count() or 1
-
-    def read(path: Path, number: int) -> DecodedImage:
-        image = decode(path.read_bytes(), least=least)
-        digest = hashlib.sha256(f"{number} {image.sha256}".encode()).hexdigest()
-        return DecodedImage(digest, image.pixels, image.size, image.format, scale=image.scale)
-
-    waiting: deque[Future[DecodedImage]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
-        for number, path in enumerate(islice(cycle(paths), count)):
-            waiting.append(pool.submit(read, path, number))
-            if len(waiting) >= 4 * threads:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-
-
-def in_batches(pieces: list[Piece], size: int) -> list[list[Piece]]:
-    return [pieces[start : start + size] for start in range(0, len(pieces), size)]
-
-
-def tier_rates(
-    readings: Readings, head: HeadOnDevice, pieces: dict[int, list[Piece]]
-) -> dict[str, float]:
-    """Images/s of each tier from prepared pieces, the third pass; the first two compile."""
-    found = {}
-    for tier in TIERS:
-        parts = in_batches(pieces[tier], BATCHES[tier])
-
-        def work(tier: int = tier, parts: list[list[Piece]] = parts) -> None:
-            for part in parts:
-                head(readings.glance(part)) if tier == 0 else readings.read(part)
-
-        with torch.inference_mode():
-            seconds = [timed(work) for _ in range(3)][-1]
-        found[f"tier {tier}"] = round(len(pieces[tier]) / seconds, 1)
-    return found
+def decoded(paths: list[Path], least: Sides) -> list[DecodedImage]:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(lambda path: decode(path.read_bytes(), least=least), paths))
 
 
 def odds_of(
@@ -126,7 +106,8 @@ def odds_of(
     """Log-odds (N, 2) of tiers 0 and 1."""
     rows = []
     with torch.inference_mode():
-        for part in in_batches(pieces, BATCHES[1]):
+        for start in range(0, len(pieces), BATCHES[1]):
+            part = pieces[start : start + BATCHES[1]]
             first = log_odds(head(readings.glance(part)).double())
             second = log_odds(readings.read(part)[:, list(labels)].double())
             rows.append(torch.stack([first, second], dim=1).cpu().numpy())
@@ -148,60 +129,31 @@ def scorer_with(
     return CascadeScorer(vlm, calibration, BATCHES[2], compiled=True)
 
 
-def end_to_end(
-    vlm: VisionLanguageModel,
-    head: Head,
-    thresholds: tuple[float, float],
-    paths: list[Path],
-    count: int,
-    rates: dict[str, float],
-) -> dict[str, Any]:
-    """Images/s from files to predictions, who decided, and what was waited for."""
-    scorer = scorer_with(vlm, head, thresholds)
-    waits = Waits()
-    scorer._ask = waits.timing("tiles, and queueing", scorer._ask)  # type: ignore[method-assign]
-    settle = scorer._settle
-    scorer._settle = waits.timing(  # type: ignore[method-assign]
-        "the GPU", lambda *arguments: list(settle(*arguments))
-    )
-    images = waits.iterating("decoding", read_ahead(paths, count, 2 * vlm.square_side))
-    decided: Counter[int] = Counter()
-    started = time.perf_counter()
-    for prediction in scorer.classify(images):
-        decided[prediction.tier] += 1
-    seconds = time.perf_counter() - started
-    busy = {tier: decided[tier] / rates[f"tier {tier}"] for tier in TIERS}
+def end_to_end(scorer: CascadeScorer, folder: Path, rates: dict[str, float]) -> dict[str, Any]:
+    """Images/s of ``mayak triage``, start, case and grouping included; who decided; what was waited
+    for; and which share of the time the GPU's work takes by what each tier takes alone."""
+    watched = Watched(scorer)
+    torch.cuda.reset_peak_memory_stats()
+    images_s = measure_triage(watched, folder)
+    count = sum(watched.tiers.values())
+    seconds = count / images_s
     # A tier sees all that those before it pass on.
-    busy[1] += decided[2] / rates["tier 1"]
-    busy[0] = count / rates["tier 0"]
+    seen = {tier: sum(watched.tiers[t] for t in TIERS if t >= tier) for tier in TIERS}
+    names = {0: "tower", 1: "base tile", 2: "full"}
     return {
         "images": count,
-        "images_s": round(count / seconds, 1),
-        "decided": {str(tier): decided[tier] for tier in TIERS},
-        "gpu_share_by_tier": {str(tier): round(busy[tier] / seconds, 3) for tier in TIERS},
+        "images_s": images_s,
+        "seconds": round(seconds, 1),
+        "decided": {str(tier): watched.tiers[tier] for tier in TIERS},
+        "gpu_share_by_tier": {
+            str(tier): round(seen[tier] / rates[names[tier]] / seconds, 3) for tier in TIERS
+        },
         "main_thread_share": {
-            name: round(spent / seconds, 3) for name, spent in waits.seconds.items()
+            name: round(spent / seconds, 3) for name, spent in watched.seconds.items()
         },
         "peak_gpu_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2),
         "peak_host_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
     }
-
-
-def cores(
-    readings: Readings, images: list[DecodedImage], paths: list[Path], least: int
-) -> dict[str, Any]:
-    """Images/s of decoding with all cores and of making tiles with the scorer's threads."""
-    decoding = timed(lambda: sum(1 for _ in read_ahead(paths, 2 * len(paths), least)))
-    found: dict[str, Any] = {"cores": os.cpu_count(), "decoding": 2 * len(paths) / decoding}
-    with ThreadPoolExecutor(THREADS, "tiles", torch.set_num_threads, (1,)) as pool:
-        for tier, name in ((0, "base tile"), (2, "all tiles")):
-
-            def tiles(tier: int = tier) -> None:
-                list(pool.map(lambda image: readings.prepare(tier, image), images))  # type: ignore[arg-type]
-
-            tiles()
-            found[name] = len(images) / timed(tiles)
-    return {name: round(value, 1) for name, value in found.items()}
 
 
 def main() -> None:
@@ -253,33 +205,40 @@ def measure(
 ) -> None:
     """Everything, what matters most first."""
     vlm = build(processor, "bf16")
-    least = 2 * vlm.square_side
-    images = list(read_ahead(paths, len(paths), least))
     readings = Readings(vlm, compiled=True)
+    stages = bench.measure(
+        readings,
+        paths[:40],
+        device="GPU",
+        least=vlm.least,
+        least_for_base=vlm.least_for_base,
+        batch_size=BATCHES[2],
+        seconds=4.0,
+        progress=SilentProgress(),
+    )
+    rates = {stage.name: round(stage.images_s, 1) for stage in stages}
+    note("each stage alone, images/s", rates)
     width = 2 * vlm.base.config.vision_config.hidden_size
     plain = random_head(width)
     head = HeadOnDevice(plain, vlm.device)
-    note("processor, images/s", cores(readings, images, paths, least))
-    pieces = {tier: [readings.prepare(tier, image) for image in images] for tier in TIERS}
-    rates = tier_rates(readings, head, {**pieces, 2: pieces[2][:96]})
-    note("model only, images/s", rates)
-    odds = odds_of(readings, head, pieces[0], vlm.prompt.label_ids)
-    del pieces, images, readings
+    images = decoded(paths, vlm.least_for_base)
+    odds = odds_of(
+        readings, head, [readings.prepare(0, image) for image in images], vlm.prompt.label_ids
+    )
+    del readings
+    folder = paths[0].parent
+    few = copies(paths, folder / "few", 4)
     for mix in MIXES:
-        thresholds = thresholds_for(mix, odds)
-        end_to_end(vlm, plain, thresholds, paths, 128, rates)
-        torch.cuda.reset_peak_memory_stats()
-        few = end_to_end(vlm, plain, thresholds, paths, 1000, rates)
-        note(f"from files, {mix}", few)
-        if mix == MIXES[0]:
-            many = int(min(10_000, few["images_s"] * min(left() - 200, 150)))
-            note(f"from files, {mix}, more", end_to_end(vlm, plain, thresholds, paths, many, rates))
-    thresholds = thresholds_for(MIXES[0], odds)
-    scorer = scorer_with(vlm, plain, thresholds)
-    many_files = copies(paths, paths[0].parent / "many", 4)
-    if left() > 60:
-        note("triage without a model", measure_triage(None, many_files, vlm.square_side))
-        note("triage, cascade", measure_triage(scorer, many_files, vlm.square_side))
+        scorer = scorer_with(vlm, plain, thresholds_for(mix, odds))
+        list(scorer.classify(images[:128]))
+        note(f"triage, {mix}", end_to_end(scorer, few, rates))
+    note("triage without a model", measure_triage(None, few))
+    scorer = scorer_with(vlm, plain, thresholds_for(MIXES[0], odds))
+    list(scorer.classify(images[:128]))
+    del images
+    if left() > 180:
+        many = copies(paths, folder / "many", 40)
+        note(f"triage, {MIXES[0]}, ten times as many", end_to_end(scorer, many, rates))
     del vlm, head, scorer
     free()
     if left() > 60:

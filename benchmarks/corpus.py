@@ -103,7 +103,7 @@ def checked(work: Path, folder: Path, archive: Path) -> list[str]:
     before = digests(folder, archive)
     files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     print(f"Pillow {PIL.__version__} over the images of Pillow {PILLOW}: {len(files)} files")
-    scorer, least = embedded_model()
+    scorer = embedded_model()
     faults: list[str] = []
     cases: dict[str, Told] = {}
     for source in (folder, archive):
@@ -113,7 +113,7 @@ def checked(work: Path, folder: Path, archive: Path) -> list[str]:
             case = work / name
             started = time.perf_counter()
             options = Options(sources=(source,), case=case, operator="corpus", workers=2)
-            summary = triage(options, classifier, SilentProgress(), least=least)
+            summary = triage(options, classifier, SilentProgress())
             seconds = time.perf_counter() - started
             print(f"{name}: {figures(summary)}; {seconds:.0f} s")
             cases[name] = told(case)
@@ -135,17 +135,15 @@ def checked(work: Path, folder: Path, archive: Path) -> list[str]:
     return faults
 
 
-def embedded_model() -> tuple[Classifier, int]:
-    """``nano``, and the side from which on JPEGs are scaled down for it, as ``mayak triage`` has
-    them."""
+def embedded_model() -> Classifier:
+    """``nano``, as ``mayak triage`` has it."""
     # As the mayak command sets them.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     # Worker processes import this file again: torch stays out of its top.
     from mayak.model import LabelScorer, load_model
 
-    nano = load_model("nano", precision="fp32", device="cpu")
-    return LabelScorer(nano), 2 * nano.largest_side
+    return LabelScorer(load_model("nano", precision="fp32", device="cpu"))
 
 
 def figures(summary: Summary) -> str:

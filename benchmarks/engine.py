@@ -50,7 +50,7 @@ from mayak.model.fp8 import to_fp8
 from mayak.model.packed import Packed, PackedModel, Piece
 from mayak.model.prompt import ask, token_counts
 from mayak.model.shapes import processor_for, published_config, published_tokenizer
-from mayak.types import DecodedImage, Engine, Sample, SilentProgress
+from mayak.types import Classifier, DecodedImage, Engine, Sample, SilentProgress
 
 SEED = 7
 # (width, height, share)
@@ -261,7 +261,7 @@ def measure_evaluation(scorer: LabelScorer, paths: list[Path], times: int) -> fl
     return round(count / timed(lambda: [None for _ in scorer.classify(images)]), 2)  # type: ignore[arg-type]
 
 
-def measure_triage(scorer: LabelScorer | None, folder: Path, side: int) -> float:
+def measure_triage(scorer: Classifier | None, folder: Path) -> float:
     """Images/s of ``mayak triage`` over a folder, its start, case and report's figures and all."""
     from mayak.triage import Options
     from mayak.triage import triage as run
@@ -275,7 +275,7 @@ def measure_triage(scorer: LabelScorer | None, folder: Path, side: int) -> float
             operator="benchmark",
             workers=os.cpu_count() or 1,
         )
-        seconds = timed(lambda: run(options, scorer, SilentProgress(), least=2 * side))
+        seconds = timed(lambda: run(options, scorer, SilentProgress()))
     return round(sum(1 for _ in folder.iterdir()) / seconds, 2)
 
 
@@ -422,8 +422,8 @@ def measure(
     measure_evaluation(scorer, paths[: 2 * BATCH], 1)
     note("bf16 end to end, evaluate", measure_evaluation(scorer, paths, 4))
     many = copies(paths, paths[0].parent / "many", 4)
-    note("triage without a model", measure_triage(None, many, vlm.square_side))
-    note("bf16 end to end, triage", measure_triage(scorer, many, vlm.square_side))
+    note("triage without a model", measure_triage(None, many))
+    note("bf16 end to end, triage", measure_triage(scorer, many))
     note("bf16 model only, later tiers", later_tiers(vlm, images))
     profile(vlm, images, out / "profile_bf16.txt")
     note("bf16 equality", measure_equality(vlm, images[:12]))
@@ -439,7 +439,7 @@ def measure(
     scorer = LabelScorer(vlm, BATCH, compiled=True)
     measure_evaluation(scorer, paths[: 2 * BATCH], 1)
     note("fp8 end to end, evaluate", measure_evaluation(scorer, paths, 6))
-    note("fp8 end to end, triage", measure_triage(scorer, many, vlm.square_side))
+    note("fp8 end to end, triage", measure_triage(scorer, many))
     note("fp8 model only, later tiers", later_tiers(vlm, images))
     profile(vlm, images, out / "profile_fp8.txt")
     del vlm, scorer

@@ -25,6 +25,7 @@ from mayak.dataset.manifest import FILES, read_manifest
 from mayak.demo.write import generate
 from mayak.evaluation.calibrate import Reader, fit_head
 from mayak.evaluation.promise import choose_thresholds, drift
+from mayak.imaging.closer import Closer
 from mayak.model import load_model
 from mayak.model.cascade import Readings, log_odds
 from mayak.types import SilentProgress
@@ -59,8 +60,12 @@ def main() -> None:
     torch.set_num_threads(1)
     vlm = load_model("nano", adapter=asked.adapter, device="cpu")
     found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-    with tempfile.TemporaryDirectory() as place, ThreadPoolExecutor(2) as pool:
-        reader = Reader(vlm, Readings(vlm), pool, 8, SilentProgress(), [])
+    with (
+        tempfile.TemporaryDirectory() as place,
+        Closer(vlm.least, 2) as closer,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        reader = Reader(vlm, Readings(vlm), closer, pool, 8, SilentProgress(), [])
         head = fit_head(*reader.glances(read_manifest(demo / "data" / FILES["train"])))
         for style, count, seed in (("base", asked.images, 101), ("heldout", asked.shifted, 102)):
             manifest = read_manifest(drawn(Path(place) / style, count, seed, style))

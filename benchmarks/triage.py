@@ -2,7 +2,8 @@
 
 Makes a ZIP of small photographs and one of 12-megapixel ones, all different, and takes each into a
 case without a model. The floor is what nobody can leave out: the same cores read the same members,
-hash them (MD5, SHA-1, SHA-256) and decode them (Pillow's ``draft``), and keep nothing. Prints files
+hash them (MD5, SHA-1, SHA-256) and decode them (Pillow's ``draft``, to the same scale), and keep
+nothing. Prints files
 a second of both, their ratio, and the largest memory of the main process, for a tenth of the small
 ones too: it must not grow with the number of files.
 """
@@ -26,8 +27,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-LEAST = 1344
-"""Twice the longest side that the 7B model's tiles can show (``mayak triage`` does the same)."""
+from mayak.imaging.decode import scale_for
+from mayak.imaging.thumbnails import OVERVIEW
+
 KINDS = {"small": (640, 480, 80), "large": (4000, 3000, 90)}
 """Width, height, JPEG quality."""
 DRAWN = {"small": 2_000, "large": 40}
@@ -76,7 +78,7 @@ def _floor(work: tuple[str, int, int]) -> int:
             for kind in ("md5", "sha1", "sha256"):
                 hashlib.new(kind, data, usedforsecurity=False).hexdigest()
             with Image.open(io.BytesIO(data)) as image:
-                denominator = next((d for d in (8, 4, 2, 1) if max(image.size) >= d * LEAST), 1)
+                denominator = scale_for(image.size, OVERVIEW)
                 image.draft(None, (image.width // denominator, image.height // denominator))
                 image.load()
     return len(names)
@@ -97,7 +99,7 @@ from mayak.triage import Options, triage
 from mayak.types import SilentProgress
 began = time.perf_counter()
 options = Options((Path(sys.argv[1]),), Path(sys.argv[2]), "benchmark", workers=int(sys.argv[3]))
-summary = triage(options, None, SilentProgress(), least=int(sys.argv[4]))
+summary = triage(options, None, SilentProgress())
 print(json.dumps({
     "seconds": time.perf_counter() - began,
     "images": summary.counts.contents,
@@ -110,7 +112,7 @@ print(json.dumps({
 def taken_in(path: Path, case: Path, cores: int) -> dict[str, float]:
     """Seconds, images and the main process's peak memory of a whole run in a fresh process."""
     done = subprocess.run(
-        [sys.executable, "-c", _RUN, str(path), str(case), str(cores), str(LEAST)],
+        [sys.executable, "-c", _RUN, str(path), str(case), str(cores)],
         check=True,
         capture_output=True,
         text=True,

@@ -25,7 +25,7 @@ from mayak.imaging.hashing import perceptual_hash, sha256
 from mayak.imaging.thumbnails import overview, thumbnail
 from mayak.isolation import Lost, Workers, cores
 from mayak.language import tr
-from mayak.types import DecodedImage, Progress
+from mayak.types import DecodedImage, Progress, Sides
 
 if TYPE_CHECKING:
     import torch
@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from mayak.model.cascade import Readings
     from mayak.model.packed import Piece
 
-StageName = Literal["read", "decode", "tiles base", "tiles all", "tower", "base tile", "full"]
+StageName = Literal[
+    "read", "decode base", "decode", "tiles base", "tiles all", "tower", "base tile", "full"
+]
 Shares = tuple[float, float, float]
 """Of the images, decided by tier 0 (the tower), tier 1 (the base tile) and the full model."""
 
@@ -84,26 +86,29 @@ def measure(
     paths: Sequence[Path],
     *,
     device: str,
-    least: int,
+    least: Sides,
+    least_for_base: Sides,
     batch_size: int,
     seconds: float,
     progress: Progress,
 ) -> list[Stage]:
     """Every stage for about ``seconds``, but one batch at least, after warming up.
 
-    ``least`` is the longer side from which on triage decodes JPEGs at a reduced scale. Raises
-    ModelError when the model cannot do it here.
+    ``least`` and ``least_for_base`` are the model's. Raises ModelError when the model cannot do it
+    here.
     """
     one = tr("one thread", "스레드 1개")
     some = tr(f"{_THREADS} threads", f"스레드 {_THREADS}개")
     all_ = tr(f"{cores()} processes", f"프로세스 {cores()}개")
+    small = [decode(path.read_bytes(), least=least_for_base) for path in paths]
     images = [decode(path.read_bytes(), least=least) for path in paths]
-    base = [readings.prepare(1, image) for image in images]
+    base = [readings.prepare(1, image) for image in small]
     whole = [readings.prepare(2, image) for image in images]
     stages: list[tuple[StageName, str, Callable[[], float]]] = [
         ("read", one, lambda: _reading(paths, seconds)),
+        ("decode base", all_, lambda: _decoding(paths, least_for_base, seconds)),
         ("decode", all_, lambda: _decoding(paths, least, seconds)),
-        ("tiles base", some, lambda: _preparing(partial(readings.prepare, 1), images, seconds)),
+        ("tiles base", some, lambda: _preparing(partial(readings.prepare, 1), small, seconds)),
         ("tiles all", some, lambda: _preparing(partial(readings.prepare, 2), images, seconds)),
         # Smaller inputs make larger batches, as in the cascade.
         ("tower", device, lambda: _answering(readings.glance, base, 8 * batch_size, seconds)),
@@ -129,7 +134,7 @@ def outlook(stages: Sequence[Stage], mix: Shares, *, apart: bool) -> Outlook:
     tiers = (early * cost["tower"], early * (1 - mix[0]) * cost["base tile"], mix[2] * cost["full"])
     costs: dict[StageName, float] = {
         "read": cost["read"],
-        "decode": cost["decode"],
+        "decode": early * cost["decode base"] + mix[2] * cost["decode"],
         "tiles all": early * cost["tiles base"] + mix[2] * cost["tiles all"],
         "full": sum(tiers),
     }
@@ -156,7 +161,7 @@ def _draw(work: tuple[Path, int, int, int]) -> None:
     Image.fromarray(pixels).save(path, quality=88)
 
 
-def _take_in(work: tuple[Path, int]) -> None:
+def _take_in(work: tuple[Path, Sides]) -> None:
     """What triage makes of a file before the model sees it."""
     path, least = work
     picture = decode_picture(path.read_bytes(), least=least)
@@ -191,11 +196,11 @@ def _reading(paths: Sequence[Path], seconds: float) -> float:
     raise AssertionError("no images")
 
 
-def _decoding(paths: Sequence[Path], least: int, seconds: float) -> float:
+def _decoding(paths: Sequence[Path], least: Sides, seconds: float) -> float:
     """Through all cores; the processes' start is not counted."""
     workers, began = cores(), float("inf")
 
-    def work() -> Iterator[tuple[Path, int]]:
+    def work() -> Iterator[tuple[Path, Sides]]:
         for path in cycle(paths):
             if time.perf_counter() - began >= seconds:
                 return
@@ -203,7 +208,7 @@ def _decoding(paths: Sequence[Path], least: int, seconds: float) -> float:
 
     done, last = 0, 0.0
     for count, (_, result) in enumerate(
-        Workers[tuple[Path, int], None](_take_in, workers).run(work())
+        Workers[tuple[Path, Sides], None](_take_in, workers).run(work())
     ):
         _require(result)
         last = time.perf_counter()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple, Protocol, get_args
 
 if TYPE_CHECKING:  # every command imports this module; numpy would be a third of its start
     import numpy as np
@@ -110,6 +110,13 @@ class EvidenceItem:
         return self.opener()
 
 
+class Sides(NamedTuple):
+    """Pixels that a picture's sides have at least when a JPEG is decoded at a reduced scale."""
+
+    longer: int
+    shorter: int
+
+
 @dataclass(frozen=True, slots=True)
 class DecodedImage:
     """Pixels of one image file.
@@ -127,6 +134,8 @@ class DecodedImage:
     warnings: tuple[str, ...] = ()
     scale: int = 1
     """Denominator of the scale at which a JPEG was decoded: 1, 2, 4 or 8."""
+    data: bytes | None = field(default=None, repr=False, compare=False)
+    """The file's bytes, for a closer look, where the scale was reduced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +223,11 @@ class Classifier(Protocol):
 
     @property
     def engine(self) -> Engine: ...
+
+    @property
+    def least(self) -> Sides:
+        """Above these sides a JPEG may come to ``classify`` at a reduced scale."""
+        ...
 
     def classify(self, images: Iterable[DecodedImage]) -> Iterator[Prediction]:
         """One prediction an image, in the order of ``images``; reads ahead by a bounded window."""

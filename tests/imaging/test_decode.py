@@ -16,6 +16,7 @@ from mayak.errors import DecodeError
 from mayak.imaging import decode, decode_file
 from mayak.imaging.decode import other_frames
 from mayak.language import set_language
+from mayak.types import Sides
 
 RUST = (200, 60, 30)
 
@@ -304,33 +305,36 @@ def photograph(size=(1600, 1200), mode="RGB"):
 @pytest.mark.parametrize(
     ("least", "scale", "shape"),
     [
-        (200, 8, (150, 200)),
-        (201, 4, (300, 400)),
-        (400, 4, (300, 400)),
-        (401, 2, (600, 800)),
-        (801, 1, (1200, 1600)),
-        (5000, 1, (1200, 1600)),
+        ((200, 150), 8, (150, 200)),
+        ((201, 10), 4, (300, 400)),
+        ((200, 151), 4, (300, 400)),
+        ((400, 300), 4, (300, 400)),
+        ((401, 300), 2, (600, 800)),
+        ((400, 301), 2, (600, 800)),
+        ((801, 10), 1, (1200, 1600)),
+        ((5000, 10), 1, (1200, 1600)),
     ],
 )
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
 def test_a_jpeg_is_decoded_no_smaller_than_asked(mode, least, scale, shape):
     data = encoded(photograph(mode=mode), "JPEG", quality=95)
 
-    image = decode(data, least=least)
+    image = decode(data, least=Sides(*least))
     whole = decode(data)
 
     assert (image.scale, image.pixels.shape) == (scale, (*shape, 3))
+    assert image.data == (None if scale == 1 else data)
     assert (image.size, image.warnings) == (whole.size, whole.warnings)
     shrunk = Image.fromarray(whole.pixels).resize(shape[::-1], Image.Resampling.BOX)
     assert np.abs(np.asarray(shrunk).astype(int) - image.pixels).mean() < 2
     assert whole.scale == 1
 
 
-def test_the_longer_side_counts_however_the_picture_lies_and_odd_sides_round_up():
+def test_sides_count_however_the_picture_lies_and_odd_ones_round_up():
     exif = Image.Exif()
     exif[0x0112] = 6
-    lying = decode(encoded(photograph((1603, 901)), "JPEG", exif=exif), least=400)
-    thin = decode(encoded(photograph((1600, 3)), "JPEG"), least=100)
+    lying = decode(encoded(photograph((1603, 901)), "JPEG", exif=exif), least=Sides(400, 225))
+    thin = decode(encoded(photograph((1600, 3)), "JPEG"), least=Sides(100, 0))
 
     assert (lying.scale, lying.pixels.shape, lying.size) == (4, (401, 226, 3), (1603, 901))
     assert max(thin.pixels.shape) >= 100
@@ -340,8 +344,8 @@ def test_the_longer_side_counts_however_the_picture_lies_and_odd_sides_round_up(
 def test_other_formats_have_no_smaller_scale(name):
     data = encoded(photograph(), name)
 
-    assert decode(data, least=100) == decode(data)
-    assert decode(data, least=100).pixels.shape == (1200, 1600, 3)
+    assert decode(data, least=Sides(100, 50)) == decode(data)
+    assert decode(data, least=Sides(100, 50)).pixels.shape == (1200, 1600, 3)
 
 
 @pytest.mark.parametrize("name", ["BMP", "GIF", "JPEG", "PNG", "TIFF"])
@@ -383,7 +387,7 @@ def test_a_whole_image_is_the_same_with_and_without_leniency():
 def test_leniency_and_a_smaller_scale_go_together():
     data = encoded(photograph(), "JPEG")
 
-    image = decode(data[: len(data) // 2], least=400, partial=True)
+    image = decode(data[: len(data) // 2], least=Sides(400, 300), partial=True)
 
     assert (image.scale, image.pixels.shape) == (4, (300, 400, 3))
     assert "incomplete" in image.warnings[-1]

@@ -1,11 +1,15 @@
 """The three tiers against the whole model and against each other."""
 
+import io
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from mayak.errors import ModelError
+from mayak.imaging import decode
 from mayak.model import Calibration, CascadeScorer, LabelScorer, load_model
 from mayak.model.calibration import CALIBRATION, Head, Promise
 from mayak.model.cascade import HeadOnDevice, Readings, log_odds
@@ -70,7 +74,7 @@ def test_a_glance_is_what_the_stock_tower_sees(vlm, images):
         tile = engine.prepare_base(image).tiles[0]
         batch = vlm.processor.image_processor(images=[image.pixels], return_tensors="pt")
         with torch.inference_mode():
-            seen = engine.glance([tile])[0]
+            seen = engine.glance([tile[None]])[0]
             stock = tower(batch["pixel_values"][0, :1], output_hidden_states=True)
         hidden = stock.hidden_states[model.config.vision_feature_layer][0]
         expected = torch.cat([hidden[0], hidden[1:].mean(dim=0)])
@@ -159,3 +163,28 @@ def test_a_calibration_of_another_model_or_prompt_is_refused(vlm, calibration):
         with pytest.raises(ModelError, match="belongs to another model") as caught:
             CascadeScorer(other, calibration)
         assert "--exhaustive" in caught.value.remedy
+
+
+def photo(seed):
+    values = np.random.default_rng(seed).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(values).resize((2400, 1800), Image.Resampling.BICUBIC).save(stream, "JPEG")
+    return stream.getvalue()
+
+
+def test_the_last_tier_sees_photos_as_the_whole_model_does(vlm, calibration):
+    scorer, plain = CascadeScorer(vlm, calibration), LabelScorer(vlm)
+    files = [photo(seed) for seed in range(3)]
+    glanced = [decode(data, least=scorer.least) for data in files]
+    seen = [decode(data, least=plain.least) for data in files]
+    assert [a.scale > b.scale for a, b in zip(glanced, seen, strict=True)] == [True] * 3
+
+    expected = list(plain.classify(seen))
+    for mine, theirs in zip(scorer.classify(glanced), expected, strict=True):
+        assert mine.tier == 2
+        assert mine.scores == pytest.approx(theirs.scores, abs=1e-5)
+
+
+def test_without_a_promise_photos_are_decoded_for_the_whole_model(vlm, calibration):
+    bare = CascadeScorer(vlm, replace(calibration, promise=None))
+    assert bare.least == LabelScorer(vlm).least != CascadeScorer(vlm, calibration).least

@@ -24,13 +24,15 @@ from mayak.errors import CaseError, ConfigError, EvidenceError, IntegrityError
 from mayak.triage import Options, feed, triage
 from mayak.triage.examine import examine
 from mayak.triage.verify import check_sources
-from mayak.types import Engine, Prediction, SilentProgress
+from mayak.types import Engine, Prediction, Sides, SilentProgress
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs links and signals")
 
 
 class Grey:
     """A classifier that only looks at the mean grey: label 0 to 3 from dark to light."""
+
+    least = Sides(10_000, 10_000)
 
     def __init__(self, model="grey"):
         self.engine = Engine(model, None, "fp32", "0" * 64, "1" * 64, ())

@@ -46,7 +46,7 @@ def bench(
         int, Parameter(help=tr("Images at once.", "한 번에 처리할 이미지 수."))
     ] = 8,
     seconds: Annotated[
-        float, Parameter(help=tr("Time for each of seven stages.", "일곱 단계 각각의 측정 시간."))
+        float, Parameter(help=tr("Time for each of eight stages.", "여덟 단계 각각의 측정 시간."))
     ] = 5.0,
     precision: PrecisionOption = "auto",
     device: DeviceOption = "auto",
@@ -74,7 +74,8 @@ def bench(
             Readings(vlm),
             make_images(Path(folder)),
             device=str(vlm.device),
-            least=2 * vlm.square_side,
+            least=vlm.least,
+            least_for_base=vlm.least_for_base,
             batch_size=batch_size,
             seconds=seconds,
             progress=console,
@@ -101,7 +102,10 @@ def bench(
 def _show(console: Console, stages: list[Stage], outlooks: list[Outlook]) -> None:
     titles: dict[StageName, str] = {
         "read": tr("read, SHA-256", "읽기, SHA-256"),
-        "decode": tr("decode, PDQ, thumbnail", "디코딩, PDQ, 축소 그림"),
+        "decode base": tr(
+            "decode for the base tile, PDQ, thumbnail", "기본 타일용 디코딩, PDQ, 축소 그림"
+        ),
+        "decode": tr("decode for all tiles, PDQ, thumbnail", "모든 타일용 디코딩, PDQ, 축소 그림"),
         "tiles base": tr("make the base tile", "기본 타일 만들기"),
         "tiles all": tr("make all tiles", "모든 타일 만들기"),
         "tower": tr("tier 0: vision tower", "0단계: 비전 타워"),

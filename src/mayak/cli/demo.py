@@ -273,8 +273,7 @@ class _Run:
         options = Options(
             sources=(self._phone_image,), case=self._case, operator="demo", workers=cores()
         )
-        vlm = self._finetuned
-        summary = triage(options, LabelScorer(vlm), self.console, least=2 * vlm.square_side)
+        summary = triage(options, LabelScorer(self._finetuned), self.console)
         found = self.folder / "triage.json"
         found.write_text(json.dumps(asdict(summary), indent=1) + "\n", encoding="utf-8")
         return [self._case / "case.json", found]

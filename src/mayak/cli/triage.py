@@ -199,7 +199,7 @@ def triage(
     cascade = None if calibration is None else CascadeScorer(vlm, calibration, batch_size)
     classifier = cascade or LabelScorer(vlm, batch_size)
     try:
-        summary = run(options, classifier, console, least=2 * vlm.square_side)
+        summary = run(options, classifier, console)
     except KeyboardInterrupt:
         console.note(
             tr(

@@ -23,11 +23,12 @@ from mayak.dataset.manifest import Manifest
 from mayak.errors import ConfigError, ManifestError
 from mayak.evaluation.promise import choose_thresholds, needed
 from mayak.evaluation.run import read_ahead
+from mayak.imaging.closer import Closer
 from mayak.labels import LABELS
 from mayak.language import tr
 from mayak.model import Calibration, VisionLanguageModel
 from mayak.model.calibration import Head, Promise
-from mayak.model.cascade import TIERS, HeadOnDevice, Readings, log_odds
+from mayak.model.cascade import LAST, TIERS, HeadOnDevice, Readings, log_odds
 from mayak.model.scoring import THREADS, queued
 from mayak.types import DecodedImage, Failure, Progress, Sample
 
@@ -76,8 +77,11 @@ def calibrate(
     _check_apart(train, validation)
     failures: list[Failure] = []
     readings = Readings(vlm)
-    with ThreadPoolExecutor(THREADS, "preprocess", torch.set_num_threads, (1,)) as pool:
-        asked = Reader(vlm, readings, pool, batch_size, progress, failures)
+    with (
+        Closer(vlm.least, THREADS) as closer,
+        ThreadPoolExecutor(THREADS, "preprocess", torch.set_num_threads, (1,)) as pool,
+    ):
+        asked = Reader(vlm, readings, closer, pool, batch_size, progress, failures)
         labels, seen = asked.glances(train)
         head = fit_head(labels, seen)
         samples, logits = asked.all_tiers(validation, head)
@@ -131,12 +135,13 @@ class Reader:
         self,
         vlm: VisionLanguageModel,
         readings: Readings,
+        closer: Closer,
         pool: ThreadPoolExecutor,
         batch_size: int,
         progress: Progress,
         failures: list[Failure],
     ) -> None:
-        self._vlm, self._readings, self._pool = vlm, readings, pool
+        self._vlm, self._readings, self._closer, self._pool = vlm, readings, closer, pool
         self._batch_size, self._progress, self._failures = batch_size, progress, failures
 
     def glances(self, manifest: Manifest) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -159,6 +164,8 @@ class Reader:
         for samples, images in self._batches(manifest, self._batch_size, title):
             rows = []
             for tier in TIERS:
+                if tier == LAST:
+                    images = list(self._pool.map(self._closer, images))
                 pieces = list(self._pool.map(partial(self._readings.prepare, tier), images))
                 if tier == 0:
                     said = there(queued(partial(self._readings.glance, pieces))()).double()
@@ -177,7 +184,7 @@ class Reader:
         images: list[DecodedImage] = []
         found = False
         with self._progress.task(title, len(manifest.samples), tr("images", "장")) as task:
-            least = 2 * self._vlm.square_side
+            least = self._vlm.least_for_base
             for sample, image in read_ahead(manifest, manifest.samples, least=least):
                 task.advance()
                 if isinstance(image, Failure):

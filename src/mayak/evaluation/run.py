@@ -27,6 +27,7 @@ from mayak.types import (
     Failure,
     Progress,
     Sample,
+    Sides,
     SilentProgress,
 )
 
@@ -168,7 +169,7 @@ def _ask(
 
 
 def read_ahead(
-    manifest: Manifest, samples: Iterable[Sample], *, least: int | None = None
+    manifest: Manifest, samples: Iterable[Sample], *, least: Sides | None = None
 ) -> Iterator[tuple[Sample, DecodedImage | Failure]]:
     """Every sample with its pixels or its failure, in order, decoded by a few threads ahead;
     ``least`` is that of ``imaging.decode``."""
@@ -190,7 +191,7 @@ def read_ahead(
             pool.shutdown(cancel_futures=True)
 
 
-def _read(path: Path, sample: Sample, least: int | None) -> DecodedImage | Failure:
+def _read(path: Path, sample: Sample, least: Sides | None) -> DecodedImage | Failure:
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:

@@ -22,7 +22,7 @@ from mayak.imaging import formats
 from mayak.imaging.exif import Metadata, metadata
 from mayak.imaging.parts import Part
 from mayak.language import tr
-from mayak.types import DecodedImage
+from mayak.types import DecodedImage, Sides
 
 _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
@@ -54,8 +54,9 @@ class Picture:
     scale: int
     """Denominator of the scale at which a JPEG was decoded."""
 
-    def decoded(self, sha256: str) -> DecodedImage:
-        """Its pixels, for a model; ``sha256`` of the file's bytes."""
+    def decoded(self, sha256: str, data: bytes | None = None) -> DecodedImage:
+        """Its pixels, for a model; ``sha256`` of the file's bytes, and they themselves if a closer
+        look may be wanted."""
         return DecodedImage(
             sha256=sha256,
             pixels=_pixels(self.image),
@@ -63,6 +64,7 @@ class Picture:
             format=self.format,
             warnings=self.warnings,
             scale=self.scale,
+            data=data if self.scale > 1 else None,
         )
 
 
@@ -72,7 +74,7 @@ def decode_file(path: Path) -> DecodedImage:
     return decode(path.read_bytes())
 
 
-def decode(data: bytes, *, least: int | None = None, partial: bool = False) -> DecodedImage:
+def decode(data: bytes, *, least: Sides | None = None, partial: bool = False) -> DecodedImage:
     """Decode an image file's bytes into pixels.
 
     Turned upright by EXIF; an embedded ICC profile is converted to sRGB; 16-bit and float samples
@@ -82,14 +84,14 @@ def decode(data: bytes, *, least: int | None = None, partial: bool = False) -> D
     decoder is its ``__cause__``. ``least`` and ``partial`` are those of ``decode_picture``.
     """
     picture = decode_picture(data, least=least, partial=partial)
-    return picture.decoded(hashlib.sha256(data).hexdigest())
+    return picture.decoded(hashlib.sha256(data).hexdigest(), data)
 
 
-def decode_picture(data: bytes, *, least: int | None = None, partial: bool = False) -> Picture:
+def decode_picture(data: bytes, *, least: Sides | None = None, partial: bool = False) -> Picture:
     """As ``decode``, with all that one look at the file tells, and no copy of the pixels.
 
     With ``least``, a JPEG is decoded at the smallest of the scales 1/2, 1/4 and 1/8 that leaves its
-    longer side at ``least`` pixels or more: much faster where it will be shrunk anyway. With
+    sides at these or more (``scale_for``): faster where it will be shrunk anyway. With
     ``partial``, an image that ends early or is damaged inside is decoded as far as it goes, with a
     warning; what was not reached is black or grey, and where nothing was it stays an error.
     """
@@ -146,7 +148,7 @@ def _opened(data: bytes) -> Image.Image:
     return Image.open(io.BytesIO(data), formats=formats.tried())
 
 
-def _decoded(data: bytes, *, frame: int = 0, least: int | None = None) -> Picture:
+def _decoded(data: bytes, *, frame: int = 0, least: Sides | None = None) -> Picture:
     """One frame, whole. Raises whatever the decoder raises."""
     noted: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
@@ -185,10 +187,18 @@ def _counted(image: Image.Image, frame: int) -> tuple[int | None, list[str]]:
     return frames, [f"frame {frame + 1} of {frames}" if frame else f"first of {frames} frames"]
 
 
-def _reduced(image: Image.Image, least: int) -> int:
+def scale_for(size: tuple[int, int], least: Sides) -> int:
+    """Denominator of the smallest scale that leaves a JPEG of (width, height) ``least``."""
+    longer, shorter = max(size), min(size)
+    return next(
+        (d for d in (8, 4, 2) if longer >= d * least.longer and shorter >= d * least.shorter), 1
+    )
+
+
+def _reduced(image: Image.Image, least: Sides) -> int:
     """Tell a JPEG's decoder to decode at a smaller scale; its denominator."""
     width, height = image.size
-    denominator = next((d for d in (8, 4, 2) if max(width, height) >= d * least), 1)
+    denominator = scale_for(image.size, least)
     # Pillow picks the scale that leaves each side at the size asked for, or more.
     asked = (max(width // denominator, 1), max(height // denominator, 1))
     # Without a mode the colours stay as they are, CMYK too; other formats answer None.
@@ -196,7 +206,7 @@ def _reduced(image: Image.Image, least: int) -> int:
     return round(width / drafted[1][2]) if drafted else 1
 
 
-def _salvaged(data: bytes, least: int | None, error: Exception) -> Picture | None:
+def _salvaged(data: bytes, least: Sides | None, error: Exception) -> Picture | None:
     """What can be had of a damaged image; None where that is nothing."""
     # Without a signature to promise an image, any noise can pass for one that was cut off.
     if isinstance(error, Image.DecompressionBombError) or formats.signature(data) is None:

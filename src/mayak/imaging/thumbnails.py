@@ -6,7 +6,11 @@ import io
 
 from PIL import Image
 
+from mayak.types import Sides
+
 _OVERVIEW = 1024
+OVERVIEW = Sides(_OVERVIEW, 64)
+"""Of a picture that is decoded for its overview alone; PDQ samples 64 rows and columns."""
 _SIDE = 320
 _QUALITY = 80
 

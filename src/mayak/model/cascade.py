@@ -6,7 +6,8 @@ sure enough that an image is irrelevant dismisses it, the others pass it on; wha
 relevant, tier 2 has said. How sure is enough, ``mayak calibrate`` measures.
 
 A later tier computes the base tile's features anew: that is a thousandth of a second on a GPU, for
-the few images that come so far.
+the few images that come so far. For the same few, photos are decoded anew, at the scale that the
+tiles need: the base tile alone needs a quarter of their pixels.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from typing import get_args
 
 import torch
 
+from mayak.imaging.closer import Closer
 from mayak.model.calibration import Calibration, Head
 from mayak.model.load import VisionLanguageModel
 from mayak.model.packed import PackedModel, Piece, compiles
 from mayak.model.scoring import THREADS, label_scores, queued
-from mayak.types import DecodedImage, Engine, Prediction, Tier
+from mayak.types import DecodedImage, Engine, Prediction, Sides, Tier
 
 TIERS: tuple[Tier, ...] = get_args(Tier)
 LAST: Tier = 2
@@ -50,7 +52,7 @@ class Readings:
 
     def glance(self, pieces: list[Piece]) -> torch.Tensor:
         """What the vision tower sees in the base tiles, (B, D), on the model's device."""
-        return self._packed.glance([piece.tiles[0] for piece in pieces])
+        return self._packed.glance([piece.tiles[:1] for piece in pieces])
 
     def read(self, pieces: list[Piece]) -> torch.Tensor:
         """The language model's logits (B, V) at the label's position, on the model's device."""
@@ -127,6 +129,7 @@ class CascadeScorer:
         self._first: Tier = LAST if promise is None else 0
         asked = [] if promise is None else list(enumerate(promise.thresholds))
         self._thresholds = {tier: least for tier, least in asked if least is not None}
+        self._vlm = vlm
         self._next: dict[Tier, Tier] = {0: 1 if 1 in self._thresholds else LAST, 1: LAST}
 
     @property
@@ -134,17 +137,29 @@ class CascadeScorer:
         """What the scores come from."""
         return self._engine
 
+    @property
+    def least(self) -> Sides:
+        """Above these sides a JPEG may come at a reduced scale; with its bytes, or else the last
+        tier sees it as small."""
+        return self._vlm.least if self._first == LAST else self._vlm.least_for_base
+
     def classify(self, images: Iterable[DecodedImage]) -> Iterator[Prediction]:
         """One prediction an image, in order. Raises ModelError when the GPU's memory is full."""
         stream = iter(images)
         order: deque[_Case] = deque()
         waiting: tuple[deque[_Case], ...] = tuple(deque() for _ in TIERS)
         asked: deque[tuple[Tier, list[_Case], Callable[[], torch.Tensor]]] = deque()
-        with ThreadPoolExecutor(THREADS, "preprocess", torch.set_num_threads, (1,)) as pool:
+        with (
+            Closer(self._vlm.least, THREADS) as closer,
+            ThreadPoolExecutor(THREADS, "preprocess", torch.set_num_threads, (1,)) as pool,
+        ):
+
+            def prepare(tier: Tier, image: DecodedImage) -> Piece:
+                return self._readings.prepare(tier, closer(image) if tier == LAST else image)
 
             def put(tier: Tier, case: _Case) -> None:
                 if case.image is not None and (case.piece is None or tier == LAST):
-                    case.piece = pool.submit(self._readings.prepare, tier, case.image)
+                    case.piece = pool.submit(prepare, tier, case.image)
                 waiting[tier].append(case)
 
             ended = False

@@ -30,7 +30,7 @@ from mayak.errors import MayakError, ModelError
 from mayak.language import tr
 from mayak.model.fp8 import to_fp8
 from mayak.model.prompt import Prompt
-from mayak.types import Engine
+from mayak.types import Engine, Sides
 
 NANO = "nano"
 _NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16"}
@@ -63,11 +63,21 @@ class VisionLanguageModel:
         return self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
 
     @property
-    def square_side(self) -> int:
-        """Pixels of the side of the largest square that an image is fitted into; only pictures much
-        longer than wide are seen with a longer side."""
-        grids: list[list[int]] = self.processor.image_processor.image_grid_pinpoints
-        return max(map(min, grids))
+    def least(self) -> Sides:
+        """Twice what the model sees of an image: above it, a JPEG at a reduced scale makes tiles
+        that differ from the whole one's by about a level in 256.
+
+        An image is fitted into a square of tiles (only one much longer than wide into a longer
+        row), and pressed into the base tile, whatever its shape.
+        """
+        images = self.processor.image_processor
+        grids: list[list[int]] = images.image_grid_pinpoints
+        return Sides(2 * max(map(min, grids)), 2 * images.crop_size.height)
+
+    @property
+    def least_for_base(self) -> Sides:
+        """The same for the base tile alone."""
+        return Sides(self.least.shorter, self.least.shorter)
 
     def inputs(self, batch: Any) -> dict[str, Any]:  # noqa: ANN401 - transformers' BatchFeature
         """The batch on the model's device, pixels in the model's width.

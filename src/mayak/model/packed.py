@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -111,7 +112,7 @@ class PackedModel:
         images = self._images
         pixels = torch.from_numpy(image.pixels).permute(2, 0, 1)
         tile = images.resize(pixels, images.crop_size, resample=images.resample)
-        return Piece(tile[None], self._order(1, pixels.shape[1:]))
+        return Piece(tile[None].contiguous(), self._order(1, pixels.shape[1:]))
 
     def _order(self, tiles: int, size: torch.Size) -> torch.Tensor:
         """``Piece.rows``, by letting the stock model pack numbers in the features' place."""
@@ -136,7 +137,7 @@ class PackedModel:
         spare = torch.zeros(_STEP, dtype=torch.long)
         held = self._device.type == "cuda"
         return Packed(
-            tiles=_pinned(torch.cat([piece.tiles for piece in pieces]), held),
+            tiles=_gathered([piece.tiles for piece in pieces], held),
             rows=_pinned(torch.cat([*rows, spare]), held),
             positions=_pinned(torch.cat([*positions, spare])[None], held),
             last=_pinned(ends[1:] - 1, held),
@@ -166,9 +167,10 @@ class PackedModel:
         return logits
 
     def glance(self, tiles: list[torch.Tensor]) -> torch.Tensor:
-        """What the vision tower sees in each tile (3, side, side), uint8: its class token and the
-        mean of its patches, (tiles, 2 × the tower's width), float32, on the model's device."""
-        packed = _pinned(torch.stack(tiles), self._device.type == "cuda")
+        """What the vision tower sees in each of some tiles (some, 3, side, side), uint8: its class
+        token and the mean of its patches, (tiles, 2 × the tower's width), float32, on the model's
+        device."""
+        packed = _gathered(tiles, self._device.type == "cuda")
         hidden = self._seen(packed.to(self._device, non_blocking=True)).float()
         return torch.cat([hidden[:, 0], hidden[:, 1:].mean(dim=1)], dim=1)
 
@@ -195,6 +197,18 @@ class PackedModel:
         for layer in self._seeing:
             hidden = see(layer, hidden)
         return hidden
+
+
+def _gathered(parts: list[torch.Tensor], held: bool) -> torch.Tensor:
+    """Tiles one behind the other, in pinned memory if it is to be held.
+
+    Not by ``torch.cat``: that goes through all cores at once, and waits for each of them while
+    they decode.
+    """
+    count = sum(len(part) for part in parts)
+    whole = torch.empty((count, *parts[0].shape[1:]), dtype=torch.uint8, pin_memory=held)
+    np.concatenate([part.numpy() for part in parts], out=whole.numpy())
+    return whole
 
 
 def _pinned(part: torch.Tensor, held: bool) -> torch.Tensor:

@@ -18,7 +18,7 @@ from mayak.language import tr
 from mayak.model.load import VisionLanguageModel, load_model, out_of_memory
 from mayak.model.packed import Packed, PackedModel, Piece, compiles
 from mayak.model.prompt import Prompt
-from mayak.types import DecodedImage, Engine, Prediction
+from mayak.types import DecodedImage, Engine, Prediction, Sides
 
 THREADS = 4
 """That prepare images: one shrinks about 40 photos of 12 megapixels a second."""
@@ -106,6 +106,11 @@ class LabelScorer:
     def engine(self) -> Engine:
         """What the scores come from."""
         return self._vlm.engine
+
+    @property
+    def least(self) -> Sides:
+        """Above these sides a JPEG may come at a reduced scale."""
+        return self._vlm.least
 
     def classify(self, images: Iterable[DecodedImage]) -> Iterator[Prediction]:
         """One prediction an image, in order. Raises ModelError when the GPU's memory is full."""

@@ -20,7 +20,7 @@ from mayak.imaging import decode
 from mayak.imaging.decode import decode_picture, other_frames
 from mayak.imaging.hashing import perceptual_hash
 from mayak.imaging.pdf import embedded_images
-from mayak.imaging.thumbnails import overview
+from mayak.imaging.thumbnails import OVERVIEW, overview
 from mayak.isolation import Helper, Lost
 from mayak.types import EvidencePath
 
@@ -67,9 +67,8 @@ class Originals:
 def _work(work: Wanted | bytes) -> bytes | Why:
     if isinstance(work, bytes):
         try:
-            return perceptual_hash(
-                overview(decode_picture(work, least=512, partial=True).image)
-            ).bits
+            picture = decode_picture(work, least=OVERVIEW, partial=True)
+            return perceptual_hash(overview(picture.image)).bits
         except DecodeError:
             return "undecodable"
     why: Why = "missing"

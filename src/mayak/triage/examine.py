@@ -17,7 +17,7 @@ from mayak.imaging.parts import Part
 from mayak.imaging.pdf import embedded_images
 from mayak.imaging.thumbnails import overview, thumbnail
 from mayak.language import set_language
-from mayak.types import DecodedImage, EvidencePath, Failure
+from mayak.types import DecodedImage, EvidencePath, Failure, Sides
 
 LARGEST_FILE = 2**30
 """Bytes. Files are decoded in memory; a film or a disk image must not fill it."""
@@ -69,7 +69,7 @@ class Rules:
     """What workers need to know of the options."""
 
     smallest: int
-    least: int | None
+    least: Sides
     """Passed to ``decode``."""
     pixels: bool
     """Whether a model waits for them; they are larger than all else that travels."""
@@ -218,7 +218,9 @@ def _decoded(rules: Rules, job: Job) -> tuple[Found, int | None]:
     data, bare = job.data, _bare(job)
     picture = decode_picture(data, least=rules.least, partial=True)
     digest = job.sha256 or sha256(data)
-    shown = picture.decoded(digest) if rules.pixels else None
+    # The bytes of a file need not travel back; those of a picture inside it are nowhere else.
+    kept = None if job.sha256 else data
+    shown = picture.decoded(digest, kept) if rules.pixels else None
     width, height = picture.size
     if max(picture.size) < rules.smallest:
         left_out = Exclusion("too-small", f"{width} × {height} pixels")

@@ -10,17 +10,18 @@ import hashlib
 import json
 from collections import OrderedDict, deque
 from collections.abc import Iterator
-from contextlib import suppress
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from queue import Full, Queue
-from threading import Event, Thread
+from queue import Queue
+from threading import Condition, Event, Thread
 
 from mayak.case import CaseStore, Content, Duplicate, Exclusion, Item, StoredItem
-from mayak.errors import EvidenceError, IntegrityError
+from mayak.errors import EvidenceError, IntegrityError, MayakError
 from mayak.evidence import EXCLUSIONS, Source
 from mayak.hashlists import HashList
 from mayak.imaging.formats import is_program, named_as_image
+from mayak.imaging.hashing import sha256
 from mayak.isolation import Lost, Workers
 from mayak.language import tr
 from mayak.triage.examine import (
@@ -38,14 +39,22 @@ from mayak.triage.examine import (
     lost,
 )
 from mayak.triage.options import Options
-from mayak.types import DecodedImage, EvidenceItem, EvidencePath, Failure
+from mayak.types import DecodedImage, EvidenceItem, EvidencePath, Failure, Sides
 
 _HEAD = 512
 _CHUNK_BYTES = 1 << 20
 _CHUNK_FILES = 32
 """Small files travel to the workers together, a message each would cost more than the decoding."""
-_WAITING = 4
-"""Chunks that may wait for the main thread."""
+_WAITING = 1 << 29
+_EACH = 1 << 20
+"""Bytes of pixels that may wait for the main thread, which is away for the time of a batch; each
+arrival counts as some more, so that not too many wait that have none."""
+_AHEAD = 8
+_AHEAD_BYTES = 1 << 26
+"""Files, and bytes of them, that are read while those before them are hashed."""
+_HASHERS = 2
+_LONG = 1 << 17
+"""Bytes from which on hashing takes longer than telling another thread of it."""
 _LOST = 3
 """Pictures of one file that may each take a process along before the rest is given up: each can
 cost the whole time that a file has."""
@@ -69,6 +78,18 @@ class Arrival:
     """Of a content that the case holds and that could not be decoded this time."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A file that has been read and is being hashed."""
+
+    entry: EvidenceItem
+    data: bytes
+    digest: str | Future[str]
+    held: str | None
+    """SHA-256 of what the case holds of it."""
+    known: bool
+
+
 class Feed:
     """All items of some sources, examined, in bounded memory; iterate once, then ``close``."""
 
@@ -77,7 +98,7 @@ class Feed:
         options: Options,
         sources: list[tuple[int, Path, Source]],
         run: int | None,
-        least: int | None,
+        least: Sides,
         known_good: list[HashList],
     ) -> None:
         self._options, self._run = options, run
@@ -85,7 +106,10 @@ class Feed:
         self._places = {number: (path, _identity(path)) for number, path, _ in sources}
         self._rules = Rules(options.smallest, least, pixels=run is not None)
         self._known_good = known_good
-        self._queue: Queue[list[Arrival] | BaseException | None] = Queue(_WAITING)
+        self._queue: Queue[list[Arrival] | BaseException | None] = Queue()
+        self._room = Condition()
+        self._in_queue = 0
+        """As ``_weight`` counts."""
         self._stop = Event()
         self._outcomes: OrderedDict[str, Outcome | None] = OrderedDict()
         """Of each file sent to a worker, by SHA-256; None until it is known."""
@@ -113,19 +137,25 @@ class Feed:
         while (arrived := self._queue.get()) is not None:
             if isinstance(arrived, BaseException):
                 raise arrived
+            with self._room:
+                self._in_queue -= _weight(arrived)
+                self._room.notify()
             yield arrived
 
     def close(self) -> None:
         """End the walk and its processes."""
         self._stop.set()
+        with self._room:
+            self._room.notify()
         if self._thread.is_alive():
             self._thread.join()
 
-    def _put(self, arrived: list[Arrival] | BaseException | None) -> None:
-        while not self._stop.is_set():
-            with suppress(Full):
-                self._queue.put(arrived, timeout=0.2)
-                return
+    def _put(self, arrived: list[Arrival]) -> None:
+        """Hand on, as soon as there is room."""
+        with self._room:
+            self._room.wait_for(lambda: self._in_queue < _WAITING or self._stop.is_set())
+            self._in_queue += _weight(arrived)
+        self._queue.put(arrived)
 
     def _work(self) -> None:
         try:
@@ -136,9 +166,9 @@ class Feed:
                         self._require_source(number)  # an unmounted one lists as an empty one
                         self._put(list(self._vanished(case, number, source)))
         except BaseException as error:  # noqa: BLE001 - raised again in the main thread
-            self._put(error)
+            self._queue.put(error)
         else:
-            self._put(None)
+            self._queue.put(None)
 
     def _walk(self, case: CaseStore, number: int, source: Source) -> None:
         if next(case.known_items(number), None) is None:
@@ -184,7 +214,11 @@ class Feed:
             if job.path in self._whole and job.path not in unfinished
         ]
         arrived = []
+        of_files = {job.path: job.data for job in jobs}
         for found in ready:
+            if (image := found.image) is not None and image.scale > 1:
+                data = of_files.get(found.job.path, image.data)
+                found = replace(found, image=replace(image, data=data))
             arrived.append(self._arrival(case, number, found))
             if found.job.sha256 is not None:
                 arrived += self._settle(found.job.sha256, found.outcome)
@@ -230,16 +264,13 @@ class Feed:
         jobs: list[Job] = []
         settled: list[Arrival] = []
         size = 0
-        for entry in source.items():
-            if self._stop.is_set() or self.limited:
-                break
-            step = self._step(case, number, entry)
+        for step in self._steps(case, number, source):
             if isinstance(step, Arrival):
                 settled.append(step)
                 if len(settled) >= _CHUNK_FILES:
                     self._put(settled)
                     settled = []
-            elif step is not None:
+            else:
                 jobs.append(step)
                 size += len(step.data)
                 if size >= _CHUNK_BYTES or len(jobs) >= _CHUNK_FILES:
@@ -250,10 +281,39 @@ class Feed:
         if jobs:
             yield self._rules, tuple(jobs)
 
-    def _step(
-        self, case: CaseStore, number: int, entry: EvidenceItem | Failure
-    ) -> Arrival | Job | None:
-        """An item that is settled, or bytes to be examined; None where nothing is left to do."""
+    def _steps(self, case: CaseStore, number: int, source: Source) -> Iterator[Arrival | Job]:
+        """What becomes of each item, in order; files are hashed while the next are read."""
+        ahead: deque[_Read | Arrival] = deque()
+        with ThreadPoolExecutor(_HASHERS, "hash") as pool:
+            try:
+                for entry in source.items():
+                    if self._stop.is_set() or self.limited:
+                        break
+                    step = self._taken_up(case, number, entry, pool)
+                    if step is not None:
+                        ahead.append(step)
+                    yield from self._gone_on_with(case, number, ahead, _AHEAD)
+            except MayakError:
+                yield from self._gone_on_with(case, number, ahead, 0)
+                raise
+            yield from self._gone_on_with(case, number, ahead, 0)
+
+    def _gone_on_with(
+        self, case: CaseStore, number: int, ahead: deque[_Read | Arrival], most: int
+    ) -> Iterator[Arrival | Job]:
+        """Settle what was read first, until ``most`` are left ahead."""
+        while ahead and (len(ahead) > most or sum(map(_read_bytes, ahead)) > _AHEAD_BYTES):
+            first = ahead.popleft()
+            step = self._hashed(case, number, first) if isinstance(first, _Read) else first
+            if self.limited:
+                ahead.clear()
+            elif step is not None:
+                yield step
+
+    def _taken_up(
+        self, case: CaseStore, number: int, entry: EvidenceItem | Failure, pool: ThreadPoolExecutor
+    ) -> Arrival | _Read | None:
+        """An item that is settled, or its bytes; None where nothing is left to do."""
         if isinstance(entry, Failure):
             return self._unreadable(case, number, entry)
         location = _location(entry.path)
@@ -270,20 +330,26 @@ class Feed:
         elif (unwanted := self._options.unwanted(entry)) is not None:
             return Arrival(number, _item(entry, unwanted), known)
         read = self._read(entry)
-        if not isinstance(read, bytes):
-            if isinstance(read, Failure):
-                self._require_source(number)
-            if held is not None:
-                return self._changed(
-                    number, entry, held, "can no longer be read", "더 이상 읽을 수 없습니다"
-                )
-            return Arrival(number, _item(entry, read), known)
-        digest = hashlib.sha256(read).hexdigest()
+        if isinstance(read, bytes):
+            digest = pool.submit(sha256, read) if len(read) >= _LONG else sha256(read)
+            return _Read(entry, read, digest, held, known)
+        if isinstance(read, Failure):
+            self._require_source(number)
+        if held is not None:
+            return self._changed(
+                number, entry, held, "can no longer be read", "더 이상 읽을 수 없습니다"
+            )
+        return Arrival(number, _item(entry, read), known)
+
+    def _hashed(self, case: CaseStore, number: int, read: _Read) -> Arrival | Job | None:
+        """An item that is settled, or bytes to be examined; None where nothing is left to do."""
+        entry, data, held, known = read.entry, read.data, read.held, read.known
+        digest = read.digest if isinstance(read.digest, str) else read.digest.result()
         if held is None:
-            if match := self._known_to_be_good(read, digest):
+            if match := self._known_to_be_good(data, digest):
                 return Arrival(number, _item(entry, match), known)
             # The images in a document lie in each copy of it.
-            if not read.startswith(PDF):
+            if not data.startswith(PDF):
                 if digest in self._outcomes:
                     return self._duplicate(number, entry, digest, known)
                 if case.content(digest) is not None and self._has_result(case, digest):
@@ -299,7 +365,7 @@ class Feed:
         self._sent += 1
         return Job(
             entry.path,
-            read,
+            data,
             entry.size,
             entry.modified,
             entry.created,
@@ -433,6 +499,17 @@ class Feed:
         else:
             path, item = str(entry.path), _item(entry, Duplicate(held))
         return Arrival(number, item, known=True, failure=Failure(path, "read", "Changed", en))
+
+
+def _weight(arrived: list[Arrival]) -> int:
+    """Bytes, roughly."""
+    images = [arrival.image for arrival in arrived if arrival.image is not None]
+    pixels = sum(image.pixels.nbytes + len(image.data or b"") for image in images)
+    return pixels + _EACH * len(arrived)
+
+
+def _read_bytes(step: _Read | Arrival) -> int:
+    return len(step.data) if isinstance(step, _Read) else 0
 
 
 class _Agenda(Iterator[Work]):

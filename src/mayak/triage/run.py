@@ -15,6 +15,7 @@ from mayak.case import Alert, CaseStore, Content, Counts, Duplicate, SourceHash,
 from mayak.errors import ConfigError, IntegrityError
 from mayak.evidence import Acquisition, Source, open_source
 from mayak.hashlists import HashList
+from mayak.imaging.thumbnails import OVERVIEW
 from mayak.labels import LABELS
 from mayak.language import tr
 from mayak.triage.feed import Arrival, Feed
@@ -59,13 +60,10 @@ def triage(
     options: Options,
     classifier: Classifier | None,
     progress: Progress,
-    *,
-    least: int | None = None,
 ) -> Summary:
     """Take sources into a case and classify what they hold; run again, it goes on where it stopped.
 
-    Without a classifier the images are only taken in. ``least`` is the longer side in pixels from
-    which on JPEGs may be decoded at a reduced scale (``imaging.decode``).
+    Without a classifier the images are only taken in.
 
     Raises ConfigError, EvidenceError, CaseError, ModelError; IntegrityError for a source that has
     changed or is damaged. What was done until then is in the case.
@@ -94,8 +92,9 @@ def triage(
                 source.count()
                 task.advance()
             sources.append((number, path, source))
-        engine = None if classifier is None else _engine(classifier.engine, least)
+        engine = None if classifier is None else _engine(classifier)
         run = None if engine is None else case.start_run(engine)
+        least = OVERVIEW if classifier is None else classifier.least
         feed = Feed(options, sources, run, least, lists)
         stack.callback(feed.close)
         with progress.task(tr("triage", "분류"), None, tr("files", "개")) as task:
@@ -151,9 +150,10 @@ def _case(options: Options) -> CaseStore:
     return CaseStore.create(folder, operator=options.operator)
 
 
-def _engine(engine: Engine, least: int | None) -> Engine:
+def _engine(classifier: Classifier) -> Engine:
     """The classifier's, with how its pixels are made."""
-    decoding = "whole" if least is None else f"JPEG scaled down to {least} or more"
+    engine, least = classifier.engine, classifier.least
+    decoding = f"JPEG scaled down to {least.longer} by {least.shorter} or more"
     made = hashlib.sha256(f"{engine.preprocessing} {decoding}".encode()).hexdigest()
     return replace(engine, preprocessing=made)
 

@@ -1,0 +1,49 @@
+"""A second, closer look at a JPEG that was decoded small."""
+
+import io
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mayak.imaging import decode
+from mayak.imaging.closer import Closer
+from mayak.types import Sides
+
+SMALL, LARGE = Sides(100, 100), Sides(400, 300)
+
+
+@pytest.fixture(scope="module")
+def photo():
+    values = np.random.default_rng(1).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(values).resize((1600, 1200), Image.Resampling.BICUBIC).save(stream, "JPEG")
+    return stream.getvalue()
+
+
+@pytest.fixture(scope="module")
+def closer():
+    with Closer(LARGE, 1) as closer:
+        yield closer
+
+
+def test_it_is_the_image_as_if_decoded_larger_at_once(closer, photo):
+    first = decode(photo, least=SMALL)
+    assert first.scale == 8
+
+    larger = closer(first)
+
+    at_once = decode(photo, least=LARGE)
+    assert (larger.scale, larger.sha256) == (4, first.sha256)
+    assert np.array_equal(larger.pixels, at_once.pixels)
+
+
+def test_what_is_as_large_already_is_not_decoded_again(closer, photo):
+    for image in (decode(photo), decode(photo, least=LARGE)):
+        assert closer(image) is image
+
+
+def test_what_cannot_be_decoded_larger_stays_as_it_is(closer, photo):
+    broken = replace(decode(photo, least=SMALL), data=b"no image any more")
+    assert closer(broken) is broken
