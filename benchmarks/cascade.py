@@ -38,7 +38,7 @@ from mayak.imaging import decode
 from mayak.model import Calibration, CascadeScorer, VisionLanguageModel
 from mayak.model.calibration import Head, Promise
 from mayak.model.cascade import TIERS, HeadOnDevice, Readings, log_odds
-from mayak.model.packed import Piece
+from mayak.model.packing import Piece
 from mayak.model.shapes import processor_for, published_config, published_tokenizer
 from mayak.types import DecodedImage, Engine, Prediction, Sides, SilentProgress
 

@@ -47,7 +47,8 @@ from mayak.imaging import decode_file
 from mayak.labels import LABELS
 from mayak.model import LabelScorer, Prompt, VisionLanguageModel
 from mayak.model.fp8 import to_fp8
-from mayak.model.packed import Packed, PackedModel, Piece
+from mayak.model.packed import PackedModel
+from mayak.model.packing import Packed, Piece
 from mayak.model.prompt import ask, token_counts
 from mayak.model.shapes import processor_for, published_config, published_tokenizer
 from mayak.types import Classifier, DecodedImage, Engine, Sample, SilentProgress

@@ -139,3 +139,21 @@ def decoded(height: int, width: int, seed: int = 0) -> DecodedImage:
         size=(width, height),
         format="PNG",
     )
+
+
+def stock_lesson(vlm, rows):
+    """Images with their labels as the stock model is taught them: padded on the left, the target of
+    all but the answers -100."""
+    batch = vlm.processor(
+        images=[torch.from_numpy(image.pixels).permute(2, 0, 1) for image, _ in rows],
+        text=[vlm.prompt.text] * len(rows),
+        padding=True,
+        padding_side="left",
+        input_data_format="channels_first",
+        return_tensors="pt",
+    )
+    answers = torch.tensor([vlm.prompt.answer_ids(label) for _, label in rows])
+    batch["labels"] = torch.cat([torch.full_like(batch["input_ids"], -100), answers], dim=1)
+    batch["input_ids"] = torch.cat([batch["input_ids"], answers], dim=1)
+    batch["attention_mask"] = torch.cat([batch["attention_mask"], torch.ones_like(answers)], dim=1)
+    return batch

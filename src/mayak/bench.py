@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import torch
 
     from mayak.model.cascade import Readings
-    from mayak.model.packed import Piece
+    from mayak.model.packing import Piece
 
 StageName = Literal[
     "read", "decode base", "decode", "tiles base", "tiles all", "tower", "base tile", "full"

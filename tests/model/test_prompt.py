@@ -6,7 +6,7 @@ import torch
 from transformers import AutoProcessor, AutoTokenizer
 
 from mayak.errors import ModelError
-from mayak.model.prompt import IGNORED, Prompt, ask, teach, token_counts
+from mayak.model.prompt import Prompt, ask, token_counts
 from mayak.model.shapes import processor_for, published_config, published_tokenizer
 from model_folder import decoded, tiny_config
 
@@ -51,7 +51,6 @@ def test_the_label_follows_a_blank(prompt):
     assert prompt.lead_ids == (BLANK,)
     assert prompt.label_ids == tuple(DIGITS)
     assert prompt.end_id == EOS
-    assert prompt.answer_length == 3
 
 
 def test_a_saved_checkpoint_asks_with_the_same_ids(model_folder, prompt):
@@ -60,28 +59,26 @@ def test_a_saved_checkpoint_asks_with_the_same_ids(model_folder, prompt):
     assert saved.digest == prompt.digest
 
 
-def test_taught_batch_to_the_id(processor, prompt):
+def test_asked_batch_to_the_id(processor, prompt):
     # 112-pixel tiles of 8 × 8 patches. 100 × 100: 64 for the whole, 8 rows of 8 and a line end.
     # 300 high × 100 wide: 64, and a grid of 16 × 8, where the image takes 16 × 6: 16 rows of 7.
-    batch = teach(processor, prompt, [decoded(100, 100), decoded(300, 100)], [0, 3])
+    images = [decoded(100, 100), decoded(300, 100)]
+    batch = ask(processor, prompt, images, prompt.lead_ids)
     counts = [64 + 8 * 9, 64 + 16 * 7]
     assert batch["input_ids"].tolist() == [
-        [PAD] * 40 + [BOS, *OPEN] + [IMAGE] * counts[0] + QUESTION + [BLANK, DIGITS[0], EOS],
-        [BOS, *OPEN] + [IMAGE] * counts[1] + QUESTION + [BLANK, DIGITS[3], EOS],
+        [PAD] * 40 + [BOS, *OPEN] + [IMAGE] * counts[0] + QUESTION + [BLANK],
+        [BOS, *OPEN] + [IMAGE] * counts[1] + QUESTION + [BLANK],
     ]
-    assert batch["attention_mask"].tolist() == [[0] * 40 + [1] * 222, [1] * 262]
-    assert batch["labels"].tolist() == [
-        [IGNORED] * 259 + [BLANK, DIGITS[0], EOS],
-        [IGNORED] * 259 + [BLANK, DIGITS[3], EOS],
-    ]
+    assert batch["attention_mask"].tolist() == [[0] * 40 + [1] * 220, [1] * 260]
     assert batch["image_sizes"].tolist() == [[100, 100], [300, 100]]
+    without = ask(processor, prompt, images, ())["input_ids"]
+    assert torch.equal(without, batch["input_ids"][:, :-1])
 
 
-def test_asking_is_teaching_without_the_answer(processor, prompt):
-    images = [decoded(100, 100), decoded(300, 100)]
-    taught = teach(processor, prompt, images, [1, 2])["input_ids"]
-    assert torch.equal(ask(processor, prompt, images, ())["input_ids"], taught[:, :-3])
-    assert torch.equal(ask(processor, prompt, images, prompt.lead_ids)["input_ids"], taught[:, :-2])
+def test_an_answer_is_blank_digit_and_end(prompt):
+    assert [prompt.answer_ids(label) for label in range(4)] == [
+        (BLANK, digit, EOS) for digit in DIGITS
+    ]
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,10 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from mayak.config import load_train_config
 from mayak.model import load_model
-from mayak.model.prompt import token_counts
+from mayak.model.packing import Packing
 from mayak.training import memory, train
+from mayak.training.data import Collate
+from mayak.training.forward import AnswerPass
 from mayak.training.memory import Fit, foresee, kept_bytes, largest_batch
 from mayak.training.module import FineTuning
 from mayak.training.plan import Plan
@@ -30,12 +32,13 @@ def vlm(model_folder):
     return load_model(str(model_folder), precision="fp32", device="cpu")
 
 
-def tuned(vlm, *, checkpointing=False):
+def tuned(vlm):
     config = load_train_config("nano", SETTINGS | {"model": "tiny"})
-    module = FineTuning(vlm, config, Plan(16, 1, 2, 2, 1, 1, 3))
-    if checkpointing:
-        module.checkpoint_activations()
-    return module
+    return FineTuning(vlm, config, Plan(16, 1, 2, 2, 1, 1, 3))
+
+
+def largest(vlm, size):
+    return largest_batch(Collate(Packing(vlm.processor, vlm.prompt, vlm.base.config)), size)
 
 
 def kept_by_autograd(module, batch):
@@ -47,7 +50,7 @@ def kept_by_autograd(module, batch):
         held[storage.data_ptr()] = storage
         return saved
 
-    own = {part.untyped_storage().data_ptr() for part in [*module.parameters(), *batch.values()]}
+    own = {part.untyped_storage().data_ptr() for part in module.parameters()}
     with saved_tensors_hooks(keep, lambda saved: saved):
         loss = module(batch)
     total = sum(storage.nbytes() for place, storage in held.items() if place not in own)
@@ -57,7 +60,7 @@ def kept_by_autograd(module, batch):
 
 def test_what_is_counted_is_what_autograd_keeps(vlm):
     module = tuned(vlm)
-    batch = largest_batch(vlm.processor, vlm.prompt, 1)
+    batch = largest(vlm, 1)
     counted = kept_bytes(module, batch, mixed=False)
     assert counted == pytest.approx(kept_by_autograd(module, batch), rel=0.02)
     assert counted > 2**20
@@ -65,29 +68,27 @@ def test_what_is_counted_is_what_autograd_keeps(vlm):
 
 def test_two_images_keep_twice_as_much_and_checkpointing_a_fraction(vlm):
     module = tuned(vlm)
-    one, two = (
-        kept_bytes(module, largest_batch(vlm.processor, vlm.prompt, n), mixed=False) for n in (1, 2)
-    )
+    one, two = (kept_bytes(module, largest(vlm, n), mixed=False) for n in (1, 2))
     assert two == pytest.approx(2 * one, rel=0.02)
-    module.checkpoint_activations()
-    few = kept_bytes(module, largest_batch(vlm.processor, vlm.prompt, 1), mixed=False)
+    module.answers.checkpointed = True
+    few = kept_bytes(module, largest(vlm, 1), mixed=False)
     assert few < one / 4
 
 
 def test_no_image_takes_more_tokens_than_the_blank_one(vlm):
-    batch = largest_batch(vlm.processor, vlm.prompt, 1)
-    length = batch["input_ids"].shape[1]
+    length = largest(vlm, 1).packed.bounds[-1]
     images = [
         memory.DecodedImage("", torch.zeros(h, w, 3, dtype=torch.uint8).numpy(), (w, h), "")
         for h, w in [(50, 50), (60, 600), (600, 60), (300, 400), (224, 224), (37, 211)]
     ]
-    text = len(vlm.prompt.question_ids) - 1 + vlm.prompt.answer_length
-    assert max(token_counts(vlm.processor, images)) + text <= length
+    packing = Packing(vlm.processor, vlm.prompt, vlm.base.config)
+    # The label's token is read too.
+    assert max(len(packing.prepare(image).rows) for image in images) + 1 <= length
 
 
 def test_it_needs_the_optimiser_too(vlm):
     module = tuned(vlm)
-    batch = largest_batch(vlm.processor, vlm.prompt, 1)
+    batch = largest(vlm, 1)
     trained = 4 * (2 * 128 + 2 * 96 + 3 * 192) * 2  # as in test_run
     found = foresee(module, batch, mixed=False)
     expected = 1.2 * (kept_bytes(module, batch, mixed=False) + 12 * trained)
@@ -99,15 +100,22 @@ def test_it_needs_the_optimiser_too(vlm):
 def test_auto_decides_by_what_is_free_and_says_so(model_folder, tmp_path, monkeypatch, free, said):
     monkeypatch.setattr(memory, "_state", lambda _: (0, free))
     data = make_data(tmp_path)
-    asked = []
-    monkeypatch.setattr(FineTuning, "checkpoint_activations", lambda _: asked.append(True))
-    notes = []
+    asked, notes = set(), []
+    passed = AnswerPass.__call__
+
+    def watched(self, *args):
+        if torch.is_grad_enabled():
+            asked.add(self.checkpointed)
+        return passed(self, *args)
+
+    monkeypatch.setattr(AnswerPass, "__call__", watched)
     config = load_train_config(
         "nano", SETTINGS | {"model": str(model_folder), "gradient_checkpointing": "auto"}
     )
     train(config, data=data, output=tmp_path / "out", device="cpu", note=notes.append)
     assert any(f"activations are {said}" in note for note in notes)
-    assert asked == [True] * (said == "computed again")
+    # The pass in which it is counted keeps everything.
+    assert asked == {False} | ({True} if said == "computed again" else set())
 
 
 def test_it_changes_no_result(model_folder, tmp_path):

@@ -22,6 +22,7 @@ from mayak.imaging import decode_file
 from mayak.model import LabelScorer, load_model
 from mayak.training import loop as training_loop
 from mayak.training import train
+from mayak.training.forward import AnswerPass
 from model_folder import make_data
 
 SETTINGS = {
@@ -466,7 +467,7 @@ def test_a_full_gpu_is_a_clear_error(model_folder, data, tmp_path, monkeypatch):
     def full(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    monkeypatch.setattr(LlavaNextForConditionalGeneration, "forward", full)
+    monkeypatch.setattr(AnswerPass, "__call__", full)
     with pytest.raises(ModelError, match="memory is full") as caught:
         run(model_folder, data, tmp_path / "out")
     assert "--batch-size 1" in caught.value.remedy

@@ -24,7 +24,8 @@ import torch
 from mayak.imaging.closer import Closer
 from mayak.model.calibration import Calibration, Head
 from mayak.model.load import VisionLanguageModel
-from mayak.model.packed import PackedModel, Piece, compiles
+from mayak.model.packed import PackedModel, compiles
+from mayak.model.packing import Piece
 from mayak.model.scoring import THREADS, label_scores, queued
 from mayak.types import DecodedImage, Engine, Prediction, Sides, Tier
 

@@ -1,4 +1,4 @@
-"""Images packed one behind the other, and one forward pass over them without needless work.
+"""One forward pass over packed images, without needless work.
 
 No padding, no tile that is only there to fill a batch, no vision layer above the one whose features
 are read, and in the language model's last layer no position but each image's last. The weights and
@@ -9,169 +9,72 @@ stock model, one image at a time.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import torch
 from torch.nn import functional
 
-from mayak.errors import ModelError
-from mayak.language import tr
 from mayak.model.load import VisionLanguageModel
-from mayak.types import DecodedImage
-
-_FAMILIES = ("llama", "mistral", "qwen2")
-"""Language models of LLaVA-NeXT; their decoder layers are alike."""
-
-_LONGEST = 4096
-"""Tokens that no question with its image reaches (2,928 of the image's at most)."""
-_STEP = 64
-"""Tokens: lengths of images differ by multiples of it for the attention."""
+from mayak.model.packing import STEP, Packed, Packing, Piece
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """One image as the model takes it."""
-
-    tiles: torch.Tensor
-    """uint8 (tiles, 3, side, side): the base tile, then the grid's."""
-    rows: torch.Tensor
-    """int64 (T,): where each token's embedding lies. From 0 on: image features, tile after tile;
-    from -1 back: the question's tokens, last first, then the mark of a line's end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Packed:
-    """Some images, one behind the other, M tokens in all."""
-
-    tiles: torch.Tensor
-    """uint8 (tiles of all images, 3, side, side)."""
-    rows: torch.Tensor
-    """int64 (M,), as ``Piece.rows`` with the features of all images counted on; at the end, tokens
-    that belong to no image."""
-    positions: torch.Tensor
-    """int64 (1, M): each token's place in its own image's sequence."""
-    last: torch.Tensor
-    """int64 (B,): each image's last token."""
-    bounds: torch.Tensor
-    """int64 (B + 1,), for the CPU: where each image's sequence begins, and where the last ends."""
-
-
-class PackedModel:
-    """A loaded model, asked for the logits of each image's scored position.
+class PackedModel(Packing):
+    """A loaded model with its packing, asked for the logits of each image's scored position.
 
     With ``compiled``, the layers of both towers are compiled, once for all lengths, at the first
     batch (some ten seconds). Raises ModelError for a model whose parts this does not know.
     """
 
     def __init__(self, vlm: VisionLanguageModel, *, compiled: bool = False) -> None:
-        model = vlm.base
-        _check_family(model.config, vlm.processor.image_processor)
-        self._model, self._images = model, vlm.processor.image_processor
-        self._device, config = vlm.device, model.config
-        tower = model.model.vision_tower
-        depth: int = config.vision_feature_layer
+        super().__init__(vlm.processor, vlm.prompt, vlm.base.config)
+        self._model, self._device = vlm.base, vlm.device
+        tower = self._model.model.vision_tower
+        depth: int = self.config.vision_feature_layer
         layers = list(tower.encoder.layers)
         self._seeing = layers[: depth if depth >= 0 else len(layers) + 1 + depth]
-        self._cls = int(config.vision_feature_select_strategy == "default")
-        self._per_tile = tower.embeddings.num_patches + 1 - self._cls
-        question = [*vlm.prompt.question_ids, *vlm.prompt.lead_ids]
-        place = question.index(config.image_token_id)
-        text = question[:place] + question[place + 1 :]
-        self._text = torch.tensor(text, device=self._device)
-        self._line_end = -len(text) - 1
-        self._before = torch.arange(-len(text), -len(text) + place)
-        self._after = torch.arange(-len(text) + place, 0)
+        self._words = torch.tensor(self.words, device=self._device)
         self._see: Callable[..., torch.Tensor] = _see
-        self._read: Callable[..., torch.Tensor] = _read
+        self._read: Callable[..., torch.Tensor] = read
         if compiled:
             self._see = torch.compile(_see, dynamic=True)
-            self._read = torch.compile(_read, dynamic=True)
-
-    # ------------------------------------------------------------ on the CPU, in any thread
-
-    def prepare(self, image: DecodedImage) -> Piece:
-        """The image's tiles, the stock processor's to the bit, and the order of its tokens."""
-        images = self._images
-        side = images.crop_size.height
-        # By the processor's own inner step: its outer one first copies the pixels into another
-        # order, for which shrinking a photo takes six times as long and comes out the same.
-        pixels = torch.from_numpy(image.pixels).permute(2, 0, 1)
-        tiles = torch.stack(
-            images._get_image_patches(
-                pixels, images.image_grid_pinpoints, (side, side), side, images.resample
-            )
-        )
-        return Piece(tiles, self._order(len(tiles), pixels.shape[1:]))
-
-    def prepare_base(self, image: DecodedImage) -> Piece:
-        """The image's base tile alone, the first of ``prepare``'s, in the order of tokens that the
-        stock model has for an image of one tile."""
-        images = self._images
-        pixels = torch.from_numpy(image.pixels).permute(2, 0, 1)
-        tile = images.resize(pixels, images.crop_size, resample=images.resample)
-        return Piece(tile[None].contiguous(), self._order(1, pixels.shape[1:]))
-
-    def _order(self, tiles: int, size: torch.Size) -> torch.Tensor:
-        """``Piece.rows``, by letting the stock model pack numbers in the features' place."""
-        numbers = torch.arange(tiles * self._per_tile).view(tiles, self._per_tile, 1)
-        (packed,), _ = self._model.model.pack_image_features(
-            [numbers],
-            torch.tensor([list(size)]),
-            vision_feature_select_strategy=self._model.config.vision_feature_select_strategy,
-            image_newline=torch.tensor([self._line_end]),
-        )
-        return torch.cat([self._before, packed.flatten(), self._after])
+            self._read = torch.compile(read, dynamic=True)
 
     def pack(self, pieces: list[Piece]) -> Packed:
         """Images one behind the other; in pinned memory where a GPU is to take them."""
-        rows, positions, bounds, seen = [], [], [0], 0
-        for piece in pieces:
-            rows.append(torch.where(piece.rows >= 0, piece.rows + seen, piece.rows))
-            positions.append(torch.arange(len(piece.rows)))
-            bounds.append(bounds[-1] + len(piece.rows))
-            seen += len(piece.tiles) * self._per_tile
-        ends = torch.tensor(bounds)
-        spare = torch.zeros(_STEP, dtype=torch.long)
-        held = self._device.type == "cuda"
-        return Packed(
-            tiles=_gathered([piece.tiles for piece in pieces], held),
-            rows=_pinned(torch.cat([*rows, spare]), held),
-            positions=_pinned(torch.cat([*positions, spare])[None], held),
-            last=_pinned(ends[1:] - 1, held),
-            bounds=ends,
-        )
-
-    # ------------------------------------------------------------ on the model's device
+        packed = super().pack(pieces)
+        return packed.pin_memory() if self._device.type == "cuda" else packed
 
     def logits(self, packed: Packed) -> torch.Tensor:
         """Logits (B, V) of each image's scored position; on a GPU, without waiting for it."""
-        tiles, rows, positions, last = (
-            part.to(self._device, non_blocking=True)
-            for part in (packed.tiles, packed.rows, packed.positions, packed.last)
-        )
-        model = self._model.model
-        language = model.language_model
-        features = self._features(tiles)
-        table = torch.cat(
-            [features, model.image_newline[None], model.get_input_embeddings()(self._text)]
-        )
-        hidden = table[rows]
-        cos, sin = (part[0, :, None] for part in language.rotary_emb(hidden, positions))
+        packed = packed.on(self._device)
+        hidden, cos, sin = self.embedded(packed)
+        language = self._model.model.language_model
         for layer in language.layers[:-1]:
-            hidden = self._read(layer, hidden, cos, sin, packed.bounds)
-        hidden = _read(language.layers[-1], hidden, cos, sin, packed.bounds, last)
+            hidden = self._read(layer, hidden, cos, sin, attend, packed.bounds)
+        hidden = read(
+            language.layers[-1], hidden, cos, sin, _attend_last, packed.bounds, last=packed.last
+        )
         logits: torch.Tensor = self._model.lm_head(language.norm(hidden))
         return logits
 
+    def embedded(self, packed: Packed) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """What goes into the language model, (M, D), and cosines and sines of the positions'
+        rotations, (M, 1, d), from images that lie on the model's device."""
+        model = self._model.model
+        words = model.get_input_embeddings()(self._words)
+        table = torch.cat([self._features(packed.tiles), model.image_newline[None], words])
+        hidden = table[packed.rows]
+        cos, sin = model.language_model.rotary_emb(hidden, packed.positions)
+        return hidden, cos[0, :, None], sin[0, :, None]
+
     def glance(self, tiles: list[torch.Tensor]) -> torch.Tensor:
-        """What the vision tower sees in each of some tiles (some, 3, side, side), uint8: its class
-        token and the mean of its patches, (tiles, 2 × the tower's width), float32, on the model's
-        device."""
-        packed = _gathered(tiles, self._device.type == "cuda")
-        hidden = self._seen(packed.to(self._device, non_blocking=True)).float()
+        """What the vision tower sees in each tile (3, side, side), uint8: its class token and the
+        mean of its patches, (tiles, 2 × the tower's width), float32, on the model's device."""
+        stacked = torch.stack(tiles)
+        if self._device.type == "cuda":
+            stacked = stacked.pin_memory()
+        hidden = self._seen(stacked.to(self._device, non_blocking=True)).float()
         return torch.cat([hidden[:, 0], hidden[:, 1:].mean(dim=1)], dim=1)
 
     def _features(self, tiles: torch.Tensor) -> torch.Tensor:
@@ -199,22 +102,6 @@ class PackedModel:
         return hidden
 
 
-def _gathered(parts: list[torch.Tensor], held: bool) -> torch.Tensor:
-    """Tiles one behind the other, in pinned memory if it is to be held.
-
-    Not by ``torch.cat``: that goes through all cores at once, and waits for each of them while
-    they decode.
-    """
-    count = sum(len(part) for part in parts)
-    whole = torch.empty((count, *parts[0].shape[1:]), dtype=torch.uint8, pin_memory=held)
-    np.concatenate([part.numpy() for part in parts], out=whole.numpy())
-    return whole
-
-
-def _pinned(part: torch.Tensor, held: bool) -> torch.Tensor:
-    return part.pin_memory() if held else part
-
-
 def compiles(device: torch.device) -> bool:
     """Whether PyTorch's compiler works here: it needs a GPU, Triton, a C compiler and Python's
     headers, and lacks often show only when it is tried."""
@@ -232,16 +119,20 @@ def _see(layer: Any, hidden: torch.Tensor) -> torch.Tensor:  # noqa: ANN401 - a 
     return seen
 
 
-def _read(
+def read(
     layer: Any,  # noqa: ANN401 - a decoder layer
     hidden: torch.Tensor,
     cos: torch.Tensor,
     sin: torch.Tensor,
-    bounds: torch.Tensor,
+    attend: Callable[..., torch.Tensor],
+    *where: torch.Tensor | int,
     last: torch.Tensor | None = None,
 ) -> torch.Tensor:
     """A decoder layer over packed hidden states (M, D); with ``last`` (B,), the output of each
-    image's last position alone, (B, D), to which every position still gives keys and values."""
+    image's last position alone, (B, D), to which every position still gives keys and values.
+
+    ``attend`` mixes values by queries and keys, told ``where`` the images lie.
+    """
     attention = layer.self_attn
     wide = (-1, attention.head_dim)
     normed = layer.input_layernorm(hidden)
@@ -250,7 +141,7 @@ def _read(
     if last is not None:
         hidden, normed, cos, sin = hidden[last], normed[last], cos[last], sin[last]
     query = _turned(attention.q_proj(normed).unflatten(-1, wide), cos, sin)
-    mixed = (attend if last is None else _attend_last)(query, key, value, bounds)
+    mixed = attend(query, key, value, *where)
     hidden = hidden + attention.o_proj(mixed.flatten(-2))
     out: torch.Tensor = hidden + layer.mlp(layer.post_attention_layernorm(hidden))
     return out
@@ -260,31 +151,6 @@ def _turned(heads: torch.Tensor, cos: torch.Tensor, sin: torch.Tensor) -> torch.
     """Rotary position embedding (Su et al. 2021) of (N, heads, d), halves paired as Llama does."""
     first, second = heads.chunk(2, dim=-1)
     return heads * cos + torch.cat([-second, first], dim=-1) * sin
-
-
-def _check_family(config: Any, images: Any) -> None:  # noqa: ANN401 - transformers' configurations
-    """What is rebuilt here from the model's parts is right for the parts that this knows."""
-    text, vision = config.text_config, config.vision_config
-    window = getattr(text, "sliding_window", None)
-    side = vision.image_size
-    known = {
-        "text_config.model_type": text.model_type in _FAMILIES,
-        "vision_config.model_type": vision.model_type == "clip_vision_model",
-        "vision_feature_layer": isinstance(config.vision_feature_layer, int),
-        "sliding_window": window is None or window >= _LONGEST,
-        "size": images.size.shortest_edge == side,
-        "crop_size": (images.crop_size.height, images.crop_size.width) == (side, side),
-    }
-    if unknown := [name for name, fits in known.items() if not fits]:
-        raise ModelError(
-            tr(
-                f"this LLaVA-NeXT cannot be scored: {', '.join(unknown)} is not as in the "
-                "published ones",
-                f"이 LLaVA-NeXT로는 점수를 낼 수 없습니다: {', '.join(unknown)} 설정이 공개된 "
-                "모델과 다릅니다",
-            ),
-            remedy="--model llava-hf/llava-v1.6-mistral-7b-hf",
-        )
 
 
 @torch.library.custom_op("mayak::attend", mutates_args=())
@@ -301,7 +167,7 @@ def attend(
     mixed = torch.empty_like(query)
     ends = bounds.tolist()
     for start, end in pairwise(ends):
-        rounded = slice(start, start + -(-(end - start) // _STEP) * _STEP)
+        rounded = slice(start, start + -(-(end - start) // STEP) * STEP)
         asked, keys, values = (part[rounded].transpose(0, 1)[None] for part in (query, key, value))
         found = functional.scaled_dot_product_attention(
             asked, keys, values, is_causal=True, enable_gqa=True

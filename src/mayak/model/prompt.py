@@ -20,9 +20,6 @@ from mayak.labels import LABELS, QUESTION
 from mayak.language import tr
 from mayak.types import DecodedImage
 
-IGNORED = -100
-"""Target of a position that bears no loss (PyTorch's ``cross_entropy`` default)."""
-
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
@@ -86,10 +83,9 @@ class Prompt:
         ids = [self.question_ids, self.lead_ids, self.label_ids, self.end_id]
         return hashlib.sha256(json.dumps(ids).encode()).hexdigest()
 
-    @property
-    def answer_length(self) -> int:
-        """Tokens of a taught answer: lead, label, end."""
-        return len(self.lead_ids) + 2
+    def answer_ids(self, label: int) -> tuple[int, ...]:
+        """Ids of a taught answer: lead, label, end."""
+        return (*self.lead_ids, self.label_ids[label], self.end_id)
 
 
 def _common_prefix(rows: list[list[int]]) -> list[int]:
@@ -117,25 +113,6 @@ def ask(
     if suffix:
         rows = torch.tensor([suffix]).expand(len(images), -1)
         _append(batch, rows)
-    return batch
-
-
-def teach(
-    processor: LlavaNextProcessor, prompt: Prompt, images: list[DecodedImage], labels: list[int]
-) -> BatchFeature:
-    """A left-padded batch of questions with their answers.
-
-    As ``ask``, plus ``labels`` (B, T): the answer's ids (lead, label, end) in the last
-    ``prompt.answer_length`` columns, ``IGNORED`` everywhere else.
-    """
-    batch = _processed(processor, prompt, images)
-    answers = torch.tensor(
-        [[*prompt.lead_ids, prompt.label_ids[label], prompt.end_id] for label in labels]
-    )
-    _append(batch, answers)
-    targets = torch.full_like(batch["input_ids"], IGNORED)
-    targets[:, -prompt.answer_length :] = answers
-    batch["labels"] = targets
     return batch
 
 

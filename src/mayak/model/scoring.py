@@ -16,7 +16,8 @@ from mayak.config import Precision
 from mayak.errors import ModelError
 from mayak.language import tr
 from mayak.model.load import VisionLanguageModel, load_model, out_of_memory
-from mayak.model.packed import Packed, PackedModel, Piece, compiles
+from mayak.model.packed import PackedModel, compiles
+from mayak.model.packing import Packed, Piece
 from mayak.model.prompt import Prompt
 from mayak.types import DecodedImage, Engine, Prediction, Sides
 

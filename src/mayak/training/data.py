@@ -1,36 +1,56 @@
-"""Samples → decoded images → left-padded batches; every image checked before training begins."""
+"""Samples → decoded images → packed batches; every image checked before training begins."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from multiprocessing.context import BaseContext
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
+import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
-from transformers import LlavaNextProcessor
 
 from mayak.dataset.manifest import Manifest
 from mayak.errors import DecodeError, ManifestError
 from mayak.imaging import decode_file
 from mayak.language import tr
-from mayak.model.prompt import Prompt, teach
+from mayak.model.packing import Packed, Packing
 from mayak.training.plan import Plan
 from mayak.types import DecodedImage, Progress, Sample
 
 Row = tuple[DecodedImage, int]
-Batch = dict[str, Any]
 
 _SHOWN = 5
 _FEW = 64
 """Images in a whole run below which starting worker processes takes longer than they save."""
 _MOST_WORKERS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Images with their answers, one behind the other."""
+
+    packed: Packed
+    """The question, and the answer but for its end."""
+    answers: torch.Tensor
+    """int64 (B, A): the answers' tokens, which the last A positions foretell."""
+
+    def __len__(self) -> int:
+        return len(self.answers)
+
+    def on(self, device: torch.device) -> Batch:
+        """There, without waiting for it."""
+        return Batch(self.packed.on(device), self.answers.to(device, non_blocking=True))
+
+    def pin_memory(self) -> Batch:
+        """As the loader asks for where a GPU computes."""
+        return Batch(self.packed.pin_memory(), self.answers.pin_memory())
 
 
 class Images(Dataset[Row]):
@@ -50,14 +70,15 @@ class Images(Dataset[Row]):
 
 @dataclass(frozen=True, slots=True)
 class Collate:
-    """Rows → the batch that ``teach`` makes of them; runs in the loader's workers."""
+    """Rows → batch; runs in the loader's workers."""
 
-    processor: LlavaNextProcessor
-    prompt: Prompt
+    packing: Packing
 
     def __call__(self, rows: list[Row]) -> Batch:
-        images, labels = zip(*rows, strict=True)
-        return dict(teach(self.processor, self.prompt, list(images), list(labels)))
+        packing = self.packing
+        pieces = [packing.answered(packing.prepare(image), label) for image, label in rows]
+        answers = [packing.prompt.answer_ids(label) for _, label in rows]
+        return Batch(packing.pack(pieces), torch.tensor(answers))
 
 
 class Stretch:
@@ -121,7 +142,6 @@ class Feed(LightningDataModule):  # type: ignore[misc]  # lightning is untyped
         train: Images,
         val: Images,
         collate: Collate,
-        place: Callable[[Batch], Batch],
         plan: Plan,
         *,
         done: int,
@@ -130,7 +150,6 @@ class Feed(LightningDataModule):  # type: ignore[misc]  # lightning is untyped
         pin: bool,
     ) -> None:
         super().__init__()
-        self._place = place
         self._lengths = iter(
             [sum(plan.passes(step) for step in steps) for steps in plan.rounds(done)]
         )
@@ -161,9 +180,9 @@ class Feed(LightningDataModule):  # type: ignore[misc]  # lightning is untyped
         """All validation batches."""
         return Stretch(iter(self._val), self._val_length)
 
-    def transfer_batch_to_device(self, batch: Batch, *_: object) -> Batch:
-        """Where the model wants it, and not what Lightning would do: move every tensor."""
-        return self._place(batch)
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, *_: object) -> Batch:
+        """Where the model computes; Lightning cannot know what stays on the CPU."""
+        return batch.on(device)
 
 
 def worker_count(images: int, processes: int) -> int:

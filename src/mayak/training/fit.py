@@ -22,10 +22,12 @@ from mayak.errors import ConfigError, ManifestError
 from mayak.language import tr
 from mayak.model import VisionLanguageModel, load_model
 from mayak.model.load import out_of_memory
+from mayak.model.packing import Packing
 from mayak.training.checkpoint import Checkpoint, Checkpoints, Validation
 from mayak.training.data import Collate, Feed, Images, verify, worker_count
 from mayak.training.devices import Devices
 from mayak.training.final import write_final
+from mayak.training.forward import compiling
 from mayak.training.loop import Watch, quiet
 from mayak.training.memory import foresee, largest_batch
 from mayak.training.module import FineTuning, load_adapter, trained
@@ -219,24 +221,35 @@ class _Run:
             load_adapter(module.model, state.adapter)
         fitted = None
         if state is None or state.step < self.plan.total_steps:
-            if self._checkpointing(module, vlm):
-                module.checkpoint_activations()
-            state = fitted = self._fit(module, vlm, state)
+            collate = Collate(Packing(vlm.processor, vlm.prompt, vlm.base.config))
+            self._choose(module, collate, state.step if state else 0)
+            state = fitted = self._fit(module, collate, state)
         result = self._result(module, state)
         if self.where.leads and (fitted or not result.final.exists()):
             load_adapter(module.model, self.checkpoints.best(state).adapter)
             write_final(result.final, module.model, vlm, self._record(vlm, result))
         return result
 
-    def _checkpointing(self, module: FineTuning, vlm: VisionLanguageModel) -> bool:
-        """Whether activations are computed again instead of kept; told where it was found out."""
-        asked = self.config.gradient_checkpointing
-        if asked != "auto":
-            return asked
-        batch = module.place(largest_batch(vlm.processor, vlm.prompt, self.config.batch_size))
-        found = foresee(module, batch, mixed=self.where.mixed(self.config.precision))
-        self.note(str(found))
-        return not found.fits
+    def _choose(self, module: FineTuning, collate: Collate, done: int) -> None:
+        """Settle how a step is computed, which changes no result, and say what and why."""
+        asked, mixed = self.config.gradient_checkpointing, self.where.mixed(self.config.precision)
+        if asked == "auto":
+            batch = largest_batch(collate, self.config.batch_size).on(module.model.device)
+            found = foresee(module, batch, mixed=mixed)
+            self.note(str(found))
+        module.answers.checkpointed = not found.fits if asked == "auto" else asked
+        # Not before: the compiler would take the counting for a part of the pass.
+        left = self._left(done)
+        compiled, why = compiling(module.model.device, mixed=mixed, images=left)
+        self.note(why)
+        if compiled:
+            module.answers.compile()
+
+    def _left(self, done: int) -> int:
+        """Images that this process still trains on after ``done`` steps."""
+        return sum(
+            self.plan.samples_in(step) for step in range(done + 1, self.plan.total_steps + 1)
+        )
 
     def _begin(self, vlm: VisionLanguageModel, state: Checkpoint | None) -> None:
         """Record what the run is, or set its records back to the last checkpoint."""
@@ -282,22 +295,19 @@ class _Run:
             )
         )
 
-    def _fit(
-        self, module: FineTuning, vlm: VisionLanguageModel, state: Checkpoint | None
-    ) -> Checkpoint:
+    def _fit(self, module: FineTuning, collate: Collate, state: Checkpoint | None) -> Checkpoint:
         done = state.step if state else 0
         plan, where = self.plan, self.where
         logger = TensorBoardLogger(
             self.output, name=TENSORBOARD, version="", purge_step=done + 1 if done else None
         )
-        left = sum(plan.samples_in(step) for step in range(done + 1, plan.total_steps + 1))
+        left = self._left(done)
         if where.gpus:
             torch.cuda.reset_peak_memory_stats(where.gpus[where.process])
         feed = Feed(
             Images(self.train_set),
             Images(self.val_set),
-            Collate(vlm.processor, vlm.prompt),
-            module.place,
+            collate,
             plan,
             done=done,
             process=where.process,

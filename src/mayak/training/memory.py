@@ -10,12 +10,9 @@ import psutil
 import torch
 from torch.autograd.graph import saved_tensors_hooks
 from torch.multiprocessing.reductions import StorageWeakRef
-from transformers import LlavaNextProcessor
 
 from mayak.language import tr
-from mayak.model import Prompt
-from mayak.model.prompt import teach, token_counts
-from mayak.training.data import Batch
+from mayak.training.data import Batch, Collate
 from mayak.training.module import FineTuning, trained
 from mayak.types import DecodedImage
 
@@ -71,8 +68,7 @@ def kept_bytes(module: FineTuning, batch: Batch, *, mixed: bool) -> int:
     """Bytes that autograd keeps of a forward pass besides the weights, each storage once."""
     known = {
         ref.cdata: ref
-        for part in (*module.parameters(), *module.buffers(), *batch.values())
-        if isinstance(part, torch.Tensor)
+        for part in (*module.parameters(), *module.buffers())
         for ref in [_reference(part)]
     }
     total = 0
@@ -97,16 +93,13 @@ def kept_bytes(module: FineTuning, batch: Batch, *, mixed: bool) -> int:
     return total
 
 
-def largest_batch(processor: LlavaNextProcessor, prompt: Prompt, size: int) -> Batch:
+def largest_batch(collate: Collate, size: int) -> Batch:
     """``size`` blank images that take the most tokens of all shapes, with their answers."""
-    grids: list[list[int]] = processor.image_processor.image_grid_pinpoints
     blank = [
         DecodedImage("", np.zeros((height, width, 3), np.uint8), (width, height), "")
-        for height, width in grids
+        for height, width in collate.packing.config.image_grid_pinpoints
     ]
-    counts = token_counts(processor, blank)
-    image = blank[counts.index(max(counts))]
-    return dict(teach(processor, prompt, [image] * size, [0] * size))
+    return max((collate([(image, 0)] * size) for image in blank), key=lambda b: b.packed.bounds[-1])
 
 
 def _reference(tensor: torch.Tensor) -> Any:  # noqa: ANN401 - untyped in torch

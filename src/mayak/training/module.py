@@ -20,6 +20,7 @@ from mayak.language import tr
 from mayak.model import VisionLanguageModel
 from mayak.model.scoring import label_scores
 from mayak.training.data import Batch
+from mayak.training.forward import AnswerPass
 from mayak.training.plan import Plan
 
 TARGETS = r".*language_model\.layers\.\d+\.(self_attn|mlp)\.(q|k|v|o|gate|up|down)_proj"
@@ -127,7 +128,8 @@ class FineTuning(LightningModule):  # type: ignore[misc]  # lightning is untyped
         self.model = attach_lora(
             vlm.model, config.lora, name=config.model, revision=config.revision, seed=config.seed
         )
-        self._vlm = replace(vlm, model=self.model)
+        self.answers = AnswerPass(replace(vlm, model=self.model))
+        self._prompt = vlm.prompt
         self._config, self._plan = config, plan
         self._done, self._process = done, process
         self._optimizer_state = optimizer_state
@@ -141,19 +143,10 @@ class FineTuning(LightningModule):  # type: ignore[misc]  # lightning is untyped
         """Updates of the weights so far, since the run's very beginning."""
         return self._done + int(self.trainer.global_step)
 
-    def checkpoint_activations(self) -> None:
-        """From now on, keep each layer's input alone for the backward pass, and compute the rest
-        again there."""
-        # Only there: nothing in the frozen tower is kept for a backward pass anyway.
-        blocks = self._vlm.base.model.language_model
-        # transformers is renaming it; the old name warns where both are.
-        enable = getattr(blocks, "activation_checkpointing_enable", None)
-        (enable or blocks.gradient_checkpointing_enable)({"use_reentrant": False})
-
     def forward(self, batch: Batch) -> torch.Tensor:
-        """The mean loss of the answers' tokens."""
-        logits, answers = self._answer(batch)
-        return functional.cross_entropy(logits.flatten(0, 1), answers.flatten())
+        """The mean loss of the answers' tokens, of a batch on the model's device."""
+        logits = self.answers(batch.packed, batch.answers.shape[1])
+        return functional.cross_entropy(logits.flatten(0, 1), batch.answers.flatten())
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         """The batch's loss, weighted so that a step's gradient is the mean over its samples."""
@@ -161,7 +154,7 @@ class FineTuning(LightningModule):  # type: ignore[misc]  # lightning is untyped
         within = batch_idx % self._plan.accumulate
         torch.manual_seed(self._plan.seed_of(step, within, self._process))
         loss: torch.Tensor = self(batch)
-        share = len(batch["labels"]) / self._plan.samples_in(step)
+        share = len(batch) / self._plan.samples_in(step)
         self._step_loss.append(loss.detach() * share)
         # Lightning divides by `accumulate`, also when an epoch's last step gathers less.
         return loss * (share * self._plan.accumulate)
@@ -174,12 +167,13 @@ class FineTuning(LightningModule):  # type: ignore[misc]  # lightning is untyped
 
     def validation_step(self, batch: Batch) -> None:
         """Loss and label scores from one forward pass."""
-        logits, answers = self._answer(batch)
+        answers = batch.answers
+        logits = self.answers(batch.packed, answers.shape[1])
         losses = functional.cross_entropy(logits.flatten(0, 1), answers.flatten(), reduction="none")
         self._loss.update(losses.view_as(answers).mean(dim=1))
-        position = len(self._vlm.prompt.lead_ids)
-        scores, _ = label_scores(logits[:, position], self._vlm.prompt)
-        ids = torch.tensor(self._vlm.prompt.label_ids, device=answers.device)
+        position = len(self._prompt.lead_ids)
+        scores, _ = label_scores(logits[:, position], self._prompt)
+        ids = torch.tensor(self._prompt.label_ids, device=answers.device)
         truth = (answers[:, position, None] == ids).int().argmax(dim=1)
         self._accuracy.update(scores.argmax(dim=1), truth)
 
@@ -199,24 +193,9 @@ class FineTuning(LightningModule):  # type: ignore[misc]  # lightning is untyped
             optimizer.load_state_dict(self._optimizer_state)
         return optimizer
 
-    def place(self, batch: Batch) -> Batch:
-        """The batch on the model's device (see ``VisionLanguageModel.inputs``)."""
-        return self._vlm.inputs(batch)
-
     def adapter(self) -> Adapter:
         """The trained weights, on the CPU."""
         return {name: value.detach().cpu() for name, value in trained(self.model).items()}
-
-    def _answer(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Logits (B, A, V) in float32 that foretell the answer's tokens, and those tokens (B, A).
-
-        The logits of a column foretell the next one's token, so one column before the answer is
-        needed as well, and the last column's are not.
-        """
-        length = self._vlm.prompt.answer_length
-        inputs = {name: value for name, value in batch.items() if name != "labels"}
-        output = self.model(**inputs, logits_to_keep=length + 1, use_cache=False)
-        return output.logits[:, :-1].float(), batch["labels"][:, -length:]
 
 
 def load_adapter(model: torch.nn.Module, adapter: Adapter) -> None:

@@ -1,0 +1,150 @@
+"""The packed pass with a gradient: images and answers one behind the other, nothing padded.
+
+The vision tower and the projector are frozen and leave nothing for a backward pass. Logits are
+computed for the answers' tokens alone. ``tests/training/test_forward.py`` holds losses and
+gradients against the stock model's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+from mayak.language import tr
+from mayak.model import VisionLanguageModel
+from mayak.model.packed import PackedModel, compiles, read
+from mayak.model.packing import Packed
+
+WORTH_COMPILING = 1000
+"""Images from which on a run is over sooner with compiled layers: compiling took 85 s on an H100
+and saved .087 s an image (``benchmarks/LOG.md``)."""
+
+
+class AnswerPass:
+    """A model with adapters, asked for the logits of what is answered to packed images."""
+
+    def __init__(self, vlm: VisionLanguageModel) -> None:
+        self._packed = PackedModel(vlm)
+        self._model, self._device = vlm.base, vlm.device
+        self._read: Callable[..., torch.Tensor] = read
+        self.checkpointed = False
+        """Whether each layer's input alone is kept for the backward pass, and the rest computed
+        again there."""
+        self.compiled = False
+
+    def compile(self) -> None:
+        """From now on, compiled decoder layers: one graph for all lengths, with and without a
+        gradient. The tower is not worth it: it takes 3 % of a step."""
+        self._read = torch.compile(read, dynamic=True)
+        self.compiled = True
+
+    def __call__(self, packed: Packed, count: int) -> torch.Tensor:
+        """Float32 logits (B, count, V) of each image's last ``count`` positions; ``packed`` lies on
+        the model's device."""
+        # As when images are scored; and what autocast would widen there is never trained.
+        with torch.no_grad(), torch.autocast(self._device.type, enabled=False):
+            hidden, cos, sin = self._packed.embedded(packed)
+        length = int(packed.bounds[-1])
+        hidden, cos, sin = hidden[:length], cos[:length], sin[:length]
+        learning = torch.is_grad_enabled()
+        if learning and self.compiled:
+            # Or the compiler would make a graph of its own for the first layer.
+            hidden.requires_grad_()
+        language = self._model.model.language_model
+        where = self._where(packed, hidden, language.layers[0].self_attn.head_dim)
+        for layer in language.layers:
+            if learning and self.checkpointed:
+                hidden = checkpoint(
+                    self._read, layer, hidden, cos, sin, *where, use_reentrant=False
+                )
+            else:
+                hidden = self._read(layer, hidden, cos, sin, *where)
+        back = torch.arange(-count, 0, device=self._device)
+        answers = hidden[packed.last[:, None] + 1 + back]
+        logits: torch.Tensor = self._model.lm_head(language.norm(answers))
+        return logits.float()
+
+    def _where(
+        self, packed: Packed, hidden: torch.Tensor, width: int
+    ) -> tuple[Callable[..., torch.Tensor], torch.Tensor, int]:
+        """Which attention, and what it is told of the images."""
+        longest = int(packed.bounds.diff().max())
+        if _flashes(hidden) and width % 8 == 0:
+            ends = packed.bounds.to(self._device, torch.int32, non_blocking=True)
+            return _attend_at_once, ends, longest
+        return _attend_singly, packed.bounds, longest
+
+
+def compiling(device: torch.device, *, mixed: bool, images: int) -> tuple[bool, str]:
+    """Whether a run over so many ``images`` goes through compiled layers, and why.
+
+    ``mixed``: it computes in bf16 on a GPU.
+    """
+    if not mixed:
+        return False, tr(
+            "images are packed without padding; layers are not compiled, which is for bf16 on a "
+            "GPU",
+            "이미지를 패딩 없이 이어 붙여 계산합니다. 계층은 컴파일하지 않습니다(GPU의 bf16에서만 "
+            "컴파일합니다)",
+        )
+    if images < WORTH_COMPILING:
+        return False, tr(
+            f"images are packed without padding; layers are not compiled, which takes longer than "
+            f"it saves under {WORTH_COMPILING:,} images",
+            f"이미지를 패딩 없이 이어 붙여 계산합니다. {WORTH_COMPILING:,}장 미만에서는 컴파일에 "
+            "드는 시간이 더 길어 계층을 컴파일하지 않습니다",
+        )
+    if not compiles(device):
+        return False, tr(
+            "images are packed without padding; layers are not compiled, for PyTorch's compiler "
+            "does not work here (see `mayak doctor`)",
+            "이미지를 패딩 없이 이어 붙여 계산합니다. 이 컴퓨터에서는 PyTorch 컴파일러가 동작하지 "
+            "않아 계층을 컴파일하지 않습니다(`mayak doctor` 참조)",
+        )
+    return True, tr(
+        "images are packed without padding; layers are compiled, for which the first step takes a "
+        "minute or two",
+        "이미지를 패딩 없이 이어 붙이고 계층을 컴파일해 계산합니다. 첫 단계는 1~2분 걸립니다",
+    )
+
+
+def _flashes(hidden: torch.Tensor) -> bool:
+    """Whether PyTorch's flash attention takes it."""
+    half = hidden.dtype in (torch.bfloat16, torch.float16)
+    return hidden.is_cuda and half and torch.backends.cuda.is_flash_attention_available()
+
+
+def _attend_at_once(
+    query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, bounds: torch.Tensor, longest: int
+) -> torch.Tensor:
+    """Causal attention within each image, all images in one kernel; query (M, heads, d), key and
+    value (M, fewer heads, d), bounds (B + 1,) int32 beside them."""
+    query, key = query.to(value.dtype), key.to(value.dtype)
+    # PyTorch's public form of it is too young, and has changed with each version so far.
+    mixed: torch.Tensor = torch.ops.aten._flash_attention_forward(
+        query, key, value, bounds, bounds, longest, longest, 0.0, True, False
+    )[0]
+    return mixed
+
+
+def _attend_singly(
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    bounds: torch.Tensor,
+    longest: int,  # noqa: ARG001 - as the other is called
+) -> torch.Tensor:
+    """The same, one image after the other; bounds (B + 1,) on the CPU."""
+    lengths = bounds.diff().tolist()
+    # Split, not cut out: the gradients of pieces cut out would each be as large as the whole.
+    parts = (part.to(value.dtype).split(lengths) for part in (query, key, value))
+    mixed = [
+        functional.scaled_dot_product_attention(
+            *(part.transpose(0, 1)[None] for part in image), is_causal=True, enable_gqa=True
+        )
+        for image in zip(*parts, strict=True)
+    ]
+    return torch.cat([part[0].transpose(0, 1) for part in mixed])

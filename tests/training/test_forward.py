@@ -1,0 +1,145 @@
+"""The packed pass of the training against the stock model's padded one: losses and gradients."""
+
+import pytest
+import torch
+
+from mayak.config import load_train_config
+from mayak.errors import ModelError
+from mayak.language import set_language
+from mayak.model import load_model
+from mayak.model.packing import Packing
+from mayak.training import forward
+from mayak.training.data import Collate
+from mayak.training.forward import AnswerPass, compiling
+from mayak.training.module import FineTuning, trained
+from mayak.training.plan import Plan
+from model_folder import decoded, stock_lesson
+
+SIZES = [(90, 90), (300, 100), (60, 220), (224, 224), (1, 900)]
+LABELS = [0, 3, 1, 2, 2]
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return [
+        (decoded(*size, seed=number), label)
+        for number, (size, label) in enumerate(zip(SIZES, LABELS, strict=True))
+    ]
+
+
+def tuned(name, precision="fp32", dropout=0.0):
+    """A module to train whose adapters do something, and how its batches are made."""
+    vlm = load_model(name, precision=precision, device="cpu")
+    lora = {"r": 4, "alpha": 8, "dropout": dropout}
+    config = load_train_config("nano", {"model": name, "precision": precision, "lora": lora})
+    module = FineTuning(vlm, config, Plan(16, 1, 2, 2, 1, 1, 3))
+    generator = torch.Generator().manual_seed(1)
+    for key, weight in trained(module.model).items():
+        if "lora_B" in key:
+            weight.data = 0.05 * torch.randn(weight.shape, generator=generator)
+    return vlm, module, Collate(Packing(vlm.processor, vlm.prompt, vlm.base.config))
+
+
+@pytest.fixture(scope="module", params=["tiny", "nano"])
+def name(request, model_folder):
+    return str(model_folder) if request.param == "tiny" else "nano"
+
+
+def gradients(module, loss):
+    module.zero_grad()
+    loss.backward()
+    return {key: weight.grad.clone() for key, weight in trained(module.model).items()}
+
+
+@pytest.mark.parametrize("precision", ["fp32", "nf4"])
+@pytest.mark.parametrize("checkpointed", [False, True])
+def test_loss_and_gradients_are_the_stock_models(name, rows, checkpointed, precision):
+    vlm, module, collate = tuned(name, precision)
+    stock = module.model(**stock_lesson(vlm, rows), use_cache=False).loss
+    expected = gradients(module, stock)
+    module.answers.checkpointed = checkpointed
+    loss = module(collate(rows))
+    assert loss.item() == pytest.approx(stock.item(), rel=1e-5)
+    found = gradients(module, loss)
+    assert found.keys() == expected.keys()
+    for key, gradient in found.items():
+        assert gradient.norm() > 0, key
+        difference = (gradient - expected[key]).norm() / expected[key].norm()
+        assert difference < 1e-4, key
+
+
+def test_a_batch_weighs_its_images_alike(name, rows):
+    _, module, collate = tuned(name)
+    whole = module(collate(rows)).item()
+    alone = [module(collate([row])).item() for row in rows]
+    assert whole == pytest.approx(sum(alone) / len(alone), rel=1e-5)
+
+
+def test_checkpointing_draws_the_same_dropout_again(name, rows):
+    _, module, collate = tuned(name, dropout=0.3)
+    batch, found = collate(rows[:2]), []
+    for checkpointed in (False, True):
+        module.answers.checkpointed = checkpointed
+        torch.manual_seed(5)
+        loss = module(batch)
+        found.append((loss.item(), gradients(module, loss)))
+    (one, first), (two, second) = found
+    assert one == two
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_the_base_gets_no_gradient(name, rows):
+    _, module, collate = tuned(name)
+    gradients(module, module(collate(rows[:2])))
+    ours = trained(module.model)
+    moved = {key for key, weight in module.model.named_parameters() if weight.grad is not None}
+    assert moved == set(ours)
+
+
+def test_a_compiled_pass_is_traced_once_for_all_lengths(model_folder, rows, monkeypatch):
+    """Without the compiler's back end, which needs a GPU's: what it would be handed."""
+    _, module, collate = tuned(str(model_folder))
+    expected = [gradients(module, module(collate(part))) for part in (rows[:2], rows[2:])]
+    graphs = []
+
+    def backend(graph, _):
+        graphs.append(graph)
+        return graph.forward
+
+    compile_ = torch.compile
+    monkeypatch.setattr(
+        torch, "compile", lambda work, dynamic: compile_(work, dynamic=dynamic, backend=backend)
+    )
+    # The attention that goes image by image is not made for it.
+    monkeypatch.setattr(forward, "_attend_singly", torch.compiler.disable(forward._attend_singly))
+    module.answers.compile()
+    found = [gradients(module, module(collate(part))) for part in (rows[:2], rows[2:])]
+    for one, other in zip(expected, found, strict=True):
+        assert all(torch.allclose(one[key], other[key], atol=1e-6) for key in one)
+    # Before and behind the attention, for both layers and both batches.
+    assert len(graphs) == 2
+
+
+def test_a_model_that_is_not_known_is_refused(model_folder):
+    vlm = load_model(str(model_folder), precision="fp32", device="cpu")
+    vlm.base.config.text_config.attention_dropout = 0.1
+    with pytest.raises(ModelError, match="attention_dropout"):
+        AnswerPass(vlm)
+
+
+@pytest.mark.parametrize(
+    ("mixed", "images", "works", "chosen", "said"),
+    [
+        (False, 10**6, True, False, "for bf16 on a GPU"),
+        (True, 999, True, False, "under 1,000 images"),
+        (True, 1000, False, False, "does not work here"),
+        (True, 1000, True, True, "layers are compiled"),
+    ],
+)
+def test_layers_are_compiled_where_it_pays(monkeypatch, mixed, images, works, chosen, said):
+    monkeypatch.setattr(forward, "compiles", lambda _: works)
+    found, why = compiling(torch.device("cpu"), mixed=mixed, images=images)
+    assert found == chosen
+    assert said in why
+    set_language("ko")
+    assert "패딩 없이" in compiling(torch.device("cpu"), mixed=mixed, images=images)[1]
