@@ -96,10 +96,15 @@ def test_the_base_gets_no_gradient(name, rows):
     assert moved == set(ours)
 
 
-def test_a_compiled_pass_is_traced_once_for_all_lengths(model_folder, rows, monkeypatch):
-    """Without the compiler's back end, which needs a GPU's: what it would be handed."""
-    _, module, collate = tuned(str(model_folder))
-    expected = [gradients(module, module(collate(part))) for part in (rows[:2], rows[2:])]
+def test_layers_are_traced_once_for_all_lengths_and_numbers_of_images(name, rows, monkeypatch):
+    # The attention that goes image by image is not made for the compiler, and the other needs a
+    # GPU, as the compiler's back end does: something that it can trace stands in for both.
+    monkeypatch.setattr(
+        forward, "_attend_singly", lambda query, key, value, *_: query * (key.mean() + value.mean())
+    )
+    _, module, collate = tuned(name)
+    batches = [collate(rows[:1]), collate(rows[1:3]), collate(rows)]
+    expected = [gradients(module, module(batch)) for batch in batches]
     graphs = []
 
     def backend(graph, _):
@@ -110,13 +115,16 @@ def test_a_compiled_pass_is_traced_once_for_all_lengths(model_folder, rows, monk
     monkeypatch.setattr(
         torch, "compile", lambda work, dynamic: compile_(work, dynamic=dynamic, backend=backend)
     )
-    # The attention that goes image by image is not made for it.
-    monkeypatch.setattr(forward, "_attend_singly", torch.compiler.disable(forward._attend_singly))
     module.answers.compile()
-    found = [gradients(module, module(collate(part))) for part in (rows[:2], rows[2:])]
-    for one, other in zip(expected, found, strict=True):
-        assert all(torch.allclose(one[key], other[key], atol=1e-6) for key in one)
-    # Before and behind the attention, for both layers and both batches.
+    for checkpointed in (False, True):
+        module.answers.checkpointed = checkpointed
+        for batch, wanted in zip(batches, expected, strict=True):
+            found = gradients(module, module(batch))
+            assert all(torch.allclose(found[key], wanted[key], atol=1e-6) for key in wanted)
+    assert len(graphs) == 1
+    with torch.no_grad():
+        for batch in batches:
+            module(batch)
     assert len(graphs) == 2
 
 

@@ -16,7 +16,10 @@ import torch
 from torch.nn import functional
 
 from mayak.model.load import VisionLanguageModel
-from mayak.model.packing import STEP, Packed, Packing, Piece
+from mayak.model.packing import Packed, Packing, Piece
+
+_STEP = 64
+"""Tokens: lengths of images differ by multiples of it for the attention."""
 
 
 class PackedModel(Packing):
@@ -40,9 +43,10 @@ class PackedModel(Packing):
             self._see = torch.compile(_see, dynamic=True)
             self._read = torch.compile(read, dynamic=True)
 
-    def pack(self, pieces: list[Piece]) -> Packed:
-        """Images one behind the other; in pinned memory where a GPU is to take them."""
-        packed = super().pack(pieces)
+    def pack(self, pieces: list[Piece], *, spare: int = _STEP) -> Packed:
+        """Images one behind the other, with room for ``attend``; in pinned memory where a GPU is
+        to take them."""
+        packed = super().pack(pieces, spare=spare)
         return packed.pin_memory() if self._device.type == "cuda" else packed
 
     def logits(self, packed: Packed) -> torch.Tensor:
@@ -167,7 +171,7 @@ def attend(
     mixed = torch.empty_like(query)
     ends = bounds.tolist()
     for start, end in pairwise(ends):
-        rounded = slice(start, start + -(-(end - start) // STEP) * STEP)
+        rounded = slice(start, start + -(-(end - start) // _STEP) * _STEP)
         asked, keys, values = (part[rounded].transpose(0, 1)[None] for part in (query, key, value))
         found = functional.scaled_dot_product_attention(
             asked, keys, values, is_causal=True, enable_gqa=True

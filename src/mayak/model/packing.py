@@ -18,8 +18,6 @@ from mayak.language import tr
 from mayak.model.prompt import Prompt
 from mayak.types import DecodedImage
 
-STEP = 64
-"""Tokens: lengths of images differ by multiples of it for the attention."""
 _FAMILIES = ("llama", "mistral", "qwen2")
 """Language models of LLaVA-NeXT; their decoder layers are alike."""
 _LONGEST = 4096
@@ -44,8 +42,8 @@ class Packed:
     tiles: torch.Tensor
     """uint8 (tiles of all images, 3, side, side)."""
     rows: torch.Tensor
-    """int64 (M,), as ``Piece.rows`` with the features of all images counted on; at the end, tokens
-    that belong to no image."""
+    """int64 (M,), as ``Piece.rows`` with the features of all images counted on; at the end, spare
+    tokens that belong to no image."""
     positions: torch.Tensor
     """int64 (1, M): each token's place in its own image's sequence."""
     last: torch.Tensor
@@ -119,8 +117,8 @@ class Packing:
         """With the label's own token behind; what follows it is foretold, but never read."""
         return Piece(piece.tiles, torch.cat([piece.rows, torch.tensor([label - len(LABELS)])]))
 
-    def pack(self, pieces: list[Piece]) -> Packed:
-        """Images one behind the other."""
+    def pack(self, pieces: list[Piece], *, spare: int = 0) -> Packed:
+        """Images one behind the other, and so many tokens that belong to none of them."""
         rows, positions, bounds, seen = [], [], [0], 0
         for piece in pieces:
             rows.append(torch.where(piece.rows >= 0, piece.rows + seen, piece.rows))
@@ -128,11 +126,11 @@ class Packing:
             bounds.append(bounds[-1] + len(piece.rows))
             seen += len(piece.tiles) * self._per_tile
         ends = torch.tensor(bounds)
-        spare = torch.zeros(STEP, dtype=torch.long)
+        behind = torch.zeros(spare, dtype=torch.long)
         return Packed(
             tiles=torch.cat([piece.tiles for piece in pieces]),
-            rows=torch.cat([*rows, spare]),
-            positions=torch.cat([*positions, spare])[None],
+            rows=torch.cat([*rows, behind]),
+            positions=torch.cat([*positions, behind])[None],
             last=ends[1:] - 1,
             bounds=ends,
         )

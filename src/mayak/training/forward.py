@@ -47,8 +47,6 @@ class AnswerPass:
         # As when images are scored; and what autocast would widen there is never trained.
         with torch.no_grad(), torch.autocast(self._device.type, enabled=False):
             hidden, cos, sin = self._packed.embedded(packed)
-        length = int(packed.bounds[-1])
-        hidden, cos, sin = hidden[:length], cos[:length], sin[:length]
         learning = torch.is_grad_enabled()
         if learning and self.compiled:
             # Or the compiler would make a graph of its own for the first layer.
