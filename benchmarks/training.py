@@ -1,17 +1,19 @@
 """Training at the real model's size: ``python benchmarks/training.py [--out FILE]``.
 
-LLaVA-1.6-Mistral-7B's exact configuration with random weights, on JPEGs as in ``engine.py``, from
-batches prepared before: forward, backward and an AdamW step every 16 images. In one process, each
-way over the same images:
+LLaVA-1.6-Mistral-7B's exact configuration with random weights, on JPEGs as in ``engine.py``. In one
+process, over the same 16 images:
 
-1. mayak's: language-model LoRA, answer-only logits; nf4 and bf16 base, with and without gradient
-   checkpointing, batches of 1, 2 and 4, in file order and sorted by length, layers compiled;
-2. the original's: nf4, LoRA on all projections that bear the names, logits and loss over the whole
+1. mayak's step, from batches made before: packed, layers compiled, LoRA with dropout, AdamW every
+   16 images; bf16 and nf4, with and without checkpointing, batches of 1, 2 and 4; what the
+   automatic plan foresees of memory, and what it comes to;
+2. learning the images by heart in bf16, without dropout: mayak's step and the stock model's, from
+   the same adapter, one image a step in the same order; gradients of the first, losses of all;
+3. the original's step: nf4, LoRA on all projections that bear the names, logits over the whole
    prompt, checkpointing, batch 1;
-3. what ``gradient_checkpointing: auto`` foresees of memory, and what it comes to.
+4. ``mayak train`` itself in nf4, from files, loader and Lightning and all.
 
-Each figure is written when it is there; what fails is noted and the rest goes on. Losses of random
-weights say only whether the ways agree.
+Each figure is written when it is there; what fails is noted and the rest goes on; nothing new is
+begun when the time is up. Losses of random weights say only whether the ways agree.
 """
 
 from __future__ import annotations
@@ -21,10 +23,11 @@ import json
 import os
 import platform
 import tempfile
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -34,127 +37,166 @@ from transformers import LlavaNextProcessor
 from engine import arithmetic, build, ceiling, free, make_images, timed
 from mayak.config import load_train_config
 from mayak.imaging import decode_file
+from mayak.labels import QUESTION
 from mayak.model import VisionLanguageModel
-from mayak.model.packed import PackedModel
-from mayak.model.prompt import teach, token_counts
+from mayak.model.packing import Packing
 from mayak.model.shapes import processor_for, published_config, published_tokenizer
-from mayak.training.data import Batch
+from mayak.training import fit, forward
+from mayak.training.data import Batch, Collate, Row
 from mayak.training.memory import foresee, largest_batch
-from mayak.training.module import FineTuning
+from mayak.training.module import FineTuning, trained
 from mayak.training.plan import Plan
-from mayak.types import DecodedImage
 
 STEP = 16
 PROJECTIONS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+Lesson = dict[str, torch.Tensor]
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
-    """One way to train."""
-
-    batch: int = 1
-    checkpointing: bool = False
-    by_length: bool = False
-    compiled: bool = False
-
-    def __str__(self) -> str:
-        parts = [f"batch {self.batch}"]
-        parts += ["checkpointing"] * self.checkpointing + ["by length"] * self.by_length
-        return ", ".join(parts + ["compiled"] * self.compiled)
+def collating(vlm: VisionLanguageModel) -> Collate:
+    """How ``mayak train`` makes this model's batches."""
+    return Collate(Packing(vlm.processor, vlm.prompt, vlm.base.config))
 
 
-WAYS = (
-    Way(checkpointing=True),
-    Way(),
-    Way(batch=2),
-    Way(batch=2, by_length=True),
-    Way(batch=4, checkpointing=True, by_length=True),
-    Way(compiled=True),
-    Way(batch=2, by_length=True, compiled=True),
-)
+def tuning(vlm: VisionLanguageModel, **changes: Any) -> FineTuning:  # noqa: ANN401
+    """mayak's module with the default configuration; ``FineTuning.model.unload()`` undoes it."""
+    return FineTuning(vlm, load_train_config("repo", changes), Plan(STEP, 1, 1, STEP, 1, 1, 0))
 
 
-def batches(vlm: VisionLanguageModel, images: list[DecodedImage], way: Way) -> list[Batch]:
-    """As the loader makes them, on the GPU."""
-    order = list(range(len(images)))
-    if way.by_length:
-        lengths = token_counts(vlm.processor, images)
-        order.sort(key=lambda i: lengths[i])
-    return [
-        vlm.inputs(
-            teach(
-                vlm.processor,
-                vlm.prompt,
-                [images[i] for i in order[start : start + way.batch]],
-                [i % 4 for i in order[start : start + way.batch]],
-            )
-        )
-        for start in range(0, len(order), way.batch)
-    ]
+def stock_lesson(vlm: VisionLanguageModel, row: Row, *, whole: bool) -> Lesson:
+    """An image with its answer as the stock model is taught it, on the GPU; the loss is the
+    answer's, or that of the ``whole`` prompt, as in the published script."""
+    image, label = row
+    batch = vlm.processor(
+        images=torch.from_numpy(image.pixels).permute(2, 0, 1),
+        text=vlm.prompt.text,
+        input_data_format="channels_first",
+        return_tensors="pt",
+    )
+    answer = torch.tensor([vlm.prompt.answer_ids(label)])
+    question = batch["input_ids"]
+    batch["input_ids"] = torch.cat([question, answer], dim=1)
+    batch["attention_mask"] = torch.ones_like(batch["input_ids"])
+    unasked = question if whole else torch.full_like(question, -100)
+    batch["labels"] = torch.cat([unasked, answer], dim=1)
+    return vlm.inputs(batch)
 
 
-def passes(
-    loss_of: Callable[[Batch], torch.Tensor],
-    optimizer: torch.optim.Optimizer,
-    parts: list[Batch],
+def speed(
+    loss_of: Callable[[Any], torch.Tensor],
+    weights: list[torch.nn.Parameter],
+    parts: list[Any],
+    batch: int,
 ) -> dict[str, float]:
-    """Samples/s over all batches after the first two, and the loss before the first step."""
+    """Samples/s over all parts, after two of them to warm up."""
+    optimizer = torch.optim.AdamW(weights, lr=1e-6)
+    waiting = 0
 
-    def go(some: list[Batch]) -> list[torch.Tensor]:
-        losses, waiting = [], 0
+    def go(some: list[Any]) -> None:
+        nonlocal waiting
         for part in some:
             with torch.autocast("cuda", torch.bfloat16):
-                loss = loss_of(part)
+                loss = loss_of(part) * (batch / STEP)
             loss.backward()  # type: ignore[no-untyped-call]
-            losses.append(loss.detach())
-            waiting += len(part["labels"])
+            waiting += batch
             if waiting >= STEP:
+                torch.nn.utils.clip_grad_norm_(weights, 1.0)
                 optimizer.step()
                 optimizer.zero_grad()
                 waiting = 0
-        return losses
 
     torch.manual_seed(0)
-    torch.cuda.reset_peak_memory_stats()
     warm = timed(lambda: go(parts[:2]))
+    torch.cuda.reset_peak_memory_stats()
     seconds = timed(lambda: go(parts))
-    samples = sum(len(part["labels"]) for part in parts)
+    optimizer.zero_grad()
     return {
-        "samples_s": round(samples / seconds, 2),
+        "samples_s": round(batch * len(parts) / seconds, 2),
         "warm_up_s": round(warm, 1),
         "peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2),
     }
 
 
-def ours(vlm: VisionLanguageModel, images: list[DecodedImage], way: Way) -> dict[str, Any]:
-    """mayak's own module, its adapter taken off again afterwards."""
-    config = load_train_config("repo", {"batch_size": way.batch, "accumulate": STEP // way.batch})
-    plan = Plan(len(images), 1, way.batch, STEP // way.batch, 1, 1, 0)
-    module = FineTuning(vlm, config, plan)
-    try:
-        if way.checkpointing:
-            module.checkpoint_activations()
-        layers = vlm.model.model.language_model.layers
-        if way.compiled:
-            for layer in layers:
-                layer.compile(dynamic=True)
-        parts = batches(vlm, images, way)
-        with torch.no_grad(), torch.autocast("cuda", torch.bfloat16):
-            module.eval()
-            loss = float(torch.stack([module(part) for part in parts]).mean())
-            module.train()
-        return passes(module, module.configure_optimizers(), parts) | {"loss": round(loss, 5)}
-    finally:
-        language = vlm.model.model.language_model
-        for layer in language.layers:
-            layer._compiled_call_impl = None
-        disable = getattr(language, "activation_checkpointing_disable", None)
-        (disable or language.gradient_checkpointing_disable)()
-        module.model.unload()
-        free()
+def measure_ways(
+    vlm: VisionLanguageModel,
+    rows: list[Row],
+    ways: list[tuple[int, bool]],
+    attempt: Callable[..., None],
+    name: str,
+) -> None:
+    """mayak's step in each of the ways (batch, checkpointed), compiled once for all."""
+    module, collate = tuning(vlm), collating(vlm)
+    weights = list(trained(module.model).values())
+    for batch in (1, 2):
+        attempt(f"{name}, foreseen at batch {batch}", lambda b=batch: foreseen(module, collate, b))
+
+    def loss_of(part: Batch) -> torch.Tensor:
+        loss: torch.Tensor = module(part.on(module.model.device))
+        return loss
+
+    def measure(batch: int, *, checkpointed: bool) -> dict[str, float]:
+        module.answers.checkpointed = checkpointed
+        cut = range(0, len(rows), batch)
+        parts = [collate(rows[start : start + batch]).pin_memory() for start in cut]
+        return speed(loss_of, weights, parts, batch)
+
+    attempt(f"{name}, batch 1, checkpointing, not compiled", lambda: measure(1, checkpointed=True))
+    module.answers.compile()
+    for batch, checkpointed in ways:
+        title = f"{name}, batch {batch}" + ", checkpointing" * checkpointed
+        attempt(title, lambda b=batch, c=checkpointed: measure(b, checkpointed=c), keep_graphs=True)
+    module.model.unload()
 
 
-def original(vlm: VisionLanguageModel, images: list[DecodedImage]) -> dict[str, Any]:
+def foreseen(module: FineTuning, collate: Collate, batch: int) -> dict[str, float]:
+    """What the automatic choice sees, and how long it looks."""
+    largest = largest_batch(collate, batch).on(module.model.device)
+    foresee(module, largest, mixed=True)
+    before = time.perf_counter()
+    found = foresee(module, largest, mixed=True)
+    return {
+        "seconds": round(time.perf_counter() - before, 2),
+        "tokens": int(largest.packed.bounds[-1]),
+        "needed_gib": round(found.needed / 2**30, 2),
+        "free_gib": round(found.free / 2**30, 2),
+    }
+
+
+def product(vlm: VisionLanguageModel, paths: list[Path], root: Path) -> dict[str, Any]:
+    """``mayak train`` over image files, but for the loading of the base, which is here already."""
+    (root / "data").mkdir()
+    for split, some in (("train", paths[8:]), ("val", paths[:8])):
+        records = [
+            {
+                "id": path.stem,
+                "image_path": path.relative_to(root).as_posix(),
+                "question": QUESTION,
+                "answer": str(number % 4),
+            }
+            for number, path in enumerate(some)
+        ]
+        manifest = root / "data" / f"{split}_drug_data.json"
+        manifest.write_text(json.dumps(records, ensure_ascii=False), encoding="utf-8")
+    config = load_train_config(
+        "repo",
+        {"batch_size": 2, "accumulate": 8, "epochs": 1, "validations_per_epoch": 1},
+    )
+    fit.load_model = lambda *_, **__: vlm  # type: ignore[attr-defined,assignment]
+    forward.WORTH_COMPILING = 0
+    notes: list[str] = []
+    result = fit.train(
+        config, data=root / "data", output=root / "out", device="cuda:0", note=notes.append
+    )
+    lines = (root / "out" / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    return {
+        "notes": notes,
+        "samples_s": round(result.samples_per_second, 2),
+        "peak_gib": round(result.peak_gpu_gib or 0, 2),
+        "seconds": [row["seconds"] for row in map(json.loads, lines) if "seconds" in row],
+        "losses": [round(loss, 4) for loss in result.losses],
+    }
+
+
+def original(vlm: VisionLanguageModel, rows: list[Row]) -> dict[str, Any]:
     """As the published train_script.py, but for what no longer runs (its upcasting of all 16-bit
     weights) and its cutting of image tokens."""
     vlm.model.requires_grad_(False)
@@ -162,72 +204,139 @@ def original(vlm: VisionLanguageModel, images: list[DecodedImage]) -> dict[str, 
         vlm.model,
         LoraConfig(r=16, lora_alpha=32, lora_dropout=0.05, target_modules=PROJECTIONS),
     )
-    trained = [weight for weight in model.parameters() if weight.requires_grad]
-    for weight in trained:
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    for weight in weights:
         weight.data = weight.data.float()
-    base = model.get_base_model()
-    base.gradient_checkpointing_enable({"use_reentrant": False})
+    model.get_base_model().gradient_checkpointing_enable({"use_reentrant": False})
     model.train()
-    parts = batches(vlm, images, Way())
-    for part in parts:
-        part["labels"] = part["input_ids"].clone()
-    found = passes(
-        lambda part: model(**part, use_cache=False).loss, torch.optim.AdamW(trained), parts
+    parts = [stock_lesson(vlm, row, whole=True) for row in rows]
+    found = speed(lambda part: model(**part, use_cache=False).loss, weights, parts, 1)
+    model.unload().gradient_checkpointing_disable()
+    return found | {"trained": sum(weight.numel() for weight in weights)}
+
+
+def by_heart(
+    module: FineTuning,
+    loss_of: Callable[[Any], torch.Tensor],
+    parts: list[Any],
+    steps: int,
+    seconds: float,
+) -> tuple[dict[str, torch.Tensor], list[float]]:
+    """The first step's gradients, and the losses of as many steps as fit into the time; each step
+    takes one image."""
+    weights = trained(module.model)
+    optimizer = torch.optim.AdamW(list(weights.values()), lr=1e-4)
+    gradients: dict[str, torch.Tensor] = {}
+    losses: list[float] = []
+    end = time.perf_counter() + seconds
+    for step in range(steps):
+        with torch.autocast("cuda", torch.bfloat16):
+            loss = loss_of(parts[step % len(parts)])
+        loss.backward()  # type: ignore[no-untyped-call]
+        if not gradients:
+            gradients = {name: weight.grad.clone() for name, weight in weights.items()}  # type: ignore[union-attr]
+        torch.nn.utils.clip_grad_norm_(list(weights.values()), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(loss.item())
+        if time.perf_counter() > end:
+            break
+    return gradients, losses
+
+
+def learning(vlm: VisionLanguageModel, rows: list[Row], steps: int) -> dict[str, Any]:
+    """mayak's compiled step and the stock model's: gradients and losses side by side."""
+    plain = {"lora": {"r": 16, "alpha": 32, "dropout": 0.0}}
+    module, collate = tuning(vlm, **plain), collating(vlm)
+    module.answers.compile()
+    packed = [collate([row]).on(module.model.device) for row in rows]
+    # Compiling takes most of its time.
+    ours_grad, ours = by_heart(module, module, packed, steps, 110)
+    module.model.unload()
+    module = tuning(vlm, **plain)
+    model = module.model
+    lessons = [stock_lesson(vlm, row, whole=False) for row in rows]
+    stock_grad, stock = by_heart(
+        module, lambda part: model(**part, use_cache=False).loss, lessons, len(ours), 70
     )
-    return found | {"trained": sum(weight.numel() for weight in trained)}
+    model.unload()
+    # LoRA's A has no gradient at the first step, B being zero.
+    apart = {
+        name: float((ours_grad[name] - wanted).norm() / wanted.norm())
+        for name, wanted in stock_grad.items()
+        if "lora_B" in name
+    }
+    both = min(len(ours), len(stock)) // len(rows) * len(rows)
+    epochs = [
+        (fmean(ours[start : start + len(rows)]), fmean(stock[start : start + len(rows)]))
+        for start in range(0, both, len(rows))
+    ]
+    return {
+        "steps": both,
+        "gradients_apart": {"mean": fmean(apart.values()), "most": max(apart.values())},
+        "first_loss": [ours[0], stock[0]],
+        "largest_difference_of_an_epoch": max(abs(a - b) for a, b in epochs),
+        "epochs": [[round(a, 4), round(b, 4)] for a, b in epochs],
+        "losses": [[round(a, 4), round(b, 4)] for a, b in zip(ours, stock, strict=False)],
+    }
 
 
-def foreseen(vlm: VisionLanguageModel, batch: int) -> dict[str, float]:
-    """What the automatic choice sees."""
-    config = load_train_config("repo", {"batch_size": batch})
-    module = FineTuning(vlm, config, Plan(16, 1, batch, 16, 1, 1, 0))
-    try:
-        largest = vlm.inputs(largest_batch(vlm.processor, vlm.prompt, batch))
-        seconds = timed(lambda: foresee(module, largest, mixed=True))
-        found = foresee(module, largest, mixed=True)
-        before = torch.cuda.memory_allocated()
-        measured = passes(module, module.configure_optimizers(), [largest, largest])
-        return {
-            "seconds": round(seconds, 2),
-            "needed_gib": round(found.needed / 2**30, 2),
-            "free_gib": round(found.free / 2**30, 2),
-            "came_to_gib": round(measured["peak_gib"] - before / 2**30, 2),
-        }
-    finally:
-        module.model.unload()
-        free()
+def floor(vlm: VisionLanguageModel, rows: list[Row]) -> dict[str, float]:
+    """Twice the forward pass's arithmetic, at the ceiling: no gradients of frozen weights."""
+    packing = collating(vlm).packing
+    pieces = [packing.prepare(image) for image, _ in rows]
+    work = arithmetic([len(p.rows) for p in pieces], [len(p.tiles) for p in pieces])
+    rate = ceiling()
+    return {
+        "images": len(rows),
+        "mean_tokens": round(fmean(len(p.rows) for p in pieces), 1),
+        "ceiling_tflop_s": round(rate, 1),
+        "samples_s": round(rate / work / 2, 2),
+    }
 
 
 def main() -> None:
     """Measure, print as it goes, and write one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("training.json"))
-    parser.add_argument("--images", type=int, default=20)
     parser.add_argument("--processor", type=Path, help="a saved processor (default: made here)")
+    parser.add_argument("--steps", type=int, default=208, help="of learning by heart")
+    parser.add_argument("--seconds", type=float, default=520, help="after which nothing is begun")
     asked = parser.parse_args()
     if not torch.cuda.is_available():
         raise SystemExit("training.py needs a CUDA GPU: it measures 7 G parameters")
     found: dict[str, Any] = {}
+    end = time.perf_counter() + asked.seconds
+
+    def left() -> float:
+        return max(0.0, end - time.perf_counter())
 
     def note(name: str, value: Any) -> None:  # noqa: ANN401 - whatever was measured
         found[name] = value
-        print(name, json.dumps(value), flush=True)
+        print(f"{asked.seconds - left():.0f} s", name, json.dumps(value), flush=True)
         asked.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
-    def attempt(name: str, work: Callable[[], Any]) -> None:
+    def attempt(name: str, work: Callable[[], Any], *, keep_graphs: bool = False) -> None:
+        if left() < 20:
+            note(name, "left out: the time is up")
+            return
         try:
             note(name, work())
         except Exception as error:  # noqa: BLE001 - the other figures are wanted all the same
             note(name, f"{type(error).__name__}: {str(error)[:300]}")
-        free()
+        if keep_graphs:
+            torch.cuda.empty_cache()
+        else:
+            free()
 
+    names = ("torch", "transformers", "peft", "bitsandbytes", "lightning")
     note(
         "machine",
         {
             "device": torch.cuda.get_device_name(0),
             "cores": os.cpu_count(),
             "python": platform.python_version(),
-            **{name: version(name) for name in ("torch", "transformers", "peft", "bitsandbytes")},
+            **{name: version(name) for name in names},
         },
     )
     processor = (
@@ -236,32 +345,19 @@ def main() -> None:
         else processor_for(published_config(), published_tokenizer())
     )
     with tempfile.TemporaryDirectory() as folder:
-        images = [decode_file(path) for path in make_images(Path(folder) / "images", asked.images)]
-    for precision in ("bf16", "nf4"):
-        vlm = build(processor, precision)
-        if precision == "bf16":
-            attempt("floor", lambda vlm=vlm: floor(vlm, images))
-        for way in WAYS:
-            attempt(f"{precision}, {way}", lambda vlm=vlm, way=way: ours(vlm, images, way))
-        attempt(f"{precision}, foreseen at batch 1", lambda vlm=vlm: foreseen(vlm, 1))
-        if precision == "nf4":
-            attempt("original", lambda vlm=vlm: original(vlm, images))
+        paths = make_images(Path(folder) / "images", 72)
+        rows = [(decode_file(path), number % 4) for number, path in enumerate(paths[:STEP])]
+        vlm = build(processor, "bf16")
+        note("floor", floor(vlm, rows))
+        measure_ways(vlm, rows, [(1, False), (2, False), (4, True)], attempt, "bf16")
+        attempt("by heart, mayak's and stock", lambda vlm=vlm: learning(vlm, rows, asked.steps))
         del vlm
         free()
-
-
-def floor(vlm: VisionLanguageModel, images: list[DecodedImage]) -> dict[str, float]:
-    """Twice the forward pass's arithmetic, at the ceiling: no gradients of frozen weights."""
-    engine = PackedModel(vlm)
-    pieces = [engine.prepare(image) for image in images]
-    work = arithmetic([len(p.rows) for p in pieces], [len(p.tiles) for p in pieces])
-    rate = ceiling()
-    return {
-        "images": len(images),
-        "mean_tokens": round(sum(len(p.rows) for p in pieces) / len(pieces), 1),
-        "ceiling_tflop_s": round(rate, 1),
-        "samples_s": round(rate / work / 2, 2),
-    }
+        vlm = build(processor, "nf4")
+        ways = [(1, True), (1, False), (2, False), (4, True)]
+        measure_ways(vlm, rows, ways, attempt, "nf4")
+        attempt("original", lambda: original(vlm, rows))
+        attempt("mayak train, nf4, batch 2", lambda: product(vlm, paths, Path(folder)))
 
 
 if __name__ == "__main__":
