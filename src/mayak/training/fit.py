@@ -338,6 +338,8 @@ class _Run:
                 **where.trainer_options(self.config.precision),
                 max_epochs=len(plan.rounds(done)),
                 reload_dataloaders_every_n_epochs=1,
+                # Nothing that is made in a validation may be unfit for the training after it.
+                inference_mode=False,
                 accumulate_grad_batches=plan.accumulate,
                 gradient_clip_val=self.config.gradient_clip,
                 callbacks=[watch],
