@@ -5,7 +5,8 @@ Nothing here holds the weights, so that processes which read ahead can have it t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import torch
@@ -59,9 +60,9 @@ class Packed:
         """In memory that a GPU reads by itself."""
         return self._with(torch.Tensor.pin_memory)
 
-    def _with(self, change: Any) -> Self:  # noqa: ANN401 - of tensors
-        parts = (self.tiles, self.rows, self.positions, self.last)
-        return type(self)(*map(change, parts), bounds=self.bounds)
+    def _with(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Self:
+        moving = ("tiles", "rows", "positions", "last")
+        return replace(self, **{name: change(getattr(self, name)) for name in moving})
 
 
 class Packing:

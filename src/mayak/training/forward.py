@@ -138,11 +138,13 @@ def _attend_singly(
     """The same, one image after the other; bounds (B + 1,) on the CPU."""
     lengths = bounds.diff().tolist()
     # Split, not cut out: the gradients of pieces cut out would each be as large as the whole.
-    parts = (part.to(value.dtype).split(lengths) for part in (query, key, value))
-    mixed = [
-        functional.scaled_dot_product_attention(
-            *(part.transpose(0, 1)[None] for part in image), is_causal=True, enable_gqa=True
+    parts = (torch.split(part.to(value.dtype), lengths) for part in (query, key, value))
+    mixed = []
+    for image in zip(*parts, strict=True):
+        asked, keys, values = (part.transpose(0, 1)[None] for part in image)
+        mixed.append(
+            functional.scaled_dot_product_attention(
+                asked, keys, values, is_causal=True, enable_gqa=True
+            )
         )
-        for image in zip(*parts, strict=True)
-    ]
     return torch.cat([part[0].transpose(0, 1) for part in mixed])
