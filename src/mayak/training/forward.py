@@ -98,9 +98,9 @@ def compiling(device: torch.device, *, mixed: bool, images: int) -> tuple[bool, 
     if not compiles(device):
         return False, tr(
             "images are packed without padding; layers are not compiled, for PyTorch's compiler "
-            "does not work here (see `mayak doctor`)",
+            "does not work here (it needs Triton, a C compiler and Python's headers)",
             "이미지를 패딩 없이 이어 붙여 계산합니다. 이 컴퓨터에서는 PyTorch 컴파일러가 동작하지 "
-            "않아 계층을 컴파일하지 않습니다(`mayak doctor` 참조)",
+            "않아 계층을 컴파일하지 않습니다(Triton, C 컴파일러, Python 헤더가 필요합니다)",
         )
     return True, tr(
         "images are packed without padding; layers are compiled, for which the first step takes a "
