@@ -137,14 +137,13 @@ def _attend_singly(
 ) -> torch.Tensor:
     """The same, one image after the other; bounds (B + 1,) on the CPU."""
     lengths = bounds.diff().tolist()
+    # Not every kernel lets heads share keys; without one that does, memory grows with the square.
+    shared = query.shape[1] // key.shape[1]
+    key, value = (part.repeat_interleave(shared, dim=1) for part in (key, value))
     # Split, not cut out: the gradients of pieces cut out would each be as large as the whole.
     parts = (torch.split(part.to(value.dtype), lengths) for part in (query, key, value))
     mixed = []
     for image in zip(*parts, strict=True):
         asked, keys, values = (part.transpose(0, 1)[None] for part in image)
-        mixed.append(
-            functional.scaled_dot_product_attention(
-                asked, keys, values, is_causal=True, enable_gqa=True
-            )
-        )
+        mixed.append(functional.scaled_dot_product_attention(asked, keys, values, is_causal=True))
     return torch.cat([part[0].transpose(0, 1) for part in mixed])
