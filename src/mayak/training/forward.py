@@ -36,8 +36,8 @@ class AnswerPass:
         self.compiled = False
 
     def compile(self) -> None:
-        """From now on, compiled decoder layers: one graph for all lengths, with and without a
-        gradient. The tower is not worth it: it takes 3 % of a step."""
+        """From now on, compiled decoder layers: one graph with a gradient and one without, for all
+        lengths. The tower is not worth it: it takes 3 % of a step."""
         self._read = torch.compile(read, dynamic=True)
         self.compiled = True
 
