@@ -19,6 +19,7 @@ import json
 import os
 import platform
 import resource
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -134,7 +135,9 @@ def end_to_end(scorer: CascadeScorer, folder: Path, rates: dict[str, float]) -> 
     for; and which share of the time the GPU's work takes by what each tier takes alone."""
     watched = Watched(scorer)
     torch.cuda.reset_peak_memory_stats()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     images_s = measure_triage(watched, folder)
+    workers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
     count = sum(watched.tiers.values())
     seconds = count / images_s
     # A tier sees all that those before it pass on.
@@ -151,6 +154,7 @@ def end_to_end(scorer: CascadeScorer, folder: Path, rates: dict[str, float]) -> 
         "main_thread_share": {
             name: round(spent / seconds, 3) for name, spent in watched.seconds.items()
         },
+        "workers_ms_an_image": round(1e3 * workers / count, 1),
         "peak_gpu_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2),
         "peak_host_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
     }
@@ -186,6 +190,8 @@ def main() -> None:
             **{name: version(name) for name in ("torch", "transformers", "pillow")},
         },
     )
+    # Workers start as those of the command do: without this file, which would bring them torch.
+    vars(sys.modules["__main__"]).pop("__file__", None)
     processor = (
         LlavaNextProcessor.from_pretrained(asked.processor)
         if asked.processor
@@ -213,7 +219,7 @@ def measure(
         least=vlm.least,
         least_for_base=vlm.least_for_base,
         batch_size=BATCHES[2],
-        seconds=4.0,
+        seconds=2.0,
         progress=SilentProgress(),
     )
     rates = {stage.name: round(stage.images_s, 1) for stage in stages}
@@ -236,7 +242,7 @@ def measure(
     scorer = scorer_with(vlm, plain, thresholds_for(MIXES[0], odds))
     list(scorer.classify(images[:128]))
     del images
-    if left() > 180:
+    if left() > 90:
         many = copies(paths, folder / "many", 40)
         note(f"triage, {MIXES[0]}, ten times as many", end_to_end(scorer, many, rates))
     del vlm, head, scorer

@@ -16,7 +16,7 @@ import torch
 from torch.nn import functional
 
 from mayak.model.load import VisionLanguageModel
-from mayak.model.packing import Packed, Packing, Piece
+from mayak.model.packing import Packed, Packing, Piece, gathered
 
 _STEP = 64
 """Tokens: lengths of images differ by multiples of it for the attention."""
@@ -43,11 +43,10 @@ class PackedModel(Packing):
             self._see = torch.compile(_see, dynamic=True)
             self._read = torch.compile(read, dynamic=True)
 
-    def pack(self, pieces: list[Piece], *, spare: int = _STEP) -> Packed:
+    def pack(self, pieces: list[Piece], *, spare: int = _STEP, pinned: bool = False) -> Packed:
         """Images one behind the other, with room for ``attend``; in pinned memory where a GPU is
         to take them."""
-        packed = super().pack(pieces, spare=spare)
-        return packed.pin_memory() if self._device.type == "cuda" else packed
+        return super().pack(pieces, spare=spare, pinned=pinned or self._device.type == "cuda")
 
     def logits(self, packed: Packed) -> torch.Tensor:
         """Logits (B, V) of each image's scored position; on a GPU, without waiting for it."""
@@ -73,12 +72,11 @@ class PackedModel(Packing):
         return hidden, cos[0, :, None], sin[0, :, None]
 
     def glance(self, tiles: list[torch.Tensor]) -> torch.Tensor:
-        """What the vision tower sees in each tile (3, side, side), uint8: its class token and the
-        mean of its patches, (tiles, 2 × the tower's width), float32, on the model's device."""
-        stacked = torch.stack(tiles)
-        if self._device.type == "cuda":
-            stacked = stacked.pin_memory()
-        hidden = self._seen(stacked.to(self._device, non_blocking=True)).float()
+        """What the vision tower sees in each of some tiles (some, 3, side, side), uint8: its class
+        token and the mean of its patches, (tiles, 2 × the tower's width), float32, on the model's
+        device."""
+        packed = gathered(tiles, pinned=self._device.type == "cuda")
+        hidden = self._seen(packed.to(self._device, non_blocking=True)).float()
         return torch.cat([hidden[:, 0], hidden[:, 1:].mean(dim=1)], dim=1)
 
     def _features(self, tiles: torch.Tensor) -> torch.Tensor:

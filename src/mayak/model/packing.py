@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+import numpy as np
 import torch
 from transformers import LlavaNextProcessor
 from transformers.models.llava_next.modeling_llava_next import LlavaNextModel
@@ -23,6 +24,8 @@ _FAMILIES = ("llama", "mistral", "qwen2")
 """Language models of LLaVA-NeXT; their decoder layers are alike."""
 _LONGEST = 4096
 """Tokens that no question with its image reaches (2,928 of the image's at most)."""
+_SIZES = 1024
+"""Of images, whose order of tokens is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,7 @@ class Packing:
         self._line_end = -len(self.words) - 1
         before = torch.arange(-len(self.words), -len(LABELS))
         self._before, self._after = before[:place], before[place:]
+        self._orders: dict[tuple[int, int, int], torch.Tensor] = {}
 
     def prepare(self, image: DecodedImage) -> Piece:
         """The image's tiles, the stock processor's to the bit, and the order of its tokens."""
@@ -104,7 +108,7 @@ class Packing:
                 pixels, images.image_grid_pinpoints, (side, side), side, images.resample
             )
         )
-        return Piece(tiles, self._order(len(tiles), pixels.shape[1:]))
+        return Piece(tiles, self._order(len(tiles), *pixels.shape[1:]))
 
     def prepare_base(self, image: DecodedImage) -> Piece:
         """The image's base tile alone, the first of ``prepare``'s, in the order of tokens that the
@@ -112,14 +116,15 @@ class Packing:
         images = self._images
         pixels = torch.from_numpy(image.pixels).permute(2, 0, 1)
         tile = images.resize(pixels, images.crop_size, resample=images.resample)
-        return Piece(tile[None], self._order(1, pixels.shape[1:]))
+        return Piece(tile[None].contiguous(), self._order(1, *tile.shape[1:]))
 
     def answered(self, piece: Piece, label: int) -> Piece:
         """With the label's own token behind; what follows it is foretold, but never read."""
         return Piece(piece.tiles, torch.cat([piece.rows, torch.tensor([label - len(LABELS)])]))
 
-    def pack(self, pieces: list[Piece], *, spare: int = 0) -> Packed:
-        """Images one behind the other, and so many tokens that belong to none of them."""
+    def pack(self, pieces: list[Piece], *, spare: int = 0, pinned: bool = False) -> Packed:
+        """Images one behind the other, and so many tokens that belong to none of them; ``pinned``:
+        in memory that a GPU reads by itself."""
         rows, positions, bounds, seen = [], [], [0], 0
         for piece in pieces:
             rows.append(torch.where(piece.rows >= 0, piece.rows + seen, piece.rows))
@@ -128,26 +133,49 @@ class Packing:
             seen += len(piece.tiles) * self._per_tile
         ends = torch.tensor(bounds)
         behind = torch.zeros(spare, dtype=torch.long)
-        return Packed(
-            tiles=torch.cat([piece.tiles for piece in pieces]),
+        packed = Packed(
+            tiles=gathered([piece.tiles for piece in pieces], pinned=pinned),
             rows=torch.cat([*rows, behind]),
             positions=torch.cat([*positions, behind])[None],
             last=ends[1:] - 1,
             bounds=ends,
         )
+        return packed.pin_memory() if pinned else packed
 
-    def _order(self, tiles: int, size: torch.Size) -> torch.Tensor:
-        """``Piece.rows``, by letting the stock model pack numbers in the features' place."""
+    def _order(self, tiles: int, height: int, width: int) -> torch.Tensor:
+        """``Piece.rows`` of an image of that size; those of a phone's photos are few."""
+        known = (tiles, height, width)
+        order = self._orders.get(known)
+        if order is None:
+            if len(self._orders) >= _SIZES:
+                self._orders.clear()
+            order = self._orders[known] = self._ordered(*known)
+        return order
+
+    def _ordered(self, tiles: int, height: int, width: int) -> torch.Tensor:
+        """By letting the stock model pack numbers in the features' place."""
         numbers = torch.arange(tiles * self._per_tile).view(tiles, self._per_tile, 1)
         # Of the model it asks for the configuration alone, which is here too.
         (packed,), _ = LlavaNextModel.pack_image_features(
             self,
             [numbers],
-            torch.tensor([list(size)]),
+            torch.tensor([[height, width]]),
             vision_feature_select_strategy=self.config.vision_feature_select_strategy,
             image_newline=torch.tensor([self._line_end]),
         )
         return torch.cat([self._before, packed.flatten(), self._after])
+
+
+def gathered(parts: list[torch.Tensor], *, pinned: bool) -> torch.Tensor:
+    """Tiles one behind the other.
+
+    Not by ``torch.cat``: that goes through all cores at once, and waits for each of them while
+    they decode.
+    """
+    count = sum(len(part) for part in parts)
+    whole = torch.empty((count, *parts[0].shape[1:]), dtype=parts[0].dtype, pin_memory=pinned)
+    np.concatenate([part.numpy() for part in parts], out=whole.numpy())
+    return whole
 
 
 def _check_family(config: Any, images: Any) -> None:  # noqa: ANN401 - transformers' configurations

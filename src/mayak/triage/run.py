@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -25,6 +26,9 @@ from mayak.types import Classifier, DecodedImage, Engine, Failure, Prediction, P
 
 _BATCH = 256
 """Items that are written together: each write waits for the disk."""
+_SWITCH = 0.0005
+"""Seconds that one thread may keep the interpreter to itself (Python: 0.005). The thread that reads
+lets go of it at each system call, and would wait that long for the model's thread each time."""
 _SECONDS = 5.0
 """What a ``kill -9`` may cost at most, besides the images that the model has in hand."""
 
@@ -95,6 +99,8 @@ def triage(
         engine = None if classifier is None else _engine(classifier)
         run = None if engine is None else case.start_run(engine)
         least = OVERVIEW if classifier is None else classifier.least
+        stack.callback(sys.setswitchinterval, sys.getswitchinterval())
+        sys.setswitchinterval(_SWITCH)
         feed = Feed(options, sources, run, least, lists)
         stack.callback(feed.close)
         with progress.task(tr("triage", "분류"), None, tr("files", "개")) as task:
