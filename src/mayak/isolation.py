@@ -20,6 +20,7 @@ from multiprocessing import connection, reduction
 from typing import Any, Generic, Literal, TypeVar
 
 import psutil
+import threadpoolctl
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -281,6 +282,8 @@ def _serve(
     # Codecs print what they think of a broken file: in the middle of the parent's progress display.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    # Each process has a core to itself: numpy's threads would fight over those of the others.
+    threadpoolctl.threadpool_limits(1)
     _keep_memory()
     if memory is not None:
         _limit(memory)
