@@ -22,6 +22,7 @@ import argparse
 import json
 import os
 import platform
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -180,6 +181,8 @@ def product(vlm: VisionLanguageModel, paths: list[Path], root: Path) -> dict[str
         "repo",
         {"batch_size": 2, "accumulate": 8, "epochs": 1, "validations_per_epoch": 1},
     )
+    # Workers start as those of the command do: without this file, which would bring them more.
+    vars(sys.modules["__main__"]).pop("__file__", None)
     fit.load_model = lambda *_, **__: vlm  # type: ignore[attr-defined,assignment]
     forward.WORTH_COMPILING = 0
     notes: list[str] = []
