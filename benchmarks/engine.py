@@ -122,11 +122,12 @@ def to_nf4(language: torch.nn.Module) -> None:
                         bias=False,
                         compute_dtype=torch.bfloat16,
                         quant_type="nf4",
+                        device="meta",  # or random weights would be drawn, on the CPU
                     )
                     small.weight = bitsandbytes.nn.Params4bit(
-                        linear.weight.data.cpu(), requires_grad=False, quant_type="nf4"
+                        linear.weight.data, requires_grad=False, quant_type="nf4"
                     )
-                    setattr(block, name, small.to("cuda"))
+                    setattr(block, name, small.to(linear.weight.device))
 
 
 def adapted(vlm: VisionLanguageModel) -> VisionLanguageModel:

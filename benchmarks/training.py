@@ -7,13 +7,15 @@ process, over the same 16 images:
    16 images; bf16 and nf4, with and without checkpointing, batches of 1, 2 and 4; what the
    automatic plan foresees of memory, and what it comes to;
 2. learning the images by heart in bf16, without dropout: mayak's step and the stock model's, from
-   the same adapter, one image a step in the same order; gradients of the first, losses of all;
+   the same adapter, one image a step in the same order: losses of all; and both ways' gradients
+   against the stock model's in fp32;
 3. the original's step: nf4, LoRA on all projections that bear the names, logits over the whole
    prompt, checkpointing, batch 1;
 4. ``mayak train`` itself in nf4, from files, loader and Lightning and all.
 
-Each figure is written when it is there; what fails is noted and the rest goes on; nothing new is
-begun when the time is up. Losses of random weights say only whether the ways agree.
+``--parts`` leaves some out: bf16, heart, exact, nf4 (with the original's), train. Each figure is
+written when it is there; what fails is noted and the rest goes on; nothing new is begun when the
+time is up. Losses of random weights say only whether the ways agree.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import LlavaNextProcessor
 
-from engine import arithmetic, build, ceiling, free, make_images, timed
+from engine import arithmetic, build, ceiling, free, make_images, timed, to_nf4
 from mayak.config import load_train_config
 from mayak.imaging import decode_file
 from mayak.labels import QUESTION
@@ -50,6 +52,8 @@ from mayak.training.plan import Plan
 
 STEP = 16
 PROJECTIONS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+PLAIN = {"lora": {"r": 16, "alpha": 32, "dropout": 0.0}}
+PARTS = ("bf16", "heart", "exact", "nf4", "train")
 Lesson = dict[str, torch.Tensor]
 
 
@@ -88,7 +92,7 @@ def speed(
     parts: list[Any],
     batch: int,
 ) -> dict[str, float]:
-    """Samples/s over all parts, after two of them to warm up."""
+    """Samples/s over all parts, after as many to warm up: each length has memory found for it."""
     optimizer = torch.optim.AdamW(weights, lr=1e-6)
     waiting = 0
 
@@ -106,7 +110,7 @@ def speed(
                 waiting = 0
 
     torch.manual_seed(0)
-    warm = timed(lambda: go(parts[:2]))
+    warm = timed(lambda: go(parts))
     torch.cuda.reset_peak_memory_stats()
     seconds = timed(lambda: go(parts))
     optimizer.zero_grad()
@@ -224,51 +228,40 @@ def by_heart(
     parts: list[Any],
     steps: int,
     seconds: float,
-) -> tuple[dict[str, torch.Tensor], list[float]]:
-    """The first step's gradients, and the losses of as many steps as fit into the time; each step
-    takes one image."""
+) -> list[float]:
+    """The losses of as many steps as fit into the time; each step takes one image."""
     weights = trained(module.model)
     optimizer = torch.optim.AdamW(list(weights.values()), lr=1e-4)
-    gradients: dict[str, torch.Tensor] = {}
     losses: list[float] = []
     end = time.perf_counter() + seconds
     for step in range(steps):
         with torch.autocast("cuda", torch.bfloat16):
             loss = loss_of(parts[step % len(parts)])
         loss.backward()  # type: ignore[no-untyped-call]
-        if not gradients:
-            gradients = {name: weight.grad.clone() for name, weight in weights.items()}  # type: ignore[union-attr]
         torch.nn.utils.clip_grad_norm_(list(weights.values()), 1.0)
         optimizer.step()
         optimizer.zero_grad()
         losses.append(loss.item())
         if time.perf_counter() > end:
             break
-    return gradients, losses
+    return losses
 
 
 def learning(vlm: VisionLanguageModel, rows: list[Row], steps: int) -> dict[str, Any]:
-    """mayak's compiled step and the stock model's: gradients and losses side by side."""
-    plain = {"lora": {"r": 16, "alpha": 32, "dropout": 0.0}}
-    module, collate = tuning(vlm, **plain), collating(vlm)
+    """mayak's compiled step and the stock model's: losses side by side."""
+    module, collate = tuning(vlm, **PLAIN), collating(vlm)
     module.answers.compile()
     packed = [collate([row]).on(module.model.device) for row in rows]
     # Compiling takes most of its time.
-    ours_grad, ours = by_heart(module, module, packed, steps, 110)
+    ours = by_heart(module, module, packed, steps, 110)
     module.model.unload()
-    module = tuning(vlm, **plain)
+    module = tuning(vlm, **PLAIN)
     model = module.model
     lessons = [stock_lesson(vlm, row, whole=False) for row in rows]
-    stock_grad, stock = by_heart(
+    stock = by_heart(
         module, lambda part: model(**part, use_cache=False).loss, lessons, len(ours), 70
     )
     model.unload()
-    # LoRA's A has no gradient at the first step, B being zero.
-    apart = {
-        name: float((ours_grad[name] - wanted).norm() / wanted.norm())
-        for name, wanted in stock_grad.items()
-        if "lora_B" in name
-    }
     both = min(len(ours), len(stock)) // len(rows) * len(rows)
     epochs = [
         (fmean(ours[start : start + len(rows)]), fmean(stock[start : start + len(rows)]))
@@ -276,12 +269,62 @@ def learning(vlm: VisionLanguageModel, rows: list[Row], steps: int) -> dict[str,
     ]
     return {
         "steps": both,
-        "gradients_apart": {"mean": fmean(apart.values()), "most": max(apart.values())},
-        "first_loss": [ours[0], stock[0]],
         "largest_difference_of_an_epoch": max(abs(a - b) for a, b in epochs),
         "epochs": [[round(a, 4), round(b, 4)] for a, b in epochs],
         "losses": [[round(a, 4), round(b, 4)] for a, b in zip(ours, stock, strict=False)],
     }
+
+
+def exact(vlm: VisionLanguageModel, rows: list[Row]) -> dict[str, Any]:
+    """Gradients of an adapter that does something: of mayak's step and the stock model's, both in
+    bf16, against the stock model's in fp32, relative to its norm; losses of the three."""
+    module, collate = tuning(vlm, **PLAIN), collating(vlm)
+    generator = torch.Generator(vlm.device).manual_seed(0)
+    weights = trained(module.model)
+    for name, weight in weights.items():
+        if "lora_B" in name:
+            weight.data.normal_(std=1e-3, generator=generator)
+    frozen = [part for part in module.model.parameters() if not part.requires_grad]
+
+    def stock(row: Row) -> torch.Tensor:
+        lesson = stock_lesson(vlm, row, whole=False)
+        loss: torch.Tensor = module.model(**lesson, use_cache=False).loss
+        return loss
+
+    def found(
+        loss_of: Callable[[Row], torch.Tensor], *, mixed: bool
+    ) -> tuple[float, dict[str, torch.Tensor]]:
+        module.zero_grad()
+        losses = []
+        for row in rows:
+            with torch.autocast("cuda", torch.bfloat16, enabled=mixed):
+                loss = loss_of(row) / len(rows)
+            loss.backward()  # type: ignore[no-untyped-call]
+            losses.append(loss.item())
+        return sum(losses), {
+            name: weight.grad.clone()  # type: ignore[union-attr]
+            for name, weight in weights.items()
+        }
+
+    ours = found(lambda row: module(collate([row]).on(module.model.device)), mixed=True)
+    theirs = found(stock, mixed=True)
+    base = module.model.get_base_model()
+    base.gradient_checkpointing_enable({"use_reentrant": False})
+    for part in frozen:
+        part.data = part.data.float()
+    wanted = found(stock, mixed=False)
+    for part in frozen:
+        part.data = part.data.bfloat16()
+    base.gradient_checkpointing_disable()
+    module.model.unload()
+    apart = {}
+    for way, (_, gradients) in (("ours", ours), ("stock", theirs)):
+        each = [
+            float((gradients[name] - right).norm() / right.norm())
+            for name, right in wanted[1].items()
+        ]
+        apart[f"{way}_to_fp32"] = {"mean": round(fmean(each), 4), "most": round(max(each), 4)}
+    return {"images": len(rows), "losses": [ours[0], theirs[0], wanted[0]], **apart}
 
 
 def floor(vlm: VisionLanguageModel, rows: list[Row]) -> dict[str, float]:
@@ -303,6 +346,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("training.json"))
     parser.add_argument("--processor", type=Path, help="a saved processor (default: made here)")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--steps", type=int, default=208, help="of learning by heart")
     parser.add_argument("--seconds", type=float, default=520, help="after which nothing is begun")
     asked = parser.parse_args()
@@ -352,15 +396,21 @@ def main() -> None:
         rows = [(decode_file(path), number % 4) for number, path in enumerate(paths[:STEP])]
         vlm = build(processor, "bf16")
         note("floor", floor(vlm, rows))
-        measure_ways(vlm, rows, [(1, False), (2, False), (4, True)], attempt, "bf16")
-        attempt("by heart, mayak's and stock", lambda vlm=vlm: learning(vlm, rows, asked.steps))
-        del vlm
+        if "bf16" in asked.parts:
+            measure_ways(vlm, rows, [(2, False), (1, False), (4, True)], attempt, "bf16")
+        if "heart" in asked.parts:
+            attempt("by heart, mayak's and stock", lambda: learning(vlm, rows, asked.steps))
+        if "exact" in asked.parts:
+            attempt("exact", lambda: exact(vlm, rows[:4]))
+        to_nf4(vlm.model.model.language_model)
         free()
-        vlm = build(processor, "nf4")
-        ways = [(1, True), (1, False), (2, False), (4, True)]
-        measure_ways(vlm, rows, ways, attempt, "nf4")
-        attempt("original", lambda: original(vlm, rows))
-        attempt("mayak train, nf4, batch 2", lambda: product(vlm, paths, Path(folder)))
+        note("built", "nf4")
+        if "nf4" in asked.parts:
+            ways = [(1, True), (2, False), (1, False), (4, True)]
+            measure_ways(vlm, rows, ways, attempt, "nf4")
+            attempt("original", lambda: original(vlm, rows))
+        if "train" in asked.parts:
+            attempt("mayak train, nf4, batch 2", lambda: product(vlm, paths, Path(folder)))
 
 
 if __name__ == "__main__":
