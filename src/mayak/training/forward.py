@@ -19,8 +19,8 @@ from mayak.model.packed import PackedModel, compiles, read
 from mayak.model.packing import Packed
 
 WORTH_COMPILING = 1000
-"""Images from which on a run is over sooner with compiled layers: compiling took 85 s on an H100
-and saved .087 s an image (``benchmarks/LOG.md``)."""
+"""Images from which on a run is over sooner with compiled layers: compiling took 94 s on an H100
+and saved .09 s an image (``benchmarks/LOG.md``)."""
 
 
 class AnswerPass:
