@@ -3,12 +3,14 @@
 import hashlib
 import json
 import sqlite3
+from functools import partial
 
 import pytest
 
 from case_samples import digest, fill, images, prediction
 from mayak.case import CaseStore
 from mayak.case.database import canonical, entry_hash, row_digest
+from mayak.errors import IntegrityError
 
 
 @pytest.fixture
@@ -228,6 +230,70 @@ def test_an_edited_case_json_is_named(folder):
     values = json.loads(path.read_text(encoding="utf-8"))
     path.write_text(json.dumps(values | {"name": "case-0418"}), encoding="utf-8")
     assert faults(folder) == {("changed", "case.json", "name")}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("{", '{"operator": "evil",'), ("{", '{"name": "evil",'), ("1,", "true,")]
+)
+def test_a_case_json_that_other_programs_read_otherwise_is_named(folder, old, new):
+    path = folder / "case.json"
+    path.write_text(path.read_text().replace(old, new, 1))
+    assert faults(folder) == {("changed", "case.json", "")}
+
+
+def test_an_impossible_date_in_case_json_is_damage(folder):
+    path = folder / "case.json"
+    path.write_text(path.read_text().replace('"created": "2', '"created": "x'))
+    with pytest.raises(IntegrityError, match=r"case\.json is damaged"):
+        CaseStore.read(folder)
+
+
+def test_a_log_entry_before_the_first_is_named(folder):
+    fields = (-5, "2020", "evil", "verify", "{}", "0" * 64)
+    values = (*fields, entry_hash(*fields))
+    by_hand(folder, ("INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?)", values))
+    assert faults(folder) == {("inserted", "log", "entry -5")}
+
+
+@pytest.mark.parametrize(
+    "statement", ["UPDATE sqlite_sequence SET seq = 3", "DELETE FROM sqlite_sequence"]
+)
+def test_a_log_counter_set_back_is_named(folder, statement):
+    by_hand(folder, statement)
+    assert faults(folder) == {("changed", "sqlite_sequence", "log")}
+
+
+def test_a_table_of_somebody_else_is_named_and_hides_nothing(folder):
+    by_hand(
+        folder,
+        "CREATE TABLE x (a)",
+        "ANALYZE",
+        "INSERT INTO alerts VALUES (9, (SELECT sha256 FROM contents), 'l', 'd', 'md5', 1, 'd')",
+    )
+    assert faults(folder) == {
+        ("inserted", "schema", "x"),
+        ("inserted", "schema", "sqlite_stat1"),
+        ("inserted", "alerts", "id 9"),
+    }
+
+
+@pytest.mark.parametrize("version", [0, 5, 99])
+def test_a_version_changed_by_hand_is_no_older_or_newer_case(folder, version):
+    by_hand(folder, f"PRAGMA user_version = {version}")
+    for opened in (CaseStore.read, partial(CaseStore.open, operator="a")):
+        with pytest.raises(IntegrityError, match=f"it is {version}, the log says"):
+            opened(folder)
+
+
+def test_an_emptied_or_missing_database_is_not_begun_anew(folder):
+    path = folder / "case.sqlite"
+    path.write_bytes(b"")
+    with pytest.raises(IntegrityError, match="is empty"):
+        CaseStore.open(folder, operator="a")
+    assert path.stat().st_size == 0
+    path.unlink()
+    with pytest.raises(IntegrityError, match="is missing"):
+        CaseStore.read(folder)
 
 
 def test_the_digests_are_what_the_documentation_says(folder):

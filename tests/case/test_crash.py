@@ -3,7 +3,6 @@
 import errno
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -214,10 +213,11 @@ def test_a_migration_that_fails_leaves_the_old_version(folder, further_version, 
         assert store.verify() == []
 
 
-def test_a_newer_database_is_refused(folder):
-    connection = sqlite3.connect(folder / "case.sqlite")
-    connection.execute("PRAGMA user_version = 99")
-    connection.close()
+def test_a_newer_database_is_refused(folder, further_version, monkeypatch):
+    with monkeypatch.context():
+        further_version("CREATE TABLE newest (id INTEGER PRIMARY KEY);")
+        CaseStore.open(folder, operator="b").close()
+        monkeypatch.undo()
     for opened in (CaseStore.read, lambda f: CaseStore.open(f, operator="a")):
         with pytest.raises(CaseError, match="newer version"):
             opened(folder)

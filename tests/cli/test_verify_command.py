@@ -26,3 +26,17 @@ def test_a_case_is_verified_and_that_is_recorded_while_triage_writes(tmp_path, c
         said = [(entry.operator, entry.action) for entry in writer.log()]
         assert said[-3:] == [("b", "open"), ("b", "verify"), ("a", "add items")]
         assert verify(writer.folder, capsys)[0] == 0
+
+
+def test_a_name_changed_to_no_text_is_named_though_the_sources_cannot_be_checked(tmp_path, capsys):
+    (tmp_path / "photos").mkdir()
+    with CaseStore.create(tmp_path / "case", operator="a") as writer:
+        source = writer.add_source(str(tmp_path / "photos"), "folder")
+        writer.add_items(source, [item("holiday.jpg", content("a"))])
+    database = tmp_path / "case" / "case.sqlite"
+    data = database.read_bytes()
+    assert data.count(b"holiday.jpg")
+    database.write_bytes(data.replace(b"holiday.jpg", b"h\xff\xfeiday.jpg"))
+    code, found = verify(tmp_path / "case", capsys)
+    assert code == 3
+    assert "items id 1" in {f"{fault['table']} {fault['key']}" for fault in found["faults"]}

@@ -15,12 +15,13 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from mayak.case.database import GENESIS, Database, entry_hash, migrations, row_digest
-from mayak.case.folder import read_identity, thumbnail_path
+from mayak.case.folder import IDENTITY, Identity, identity_text, read_identity, thumbnail_path
 from mayak.case.records import Fault
 from mayak.errors import CaseError
 from mayak.language import tr
@@ -84,12 +85,7 @@ def _database(connection: sqlite3.Connection) -> Iterator[Fault]:
 def _schema(connection: sqlite3.Connection) -> Iterator[Fault]:
     """Tables, indexes and triggers as the migrations make them."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    pristine = sqlite3.connect(":memory:")
-    try:
-        pristine.executescript("\n".join(migrations()[:version]))
-        expected, found = _objects(pristine), _objects(connection)
-    finally:
-        pristine.close()
+    expected, found = _pristine(version), _objects(connection)
     for name in sorted(expected.keys() | found.keys()):
         if name not in found:
             yield Fault("deleted", "schema", name, tr("was removed", "삭제되었습니다"))
@@ -101,13 +97,18 @@ def _schema(connection: sqlite3.Connection) -> Iterator[Fault]:
             yield Fault("changed", "schema", name, tr("was changed", "변경되었습니다"))
 
 
-def _objects(connection: sqlite3.Connection) -> dict[str, str]:
-    query = "SELECT name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
-    return dict(connection.execute(query).fetchall())
+def _pristine(version: int) -> dict[str, str | None]:
+    with closing(sqlite3.connect(":memory:")) as pristine:
+        pristine.executescript("\n".join(migrations()[:version]))
+        return _objects(pristine)
+
+
+def _objects(connection: sqlite3.Connection) -> dict[str, str | None]:
+    return dict(connection.execute("SELECT name, sql FROM sqlite_master").fetchall())
 
 
 def _entries(connection: sqlite3.Connection) -> Iterator[sqlite3.Row]:
-    after = -1
+    after = 0
     query = "SELECT * FROM log WHERE sequence > ? ORDER BY sequence LIMIT ?"
     while rows := connection.execute(query, (after, _CHUNK)).fetchall():
         yield from rows
@@ -116,7 +117,9 @@ def _entries(connection: sqlite3.Connection) -> Iterator[sqlite3.Row]:
 
 def _chain(connection: sqlite3.Connection) -> Iterator[Fault]:
     # First: a writer may add entries while they are read.
-    counter = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'log'").fetchone()
+    counter = _counter(connection)
+    for (number,) in connection.execute("SELECT sequence FROM log WHERE sequence < 1").fetchall():
+        yield Fault("inserted", "log", f"entry {number}", tr("was inserted", "삽입되었습니다"))
     previous, last = GENESIS, 0
     for entry in _entries(connection):
         sequence = entry["sequence"]
@@ -136,8 +139,17 @@ def _chain(connection: sqlite3.Connection) -> Iterator[Fault]:
         if entry_hash(*(entry[name] for name in fields)) != entry["hash"]:
             yield Fault("changed", "log", f"entry {sequence}", tr("was changed", "변경되었습니다"))
         previous, last = entry["hash"], sequence
-    if counter and counter[0] > last:
-        yield _deleted("log", "entry", last + 1, counter[0])
+    if counter > last:
+        yield _deleted("log", "entry", last + 1, counter)
+    if _counter(connection) < last:
+        message = tr("was set back: nothing can be added", "되돌려져 더 기록할 수 없습니다")
+        yield Fault("changed", "sqlite_sequence", "log", message)
+
+
+def _counter(connection: sqlite3.Connection) -> int:
+    """The highest number that a log entry ever had, as SQLite keeps it; 0 where it does not."""
+    found = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'log'").fetchone()
+    return found[0] if found else 0
 
 
 def _identity(folder: Path, connection: sqlite3.Connection) -> Iterator[Fault]:
@@ -149,6 +161,11 @@ def _identity(folder: Path, connection: sqlite3.Connection) -> Iterator[Fault]:
     query = "SELECT detail FROM log WHERE action = 'create' ORDER BY sequence LIMIT 1"
     created = connection.execute(query).fetchone()
     written = json.loads(created["detail"]) if created else {}
+    # Other programs may read what stands there twice or besides.
+    logged: dict[str, Any] = {name: written.get(name) for name in said}
+    identity = Identity(**logged)
+    if said == asdict(identity) and (folder / IDENTITY).read_bytes() != identity_text(identity):
+        yield Fault("changed", "case.json", "", tr("was changed", "변경되었습니다"))
     for name, value in said.items():
         if written.get(name) != value:
             yield Fault(
@@ -164,10 +181,11 @@ def _identity(folder: Path, connection: sqlite3.Connection) -> Iterator[Fault]:
 
 def _rows(connection: sqlite3.Connection) -> Iterator[Fault]:
     """Every row against its digest, its batch and the log."""
+    known = _pristine(len(migrations())).keys() - {"log", "sqlite_sequence"}
     tables = [
         name
         for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-        if name != "log" and not name.startswith("sqlite_")
+        if name in known
     ]
     ends = dict.fromkeys(tables, 0)
     newest = 0

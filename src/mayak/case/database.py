@@ -167,11 +167,19 @@ class Batch:
 class Database:
     """One connection to a case's database, for the thread that made it."""
 
-    def __init__(self, folder: Path, *, operator: str | None) -> None:
+    def __init__(self, folder: Path, *, operator: str | None, new: bool = False) -> None:
         """Connect; without an operator read-only. Raises CaseError."""
         self.folder = folder
         self._operator = operator
         path = folder / DATABASE
+        if not path.exists():
+            raise IntegrityError(
+                tr(
+                    f"case {folder}: the database {DATABASE} is missing",
+                    f"사건 {folder}: 데이터베이스 {DATABASE}이(가) 없습니다",
+                ),
+                remedy=tr("restore the case from a copy", "사건을 사본에서 복원하십시오"),
+            )
         with self.translated():
             self.connection = _connect(path, "rw" if operator is not None else "ro")
             try:
@@ -184,6 +192,8 @@ class Database:
                         "foreign_keys = ON",
                     ):
                         self.connection.execute(f"PRAGMA {pragma}")
+                if not new:
+                    self._require_whole()
                 self._check_version()
             except BaseException:
                 self.connection.close()
@@ -203,7 +213,7 @@ class Database:
                 ),
             )
         (folder / DATABASE).touch(exist_ok=False)
-        return cls(folder, operator=operator)
+        return cls(folder, operator=operator, new=True)
 
     def close(self) -> None:
         self.connection.close()
@@ -275,6 +285,37 @@ class Database:
                 undoing.execute("SELECT count(*) FROM sqlite_master").fetchone()
             finally:
                 undoing.close()
+
+    def _require_whole(self) -> None:
+        """Raises IntegrityError where the database is empty or not of the version that its log
+        says: then the one in use would be made over it, or the other not be read."""
+        # One statement: another process may be bringing it up to date.
+        query = (
+            "SELECT (SELECT user_version FROM pragma_user_version), (SELECT detail FROM log"
+            " WHERE action = 'migrate' ORDER BY sequence DESC LIMIT 1)"
+        )
+        try:
+            version, detail = self.connection.execute(query).fetchone()
+            logged = json.loads(detail)["version"]
+        except (ValueError, KeyError, TypeError):
+            return  # a rewritten entry: the audit names it
+        except sqlite3.OperationalError as error:
+            if "no such table" not in str(error):
+                raise
+            message = tr("the database is empty", "데이터베이스가 비어 있습니다")
+        else:
+            if version == logged:
+                return
+            message = tr(
+                f"the database's version was changed by hand: it is {version}, the log says "
+                f"{logged}",
+                f"데이터베이스 버전이 임의로 변경되었습니다. {version}이지만 기록에는 "
+                f"{logged}입니다",
+            )
+        raise IntegrityError(
+            tr(f"case {self.folder}: ", f"사건 {self.folder}: ") + message,
+            remedy=tr("restore the case from a copy", "사건을 사본에서 복원하십시오"),
+        )
 
     def _check_version(self) -> None:
         version = self.connection.execute("PRAGMA user_version").fetchone()[0]

@@ -23,7 +23,7 @@ FORMAT = 1
 """Version of the folder's layout; the database has its own (``user_version``)."""
 
 DATABASE = "case.sqlite"
-_IDENTITY = "case.json"
+IDENTITY = "case.json"
 _LOCK = "case.lock"
 _THUMBNAILS = "thumbnails"
 _WRITERS = 8
@@ -64,25 +64,30 @@ def storage_error(folder: Path, error: OSError) -> CaseError:
 def write_identity(folder: Path, identity: Identity) -> None:
     """Write ``case.json`` and the thumbnails' folder."""
     (folder / _THUMBNAILS).mkdir()
-    text = json.dumps(asdict(identity), indent=2, ensure_ascii=False) + "\n"
-    write_durably(folder / _IDENTITY, text.encode())
+    write_durably(folder / IDENTITY, identity_text(identity))
     sync_folder(folder)
+
+
+def identity_text(identity: Identity) -> bytes:
+    """``case.json``, byte for byte."""
+    return (json.dumps(asdict(identity), indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def read_identity(folder: Path) -> Identity:
     """What ``case.json`` says. Raises CaseError if the folder is no case or of a newer version,
     IntegrityError if ``case.json`` is damaged."""
     try:
-        values = json.loads((folder / _IDENTITY).read_text(encoding="utf-8"))
+        values = json.loads((folder / IDENTITY).read_text(encoding="utf-8"))
         version = values["format"]
         if isinstance(version, int) and version > FORMAT:
             raise newer(folder)
+        datetime.fromisoformat(values["created"])
         return Identity(**{name: values[name] for name in Identity.__dataclass_fields__})
     except OSError as error:
         raise CaseError(
             tr(
-                f"{folder} is not a case: {_IDENTITY} cannot be read ({error.strerror or error})",
-                f"{folder}은(는) 사건 폴더가 아닙니다. {_IDENTITY}을(를) 읽을 수 없습니다 "
+                f"{folder} is not a case: {IDENTITY} cannot be read ({error.strerror or error})",
+                f"{folder}은(는) 사건 폴더가 아닙니다. {IDENTITY}을(를) 읽을 수 없습니다 "
                 f"({error.strerror or error})",
             ),
             remedy=tr("name the folder of a case", "사건 폴더를 지정하십시오"),
@@ -90,8 +95,8 @@ def read_identity(folder: Path) -> Identity:
     except (ValueError, KeyError, TypeError) as error:
         raise IntegrityError(
             tr(
-                f"case {folder}: {_IDENTITY} is damaged ({error})",
-                f"사건 {folder}: {_IDENTITY}이(가) 손상되었습니다 ({error})",
+                f"case {folder}: {IDENTITY} is damaged ({error})",
+                f"사건 {folder}: {IDENTITY}이(가) 손상되었습니다 ({error})",
             ),
             remedy=tr(
                 "restore it from a copy; the first entry of the case's log holds its id and name",

@@ -16,7 +16,7 @@ from mayak.config import BASE_MODEL
 from mayak.errors import CaseError, ConfigError, IntegrityError
 from mayak.isolation import cores
 from mayak.labels import LABELS
-from mayak.language import tr
+from mayak.language import printable, tr
 
 if TYPE_CHECKING:
     from mayak.case import CaseStore, Fault
@@ -236,8 +236,13 @@ def verify(
         faults: list[Fault] = store.verify()
         absent: list[str] = []
         if not any(fault.problem == "unreadable" for fault in faults):
-            found, absent = check_sources(store, console)
-            faults += found
+            try:
+                found, absent = check_sources(store, console)
+                faults += found
+            except CaseError as error:  # of rows that were changed, some cannot be read as such
+                if not faults:
+                    raise
+                console.note(tr("sources not checked: ", "원본을 확인하지 못함: ") + error.message)
         head = store.head()
     try:
         # Without the writer's lock: triage may be at work.
@@ -253,7 +258,7 @@ def verify(
         console.json({"faults": rows, "absent": absent, "log_head": head})
     else:
         for fault in faults:
-            console.result(str(fault))
+            console.result(printable(str(fault)))  # names of files may hold line breaks
         for path in absent:
             console.note(tr("not there, not checked: ", "없어서 확인하지 못함: ") + path)
         console.result(
@@ -445,7 +450,7 @@ def show_results(console: Console, case: CaseStore, run: int) -> None:
                 str(result.rank),
                 f"{label.index} {label.name}",
                 f"{result.scores[result.label]:.3f}",
-                result.display,
+                printable(result.display),
                 ", ".join(marks),
             ]
         )
