@@ -5,6 +5,7 @@ import hashlib
 import importlib.util
 import lzma
 import shutil
+import struct
 import sys
 import tarfile
 import unicodedata
@@ -350,6 +351,37 @@ def test_volumes_that_cannot_be_read_are_named(unpack, tmp_path, offset, magic, 
     assert word in failure.message
     assert failure.error == ("Unsupported" if word == "F2FS" else "Encrypted")
     assert failure.path == ("locked.dd/partition 1" if start else "locked.dd")
+
+
+@pytest.mark.parametrize(
+    ("offset", "magic", "word"), [(3, b"-FVE-FS-", "BitLocker"), (0, b"LUKS\xba\xbe", "LUKS")]
+)
+def test_an_encrypted_volume_inside_a_folder_is_named(folder, offset, magic, word):
+    (folder / "backup" / "locked.dd").write_bytes(bytes(offset) + magic + bytes(1 << 20))
+    items, (failure,) = found(folder)
+    assert items.keys() == {"backup/locked.dd"}
+    assert failure.error == "Encrypted"
+    assert word in failure.message
+
+
+def test_where_the_first_gpt_is_gone_the_second_is_read(unpack):
+    path = unpack("gpt.dd")
+    whole = found(path)
+    data = bytearray(path.read_bytes())
+    data[512 : 34 * 512] = bytes(33 * 512)
+    path.write_bytes(data)
+    assert found(path) == whole
+
+
+def test_a_partition_that_goes_on_behind_the_end_is_told(unpack):
+    path = unpack("mbr.dd")
+    data = path.read_bytes()
+    start, sectors = struct.unpack_from("<II", data, 446 + 8)
+    path.write_bytes(data[: (start + sectors) * 512 - 4096])
+    items, (failure,) = found(path)
+    assert items
+    assert (failure.path, failure.error) == ("mbr.dd/partition 1", "Damaged")
+    assert "its last 4096 bytes lie beyond" in failure.message
 
 
 def test_a_disk_of_zeros_is_of_no_known_kind(tmp_path):

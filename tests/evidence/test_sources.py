@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import random
 import struct
 import sys
 import tarfile
@@ -179,7 +180,7 @@ def test_a_member_with_a_wrong_checksum_fails_when_read(tmp_path):
     (tmp_path / "a.zip").write_bytes(data)
     with open_source(tmp_path / "a.zip") as source:
         (item,) = source.items()
-        with pytest.raises(EvidenceError, match="CRC"):
+        with pytest.raises(EvidenceError, match=r"CRC.*a\.jpg"):
             item.open().read()
 
 
@@ -194,13 +195,14 @@ def test_members_of_one_name_have_paths_of_their_own(tmp_path):
 
 
 def test_a_bomb_is_refused_and_its_neighbours_read(tmp_path):
-    bomb = zipped({"zeros": bytes(100 << 20)})
+    bomb = zipped({"zeros": bytes(100 << 20), "b.jpg": JPEG})
     (tmp_path / "bomb.zip").write_bytes(bomb)
     (tmp_path / "a.jpg").write_bytes(JPEG)
     name = tmp_path.name
     items, failures = listed(tmp_path)
-    assert items == {f"{name}/a.jpg": JPEG, f"{name}/bomb.zip": bomb}
-    assert failures == {f"{name}/bomb.zip": "LimitExceeded"}
+    inside = f"{name}/bomb.zip/b.jpg"
+    assert items == {f"{name}/a.jpg": JPEG, f"{name}/bomb.zip": bomb, inside: JPEG}
+    assert failures == {f"{name}/bomb.zip/zeros": "LimitExceeded"}
 
 
 def test_a_compressed_tar_that_is_a_bomb_is_refused(tmp_path):
@@ -219,6 +221,43 @@ def test_reasons_are_recorded_in_english_whatever_the_user_reads(tmp_path):
     with open_source(tmp_path) as source:
         (failure,) = (entry for entry in source.items() if isinstance(entry, Failure))
     assert failure.message.isascii()
+
+
+@pytest.mark.parametrize("container", ["folder", "tar"])
+def test_a_large_archive_is_read_in_place_whatever_an_unpacked_one_may_take(tmp_path, container):
+    members = {f"{n}.jpg": JPEG + bytes([n]) * (1 << 20) for n in range(9)}
+    with zipfile.ZipFile(tmp_path / "phone.zip", "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    source = tmp_path
+    if container == "tar":
+        source = tmp_path / "a.tar"
+        with tarfile.open(source, "w") as outer:
+            outer.add(tmp_path / "phone.zip", "phone.zip")
+    items, failures = listed(source, Limits(unpacked=8 << 20))
+    inside = {name: items[f"{source.name}/phone.zip/{name}"] for name in members}
+    assert inside == members
+    assert not failures
+
+
+@pytest.mark.parametrize(
+    ("magic", "kind"), [(b"7z\xbc\xaf\x27\x1c", "7z"), (b"Rar!\x1a\x07", "RAR"), (b"KDMV", "VMDK")]
+)
+def test_a_container_that_is_not_read_is_named_as_such(tmp_path, magic, kind):
+    file = tmp_path / "phone.bin"
+    file.write_bytes(magic + bytes(1000))
+    with open_source(tmp_path) as source:
+        item, failure = source.items()
+    assert (str(item.path), failure.error) == (f"{tmp_path.name}/phone.bin", "Unsupported")
+    assert kind in failure.message
+    with pytest.raises(EvidenceError, match=f"phone.bin is an? {kind}"):
+        open_source(file)
+
+
+def test_a_damaged_zip_is_refused_by_its_name(tmp_path):
+    (tmp_path / "phone.zip").write_bytes(zipped({"a.jpg": JPEG})[:-30])
+    with pytest.raises(EvidenceError, match=r"phone\.zip: cannot be read"):
+        open_source(tmp_path / "phone.zip")
 
 
 def test_too_many_members_are_refused(tmp_path):
@@ -275,6 +314,32 @@ def test_a_cut_tar_lists_what_is_whole(tmp_path):
     items, failures = listed(tmp_path / "cut.tar")
     assert list(items) == ["cut.tar/a"]
     assert failures["cut.tar/b"] == "Damaged"
+
+
+@pytest.mark.parametrize("packing", ["gz", "bz2", "xz"])
+def test_of_a_compressed_tar_that_breaks_off_what_came_before_is_read(tmp_path, packing):
+    members = {f"{n}.jpg": random.Random(n).randbytes(1 << 20) for n in range(3)}
+    with tarfile.open(tmp_path / "whole", f"w:{packing}") as archive:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    data = (tmp_path / "whole").read_bytes()
+    (tmp_path / "cut.tar").write_bytes(data[: len(data) * 9 // 10])
+    items, failures = listed(tmp_path / "cut.tar")
+    assert items == {f"cut.tar/{name}": members[name] for name in ("0.jpg", "1.jpg")}
+    assert failures == {"cut.tar": "Damaged", "cut.tar/2.jpg": "Damaged"}
+
+
+def test_a_compressed_tar_with_a_wrong_checksum_is_read_and_told(tmp_path):
+    with tarfile.open(tmp_path / "a.tgz", "w:gz") as archive:
+        info = tarfile.TarInfo("a.jpg")
+        info.size = len(JPEG)
+        archive.addfile(info, io.BytesIO(JPEG))
+    data = bytearray((tmp_path / "a.tgz").read_bytes())
+    data[-8] ^= 1
+    (tmp_path / "a.tgz").write_bytes(data)
+    assert listed(tmp_path / "a.tgz") == ({"a.tgz/a.jpg": JPEG}, {"a.tgz": "Damaged"})
 
 
 def test_what_follows_the_end_of_a_tar_is_told(tmp_path):

@@ -28,6 +28,16 @@ Reason = Literal[
 EXCLUSIONS: frozenset[Reason] = frozenset({"SymbolicLink", "SpecialFile", "DeletedWithoutContent"})
 """Values of ``Failure.error`` that state why there is nothing to read, rather than a fault."""
 
+UNREAD = {
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive",
+    b"Rar!\x1a\x07": "a RAR archive",
+    b"KDMV": "a VMDK disk image",
+    b"QFI\xfb": "a QCOW2 disk image",
+    b"vhdxfile": "a VHDX disk image",
+    b"conectix": "a VHD disk image",
+}
+"""First bytes of containers that hold files and are not entered."""
+
 HEAD = 512
 GZIP, BZIP2, XZ = b"\x1f\x8b\x08", b"BZh", b"\xfd7zXZ\0"
 PACKED = (GZIP, BZIP2, XZ)
@@ -114,6 +124,11 @@ def _tar_checksum(head: bytes) -> bool:
     if len(head) < HEAD or not head[0] or not field or field.strip(b"01234567"):
         return False
     return int(field, 8) == sum(head[:148]) + sum(head[156:]) + 8 * 32
+
+
+def unread_kind(head: bytes) -> str | None:
+    """What container of a kind that is not entered begins so."""
+    return next((name for magic, name in UNREAD.items() if head.startswith(magic)), None)
 
 
 def decompressed(stream: BinaryIO, head: bytes) -> BinaryIO:

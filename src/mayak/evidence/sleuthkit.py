@@ -91,7 +91,7 @@ class EwfBytes:
                 tr(f"{path} is not the first segment", f"{path}은(는) 첫 세그먼트가 아닙니다"),
                 remedy=tr("name the file that ends in 01", "01로 끝나는 파일을 지정하십시오"),
             )
-        with translated():
+        with translated(path):
             self._handle = pyewf.handle()
             if content is None:
                 self._handle.open([str(piece) for piece in ewf_pieces(path)])
@@ -162,6 +162,9 @@ class DiskReader:
 
     def items(self) -> Iterator[EvidenceItem | Failure]:
         for volume in self._volumes():
+            if (missing := volume.offset + volume.size - self._data.size) > 0:
+                reason = f"is cut off: its last {missing} bytes lie beyond the end of the image"
+                yield gap(volume.path, "Damaged", reason)
             if named := _named(self._data, volume.offset):
                 name, encrypted = named
                 reason = f"is an encrypted volume ({name})" if encrypted else f"is {name}"
@@ -194,11 +197,12 @@ class DiskReader:
             with suppress(*FAULTS), self._lock:
                 table = pytsk3.Volume_Info(self._image, kind)
                 block = int(table.info.block_size)
-                used = [
-                    (int(part.start) * block, int(part.len) * block)
-                    for part in table
-                    if int(part.flags) == int(pytsk3.TSK_VS_PART_FLAG_ALLOC)
+                parts = [
+                    part for part in table if int(part.flags) == int(pytsk3.TSK_VS_PART_FLAG_ALLOC)
                 ]
+                if kind == pytsk3.TSK_VS_TYPE_DETECT and _guards_gpt(parts):
+                    continue  # its first GPT is damaged: TSK finds the second if asked for it
+                used = [(int(part.start) * block, int(part.len) * block) for part in parts]
                 if used:
                     return [
                         _Volume(self._path.child("volume", f"partition {i}"), offset, size)
@@ -216,6 +220,11 @@ class DiskReader:
         return None
 
 
+def _guards_gpt(parts: list[Tsk]) -> bool:
+    """Whether these partitions of an MBR only keep older programs off a GPT disk."""
+    return bool(parts) and all(bytes(part.desc).startswith(b"GPT Safety") for part in parts)
+
+
 def disk_kind(head: bytes) -> Literal["ewf", "raw"] | None:
     """What the first 33 KiB say: EWF, a raw disk or volume, or neither.
 
@@ -225,6 +234,8 @@ def disk_kind(head: bytes) -> Literal["ewf", "raw"] | None:
     if head.startswith(EWF_MAGIC):
         later = head.startswith(EWF_MAGIC[0]) and head[9:11] != b"\1\0"
         return None if later else "ewf"
+    if head.startswith(b"LUKS\xba\xbe") or head[3:11] == b"-FVE-FS-":
+        return "raw"
     boot = head[510:512] == b"\x55\xaa" and (
         head[3:11] in (b"NTFS    ", b"EXFAT   ")
         or b"FAT" in (head[54:57], head[82:85])

@@ -28,6 +28,7 @@ from mayak.evidence.reader import (
     gap,
     holds_tar,
     moment,
+    unread_kind,
 )
 from mayak.evidence.sleuthkit import (
     DISK_HEAD,
@@ -39,6 +40,7 @@ from mayak.evidence.sleuthkit import (
 )
 from mayak.evidence.streams import (
     CHUNK,
+    IN_MEMORY,
     Bytes,
     FileBytes,
     JoinedBytes,
@@ -196,6 +198,10 @@ class Source:
                 yield entry if again is None else replace(entry, opener=again)
                 if again is not None:
                     again.release()
+                    if again.unread:
+                        yield gap(
+                            entry.path, "Unsupported", f"is {again.unread}, which is not read"
+                        )
                 continue
             inside = replace(entry, path=replace(entry.path, kind=kind))
             opened = self._opened(inside, depth)
@@ -223,7 +229,7 @@ class Source:
         try:
             if item.path.kind == "image":
                 return self._disk(item)
-            return _archive(self._unpacked(item), item.path, self._limits)
+            return _archive(self._random(item), item.path, self._limits)
         except LimitExceededError as exc:
             return gap(item.path, "LimitExceeded", exc.reason)
         except EvidenceError as exc:
@@ -244,16 +250,19 @@ class Source:
                     return gap(item.path, "Unsupported", reason)
                 data = EwfBytes(file) if ewf else _joined(file)
         else:
-            # A ZIP's members can only be read from their start on.
-            packed = item.path.parent is not None and item.path.parent.kind == "zip"
-            data = self._unpacked(item) if packed else FileBytes(item.open())
+            data = self._random(item)
             if ewf:
                 data = EwfBytes(Path(item.path.name), stream_of(data.read_at, data.size))
         disk = DiskReader(data, item.path)
         with translated():
             return disk if ewf or disk.holds_known_volume() else None
 
-    def _unpacked(self, item: EvidenceItem) -> Bytes:
+    def _random(self, item: EvidenceItem) -> Bytes:
+        # A ZIP's members can only be read from their start on; of small ones a copy in memory
+        # keeps no file open.
+        packed = item.path.parent is not None and item.path.parent.kind == "zip"
+        if not packed and item.size > IN_MEMORY:
+            return FileBytes(item.open())
         with item.open() as stream, translated():
             return Unpacked(stream, partial(self._check, item))
 
@@ -279,7 +288,7 @@ class Source:
             ThreadPoolExecutor(len(digests)) as pool,
         ):
             while done < self._data.size:
-                with translated():
+                with translated(self.path):
                     block = self._data.read_at(done, CHUNK)
                 if not block:
                     raise EvidenceError(
@@ -356,11 +365,19 @@ def _recognised(path: Path, data: Bytes, name: str, raw: bytes | None, limits: L
     with translated():
         known = disk.recognised()
     if not known:
-        raise _unknown(path)
+        raise _unknown(path, unread_kind(head))
     return Source(image, disk, data, limits)
 
 
-def _unknown(path: Path) -> EvidenceError:
+def _unknown(path: Path, unread: str | None = None) -> EvidenceError:
+    if unread:
+        return EvidenceError(
+            tr(f"{path} is {unread}, which is not read", f"{path}: 읽지 않는 종류입니다({unread})"),
+            remedy=tr(
+                "unpack it, or convert it to a raw image, with another program",
+                "다른 프로그램으로 풀거나 raw 이미지로 변환하십시오",
+            ),
+        )
     return EvidenceError(
         tr(f"{path} is of no known kind", f"{path}: 알 수 없는 종류입니다"),
         remedy=tr(
@@ -422,7 +439,9 @@ def _nested_kind(item: EvidenceItem) -> tuple[LayerKind | None, _Opened | None]:
             kind = _kind_of(item, stream)
             if kind is None:
                 stream.seek(0)
-                return None, _Opened(stream, item.opener)
+                unread = unread_kind(stream.read(HEAD))
+                stream.seek(0)
+                return None, _Opened(stream, item.opener, unread)
         except BaseException:
             stream.close()
             raise
@@ -446,9 +465,13 @@ class _Opened:
     """Opens a file that has been looked into: at first that is the same stream, as long as it is
     the last file that was listed. A list of many files must not hold them all open."""
 
-    def __init__(self, stream: BinaryIO, opener: Callable[[], BinaryIO]) -> None:
+    def __init__(
+        self, stream: BinaryIO, opener: Callable[[], BinaryIO], unread: str | None
+    ) -> None:
         self._stream: BinaryIO | None = stream
         self._opener = opener
+        self.unread = unread
+        """What container the file is that is not entered."""
 
     def __call__(self) -> BinaryIO:
         stream, self._stream = self._stream, None

@@ -243,6 +243,10 @@ def guarded(inner: IO[bytes]) -> BinaryIO:
 class translated:  # noqa: N801
     """Turns what readers and decompressors raise into EvidenceError, once."""
 
+    def __init__(self, what: object = "") -> None:
+        """``what`` cannot be read, where those who are told do not know it."""
+        self._what = f"{what}: " if what else ""
+
     def __enter__(self) -> None:
         return None
 
@@ -250,7 +254,7 @@ class translated:  # noqa: N801
         # zipfile, zlib, lzma and tarfile have no common ancestor below Exception.
         if isinstance(exc, Exception) and not isinstance(exc, MayakError):
             raise EvidenceError(
-                tr(f"cannot be read: {exc}", f"읽을 수 없습니다: {exc}"),
+                self._what + tr(f"cannot be read: {exc}", f"읽을 수 없습니다: {exc}"),
                 remedy=tr(
                     "check that the medium is connected and the copy is whole",
                     "매체가 연결되어 있고 사본이 온전한지 확인하십시오",

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import lzma
 import tarfile
+import zlib
 from collections.abc import Iterator
 from functools import partial
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from mayak.errors import EvidenceError
 from mayak.evidence.reader import (
@@ -25,18 +28,22 @@ from mayak.types import EvidenceItem, EvidencePath, Failure
 class TarReader:
     """A TAR's members, in the order in which they lie.
 
-    A compressed TAR is unpacked to a temporary file first: its members are read in any order.
+    A compressed TAR is unpacked to a temporary file first: its members are read in any order. Of
+    one that breaks off there is what came before.
     """
 
     def __init__(self, data: Bytes, path: EvidencePath, limits: Limits) -> None:
         self._path = path
         self._limits = limits
         self._copy: Unpacked | None = None
+        self._fault: Exception | None = None
         head = data.read_at(0, 16)
         if head.startswith(PACKED):
             packed = stream_of(data.read_at, data.size)
-            with translated(), decompressed(packed, head) as inner:
-                self._copy = Unpacked(inner, partial(self._check, data.size))
+            with translated(path), decompressed(packed, head) as inner:
+                stream = _AsFarAsItGoes(inner)
+                self._copy = Unpacked(cast(BinaryIO, stream), partial(self._check, data.size))
+                self._fault = stream.fault
         self._data: Bytes = self._copy or data
 
     def _check(self, packed: int, unpacked: int) -> None:
@@ -48,6 +55,9 @@ class TarReader:
         # Where the files lie to which hard links may lead.
         files: dict[str, int] = {}
         count = 0
+        if self._fault is not None:
+            reason = f"cannot be unpacked beyond {self._data.size} bytes: {self._fault}"
+            yield gap(self._path, "Damaged", reason)
         try:
             tar = self._tar()
             while (member := tar.next()) is not None:
@@ -66,12 +76,13 @@ class TarReader:
                 if member.isreg():
                     files[member.name] = member.offset
             # tarfile takes a broken header, and the end of the first of several, for the end.
-            if self._more(tar.offset):
+            if self._fault is None and self._more(tar.offset):
                 reason = f"has content after member {count} that is no member"
                 yield gap(self._path, "Damaged", reason)
         except (tarfile.TarError, OSError, ValueError) as exc:
-            reason = f"cannot be read past member {count}: {exc}"
-            yield gap(self._path, "Damaged", reason)
+            if self._fault is None:
+                reason = f"cannot be read past member {count}: {exc}"
+                yield gap(self._path, "Damaged", reason)
 
     def _member(self, offset: int) -> tarfile.TarInfo:
         """The member whose header begins at an offset."""
@@ -130,6 +141,22 @@ class TarReader:
     def close(self) -> None:
         if self._copy is not None:
             self._copy.close()
+
+
+class _AsFarAsItGoes:
+    """A decompressor that ends where it breaks off; ``fault`` says why."""
+
+    def __init__(self, inner: BinaryIO) -> None:
+        self._inner = cast(io.BufferedIOBase, inner)
+        self.fault: Exception | None = None
+
+    def read(self, size: int) -> bytes:
+        try:
+            # What ``read`` gathers before a fault is lost with it.
+            return b"" if self.fault else self._inner.read1(size)
+        except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as fault:
+            self.fault = fault
+            return b""
 
 
 class LimitExceededError(EvidenceError):

@@ -64,10 +64,12 @@ class ZipReader:
         self._limits = limits
         self._unpacked = 0
         names = array("Q")
-        with translated():
+        with translated(path):
             self._start, self._length, self._before, self._stated = _directory(data)
             for member in self._members():
-                self._unpacked += member.size
+                # One that is refused by itself is not unpacked, and costs the others nothing.
+                if not limits.too_much(member.size, member.packed):
+                    self._unpacked += member.size
                 names.append(_key(member))
         self._count = len(names)
         # Not the names themselves: there may be millions, and hardly one twice.
@@ -168,7 +170,7 @@ class ZipReader:
             start = member.offset + _LOCAL.size
             if self._data.read_at(start, named) != member.name:
                 raise zipfile.BadZipFile("its header and the directory name it differently")
-            info = zipfile.ZipInfo()
+            info = zipfile.ZipInfo(decode_name(member.name)[0])
             info.compress_type, info.CRC = member.method, member.crc
             info.compress_size, info.file_size = member.packed, member.size
             packed = stream_of(self._data.read_at, member.packed, start + named + added)
