@@ -268,6 +268,61 @@ def test_documents_in_a_folder_do_not_look_deleted_to_verify(tmp_path):
         assert check_sources(store, SilentProgress()) == ([], [])
 
 
+def document(*numbers):
+    pages = [Image.open(io.BytesIO(picture(n))) for n in numbers]
+    buffer = io.BytesIO()
+    pages[0].save(buffer, "PDF", save_all=True, append_images=pages[1:])
+    return buffer.getvalue()
+
+
+def test_a_changed_document_of_a_folder_is_named_and_stops_the_next_run(tmp_path):
+    folder = tmp_path / "x"
+    folder.mkdir()
+    scan = folder / "scan.pdf"
+    scan.write_bytes(document(1, 2))
+    counts = run(tmp_path / "case", folder).counts
+    for changed in (document(3, 4), b"%PDF-1.4 in ruins", b"no document"):
+        scan.write_bytes(changed)
+        with CaseStore.read(tmp_path / "case") as store:
+            ((fault,), _) = check_sources(store, SilentProgress())
+        assert (fault.problem, "scan.pdf" in fault.message) == ("changed", True)
+        with pytest.raises(IntegrityError, match=r"scan\.pdf"):
+            run(tmp_path / "case", folder)
+    scan.unlink()
+    with CaseStore.read(tmp_path / "case") as store:
+        ((fault,), _) = check_sources(store, SilentProgress())
+    assert (fault.problem, "scan.pdf" in fault.message) == ("deleted", True)
+
+    scan.write_bytes(document(3, 4))
+    summary = run(tmp_path / "case", folder, classifier=Grey("other"), accept_damaged=True)
+    assert (summary.counts, summary.unclassified) == (counts, 0)
+    with CaseStore.read(tmp_path / "case") as store:
+        assert [(r.predictions, r.failures) for r in store.runs()] == [(2, 0), (0, 2)]
+        assert store.verify() == []
+
+
+def test_a_folder_that_became_an_archive_is_not_what_it_was(tmp_path, phone):
+    run(tmp_path / "case", phone[0])
+    shutil.rmtree(phone[0])
+    shutil.copy(phone[1], phone[0])
+    with CaseStore.read(tmp_path / "case") as store:
+        ((fault,), _) = check_sources(store, SilentProgress())
+    assert (fault.problem, "folder → zip" in fault.message) == ("changed", True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs raw names")
+def test_a_source_whose_name_is_no_utf8_is_verified(tmp_path, phone):
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xc1\xf5\xb0\xc5"))
+    phone[0].rename(folder)
+    run(tmp_path / "case", folder)
+    with CaseStore.read(tmp_path / "case") as store:
+        assert check_sources(store, SilentProgress()) == ([], [])
+        (folder / "DCIM" / "2.jpg").unlink()
+        ((fault,), absent) = check_sources(store, SilentProgress())
+    assert (fault.problem, absent) == ("deleted", [])
+    assert "2.jpg" in fault.message
+
+
 def test_one_bad_file_costs_itself(tmp_path):
     folder = tmp_path / "x"
     folder.mkdir()

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from pickle import PickleBuffer
 
-from mayak.case import Content, Exclusion
+from mayak.case import Content, Exclusion, StoredItem
 from mayak.errors import DecodeError
 from mayak.imaging.decode import decode_picture, other_frames
 from mayak.imaging.formats import looks_like_image, wrong_extension
@@ -128,6 +128,14 @@ def given_up(job: Job) -> Iterator[Found]:
         yield Found(told, Failure(str(told.path), "decode", "GivenUp", text))
 
 
+def document_digest(before: StoredItem) -> str | None:
+    """The SHA-256 of a document that was taken in, where it is recorded; None for other items."""
+    if before.exclusion is None or before.exclusion.rule != "document":
+        return None
+    _, marked, digest = before.exclusion.reason.partition("SHA-256 ")
+    return digest if marked else None
+
+
 def is_candidate(head: bytes, name: str) -> bool:
     """Whether a file of these first bytes is an image, or may hold some."""
     return head.startswith(PDF) or looks_like_image(head, name)
@@ -139,7 +147,8 @@ def _whole(rules: Rules, job: Job) -> Iterator[Found | More]:
         if isinstance(inside, Failure):
             yield Found(_bare(job), inside)
             return
-        yield Found(_bare(job), Exclusion("document", f"a PDF with {len(inside)} images"))
+        text = f"a PDF with {len(inside)} images, SHA-256 {job.sha256}"
+        yield Found(_bare(job), Exclusion("document", text))
     else:
         found, frames = _image(rules, job)
         yield found

@@ -33,6 +33,7 @@ from mayak.triage.examine import (
     Job,
     More,
     Rules,
+    document_digest,
     examine,
     given_up,
     is_candidate,
@@ -88,6 +89,8 @@ class _Read:
     held: str | None
     """SHA-256 of what the case holds of it."""
     known: bool
+    document: str | None
+    """SHA-256 of the document that an earlier run took in there."""
 
 
 class Feed:
@@ -250,11 +253,16 @@ class Feed:
             deleted=job.deleted,
         )
         before = self._before(case, number, item.location)
-        if before is not None and before.content and not isinstance(found.outcome, Content):
+        held = None if before is None else before.content
+        if held and not isinstance(found.outcome, Content):
             # What an earlier run took in stays; only the model goes without it, or sees it small.
-            kept = replace(item, outcome=Duplicate(before.content))
+            kept = replace(item, outcome=Duplicate(held))
             failed = found.outcome if isinstance(found.outcome, Failure) else None
             return Arrival(number, kept, known=True, image=found.image, failure=failed)
+        if held and isinstance(found.outcome, Content) and found.outcome.sha256 != held:
+            # Of a document that was accepted changed, or from which another decoder gets others.
+            failed = Failure(item.display, "decode", "Changed", "is not what it was")
+            return Arrival(number, replace(item, outcome=Duplicate(held)), True, failure=failed)
         image = found.image if isinstance(found.outcome, Content) else None
         return Arrival(number, item, before is not None, image)
 
@@ -320,6 +328,7 @@ class Feed:
         before = self._before(case, number, location)
         known = before is not None
         held = None if before is None else before.content
+        document = None if before is None else document_digest(before)
         if held is not None:
             # What an earlier run took in stays, whatever this one leaves out.
             if (held in self._outcomes or self._has_result(case, held)) and not (
@@ -332,19 +341,25 @@ class Feed:
         read = self._read(entry)
         if isinstance(read, bytes):
             digest = pool.submit(sha256, read) if len(read) >= _LONG else sha256(read)
-            return _Read(entry, read, digest, held, known)
+            return _Read(entry, read, digest, held, known, document)
         if isinstance(read, Failure):
             self._require_source(number)
         if held is not None:
             return self._changed(
                 number, entry, held, "can no longer be read", "더 이상 읽을 수 없습니다"
             )
+        if document is not None:
+            self._require_accepted(entry, "can no longer be read", "더 이상 읽을 수 없습니다")
         return Arrival(number, _item(entry, read), known)
 
     def _hashed(self, case: CaseStore, number: int, read: _Read) -> Arrival | Job | None:
         """An item that is settled, or bytes to be examined; None where nothing is left to do."""
         entry, data, held, known = read.entry, read.data, read.held, read.known
         digest = read.digest if isinstance(read.digest, str) else read.digest.result()
+        if read.document not in (None, digest):
+            self._require_accepted(
+                entry, "has changed since it was read", "읽은 뒤에 변경되었습니다"
+            )
         if held is None:
             if match := self._known_to_be_good(data, digest):
                 return Arrival(number, _item(entry, match), known)
@@ -485,6 +500,15 @@ class Feed:
     ) -> Arrival:
         """What the case holds and is not there any more: that ends the run, or where damage is
         accepted costs that content its result. Raises IntegrityError."""
+        self._require_accepted(entry, en, ko)
+        if isinstance(entry, Failure):
+            path = str(entry.path)
+            item = Item(path, _location(entry.place) if entry.place else "", Duplicate(held))
+        else:
+            path, item = str(entry.path), _item(entry, Duplicate(held))
+        return Arrival(number, item, known=True, failure=Failure(path, "read", "Changed", en))
+
+    def _require_accepted(self, entry: EvidenceItem | Failure, en: str, ko: str) -> None:
         if not self._options.accept_damaged:
             raise IntegrityError(
                 f"{entry.path}: " + tr(en, ko),
@@ -493,12 +517,6 @@ class Feed:
                     "원래 그대로의 원본을 지정하거나 --accept-damaged로 계속하십시오",
                 ),
             )
-        if isinstance(entry, Failure):
-            path = str(entry.path)
-            item = Item(path, _location(entry.place) if entry.place else "", Duplicate(held))
-        else:
-            path, item = str(entry.path), _item(entry, Duplicate(held))
-        return Arrival(number, item, known=True, failure=Failure(path, "read", "Changed", en))
 
 
 def _weight(arrived: list[Arrival]) -> int:

@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from itertools import islice
 from pathlib import Path
 
-from mayak.case import CaseStore, Fault
+from mayak.case import CaseStore, Fault, StoredItem
 from mayak.case import Source as Recorded
 from mayak.case.records import Problem
 from mayak.errors import EvidenceError
 from mayak.evidence import Source, open_source
 from mayak.language import tr
+from mayak.triage.examine import document_digest
 from mayak.types import EvidenceItem, EvidencePath, Progress
+
+_NAMED = 20
+"""Files that are gone and told of by name; the rest are counted."""
 
 
 def check_sources(case: CaseStore, progress: Progress) -> tuple[list[Fault], list[str]]:
     """The faults of the sources that are there, and the paths of those that are not.
 
-    A source that is one file is hashed as a whole; of a folder each image that the case took in.
+    A source that is one file is hashed as a whole; of a folder each image and each document that
+    the case took in.
     """
     faults: list[Fault] = []
     absent: list[str] = []
     for recorded in case.sources():
-        path = Path(recorded.path)
+        path = _found(recorded.path)
         if not path.exists():
             absent.append(recorded.path)
             continue
@@ -37,6 +44,10 @@ def check_sources(case: CaseStore, progress: Progress) -> tuple[list[Fault], lis
 def _checked(
     case: CaseStore, recorded: Recorded, source: Source, progress: Progress
 ) -> list[Fault]:
+    if (source.path.kind == "folder") != (recorded.kind == "folder"):
+        kinds = f"{recorded.kind} → {source.path.kind}"
+        text = tr("is of another kind now", "종류가 바뀌었습니다")
+        return [_fault(recorded, "changed", f"{recorded.path}: {text} ({kinds})")]
     found = source.acquire(progress)
     if found is None:
         return _folder(case, recorded, source, progress)
@@ -53,38 +64,60 @@ def _checked(
 
 def _folder(case: CaseStore, recorded: Recorded, source: Source, progress: Progress) -> list[Fault]:
     faults: list[Fault] = []
-    present = 0
-    # What lies inside a document is vouched for by nothing that could be listed here.
-    taken = sum(
-        item.content is not None and EvidencePath.from_json(item.location).kind != "embedded"
-        for item in case.known_items(recorded.id)
-    )
+    taken = last = 0
+    for known in case.known_items(recorded.id):
+        if _digest(known) is not None:
+            taken, last = taken + 1, known.id
+    present = bytearray(last + 1)  # by the items' numbers: there may be millions
     with progress.task(recorded.path, taken, tr("files", "개")) as task:
         for entry in source.items():
             if not isinstance(entry, EvidenceItem):
                 continue
             item = case.outcome(recorded.id, entry.path.to_json())
-            if item is None or item.content is None:
+            if item is None or (digest := _digest(item)) is None:
                 continue
-            present += 1
+            present[item.id] = 1
             task.advance()
             try:
                 with entry.open() as stream:
-                    same = hashlib.sha256(stream.read()).hexdigest() == item.content
+                    same = hashlib.sha256(stream.read()).hexdigest() == digest
             except (EvidenceError, OSError) as error:
                 faults.append(_fault(recorded, "unreadable", f"{item.display}: {error}"))
                 continue
             if not same:
                 text = tr("its bytes have changed", "내용이 변경되었습니다")
                 faults.append(_fault(recorded, "changed", f"{item.display}: {text}"))
-    if present < taken:
-        count = taken - present
+    gone = (
+        known.display
+        for known in case.known_items(recorded.id)
+        if _digest(known) is not None and not present[known.id]
+    )
+    text = tr("is no longer there", "더 이상 없습니다")
+    faults += [_fault(recorded, "deleted", f"{name}: {text}") for name in islice(gone, _NAMED)]
+    if more := sum(1 for _ in gone):
         text = tr(
-            f"{recorded.path}: {count} of {taken} images are no longer there",
-            f"{recorded.path}: 이미지 {taken}장 중 {count}장이 없습니다",
+            f"{recorded.path}: {more} more of {taken} files are no longer there",
+            f"{recorded.path}: 파일 {taken}개 중 {more}개가 더 없습니다",
         )
         faults.append(_fault(recorded, "deleted", text))
     return faults
+
+
+def _digest(item: StoredItem) -> str | None:
+    """The SHA-256 of a file that the case took in: an image, or a document for all in it."""
+    if item.content is None:
+        return document_digest(item)
+    inside = EvidencePath.from_json(item.location).kind == "embedded"
+    return None if inside else item.content
+
+
+def _found(recorded: str) -> Path:
+    """Where a source lies; a database cannot hold names that are no UTF-8 as they are."""
+    path = Path(recorded)
+    if not path.exists():
+        raw = re.sub(r"\\udc([89a-f][0-9a-f])", lambda m: chr(0xDC00 + int(m[1], 16)), recorded)
+        path = Path(raw) if Path(raw).exists() else path
+    return path
 
 
 def _fault(recorded: Recorded, problem: Problem, message: str) -> Fault:
