@@ -42,6 +42,9 @@ def test_the_last_word_stands(store):
     assert store.exclusion_counts() == {"exclude": 1}
     failed = Failure("d.png", "read", "Damaged", "gone")
     store.revise_items(source, [item("d.png", failed)])
+    assert store.failure_counts()["Damaged"] == 1
+    assert store.first_failures(9)[-1].path.endswith("d.png")
+    assert len(store.first_failures(1)) == 1
     assert store.counts() == Counts(5, 3, 2, 0, 2)
     assert store.verify() == []
 

@@ -54,6 +54,7 @@ from mayak.case.rows import (
 from mayak.case.runs import Runs
 from mayak.errors import CaseError
 from mayak.language import tr
+from mayak.types import Failure
 
 
 class CaseStore(Exchange, Runs, Listing):
@@ -322,6 +323,19 @@ class CaseStore(Exchange, Runs, Listing):
         """Items that are left out, by the rule that did so."""
         query = "SELECT rule, count(*) FROM present WHERE rule IS NOT NULL GROUP BY rule"
         return dict(tuple(row) for row in self._database.query(query))
+
+    def failure_counts(self) -> dict[str, int]:
+        """Items that could not be read, by the recorded reason."""
+        query = "SELECT error, count(*) FROM present WHERE error IS NOT NULL GROUP BY error"
+        return dict(tuple(row) for row in self._database.query(query))
+
+    def first_failures(self, limit: int) -> list[Failure]:
+        """The first items that could not be read, in the order they were added."""
+        query = (
+            "SELECT display, stage, error, message FROM present WHERE error IS NOT NULL"
+            " ORDER BY id LIMIT ?"
+        )
+        return [Failure(*row) for row in self._database.query(query, limit)]
 
     # ------------------------------------------------------------------ alerts
 

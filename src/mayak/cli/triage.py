@@ -337,11 +337,13 @@ def _as_json(case: CaseStore, summary: Summary, drift: Drift | None) -> dict[str
         "decided_by_tier": {str(tier): count for tier, count in summary.tiers.items()},
         "drift": None if drift is None else asdict(drift) | {"differs": drift.differs},
         "unread": summary.failures,
+        "unread_by": case.failure_counts(),
         "alerts": summary.alerts,
         "near_duplicate_groups": summary.groups,
         "limited": summary.limited,
         "unclassified": summary.unclassified,
-        "damaged_sources": summary.damaged,
+        "damaged_sources": [printable(path) for path in summary.damaged],
+        "empty_sources": [printable(path) for path in summary.empty],
         "log_head": case.head(),
     }
 
@@ -360,6 +362,7 @@ def _show(console: Console, case: CaseStore, summary: Summary, drift: Drift | No
     )
     if summary.run is not None:
         show_results(console, case, summary.run)
+    _show_failures(console, case)
     console.result(
         tr(
             f"{counts.items} files = {counts.contents} images + {counts.failures} not read + "
@@ -380,6 +383,8 @@ def _show(console: Console, case: CaseStore, summary: Summary, drift: Drift | No
         console.result(tr("decided by: ", "결정한 단계: ") + ", ".join(said))
     if drift is not None:
         _show_drift(console, drift)
+    for name, count in sorted(case.failure_counts().items()):
+        console.result(tr("not read: ", "읽지 못함: ") + f"{reason(name)} ({name}) {count}")
     for rule, count in sorted(summary.exclusions.items()):
         console.result(tr("left out: ", "제외: ") + f"{reason(rule)} ({rule}) {count}")
     if summary.alerts:
@@ -405,8 +410,26 @@ def _show(console: Console, case: CaseStore, summary: Summary, drift: Drift | No
                 "지정하여 실행하십시오",
             )
         )
+    for source in summary.empty:
+        console.result(tr(f"holds no file: {source}", f"파일이 없는 원본: {source}"))
     for source in summary.damaged:
         console.result(tr(f"DAMAGED, accepted: {source}", f"손상된 원본(수락됨): {source}"))
+
+
+def _show_failures(console: Console, case: CaseStore) -> None:
+    from mayak.case.reasons import reason
+
+    rows = [
+        [printable(failure.path), reason(failure.error), printable(failure.message)]
+        for failure in case.first_failures(_FIRST)
+    ]
+    if rows:
+        console.table(
+            tr(f"Not read, the first {len(rows)}", f"읽지 못한 파일(처음 {len(rows)}개)"),
+            [tr("place", "위치"), tr("reason", "사유"), tr("recorded", "기록")],
+            rows,
+            text_columns=3,
+        )
 
 
 def _tiers() -> tuple[str, str, str]:

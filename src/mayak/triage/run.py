@@ -58,6 +58,8 @@ class Summary:
     the run ended before them."""
     damaged: list[str]
     """Sources that are not what their hash says, and were accepted so."""
+    empty: list[str]
+    """Sources that hold no file: a folder where nothing is mounted, say."""
 
 
 def triage(
@@ -87,7 +89,7 @@ def triage(
         )
         if bad:  # a list that came later than the files
             case.add_alerts(a for content in case.contents() for a in _alerts(content, bad))
-        sources, damaged = [], []
+        sources, damaged, empty = [], [], []
         for path, source in opened:
             number = case.add_source(os.path.abspath(path), source.path.kind)  # noqa: PTH100
             if _acquire(case, number, source, options, progress):
@@ -95,6 +97,8 @@ def triage(
             with progress.task(tr("counting", "파일 세기"), None, tr("sources", "개 원본")) as task:
                 source.count()
                 task.advance()
+            if not source.listed:
+                empty.append(str(path))
             sources.append((number, path, source))
         engine = None if classifier is None else _engine(classifier)
         run = None if engine is None else case.start_run(engine)
@@ -120,7 +124,7 @@ def triage(
         if run is not None and not missing and not feed.limited:
             case.finish_run(run)
         groups = group(case)
-        return _summary(case, run, groups, feed.limited, missing, damaged)
+        return _summary(case, run, groups, feed.limited, missing, damaged, empty)
 
 
 def check(options: Options) -> None:
@@ -151,7 +155,7 @@ def check(options: Options) -> None:
 
 def _case(options: Options) -> CaseStore:
     folder = options.case
-    if folder.exists() and any(folder.iterdir()):
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         return CaseStore.open(folder, operator=options.operator)
     return CaseStore.create(folder, operator=options.operator)
 
@@ -303,6 +307,7 @@ def _summary(
     limited: bool,
     unclassified: int,
     damaged: list[str],
+    empty: list[str],
 ) -> Summary:
     counts = case.counts()
     found = next((r for r in case.runs() if r.id == run), None)
@@ -318,4 +323,5 @@ def _summary(
         limited=limited,
         unclassified=unclassified,
         damaged=damaged,
+        empty=empty,
     )

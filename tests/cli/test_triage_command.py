@@ -1,0 +1,40 @@
+"""``mayak triage`` at the command line."""
+
+import json
+
+import pytest
+
+from mayak.cli.app import main
+
+
+def call(capsys, *arguments):
+    with pytest.raises(SystemExit) as left:
+        main(["--lang", "en", "triage", *map(str, arguments), "--model", "nano"])
+    return left.value.code, capsys.readouterr()
+
+
+def test_what_could_not_be_read_and_what_is_empty_is_told_by_name(tmp_path, capsys):
+    for name in ("photos", "unmounted"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "photos" / "a\nno fault.jpg").write_bytes(b"no image")
+    sources = [tmp_path / "photos", tmp_path / "unmounted"]
+
+    code, said = call(capsys, *sources, "--case", tmp_path / "case")
+    assert code == 1
+    assert "photos/a\\nno fault.jpg" in said.out
+    assert "named as an image, but begins as none" in said.out
+    assert "not read: damaged (Damaged) 1" in said.out
+    assert f"holds no file: {sources[1]}" in said.out.replace("\n", "")
+
+    code, said = call(capsys, *sources, "--case", tmp_path / "case", "--json")
+    found = json.loads(said.out)
+    assert (code, found["unread_by"]) == (1, {"Damaged": 1})
+    assert found["empty_sources"] == [str(sources[1])]
+
+
+def test_a_file_in_the_place_of_the_case_is_refused(tmp_path, capsys):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "case").write_text("notes")
+    code, said = call(capsys, tmp_path / "photos", "--case", tmp_path / "case")
+    assert code == 2
+    assert "is not a case" in said.err
