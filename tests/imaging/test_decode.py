@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageCms, ImageFile
 
 from mayak.errors import DecodeError
-from mayak.imaging import decode, decode_file
+from mayak.imaging import decode, decode_file, formats
 from mayak.imaging.decode import other_frames
 from mayak.language import set_language
 from mayak.types import Sides
@@ -245,6 +245,23 @@ def test_a_damaged_header_is_told_from_no_image():
         decode(encoded(plain(), "TIFF")[:20])
     with pytest.raises(DecodeError, match="not an image"):
         decode(b"Dear diary, today I met nobody.")
+
+
+@pytest.mark.parametrize(
+    ("start", "name"),
+    [
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+        (b"\0\0\0\x18ftypcrx \0\0\0\1", "CR3"),
+        (b"FUJIFILMCCD-RAW 0201", "RAF"),
+        (b"IIU\0\x18\0\0\0", "RW2"),
+        (b"IIRO\x08\0\0\0", "ORF"),
+    ],
+)
+def test_an_image_of_a_format_that_nothing_here_decodes_is_named(start, name):
+    data = start + bytes(500)
+    assert formats.looks_like_image(data[:512], "x")
+    with pytest.raises(DecodeError, match=f"is {name}, which is not decoded"):
+        decode(data)
 
 
 def test_a_decompression_bomb_is_refused():

@@ -335,6 +335,17 @@ def test_one_bad_file_costs_itself(tmp_path):
     assert (summary.counts.contents, summary.counts.exclusions) == (2, 1)
 
 
+def test_a_member_with_a_wrong_checksum_is_not_read(tmp_path):
+    archive = zipped(tmp_path / "a.zip", {"1.jpg": picture(1), "2.jpg": picture(2)})
+    data = bytearray(archive.read_bytes())
+    data[200] ^= 1
+    archive.write_bytes(data)
+    run(tmp_path / "case", archive)
+    bad = told(tmp_path / "case")["a.zip/1.jpg"]
+    assert bad.error == "Unreadable"
+    assert "1.jpg" in bad.message
+
+
 def test_another_model_over_one_source_says_how_many_are_left(tmp_path, phone):
     case = tmp_path / "case"
     run(case, *phone)

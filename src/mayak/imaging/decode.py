@@ -246,6 +246,11 @@ def _translated(error: Exception, data: bytes) -> DecodeError:
             tr("HEIC needs a codec that is not installed", "HEIC 코덱이 설치되어 있지 않습니다"),
             remedy="pip install 'mayak[heic]'",
         )
+    if promised and not formats.reads(promised):
+        return DecodeError(
+            tr(f"is {promised}, which is not decoded", f"{promised} 형식은 디코딩하지 않습니다"),
+            remedy=tr("export it as PNG elsewhere", "다른 곳에서 PNG로 변환하십시오"),
+        )
     remedy = tr(
         "open it in an image viewer; if it is an image, it is damaged",
         "이미지 뷰어로 열어 보십시오. 이미지라면 손상된 파일입니다",

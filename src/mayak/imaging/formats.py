@@ -34,6 +34,12 @@ _SIGNATURES = (
     (b"MM\0*", "TIFF"),
     (b"\0\0\0\x0cjP  ", "JPEG2000"),
     (b"8BPS", "PSD"),
+    # Nothing here decodes what follows: a failure with that reason, and not "no image".
+    (b"\0\0\0\x0cJXL ", "JPEG XL"),
+    (b"FUJIFILMCCD-RAW", "RAF"),
+    (b"IIU\0", "RW2"),
+    (b"IIRO", "ORF"),
+    (b"IIRS", "ORF"),
 )
 
 _BMP_HEADERS = {12, 40, 52, 56, 64, 108, 124}
@@ -59,6 +65,8 @@ def signature(data: bytes) -> str | None:
         return "WEBP"
     if data[4:8] == b"ftyp":
         brand = data[8:12]
+        if brand == b"crx ":
+            return "CR3"
         return "AVIF" if brand in (b"avif", b"avis") else "HEIF" if brand in _HEIC_BRANDS else None
     return None
 

@@ -428,8 +428,7 @@ class Feed:
                     return Failure(path, "read", "TooLarge", text)
                 data = head + stream.read()
         except (EvidenceError, OSError) as error:
-            reason = error.__cause__ or error
-            return Failure(path, "read", type(reason).__name__, str(reason))
+            return Failure(path, "read", "Unreadable", str(error.__cause__ or error))
         if len(data) < entry.size:
             text = f"{len(data)} of {entry.size} bytes could be read"
             return Failure(path, "read", "Damaged", text)
