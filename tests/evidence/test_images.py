@@ -237,6 +237,19 @@ def test_a_nested_image_that_cannot_be_read_is_told(folder):
     }
 
 
+def test_a_piece_that_is_missing_of_an_e01_is_named(unpack, folder):
+    first = folder / "backup" / "phone.E01"
+    unpack("phone.E01").rename(first)
+    data = bytearray(first.read_bytes())
+    data[9] = 3  # the piece's number
+    (folder / "backup" / "phone.E03").write_bytes(data)
+    with pytest.raises(EvidenceError, match=r"piece phone\.E02 is missing"):
+        open_source(first)
+    items, (failure,) = found(folder)
+    assert items.keys() == {"backup/phone.E01", "backup/phone.E03"}
+    assert "phone.E02' is missing" in failure.message
+
+
 def test_the_hash_stored_in_an_e01_is_compared(unpack):
     raw = unpack("mbr.dd").read_bytes()
     with open_source(unpack("phone.E01")) as source:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
@@ -64,8 +65,24 @@ NTFS_ROOT_USES = 5
 
 
 def ewf_pieces(path: Path) -> list[Path]:
-    """An E01 and the pieces beside it that follow without a gap: E02, E03 …"""
-    return [Path(piece) for piece in pyewf.glob(str(path))]
+    """An E01 and the pieces beside it: E02, E03 …
+
+    Raises EvidenceError where one before the last is missing; that of what is behind the last, only
+    reading tells.
+    """
+    pieces = [Path(piece) for piece in pyewf.glob(str(path))]
+    numbers = [
+        int(other.suffix[2:])
+        for other in path.parent.iterdir()
+        if other.stem == path.stem and re.fullmatch(r"\.[Ee][0-9]{2}", other.suffix)
+    ]
+    if max(numbers, default=0) > len(pieces):
+        missing = f"{path.stem}{path.suffix[:2]}{len(pieces) + 1:02}"
+        raise EvidenceError(
+            tr(f"{path}: piece {missing} is missing", f"{path}: 조각 {missing}이(가) 없습니다"),
+            remedy=tr("put all pieces into one folder", "모든 조각을 한 폴더에 두십시오"),
+        ) from FileNotFoundError(f"piece {missing!a} is missing")
+    return pieces
 
 
 class EwfBytes:
