@@ -2,7 +2,10 @@
 
 import hashlib
 import io
+import os
+import sys
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -51,6 +54,17 @@ def test_a_copy_stands_for_one_that_was_changed(originals, tmp_path):
 def test_what_cannot_be_decoded_is_said(originals, tmp_path):
     (tmp_path / "no.jpg").write_bytes(b"no picture")
     assert originals.picture(wanted(tmp_path, b"no picture", "no.jpg")) == "undecodable"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs raw names")
+def test_a_source_whose_name_is_no_utf8_is_found(originals, tmp_path):
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xc1\xf5"))
+    folder.mkdir()
+    (folder / "a.jpg").write_bytes(picture(3))
+    place = EvidencePath("folder", "x").child("file", "a.jpg").to_json()
+    recorded = str(tmp_path / "\\udcc1\\udcf5")  # as the case holds it
+    digest = hashlib.sha256(picture(3)).hexdigest()
+    assert isinstance(originals.picture(Wanted(digest, ((recorded, place),))), bytes)
 
 
 def test_a_later_frame_is_found_in_its_file(originals, tmp_path):

@@ -17,7 +17,7 @@ from typing import Any
 from mayak.case import CaseStore, Decision
 from mayak.dataset.collect import RawFile, Rejected, order
 from mayak.errors import DecodeError, EvidenceError, IntegrityError, ManifestError
-from mayak.evidence import open_source
+from mayak.evidence import located, open_source
 from mayak.imaging.decode import other_frames
 from mayak.imaging.formats import wrong_extension
 from mayak.imaging.pdf import embedded_images
@@ -121,7 +121,7 @@ class Decided:
         by_source: dict[str, list[_Image]] = defaultdict(list)
         for image in agreed:
             by_source[image.source].append(image)
-        if missing := [source for source in sorted(by_source) if not Path(source).exists()]:
+        if missing := [source for source in sorted(by_source) if not located(source).exists()]:
             raise EvidenceError(
                 tr("sources are missing: ", "원본이 없습니다: ") + ", ".join(missing),
                 remedy=tr(
@@ -132,7 +132,7 @@ class Decided:
         faults: list[str] = []
         with progress.task(tr("copying", "복사"), len(agreed), tr("images", "장")) as task:
             for source, images in sorted(by_source.items()):
-                faults += _copy(Path(source), images, folder, task)
+                faults += _copy(located(source), images, folder, task)
         if faults:
             more = len(faults) - _SHOWN
             raise IntegrityError(
@@ -205,7 +205,7 @@ def read_decided(folders: Sequence[Path]) -> Decided:
                         "판정을 병합한 뒤(`mayak decisions merge`) 하나만 지정하십시오",
                     ),
                 )
-            places += [Path(source.path) for source in store.sources()]
+            places += [located(source.path) for source in store.sources()]
             for origin, image in _of_case(store):
                 found[image.sha256].append((origin, image))
     if not found:

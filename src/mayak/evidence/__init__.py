@@ -4,6 +4,6 @@
 """
 
 from mayak.evidence.reader import EXCLUSIONS, Limits
-from mayak.evidence.source import Acquisition, Source, open_source
+from mayak.evidence.source import Acquisition, Source, located, open_source
 
-__all__ = ["EXCLUSIONS", "Acquisition", "Limits", "Source", "open_source"]
+__all__ = ["EXCLUSIONS", "Acquisition", "Limits", "Source", "located", "open_source"]

@@ -313,6 +313,15 @@ class Source:
         )
 
 
+def located(recorded: str) -> Path:
+    """Where a source lies, by its path in a case, which holds names that are no UTF-8 spelt out."""
+    path = Path(recorded)
+    if not path.exists():
+        raw = re.sub(r"\\udc([89a-f][0-9a-f])", lambda m: chr(0xDC00 + int(m[1], 16)), recorded)
+        path = Path(raw) if Path(raw).exists() else path
+    return path
+
+
 def open_source(path: Path, limits: Limits | None = None) -> Source:
     """Opens evidence by its content; nothing is written to it.
 

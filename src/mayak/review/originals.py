@@ -9,13 +9,12 @@ import hashlib
 import io
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Literal
 
 from PIL import Image
 
 from mayak.errors import DecodeError, EvidenceError
-from mayak.evidence import Source, open_source
+from mayak.evidence import Source, located, open_source
 from mayak.imaging import decode
 from mayak.imaging.decode import decode_picture, other_frames
 from mayak.imaging.hashing import perceptual_hash
@@ -94,11 +93,11 @@ def _work(work: Wanted | bytes) -> bytes | Why:
 
 @lru_cache(8)
 def _source(path: str) -> Source:
-    return open_source(Path(path))
+    return open_source(located(path))
 
 
 def _read(source: str, path: EvidencePath) -> bytes | None:
-    if not Path(source).exists():  # a medium that was taken out may come back
+    if not located(source).exists():  # a medium that was taken out may come back
         _source.cache_clear()
         return None
     item = _source(source).find(path)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from itertools import islice
-from pathlib import Path
 
 from mayak.case import CaseStore, Fault, StoredItem
 from mayak.case import Source as Recorded
 from mayak.case.records import Problem
 from mayak.errors import EvidenceError
-from mayak.evidence import Source, open_source
+from mayak.evidence import Source, located, open_source
 from mayak.language import tr
 from mayak.triage.examine import document_digest
 from mayak.types import EvidenceItem, EvidencePath, Progress
@@ -29,7 +27,7 @@ def check_sources(case: CaseStore, progress: Progress) -> tuple[list[Fault], lis
     faults: list[Fault] = []
     absent: list[str] = []
     for recorded in case.sources():
-        path = _found(recorded.path)
+        path = located(recorded.path)
         if not path.exists():
             absent.append(recorded.path)
             continue
@@ -109,15 +107,6 @@ def _digest(item: StoredItem) -> str | None:
         return document_digest(item)
     inside = EvidencePath.from_json(item.location).kind == "embedded"
     return None if inside else item.content
-
-
-def _found(recorded: str) -> Path:
-    """Where a source lies; a database cannot hold names that are no UTF-8 as they are."""
-    path = Path(recorded)
-    if not path.exists():
-        raw = re.sub(r"\\udc([89a-f][0-9a-f])", lambda m: chr(0xDC00 + int(m[1], 16)), recorded)
-        path = Path(raw) if Path(raw).exists() else path
-    return path
 
 
 def _fault(recorded: Recorded, problem: Problem, message: str) -> Fault:
