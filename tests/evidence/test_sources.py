@@ -1,5 +1,6 @@
 """Folders, archives and single files: what is listed, what is refused, and with which words."""
 
+import errno
 import hashlib
 import io
 import os
@@ -354,6 +355,18 @@ def test_what_follows_the_end_of_a_tar_is_told(tmp_path):
     items, failures = listed(tmp_path / "hole.tar")
     assert list(items) == ["hole.tar/a"]
     assert failures == {"hole.tar": "Damaged"}
+
+
+def test_more_sources_than_may_be_open_are_better_named_by_their_folder(tmp_path, monkeypatch):
+    (tmp_path / "a.jpg").write_bytes(JPEG)
+
+    def refuse(path):
+        raise OSError(errno.EMFILE, "Too many open files", str(path))
+
+    monkeypatch.setattr("mayak.evidence.source.open_quietly", refuse)
+    with pytest.raises(EvidenceError, match="Too many open files") as raised:
+        open_source(tmp_path / "a.jpg")
+    assert "folder" in raised.value.remedy
 
 
 def test_a_single_image_is_a_source(tmp_path):

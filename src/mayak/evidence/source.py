@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -344,8 +345,13 @@ def open_source(path: Path, limits: Limits | None = None) -> Source:
         if isinstance(exc, EvidenceError):
             raise
         raise EvidenceError(
-            tr(f"{path} cannot be opened: {exc.strerror}", f"{path}을(를) 열 수 없습니다"),
-            remedy=tr("check the path and your rights to it", "경로와 권한을 확인하십시오"),
+            tr(
+                f"{path} cannot be opened: {exc.strerror}",
+                f"{path}을(를) 열 수 없습니다: {exc.strerror}",
+            ),
+            remedy=tr("name the folder that holds them all", "모두 담은 폴더를 지정하십시오")
+            if exc.errno == errno.EMFILE
+            else tr("check the path and your rights to it", "경로와 권한을 확인하십시오"),
         ) from exc
     try:
         return _recognised(path, data, name, raw, limits)
