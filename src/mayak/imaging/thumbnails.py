@@ -9,10 +9,11 @@ from PIL import Image
 from mayak.types import Sides
 
 _OVERVIEW = 1024
-OVERVIEW = Sides(_OVERVIEW, 64)
-"""Of a picture that is decoded for its overview alone; PDQ samples 64 rows and columns."""
 _SIDE = 320
 _QUALITY = 80
+OVERVIEW = Sides(2 * _SIDE, 64)
+"""Of a picture that is decoded for hash and thumbnail alone: twice the latter, and PDQ, which looks
+at 512 pixels of the longer side, samples 64 rows and columns."""
 
 
 def overview(image: Image.Image) -> Image.Image:

@@ -24,6 +24,7 @@ from mayak.imaging.formats import is_program, named_as_image
 from mayak.imaging.hashing import sha256
 from mayak.isolation import Lost, Workers
 from mayak.language import tr
+from mayak.triage.arrival import Arrival, Outcome, item_of, location_of, weight
 from mayak.triage.examine import (
     LARGEST_FILE,
     MEMORY,
@@ -40,16 +41,14 @@ from mayak.triage.examine import (
     lost,
 )
 from mayak.triage.options import Options
-from mayak.types import DecodedImage, EvidenceItem, EvidencePath, Failure, Sides
+from mayak.types import EvidenceItem, EvidencePath, Failure, Sides
 
 _HEAD = 512
 _CHUNK_BYTES = 1 << 20
 _CHUNK_FILES = 32
 """Small files travel to the workers together, a message each would cost more than the decoding."""
 _WAITING = 1 << 29
-_EACH = 1 << 20
-"""Bytes of pixels that may wait for the main thread, which is away for the time of a batch; each
-arrival counts as some more, so that not too many wait that have none."""
+"""Bytes of pixels that may wait for the main thread, which is away for the time of a batch."""
 _AHEAD = 8
 _AHEAD_BYTES = 1 << 26
 """Files, and bytes of them, that are read while those before them are hashed."""
@@ -63,20 +62,6 @@ _RECENT = 5_000
 """Files whose outcome is remembered: more than can be on the way from here to the disk."""
 
 Work = tuple[Rules, tuple[Job, ...]]
-Outcome = Duplicate | Failure | Exclusion
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """One item that has been dealt with; ``image`` if the model has to see it."""
-
-    source: int
-    item: Item
-    known: bool
-    """It is in the case already."""
-    image: DecodedImage | None = None
-    failure: Failure | None = None
-    """Of a content that the case holds and that could not be decoded this time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +97,7 @@ class Feed:
         self._queue: Queue[list[Arrival] | BaseException | None] = Queue()
         self._room = Condition()
         self._in_queue = 0
-        """As ``_weight`` counts."""
+        """As ``weight`` counts."""
         self._stop = Event()
         self._outcomes: OrderedDict[str, Outcome | None] = OrderedDict()
         """Of each file sent to a worker, by SHA-256; None until it is known."""
@@ -141,7 +126,7 @@ class Feed:
             if isinstance(arrived, BaseException):
                 raise arrived
             with self._room:
-                self._in_queue -= _weight(arrived)
+                self._in_queue -= weight(arrived)
                 self._room.notify()
             yield arrived
 
@@ -157,7 +142,7 @@ class Feed:
         """Hand on, as soon as there is room."""
         with self._room:
             self._room.wait_for(lambda: self._in_queue < _WAITING or self._stop.is_set())
-            self._in_queue += _weight(arrived)
+            self._in_queue += weight(arrived)
         self._queue.put(arrived)
 
     def _work(self) -> None:
@@ -235,7 +220,7 @@ class Feed:
         while len(self._outcomes) > _RECENT and self._outcomes[next(iter(self._outcomes))]:
             self._outcomes.popitem(last=False)
         return [
-            Arrival(number, _item(entry, kept), known)
+            Arrival(number, item_of(entry, kept), known)
             for number, entry, known in self._waiting.pop(digest, [])
         ]
 
@@ -243,7 +228,7 @@ class Feed:
         job = found.job
         item = Item(
             display=str(job.path),
-            location=_location(job.path),
+            location=location_of(job.path),
             outcome=found.outcome,
             size=job.size,
             created=job.created,
@@ -324,7 +309,7 @@ class Feed:
         """An item that is settled, or its bytes; None where nothing is left to do."""
         if isinstance(entry, Failure):
             return self._unreadable(case, number, entry)
-        location = _location(entry.path)
+        location = location_of(entry.path)
         before = self._before(case, number, location)
         known = before is not None
         held = None if before is None else before.content
@@ -337,7 +322,7 @@ class Feed:
                 self._settled_before += 1
                 return None
         elif (unwanted := self._options.unwanted(entry)) is not None:
-            return Arrival(number, _item(entry, unwanted), known)
+            return Arrival(number, item_of(entry, unwanted), known)
         read = self._read(entry)
         if isinstance(read, bytes):
             digest = pool.submit(sha256, read) if len(read) >= _LONG else sha256(read)
@@ -350,7 +335,7 @@ class Feed:
             )
         if document is not None:
             self._require_accepted(entry, "can no longer be read", "더 이상 읽을 수 없습니다")
-        return Arrival(number, _item(entry, read), known)
+        return Arrival(number, item_of(entry, read), known)
 
     def _hashed(self, case: CaseStore, number: int, read: _Read) -> Arrival | Job | None:
         """An item that is settled, or bytes to be examined; None where nothing is left to do."""
@@ -362,13 +347,13 @@ class Feed:
             )
         if held is None:
             if match := self._known_to_be_good(data, digest):
-                return Arrival(number, _item(entry, match), known)
+                return Arrival(number, item_of(entry, match), known)
             # The images in a document lie in each copy of it.
             if not data.startswith(PDF):
                 if digest in self._outcomes:
                     return self._duplicate(number, entry, digest, known)
                 if case.content(digest) is not None and self._has_result(case, digest):
-                    return Arrival(number, _item(entry, Duplicate(digest)), known)
+                    return Arrival(number, item_of(entry, Duplicate(digest)), known)
         elif digest != held:
             return self._changed(
                 number, entry, held, "has changed since it was read", "읽은 뒤에 변경되었습니다"
@@ -406,7 +391,7 @@ class Feed:
         if outcome is None:
             self._waiting.setdefault(digest, []).append((number, entry, known))
             return None
-        return Arrival(number, _item(entry, outcome), known)
+        return Arrival(number, item_of(entry, outcome), known)
 
     def _read(self, entry: EvidenceItem) -> bytes | Exclusion | Failure:
         path = str(entry.path)
@@ -458,7 +443,7 @@ class Feed:
 
     def _unreadable(self, case: CaseStore, number: int, entry: Failure) -> Arrival | None:
         if entry.place is not None:
-            location = _location(entry.place)
+            location = location_of(entry.place)
         else:  # it shares its path with the item of which it tells
             location = json.dumps(
                 {"path": entry.path, "error": entry.error, "message": entry.message},
@@ -502,9 +487,9 @@ class Feed:
         self._require_accepted(entry, en, ko)
         if isinstance(entry, Failure):
             path = str(entry.path)
-            item = Item(path, _location(entry.place) if entry.place else "", Duplicate(held))
+            item = Item(path, location_of(entry.place) if entry.place else "", Duplicate(held))
         else:
-            path, item = str(entry.path), _item(entry, Duplicate(held))
+            path, item = str(entry.path), item_of(entry, Duplicate(held))
         return Arrival(number, item, known=True, failure=Failure(path, "read", "Changed", en))
 
     def _require_accepted(self, entry: EvidenceItem | Failure, en: str, ko: str) -> None:
@@ -516,13 +501,6 @@ class Feed:
                     "원래 그대로의 원본을 지정하거나 --accept-damaged로 계속하십시오",
                 ),
             )
-
-
-def _weight(arrived: list[Arrival]) -> int:
-    """Bytes, roughly."""
-    images = [arrival.image for arrival in arrived if arrival.image is not None]
-    pixels = sum(image.pixels.nbytes + len(image.data or b"") for image in images)
-    return pixels + _EACH * len(arrived)
 
 
 def _read_bytes(step: _Read | Arrival) -> int:
@@ -562,13 +540,6 @@ def _after_loss(job: Job, why: str) -> tuple[list[Found | More], list[Job]]:
     return [lost(job, why)], [following]
 
 
-def _location(path: EvidencePath) -> str:
-    """What identifies an item within its source; a container's is that of a file, which it is to
-    those who cannot enter it."""
-    inside = path.parent is not None and path.kind in ("zip", "tar", "image")
-    return (replace(path, kind="file") if inside else path).to_json()
-
-
 def _identity(path: Path) -> tuple[int, int] | None:
     """What tells a source from what is found under its name later; None where nothing is.
 
@@ -579,19 +550,3 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
-
-
-def _item(entry: EvidenceItem, outcome: Outcome) -> Item:
-    if isinstance(outcome, Failure):  # of a duplicate: the path is the first one's
-        outcome = replace(outcome, path=str(entry.path))
-    return Item(
-        display=str(entry.path),
-        location=_location(entry.path),
-        outcome=outcome,
-        size=entry.size,
-        created=entry.created,
-        modified=entry.modified,
-        accessed=entry.accessed,
-        zone_known=entry.zone_known,
-        deleted=entry.deleted,
-    )

@@ -19,7 +19,8 @@ from mayak.hashlists import HashList
 from mayak.imaging.thumbnails import OVERVIEW
 from mayak.labels import LABELS
 from mayak.language import tr
-from mayak.triage.feed import Arrival, Feed
+from mayak.triage.arrival import Arrival
+from mayak.triage.feed import Feed
 from mayak.triage.group import group
 from mayak.triage.options import Options
 from mayak.types import Classifier, DecodedImage, Engine, Failure, Prediction, Progress, Task

@@ -1,0 +1,57 @@
+"""What comes of the items of a source, on its way to the case."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from mayak.case import Duplicate, Exclusion, Item
+from mayak.types import DecodedImage, EvidenceItem, EvidencePath, Failure
+
+_EACH = 1 << 20
+"""Bytes that each arrival counts for besides its pixels, so that not too many wait that have
+none."""
+
+Outcome = Duplicate | Failure | Exclusion
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """One item that has been dealt with; ``image`` if the model has to see it."""
+
+    source: int
+    item: Item
+    known: bool
+    """It is in the case already."""
+    image: DecodedImage | None = None
+    failure: Failure | None = None
+    """Of a content that the case holds and that could not be decoded this time."""
+
+
+def weight(arrived: list[Arrival]) -> int:
+    """Bytes, roughly."""
+    images = [arrival.image for arrival in arrived if arrival.image is not None]
+    pixels = sum(image.pixels.nbytes + len(image.data or b"") for image in images)
+    return pixels + _EACH * len(arrived)
+
+
+def location_of(path: EvidencePath) -> str:
+    """What identifies an item within its source; a container's is that of a file, which it is to
+    those who cannot enter it."""
+    inside = path.parent is not None and path.kind in ("zip", "tar", "image")
+    return (replace(path, kind="file") if inside else path).to_json()
+
+
+def item_of(entry: EvidenceItem, outcome: Outcome) -> Item:
+    if isinstance(outcome, Failure):  # of a duplicate: the path is the first one's
+        outcome = replace(outcome, path=str(entry.path))
+    return Item(
+        display=str(entry.path),
+        location=location_of(entry.path),
+        outcome=outcome,
+        size=entry.size,
+        created=entry.created,
+        modified=entry.modified,
+        accessed=entry.accessed,
+        zone_known=entry.zone_known,
+        deleted=entry.deleted,
+    )
