@@ -147,11 +147,20 @@ def clone(tmp_path):
     (folder / "scripts").mkdir(parents=True)
     for name in ("Makefile", "pyproject.toml", "constraints.txt", "scripts/setup.sh"):
         shutil.copy(ROOT / name, folder / name)
+    disk_with(folder, gigabytes=50)
     return folder
 
 
+def disk_with(folder, gigabytes):
+    """How full the disk of this machine is must not decide a test."""
+    (folder / "tools").mkdir(exist_ok=True)
+    row = f"/dev/disk 60000000 0 {gigabytes}000000 0% /"
+    body = f"echo Filesystem 1024-blocks Used Available Capacity Mounted on\necho {row}"
+    interpreter(folder / "tools", "df", body)
+
+
 def set_up(folder, **environment):
-    paths = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
+    paths = {"PATH": f"{folder / 'tools'}:/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
     return subprocess.run(
         ["scripts/setup.sh"],
         cwd=folder,
@@ -195,6 +204,15 @@ def test_set_up_names_the_missing_venv_package(clone):
     assert done.returncode == 2
     assert "apt install python3-venv" in done.stderr
     assert "python{}.{}-venv".format(*sys.version_info[:2]) in done.stderr
+
+
+@posix
+def test_set_up_refuses_a_disk_without_room(clone):
+    disk_with(clone, gigabytes=8)
+    done = set_up(clone, PYTHON=sys.executable)
+    assert done.returncode == 2
+    assert "needs about 9 GB here; 8 GB are free" in done.stderr
+    assert not (clone / ".venv").exists()
 
 
 @posix
