@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import mmap
 import multiprocessing
 import os
 import pickle
@@ -212,26 +211,23 @@ class _Worker(Generic[Item, Result]):
 
 
 class _Shared:
-    """Memory that two processes see."""
+    """Memory that two processes see: a file without a name or a disk."""
 
     def __init__(self, file: int) -> None:
-        self._file = file
-        self.memory = mmap.mmap(file, _SHARED)
+        self.file = file
 
     @classmethod
     def new(cls) -> _Shared | None:
-        """None where there is no such memory without a name or a limit of its own (not Linux)."""
+        """None where there is no such memory (not Linux)."""
         if not hasattr(os, "memfd_create"):
             return None
-        file = os.memfd_create("mayak")
-        os.ftruncate(file, _SHARED)
-        return cls(file)
+        return cls(os.memfd_create("mayak"))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _attached, (reduction.DupFd(self._file),)
+        return _attached, (reduction.DupFd(self.file),)
 
     def __del__(self) -> None:
-        os.close(self._file)
+        os.close(self.file)
 
 
 def _attached(file: Any) -> _Shared:  # noqa: ANN401 - multiprocessing's wrapper of a descriptor
@@ -249,7 +245,7 @@ def _send(pipe: connection.Connection, shared: _Shared | None, value: object) ->
         raw = buffer.raw()
         if shared is None or end + raw.nbytes > _SHARED:
             return True
-        shared.memory[end : end + raw.nbytes] = raw
+        os.pwrite(shared.file, raw, end)
         beside.append((raw.nbytes, raw.readonly))
         end += raw.nbytes
         return False
@@ -263,11 +259,15 @@ def _receive(pipe: connection.Connection, shared: _Shared | None) -> Any:  # noq
     buffers: list[bytes | bytearray] = []
     end = 0
     if shared is not None:
-        with memoryview(shared.memory) as memory:
-            for size, readonly in beside:
-                kind = bytes if readonly else bytearray
-                buffers.append(kind(memory[end : end + size]))
-                end += size
+        # By the system, while other threads run: copying here would hold Python's lock.
+        for size, readonly in beside:
+            if readonly:
+                buffers.append(os.pread(shared.file, size, end))
+            else:
+                own = bytearray(size)
+                os.preadv(shared.file, [own], end)
+                buffers.append(own)
+            end += size
     return pickle.loads(head, buffers=buffers)  # noqa: S301 - as multiprocessing's own pipes do
 
 

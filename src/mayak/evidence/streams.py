@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from itertools import accumulate
 from pathlib import Path
 from threading import Lock
-from typing import IO, BinaryIO, Protocol
+from typing import IO, BinaryIO, Protocol, cast
 
 from mayak.errors import ConfigError, EvidenceError, MayakError
 from mayak.language import tr
@@ -203,7 +203,7 @@ class _Guarded(io.RawIOBase):
     """Another stream whose faults arrive as EvidenceError."""
 
     def __init__(self, inner: IO[bytes]) -> None:
-        self._inner = inner
+        self._inner = cast(io.BufferedIOBase, inner)
 
     def readable(self) -> bool:
         return True
@@ -218,12 +218,9 @@ class _Guarded(io.RawIOBase):
     def tell(self) -> int:
         return self._inner.tell()
 
-    def readinto(self, buffer: object) -> int:
-        view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         with translated():
-            part = self._inner.read(len(view))
-        view[: len(part)] = part
-        return len(part)
+            return self._inner.readinto(buffer)
 
     def readall(self) -> bytes:
         with translated():

@@ -411,7 +411,11 @@ class Feed:
                 if entry.size > LARGEST_FILE:
                     text = f"an image of {entry.size} bytes, more than {LARGEST_FILE}"
                     return Failure(path, "read", "TooLarge", text)
-                data = head + stream.read()
+                # In one piece: putting a photo together from two would hold up other threads.
+                stream.seek(0)
+                data = stream.read(entry.size)
+                if more := stream.read():
+                    data += more
         except (EvidenceError, OSError) as error:
             return Failure(path, "read", "Unreadable", str(error.__cause__ or error))
         if len(data) < entry.size:
