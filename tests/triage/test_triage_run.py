@@ -10,6 +10,7 @@ import sys
 import time
 import unicodedata
 import zipfile
+from concurrent.futures import CancelledError
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -20,11 +21,13 @@ import pytest
 from PIL import Image
 
 from mayak.case import CaseStore
+from mayak.demo.exfat import volume
 from mayak.errors import CaseError, ConfigError, EvidenceError, IntegrityError
+from mayak.language import set_language
 from mayak.triage import Options, feed, triage
 from mayak.triage.examine import examine
 from mayak.triage.verify import check_sources
-from mayak.types import Engine, Prediction, Sides, SilentProgress
+from mayak.types import Engine, Failure, Prediction, Sides, SilentProgress
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs links and signals")
 
@@ -392,6 +395,95 @@ def test_a_source_that_changed_stops_the_run_until_it_is_accepted(tmp_path, phon
         actions = [entry.action for entry in store.log()]
     assert [r.accepted_damaged for r in readings] == [False, True]
     assert actions.count("refuse source") == 2
+
+
+def cut_off(case, *sources):
+    """A run that ends before the hash of a source is taken."""
+
+    def never(self, progress, stop):
+        stop.wait()
+        raise CancelledError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mayak.evidence.Source.acquire", never)
+        patch.setattr("mayak.triage.acquisition.Acquisitions.finish", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run(case, *sources)
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
+def test_a_run_cut_off_before_the_hash_goes_on_once_every_file_is_compared(tmp_path, phone):
+    case, archive = tmp_path / "case", phone[1]
+    cut_off(case, archive)
+    with CaseStore.read(case) as store:
+        assert store.verify() == [] and store.sources()[0].hashes == ()
+        assert check_sources(store, SilentProgress()) == ([], [])
+    classifier = Grey()
+    summary = run(case, archive, classifier=classifier)
+    assert classifier.seen == [] and summary.counts.contents == 2
+    with CaseStore.read(case) as store:
+        assert store.sources()[0].hashes[0].sha256 == digests(archive)[archive]
+    assert told(case) == told(case_of(tmp_path, archive))
+
+
+def case_of(tmp_path, source):
+    run(tmp_path / "whole", source)
+    return tmp_path / "whole"
+
+
+@pytest.mark.parametrize(
+    ("members", "told_of"),
+    [
+        ({"a/1.jpg": picture(31), "b/9.png": picture(9, "PNG")}, r"1\.jpg: has changed"),
+        ({"a/1.jpg": picture(1)}, r"9\.png: is no longer there"),
+    ],
+)
+def test_a_source_that_changed_before_its_hash_was_taken_is_not_gone_on_with(
+    tmp_path, phone, members, told_of
+):
+    case, archive = tmp_path / "case", phone[1]
+    cut_off(case, archive)
+    zipped(archive, members)
+    with CaseStore.read(case) as store:
+        (fault,) = check_sources(store, SilentProgress())[0]
+    assert fault.problem in ("changed", "deleted")
+    for _ in range(2):
+        with pytest.raises(IntegrityError, match=told_of):
+            run(case, archive)
+    with CaseStore.read(case) as store:
+        assert store.sources()[0].hashes == ()
+
+
+def test_a_disk_image_cut_off_before_its_hash_goes_on(tmp_path):
+    disk, case = tmp_path / "disk.dd", tmp_path / "case"
+    names = {f"DCIM/{number}.jpg": picture(number) for number in range(4)}
+    archive = zipped(tmp_path / "saved.zip", {"kept.jpg": picture(9)}).read_bytes()
+    # A partition table with one entry: exFAT from sector 8 on.
+    size = len(inner := volume(names | {"saved.zip": archive}, {"DCIM/2.jpg"}))
+    entry = struct.pack("<8sII", bytes([0, 0, 0, 0, 7, 0, 0, 0]), 8, size // 512)
+    disk.write_bytes((bytes(446) + entry).ljust(510, b"\0") + b"\x55\xaa" + bytes(7 * 512) + inner)
+    cut_off(case, disk)
+    assert run(case, disk).counts.contents == 5
+    assert told(case) == told(case_of(tmp_path, disk))
+
+
+def test_faults_are_told_in_the_users_language_and_recorded_in_english(tmp_path, phone):
+    folder, case = phone[0], tmp_path / "case"
+    (folder / "cut.zip").write_bytes(phone[1].read_bytes()[:-200])
+    set_language("ko")
+    try:
+        run(case, folder)
+        (folder / "DCIM" / "1.jpg").unlink()
+        with pytest.raises(IntegrityError, match="더 이상 없습니다"):
+            run(case, folder)
+    finally:
+        set_language("en")
+    recorded = [each.message for each in told(case).values() if isinstance(each, Failure)]
+    assert any("container cannot be entered" in message for message in recorded)
+    assert all(message.isascii() for message in recorded)
 
 
 def test_a_changed_file_of_a_folder_is_named_by_verify(tmp_path, phone):

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
 from rich import console, markup
@@ -28,6 +29,10 @@ class Console:
     def __init__(self) -> None:
         self._out = console.Console(highlight=False, soft_wrap=True)
         self._err = console.Console(stderr=True, highlight=False, soft_wrap=True)
+        self._bars: progress.Progress | None = None
+        """Of all tasks that are going on; a terminal can show one such display at a time."""
+        self._tasks = 0
+        self._turn = Lock()
 
     def note(self, text: str) -> None:
         """A line for the person, on stderr."""
@@ -65,24 +70,43 @@ class Console:
 
     @contextmanager
     def task(self, name: str, total: int | None, unit: str) -> Iterator[Task]:
-        """Show one task: an animated bar on a terminal, a line every ten seconds elsewhere."""
+        """Show one task: an animated bar on a terminal, a line every ten seconds elsewhere. Tasks
+        of several threads may go on at once."""
         if self._err.is_terminal:
-            from rich import progress
-
-            with progress.Progress(
-                progress.TextColumn("{task.description}"),
-                progress.BarColumn(),
-                progress.MofNCompleteColumn(),
-                progress.TextColumn("{task.fields[rate]}"),
-                progress.TimeRemainingColumn(),
-                progress.TextColumn("{task.fields[figures]}"),
-                console=self._err,
-            ) as bars:
+            bars = self._begun()
+            try:
                 yield _Bar(bars, name, total, unit)
+            finally:
+                self._ended(bars)
         else:
             lines = _Lines(self, name, total, unit)
             yield lines
             lines.close()
+
+    def _begun(self) -> progress.Progress:
+        from rich import progress
+
+        with self._turn:
+            if self._bars is None:
+                self._bars = progress.Progress(
+                    progress.TextColumn("{task.description}"),
+                    progress.BarColumn(),
+                    progress.MofNCompleteColumn(),
+                    progress.TextColumn("{task.fields[rate]}"),
+                    progress.TimeRemainingColumn(),
+                    progress.TextColumn("{task.fields[figures]}"),
+                    console=self._err,
+                )
+                self._bars.start()
+            self._tasks += 1
+            return self._bars
+
+    def _ended(self, bars: progress.Progress) -> None:
+        with self._turn:
+            self._tasks -= 1
+            if not self._tasks:
+                self._bars = None
+                bars.stop()
 
 
 class _Rate:

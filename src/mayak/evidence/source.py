@@ -9,12 +9,13 @@ import re
 import stat
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from threading import Event
 from types import TracebackType
 from typing import BinaryIO, Self
 
@@ -272,23 +273,35 @@ class Source:
             reason = f"is larger than {self._limits.unpacked} bytes"
             raise LimitExceededError(item.path, reason)
 
-    def acquire(self, progress: Progress | None = None) -> Acquisition | None:
+    @property
+    def stored(self) -> dict[str, str]:
+        """Hashes that an E01 carries of its medium: ``md5`` or ``sha1``, and the hex."""
+        return self._data.stored if isinstance(self._data, EwfBytes) else {}
+
+    def acquire(
+        self, progress: Progress | None = None, stop: Event | None = None
+    ) -> Acquisition | None:
         """Reads all of the source once and hashes it; None for a folder, which is no one file.
 
-        Raises EvidenceError when the source cannot be read to its end.
+        May run in a thread of its own, beside the reading of files. Raises EvidenceError when the
+        source cannot be read to its end, CancelledError once ``stop`` is set.
         """
         if self._data is None:
             return None
-        stored = self._data.stored if isinstance(self._data, EwfBytes) else {}
+        stored = self.stored
         digests = {name: hashlib.new(name) for name in {"md5", "sha256", *stored}}
         started = datetime.now(UTC)
         done = 0
         megabytes = -(-self._data.size // _MB)
         with (
-            (progress or SilentProgress()).task(str(self.path), megabytes, "MB") as task,
+            (progress or SilentProgress()).task(
+                tr(f"hash of {self.path}", f"{self.path} 해시"), megabytes, "MB"
+            ) as task,
             ThreadPoolExecutor(len(digests)) as pool,
         ):
             while done < self._data.size:
+                if stop is not None and stop.is_set():
+                    raise CancelledError
                 with translated(self.path):
                     block = self._data.read_at(done, CHUNK)
                 if not block:

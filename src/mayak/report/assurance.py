@@ -334,9 +334,16 @@ def _source(number: int, source: Source) -> list[Block]:
     ]
     code: set[str] = set()
     if not source.hashes:
-        text = tr(
-            "none as a whole: the hash of each file stands in the lists",
-            "전체 해시 없음. 파일마다 해시값을 목록에 기재",
+        text = (
+            tr(
+                "none as a whole: the hash of each file stands in the lists",
+                "전체 해시 없음. 파일마다 해시값을 목록에 기재",
+            )
+            if source.kind == "folder"
+            else tr(
+                "NOT YET COMPUTED as a whole: triage was cut off; run it again",
+                "전체 해시 미계산. 분류가 중단되었으므로 다시 실행하십시오",
+            )
         )
         rows.append((tr("Hash", "해시값"), text))
     for count, reading in enumerate(source.hashes, 1):

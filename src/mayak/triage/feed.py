@@ -11,6 +11,7 @@ import json
 from collections import OrderedDict, deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Queue
@@ -61,6 +62,9 @@ cost the whole time that a file has."""
 _RECENT = 5_000
 """Files whose outcome is remembered: more than can be on the way from here to the disk."""
 
+_NO_FILES = ("volume", "embedded")
+"""Kinds of layers that no reader lists."""
+
 Work = tuple[Rules, tuple[Job, ...]]
 
 
@@ -85,11 +89,12 @@ class Feed:
         self,
         options: Options,
         sources: list[tuple[int, Path, Source]],
+        unproven: set[int],
         run: int | None,
         least: Sides,
         known_good: list[HashList],
     ) -> None:
-        self._options, self._run = options, run
+        self._options, self._unproven, self._run = options, unproven, run
         self._sources = [(number, source) for number, _, source in sources]
         self._places = {number: (path, _identity(path)) for number, path, _ in sources}
         self._rules = Rules(options.smallest, least, pixels=run is not None)
@@ -112,7 +117,9 @@ class Feed:
         self._settled_before = 0
         self.limited = False
         """Whether the walk ended at the options' limit."""
-        self._thread = Thread(target=self._work, name="mayak-feed", daemon=True)
+        # In the context of whoever is told of faults: it holds the language.
+        in_context = copy_context().run
+        self._thread = Thread(target=in_context, args=(self._work,), name="mayak-feed", daemon=True)
 
     @property
     def expected(self) -> int:
@@ -152,6 +159,7 @@ class Feed:
                     self._walk(case, number, source)
                     if source.path.kind == "folder":
                         self._require_source(number)  # an unmounted one lists as an empty one
+                    if source.path.kind == "folder" or number in self._unproven:
                         self._put(list(self._vanished(case, number, source)))
         except BaseException as error:  # noqa: BLE001 - raised again in the main thread
             self._queue.put(error)
@@ -316,9 +324,7 @@ class Feed:
         document = None if before is None else document_digest(before)
         if held is not None:
             # What an earlier run took in stays, whatever this one leaves out.
-            if (held in self._outcomes or self._has_result(case, held)) and not (
-                self._run is not None and case.lacks_inside(self._run, number, location)
-            ):
+            if number not in self._unproven and self._is_through(case, number, location, held):
                 self._settled_before += 1
                 return None
         elif (unwanted := self._options.unwanted(entry)) is not None:
@@ -358,6 +364,11 @@ class Feed:
             return self._changed(
                 number, entry, held, "has changed since it was read", "읽은 뒤에 변경되었습니다"
             )
+        elif number in self._unproven and self._is_through(
+            case, number, location_of(entry.path), held
+        ):
+            self._settled_before += 1
+            return None
         if self._sent == self._options.limit:
             self.limited = True
             return None
@@ -379,6 +390,12 @@ class Feed:
         """What the case holds of an item."""
         # A query costs as much as hashing a small file.
         return None if number in self._new else case.outcome(number, location)
+
+    def _is_through(self, case: CaseStore, number: int, location: str, held: str) -> bool:
+        """Whether nothing is left to do of a file that the case holds."""
+        return (held in self._outcomes or self._has_result(case, held)) and not (
+            self._run is not None and case.lacks_inside(self._run, number, location)
+        )
 
     def _has_result(self, case: CaseStore, digest: str) -> bool:
         return self._run is None or case.has_result(self._run, digest)
@@ -465,7 +482,7 @@ class Feed:
         return Arrival(number, Item(entry.path, location, outcome), known=before is not None)
 
     def _vanished(self, case: CaseStore, number: int, source: Source) -> Iterator[Arrival]:
-        """The images of a folder that an earlier run took in and that are no longer there."""
+        """The images that an earlier run took in and that are no longer there."""
         if number in self._new:
             return
         there: EvidencePath | None = None
@@ -474,7 +491,10 @@ class Feed:
                 continue
             path = EvidencePath.from_json(item.location)
             # Of what lies in an archive, the archive is looked for, once for all that follow.
-            outer = replace(path.layers[1], kind="file")
+            files = (layer for layer in path.layers[1:] if layer.kind not in _NO_FILES)
+            if (outermost := next(files, None)) is None:  # the source itself
+                continue
+            outer = replace(outermost, kind="file")
             if outer == there or source.find(outer) is not None:
                 there = outer
             else:

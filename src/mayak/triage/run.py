@@ -12,13 +12,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from mayak.case import Alert, CaseStore, Content, Counts, Duplicate, SourceHash, StoredContent
-from mayak.errors import ConfigError, IntegrityError
-from mayak.evidence import Acquisition, Source, open_source
+from mayak.case import Alert, CaseStore, Content, Counts, Duplicate, StoredContent
+from mayak.errors import ConfigError
+from mayak.evidence import open_source
 from mayak.hashlists import HashList
 from mayak.imaging.thumbnails import OVERVIEW
 from mayak.labels import LABELS
 from mayak.language import tr
+from mayak.triage.acquisition import Acquisitions
 from mayak.triage.arrival import Arrival
 from mayak.triage.feed import Feed
 from mayak.triage.group import group
@@ -90,10 +91,11 @@ def triage(
         )
         if bad:  # a list that came later than the files
             case.add_alerts(a for content in case.contents() for a in _alerts(content, bad))
+        acquisitions = stack.enter_context(Acquisitions(case, options, progress))
         sources, damaged, empty = [], [], []
         for path, source in opened:
             number = case.add_source(os.path.abspath(path), source.path.kind)  # noqa: PTH100
-            if _acquire(case, number, source, options, progress):
+            if acquisitions.add(number, source):
                 damaged.append(str(path))
             with progress.task(tr("counting", "파일 세기"), None, tr("sources", "개 원본")) as task:
                 source.count()
@@ -106,11 +108,11 @@ def triage(
         least = OVERVIEW if classifier is None else classifier.least
         stack.callback(sys.setswitchinterval, sys.getswitchinterval())
         sys.setswitchinterval(_SWITCH)
-        feed = Feed(options, sources, run, least, lists)
+        feed = Feed(options, sources, acquisitions.unproven, run, least, lists)
         stack.callback(feed.close)
         with progress.task(tr("triage", "분류"), None, tr("files", "개")) as task:
             writer = _Writer(case, run, bad, task)
-            images = writer.images(feed)
+            images = writer.images(feed, acquisitions)
             try:
                 if classifier is None or engine is None:
                     for _ in images:
@@ -125,6 +127,7 @@ def triage(
         if run is not None and not missing and not feed.limited:
             case.finish_run(run)
         groups = group(case)
+        acquisitions.finish()
         return _summary(case, run, groups, feed.limited, missing, damaged, empty)
 
 
@@ -169,54 +172,6 @@ def _engine(classifier: Classifier) -> Engine:
     return replace(engine, preprocessing=made)
 
 
-def _acquire(
-    case: CaseStore, number: int, source: Source, options: Options, progress: Progress
-) -> bool:
-    """Hash a source and compare it with what is known of it; whether it differs and is accepted."""
-    found = source.acquire(progress)
-    if found is None:
-        return False
-    before = next(s for s in case.sources() if s.id == number).hashes
-    differs = found.matches is False
-    message = tr(
-        f"{source.path} is damaged: it is not what its stored hash says",
-        f"{source.path}이(가) 손상되었습니다. 저장된 해시와 다릅니다",
-    )
-    if before and before[-1].sha256 != found.sha256:
-        differs = True
-        message = tr(
-            f"{source.path} has changed since it was last read",
-            f"{source.path}이(가) 마지막으로 읽은 뒤 변경되었습니다",
-        )
-    if differs and not options.accept_damaged:
-        # Not among its hashes: the next reading is compared with the last that was accepted.
-        case.record("refuse source", source=number, sha256=found.sha256, md5=found.md5)
-        raise IntegrityError(
-            message,
-            remedy=tr(
-                "take a good copy, or go on with --accept-damaged, which the case records",
-                "온전한 사본을 쓰거나, --accept-damaged로 계속하십시오. 사건에 기록됩니다",
-            ),
-        )
-    if not before or differs:
-        case.add_source_hash(number, _reading(found, accepted=differs))
-    return differs
-
-
-def _reading(found: Acquisition, *, accepted: bool) -> SourceHash:
-    stored = " ".join(f"{kind}:{value}" for kind, value in found.stored) or None
-    return SourceHash(
-        md5=found.md5,
-        sha256=found.sha256,
-        size=found.bytes,
-        began=found.started,
-        ended=found.ended,
-        stored_hash=stored,
-        matches=found.matches,
-        accepted_damaged=accepted,
-    )
-
-
 class _Writer:
     """Takes arrivals and predictions into the case, some hundreds at a time."""
 
@@ -230,9 +185,9 @@ class _Writer:
         self._seen: Counter[str] = Counter()
         self._labels: Counter[int] = Counter()
 
-    def images(self, feed: Feed) -> Iterator[DecodedImage]:
+    def images(self, feed: Feed, acquisitions: Acquisitions) -> Iterator[DecodedImage]:
         """What the model is to see, while all that arrives is written."""
-        for arrived in feed:
+        for arrived in acquisitions.beside(feed):
             for arrival in arrived:
                 self._arrived.append(replace(arrival, image=None))  # pixels are not waited with
                 self._seen["failures"] += isinstance(arrival.item.outcome, Failure)

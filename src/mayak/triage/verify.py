@@ -21,8 +21,8 @@ _NAMED = 20
 def check_sources(case: CaseStore, progress: Progress) -> tuple[list[Fault], list[str]]:
     """The faults of the sources that are there, and the paths of those that are not.
 
-    A source that is one file is hashed as a whole; of a folder each image and each document that
-    the case took in.
+    A source that is one file is hashed as a whole; of a folder, and where triage was cut off before
+    the whole was hashed, each image and each document that the case took in.
     """
     faults: list[Fault] = []
     absent: list[str] = []
@@ -46,10 +46,10 @@ def _checked(
         kinds = f"{recorded.kind} → {source.path.kind}"
         text = tr("is of another kind now", "종류가 바뀌었습니다")
         return [_fault(recorded, "changed", f"{recorded.path}: {text} ({kinds})")]
-    found = source.acquire(progress)
+    found = source.acquire(progress) if recorded.hashes else None
     if found is None:
-        return _folder(case, recorded, source, progress)
-    if recorded.hashes and recorded.hashes[-1].sha256 != found.sha256:
+        return _each(case, recorded, source, progress)
+    if recorded.hashes[-1].sha256 != found.sha256:
         text = tr(
             f"{recorded.path} is not what it was: its SHA-256 is {found.sha256}, it was "
             f"{recorded.hashes[-1].sha256}",
@@ -60,7 +60,7 @@ def _checked(
     return []
 
 
-def _folder(case: CaseStore, recorded: Recorded, source: Source, progress: Progress) -> list[Fault]:
+def _each(case: CaseStore, recorded: Recorded, source: Source, progress: Progress) -> list[Fault]:
     faults: list[Fault] = []
     taken = last = 0
     for known in case.known_items(recorded.id):

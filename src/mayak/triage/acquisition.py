@@ -1,0 +1,128 @@
+"""Hashes of whole sources: compared before anything is taken in, or computed beside that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
+from threading import Event
+from types import TracebackType
+from typing import Self, TypeVar
+
+from mayak.case import CaseStore, SourceHash
+from mayak.errors import IntegrityError
+from mayak.evidence import Acquisition, Source
+from mayak.language import tr
+from mayak.triage.options import Options
+from mayak.types import Progress
+
+T = TypeVar("T")
+
+
+class Acquisitions:
+    """Hashes each source of a run once.
+
+    Where there is something to compare with, a hash in the case or one that an E01 carries, it is
+    compared before a byte is taken in. A source that is new is hashed while its files are read:
+    reading it twice, one after the other, would double the time of a run.
+    """
+
+    def __init__(self, case: CaseStore, options: Options, progress: Progress) -> None:
+        self._case, self._options, self._progress = case, options, progress
+        self.unproven: set[int] = set()
+        """Sources that were read before without their hash being taken: that run was cut off.
+        Whether they have changed since, only their files tell."""
+        self._stop = Event()
+        # One after the other, as the walk goes: two at once would only make a disk seek.
+        self._thread = ThreadPoolExecutor(1, "acquire")
+        self._running: list[tuple[int, Future[Acquisition | None]]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        self._thread.shutdown(cancel_futures=True)
+
+    def add(self, number: int, source: Source) -> bool:
+        """Compare a source with what is known of it, or begin to hash it; whether it differs and
+        is accepted so.
+
+        Raises IntegrityError where it differs and that is not accepted, EvidenceError where it
+        cannot be read.
+        """
+        before = next(s for s in self._case.sources() if s.id == number).hashes
+        held = next(self._case.known_items(number), None)
+        if held is not None and not before and source.path.kind != "folder":
+            self.unproven.add(number)
+        if before or source.stored:
+            return self._compared(number, source, before)
+        in_context = copy_context().run  # the language of what is told
+        hashing = self._thread.submit(in_context, source.acquire, self._progress, self._stop)
+        self._running.append((number, hashing))
+        return False
+
+    def beside(self, arriving: Iterable[T]) -> Iterator[T]:
+        """What arrives, as it comes; hashes that are done meanwhile are recorded."""
+        for each in arriving:
+            yield each
+            self._record(done for done in self._running if done[1].done())
+
+    def finish(self) -> None:
+        """Wait for what is left. Raises EvidenceError where a source cannot be read to its end."""
+        self._record(self._running)
+
+    def _record(self, finished: Iterable[tuple[int, Future[Acquisition | None]]]) -> None:
+        for number, hashing in list(finished):
+            found = hashing.result()
+            self._running.remove((number, hashing))
+            if found is not None:
+                self._case.add_source_hash(number, _reading(found, accepted=False))
+
+    def _compared(self, number: int, source: Source, before: tuple[SourceHash, ...]) -> bool:
+        found = source.acquire(self._progress)
+        if found is None:
+            return False
+        differs = found.matches is False
+        message = tr(
+            f"{source.path} is damaged: it is not what its stored hash says",
+            f"{source.path}이(가) 손상되었습니다. 저장된 해시와 다릅니다",
+        )
+        if before and before[-1].sha256 != found.sha256:
+            differs = True
+            message = tr(
+                f"{source.path} has changed since it was last read",
+                f"{source.path}이(가) 마지막으로 읽은 뒤 변경되었습니다",
+            )
+        if differs and not self._options.accept_damaged:
+            # Not among its hashes: the next reading is compared with the last that was accepted.
+            self._case.record("refuse source", source=number, sha256=found.sha256, md5=found.md5)
+            raise IntegrityError(
+                message,
+                remedy=tr(
+                    "take a good copy, or go on with --accept-damaged, which the case records",
+                    "온전한 사본을 쓰거나, --accept-damaged로 계속하십시오. 사건에 기록됩니다",
+                ),
+            )
+        if not before or differs:
+            self._case.add_source_hash(number, _reading(found, accepted=differs))
+        return differs
+
+
+def _reading(found: Acquisition, *, accepted: bool) -> SourceHash:
+    stored = " ".join(f"{kind}:{value}" for kind, value in found.stored) or None
+    return SourceHash(
+        md5=found.md5,
+        sha256=found.sha256,
+        size=found.bytes,
+        began=found.started,
+        ended=found.ended,
+        stored_hash=stored,
+        matches=found.matches,
+        accepted_damaged=accepted,
+    )
