@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple, Protocol, get_args
 
 if TYPE_CHECKING:  # every command imports this module; numpy would be a third of its start
@@ -211,11 +212,17 @@ class Engine:
     def fingerprint(self) -> str:
         """First 16 hex digits of the SHA-256 of all fields as canonical JSON; without a calibration
         that field is left out, and engines are named as before there were any."""
-        fields = asdict(self)
-        if self.calibration is None:
-            del fields["calibration"]
-        canonical = json.dumps(fields, sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+        return _fingerprint(self)
+
+
+@lru_cache(16)
+def _fingerprint(engine: Engine) -> str:
+    # Asked for with each prediction, from the thread that the GPU waits for.
+    fields = asdict(engine)
+    if engine.calibration is None:
+        del fields["calibration"]
+    canonical = json.dumps(fields, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
 class Classifier(Protocol):
