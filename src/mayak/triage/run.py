@@ -181,7 +181,7 @@ class _Writer:
         self._predictions: list[Prediction] = []
         self._asked: set[str] = set()
         """Contents that the model has and the case has no result of."""
-        self._written = time.monotonic()
+        self._began = self._written = time.monotonic()
         self._seen: Counter[str] = Counter()
         self._labels: Counter[int] = Counter()
 
@@ -193,12 +193,7 @@ class _Writer:
                 self._seen["failures"] += isinstance(arrival.item.outcome, Failure)
                 self._seen["images"] += isinstance(arrival.item.outcome, Content | Duplicate)
             self._task.expect(feed.expected)
-            self._task.advance(
-                len(arrived),
-                images=str(self._seen["images"]),
-                failures=str(self._seen["failures"]),
-                **{LABELS[label].name: str(n) for label, n in sorted(self._labels.items())},
-            )
+            self._task.advance(len(arrived), **self._figures())
             self._flush_sometimes()
             for arrival in arrived:
                 if (image := arrival.image) is not None and self._wanted(image.sha256):
@@ -207,6 +202,16 @@ class _Writer:
                     # many at once are written together, not the first alone.
                     self._flush_sometimes()
                     yield image
+
+    def _figures(self) -> dict[str, str]:
+        """What the progress display shows besides the files."""
+        images = self._seen["images"]
+        rate = images / max(time.monotonic() - self._began, 1e-9)
+        labels = {LABELS[label].name: str(n) for label, n in sorted(self._labels.items())}
+        return {
+            tr("images", "이미지"): f"{images} ({rate:.1f}/s)",
+            tr("not read", "읽지 못함"): str(self._seen["failures"]),
+        } | labels
 
     def _wanted(self, sha256: str) -> bool:
         return (
