@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
 from contextlib import closing
@@ -132,3 +133,15 @@ def test_a_helper_stays_until_an_item_costs_it():
 def test_a_helper_that_hangs_is_ended():
     with closing(Helper(slow_or_greedy, seconds=5)) as helper:
         assert helper("slow") == Lost("too-slow")
+
+
+def test_a_script_without_a_guard_is_told_so_and_no_item_is_blamed(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from mayak.isolation import Workers\n"
+        "print(list(Workers(len, 2, seconds=60).run(['one', 'two'])))\n",
+        encoding="utf-8",
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True)
+    assert done.returncode == 1 and not done.stdout
+    assert "under `if __name__ == '__main__':`" in done.stderr

@@ -116,9 +116,9 @@ class Workers(Generic[Item, Result]):
         """Waits until some have answered, died or overrun; the latter are ended."""
         first = min(worker.deadline for worker in busy.values())
         patience = None if self._seconds is None else max(0.0, first - time.monotonic())
-        answered = [busy[pipe] for pipe in connection.wait(list(busy), patience)]  # type: ignore[index]
-        if answered:
-            return answered
+        heard = [busy[pipe] for pipe in connection.wait(list(busy), patience)]  # type: ignore[index]
+        if heard:
+            return [worker for worker in heard if worker.has_begun()]
         overrun = [w for w in busy.values() if w.deadline <= time.monotonic()]
         for worker in overrun:
             worker.overrun = True
@@ -147,8 +147,9 @@ class Helper(Generic[Item, Result]):
             if worker is None:
                 worker = self._worker = _Worker(self._function, self._memory, self._stack)
             worker.begin(item, self._seconds)
-            if not worker.pipe.poll(self._seconds):
-                worker.overrun = True
+            if worker.pipe.poll(self._seconds) and not worker.has_begun():
+                worker.pipe.poll(self._seconds)
+            worker.overrun = not worker.pipe.poll(0)
             result = worker.result()
             if isinstance(result, Lost):
                 self._end()
@@ -183,12 +184,28 @@ class _Worker(Generic[Item, Result]):
         stack.callback(self.end)
         self.deadline = 0.0
         self.overrun = False
+        self._begun = False
 
     def begin(self, item: Item, seconds: float | None) -> None:
         self.item = item
         self.deadline = time.monotonic() + (seconds or 0.0)
         with suppress(ConnectionError):  # it died between items: the answer will say so
             _send(self.pipe, self._shared, item)
+
+    def has_begun(self) -> bool:
+        """Whether what can be heard of the process is more than that it is there. Raises
+        RuntimeError if it ended as it began: no fault of the item then."""
+        if self._begun:
+            return True
+        try:
+            self.pipe.recv()
+        except (EOFError, ConnectionError) as error:
+            raise RuntimeError(
+                "a worker process ended as it began; a script that starts some must do so under "
+                "`if __name__ == '__main__':`"
+            ) from error
+        self._begun = True
+        return False
 
     def result(self) -> Result | Lost:
         if self.overrun:
@@ -288,6 +305,7 @@ def _serve(
     if memory is not None:
         _limit(memory)
     with suppress(EOFError):
+        pipe.send(None)  # it has begun
         while True:
             _send(pipe, shared, _answer(function, _receive(pipe, shared)))
 

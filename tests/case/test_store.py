@@ -21,9 +21,9 @@ from case_samples import (
     prediction,
     source_hash,
 )
-from mayak.case import CaseStore, Counts, Duplicate
+from mayak.case import CaseStore, Counts, Duplicate, Item
 from mayak.errors import CaseError, IntegrityError
-from mayak.types import Failure
+from mayak.types import EvidencePath, Failure
 
 
 @pytest.fixture
@@ -287,3 +287,20 @@ def test_a_grouping_that_is_written_in_pieces_is_one(store):
     store.set_groups(groups[:1], distance=31)
     assert store.groups() == groups[:1]
     assert store.verify() == []
+
+
+def test_a_second_file_at_one_place_gets_a_place_of_its_own(store):
+    source = store.add_source("phone.dd", "image")
+    path = EvidencePath("image", "phone.dd").child("file", "A.JPG").to_json()
+    first, second, third = (
+        Item("phone.dd/A.JPG", path, content(name), size=1) for name in ("a", "b", "c")
+    )
+    assert store.add_items(source, [first, second]) == 2
+    assert store.add_items(source, [second, first, third]) == 1  # the others are there
+    found = {each.display: each.content for each in store.known_items(source)}
+    assert found == {
+        "phone.dd/A.JPG": digest("a"),
+        "phone.dd/A.JPG#2": digest("b"),
+        "phone.dd/A.JPG#3": digest("c"),
+    }
+    assert store.counts().balanced and store.verify() == []

@@ -9,9 +9,9 @@ from mayak.case import CaseStore
 from mayak.cli.app import main
 
 
-def verify(case, capsys):
+def verify(case, capsys, *options):
     with pytest.raises(SystemExit) as stopped:
-        main(["--lang", "en", "verify", str(case), "--operator", "b", "--json"])
+        main(["--lang", "en", "verify", str(case), "--operator", "b", "--json", *options])
     return stopped.value.code, json.loads(capsys.readouterr().out)
 
 
@@ -40,3 +40,14 @@ def test_a_name_changed_to_no_text_is_named_though_the_sources_cannot_be_checked
     code, found = verify(tmp_path / "case", capsys)
     assert code == 3
     assert "items id 1" in {f"{fault['table']} {fault['key']}" for fault in found["faults"]}
+
+
+def test_a_log_head_noted_on_paper_is_looked_for(tmp_path, capsys):
+    with CaseStore.create(tmp_path / "case", operator="a"):
+        pass
+    _, found = verify(tmp_path / "case", capsys)
+    _, later = verify(tmp_path / "case", capsys, "--head", found["log_head"])
+    assert later["faults"] == [] and later["log_head"] != found["log_head"]
+    code, rewritten = verify(tmp_path / "case", capsys, "--head", "0" * 64)
+    assert code == 3
+    assert [(f["problem"], f["table"]) for f in rewritten["faults"]] == [("deleted", "log")]

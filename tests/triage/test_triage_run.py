@@ -158,12 +158,21 @@ def test_the_same_bytes_are_classified_once(tmp_path, phone):
     assert len(grey.seen) == len(set(grey.seen)) == 4
 
 
+def held_not(case, entry):
+    item = told(case)[str(entry.path)]
+    assert not isinstance(item, str), entry
+    return item
+
+
 def test_running_again_does_nothing_and_another_model_runs_beside(tmp_path, phone):
     case = tmp_path / "case"
     first = run(case, *phone)
     again = Grey()
     assert run(case, *phone, classifier=again) == first
     assert again.seen == []
+    with pytest.MonkeyPatch.context() as patch:  # nor is anything read that was taken in
+        patch.setattr(feed.Feed, "_read", lambda _, entry: held_not(case, entry))
+        assert run(case, *phone) == first
     other = Grey("other")
     second = run(case, *phone, classifier=other)
     assert (second.run, len(other.seen)) == (2, 4)
@@ -229,6 +238,49 @@ def test_a_known_bad_file_raises_an_alert_and_comes_first(tmp_path, phone):
     with CaseStore.read(tmp_path / "case") as store:
         first = store.results(summary.run, limit=1)[0]
     assert (first.display, first.alerts) == ("사진/DCIM/2.jpg", ("bad.csv",))
+
+
+def test_an_alert_is_in_the_case_before_the_model_has_seen_anything(tmp_path, phone):
+    known, case = tmp_path / "bad.txt", tmp_path / "case"
+    known.write_text(hashlib.sha256(picture(0)).hexdigest() + "\n", encoding="ascii")
+    found = []
+
+    class Looking(Grey):
+        def classify(self, images):
+            for prediction in super().classify(images):
+                with CaseStore.read(case) as store:
+                    found.append(len(list(store.alerts())))
+                yield prediction
+
+    run(case, *phone, classifier=Looking(), known_bad=(known,))
+    assert found[0] == 1
+
+
+def test_files_that_are_looked_for_are_neither_harmless_nor_too_small(tmp_path, phone):
+    folder, _ = phone
+    small, cut = picture(7, "PNG", (16, 16)), picture(8)[:60]
+    both = "".join(f"{hashlib.sha256(data).hexdigest()}\n" for data in (picture(0), small, cut))
+    for name in ("good.txt", "bad.txt"):
+        (tmp_path / name).write_text(both, encoding="ascii")
+    lists = {"known_good": (tmp_path / "good.txt",), "known_bad": (tmp_path / "bad.txt",)}
+    summary = run(tmp_path / "case", folder, **lists)
+    assert summary.alerts == 2 and summary.exclusions == {"not-an-image": 1, "empty": 1}
+    assert "its sha256 stands in bad.txt" in told(tmp_path / "case")["사진/broken.jpg"].message
+    good = run(tmp_path / "good", folder, known_good=lists["known_good"])
+    assert good.exclusions["known-good"] == 4
+    reason = told(tmp_path / "good")["사진/DCIM/0.jpg"].reason
+    assert hashlib.sha256(picture(0)).hexdigest() in reason
+
+
+def test_since_gives_a_clock_of_unknown_zone_the_benefit_of_the_doubt(tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        for hour, day in ((16, 1), (1, 1)):
+            name = zipfile.ZipInfo(f"{hour}.jpg", (2026, 1, day, hour, 0, 0))
+            archive.writestr(name, picture(hour))
+    since = datetime(2026, 1, 1, 17, tzinfo=UTC)
+    run(tmp_path / "case", tmp_path / "x.zip", since=since)
+    left_out = {name for name, what in told(tmp_path / "case").items() if not isinstance(what, str)}
+    assert left_out == {"x.zip/1.jpg"}
 
 
 def test_the_limit_stops_and_the_next_run_goes_on(tmp_path, phone):
@@ -298,9 +350,9 @@ def test_a_changed_document_of_a_folder_is_named_and_stops_the_next_run(tmp_path
 
     scan.write_bytes(document(3, 4))
     summary = run(tmp_path / "case", folder, classifier=Grey("other"), accept_damaged=True)
-    assert (summary.counts, summary.unclassified) == (counts, 0)
+    assert (counts.contents, summary.counts.contents, summary.unclassified) == (2, 4, 0)
     with CaseStore.read(tmp_path / "case") as store:
-        assert [(r.predictions, r.failures) for r in store.runs()] == [(2, 0), (0, 2)]
+        assert [(r.predictions, r.failures) for r in store.runs()] == [(2, 0), (2, 2)]
         assert store.verify() == []
 
 
@@ -502,8 +554,17 @@ def test_a_changed_file_is_not_scored_as_what_it_was(tmp_path, phone):
     case = tmp_path / "case"
     run(case, phone[0])
     (phone[0] / "DCIM" / "1.jpg").write_bytes(picture(30))
-    with pytest.raises(IntegrityError, match=r"1\.jpg.*changed"):
-        run(case, phone[0], classifier=Grey("other"))
+    for classifier in (Grey(), Grey("other")):
+        with pytest.raises(IntegrityError, match=r"1\.jpg.*changed"):
+            run(case, phone[0], classifier=classifier)
+
+
+def test_a_file_that_was_only_touched_is_the_same(tmp_path, phone):
+    first = run(tmp_path / "case", phone[0])
+    os.utime(phone[0] / "DCIM" / "1.jpg", (0, 0))
+    again = Grey()
+    assert run(tmp_path / "case", phone[0], classifier=again) == first
+    assert again.seen == []
 
 
 def film(greys, kind="GIF"):
@@ -652,8 +713,49 @@ def test_an_accepted_change_costs_the_content_its_result_and_not_the_run(tmp_pat
 
     assert (summary.run, summary.unclassified) == (2, 0)
     with CaseStore.read(tmp_path / "case") as store:
-        assert [(r.predictions, r.failures) for r in store.runs()] == [(3, 0), (2, 1)]
-        assert store.verify() == []
+        # What lies there now is a picture of its own.
+        assert [(r.predictions, r.failures) for r in store.runs()] == [(3, 0), (3, 1)]
+        assert store.verify() == [] and check_sources(store, SilentProgress()) == ([], [])
+    assert "사진/DCIM/2.jpg#2" in told(tmp_path / "case")
+    again = Grey("other")
+    assert run(tmp_path / "case", folder, classifier=again) == summary  # accepted once
+    assert again.seen == []
+
+
+def test_an_accepted_archive_gives_what_is_new_in_it(tmp_path, phone):
+    case, archive = tmp_path / "case", phone[1]
+    run(case, archive)
+    zipped(archive, {"a/1.jpg": picture(50), "c.jpg": picture(51)})
+    summary = run(case, archive, accept_damaged=True)
+    found = told(case)
+    assert found["phone.zip/a/1.jpg"] == hashlib.sha256(picture(1)).hexdigest()
+    assert found["phone.zip/a/1.jpg#2"] == hashlib.sha256(picture(50)).hexdigest()
+    assert found["phone.zip/c.jpg"] == hashlib.sha256(picture(51)).hexdigest()
+    assert sum(summary.labels.values()) == 4
+    assert run(case, archive).counts == summary.counts  # as it was accepted
+
+
+def test_a_folder_that_became_an_archive_is_not_taken_for_it(tmp_path, phone):
+    run(tmp_path / "case", phone[0])
+    shutil.rmtree(phone[0])
+    shutil.copy(phone[1], phone[0])
+    for accept_damaged in (False, True):
+        with pytest.raises(IntegrityError, match="another kind"):
+            run(tmp_path / "case", phone[0], accept_damaged=accept_damaged)
+
+
+def test_verify_passes_over_what_triage_adds_meanwhile(tmp_path, phone):
+    folder, case = phone[0], tmp_path / "case"
+    run(case, folder)
+
+    class Writing(SilentProgress):
+        def task(self, *args):
+            (folder / "A.jpg").write_bytes(picture(60))
+            run(case, folder)
+            return super().task(*args)
+
+    with CaseStore.read(case) as store:
+        assert check_sources(store, Writing()) == ([], [])
 
 
 def test_an_image_that_is_gone_from_a_folder_stops_the_next_run(tmp_path, phone):

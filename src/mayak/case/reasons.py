@@ -11,6 +11,10 @@ REASONS: Mapping[str, tuple[str, str]] = {
     "not-an-image": ("not an image", "이미지가 아님"),
     "empty": ("empty file", "빈 파일"),
     "program": ("program that draws, never run", "그림을 그리는 프로그램(실행 안 함)"),
+    "container": (
+        "archive or disk image (its files follow)",
+        "압축 파일·디스크 이미지(안의 파일은 따로 처리)",
+    ),
     "document": ("document (its images are files of their own)", "문서(안의 이미지는 따로 처리)"),
     "too-small": ("smaller than the limit", "기준보다 작은 이미지"),
     "include": ("outside the paths asked for", "지정한 경로 밖"),
@@ -27,6 +31,7 @@ REASONS: Mapping[str, tuple[str, str]] = {
     "Unreadable": ("could not be read", "읽을 수 없음"),
     "LimitExceeded": ("beyond the limits for archives", "압축 파일 처리 한도 초과"),
     "TooLarge": ("too large", "크기 한도 초과"),
+    "HashMismatch": ("not what its stored hash says", "저장된 해시와 다름"),
     "Changed": ("changed since it was read", "읽은 뒤에 변경됨"),
     "DecodeError": ("could not be decoded", "디코딩할 수 없음"),
     "GivenUp": ("given up after several crashes", "여러 번 비정상 종료되어 중단함"),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from datetime import datetime
 from itertools import groupby, zip_longest
 from operator import itemgetter
@@ -54,7 +54,7 @@ from mayak.case.rows import (
 from mayak.case.runs import Runs
 from mayak.errors import CaseError
 from mayak.language import tr
-from mayak.types import Failure
+from mayak.types import EvidencePath, Failure
 
 
 class CaseStore(Exchange, Runs, Listing):
@@ -218,19 +218,43 @@ class CaseStore(Exchange, Runs, Listing):
         # On disk before the rows that promise them.
         write_thumbnails(self.folder, (c.thumbnail for c in contents if c.thumbnail is not None))
         with self._database.batch("add items", source=source) as batch:
-            locations: set[str] = set()
+            placed: dict[str, Item] = {}
             digests: set[str] = set()
+            query = "SELECT id FROM items WHERE source = ? AND location = ?"
             for item in items:
                 location = storable(item.location)
-                query = "SELECT id FROM items WHERE source = ? AND location = ?"
-                if location in locations or first(batch, query, source, location):
-                    continue
-                locations.add(location)
+                if location in placed or first(batch, query, source, location):
+                    if (elsewhere := self._elsewhere(source, item, placed)) is None:
+                        continue
+                    item, location = elsewhere, storable(elsewhere.location)
+                placed[location] = item
                 if isinstance(item.outcome, Content) and item.outcome.sha256 not in digests:
                     digests.add(item.outcome.sha256)
                     add_content(batch, item.outcome)
                 add_item(batch, source, item)
-            return len(locations)
+            return len(placed)
+
+    def _elsewhere(self, source: int, item: Item, placed: Mapping[str, Item]) -> Item | None:
+        """An item whose place is taken by another one, at a place of its own; None where it is
+        there already. No reader gives one place to two files; if one did, none may vanish."""
+        try:
+            path = EvidencePath.from_json(item.location)
+        except ValueError:  # what is told of a container: the same words, the same thing
+            return None
+        serial, elsewhere = path.serial, item
+        while (same := self._is_there(source, elsewhere, placed)) is False:
+            serial = max(serial, 1) + 1
+            other = replace(path, serial=serial)
+            elsewhere = replace(item, display=str(other), location=other.to_json())
+        return None if same else elsewhere
+
+    def _is_there(self, source: int, item: Item, placed: Mapping[str, Item]) -> bool | None:
+        """Whether what lies at an item's place is the same; None where nothing does."""
+        if (there := placed.get(storable(item.location))) is not None:
+            content = content_of(item)
+            return content_of(there) == content if content else there.outcome == item.outcome
+        before = self.outcome(source, item.location)
+        return None if before is None else is_said(before, item)
 
     def revise_items(self, source: int, items: Sequence[Item]) -> int:
         """Say anew what became of items; returns of how many it differs from what was said before.

@@ -19,7 +19,7 @@ from mayak.labels import LABELS
 from mayak.language import printable, tr
 
 if TYPE_CHECKING:
-    from mayak.case import CaseStore, Fault
+    from mayak.case import CaseStore
     from mayak.evaluation.promise import Drift
     from mayak.model import CascadeScorer
     from mayak.triage import Options, Summary
@@ -225,10 +225,19 @@ def verify(
     case: CaseOption,
     *,
     operator: OperatorOption = None,
+    head: Annotated[
+        str | None,
+        Parameter(
+            help=tr(
+                "Log head that was noted earlier: whether the log still holds it.",
+                "이전에 적어 둔 기록 최종 해시. 기록에 그대로 있는지 확인합니다.",
+            )
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> int:
     """Check a case and its sources against what was recorded; exit code 3 if anything differs."""
-    from mayak.case import CaseStore
+    from mayak.case import CaseStore, Fault
     from mayak.triage.verify import check_sources
 
     console = Console()
@@ -243,11 +252,14 @@ def verify(
                 if not faults:
                     raise
                 console.note(tr("sources not checked: ", "원본을 확인하지 못함: ") + error.message)
-        head = store.head()
+        if head is not None and all(entry.hash != head for entry in store.log()):
+            text = tr("the noted head is not in the log", "적어 둔 최종 해시가 기록에 없습니다")
+            faults.append(Fault("deleted", "log", head, text))
+        last = store.head()
     try:
         # Without the writer's lock: triage may be at work.
         with CaseStore.review(case, operator=operator or user(), action="open") as store:
-            store.record("verify", faults=len(faults), absent=absent, head=head)
+            store.record("verify", faults=len(faults), absent=absent, head=last)
     except CaseError as error:
         console.note(tr("not recorded in the case: ", "사건에 기록하지 못함: ") + error.message)
     if as_json:
@@ -255,7 +267,7 @@ def verify(
             {"problem": f.problem, "table": f.table, "key": f.key, "message": f.message}
             for f in faults
         ]
-        console.json({"faults": rows, "absent": absent, "log_head": head})
+        console.json({"faults": rows, "absent": absent, "log_head": last})
     else:
         for fault in faults:
             console.result(printable(str(fault)))  # names of files may hold line breaks
@@ -266,7 +278,7 @@ def verify(
             if faults
             else tr("no fault found", "이상 없음")
         )
-        console.result(tr("log head: ", "기록 최종 해시: ") + head)
+        console.result(tr("log head: ", "기록 최종 해시: ") + last)
     return IntegrityError.exit_code if faults else 0
 
 

@@ -30,8 +30,8 @@ class Acquisitions:
     def __init__(self, case: CaseStore, options: Options, progress: Progress) -> None:
         self._case, self._options, self._progress = case, options, progress
         self.unproven: set[int] = set()
-        """Sources that were read before without their hash being taken: that run was cut off.
-        Whether they have changed since, only their files tell."""
+        """Sources of which only their files tell what has changed since they were read: that run
+        was cut off before their hash was taken, or their hash is another now and was accepted."""
         self._stop = Event()
         # One after the other, as the walk goes: two at once would only make a disk seek.
         self._thread = ThreadPoolExecutor(1, "acquire")
@@ -56,7 +56,19 @@ class Acquisitions:
         Raises IntegrityError where it differs and that is not accepted, EvidenceError where it
         cannot be read.
         """
-        before = next(s for s in self._case.sources() if s.id == number).hashes
+        recorded = next(s for s in self._case.sources() if s.id == number)
+        if (recorded.kind == "folder") != (source.path.kind == "folder"):
+            raise IntegrityError(
+                tr(
+                    f"{source.path} is of another kind now ({recorded.kind} → {source.path.kind})",
+                    f"{source.path}의 종류가 바뀌었습니다({recorded.kind} → {source.path.kind})",
+                ),
+                remedy=tr(
+                    "give the source as it was, or take this one in from another path",
+                    "원래 그대로의 원본을 지정하거나, 이 원본은 다른 경로에서 지정하십시오",
+                ),
+            )
+        before = recorded.hashes
         held = next(self._case.known_items(number), None)
         if held is not None and not before and source.path.kind != "folder":
             self.unproven.add(number)
@@ -111,6 +123,8 @@ class Acquisitions:
             )
         if not before or differs:
             self._case.add_source_hash(number, _reading(found, accepted=differs))
+        if before and differs:
+            self.unproven.add(number)  # what of it has changed
         return differs
 
 

@@ -52,6 +52,8 @@ class Job:
     """How many of them took a process along."""
     names: tuple[str, ...] = field(default=(), repr=False)
     """Of all of them, as far as they were listed before."""
+    sought: bool = False
+    """Whether it stands in a list of files that are looked for: then no picture is too small."""
 
     def __getstate__(self) -> list[object]:
         # As a buffer, the bytes need not go through a pipe (``isolation``).
@@ -231,7 +233,7 @@ def _decoded(rules: Rules, job: Job) -> tuple[Found, int | None]:
     kept = None if job.sha256 else data
     shown = picture.decoded(digest, kept) if rules.pixels else None
     width, height = picture.size
-    if max(picture.size) < rules.smallest:
+    if max(picture.size) < rules.smallest and not job.sought:
         left_out = Exclusion("too-small", f"{width} × {height} pixels")
         return Found(bare, left_out, shown), picture.frames
     small = overview(picture.image)

@@ -7,7 +7,6 @@ stopped, and the same bytes are decoded once.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import OrderedDict, deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,14 +16,13 @@ from pathlib import Path
 from queue import Queue
 from threading import Condition, Event, Thread
 
-from mayak.case import CaseStore, Content, Duplicate, Exclusion, Item, StoredItem
-from mayak.errors import EvidenceError, IntegrityError, MayakError
-from mayak.evidence import EXCLUSIONS, Source
+from mayak.case import CaseStore, Content, Duplicate, Exclusion, Item
+from mayak.errors import EvidenceError, MayakError
+from mayak.evidence import Source
 from mayak.hashlists import HashList
 from mayak.imaging.formats import is_program, named_as_image
 from mayak.imaging.hashing import sha256
 from mayak.isolation import Lost, Workers
-from mayak.language import tr
 from mayak.triage.arrival import Arrival, Outcome, item_of, location_of, weight
 from mayak.triage.examine import (
     LARGEST_FILE,
@@ -41,6 +39,7 @@ from mayak.triage.examine import (
     is_candidate,
     lost,
 )
+from mayak.triage.held import Held, Place, is_alike
 from mayak.triage.options import Options
 from mayak.types import EvidenceItem, EvidencePath, Failure, Sides
 
@@ -75,7 +74,7 @@ class _Read:
     entry: EvidenceItem
     data: bytes
     digest: str | Future[str]
-    held: str | None
+    content: str | None
     """SHA-256 of what the case holds of it."""
     known: bool
     document: str | None
@@ -93,12 +92,14 @@ class Feed:
         run: int | None,
         least: Sides,
         known_good: list[HashList],
+        known_bad: list[HashList],
     ) -> None:
         self._options, self._unproven, self._run = options, unproven, run
-        self._sources = [(number, source) for number, _, source in sources]
-        self._places = {number: (path, _identity(path)) for number, path, _ in sources}
+        self._sources = [(number, Place.of(path), source) for number, path, source in sources]
         self._rules = Rules(options.smallest, least, pixels=run is not None)
-        self._known_good = known_good
+        self._known_good, self._known_bad = known_good, known_bad
+        self._alarming: dict[str, str] = {}
+        """Why files are looked for, by SHA-256."""
         self._queue: Queue[list[Arrival] | BaseException | None] = Queue()
         self._room = Condition()
         self._in_queue = 0
@@ -110,11 +111,11 @@ class Feed:
         self._whole: dict[EvidencePath, Found] = {}
         """Files whose inside is still being examined: known only when that is, so that a run that
         is cut off goes through them again."""
-        self._new: set[int] = set()
-        """Sources of which the case held nothing when the walk began."""
         self._sent = 0
         self._inside = 0
         self._settled_before = 0
+        self.damaged: list[str] = []
+        """Disk images inside sources that are not what their stored hash says."""
         self.limited = False
         """Whether the walk ended at the options' limit."""
         # In the context of whoever is told of faults: it holds the language.
@@ -124,7 +125,7 @@ class Feed:
     @property
     def expected(self) -> int:
         """Items to come in all, as far as is known."""
-        listed = sum(source.listed for _, source in self._sources)
+        listed = sum(source.listed for *_, source in self._sources)
         return listed + self._inside - self._settled_before
 
     def __iter__(self) -> Iterator[list[Arrival]]:
@@ -155,24 +156,25 @@ class Feed:
     def _work(self) -> None:
         try:
             with CaseStore.read(self._options.case) as case:
-                for number, source in self._sources:
-                    self._walk(case, number, source)
+                for number, place, source in self._sources:
+                    unproven = number in self._unproven
+                    held = Held(case, number, place, self._options, self._run, unproven=unproven)
+                    self._walk(held, source)
                     if source.path.kind == "folder":
-                        self._require_source(number)  # an unmounted one lists as an empty one
-                    if source.path.kind == "folder" or number in self._unproven:
-                        self._put(list(self._vanished(case, number, source)))
+                        place.require()  # an unmounted one lists as an empty one
+                    if source.path.kind == "folder" or unproven:
+                        self._put(list(held.vanished(source)))
+                    self.damaged += held.damaged
         except BaseException as error:  # noqa: BLE001 - raised again in the main thread
             self._queue.put(error)
         else:
             self._queue.put(None)
 
-    def _walk(self, case: CaseStore, number: int, source: Source) -> None:
-        if next(case.known_items(number), None) is None:
-            self._new.add(number)
+    def _walk(self, held: Held, source: Source) -> None:
         pool = Workers[Work, list[Found | More]](
             examine, max(1, self._options.workers), seconds=SECONDS, memory=MEMORY
         )
-        work = _Agenda(self._chunks(case, number, source))
+        work = _Agenda(self._chunks(held, source))
         for (rules, jobs), result in pool.run(work):
             if self._stop.is_set():
                 return
@@ -185,12 +187,11 @@ class Feed:
             else:
                 left = _further(jobs, result)
             work.again.extend((rules, (job,)) for job in left)
-            self._deliver(case, number, jobs, result, {job.path for job in left})
+            self._deliver(held, jobs, result, {job.path for job in left})
 
     def _deliver(
         self,
-        case: CaseStore,
-        number: int,
+        held: Held,
         jobs: tuple[Job, ...],
         results: list[Found | More],
         unfinished: set[EvidencePath],
@@ -209,13 +210,13 @@ class Feed:
             for job in jobs
             if job.path in self._whole and job.path not in unfinished
         ]
-        arrived = []
+        arrived: list[Arrival] = []
         of_files = {job.path: job.data for job in jobs}
         for found in ready:
             if (image := found.image) is not None and image.scale > 1:
                 data = of_files.get(found.job.path, image.data)
                 found = replace(found, image=replace(image, data=data))
-            arrived.append(self._arrival(case, number, found))
+            arrived += self._arrivals(held, found)
             if found.job.sha256 is not None:
                 arrived += self._settle(found.job.sha256, found.outcome)
         self._put(arrived)
@@ -232,12 +233,15 @@ class Feed:
             for number, entry, known in self._waiting.pop(digest, [])
         ]
 
-    def _arrival(self, case: CaseStore, number: int, found: Found) -> Arrival:
-        job = found.job
+    def _arrivals(self, held: Held, found: Found) -> Iterator[Arrival]:
+        job, number, outcome = found.job, held.number, found.outcome
+        if isinstance(outcome, Failure) and job.sha256 in self._alarming:
+            # No alert can be raised for what is no image; those who look for it must find it.
+            outcome = replace(outcome, message=f"{outcome.message}; {self._alarming[job.sha256]}")
         item = Item(
             display=str(job.path),
             location=location_of(job.path),
-            outcome=found.outcome,
+            outcome=outcome,
             size=job.size,
             created=job.created,
             modified=job.modified,
@@ -245,27 +249,31 @@ class Feed:
             zone_known=job.zone_known,
             deleted=job.deleted,
         )
-        before = self._before(case, number, item.location)
-        held = None if before is None else before.content
-        if held and not isinstance(found.outcome, Content):
+        image = found.image if isinstance(outcome, Content) else None
+        before = held.before(item.location)
+        content = None if before is None else before.content
+        if content and not isinstance(outcome, Content):
             # What an earlier run took in stays; only the model goes without it, or sees it small.
-            kept = replace(item, outcome=Duplicate(held))
-            failed = found.outcome if isinstance(found.outcome, Failure) else None
-            return Arrival(number, kept, known=True, image=found.image, failure=failed)
-        if held and isinstance(found.outcome, Content) and found.outcome.sha256 != held:
+            kept = replace(item, outcome=Duplicate(content))
+            failed = outcome if isinstance(outcome, Failure) else None
+            yield Arrival(number, kept, known=True, image=found.image, failure=failed)
+        elif content and isinstance(outcome, Content) and outcome.sha256 != content:
             # Of a document that was accepted changed, or from which another decoder gets others.
             failed = Failure(item.display, "decode", "Changed", "is not what it was")
-            return Arrival(number, replace(item, outcome=Duplicate(held)), True, failure=failed)
-        image = found.image if isinstance(found.outcome, Content) else None
-        return Arrival(number, item, before is not None, image)
+            yield Arrival(number, replace(item, outcome=Duplicate(content)), True, failure=failed)
+            path, content = held.another_path(job.path, outcome.sha256)
+            item = replace(item, display=str(path), location=location_of(path))
+            yield Arrival(number, item, content is not None, image)
+        else:
+            yield Arrival(number, item, before is not None, image)
 
     # -------------------------------------------------------------- the walk
 
-    def _chunks(self, case: CaseStore, number: int, source: Source) -> Iterator[Work]:
+    def _chunks(self, held: Held, source: Source) -> Iterator[Work]:
         jobs: list[Job] = []
         settled: list[Arrival] = []
         size = 0
-        for step in self._steps(case, number, source):
+        for step in self._steps(held, source):
             if isinstance(step, Arrival):
                 settled.append(step)
                 if len(settled) >= _CHUNK_FILES:
@@ -282,7 +290,7 @@ class Feed:
         if jobs:
             yield self._rules, tuple(jobs)
 
-    def _steps(self, case: CaseStore, number: int, source: Source) -> Iterator[Arrival | Job]:
+    def _steps(self, held: Held, source: Source) -> Iterator[Arrival | Job]:
         """What becomes of each item, in order; files are hashed while the next are read."""
         ahead: deque[_Read | Arrival] = deque()
         with ThreadPoolExecutor(_HASHERS, "hash") as pool:
@@ -290,91 +298,94 @@ class Feed:
                 for entry in source.items():
                     if self._stop.is_set() or self.limited:
                         break
-                    step = self._taken_up(case, number, entry, pool)
+                    step = self._taken_up(held, entry, pool)
                     if step is not None:
                         ahead.append(step)
-                    yield from self._gone_on_with(case, number, ahead, _AHEAD)
+                    yield from self._gone_on_with(held, ahead, _AHEAD)
             except MayakError:
-                yield from self._gone_on_with(case, number, ahead, 0)
+                yield from self._gone_on_with(held, ahead, 0)
                 raise
-            yield from self._gone_on_with(case, number, ahead, 0)
+            yield from self._gone_on_with(held, ahead, 0)
 
     def _gone_on_with(
-        self, case: CaseStore, number: int, ahead: deque[_Read | Arrival], most: int
+        self, held: Held, ahead: deque[_Read | Arrival], most: int
     ) -> Iterator[Arrival | Job]:
         """Settle what was read first, until ``most`` are left ahead."""
         while ahead and (len(ahead) > most or sum(map(_read_bytes, ahead)) > _AHEAD_BYTES):
             first = ahead.popleft()
-            step = self._hashed(case, number, first) if isinstance(first, _Read) else first
+            yield from self._hashed(held, first) if isinstance(first, _Read) else (first,)
             if self.limited:
                 ahead.clear()
-            elif step is not None:
-                yield step
 
     def _taken_up(
-        self, case: CaseStore, number: int, entry: EvidenceItem | Failure, pool: ThreadPoolExecutor
+        self, held: Held, entry: EvidenceItem | Failure, pool: ThreadPoolExecutor
     ) -> Arrival | _Read | None:
         """An item that is settled, or its bytes; None where nothing is left to do."""
         if isinstance(entry, Failure):
-            return self._unreadable(case, number, entry)
-        location = location_of(entry.path)
-        before = self._before(case, number, location)
+            return held.unreadable(entry)
+        before = held.before(location_of(entry.path))
         known = before is not None
-        held = None if before is None else before.content
+        content = None if before is None else before.content
         document = None if before is None else document_digest(before)
-        if held is not None:
+        if content is not None:
             # What an earlier run took in stays, whatever this one leaves out.
-            if number not in self._unproven and self._is_through(case, number, location, held):
+            same = not held.unproven and is_alike(entry, before)
+            if same and self._is_through(held, entry, content):
                 self._settled_before += 1
                 return None
         elif (unwanted := self._options.unwanted(entry)) is not None:
-            return Arrival(number, item_of(entry, unwanted), known)
+            return Arrival(held.number, item_of(entry, unwanted), known)
         read = self._read(entry)
         if isinstance(read, bytes):
             digest = pool.submit(sha256, read) if len(read) >= _LONG else sha256(read)
-            return _Read(entry, read, digest, held, known, document)
+            return _Read(entry, read, digest, content, known, document)
         if isinstance(read, Failure):
-            self._require_source(number)
-        if held is not None:
-            return self._changed(
-                number, entry, held, "can no longer be read", "더 이상 읽을 수 없습니다"
-            )
+            held.place.require()
+        if content is not None:
+            return held.unread(entry, content)
         if document is not None:
-            self._require_accepted(entry, "can no longer be read", "더 이상 읽을 수 없습니다")
-        return Arrival(number, item_of(entry, read), known)
+            held.require_accepted(entry, "can no longer be read", "더 이상 읽을 수 없습니다")
+        return Arrival(held.number, item_of(entry, read), known)
 
-    def _hashed(self, case: CaseStore, number: int, read: _Read) -> Arrival | Job | None:
-        """An item that is settled, or bytes to be examined; None where nothing is left to do."""
-        entry, data, held, known = read.entry, read.data, read.held, read.known
+    def _hashed(self, held: Held, read: _Read) -> Iterator[Arrival | Job]:
+        """What is settled of a file, and its bytes where they are to be examined."""
+        entry, data, known, content = read.entry, read.data, read.known, read.content
         digest = read.digest if isinstance(read.digest, str) else read.digest.result()
         if read.document not in (None, digest):
-            self._require_accepted(
+            held.require_accepted(
                 entry, "has changed since it was read", "읽은 뒤에 변경되었습니다"
             )
-        if held is None:
-            if match := self._known_to_be_good(data, digest):
-                return Arrival(number, item_of(entry, match), known)
+        if content is not None and digest != content:
+            # What lies there now is a file of its own.
+            other, taken_in = held.another(entry, digest)
+            yield held.changed(entry, content, accepted=taken_in is not None)
+            entry, content, known = other, taken_in, taken_in is not None
+        alarm = self._listed(self._known_bad, data, digest)
+        if content is None:
+            if alarm is None and (match := self._listed(self._known_good, data, digest)):
+                # A list can be wrong, and the file in a folder be changed: its hash says which.
+                reason = f"{match}; SHA-256 {digest}"
+                yield Arrival(held.number, item_of(entry, Exclusion("known-good", reason)), known)
+                return
             # The images in a document lie in each copy of it.
             if not data.startswith(PDF):
                 if digest in self._outcomes:
-                    return self._duplicate(number, entry, digest, known)
-                if case.content(digest) is not None and self._has_result(case, digest):
-                    return Arrival(number, item_of(entry, Duplicate(digest)), known)
-        elif digest != held:
-            return self._changed(
-                number, entry, held, "has changed since it was read", "읽은 뒤에 변경되었습니다"
-            )
-        elif number in self._unproven and self._is_through(
-            case, number, location_of(entry.path), held
-        ):
+                    yield from self._duplicate(held.number, entry, digest, known)
+                    return
+                if held.content(digest) is not None and held.has_result(digest):
+                    yield Arrival(held.number, item_of(entry, Duplicate(digest)), known)
+                    return
+        elif self._is_through(held, entry, digest):
             self._settled_before += 1
-            return None
+            return
         if self._sent == self._options.limit:
             self.limited = True
-            return None
+            return
         self._outcomes[digest] = None
         self._sent += 1
-        return Job(
+        if alarm is not None:
+            self._alarming[digest] = f"{alarm}, a list of files that are looked for"
+        yield Job(
             entry.path,
             data,
             entry.size,
@@ -384,31 +395,23 @@ class Feed:
             entry.zone_known,
             entry.deleted,
             digest,
+            sought=alarm is not None,
         )
 
-    def _before(self, case: CaseStore, number: int, location: str) -> StoredItem | None:
-        """What the case holds of an item."""
-        # A query costs as much as hashing a small file.
-        return None if number in self._new else case.outcome(number, location)
-
-    def _is_through(self, case: CaseStore, number: int, location: str, held: str) -> bool:
+    def _is_through(self, held: Held, entry: EvidenceItem, content: str) -> bool:
         """Whether nothing is left to do of a file that the case holds."""
-        return (held in self._outcomes or self._has_result(case, held)) and not (
-            self._run is not None and case.lacks_inside(self._run, number, location)
-        )
-
-    def _has_result(self, case: CaseStore, digest: str) -> bool:
-        return self._run is None or case.has_result(self._run, digest)
+        done = content in self._outcomes or held.has_result(content)
+        return done and not held.lacks_inside(location_of(entry.path))
 
     def _duplicate(
         self, number: int, entry: EvidenceItem, digest: str, known: bool
-    ) -> Arrival | None:
+    ) -> Iterator[Arrival]:
         """The same bytes as a file before: what becomes of that one becomes of this."""
         outcome = self._outcomes[digest]
         if outcome is None:
             self._waiting.setdefault(digest, []).append((number, entry, known))
-            return None
-        return Arrival(number, item_of(entry, outcome), known)
+        else:
+            yield Arrival(number, item_of(entry, outcome), known)
 
     def _read(self, entry: EvidenceItem) -> bytes | Exclusion | Failure:
         path = str(entry.path)
@@ -424,6 +427,8 @@ class Feed:
                         # encrypted, overwritten or cut to pieces
                         text = "named as an image, but begins as none"
                         return Failure(path, "decode", "Damaged", text)
+                    if entry.path.kind in ("zip", "tar", "image"):
+                        return Exclusion("container", "what lies in it follows it")
                     return Exclusion("not-an-image", "begins as no image format does")
                 if entry.size > LARGEST_FILE:
                     text = f"an image of {entry.size} bytes, more than {LARGEST_FILE}"
@@ -440,91 +445,17 @@ class Feed:
             return Failure(path, "read", "Damaged", text)
         return data
 
-    def _require_source(self, number: int) -> None:
-        """Raises EvidenceError if the source itself has gone: no fault of its files then."""
-        path, known = self._places[number]
-        if (found := _identity(path)) is None or found != known:
-            raise EvidenceError(
-                tr(f"{path} is gone", f"{path}이(가) 사라졌습니다"),
-                remedy=tr(
-                    "connect it again and run the same command: it goes on where it stopped",
-                    "다시 연결하고 같은 명령을 실행하십시오. 중단된 곳에서 이어집니다",
-                ),
-            )
-
-    def _known_to_be_good(self, data: bytes, digest: str) -> Exclusion | None:
-        if not self._known_good:
+    @staticmethod
+    def _listed(lists: list[HashList], data: bytes, sha256: str) -> str | None:
+        """In which list bytes stand, in words."""
+        if not lists:
             return None
         md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
         sha1 = hashlib.sha1(data, usedforsecurity=False).hexdigest()
-        for known in self._known_good:
-            if kind := known.match(md5, sha1, digest):
-                return Exclusion("known-good", f"its {kind} stands in {known.name}")
+        for known in lists:
+            if kind := known.match(md5, sha1, sha256):
+                return f"its {kind} stands in {known.name}"
         return None
-
-    def _unreadable(self, case: CaseStore, number: int, entry: Failure) -> Arrival | None:
-        if entry.place is not None:
-            location = location_of(entry.place)
-        else:  # it shares its path with the item of which it tells
-            location = json.dumps(
-                {"path": entry.path, "error": entry.error, "message": entry.message},
-                separators=(",", ":"),
-            )
-        excluded = entry.error in EXCLUSIONS
-        if not excluded:
-            self._require_source(number)
-        before = self._before(case, number, location)
-        if before is not None and before.content is not None:
-            return self._changed(
-                number, entry, before.content, "can no longer be read", "더 이상 읽을 수 없습니다"
-            )
-        outcome = Exclusion(entry.error, entry.message) if excluded else entry
-        return Arrival(number, Item(entry.path, location, outcome), known=before is not None)
-
-    def _vanished(self, case: CaseStore, number: int, source: Source) -> Iterator[Arrival]:
-        """The images that an earlier run took in and that are no longer there."""
-        if number in self._new:
-            return
-        there: EvidencePath | None = None
-        for item in case.known_items(number):
-            if item.content is None:
-                continue
-            path = EvidencePath.from_json(item.location)
-            # Of what lies in an archive, the archive is looked for, once for all that follow.
-            files = (layer for layer in path.layers[1:] if layer.kind not in _NO_FILES)
-            if (outermost := next(files, None)) is None:  # the source itself
-                continue
-            outer = replace(outermost, kind="file")
-            if outer == there or source.find(outer) is not None:
-                there = outer
-            else:
-                gone = Failure(item.display, "read", "Changed", "is no longer there", path)
-                yield self._changed(
-                    number, gone, item.content, "is no longer there", "더 이상 없습니다"
-                )
-
-    def _changed(
-        self, number: int, entry: EvidenceItem | Failure, held: str, en: str, ko: str
-    ) -> Arrival:
-        """What the case holds and is not there any more: that ends the run, or where damage is
-        accepted costs that content its result. Raises IntegrityError."""
-        self._require_accepted(entry, en, ko)
-        if isinstance(entry, Failure):
-            path = str(entry.path)
-            item = Item(path, location_of(entry.place) if entry.place else "", Duplicate(held))
-        else:
-            path, item = str(entry.path), item_of(entry, Duplicate(held))
-        return Arrival(number, item, known=True, failure=Failure(path, "read", "Changed", en))
-
-    def _require_accepted(self, entry: EvidenceItem | Failure, en: str, ko: str) -> None:
-        if not self._options.accept_damaged:
-            raise IntegrityError(
-                f"{entry.path}: " + tr(en, ko),
-                remedy=tr(
-                    "give the source as it was, or go on with --accept-damaged",
-                    "원래 그대로의 원본을 지정하거나 --accept-damaged로 계속하십시오",
-                ),
-            )
 
 
 def _read_bytes(step: _Read | Arrival) -> int:
@@ -562,15 +493,3 @@ def _after_loss(job: Job, why: str) -> tuple[list[Found | More], list[Job]]:
     if following.lost == _LOST:
         return [lost(job, why), *given_up(following)], []
     return [lost(job, why)], [following]
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    """What tells a source from what is found under its name later; None where nothing is.
-
-    Where a stick was mounted, a folder of the same name remains when it is pulled.
-    """
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return status.st_dev, status.st_ino

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from fnmatch import translate
 from functools import cached_property
 from pathlib import Path
@@ -68,7 +68,9 @@ class Options:
             if matches(path):
                 return Exclusion("exclude", f"its path matches {pattern}")
         times = [time for time in (item.modified, item.created) if time is not None]
-        if self.since is not None and times and max(times) < self.since:
+        # A clock whose zone is not known may be as far off as zones go.
+        margin = timedelta(0) if item.zone_known else timedelta(hours=14)
+        if self.since is not None and times and max(times) < self.since - margin:
             return Exclusion("since", f"last changed {max(times).isoformat()}")
         return None
 

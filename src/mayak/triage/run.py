@@ -59,7 +59,8 @@ class Summary:
     """Contents of the case without a result in this run: their source was not among its sources, or
     the run ended before them."""
     damaged: list[str]
-    """Sources that are not what their hash says, and were accepted so."""
+    """Sources, and disk images inside them, that are not what their hash says, and were accepted
+    so."""
     empty: list[str]
     """Sources that hold no file: a folder where nothing is mounted, say."""
 
@@ -108,7 +109,7 @@ def triage(
         least = OVERVIEW if classifier is None else classifier.least
         stack.callback(sys.setswitchinterval, sys.getswitchinterval())
         sys.setswitchinterval(_SWITCH)
-        feed = Feed(options, sources, acquisitions.unproven, run, least, lists)
+        feed = Feed(options, sources, acquisitions.unproven, run, least, lists, bad)
         stack.callback(feed.close)
         with progress.task(tr("triage", "분류"), None, tr("files", "개")) as task:
             writer = _Writer(case, run, bad, task)
@@ -128,6 +129,7 @@ def triage(
             case.finish_run(run)
         groups = group(case)
         acquisitions.finish()
+        damaged += feed.damaged
         return _summary(case, run, groups, feed.limited, missing, damaged, empty)
 
 
@@ -192,8 +194,11 @@ class _Writer:
                 self._arrived.append(replace(arrival, image=None))  # pixels are not waited with
                 self._seen["failures"] += isinstance(arrival.item.outcome, Failure)
                 self._seen["images"] += isinstance(arrival.item.outcome, Content | Duplicate)
+                self._seen["alerts"] += self._is_bad(arrival)
             self._task.expect(feed.expected)
             self._task.advance(len(arrived), **self._figures())
+            if any(map(self._is_bad, arrived)):
+                self.flush()  # an alert is there before the model has seen anything
             self._flush_sometimes()
             for arrival in arrived:
                 if (image := arrival.image) is not None and self._wanted(image.sha256):
@@ -208,10 +213,19 @@ class _Writer:
         images = self._seen["images"]
         rate = images / max(time.monotonic() - self._began, 1e-9)
         labels = {LABELS[label].name: str(n) for label, n in sorted(self._labels.items())}
-        return {
-            tr("images", "이미지"): f"{images} ({rate:.1f}/s)",
-            tr("not read", "읽지 못함"): str(self._seen["failures"]),
-        } | labels
+        alerts = {tr("ALERTS", "경보"): str(found)} if (found := self._seen["alerts"]) else {}
+        return (
+            alerts
+            | {
+                tr("images", "이미지"): f"{images} ({rate:.1f}/s)",
+                tr("not read", "읽지 못함"): str(self._seen["failures"]),
+            }
+            | labels
+        )
+
+    def _is_bad(self, arrival: Arrival) -> bool:
+        outcome = arrival.item.outcome
+        return isinstance(outcome, Content) and any(_alerts(outcome, self._bad))
 
     def _wanted(self, sha256: str) -> bool:
         return (

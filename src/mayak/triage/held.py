@@ -1,0 +1,193 @@
+"""What the case holds of a source already: it stays, and must not have changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+
+from mayak.case import CaseStore, Duplicate, Exclusion, Item, StoredContent, StoredItem
+from mayak.errors import EvidenceError, IntegrityError
+from mayak.evidence import EXCLUSIONS, Source
+from mayak.language import tr
+from mayak.triage.arrival import Arrival, item_of, location_of
+from mayak.triage.options import Options
+from mayak.types import EvidenceItem, EvidencePath, Failure
+
+_NO_FILES = ("volume", "embedded")
+"""Kinds of layers that no reader lists."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a source lies, and what tells it from what is found under its name later."""
+
+    path: Path
+    identity: tuple[int, int] | None
+
+    @classmethod
+    def of(cls, path: Path) -> Place:
+        return cls(path, _identity(path))
+
+    def require(self) -> None:
+        """Raises EvidenceError if the source itself has gone: no fault of its files then."""
+        if (found := _identity(self.path)) is None or found != self.identity:
+            raise EvidenceError(
+                tr(f"{self.path} is gone", f"{self.path}이(가) 사라졌습니다"),
+                remedy=tr(
+                    "connect it again and run the same command: it goes on where it stopped",
+                    "다시 연결하고 같은 명령을 실행하십시오. 중단된 곳에서 이어집니다",
+                ),
+            )
+
+
+class Held:
+    """One source in the case, as a run finds it.
+
+    ``unproven``: whether what was taken in of it has still to be compared, file by file.
+    """
+
+    def __init__(
+        self,
+        case: CaseStore,
+        number: int,
+        place: Place,
+        options: Options,
+        run: int | None,
+        *,
+        unproven: bool,
+    ) -> None:
+        self.number, self.place, self.unproven = number, place, unproven
+        self._case, self._options, self._run = case, options, run
+        self.damaged: list[str] = []
+        """Disk images inside that are not what their stored hash says, and were accepted so."""
+        self._nothing = next(case.known_items(number), None) is None
+
+    def before(self, location: str) -> StoredItem | None:
+        """What became of an item in earlier runs."""
+        # A query costs as much as hashing a small file.
+        return None if self._nothing else self._case.outcome(self.number, location)
+
+    def content(self, sha256: str) -> StoredContent | None:
+        """What the case knows of some bytes, of whichever source."""
+        return self._case.content(sha256)
+
+    def has_result(self, sha256: str) -> bool:
+        """Whether the run has nothing more to say of some bytes."""
+        return self._run is None or self._case.has_result(self._run, sha256)
+
+    def lacks_inside(self, location: str) -> bool:
+        """Whether the run has something more to say of pictures inside a file."""
+        return self._run is not None and self._case.lacks_inside(self._run, self.number, location)
+
+    def unreadable(self, entry: Failure) -> Arrival:
+        """What becomes of an item that the source names and cannot give. Raises EvidenceError
+        where the source is gone, IntegrityError where it could be read before."""
+        if entry.place is not None:
+            location = location_of(entry.place)
+        else:  # it shares its path with the item of which it tells
+            location = json.dumps(
+                {"path": entry.path, "error": entry.error, "message": entry.message},
+                separators=(",", ":"),
+            )
+        if entry.error == "HashMismatch":
+            self.require_accepted(
+                entry, "is not what its stored hash says", "저장된 해시와 다릅니다"
+            )
+            self.damaged.append(entry.path)
+        excluded = entry.error in EXCLUSIONS
+        if not excluded:
+            self.place.require()
+        before = self.before(location)
+        if before is not None and before.content is not None:
+            return self.unread(entry, before.content)
+        outcome = Exclusion(entry.error, entry.message) if excluded else entry
+        return Arrival(self.number, Item(entry.path, location, outcome), known=before is not None)
+
+    def vanished(self, source: Source) -> Iterator[Arrival]:
+        """The images that an earlier run took in and that are no longer there."""
+        if self._nothing:
+            return
+        there: EvidencePath | None = None
+        for item in self._case.known_items(self.number):
+            if item.content is None:
+                continue
+            path = EvidencePath.from_json(item.location)
+            # Of what lies in an archive, the archive is looked for, once for all that follow.
+            files = (layer for layer in path.layers[1:] if layer.kind not in _NO_FILES)
+            if (outermost := next(files, None)) is None:  # the source itself
+                continue
+            outer = replace(outermost, kind="file")
+            if outer == there or source.find(outer) is not None:
+                there = outer
+            else:
+                gone = Failure(item.display, "read", "Changed", "is no longer there", path)
+                self.require_accepted(gone, "is no longer there", "더 이상 없습니다")
+                yield self._instead(gone, item.content, "is no longer there")
+
+    def unread(self, entry: EvidenceItem | Failure, held: str) -> Arrival:
+        """An item whose bytes, of SHA-256 ``held``, cannot be read any more: that ends the run, or
+        where damage is accepted costs that content its result. Raises IntegrityError."""
+        self.require_accepted(entry, "can no longer be read", "더 이상 읽을 수 없습니다")
+        return self._instead(entry, held, "can no longer be read")
+
+    def changed(self, entry: EvidenceItem, held: str, *, accepted: bool) -> Arrival:
+        """The same for an item whose bytes are others, unless that was ``accepted`` before."""
+        if not accepted:
+            self.require_accepted(
+                entry, "has changed since it was read", "읽은 뒤에 변경되었습니다"
+            )
+        return self._instead(entry, held, "has changed since it was read")
+
+    def another(self, entry: EvidenceItem, sha256: str) -> tuple[EvidenceItem, str | None]:
+        """The item that other bytes at an item's place are, and their SHA-256 if they were taken
+        in as such before."""
+        path, content = self.another_path(entry.path, sha256)
+        return replace(entry, path=path), content
+
+    def another_path(self, path: EvidencePath, sha256: str) -> tuple[EvidencePath, str | None]:
+        """As ``another``, of a path."""
+        for serial in count(2):
+            other = replace(path, serial=serial)
+            before = self.before(location_of(other))
+            if before is None or before.content == sha256:
+                break
+        return other, None if before is None else sha256
+
+    def _instead(self, entry: EvidenceItem | Failure, held: str, reason: str) -> Arrival:
+        """What stands for a result of the content that an item was."""
+        if isinstance(entry, Failure):
+            path = str(entry.path)
+            item = Item(path, location_of(entry.place) if entry.place else "", Duplicate(held))
+        else:
+            path, item = str(entry.path), item_of(entry, Duplicate(held))
+        failure = Failure(path, "read", "Changed", reason)
+        return Arrival(self.number, item, known=True, failure=failure)
+
+    def require_accepted(self, entry: EvidenceItem | Failure, en: str, ko: str) -> None:
+        """Raises IntegrityError unless damage is accepted."""
+        if not self._options.accept_damaged:
+            raise IntegrityError(
+                f"{entry.path}: " + tr(en, ko),
+                remedy=tr(
+                    "give the source as it was, or go on with --accept-damaged",
+                    "원래 그대로의 원본을 지정하거나 --accept-damaged로 계속하십시오",
+                ),
+            )
+
+
+def is_alike(entry: EvidenceItem, before: StoredItem | None) -> bool:
+    """Whether a file has the size and the time of change that it had."""
+    return before is None or (entry.size, entry.modified) == (before.size, before.modified)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Where a stick was mounted, a folder of the same name remains when it is pulled; None where
+    nothing is."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
