@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from mayak.cli.app import main
-from mayak.cli.evaluate import base_of
+from mayak.cli.options import base_of
 from mayak.errors import ConfigError
 from mayak.labels import LABELS, QUESTION
 

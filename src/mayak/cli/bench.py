@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from mayak.cli.console import Console
-from mayak.cli.evaluate import DeviceOption, JsonOption, PrecisionOption, base_of
+from mayak.cli.options import (
+    DeviceOption,
+    ImagesOption,
+    JsonOption,
+    ModelOption,
+    PrecisionOption,
+    base_of,
+)
 from mayak.config import BASE_MODEL
 from mayak.errors import ConfigError
 from mayak.language import tr
@@ -21,16 +28,7 @@ if TYPE_CHECKING:
 
 def bench(
     *,
-    model: Annotated[
-        str | None,
-        Parameter(
-            help=tr(
-                "Base model: hub id, local folder or nano (default: the adapter's, else the "
-                "paper's).",
-                "기본 모델: 허브 이름, 폴더 또는 nano (기본: 어댑터의 모델 또는 논문의 모델).",
-            )
-        ),
-    ] = None,
+    model: ModelOption = None,
     adapter: Annotated[
         Path | None,
         Parameter(
@@ -42,9 +40,7 @@ def bench(
             )
         ),
     ] = None,
-    batch_size: Annotated[
-        int, Parameter(help=tr("Images at once.", "한 번에 처리할 이미지 수."))
-    ] = 8,
+    batch_size: ImagesOption = 8,
     seconds: Annotated[
         float, Parameter(help=tr("Time for each of eight stages.", "여덟 단계 각각의 측정 시간."))
     ] = 5.0,

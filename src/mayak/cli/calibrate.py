@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from mayak.cli.console import Console
-from mayak.cli.evaluate import DeviceOption, JsonOption, PrecisionOption, base_of
+from mayak.cli.options import (
+    DeviceOption,
+    ImagesOption,
+    JsonOption,
+    OwnAdapterOption,
+    OwnModelOption,
+    PrecisionOption,
+    base_of,
+)
 from mayak.config import FINAL, OUTPUT
 from mayak.errors import ConfigError
 from mayak.language import printable, tr
@@ -20,19 +28,8 @@ if TYPE_CHECKING:
 
 def calibrate(
     *,
-    adapter: Annotated[
-        Path,
-        Parameter(help=tr("Adapter that `mayak train` made.", "`mayak train`이 만든 어댑터 폴더.")),
-    ] = Path(OUTPUT) / FINAL,
-    model: Annotated[
-        str | None,
-        Parameter(
-            help=tr(
-                "Base model: hub id, local folder or nano (default: the adapter's own).",
-                "기본 모델: 허브 이름, 폴더 또는 nano (기본: 어댑터에 기록된 모델).",
-            )
-        ),
-    ] = None,
+    adapter: OwnAdapterOption = Path(OUTPUT) / FINAL,
+    model: OwnModelOption = None,
     train: Annotated[
         Path,
         Parameter(
@@ -63,9 +60,7 @@ def calibrate(
     confidence: Annotated[
         float, Parameter(help=tr("Of that promise.", "그 보장의 신뢰 수준."))
     ] = 0.95,
-    batch_size: Annotated[
-        int, Parameter(help=tr("Images at once.", "한 번에 처리할 이미지 수."))
-    ] = 8,
+    batch_size: ImagesOption = 8,
     precision: PrecisionOption = "auto",
     device: DeviceOption = "auto",
     as_json: JsonOption = False,

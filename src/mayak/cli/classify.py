@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from mayak.cli.console import Console
-from mayak.cli.evaluate import DeviceOption, JsonOption, PrecisionOption, base_of
+from mayak.cli.options import (
+    AdapterOption,
+    DeviceOption,
+    ImagesOption,
+    JsonOption,
+    ModelOption,
+    PrecisionOption,
+    base_of,
+)
 from mayak.config import BASE_MODEL
 from mayak.errors import ConfigError, DecodeError
 from mayak.imaging import decode_file
@@ -24,28 +32,9 @@ if TYPE_CHECKING:
 def classify(
     # json_list: a file's name may begin with a bracket.
     *files: Annotated[Path, Parameter(json_list=False, help=tr("Image files.", "이미지 파일들."))],
-    model: Annotated[
-        str | None,
-        Parameter(
-            help=tr(
-                "Base model: hub id, local folder or nano (default: the adapter's, else the "
-                "paper's).",
-                "기본 모델: 허브 이름, 폴더 또는 nano (기본: 어댑터의 모델 또는 논문의 모델).",
-            )
-        ),
-    ] = None,
-    adapter: Annotated[
-        Path | None,
-        Parameter(
-            help=tr(
-                "Adapter that `mayak train` made (default: none, the untouched model).",
-                "`mayak train`이 만든 어댑터 폴더 (기본: 없음, 손대지 않은 모델).",
-            )
-        ),
-    ] = None,
-    batch_size: Annotated[
-        int, Parameter(help=tr("Images at once.", "한 번에 처리할 이미지 수."))
-    ] = 8,
+    model: ModelOption = None,
+    adapter: AdapterOption = None,
+    batch_size: ImagesOption = 8,
     precision: PrecisionOption = "auto",
     device: DeviceOption = "auto",
     as_json: JsonOption = False,

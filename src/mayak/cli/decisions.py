@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import App, Parameter
 
 from mayak.cli.console import Console
-from mayak.cli.evaluate import JsonOption
-from mayak.cli.triage import CaseOption, OperatorOption, user
+from mayak.cli.options import CaseOption, JsonOption, OperatorOption, user
 from mayak.errors import ConfigError
 from mayak.labels import LABELS
 from mayak.language import tr

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
 from mayak.cli.console import Console
+from mayak.cli.options import (
+    DeviceOption,
+    JsonOption,
+    OwnAdapterOption,
+    OwnModelOption,
+    PrecisionOption,
+    base_of,
+)
 from mayak.config import BASE_MODEL, FINAL, OUTPUT, Precision
-from mayak.errors import ConfigError, ModelError
+from mayak.errors import ConfigError
 from mayak.labels import LABELS
 from mayak.language import printable, tr
 
@@ -31,51 +38,12 @@ BatchOption = Annotated[
         )
     ),
 ]
-PrecisionOption = Annotated[
-    Precision,
-    Parameter(
-        help=tr(
-            "Of the base's weights; auto is nf4, as in the paper. fp8 must first agree with bf16: "
-            "`mayak evaluate --precision fp8` compares them.",
-            "기본 모델 가중치의 정밀도. auto는 논문과 같은 nf4. fp8은 먼저 `mayak evaluate "
-            "--precision fp8`로 bf16과 일치하는지 확인해야 합니다.",
-        )
-    ),
-]
-DeviceOption = Annotated[
-    str,
-    Parameter(
-        help=tr(
-            "auto (the first GPU, or the CPU), cpu, cuda, cuda:1 …",
-            "auto(첫 GPU, 없으면 CPU), cpu, cuda, cuda:1 …",
-        )
-    ),
-]
-JsonOption = Annotated[
-    bool,
-    Parameter(
-        name="--json",
-        negative="",
-        help=tr("Print the result as JSON.", "결과를 JSON으로 출력합니다."),
-    ),
-]
 
 
 def evaluate(
     *,
-    adapter: Annotated[
-        Path,
-        Parameter(help=tr("Adapter that `mayak train` made.", "`mayak train`이 만든 어댑터 폴더.")),
-    ] = Path(OUTPUT) / FINAL,
-    model: Annotated[
-        str | None,
-        Parameter(
-            help=tr(
-                "Base model: hub id, local folder or nano (default: the adapter's own).",
-                "기본 모델: 허브 이름, 폴더 또는 nano (기본: 어댑터에 기록된 모델).",
-            )
-        ),
-    ] = None,
+    adapter: OwnAdapterOption = Path(OUTPUT) / FINAL,
+    model: OwnModelOption = None,
     manifest: ManifestOption = Path("data/test_drug_data.json"),
     out: OutOption = Path("evaluation_results_epochs5"),
     batch_size: BatchOption = None,
@@ -187,51 +155,6 @@ def compare(
     else:
         _show_comparison(console, result, out / PAGE)
     return 0
-
-
-def base_of(adapter: Path, model: str | None) -> tuple[str, str | None]:
-    """Name and revision of the base model of an adapter, as recorded beside it, or ``model``.
-
-    ``run.json`` (ours) is preferred to ``adapter_config.json`` (PEFT's). Raises ModelError where
-    there is no adapter, and ConfigError where it does not say what it was made for.
-    """
-    config = _json(adapter / "adapter_config.json")
-    if config is None:
-        raise ModelError(
-            tr(f"there is no adapter in {adapter}", f"{adapter}에 어댑터가 없습니다"),
-            remedy=tr(
-                "run `mayak train` first, or name its final_model_checkpoint folder with --adapter",
-                "먼저 `mayak train`을 실행하거나 --adapter로 final_model_checkpoint 폴더를 "
-                "지정하십시오",
-            ),
-        )
-    if model is not None:
-        return model, None
-    recorded = (_json(adapter / "run.json") or {}).get("base_model")
-    recorded = recorded if isinstance(recorded, dict) else {}
-    name = recorded.get("name") or config.get("base_model_name_or_path")
-    if not name:
-        raise ConfigError(
-            tr(
-                f"{adapter} does not say which base model it was made for",
-                f"{adapter}에 기본 모델이 기록되어 있지 않습니다",
-            ),
-            remedy=tr("name it with --model", "--model로 지정하십시오"),
-        )
-    return str(name), recorded.get("revision") or config.get("revision")
-
-
-def _json(path: Path) -> dict[str, Any] | None:
-    """A JSON object, or None where there is no such file. Raises ConfigError for another one."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            tr(f"{path} cannot be read ({error})", f"{path}을(를) 읽을 수 없습니다({error})")
-        ) from error
-    return found if isinstance(found, dict) else {}
 
 
 def _batch(asked: int | None, default: int) -> int:

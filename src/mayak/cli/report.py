@@ -8,8 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from mayak.cli.console import Console
-from mayak.cli.evaluate import JsonOption
-from mayak.cli.triage import CaseOption
+from mayak.cli.options import CaseOption, JsonOption
 from mayak.errors import IntegrityError
 from mayak.language import tr
 

@@ -10,7 +10,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from mayak.cli.console import Console
-from mayak.cli.triage import CaseOption, user
+from mayak.cli.options import CaseOption, user
 from mayak.language import tr
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from mayak.cli.console import Console
-from mayak.cli.evaluate import DeviceOption, JsonOption, PrecisionOption, base_of
+from mayak.cli.options import (
+    AdapterOption,
+    CaseOption,
+    DeviceOption,
+    ImagesOption,
+    JsonOption,
+    ModelOption,
+    OperatorOption,
+    PrecisionOption,
+    base_of,
+    user,
+)
 from mayak.config import BASE_MODEL
 from mayak.errors import CaseError, ConfigError, IntegrityError
 from mayak.isolation import cores
@@ -26,17 +36,6 @@ if TYPE_CHECKING:
 
 _FIRST = 10
 """Results that are shown at the end."""
-
-CaseOption = Annotated[Path, Parameter(help=tr("The case's folder.", "사건 폴더."))]
-OperatorOption = Annotated[
-    str | None,
-    Parameter(
-        help=tr(
-            "Who is working, for the case's log (default: the user's name).",
-            "작업자 이름. 사건 기록에 남습니다 (기본: 사용자 이름).",
-        )
-    ),
-]
 
 
 def triage(
@@ -53,25 +52,8 @@ def triage(
     ],
     case: CaseOption,
     operator: OperatorOption = None,
-    model: Annotated[
-        str | None,
-        Parameter(
-            help=tr(
-                "Base model: hub id, local folder or nano (default: the adapter's, else the "
-                "paper's).",
-                "기본 모델: 허브 이름, 폴더 또는 nano (기본: 어댑터의 모델 또는 논문의 모델).",
-            )
-        ),
-    ] = None,
-    adapter: Annotated[
-        Path | None,
-        Parameter(
-            help=tr(
-                "Adapter that `mayak train` made (default: none, the untouched model).",
-                "`mayak train`이 만든 어댑터 폴더 (기본: 없음, 손대지 않은 모델).",
-            )
-        ),
-    ] = None,
+    model: ModelOption = None,
+    adapter: AdapterOption = None,
     include: Annotated[
         list[str] | None,
         Parameter(
@@ -158,9 +140,7 @@ def triage(
             ),
         ),
     ] = False,
-    batch_size: Annotated[
-        int, Parameter(help=tr("Images at once.", "한 번에 처리할 이미지 수."))
-    ] = 8,
+    batch_size: ImagesOption = 8,
     precision: PrecisionOption = "auto",
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
@@ -298,15 +278,6 @@ def _check(sources: tuple[Path, ...], limit: int | None, smallest: int, batch_si
                 tr(f"{name} is {value}", f"{name}이(가) {value}입니다"),
                 remedy=tr(f"use {least} or more", f"{least} 이상을 쓰십시오"),
             )
-
-
-def user() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError) as error:  # a container's user without a name
-        raise ConfigError(
-            tr("the user has no name", "사용자 이름을 알 수 없습니다"), remedy="--operator NAME"
-        ) from error
 
 
 def _compared(options: Options, cascade: CascadeScorer, summary: Summary) -> Drift | None:
