@@ -509,6 +509,24 @@ def test_a_source_that_changed_before_its_hash_was_taken_is_not_gone_on_with(
         assert store.sources()[0].hashes == ()
 
 
+def test_a_source_that_cannot_be_read_to_its_end_goes_on_without_a_hash_if_accepted(
+    tmp_path, phone, monkeypatch
+):
+    def breaks_off(self, *_):
+        raise EvidenceError("the last piece is missing", remedy="find it")
+
+    monkeypatch.setattr("mayak.evidence.Source.acquire", breaks_off)
+    case, archive = tmp_path / "case", phone[1]
+    with pytest.raises(EvidenceError, match=r"last piece is missing.*--accept-damaged"):
+        run(case, archive)
+    summary = run(case, archive, accept_damaged=True)
+    assert (summary.damaged, summary.counts.contents) == ([str(archive)], 2)
+    with CaseStore.read(case) as store:
+        assert store.sources()[0].hashes == ()
+        said = [entry.action for entry in store.log()]
+    assert said.count("source cannot be hashed") == 2
+
+
 def test_a_disk_image_cut_off_before_its_hash_goes_on(tmp_path):
     disk, case = tmp_path / "disk.dd", tmp_path / "case"
     names = {f"DCIM/{number}.jpg": picture(number) for number in range(4)}

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
+from pathlib import Path
 from threading import Event
 from types import TracebackType
 from typing import Self, TypeVar
 
 from mayak.case import CaseStore, SourceHash
-from mayak.errors import IntegrityError
+from mayak.errors import EvidenceError, IntegrityError
 from mayak.evidence import Acquisition, Source
 from mayak.language import tr
 from mayak.triage.options import Options
@@ -32,10 +33,13 @@ class Acquisitions:
         self.unproven: set[int] = set()
         """Sources of which only their files tell what has changed since they were read: that run
         was cut off before their hash was taken, or their hash is another now and was accepted."""
+        self.damaged: list[str] = []
+        """Sources that are not what their hash says, or cannot be read to their end, and were
+        accepted so."""
         self._stop = Event()
         # One after the other, as the walk goes: two at once would only make a disk seek.
         self._thread = ThreadPoolExecutor(1, "acquire")
-        self._running: list[tuple[int, Future[Acquisition | None]]] = []
+        self._running: list[tuple[int, Path, Future[Acquisition | None]]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -49,9 +53,8 @@ class Acquisitions:
         self._stop.set()
         self._thread.shutdown(cancel_futures=True)
 
-    def add(self, number: int, source: Source) -> bool:
-        """Compare a source with what is known of it, or begin to hash it; whether it differs and
-        is accepted so.
+    def add(self, number: int, path: Path, source: Source) -> None:
+        """Compare a source with what is known of it, or begin to hash it.
 
         Raises IntegrityError where it differs and that is not accepted, EvidenceError where it
         cannot be read.
@@ -73,43 +76,67 @@ class Acquisitions:
         if held is not None and not before and source.path.kind != "folder":
             self.unproven.add(number)
         if before or source.stored:
-            return self._compared(number, source, before)
+            found = self._hash_of(number, path, lambda: source.acquire(self._progress))
+            if found is not None:
+                self._compare(number, path, found, before)
+            return
         in_context = copy_context().run  # the language of what is told
         hashing = self._thread.submit(in_context, source.acquire, self._progress, self._stop)
-        self._running.append((number, hashing))
-        return False
+        self._running.append((number, path, hashing))
 
     def beside(self, arriving: Iterable[T]) -> Iterator[T]:
         """What arrives, as it comes; hashes that are done meanwhile are recorded."""
         for each in arriving:
             yield each
-            self._record(done for done in self._running if done[1].done())
+            self._record(running for running in self._running if running[-1].done())
 
     def finish(self) -> None:
         """Wait for what is left. Raises EvidenceError where a source cannot be read to its end."""
         self._record(self._running)
 
-    def _record(self, finished: Iterable[tuple[int, Future[Acquisition | None]]]) -> None:
-        for number, hashing in list(finished):
-            found = hashing.result()
-            self._running.remove((number, hashing))
+    def _record(self, finished: Iterable[tuple[int, Path, Future[Acquisition | None]]]) -> None:
+        for running in list(finished):
+            number, path, hashing = running
+            self._running.remove(running)
+            found = self._hash_of(number, path, hashing.result)
             if found is not None:
                 self._case.add_source_hash(number, _reading(found, accepted=False))
 
-    def _compared(self, number: int, source: Source, before: tuple[SourceHash, ...]) -> bool:
-        found = source.acquire(self._progress)
-        if found is None:
-            return False
+    def _hash_of(
+        self, number: int, path: Path, hashing: Callable[[], Acquisition | None]
+    ) -> Acquisition | None:
+        """None where there is none; also where a source cannot be read to its end and that is
+        accepted, of which nobody can say later whether it has changed."""
+        try:
+            return hashing()
+        except EvidenceError as error:
+            reason = str(error.__cause__ or error.message)
+            self._case.record("source cannot be hashed", source=number, reason=reason)
+            if not self._options.accept_damaged:
+                raise EvidenceError(
+                    error.message,
+                    remedy=tr(
+                        "take a good copy, or go on with --accept-damaged, without a hash of the "
+                        "whole",
+                        "온전한 사본을 쓰거나, --accept-damaged로 전체 해시 없이 계속하십시오",
+                    ),
+                ) from error
+            self.damaged.append(str(path))
+            return None
+
+    def _compare(
+        self, number: int, path: Path, found: Acquisition, before: tuple[SourceHash, ...]
+    ) -> None:
         differs = found.matches is False
         message = tr(
-            f"{source.path} is damaged: it is not what its stored hash says",
-            f"{source.path}이(가) 손상되었습니다. 저장된 해시와 다릅니다",
+            f"{path} is damaged: it is not what its stored hash says",
+            f"{path}이(가) 손상되었습니다. 저장된 해시와 다릅니다",
         )
         if before and before[-1].sha256 != found.sha256:
             differs = True
             message = tr(
-                f"{source.path} has changed since it was last read",
-                f"{source.path}이(가) 마지막으로 읽은 뒤 변경되었습니다",
+                f"{path} has changed since it was last read",
+                f"{path}이(가) 마지막으로 읽은 뒤 변경되었습니다",
             )
         if differs and not self._options.accept_damaged:
             # Not among its hashes: the next reading is compared with the last that was accepted.
@@ -125,7 +152,8 @@ class Acquisitions:
             self._case.add_source_hash(number, _reading(found, accepted=differs))
         if before and differs:
             self.unproven.add(number)  # what of it has changed
-        return differs
+        if differs:
+            self.damaged.append(str(path))
 
 
 def _reading(found: Acquisition, *, accepted: bool) -> SourceHash:

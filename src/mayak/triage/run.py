@@ -93,11 +93,10 @@ def triage(
         if bad:  # a list that came later than the files
             case.add_alerts(a for content in case.contents() for a in _alerts(content, bad))
         acquisitions = stack.enter_context(Acquisitions(case, options, progress))
-        sources, damaged, empty = [], [], []
+        sources, empty = [], []
         for path, source in opened:
             number = case.add_source(os.path.abspath(path), source.path.kind)  # noqa: PTH100
-            if acquisitions.add(number, source):
-                damaged.append(str(path))
+            acquisitions.add(number, path, source)
             with progress.task(tr("counting", "파일 세기"), None, tr("sources", "개 원본")) as task:
                 source.count()
                 task.advance()
@@ -129,7 +128,7 @@ def triage(
             case.finish_run(run)
         groups = group(case)
         acquisitions.finish()
-        damaged += feed.damaged
+        damaged = acquisitions.damaged + feed.damaged
         return _summary(case, run, groups, feed.limited, missing, damaged, empty)
 
 
