@@ -100,7 +100,7 @@ def make(folder, *, images=24, hostile=HOSTILE):
         case.add_items(
             source,
             [
-                item("copy of 3.jpg", Duplicate(sha(3)), deleted=True),
+                item("copy of 3.png", Duplicate(sha(3)), deleted=True),
                 item("broken.jpg", Failure("broken.jpg", "decode", "DecodeError", "ends <early>")),
                 item("=note.txt", Exclusion("not-an-image", "begins as no image does")),
                 item("icon.png", Exclusion("too-small", "16 × 16 pixels")),

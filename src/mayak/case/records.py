@@ -5,6 +5,7 @@ Times are aware datetimes (any zone going in, UTC coming out); hashes are lower-
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -121,6 +122,11 @@ class StoredItem:
     """SHA-256."""
     failure: Failure | None
     exclusion: Exclusion | None
+
+    @property
+    def name(self) -> str:
+        """The file's own name, without what tells it from others at its place."""
+        return re.sub(r"#[0-9]+$", "", self.display.rpartition("/")[2])
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import Any, Self
 import xlsxwriter
 
 from mayak.case import CaseStore, Standing, StoredContent, StoredItem
+from mayak.imaging.formats import wrong_extension
 from mayak.language import tr
 from mayak.report import words
 from mayak.report.document import Section, plain
@@ -207,7 +208,9 @@ def _reason(listed: Listed) -> Value:
         return words.failed(item.failure)
     if item.exclusion is not None:
         return words.because(item.exclusion.rule, item.exclusion.reason)
-    said = list(listed.content.warnings) if listed.content else []
+    said: list[str] = []
+    if (content := listed.content) is not None:
+        said = [*content.warnings, *wrong_extension(item.name, content.format)]
     if standing and standing.failure:
         said.append(words.failed(standing.failure))
     return "; ".join(said)

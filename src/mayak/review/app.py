@@ -21,6 +21,7 @@ from mayak.case import StoredItem
 from mayak.case.reasons import REASONS
 from mayak.errors import ConfigError, MayakError
 from mayak.fonts import font_path
+from mayak.imaging.formats import wrong_extension
 from mayak.imaging.hashing import PDQ_MATCH_DISTANCE
 from mayak.labels import LABELS
 from mayak.language import tr
@@ -349,7 +350,12 @@ def _facts(desk: Desk, sha256: str, run: int | None) -> Json:
         "thumbnail": content.thumbnail,
         "warnings": content.warnings,
         "places": [
-            {**_item(place), "source": sources[place.source]} for place in store.places(sha256)
+            _item(place)
+            | {
+                "source": sources[place.source],
+                "warnings": wrong_extension(place.name, content.format),
+            }
+            for place in store.places(sha256)
         ],
         "results": [
             {"run": number, "current": number == shown, **asdict(result)}

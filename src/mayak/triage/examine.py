@@ -11,7 +11,7 @@ from pickle import PickleBuffer
 from mayak.case import Content, Exclusion, StoredItem
 from mayak.errors import DecodeError
 from mayak.imaging.decode import decode_picture, other_frames
-from mayak.imaging.formats import looks_like_image, wrong_extension
+from mayak.imaging.formats import looks_like_image
 from mayak.imaging.hashing import perceptual_hash, sha256
 from mayak.imaging.parts import Part
 from mayak.imaging.pdf import embedded_images
@@ -250,7 +250,7 @@ def _decoded(rules: Rules, job: Job) -> tuple[Found, int | None]:
         pdq_quality=hashed.quality,
         metadata={n: value for n, value in asdict(picture.metadata).items() if value is not None},
         thumbnail=thumbnail(small),
-        warnings=picture.warnings + wrong_extension(job.path.name, picture.format),
+        warnings=picture.warnings,
     )
     return Found(bare, content, shown), picture.frames
 

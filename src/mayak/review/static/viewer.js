@@ -216,6 +216,7 @@ function Facts({ facts }) {
           <code class="path">${plain(place.path)}</code>
           <span class="soft times">${place.deleted && html`<b class="deleted"><${Icon} name="trash" />${t("deleted")}</b>`}
             ${["modified", "created", "accessed", "changed"].filter((key) => place[key]).map((key) => html`<span class="figure">${t(key)} ${fileTime(place[key], place.zone_known)}</span>`)}</span>
+          ${place.warnings.map((text) => html`<p class="warning">${plain(text)}</p>`)}
         </div>`,
       )}
       ${facts.places.length > 50 && html`<p class="soft">+ ${number(facts.places.length - 50)}</p>`}
