@@ -93,6 +93,66 @@ def test_every_live_and_deleted_file_is_found(unpack, name, prefix, gone):
     assert hashlib.sha256(path.read_bytes()).digest() == before
 
 
+def locations(path):
+    """All locations that a source gives, none of them twice, by what lies there."""
+    places = {}
+    with open_source(path) as source:
+        for entry in source.items():
+            where = entry.place if isinstance(entry, Failure) else entry.path
+            assert where not in places
+            places[where] = entry if isinstance(entry, Failure) else entry.open().read()
+    return {str(where).partition("/")[2]: content for where, content in places.items()}
+
+
+def found_by_location(path):
+    """What is found again, by the location under which it was listed."""
+    with open_source(path) as source:
+        listed = [entry.path for entry in source.items() if isinstance(entry, EvidenceItem)]
+    with open_source(path) as source:
+        return {str(at).partition("/")[2]: source.find(at).open().read() for at in listed}
+
+
+def test_two_live_files_of_one_name_are_two(unpack):
+    path = unpack("fat.dd")
+    data = path.read_bytes()
+    entry = data.index(b"100     JPG")
+    other = data.index(b"\xe5ONE    JPG")
+    # The third entry of the folder gets the name of the second and the clusters of the first.
+    first = data[entry - 32 + 26 : entry - 32 + 28]
+    twin = data[entry : entry + 26] + first + data[entry + 28 : entry + 32]
+    path.write_bytes(data[:other] + twin + data[other + 32 :])
+    whole = locations(path)
+    assert whole["DCIM/100.jpg"] == CONTENT["100.jpg"]
+    (again,) = (name for name in whole if name.startswith("DCIM/100.jpg#"))
+    assert whole[again] == CONTENT["사진.jpg"]
+    assert found_by_location(path) == whole
+
+
+def renamed(data, name, new, at=0):
+    """An NTFS file's name where it first stands from ``at`` on, made another, not longer one."""
+    start = data.index(name.encode("utf-16-le"), at)
+    data[start - 2] = len(new)
+    data[start : start + 2 * len(new)] = new.encode("utf-16-le")
+
+
+def test_a_file_named_as_a_stream_is_another_location(unpack):
+    path = unpack("ntfs.dd")
+    data = bytearray(path.read_bytes())
+    # In the index of DCIM: 100.jpg, which has the stream, and its neighbour.
+    renamed(data, "100.jpg", "a")
+    renamed(data, "사진.jpg", "a:s")
+    stream = data.index("hidden.jpg".encode("utf-16-le"))
+    data[stream - 64 + 9] = 1
+    data[stream : stream + 2] = "s".encode("utf-16-le")
+    path.write_bytes(data)
+    whole = locations(path)
+    assert whole["DCIM/a"] == CONTENT["100.jpg"]
+    assert whole["DCIM/a:s"] == CONTENT["inner.jpg"]
+    (again,) = (name for name in whole if name.startswith("DCIM/a:s#"))
+    assert whole[again] == CONTENT["사진.jpg"]
+    assert found_by_location(path) == whole
+
+
 def test_the_image_is_known_by_content_whatever_its_name(unpack):
     path = unpack("fat.dd")
     assert found(path.rename(path.with_suffix(".jpg")))[0]

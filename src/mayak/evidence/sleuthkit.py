@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import struct
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from itertools import count
 from pathlib import Path
 from threading import Lock
 from typing import Any, BinaryIO, Literal
@@ -62,6 +64,8 @@ SPECIAL = (
 FILE_NAME_ATTRIBUTE = 48
 FIRST_NTFS_USER_RECORD = 24
 NTFS_ROOT_USES = 5
+RECORD_BITS = 48
+"""No file system's record numbers have more: above them a third of one name and record is told."""
 
 
 def ewf_pieces(path: Path) -> list[Path]:
@@ -300,6 +304,9 @@ class _Files:
         self._records: set[int] = set()
         # Record number → path and, on NTFS, the count of the record's uses that its children name.
         self._folders: dict[int, tuple[bytes, int]] = {}
+        # Hashes of the locations given out; the names themselves would be much more.
+        self._given: set[int] = set()
+        self._repeats = count(1)
 
     def items(self) -> Iterator[EvidenceItem | Failure]:
         stack: list[tuple[int, bytes]] = [(int(self._system.info.root_inum), b"")]
@@ -319,16 +326,29 @@ class _Files:
             except FAULTS as exc:
                 reason = f"folder cannot be read: {exc}"
                 if prefix:
-                    yield failure(self._at(prefix.rstrip(b"/")), "Unreadable", reason)
+                    yield failure(self._at(prefix.rstrip(b"/"), number), "Unreadable", reason)
                 else:
                     yield gap(self._path, "Unreadable", reason)
             stack.extend(reversed(below))
         if self._ntfs:
             yield from self._sweep()
 
-    def _at(self, name: bytes, record: int = 0) -> EvidencePath:
+    def _at(self, name: bytes, number: int, deleted: bool = False) -> EvidencePath:
+        """A location that nothing else of the volume has.
+
+        A deleted entry's is marked with its record number, and so is one whose name, by damage or
+        by malice, stands there twice: two files at one location would count as one.
+        """
         text, raw = decode_name(name)
-        return self._path.child("file", text, raw, record)
+        return self._path.child("file", text, raw, self._mark(name, number, deleted))
+
+    def _mark(self, name: bytes, number: int, deleted: bool = False) -> int:
+        for mark in (number,) if deleted else (0, number):
+            digest = hashlib.blake2b(b"%d/%s" % (mark, name), digest_size=8).digest()
+            if (key := int.from_bytes(digest)) not in self._given:
+                self._given.add(key)
+                return mark
+        return next(self._repeats) << RECORD_BITS | number
 
     def _entry(
         self, entry: Tsk, prefix: bytes, below: list[tuple[int, bytes]]
@@ -376,15 +396,18 @@ class _Files:
 
     def _lost(self, name: bytes, number: int, unlinked: bool, why: str) -> Failure:
         if unlinked:
-            return failure(self._at(name, number), "DeletedWithoutContent", f"was deleted; {why}")
-        # Its name may be another file's as well.
-        return gap(self._at(name), "Damaged", f"is listed, but {why}")
+            where = self._at(name, number, deleted=True)
+            return failure(where, "DeletedWithoutContent", f"was deleted; {why}")
+        # Its name may be another file's as well, and is left to that.
+        text, raw = decode_name(name)
+        where = self._path.child("file", text, raw, self._mark(b"\0" + name, number))
+        return gap(where, "Damaged", f"is listed, but {why}")
 
     def _file(self, file: Tsk, name: bytes, unlinked: bool) -> Iterator[EvidenceItem | Failure]:
         meta = file.info.meta
         number = int(meta.addr)
         deleted = unlinked or bool(int(meta.flags) & int(pytsk3.TSK_FS_META_FLAG_UNALLOC))
-        path = self._at(name, number if deleted else 0)
+        path = self._at(name, number, deleted)
         if meta.type == pytsk3.TSK_FS_META_TYPE_LNK:
             yield failure(path, "SymbolicLink", "is a symbolic link, which is not followed")
             return
@@ -398,7 +421,7 @@ class _Files:
             return
         yield self._item(meta, path, size, deleted, None)
         for title, key, length in streams:
-            inner = self._at(name + b":" + title, number if deleted else 0)
+            inner = self._at(name + b":" + title, number, deleted)
             yield self._item(meta, inner, length, deleted, key)
 
     def _item(
@@ -469,7 +492,7 @@ class _Files:
                 # A record never used, or wiped: there is no name to speak of.
                 continue
             except RuntimeError as exc:
-                where = self._at(b"$OrphanFiles/record-%d" % number)
+                where = self._at(b"$OrphanFiles/record-%d" % number, number)
                 yield failure(where, "Unreadable", f"record cannot be read: {exc}")
                 continue
             meta = file.info.meta
