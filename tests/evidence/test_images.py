@@ -128,6 +128,24 @@ def test_two_live_files_of_one_name_are_two(unpack):
     assert found_by_location(path) == whole
 
 
+@pytest.mark.parametrize("name", [b"100     JPG", b"ARCHIVE ZIP"])
+def test_a_file_with_the_attribute_of_a_volume_label_is_found(unpack, name):
+    path = unpack("fat.dd")
+    data = bytearray(path.read_bytes())
+    data[data.index(name) + 11] = 0x08
+    path.write_bytes(data)
+    whole = locations(path)
+    contents = [
+        CONTENT["100.jpg"],
+        CONTENT["사진.jpg"],
+        CONTENT["archive.zip"],
+        CONTENT["gone.jpg"],
+    ]
+    assert sorted(
+        content for content in whole.values() if content != CONTENT["inner.jpg"]
+    ) == sorted(contents)
+
+
 def renamed(data, name, new, at=0):
     """An NTFS file's name where it first stands from ``at`` on, made another, not longer one."""
     start = data.index(name.encode("utf-16-le"), at)

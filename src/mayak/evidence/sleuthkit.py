@@ -380,7 +380,9 @@ class _Files:
         # TSK's own inventions, and FAT's label, are no files.
         if meta.type == pytsk3.TSK_FS_META_TYPE_VIRT:
             return
-        if self._fat and text.endswith(b"(Volume Label Entry)"):
+        # A file may be named so, or carry a label's attribute; a label lies in the root, and is empty.
+        label = self._fat and text.endswith(b" (Volume Label Entry)")
+        if label and not prefix and not int(meta.size):
             return
         if unlinked and self._reused(name, meta):
             yield self._lost(full, number, unlinked, "its record serves another file now")
