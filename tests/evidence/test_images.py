@@ -25,6 +25,8 @@ _spec = importlib.util.spec_from_file_location("make_fixtures", IMAGES.parent / 
 make_fixtures = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(make_fixtures)
 CONTENT = make_fixtures.CONTENT
+# In ntfs.dd: where record 0 lies, the records of 100.jpg, gone.jpg, the folder new and lost.jpg.
+MFT, HAS_STREAM, GONE, NEW, LOST = 16384, 66, 67, 69, 70
 
 
 @pytest.fixture
@@ -126,6 +128,44 @@ def test_two_live_files_of_one_name_are_two(unpack):
     (again,) = (name for name in whole if name.startswith("DCIM/100.jpg#"))
     assert whole[again] == CONTENT["사진.jpg"]
     assert found_by_location(path) == whole
+
+
+def with_stream(data, record, donor):
+    """An NTFS record given the named stream of another, in place of its content if it has one."""
+    at, other = record * 1024 + MFT, donor * 1024 + MFT
+    (offset,) = struct.unpack_from("<H", data, other + 20)
+    while struct.unpack_from("<I", data, other + offset)[0] != 0x80 or not data[other + offset + 9]:
+        offset += struct.unpack_from("<I", data, other + offset + 4)[0]
+    length = struct.unpack_from("<I", data, other + offset + 4)[0]
+    stream = bytes(data[other + offset : other + offset + length])
+    (end,) = struct.unpack_from("<H", data, at + 20)
+    while struct.unpack_from("<I", data, at + end)[0] not in (0x80, 0xFFFFFFFF):
+        end += struct.unpack_from("<I", data, at + end + 4)[0]
+    new = stream + b"\xff\xff\xff\xff"
+    # No attribute may lie over the bytes that each sector ends with, which are kept elsewhere.
+    assert end + len(new) <= 510
+    data[at + end : at + end + len(new)] = new
+    struct.pack_into("<I", data, at + 24, end + len(new) + 4)
+
+
+@pytest.mark.parametrize(
+    ("record", "flags", "name"),
+    [
+        (NEW, 3, "new:hidden.jpg"),  # in use
+        (NEW, 2, "new:hidden.jpg"),
+        (GONE, 2, "DCIM/gone.jpg:hidden.jpg"),
+        (LOST, 2, "$OrphanFiles/lost.jpg:hidden.jpg"),
+    ],
+)
+def test_streams_of_folders_are_found(unpack, record, flags, name):
+    path = unpack("ntfs.dd")
+    data = bytearray(path.read_bytes())
+    with_stream(data, record, HAS_STREAM)
+    data[MFT + record * 1024 + 22] = flags
+    path.write_bytes(data)
+    assert found(path)[0][name] == (CONTENT["inner.jpg"], flags == 2)
+    assert CONTENT["inner.jpg"] in found_by_location(path).values()
+    assert locations(path)
 
 
 @pytest.mark.parametrize("name", [b"100     JPG", b"ARCHIVE ZIP"])

@@ -291,6 +291,14 @@ def _named(data: Bytes, offset: int) -> tuple[str, bool] | None:
     return None
 
 
+def _is_used(meta: Tsk) -> bool:
+    return bool(int(meta.flags) & int(pytsk3.TSK_FS_META_FLAG_ALLOC))
+
+
+def _is_free(meta: Tsk) -> bool:
+    return bool(int(meta.flags) & int(pytsk3.TSK_FS_META_FLAG_UNALLOC))
+
+
 class _Files:
     """The files of one file system."""
 
@@ -311,6 +319,11 @@ class _Files:
     def items(self) -> Iterator[EvidenceItem | Failure]:
         stack: list[tuple[int, bytes]] = [(int(self._system.info.root_inum), b"")]
         self._folders[stack[0][0]] = (b"", NTFS_ROOT_USES)
+        if self._ntfs:
+            with suppress(*FAULTS):
+                with self._lock:
+                    root = self._system.open_meta(stack[0][0])
+                yield from self._streams(root, b"", False)
         while stack:
             number, prefix = stack.pop()
             below: list[tuple[int, bytes]] = []
@@ -372,15 +385,18 @@ class _Files:
         if meta.type in FOLDERS:
             # The sweep names NTFS's orphans better. A folder seen before is a cycle.
             virtual = meta.type == pytsk3.TSK_FS_META_TYPE_VIRT_DIR
-            reused = unlinked and bool(int(meta.flags) & int(pytsk3.TSK_FS_META_FLAG_ALLOC))
+            reused = unlinked and _is_used(meta)
             if number not in self._folders and not (virtual and self._ntfs) and not reused:
                 self._folders[number] = (full + b"/", int(name.meta_seq))
                 below.append((number, full + b"/"))
+                if self._ntfs and not (unlinked and self._reused(name, meta)):
+                    self._records.add(number)
+                    yield from self._streams(entry, full, unlinked)
             return
         # TSK's own inventions, and FAT's label, are no files.
         if meta.type == pytsk3.TSK_FS_META_TYPE_VIRT:
             return
-        # A file may be named so, or carry a label's attribute; a label lies in the root, and is empty.
+        # Files may be named so, or carry a label's attribute; a label lies in the root, empty.
         label = self._fat and text.endswith(b" (Volume Label Entry)")
         if label and not prefix and not int(meta.size):
             return
@@ -391,7 +407,7 @@ class _Files:
         yield from self._file(entry, full, unlinked)
 
     def _reused(self, name: Tsk, meta: Tsk) -> bool:
-        if int(meta.flags) & int(pytsk3.TSK_FS_META_FLAG_ALLOC):
+        if _is_used(meta):
             return True
         # NTFS counts a record's uses: deleting adds one, each later use another.
         return self._ntfs and int(meta.seq) > int(name.meta_seq) + 1
@@ -408,7 +424,7 @@ class _Files:
     def _file(self, file: Tsk, name: bytes, unlinked: bool) -> Iterator[EvidenceItem | Failure]:
         meta = file.info.meta
         number = int(meta.addr)
-        deleted = unlinked or bool(int(meta.flags) & int(pytsk3.TSK_FS_META_FLAG_UNALLOC))
+        deleted = unlinked or _is_free(meta)
         path = self._at(name, number, deleted)
         if meta.type == pytsk3.TSK_FS_META_TYPE_LNK:
             yield failure(path, "SymbolicLink", "is a symbolic link, which is not followed")
@@ -417,14 +433,14 @@ class _Files:
             yield failure(path, "SpecialFile", "is a device, pipe or socket")
             return
         size = int(meta.size)
-        streams = self._streams(file) if self._ntfs and number >= FIRST_NTFS_USER_RECORD else []
+        streams: list[EvidenceItem] = []
+        if self._ntfs and number >= FIRST_NTFS_USER_RECORD:
+            streams = self._streams(file, name, deleted)
         if deleted and size == 0 and not streams:
             yield failure(path, "DeletedWithoutContent", "was deleted; its size is 0")
             return
         yield self._item(meta, path, size, deleted, None)
-        for title, key, length in streams:
-            inner = self._at(name + b":" + title, number, deleted)
-            yield self._item(meta, inner, length, deleted, key)
+        yield from streams
 
     def _item(
         self,
@@ -458,15 +474,18 @@ class _Files:
             return None
         return moment(seconds, nanoseconds)
 
-    def _streams(self, file: Tsk) -> list[tuple[bytes, tuple[Tsk, int], int]]:
-        """NTFS's named streams: (name, how to read it, bytes)."""
+    def _streams(self, file: Tsk, name: bytes, deleted: bool) -> list[EvidenceItem]:
+        """NTFS's named streams of a file or folder."""
+        meta = file.info.meta
+        deleted = deleted or _is_free(meta)
         found = []
         with suppress(*FAULTS), self._lock:
             for attribute in file:
                 info = attribute.info
                 if info.type == pytsk3.TSK_FS_ATTR_TYPE_NTFS_DATA and info.name:
-                    title = bytes(info.name)
-                    found.append((title, (info.type, int(info.id)), int(info.size)))
+                    path = self._at(name + b":" + bytes(info.name), int(meta.addr), deleted)
+                    key = (info.type, int(info.id))
+                    found.append(self._item(meta, path, int(info.size), deleted, key))
         return found
 
     def _open(self, number: int, size: int, stream: tuple[Tsk, int] | None) -> BinaryIO:
@@ -498,13 +517,15 @@ class _Files:
                 yield failure(where, "Unreadable", f"record cannot be read: {exc}")
                 continue
             meta = file.info.meta
-            if meta is None or not int(meta.flags) & int(pytsk3.TSK_FS_META_FLAG_UNALLOC):
+            if meta is None or not _is_free(meta):
                 continue
-            if meta.type == pytsk3.TSK_FS_META_TYPE_REG:
-                name = self._orphan_name(file)
+            name = self._orphan_name(file)
+            full = name or b"$OrphanFiles/record-%d" % number
+            if meta.type in FOLDERS:
+                yield from self._streams(file, full, True)
+            elif meta.type == pytsk3.TSK_FS_META_TYPE_REG and (name or int(meta.size)):
                 # Neither name nor content: a record laid out in advance and never used.
-                if name or int(meta.size):
-                    yield from self._file(file, name or b"$OrphanFiles/record-%d" % number, True)
+                yield from self._file(file, full, True)
 
     def _orphan_name(self, file: Tsk) -> bytes:
         # A record may hold a short DOS name (namespace 2) beside the long one.
