@@ -130,6 +130,63 @@ def test_two_live_files_of_one_name_are_two(unpack):
     assert found_by_location(path) == whole
 
 
+def gone_in_use(data):
+    """Marks gone.jpg's inode in ext4.dd as in use; its deleted name, where its bytes lie."""
+    name = data.index(b"gone.jpg")
+    number = struct.unpack_from("<I", data, name - 8)[0] - 1
+    (bitmap,) = struct.unpack_from("<I", data, 2048 + 4)  # of the first group, in blocks of 1 KiB
+    data[bitmap * 1024 + number // 8] |= 1 << number % 8
+    return name
+
+
+def test_a_file_that_ext_kept_when_its_name_was_deleted_is_found(unpack):
+    path = unpack("ext4.dd")
+    data = bytearray(path.read_bytes())
+    name = gone_in_use(data)
+    path.write_bytes(data)
+    items, failures = found(path)
+    assert items["DCIM/gone.jpg"] == (CONTENT["gone.jpg"], True)
+    assert not failures
+    assert locations(path) == found_by_location(path)
+    # The same with no name left of it.
+    data[name - 8 : name + 8] = bytes(16)
+    path.write_bytes(data)
+    items, failures = found(path)
+    (orphan,) = (name for name in items if name.startswith("$OrphanFiles/"))
+    assert items[orphan] == (CONTENT["gone.jpg"], True)
+    assert not failures
+    assert locations(path) == found_by_location(path)
+
+
+def test_a_deleted_name_whose_inode_another_file_has_gets_no_content(unpack):
+    path = unpack("ext4.dd")
+    data = bytearray(path.read_bytes())
+    gone, other = data.index(b"gone.jpg"), data.index(b"100.jpg")
+    data[gone - 8 : gone - 4] = data[other - 8 : other - 4]
+    path.write_bytes(data)
+    items, (failure,) = found(path)
+    assert items["DCIM/100.jpg"] == (CONTENT["100.jpg"], False)
+    assert not any("gone.jpg" in name for name in items)
+    assert failure.path.startswith("ext4.dd/DCIM/gone.jpg#")
+    assert (failure.error, failure.message) == (
+        "DeletedWithoutContent",
+        "was deleted; its record serves another file now",
+    )
+
+
+def test_a_folder_of_ext_that_no_folder_names_is_gone_through(unpack):
+    path = unpack("ext4.dd")
+    data = bytearray(path.read_bytes())
+    # The entry's inode is 0, which stands for none.
+    name = data.index(b"DCIM")
+    data[name - 8 : name - 4] = bytes(4)
+    path.write_bytes(data)
+    items, _ = found(path)
+    contents = {name.rpartition("/")[2]: content for name, (content, _) in items.items()}
+    assert contents.items() >= CONTENT.items()
+    assert locations(path).items() >= found_by_location(path).items()
+
+
 def with_stream(data, record, donor):
     """An NTFS record given the named stream of another, in place of its content if it has one."""
     at, other = record * 1024 + MFT, donor * 1024 + MFT

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -51,6 +51,7 @@ FAT_LIKE = (
     pytsk3.TSK_FS_TYPE_FAT32,
     pytsk3.TSK_FS_TYPE_EXFAT,
 )
+EXT = (pytsk3.TSK_FS_TYPE_EXT2, pytsk3.TSK_FS_TYPE_EXT3, pytsk3.TSK_FS_TYPE_EXT4)
 # What TSK says of bad data, and what becomes of an exception in ``_Image.read``. Returning too few
 # bytes there would be worse: TSK hands out zeros in their place.
 FAULTS = (OSError, RuntimeError)
@@ -64,6 +65,10 @@ SPECIAL = (
 FILE_NAME_ATTRIBUTE = 48
 FIRST_NTFS_USER_RECORD = 24
 NTFS_ROOT_USES = 5
+FIRST_EXT_USER_RECORD = 11
+EXT_OWN_FILES = (0x26C, 0x280)
+"""Where the superblock names inodes that no folder does: project quotas, the list of orphans."""
+REUSED = "its record serves another file now"
 RECORD_BITS = 48
 """No file system's record numbers have more: above them a third of one name and record is told."""
 
@@ -201,7 +206,11 @@ class DiskReader:
                 reason = f"holds no known file system ({volume.size} bytes)"
                 yield gap(volume.path, "Unsupported", reason)
             else:
-                yield from _Files(system, volume.path, self._lock).items()
+                read = partial(self._read_in, volume)
+                yield from _Files(system, volume.path, self._lock, read).items()
+
+    def _read_in(self, volume: _Volume, offset: int, size: int) -> bytes:
+        return self._data.read_at(volume.offset + offset, size)
 
     def _volumes(self) -> list[_Volume]:
         whole = [_Volume(self._path, 0, self._data.size)]
@@ -302,28 +311,46 @@ def _is_free(meta: Tsk) -> bool:
 class _Files:
     """The files of one file system."""
 
-    def __init__(self, system: Tsk, path: EvidencePath, lock: Lock) -> None:
+    def __init__(
+        self, system: Tsk, path: EvidencePath, lock: Lock, read: Callable[[int, int], bytes]
+    ) -> None:
+        """``read`` gives bytes of the volume."""
         self._system = system
         self._path = path
         self._lock = lock
+        self._read = read
         self._kind = system.info.ftype
         self._ntfs = self._kind == pytsk3.TSK_FS_TYPE_NTFS
         self._fat = self._kind in FAT_LIKE
+        self._ext = self._kind in EXT
         self._records: set[int] = set()
         # Record number → path and, on NTFS, the count of the record's uses that its children name.
         self._folders: dict[int, tuple[bytes, int]] = {}
         # Hashes of the locations given out; the names themselves would be much more.
         self._given: set[int] = set()
         self._repeats = count(1)
+        # Deleted names of records in use.
+        self._unsettled: list[tuple[bytes, int]] = []
 
     def items(self) -> Iterator[EvidenceItem | Failure]:
-        stack: list[tuple[int, bytes]] = [(int(self._system.info.root_inum), b"")]
-        self._folders[stack[0][0]] = (b"", NTFS_ROOT_USES)
+        root = int(self._system.info.root_inum)
+        if self._ntfs and (file := self._record(root)) is not None:
+            yield from self._streams(file, b"", False)
+        yield from self._walk(root, b"", NTFS_ROOT_USES)
+        nameless: list[tuple[bytes, int]] = []
+        if self._ext:
+            nameless = yield from self._nameless()
+        yield from self._settled()
+        for name, number in nameless:
+            if number not in self._records and (file := self._record(number)) is not None:
+                yield from self._file(file, name, not int(file.info.meta.nlink))
         if self._ntfs:
-            with suppress(*FAULTS):
-                with self._lock:
-                    root = self._system.open_meta(stack[0][0])
-                yield from self._streams(root, b"", False)
+            yield from self._sweep()
+
+    def _walk(self, folder: int, path: bytes, uses: int) -> Iterator[EvidenceItem | Failure]:
+        """What lies below a folder."""
+        stack = [(folder, path)]
+        self._folders[folder] = (path, uses)
         while stack:
             number, prefix = stack.pop()
             below: list[tuple[int, bytes]] = []
@@ -343,8 +370,13 @@ class _Files:
                 else:
                     yield gap(self._path, "Unreadable", reason)
             stack.extend(reversed(below))
-        if self._ntfs:
-            yield from self._sweep()
+
+    def _record(self, number: int) -> Tsk | None:
+        """A file by its record number, where there is such a record and it can be read."""
+        with suppress(*FAULTS), self._lock:
+            file = self._system.open_meta(number)
+            return None if file.info.meta is None else file
+        return None
 
     def _at(self, name: bytes, number: int, deleted: bool = False) -> EvidencePath:
         """A location that nothing else of the volume has.
@@ -373,11 +405,9 @@ class _Files:
         number = int(name.meta_addr)
         unlinked = bool(int(name.flags) & int(pytsk3.TSK_FS_NAME_FLAG_UNALLOC))
         meta = entry.info.meta
-        if meta is None and number:
-            # NTFS leaves the record of a deleted name to be opened by its number.
-            with suppress(*FAULTS), self._lock:
-                entry = self._system.open_meta(number)
-                meta = entry.info.meta
+        # NTFS leaves the record of a deleted name to be opened by its number.
+        if meta is None and number and (file := self._record(number)) is not None:
+            entry, meta = file, file.info.meta
         full = prefix + text
         if meta is None:
             yield self._lost(full, number, unlinked, "its record is gone")
@@ -401,16 +431,32 @@ class _Files:
         if label and not prefix and not int(meta.size):
             return
         if unlinked and self._reused(name, meta):
-            yield self._lost(full, number, unlinked, "its record serves another file now")
+            yield self._lost(full, number, unlinked, REUSED)
+            return
+        if unlinked and _is_used(meta):
+            self._unsettled.append((full, number))
             return
         self._records.add(number)
         yield from self._file(entry, full, unlinked)
 
+    def _settled(self) -> Iterator[EvidenceItem | Failure]:
+        """Deleted names of records in use. Another name may have the record now; if the walk met
+        none, the file was deleted while it was open, or its folder is damaged."""
+        found = set()
+        for name, number in self._unsettled:
+            file = None if number in self._records else self._record(number)
+            if file is None:
+                yield self._lost(name, number, True, REUSED)
+            else:
+                found.add(number)
+                yield from self._file(file, name, True)
+        self._records |= found
+
     def _reused(self, name: Tsk, meta: Tsk) -> bool:
-        if _is_used(meta):
-            return True
-        # NTFS counts a record's uses: deleting adds one, each later use another.
-        return self._ntfs and int(meta.seq) > int(name.meta_seq) + 1
+        """Whether NTFS tells that a deleted name's record has been used again."""
+        # It counts a record's uses: deleting adds one, each later use another.
+        uses = int(meta.seq) - int(name.meta_seq)
+        return self._ntfs and uses > (0 if _is_used(meta) else 1)
 
     def _lost(self, name: bytes, number: int, unlinked: bool, why: str) -> Failure:
         if unlinked:
@@ -499,6 +545,40 @@ class _Files:
                 return bytes(file.read_random(offset, length, *stream))
 
         return stream_of(read_at, size)
+
+    def _nameless(self) -> Generator[EvidenceItem | Failure, None, list[tuple[bytes, int]]]:
+        """What lies in ext's folders that are in use and that no folder names, and a list of such
+        files: deleted while they were open, or named by a folder that is damaged.
+
+        What is neither in use nor named, TSK itself lists.
+        """
+        files = []
+        unread = 0
+        own = [int.from_bytes(self._read(1024 + at, 4), "little") for at in EXT_OWN_FILES]
+        for number in range(FIRST_EXT_USER_RECORD, int(self._system.info.last_inum)):
+            if number in self._records or number in self._folders or number in own:
+                continue
+            try:
+                with self._lock:
+                    meta = self._system.open_meta(number).info.meta
+            except OSError:
+                continue
+            except RuntimeError:
+                unread += 1
+                continue
+            if meta is None or not _is_used(meta):
+                continue
+            name = b"$OrphanFiles/OrphanFile-%d" % number
+            if meta.type == pytsk3.TSK_FS_META_TYPE_DIR:
+                yield from self._walk(number, name + b"/", 0)
+            elif meta.type == pytsk3.TSK_FS_META_TYPE_REG:
+                files.append((name, number))
+        if unread:
+            reason = (
+                f"{unread} of its inodes cannot be read: files that no folder names are missing"
+            )
+            yield gap(self._path, "Unreadable", reason)
+        return files
 
     def _sweep(self) -> Iterator[EvidenceItem | Failure]:
         """Deleted NTFS records that no folder names any more."""
