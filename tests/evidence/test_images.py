@@ -225,6 +225,21 @@ def test_streams_of_folders_are_found(unpack, record, flags, name):
     assert locations(path)
 
 
+def test_a_file_of_ntfs_that_no_folder_names_is_found(unpack):
+    path = unpack("ntfs.dd")
+    data = bytearray(path.read_bytes())
+    data[MFT + LOST * 1024 + 22] = 1  # in use
+    path.write_bytes(data)
+    items, failures = found(path)
+    assert items["$OrphanFiles/lost.jpg"] == (CONTENT["gone.jpg"], False)
+    assert not failures
+    assert locations(path) == found_by_location(path)
+    # The record of a file that has many attributes goes on in others, which are no files.
+    struct.pack_into("<Q", data, MFT + LOST * 1024 + 32, 1 << 48 | HAS_STREAM)
+    path.write_bytes(data)
+    assert "$OrphanFiles/lost.jpg" not in found(path)[0]
+
+
 @pytest.mark.parametrize("name", [b"100     JPG", b"ARCHIVE ZIP"])
 def test_a_file_with_the_attribute_of_a_volume_label_is_found(unpack, name):
     path = unpack("fat.dd")

@@ -581,8 +581,9 @@ class _Files:
         return files
 
     def _sweep(self) -> Iterator[EvidenceItem | Failure]:
-        """Deleted NTFS records that no folder names any more."""
+        """NTFS records that no folder names: deleted ones, and those of damaged folders."""
         last = int(self._system.info.last_inum)
+        mft = self._record(0)
         for number in range(FIRST_NTFS_USER_RECORD, last):
             if number in self._records:
                 continue
@@ -597,15 +598,26 @@ class _Files:
                 yield failure(where, "Unreadable", f"record cannot be read: {exc}")
                 continue
             meta = file.info.meta
-            if meta is None or not _is_free(meta):
+            if meta is None or (_is_used(meta) and self._continues(mft, number)):
                 continue
             name = self._orphan_name(file)
             full = name or b"$OrphanFiles/record-%d" % number
             if meta.type in FOLDERS:
-                yield from self._streams(file, full, True)
+                yield from self._streams(file, full, False)
             elif meta.type == pytsk3.TSK_FS_META_TYPE_REG and (name or int(meta.size)):
                 # Neither name nor content: a record laid out in advance and never used.
-                yield from self._file(file, full, True)
+                yield from self._file(file, full, False)
+
+    def _continues(self, mft: Tsk | None, number: int) -> bool:
+        """Whether an NTFS record holds what did not fit into that of a file: TSK shows it as a file
+        of its own."""
+        (size,) = struct.unpack("<b", self._read(64, 1) or b"\0")
+        # Bytes as a power of two, or clusters.
+        length = 1 << -size if size < 0 else size * int(self._system.info.block_size)
+        with suppress(*FAULTS), self._lock:
+            # The record that it belongs to.
+            return mft is not None and any(mft.read_random(number * length + 32, 8))
+        return False
 
     def _orphan_name(self, file: Tsk) -> bytes:
         # A record may hold a short DOS name (namespace 2) beside the long one.
