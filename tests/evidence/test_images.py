@@ -587,6 +587,23 @@ def test_a_partition_that_goes_on_behind_the_end_is_told(unpack):
     assert "its last 4096 bytes lie beyond" in failure.message
 
 
+@pytest.mark.parametrize("first", [1 << 16, 1 << 50, (1 << 64) - 100])
+def test_partitions_that_lie_behind_the_end_are_told(unpack, first):
+    path = unpack("gpt.dd")
+    whole, _ = found(path)
+    data = bytearray(path.read_bytes())
+    # Further entries of the first table: of the second TSK is suspicious itself.
+    entry = data[1024 : 1024 + 128]
+    for number in (2, 3):
+        struct.pack_into("<QQ", entry, 32, first + 20 * number, first + 20 * number + 9)
+        data[1024 + 128 * number : 1024 + 128 * (number + 1)] = entry
+    path.write_bytes(data)
+    items, (failure,) = found(path)
+    assert items == whole
+    assert (failure.path, failure.error) == ("gpt.dd", "Damaged")
+    assert "ends before partition 2 and 1 more" in failure.message
+
+
 def test_a_disk_of_zeros_is_of_no_known_kind(tmp_path):
     (tmp_path / "zeros.dd").write_bytes(bytes(1 << 20))
     with pytest.raises(EvidenceError, match="no known kind"):

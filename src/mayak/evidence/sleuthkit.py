@@ -132,9 +132,11 @@ class EwfBytes:
         self._lock = Lock()
 
     def read_at(self, offset: int, size: int) -> bytes:
+        if not 0 <= offset < self.size:
+            return b""
         with self._lock:
             self._handle.seek(offset)
-            return bytes(self._handle.read(min(size, max(self.size - offset, 0))))
+            return bytes(self._handle.read(min(size, self.size - offset)))
 
     def close(self) -> None:
         self._handle.close()
@@ -187,7 +189,11 @@ class DiskReader:
         )
 
     def items(self) -> Iterator[EvidenceItem | Failure]:
+        beyond: list[str] = []
         for volume in self._volumes():
+            if volume.offset >= self._data.size:
+                beyond.append(volume.path.name)
+                continue
             if (missing := volume.offset + volume.size - self._data.size) > 0:
                 reason = f"is cut off: its last {missing} bytes lie beyond the end of the image"
                 yield gap(volume.path, "Damaged", reason)
@@ -208,6 +214,11 @@ class DiskReader:
             else:
                 read = partial(self._read_in, volume)
                 yield from _Files(system, volume.path, self._lock, read).items()
+        if beyond:
+            # A damaged table may name hundreds, which are none.
+            others = f" and {len(beyond) - 1} more" if len(beyond) > 1 else ""
+            reason = f"ends before {beyond[0]}{others}: it is cut off, or its table is damaged"
+            yield gap(self._path, "Damaged", reason)
 
     def _read_in(self, volume: _Volume, offset: int, size: int) -> bytes:
         return self._data.read_at(volume.offset + offset, size)
@@ -242,6 +253,8 @@ class DiskReader:
 
     def _mount(self, volume: _Volume) -> Tsk | None:
         """The file system; None if there is no known one. Raises RuntimeError: cannot be read."""
+        if volume.offset >= self._data.size:
+            return None
         with suppress(OSError), self._lock:
             return pytsk3.FS_Info(self._image, offset=volume.offset)
         return None
