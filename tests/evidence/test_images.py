@@ -604,6 +604,37 @@ def test_partitions_that_lie_behind_the_end_are_told(unpack, first):
     assert "ends before partition 2 and 1 more" in failure.message
 
 
+@pytest.mark.parametrize("table", ["mbr.dd", "gpt.dd", "wiped"])
+def test_file_systems_of_deleted_partitions_are_entered(unpack, tmp_path, table):
+    mib = 1 << 20
+    disk = bytearray(16 * mib)
+    if table != "wiped":
+        data = unpack(table).read_bytes()
+        disk[: len(data)] = data
+    # At a whole MiB of the free space; and right behind it, where no whole MiB is.
+    fat, ext = bytearray(unpack("fat.dd").read_bytes()), unpack("ext4.dd").read_bytes()
+    struct.pack_into("<H", fat, 19, 2040)  # its sectors, some less
+    disk[2 * mib : 3 * mib] = fat
+    behind = 2 * mib + 2040 * 512
+    disk[behind : behind + mib] = ext
+    (tmp_path / "disk.dd").write_bytes(disk)
+    items, failures = found(tmp_path / "disk.dd")
+    places = {name.partition("/")[0] for name in items}
+    assert places - {"partition 1"} == {
+        f"unpartitioned at {2 * mib}",
+        f"unpartitioned at {behind}",
+    }
+    assert ("partition 1" in places) == (table != "wiped")
+    for start in (2 * mib, behind):
+        assert items[f"unpartitioned at {start}/DCIM/100.jpg"] == (CONTENT["100.jpg"], False)
+    assert [failure.message for failure in failures] == (
+        [f"holds no known file system ({16 * mib} bytes)"] if table == "wiped" else []
+    )
+    assert (
+        locations(tmp_path / "disk.dd").items() >= found_by_location(tmp_path / "disk.dd").items()
+    )
+
+
 def test_a_disk_of_zeros_is_of_no_known_kind(tmp_path):
     (tmp_path / "zeros.dd").write_bytes(bytes(1 << 20))
     with pytest.raises(EvidenceError, match="no known kind"):

@@ -68,6 +68,9 @@ NTFS_ROOT_USES = 5
 FIRST_EXT_USER_RECORD = 11
 EXT_OWN_FILES = (0x26C, 0x280)
 """Where the superblock names inodes that no folder does: project quotas, the list of orphans."""
+MIB = 1 << 20
+SEARCHED = 1 << 30
+OLD_TRACK = 63 * 512
 REUSED = "its record serves another file now"
 RECORD_BITS = 48
 """No file system's record numbers have more: above them a third of one name and record is told."""
@@ -183,10 +186,7 @@ class DiskReader:
 
     def holds_known_volume(self) -> bool:
         """Whether there is a file system or a known encrypted volume, partitioned or not."""
-        return any(
-            _named(self._data, volume.offset) or self._mount(volume) is not None
-            for volume in self._volumes()
-        )
+        return any(self._known(volume) for volume in self._volumes())
 
     def items(self) -> Iterator[EvidenceItem | Failure]:
         beyond: list[str] = []
@@ -238,18 +238,65 @@ class DiskReader:
             with suppress(*FAULTS), self._lock:
                 table = pytsk3.Volume_Info(self._image, kind)
                 block = int(table.info.block_size)
-                parts = [
-                    part for part in table if int(part.flags) == int(pytsk3.TSK_VS_PART_FLAG_ALLOC)
-                ]
+                parts = [p for p in table if int(p.flags) == int(pytsk3.TSK_VS_PART_FLAG_ALLOC)]
                 if kind == pytsk3.TSK_VS_TYPE_DETECT and _guards_gpt(parts):
                     continue  # its first GPT is damaged: TSK finds the second if asked for it
-                used = [(int(part.start) * block, int(part.len) * block) for part in parts]
+                used = _extents(parts, block)
                 if used:
-                    return [
+                    rest = int(pytsk3.TSK_VS_PART_FLAG_UNALLOC)
+                    free = _extents([p for p in table if int(p.flags) == rest], block)
+                    volumes = [
                         _Volume(self._path.child("volume", f"partition {i}"), offset, size)
                         for i, (offset, size) in enumerate(used, 1)
                     ]
-        return whole
+                    break
+        else:
+            try:
+                if self._known(whole[0]):
+                    return whole
+            except RuntimeError:
+                return whole
+            # Its table may have been wiped.
+            volumes, used, free = whole, [], [(0, self._data.size)]
+        return [*volumes, *self._left_over(free, used)]
+
+    def _left_over(
+        self, free: list[tuple[int, int]], used: list[tuple[int, int]]
+    ) -> Iterator[_Volume]:
+        """Volumes in space that no partition has: those of partitions deleted from the table.
+
+        They are looked for where partitions begin: at the start of such space and behind each
+        volume found, and from there behind a track of old disks and at each whole MiB of a GiB.
+        """
+        # Where the table itself lies there is no volume.
+        tried = {0}
+        for start, size in free:
+            end = min(start + size, self._data.size)
+            places = _likely_starts(start, end)
+            for place in places:
+                # A damaged table may count a partition's space as free, or the same space often.
+                taken = any(offset <= place < offset + length for offset, length in used)
+                if place in tried or taken:
+                    continue
+                tried.add(place)
+                path = self._path.child("volume", f"unpartitioned at {place}")
+                volume = _Volume(path, place, end - place)
+                with suppress(*FAULTS):
+                    if _named(self._data, place):
+                        yield volume
+                    # Trying to mount each place would take long.
+                    elif disk_kind(self._data.read_at(place, DISK_HEAD)) == "raw":
+                        system = self._mount(volume)
+                        if system is None:
+                            continue
+                        length = int(system.info.block_count) * int(system.info.block_size)
+                        used = [*used, (place, length)]
+                        places += _likely_starts(place + length, end)
+                        yield volume
+
+    def _known(self, volume: _Volume) -> bool:
+        """Whether it is a file system or a known encrypted volume; raises as ``_mount`` does."""
+        return _named(self._data, volume.offset) is not None or self._mount(volume) is not None
 
     def _mount(self, volume: _Volume) -> Tsk | None:
         """The file system; None if there is no known one. Raises RuntimeError: cannot be read."""
@@ -261,6 +308,17 @@ class DiskReader:
 
     def close(self) -> None:
         return None
+
+
+def _extents(parts: list[Tsk], block: int) -> list[tuple[int, int]]:
+    """Where the parts of a table begin, and their bytes."""
+    return [(int(part.start) * block, int(part.len) * block) for part in parts]
+
+
+def _likely_starts(start: int, end: int) -> list[int]:
+    """Where between two places a partition may begin."""
+    whole = range(-(-start // MIB) * MIB, min(start + SEARCHED, end), MIB)
+    return sorted(place for place in {start, start + OLD_TRACK, *whole} if place < end)
 
 
 def _guards_gpt(parts: list[Tsk]) -> bool:
