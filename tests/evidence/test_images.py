@@ -16,6 +16,7 @@ import pytest
 
 from mayak.errors import EvidenceError
 from mayak.evidence import Limits, open_source
+from mayak.evidence.sleuthkit import DiskReader
 from mayak.evidence.streams import FileBytes
 from mayak.language import set_language
 from mayak.types import EvidenceItem, EvidencePath, Failure
@@ -500,6 +501,33 @@ def test_what_a_bad_sector_hides_is_told_and_the_rest_is_listed(unpack, folder, 
         assert sorted(items) == names
         assert failure.error == error
         assert "Input/output error" in failure.message
+
+
+def test_a_fault_that_nobody_foresaw_costs_its_container_alone(unpack, folder, monkeypatch):
+    unpack("mbr.dd").rename(folder / "a.dd")
+    (folder / "b.jpg").write_bytes(CONTENT["100.jpg"])
+    whole = DiskReader.items
+
+    def items(self):
+        yield next(whole(self))
+        raise OverflowError("Python int too large to convert to C long")
+
+    monkeypatch.setattr(DiskReader, "items", items)
+    for source, place in ((folder, "폰/a.dd"), (folder / "a.dd", "a.dd")):
+        names, (failure,) = found(source)
+        assert len(names) == (4 if source == folder else 2)
+        assert (failure.path, failure.error) == (place, "Damaged")
+        assert failure.message == (
+            "cannot be read any further: OverflowError: Python int too large to convert to C long"
+        )
+        with open_source(source) as opened:
+            opened.count()
+            assert list(opened.items())
+            disk = (
+                opened.path if opened.path.kind == "image" else opened.path.child("image", "a.dd")
+            )
+            with pytest.raises(EvidenceError, match="too large"):
+                opened.find(disk.child("volume", "partition 1").child("file", "DCIM/100.jpg"))
 
 
 def test_a_phone_report_is_read_as_the_zip_that_it_is(unpack):

@@ -19,7 +19,7 @@ from threading import Event
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from mayak.errors import EvidenceError
+from mayak.errors import EvidenceError, MayakError
 from mayak.evidence.reader import (
     HEAD,
     Limits,
@@ -138,14 +138,14 @@ class Source:
 
     def count(self) -> None:
         """Count the entries, without opening any, so that there is an end to work towards."""
-        self.listed += sum(1 for _ in self._reader.items())
+        self.listed += sum(1 for _ in self._told(self.path, self._reader.items()))
 
     def items(self) -> Iterator[EvidenceItem | Failure]:
         """Every file, and a Failure for all that is none: nothing is left out.
 
         What lies in an archive or a disk image follows it, and it is an item itself.
         """
-        return self._expanded(self._reader.items(), 0)
+        return self._told(self.path, self._expanded(self._reader.items(), 0))
 
     def find(self, path: EvidencePath) -> EvidenceItem | None:
         """The file at a path that ``items`` gave; None if it is not there any more.
@@ -181,11 +181,12 @@ class Source:
         left, seen = self._listings.setdefault(id(reader), (reader.items(), {}))
         if path in seen:
             return seen[path]
-        for entry in left:
-            if isinstance(entry, EvidenceItem):
-                seen[entry.path] = entry
-                if entry.path == path:
-                    return entry
+        with translated():
+            for entry in left:
+                if isinstance(entry, EvidenceItem):
+                    seen[entry.path] = entry
+                    if entry.path == path:
+                        return entry
         return None
 
     def _expanded(
@@ -215,13 +216,29 @@ class Source:
                 yield opened
                 continue
             if self.listed:
-                with suppress(OSError):
-                    self.listed += sum(1 for _ in opened.items())
+                self.listed += sum(1 for _ in self._told(inside.path, opened.items()))
             # Not closed: items handed out earlier may still be opened, and hold what they need.
-            try:
-                yield from self._expanded(opened.items(), depth + 1)
-            except OSError as exc:
-                yield _not_entered(inside, exc)
+            yield from self._told(inside.path, self._expanded(opened.items(), depth + 1))
+
+    def _told(
+        self, container: EvidencePath, entries: Iterator[EvidenceItem | Failure]
+    ) -> Iterator[EvidenceItem | Failure]:
+        """The entries, and where listing them breaks off a Failure that says so."""
+        try:
+            yield from entries
+        except OSError as exc:
+            # If the source itself is gone, that is no fault of what lies in it.
+            if container == self.path and isinstance(exc, MayakError):
+                raise
+            yield _not_entered(container, exc)
+        except (MayakError, MemoryError, CancelledError):
+            raise
+        except Exception as exc:  # noqa: BLE001
+            # So broad because readers meet whatever bytes a worn medium or a suspect puts there,
+            # and most are other people's: a fault that nobody foresaw must cost this container
+            # alone, not all that comes after it.
+            reason = f"cannot be read any further: {type(exc).__name__}: {exc}"
+            yield gap(container, "Damaged", reason)
 
     def _opened(self, item: EvidenceItem, depth: int) -> Reader | Failure | None:
         """Reads a nested container, or says why not; None where it only looked like one."""
@@ -229,13 +246,14 @@ class Source:
             reason = f"is a container more than {depth} deep, which is not entered"
             return gap(item.path, "LimitExceeded", reason)
         try:
-            if item.path.kind == "image":
-                return self._disk(item)
-            return _archive(self._random(item), item.path, self._limits)
+            with translated():
+                if item.path.kind == "image":
+                    return self._disk(item)
+                return _archive(self._random(item), item.path, self._limits)
         except LimitExceededError as exc:
             return gap(item.path, "LimitExceeded", exc.reason)
         except EvidenceError as exc:
-            return _not_entered(item, exc)
+            return _not_entered(item.path, exc)
 
     def _disk(self, item: EvidenceItem) -> Reader | Failure | None:
         with item.open() as stream:
@@ -461,7 +479,7 @@ def _container(data: Bytes, head: bytes) -> LayerKind | None:
 def _nested_kind(item: EvidenceItem) -> tuple[LayerKind | None, _Opened | None]:
     """What container an item is; of none, how to open it without unpacking its start again."""
     # What cannot be read here fails again, and is told of, where the item is used.
-    with suppress(EvidenceError):
+    with suppress(EvidenceError), translated():
         stream = item.open()
         try:
             kind = _kind_of(item, stream)
@@ -522,10 +540,10 @@ def _is_later_piece(item: EvidenceItem) -> bool:
     return any(file.with_suffix(f".{n:0{len(file.suffix) - 1}}").exists() for n in first)
 
 
-def _not_entered(item: EvidenceItem, exc: OSError) -> Failure:
+def _not_entered(container: EvidencePath, exc: OSError) -> Failure:
     # An EvidenceError's cause is English, as records are; its text is in the user's language.
     reason = f"container cannot be entered: {exc.__cause__ or exc}"
-    return gap(item.path, "Damaged", reason)
+    return gap(container, "Damaged", reason)
 
 
 def _archive(data: Bytes, path: EvidencePath, limits: Limits) -> Reader:
