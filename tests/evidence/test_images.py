@@ -10,7 +10,9 @@ import sys
 import tarfile
 import unicodedata
 import zipfile
+from concurrent.futures import CancelledError
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -452,6 +454,44 @@ def test_the_hash_stored_in_an_e01_is_compared(unpack):
         damaged = source.acquire()
     assert damaged.matches is False
     assert dict(damaged.stored)["md5"] != damaged.md5
+
+
+@pytest.mark.parametrize("container", ["folder", "zip"])
+def test_an_e01_inside_is_compared_with_the_hash_that_it_stores(
+    unpack, folder, tmp_path, container
+):
+    source = folder
+    for name in ("phone.E01", "worn.E01"):
+        unpack(name).rename(folder / "backup" / name)
+    if container == "zip":
+        source = tmp_path / "a.zip"
+        with zipfile.ZipFile(source, "w") as archive:
+            for name in ("phone.E01", "worn.E01"):
+                archive.write(folder / "backup" / name, f"backup/{name}")
+    with open_source(folder / "backup" / "worn.E01") as whole:
+        acquisition = whole.acquire()
+    with open_source(source) as opened:
+        opened.count()
+        entries = list(opened.items())
+        found = [entry for entry in entries if isinstance(entry, Failure)]
+        assert [failure.error for failure in found] == ["HashMismatch"]
+        assert found[0].path == f"{source.name}/backup/worn.E01"
+        assert found[0].place is None
+        assert found[0].message == (
+            "is not what its stored hash says: "
+            f"MD5 {dict(acquisition.stored)['md5']} is stored, {acquisition.md5} was read"
+        )
+        # Told before what lies in it, of which nothing is left out.
+        at = entries.index(found[0])
+        assert entries[at - 1].path.name == "backup/worn.E01"
+        assert entries[at + 1].path.name == "archive.zip"
+        names = {str(entry.path) for entry in entries[at + 1 :]}
+        assert f"{found[0].path}/partition 1/DCIM/사진.jpg" in names
+        assert opened.find(entries[-1].path) is not None
+        stop = Event()
+        stop.set()
+        with pytest.raises(CancelledError):
+            list(opened.items(stop))
 
 
 def test_what_lies_beside_a_damaged_chunk_of_an_e01_is_read(unpack):

@@ -180,6 +180,11 @@ class DiskReader:
         self._lock = Lock()
         self._image = _Image(data)
 
+    @property
+    def medium(self) -> EwfBytes | None:
+        """Of an E01, what is inside."""
+        return self._data if isinstance(self._data, EwfBytes) else None
+
     def recognised(self) -> bool:
         """Whether there is a partition table, a file system or a known encrypted volume."""
         return self._volumes()[0].path != self._path or self.holds_known_volume()

@@ -119,6 +119,7 @@ class Source:
         """Entries known so far, those of containers inside as they are come to."""
         self._entered: dict[EvidencePath, Reader] = {}
         self._listings: dict[int, _Listing] = {}
+        self._stop: Event | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -140,11 +141,15 @@ class Source:
         """Count the entries, without opening any, so that there is an end to work towards."""
         self.listed += sum(1 for _ in self._told(self.path, self._reader.items()))
 
-    def items(self) -> Iterator[EvidenceItem | Failure]:
+    def items(self, stop: Event | None = None) -> Iterator[EvidenceItem | Failure]:
         """Every file, and a Failure for all that is none: nothing is left out.
 
-        What lies in an archive or a disk image follows it, and it is an item itself.
+        What lies in an archive or a disk image follows it, and it is an item itself. An E01 inside
+        is read to its end first, to compare it with the hash that it stores: where they differ, a
+        Failure ``HashMismatch`` comes before its files. Raises CancelledError then once ``stop`` is
+        set.
         """
+        self._stop = stop
         return self._told(self.path, self._expanded(self._reader.items(), 0))
 
     def find(self, path: EvidencePath) -> EvidenceItem | None:
@@ -215,10 +220,28 @@ class Source:
             if isinstance(opened, Failure):
                 yield opened
                 continue
+            medium = opened.medium if isinstance(opened, DiskReader) else None
+            if medium is not None and (unlike := self._compared(medium, inside.path)):
+                yield unlike
             if self.listed:
                 self.listed += sum(1 for _ in self._told(inside.path, opened.items()))
             # Not closed: items handed out earlier may still be opened, and hold what they need.
             yield from self._told(inside.path, self._expanded(opened.items(), depth + 1))
+
+    def _compared(self, medium: EwfBytes, path: EvidencePath) -> Failure | None:
+        """Reads an E01 to its end and tells if it is not what the hash stored in it says."""
+        if not medium.stored:
+            return None
+        try:
+            found = _hashed(path, medium, set(medium.stored), self._stop)
+        except EvidenceError as exc:
+            reason = f"cannot be compared with its stored hash: {exc.__cause__ or exc}"
+            return gap(path, "Unreadable", reason)
+        for name, value in sorted(medium.stored.items()):
+            if found[name] != value:
+                reason = f"{name.upper()} {value} is stored, {found[name]} was read"
+                return gap(path, "HashMismatch", f"is not what its stored hash says: {reason}")
+        return None
 
     def _told(
         self, container: EvidencePath, entries: Iterator[EvidenceItem | Failure]
@@ -307,42 +330,55 @@ class Source:
         if self._data is None:
             return None
         stored = self.stored
-        digests = {name: hashlib.new(name) for name in {"md5", "sha256", *stored}}
         started = datetime.now(UTC)
-        done = 0
         megabytes = -(-self._data.size // _MB)
-        with (
-            (progress or SilentProgress()).task(
-                tr(f"hash of {self.path}", f"{self.path} 해시"), megabytes, "MB"
-            ) as task,
-            ThreadPoolExecutor(len(digests)) as pool,
-        ):
-            while done < self._data.size:
-                if stop is not None and stop.is_set():
-                    raise CancelledError
-                with translated(self.path):
-                    block = self._data.read_at(done, CHUNK)
-                if not block:
-                    raise EvidenceError(
-                        tr(
-                            f"{self.path} ends after {done} of {self._data.size} bytes",
-                            f"{self.path}: {self._data.size}바이트 중 {done}바이트에서 끝납니다",
-                        ),
-                        remedy=tr("check that all pieces are there", "모든 조각을 확인하십시오"),
-                    )
-                list(pool.map(lambda digest, block=block: digest.update(block), digests.values()))
-                before, done = done, done + len(block)
-                task.advance(-(-done // _MB) - -(-before // _MB))
-        found = {name: digest.hexdigest() for name, digest in digests.items()}
+        with (progress or SilentProgress()).task(
+            tr(f"hash of {self.path}", f"{self.path} 해시"), megabytes, "MB"
+        ) as task:
+            found = _hashed(self.path, self._data, {"md5", "sha256", *stored}, stop, task.advance)
         return Acquisition(
             md5=found["md5"],
             sha256=found["sha256"],
-            bytes=done,
+            bytes=self._data.size,
             started=started,
             ended=datetime.now(UTC),
             stored=tuple(sorted(stored.items())),
             matches=all(found[name] == value for name, value in stored.items()) if stored else None,
         )
+
+
+def _hashed(
+    path: EvidencePath,
+    data: Bytes,
+    names: set[str],
+    stop: Event | None,
+    advance: Callable[[int], None] | None = None,
+) -> dict[str, str]:
+    """Hashes of all the bytes, each by its name; ``advance`` is told the MB that are done.
+
+    Raises EvidenceError when they cannot be read to their end, CancelledError once ``stop`` is set.
+    """
+    digests = {name: hashlib.new(name, usedforsecurity=False) for name in names}
+    done = 0
+    with ThreadPoolExecutor(len(digests)) as pool:
+        while done < data.size:
+            if stop is not None and stop.is_set():
+                raise CancelledError
+            with translated(path):
+                block = data.read_at(done, CHUNK)
+            if not block:
+                raise EvidenceError(
+                    tr(
+                        f"{path} ends after {done} of {data.size} bytes",
+                        f"{path}: {data.size}바이트 중 {done}바이트에서 끝납니다",
+                    ),
+                    remedy=tr("check that all pieces are there", "모든 조각을 확인하십시오"),
+                )
+            list(pool.map(lambda digest, block=block: digest.update(block), digests.values()))
+            before, done = done, done + len(block)
+            if advance is not None:
+                advance(-(-done // _MB) - -(-before // _MB))
+    return {name: digest.hexdigest() for name, digest in digests.items()}
 
 
 def located(recorded: str) -> Path:
