@@ -190,6 +190,29 @@ def test_a_folder_of_ext_that_no_folder_names_is_gone_through(unpack):
     assert locations(path).items() >= found_by_location(path).items()
 
 
+@pytest.mark.parametrize("scattered", [False, True])
+def test_files_that_ext_encrypts_are_told(unpack, scattered):
+    path = unpack("ext4.dd")
+    whole, _ = found(path)
+    data = bytearray(path.read_bytes())
+    data[1024 + 0x62] |= 1  # some files are encrypted
+    data[1024 + 0x60] |= 0x10 if scattered else 0  # descriptors do not lie in one place
+    name = data.index(b"100.jpg")
+    number = struct.unpack_from("<I", data, name - 8)[0] - 1
+    (table,) = struct.unpack_from("<I", data, 2048 + 8)
+    (size,) = struct.unpack_from("<H", data, 1024 + 0x58)
+    data[table * 1024 + number * size + 33] |= 8
+    path.write_bytes(data)
+    items, (failure,) = found(path)
+    assert failure.error == "Encrypted"
+    if scattered:
+        assert (failure.path, items) == ("ext4.dd", whole)
+    else:
+        assert failure.path == "ext4.dd/DCIM/100.jpg"
+        del whole["DCIM/100.jpg"]
+        assert items == whole
+
+
 def with_stream(data, record, donor):
     """An NTFS record given the named stream of another, in place of its content if it has one."""
     at, other = record * 1024 + MFT, donor * 1024 + MFT

@@ -66,6 +66,11 @@ FILE_NAME_ATTRIBUTE = 48
 FIRST_NTFS_USER_RECORD = 24
 NTFS_ROOT_USES = 5
 FIRST_EXT_USER_RECORD = 11
+# ext4's superblock, its numbers little-endian:
+# https://docs.kernel.org/filesystems/ext4/globals.html
+EXT_FEATURES = 0x60
+EXT_META_BG, EXT_64BIT, EXT_ENCRYPT = 0x10, 0x80, 0x10000
+EXT_ENCRYPTED_FILE = 0x800
 EXT_OWN_FILES = (0x26C, 0x280)
 """Where the superblock names inodes that no folder does: project quotas, the list of orphans."""
 MIB = 1 << 20
@@ -208,17 +213,19 @@ class DiskReader:
                 kind: Reason = "Encrypted" if encrypted else "Unsupported"
                 yield gap(volume.path, kind, f"{reason}, which is not read")
                 continue
+            files = None
             try:
-                system = self._mount(volume)
-            except RuntimeError as exc:
+                if (system := self._mount(volume)) is not None:
+                    read = partial(self._read_in, volume)
+                    files = _Files(system, volume.path, self._lock, read)
+            except FAULTS as exc:
                 yield gap(volume.path, "Unreadable", f"cannot be read: {exc}")
                 continue
-            if system is None:
+            if files is None:
                 reason = f"holds no known file system ({volume.size} bytes)"
                 yield gap(volume.path, "Unsupported", reason)
             else:
-                read = partial(self._read_in, volume)
-                yield from _Files(system, volume.path, self._lock, read).items()
+                yield from files.items()
         if beyond:
             # A damaged table may name hundreds, which are none.
             others = f" and {len(beyond) - 1} more" if len(beyond) > 1 else ""
@@ -399,6 +406,10 @@ class _Files:
         self._ntfs = self._kind == pytsk3.TSK_FS_TYPE_NTFS
         self._fat = self._kind in FAT_LIKE
         self._ext = self._kind in EXT
+        self._superblock = read(1024, 1024) if self._ext else b""
+        features = self._ext_number(EXT_FEATURES)
+        self._encrypts = bool(features & EXT_ENCRYPT)
+        self._scattered = bool(features & EXT_META_BG)
         self._records: set[int] = set()
         # Record number → path and, on NTFS, the count of the record's uses that its children name.
         self._folders: dict[int, tuple[bytes, int]] = {}
@@ -413,6 +424,9 @@ class _Files:
         if self._ntfs and (file := self._record(root)) is not None:
             yield from self._streams(file, b"", False)
         yield from self._walk(root, b"", NTFS_ROOT_USES)
+        if self._encrypts and self._scattered:
+            # Their inodes lie where ``_is_encrypted`` does not look.
+            yield gap(self._path, "Encrypted", "encrypts files of its own, which ones is not known")
         nameless: list[tuple[bytes, int]] = []
         if self._ext:
             nameless = yield from self._nameless()
@@ -561,6 +575,9 @@ class _Files:
         if deleted and size == 0 and not streams:
             yield failure(path, "DeletedWithoutContent", "was deleted; its size is 0")
             return
+        if size and self._encrypts and not self._scattered and self._is_encrypted(number):
+            yield failure(path, "Encrypted", "is encrypted by its file system")
+            return
         yield self._item(meta, path, size, deleted, None)
         yield from streams
 
@@ -596,6 +613,25 @@ class _Files:
             return None
         return moment(seconds, nanoseconds)
 
+    def _ext_number(self, at: int, size: int = 4) -> int:
+        """A number in ext's superblock; 0 on other file systems."""
+        return int.from_bytes(self._superblock[at : at + size], "little")
+
+    def _is_encrypted(self, number: int) -> bool:
+        """Whether an inode of ext says that its content is encrypted, which TSK does not tell."""
+        group, place = divmod(number - 1, self._ext_number(0x28))
+        block = int(self._system.info.block_size)
+        large = self._ext_number(EXT_FEATURES) & EXT_64BIT
+        length = self._ext_number(0xFE, 2) if large else 32
+        with suppress(*FAULTS):
+            at = (self._ext_number(0x14) + 1) * block + group * length
+            descriptor = self._read(at, length)
+            table = int.from_bytes(descriptor[8:12], "little")
+            table |= int.from_bytes(descriptor[40:44], "little") << 32
+            inode = self._read(table * block + place * (self._ext_number(0x58, 2) or 128), 128)
+            return bool(int.from_bytes(inode[32:36], "little") & EXT_ENCRYPTED_FILE)
+        return False
+
     def _streams(self, file: Tsk, name: bytes, deleted: bool) -> list[EvidenceItem]:
         """NTFS's named streams of a file or folder."""
         meta = file.info.meta
@@ -630,7 +666,7 @@ class _Files:
         """
         files = []
         unread = 0
-        own = [int.from_bytes(self._read(1024 + at, 4), "little") for at in EXT_OWN_FILES]
+        own = [self._ext_number(at) for at in EXT_OWN_FILES]
         for number in range(FIRST_EXT_USER_RECORD, int(self._system.info.last_inum)):
             if number in self._records or number in self._folders or number in own:
                 continue
