@@ -52,8 +52,8 @@ FAT_LIKE = (
     pytsk3.TSK_FS_TYPE_EXFAT,
 )
 EXT = (pytsk3.TSK_FS_TYPE_EXT2, pytsk3.TSK_FS_TYPE_EXT3, pytsk3.TSK_FS_TYPE_EXT4)
-# What TSK says of bad data, and what becomes of an exception in ``_Image.read``. Returning too few
-# bytes there would be worse: TSK hands out zeros in their place.
+# What TSK says of bad data, and what becomes of an exception in ``_Image.read``. Returning nothing
+# there would be worse: TSK hands out zeros in its place.
 FAULTS = (OSError, RuntimeError)
 FOLDERS = (pytsk3.TSK_FS_META_TYPE_DIR, pytsk3.TSK_FS_META_TYPE_VIRT_DIR)
 SPECIAL = (
@@ -74,8 +74,9 @@ EXT_ENCRYPTED_FILE = 0x800
 EXT_OWN_FILES = (0x26C, 0x280)
 """Where the superblock names inodes that no folder does: project quotas, the list of orphans."""
 MIB = 1 << 20
+SECTOR = 512
 SEARCHED = 1 << 30
-OLD_TRACK = 63 * 512
+OLD_TRACK = 63 * SECTOR
 REUSED = "its record serves another file now"
 RECORD_BITS = 48
 """No file system's record numbers have more: above them a third of one name and record is told."""
@@ -158,7 +159,21 @@ class _Image(pytsk3.Img_Info):  # type: ignore[misc]
         super().__init__(url="", type=pytsk3.TSK_IMG_TYPE_EXTERNAL)
 
     def read(self, offset: int, size: int) -> bytes:
-        return self._data.read_at(offset, size)
+        try:
+            return self._data.read_at(offset, size)
+        except FAULTS:
+            # TSK asks for 64 KiB and keeps them, though it needs less. What lies before the fault
+            # serves it as well; if it needs what lies there, it asks again from there on.
+            if good := self._before_fault(offset, size):
+                return good
+            raise
+
+    def _before_fault(self, offset: int, size: int) -> bytes:
+        good = b""
+        with suppress(*FAULTS):
+            while part := self._data.read_at(offset + len(good), min(SECTOR, size - len(good))):
+                good += part
+        return good
 
     def get_size(self) -> int:
         return self._data.size
