@@ -580,6 +580,36 @@ def test_what_a_bad_sector_hides_is_told_and_the_rest_is_read(
     assert CONTENT["gone.jpg"] in contents.values()
 
 
+@pytest.fixture
+def first_sector_is_bad(monkeypatch):
+    whole = FileBytes.read_at
+
+    def read_at(self, offset, size):
+        if offset < 512 and self.size >= 1 << 20:  # of the image, not of an archive in it
+            raise OSError(5, "Input/output error")
+        return whole(self, offset, size)
+
+    monkeypatch.setattr(FileBytes, "read_at", read_at)
+
+
+def test_an_image_that_cannot_be_read_costs_itself_alone(unpack, folder, first_sector_is_bad):
+    unpack("fat.dd").rename(folder / "a.dd")
+    (folder / "b.jpg").write_bytes(CONTENT["100.jpg"])
+    items, (failure,) = found(folder)
+    assert sorted(items) == ["a.dd", "b.jpg"]
+    assert failure.error == "Damaged"
+    assert "Input/output error" in failure.message
+
+
+def test_volumes_of_a_disk_whose_first_sector_is_bad_are_found(unpack, folder, first_sector_is_bad):
+    disk = unpack("mbr.dd").read_bytes().ljust(2 << 20, b"\0") + unpack("fat.dd").read_bytes()
+    (folder / "a.dd").write_bytes(disk)
+    items, (failure,) = found(folder)
+    place = f"a.dd/unpartitioned at {2 << 20}"
+    assert items[f"{place}/DCIM/100.jpg"] == (CONTENT["100.jpg"], False)
+    assert (failure.path, failure.error) == ("폰/a.dd", "Unreadable")
+
+
 def test_a_fault_that_nobody_foresaw_costs_its_container_alone(unpack, folder, monkeypatch):
     unpack("mbr.dd").rename(folder / "a.dd")
     (folder / "b.jpg").write_bytes(CONTENT["100.jpg"])

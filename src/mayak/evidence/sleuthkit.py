@@ -210,8 +210,20 @@ class DiskReader:
         return self._volumes()[0].path != self._path or self.holds_known_volume()
 
     def holds_known_volume(self) -> bool:
-        """Whether there is a file system or a known encrypted volume, partitioned or not."""
-        return any(self._known(volume) for volume in self._volumes())
+        """Whether there is a file system or a known encrypted volume, partitioned or not.
+
+        Raises RuntimeError if there is none that can be read, but something that cannot.
+        """
+        fault: RuntimeError | None = None
+        for volume in self._volumes():
+            try:
+                if self._known(volume):
+                    return True
+            except RuntimeError as exc:
+                fault = exc
+        if fault is not None:
+            raise fault
+        return False
 
     def items(self) -> Iterator[EvidenceItem | Failure]:
         beyond: list[str] = []
@@ -252,7 +264,10 @@ class DiskReader:
 
     def _volumes(self) -> list[_Volume]:
         whole = [_Volume(self._path, 0, self._data.size)]
-        start = self._data.read_at(0, 512)
+        start = b""
+        # Of a disk whose first sector cannot be read, there may be another table or a volume.
+        with suppress(*FAULTS):
+            start = self._data.read_at(0, 512)
         # The boot sector of an unpartitioned FAT or NTFS ends like a partition table.
         boot = start[:1] in (b"\xeb", b"\xe9")
         sector = int.from_bytes(start[11:13], "little") in (512, 1024, 2048, 4096)
@@ -278,11 +293,9 @@ class DiskReader:
                     ]
                     break
         else:
-            try:
+            with suppress(RuntimeError):
                 if self._known(whole[0]):
                     return whole
-            except RuntimeError:
-                return whole
             # Its table may have been wiped.
             volumes, used, free = whole, [], [(0, self._data.size)]
         return [*volumes, *self._left_over(free, used)]
