@@ -10,12 +10,15 @@ import sys
 import tarfile
 import unicodedata
 import zipfile
+from concurrent.futures import CancelledError
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from mayak.errors import EvidenceError
 from mayak.evidence import Limits, open_source
+from mayak.evidence.sleuthkit import DiskReader
 from mayak.evidence.streams import FileBytes
 from mayak.language import set_language
 from mayak.types import EvidenceItem, EvidencePath, Failure
@@ -25,6 +28,8 @@ _spec = importlib.util.spec_from_file_location("make_fixtures", IMAGES.parent / 
 make_fixtures = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(make_fixtures)
 CONTENT = make_fixtures.CONTENT
+# In ntfs.dd: where record 0 lies, the records of 100.jpg, gone.jpg, the folder new and lost.jpg.
+MFT, HAS_STREAM, GONE, NEW, LOST = 16384, 66, 67, 69, 70
 
 
 @pytest.fixture
@@ -91,6 +96,217 @@ def test_every_live_and_deleted_file_is_found(unpack, name, prefix, gone):
     assert items == expected
     assert not failures
     assert hashlib.sha256(path.read_bytes()).digest() == before
+
+
+def locations(path):
+    """All locations that a source gives, none of them twice, by what lies there."""
+    places = {}
+    with open_source(path) as source:
+        for entry in source.items():
+            where = entry.place if isinstance(entry, Failure) else entry.path
+            assert where not in places
+            places[where] = entry if isinstance(entry, Failure) else entry.open().read()
+    return {str(where).partition("/")[2]: content for where, content in places.items()}
+
+
+def found_by_location(path):
+    """What is found again, by the location under which it was listed."""
+    with open_source(path) as source:
+        listed = [entry.path for entry in source.items() if isinstance(entry, EvidenceItem)]
+    with open_source(path) as source:
+        return {str(at).partition("/")[2]: source.find(at).open().read() for at in listed}
+
+
+def test_two_live_files_of_one_name_are_two(unpack):
+    path = unpack("fat.dd")
+    data = path.read_bytes()
+    entry = data.index(b"100     JPG")
+    other = data.index(b"\xe5ONE    JPG")
+    # The third entry of the folder gets the name of the second and the clusters of the first.
+    first = data[entry - 32 + 26 : entry - 32 + 28]
+    twin = data[entry : entry + 26] + first + data[entry + 28 : entry + 32]
+    path.write_bytes(data[:other] + twin + data[other + 32 :])
+    whole = locations(path)
+    assert whole["DCIM/100.jpg"] == CONTENT["100.jpg"]
+    (again,) = (name for name in whole if name.startswith("DCIM/100.jpg#"))
+    assert whole[again] == CONTENT["사진.jpg"]
+    assert found_by_location(path) == whole
+
+
+def gone_in_use(data):
+    """Marks gone.jpg's inode in ext4.dd as in use; its deleted name, where its bytes lie."""
+    name = data.index(b"gone.jpg")
+    number = struct.unpack_from("<I", data, name - 8)[0] - 1
+    (bitmap,) = struct.unpack_from("<I", data, 2048 + 4)  # of the first group, in blocks of 1 KiB
+    data[bitmap * 1024 + number // 8] |= 1 << number % 8
+    return name
+
+
+def test_a_file_that_ext_kept_when_its_name_was_deleted_is_found(unpack):
+    path = unpack("ext4.dd")
+    data = bytearray(path.read_bytes())
+    name = gone_in_use(data)
+    path.write_bytes(data)
+    items, failures = found(path)
+    assert items["DCIM/gone.jpg"] == (CONTENT["gone.jpg"], True)
+    assert not failures
+    assert locations(path) == found_by_location(path)
+    # The same with no name left of it.
+    data[name - 8 : name + 8] = bytes(16)
+    path.write_bytes(data)
+    items, failures = found(path)
+    (orphan,) = (name for name in items if name.startswith("$OrphanFiles/"))
+    assert items[orphan] == (CONTENT["gone.jpg"], True)
+    assert not failures
+    assert locations(path) == found_by_location(path)
+
+
+def test_a_deleted_name_whose_inode_another_file_has_gets_no_content(unpack):
+    path = unpack("ext4.dd")
+    data = bytearray(path.read_bytes())
+    gone, other = data.index(b"gone.jpg"), data.index(b"100.jpg")
+    data[gone - 8 : gone - 4] = data[other - 8 : other - 4]
+    path.write_bytes(data)
+    items, (failure,) = found(path)
+    assert items["DCIM/100.jpg"] == (CONTENT["100.jpg"], False)
+    assert not any("gone.jpg" in name for name in items)
+    assert failure.path.startswith("ext4.dd/DCIM/gone.jpg#")
+    assert (failure.error, failure.message) == (
+        "DeletedWithoutContent",
+        "was deleted; its record serves another file now",
+    )
+
+
+def test_a_folder_of_ext_that_no_folder_names_is_gone_through(unpack):
+    path = unpack("ext4.dd")
+    data = bytearray(path.read_bytes())
+    # The entry's inode is 0, which stands for none.
+    name = data.index(b"DCIM")
+    data[name - 8 : name - 4] = bytes(4)
+    path.write_bytes(data)
+    items, _ = found(path)
+    contents = {name.rpartition("/")[2]: content for name, (content, _) in items.items()}
+    assert contents.items() >= CONTENT.items()
+    assert locations(path).items() >= found_by_location(path).items()
+
+
+@pytest.mark.parametrize("scattered", [False, True])
+def test_files_that_ext_encrypts_are_told(unpack, scattered):
+    path = unpack("ext4.dd")
+    whole, _ = found(path)
+    data = bytearray(path.read_bytes())
+    data[1024 + 0x62] |= 1  # some files are encrypted
+    data[1024 + 0x60] |= 0x10 if scattered else 0  # descriptors do not lie in one place
+    name = data.index(b"100.jpg")
+    number = struct.unpack_from("<I", data, name - 8)[0] - 1
+    (table,) = struct.unpack_from("<I", data, 2048 + 8)
+    (size,) = struct.unpack_from("<H", data, 1024 + 0x58)
+    data[table * 1024 + number * size + 33] |= 8
+    path.write_bytes(data)
+    items, (failure,) = found(path)
+    assert failure.error == "Encrypted"
+    if scattered:
+        assert (failure.path, items) == ("ext4.dd", whole)
+    else:
+        assert failure.path == "ext4.dd/DCIM/100.jpg"
+        del whole["DCIM/100.jpg"]
+        assert items == whole
+
+
+def with_stream(data, record, donor):
+    """An NTFS record given the named stream of another, in place of its content if it has one."""
+    at, other = record * 1024 + MFT, donor * 1024 + MFT
+    (offset,) = struct.unpack_from("<H", data, other + 20)
+    while struct.unpack_from("<I", data, other + offset)[0] != 0x80 or not data[other + offset + 9]:
+        offset += struct.unpack_from("<I", data, other + offset + 4)[0]
+    length = struct.unpack_from("<I", data, other + offset + 4)[0]
+    stream = bytes(data[other + offset : other + offset + length])
+    (end,) = struct.unpack_from("<H", data, at + 20)
+    while struct.unpack_from("<I", data, at + end)[0] not in (0x80, 0xFFFFFFFF):
+        end += struct.unpack_from("<I", data, at + end + 4)[0]
+    new = stream + b"\xff\xff\xff\xff"
+    # No attribute may lie over the bytes that each sector ends with, which are kept elsewhere.
+    assert end + len(new) <= 510
+    data[at + end : at + end + len(new)] = new
+    struct.pack_into("<I", data, at + 24, end + len(new) + 4)
+
+
+@pytest.mark.parametrize(
+    ("record", "flags", "name"),
+    [
+        (NEW, 3, "new:hidden.jpg"),  # in use
+        (NEW, 2, "new:hidden.jpg"),
+        (GONE, 2, "DCIM/gone.jpg:hidden.jpg"),
+        (LOST, 2, "$OrphanFiles/lost.jpg:hidden.jpg"),
+    ],
+)
+def test_streams_of_folders_are_found(unpack, record, flags, name):
+    path = unpack("ntfs.dd")
+    data = bytearray(path.read_bytes())
+    with_stream(data, record, HAS_STREAM)
+    data[MFT + record * 1024 + 22] = flags
+    path.write_bytes(data)
+    assert found(path)[0][name] == (CONTENT["inner.jpg"], flags == 2)
+    assert CONTENT["inner.jpg"] in found_by_location(path).values()
+    assert locations(path)
+
+
+def test_a_file_of_ntfs_that_no_folder_names_is_found(unpack):
+    path = unpack("ntfs.dd")
+    data = bytearray(path.read_bytes())
+    data[MFT + LOST * 1024 + 22] = 1  # in use
+    path.write_bytes(data)
+    items, failures = found(path)
+    assert items["$OrphanFiles/lost.jpg"] == (CONTENT["gone.jpg"], False)
+    assert not failures
+    assert locations(path) == found_by_location(path)
+    # The record of a file that has many attributes goes on in others, which are no files.
+    struct.pack_into("<Q", data, MFT + LOST * 1024 + 32, 1 << 48 | HAS_STREAM)
+    path.write_bytes(data)
+    assert "$OrphanFiles/lost.jpg" not in found(path)[0]
+
+
+@pytest.mark.parametrize("name", [b"100     JPG", b"ARCHIVE ZIP"])
+def test_a_file_with_the_attribute_of_a_volume_label_is_found(unpack, name):
+    path = unpack("fat.dd")
+    data = bytearray(path.read_bytes())
+    data[data.index(name) + 11] = 0x08
+    path.write_bytes(data)
+    whole = locations(path)
+    contents = [
+        CONTENT["100.jpg"],
+        CONTENT["사진.jpg"],
+        CONTENT["archive.zip"],
+        CONTENT["gone.jpg"],
+    ]
+    assert sorted(
+        content for content in whole.values() if content != CONTENT["inner.jpg"]
+    ) == sorted(contents)
+
+
+def renamed(data, name, new, at=0):
+    """An NTFS file's name where it first stands from ``at`` on, made another, not longer one."""
+    start = data.index(name.encode("utf-16-le"), at)
+    data[start - 2] = len(new)
+    data[start : start + 2 * len(new)] = new.encode("utf-16-le")
+
+
+def test_a_file_named_as_a_stream_is_another_location(unpack):
+    path = unpack("ntfs.dd")
+    data = bytearray(path.read_bytes())
+    # In the index of DCIM: 100.jpg, which has the stream, and its neighbour.
+    renamed(data, "100.jpg", "a")
+    renamed(data, "사진.jpg", "a:s")
+    stream = data.index("hidden.jpg".encode("utf-16-le"))
+    data[stream - 64 + 9] = 1
+    data[stream : stream + 2] = "s".encode("utf-16-le")
+    path.write_bytes(data)
+    whole = locations(path)
+    assert whole["DCIM/a"] == CONTENT["100.jpg"]
+    assert whole["DCIM/a:s"] == CONTENT["inner.jpg"]
+    (again,) = (name for name in whole if name.startswith("DCIM/a:s#"))
+    assert whole[again] == CONTENT["사진.jpg"]
+    assert found_by_location(path) == whole
 
 
 def test_the_image_is_known_by_content_whatever_its_name(unpack):
@@ -263,6 +479,44 @@ def test_the_hash_stored_in_an_e01_is_compared(unpack):
     assert dict(damaged.stored)["md5"] != damaged.md5
 
 
+@pytest.mark.parametrize("container", ["folder", "zip"])
+def test_an_e01_inside_is_compared_with_the_hash_that_it_stores(
+    unpack, folder, tmp_path, container
+):
+    source = folder
+    for name in ("phone.E01", "worn.E01"):
+        unpack(name).rename(folder / "backup" / name)
+    if container == "zip":
+        source = tmp_path / "a.zip"
+        with zipfile.ZipFile(source, "w") as archive:
+            for name in ("phone.E01", "worn.E01"):
+                archive.write(folder / "backup" / name, f"backup/{name}")
+    with open_source(folder / "backup" / "worn.E01") as whole:
+        acquisition = whole.acquire()
+    with open_source(source) as opened:
+        opened.count()
+        entries = list(opened.items())
+        found = [entry for entry in entries if isinstance(entry, Failure)]
+        assert [failure.error for failure in found] == ["HashMismatch"]
+        assert found[0].path == f"{source.name}/backup/worn.E01"
+        assert found[0].place is None
+        assert found[0].message == (
+            "is not what its stored hash says: "
+            f"MD5 {dict(acquisition.stored)['md5']} is stored, {acquisition.md5} was read"
+        )
+        # Told before what lies in it, of which nothing is left out.
+        at = entries.index(found[0])
+        assert entries[at - 1].path.name == "backup/worn.E01"
+        assert entries[at + 1].path.name == "archive.zip"
+        names = {str(entry.path) for entry in entries[at + 1 :]}
+        assert f"{found[0].path}/partition 1/DCIM/사진.jpg" in names
+        assert opened.find(entries[-1].path) is not None
+        stop = Event()
+        stop.set()
+        with pytest.raises(CancelledError):
+            list(opened.items(stop))
+
+
 def test_what_lies_beside_a_damaged_chunk_of_an_e01_is_read(unpack):
     path = unpack("worn.E01")
     with open_source(path) as source:
@@ -289,11 +543,15 @@ def test_a_file_beyond_the_end_of_a_cut_image_fails_and_its_neighbours_do_not(un
             items["DCIM/100.jpg"].open().read()
 
 
-def test_what_a_bad_sector_hides_is_told_and_the_rest_is_listed(unpack, folder, monkeypatch):
-    data = unpack("mbr.dd").read_bytes()
+@pytest.mark.parametrize("where", ["folder", "file"])
+@pytest.mark.parametrize("name", ["mbr.dd", "gpt.dd", "ntfs.dd"])
+def test_what_a_bad_sector_hides_is_told_and_the_rest_is_read(
+    unpack, folder, monkeypatch, name, where
+):
+    data = unpack(name).read_bytes()
     (folder / "a.dd").write_bytes(data)
-    (folder / "b.jpg").write_bytes(CONTENT["100.jpg"])
-    bad = data.index(CONTENT["사진.jpg"])
+    # In the second cluster or block of the file.
+    bad = data.index(CONTENT["사진.jpg"]) + 2500
     whole = FileBytes.read_at
 
     def read_at(self, offset, size):
@@ -302,14 +560,81 @@ def test_what_a_bad_sector_hides_is_told_and_the_rest_is_listed(unpack, folder, 
         return whole(self, offset, size)
 
     monkeypatch.setattr(FileBytes, "read_at", read_at)
-    for source, names, error in (
-        (folder, ["a.dd", "b.jpg"], "Damaged"),
-        (folder / "a.dd", [], "Unreadable"),
-    ):
-        items, (failure,) = found(source)
-        assert sorted(items) == names
-        assert failure.error == error
-        assert "Input/output error" in failure.message
+    contents = {}
+    with open_source(folder / "a.dd" if where == "file" else folder) as source:
+        for entry in source.items():
+            if isinstance(entry, Failure):
+                # FAT is gone through for folders that were deleted.
+                assert entry.path.endswith("$OrphanFiles")
+                assert "Input/output error" in entry.message
+                continue
+            try:
+                contents[entry.path.name] = entry.open().read()
+            except EvidenceError as exc:
+                assert "Input/output error" in str(exc)
+                contents[entry.path.name] = None
+    assert contents["DCIM/사진.jpg"] is None
+    assert contents["DCIM/100.jpg"] == CONTENT["100.jpg"]
+    assert contents["archive.zip"] == CONTENT["archive.zip"]
+    assert contents["inner.jpg"] == CONTENT["inner.jpg"]
+    assert CONTENT["gone.jpg"] in contents.values()
+
+
+@pytest.fixture
+def first_sector_is_bad(monkeypatch):
+    whole = FileBytes.read_at
+
+    def read_at(self, offset, size):
+        if offset < 512 and self.size >= 1 << 20:  # of the image, not of an archive in it
+            raise OSError(5, "Input/output error")
+        return whole(self, offset, size)
+
+    monkeypatch.setattr(FileBytes, "read_at", read_at)
+
+
+def test_an_image_that_cannot_be_read_costs_itself_alone(unpack, folder, first_sector_is_bad):
+    unpack("fat.dd").rename(folder / "a.dd")
+    (folder / "b.jpg").write_bytes(CONTENT["100.jpg"])
+    items, (failure,) = found(folder)
+    assert sorted(items) == ["a.dd", "b.jpg"]
+    assert failure.error == "Damaged"
+    assert "Input/output error" in failure.message
+
+
+def test_volumes_of_a_disk_whose_first_sector_is_bad_are_found(unpack, folder, first_sector_is_bad):
+    disk = unpack("mbr.dd").read_bytes().ljust(2 << 20, b"\0") + unpack("fat.dd").read_bytes()
+    (folder / "a.dd").write_bytes(disk)
+    items, (failure,) = found(folder)
+    place = f"a.dd/unpartitioned at {2 << 20}"
+    assert items[f"{place}/DCIM/100.jpg"] == (CONTENT["100.jpg"], False)
+    assert (failure.path, failure.error) == ("폰/a.dd", "Unreadable")
+
+
+def test_a_fault_that_nobody_foresaw_costs_its_container_alone(unpack, folder, monkeypatch):
+    unpack("mbr.dd").rename(folder / "a.dd")
+    (folder / "b.jpg").write_bytes(CONTENT["100.jpg"])
+    whole = DiskReader.items
+
+    def items(self):
+        yield next(whole(self))
+        raise OverflowError("Python int too large to convert to C long")
+
+    monkeypatch.setattr(DiskReader, "items", items)
+    for source, place in ((folder, "폰/a.dd"), (folder / "a.dd", "a.dd")):
+        names, (failure,) = found(source)
+        assert len(names) == (4 if source == folder else 2)
+        assert (failure.path, failure.error) == (place, "Damaged")
+        assert failure.message == (
+            "cannot be read any further: OverflowError: Python int too large to convert to C long"
+        )
+        with open_source(source) as opened:
+            opened.count()
+            assert list(opened.items())
+            disk = (
+                opened.path if opened.path.kind == "image" else opened.path.child("image", "a.dd")
+            )
+            with pytest.raises(EvidenceError, match="too large"):
+                opened.find(disk.child("volume", "partition 1").child("file", "DCIM/100.jpg"))
 
 
 def test_a_phone_report_is_read_as_the_zip_that_it_is(unpack):
@@ -395,6 +720,54 @@ def test_a_partition_that_goes_on_behind_the_end_is_told(unpack):
     assert items
     assert (failure.path, failure.error) == ("mbr.dd/partition 1", "Damaged")
     assert "its last 4096 bytes lie beyond" in failure.message
+
+
+@pytest.mark.parametrize("first", [1 << 16, 1 << 50, (1 << 64) - 100])
+def test_partitions_that_lie_behind_the_end_are_told(unpack, first):
+    path = unpack("gpt.dd")
+    whole, _ = found(path)
+    data = bytearray(path.read_bytes())
+    # Further entries of the first table: of the second TSK is suspicious itself.
+    entry = data[1024 : 1024 + 128]
+    for number in (2, 3):
+        struct.pack_into("<QQ", entry, 32, first + 20 * number, first + 20 * number + 9)
+        data[1024 + 128 * number : 1024 + 128 * (number + 1)] = entry
+    path.write_bytes(data)
+    items, (failure,) = found(path)
+    assert items == whole
+    assert (failure.path, failure.error) == ("gpt.dd", "Damaged")
+    assert "ends before partition 2 and 1 more" in failure.message
+
+
+@pytest.mark.parametrize("table", ["mbr.dd", "gpt.dd", "wiped"])
+def test_file_systems_of_deleted_partitions_are_entered(unpack, tmp_path, table):
+    mib = 1 << 20
+    disk = bytearray(16 * mib)
+    if table != "wiped":
+        data = unpack(table).read_bytes()
+        disk[: len(data)] = data
+    # At a whole MiB of the free space; and right behind it, where no whole MiB is.
+    fat, ext = bytearray(unpack("fat.dd").read_bytes()), unpack("ext4.dd").read_bytes()
+    struct.pack_into("<H", fat, 19, 2040)  # its sectors, some less
+    disk[2 * mib : 3 * mib] = fat
+    behind = 2 * mib + 2040 * 512
+    disk[behind : behind + mib] = ext
+    (tmp_path / "disk.dd").write_bytes(disk)
+    items, failures = found(tmp_path / "disk.dd")
+    places = {name.partition("/")[0] for name in items}
+    assert places - {"partition 1"} == {
+        f"unpartitioned at {2 * mib}",
+        f"unpartitioned at {behind}",
+    }
+    assert ("partition 1" in places) == (table != "wiped")
+    for start in (2 * mib, behind):
+        assert items[f"unpartitioned at {start}/DCIM/100.jpg"] == (CONTENT["100.jpg"], False)
+    assert [failure.message for failure in failures] == (
+        [f"holds no known file system ({16 * mib} bytes)"] if table == "wiped" else []
+    )
+    assert (
+        locations(tmp_path / "disk.dd").items() >= found_by_location(tmp_path / "disk.dd").items()
+    )
 
 
 def test_a_disk_of_zeros_is_of_no_known_kind(tmp_path):

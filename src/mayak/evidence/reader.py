@@ -19,6 +19,7 @@ Reason = Literal[
     "Encrypted",
     "Unsupported",
     "Damaged",
+    "HashMismatch",
     "Unreadable",
     "LimitExceeded",
     "SymbolicLink",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from itertools import count
 from pathlib import Path
 from threading import Lock
 from typing import Any, BinaryIO, Literal
@@ -49,8 +51,9 @@ FAT_LIKE = (
     pytsk3.TSK_FS_TYPE_FAT32,
     pytsk3.TSK_FS_TYPE_EXFAT,
 )
-# What TSK says of bad data, and what becomes of an exception in ``_Image.read``. Returning too few
-# bytes there would be worse: TSK hands out zeros in their place.
+EXT = (pytsk3.TSK_FS_TYPE_EXT2, pytsk3.TSK_FS_TYPE_EXT3, pytsk3.TSK_FS_TYPE_EXT4)
+# What TSK says of bad data, and what becomes of an exception in ``_Image.read``. Returning nothing
+# there would be worse: TSK hands out zeros in its place.
 FAULTS = (OSError, RuntimeError)
 FOLDERS = (pytsk3.TSK_FS_META_TYPE_DIR, pytsk3.TSK_FS_META_TYPE_VIRT_DIR)
 SPECIAL = (
@@ -62,6 +65,21 @@ SPECIAL = (
 FILE_NAME_ATTRIBUTE = 48
 FIRST_NTFS_USER_RECORD = 24
 NTFS_ROOT_USES = 5
+FIRST_EXT_USER_RECORD = 11
+# ext4's superblock, its numbers little-endian:
+# https://docs.kernel.org/filesystems/ext4/globals.html
+EXT_FEATURES = 0x60
+EXT_META_BG, EXT_64BIT, EXT_ENCRYPT = 0x10, 0x80, 0x10000
+EXT_ENCRYPTED_FILE = 0x800
+EXT_OWN_FILES = (0x26C, 0x280)
+"""Where the superblock names inodes that no folder does: project quotas, the list of orphans."""
+MIB = 1 << 20
+SECTOR = 512
+SEARCHED = 1 << 30
+OLD_TRACK = 63 * SECTOR
+REUSED = "its record serves another file now"
+RECORD_BITS = 48
+"""No file system's record numbers have more: above them a third of one name and record is told."""
 
 
 def ewf_pieces(path: Path) -> list[Path]:
@@ -123,9 +141,11 @@ class EwfBytes:
         self._lock = Lock()
 
     def read_at(self, offset: int, size: int) -> bytes:
+        if not 0 <= offset < self.size:
+            return b""
         with self._lock:
             self._handle.seek(offset)
-            return bytes(self._handle.read(min(size, max(self.size - offset, 0))))
+            return bytes(self._handle.read(min(size, self.size - offset)))
 
     def close(self) -> None:
         self._handle.close()
@@ -139,7 +159,21 @@ class _Image(pytsk3.Img_Info):  # type: ignore[misc]
         super().__init__(url="", type=pytsk3.TSK_IMG_TYPE_EXTERNAL)
 
     def read(self, offset: int, size: int) -> bytes:
-        return self._data.read_at(offset, size)
+        try:
+            return self._data.read_at(offset, size)
+        except FAULTS:
+            # TSK asks for 64 KiB and keeps them, though it needs less. What lies before the fault
+            # serves it as well; if it needs what lies there, it asks again from there on.
+            if good := self._before_fault(offset, size):
+                return good
+            raise
+
+    def _before_fault(self, offset: int, size: int) -> bytes:
+        good = b""
+        with suppress(*FAULTS):
+            while part := self._data.read_at(offset + len(good), min(SECTOR, size - len(good))):
+                good += part
+        return good
 
     def get_size(self) -> int:
         return self._data.size
@@ -166,19 +200,37 @@ class DiskReader:
         self._lock = Lock()
         self._image = _Image(data)
 
+    @property
+    def medium(self) -> EwfBytes | None:
+        """Of an E01, what is inside."""
+        return self._data if isinstance(self._data, EwfBytes) else None
+
     def recognised(self) -> bool:
         """Whether there is a partition table, a file system or a known encrypted volume."""
         return self._volumes()[0].path != self._path or self.holds_known_volume()
 
     def holds_known_volume(self) -> bool:
-        """Whether there is a file system or a known encrypted volume, partitioned or not."""
-        return any(
-            _named(self._data, volume.offset) or self._mount(volume) is not None
-            for volume in self._volumes()
-        )
+        """Whether there is a file system or a known encrypted volume, partitioned or not.
+
+        Raises RuntimeError if there is none that can be read, but something that cannot.
+        """
+        fault: RuntimeError | None = None
+        for volume in self._volumes():
+            try:
+                if self._known(volume):
+                    return True
+            except RuntimeError as exc:
+                fault = exc
+        if fault is not None:
+            raise fault
+        return False
 
     def items(self) -> Iterator[EvidenceItem | Failure]:
+        beyond: list[str] = []
         for volume in self._volumes():
+            if volume.offset >= self._data.size:
+                beyond.append(volume.path.name)
+                continue
             if (missing := volume.offset + volume.size - self._data.size) > 0:
                 reason = f"is cut off: its last {missing} bytes lie beyond the end of the image"
                 yield gap(volume.path, "Damaged", reason)
@@ -188,20 +240,34 @@ class DiskReader:
                 kind: Reason = "Encrypted" if encrypted else "Unsupported"
                 yield gap(volume.path, kind, f"{reason}, which is not read")
                 continue
+            files = None
             try:
-                system = self._mount(volume)
-            except RuntimeError as exc:
+                if (system := self._mount(volume)) is not None:
+                    read = partial(self._read_in, volume)
+                    files = _Files(system, volume.path, self._lock, read)
+            except FAULTS as exc:
                 yield gap(volume.path, "Unreadable", f"cannot be read: {exc}")
                 continue
-            if system is None:
+            if files is None:
                 reason = f"holds no known file system ({volume.size} bytes)"
                 yield gap(volume.path, "Unsupported", reason)
             else:
-                yield from _Files(system, volume.path, self._lock).items()
+                yield from files.items()
+        if beyond:
+            # A damaged table may name hundreds, which are none.
+            others = f" and {len(beyond) - 1} more" if len(beyond) > 1 else ""
+            reason = f"ends before {beyond[0]}{others}: it is cut off, or its table is damaged"
+            yield gap(self._path, "Damaged", reason)
+
+    def _read_in(self, volume: _Volume, offset: int, size: int) -> bytes:
+        return self._data.read_at(volume.offset + offset, size)
 
     def _volumes(self) -> list[_Volume]:
         whole = [_Volume(self._path, 0, self._data.size)]
-        start = self._data.read_at(0, 512)
+        start = b""
+        # Of a disk whose first sector cannot be read, there may be another table or a volume.
+        with suppress(*FAULTS):
+            start = self._data.read_at(0, 512)
         # The boot sector of an unpartitioned FAT or NTFS ends like a partition table.
         boot = start[:1] in (b"\xeb", b"\xe9")
         sector = int.from_bytes(start[11:13], "little") in (512, 1024, 2048, 4096)
@@ -214,27 +280,85 @@ class DiskReader:
             with suppress(*FAULTS), self._lock:
                 table = pytsk3.Volume_Info(self._image, kind)
                 block = int(table.info.block_size)
-                parts = [
-                    part for part in table if int(part.flags) == int(pytsk3.TSK_VS_PART_FLAG_ALLOC)
-                ]
+                parts = [p for p in table if int(p.flags) == int(pytsk3.TSK_VS_PART_FLAG_ALLOC)]
                 if kind == pytsk3.TSK_VS_TYPE_DETECT and _guards_gpt(parts):
                     continue  # its first GPT is damaged: TSK finds the second if asked for it
-                used = [(int(part.start) * block, int(part.len) * block) for part in parts]
+                used = _extents(parts, block)
                 if used:
-                    return [
+                    rest = int(pytsk3.TSK_VS_PART_FLAG_UNALLOC)
+                    free = _extents([p for p in table if int(p.flags) == rest], block)
+                    volumes = [
                         _Volume(self._path.child("volume", f"partition {i}"), offset, size)
                         for i, (offset, size) in enumerate(used, 1)
                     ]
-        return whole
+                    break
+        else:
+            with suppress(RuntimeError):
+                if self._known(whole[0]):
+                    return whole
+            # Its table may have been wiped.
+            volumes, used, free = whole, [], [(0, self._data.size)]
+        return [*volumes, *self._left_over(free, used)]
+
+    def _left_over(
+        self, free: list[tuple[int, int]], used: list[tuple[int, int]]
+    ) -> Iterator[_Volume]:
+        """Volumes in space that no partition has: those of partitions deleted from the table.
+
+        They are looked for where partitions begin: at the start of such space and behind each
+        volume found, and from there behind a track of old disks and at each whole MiB of a GiB.
+        """
+        # Where the table itself lies there is no volume.
+        tried = {0}
+        for start, size in free:
+            end = min(start + size, self._data.size)
+            places = _likely_starts(start, end)
+            for place in places:
+                # A damaged table may count a partition's space as free, or the same space often.
+                taken = any(offset <= place < offset + length for offset, length in used)
+                if place in tried or taken:
+                    continue
+                tried.add(place)
+                path = self._path.child("volume", f"unpartitioned at {place}")
+                volume = _Volume(path, place, end - place)
+                with suppress(*FAULTS):
+                    if _named(self._data, place):
+                        yield volume
+                    # Trying to mount each place would take long.
+                    elif disk_kind(self._data.read_at(place, DISK_HEAD)) == "raw":
+                        system = self._mount(volume)
+                        if system is None:
+                            continue
+                        length = int(system.info.block_count) * int(system.info.block_size)
+                        used = [*used, (place, length)]
+                        places += _likely_starts(place + length, end)
+                        yield volume
+
+    def _known(self, volume: _Volume) -> bool:
+        """Whether it is a file system or a known encrypted volume; raises as ``_mount`` does."""
+        return _named(self._data, volume.offset) is not None or self._mount(volume) is not None
 
     def _mount(self, volume: _Volume) -> Tsk | None:
         """The file system; None if there is no known one. Raises RuntimeError: cannot be read."""
+        if volume.offset >= self._data.size:
+            return None
         with suppress(OSError), self._lock:
             return pytsk3.FS_Info(self._image, offset=volume.offset)
         return None
 
     def close(self) -> None:
         return None
+
+
+def _extents(parts: list[Tsk], block: int) -> list[tuple[int, int]]:
+    """Where the parts of a table begin, and their bytes."""
+    return [(int(part.start) * block, int(part.len) * block) for part in parts]
+
+
+def _likely_starts(start: int, end: int) -> list[int]:
+    """Where between two places a partition may begin."""
+    whole = range(-(-start // MIB) * MIB, min(start + SEARCHED, end), MIB)
+    return sorted(place for place in {start, start + OLD_TRACK, *whole} if place < end)
 
 
 def _guards_gpt(parts: list[Tsk]) -> bool:
@@ -287,23 +411,64 @@ def _named(data: Bytes, offset: int) -> tuple[str, bool] | None:
     return None
 
 
+def _is_used(meta: Tsk) -> bool:
+    return bool(int(meta.flags) & int(pytsk3.TSK_FS_META_FLAG_ALLOC))
+
+
+def _is_free(meta: Tsk) -> bool:
+    return bool(int(meta.flags) & int(pytsk3.TSK_FS_META_FLAG_UNALLOC))
+
+
 class _Files:
     """The files of one file system."""
 
-    def __init__(self, system: Tsk, path: EvidencePath, lock: Lock) -> None:
+    def __init__(
+        self, system: Tsk, path: EvidencePath, lock: Lock, read: Callable[[int, int], bytes]
+    ) -> None:
+        """``read`` gives bytes of the volume."""
         self._system = system
         self._path = path
         self._lock = lock
+        self._read = read
         self._kind = system.info.ftype
         self._ntfs = self._kind == pytsk3.TSK_FS_TYPE_NTFS
         self._fat = self._kind in FAT_LIKE
+        self._ext = self._kind in EXT
+        self._superblock = read(1024, 1024) if self._ext else b""
+        features = self._ext_number(EXT_FEATURES)
+        self._encrypts = bool(features & EXT_ENCRYPT)
+        self._scattered = bool(features & EXT_META_BG)
         self._records: set[int] = set()
         # Record number → path and, on NTFS, the count of the record's uses that its children name.
         self._folders: dict[int, tuple[bytes, int]] = {}
+        # Hashes of the locations given out; the names themselves would be much more.
+        self._given: set[int] = set()
+        self._repeats = count(1)
+        # Deleted names of records in use.
+        self._unsettled: list[tuple[bytes, int]] = []
 
     def items(self) -> Iterator[EvidenceItem | Failure]:
-        stack: list[tuple[int, bytes]] = [(int(self._system.info.root_inum), b"")]
-        self._folders[stack[0][0]] = (b"", NTFS_ROOT_USES)
+        root = int(self._system.info.root_inum)
+        if self._ntfs and (file := self._record(root)) is not None:
+            yield from self._streams(file, b"", False)
+        yield from self._walk(root, b"", NTFS_ROOT_USES)
+        if self._encrypts and self._scattered:
+            # Their inodes lie where ``_is_encrypted`` does not look.
+            yield gap(self._path, "Encrypted", "encrypts files of its own, which ones is not known")
+        nameless: list[tuple[bytes, int]] = []
+        if self._ext:
+            nameless = yield from self._nameless()
+        yield from self._settled()
+        for name, number in nameless:
+            if number not in self._records and (file := self._record(number)) is not None:
+                yield from self._file(file, name, not int(file.info.meta.nlink))
+        if self._ntfs:
+            yield from self._sweep()
+
+    def _walk(self, folder: int, path: bytes, uses: int) -> Iterator[EvidenceItem | Failure]:
+        """What lies below a folder."""
+        stack = [(folder, path)]
+        self._folders[folder] = (path, uses)
         while stack:
             number, prefix = stack.pop()
             below: list[tuple[int, bytes]] = []
@@ -319,16 +484,34 @@ class _Files:
             except FAULTS as exc:
                 reason = f"folder cannot be read: {exc}"
                 if prefix:
-                    yield failure(self._at(prefix.rstrip(b"/")), "Unreadable", reason)
+                    yield failure(self._at(prefix.rstrip(b"/"), number), "Unreadable", reason)
                 else:
                     yield gap(self._path, "Unreadable", reason)
             stack.extend(reversed(below))
-        if self._ntfs:
-            yield from self._sweep()
 
-    def _at(self, name: bytes, record: int = 0) -> EvidencePath:
+    def _record(self, number: int) -> Tsk | None:
+        """A file by its record number, where there is such a record and it can be read."""
+        with suppress(*FAULTS), self._lock:
+            file = self._system.open_meta(number)
+            return None if file.info.meta is None else file
+        return None
+
+    def _at(self, name: bytes, number: int, deleted: bool = False) -> EvidencePath:
+        """A location that nothing else of the volume has.
+
+        A deleted entry's is marked with its record number, and so is one whose name, by damage or
+        by malice, stands there twice: two files at one location would count as one.
+        """
         text, raw = decode_name(name)
-        return self._path.child("file", text, raw, record)
+        return self._path.child("file", text, raw, self._mark(name, number, deleted))
+
+    def _mark(self, name: bytes, number: int, deleted: bool = False) -> int:
+        for mark in (number,) if deleted else (0, number):
+            digest = hashlib.blake2b(b"%d/%s" % (mark, name), digest_size=8).digest()
+            if (key := int.from_bytes(digest)) not in self._given:
+                self._given.add(key)
+                return mark
+        return next(self._repeats) << RECORD_BITS | number
 
     def _entry(
         self, entry: Tsk, prefix: bytes, below: list[tuple[int, bytes]]
@@ -340,11 +523,9 @@ class _Files:
         number = int(name.meta_addr)
         unlinked = bool(int(name.flags) & int(pytsk3.TSK_FS_NAME_FLAG_UNALLOC))
         meta = entry.info.meta
-        if meta is None and number:
-            # NTFS leaves the record of a deleted name to be opened by its number.
-            with suppress(*FAULTS), self._lock:
-                entry = self._system.open_meta(number)
-                meta = entry.info.meta
+        # NTFS leaves the record of a deleted name to be opened by its number.
+        if meta is None and number and (file := self._record(number)) is not None:
+            entry, meta = file, file.info.meta
         full = prefix + text
         if meta is None:
             yield self._lost(full, number, unlinked, "its record is gone")
@@ -352,39 +533,63 @@ class _Files:
         if meta.type in FOLDERS:
             # The sweep names NTFS's orphans better. A folder seen before is a cycle.
             virtual = meta.type == pytsk3.TSK_FS_META_TYPE_VIRT_DIR
-            reused = unlinked and bool(int(meta.flags) & int(pytsk3.TSK_FS_META_FLAG_ALLOC))
+            reused = unlinked and _is_used(meta)
             if number not in self._folders and not (virtual and self._ntfs) and not reused:
                 self._folders[number] = (full + b"/", int(name.meta_seq))
                 below.append((number, full + b"/"))
+                if self._ntfs and not (unlinked and self._reused(name, meta)):
+                    self._records.add(number)
+                    yield from self._streams(entry, full, unlinked)
             return
         # TSK's own inventions, and FAT's label, are no files.
         if meta.type == pytsk3.TSK_FS_META_TYPE_VIRT:
             return
-        if self._fat and text.endswith(b"(Volume Label Entry)"):
+        # Files may be named so, or carry a label's attribute; a label lies in the root, empty.
+        label = self._fat and text.endswith(b" (Volume Label Entry)")
+        if label and not prefix and not int(meta.size):
             return
         if unlinked and self._reused(name, meta):
-            yield self._lost(full, number, unlinked, "its record serves another file now")
+            yield self._lost(full, number, unlinked, REUSED)
+            return
+        if unlinked and _is_used(meta):
+            self._unsettled.append((full, number))
             return
         self._records.add(number)
         yield from self._file(entry, full, unlinked)
 
+    def _settled(self) -> Iterator[EvidenceItem | Failure]:
+        """Deleted names of records in use. Another name may have the record now; if the walk met
+        none, the file was deleted while it was open, or its folder is damaged."""
+        found = set()
+        for name, number in self._unsettled:
+            file = None if number in self._records else self._record(number)
+            if file is None:
+                yield self._lost(name, number, True, REUSED)
+            else:
+                found.add(number)
+                yield from self._file(file, name, True)
+        self._records |= found
+
     def _reused(self, name: Tsk, meta: Tsk) -> bool:
-        if int(meta.flags) & int(pytsk3.TSK_FS_META_FLAG_ALLOC):
-            return True
-        # NTFS counts a record's uses: deleting adds one, each later use another.
-        return self._ntfs and int(meta.seq) > int(name.meta_seq) + 1
+        """Whether NTFS tells that a deleted name's record has been used again."""
+        # It counts a record's uses: deleting adds one, each later use another.
+        uses = int(meta.seq) - int(name.meta_seq)
+        return self._ntfs and uses > (0 if _is_used(meta) else 1)
 
     def _lost(self, name: bytes, number: int, unlinked: bool, why: str) -> Failure:
         if unlinked:
-            return failure(self._at(name, number), "DeletedWithoutContent", f"was deleted; {why}")
-        # Its name may be another file's as well.
-        return gap(self._at(name), "Damaged", f"is listed, but {why}")
+            where = self._at(name, number, deleted=True)
+            return failure(where, "DeletedWithoutContent", f"was deleted; {why}")
+        # Its name may be another file's as well, and is left to that.
+        text, raw = decode_name(name)
+        where = self._path.child("file", text, raw, self._mark(b"\0" + name, number))
+        return gap(where, "Damaged", f"is listed, but {why}")
 
     def _file(self, file: Tsk, name: bytes, unlinked: bool) -> Iterator[EvidenceItem | Failure]:
         meta = file.info.meta
         number = int(meta.addr)
-        deleted = unlinked or bool(int(meta.flags) & int(pytsk3.TSK_FS_META_FLAG_UNALLOC))
-        path = self._at(name, number if deleted else 0)
+        deleted = unlinked or _is_free(meta)
+        path = self._at(name, number, deleted)
         if meta.type == pytsk3.TSK_FS_META_TYPE_LNK:
             yield failure(path, "SymbolicLink", "is a symbolic link, which is not followed")
             return
@@ -392,14 +597,17 @@ class _Files:
             yield failure(path, "SpecialFile", "is a device, pipe or socket")
             return
         size = int(meta.size)
-        streams = self._streams(file) if self._ntfs and number >= FIRST_NTFS_USER_RECORD else []
+        streams: list[EvidenceItem] = []
+        if self._ntfs and number >= FIRST_NTFS_USER_RECORD:
+            streams = self._streams(file, name, deleted)
         if deleted and size == 0 and not streams:
             yield failure(path, "DeletedWithoutContent", "was deleted; its size is 0")
             return
+        if size and self._encrypts and not self._scattered and self._is_encrypted(number):
+            yield failure(path, "Encrypted", "is encrypted by its file system")
+            return
         yield self._item(meta, path, size, deleted, None)
-        for title, key, length in streams:
-            inner = self._at(name + b":" + title, number if deleted else 0)
-            yield self._item(meta, inner, length, deleted, key)
+        yield from streams
 
     def _item(
         self,
@@ -433,15 +641,37 @@ class _Files:
             return None
         return moment(seconds, nanoseconds)
 
-    def _streams(self, file: Tsk) -> list[tuple[bytes, tuple[Tsk, int], int]]:
-        """NTFS's named streams: (name, how to read it, bytes)."""
+    def _ext_number(self, at: int, size: int = 4) -> int:
+        """A number in ext's superblock; 0 on other file systems."""
+        return int.from_bytes(self._superblock[at : at + size], "little")
+
+    def _is_encrypted(self, number: int) -> bool:
+        """Whether an inode of ext says that its content is encrypted, which TSK does not tell."""
+        group, place = divmod(number - 1, self._ext_number(0x28))
+        block = int(self._system.info.block_size)
+        large = self._ext_number(EXT_FEATURES) & EXT_64BIT
+        length = self._ext_number(0xFE, 2) if large else 32
+        with suppress(*FAULTS):
+            at = (self._ext_number(0x14) + 1) * block + group * length
+            descriptor = self._read(at, length)
+            table = int.from_bytes(descriptor[8:12], "little")
+            table |= int.from_bytes(descriptor[40:44], "little") << 32
+            inode = self._read(table * block + place * (self._ext_number(0x58, 2) or 128), 128)
+            return bool(int.from_bytes(inode[32:36], "little") & EXT_ENCRYPTED_FILE)
+        return False
+
+    def _streams(self, file: Tsk, name: bytes, deleted: bool) -> list[EvidenceItem]:
+        """NTFS's named streams of a file or folder."""
+        meta = file.info.meta
+        deleted = deleted or _is_free(meta)
         found = []
         with suppress(*FAULTS), self._lock:
             for attribute in file:
                 info = attribute.info
                 if info.type == pytsk3.TSK_FS_ATTR_TYPE_NTFS_DATA and info.name:
-                    title = bytes(info.name)
-                    found.append((title, (info.type, int(info.id)), int(info.size)))
+                    path = self._at(name + b":" + bytes(info.name), int(meta.addr), deleted)
+                    key = (info.type, int(info.id))
+                    found.append(self._item(meta, path, int(info.size), deleted, key))
         return found
 
     def _open(self, number: int, size: int, stream: tuple[Tsk, int] | None) -> BinaryIO:
@@ -456,9 +686,44 @@ class _Files:
 
         return stream_of(read_at, size)
 
+    def _nameless(self) -> Generator[EvidenceItem | Failure, None, list[tuple[bytes, int]]]:
+        """What lies in ext's folders that are in use and that no folder names, and a list of such
+        files: deleted while they were open, or named by a folder that is damaged.
+
+        What is neither in use nor named, TSK itself lists.
+        """
+        files = []
+        unread = 0
+        own = [self._ext_number(at) for at in EXT_OWN_FILES]
+        for number in range(FIRST_EXT_USER_RECORD, int(self._system.info.last_inum)):
+            if number in self._records or number in self._folders or number in own:
+                continue
+            try:
+                with self._lock:
+                    meta = self._system.open_meta(number).info.meta
+            except OSError:
+                continue
+            except RuntimeError:
+                unread += 1
+                continue
+            if meta is None or not _is_used(meta):
+                continue
+            name = b"$OrphanFiles/OrphanFile-%d" % number
+            if meta.type == pytsk3.TSK_FS_META_TYPE_DIR:
+                yield from self._walk(number, name + b"/", 0)
+            elif meta.type == pytsk3.TSK_FS_META_TYPE_REG:
+                files.append((name, number))
+        if unread:
+            reason = (
+                f"{unread} of its inodes cannot be read: files that no folder names are missing"
+            )
+            yield gap(self._path, "Unreadable", reason)
+        return files
+
     def _sweep(self) -> Iterator[EvidenceItem | Failure]:
-        """Deleted NTFS records that no folder names any more."""
+        """NTFS records that no folder names: deleted ones, and those of damaged folders."""
         last = int(self._system.info.last_inum)
+        mft = self._record(0)
         for number in range(FIRST_NTFS_USER_RECORD, last):
             if number in self._records:
                 continue
@@ -469,17 +734,30 @@ class _Files:
                 # A record never used, or wiped: there is no name to speak of.
                 continue
             except RuntimeError as exc:
-                where = self._at(b"$OrphanFiles/record-%d" % number)
+                where = self._at(b"$OrphanFiles/record-%d" % number, number)
                 yield failure(where, "Unreadable", f"record cannot be read: {exc}")
                 continue
             meta = file.info.meta
-            if meta is None or not int(meta.flags) & int(pytsk3.TSK_FS_META_FLAG_UNALLOC):
+            if meta is None or (_is_used(meta) and self._continues(mft, number)):
                 continue
-            if meta.type == pytsk3.TSK_FS_META_TYPE_REG:
-                name = self._orphan_name(file)
+            name = self._orphan_name(file)
+            full = name or b"$OrphanFiles/record-%d" % number
+            if meta.type in FOLDERS:
+                yield from self._streams(file, full, False)
+            elif meta.type == pytsk3.TSK_FS_META_TYPE_REG and (name or int(meta.size)):
                 # Neither name nor content: a record laid out in advance and never used.
-                if name or int(meta.size):
-                    yield from self._file(file, name or b"$OrphanFiles/record-%d" % number, True)
+                yield from self._file(file, full, False)
+
+    def _continues(self, mft: Tsk | None, number: int) -> bool:
+        """Whether an NTFS record holds what did not fit into that of a file: TSK shows it as a file
+        of its own."""
+        (size,) = struct.unpack("<b", self._read(64, 1) or b"\0")
+        # Bytes as a power of two, or clusters.
+        length = 1 << -size if size < 0 else size * int(self._system.info.block_size)
+        with suppress(*FAULTS), self._lock:
+            # The record that it belongs to.
+            return mft is not None and any(mft.read_random(number * length + 32, 8))
+        return False
 
     def _orphan_name(self, file: Tsk) -> bytes:
         # A record may hold a short DOS name (namespace 2) beside the long one.

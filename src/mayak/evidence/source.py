@@ -19,7 +19,7 @@ from threading import Event
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from mayak.errors import EvidenceError
+from mayak.errors import EvidenceError, MayakError
 from mayak.evidence.reader import (
     HEAD,
     Limits,
@@ -119,6 +119,7 @@ class Source:
         """Entries known so far, those of containers inside as they are come to."""
         self._entered: dict[EvidencePath, Reader] = {}
         self._listings: dict[int, _Listing] = {}
+        self._stop: Event | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -138,14 +139,18 @@ class Source:
 
     def count(self) -> None:
         """Count the entries, without opening any, so that there is an end to work towards."""
-        self.listed += sum(1 for _ in self._reader.items())
+        self.listed += sum(1 for _ in self._told(self.path, self._reader.items()))
 
-    def items(self) -> Iterator[EvidenceItem | Failure]:
+    def items(self, stop: Event | None = None) -> Iterator[EvidenceItem | Failure]:
         """Every file, and a Failure for all that is none: nothing is left out.
 
-        What lies in an archive or a disk image follows it, and it is an item itself.
+        What lies in an archive or a disk image follows it, and it is an item itself. An E01 inside
+        is read to its end first, to compare it with the hash that it stores: where they differ, a
+        Failure ``HashMismatch`` comes before its files. Raises CancelledError then once ``stop`` is
+        set.
         """
-        return self._expanded(self._reader.items(), 0)
+        self._stop = stop
+        return self._told(self.path, self._expanded(self._reader.items(), 0))
 
     def find(self, path: EvidencePath) -> EvidenceItem | None:
         """The file at a path that ``items`` gave; None if it is not there any more.
@@ -181,11 +186,12 @@ class Source:
         left, seen = self._listings.setdefault(id(reader), (reader.items(), {}))
         if path in seen:
             return seen[path]
-        for entry in left:
-            if isinstance(entry, EvidenceItem):
-                seen[entry.path] = entry
-                if entry.path == path:
-                    return entry
+        with translated():
+            for entry in left:
+                if isinstance(entry, EvidenceItem):
+                    seen[entry.path] = entry
+                    if entry.path == path:
+                        return entry
         return None
 
     def _expanded(
@@ -214,14 +220,48 @@ class Source:
             if isinstance(opened, Failure):
                 yield opened
                 continue
+            medium = opened.medium if isinstance(opened, DiskReader) else None
+            if medium is not None and (unlike := self._compared(medium, inside.path)):
+                yield unlike
             if self.listed:
-                with suppress(OSError):
-                    self.listed += sum(1 for _ in opened.items())
+                self.listed += sum(1 for _ in self._told(inside.path, opened.items()))
             # Not closed: items handed out earlier may still be opened, and hold what they need.
-            try:
-                yield from self._expanded(opened.items(), depth + 1)
-            except OSError as exc:
-                yield _not_entered(inside, exc)
+            yield from self._told(inside.path, self._expanded(opened.items(), depth + 1))
+
+    def _compared(self, medium: EwfBytes, path: EvidencePath) -> Failure | None:
+        """Reads an E01 to its end and tells if it is not what the hash stored in it says."""
+        if not medium.stored:
+            return None
+        try:
+            found = _hashed(path, medium, set(medium.stored), self._stop)
+        except EvidenceError as exc:
+            reason = f"cannot be compared with its stored hash: {exc.__cause__ or exc}"
+            return gap(path, "Unreadable", reason)
+        for name, value in sorted(medium.stored.items()):
+            if found[name] != value:
+                reason = f"{name.upper()} {value} is stored, {found[name]} was read"
+                return gap(path, "HashMismatch", f"is not what its stored hash says: {reason}")
+        return None
+
+    def _told(
+        self, container: EvidencePath, entries: Iterator[EvidenceItem | Failure]
+    ) -> Iterator[EvidenceItem | Failure]:
+        """The entries, and where listing them breaks off a Failure that says so."""
+        try:
+            yield from entries
+        except OSError as exc:
+            # If the source itself is gone, that is no fault of what lies in it.
+            if container == self.path and isinstance(exc, MayakError):
+                raise
+            yield _not_entered(container, exc)
+        except (MayakError, MemoryError, CancelledError):
+            raise
+        except Exception as exc:  # noqa: BLE001
+            # So broad because readers meet whatever bytes a worn medium or a suspect puts there,
+            # and most are other people's: a fault that nobody foresaw must cost this container
+            # alone, not all that comes after it.
+            reason = f"cannot be read any further: {type(exc).__name__}: {exc}"
+            yield gap(container, "Damaged", reason)
 
     def _opened(self, item: EvidenceItem, depth: int) -> Reader | Failure | None:
         """Reads a nested container, or says why not; None where it only looked like one."""
@@ -229,13 +269,14 @@ class Source:
             reason = f"is a container more than {depth} deep, which is not entered"
             return gap(item.path, "LimitExceeded", reason)
         try:
-            if item.path.kind == "image":
-                return self._disk(item)
-            return _archive(self._random(item), item.path, self._limits)
+            with translated():
+                if item.path.kind == "image":
+                    return self._disk(item)
+                return _archive(self._random(item), item.path, self._limits)
         except LimitExceededError as exc:
             return gap(item.path, "LimitExceeded", exc.reason)
         except EvidenceError as exc:
-            return _not_entered(item, exc)
+            return _not_entered(item.path, exc)
 
     def _disk(self, item: EvidenceItem) -> Reader | Failure | None:
         with item.open() as stream:
@@ -289,42 +330,55 @@ class Source:
         if self._data is None:
             return None
         stored = self.stored
-        digests = {name: hashlib.new(name) for name in {"md5", "sha256", *stored}}
         started = datetime.now(UTC)
-        done = 0
         megabytes = -(-self._data.size // _MB)
-        with (
-            (progress or SilentProgress()).task(
-                tr(f"hash of {self.path}", f"{self.path} 해시"), megabytes, "MB"
-            ) as task,
-            ThreadPoolExecutor(len(digests)) as pool,
-        ):
-            while done < self._data.size:
-                if stop is not None and stop.is_set():
-                    raise CancelledError
-                with translated(self.path):
-                    block = self._data.read_at(done, CHUNK)
-                if not block:
-                    raise EvidenceError(
-                        tr(
-                            f"{self.path} ends after {done} of {self._data.size} bytes",
-                            f"{self.path}: {self._data.size}바이트 중 {done}바이트에서 끝납니다",
-                        ),
-                        remedy=tr("check that all pieces are there", "모든 조각을 확인하십시오"),
-                    )
-                list(pool.map(lambda digest, block=block: digest.update(block), digests.values()))
-                before, done = done, done + len(block)
-                task.advance(-(-done // _MB) - -(-before // _MB))
-        found = {name: digest.hexdigest() for name, digest in digests.items()}
+        with (progress or SilentProgress()).task(
+            tr(f"hash of {self.path}", f"{self.path} 해시"), megabytes, "MB"
+        ) as task:
+            found = _hashed(self.path, self._data, {"md5", "sha256", *stored}, stop, task.advance)
         return Acquisition(
             md5=found["md5"],
             sha256=found["sha256"],
-            bytes=done,
+            bytes=self._data.size,
             started=started,
             ended=datetime.now(UTC),
             stored=tuple(sorted(stored.items())),
             matches=all(found[name] == value for name, value in stored.items()) if stored else None,
         )
+
+
+def _hashed(
+    path: EvidencePath,
+    data: Bytes,
+    names: set[str],
+    stop: Event | None,
+    advance: Callable[[int], None] | None = None,
+) -> dict[str, str]:
+    """Hashes of all the bytes, each by its name; ``advance`` is told the MB that are done.
+
+    Raises EvidenceError when they cannot be read to their end, CancelledError once ``stop`` is set.
+    """
+    digests = {name: hashlib.new(name, usedforsecurity=False) for name in names}
+    done = 0
+    with ThreadPoolExecutor(len(digests)) as pool:
+        while done < data.size:
+            if stop is not None and stop.is_set():
+                raise CancelledError
+            with translated(path):
+                block = data.read_at(done, CHUNK)
+            if not block:
+                raise EvidenceError(
+                    tr(
+                        f"{path} ends after {done} of {data.size} bytes",
+                        f"{path}: {data.size}바이트 중 {done}바이트에서 끝납니다",
+                    ),
+                    remedy=tr("check that all pieces are there", "모든 조각을 확인하십시오"),
+                )
+            list(pool.map(lambda digest, block=block: digest.update(block), digests.values()))
+            before, done = done, done + len(block)
+            if advance is not None:
+                advance(-(-done // _MB) - -(-before // _MB))
+    return {name: digest.hexdigest() for name, digest in digests.items()}
 
 
 def located(recorded: str) -> Path:
@@ -461,7 +515,7 @@ def _container(data: Bytes, head: bytes) -> LayerKind | None:
 def _nested_kind(item: EvidenceItem) -> tuple[LayerKind | None, _Opened | None]:
     """What container an item is; of none, how to open it without unpacking its start again."""
     # What cannot be read here fails again, and is told of, where the item is used.
-    with suppress(EvidenceError):
+    with suppress(EvidenceError), translated():
         stream = item.open()
         try:
             kind = _kind_of(item, stream)
@@ -522,10 +576,10 @@ def _is_later_piece(item: EvidenceItem) -> bool:
     return any(file.with_suffix(f".{n:0{len(file.suffix) - 1}}").exists() for n in first)
 
 
-def _not_entered(item: EvidenceItem, exc: OSError) -> Failure:
+def _not_entered(container: EvidencePath, exc: OSError) -> Failure:
     # An EvidenceError's cause is English, as records are; its text is in the user's language.
     reason = f"container cannot be entered: {exc.__cause__ or exc}"
-    return gap(item.path, "Damaged", reason)
+    return gap(container, "Damaged", reason)
 
 
 def _archive(data: Bytes, path: EvidencePath, limits: Limits) -> Reader:

@@ -60,6 +60,9 @@ class FileBytes:
         self.size = file.seek(0, io.SEEK_END)
 
     def read_at(self, offset: int, size: int) -> bytes:
+        # A damaged table may name a place that no file can have.
+        if not 0 <= offset < self.size:
+            return b""
         parts: list[bytes] = []
         with self._lock:
             self._file.seek(offset)
