@@ -186,6 +186,28 @@ def test_an_image_on_several_pages_comes_once():
     assert [where for where, _ in read(written(writer))] == ["page 1/Logo"]
 
 
+def test_names_that_read_alike_are_told_apart():
+    writer = PdfWriter()
+    page = writer.add_blank_page(100, 100)
+    form = StreamObject()
+    form[name("Subtype")] = name("Form")
+    form[name("Resources")] = holding(B=writer._add_object(image_object(picture(1).tobytes())))
+    objects = {"A": writer._add_object(form)}
+    for number, slashed in ((2, "A/B"), (3, "A/B (2)")):
+        objects[slashed] = writer._add_object(image_object(picture(number).tobytes()))
+    page[name("Resources")] = holding(**objects)
+
+    found = read(written(writer))
+
+    assert [where for where, _ in found] == [
+        "page 1/A/B",
+        "page 1/A/B (2)",
+        "page 1/A/B (2) (2)",
+    ]
+    for number, (_, file) in enumerate(found, 1):
+        assert (decode(file).pixels == np.asarray(picture(number))).all()
+
+
 def test_images_in_forms_and_stamps_are_found_and_circles_end():
     writer = PdfWriter()
     page = writer.add_blank_page(100, 100)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -56,13 +57,14 @@ def embedded_images(data: bytes) -> list[Part]:
     Files come as stored where the PDF stores them whole (JPEG, JPEG 2000), without what the PDF
     says beside them (masks, colour spaces); otherwise the pixels come as PNG. Stamps and other
     annotations are looked through; the small images written into a page's drawing commands are not.
+    A name that comes again (``/A#2FB`` reads as ``/B`` in ``/A``) is numbered: ``page 3/A/B (2)``.
 
     Raises DecodeError for a PDF that is damaged or needs a password.
     """
     try:
         with apply_configuration(**_CONFIGURATION):
             found = _images(PdfReader(io.BytesIO(data)))
-            return [Part(name, partial(_file, name, stream)) for name, stream in found]
+            return [Part(name, partial(_file, name, stream)) for name, stream in _apart(found)]
     except (DependencyError, FileNotDecryptedError) as error:
         raise DecodeError(
             tr("the PDF is encrypted", "암호화된 PDF입니다"),
@@ -73,6 +75,19 @@ def embedded_images(data: bytes) -> list[Part]:
         ) from error
     except Exception as error:
         raise _unreadable(tr("the PDF", "PDF"), error) from error
+
+
+def _apart(found: Iterator[tuple[str, StreamObject]]) -> Iterator[tuple[str, StreamObject]]:
+    """The same with each name once: by its name a picture is told from all others of its file."""
+    taken: set[str] = set()
+    again: Counter[str] = Counter()
+    for name, stream in found:
+        own = name
+        while own in taken:
+            again[name] += 1
+            own = f"{name} ({again[name] + 1})"
+        taken.add(own)
+        yield own, stream
 
 
 def _unreadable(what: str, error: Exception) -> DecodeError:
