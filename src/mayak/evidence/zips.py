@@ -25,7 +25,7 @@ from typing import BinaryIO, cast
 import numpy as np
 
 from mayak.evidence.reader import RATIO_FLOOR, Limits, decode_name, failure, gap, moment
-from mayak.evidence.streams import CHUNK, Bytes, guarded, stream_of, translated
+from mayak.evidence.streams import BUFFER, CHUNK, Bytes, guarded, stream_of, translated
 from mayak.types import EvidenceItem, EvidencePath, Failure
 
 ENCRYPTED = 0x1
@@ -55,6 +55,9 @@ few of those need to be read: extra fields and what follows a member are seldom 
 _DIRECTORIES = 20
 """Directories beside the last one that are looked for; a file can be made of nothing else. Of what
 further ones would have told, the members' own headers tell."""
+_FAILED = 20
+"""Members of a part of the file whose end may be sought in vain: each search can go on to the end
+of the part, and a file can be made of nothing but their headers."""
 _LAST_METHOD = 99
 _LONGEST_DESCRIPTOR = 24
 _DESCRIPTOR = re.compile(rb"PK\x07\x08")
@@ -388,6 +391,7 @@ class _Part:
         self._data = data
         self._limits = limits
         self.low, self.high = low, high
+        self._failed = 0
 
     def walked(self) -> Iterator[_Member | int]:
         """Members by their own headers, and numbers of bytes that are none."""
@@ -458,11 +462,12 @@ class _Part:
         name, extra = rest[:named], rest[named:]
         size, packed = _large(extra, size, packed)
         if flags & _DESCRIBED and not packed:
-            if not measured:
+            if not measured or self._failed == _FAILED:
                 return None
             inflates = method == zipfile.ZIP_DEFLATED and not flags & ENCRYPTED
             content = (self._inflated(start) if inflates else None) or self._marked(start)
             if content is None:
+                self._failed += 1
                 return None
             crc, packed, size = content
         after = start + packed
@@ -478,7 +483,7 @@ class _Part:
         inflater = zlib.decompressobj(-zlib.MAX_WBITS)
         place, size, crc = at, 0, 0
         while not inflater.eof:
-            block = self._read(place, CHUNK)
+            block = self._read(place, BUFFER)
             place += len(block)
             if not block:
                 return None
@@ -513,13 +518,15 @@ class _Part:
 
     def _find(self, marks: re.Pattern[bytes], at: int, high: int) -> int:
         """Where one of some marks of 4 bytes comes next, before ``high``; else that."""
+        size = _LEAST
         while at < high:
-            block = self._read(at, min(CHUNK, high - at))
+            block = self._read(at, min(size, high - at))
             if match := marks.search(block):
                 return at + match.start()
             if len(block) < 4 or at + len(block) >= high:
                 break
             at += len(block) - 3
+            size = min(4 * size, CHUNK)  # the next is mostly near, or very far
         return high
 
 
