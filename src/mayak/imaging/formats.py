@@ -9,6 +9,8 @@ from pathlib import PurePosixPath
 
 from PIL import Image
 
+from mayak.imaging.headers import stated_format
+
 with suppress(ImportError):  # the optional extra ``heic``
     import pillow_heif
 
@@ -21,7 +23,8 @@ _PROGRAMS = {"EPS", "WMF"}
 """Decoding these runs what they hold, through Ghostscript or Windows: never with evidence."""
 
 _EAGER = {"CUR", "DIB", "FITS", "GBR", "MSP", "PCX", "PPM", "SGI", "XBM"}
-"""Pillow takes these by two bytes, small numbers or words: C sources, lists and key stores too."""
+"""Pillow takes these by two bytes, small numbers or words: C sources, lists and key stores too.
+Under another name than their own it takes a whole header (``headers``)."""
 
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 
@@ -68,13 +71,14 @@ def signature(data: bytes) -> str | None:
         if brand == b"crx ":
             return "CR3"
         return "AVIF" if brand in (b"avif", b"avis") else "HEIF" if brand in _HEIC_BRANDS else None
-    return None
+    return stated_format(data)
 
 
 def looks_like_image(head: bytes, name: str) -> bool:
     """Whether a file with these first bytes (512 are enough) and this name is worth decoding.
 
-    By content; the name counts only for formats that have no sure signature. True of what is
+    By content; the name counts only for formats that have neither a sure signature nor a header
+    that states enough. True of what is
     recognised and cannot be decoded here (HEIC without its codec), so that it becomes a failure
     with a reason; False of video, data sets and programs.
     """
