@@ -10,7 +10,7 @@ from PIL import Image
 
 from mayak.errors import DecodeError
 from mayak.imaging import decode
-from mayak.imaging.formats import looks_like_image, signature
+from mayak.imaging.formats import is_pdf, looks_like_image, signature
 
 
 def saved(name, mode="RGB", **options):
@@ -217,3 +217,31 @@ def test_noise_behind_a_mark_is_no_image(mark):
         assert not looks_like_image(mark + noise, "file")
         digits = bytes(b"0123456789 abc"[value % 14] for value in noise[:40])
         assert not looks_like_image(mark + digits + b"!" + noise[41:], "file")
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"%PDF-1.7\n",
+        b"%PDF-",
+        b"\xef\xbb\xbf\n%PDF-1.4\r",
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/pdf\r\n\r\n%PDF-1.4\n",
+        bytes(480) + b"%PDF-2.0 \n",
+    ],
+)
+def test_a_pdf_may_have_something_before_its_header(start):
+    assert is_pdf(start)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        b"",
+        b"data.startswith(b'%PDF-1.4\\n')\n",
+        b"A file begins with %PDF-1.7, then come objects.\n",
+        b'#define MAGIC "%PDF-"\n',
+        head("JPEG")[:20] + b"%PDF-1.4\n",
+    ],
+)
+def test_what_speaks_of_pdf_is_none(start):
+    assert not is_pdf(start)

@@ -228,6 +228,13 @@ def test_images_in_forms_and_stamps_are_found_and_circles_end():
     assert (decode(found["page 1/annotation 1/N/Im1"]).pixels == np.asarray(picture(2))).all()
 
 
+@pytest.mark.parametrize("length", [1, 4, 500])
+def test_a_pdf_with_something_before_its_header_is_read(length):
+    data = pdf(picture(1), picture(2))
+
+    assert read(b"\n" * length + data) == read(data)
+
+
 def test_a_page_without_pictures_has_none():
     writer = PdfWriter()
     writer.add_blank_page(100, 100)

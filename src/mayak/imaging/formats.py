@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from contextlib import suppress
 from functools import cache
@@ -55,6 +56,10 @@ _ICO = b"\0\0\1\0"
 _ICO_BITS = {0, 1, 4, 8, 16, 24, 32}
 """Of a pixel, as the first entry of an icon states them."""
 
+_PDF = re.compile(rb"%PDF-\d\.\d\s*[\r\n]")
+"""Texts and programs that speak of PDF have other characters behind it."""
+
+_HEAD = 512
 _PREFIX = 16
 """Bytes that Pillow shows to a format when it asks whether a file is its own."""
 
@@ -102,6 +107,16 @@ def looks_like_image(head: bytes, name: str) -> bool:
 def is_program(head: bytes) -> bool:
     """Whether a file of these first bytes is one of ``_PROGRAMS``, whatever pictures it draws."""
     return head.startswith((b"%!PS", b"\xc5\xd0\xd3\xc6", b"\xd7\xcd\xc6\x9a"))
+
+
+def is_pdf(data: bytes) -> bool:
+    """Whether a file of these first bytes (512 are enough) is a PDF.
+
+    As readers of PDF do, it takes what stands before the header for rubbish, if that is no image.
+    """
+    if data.startswith(b"%PDF-"):
+        return True
+    return _PDF.search(data, 0, _HEAD) is not None and signature(data) is None
 
 
 def named_as_image(name: str) -> bool:
