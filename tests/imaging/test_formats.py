@@ -10,7 +10,7 @@ from PIL import Image
 
 from mayak.errors import DecodeError
 from mayak.imaging import decode
-from mayak.imaging.formats import is_pdf, looks_like_image, signature
+from mayak.imaging.formats import is_pdf, looks_like_image, signature, wrong_extension
 
 
 def saved(name, mode="RGB", **options):
@@ -245,3 +245,8 @@ def test_a_pdf_may_have_something_before_its_header(start):
 )
 def test_what_speaks_of_pdf_is_none(start):
     assert not is_pdf(start)
+
+
+def test_a_number_behind_an_extension_is_none():
+    assert wrong_extension("attachment x.jpg (2)", "JPEG") == ()
+    assert wrong_extension("attachment x.jpg", "PNG") == ("extension .jpg but content PNG",)

@@ -1,4 +1,4 @@
-"""What lies behind the end of an image, in the same file."""
+"""What lies behind the end of an image in the same file, or is attached to a document."""
 
 from __future__ import annotations
 
@@ -29,13 +29,14 @@ def behind(data: bytes, kind: str) -> tuple[str, ...]:
     if end is None or end >= len(data):
         return ()
     rest = data[end : end + _PADDING + 512].lstrip(b"\0")[:512]
-    found = _begins_as(rest)
+    found = begins_as(rest)
     if found is None or (kind == "MPO" and found == "JPEG"):
         return ()
     return (f"{len(data) - end} bytes behind the image's end, which begin as {found}",)
 
 
-def _begins_as(head: bytes) -> str | None:
+def begins_as(head: bytes) -> str | None:
+    """What image, document or archive a file of these first 512 bytes is; None for all others."""
     for start, name in _CONTAINERS:
         if head.startswith(start):
             return name

@@ -129,7 +129,7 @@ def wrong_extension(name: str, found: str) -> tuple[str, ...]:
     """A warning if a file's extension states another format than the one found."""
     extension = _extension(name)
     stated = _extensions().get(extension)
-    if not extension or stated == found or any({stated, found} <= alike for alike in _ALIKE):
+    if not extension or " " in extension or stated == found or any({stated, found} <= alike for alike in _ALIKE):
         return ()
     return (f"extension {extension} but content {found}",)
 
