@@ -1,8 +1,11 @@
 """Folders, archives and single files: what is listed, what is refused, and with which words."""
 
+import bz2
 import errno
+import gzip
 import hashlib
 import io
+import lzma
 import os
 import random
 import struct
@@ -355,6 +358,74 @@ def test_what_follows_the_end_of_a_tar_is_told(tmp_path):
     items, failures = listed(tmp_path / "hole.tar")
     assert list(items) == ["hole.tar/a"]
     assert failures == {"hole.tar": "Damaged"}
+
+
+def tar_of(path, *members, mode="w"):
+    """A TAR of (name, content, type, link) each, the last two where they are needed."""
+    with tarfile.open(path, mode) as archive:
+        for name, content, *rest in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            if rest:
+                info.type, info.linkname = rest
+            archive.addfile(info, io.BytesIO(content))
+    return path
+
+
+def test_a_tar_member_of_a_type_that_nobody_knows_is_a_file(tmp_path):
+    """So POSIX has it; what follows it is not lost either."""
+    tar_of(tmp_path / "a.tar", ("a.jpg", JPEG, b"Z", ""), ("b", b"later"), ("D", b"x", b"D", ""))
+
+    assert listed(tmp_path / "a.tar") == (
+        {"a.tar/a.jpg": JPEG, "a.tar/b": b"later", "a.tar/D": b"x"},
+        {},
+    )
+
+
+def test_hard_links_lead_to_members_before_and_behind_them(tmp_path):
+    link = tarfile.LNKTYPE
+    members = (
+        ("to a link", b"", link, "ahead"),
+        ("ahead", b"", link, "a.jpg"),
+        ("nowhere", b"", link, "gone"),
+        ("a.jpg", JPEG),
+        ("back", b"", link, "a.jpg"),
+        ("back again", b"", link, "back"),
+    )
+    tar_of(tmp_path / "a.tar", *members)
+
+    items, failures = listed(tmp_path / "a.tar")
+
+    names = ("a.jpg", "back", "back again", "to a link", "ahead")
+    assert items == {f"a.tar/{name}": JPEG for name in names}
+    assert failures == {"a.tar/nowhere": "Damaged"}
+
+    # Those that wait are told of where the archive breaks off, too.
+    data = (tmp_path / "a.tar").read_bytes()
+    (tmp_path / "a.tar").write_bytes(data[:1536] + b"?" * 512)
+    failures = listed(tmp_path / "a.tar")[1]
+    assert set(failures) == {"a.tar", *(f"a.tar/{name}" for name, *_ in members[:3])}
+
+
+@pytest.mark.parametrize("packing", ["gz", "bz2", "xz"])
+def test_what_follows_a_compressed_tar_is_told_but_for_zeros(tmp_path, packing):
+    data = tar_of(tmp_path / "a", ("a.jpg", JPEG), mode=f"w:{packing}").read_bytes()
+    (tmp_path / "a").write_bytes(data + bytes(512))
+    assert listed(tmp_path / "a") == ({"a/a.jpg": JPEG}, {})
+
+    (tmp_path / "a").write_bytes(data + bytes(512) + JPEG)
+    assert listed(tmp_path / "a") == ({"a/a.jpg": JPEG}, {"a": "Damaged"})
+
+
+@pytest.mark.parametrize("packing", ["gz", "bz2", "xz"])
+def test_a_tar_in_several_compressed_streams_is_one(tmp_path, packing):
+    """As ``pbzip2`` and ``cat`` write them."""
+    pack = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}[packing]
+    noise = random.Random(1).randbytes(2 << 20)
+    data = tar_of(tmp_path / "a", ("a", noise)).read_bytes()
+    (tmp_path / "a").write_bytes(pack(data[:99_999]) + pack(b"") + pack(data[99_999:]))
+
+    assert listed(tmp_path / "a") == ({"a/a": noise}, {})
 
 
 def test_more_sources_than_may_be_open_are_better_named_by_their_folder(tmp_path, monkeypatch):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
+import random
+import stat
 import struct
 import zipfile
 
 import pytest
 
 from mayak.errors import EvidenceError
-from mayak.evidence import open_source
-from mayak.types import EvidenceItem, Failure
+from mayak.evidence import Limits, open_source
+from mayak.types import EvidenceItem, EvidencePath, Failure
 
 FILES = {"a.jpg": b"\xff\xd8\xff" + bytes(range(256)) * 40, "사진/b.png": b"\x89PNG" + b"x" * 9000}
 
@@ -85,7 +87,13 @@ def test_sizes_and_places_beyond_four_gigabytes_are_read_from_the_extra_field(tm
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:
         assert archive.read("a.jpg") == content  # what is made here is a ZIP to others too
 
-    assert read(tmp_path / "a.zip") == {"a.jpg": content}
+    with open_source(tmp_path / "a.zip") as source:
+        item, *told = source.items()
+        assert item.open().read() == content
+    beside = f"{len(in_front)} bytes that no entry of the directory names"
+    assert [(entry.error, entry.message) for entry in told] == [("Damaged", beside)] * bool(
+        in_front
+    )
 
 
 @pytest.mark.parametrize(
@@ -118,13 +126,17 @@ def test_a_directory_that_is_shorter_than_it_says_is_a_gap(tmp_path):
     emptied[-10:-2] = bytes(8)  # the directory's length and place
     more = bytearray(zipped())
     more[-14:-10] = struct.pack("<2H", 9, 9)
-    for data, count, stated in ((emptied, 0, 2), (more, 2, 9)):
+    beside = [f"[unlisted]/{name}" for name in FILES]
+    for data, listed, others, stated in ((emptied, [], beside, 2), (more, [*FILES], [], 9)):
         (tmp_path / "a.zip").write_bytes(data)
         with open_source(tmp_path / "a.zip") as source:
-            *members, told = source.items()
+            entries = list(source.items())
 
+        count = len(listed)
+        told = entries.pop(count)
         assert isinstance(told, Failure)
-        assert (told.error, len(members)) == ("Damaged", count)
+        assert told.error == "Damaged"
+        assert [entry.path.name for entry in entries] == listed + others
         assert f"lists {count} members, of {stated} by its end record" in told.message
 
 
@@ -175,3 +187,256 @@ def test_names_that_are_not_the_utf8_they_claim_to_be_cost_nothing_else(tmp_path
 
     assert list(read(tmp_path / "a.zip").values()) == list(FILES.values())
     assert "사진xx/b.png" in read(tmp_path / "a.zip")
+
+
+def entries(path):
+    """({name: content}, [what else is told]) of a ZIP."""
+    found, told = {}, []
+    with open_source(path) as source:
+        for entry in source.items():
+            if isinstance(entry, Failure):
+                told.append((entry.error, entry.message))
+                continue
+            # As it is found again later, by its place alone.
+            again = source.find(EvidencePath.from_json(entry.path.to_json()))
+            with entry.open() as stream, again.open() as other:
+                found[str(entry.path).partition("/")[2]] = stream.read()
+                assert other.read() == found[str(entry.path).partition("/")[2]]
+    return found, told
+
+
+def unlisted(count, *files):
+    """What the files are called that a directory of so many members does not name."""
+    names = enumerate((name for members in files for name in members), count + 1)
+    contents = (content for members in files for content in members.values())
+    return {f"[unlisted]/{name}#{n}": c for (n, name), c in zip(names, contents, strict=True)}
+
+
+class Streamed(io.RawIOBase):
+    """Of what is written here nothing can be changed later: sizes come behind the content."""
+
+    def __init__(self):
+        self.data = b""
+
+    def writable(self):
+        return True
+
+    def write(self, data):
+        self.data += data
+        return len(data)
+
+
+def joined(files, method=zipfile.ZIP_DEFLATED, to=None, force=False):
+    """A ZIP of these files."""
+    stream = io.BytesIO() if to is None else to
+    with zipfile.ZipFile(stream, "w", method) as archive:
+        for name, content in files.items():
+            info = zipfile.ZipInfo(name)
+            info.compress_type = method
+            with archive.open(info, "w", force_zip64=force) as member:
+                member.write(content)
+    return stream.getvalue() if to is None else to.data
+
+
+def without_directory(data):
+    return data[: int.from_bytes(data[-6:-2], "little")]
+
+
+OTHERS = {"c.jpg": b"\xff\xd8\xff" + b"c" * 999, "d": b"d" * 500}
+MORE = {"e.png": b"\x89PNG" + random.Random(5).randbytes(700)}
+EMPTY = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 0, 0, 0, 0, 0)
+
+
+def test_of_joined_zips_the_members_of_all_are_listed(tmp_path):
+    first = zipped(comment=b"from a phone")
+    (tmp_path / "a.zip").write_bytes(first + joined(MORE) + joined(OTHERS))
+
+    assert entries(tmp_path / "a.zip") == (OTHERS | unlisted(2, MORE, FILES), [])
+
+
+@pytest.mark.parametrize("end", [EMPTY, EMPTY * 30, b"PK\5\6" + EMPTY[4:-2] + b"\x10\0" + EMPTY])
+def test_an_end_behind_the_end_hides_nothing(tmp_path, end):
+    (tmp_path / "a.zip").write_bytes(zipped() + end)
+
+    assert entries(tmp_path / "a.zip") == (unlisted(0, FILES), [])
+
+
+@pytest.mark.parametrize("place", ["before", "between", "behind"])
+@pytest.mark.parametrize("streamed", [None, "sizes behind", "sizes of 8 bytes behind"])
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_members_that_the_directory_does_not_name_are_listed(tmp_path, place, streamed, method):
+    to = Streamed() if streamed else None
+    hidden = without_directory(joined(MORE, method, to, streamed == "sizes of 8 bytes behind"))
+    data = zipped()
+    if place == "behind":  # and no directory behind it
+        data += hidden
+    elif place == "before":
+        data = hidden + data
+    else:
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w") as archive:
+            for name, content in FILES.items():
+                archive.writestr(name, content)
+                stream.write(hidden)
+                archive.start_dir = stream.tell()
+        data = stream.getvalue()
+    (tmp_path / "a.zip").write_bytes(data)
+
+    times = 2 if place == "between" else 1
+    assert entries(tmp_path / "a.zip") == (FILES | unlisted(2, *[MORE] * times), [])
+
+
+def test_a_hidden_zip_is_one_file_and_its_members_lie_in_it(tmp_path):
+    inner = joined(OTHERS)
+    hidden = without_directory(joined({"x.zip": inner}, zipfile.ZIP_STORED))
+    (tmp_path / "a.zip").write_bytes(hidden + zipped())
+
+    with open_source(tmp_path / "a.zip") as source:
+        names = [str(entry.path) for entry in source.items()]
+    beside = "a.zip/[unlisted]/x.zip#3"
+    listed = [f"a.zip/{name}" for name in FILES]
+    assert names == [*listed, beside, *(f"{beside}/{name}" for name in OTHERS)]
+
+
+@pytest.mark.parametrize("length", [100, (1 << 20) + 7])
+def test_bytes_that_are_no_member_are_counted(tmp_path, length):
+    hidden = without_directory(joined(MORE))
+    (tmp_path / "a.zip").write_bytes(hidden + b"?" * length + zipped() + b"!" * 100)
+
+    found, told = entries(tmp_path / "a.zip")
+
+    assert found == FILES | unlisted(2, MORE)
+    assert told == [("Damaged", f"{length + 100} bytes that no entry of the directory names")]
+
+
+def test_a_member_that_breaks_off_is_counted_as_bytes(tmp_path):
+    hidden = without_directory(joined(OTHERS, zipfile.ZIP_STORED))
+    cut = hidden[:400]
+    (tmp_path / "a.zip").write_bytes(cut + zipped())
+
+    told = [("Damaged", "400 bytes that no entry of the directory names")]
+    assert entries(tmp_path / "a.zip") == (FILES, told)
+
+
+def test_an_older_directory_is_nothing_new(tmp_path):
+    """As tools leave it that append members and write the directory anew."""
+    stream = io.BytesIO(zipped())
+    with zipfile.ZipFile(stream, "a") as archive:
+        archive.start_dir = len(stream.getvalue())
+        for name, content in OTHERS.items():
+            archive.writestr(name, content)
+    (tmp_path / "a.zip").write_bytes(stream.getvalue())
+
+    assert entries(tmp_path / "a.zip") == (FILES | OTHERS, [])
+
+
+def hole(size):
+    """A member without name and content, as Android's tools fill holes."""
+    return struct.pack("<4s5H3L2H", b"PK\3\4", 0, 0, 0, 0, 33, 0, 0, 0, 0, size) + bytes(size)
+
+
+def signing_block():
+    size = struct.pack("<Q", 4000 + 24)
+    return size + b"s" * 4000 + size + b"APK Sig Block 42"
+
+
+@pytest.mark.parametrize("comment", [b"", b"channel " * 50])
+def test_what_ordinary_zips_hold_beside_their_members_is_explained(tmp_path, comment):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, content in FILES.items():
+            info = zipfile.ZipInfo(name)
+            info.extra = struct.pack("<2H", 0xD935, 300) + bytes(300)  # aligned by an extra field
+            archive.writestr(info, content)
+            info.extra = b""
+            stream.write(hole(200) + bytes(4000))
+            archive.start_dir = stream.tell()
+        archive.writestr("folder/", b"")
+        stream.seek(archive.start_dir)
+        stream.write(without_directory(joined({"gone/": b""})) * 3 + signing_block())
+        archive.start_dir = stream.tell()
+        archive.comment = comment
+    (tmp_path / "a.zip").write_bytes(stream.getvalue() + bytes(1000))
+
+    assert entries(tmp_path / "a.zip") == (FILES, [])
+
+
+def test_extra_fields_and_sizes_behind_the_content_are_explained(tmp_path):
+    stream = Streamed()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, content in FILES.items():
+            info = zipfile.ZipInfo(name)
+            info.extra = struct.pack("<2H", 0x5855, 60) + bytes(60)
+            with archive.open(info, "w", force_zip64=True) as member:
+                member.write(content)
+    (tmp_path / "a.zip").write_bytes(stream.data)
+
+    assert entries(tmp_path / "a.zip") == (FILES, [])
+
+
+def test_unlisted_members_that_unpack_to_too_much_are_refused(tmp_path):
+    zeros = {"zeros": bytes(80 << 20)}
+    streamed = without_directory(joined(zeros, to=Streamed()))
+    for bomb in (joined(zeros), without_directory(joined(zeros)), streamed):
+        (tmp_path / "a.zip").write_bytes(bomb + zipped())
+        found, told = entries(tmp_path / "a.zip")
+        assert (found, [error for error, _ in told]) == (FILES, ["LimitExceeded"])
+
+
+def test_unlisted_members_count_towards_the_limit(tmp_path):
+    (tmp_path / "a.zip").write_bytes(joined(OTHERS) + zipped())
+    with open_source(tmp_path / "a.zip", Limits(members=3)) as source:
+        *items, told = source.items()
+    assert (len(items), told.error) == (3, "LimitExceeded")
+
+
+def directory_entry(data, at, value):
+    """The ZIP with other bytes at a place in its first entry of the directory."""
+    start = data.index(b"PK\1\2") + at
+    return data[:start] + value + data[start + len(value) :]
+
+
+def test_a_folder_with_content_is_a_file(tmp_path):
+    data = joined({"pic.jp/": FILES["a.jpg"]}, zipfile.ZIP_STORED)
+    (tmp_path / "a.zip").write_bytes(data)
+    assert entries(tmp_path / "a.zip") == ({"pic.jp/": FILES["a.jpg"]}, [])
+
+    (tmp_path / "a.zip").write_bytes(directory_entry(data, 24, bytes(4)))  # its size
+    assert entries(tmp_path / "a.zip") == ({"pic.jp/": FILES["a.jpg"]}, [])
+
+
+def test_packed_content_of_a_file_that_says_to_be_empty_is_told(tmp_path):
+    packed = directory_entry(zipped(), 24, bytes(4))
+    (tmp_path / "a.zip").write_bytes(packed)
+    with open_source(tmp_path / "a.zip") as source:
+        told, _ = source.items()
+    assert (str(told.path), told.error) == ("a.zip/a.jpg", "Damaged")
+    assert "says that it is empty" in told.message
+
+    # Nothing, deflated, takes two bytes.
+    (tmp_path / "b.zip").write_bytes(joined({"empty": b"", "folder/": b""}))
+    assert entries(tmp_path / "b.zip") == ({"empty": b""}, [])
+
+
+@pytest.mark.parametrize(
+    ("mode", "size", "error"),
+    [
+        (stat.S_IFIFO, 11, None),
+        (stat.S_IFIFO, 0, "SpecialFile"),
+        (stat.S_IFCHR, 11, None),
+        (stat.S_IFLNK, 11, "SymbolicLink"),
+        (stat.S_IFLNK, 4096, "SymbolicLink"),
+        (stat.S_IFLNK, 4097, None),
+    ],
+)
+def test_content_makes_a_file_of_what_has_the_mode_of_a_pipe_or_link(tmp_path, mode, size, error):
+    """``zip - -`` gives what it reads the mode of the pipe; no link leads to a name of 4 KiB."""
+    info = zipfile.ZipInfo("-")
+    info.create_system, info.external_attr = 3, (mode | 0o600) << 16
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr(info, b"x" * size)
+
+    found, told = entries(tmp_path / "a.zip")
+
+    assert found == ({} if error else {"-": b"x" * size})
+    assert [kind for kind, _ in told] == ([error] if error else [])

@@ -14,6 +14,7 @@ from pypdf.generic import (
     NameObject,
     NumberObject,
     StreamObject,
+    TextStringObject,
 )
 
 from mayak.errors import DecodeError
@@ -186,6 +187,28 @@ def test_an_image_on_several_pages_comes_once():
     assert [where for where, _ in read(written(writer))] == ["page 1/Logo"]
 
 
+def test_names_that_read_alike_are_told_apart():
+    writer = PdfWriter()
+    page = writer.add_blank_page(100, 100)
+    form = StreamObject()
+    form[name("Subtype")] = name("Form")
+    form[name("Resources")] = holding(B=writer._add_object(image_object(picture(1).tobytes())))
+    objects = {"A": writer._add_object(form)}
+    for number, slashed in ((2, "A/B"), (3, "A/B (2)")):
+        objects[slashed] = writer._add_object(image_object(picture(number).tobytes()))
+    page[name("Resources")] = holding(**objects)
+
+    found = read(written(writer))
+
+    assert [where for where, _ in found] == [
+        "page 1/A/B",
+        "page 1/A/B (2)",
+        "page 1/A/B (2) (2)",
+    ]
+    for number, (_, file) in enumerate(found, 1):
+        assert (decode(file).pixels == np.asarray(picture(number))).all()
+
+
 def test_images_in_forms_and_stamps_are_found_and_circles_end():
     writer = PdfWriter()
     page = writer.add_blank_page(100, 100)
@@ -204,6 +227,80 @@ def test_images_in_forms_and_stamps_are_found_and_circles_end():
 
     assert list(found) == ["page 1/Fm0/Im7", "page 1/annotation 1/N/Im1"]
     assert (decode(found["page 1/annotation 1/N/Im1"]).pixels == np.asarray(picture(2))).all()
+
+
+@pytest.mark.parametrize("length", [1, 4, 500])
+def test_a_pdf_with_something_before_its_header_is_read(length):
+    data = pdf(picture(1), picture(2))
+
+    assert read(b"\n" * length + data) == read(data)
+
+
+def attached(writer, key, content):
+    """A file in a PDF, of which nothing leads to it yet."""
+    stream = StreamObject()
+    stream.set_data(content)
+    file = writer._add_object(stream.flate_encode())
+    entries = {"Type": name("Filespec"), "UF": TextStringObject(key), "F": TextStringObject(key)}
+    entries["EF"] = DictionaryObject({name("F"): file, name("UF"): file})
+    return writer._add_object(DictionaryObject({name(k): v for k, v in entries.items()}))
+
+
+def jpeg(number):
+    stream = io.BytesIO()
+    picture(number).save(stream, "JPEG")
+    return stream.getvalue()
+
+
+def test_attached_images_are_found_and_what_may_hold_some_is_told():
+    writer = PdfWriter()
+    writer.append(PdfReader(io.BytesIO(pdf(picture(1)))))
+    writer.add_attachment("사진/x.jpg", jpeg(2))
+    writer.add_attachment("notes.xml", b"<notes/>")
+    writer.add_attachment("inner.pdf", pdf(picture(9)))
+    note = DictionaryObject({name("FS"): attached(writer, "사진/x.jpg", jpeg(3))})
+    writer.pages[0][name("Annots")] = ArrayObject([note])
+
+    page, document, first, second = embedded_images(written(writer))
+
+    assert page.name == "page 1/image"
+    assert (first.name, first.read()) == ("attachment 사진/x.jpg", jpeg(2))
+    assert (second.name, second.read()) == ("attachment 사진/x.jpg (2)", jpeg(3))
+    assert document.name == "attachment inner.pdf"
+    with pytest.raises(DecodeError, match="PDF attached to a PDF, which is not looked into"):
+        document.read()
+
+
+def test_attachments_lie_in_trees_and_circles_end():
+    writer = PdfWriter()
+    writer.add_blank_page(100, 100)
+    leaf, root = DictionaryObject(), DictionaryObject()
+    files = [attached(writer, f"{number}.jpg", jpeg(number)) for number in range(3)]
+    leaf[name("Names")] = ArrayObject(x for file in files for x in (TextStringObject("a"), file))
+    below = writer._add_object(root)
+    leaf[name("Kids")] = ArrayObject([below])
+    root[name("Kids")] = ArrayObject([writer._add_object(leaf), below, NumberObject(1)])
+    writer.root_object[name("Names")] = DictionaryObject({name("EmbeddedFiles"): below})
+
+    found = read(written(writer))
+
+    assert found == [(f"attachment {number}.jpg", jpeg(number)) for number in range(3)]
+
+
+def test_damaged_attachments_cost_themselves():
+    writer = PdfWriter()
+    writer.append(PdfReader(io.BytesIO(pdf(picture(1)))))
+    writer.add_attachment("x.jpg", jpeg(2))
+    good = attached(writer, "y.jpg", jpeg(3))
+    bad = good.get_object()[name("EF")][name("F")].get_object()
+    bad[name("Filter")] = name("NoSuchDecode")
+    writer.pages[0][name("Annots")] = ArrayObject([DictionaryObject({name("FS"): good})])
+
+    page, whole, broken = embedded_images(written(writer))
+
+    assert decode(page.read()).format == decode(whole.read()).format == "JPEG"
+    with pytest.raises(DecodeError, match=r"y\.jpg cannot be decoded .*NoSuchDecode"):
+        broken.read()
 
 
 def test_a_page_without_pictures_has_none():

@@ -19,7 +19,7 @@ from mayak.dataset.collect import RawFile, Rejected, order
 from mayak.errors import DecodeError, EvidenceError, IntegrityError, ManifestError
 from mayak.evidence import located, open_source
 from mayak.imaging.decode import other_frames
-from mayak.imaging.formats import wrong_extension
+from mayak.imaging.formats import is_pdf, wrong_extension
 from mayak.imaging.pdf import embedded_images
 from mayak.isolation import Lost, Workers
 from mayak.labels import LABELS
@@ -319,7 +319,7 @@ def _inside(holder: bytes, names: frozenset[str]) -> dict[str, bytes]:
 def read_parts(work: tuple[bytes, frozenset[str]]) -> dict[str, bytes]:
     """Runs in a process of its own: the named pictures inside a PDF or an animation."""
     holder, names = work
-    parts = embedded_images if holder.startswith(b"%PDF-") else other_frames
+    parts = embedded_images if is_pdf(holder) else other_frames
     found = {}
     with suppress(DecodeError):
         for part in parts(holder):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import bz2
 import io
 import lzma
 import tarfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import BinaryIO, cast
 
 from mayak.errors import EvidenceError
 from mayak.evidence.reader import (
+    BZIP2,
+    GZIP,
     PACKED,
     Limits,
     decode_name,
@@ -20,7 +23,7 @@ from mayak.evidence.reader import (
     gap,
     moment,
 )
-from mayak.evidence.streams import CHUNK, Bytes, Unpacked, guarded, stream_of, translated
+from mayak.evidence.streams import BUFFER, CHUNK, Bytes, Unpacked, guarded, stream_of, translated
 from mayak.language import tr
 from mayak.types import EvidenceItem, EvidencePath, Failure
 
@@ -40,7 +43,7 @@ class TarReader:
         head = data.read_at(0, 16)
         if head.startswith(PACKED):
             packed = stream_of(data.read_at, data.size)
-            with translated(path), decompressed(packed, head) as inner:
+            with translated(path), _unpacking(packed, head) as inner:
                 stream = _AsFarAsItGoes(inner)
                 self._copy = Unpacked(cast(BinaryIO, stream), partial(self._check, data.size))
                 self._fault = stream.fault
@@ -51,13 +54,26 @@ class TarReader:
             raise LimitExceededError(self._path, reason)
 
     def items(self) -> Iterator[EvidenceItem | Failure]:
-        seen: set[str] = set()
         # Where the files lie to which hard links may lead.
         files: dict[str, int] = {}
-        count = 0
+        # Links whose file has not come: it may come later, as where an archive was appended to.
+        waiting: list[tuple[tarfile.TarInfo, EvidencePath]] = []
         if self._fault is not None:
             reason = f"cannot be unpacked beyond {self._data.size} bytes: {self._fault}"
             yield gap(self._path, "Damaged", reason)
+        yield from self._walked(files, waiting)
+        for member, _ in reversed(waiting):  # of links that lead to one another, too
+            if member.linkname in files:
+                files.setdefault(member.name, files[member.linkname])
+        for member, path in waiting:
+            yield self._entry(files, member, path)
+
+    def _walked(
+        self, files: dict[str, int], waiting: list[tuple[tarfile.TarInfo, EvidencePath]]
+    ) -> Iterator[EvidenceItem | Failure]:
+        """The members as they lie, but for the links that wait."""
+        seen: set[str] = set()
+        count = 0
         try:
             tar = self._tar()
             while (member := tar.next()) is not None:
@@ -72,9 +88,14 @@ class TarReader:
                 if not member.isdir():
                     path = self._path.child("file", name, raw, count if name in seen else 0)
                     seen.add(name)
-                    yield self._entry(files, member, path)
-                if member.isreg():
+                    if member.islnk() and member.linkname not in files:
+                        waiting.append((member, path))
+                    else:
+                        yield self._entry(files, member, path)
+                if _is_file(member):
                     files[member.name] = member.offset
+                elif member.islnk() and member.linkname in files:
+                    files[member.name] = files[member.linkname]
             # tarfile takes a broken header, and the end of the first of several, for the end.
             if self._fault is None and self._more(tar.offset):
                 reason = f"has content after member {count} that is no member"
@@ -119,10 +140,10 @@ class TarReader:
         target = member
         if member.islnk():
             if member.linkname not in files:
-                reason = f"is a hard link to {member.linkname!a}, which is no file before it"
+                reason = f"is a hard link to {member.linkname!a}, which is no file of the archive"
                 return failure(path, "Damaged", reason)
             target = self._member(files[member.linkname])
-        if not target.isreg():
+        if not _is_file(target):
             return failure(path, "SpecialFile", "is a device or pipe")
         if not target.issparse() and target.offset_data + target.size > self._data.size:
             return failure(path, "Damaged", "is cut off: the archive ends before it does")
@@ -141,6 +162,53 @@ class TarReader:
     def close(self) -> None:
         if self._copy is not None:
             self._copy.close()
+
+
+def _is_file(member: tarfile.TarInfo) -> bool:
+    """Whether a member has content; by POSIX also those of a type that is not known."""
+    return member.isreg() or member.type not in tarfile.SUPPORTED_TYPES
+
+
+def _unpacking(packed: BinaryIO, head: bytes) -> BinaryIO:
+    """As ``decompressed``, but what follows the end is a fault of any compression, not of gzip's
+    alone."""
+    if head.startswith(GZIP):
+        return decompressed(packed, head)
+    made = bz2.BZ2Decompressor if head.startswith(BZIP2) else lzma.LZMADecompressor
+    return cast(BinaryIO, io.BufferedReader(_Unpacking(packed, made), BUFFER))
+
+
+class _Unpacking(io.RawIOBase):
+    """What bzip2 or xz streams, one after the other, unpack to."""
+
+    def __init__(
+        self, packed: BinaryIO, made: Callable[[], bz2.BZ2Decompressor | lzma.LZMADecompressor]
+    ) -> None:
+        self._packed = packed
+        self._made = made
+        self._inner = made()
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        while True:
+            if self._inner.eof:
+                rest = self._inner.unused_data
+                while not (left := rest.lstrip(b"\0")):  # zeros may fill up the file
+                    if not (rest := self._packed.read(BUFFER)):
+                        return 0
+                self._inner, self._rest = self._made(), left
+            if self._inner.needs_input:
+                block, self._rest = self._rest or self._packed.read(BUFFER), b""
+                if not block:
+                    raise EOFError("Compressed file ended before the end-of-stream marker")
+            else:
+                block = b""
+            if part := self._inner.decompress(block, len(buffer)):
+                buffer[: len(part)] = part
+                return len(part)
 
 
 class _AsFarAsItGoes:

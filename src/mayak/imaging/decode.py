@@ -19,6 +19,7 @@ from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 
 from mayak.errors import DecodeError
 from mayak.imaging import formats
+from mayak.imaging.behind import behind
 from mayak.imaging.exif import Metadata, metadata
 from mayak.imaging.parts import Part
 from mayak.language import tr
@@ -168,6 +169,8 @@ def _decoded(data: bytes, *, frame: int = 0, least: Sides | None = None) -> Pict
                 upright = image.copy()  # counting its frames goes to another one
             frames, told = _counted(image, frame)
     noted = told + noted
+    if not frame:
+        noted += behind(data, kind)
     noted += dict.fromkeys(_one_line(str(w.message)) for w in caught)
     return Picture(upright, size, kind, frames, stated, tuple(noted), scale)
 

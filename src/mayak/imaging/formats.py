@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from contextlib import suppress
 from functools import cache
 from pathlib import PurePosixPath
 
 from PIL import Image
+
+from mayak.imaging.headers import stated_format
 
 with suppress(ImportError):  # the optional extra ``heic``
     import pillow_heif
@@ -21,7 +24,8 @@ _PROGRAMS = {"EPS", "WMF"}
 """Decoding these runs what they hold, through Ghostscript or Windows: never with evidence."""
 
 _EAGER = {"CUR", "DIB", "FITS", "GBR", "MSP", "PCX", "PPM", "SGI", "XBM"}
-"""Pillow takes these by two bytes, small numbers or words: C sources, lists and key stores too."""
+"""Pillow takes these by two bytes, small numbers or words: C sources, lists and key stores too.
+Under another name than their own it takes a whole header (``headers``)."""
 
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 
@@ -52,6 +56,10 @@ _ICO = b"\0\0\1\0"
 _ICO_BITS = {0, 1, 4, 8, 16, 24, 32}
 """Of a pixel, as the first entry of an icon states them."""
 
+_PDF = re.compile(rb"%PDF-\d\.\d\s*[\r\n]")
+"""Texts and programs that speak of PDF have other characters behind it."""
+
+_HEAD = 512
 _PREFIX = 16
 """Bytes that Pillow shows to a format when it asks whether a file is its own."""
 
@@ -68,13 +76,14 @@ def signature(data: bytes) -> str | None:
         if brand == b"crx ":
             return "CR3"
         return "AVIF" if brand in (b"avif", b"avis") else "HEIF" if brand in _HEIC_BRANDS else None
-    return None
+    return stated_format(data)
 
 
 def looks_like_image(head: bytes, name: str) -> bool:
     """Whether a file with these first bytes (512 are enough) and this name is worth decoding.
 
-    By content; the name counts only for formats that have no sure signature. True of what is
+    By content; the name counts only for formats that have neither a sure signature nor a header
+    that states enough. True of what is
     recognised and cannot be decoded here (HEIC without its codec), so that it becomes a failure
     with a reason; False of video, data sets and programs.
     """
@@ -100,6 +109,16 @@ def is_program(head: bytes) -> bool:
     return head.startswith((b"%!PS", b"\xc5\xd0\xd3\xc6", b"\xd7\xcd\xc6\x9a"))
 
 
+def is_pdf(data: bytes) -> bool:
+    """Whether a file of these first bytes (512 are enough) is a PDF.
+
+    As readers of PDF do, it takes what stands before the header for rubbish, if that is no image.
+    """
+    if data.startswith(b"%PDF-"):
+        return True
+    return _PDF.search(data, 0, _HEAD) is not None and signature(data) is None
+
+
 def named_as_image(name: str) -> bool:
     """Whether a file's extension is that of an image format."""
     stated = _extensions().get(_extension(name))
@@ -110,7 +129,12 @@ def wrong_extension(name: str, found: str) -> tuple[str, ...]:
     """A warning if a file's extension states another format than the one found."""
     extension = _extension(name)
     stated = _extensions().get(extension)
-    if not extension or stated == found or any({stated, found} <= alike for alike in _ALIKE):
+    if (
+        not extension
+        or " " in extension
+        or stated == found
+        or any({stated, found} <= alike for alike in _ALIKE)
+    ):
         return ()
     return (f"extension {extension} but content {found}",)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import logging
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -20,6 +22,8 @@ from pypdf.generic import (
 )
 
 from mayak.errors import DecodeError
+from mayak.imaging.behind import begins_as
+from mayak.imaging.formats import looks_like_image
 from mayak.imaging.parts import Part
 from mayak.language import tr
 
@@ -37,6 +41,9 @@ _DEVICES: dict[object, str] = {1: "/DeviceGray", 3: "/DeviceRGB", 4: "/DeviceCMY
 
 _BYTES = 2**30
 """Of one decoded image. pypdf's own limits are less than a page scanned in colour at 600 dpi."""
+
+_HEAD = 512
+"""First bytes by which attached files are told apart."""
 
 _CONFIGURATION: dict[str, Any] = {
     "maximum_declared_stream_length": _BYTES,
@@ -56,13 +63,17 @@ def embedded_images(data: bytes) -> list[Part]:
     Files come as stored where the PDF stores them whole (JPEG, JPEG 2000), without what the PDF
     says beside them (masks, colour spaces); otherwise the pixels come as PNG. Stamps and other
     annotations are looked through; the small images written into a page's drawing commands are not.
+    Images that are attached come last, as ``attachment NAME``; so do attached documents and
+    archives, which cannot be read here.
+    A name that comes again (``/A#2FB`` reads as ``/B`` in ``/A``) is numbered: ``page 3/A/B (2)``.
 
     Raises DecodeError for a PDF that is damaged or needs a password.
     """
     try:
         with apply_configuration(**_CONFIGURATION):
-            found = _images(PdfReader(io.BytesIO(data)))
-            return [Part(name, partial(_file, name, stream)) for name, stream in found]
+            reader = PdfReader(io.BytesIO(data))
+            found = [Part(name, partial(_file, name, stream)) for name, stream in _images(reader)]
+            return list(_apart([*found, *_attachments(reader)]))
     except (DependencyError, FileNotDecryptedError) as error:
         raise DecodeError(
             tr("the PDF is encrypted", "암호화된 PDF입니다"),
@@ -73,6 +84,19 @@ def embedded_images(data: bytes) -> list[Part]:
         ) from error
     except Exception as error:
         raise _unreadable(tr("the PDF", "PDF"), error) from error
+
+
+def _apart(parts: list[Part]) -> Iterator[Part]:
+    """The same with each name once: by its name a picture is told from all others of its file."""
+    taken: set[str] = set()
+    again: Counter[str] = Counter()
+    for part in parts:
+        own = part.name
+        while own in taken:
+            again[part.name] += 1
+            own = f"{part.name} ({again[part.name] + 1})"
+        taken.add(own)
+        yield replace(part, name=own)
 
 
 def _unreadable(what: str, error: Exception) -> DecodeError:
@@ -98,6 +122,54 @@ def _file(name: str, stream: StreamObject) -> bytes:
             return _png(stream if str(filters) in _OWN_CONTAINERS else _plain(stream))
     except Exception as error:
         raise _unreadable(name, error) from error
+
+
+def _attachments(reader: PdfReader) -> Iterator[Part]:
+    """The attached files that are images, and those that may hold some but are not looked into."""
+    try:
+        for name, stream in _attached(reader):
+            if _may_show_something(name, stream):
+                yield Part(f"attachment {name}", partial(_attachment, name, stream))
+    except Exception as error:  # noqa: BLE001 - the pages are there whatever is wrong beside them
+        yield Part("attachments", partial(_refuse, error))
+
+
+def _refuse(error: Exception) -> bytes:
+    raise _unreadable(tr("the list of attachments", "첨부 파일 목록"), error) from error
+
+
+def _may_show_something(name: str, stream: StreamObject) -> bool:
+    try:
+        head = _unpacked(stream)[:_HEAD]
+    except Exception:  # noqa: BLE001 - told of where it is read
+        return True
+    return looks_like_image(head, name) or begins_as(head) is not None
+
+
+def _attachment(name: str, stream: StreamObject) -> bytes:
+    """An attached image file. Raises DecodeError."""
+    try:
+        with apply_configuration(**_CONFIGURATION):
+            data = _unpacked(stream)
+    except Exception as error:
+        raise _unreadable(name, error) from error
+    if looks_like_image(data[:_HEAD], name):
+        return data
+    kind = begins_as(data[:_HEAD])
+    raise DecodeError(
+        tr(
+            f"{kind} attached to a PDF, which is not looked into",
+            f"PDF에 첨부된 {kind} 파일이며 열어 보지 않습니다",
+        ),
+        remedy=tr("save the attachment elsewhere", "첨부 파일을 다른 곳에 저장하십시오"),
+    )
+
+
+def _unpacked(stream: StreamObject) -> bytes:
+    data: bytes = stream.get_data()
+    # pypdf would keep what it has unpacked of every one.
+    stream.decoded_self = None
+    return data
 
 
 def _plain(stream: StreamObject) -> StreamObject:
@@ -148,15 +220,36 @@ def _drawn(
 
 def _stamped(page: PageObject, name: str, seen: set[int]) -> Iterator[tuple[str, StreamObject]]:
     """The images in the looks of annotations, which can have one for each state."""
-    annotations = _resolved(page.get("/Annots"))
-    for number, annotation in enumerate(
-        annotations if isinstance(annotations, ArrayObject) else ()
-    ):
+    for number, annotation in enumerate(_array(page.get("/Annots"))):
         for key, value in _dictionary(_dictionary(annotation).get("/AP")).items():
             look = f"{name}/annotation {number + 1}{key}"
             yield from _within(value, look, seen)
             for state, other in _dictionary(value).items():
                 yield from _within(other, look + state, seen)
+
+
+def _attached(reader: PdfReader) -> Iterator[tuple[str, StreamObject]]:
+    """The files in a PDF: of the list that belongs to it, and of notes on its pages."""
+    names = _dictionary(reader.root_object.get("/Names"))
+    nodes = [_dictionary(names.get("/EmbeddedFiles"))]
+    known = {id(nodes[0])}
+    files: list[PdfObject | None] = []
+    for node in nodes:
+        for kid in map(_dictionary, _array(node.get("/Kids"))):
+            if id(kid) not in known:  # as in ``_within``: circles end
+                known.add(id(kid))
+                nodes.append(kid)
+        files.extend(_array(node.get("/Names"))[1::2])
+    for page in reader.pages:
+        files.extend(_dictionary(note).get("/FS") for note in _array(page.get("/Annots")))
+    seen: set[int] = set()
+    for file in map(_dictionary, files):
+        name = str(file.get("/UF") or file.get("/F") or "")
+        for value in _dictionary(file.get("/EF")).values():
+            stream = _resolved(value)
+            if isinstance(stream, StreamObject) and id(stream) not in seen:
+                seen.add(id(stream))
+                yield name, stream
 
 
 def _within(value: PdfObject, name: str, seen: set[int]) -> Iterator[tuple[str, StreamObject]]:
@@ -173,6 +266,11 @@ def _within(value: PdfObject, name: str, seen: set[int]) -> Iterator[tuple[str, 
 def _dictionary(value: PdfObject | None) -> DictionaryObject:
     found = _resolved(value)
     return found if isinstance(found, DictionaryObject) else DictionaryObject()
+
+
+def _array(value: PdfObject | None) -> ArrayObject:
+    found = _resolved(value)
+    return found if isinstance(found, ArrayObject) else ArrayObject()
 
 
 def _resolved(value: PdfObject | None) -> PdfObject | None:

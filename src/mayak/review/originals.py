@@ -17,6 +17,7 @@ from mayak.errors import DecodeError, EvidenceError
 from mayak.evidence import Source, located, open_source
 from mayak.imaging import decode
 from mayak.imaging.decode import decode_picture, other_frames
+from mayak.imaging.formats import is_pdf
 from mayak.imaging.hashing import perceptual_hash
 from mayak.imaging.pdf import embedded_images
 from mayak.imaging.thumbnails import OVERVIEW, overview
@@ -29,7 +30,6 @@ _LARGEST_FILE = 2**30
 _SIDE = 8192
 """Pixels; browsers refuse or stumble over longer sides."""
 _QUALITY = 92
-_PDF = b"%PDF-"
 
 Why = Literal["missing", "changed", "undecodable", "crashed", "too-slow", "out-of-memory"]
 
@@ -107,7 +107,7 @@ def _read(source: str, path: EvidencePath) -> bytes | None:
         data = stream.read(_LARGEST_FILE)
     if path.kind != "embedded":
         return data
-    inside = embedded_images(data) if data.startswith(_PDF) else other_frames(data)
+    inside = embedded_images(data) if is_pdf(data) else other_frames(data)
     return next((part.read() for part in inside if part.name == path.name), None)
 
 

@@ -11,7 +11,7 @@ from pickle import PickleBuffer
 from mayak.case import Content, Exclusion, StoredItem
 from mayak.errors import DecodeError
 from mayak.imaging.decode import decode_picture, other_frames
-from mayak.imaging.formats import looks_like_image
+from mayak.imaging.formats import is_pdf, looks_like_image
 from mayak.imaging.hashing import perceptual_hash, sha256
 from mayak.imaging.parts import Part
 from mayak.imaging.pdf import embedded_images
@@ -24,7 +24,6 @@ LARGEST_FILE = 2**30
 SECONDS = 120.0
 MEMORY = 4 * 2**30
 """What a decoder may spend on one file: far more than the largest picture that is not refused."""
-PDF = b"%PDF-"
 PARTS = 16
 """Pictures inside one file that are looked at in one go: a long document must neither fill the
 memory nor outlast the time."""
@@ -140,11 +139,11 @@ def document_digest(before: StoredItem) -> str | None:
 
 def is_candidate(head: bytes, name: str) -> bool:
     """Whether a file of these first bytes is an image, or may hold some."""
-    return head.startswith(PDF) or looks_like_image(head, name)
+    return is_pdf(head) or looks_like_image(head, name)
 
 
 def _whole(rules: Rules, job: Job) -> Iterator[Found | More]:
-    if job.data.startswith(PDF):
+    if is_pdf(job.data):
         inside = _inside(job)
         if isinstance(inside, Failure):
             yield Found(_bare(job), inside)
@@ -203,7 +202,7 @@ def _within(job: Job, name: str) -> Job:
 
 def _inside(job: Job) -> list[Part] | Failure:
     try:
-        return (embedded_images if job.data.startswith(PDF) else other_frames)(job.data)
+        return (embedded_images if is_pdf(job.data) else other_frames)(job.data)
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - see _image

@@ -20,14 +20,14 @@ from mayak.case import CaseStore, Content, Duplicate, Exclusion, Item
 from mayak.errors import EvidenceError, MayakError
 from mayak.evidence import Source
 from mayak.hashlists import HashList
-from mayak.imaging.formats import is_program, named_as_image
+from mayak.imaging.formats import is_pdf, is_program, named_as_image
 from mayak.imaging.hashing import sha256
+from mayak.imaging.office import needs_password
 from mayak.isolation import Lost, Workers
 from mayak.triage.arrival import Arrival, Outcome, item_of, location_of, weight
 from mayak.triage.examine import (
     LARGEST_FILE,
     MEMORY,
-    PDF,
     SECONDS,
     Found,
     Job,
@@ -368,7 +368,7 @@ class Feed:
                 yield Arrival(held.number, item_of(entry, Exclusion("known-good", reason)), known)
                 return
             # The images in a document lie in each copy of it.
-            if not data.startswith(PDF):
+            if not is_pdf(data):
                 if digest in self._outcomes:
                     yield from self._duplicate(held.number, entry, digest, known)
                     return
@@ -427,6 +427,8 @@ class Feed:
                         # encrypted, overwritten or cut to pieces
                         text = "named as an image, but begins as none"
                         return Failure(path, "decode", "Damaged", text)
+                    if needs_password(stream, head):
+                        return Failure(path, "read", "Encrypted", "is a document with a password")
                     if entry.path.kind in ("zip", "tar", "image"):
                         return Exclusion("container", "what lies in it follows it")
                     return Exclusion("not-an-image", "begins as no image format does")
