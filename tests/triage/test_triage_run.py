@@ -527,6 +527,32 @@ def test_a_source_that_cannot_be_read_to_its_end_goes_on_without_a_hash_if_accep
     assert said.count("source cannot be hashed") == 2
 
 
+def test_a_damaged_e01_in_a_folder_is_no_less_damaged(tmp_path, phone):
+    folder, case = phone[0], tmp_path / "case"
+    images = Path(__file__).parents[1] / "evidence" / "images"
+    shutil.copy(images / "damaged.E01", folder)
+    with pytest.raises(IntegrityError, match=r"damaged\.E01.*stored hash"):
+        run(case, folder)
+    summary = run(case, folder, accept_damaged=True)
+    assert summary.damaged == ["사진/damaged.E01"]
+    with CaseStore.read(case) as store:
+        assert store.failure_counts()["HashMismatch"] == 1 and store.verify() == []
+    shutil.copy(images / "phone.E01", folder)  # one that is whole
+    assert run(case, folder, accept_damaged=True).damaged == ["사진/damaged.E01"]
+
+
+def test_a_document_with_a_password_is_not_read(tmp_path):
+    head = bytearray(512)
+    head[:8] = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+    struct.pack_into("<H", head, 30, 9)  # sectors of 512 bytes, the directory in the first
+    entry = "EncryptedPackage".encode("utf-16-le").ljust(128, b"\0")
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "계약.docx").write_bytes(bytes(head) + entry * 4)
+    summary = run(tmp_path / "case", tmp_path / "x")
+    assert (summary.failures, summary.counts.exclusions) == (1, 0)
+    assert told(tmp_path / "case")["x/계약.docx"].error == "Encrypted"
+
+
 def test_a_disk_image_cut_off_before_its_hash_goes_on(tmp_path):
     disk, case = tmp_path / "disk.dd", tmp_path / "case"
     names = {f"DCIM/{number}.jpg": picture(number) for number in range(4)}
