@@ -780,3 +780,13 @@ def test_a_broken_e01_is_refused(tmp_path):
     (tmp_path / "a.E01").write_bytes((IMAGES / "phone.E01").read_bytes()[:100])
     with pytest.raises(EvidenceError, match="cannot be read"):
         open_source(tmp_path / "a.E01")
+
+
+def test_a_damaged_count_of_records_does_not_hold_up_the_run(unpack):
+    path = unpack("ext4.dd")
+    whole = found(path)
+    data = bytearray(path.read_bytes())
+    data[1024 + 3] = 0x10  # of the inodes, of which there were 128
+    path.write_bytes(data)
+    items, _ = found(path)
+    assert items == whole[0]

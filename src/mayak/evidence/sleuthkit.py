@@ -77,7 +77,6 @@ MIB = 1 << 20
 SECTOR = 512
 SEARCHED = 1 << 30
 OLD_TRACK = 63 * SECTOR
-REUSED = "its record serves another file now"
 RECORD_BITS = 48
 """No file system's record numbers have more: above them a third of one name and record is told."""
 
@@ -496,6 +495,15 @@ class _Files:
             return None if file.info.meta is None else file
         return None
 
+    def _numbers(self, first: int, least: int) -> range:
+        """The numbers of all records from the first on, each of so many bytes at least.
+
+        Damage may make billions of them, which there is no room for.
+        """
+        info = self._system.info
+        room = (int(info.last_block_act) + 1) * int(info.block_size) // least
+        return range(first, min(int(info.last_inum), room))
+
     def _at(self, name: bytes, number: int, deleted: bool = False) -> EvidencePath:
         """A location that nothing else of the volume has.
 
@@ -549,7 +557,7 @@ class _Files:
         if label and not prefix and not int(meta.size):
             return
         if unlinked and self._reused(name, meta):
-            yield self._lost(full, number, unlinked, REUSED)
+            yield self._lost(full, number, unlinked, "its record serves another file now")
             return
         if unlinked and _is_used(meta):
             self._unsettled.append((full, number))
@@ -562,12 +570,14 @@ class _Files:
         none, the file was deleted while it was open, or its folder is damaged."""
         found = set()
         for name, number in self._unsettled:
-            file = None if number in self._records else self._record(number)
-            if file is None:
-                yield self._lost(name, number, True, REUSED)
-            else:
+            if number in self._records:
+                yield self._lost(name, number, True, "its record serves another file now")
+            elif (file := self._record(number)) is not None:
                 found.add(number)
                 yield from self._file(file, name, True)
+            else:
+                where = self._at(name, number, deleted=True)
+                yield failure(where, "Unreadable", "was deleted; its record cannot be read")
         self._records |= found
 
     def _reused(self, name: Tsk, meta: Tsk) -> bool:
@@ -695,7 +705,7 @@ class _Files:
         files = []
         unread = 0
         own = [self._ext_number(at) for at in EXT_OWN_FILES]
-        for number in range(FIRST_EXT_USER_RECORD, int(self._system.info.last_inum)):
+        for number in self._numbers(FIRST_EXT_USER_RECORD, 128):
             if number in self._records or number in self._folders or number in own:
                 continue
             try:
@@ -722,9 +732,8 @@ class _Files:
 
     def _sweep(self) -> Iterator[EvidenceItem | Failure]:
         """NTFS records that no folder names: deleted ones, and those of damaged folders."""
-        last = int(self._system.info.last_inum)
         mft = self._record(0)
-        for number in range(FIRST_NTFS_USER_RECORD, last):
+        for number in self._numbers(FIRST_NTFS_USER_RECORD, 512):
             if number in self._records:
                 continue
             try:
