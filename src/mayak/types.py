@@ -37,7 +37,8 @@ class EvidencePath:
     """The name's bytes as stored, where ``name`` in UTF-8 is not the same."""
     serial: int = 0
     """Tells apart entries of the same name in the same layer: the file system's record number
-    of a deleted entry, the position of a repeated archive member; otherwise 0."""
+    of a deleted or repeated entry, the position of a repeated archive member, a count of what lay
+    at one place after changes; otherwise 0."""
 
     def child(
         self, kind: LayerKind, name: str, raw: bytes | None = None, serial: int = 0

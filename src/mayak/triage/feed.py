@@ -295,7 +295,7 @@ class Feed:
         ahead: deque[_Read | Arrival] = deque()
         with ThreadPoolExecutor(_HASHERS, "hash") as pool:
             try:
-                for entry in source.items():
+                for entry in source.items(self._stop):
                     if self._stop.is_set() or self.limited:
                         break
                     step = self._taken_up(held, entry, pool)
