@@ -157,3 +157,23 @@ def stock_lesson(vlm, rows):
     batch["input_ids"] = torch.cat([batch["input_ids"], answers], dim=1)
     batch["attention_mask"] = torch.cat([batch["attention_mask"], torch.ones_like(answers)], dim=1)
     return batch
+
+
+def stock_base_lesson(vlm, rows):
+    """The same of their base tiles alone, which the stock model knows if it is told that an image
+    has one tile."""
+    batch = stock_lesson(vlm, rows)
+    vision, image = vlm.base.config.vision_config, vlm.base.config.image_token_id
+    # Its patches and the end of a line.
+    tokens = (vision.image_size // vision.patch_size) ** 2 + 1
+    question = []
+    for token in vlm.prompt.question_ids:
+        question += [image] * tokens if token == image else [token]
+    answers = torch.tensor([vlm.prompt.answer_ids(label) for _, label in rows])
+    questions = torch.tensor([question] * len(rows))
+    return {
+        "pixel_values": batch["pixel_values"][:, :1],
+        "image_sizes": batch["image_sizes"],
+        "input_ids": torch.cat([questions, answers], dim=1),
+        "labels": torch.cat([torch.full_like(questions, -100), answers], dim=1),
+    }

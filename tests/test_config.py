@@ -30,6 +30,17 @@ def test_repo_is_the_published_scripts():
     assert (config.precision, config.validations_per_epoch, config.keep_best) == ("nf4", 4, 2)
 
 
+def test_the_base_tile_is_taught_only_where_it_is_asked_for(tmp_path):
+    assert not any(load_train_config(name).base_tile for name in PRESETS)
+    values = yaml.safe_load((files("mayak.configs") / "repo.yaml").read_text(encoding="utf-8"))
+    del values["base_tile"]
+    path = tmp_path / "own.yaml"
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    assert load_train_config(str(path)) == load_train_config("repo")
+    with pytest.raises(ConfigError, match="base_tile"):
+        load_train_config("repo", {"base_tile": 0.5})
+
+
 def test_paper_differs_from_repo_in_the_rank_alone():
     repo, paper = (load_train_config(name).model_dump() for name in ("repo", "paper"))
     assert paper.pop("lora") == {"r": 8, "alpha": 16, "dropout": 0.05}

@@ -54,6 +54,8 @@ class TrainConfig(_Strict):
     keep_best: Positive
     checkpoint_every: Positive
     """Steps between two saves of the last checkpoint, besides those after a validation."""
+    base_tile: bool = False
+    """Whether each image is also taught as its base tile alone, for tier 1 of the cascade."""
     seed: Annotated[int, Field(ge=0, lt=2**32)]
 
 

@@ -45,6 +45,13 @@ def test_the_best_are_kept_by_accuracy_then_loss_then_age(tmp_path):
     assert store.best(last).adapter["a"].tolist() == [3.0, 3.0]
 
 
+def test_what_base_tiles_were_worth_is_kept_and_has_no_say(tmp_path):
+    store = Checkpoints(tmp_path, 2)
+    best = run(store, Validation(1, 0.4, 0.75, 0.5), Validation(2, 0.5, 0.75, 1.0))
+    assert [v.step for v in best] == [1, 2]
+    assert store.last().best == best
+
+
 def test_nothing_saved_yet(tmp_path):
     assert Checkpoints(tmp_path / "none", 2).last() is None
 

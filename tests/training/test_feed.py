@@ -1,5 +1,6 @@
 import multiprocessing
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -129,7 +130,28 @@ def test_stretches_end_at_validations_and_go_on_where_the_last_ended(root, colla
     assert val_labels == again == [sample.label for sample in manifest(root, "val").samples]
 
 
-def test_resuming_gives_the_same_tensors(root, collate):
+def test_base_tiles_follow_the_whole_images_as_tier_1_reads_them(root, collate):
+    images = Images(manifest(root))
+    rows = [images[index] for index in (0, 1, 2)]
+    packing, whole = collate.packing, collate(rows)
+    both = replace(collate, base_tiles=True)(rows)
+    assert len(both) == len(whole) == 3
+    assert torch.equal(both.answers, whole.answers.repeat(2, 1))
+    count, tiles = len(whole.packed.rows), len(whole.packed.tiles)
+    assert torch.equal(both.packed.rows[:count], whole.packed.rows)
+    assert torch.equal(both.packed.tiles[:tiles], whole.packed.tiles)
+    read = packing.pack([packing.prepare_base(image) for image, _ in rows])
+    assert torch.equal(both.packed.tiles[tiles:], read.tiles)
+    parts = (both.packed.rows[count:], both.packed.positions[0, count:])
+    for part, expected in zip(parts, (read.rows, read.positions[0]), strict=True):
+        # The label's token is read too; features are counted on.
+        taught, asked = part.view(3, -1)[:, :-1], expected.view(3, -1)
+        assert torch.equal(torch.where(taught >= 64 * tiles, taught - 64 * tiles, taught), asked)
+
+
+@pytest.mark.parametrize("base_tiles", [False, True])
+def test_resuming_gives_the_same_tensors(root, collate, base_tiles):
+    collate = replace(collate, base_tiles=base_tiles)
     _, whole = feed(root, collate)
     _, rest = feed(root, collate, done=1)
     with whole, rest:
@@ -155,8 +177,9 @@ def test_a_stretch_takes_no_more_than_its_share():
     assert [batch["n"] for batch in Stretch(stream, 2)] == [2, 3]
 
 
-def test_worker_processes_give_the_same_batches_and_end(root, collate):
-    got = []
+@pytest.mark.parametrize("base_tiles", [False, True])
+def test_worker_processes_give_the_same_batches_and_end(root, collate, base_tiles):
+    collate, got = replace(collate, base_tiles=base_tiles), []
     for workers in (0, 2):
         _, source = feed(root, collate, done=5, workers=workers)
         with source:

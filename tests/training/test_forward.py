@@ -1,7 +1,10 @@
 """The packed pass of the training against the stock model's padded one: losses and gradients."""
 
+from dataclasses import replace
+
 import pytest
 import torch
+from transformers.models.llava_next import modeling_llava_next
 
 from mayak.config import load_train_config
 from mayak.errors import ModelError
@@ -13,7 +16,7 @@ from mayak.training.data import Collate
 from mayak.training.forward import AnswerPass, compiling
 from mayak.training.module import FineTuning, trained
 from mayak.training.plan import Plan
-from model_folder import decoded, stock_lesson
+from model_folder import decoded, stock_base_lesson, stock_lesson
 
 SIZES = [(90, 90), (300, 100), (60, 220), (224, 224), (1, 900)]
 LABELS = [0, 3, 1, 2, 2]
@@ -64,6 +67,23 @@ def test_loss_and_gradients_are_the_stock_models(name, rows, checkpointed, preci
     assert found.keys() == expected.keys()
     for key, gradient in found.items():
         assert gradient.norm() > 0, key
+        difference = (gradient - expected[key]).norm() / expected[key].norm()
+        assert difference < 1e-4, key
+
+
+@pytest.mark.parametrize("checkpointed", [False, True])
+def test_base_tiles_beside_whole_images_are_the_stock_models(name, rows, checkpointed, monkeypatch):
+    vlm, module, collate = tuned(name)
+    whole = module.model(**stock_lesson(vlm, rows), use_cache=False).loss
+    monkeypatch.setattr(modeling_llava_next, "image_size_to_num_patches", lambda **_: 1)
+    alone = module.model(**stock_base_lesson(vlm, rows), use_cache=False).loss
+    assert abs(alone - whole) > 1e-4  # or it would not tell them apart
+    stock = (whole + alone) / 2
+    expected = gradients(module, stock)
+    module.answers.checkpointed = checkpointed
+    loss = module(replace(collate, base_tiles=True)(rows))
+    assert loss.item() == pytest.approx(stock.item(), rel=1e-5)
+    for key, gradient in gradients(module, loss).items():
         difference = (gradient - expected[key]).norm() / expected[key].norm()
         assert difference < 1e-4, key
 

@@ -20,6 +20,7 @@ from mayak.dataset.manifest import read_manifest
 from mayak.errors import ConfigError, ManifestError, ModelError
 from mayak.imaging import decode_file
 from mayak.model import LabelScorer, load_model
+from mayak.model.cascade import Readings
 from mayak.training import loop as training_loop
 from mayak.training import train
 from mayak.training.forward import AnswerPass
@@ -241,6 +242,65 @@ def test_resumed_after_any_step_it_ends_the_same(
     saved = {1: 0, 2: 1, 3: 2, 4: 3, 6: 5}[step]  # the last checkpoint before the kill
     told = f"resuming after step {saved} of 6" if saved else "no checkpoint"
     assert any(told in note for note in notes)
+
+
+BOTH = {"base_tile": True}
+
+
+@pytest.fixture(scope="module")
+def both(model_folder, data, tmp_path_factory):
+    """A run that teaches base tiles too, its folder, and what it told."""
+    output, notes = tmp_path_factory.mktemp("both") / "out", []
+    return run(model_folder, data, output, changes=BOTH, note=notes.append), output, notes
+
+
+def test_base_tiles_are_taught_in_the_same_steps_over_the_same_images(whole, both):
+    (plain, plain_output), (result, output, notes) = whole, both
+    assert result.steps == plain.steps
+    steps = [[row["samples"] for row in events(at, "step")] for at in (plain_output, output)]
+    assert steps[0] == steps[1]
+    assert result.losses[-1] < result.losses[0]
+    assert result.losses != plain.losses
+    assert any("base tile alone" in note for note in notes)
+
+
+def test_the_base_tiles_accuracy_stands_beside_the_whole_images(whole, both, model_folder, data):
+    result, output, _ = both
+    assert result.best_step == min(result.validations, key=lambda v: v.rank).step
+    manifest = read_manifest(data / "val_drug_data.json")
+    images = [decode_file(manifest.locate(sample)) for sample in manifest.samples]
+    vlm = load_model(str(model_folder), precision="fp32", device="cpu", adapter=output / FINAL)
+    readings = Readings(vlm)
+    for tier, told in ((1, result.best_base_tile_accuracy), (2, result.best_accuracy)):
+        with torch.no_grad():
+            logits = readings.read([readings.prepare(tier, image) for image in images])
+        said = readings.of_labels(logits)[0].argmax(dim=1).tolist()
+        hits = sum(label == s.label for label, s in zip(said, manifest.samples, strict=True))
+        assert hits / len(images) == told
+
+    record = json.loads((output / FINAL / "run.json").read_text(encoding="utf-8"))
+    assert record["config"]["base_tile"] is True
+    assert record["best"]["base_tile_accuracy"] == result.best_base_tile_accuracy
+    curve = [v.base_tile_accuracy for v in result.validations]
+    assert [row["base_tile_accuracy"] for row in events(output, "validation")] == curve
+    board = EventAccumulator(str(output / "tensorboard")).Reload()
+    shown = [event.value for event in board.Scalars("val/base_tile_accuracy")]
+    assert shown == pytest.approx(curve)
+
+    plain, plain_output = whole
+    assert plain.best_base_tile_accuracy is None
+    assert not any("base_tile_accuracy" in row for row in events(plain_output, "validation"))
+
+
+def test_resumed_with_base_tiles_it_ends_the_same(both, model_folder, data, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        killed(patch, 4)
+        with pytest.raises(RuntimeError, match="killed"):
+            run(model_folder, data, tmp_path, changes=BOTH)
+    with pytest.raises(ConfigError, match=r"config\.base_tile: True → False"):
+        run(model_folder, data, tmp_path, resume=True)
+    result = run(model_folder, data, tmp_path, changes=BOTH, resume=True)
+    same_run(both[:2], (result, tmp_path))
 
 
 def command(model_folder, data, output, config, *options):

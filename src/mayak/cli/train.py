@@ -131,6 +131,10 @@ def train(
         [tr("trained parameters", "학습한 매개변수"), f"{result.trained_parameters:,}"],
         [tr("images a second", "초당 이미지"), f"{result.samples_per_second:.2f}"],
     ]
+    if result.best_base_tile_accuracy is not None:
+        accuracy = f"{result.best_base_tile_accuracy:.4f}"
+        name = tr("validation accuracy, base tile alone", "검증 정확도(기본 타일만)")
+        rows.insert(1, [name, accuracy])
     if result.peak_gpu_gib is not None:
         rows.append([tr("peak GPU memory", "최대 GPU 메모리"), f"{result.peak_gpu_gib:.2f} GiB"])
     console.table(tr("Training", "학습"), [tr("figure", "항목"), tr("value", "값")], rows)

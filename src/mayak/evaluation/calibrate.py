@@ -87,7 +87,7 @@ def calibrate(
         samples, logits = asked.all_tiers(validation, head)
     truth = np.array([sample.label for sample in samples])
     odds = np.stack([log_odds(torch.from_numpy(part)).numpy() for part in logits])
-    promise, relevant = _promise(samples, logits, odds, alpha, confidence)
+    promise, relevant = make_promise(samples, logits, odds, alpha, confidence)
     calibration = Calibration(
         engine=vlm.engine.fingerprint,
         head=head,
@@ -237,7 +237,7 @@ def _temperature(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> float
     return float(np.exp(minimize_scalar(surprise, bounds=bounds, method="bounded").x))
 
 
-def _promise(
+def make_promise(
     samples: list[Sample],
     logits: NDArray[np.float64],
     odds: NDArray[np.float64],

@@ -11,7 +11,7 @@ import os
 import pickle
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -31,6 +31,8 @@ class Validation:
     step: int
     loss: float
     accuracy: float
+    base_tile_accuracy: float | None = None
+    """Of the base tiles alone; None where they are not taught. It has no say in what is best."""
 
     @property
     def rank(self) -> tuple[float, float, int]:
@@ -101,7 +103,7 @@ class Checkpoints:
             "step": state.step,
             "adapter": state.adapter,
             "optimizer": state.optimizer,
-            "best": [(v.step, v.loss, v.accuracy) for v in state.best],
+            "best": [astuple(validation) for validation in state.best],
         }
         write_atomically(self._folder / name, lambda file: torch.save(content, file))
 

@@ -40,17 +40,21 @@ class Batch:
     """The question, and the answer but for its end."""
     answers: torch.Tensor
     """int64 (B, A): the answers' tokens, which the last A positions foretell."""
+    base_tiles: bool
+    """Whether the images come twice: whole, and behind them all as their base tiles alone."""
 
     def __len__(self) -> int:
-        return len(self.answers)
+        """Images, each counted once."""
+        return len(self.answers) // (2 if self.base_tiles else 1)
 
     def on(self, device: torch.device) -> Batch:
         """There, without waiting for it."""
-        return Batch(self.packed.on(device), self.answers.to(device, non_blocking=True))
+        answers = self.answers.to(device, non_blocking=True)
+        return Batch(self.packed.on(device), answers, self.base_tiles)
 
     def pin_memory(self) -> Batch:
         """As the loader asks for where a GPU computes."""
-        return Batch(self.packed.pin_memory(), self.answers.pin_memory())
+        return Batch(self.packed.pin_memory(), self.answers.pin_memory(), self.base_tiles)
 
 
 class Images(Dataset[Row]):
@@ -73,12 +77,16 @@ class Collate:
     """Rows → batch; runs in the loader's workers."""
 
     packing: Packing
+    base_tiles: bool = False
+    """Whether base tiles follow, as tier 1 of the cascade reads them."""
 
     def __call__(self, rows: list[Row]) -> Batch:
         packing = self.packing
-        pieces = [packing.answered(packing.prepare(image), label) for image, label in rows]
-        answers = [packing.prompt.answer_ids(label) for _, label in rows]
-        return Batch(packing.pack(pieces), torch.tensor(answers))
+        views = [packing.prepare, packing.prepare_base] if self.base_tiles else [packing.prepare]
+        shown = [(view(image), label) for view in views for image, label in rows]
+        pieces = [packing.answered(piece, label) for piece, label in shown]
+        answers = [packing.prompt.answer_ids(label) for _, label in shown]
+        return Batch(packing.pack(pieces), torch.tensor(answers), self.base_tiles)
 
 
 class Stretch:

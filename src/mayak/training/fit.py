@@ -50,6 +50,8 @@ class TrainResult:
     best_step: int
     best_accuracy: float
     best_loss: float
+    best_base_tile_accuracy: float | None
+    """Of that state, reading the base tiles alone; None where they were not taught."""
     validations: tuple[Validation, ...]
     losses: tuple[float, ...]
     """Training loss of every step."""
@@ -221,7 +223,8 @@ class _Run:
             load_adapter(module.model, state.adapter)
         fitted = None
         if state is None or state.step < self.plan.total_steps:
-            collate = Collate(Packing(vlm.processor, vlm.prompt, vlm.base.config))
+            packing = Packing(vlm.processor, vlm.prompt, vlm.base.config)
+            collate = Collate(packing, self.config.base_tile)
             self._choose(module, collate, state.step if state else 0)
             state = fitted = self._fit(module, collate, state)
         result = self._result(module, state)
@@ -294,6 +297,13 @@ class _Run:
                 f"({plan.batch_size} × 누적 {plan.accumulate} × 장치 {plan.processes})",
             )
         )
+        if self.config.base_tile:
+            self.note(
+                tr(
+                    "each image is taught whole and as its base tile alone (base_tile: true)",
+                    "각 이미지를 전체와 기본 타일만의 두 가지로 학습합니다(base_tile: true)",
+                )
+            )
 
     def _fit(self, module: FineTuning, collate: Collate, state: Checkpoint | None) -> Checkpoint:
         done = state.step if state else 0
@@ -374,8 +384,9 @@ class _Run:
             best_step=state.best[0].step,
             best_accuracy=state.best[0].accuracy,
             best_loss=state.best[0].loss,
+            best_base_tile_accuracy=state.best[0].base_tile_accuracy,
             validations=tuple(
-                Validation(row["step"], row["loss"], row["accuracy"])
+                Validation(row["step"], row["loss"], row["accuracy"], row.get("base_tile_accuracy"))
                 for row in events
                 if row["event"] == "validation"
             ),
@@ -412,6 +423,7 @@ class _Run:
                 "step": result.best_step,
                 "accuracy": result.best_accuracy,
                 "loss": result.best_loss,
+                "base_tile_accuracy": result.best_base_tile_accuracy,
             },
             "curve": {
                 "train_loss": list(result.losses),

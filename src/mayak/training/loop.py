@@ -99,17 +99,15 @@ class Watch(Callback):  # type: ignore[misc]  # lightning is untyped
 
     def on_validation_end(self, trainer: Trainer, *_: object) -> None:
         """Log the scores, and save the step, by itself if it is among the best."""
-        loss, accuracy = self._module.take_validation()
-        validation = Validation(self._module.step, loss, accuracy)
+        validation = self._module.take_validation()
         if self._where.leads:
-            self._log.append(
-                "validation",
-                step=validation.step,
-                loss=loss,
-                accuracy=accuracy,
-                seconds=round(time.perf_counter() - self._clock, 4),
-            )
-            self._board.log_metrics({"val/loss": loss, "val/accuracy": accuracy}, validation.step)
+            figures = {"loss": validation.loss, "accuracy": validation.accuracy}
+            if validation.base_tile_accuracy is not None:
+                figures["base_tile_accuracy"] = validation.base_tile_accuracy
+            seconds = round(time.perf_counter() - self._clock, 4)
+            self._log.append("validation", step=validation.step, **figures, seconds=seconds)
+            shown = {f"val/{name}": value for name, value in figures.items()}
+            self._board.log_metrics(shown, validation.step)
         best = self._checkpoints.rank(self.state.best, validation)
         self._save(trainer, validation.step, best)
 

@@ -19,6 +19,7 @@ from mayak.labels import LABELS
 from mayak.language import tr
 from mayak.model import VisionLanguageModel
 from mayak.model.scoring import label_scores
+from mayak.training.checkpoint import Validation
 from mayak.training.data import Batch
 from mayak.training.forward import AnswerPass
 from mayak.training.plan import Plan
@@ -135,7 +136,9 @@ class FineTuning(LightningModule):  # type: ignore[misc]  # lightning is untyped
         self._optimizer_state = optimizer_state
         self._step_loss: list[torch.Tensor] = []
         self._loss = MeanMetric()
-        self._accuracy = MulticlassAccuracy(num_classes=len(LABELS), average="micro")
+        self._accuracy, self._base_tile_accuracy = (
+            MulticlassAccuracy(num_classes=len(LABELS), average="micro") for _ in range(2)
+        )
         self.train()
 
     @property
@@ -166,23 +169,29 @@ class FineTuning(LightningModule):  # type: ignore[misc]  # lightning is untyped
         return total
 
     def validation_step(self, batch: Batch) -> None:
-        """Loss and label scores from one forward pass."""
-        answers = batch.answers
+        """Loss and label scores from one forward pass; the loss is the whole images' alone."""
+        answers, count = batch.answers, len(batch)
         logits = self.answers(batch.packed, answers.shape[1])
         losses = functional.cross_entropy(logits.flatten(0, 1), answers.flatten(), reduction="none")
-        self._loss.update(losses.view_as(answers).mean(dim=1))
+        self._loss.update(losses.view_as(answers).mean(dim=1)[:count])
         position = len(self._prompt.lead_ids)
         scores, _ = label_scores(logits[:, position], self._prompt)
         ids = torch.tensor(self._prompt.label_ids, device=answers.device)
         truth = (answers[:, position, None] == ids).int().argmax(dim=1)
-        self._accuracy.update(scores.argmax(dim=1), truth)
+        said = scores.argmax(dim=1)
+        self._accuracy.update(said[:count], truth[:count])
+        if batch.base_tiles:
+            self._base_tile_accuracy.update(said[count:], truth[count:])
 
-    def take_validation(self) -> tuple[float, float]:
-        """Loss and accuracy over the whole validation set, all processes together."""
-        result = self._loss.compute().item(), self._accuracy.compute().item()
-        self._loss.reset()
-        self._accuracy.reset()
-        return result
+    def take_validation(self) -> Validation:
+        """What came of the whole validation set, all processes together."""
+        metrics = [self._loss, self._accuracy]
+        if self._config.base_tile:
+            metrics.append(self._base_tile_accuracy)
+        found = Validation(self.step, *(metric.compute().item() for metric in metrics))
+        for metric in metrics:
+            metric.reset()
+        return found
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW at a constant rate with PyTorch's other defaults (weight decay .01)."""
