@@ -418,6 +418,21 @@ def test_packed_content_of_a_file_that_says_to_be_empty_is_told(tmp_path):
     assert entries(tmp_path / "b.zip") == ({"empty": b""}, [])
 
 
+def test_a_link_that_has_more_content_than_it_says_is_no_link(tmp_path):
+    info = zipfile.ZipInfo("link.jpg")
+    info.create_system, info.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+    info.compress_type = zipfile.ZIP_DEFLATED
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr(info, random.Random(1).randbytes(9000))
+    data = (tmp_path / "a.zip").read_bytes()
+    (tmp_path / "a.zip").write_bytes(directory_entry(data, 24, struct.pack("<L", 9)))
+
+    with open_source(tmp_path / "a.zip") as source:
+        (item,) = source.items()
+        with pytest.raises(EvidenceError, match="CRC"):
+            item.open().read()
+
+
 @pytest.mark.parametrize(
     ("mode", "size", "error"),
     [

@@ -19,6 +19,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from PIL import Image
+from pypdf import PdfWriter
+from pypdf.generic import DictionaryObject, NameObject, NumberObject, StreamObject
 
 from mayak.case import CaseStore
 from mayak.demo.exfat import volume
@@ -306,6 +308,55 @@ def test_images_in_documents_and_archives_lie_at_their_place(tmp_path):
     assert "mail.zip/word.docx/word/media/image1.png" in images
     assert sum(path.startswith("mail.zip/scan.pdf/page ") for path in images) == 2
     assert found["mail.zip/scan.pdf"].rule == "document"
+
+
+def test_a_pdf_may_begin_a_little_later_and_hold_two_pictures_of_one_name(tmp_path):
+    """A picture ``B`` in a form ``A``, and one whose name has a slash in it: ``A/B``."""
+    writer = PdfWriter()
+    page = writer.add_blank_page(100, 100)
+    images = []
+    for number in (1, 2):
+        image = StreamObject()
+        image.set_data(picture(number))
+        entries = {"Subtype": "Image", "ColorSpace": "DeviceRGB", "Filter": "DCTDecode"}
+        image.update({NameObject(f"/{k}"): NameObject(f"/{v}") for k, v in entries.items()})
+        for side, length in (("Width", 96), ("Height", 64), ("BitsPerComponent", 8)):
+            image[NameObject(f"/{side}")] = NumberObject(length)
+        images.append(writer._add_object(image))
+    form = StreamObject()
+    drawn = ((form, {"B": images[0]}), (page, {"A": writer._add_object(form), "A/B": images[1]}))
+    for holder, objects in drawn:
+        entries = DictionaryObject({NameObject(f"/{k}"): v for k, v in objects.items()})
+        holder[NameObject("/Resources")] = DictionaryObject({NameObject("/XObject"): entries})
+    buffer = io.BytesIO(b"\xef\xbb\xbf\n")
+    buffer.seek(4)
+    writer.write(buffer)
+    source = zipped(tmp_path / "a.zip", {"scan": buffer.getvalue()})
+
+    summary = run(tmp_path / "case", source)
+
+    assert (summary.counts.contents, summary.counts.exclusions) == (2, 1)
+    assert run(tmp_path / "case", source) == summary
+    names = {"a.zip/scan", "a.zip/scan/page 1/A/B", "a.zip/scan/page 1/A/B (2)"}
+    assert set(told(tmp_path / "case")) == names
+
+
+def test_what_a_zip_does_not_list_comes_in_and_stays(tmp_path):
+    first = zipped(tmp_path / "first.zip", {"1.jpg": picture(1), "notes": b"text"})
+    second = zipped(tmp_path / "second.zip", {"2.jpg": picture(2)})
+    (tmp_path / "a.zip").write_bytes(first.read_bytes() + second.read_bytes() + b"?" * 100)
+
+    summary = run(tmp_path / "case", tmp_path / "a.zip")
+
+    assert run(tmp_path / "case", tmp_path / "a.zip") == summary
+    found = told(tmp_path / "case")
+    digest = hashlib.sha256(picture(1)).hexdigest()
+    assert found.pop("a.zip/[unlisted]/1.jpg#2") == digest
+    assert found.pop("a.zip/[unlisted]/notes#3").rule == "not-an-image"
+    assert found.pop("a.zip").message == "100 bytes that no entry of the directory names"
+    assert list(found) == ["a.zip/2.jpg"]
+    with CaseStore.read(tmp_path / "case") as store:
+        assert check_sources(store, SilentProgress()) == ([], [])
 
 
 def test_pictures_that_are_programs_are_left_out_as_such(tmp_path):

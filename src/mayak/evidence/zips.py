@@ -256,7 +256,7 @@ class ZipReader:
     def _entry(self, member: _Member, path: EvidencePath) -> EvidenceItem | Failure:
         # Only Unix writes a mode; elsewhere these bits mean something else.
         mode = member.attributes >> 16 if member.system == 3 else 0
-        if stat.S_ISLNK(mode) and member.size <= _LONGEST_TARGET:
+        if stat.S_ISLNK(mode) and max(member.size, member.packed) <= _LONGEST_TARGET:
             return failure(path, "SymbolicLink", "is a symbolic link, which is not followed")
         # What was packed out of a pipe (``zip - -``) has the mode of the pipe and all its content.
         if stat.S_IFMT(mode) not in (0, stat.S_IFREG) and not member.size and not member.packed:
