@@ -57,11 +57,6 @@ from mayak.evidence.zips import ZipReader
 from mayak.language import tr
 from mayak.types import EvidenceItem, EvidencePath, Failure, LayerKind, Progress, SilentProgress
 
-KNOWN = (
-    "folder; ZIP, UFDR; TAR, TAR in gzip, bzip2 or xz; E01 (split too); raw disk image (split "
-    "too) with MBR, GPT or no partition table and FAT, exFAT, NTFS, ext, HFS+ or ISO 9660; one "
-    "image, video or PDF file"
-)
 _MB = 10**6
 
 # Starts of files that are evidence on their own: (offset, bytes).
@@ -460,11 +455,19 @@ def _unknown(path: Path, unread: str | None = None) -> EvidenceError:
                 "다른 프로그램으로 풀거나 raw 이미지로 변환하십시오",
             ),
         )
+    known = tr(
+        "folder; ZIP, UFDR; TAR, TAR in gzip, bzip2 or xz; E01 (split too); raw disk image (split "
+        "too) with MBR, GPT or no partition table and FAT, exFAT, NTFS, ext, HFS+ or ISO 9660; one "
+        "image, video or PDF file",
+        "폴더, ZIP, UFDR, TAR(gzip, bzip2, xz 포함), E01(분할 포함), raw 디스크 이미지(분할 포함. "
+        "MBR, GPT 또는 파티션 표 없음. FAT, exFAT, NTFS, ext, HFS+, ISO 9660), 이미지·동영상·PDF "
+        "파일 하나",
+    )
     return EvidenceError(
         tr(f"{path} is of no known kind", f"{path}: 알 수 없는 종류입니다"),
         remedy=tr(
-            f"give one of: {KNOWN}; other files in a folder",
-            f"지원하는 종류: {KNOWN}. 그 밖의 파일은 폴더에 넣어 지정하십시오",
+            f"give one of: {known}; other files in a folder",
+            f"지원하는 종류: {known}. 그 밖의 파일은 폴더에 넣어 지정하십시오",
         ),
     )
 

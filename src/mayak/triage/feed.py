@@ -423,12 +423,12 @@ class Feed:
                 if is_program(head):
                     return Exclusion("program", "PostScript or a metafile: it would have to be run")
                 if not is_candidate(head, entry.path.name):
+                    if needs_password(stream, head):
+                        return Failure(path, "read", "Encrypted", "is a document with a password")
                     if entry.path.kind == "file" and named_as_image(entry.path.name):
                         # encrypted, overwritten or cut to pieces
                         text = "named as an image, but begins as none"
                         return Failure(path, "decode", "Damaged", text)
-                    if needs_password(stream, head):
-                        return Failure(path, "read", "Encrypted", "is a document with a password")
                     if entry.path.kind in ("zip", "tar", "image"):
                         return Exclusion("container", "what lies in it follows it")
                     return Exclusion("not-an-image", "begins as no image format does")
