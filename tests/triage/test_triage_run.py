@@ -869,6 +869,17 @@ def test_an_image_that_is_gone_from_a_folder_stops_the_next_run(tmp_path, phone)
         assert [(r.predictions, r.failures) for r in store.runs()] == [(4, 0), (2, 2)]
 
 
+def test_a_member_that_is_gone_from_an_archive_in_a_folder_stops_the_next_run(tmp_path, phone):
+    folder, _ = phone
+    members = {"kept.jpg": picture(30), "gone.jpg": picture(31)}
+    zipped(folder / "saved.zip", members)
+    run(tmp_path / "case", folder)
+    members.pop("gone.jpg")
+    zipped(folder / "saved.zip", members)
+    with pytest.raises(IntegrityError, match=r"gone\.jpg: is no longer there"):
+        run(tmp_path / "case", folder)
+
+
 def test_a_stick_that_is_pulled_leaves_a_case_that_goes_on(tmp_path, phone):
     hidden = tmp_path / "pulled"
 

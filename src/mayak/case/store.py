@@ -308,6 +308,10 @@ class CaseStore(Exchange, Runs, Listing):
         )
         return map(stored_item, rows)
 
+    def last_item(self) -> int:
+        """The number of the item that was added last; 0 where there is none."""
+        return int(self._database.query("SELECT coalesce(max(id), 0) FROM items")[0][0])
+
     def places(self, sha256: str) -> list[StoredItem]:
         """Every item that holds a content, in the order they were added."""
         query = (

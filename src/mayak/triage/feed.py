@@ -162,7 +162,8 @@ class Feed:
                     self._walk(held, source)
                     if source.path.kind == "folder":
                         place.require()  # an unmounted one lists as an empty one
-                    if source.path.kind == "folder" or unproven:
+                    compared = source.path.kind == "folder" or unproven
+                    if compared and not (self.limited or self._stop.is_set()):
                         self._put(list(held.vanished(source)))
                     self.damaged += held.damaged
         except BaseException as error:  # noqa: BLE001 - raised again in the main thread

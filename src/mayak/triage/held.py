@@ -16,9 +16,6 @@ from mayak.triage.arrival import Arrival, item_of, location_of
 from mayak.triage.options import Options
 from mayak.types import EvidenceItem, EvidencePath, Failure
 
-_NO_FILES = ("volume", "embedded")
-"""Kinds of layers that no reader lists."""
-
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -63,12 +60,20 @@ class Held:
         self._case, self._options, self._run = case, options, run
         self.damaged: list[str] = []
         """Disk images inside that are not what their stored hash says, and were accepted so."""
+        self._last = case.last_item()
+        self._met = bytearray(self._last + 1)
+        """Items that the walk came upon, by their numbers: there may be millions."""
+        self._holder = ("", False)
+        """The last file of which was asked whether it was met, and the answer."""
         self._nothing = next(case.known_items(number), None) is None
 
     def before(self, location: str) -> StoredItem | None:
         """What became of an item in earlier runs."""
         # A query costs as much as hashing a small file.
-        return None if self._nothing else self._case.outcome(self.number, location)
+        before = None if self._nothing else self._case.outcome(self.number, location)
+        if before is not None and before.id <= self._last:
+            self._met[before.id] = 1
+        return before
 
     def content(self, sha256: str) -> StoredContent | None:
         """What the case knows of some bytes, of whichever source."""
@@ -107,25 +112,32 @@ class Held:
         return Arrival(self.number, Item(entry.path, location, outcome), known=before is not None)
 
     def vanished(self, source: Source) -> Iterator[Arrival]:
-        """The images that an earlier run took in and that are no longer there."""
+        """The images that an earlier run took in and that a whole walk did not come upon."""
         if self._nothing:
             return
-        there: EvidencePath | None = None
         for item in self._case.known_items(self.number):
-            if item.content is None:
+            if item.content is None or self._is_met(item, source):
                 continue
             path = EvidencePath.from_json(item.location)
-            # Of what lies in an archive, the archive is looked for, once for all that follow.
-            files = (layer for layer in path.layers[1:] if layer.kind not in _NO_FILES)
-            if (outermost := next(files, None)) is None:  # the source itself
-                continue
-            outer = replace(outermost, kind="file")
-            if outer == there or source.find(outer) is not None:
-                there = outer
-            else:
-                gone = Failure(item.display, "read", "Changed", "is no longer there", path)
-                self.require_accepted(gone, "is no longer there", "더 이상 없습니다")
-                yield self._instead(gone, item.content, "is no longer there")
+            gone = Failure(item.display, "read", "Changed", "is no longer there", path)
+            self.require_accepted(gone, "is no longer there", "더 이상 없습니다")
+            yield self._instead(gone, item.content, "is no longer there")
+
+    def _is_met(self, item: StoredItem, source: Source) -> bool:
+        """Of a picture inside a file, whether the walk came upon that file."""
+        path = EvidencePath.from_json(item.location)
+        if path.kind != "embedded" or path.parent is None:
+            return self._was_met(item.id)
+        location = location_of(path.parent)
+        if location != self._holder[0]:
+            holder = self._case.outcome(self.number, location)
+            # A run that is cut off inside a file has pictures of it and not the file.
+            met = source.find(path.parent) if holder is None else self._was_met(holder.id)
+            self._holder = location, bool(met)
+        return self._holder[1]
+
+    def _was_met(self, number: int) -> bool:
+        return number > self._last or bool(self._met[number])
 
     def unread(self, entry: EvidenceItem | Failure, held: str) -> Arrival:
         """An item whose bytes, of SHA-256 ``held``, cannot be read any more: that ends the run, or
