@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import re
+
 import pytest
+from fontTools.ttLib import TTFont
 from PIL import ImageFont
 
 from mayak.errors import ConfigError
-from mayak.fonts import DEFAULT, DEFAULT_BOLD, FALLBACK, FONTS, font_path
+from mayak.fonts import DEFAULT, DEFAULT_BOLD, FALLBACK, FONTS, MARK, font_path, with_fonts
 
 
 @pytest.mark.parametrize("name", FONTS)
@@ -35,3 +40,16 @@ def test_an_unknown_font_names_the_ones_there_are():
 
     assert "Batang" in str(caught.value)
     assert "NanumGothic" in caught.value.remedy
+
+
+def test_a_page_carries_the_glyphs_that_it_needs():
+    page = f"<style>{MARK}</style><p>마약 원본</p>"
+    whole = with_fonts(page)
+    assert whole == with_fonts(page)
+    faces = re.findall(r"data:font/woff;base64,([A-Za-z0-9+/=]+)", whole)
+    assert len(faces) == 2
+    for face in faces:
+        data = base64.b64decode(face)
+        assert data.startswith(b"wOFF") and len(data) < 20_000
+        shown = TTFont(io.BytesIO(data)).getBestCmap()
+        assert set(map(ord, "마약원본")) <= shown.keys() and ord("꿰") not in shown

@@ -239,8 +239,12 @@ def test_the_same_case_gives_the_same_bytes(case, report, write, tmp_path):
 
 def test_thumbnails_are_blurred_in_their_pixels(case, report, write, tmp_path):
     clear = write(case, tmp_path / "clear", clear=True).folder
-    blurred = re.findall(r"base64,([^\"]+)", (report / "report.html").read_text(encoding="utf-8"))
-    shown = re.findall(r"base64,([^\"]+)", (clear / "report.html").read_text(encoding="utf-8"))
+    blurred, shown = (
+        re.findall(
+            r"image/jpeg;base64,([^\"]+)", (folder / "report.html").read_text(encoding="utf-8")
+        )
+        for folder in (report, clear)
+    )
     assert len(blurred) == len(shown) == 18
 
     def sharpest(pictures):

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from mayak import __version__
 from mayak.evaluation.pictures import data_uri, label_name, surest_first, thumbnail
 from mayak.evaluation.record import Kind, Result, Row
+from mayak.fonts import with_fonts
 from mayak.labels import LABELS, QUESTION, UNCLASSIFIABLE
 from mayak.language import language, tr
 from mayak.metrics import Interval
@@ -127,7 +128,7 @@ def render(template: str, **context: Any) -> str:  # noqa: ANN401 - a template's
         "language": language(),
         "version": __version__,
     }
-    return environment.get_template(template).render(**context)
+    return with_fonts(environment.get_template(template).render(**context))
 
 
 def p_value(p: float) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from mayak.fonts import with_fonts
 from mayak.report.document import Document, plain
 
 
@@ -26,4 +27,4 @@ def page(document: Document) -> str:
         for key, data in document.pictures.items()
     }
     template = environment.get_template("report.html.j2")
-    return template.render(document=plain(document), pictures=pictures)
+    return with_fonts(template.render(document=plain(document), pictures=pictures))
