@@ -83,9 +83,8 @@ def looks_like_image(head: bytes, name: str) -> bool:
     """Whether a file with these first bytes (512 are enough) and this name is worth decoding.
 
     By content; the name counts only for formats that have neither a sure signature nor a header
-    that states enough. True of what is
-    recognised and cannot be decoded here (HEIC without its codec), so that it becomes a failure
-    with a reason; False of video, data sets and programs.
+    that states enough. True of what is recognised and cannot be decoded here (HEIC without its
+    codec), so that it becomes a failure with a reason; False of video, data sets and programs.
     """
     promised = signature(head)
     if promised == "BMP":  # two letters that any text can start with

@@ -7,8 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from pathlib import Path
 from threading import Event
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 from mayak.case import CaseStore, SourceHash
 from mayak.errors import EvidenceError, IntegrityError
@@ -41,15 +40,8 @@ class Acquisitions:
         self._thread = ThreadPoolExecutor(1, "acquire")
         self._running: list[tuple[int, Path, Future[Acquisition | None]]] = []
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End what is still being hashed."""
         self._stop.set()
         self._thread.shutdown(cancel_futures=True)
 

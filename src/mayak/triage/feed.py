@@ -262,7 +262,7 @@ class Feed:
             # Of a document that was accepted changed, or from which another decoder gets others.
             failed = Failure(item.display, "decode", "Changed", "is not what it was")
             yield Arrival(number, replace(item, outcome=Duplicate(content)), True, failure=failed)
-            path, content = held.another_path(job.path, outcome.sha256)
+            path, content = held.another(job.path, outcome.sha256)
             item = replace(item, display=str(path), location=location_of(path))
             yield Arrival(number, item, content is not None, image)
         else:
@@ -358,12 +358,13 @@ class Feed:
             )
         if content is not None and digest != content:
             # What lies there now is a file of its own.
-            other, taken_in = held.another(entry, digest)
+            path, taken_in = held.another(entry.path, digest)
             yield held.changed(entry, content, accepted=taken_in is not None)
-            entry, content, known = other, taken_in, taken_in is not None
-        alarm = self._listed(self._known_bad, data, digest)
+            entry, content, known = replace(entry, path=path), taken_in, taken_in is not None
+        hashes = _all_hashes(data, digest) if self._known_bad or self._known_good else ()
+        alarm = _listed(self._known_bad, hashes)
         if content is None:
-            if alarm is None and (match := self._listed(self._known_good, data, digest)):
+            if alarm is None and (match := _listed(self._known_good, hashes)):
                 # A list can be wrong, and the file in a folder be changed: its hash says which.
                 reason = f"{match}; SHA-256 {digest}"
                 yield Arrival(held.number, item_of(entry, Exclusion("known-good", reason)), known)
@@ -448,17 +449,19 @@ class Feed:
             return Failure(path, "read", "Damaged", text)
         return data
 
-    @staticmethod
-    def _listed(lists: list[HashList], data: bytes, sha256: str) -> str | None:
-        """In which list bytes stand, in words."""
-        if not lists:
-            return None
-        md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
-        sha1 = hashlib.sha1(data, usedforsecurity=False).hexdigest()
-        for known in lists:
-            if kind := known.match(md5, sha1, sha256):
-                return f"its {kind} stands in {known.name}"
-        return None
+
+def _all_hashes(data: bytes, sha256: str) -> tuple[str, str, str]:
+    """MD5, SHA-1 and SHA-256, as lists of known files have them."""
+    md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
+    return md5, hashlib.sha1(data, usedforsecurity=False).hexdigest(), sha256
+
+
+def _listed(lists: list[HashList], hashes: tuple[str, ...]) -> str | None:
+    """In which list some bytes stand, in words."""
+    for known in lists:
+        if kind := known.match(*hashes):
+            return f"its {kind} stands in {known.name}"
+    return None
 
 
 def _read_bytes(step: _Read | Arrival) -> int:

@@ -153,14 +153,9 @@ class Held:
             )
         return self._instead(entry, held, "has changed since it was read")
 
-    def another(self, entry: EvidenceItem, sha256: str) -> tuple[EvidenceItem, str | None]:
-        """The item that other bytes at an item's place are, and their SHA-256 if they were taken
-        in as such before."""
-        path, content = self.another_path(entry.path, sha256)
-        return replace(entry, path=path), content
-
-    def another_path(self, path: EvidencePath, sha256: str) -> tuple[EvidencePath, str | None]:
-        """As ``another``, of a path."""
+    def another(self, path: EvidencePath, sha256: str) -> tuple[EvidencePath, str | None]:
+        """The path of other bytes at an item's place, as an item of their own, and their SHA-256 if
+        they were taken in as such before."""
         for serial in count(2):
             other = replace(path, serial=serial)
             before = self.before(location_of(other))

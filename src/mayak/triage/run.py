@@ -92,7 +92,8 @@ def triage(
         )
         if bad:  # a list that came later than the files
             case.add_alerts(a for content in case.contents() for a in _alerts(content, bad))
-        acquisitions = stack.enter_context(Acquisitions(case, options, progress))
+        acquisitions = Acquisitions(case, options, progress)
+        stack.callback(acquisitions.close)
         sources, empty = [], []
         for path, source in opened:
             number = case.add_source(os.path.abspath(path), source.path.kind)  # noqa: PTH100
@@ -193,10 +194,11 @@ class _Writer:
                 self._arrived.append(replace(arrival, image=None))  # pixels are not waited with
                 self._seen["failures"] += isinstance(arrival.item.outcome, Failure)
                 self._seen["images"] += isinstance(arrival.item.outcome, Content | Duplicate)
-                self._seen["alerts"] += self._is_bad(arrival)
+            alerts = sum(map(self._is_bad, arrived)) if self._bad else 0
+            self._seen["alerts"] += alerts
             self._task.expect(feed.expected)
             self._task.advance(len(arrived), **self._figures())
-            if any(map(self._is_bad, arrived)):
+            if alerts:
                 self.flush()  # an alert is there before the model has seen anything
             self._flush_sometimes()
             for arrival in arrived:
