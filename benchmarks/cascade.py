@@ -61,6 +61,7 @@ class Watched:
         self._scorer = scorer
         self.seconds: Counter[str] = Counter()
         self.tiers: Counter[int] = Counter()
+        self.first = self.last = 0.0
         ask, settle = scorer._ask, scorer._settle
         scorer._ask = self._timing("waiting for tiles, queueing", ask)  # type: ignore[method-assign]
         scorer._settle = self._timing(  # type: ignore[method-assign]
@@ -77,6 +78,8 @@ class Watched:
 
     def classify(self, images: Iterable[DecodedImage]) -> Iterator[Prediction]:
         for prediction in self._scorer.classify(self._iterating(iter(images))):
+            self.last = time.perf_counter()
+            self.first = self.first or self.last
             self.tiers[prediction.tier] += 1
             yield prediction
 
@@ -101,16 +104,14 @@ def decoded(paths: list[Path], least: Sides) -> list[DecodedImage]:
         return list(pool.map(lambda path: decode(path.read_bytes(), least=least), paths))
 
 
-def odds_of(
-    readings: Readings, head: HeadOnDevice, pieces: list[Piece], labels: tuple[int, ...]
-) -> np.ndarray:
+def odds_of(readings: Readings, head: HeadOnDevice, pieces: list[Piece]) -> np.ndarray:
     """Log-odds (N, 2) of tiers 0 and 1."""
     rows = []
     with torch.inference_mode():
         for start in range(0, len(pieces), BATCHES[1]):
             part = pieces[start : start + BATCHES[1]]
             first = log_odds(head(readings.glance(part)).double())
-            second = log_odds(readings.read(part)[:, list(labels)].double())
+            second = log_odds(readings.read(part)[:, :-1])
             rows.append(torch.stack([first, second], dim=1).cpu().numpy())
     return np.concatenate(rows)
 
@@ -131,11 +132,13 @@ def scorer_with(
 
 
 def end_to_end(scorer: CascadeScorer, folder: Path, rates: dict[str, float]) -> dict[str, Any]:
-    """Images/s of ``mayak triage``, start, case and grouping included; who decided; what was waited
-    for; and which share of the time the GPU's work takes by what each tier takes alone."""
+    """Images/s of ``mayak triage``, start, case and grouping included, and without its start; who
+    decided; what was waited for; and which share of the time the GPU's work takes by what each tier
+    takes alone."""
     watched = Watched(scorer)
     torch.cuda.reset_peak_memory_stats()
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    began = time.perf_counter()
     images_s = measure_triage(watched, folder)
     workers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
     count = sum(watched.tiers.values())
@@ -147,6 +150,10 @@ def end_to_end(scorer: CascadeScorer, folder: Path, rates: dict[str, float]) -> 
         "images": count,
         "images_s": images_s,
         "seconds": round(seconds, 1),
+        "seconds_to_the_first_answer": round(watched.first - began, 2),
+        "images_s_from_the_first_answer_to_the_last": round(
+            count / (watched.last - watched.first), 2
+        ),
         "decided": {str(tier): watched.tiers[tier] for tier in TIERS},
         "gpu_share_by_tier": {
             str(tier): round(seen[tier] / rates[names[tier]] / seconds, 3) for tier in TIERS
@@ -156,6 +163,7 @@ def end_to_end(scorer: CascadeScorer, folder: Path, rates: dict[str, float]) -> 
         },
         "workers_ms_an_image": round(1e3 * workers / count, 1),
         "peak_gpu_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2),
+        "reserved_gpu_gib": round(torch.cuda.max_memory_reserved() / 2**30, 2),
         "peak_host_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
     }
 
@@ -228,19 +236,17 @@ def measure(
     plain = random_head(width)
     head = HeadOnDevice(plain, vlm.device)
     images = decoded(paths, vlm.least_for_base)
-    odds = odds_of(
-        readings, head, [readings.prepare(0, image) for image in images], vlm.prompt.label_ids
-    )
+    odds = odds_of(readings, head, [readings.prepare(0, image) for image in images])
     del readings
     folder = paths[0].parent
     few = copies(paths, folder / "few", 4)
     for mix in MIXES:
         scorer = scorer_with(vlm, plain, thresholds_for(mix, odds))
-        list(scorer.classify(images[:128]))
+        list(scorer.classify(images))
         note(f"triage, {mix}", end_to_end(scorer, few, rates))
     note("triage without a model", measure_triage(None, few))
     scorer = scorer_with(vlm, plain, thresholds_for(MIXES[0], odds))
-    list(scorer.classify(images[:128]))
+    list(scorer.classify(images))
     del images
     if left() > 90:
         many = copies(paths, folder / "many", 40)

@@ -11,7 +11,8 @@ process, over the same 16 images:
    against the stock model's in fp32;
 3. the original's step: nf4, LoRA on all projections that bear the names, logits over the whole
    prompt, checkpointing, batch 1;
-4. ``mayak train`` itself in nf4, from files, loader and Lightning and all.
+4. ``mayak train`` itself in nf4, from files, loader and Lightning and all; and with
+   ``base_tile: true``.
 
 ``--parts`` leaves some out: bf16, heart, exact, nf4 (with the original's), train. Each figure is
 written when it is there; what fails is noted and the rest goes on; nothing new is begun when the
@@ -166,9 +167,12 @@ def foreseen(module: FineTuning, collate: Collate, batch: int) -> dict[str, floa
     }
 
 
-def product(vlm: VisionLanguageModel, paths: list[Path], root: Path) -> dict[str, Any]:
+def product(
+    vlm: VisionLanguageModel, paths: list[Path], root: Path, *, base_tile: bool
+) -> dict[str, Any]:
     """``mayak train`` over image files, but for the loading of the base, which is here already."""
-    (root / "data").mkdir()
+    output = root / ("both" if base_tile else "whole")
+    (root / "data").mkdir(exist_ok=True)
     for split, some in (("train", paths[8:]), ("val", paths[:8])):
         records = [
             {
@@ -183,17 +187,33 @@ def product(vlm: VisionLanguageModel, paths: list[Path], root: Path) -> dict[str
         manifest.write_text(json.dumps(records, ensure_ascii=False), encoding="utf-8")
     config = load_train_config(
         "repo",
-        {"batch_size": 2, "accumulate": 8, "epochs": 1, "validations_per_epoch": 1},
+        {
+            "batch_size": 2,
+            "accumulate": 8,
+            "epochs": 1,
+            "validations_per_epoch": 1,
+            "base_tile": base_tile,
+        },
     )
     # Workers start as those of the command do: without this file, which would bring them more.
     vars(sys.modules["__main__"]).pop("__file__", None)
     fit.load_model = lambda *_, **__: vlm  # type: ignore[attr-defined,assignment]
     forward.WORTH_COMPILING = 0
     notes: list[str] = []
+    layers = vlm.base.model.language_model.layers
+    plain = [
+        (block, dict(block.named_children()))
+        for layer in layers
+        for block in (layer.self_attn, layer.mlp)
+    ]
     result = fit.train(
-        config, data=root / "data", output=root / "out", device="cuda:0", note=notes.append
+        config, data=root / "data", output=output, device="cuda:0", note=notes.append
     )
-    lines = (root / "out" / "log.jsonl").read_text(encoding="utf-8").splitlines()
+    for block, children in plain:  # without the adapters again
+        for name, child in children.items():
+            setattr(block, name, child)
+    vlm.model.to("cuda")  # Lightning takes it off when it is through
+    lines = (output / "log.jsonl").read_text(encoding="utf-8").splitlines()
     return {
         "notes": notes,
         "samples_s": round(result.samples_per_second, 2),
@@ -406,11 +426,14 @@ def main() -> None:
         free()
         note("built", "nf4")
         if "nf4" in asked.parts:
-            ways = [(1, True), (2, False), (1, False), (4, True)]
-            measure_ways(vlm, rows, ways, attempt, "nf4")
             attempt("original", lambda: original(vlm, rows))
-        if "train" in asked.parts:
-            attempt("mayak train, nf4, batch 2", lambda: product(vlm, paths, Path(folder)))
+            ways = [(2, False), (1, True), (1, False), (4, True)]
+            measure_ways(vlm, rows, ways, attempt, "nf4")
+        for both in (False, True) if "train" in asked.parts else ():
+            attempt(
+                "mayak train, nf4, batch 2" + ", base tiles too" * both,
+                lambda both=both: product(vlm, paths, Path(folder), base_tile=both),
+            )
 
 
 if __name__ == "__main__":

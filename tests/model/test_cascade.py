@@ -53,7 +53,7 @@ def odds(vlm, images, calibration):
     pieces = [readings.prepare(0, image) for image in images]
     with torch.inference_mode():
         first = log_odds(head(readings.glance(pieces)).double())
-        labels, _ = readings.of_labels(readings.read(pieces))
+        labels = readings.read(pieces)[:, :-1]
     return torch.stack([first, log_odds(labels)], dim=1)
 
 
@@ -74,7 +74,7 @@ def test_a_glance_is_what_the_stock_tower_sees(vlm, images):
         tile = engine.prepare_base(image).tiles[0]
         batch = vlm.processor.image_processor(images=[image.pixels], return_tensors="pt")
         with torch.inference_mode():
-            seen = engine.glance([tile[None]])[0]
+            seen = engine.glance(tile[None])[0]
             stock = tower(batch["pixel_values"][0, :1], output_hidden_states=True)
         hidden = stock.hidden_states[model.config.vision_feature_layer][0]
         expected = torch.cat([hidden[0], hidden[1:].mean(dim=0)])

@@ -157,11 +157,16 @@ class Runs:
 
     def has_result(self, run: int, sha256: str) -> bool:
         """Whether a run has said something of a content, a failure included."""
+        return bool(self.with_result(run, [sha256]))
+
+    def with_result(self, run: int, contents: Iterable[str]) -> set[str]:
+        """Of which of some contents, by SHA-256, a run has said something, a failure included."""
         query = (
-            "SELECT EXISTS (SELECT 1 FROM predictions WHERE run = ?1 AND content = ?2)"
-            " OR EXISTS (SELECT 1 FROM failures WHERE run = ?1 AND content = ?2)"
+            "SELECT value FROM json_each(?2)"
+            " WHERE EXISTS (SELECT 1 FROM predictions WHERE run = ?1 AND content = value)"
+            " OR EXISTS (SELECT 1 FROM failures WHERE run = ?1 AND content = value)"
         )
-        return bool(self._database.query(query, run, sha256)[0][0])
+        return {row["value"] for row in self._database.query(query, run, json.dumps([*contents]))}
 
     def lacks_inside(self, run: int, source: int, location: str) -> bool:
         """Whether a run has no result of something that lies inside the item at a location: of a

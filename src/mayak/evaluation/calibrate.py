@@ -29,7 +29,7 @@ from mayak.language import tr
 from mayak.model import Calibration, VisionLanguageModel
 from mayak.model.calibration import Head, Promise
 from mayak.model.cascade import LAST, TIERS, HeadOnDevice, Readings, log_odds
-from mayak.model.scoring import THREADS, queued
+from mayak.model.scoring import THREADS, queued, require_finite
 from mayak.types import DecodedImage, Failure, Progress, Sample
 
 _GLANCES = 8
@@ -170,8 +170,9 @@ class Reader:
                 if tier == 0:
                     said = there(queued(partial(self._readings.glance, pieces))()).double()
                 else:
-                    logits = queued(partial(self._readings.read, pieces))()
-                    said, _ = self._readings.of_labels(logits)
+                    read = queued(partial(self._readings.read, pieces))()
+                    require_finite(read)
+                    said = read[:, :-1]
                 rows.append(said.numpy())
             parts.append(np.stack(rows))
             kept += samples

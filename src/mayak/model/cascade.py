@@ -24,15 +24,19 @@ import torch
 from mayak.imaging.closer import Closer
 from mayak.model.calibration import Calibration, Head
 from mayak.model.load import VisionLanguageModel
-from mayak.model.packed import PackedModel, compiles
-from mayak.model.packing import Piece
-from mayak.model.scoring import THREADS, label_scores, queued
+from mayak.model.packed import PackedModel, compiles, is_nf4
+from mayak.model.packing import Piece, gathered
+from mayak.model.scoring import THREADS, label_logits, queued, require_finite
+from mayak.model.shortcuts import Recorded
 from mayak.types import DecodedImage, Engine, Prediction, Sides, Tier
 
 TIERS: tuple[Tier, ...] = get_args(Tier)
 LAST: Tier = 2
 _FACTORS = (8, 4, 1)
 """Batches of each tier in those of the whole model: its images are as much smaller."""
+_QUEUED = 3
+"""Batches that the GPU has before it while the answers of those before are taken in: writing some
+hundred of them takes longer than the tower needs for a batch."""
 _WINDOW = 1024
 """Images at most between the first that is not answered and the last that was taken. Where few get
 to the last tier, that is how long they wait for company."""
@@ -42,28 +46,26 @@ class Readings:
     """The three readings of a loaded model. ``compiled``: see ``LabelScorer``."""
 
     def __init__(self, vlm: VisionLanguageModel, *, compiled: bool | None = None) -> None:
-        self._packed = PackedModel(
+        self.packed = PackedModel(
             vlm, compiled=compiles(vlm.device) if compiled is None else compiled
         )
-        self._prompt = vlm.prompt
+        self.prompt, self._device = vlm.prompt, vlm.device
 
     def prepare(self, tier: Tier, image: DecodedImage) -> Piece:
         """What a tier looks at; tiers 0 and 1 look at the same."""
-        return self._packed.prepare(image) if tier == LAST else self._packed.prepare_base(image)
+        return self.packed.prepare(image) if tier == LAST else self.packed.prepare_base(image)
+
+    def base_tiles(self, pieces: list[Piece]) -> torch.Tensor:
+        """(B, 3, side, side) uint8 on the CPU, pinned where a GPU is to take them."""
+        return gathered([p.tiles[:1] for p in pieces], pinned=self._device.type == "cuda")
 
     def glance(self, pieces: list[Piece]) -> torch.Tensor:
         """What the vision tower sees in the base tiles, (B, D), on the model's device."""
-        return self._packed.glance([piece.tiles[:1] for piece in pieces])
+        return self.packed.glance(self.base_tiles(pieces).to(self._device, non_blocking=True))
 
     def read(self, pieces: list[Piece]) -> torch.Tensor:
-        """The language model's logits (B, V) at the label's position, on the model's device."""
-        return self._packed.logits(self._packed.pack(pieces))
-
-    def of_labels(self, logits: torch.Tensor) -> tuple[torch.Tensor, list[float]]:
-        """The four labels' logits (B, 4), float64, and the mass outside them (B,). Raises
-        ModelError for logits that are not finite."""
-        _, off_label = label_scores(logits, self._prompt)
-        return logits[:, list(self._prompt.label_ids)].double(), off_label.tolist()
+        """What the language model says of the labels, as ``label_logits``, on its device."""
+        return label_logits(self.packed.logits(self.packed.pack(pieces)), self.prompt)
 
 
 def log_odds(logits: torch.Tensor) -> torch.Tensor:
@@ -126,6 +128,10 @@ class CascadeScorer:
         self._readings = Readings(vlm, compiled=compiled)
         self._head = HeadOnDevice(calibration.head, vlm.device)
         self._sizes = tuple(factor * batch_size for factor in _FACTORS)
+        self._glance = Recorded(self._glanced, self._sizes[0], vlm.device)
+        self._read_base = Recorded(
+            self._base_read, self._sizes[1], vlm.device, possible=not is_nf4(vlm)
+        )
         promise = calibration.promise
         self._first: Tier = LAST if promise is None else 0
         asked = [] if promise is None else list(enumerate(promise.thresholds))
@@ -178,7 +184,7 @@ class CascadeScorer:
                     size = min(self._sizes[tier], len(waiting[tier]))
                     cases = [waiting[tier].popleft() for _ in range(size)]
                     asked.append((tier, cases, self._ask(tier, cases)))
-                if asked and (tier is None or len(asked) > 1):
+                if asked and (tier is None or len(asked) > _QUEUED):
                     for tier, case in self._settle(*asked.popleft()):
                         put(tier, case)
                 while order and (said := order[0].said) is not None:
@@ -199,22 +205,35 @@ class CascadeScorer:
 
     def _ask(self, tier: Tier, cases: list[_Case]) -> Callable[[], torch.Tensor]:
         pieces = [case.piece.result() for case in cases if case.piece is not None]
-        if tier == 0:
-            return queued(lambda: self._head(self._readings.glance(pieces)))
-        return queued(lambda: self._readings.read(pieces))
+        if tier == LAST:
+            return queued(lambda: self._answers(LAST, self._readings.read(pieces)))
+        ask = self._read_base if tier else self._glance
+        return queued(lambda: ask(self._readings.base_tiles(pieces)))
+
+    def _glanced(self, tiles: torch.Tensor) -> torch.Tensor:
+        logits = self._head(self._readings.packed.glance(tiles)).double()
+        return self._answers(0, torch.cat([logits, torch.zeros_like(logits[:, :1])], dim=1))
+
+    def _base_read(self, tiles: torch.Tensor) -> torch.Tensor:
+        logits = self._readings.packed.logits_of_base(tiles)
+        return self._answers(1, label_logits(logits, self._readings.prompt))
+
+    def _answers(self, tier: Tier, said: torch.Tensor) -> torch.Tensor:
+        """All that is wanted of a tier, from what ``label_logits`` gives: four scores, log-odds and
+        off-label mass, (B, 6). Computed where the model is: each step on the CPU would wait its
+        turn among the threads that read."""
+        logits = said[:, :-1]
+        scores = (logits / self.calibration.temperatures[tier]).softmax(dim=1)
+        return torch.cat([scores, log_odds(logits)[:, None], said[:, -1:]], dim=1)
 
     def _settle(
         self, tier: Tier, cases: list[_Case], answer: Callable[[], torch.Tensor]
     ) -> Iterator[tuple[Tier, _Case]]:
         """Take in what a tier says; the images that it passes on, with the tier that they go to."""
-        if tier == 0:
-            logits, off_label = answer().double(), [0.0] * len(cases)
-        else:
-            logits, off_label = self._readings.of_labels(answer())
-        scores = (logits / self.calibration.temperatures[tier]).softmax(dim=1).tolist()
-        for case, odds, row, outside in zip(
-            cases, log_odds(logits).tolist(), scores, off_label, strict=True
-        ):
+        answers = answer()
+        if tier:
+            require_finite(answers)
+        for case, (*row, odds, outside) in zip(cases, answers.tolist(), strict=True):
             if tier == 0:
                 case.odds = odds
             if tier != LAST and not odds > self._thresholds[tier]:

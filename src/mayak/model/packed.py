@@ -8,7 +8,8 @@ stock model, one image at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -16,17 +17,22 @@ import torch
 from torch.nn import functional
 
 from mayak.model.load import VisionLanguageModel
-from mayak.model.packing import Packed, Packing, Piece, gathered
+from mayak.model.packing import Packed, Packing, Piece
+from mayak.model.shortcuts import Compiled
 
 _STEP = 64
 """Tokens: lengths of images differ by multiples of it for the attention."""
+_TOGETHER = 8
+"""Images of one length that the attention takes at once, so many or none: cuDNN would plan anew for
+each number of them."""
 
 
 class PackedModel(Packing):
     """A loaded model with its packing, asked for the logits of each image's scored position.
 
     With ``compiled``, the layers of both towers are compiled, once for all lengths, at the first
-    batch (some ten seconds). Raises ModelError for a model whose parts this does not know.
+    batch (some ten seconds); 4-bit ones are not. Raises ModelError for a model whose parts this
+    does not know.
     """
 
     def __init__(self, vlm: VisionLanguageModel, *, compiled: bool = False) -> None:
@@ -40,8 +46,11 @@ class PackedModel(Packing):
         self._see: Callable[..., torch.Tensor] = _see
         self._read: Callable[..., torch.Tensor] = read
         if compiled:
-            self._see = torch.compile(_see, dynamic=True)
-            self._read = torch.compile(read, dynamic=True)
+            self._see = Compiled(_see, len(self._seeing))
+        if compiled and not is_nf4(vlm):
+            self._read = Compiled(read, len(self._model.model.language_model.layers) - 1)
+        self._bare: Packed | None = None
+        """Base tiles without their pixels, as many as were last asked for."""
 
     def pack(self, pieces: list[Piece], *, spare: int = _STEP, pinned: bool = False) -> Packed:
         """Images one behind the other, with room for ``attend``; in pinned memory where a GPU is
@@ -61,6 +70,14 @@ class PackedModel(Packing):
         logits: torch.Tensor = self._model.lm_head(language.norm(hidden))
         return logits
 
+    def logits_of_base(self, tiles: torch.Tensor) -> torch.Tensor:
+        """The same from base tiles alone, (B, 3, side, side) uint8 on the model's device."""
+        if self._bare is None or len(self._bare.last) != len(tiles):
+            rows = self._order(1, *tiles.shape[2:])
+            bare = torch.empty((1, *tiles.shape[1:]), dtype=torch.uint8)
+            self._bare = self.pack([Piece(bare, rows)] * len(tiles)).on(self._device)
+        return self.logits(replace(self._bare, tiles=tiles))
+
     def embedded(self, packed: Packed) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """What goes into the language model, (M, D), and cosines and sines of the positions'
         rotations, (M, 1, d), from images that lie on the model's device."""
@@ -71,12 +88,10 @@ class PackedModel(Packing):
         cos, sin = model.language_model.rotary_emb(hidden, packed.positions)
         return hidden, cos[0, :, None], sin[0, :, None]
 
-    def glance(self, tiles: list[torch.Tensor]) -> torch.Tensor:
-        """What the vision tower sees in each of some tiles (some, 3, side, side), uint8: its class
-        token and the mean of its patches, (tiles, 2 × the tower's width), float32, on the model's
-        device."""
-        packed = gathered(tiles, pinned=self._device.type == "cuda")
-        hidden = self._seen(packed.to(self._device, non_blocking=True)).float()
+    def glance(self, tiles: torch.Tensor) -> torch.Tensor:
+        """What the vision tower sees in some tiles, (B, 3, side, side) uint8 on the model's device:
+        its class token and the mean of its patches, (B, 2 × the tower's width), float32."""
+        hidden = self._seen(tiles).float()
         return torch.cat([hidden[:, 0], hidden[:, 1:].mean(dim=1)], dim=1)
 
     def _features(self, tiles: torch.Tensor) -> torch.Tensor:
@@ -102,6 +117,12 @@ class PackedModel(Packing):
         for layer in self._seeing:
             hidden = see(layer, hidden)
         return hidden
+
+
+def is_nf4(vlm: VisionLanguageModel) -> bool:
+    """Whether shortcuts are kept from a model's language layers: on an H100, compiled and recorded
+    4-bit ones gave NaN, which nobody has explained yet (``benchmarks/LOG.md``)."""
+    return vlm.engine.precision == "nf4"
 
 
 def compiles(device: torch.device) -> bool:
@@ -162,21 +183,38 @@ def attend(
     """Causal attention within each image; query (M, heads, d), key and value (M, fewer heads, d),
     bounds (B + 1,) on the CPU.
 
-    One opaque operation, so that the compiler need not know how many images there are. Lengths are
-    rounded up into whatever lies behind an image, which causality hides from it: cuDNN plans anew
+    One opaque operation, so that the compiler need not know how many images there are. Lengths of
+    single images are rounded up into whatever lies behind, which causality hides: cuDNN plans anew
     for each length that it meets.
     """
     mixed = torch.empty_like(query)
     ends = bounds.tolist()
-    for start, end in pairwise(ends):
-        rounded = slice(start, start + -(-(end - start) // _STEP) * _STEP)
-        asked, keys, values = (part[rounded].transpose(0, 1)[None] for part in (query, key, value))
+    for start, end, count in _alike(ends):
+        length = (end - start) // count
+        reach = end if count > 1 else start + -(-length // _STEP) * _STEP
+        asked, keys, values = (
+            part[start:reach].view(count, -1, *part.shape[1:]).transpose(1, 2)
+            for part in (query, key, value)
+        )
         found = functional.scaled_dot_product_attention(
             asked, keys, values, is_causal=True, enable_gqa=True
         )
-        mixed[start:end] = found[0, :, : end - start].transpose(0, 1)
+        placed = mixed[start:end].view(count, length, *mixed.shape[1:])
+        placed.copy_(found[:, :, :length].transpose(1, 2))
     mixed[ends[-1] :] = 0  # keys and values that are not finite would be seen through the mask
     return mixed
+
+
+def _alike(ends: list[int]) -> Iterator[tuple[int, int, int]]:
+    """Where the first of ``_TOGETHER`` images of one length begins, where the last ends, and how
+    many they are; or the same of an image alone."""
+    at = 0
+    while at + 1 < len(ends):
+        lengths = {end - start for start, end in pairwise(ends[at : at + _TOGETHER + 1])}
+        enough = at + _TOGETHER < len(ends)
+        count = _TOGETHER if enough and len(lengths) == 1 else 1
+        yield ends[at], ends[at + count], count
+        at += count
 
 
 @attend.register_fake

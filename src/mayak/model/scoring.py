@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -25,14 +26,37 @@ THREADS = 4
 """That prepare images: one shrinks about 40 photos of 12 megapixels a second."""
 
 
-def label_scores(logits: torch.Tensor, prompt: Prompt) -> tuple[torch.Tensor, torch.Tensor]:
-    """Scores (B, 4) and off-label mass (B,) from the logits (B, V) of the label's position.
+def label_logits(logits: torch.Tensor, prompt: Prompt) -> torch.Tensor:
+    """What the logits (B, V) of the label's position say, (B, 5) float64 beside them: the four
+    labels' logits and the off-label mass, which is what the softmax over the whole vocabulary
+    leaves to all other tokens. NaN for an image with logits that are not finite."""
+    wide = logits.double()
+    # Not by a list of indices: that would go to the GPU first, and be waited for.
+    labels = torch.stack([wide[:, token] for token in prompt.label_ids], dim=1)
+    # log of the labels' share of the vocabulary; 1 - exp without cancellation near 0
+    inside = labels.logsumexp(dim=1) - wide.logsumexp(dim=1)
+    said = torch.cat([labels, -torch.expm1(inside.clamp(max=0.0))[:, None]], dim=1)
+    return said.where(torch.isfinite(logits).all(dim=1, keepdim=True), math.nan)
 
-    Scores are the softmax over the four label tokens; the off-label mass is what the softmax over
-    the whole vocabulary leaves to all others. Both float64: sums hold to 1e-12. Raises ModelError
-    for logits that are not finite: no score, and never label 0 by default.
+
+def label_scores(logits: torch.Tensor, prompt: Prompt) -> tuple[torch.Tensor, torch.Tensor]:
+    """Scores (B, 4), the softmax over the four labels' logits, and off-label mass (B,) of the
+    logits (B, V) of the label's position.
+
+    Both float64: sums hold to 1e-12. Raises ModelError for logits that are not finite.
     """
-    if not torch.isfinite(logits).all():
+    return scores_of(label_logits(logits, prompt))
+
+
+def scores_of(said: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same of what ``label_logits`` gives."""
+    require_finite(said)
+    return said[:, :-1].softmax(dim=1), said[:, -1]
+
+
+def require_finite(said: torch.Tensor) -> None:
+    """Raises ModelError for what is not a number: no score, and never label 0 by default."""
+    if not torch.isfinite(said).all():
         raise ModelError(
             tr(
                 "the model's output is not a number: no label can be read from it",
@@ -43,11 +67,6 @@ def label_scores(logits: torch.Tensor, prompt: Prompt) -> tuple[torch.Tensor, to
                 "가중치나 어댑터가 손상되었거나 학습이 발산했습니다(learning_rate를 낮추십시오)",
             ),
         )
-    wide = logits.double()
-    labels = wide[:, list(prompt.label_ids)]
-    # log of the labels' share of the vocabulary; 1 - exp without cancellation near 0
-    inside = labels.logsumexp(dim=1) - wide.logsumexp(dim=1)
-    return labels.softmax(dim=1), -torch.expm1(inside.clamp(max=0.0))
 
 
 def queued(work: Callable[[], torch.Tensor]) -> Callable[[], torch.Tensor]:
@@ -117,7 +136,7 @@ class LabelScorer:
         """One prediction an image, in order. Raises ModelError when the GPU's memory is full."""
         asked: deque[tuple[list[str], Callable[[], torch.Tensor]]] = deque()
         for digests, packed in self._batches(images):
-            asked.append((digests, queued(partial(self._packed.logits, packed))))
+            asked.append((digests, queued(partial(self._read, packed))))
             if len(asked) > 1:
                 yield from self._answer(*asked.popleft())
         while asked:
@@ -140,10 +159,11 @@ class LabelScorer:
                 pieces = [piece.result() for _, piece in batch]
                 yield [digest for digest, _ in batch], self._packed.pack(pieces)
 
-    def _answer(
-        self, digests: list[str], logits: Callable[[], torch.Tensor]
-    ) -> Iterator[Prediction]:
-        scores, off_label = label_scores(logits(), self._vlm.prompt)
+    def _read(self, packed: Packed) -> torch.Tensor:
+        return label_logits(self._packed.logits(packed), self._vlm.prompt)
+
+    def _answer(self, digests: list[str], said: Callable[[], torch.Tensor]) -> Iterator[Prediction]:
+        scores, off_label = scores_of(said())
         for digest, row, outside in zip(digests, scores.tolist(), off_label.tolist(), strict=True):
             yield Prediction(
                 sha256=digest,

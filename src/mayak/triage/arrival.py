@@ -27,11 +27,10 @@ class Arrival:
     """Of a content that the case holds and that could not be decoded this time."""
 
 
-def weight(arrived: list[Arrival]) -> int:
+def weight(arrival: Arrival) -> int:
     """Bytes, roughly."""
-    images = [arrival.image for arrival in arrived if arrival.image is not None]
-    pixels = sum(image.pixels.nbytes + len(image.data or b"") for image in images)
-    return pixels + _EACH * len(arrived)
+    image = arrival.image
+    return _EACH if image is None else _EACH + image.pixels.nbytes + len(image.data or b"")
 
 
 def location_of(path: EvidencePath) -> str:

@@ -13,7 +13,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 from pathlib import Path
-from queue import Queue
 from threading import Condition, Event, Thread
 
 from mayak.case import CaseStore, Content, Duplicate, Exclusion, Item
@@ -100,10 +99,13 @@ class Feed:
         self._known_good, self._known_bad = known_good, known_bad
         self._alarming: dict[str, str] = {}
         """Why files are looked for, by SHA-256."""
-        self._queue: Queue[list[Arrival] | BaseException | None] = Queue()
-        self._room = Condition()
-        self._in_queue = 0
+        self._queue: deque[Arrival] = deque()
+        self._queued = 0
         """As ``weight`` counts."""
+        self._change = Condition()
+        """Of the queue, and of whether more will come."""
+        self._ended = False
+        self._fault: BaseException | None = None
         self._stop = Event()
         self._outcomes: OrderedDict[str, Outcome | None] = OrderedDict()
         """Of each file sent to a worker, by SHA-256; None until it is known."""
@@ -129,29 +131,36 @@ class Feed:
         return listed + self._inside - self._settled_before
 
     def __iter__(self) -> Iterator[list[Arrival]]:
+        """Some at a time, as they come: whoever is behind has less to do for each."""
         self._thread.start()
-        while (arrived := self._queue.get()) is not None:
-            if isinstance(arrived, BaseException):
-                raise arrived
-            with self._room:
-                self._in_queue -= weight(arrived)
-                self._room.notify()
+        while arrived := self._next():
             yield arrived
+        if self._fault is not None:
+            raise self._fault
+
+    def _next(self) -> list[Arrival]:
+        with self._change:
+            self._change.wait_for(lambda: self._queue or self._ended)
+            arrived = [self._queue.popleft() for _ in range(min(len(self._queue), _CHUNK_FILES))]
+            self._queued -= sum(map(weight, arrived))
+            self._change.notify_all()
+        return arrived
 
     def close(self) -> None:
         """End the walk and its processes."""
         self._stop.set()
-        with self._room:
-            self._room.notify()
+        with self._change:
+            self._change.notify_all()
         if self._thread.is_alive():
             self._thread.join()
 
     def _put(self, arrived: list[Arrival]) -> None:
         """Hand on, as soon as there is room."""
-        with self._room:
-            self._room.wait_for(lambda: self._in_queue < _WAITING or self._stop.is_set())
-            self._in_queue += weight(arrived)
-        self._queue.put(arrived)
+        with self._change:
+            self._change.wait_for(lambda: self._queued < _WAITING or self._stop.is_set())
+            self._queue += arrived
+            self._queued += sum(map(weight, arrived))
+            self._change.notify_all()
 
     def _work(self) -> None:
         try:
@@ -167,9 +176,11 @@ class Feed:
                         self._put(list(held.vanished(source)))
                     self.damaged += held.damaged
         except BaseException as error:  # noqa: BLE001 - raised again in the main thread
-            self._queue.put(error)
-        else:
-            self._queue.put(None)
+            self._fault = error
+        finally:
+            with self._change:
+                self._ended = True
+                self._change.notify_all()
 
     def _walk(self, held: Held, source: Source) -> None:
         pool = Workers[Work, list[Found | More]](

@@ -201,13 +201,12 @@ class _Writer:
             if alerts:
                 self.flush()  # an alert is there before the model has seen anything
             self._flush_sometimes()
-            for arrival in arrived:
-                if (image := arrival.image) is not None and self._wanted(image.sha256):
-                    self._asked.add(image.sha256)
-                    # The model has said all that it will before it takes another: answers that come
-                    # many at once are written together, not the first alone.
-                    self._flush_sometimes()
-                    yield image
+            for image in self._wanted(arrived):
+                self._asked.add(image.sha256)
+                # The model has said all that it will before it takes another: answers that come
+                # many at once are written together, not the first alone.
+                self._flush_sometimes()
+                yield image
 
     def _figures(self) -> dict[str, str]:
         """What the progress display shows besides the files."""
@@ -228,12 +227,13 @@ class _Writer:
         outcome = arrival.item.outcome
         return isinstance(outcome, Content) and any(_alerts(outcome, self._bad))
 
-    def _wanted(self, sha256: str) -> bool:
-        return (
-            self._run is not None
-            and sha256 not in self._asked
-            and not self._case.has_result(self._run, sha256)
-        )
+    def _wanted(self, arrived: list[Arrival]) -> list[DecodedImage]:
+        """Images that the model has not seen in this run, each once."""
+        images = {a.image.sha256: a.image for a in arrived if a.image is not None}
+        if self._run is None or not images:
+            return []
+        seen = self._asked | self._case.with_result(self._run, images)
+        return [image for sha256, image in images.items() if sha256 not in seen]
 
     def add(self, prediction: Prediction) -> None:
         self._predictions.append(prediction)
