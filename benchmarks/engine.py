@@ -10,7 +10,8 @@ on the same images:
 3. end to end, from JPEG files to predictions, as ``mayak evaluate`` and ``mayak triage`` go;
 4. the original's way (nf4, batches of 4 in file order, 8 generated tokens), end to end and from
    prepared batches;
-5. scores against the stock model's, one image at a time, in bf16 and fp32.
+5. scores against the stock model's, one image at a time, in bf16 and fp32; and compiled layers and
+   CUDA graphs against neither, in each precision.
 
 Speed does not depend on the weights' values; accuracy does, so none is reported.
 """
@@ -47,10 +48,11 @@ from mayak.imaging import decode_file
 from mayak.labels import LABELS
 from mayak.model import LabelScorer, Prompt, VisionLanguageModel
 from mayak.model.fp8 import to_fp8
-from mayak.model.packed import PackedModel
+from mayak.model.packed import PackedModel, read
 from mayak.model.packing import Packed, Piece
 from mayak.model.prompt import ask, token_counts
 from mayak.model.shapes import processor_for, published_config, published_tokenizer
+from mayak.model.shortcuts import Recorded
 from mayak.types import Classifier, DecodedImage, Engine, Sample, SilentProgress
 
 SEED = 7
@@ -341,6 +343,34 @@ def measure_equality(vlm: VisionLanguageModel, images: list[DecodedImage]) -> di
     }
 
 
+def measure_shortcuts(vlm: VisionLanguageModel, images: list[DecodedImage]) -> dict[str, Any]:
+    """Over base tiles: the labels' logits' largest differences between compiled and uncompiled
+    layers, twice (the second time nothing is new), and whether a CUDA graph of each gives the same.
+    """
+    plain, short = PackedModel(vlm), PackedModel(vlm)
+    short._read = torch.compile(read, dynamic=True)
+    tiles = torch.cat([plain.prepare_base(image).tiles for image in images]).pin_memory()
+    tokens = list(vlm.prompt.label_ids)
+
+    def logits(engine: PackedModel) -> torch.Tensor:
+        return engine.logits_of_base(tiles.to("cuda"))[:, tokens].float()
+
+    def recordable(engine: PackedModel) -> bool:
+        recorded = Recorded(engine.logits_of_base, len(tiles), vlm.device)
+        recorded(tiles)
+        return recorded._replay is not None
+
+    with torch.inference_mode():
+        right = logits(plain)
+        apart = [float((logits(short) - right).abs().max()) for _ in range(2)]
+        return {
+            "compiled": apart,
+            "largest_logit": float(right.abs().max()),
+            "recordable": recordable(plain),
+            "recordable_compiled": recordable(short),
+        }
+
+
 def profile(vlm: VisionLanguageModel, images: list[DecodedImage], path: Path) -> None:
     """The kernels of two compiled batches, by time, into a file."""
     engine = PackedModel(vlm, compiled=True)
@@ -428,15 +458,18 @@ def measure(
     note("bf16 end to end, triage", measure_triage(scorer, many))
     note("bf16 model only, later tiers", later_tiers(vlm, images))
     profile(vlm, images, out / "profile_bf16.txt")
+    note("bf16 shortcuts", measure_shortcuts(vlm, images[:16]))
     note("bf16 equality", measure_equality(vlm, images[:12]))
     del vlm, engine, scorer
     free()
     vlm = build(processor, "nf4")
     note("original", measure_original(vlm, paths[:32]))
-    note("nf4 compiled", model_only(vlm, images, compiled=True))
+    note("nf4 shortcuts", measure_shortcuts(vlm, images[:16]))
+    note("nf4, tower compiled", model_only(vlm, images, compiled=True))
     del vlm
     free()
     vlm = build(processor, "fp8")
+    note("fp8 shortcuts", measure_shortcuts(vlm, images[:16]))
     note("fp8 compiled", model_only(vlm, images, compiled=True))
     scorer = LabelScorer(vlm, BATCH, compiled=True)
     measure_evaluation(scorer, paths[: 2 * BATCH], 1)
@@ -452,7 +485,7 @@ def measure(
     free()
     vlm = build(processor, "nf4")
     note("nf4 eager", model_only(vlm, images, compiled=False))
-    note("nf4 compiled, adapter beside", model_only(adapted(vlm), images, compiled=True))
+    note("nf4, tower compiled, adapter beside", model_only(adapted(vlm), images, compiled=True))
 
 
 if __name__ == "__main__":

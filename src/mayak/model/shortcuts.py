@@ -107,14 +107,17 @@ class Recorded:
 
 def _alike(found: torch.Tensor, right: torch.Tensor) -> bool:
     """Whether both are the same but for rounding; nothing that is not finite is."""
-    apart = torch.linalg.vector_norm(found.double() - right.double())
-    return bool(apart <= _ROUNDING * torch.linalg.vector_norm(right.double()))
+    with torch.no_grad():
+        apart, whole = (
+            torch.linalg.vector_norm(part, dtype=torch.float32) for part in (found - right, right)
+        )
+        return bool(apart <= _ROUNDING * whole)
 
 
 def _warn(what: str) -> None:
     warnings.warn(
         tr(
-            f"{what} give other results on this machine: scoring goes on without them, slower",
+            f"{what} give other results on this machine: it goes on without them, slower",
             f"이 컴퓨터에서는 {what}의 결과가 달라, 이를 쓰지 않고 더 느리게 계속합니다",
         ),
         RuntimeWarning,

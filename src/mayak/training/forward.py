@@ -17,6 +17,7 @@ from mayak.language import tr
 from mayak.model import VisionLanguageModel
 from mayak.model.packed import PackedModel, compiles, read
 from mayak.model.packing import Packed
+from mayak.model.shortcuts import Compiled
 
 WORTH_COMPILING = 1000
 """Images from which on a run is over sooner with compiled layers: compiling took 94 s on an H100
@@ -30,6 +31,8 @@ class AnswerPass:
         self._packed = PackedModel(vlm)
         self._model, self._device = vlm.base, vlm.device
         self._read: Callable[..., torch.Tensor] = read
+        self._judge: Callable[..., torch.Tensor] = read
+        """The same where nothing is learnt."""
         self.checkpointed = False
         """Whether each layer's input alone is kept for the backward pass, and the rest computed
         again there."""
@@ -39,6 +42,8 @@ class AnswerPass:
         """From now on, compiled decoder layers: one graph with a gradient and one without, for all
         lengths. The tower is not worth it: it takes 3 % of a step."""
         self._read = torch.compile(read, dynamic=True)
+        # Only here: what dropout leaves out differs each time.
+        self._judge = Compiled(read, len(self._model.model.language_model.layers))
         self.compiled = True
 
     def __call__(self, packed: Packed, count: int) -> torch.Tensor:
@@ -51,15 +56,14 @@ class AnswerPass:
         if learning and self.compiled:
             # Or the compiler would make a graph of its own for the first layer.
             hidden.requires_grad_()
+        through = self._read if learning else self._judge
         language = self._model.model.language_model
         where = self._where(packed, hidden, language.layers[0].self_attn.head_dim)
         for layer in language.layers:
             if learning and self.checkpointed:
-                hidden = checkpoint(
-                    self._read, layer, hidden, cos, sin, *where, use_reentrant=False
-                )
+                hidden = checkpoint(through, layer, hidden, cos, sin, *where, use_reentrant=False)
             else:
-                hidden = self._read(layer, hidden, cos, sin, *where)
+                hidden = through(layer, hidden, cos, sin, *where)
         back = torch.arange(-count, 0, device=self._device)
         answers = hidden[packed.last[:, None] + 1 + back]
         logits: torch.Tensor = self._model.lm_head(language.norm(answers))
