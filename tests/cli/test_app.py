@@ -157,3 +157,47 @@ def test_interruption_is_exit_code_130(command, capsys):
     command(it)
     assert run("--lang", "en", "it") == 130
     assert capsys.readouterr().err == "interrupted\n"
+
+
+WRONG = [
+    (["triage"], "--case requires", "--case의 값이 필요합니다", "mayak triage --help"),
+    (
+        ["triage", "a", "--case", "c", "--accept-damage"],
+        "Unknown option: --accept-damage. Did you mean --accept-damaged?",
+        "--accept-damage (--accept-damaged?)",
+        "mayak triage --help",
+    ),
+    (["trian"], 'Did you mean "train"', "명령입니다: trian (train?)", "mayak --help"),
+    (["nonsense"], "Available commands", "명령입니다: nonsense", "mayak --help"),
+    (["review", "a", "b"], "Unused Tokens", "인수가 너무 많습니다: b", "mayak review --help"),
+    (["train", "--epochs", "x"], "--epochs", "--epochs: 쓸 수 없는 값", "mayak train --help"),
+    (
+        ["train", "--precision", "fp9"],
+        'Choose from: "nf4", "bf16", "fp32"',
+        "fp9 (가능한 값: nf4, bf16, fp32)",
+        "mayak train --help",
+    ),
+    (["decisions", "merg"], "merge", "merg (merge?)", "mayak decisions --help"),
+    (
+        ["report", "--case", "a", "--case", "b"],
+        "--case",
+        "--case",
+        "mayak report --help",
+    ),
+]
+
+
+@pytest.mark.parametrize(("arguments", "english", "korean", "remedy"), WRONG)
+def test_a_wrong_call_is_told_in_the_users_language(arguments, english, korean, remedy, capsys):
+    for language, told in (("en", english), ("ko", korean)):
+        assert run("--lang", language, *arguments) == 2
+        shown = capsys.readouterr()
+        assert shown.out == ""
+        text = " ".join(shown.err.split())
+        assert told in text and remedy in text
+        assert "Traceback" not in text
+
+
+def test_a_wrong_global_option_is_told_too(capsys):
+    assert run("--lang", "ko", "--lang", "en", "doctor") == 2
+    assert "--lang이(가) 두 번 이상" in capsys.readouterr().err

@@ -8,10 +8,11 @@ import sys
 import traceback
 from typing import Annotated
 
-from cyclopts import App, Group, Parameter
+from cyclopts import App, CycloptsError, Group, Parameter
 
 import mayak
 from mayak.cli.console import Console
+from mayak.cli.usage import usage_error
 from mayak.errors import MayakError
 from mayak.language import Language, set_language, system_language, tr
 
@@ -31,6 +32,8 @@ def build() -> App:
         ),
         help_format="plaintext",
         suppress_keyboard_interrupt=False,
+        exit_on_error=False,
+        print_error=False,
     )
     app["--help"].group = app["--version"].group = Group("Options", sort_key=9)
     for name, target, en, ko in _COMMANDS:
@@ -176,6 +179,8 @@ def main(arguments: list[str] | None = None) -> None:
                 traceback.print_exc()
             Console().error(error)
             return error.exit_code
+        except CycloptsError:
+            raise
         except Exception as error:  # noqa: BLE001 - one line for the user; -v has the rest
             if verbose:
                 traceback.print_exc()
@@ -193,7 +198,11 @@ def main(arguments: list[str] | None = None) -> None:
             Console().note(tr("interrupted", "중단되었습니다"))
             return EXIT_INTERRUPTED
 
-    sys.exit(app.meta(arguments, result_action="return_value"))
+    try:
+        sys.exit(app.meta(arguments, result_action="return_value"))
+    except CycloptsError as error:
+        Console().error(usage_error(error))
+        sys.exit(EXIT_USAGE)
 
 
 def _asked_language(arguments: list[str]) -> Language | None:
