@@ -114,6 +114,23 @@ def test_what_is_dismissed_is_irrelevant(vlm, images, calibration, odds):
         assert prediction.tier == 2 or prediction.label == 0
 
 
+@pytest.mark.parametrize(
+    "logits",
+    [
+        [INF, 0.0, 0.0, 0.0],
+        [0.0, -INF, -INF, -INF],
+        [9.0, -INF, 0.0, 0.0],
+        [float("nan"), 0.0, 0.0, 0.0],
+    ],
+)
+def test_what_is_not_finite_dismisses_nothing(vlm, images, calibration, whole, logits):
+    scorer = CascadeScorer(vlm, with_thresholds(calibration, 0.0, None))
+    scorer._head = lambda seen: torch.tensor([logits] * len(seen))
+    for mine, theirs in zip(scorer.classify(images[:9]), whole, strict=False):
+        assert mine.tier == 2
+        assert mine.scores == pytest.approx(theirs.scores, abs=1e-5)
+
+
 def test_temperatures_change_scores_and_no_label(vlm, images, calibration, whole):
     tempered = replace(calibration, promise=None, temperatures=(1.0, 1.0, 3.0))
     found = list(CascadeScorer(vlm, tempered).classify(images[:12]))

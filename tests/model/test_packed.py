@@ -3,6 +3,7 @@
 import json
 import shutil
 import warnings
+from itertools import pairwise
 
 import pytest
 import torch
@@ -80,18 +81,23 @@ def test_an_image_does_not_see_its_neighbours(vlm, images):
     assert torch.allclose(together, alone, rtol=0, atol=1e-5)
 
 
-def test_attention_by_hand():
+@pytest.mark.parametrize(
+    "lengths", [[1, 16, 13], [3] * 8, [5, *[3] * 8, 6], [2] * 17, [4, *[2] * 7, 4]]
+)
+def test_attention_by_hand(lengths):
     generator = torch.Generator().manual_seed(0)
-    query = torch.randn(40, 4, 8, generator=generator)
-    key, value = (torch.randn(40, 2, 8, generator=generator) for _ in range(2))
-    found = attend(query, key, value, torch.tensor([0, 1, 17, 30]))
-    for start, end in ((0, 1), (1, 17), (17, 30)):
+    ends = torch.tensor([0, *lengths]).cumsum(0)
+    size = int(ends[-1]) + 10
+    query = torch.randn(size, 4, 8, generator=generator)
+    key, value = (torch.randn(size, 2, 8, generator=generator) for _ in range(2))
+    found = attend(query, key, value, ends)
+    for start, end in pairwise(ends.tolist()):
         for row in range(start, end):
             for head in range(4):
                 scores = key[start : row + 1, head // 2] @ query[row, head] / 8**0.5
                 expected = scores.softmax(0) @ value[start : row + 1, head // 2]
                 assert torch.allclose(found[row, head], expected, atol=1e-5)
-    assert not found[30:].any()
+    assert not found[size - 10 :].any()
 
 
 @pytest.mark.parametrize("change", ["sliding_window", "vision_feature_layer", "crop_size"])

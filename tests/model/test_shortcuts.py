@@ -1,12 +1,15 @@
 """What is left out when it gives something else than the long way, and that all else is used."""
 
+from contextlib import contextmanager, nullcontext
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch._dynamo.utils import counters
 
 from mayak.model import LabelScorer, load_model
+from mayak.model.packed import PackedModel, is_nf4, read
 from mayak.model.shortcuts import Compiled, Recorded
 from model_folder import decoded
 
@@ -14,26 +17,41 @@ LAYERS = 3
 
 
 def work(layer, hidden):
-    return hidden * layer
+    return hidden + layer * hidden.roll(1, dims=1)
 
 
 def compiling_to(monkeypatch, short):
     monkeypatch.setattr(torch, "compile", lambda function, **_: short)
 
 
+def hidden_states():
+    """As real models have them: one position far larger than the others."""
+    hidden = torch.rand(50, 8, generator=torch.Generator().manual_seed(0)) + 0.1
+    hidden[7] *= 3000
+    return hidden
+
+
+def swapped(layer, hidden):
+    right = work(layer, hidden)
+    right[[1, 2]] = right[[2, 1]]
+    return right
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
-        lambda layer, hidden: hidden * layer * 1.2,
+        lambda layer, hidden: hidden + 1.2 * (work(layer, hidden) - hidden),
+        lambda layer, hidden: hidden.clone(),
         lambda layer, hidden: hidden * torch.nan,
-        lambda layer, hidden: torch.where(hidden == hidden.max(), torch.inf, hidden * layer),
+        lambda layer, hidden: torch.where(hidden == hidden.min(), torch.inf, work(layer, hidden)),
+        swapped,
     ],
 )
 @pytest.mark.parametrize("from_layer", range(LAYERS))
 def test_a_compiled_layer_that_is_wrong_is_never_believed(monkeypatch, wrong, from_layer):
     compiling_to(monkeypatch, lambda at, hidden: (wrong if at > from_layer else work)(at, hidden))
     layer = Compiled(work, LAYERS)
-    hidden = torch.rand(4, 8) + 0.1
+    hidden = hidden_states()
     with pytest.warns(RuntimeWarning, match="other results") as told:
         for at in range(1, LAYERS + 1):
             assert torch.equal(layer(at, hidden), work(at, hidden))
@@ -43,12 +61,16 @@ def test_a_compiled_layer_that_is_wrong_is_never_believed(monkeypatch, wrong, fr
 
 
 def test_a_compiled_layer_that_differs_by_rounding_is_used(monkeypatch):
-    compiling_to(monkeypatch, lambda layer, hidden: hidden * layer * (1 + 2**-8))
+    def short(layer, hidden):
+        return (hidden + work(layer, hidden).bfloat16() - hidden.bfloat16()).bfloat16().float()
+
+    compiling_to(monkeypatch, short)
     layer = Compiled(work, LAYERS)
-    hidden = torch.rand(4, 8)
-    for at in range(LAYERS):
+    hidden = hidden_states()
+    for at in range(1, LAYERS + 1):
         assert torch.equal(layer(at, hidden), work(at, hidden))
-    assert torch.equal(layer(2, hidden), hidden * 2 * (1 + 2**-8))
+    assert torch.equal(layer(2, hidden), short(2, hidden))
+    assert not torch.equal(layer(2, hidden), work(2, hidden))
 
 
 def test_compiled_scores_are_the_uncompiled_ones_and_compiled_once(model_folder, monkeypatch):
@@ -70,6 +92,108 @@ def test_compiled_scores_are_the_uncompiled_ones_and_compiled_once(model_folder,
 
 def test_recorded_work_is_simply_done_without_a_gpu():
     recorded = Recorded(lambda rows: rows.sum(dim=1), 4, torch.device("cpu"))
-    for count in (4, 1, 6):
+    for count in (4, 1, 3):
         rows = torch.rand(count, 3)
         assert torch.equal(recorded(rows), rows.sum(dim=1))
+    with pytest.raises(ValueError, match="5 rows, 4 at most"):
+        recorded(torch.rand(5, 3))
+
+
+class Work:
+    """Stands for a model: counts how often it is asked, and notes its last result's tensor."""
+
+    asked = 0
+
+    def __call__(self, rows):
+        self.asked += 1
+        self.seen, self.given = rows, torch.cat([rows, rows[:, :1] * 2], dim=1).double()
+        return self.given
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    """CUDA's streams and graphs, played on the CPU; ``gpu.replays`` says what a replay does."""
+
+    class Gpu:
+        def __init__(self):
+            self.replays = lambda work, seen, given: given.copy_(work(seen))
+            self.captures = nullcontext
+
+        def recorded(self, work, count):
+            made = Recorded(work, count, torch.device("cpu"))
+            made._possible = True
+
+            class Graph:
+                def replay(self):
+                    if not hasattr(made, "kept"):
+                        made.kept = work.seen, work.given
+                    played.replays(Work(), *made.kept)
+
+            monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
+            return made
+
+    played = Gpu()
+    stream = SimpleNamespace(wait_stream=lambda _: None)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda _: stream)
+    monkeypatch.setattr(torch.cuda, "Stream", lambda _: stream)
+    monkeypatch.setattr(torch.cuda, "stream", lambda _: nullcontext())
+    monkeypatch.setattr(torch.cuda, "set_stream", lambda _: None)
+    monkeypatch.setattr(torch.cuda, "graph", lambda *_, **__: played.captures())
+    return played
+
+
+def test_recorded_work_gives_what_the_work_gives(gpu):
+    work = Work()
+    recorded = gpu.recorded(work, 4)
+    few = torch.rand(2, 3)
+    assert torch.equal(recorded(few), Work()(few))
+    assert work.asked == 1, "a few rows alone are not worth a graph"
+    answers = []
+    for count in (4, 2, 4, 1):
+        rows = torch.rand(count, 3)
+        answers.append((recorded(rows), Work()(rows)))
+    for mine, right in answers:  # none is overwritten by the next
+        assert torch.equal(mine, right)
+    assert work.asked == 4, "two to warm up, one to record"
+
+
+@pytest.mark.parametrize(
+    "replays",
+    [
+        lambda work, seen, given: None,  # nothing was recorded
+        lambda work, seen, given: given.copy_(work(seen) * 1.1),
+        lambda work, seen, given: given.copy_(work(seen))[0].fill_(torch.nan),
+    ],
+)
+def test_a_graph_that_gives_something_else_is_not_used(gpu, replays):
+    gpu.replays = replays
+    recorded = gpu.recorded(Work(), 4)
+    with pytest.warns(RuntimeWarning, match="graph gives other results") as told:
+        for count in (4, 4, 2):
+            rows = torch.rand(count, 3)
+            assert torch.equal(recorded(rows), Work()(rows))
+    assert len(told) == 1
+
+
+def test_what_cannot_be_recorded_is_done_without(gpu):
+    @contextmanager
+    def failing():
+        yield
+        raise RuntimeError("operation not permitted when stream is capturing")
+
+    gpu.captures = failing
+    recorded = gpu.recorded(Work(), 4)
+    with pytest.warns(RuntimeWarning, match="no CUDA graph could be made") as told:
+        for _ in range(2):
+            rows = torch.rand(4, 3)
+            assert torch.equal(recorded(rows), Work()(rows))
+    assert len(told) == 1
+
+
+def test_four_bit_layers_take_the_long_way():
+    vlm = load_model("nano", precision="nf4", device="cpu")
+    assert is_nf4(vlm)
+    assert not is_nf4(load_model("nano", precision="fp32", device="cpu"))
+    engine = PackedModel(vlm, compiled=True)
+    assert isinstance(engine._see, Compiled)
+    assert engine._read is read

@@ -12,6 +12,7 @@ tiles need: the base tile alone needs a quarter of their pixels.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -222,6 +223,8 @@ class CascadeScorer:
         """All that is wanted of a tier, from what ``label_logits`` gives: four scores, log-odds and
         off-label mass, (B, 6). Computed where the model is: each step on the CPU would wait its
         turn among the threads that read."""
+        # Whatever is not finite decides nothing: NaN is above no threshold, and no score.
+        said = said.where(torch.isfinite(said).all(dim=1, keepdim=True), math.nan)
         logits = said[:, :-1]
         scores = (logits / self.calibration.temperatures[tier]).softmax(dim=1)
         return torch.cat([scores, log_odds(logits)[:, None], said[:, -1:]], dim=1)

@@ -211,6 +211,9 @@ def _device(name: str) -> torch.device:
                 "use `cpu` or see `mayak doctor`", "`cpu`를 쓰거나 `mayak doctor`를 보십시오"
             ),
         ) from error
+    if device.type == "cuda":
+        # Events, and streams that are being recorded, belong to the current device.
+        torch.cuda.set_device(device.index or 0)
     return device
 
 

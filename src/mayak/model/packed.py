@@ -49,8 +49,9 @@ class PackedModel(Packing):
             self._see = Compiled(_see, len(self._seeing))
         if compiled and not is_nf4(vlm):
             self._read = Compiled(read, len(self._model.model.language_model.layers) - 1)
-        self._bare: Packed | None = None
-        """Base tiles without their pixels, as many as were last asked for."""
+        self._bare: dict[int, Packed] = {}
+        """So many base tiles without their pixels; kept, for a CUDA graph reads them where they
+        are."""
 
     def pack(self, pieces: list[Piece], *, spare: int = _STEP, pinned: bool = False) -> Packed:
         """Images one behind the other, with room for ``attend``; in pinned memory where a GPU is
@@ -72,11 +73,14 @@ class PackedModel(Packing):
 
     def logits_of_base(self, tiles: torch.Tensor) -> torch.Tensor:
         """The same from base tiles alone, (B, 3, side, side) uint8 on the model's device."""
-        if self._bare is None or len(self._bare.last) != len(tiles):
-            rows = self._order(1, *tiles.shape[2:])
-            bare = torch.empty((1, *tiles.shape[1:]), dtype=torch.uint8)
-            self._bare = self.pack([Piece(bare, rows)] * len(tiles)).on(self._device)
-        return self.logits(replace(self._bare, tiles=tiles))
+        bare = self._bare.get(len(tiles))
+        if bare is None:
+            piece = Piece(
+                torch.empty((1, *tiles.shape[1:]), dtype=torch.uint8),
+                self._order(1, *tiles.shape[2:]),
+            )
+            bare = self._bare[len(tiles)] = self.pack([piece] * len(tiles)).on(self._device)
+        return self.logits(replace(bare, tiles=tiles))
 
     def embedded(self, packed: Packed) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """What goes into the language model, (M, D), and cosines and sines of the positions'
@@ -122,7 +126,7 @@ class PackedModel(Packing):
 def is_nf4(vlm: VisionLanguageModel) -> bool:
     """Whether shortcuts are kept from a model's language layers: on an H100, compiled and recorded
     4-bit ones gave NaN, which nobody has explained yet (``benchmarks/LOG.md``)."""
-    return vlm.engine.precision == "nf4"
+    return vlm.engine.precision.startswith("nf4")
 
 
 def compiles(device: torch.device) -> bool:
@@ -189,7 +193,7 @@ def attend(
     """
     mixed = torch.empty_like(query)
     ends = bounds.tolist()
-    for start, end, count in _alike(ends):
+    for start, end, count in _runs(ends):
         length = (end - start) // count
         reach = end if count > 1 else start + -(-length // _STEP) * _STEP
         asked, keys, values = (
@@ -205,7 +209,7 @@ def attend(
     return mixed
 
 
-def _alike(ends: list[int]) -> Iterator[tuple[int, int, int]]:
+def _runs(ends: list[int]) -> Iterator[tuple[int, int, int]]:
     """Where the first of ``_TOGETHER`` images of one length begins, where the last ends, and how
     many they are; or the same of an image alone."""
     at = 0

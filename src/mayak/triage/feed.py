@@ -48,6 +48,8 @@ _CHUNK_FILES = 32
 """Small files travel to the workers together, a message each would cost more than the decoding."""
 _WAITING = 1 << 29
 """Bytes of pixels that may wait for the main thread, which is away for the time of a batch."""
+_AT_ONCE = 1 << 25
+"""Bytes of pixels that are handed on together."""
 _AHEAD = 8
 _AHEAD_BYTES = 1 << 26
 """Files, and bytes of them, that are read while those before them are hashed."""
@@ -141,8 +143,12 @@ class Feed:
     def _next(self) -> list[Arrival]:
         with self._change:
             self._change.wait_for(lambda: self._queue or self._ended)
-            arrived = [self._queue.popleft() for _ in range(min(len(self._queue), _CHUNK_FILES))]
-            self._queued -= sum(map(weight, arrived))
+            arrived: list[Arrival] = []
+            taken = 0
+            while self._queue and len(arrived) < _CHUNK_FILES and taken < _AT_ONCE:
+                arrived.append(self._queue.popleft())
+                taken += weight(arrived[-1])
+            self._queued -= taken
             self._change.notify_all()
         return arrived
 

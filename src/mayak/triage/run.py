@@ -229,7 +229,10 @@ class _Writer:
 
     def _wanted(self, arrived: list[Arrival]) -> list[DecodedImage]:
         """Images that the model has not seen in this run, each once."""
-        images = {a.image.sha256: a.image for a in arrived if a.image is not None}
+        images: dict[str, DecodedImage] = {}
+        for arrival in arrived:
+            if (image := arrival.image) is not None:
+                images.setdefault(image.sha256, image)
         if self._run is None or not images:
             return []
         seen = self._asked | self._case.with_result(self._run, images)
