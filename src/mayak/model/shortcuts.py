@@ -112,10 +112,11 @@ class Recorded:
                 given = self._work(taken)
         except RuntimeError as error:
             torch.cuda.set_stream(here)
+            why = str(error).partition("\n")[0]
             _warn(
                 tr(
-                    f"no CUDA graph could be made ({error})",
-                    f"CUDA 그래프를 만들지 못했습니다({error})",
+                    f"no CUDA graph could be made ({why})",
+                    f"CUDA 그래프를 만들지 못했습니다({why})",
                 )
             )
             return
