@@ -10,7 +10,7 @@ from torch._dynamo.utils import counters
 
 from mayak.model import LabelScorer, load_model
 from mayak.model.packed import PackedModel, is_nf4, read
-from mayak.model.shortcuts import Compiled, Recorded
+from mayak.model.shortcuts import OF_CHANGE_FP8, Compiled, Recorded
 from model_folder import decoded
 
 LAYERS = 3
@@ -71,6 +71,23 @@ def test_a_compiled_layer_that_differs_by_rounding_is_used(monkeypatch):
         assert torch.equal(layer(at, hidden), work(at, hidden))
     assert torch.equal(layer(2, hidden), short(2, hidden))
     assert not torch.equal(layer(2, hidden), work(2, hidden))
+
+
+def test_rounding_of_eight_bits_has_a_wider_bound_and_nothing_else_has(monkeypatch):
+    def short(layer, hidden):
+        return work(layer, hidden) + 0.17 * (work(layer, hidden) - hidden)
+
+    compiling_to(monkeypatch, short)
+    hidden = hidden_states()
+    wide = Compiled(work, 1, of_change=OF_CHANGE_FP8)
+    assert torch.equal(wide(1, hidden), work(1, hidden))
+    assert torch.equal(wide(1, hidden), short(1, hidden))
+    with pytest.warns(RuntimeWarning, match="other results"):
+        Compiled(work, 1)(1, hidden)
+    for wrong in (lambda layer, hidden: hidden.clone(), swapped):
+        compiling_to(monkeypatch, wrong)
+        with pytest.warns(RuntimeWarning, match="other results"):
+            Compiled(work, 1, of_change=OF_CHANGE_FP8)(1, hidden)
 
 
 def test_compiled_scores_are_the_uncompiled_ones_and_compiled_once(model_folder, monkeypatch):

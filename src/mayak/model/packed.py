@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from mayak.model.load import VisionLanguageModel
 from mayak.model.packing import Packed, Packing, Piece
-from mayak.model.shortcuts import Compiled
+from mayak.model.shortcuts import OF_CHANGE, OF_CHANGE_FP8, Compiled
 
 _STEP = 64
 """Tokens: lengths of images differ by multiples of it for the attention."""
@@ -48,7 +48,9 @@ class PackedModel(Packing):
         if compiled:
             self._see = Compiled(_see, len(self._seeing))
         if compiled and not is_nf4(vlm):
-            self._read = Compiled(read, len(self._model.model.language_model.layers) - 1)
+            count = len(self._model.model.language_model.layers) - 1
+            of_change = OF_CHANGE_FP8 if vlm.engine.precision.startswith("fp8") else OF_CHANGE
+            self._read = Compiled(read, count, of_change=of_change)
         self._bare: dict[int, Packed] = {}
         """So many base tiles without their pixels; kept, for a CUDA graph reads them where they
         are."""
