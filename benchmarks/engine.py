@@ -49,7 +49,7 @@ from mayak.labels import LABELS
 from mayak.model import LabelScorer, Prompt, VisionLanguageModel
 from mayak.model.fp8 import to_fp8
 from mayak.model.packed import PackedModel, read
-from mayak.model.packing import Packed, Piece
+from mayak.model.packing import Packed
 from mayak.model.prompt import ask, token_counts
 from mayak.model.shapes import processor_for, published_config, published_tokenizer
 from mayak.model.shortcuts import Recorded
@@ -296,16 +296,9 @@ def copies(paths: list[Path], folder: Path, times: int) -> Path:
 def later_tiers(vlm: VisionLanguageModel, images: list[DecodedImage]) -> dict[str, float]:
     """Images/s, model only: the language model over the base tile, and the vision tower alone."""
     engine = PackedModel(vlm, compiled=True)
-    pieces = [engine.prepare(image) for image in images]
-    small = [
-        Piece(
-            piece.tiles[:1],
-            torch.cat([engine._before, torch.arange(engine._per_tile), engine._after]),
-        )
-        for piece in pieces
-    ]
-    batches = [engine.pack(small[i : i + 32]) for i in range(0, len(small), 32)]
-    tiles = torch.cat([piece.tiles[:1] for piece in pieces]).pin_memory()
+    pieces = [engine.prepare_base(image) for image in images]
+    batches = [engine.pack(pieces[i : i + 32]) for i in range(0, len(pieces), 32)]
+    tiles = torch.cat([piece.tiles for piece in pieces]).pin_memory()
 
     def see() -> None:
         engine._features(tiles.to("cuda", non_blocking=True))
@@ -315,7 +308,7 @@ def later_tiers(vlm: VisionLanguageModel, images: list[DecodedImage]) -> dict[st
             base = timed(lambda: [engine.logits(batch) for batch in batches for _ in range(3)])
             seen = timed(lambda: [see() for _ in range(10)])
     return {
-        "base_tile_images_s": round(3 * len(small) / base, 1),
+        "base_tile_images_s": round(3 * len(pieces) / base, 1),
         "tower_images_s": round(10 * len(tiles) / seen, 1),
     }
 

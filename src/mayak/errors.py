@@ -39,6 +39,10 @@ def _rebuild(kind: type[MayakError], message: str, remedy: str) -> MayakError:
     return kind(message, remedy=remedy)
 
 
+class MayakWarning(UserWarning):
+    """Something that the user should know and that stops nothing."""
+
+
 class ConfigError(MayakError, ValueError):
     """A wrong option, configuration key or value."""
 

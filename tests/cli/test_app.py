@@ -2,12 +2,13 @@
 
 import subprocess
 import sys
+import warnings
 
 import pytest
 
 from mayak.cli import app
 from mayak.cli.app import main
-from mayak.errors import IntegrityError, ManifestError
+from mayak.errors import IntegrityError, ManifestError, MayakWarning
 
 HEAVY = {"torch", "torchvision", "transformers", "peft", "lightning", "sklearn", "matplotlib"}
 COMMANDS = [name for name, *_ in app._COMMANDS]
@@ -170,18 +171,29 @@ WRONG = [
     (["trian"], 'Did you mean "train"', "명령입니다: trian (train?)", "mayak --help"),
     (["nonsense"], "Available commands", "명령입니다: nonsense", "mayak --help"),
     (["review", "a", "b"], "Unused Tokens", "인수가 너무 많습니다: b", "mayak review --help"),
-    (["train", "--epochs", "x"], "--epochs", "--epochs: 쓸 수 없는 값", "mayak train --help"),
+    (
+        ["train", "--epochs", "x"],
+        "Invalid value for --epochs",
+        "--epochs: 쓸 수 없는 값입니다: x (정수를",
+        "mayak train --help",
+    ),
+    (
+        ["triage", "a", "--case", "c", "--since", "soon"],
+        "Invalid value for --since",
+        "--since: 쓸 수 없는 값입니다: soon (날짜를",
+        "mayak triage --help",
+    ),
     (
         ["train", "--precision", "fp9"],
         'Choose from: "nf4", "bf16", "fp32"',
         "fp9 (가능한 값: nf4, bf16, fp32)",
         "mayak train --help",
     ),
-    (["decisions", "merg"], "merge", "merg (merge?)", "mayak decisions --help"),
+    (["decisions", "merg"], 'Did you mean "merge"', "merg (merge?)", "mayak decisions --help"),
     (
         ["report", "--case", "a", "--case", "b"],
-        "--case",
-        "--case",
+        "--case specified multiple times",
+        "--case이(가) 두 번 이상",
         "mayak report --help",
     ),
 ]
@@ -196,6 +208,20 @@ def test_a_wrong_call_is_told_in_the_users_language(arguments, english, korean, 
         text = " ".join(shown.err.split())
         assert told in text and remedy in text
         assert "Traceback" not in text
+
+
+@pytest.mark.filterwarnings("default")
+def test_our_warnings_are_told_as_lines_and_those_of_others_as_python_does(command, capsys):
+    def warn() -> int:
+        warnings.warn("아무것도 멈추지 않습니다", MayakWarning, stacklevel=1)
+        warnings.warn("old", DeprecationWarning, stacklevel=1)
+        return 0
+
+    command(warn)
+    assert run("it") == 0
+    ours, *others = capsys.readouterr().err.splitlines()
+    assert ours == "아무것도 멈추지 않습니다"
+    assert "DeprecationWarning: old" in others[0]
 
 
 def test_a_wrong_global_option_is_told_too(capsys):

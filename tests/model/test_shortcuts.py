@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch._dynamo.utils import counters
 
+from mayak.errors import MayakWarning
 from mayak.model import LabelScorer, load_model
 from mayak.model.packed import PackedModel, is_nf4, read
 from mayak.model.shortcuts import OF_CHANGE_FP8, Compiled, Recorded
@@ -52,7 +53,7 @@ def test_a_compiled_layer_that_is_wrong_is_never_believed(monkeypatch, wrong, fr
     compiling_to(monkeypatch, lambda at, hidden: (wrong if at > from_layer else work)(at, hidden))
     layer = Compiled(work, LAYERS)
     hidden = hidden_states()
-    with pytest.warns(RuntimeWarning, match="other results") as told:
+    with pytest.warns(MayakWarning, match="other results") as told:
         for at in range(1, LAYERS + 1):
             assert torch.equal(layer(at, hidden), work(at, hidden))
     assert len(told) == 1
@@ -82,11 +83,11 @@ def test_rounding_of_eight_bits_has_a_wider_bound_and_nothing_else_has(monkeypat
     wide = Compiled(work, 1, of_change=OF_CHANGE_FP8)
     assert torch.equal(wide(1, hidden), work(1, hidden))
     assert torch.equal(wide(1, hidden), short(1, hidden))
-    with pytest.warns(RuntimeWarning, match="other results"):
+    with pytest.warns(MayakWarning, match="other results"):
         Compiled(work, 1)(1, hidden)
     for wrong in (lambda layer, hidden: hidden.clone(), swapped):
         compiling_to(monkeypatch, wrong)
-        with pytest.warns(RuntimeWarning, match="other results"):
+        with pytest.warns(MayakWarning, match="other results"):
             Compiled(work, 1, of_change=OF_CHANGE_FP8)(1, hidden)
 
 
@@ -185,7 +186,7 @@ def test_recorded_work_gives_what_the_work_gives(gpu):
 def test_a_graph_that_gives_something_else_is_not_used(gpu, replays):
     gpu.replays = replays
     recorded = gpu.recorded(Work(), 4)
-    with pytest.warns(RuntimeWarning, match="graph gives other results") as told:
+    with pytest.warns(MayakWarning, match="graph gives other results") as told:
         for count in (4, 4, 2):
             rows = torch.rand(count, 3)
             assert torch.equal(recorded(rows), Work()(rows))
@@ -200,7 +201,7 @@ def test_what_cannot_be_recorded_is_done_without(gpu):
 
     gpu.captures = failing
     recorded = gpu.recorded(Work(), 4)
-    with pytest.warns(RuntimeWarning, match="no CUDA graph could be made") as told:
+    with pytest.warns(MayakWarning, match="no CUDA graph could be made") as told:
         for _ in range(2):
             rows = torch.rand(4, 3)
             assert torch.equal(recorded(rows), Work()(rows))

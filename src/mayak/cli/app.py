@@ -6,14 +6,15 @@ import logging
 import os
 import sys
 import traceback
-from typing import Annotated
+import warnings
+from typing import Annotated, TextIO
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
 import mayak
 from mayak.cli.console import Console
 from mayak.cli.usage import usage_error
-from mayak.errors import MayakError
+from mayak.errors import MayakError, MayakWarning
 from mayak.language import Language, set_language, system_language, tr
 
 EXIT_DONE = 0
@@ -147,6 +148,7 @@ def main(arguments: list[str] | None = None) -> None:
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    warnings.showwarning = _tell
     set_language(_asked_language(arguments) or system_language())
     app = build()
 
@@ -203,6 +205,22 @@ def main(arguments: list[str] | None = None) -> None:
     except CycloptsError as error:
         Console().error(usage_error(error))
         sys.exit(EXIT_USAGE)
+
+
+def _tell(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """A warning: ours as a line for the user, others as Python shows them."""
+    if issubclass(category, MayakWarning):
+        Console().note(str(message))
+    else:
+        shown = warnings.formatwarning(message, category, filename, lineno, line)
+        (file or sys.stderr).write(shown)
 
 
 def _asked_language(arguments: list[str]) -> Language | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from difflib import get_close_matches
 from typing import get_args
 
@@ -13,11 +14,17 @@ from cyclopts import (
     UnknownCommandError,
     UnknownOptionError,
     UnusedCliTokensError,
-    ValidationError,
 )
 
 from mayak.errors import ConfigError
 from mayak.language import tr
+
+_WANTED: dict[object, str] = {
+    int: "정수를 쓰십시오",
+    float: "수를 쓰십시오",
+    datetime: "날짜를 2026-01-31 또는 2026-01-31T18:00처럼 쓰십시오",
+}
+"""By the type that an option takes."""
 
 
 def usage_error(error: CycloptsError) -> ConfigError:
@@ -52,11 +59,10 @@ def _in_korean(error: CycloptsError) -> str:
             return f"{error.token.keyword}이(가) 두 번 이상 지정되었습니다"
         case CoercionError() if error.token is not None:
             choices = ", ".join(map(str, get_args(error.target_type)))
-            which = f" (가능한 값: {choices})" if choices else ""
+            wanted = f"가능한 값: {choices}" if choices else _WANTED.get(error.target_type)
+            which = f" ({wanted})" if wanted else ""
             given = error.token.value
             return f"{error.token.keyword or name}: 쓸 수 없는 값입니다: {given}{which}"
-        case ValidationError():
-            return f"{name}: 쓸 수 없는 값입니다: {error.exception_message}"
         case _:
             return str(error)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from mayak.errors import MayakWarning
 from mayak.language import tr
 
 OF_CHANGE, _OF_WHOLE = 0.1, 2**-7
@@ -155,4 +156,4 @@ def _same_step(
 
 def _warn(what: str) -> None:
     told = tr(f"{what}: it goes on without, slower", f"{what}. 이를 쓰지 않고 더 느리게 계속합니다")
-    warnings.warn(told, RuntimeWarning, stacklevel=2)
+    warnings.warn(told, MayakWarning, stacklevel=2)
