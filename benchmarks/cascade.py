@@ -5,7 +5,7 @@ process on the same images:
 
 1. each stage alone, as ``mayak bench`` measures it: reading, decoding, tiles, each tier's model;
 2. ``mayak triage`` from a folder of JPEGs to a case, with thresholds set so that tiers 0, 1 and 2
-   decide 90, 7 and 3 per cent of the images; what its main thread waits for;
+   decide 90, 7 and 3 per cent of the images; what its threads wait for;
 3. the same over ten times as many images, and what memory that takes; and at 80, 12 and 8 per cent;
 4. the same without a model, and the original's way.
 
@@ -58,7 +58,8 @@ def random_head(width: int) -> Head:
 
 
 class Watched:
-    """A cascade that notes who decided, and what the main thread spends its time on."""
+    """A cascade that notes who decided, and what its main thread and the one that launches spend
+    their time on."""
 
     def __init__(self, scorer: CascadeScorer) -> None:
         self._scorer = scorer
@@ -66,7 +67,7 @@ class Watched:
         self.tiers: Counter[int] = Counter()
         self.first = self.last = 0.0
         ask, settle = scorer._ask, scorer._settle
-        scorer._ask = self._timing("waiting for tiles, queueing", ask)  # type: ignore[method-assign]
+        scorer._ask = self._timing("launching", ask)  # type: ignore[method-assign]
         scorer._settle = self._timing(  # type: ignore[method-assign]
             "waiting for the GPU", lambda *arguments: list(settle(*arguments))
         )
@@ -161,7 +162,7 @@ def end_to_end(scorer: CascadeScorer, folder: Path, rates: dict[str, float]) -> 
         "gpu_share_by_tier": {
             str(tier): round(seen[tier] / rates[names[tier]] / seconds, 3) for tier in TIERS
         },
-        "main_thread_share": {
+        "threads_share": {
             name: round(spent / seconds, 3) for name, spent in watched.seconds.items()
         },
         "workers_ms_an_image": round(1e3 * workers / count, 1),

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
 import multiprocessing
 import os
 import pickle
 import signal
-import sys
 import threading
-import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, suppress
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from multiprocessing import connection, reduction
+from queue import LifoQueue, SimpleQueue
+from threading import Lock
 from typing import Any, Generic, Literal, TypeVar
 
 import psutil
@@ -53,9 +54,9 @@ class Workers(Generic[Item, Result]):
     ``function`` is a top-level function and the processes are spawned, so that it works alike on
     every system and with threads (torch's) in the parent. Exceptions of ``function`` are raised
     here. A process that dies over an item (a codec's crash, the system's memory killer) or takes
-    longer than ``seconds`` over it (its own start counts for its first) yields ``Lost`` and is
-    replaced; so does an item that asks for more than ``memory`` bytes beyond what the process began
-    with (on POSIX systems; elsewhere there is no such limit).
+    longer than ``seconds`` over it (not counting its own start) yields ``Lost`` and is replaced; so
+    does an item that asks for more than ``memory`` bytes beyond what the process began with (on
+    POSIX systems; elsewhere there is no such limit).
     """
 
     def __init__(
@@ -66,63 +67,53 @@ class Workers(Generic[Item, Result]):
         seconds: float | None = None,
         memory: int | None = None,
     ) -> None:
-        self._function, self._memory = function, memory
-        self._seconds = seconds
-        # Windows can wait for no more than 61 processes at once.
-        self._count = min(count, 61) if sys.platform == "win32" else count
+        self._function, self._count = function, count
+        self._seconds, self._memory = seconds, memory
 
     def run(self, items: Iterable[Item]) -> Iterator[tuple[Item, Result | Lost]]:
         """(item, result) in the order in which they are done; items are fetched as needed, one for
         each process ahead. They are asked for again after each result, also when they had ended:
         results may bring further items."""
         left = iter(items)
-        ready = deque(islice(left, self._count))
-        busy: dict[connection.Connection, _Worker[Item, Result]] = {}
-        with ExitStack() as stack:
-            # All start side by side: handing over a large item waits until its process reads it.
-            idle = [self._started(stack) for _ in ready]
+        done: SimpleQueue[Future[tuple[Item, Result | Lost]]] = SimpleQueue()
+        # Those that have run before come first: the others need not start.
+        free: LifoQueue[Helper[Item, Result]] = LifoQueue()
+        helpers = [
+            Helper(self._function, seconds=self._seconds, memory=self._memory)
+            for _ in range(self._count)
+        ]
+        for helper in helpers:
+            free.put(helper)
+
+        def one(item: Item) -> tuple[Item, Result | Lost]:
+            helper = free.get()
+            try:
+                return item, helper(item)
+            finally:
+                free.put(helper)
+
+        # A thread for each process: it has its next item as soon as its result is taken, whatever
+        # whoever reads the results is at.
+        hands = ThreadPoolExecutor(self._count, "hand")
+        under_way = 0
+        try:
             while True:
-                while len(busy) < self._count:
-                    if not ready:
-                        ready.extend(islice(left, 1))
-                    if not ready:
-                        break
-                    worker = idle.pop() if idle else self._started(stack)
-                    worker.begin(ready.popleft(), self._seconds)
-                    busy[worker.pipe] = worker
-                if not busy:
+                fetched = list(islice(left, int(under_way < 2 * self._count)))
+                for item in fetched:
+                    hands.submit(one, item).add_done_callback(done.put)
+                    under_way += 1
+                if not under_way:
                     return
-                # Nobody waits for the fetching of the next.
-                while len(ready) < self._count and not connection.wait(list(busy), 0):
-                    before = len(ready)
-                    ready.extend(islice(left, 1))
-                    if len(ready) == before:
-                        break
-                for worker in self._finished(busy):
-                    del busy[worker.pipe]
-                    item, result = worker.item, worker.result()
-                    if isinstance(result, Lost):
-                        worker.end()
-                    else:
-                        idle.append(worker)
-                    yield item, result
-
-    def _started(self, stack: ExitStack) -> _Worker[Item, Result]:
-        return _Worker(self._function, self._memory, stack)
-
-    def _finished(
-        self, busy: dict[connection.Connection, _Worker[Item, Result]]
-    ) -> list[_Worker[Item, Result]]:
-        """Waits until some have answered, died or overrun; the latter are ended."""
-        first = min(worker.deadline for worker in busy.values())
-        patience = None if self._seconds is None else max(0.0, first - time.monotonic())
-        heard = [busy[pipe] for pipe in connection.wait(list(busy), patience)]  # type: ignore[index]
-        if heard:
-            return [worker for worker in heard if worker.has_begun()]
-        overrun = [w for w in busy.values() if w.deadline <= time.monotonic()]
-        for worker in overrun:
-            worker.overrun = True
-        return overrun
+                if fetched and done.empty():
+                    continue
+                result = done.get().result()
+                under_way -= 1
+                yield result
+        finally:
+            hands.shutdown(wait=False, cancel_futures=True)
+            for helper in helpers:
+                helper.close()
+            hands.shutdown()
 
 
 class Helper(Generic[Item, Result]):
@@ -133,85 +124,67 @@ class Helper(Generic[Item, Result]):
     """
 
     def __init__(
-        self, function: Callable[[Item], Result], *, seconds: float, memory: int | None = None
+        self,
+        function: Callable[[Item], Result],
+        *,
+        seconds: float | None = None,
+        memory: int | None = None,
     ) -> None:
         self._function, self._seconds, self._memory = function, seconds, memory
-        self._turn = threading.Lock()
-        self._stack = ExitStack()
+        self._turn, self._change = Lock(), Lock()
         self._worker: _Worker[Item, Result] | None = None
+        self._closed = False
 
     def __call__(self, item: Item) -> Result | Lost:
-        """Raises what the function raises."""
+        """Raises what the function raises; RuntimeError once it is closed, or where the process
+        ends as it begins: no fault of the item then."""
         with self._turn:
-            worker = self._worker
-            if worker is None:
-                worker = self._worker = _Worker(self._function, self._memory, self._stack)
-            worker.begin(item, self._seconds)
-            if worker.pipe.poll(self._seconds) and not worker.has_begun():
-                worker.pipe.poll(self._seconds)
-            worker.overrun = not worker.pipe.poll(0)
-            result = worker.result()
+            with self._change:
+                if self._closed:
+                    raise RuntimeError("closed")
+                worker = self._worker = self._worker or _Worker(self._function, self._memory)
+            result = worker.result_of(item, self._seconds)
             if isinstance(result, Lost):
                 self._end()
             return result
 
     def close(self) -> None:
-        """End the process."""
+        """End the process; a call that is under way elsewhere ends with it."""
+        with self._change:
+            self._closed = True
+            if self._worker is not None:
+                self._worker.kill()
         with self._turn:
             self._end()
 
     def _end(self) -> None:
-        self._stack.close()
-        self._worker = None
+        with self._change:
+            worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.end()
 
 
 class _Worker(Generic[Item, Result]):
-    """One process and the item it is at."""
+    """One process."""
 
-    item: Item
-
-    def __init__(
-        self, function: Callable[[Item], Result], memory: int | None, stack: ExitStack
-    ) -> None:
+    def __init__(self, function: Callable[[Item], Result], memory: int | None) -> None:
         context = multiprocessing.get_context("spawn")
-        self.pipe, theirs = context.Pipe()
+        self._pipe, theirs = context.Pipe()
         self._shared = _Shared.new()
         self._process = context.Process(
             target=_serve, args=(theirs, self._shared, function, memory), daemon=True
         )
         self._process.start()
         theirs.close()  # so that the process's death ends the pipe
-        stack.callback(self.end)
-        self.deadline = 0.0
-        self.overrun = False
         self._begun = False
 
-    def begin(self, item: Item, seconds: float | None) -> None:
-        self.item = item
-        self.deadline = time.monotonic() + (seconds or 0.0)
+    def result_of(self, item: Item, seconds: float | None) -> Result | Lost:
         with suppress(ConnectionError):  # it died between items: the answer will say so
-            _send(self.pipe, self._shared, item)
-
-    def has_begun(self) -> bool:
-        """Whether what can be heard of the process is more than that it is there. Raises
-        RuntimeError if it ended as it began: no fault of the item then."""
-        if self._begun:
-            return True
-        try:
-            self.pipe.recv()
-        except (EOFError, ConnectionError) as error:
-            raise RuntimeError(
-                "a worker process ended as it began; a script that starts some must do so under "
-                "`if __name__ == '__main__':`"
-            ) from error
-        self._begun = True
-        return False
-
-    def result(self) -> Result | Lost:
-        if self.overrun:
+            _send(self._pipe, self._shared, item)
+        if not (self._has_begun(seconds) and self._pipe.poll(seconds)):
             return Lost("too-slow")
         try:
-            kind, value = _receive(self.pipe, self._shared)
+            kind, value = _receive(self._pipe, self._shared)
         except (EOFError, ConnectionError):
             return Lost("crashed")
         if kind == "memory":
@@ -221,8 +194,26 @@ class _Worker(Generic[Item, Result]):
         result: Result = value
         return result
 
+    def _has_begun(self, seconds: float | None) -> bool:
+        """Waits for the process to say that it is there. Raises RuntimeError if it ended instead:
+        no fault of the item then."""
+        if not self._begun and self._pipe.poll(seconds):
+            try:
+                self._pipe.recv()
+            except (EOFError, ConnectionError) as error:
+                raise RuntimeError(
+                    "a worker process ended as it began; a script that starts some must do so "
+                    "under `if __name__ == '__main__':`"
+                ) from error
+            self._begun = True
+        return self._begun
+
+    def kill(self) -> None:
+        """End the process, whoever may be waiting for it."""
+        self._process.kill()
+
     def end(self) -> None:
-        self.pipe.close()
+        self._pipe.close()
         self._process.kill()
         self._process.join()
 
@@ -273,7 +264,7 @@ def _send(pipe: connection.Connection, shared: _Shared | None, value: object) ->
 def _receive(pipe: connection.Connection, shared: _Shared | None) -> Any:  # noqa: ANN401
     """What was sent; nothing of it lies in the shared memory any more."""
     head, beside = pipe.recv()
-    buffers: list[bytes | bytearray] = []
+    buffers: list[bytes | bytearray | mmap.mmap] = []
     end = 0
     if shared is not None:
         # By the system, while other threads run: copying here would hold Python's lock.
@@ -281,7 +272,8 @@ def _receive(pipe: connection.Connection, shared: _Shared | None) -> Any:  # noq
             if readonly:
                 buffers.append(os.pread(shared.file, size, end))
             else:
-                own = bytearray(size)
+                # No bytearray, which is filled with zeros first, under that lock.
+                own = mmap.mmap(-1, size) if size else bytearray()
                 os.preadv(shared.file, [own], end)
                 buffers.append(own)
             end += size

@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from mayak.model import Calibration, CascadeScorer, LabelScorer, load_model
 from mayak.model.calibration import CALIBRATION, Head, Promise
 from mayak.model.cascade import HeadOnDevice, Readings, log_odds
 from mayak.model.packed import PackedModel
+from mayak.model.scoring import Launcher
 from model_folder import decoded
 
 INF = float("inf")
@@ -57,6 +59,15 @@ def odds(vlm, images, calibration):
     return torch.stack([first, log_odds(labels)], dim=1)
 
 
+@pytest.fixture(params=["on the CPU", "as on a GPU"])
+def launching(request, monkeypatch):
+    """Both ways of starting the model's work: at once, and in a thread of its own."""
+    if request.param == "as on a GPU":
+        monkeypatch.setattr(torch.cuda, "set_device", lambda _: None)
+        launcher = partial(Launcher, torch.device("cuda:0"))
+        monkeypatch.setattr("mayak.model.cascade.Launcher", lambda _: launcher())
+
+
 def with_thresholds(calibration, *thresholds):
     return replace(calibration, promise=replace(calibration.promise, thresholds=thresholds))
 
@@ -90,6 +101,7 @@ def test_what_no_tier_dismisses_gets_the_whole_models_scores(vlm, images, calibr
         assert mine.engine == scorer.engine.fingerprint != theirs.engine
 
 
+@pytest.mark.usefixtures("launching")
 def test_each_tier_decides_what_lies_above_its_threshold(vlm, images, calibration, odds):
     first, second = odds.quantile(0.6, dim=0).tolist()
     scorer = CascadeScorer(vlm, with_thresholds(calibration, first, second), batch_size=2)
@@ -98,6 +110,26 @@ def test_each_tier_decides_what_lies_above_its_threshold(vlm, images, calibratio
     expected = [0 if a > first else 1 if b > second else 2 for a, b in odds.tolist()]
     assert [p.tier for p in found] == expected
     assert {0, 1, 2} == set(expected)
+
+
+@pytest.mark.usefixtures("launching")
+def test_a_full_gpu_ends_the_cascade_with_a_clear_error(vlm, images, calibration, monkeypatch):
+    def out_of_memory(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    scorer = CascadeScorer(vlm, with_thresholds(calibration, 0.0, 0.0))
+    monkeypatch.setattr(scorer._readings.packed, "logits_of_base", out_of_memory)
+    with pytest.raises(ModelError, match="memory"):
+        list(scorer.classify(images))
+
+
+@pytest.mark.usefixtures("launching")
+def test_who_stops_early_waits_for_no_more_than_what_has_begun(vlm, images, calibration, odds):
+    scorer = CascadeScorer(vlm, with_thresholds(calibration, *odds.quantile(0.6, dim=0).tolist()))
+    found = scorer.classify(images)
+    first = next(found)
+    found.close()
+    assert first.sha256 == images[0].sha256
 
 
 def test_a_tier_without_a_threshold_is_not_asked(vlm, images, calibration, odds):

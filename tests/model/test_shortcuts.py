@@ -10,7 +10,6 @@ from torch._dynamo.utils import counters
 
 from mayak.errors import MayakWarning
 from mayak.model import LabelScorer, load_model
-from mayak.model.packed import PackedModel, is_nf4, read
 from mayak.model.shortcuts import OF_CHANGE_FP8, Compiled, Recorded
 from model_folder import decoded
 
@@ -91,12 +90,15 @@ def test_rounding_of_eight_bits_has_a_wider_bound_and_nothing_else_has(monkeypat
             Compiled(work, 1, of_change=OF_CHANGE_FP8)(1, hidden)
 
 
-def test_compiled_scores_are_the_uncompiled_ones_and_compiled_once(model_folder, monkeypatch):
+@pytest.mark.parametrize("precision", ["fp32", "nf4"])
+def test_compiled_scores_are_the_uncompiled_ones_and_compiled_once(
+    model_folder, monkeypatch, precision
+):
     # Without a C compiler here: its own steps alone, in which recompiling would show.
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="eager"))
     torch._dynamo.reset()
     counters.clear()
-    vlm = load_model(str(model_folder), precision="fp32", device="cpu")
+    vlm = load_model(str(model_folder), precision=precision, device="cpu")
     sizes = [(90, 90), (300, 100), (60, 220), (1, 900), (112, 112), (33, 47), (200, 150)]
     images = [decoded(*size, seed=number) for number, size in enumerate(sizes)]
     plain = list(LabelScorer(vlm, compiled=False).classify(images))
@@ -206,12 +208,3 @@ def test_what_cannot_be_recorded_is_done_without(gpu):
             rows = torch.rand(4, 3)
             assert torch.equal(recorded(rows), Work()(rows))
     assert len(told) == 1
-
-
-def test_four_bit_layers_take_the_long_way():
-    vlm = load_model("nano", precision="nf4", device="cpu")
-    assert is_nf4(vlm)
-    assert not is_nf4(load_model("nano", precision="fp32", device="cpu"))
-    engine = PackedModel(vlm, compiled=True)
-    assert isinstance(engine._see, Compiled)
-    assert engine._read is read

@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice
 from typing import get_args
 
@@ -25,9 +26,9 @@ import torch
 from mayak.imaging.closer import Closer
 from mayak.model.calibration import Calibration, Head
 from mayak.model.load import VisionLanguageModel
-from mayak.model.packed import PackedModel, compiles, is_nf4
+from mayak.model.packed import PackedModel, compiles
 from mayak.model.packing import Piece, gathered
-from mayak.model.scoring import THREADS, label_logits, queued, require_finite
+from mayak.model.scoring import THREADS, Launcher, label_logits, require_finite
 from mayak.model.shortcuts import Recorded
 from mayak.types import DecodedImage, Engine, Prediction, Sides, Tier
 
@@ -130,9 +131,7 @@ class CascadeScorer:
         self._head = HeadOnDevice(calibration.head, vlm.device)
         self._sizes = tuple(factor * batch_size for factor in _FACTORS)
         self._glance = Recorded(self._glanced, self._sizes[0], vlm.device)
-        self._read_base = Recorded(
-            self._base_read, self._sizes[1], vlm.device, possible=not is_nf4(vlm)
-        )
+        self._read_base = Recorded(self._base_read, self._sizes[1], vlm.device)
         promise = calibration.promise
         self._first: Tier = LAST if promise is None else 0
         asked = [] if promise is None else list(enumerate(promise.thresholds))
@@ -160,6 +159,7 @@ class CascadeScorer:
         with (
             Closer(self._vlm.least, THREADS) as closer,
             ThreadPoolExecutor(THREADS, "preprocess", torch.set_num_threads, (1,)) as pool,
+            Launcher(self._vlm.device) as launch,
         ):
 
             def prepare(tier: Tier, image: DecodedImage) -> Piece:
@@ -184,7 +184,7 @@ class CascadeScorer:
                 if tier is not None:
                     size = min(self._sizes[tier], len(waiting[tier]))
                     cases = [waiting[tier].popleft() for _ in range(size)]
-                    asked.append((tier, cases, self._ask(tier, cases)))
+                    asked.append((tier, cases, launch(partial(self._ask, tier, cases))))
                 if asked and (tier is None or len(asked) > _QUEUED):
                     for tier, case in self._settle(*asked.popleft()):
                         put(tier, case)
@@ -204,12 +204,12 @@ class CascadeScorer:
             return next((tier for tier in TIERS if waiting[tier]), None)
         return None
 
-    def _ask(self, tier: Tier, cases: list[_Case]) -> Callable[[], torch.Tensor]:
+    def _ask(self, tier: Tier, cases: list[_Case]) -> torch.Tensor:
         pieces = [case.piece.result() for case in cases if case.piece is not None]
         if tier == LAST:
-            return queued(lambda: self._answers(LAST, self._readings.read(pieces)))
+            return self._answers(LAST, self._readings.read(pieces))
         ask = self._read_base if tier else self._glance
-        return queued(lambda: ask(self._readings.base_tiles(pieces)))
+        return ask(self._readings.base_tiles(pieces))
 
     def _glanced(self, tiles: torch.Tensor) -> torch.Tensor:
         logits = self._head(self._readings.packed.glance(tiles)).double()

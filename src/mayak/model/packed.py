@@ -31,8 +31,7 @@ class PackedModel(Packing):
     """A loaded model with its packing, asked for the logits of each image's scored position.
 
     With ``compiled``, the layers of both towers are compiled, once for all lengths, at the first
-    batch (some ten seconds); 4-bit ones are not. Raises ModelError for a model whose parts this
-    does not know.
+    batch (some ten seconds). Raises ModelError for a model whose parts this does not know.
     """
 
     def __init__(self, vlm: VisionLanguageModel, *, compiled: bool = False) -> None:
@@ -47,7 +46,6 @@ class PackedModel(Packing):
         self._read: Callable[..., torch.Tensor] = read
         if compiled:
             self._see = Compiled(_see, len(self._seeing))
-        if compiled and not is_nf4(vlm):
             count = len(self._model.model.language_model.layers) - 1
             of_change = OF_CHANGE_FP8 if vlm.engine.precision.startswith("fp8") else OF_CHANGE
             self._read = Compiled(read, count, of_change=of_change)
@@ -123,12 +121,6 @@ class PackedModel(Packing):
         for layer in self._seeing:
             hidden = see(layer, hidden)
         return hidden
-
-
-def is_nf4(vlm: VisionLanguageModel) -> bool:
-    """Whether shortcuts are kept from a model's language layers: on an H100, compiled and recorded
-    4-bit ones gave NaN, which nobody has explained yet (``benchmarks/LOG.md``)."""
-    return vlm.engine.precision.startswith("nf4")
 
 
 def compiles(device: torch.device) -> bool:

@@ -6,6 +6,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -90,6 +91,37 @@ def queued(work: Callable[[], torch.Tensor]) -> Callable[[], torch.Tensor]:
         return answer
 
     return waited
+
+
+class Launcher:
+    """``queued`` for a model on ``device``, as a context.
+
+    On a GPU by a thread of its own, one after the other: starting a kernel waits where a thousand
+    are before it, and whoever asks has other things to do.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._thread = (
+            ThreadPoolExecutor(1, "launch", torch.cuda.set_device, (device,))
+            if device.type == "cuda"
+            else None
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._thread is not None:
+            self._thread.shutdown(cancel_futures=True)
+
+    def __call__(self, work: Callable[[], torch.Tensor]) -> Callable[[], torch.Tensor]:
+        """What waits for the result of some work, and raises what the work raises; ModelError when
+        the GPU's memory is full."""
+        if self._thread is None:
+            return queued(work)
+        # In the context of whoever is told of what happens: it holds the language.
+        launched = self._thread.submit(copy_context().run, queued, work)
+        return lambda: launched.result()()
 
 
 class LabelScorer:

@@ -77,11 +77,9 @@ class Recorded:
         work: Callable[[torch.Tensor], torch.Tensor],
         count: int,
         device: torch.device,
-        *,
-        possible: bool = True,
     ) -> None:
         self._work, self._count, self._device = work, count, device
-        self._possible = possible and device.type == "cuda"
+        self._possible = device.type == "cuda"
         self._taken: torch.Tensor | None = None
         """What the graph reads; None as long as there is none."""
 
