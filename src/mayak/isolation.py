@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import mmap
 import multiprocessing
 import os
 import pickle
@@ -263,8 +262,10 @@ def _send(pipe: connection.Connection, shared: _Shared | None, value: object) ->
 
 def _receive(pipe: connection.Connection, shared: _Shared | None) -> Any:  # noqa: ANN401
     """What was sent; nothing of it lies in the shared memory any more."""
+    import numpy as np  # here: whoever only asks for ``cores`` starts faster
+
     head, beside = pipe.recv()
-    buffers: list[bytes | bytearray | mmap.mmap] = []
+    buffers: list[Any] = []
     end = 0
     if shared is not None:
         # By the system, while other threads run: copying here would hold Python's lock.
@@ -272,9 +273,9 @@ def _receive(pipe: connection.Connection, shared: _Shared | None) -> Any:  # noq
             if readonly:
                 buffers.append(os.pread(shared.file, size, end))
             else:
-                # No bytearray, which is filled with zeros first, under that lock.
-                own = mmap.mmap(-1, size) if size else bytearray()
-                os.preadv(shared.file, [own], end)
+                # A bytearray would be filled with zeros first, under that lock.
+                own = np.empty(size, dtype=np.uint8)
+                os.preadv(shared.file, [own.data], end)
                 buffers.append(own)
             end += size
     return pickle.loads(head, buffers=buffers)  # noqa: S301 - as multiprocessing's own pipes do
