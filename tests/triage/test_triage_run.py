@@ -14,7 +14,6 @@ from concurrent.futures import CancelledError
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -131,23 +130,28 @@ def test_every_file_is_accounted_for_and_nothing_is_written_to_the_sources(tmp_p
         assert check_sources(store, SilentProgress()) == ([], [])
 
 
-def test_what_a_model_has_said_is_on_disk_before_it_goes_on(tmp_path, monkeypatch):
+def test_what_a_model_has_said_is_on_disk_while_it_goes_on(tmp_path, monkeypatch):
     folder = tmp_path / "x"
     folder.mkdir()
     for number in range(48):
         (folder / f"{number}.jpg").write_bytes(picture(number))
-    now, on_disk = [0.0], []
-    monkeypatch.setattr("mayak.triage.run.time", SimpleNamespace(monotonic=lambda: now[0]))
+    on_disk = []
+    monkeypatch.setattr("mayak.triage.run._SECONDS", 0.3)
 
     class Gathering(Grey):
-        """Takes sixteen images, thinks for a minute, and answers for all."""
+        """Takes sixteen images, thinks for a while, and answers for all."""
 
         def classify(self, images):
-            stream = iter(images)
+            stream, said = iter(images), 0
             while window := list(islice(stream, 16)):
-                now[0] += 60
-                with CaseStore.read(tmp_path / "case") as store:
-                    on_disk.append(sum(run.predictions for run in store.runs()))
+                for _ in range(100):
+                    with CaseStore.read(tmp_path / "case") as store:
+                        written = sum(run.predictions for run in store.runs())
+                    if written == said:
+                        break
+                    time.sleep(0.1)
+                on_disk.append(written)
+                said += len(window)
                 yield from super().classify(window)
 
     run(tmp_path / "case", folder, classifier=Gathering())

@@ -165,7 +165,7 @@ class Batch:
 
 
 class Database:
-    """One connection to a case's database, for the thread that made it."""
+    """One connection to a case's database, for one thread at a time."""
 
     def __init__(self, folder: Path, *, operator: str | None, new: bool = False) -> None:
         """Connect; without an operator read-only. Raises CaseError."""
@@ -368,7 +368,11 @@ def _statements(sql: str) -> Iterator[str]:
 
 def _connect(path: Path, mode: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={mode}", uri=True, timeout=_WAIT, isolation_level=None
+        f"{path.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        timeout=_WAIT,
+        isolation_level=None,
+        check_same_thread=False,
     )
     connection.row_factory = sqlite3.Row
     return connection

@@ -64,7 +64,7 @@ class CaseStore(Exchange, Runs, Listing):
     Made of rows that are only ever added. Every method that adds some does so in one transaction
     with its log entry: it has happened as a whole, on disk, when the method returns, or not at all.
     Adding what is there already does nothing, so an interrupted piece of work is simply done again.
-    A store belongs to the thread that opened it. Every method may raise CaseError.
+    A store belongs to one thread at a time. Every method may raise CaseError.
     """
 
     def __init__(

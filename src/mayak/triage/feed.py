@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Condition, Event, Thread
+from threading import Event, Thread
 
 from mayak.case import CaseStore, Content, Duplicate, Exclusion, Item
 from mayak.errors import EvidenceError, MayakError
@@ -38,6 +38,7 @@ from mayak.triage.examine import (
     is_candidate,
     lost,
 )
+from mayak.triage.handover import Handover
 from mayak.triage.held import Held, Place, is_alike
 from mayak.triage.options import Options
 from mayak.types import EvidenceItem, EvidencePath, Failure, Sides
@@ -46,10 +47,8 @@ _HEAD = 512
 _CHUNK_BYTES = 1 << 20
 _CHUNK_FILES = 32
 """Small files travel to the workers together, a message each would cost more than the decoding."""
-_WAITING = 1 << 29
-"""Bytes of pixels that may wait for the main thread, which is away for the time of a batch."""
-_AT_ONCE = 1 << 25
-"""Bytes of pixels that are handed on together."""
+_WAITING = 1 << 28
+"""Bytes that may wait for whoever writes the case, who is away for the time of a transaction."""
 _AHEAD = 8
 _AHEAD_BYTES = 1 << 26
 """Files, and bytes of them, that are read while those before them are hashed."""
@@ -101,13 +100,7 @@ class Feed:
         self._known_good, self._known_bad = known_good, known_bad
         self._alarming: dict[str, str] = {}
         """Why files are looked for, by SHA-256."""
-        self._queue: deque[Arrival] = deque()
-        self._queued = 0
-        """As ``weight`` counts."""
-        self._change = Condition()
-        """Of the queue, and of whether more will come."""
-        self._ended = False
-        self._fault: BaseException | None = None
+        self._arrived = Handover(weight, _WAITING)
         self._stop = Event()
         self._outcomes: OrderedDict[str, Outcome | None] = OrderedDict()
         """Of each file sent to a worker, by SHA-256; None until it is known."""
@@ -133,40 +126,16 @@ class Feed:
         return listed + self._inside - self._settled_before
 
     def __iter__(self) -> Iterator[list[Arrival]]:
-        """Some at a time, as they come: whoever is behind has less to do for each."""
+        """Some at a time, as they come; none from time to time."""
         self._thread.start()
-        while arrived := self._next():
-            yield arrived
-        if self._fault is not None:
-            raise self._fault
-
-    def _next(self) -> list[Arrival]:
-        with self._change:
-            self._change.wait_for(lambda: self._queue or self._ended)
-            arrived: list[Arrival] = []
-            taken = 0
-            while self._queue and len(arrived) < _CHUNK_FILES and taken < _AT_ONCE:
-                arrived.append(self._queue.popleft())
-                taken += weight(arrived[-1])
-            self._queued -= taken
-            self._change.notify_all()
-        return arrived
+        yield from self._arrived
 
     def close(self) -> None:
         """End the walk and its processes."""
         self._stop.set()
-        with self._change:
-            self._change.notify_all()
+        self._arrived.close()
         if self._thread.is_alive():
             self._thread.join()
-
-    def _put(self, arrived: list[Arrival]) -> None:
-        """Hand on, as soon as there is room."""
-        with self._change:
-            self._change.wait_for(lambda: self._queued < _WAITING or self._stop.is_set())
-            self._queue += arrived
-            self._queued += sum(map(weight, arrived))
-            self._change.notify_all()
 
     def _work(self) -> None:
         try:
@@ -179,14 +148,12 @@ class Feed:
                         place.require()  # an unmounted one lists as an empty one
                     compared = source.path.kind == "folder" or unproven
                     if compared and not (self.limited or self._stop.is_set()):
-                        self._put(list(held.vanished(source)))
+                        self._arrived.put(list(held.vanished(source)))
                     self.damaged += held.damaged
-        except BaseException as error:  # noqa: BLE001 - raised again in the main thread
-            self._fault = error
-        finally:
-            with self._change:
-                self._ended = True
-                self._change.notify_all()
+        except BaseException as error:  # noqa: BLE001 - raised again where they are taken
+            self._arrived.end(error)
+        else:
+            self._arrived.end()
 
     def _walk(self, held: Held, source: Source) -> None:
         pool = Workers[Work, list[Found | More]](
@@ -237,7 +204,7 @@ class Feed:
             arrived += self._arrivals(held, found)
             if found.job.sha256 is not None:
                 arrived += self._settle(found.job.sha256, found.outcome)
-        self._put(arrived)
+        self._arrived.put(arrived)
 
     def _settle(self, digest: str, outcome: Content | Failure | Exclusion) -> list[Arrival]:
         """Remember what became of some bytes; the files that waited for it."""
@@ -295,7 +262,7 @@ class Feed:
             if isinstance(step, Arrival):
                 settled.append(step)
                 if len(settled) >= _CHUNK_FILES:
-                    self._put(settled)
+                    self._arrived.put(settled)
                     settled = []
             else:
                 jobs.append(step)
@@ -304,7 +271,7 @@ class Feed:
                     yield self._rules, tuple(jobs)
                     jobs, size = [], 0
         if settled:
-            self._put(settled)
+            self._arrived.put(settled)
         if jobs:
             yield self._rules, tuple(jobs)
 

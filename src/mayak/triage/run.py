@@ -8,9 +8,13 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from itertools import groupby
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Self
 
 from mayak.case import Alert, CaseStore, Content, Counts, Duplicate, StoredContent
 from mayak.errors import ConfigError
@@ -20,9 +24,10 @@ from mayak.imaging.thumbnails import OVERVIEW
 from mayak.labels import LABELS
 from mayak.language import tr
 from mayak.triage.acquisition import Acquisitions
-from mayak.triage.arrival import Arrival
+from mayak.triage.arrival import Arrival, image_weight
 from mayak.triage.feed import Feed
 from mayak.triage.group import group
+from mayak.triage.handover import Handover
 from mayak.triage.options import Options
 from mayak.types import Classifier, DecodedImage, Engine, Failure, Prediction, Progress, Task
 
@@ -31,6 +36,10 @@ _BATCH = 256
 _SWITCH = 0.0005
 """Seconds that one thread may keep the interpreter to itself (Python: 0.005). The thread that reads
 lets go of it at each system call, and would wait that long for the model's thread each time."""
+_WAITING = 1 << 28
+"""Bytes of images that may wait for the model, which is away for the time of a batch."""
+_PATIENCE = 1.0
+"""Seconds that are waited for the model's next word before other things are seen to."""
 _SECONDS = 5.0
 """What a ``kill -9`` may cost at most, besides the images that the model has in hand."""
 
@@ -111,18 +120,16 @@ def triage(
         sys.setswitchinterval(_SWITCH)
         feed = Feed(options, sources, acquisitions.unproven, run, least, lists, bad)
         stack.callback(feed.close)
-        with progress.task(tr("triage", "분류"), None, tr("files", "개")) as task:
-            writer = _Writer(case, run, bad, task)
-            images = writer.images(feed, acquisitions)
-            try:
-                if classifier is None or engine is None:
-                    for _ in images:
-                        pass
-                else:
-                    for prediction in classifier.classify(images):
-                        writer.add(replace(prediction, engine=engine.fingerprint))
-            finally:
-                writer.flush()
+        with (
+            progress.task(tr("triage", "분류"), None, tr("files", "개")) as task,
+            _Writer(case, run, bad, task, feed, acquisitions) as writer,
+        ):
+            if classifier is None or engine is None:
+                for _ in writer:
+                    pass
+            else:
+                for prediction in classifier.classify(writer):
+                    writer.add(replace(prediction, engine=engine.fingerprint))
         # A run over some sources says nothing of the others' images.
         missing = 0 if run is None else sum(1 for _ in case.unclassified(run))
         if run is not None and not missing and not feed.limited:
@@ -175,10 +182,32 @@ def _engine(classifier: Classifier) -> Engine:
 
 
 class _Writer:
-    """Takes arrivals and predictions into the case, some hundreds at a time."""
+    """Takes arrivals and predictions into the case, some hundreds at a time; iterate for the images
+    that the model is to see.
 
-    def __init__(self, case: CaseStore, run: int | None, bad: list[HashList], task: Task) -> None:
+    It waits for the disk, and the model must not: as a context, it has a thread of its own, to
+    which the case belongs for that time.
+    """
+
+    def __init__(
+        self,
+        case: CaseStore,
+        run: int | None,
+        bad: list[HashList],
+        task: Task,
+        feed: Feed,
+        acquisitions: Acquisitions,
+    ) -> None:
         self._case, self._run, self._bad, self._task = case, run, bad, task
+        self._feed, self._acquisitions = feed, acquisitions
+        self._images = Handover(image_weight, _WAITING)
+        self._said: SimpleQueue[Prediction | None] = SimpleQueue()
+        """What the model says; None when it has said all that it will."""
+        self._over = False
+        self._fault: BaseException | None = None
+        # In the context of whoever is told of faults: it holds the language.
+        in_context = copy_context().run
+        self._thread = Thread(target=in_context, args=(self._work,), name="mayak-case")
         self._arrived: list[Arrival] = []
         self._predictions: list[Prediction] = []
         self._asked: set[str] = set()
@@ -187,26 +216,76 @@ class _Writer:
         self._seen: Counter[str] = Counter()
         self._labels: Counter[int] = Counter()
 
-    def images(self, feed: Feed, acquisitions: Acquisitions) -> Iterator[DecodedImage]:
-        """What the model is to see, while all that arrives is written."""
-        for arrived in acquisitions.beside(feed):
-            for arrival in arrived:
-                self._arrived.append(replace(arrival, image=None))  # pixels are not waited with
-                self._seen["failures"] += isinstance(arrival.item.outcome, Failure)
-                self._seen["images"] += isinstance(arrival.item.outcome, Content | Duplicate)
-            alerts = sum(map(self._is_bad, arrived)) if self._bad else 0
-            self._seen["alerts"] += alerts
-            self._task.expect(feed.expected)
-            self._task.advance(len(arrived), **self._figures())
-            if alerts:
-                self.flush()  # an alert is there before the model has seen anything
-            self._flush_sometimes()
-            for image in self._wanted(arrived):
-                self._asked.add(image.sha256)
-                # The model has said all that it will before it takes another: answers that come
-                # many at once are written together, not the first alone.
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __iter__(self) -> Iterator[DecodedImage]:
+        """What the model is to see, as it comes. Raises what ended the reading or the writing."""
+        for images in self._images:
+            yield from images
+
+    def add(self, prediction: Prediction) -> None:
+        """Take in what the model says of an image."""
+        self._said.put(prediction)
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Write all that has come. Raises what ended the writing."""
+        if kind is not None:
+            self._feed.close()
+            self._images.close()
+        self._said.put(None)
+        self._thread.join()
+        if self._fault is not None and kind is None:
+            raise self._fault
+
+    def _work(self) -> None:
+        try:
+            for arrived in self._acquisitions.beside(self._feed):
+                self._hear()
+                if self._over:
+                    break
+                self._take_in(arrived)
+            self._images.end()
+            while not self._over:
+                self._hear(_PATIENCE)
+                self._task.advance(0, **self._figures())
                 self._flush_sometimes()
-                yield image
+        except BaseException as error:  # noqa: BLE001 - raised again in the main thread
+            self._fault = error
+        try:
+            self._hear()
+            self.flush()
+        except BaseException as error:  # noqa: BLE001 - likewise
+            self._fault = self._fault or error
+        if self._fault is not None:
+            self._images.end(self._fault)
+            self._images.close()
+
+    def _hear(self, patience: float = 0.0) -> None:
+        """Take in what the model has said; for so many seconds, wait for it."""
+        with suppress(Empty):
+            while (said := self._said.get(patience > 0, patience)) is not None:
+                self._predictions.append(said)
+                self._labels[said.label] += 1
+                patience = 0.0
+            self._over = True
+
+    def _take_in(self, arrived: list[Arrival]) -> None:
+        for arrival in arrived:
+            self._arrived.append(replace(arrival, image=None))  # pixels are not waited with
+            self._seen["failures"] += isinstance(arrival.item.outcome, Failure)
+            self._seen["images"] += isinstance(arrival.item.outcome, Content | Duplicate)
+        alerts = sum(map(self._is_bad, arrived)) if self._bad else 0
+        self._seen["alerts"] += alerts
+        self._task.expect(self._feed.expected)
+        self._task.advance(len(arrived), **self._figures())
+        if alerts:
+            self.flush()  # an alert is there before the model has seen anything
+        self._flush_sometimes()
+        images = self._wanted(arrived)
+        self._asked |= {image.sha256 for image in images}
+        self._images.put(images)
 
     def _figures(self) -> dict[str, str]:
         """What the progress display shows besides the files."""
@@ -237,10 +316,6 @@ class _Writer:
             return []
         seen = self._asked | self._case.with_result(self._run, images)
         return [image for sha256, image in images.items() if sha256 not in seen]
-
-    def add(self, prediction: Prediction) -> None:
-        self._predictions.append(prediction)
-        self._labels[prediction.label] += 1
 
     def _flush_sometimes(self) -> None:
         waiting = len(self._arrived) + len(self._predictions)
