@@ -5,7 +5,7 @@ process on the same images:
 
 1. each stage alone, as ``mayak bench`` measures it: reading, decoding, tiles, each tier's model;
 2. ``mayak triage`` from a folder of JPEGs to a case, with thresholds set so that tiers 0, 1 and 2
-   decide 90, 7 and 3 per cent of the images; what its threads wait for;
+   decide 90, 7 and 3 per cent of the images; where its threads are, and how busy the cores;
 3. the same over ten times as many images, and what memory that takes; and at 80, 12 and 8 per cent;
 4. the same without a model, and the original's way.
 
@@ -30,9 +30,13 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from threading import Event, Thread, get_ident
+from threading import enumerate as enumerate_threads
+from types import FrameType
+from typing import Any, Self
 
 import numpy as np
+import psutil
 import torch
 from transformers import LlavaNextProcessor
 
@@ -58,19 +62,12 @@ def random_head(width: int) -> Head:
 
 
 class Watched:
-    """A cascade that notes who decided, and what its main thread and the one that launches spend
-    their time on."""
+    """A cascade that notes who decided, and when the first and the last answer came."""
 
     def __init__(self, scorer: CascadeScorer) -> None:
         self._scorer = scorer
-        self.seconds: Counter[str] = Counter()
         self.tiers: Counter[int] = Counter()
         self.first = self.last = 0.0
-        ask, settle = scorer._ask, scorer._settle
-        scorer._ask = self._timing("launching", ask)  # type: ignore[method-assign]
-        scorer._settle = self._timing(  # type: ignore[method-assign]
-            "waiting for the GPU", lambda *arguments: list(settle(*arguments))
-        )
 
     @property
     def engine(self) -> Engine:
@@ -81,26 +78,62 @@ class Watched:
         return self._scorer.least
 
     def classify(self, images: Iterable[DecodedImage]) -> Iterator[Prediction]:
-        for prediction in self._scorer.classify(self._iterating(iter(images))):
+        for prediction in self._scorer.classify(images):
             self.last = time.perf_counter()
             self.first = self.first or self.last
             self.tiers[prediction.tier] += 1
             yield prediction
 
-    def _timing(self, name: str, work: Callable[..., Any]) -> Callable[..., Any]:
-        def timed_work(*arguments: Any) -> Any:  # noqa: ANN401 - whatever the work takes and gives
-            started = time.perf_counter()
-            try:
-                return work(*arguments)
-            finally:
-                self.seconds[name] += time.perf_counter() - started
 
-        return timed_work
+class Sampler:
+    """Where this process's threads are, looked at fifty times a second, and how busy the machine's
+    cores are; a context."""
 
-    def _iterating(self, stream: Iterator[DecodedImage]) -> Iterator[DecodedImage]:
-        take = self._timing("waiting for images, writing the case", lambda: next(stream, None))
-        while (image := take()) is not None:
-            yield image
+    def __enter__(self) -> Self:
+        self._places: dict[str, Counter[str]] = {}
+        self._looks: Counter[str] = Counter()
+        self._over = Event()
+        self._before, self._began = psutil.cpu_times(), time.perf_counter()
+        self._own = psutil.Process().cpu_times()
+        self._thread = Thread(target=self._look)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+        seconds = time.perf_counter() - self._began
+        after, own = psutil.cpu_times(), psutil.Process().cpu_times()
+        idle = after.idle + after.iowait - self._before.idle - self._before.iowait
+        self.cores_busy = (os.cpu_count() or 1) - idle / seconds
+        self.cores_of_this_process = (
+            own.user + own.system - self._own.user - self._own.system
+        ) / seconds
+
+    def _look(self) -> None:
+        while not self._over.wait(0.02):
+            names = {thread.ident: thread.name for thread in enumerate_threads()}
+            for thread, frame in sys._current_frames().items():
+                name = names.get(thread, "").rstrip("_0123456789")
+                if thread != get_ident() and name:
+                    self._looks[name] += 1
+                    self._places.setdefault(name, Counter())[_place(frame)] += 1
+
+    def places(self) -> dict[str, dict[str, float]]:
+        """Shares of the time of the threads of each name."""
+        return {
+            name: {place: round(n / self._looks[name], 2) for place, n in places.most_common(7)}
+            for name, places in self._places.items()
+        }
+
+
+def _place(frame: FrameType) -> str:
+    """Where mayak is, and what it has called."""
+    called, at = frame.f_code.co_name, frame
+    while "mayak" not in at.f_code.co_filename and at.f_back is not None:
+        at = at.f_back
+    where = f"{Path(at.f_code.co_filename).stem}:{at.f_lineno} {at.f_code.co_name}"
+    return where if at is frame else f"{where} > {called}"
 
 
 def decoded(paths: list[Path], least: Sides) -> list[DecodedImage]:
@@ -137,13 +170,14 @@ def scorer_with(
 
 def end_to_end(scorer: CascadeScorer, folder: Path, rates: dict[str, float]) -> dict[str, Any]:
     """Images/s of ``mayak triage``, start, case and grouping included, and without its start; who
-    decided; what was waited for; and which share of the time the GPU's work takes by what each tier
-    takes alone."""
+    decided; where the threads were, how busy the cores; and which share of the time the GPU's work
+    takes by what each tier takes alone."""
     watched = Watched(scorer)
     torch.cuda.reset_peak_memory_stats()
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     began = time.perf_counter()
-    images_s = measure_triage(watched, folder)
+    with Sampler() as sampler:
+        images_s = measure_triage(watched, folder)
     workers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
     count = sum(watched.tiers.values())
     seconds = count / images_s
@@ -162,9 +196,9 @@ def end_to_end(scorer: CascadeScorer, folder: Path, rates: dict[str, float]) -> 
         "gpu_share_by_tier": {
             str(tier): round(seen[tier] / rates[names[tier]] / seconds, 3) for tier in TIERS
         },
-        "threads_share": {
-            name: round(spent / seconds, 3) for name, spent in watched.seconds.items()
-        },
+        "cores_busy": round(sampler.cores_busy, 1),
+        "cores_of_this_process": round(sampler.cores_of_this_process, 1),
+        "threads": sampler.places(),
         "workers_ms_an_image": round(1e3 * workers / count, 1),
         "peak_gpu_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2),
         "reserved_gpu_gib": round(torch.cuda.max_memory_reserved() / 2**30, 2),
@@ -193,8 +227,9 @@ def main() -> None:
         print(f"{time.monotonic() - began:.0f} s", name, json.dumps(value), flush=True)
         asked.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
-    def left() -> float:
-        return asked.seconds - (time.monotonic() - began)
+    def attempt(name: str, work: Callable[[], Any]) -> None:
+        left = asked.seconds - (time.monotonic() - began)
+        note(name, work() if left > 60 else "left out: the time is up")
 
     note(
         "machine",
@@ -215,14 +250,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=asked.folder) as folder:
         paths = make_images(Path(folder) / "images", asked.images)
         note("images", {"files": len(paths), "bytes": sum(path.stat().st_size for path in paths)})
-        measure(processor, paths, note, left)
+        measure(processor, paths, note, attempt)
 
 
 def measure(
     processor: LlavaNextProcessor,
     paths: list[Path],
     note: Callable[[str, Any], None],
-    left: Callable[[], float],
+    attempt: Callable[[str, Callable[[], Any]], None],
 ) -> None:
     """Everything, what matters most first."""
     vlm = build(processor, "bf16")
@@ -250,15 +285,14 @@ def measure(
     for mix, where in ((MIXES[0], few), (MIXES[0], many), (MIXES[1], many)):
         scorer = scorer_with(vlm, plain, thresholds_for(mix, odds))
         list(scorer.classify(images * 2))  # a full batch of tier 1 among them
-        if left() > 60:
-            note(f"triage, {mix}, {where.name} times", end_to_end(scorer, where, rates))
-    if left() > 60:
-        note("triage without a model, 40 times", measure_triage(None, many))
+        attempt(
+            f"triage, {mix}, {where.name} times", lambda s=scorer, w=where: end_to_end(s, w, rates)
+        )
+    attempt("triage without a model, 40 times", lambda: measure_triage(None, many))
     del images
     del vlm, head, scorer
     free()
-    if left() > 60:
-        note("original", measure_original(build(processor, "nf4"), paths[:32]))
+    attempt("original", lambda: measure_original(build(processor, "nf4"), paths[:32]))
 
 
 if __name__ == "__main__":
