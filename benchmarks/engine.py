@@ -459,7 +459,7 @@ def measure(
     vlm = build(processor, "nf4")
     note("original", measure_original(vlm, paths[:32]))
     note("nf4 shortcuts", measure_shortcuts(vlm, images[:16]))
-    note("nf4, tower compiled", model_only(vlm, images, compiled=True))
+    note("nf4 compiled", model_only(vlm, images, compiled=True))
     del vlm
     free()
     vlm = build(processor, "fp8")
@@ -479,7 +479,7 @@ def measure(
     free()
     vlm = build(processor, "nf4")
     note("nf4 eager", model_only(vlm, images, compiled=False))
-    note("nf4, tower compiled, adapter beside", model_only(adapted(vlm), images, compiled=True))
+    note("nf4 compiled, adapter beside", model_only(adapted(vlm), images, compiled=True))
 
 
 if __name__ == "__main__":

@@ -63,6 +63,14 @@ def test_whoever_puts_in_is_not_kept_by_one_who_takes_no_more():
     assert everything(handover) == []
 
 
+def test_nothing_needs_no_room():
+    handover = Handover(lambda _: 1, 1)
+    handover.put(["a"])
+    handover.put([])
+    handover.end()
+    assert everything(handover) == ["a"]
+
+
 def test_whoever_waits_can_see_to_other_things(monkeypatch):
     monkeypatch.setattr("mayak.triage.handover._PATIENCE", 0.01)
     handover = Handover(lambda _: 1, 1)

@@ -30,7 +30,9 @@ class Handover(Generic[Thing]):
         self._fault: BaseException | None = None
 
     def put(self, things: Collection[Thing]) -> None:
-        """Hand on, as soon as there is room; after ``close``, to nobody."""
+        """Hand on, as soon as there is room; after ``close``, to nobody. Nothing needs no room."""
+        if not things:
+            return
         with self._change:
             self._change.wait_for(lambda: self._load < self._most or self._closed)
             if not self._closed:
