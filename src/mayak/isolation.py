@@ -53,7 +53,7 @@ class Workers(Generic[Item, Result]):
     ``function`` is a top-level function and the processes are spawned, so that it works alike on
     every system and with threads (torch's) in the parent. Exceptions of ``function`` are raised
     here. A process that dies over an item (a codec's crash, the system's memory killer) or takes
-    longer than ``seconds`` over it (not counting its own start) yields ``Lost`` and is replaced; so
+    longer than ``seconds`` over it (its start may take as long) yields ``Lost`` and is replaced; so
     does an item that asks for more than ``memory`` bytes beyond what the process began with (on
     POSIX systems; elsewhere there is no such limit).
     """
@@ -180,9 +180,9 @@ class _Worker(Generic[Item, Result]):
     def result_of(self, item: Item, seconds: float | None) -> Result | Lost:
         with suppress(ConnectionError):  # it died between items: the answer will say so
             _send(self._pipe, self._shared, item)
-        if not (self._has_begun(seconds) and self._pipe.poll(seconds)):
-            return Lost("too-slow")
         try:
+            if not (self._has_begun(seconds) and self._pipe.poll(seconds)):
+                return Lost("too-slow")
             kind, value = _receive(self._pipe, self._shared)
         except (EOFError, ConnectionError):
             return Lost("crashed")
@@ -196,8 +196,10 @@ class _Worker(Generic[Item, Result]):
     def _has_begun(self, seconds: float | None) -> bool:
         """Waits for the process to say that it is there. Raises RuntimeError if it ended instead:
         no fault of the item then."""
-        if not self._begun and self._pipe.poll(seconds):
+        if not self._begun:
             try:
+                if not self._pipe.poll(seconds):
+                    return False
                 self._pipe.recv()
             except (EOFError, ConnectionError) as error:
                 raise RuntimeError(
@@ -275,7 +277,8 @@ def _receive(pipe: connection.Connection, shared: _Shared | None) -> Any:  # noq
             else:
                 # A bytearray would be filled with zeros first, under that lock.
                 own = np.empty(size, dtype=np.uint8)
-                os.preadv(shared.file, [own.data], end)
+                if os.preadv(shared.file, [own.data], end) != size:
+                    raise EOFError("shared memory ends early")
                 buffers.append(own)
             end += size
     return pickle.loads(head, buffers=buffers)  # noqa: S301 - as multiprocessing's own pipes do

@@ -63,10 +63,11 @@ def test_whoever_puts_in_is_not_kept_by_one_who_takes_no_more():
     assert everything(handover) == []
 
 
-def test_nothing_needs_no_room():
+def test_nothing_needs_no_room_and_whoever_has_other_things_to_do_does_not_wait_for_any():
     handover = Handover(lambda _: 1, 1)
-    handover.put(["a"])
-    handover.put([])
+    assert handover.put(["a"])
+    assert handover.put([])
+    assert not handover.put(["b"], 0.01)
     handover.end()
     assert everything(handover) == ["a"]
 

@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import time
 import unicodedata
 import zipfile
 from concurrent.futures import CancelledError
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -27,6 +29,7 @@ from mayak.errors import CaseError, ConfigError, EvidenceError, IntegrityError
 from mayak.language import set_language
 from mayak.triage import Options, feed, triage
 from mayak.triage.examine import examine
+from mayak.triage.run import _Writer
 from mayak.triage.verify import check_sources
 from mayak.types import Engine, Failure, Prediction, Sides, SilentProgress
 
@@ -130,24 +133,37 @@ def test_every_file_is_accounted_for_and_nothing_is_written_to_the_sources(tmp_p
         assert check_sources(store, SilentProgress()) == ([], [])
 
 
-def test_what_a_model_has_said_is_on_disk_while_it_goes_on(tmp_path, monkeypatch):
-    folder = tmp_path / "x"
+def pictures(folder, count):
     folder.mkdir()
-    for number in range(48):
-        (folder / f"{number}.jpg").write_bytes(picture(number))
+    for number in range(count):
+        (folder / f"{number:02}.jpg").write_bytes(picture(number))
+    return folder
+
+
+def in_case(case):
+    """Items and results that are on disk."""
+    with CaseStore.read(case) as store:
+        return store.counts().items, sum(run.predictions for run in store.runs())
+
+
+@pytest.mark.parametrize("waiting", [1 << 28, 1], ids=["room for all", "no room"])
+def test_what_a_model_has_said_is_on_disk_while_it_goes_on(tmp_path, monkeypatch, waiting):
+    folder = pictures(tmp_path / "x", 48)
     on_disk = []
     monkeypatch.setattr("mayak.triage.run._SECONDS", 0.3)
+    monkeypatch.setattr("mayak.triage.run._PATIENCE", 0.1)
+    monkeypatch.setattr("mayak.triage.run._WAITING", waiting)
+    # So many are taken at once; with more, those that are not asked for yet make room.
+    monkeypatch.setattr("mayak.triage.handover._FEW", 4)
 
     class Gathering(Grey):
-        """Takes sixteen images, thinks for a while, and answers for all."""
+        """Takes eight images, thinks for a while, and answers for all."""
 
         def classify(self, images):
             stream, said = iter(images), 0
-            while window := list(islice(stream, 16)):
+            while window := list(islice(stream, 8)):
                 for _ in range(100):
-                    with CaseStore.read(tmp_path / "case") as store:
-                        written = sum(run.predictions for run in store.runs())
-                    if written == said:
+                    if (written := in_case(tmp_path / "case")[1]) == said:
                         break
                     time.sleep(0.1)
                 on_disk.append(written)
@@ -155,7 +171,84 @@ def test_what_a_model_has_said_is_on_disk_while_it_goes_on(tmp_path, monkeypatch
                 yield from super().classify(window)
 
     run(tmp_path / "case", folder, classifier=Gathering())
-    assert on_disk == [0, 16, 32]
+    assert on_disk == [0, 8, 16, 24, 32, 40]
+
+
+@posix
+@pytest.mark.parametrize("times", [1, 3])
+def test_ctrl_c_while_the_last_is_written_leaves_it_written(tmp_path, monkeypatch, times):
+    folder = pictures(tmp_path / "x", 40)
+    flush = _Writer.flush
+
+    def interrupted(writer):
+        for _ in range(times):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.2)
+        flush(writer)
+
+    monkeypatch.setattr(_Writer, "flush", interrupted)
+    with default_interrupt(), pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "case", folder)
+    assert in_case(tmp_path / "case") == (40, 40)
+    monkeypatch.setattr(_Writer, "flush", flush)
+    assert sum(run(tmp_path / "case", folder).labels.values()) == 40
+
+
+@contextmanager
+def default_interrupt():
+    """Ctrl-C as in a terminal: a shell's background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_what_was_read_before_the_source_went_away_is_classified(tmp_path, monkeypatch):
+    folder = pictures(tmp_path / "x", 40)
+
+    class Away(feed.Place):
+        def require(self):
+            raise EvidenceError(f"{self.path} is gone")
+
+    class Slow(Grey):
+        def classify(self, images):
+            for prediction in super().classify(images):
+                time.sleep(0.02)
+                yield prediction
+
+    monkeypatch.setattr(feed, "Place", Away)
+    with pytest.raises(EvidenceError, match="is gone"):
+        run(tmp_path / "case", folder, classifier=Slow())
+    assert in_case(tmp_path / "case") == (40, 40)
+
+
+def test_a_case_that_cannot_be_written_ends_the_run(tmp_path, monkeypatch):
+    folder = pictures(tmp_path / "x", 40)
+
+    def full(*_):
+        raise CaseError("the disk is full")
+
+    monkeypatch.setattr(CaseStore, "add_results", full)
+    with pytest.raises(CaseError, match="the disk is full"):
+        run(tmp_path / "case", folder)
+    monkeypatch.undo()
+    assert sum(run(tmp_path / "case", folder).labels.values()) == 40
+
+
+@pytest.mark.parametrize("waiting", [1 << 28, 1], ids=["room for all", "no room"])
+def test_a_classifier_that_ends_before_its_images_is_a_fault(tmp_path, monkeypatch, waiting):
+    folder = pictures(tmp_path / "x", 60)
+    monkeypatch.setattr("mayak.triage.run._WAITING", waiting)
+    monkeypatch.setattr("mayak.triage.feed._WAITING", 1)
+    monkeypatch.setattr("mayak.triage.handover._FEW", 2)
+
+    class Hasty(Grey):
+        def classify(self, images):
+            return islice(super().classify(images), 3)
+
+    with pytest.raises(RuntimeError, match="ended before"):
+        run(tmp_path / "case", folder, classifier=Hasty())
 
 
 def test_the_same_bytes_are_classified_once(tmp_path, phone):

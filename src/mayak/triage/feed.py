@@ -130,10 +130,14 @@ class Feed:
         self._thread.start()
         yield from self._arrived
 
-    def close(self) -> None:
-        """End the walk and its processes."""
+    def stop(self) -> None:
+        """No more is wanted; does not wait for the walk."""
         self._stop.set()
         self._arrived.close()
+
+    def close(self) -> None:
+        """End the walk and its processes."""
+        self.stop()
         if self._thread.is_alive():
             self._thread.join()
 

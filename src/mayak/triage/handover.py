@@ -29,21 +29,23 @@ class Handover(Generic[Thing]):
         self._ended = self._closed = False
         self._fault: BaseException | None = None
 
-    def put(self, things: Collection[Thing]) -> None:
-        """Hand on, as soon as there is room; after ``close``, to nobody. Nothing needs no room."""
-        if not things:
-            return
+    def put(self, things: Collection[Thing], patience: float | None = None) -> bool:
+        """Hand on, as soon as there is room; after ``close``, to nobody. Nothing needs no room.
+        False, and nothing is handed on, where there is none for so many seconds."""
         with self._change:
-            self._change.wait_for(lambda: self._load < self._most or self._closed)
-            if not self._closed:
+            room = not things or self._change.wait_for(
+                lambda: self._load < self._most or self._closed, patience
+            )
+            if room and not self._closed:
                 self._things += things
                 self._load += sum(map(self._weight, things))
                 self._change.notify_all()
+        return room
 
     def end(self, fault: BaseException | None = None) -> None:
         """No more will be put in; a fault is raised where they would have been taken."""
         with self._change:
-            self._ended, self._fault = True, fault
+            self._ended, self._fault = True, self._fault or fault
             self._change.notify_all()
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ from contextvars import copy_context
 from dataclasses import dataclass, replace
 from itertools import groupby
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Event, Thread
 from typing import Self
 
 from mayak.case import Alert, CaseStore, Content, Counts, Duplicate, StoredContent
@@ -39,9 +39,9 @@ lets go of it at each system call, and would wait that long for the model's thre
 _WAITING = 1 << 28
 """Bytes of images that may wait for the model, which is away for the time of a batch."""
 _PATIENCE = 1.0
-"""Seconds that are waited for the model's next word before other things are seen to."""
+"""Seconds that the model is waited for before other things are seen to."""
 _SECONDS = 5.0
-"""What a ``kill -9`` may cost at most, besides the images that the model has in hand."""
+"""What a ``kill -9`` may cost at most, besides images that the model has or that wait for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,16 +120,16 @@ def triage(
         sys.setswitchinterval(_SWITCH)
         feed = Feed(options, sources, acquisitions.unproven, run, least, lists, bad)
         stack.callback(feed.close)
-        with (
-            progress.task(tr("triage", "분류"), None, tr("files", "개")) as task,
-            _Writer(case, run, bad, task, feed, acquisitions) as writer,
-        ):
-            if classifier is None or engine is None:
-                for _ in writer:
-                    pass
-            else:
-                for prediction in classifier.classify(writer):
-                    writer.add(replace(prediction, engine=engine.fingerprint))
+        with progress.task(tr("triage", "분류"), None, tr("files", "개")) as task:
+            writer = _Writer(case, run, bad, task, feed, acquisitions)
+            stack.callback(writer.end, cut=True)  # whatever happens, before the case is closed
+            with writer:
+                if classifier is None or engine is None:
+                    for _ in writer:
+                        pass
+                else:
+                    for prediction in classifier.classify(writer):
+                        writer.add(replace(prediction, engine=engine.fingerprint))
         # A run over some sources says nothing of the others' images.
         missing = 0 if run is None else sum(1 for _ in case.unclassified(run))
         if run is not None and not missing and not feed.limited:
@@ -203,7 +203,11 @@ class _Writer:
         self._images = Handover(image_weight, _WAITING)
         self._said: SimpleQueue[Prediction | None] = SimpleQueue()
         """What the model says; None when it has said all that it will."""
-        self._over = False
+        self._over = self._cut = False
+        self._idle = Event()
+        """Whether the thread does not have the case. Not to be had from the thread: where a signal
+        interrupts ``join``, Python before 3.13 takes it to have ended."""
+        self._idle.set()
         self._fault: BaseException | None = None
         # In the context of whoever is told of faults: it holds the language.
         in_context = copy_context().run
@@ -221,7 +225,7 @@ class _Writer:
         return self
 
     def __iter__(self) -> Iterator[DecodedImage]:
-        """What the model is to see, as it comes. Raises what ended the reading or the writing."""
+        """What the model is to see, as it comes. Raises what ended the writing."""
         for images in self._images:
             yield from images
 
@@ -230,40 +234,66 @@ class _Writer:
         self._said.put(prediction)
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Write all that has come. Raises what ended the writing."""
-        if kind is not None:
-            self._feed.close()
-            self._images.close()
-        self._said.put(None)
-        self._thread.join()
+        """Write all that has come. Raises what ended the reading or the writing."""
+        self.end(cut=kind is not None)
         if self._fault is not None and kind is None:
             raise self._fault
 
+    def end(self, *, cut: bool) -> None:
+        """Have all written that has come; ``cut``, without waiting for more. Whatever interrupts
+        it, it returns only when the thread no longer has the case."""
+        interrupted = None
+        while True:
+            try:
+                if cut:
+                    self._cut = True
+                    self._feed.stop()
+                self._images.close()
+                self._said.put(None)
+                self._idle.wait()
+                break
+            except KeyboardInterrupt as error:
+                interrupted, cut = error, True
+        if interrupted is not None:
+            raise interrupted
+
     def _work(self) -> None:
+        self._idle.clear()
         try:
-            for arrived in self._acquisitions.beside(self._feed):
-                self._hear()
+            for arrived in self._arriving():
+                self._take_in(arrived)
                 if self._over:
                     break
-                self._take_in(arrived)
+            if self._over and not self._cut:
+                raise RuntimeError("the classifier ended before its images did")
             self._images.end()
             while not self._over:
-                self._hear(_PATIENCE)
-                self._task.advance(0, **self._figures())
-                self._flush_sometimes()
-        except BaseException as error:  # noqa: BLE001 - raised again in the main thread
-            self._fault = error
-        try:
-            self._hear()
+                self._listen(_PATIENCE)
             self.flush()
-        except BaseException as error:  # noqa: BLE001 - likewise
+        except BaseException as error:  # noqa: BLE001 - raised again in the main thread
             self._fault = self._fault or error
-        if self._fault is not None:
-            self._images.end(self._fault)
+            with suppress(BaseException):  # of the same, most likely
+                self._hear()
+                self.flush()
+            self._images.end(error)
             self._images.close()
+        finally:
+            self._idle.set()
+
+    def _arriving(self) -> Iterator[list[Arrival]]:
+        """What arrives; what ends it early is raised when all is done with what came before."""
+        try:
+            yield from self._acquisitions.beside(self._feed)
+        except Exception as error:  # noqa: BLE001 - raised again in the main thread
+            self._fault = error
+
+    def _listen(self, patience: float = 0.0) -> None:
+        """See to what the model has said; for so many seconds, wait for it."""
+        self._hear(patience)
+        self._task.advance(0, **self._figures())
+        self._flush_sometimes()
 
     def _hear(self, patience: float = 0.0) -> None:
-        """Take in what the model has said; for so many seconds, wait for it."""
         with suppress(Empty):
             while (said := self._said.get(patience > 0, patience)) is not None:
                 self._predictions.append(said)
@@ -285,7 +315,9 @@ class _Writer:
         self._flush_sometimes()
         images = self._wanted(arrived)
         self._asked |= {image.sha256 for image in images}
-        self._images.put(images)
+        self._hear()
+        while not self._images.put(images, _PATIENCE):
+            self._listen()
 
     def _figures(self) -> dict[str, str]:
         """What the progress display shows besides the files."""
@@ -310,11 +342,11 @@ class _Writer:
         """Images that the model has not seen in this run, each once."""
         images: dict[str, DecodedImage] = {}
         for arrival in arrived:
-            if (image := arrival.image) is not None:
+            if (image := arrival.image) is not None and image.sha256 not in self._asked:
                 images.setdefault(image.sha256, image)
         if self._run is None or not images:
             return []
-        seen = self._asked | self._case.with_result(self._run, images)
+        seen = self._case.with_result(self._run, images)
         return [image for sha256, image in images.items() if sha256 not in seen]
 
     def _flush_sometimes(self) -> None:
