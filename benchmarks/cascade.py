@@ -130,7 +130,7 @@ class Sampler:
 def _place(frame: FrameType) -> str:
     """Where mayak is, and what it has called."""
     called, at = frame.f_code.co_name, frame
-    while "mayak" not in at.f_code.co_filename and at.f_back is not None:
+    while not at.f_globals.get("__name__", "").startswith("mayak.") and at.f_back is not None:
         at = at.f_back
     where = f"{Path(at.f_code.co_filename).stem}:{at.f_lineno} {at.f_code.co_name}"
     return where if at is frame else f"{where} > {called}"

@@ -7,6 +7,7 @@ import time
 from contextlib import closing
 
 import numpy as np
+import psutil
 import pytest
 
 from mayak.isolation import Helper, Lost, Workers
@@ -81,6 +82,15 @@ def test_items_are_fetched_as_needed():
     run.close()
 
     assert len(fetched) <= 5
+
+
+def test_who_takes_no_more_waits_for_no_process_and_leaves_none():
+    before = set(psutil.Process().children())
+    run = Workers(slow_or_greedy, 2).run(["a", "slow", "slow", "slow"])
+    assert next(run) == ("a", "a")
+    run.close()
+    left = set(psutil.Process().children()) - before
+    assert not [process for process in left if "spawn_main" in " ".join(process.cmdline())]
 
 
 def test_items_that_results_bring_are_done_by_the_same_processes():

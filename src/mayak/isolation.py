@@ -75,21 +75,10 @@ class Workers(Generic[Item, Result]):
         results may bring further items."""
         left = iter(items)
         done: SimpleQueue[Future[tuple[Item, Result | Lost]]] = SimpleQueue()
-        # Those that have run before come first: the others need not start.
-        free: LifoQueue[Helper[Item, Result]] = LifoQueue()
-        helpers = [
-            Helper(self._function, seconds=self._seconds, memory=self._memory)
-            for _ in range(self._count)
-        ]
-        for helper in helpers:
-            free.put(helper)
+        helpers = Helpers(self._function, self._count, seconds=self._seconds, memory=self._memory)
 
         def one(item: Item) -> tuple[Item, Result | Lost]:
-            helper = free.get()
-            try:
-                return item, helper(item)
-            finally:
-                free.put(helper)
+            return item, helpers(item)
 
         # A thread for each process: it has its next item as soon as its result is taken, whatever
         # whoever reads the results is at.
@@ -110,9 +99,40 @@ class Workers(Generic[Item, Result]):
                 yield result
         finally:
             hands.shutdown(wait=False, cancel_futures=True)
-            for helper in helpers:
-                helper.close()
+            helpers.close()
             hands.shutdown()
+
+
+class Helpers(Generic[Item, Result]):
+    """Runs ``function(item)`` in one of ``count`` processes that stay, for callers of any thread,
+    who wait for one that is free; see ``Helper``. Each starts when it is first needed."""
+
+    def __init__(
+        self,
+        function: Callable[[Item], Result],
+        count: int,
+        *,
+        seconds: float | None = None,
+        memory: int | None = None,
+    ) -> None:
+        self._all = [Helper(function, seconds=seconds, memory=memory) for _ in range(count)]
+        # Those that have run before come first: the others need not start.
+        self._free: LifoQueue[Helper[Item, Result]] = LifoQueue()
+        for helper in self._all:
+            self._free.put(helper)
+
+    def __call__(self, item: Item) -> Result | Lost:
+        """Raises what ``Helper`` raises."""
+        helper = self._free.get()
+        try:
+            return helper(item)
+        finally:
+            self._free.put(helper)
+
+    def close(self) -> None:
+        """End the processes; calls that are under way elsewhere end with them."""
+        for helper in self._all:
+            helper.close()
 
 
 class Helper(Generic[Item, Result]):

@@ -3,6 +3,7 @@
 import io
 from dataclasses import replace
 from functools import partial
+from time import sleep
 
 import numpy as np
 import pytest
@@ -125,11 +126,24 @@ def test_a_full_gpu_ends_the_cascade_with_a_clear_error(vlm, images, calibration
 
 @pytest.mark.usefixtures("launching")
 def test_who_stops_early_waits_for_no_more_than_what_has_begun(vlm, images, calibration, odds):
-    scorer = CascadeScorer(vlm, with_thresholds(calibration, *odds.quantile(0.6, dim=0).tolist()))
+    thresholds = odds.quantile(0.6, dim=0).tolist()
+    scorer = CascadeScorer(vlm, with_thresholds(calibration, *thresholds), batch_size=1)
+    begun, ended, ask = [], [], scorer._ask
+
+    def slowly(*arguments):
+        begun.append(arguments)
+        sleep(0.1)
+        ended.append(answer := ask(*arguments))
+        return answer
+
+    scorer._ask = slowly
     found = scorer.classify(images)
-    first = next(found)
+    assert next(found).sha256 == images[0].sha256
     found.close()
-    assert first.sha256 == images[0].sha256
+    count = len(begun)
+    assert len(ended) == count < len(images) // 2
+    sleep(0.3)
+    assert len(begun) == count
 
 
 def test_a_tier_without_a_threshold_is_not_asked(vlm, images, calibration, odds):

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import replace
 from pickle import PickleBuffer
-from queue import SimpleQueue
 from typing import Self
 
 from mayak.errors import DecodeError
 from mayak.imaging.decode import decode, scale_for
-from mayak.isolation import Helper, Lost
+from mayak.isolation import Helpers, Lost
 from mayak.types import DecodedImage, Sides
 
 _SECONDS = 120.0
@@ -28,18 +26,13 @@ class Closer:
 
     def __init__(self, least: Sides, count: int) -> None:
         self._least = least
-        self._stack = ExitStack()
-        self._free: SimpleQueue[Helper[Work, DecodedImage | None]] = SimpleQueue()
-        for _ in range(count):
-            helper = Helper(_decoded, seconds=_SECONDS, memory=_MEMORY)
-            self._stack.callback(helper.close)
-            self._free.put(helper)
+        self._helpers = Helpers(_decoded, count, seconds=_SECONDS, memory=_MEMORY)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stack.close()
+        self._helpers.close()
 
     def __call__(self, image: DecodedImage) -> DecodedImage:
         """The image with sides of ``least`` or more, if its file has them.
@@ -49,11 +42,7 @@ class Closer:
         """
         if image.data is None or scale_for(image.size, self._least) == image.scale:
             return image
-        helper = self._free.get()
-        try:
-            larger = helper((PickleBuffer(image.data), self._least))
-        finally:
-            self._free.put(helper)
+        larger = self._helpers((PickleBuffer(image.data), self._least))
         return image if larger is None or isinstance(larger, Lost) else larger
 
 
