@@ -6,7 +6,8 @@ process on the same images:
 1. each stage alone, as ``mayak bench`` measures it: reading, decoding, tiles, each tier's model;
 2. ``mayak triage`` from a folder of JPEGs to a case, with thresholds set so that tiers 0, 1 and 2
    decide 90, 7 and 3 per cent of the images; where its threads are, and how busy the cores;
-3. the same over ten times as many images, and what memory that takes; and at 80, 12 and 8 per cent;
+3. the same over ten times as many images, and what memory that takes; at 80, 12 and 8 per cent; and
+   with the copies of each image one after the other, so that the dear ones come forty in a row;
 4. the same without a model, and the original's way.
 
 The images take 20 GB (``--images 240``). On a slow disk it is the disk that is measured: ``--folder
@@ -153,6 +154,15 @@ def odds_of(readings: Readings, head: HeadOnDevice, pieces: list[Piece]) -> np.n
     return np.concatenate(rows)
 
 
+def in_runs(folder: Path, other: Path) -> Path:
+    """The files of ``copies`` under names that put those of one image in a row."""
+    other.mkdir()
+    for path in folder.iterdir():
+        number, image = path.stem.split("_", 1)
+        (other / f"{image}_{number}.jpg").hardlink_to(path)
+    return other
+
+
 def thresholds_for(mix: tuple[float, float, float], odds: np.ndarray) -> tuple[float, float]:
     """Thresholds at which tiers 0 and 1 decide their shares of these very images."""
     first = float(np.quantile(odds[:, 0], 1 - mix[0]))
@@ -281,13 +291,12 @@ def measure(
     odds = odds_of(readings, head, [readings.prepare(0, image) for image in images])
     del readings
     folder = paths[0].parent
-    few, many = (copies(paths, folder / f"{times}", times) for times in (4, 40))
-    for mix, where in ((MIXES[0], few), (MIXES[0], many), (MIXES[1], many)):
+    few, many = (copies(paths, folder / f"{times} times", times) for times in (4, 40))
+    runs = in_runs(many, folder / "40 times, in runs")
+    for mix, where in ((MIXES[0], few), (MIXES[0], many), (MIXES[1], many), (MIXES[0], runs)):
         scorer = scorer_with(vlm, plain, thresholds_for(mix, odds))
         list(scorer.classify(images * 2))  # a full batch of tier 1 among them
-        attempt(
-            f"triage, {mix}, {where.name} times", lambda s=scorer, w=where: end_to_end(s, w, rates)
-        )
+        attempt(f"triage, {mix}, {where.name}", lambda s=scorer, w=where: end_to_end(s, w, rates))
     attempt("triage without a model, 40 times", lambda: measure_triage(None, many))
     del images
     del vlm, head, scorer

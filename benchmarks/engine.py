@@ -285,11 +285,13 @@ def measure_triage(scorer: Classifier | None, folder: Path) -> float:
 
 
 def copies(paths: list[Path], folder: Path, times: int) -> Path:
-    """A folder of files that differ in a byte behind the image, so that none is a duplicate."""
+    """A folder of files that differ in a byte behind the image, so that none is a duplicate; in the
+    order of their names come all images, then all again."""
     folder.mkdir()
     for path in paths:
         for number in range(times):
-            (folder / f"{path.stem}_{number}.jpg").write_bytes(path.read_bytes() + bytes([number]))
+            copy = folder / f"{number:02}_{path.stem}.jpg"
+            copy.write_bytes(path.read_bytes() + bytes([number]))
     return folder
 
 

@@ -36,8 +36,9 @@ _BATCH = 256
 _SWITCH = 0.0005
 """Seconds that one thread may keep the interpreter to itself (Python: 0.005). The thread that reads
 lets go of it at each system call, and would wait that long for the model's thread each time."""
-_WAITING = 1 << 28
-"""Bytes of images that may wait for the model, which is away for the time of a batch."""
+_WAITING = 1 << 30
+"""Bytes of images that may wait for the model: images that need its dearest reading come in runs,
+some seconds long for it, in which those after them are decoded all the same."""
 _PATIENCE = 1.0
 """Seconds that the model is waited for before other things are seen to."""
 _SECONDS = 5.0
