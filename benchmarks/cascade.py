@@ -41,7 +41,7 @@ import psutil
 import torch
 from transformers import LlavaNextProcessor
 
-from engine import build, copies, free, make_images, measure_original, measure_triage
+from engine import build, copies, free, make_images, measure_original, measure_triage, timed
 from mayak import bench
 from mayak.imaging import decode
 from mayak.model import Calibration, CascadeScorer, VisionLanguageModel
@@ -295,7 +295,9 @@ def measure(
     runs = in_runs(many, folder / "40 times, in runs")
     for mix, where in ((MIXES[0], few), (MIXES[0], many), (MIXES[1], many), (MIXES[0], runs)):
         scorer = scorer_with(vlm, plain, thresholds_for(mix, odds))
-        list(scorer.classify(images * 2))  # a full batch of tier 1 among them
+        # A full batch of tier 1 is among them; the first compiles, each records.
+        warm = timed(lambda s=scorer, i=images: list(s.classify(i * 2)))
+        note(f"seconds to warm up, {mix}, {where.name}", round(warm, 1))
         attempt(f"triage, {mix}, {where.name}", lambda s=scorer, w=where: end_to_end(s, w, rates))
     attempt("triage without a model, 40 times", lambda: measure_triage(None, many))
     del images

@@ -139,6 +139,11 @@ class DecodedImage:
     data: bytes | None = field(default=None, repr=False, compare=False)
     """The file's bytes, for a closer look, where the scale was reduced."""
 
+    @property
+    def nbytes(self) -> int:
+        """Memory that it takes: its pixels, and its file where that comes along."""
+        return self.pixels.nbytes + len(self.data or b"")
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:

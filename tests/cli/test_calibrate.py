@@ -2,13 +2,14 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 from safetensors.torch import load_file, save_file
 
 from mayak.case import CaseStore
 from mayak.cli.app import main
-from mayak.model.calibration import CALIBRATION
+from mayak.model.calibration import CALIBRATION, Calibration
 from model_folder import make_data, save_adapter
 
 PRECISION = ("--precision", "fp32", "--device", "cpu")
@@ -136,10 +137,10 @@ def test_a_share_lies_between_0_and_1(home, mayak, option):
 def test_shifted_images_are_warned_of(home, mayak):
     """Here it is the calibration that is moved away from the images."""
     calibrate(mayak, "--alpha", 0.5, "--confidence", 0.5)
-    path = home / "adapter" / CALIBRATION
-    made = json.loads(path.read_text(encoding="utf-8"))
-    made["promise"] |= {"thresholds": [1e9, None], "kept": list(range(50, 90))}
-    path.write_text(json.dumps(made), encoding="utf-8")
+    made = Calibration.read(home / "adapter")
+    kept = tuple(map(float, range(50, 90)))
+    moved = replace(made.promise, thresholds=(1e9, None), kept=kept)
+    replace(made, promise=moved).write(home / "adapter")
     code, out, _ = triage(mayak)
     assert code == 0
     assert "WARNING: the 24 relevant images look other" in out

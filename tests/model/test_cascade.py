@@ -6,6 +6,7 @@ from functools import partial
 from time import sleep
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from PIL import Image
@@ -204,12 +205,54 @@ def test_an_image_that_waits_long_is_answered_all_the_same(vlm, images, calibrat
     assert answered == 20
 
 
+def test_images_that_are_not_answered_take_bounded_memory(vlm, images, calibration, monkeypatch):
+    most = max(image.nbytes for image in images)
+    room = 3 * most
+    memory = psutil.virtual_memory()._replace(total=8 * room)
+    monkeypatch.setattr("mayak.model.cascade.psutil.virtual_memory", lambda: memory)
+    taken = []
+
+    def stream():
+        for image in images:
+            taken.append(image.nbytes)
+            yield image
+
+    answered = 0
+    for _ in CascadeScorer(vlm, calibration, batch_size=8).classify(stream()):
+        answered += 1
+        assert sum(taken[answered:]) < room + most
+    assert answered == len(images)
+
+
+def test_on_a_cpu_what_the_first_tier_dismissed_is_told_at_once(vlm, images, calibration):
+    taken = 0
+
+    def stream():
+        nonlocal taken
+        for image in images:
+            taken += 1
+            yield image
+
+    all_dismissed = with_thresholds(calibration, -INF, None)
+    next(CascadeScorer(vlm, all_dismissed, batch_size=1).classify(stream()))
+    assert taken == 16  # one batch that is asked, and one behind it
+
+
 def test_a_calibration_is_read_as_it_was_written(calibration, tmp_path):
     assert Calibration.read(tmp_path) is None
     finite = with_thresholds(calibration, 1.5, None)
     finite.write(tmp_path)
     assert Calibration.read(tmp_path) == finite
     assert Calibration.read(tmp_path).digest == finite.digest
+
+
+def test_numbers_changed_by_hand_are_refused(calibration, tmp_path):
+    path = with_thresholds(calibration, 1.5, None).write(tmp_path)
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("1.5,", "-1.5,"), encoding="utf-8")
+    assert path.read_text(encoding="utf-8") != text
+    with pytest.raises(ModelError, match=CALIBRATION):
+        Calibration.read(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["{}", "[", '{"engine": "x", "head": {"mean": [1]}}'])

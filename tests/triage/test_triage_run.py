@@ -251,6 +251,42 @@ def test_a_classifier_that_ends_before_its_images_is_a_fault(tmp_path, monkeypat
         run(tmp_path / "case", folder, classifier=Hasty())
 
 
+def test_an_image_is_done_when_the_model_has_answered(tmp_path):
+    folder = pictures(tmp_path / "x", 20)
+    (folder / "note.txt").write_text("no image")
+    seen = []
+
+    class Counted(SilentProgress):
+        """Adds up what the task is told."""
+
+        @contextmanager
+        def task(self, name, total, unit):
+            self.done, self.total = 0, total
+            yield self
+
+        def advance(self, steps=1, **figures):
+            self.done += steps
+
+        def expect(self, total):
+            self.total = total
+
+    progress = Counted()
+
+    class Slow(Grey):
+        def classify(self, images):
+            images = list(images)
+            seen.append((progress.done, progress.total))
+            yield from super().classify(images)
+            deadline = time.monotonic() + 10
+            while progress.done < progress.total and time.monotonic() < deadline:
+                time.sleep(0.01)
+            seen.append((progress.done, progress.total))
+
+    settings = Options(sources=(folder,), case=tmp_path / "case", operator="Tester", workers=2)
+    triage(settings, Slow(), progress)
+    assert seen == [(1, 21), (21, 21)]
+
+
 def test_the_same_bytes_are_classified_once(tmp_path, phone):
     grey = Grey()
     run(tmp_path / "case", *phone, classifier=grey)

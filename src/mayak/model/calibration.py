@@ -1,7 +1,8 @@
 """What ``mayak calibrate`` leaves beside an adapter: thresholds with a promise, and temperatures.
 
 The file holds numbers alone and names the engine that it was measured on; it is refused for any
-other one, since another model, adapter, prompt or precision has other scores.
+other one, since another model, adapter, prompt or precision has other scores. It carries its own
+digest: numbers that were changed by hand promise nothing.
 """
 
 from __future__ import annotations
@@ -77,7 +78,8 @@ class Calibration:
         path = adapter / CALIBRATION
         partial = path.with_suffix(".partial")
         try:
-            partial.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+            text = json.dumps({**asdict(self), "digest": self.digest}, indent=1)
+            partial.write_text(text + "\n", encoding="utf-8")
             partial.replace(path)
         except OSError as error:
             partial.unlink(missing_ok=True)
@@ -96,18 +98,21 @@ class Calibration:
     @classmethod
     def read(cls, adapter: Path) -> Self | None:
         """The calibration in an adapter's folder; None where there is none. Raises ModelError for a
-        damaged one."""
+        damaged or changed one."""
         path = adapter / CALIBRATION
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
             promise = values["promise"]
-            return cls(
+            calibration = cls(
                 engine=str(values["engine"]),
                 head=_head(values["head"]),
                 temperatures=_three(values["temperatures"]),
                 promise=None if promise is None else _promise(promise),
                 data=dict(values["data"]),
             )
+            if calibration.digest != values["digest"]:
+                raise ValueError("digest")
+            return calibration
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:

@@ -18,9 +18,9 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice
 from typing import get_args
 
+import psutil
 import torch
 
 from mayak.imaging.closer import Closer
@@ -37,11 +37,14 @@ LAST: Tier = 2
 _FACTORS = (8, 4, 1)
 """Batches of each tier in those of the whole model: its images are as much smaller."""
 _QUEUED = 3
-"""Batches that the GPU has before it while the answers of those before are taken in: writing some
+"""Batches that a GPU has before it while the answers of those before are taken in: writing some
 hundred of them takes longer than the tower needs for a batch."""
 _WINDOW = 1024
 """Images at most between the first that is not answered and the last that was taken. Where few get
 to the last tier, that is how long they wait for company."""
+_SHARE = 8
+"""Of the machine's memory one part in so many is for images that are not answered: one of twelve
+megapixels takes 36 MB where it is no JPEG, which decodes smaller."""
 
 
 class Readings:
@@ -130,6 +133,8 @@ class CascadeScorer:
         self._readings = Readings(vlm, compiled=compiled)
         self._head = HeadOnDevice(calibration.head, vlm.device)
         self._sizes = tuple(factor * batch_size for factor in _FACTORS)
+        self._queued = _QUEUED if vlm.device.type == "cuda" else 0
+        self._most_bytes = psutil.virtual_memory().total // _SHARE
         self._glance = Recorded(self._glanced, self._sizes[0], vlm.device)
         self._read_base = Recorded(self._base_read, self._sizes[1], vlm.device)
         promise = calibration.promise
@@ -173,19 +178,22 @@ class CascadeScorer:
             ended = False
             while True:
                 room = 2 * self._sizes[self._first] - len(waiting[self._first])
-                room = 0 if ended else min(room, _WINDOW - len(order))
-                taken = [_Case(image.sha256, image) for image in islice(stream, max(room, 0))]
-                ended = ended or len(taken) < room
-                for case in taken:
-                    order.append(case)
-                    put(self._first, case)
-                full = ended or len(order) >= _WINDOW
+                room = min(room, _WINDOW - len(order))
+                space = self._most_bytes - sum(c.image.nbytes for c in order if c.image is not None)
+                while room > 0 and space > 0 and not ended:
+                    if (image := next(stream, None)) is None:
+                        ended = True
+                        break
+                    room, space = room - 1, space - image.nbytes
+                    order.append(_Case(image.sha256, image))
+                    put(self._first, order[-1])
+                full = ended or len(order) >= _WINDOW or space <= 0
                 tier = self._due(waiting, last_resort=full and not asked)
                 if tier is not None:
                     size = min(self._sizes[tier], len(waiting[tier]))
                     cases = [waiting[tier].popleft() for _ in range(size)]
                     asked.append((tier, cases, launch(partial(self._ask, tier, cases))))
-                if asked and (tier is None or len(asked) > _QUEUED):
+                if asked and (tier is None or len(asked) > self._queued):
                     for tier, case in self._settle(*asked.popleft()):
                         put(tier, case)
                 while order and (said := order[0].said) is not None:

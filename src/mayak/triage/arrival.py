@@ -29,12 +29,7 @@ class Arrival:
 
 def weight(arrival: Arrival) -> int:
     """Bytes, roughly."""
-    return _EACH + (0 if arrival.image is None else image_weight(arrival.image))
-
-
-def image_weight(image: DecodedImage) -> int:
-    """Bytes of an image's pixels, and of its file where it comes along."""
-    return image.pixels.nbytes + len(image.data or b"")
+    return _EACH + (0 if arrival.image is None else arrival.image.nbytes)
 
 
 def location_of(path: EvidencePath) -> str:

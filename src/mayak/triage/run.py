@@ -16,6 +16,8 @@ from queue import Empty, SimpleQueue
 from threading import Event, Thread
 from typing import Self
 
+import psutil
+
 from mayak.case import Alert, CaseStore, Content, Counts, Duplicate, StoredContent
 from mayak.errors import ConfigError
 from mayak.evidence import open_source
@@ -24,7 +26,7 @@ from mayak.imaging.thumbnails import OVERVIEW
 from mayak.labels import LABELS
 from mayak.language import tr
 from mayak.triage.acquisition import Acquisitions
-from mayak.triage.arrival import Arrival, image_weight
+from mayak.triage.arrival import Arrival
 from mayak.triage.feed import Feed
 from mayak.triage.group import group
 from mayak.triage.handover import Handover
@@ -37,8 +39,9 @@ _SWITCH = 0.0005
 """Seconds that one thread may keep the interpreter to itself (Python: 0.005). The thread that reads
 lets go of it at each system call, and would wait that long for the model's thread each time."""
 _WAITING = 1 << 30
-"""Bytes of images that may wait for the model: images that need its dearest reading come in runs,
-some seconds long for it, in which those after them are decoded all the same."""
+"""Bytes of decoded images that may wait for the model, where the machine has sixteen times as much.
+Images that need the whole model come in runs, each of which keeps it busy for seconds; with this
+much room decoding goes on meanwhile."""
 _PATIENCE = 1.0
 """Seconds that the model is waited for before other things are seen to."""
 _SECONDS = 5.0
@@ -201,7 +204,8 @@ class _Writer:
     ) -> None:
         self._case, self._run, self._bad, self._task = case, run, bad, task
         self._feed, self._acquisitions = feed, acquisitions
-        self._images = Handover(image_weight, _WAITING)
+        most = min(_WAITING, psutil.virtual_memory().total // 16)
+        self._images = Handover[DecodedImage](lambda image: image.nbytes, most)
         self._said: SimpleQueue[Prediction | None] = SimpleQueue()
         """What the model says; None when it has said all that it will."""
         self._over = self._cut = False
@@ -291,16 +295,18 @@ class _Writer:
     def _listen(self, patience: float = 0.0) -> None:
         """See to what the model has said; for so many seconds, wait for it."""
         self._hear(patience)
-        self._task.advance(0, **self._figures())
         self._flush_sometimes()
 
     def _hear(self, patience: float = 0.0) -> None:
+        heard = 0
         with suppress(Empty):
             while (said := self._said.get(patience > 0, patience)) is not None:
                 self._predictions.append(said)
                 self._labels[said.label] += 1
+                heard += 1
                 patience = 0.0
             self._over = True
+        self._task.advance(heard, **self._figures())
 
     def _take_in(self, arrived: list[Arrival]) -> None:
         for arrival in arrived:
@@ -309,13 +315,14 @@ class _Writer:
             self._seen["images"] += isinstance(arrival.item.outcome, Content | Duplicate)
         alerts = sum(map(self._is_bad, arrived)) if self._bad else 0
         self._seen["alerts"] += alerts
+        images = self._wanted(arrived)
+        self._asked |= {image.sha256 for image in images}
         self._task.expect(self._feed.expected)
-        self._task.advance(len(arrived), **self._figures())
+        # The others are done when the model has answered.
+        self._task.advance(len(arrived) - len(images), **self._figures())
         if alerts:
             self.flush()  # an alert is there before the model has seen anything
         self._flush_sometimes()
-        images = self._wanted(arrived)
-        self._asked |= {image.sha256 for image in images}
         self._hear()
         while not self._images.put(images, _PATIENCE):
             self._listen()
