@@ -1,13 +1,18 @@
 """Images as rows of the model's embeddings, against what the stock processor and model make."""
 
+import io
+
+import numpy as np
 import pytest
 import torch
+from PIL import Image, ImageDraw
 
+from mayak.imaging import decode
 from mayak.labels import LABELS
-from mayak.model import Prompt
+from mayak.model import Prompt, VisionLanguageModel
 from mayak.model.packing import Packing
 from mayak.model.prompt import ask
-from mayak.model.shapes import processor_for, published_tokenizer
+from mayak.model.shapes import processor_for, published_config, published_tokenizer
 from model_folder import decoded, tiny_config
 
 SIZES = [(90, 90), (300, 100), (60, 220), (1, 900)]
@@ -56,3 +61,37 @@ def test_images_lie_one_behind_the_other(packing):
         seen += 64 * len(piece.tiles)
     assert packed.last.tolist() == [end - 1 for end in packed.bounds[1:].tolist()]
     assert len(packed.tiles) * 64 == seen
+
+
+def sharp_photo(width, height):
+    """A JPEG of soft colours, hard edges and grain."""
+    rng = np.random.default_rng(3)
+    soft = Image.fromarray(rng.integers(0, 256, (30, 40, 3), dtype=np.uint8))
+    image = soft.resize((width, height), Image.Resampling.BICUBIC)
+    draw = ImageDraw.Draw(image)
+    places = rng.integers((0, 0, 2, 2), (width - 200, height - 200, 200, 200), (60, 4))
+    for x, y, wide, high in places:
+        colour = tuple(rng.integers(0, 256, 3).tolist())
+        draw.rectangle((x, y, x + wide, y + high), fill=colour)
+    grainy = np.asarray(image, dtype=np.int16) + rng.integers(-12, 13, (height, width, 3))
+    stream = io.BytesIO()
+    Image.fromarray(grainy.clip(0, 255).astype(np.uint8)).save(stream, "JPEG", quality=92)
+    return stream.getvalue()
+
+
+def test_tiles_of_a_jpeg_that_was_decoded_smaller_are_nearly_the_same():
+    config, processor = published_config(), processor_for(published_config(), published_tokenizer())
+    vlm = VisionLanguageModel(None, processor, Prompt.of(processor), None)
+    packing = Packing(processor, vlm.prompt, config)
+    data = sharp_photo(3200, 2700)
+    whole = decode(data)
+    for least, scale, prepare in (
+        (vlm.least, 2, packing.prepare),
+        (vlm.least_for_base, 4, packing.prepare_base),
+    ):
+        smaller = decode(data, least=least)
+        assert smaller.scale == scale
+        apart = (prepare(smaller).tiles.float() - prepare(whole).tiles.float()).abs()
+        assert apart.mean() < 0.5
+        assert (apart > 2).float().mean() < 0.003
+        assert apart.max() <= 12
