@@ -188,6 +188,7 @@ def test_temperatures_change_scores_and_no_label(vlm, images, calibration, whole
         assert mine.scores == pytest.approx(logs.softmax(0).tolist(), abs=1e-5)
 
 
+@pytest.mark.usefixtures("launching")
 def test_an_image_that_waits_long_is_answered_all_the_same(vlm, images, calibration, monkeypatch):
     monkeypatch.setattr("mayak.model.cascade._WINDOW", 5)
     taken = 0
@@ -205,6 +206,7 @@ def test_an_image_that_waits_long_is_answered_all_the_same(vlm, images, calibrat
     assert answered == 20
 
 
+@pytest.mark.usefixtures("launching")
 def test_images_that_are_not_answered_take_bounded_memory(vlm, images, calibration, monkeypatch):
     most = max(image.nbytes for image in images)
     room = 3 * most

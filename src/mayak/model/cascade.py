@@ -38,7 +38,8 @@ _FACTORS = (8, 4, 1)
 """Batches of each tier in those of the whole model: its images are as much smaller."""
 _QUEUED = 3
 """Batches that a GPU has before it while the answers of those before are taken in: writing some
-hundred of them takes longer than the tower needs for a batch."""
+hundred of them takes longer than the tower needs for a batch. Elsewhere an answer is there at once,
+and none waits for the next batch to be gathered."""
 _WINDOW = 1024
 """Images at most between the first that is not answered and the last that was taken. Where few get
 to the last tier, that is how long they wait for company."""
@@ -133,7 +134,6 @@ class CascadeScorer:
         self._readings = Readings(vlm, compiled=compiled)
         self._head = HeadOnDevice(calibration.head, vlm.device)
         self._sizes = tuple(factor * batch_size for factor in _FACTORS)
-        self._queued = _QUEUED if vlm.device.type == "cuda" else 0
         self._most_bytes = psutil.virtual_memory().total // _SHARE
         self._glance = Recorded(self._glanced, self._sizes[0], vlm.device)
         self._read_base = Recorded(self._base_read, self._sizes[1], vlm.device)
@@ -175,6 +175,7 @@ class CascadeScorer:
                     case.piece = pool.submit(prepare, tier, case.image)
                 waiting[tier].append(case)
 
+            queued = _QUEUED if launch.beside else 0
             ended = False
             while True:
                 room = 2 * self._sizes[self._first] - len(waiting[self._first])
@@ -193,7 +194,7 @@ class CascadeScorer:
                     size = min(self._sizes[tier], len(waiting[tier]))
                     cases = [waiting[tier].popleft() for _ in range(size)]
                     asked.append((tier, cases, launch(partial(self._ask, tier, cases))))
-                if asked and (tier is None or len(asked) > self._queued):
+                if asked and (tier is None or len(asked) > queued):
                     for tier, case in self._settle(*asked.popleft()):
                         put(tier, case)
                 while order and (said := order[0].said) is not None:

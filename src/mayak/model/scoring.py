@@ -107,6 +107,11 @@ class Launcher:
             else None
         )
 
+    @property
+    def beside(self) -> bool:
+        """Whether the work goes on beside whoever asks for it."""
+        return self._thread is not None
+
     def __enter__(self) -> Self:
         return self
 
