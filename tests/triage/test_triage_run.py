@@ -251,26 +251,28 @@ def test_a_classifier_that_ends_before_its_images_is_a_fault(tmp_path, monkeypat
         run(tmp_path / "case", folder, classifier=Hasty())
 
 
+class Counted(SilentProgress):
+    """Adds up what triage's own task is told."""
+
+    done, total = 0, None
+
+    @contextmanager
+    def task(self, name, total, unit):
+        with super().task(name, total, unit) as silent:
+            yield self if name == "triage" else silent
+
+    def advance(self, steps=1, **figures):
+        self.done += steps
+
+    def expect(self, total):
+        self.total = total
+
+
 def test_an_image_is_done_when_the_model_has_answered(tmp_path):
     folder = pictures(tmp_path / "x", 20)
     (folder / "note.txt").write_text("no image")
-    seen = []
-
-    class Counted(SilentProgress):
-        """Adds up what the task is told."""
-
-        @contextmanager
-        def task(self, name, total, unit):
-            self.done, self.total = 0, total
-            yield self
-
-        def advance(self, steps=1, **figures):
-            self.done += steps
-
-        def expect(self, total):
-            self.total = total
-
     progress = Counted()
+    seen = []
 
     class Slow(Grey):
         def classify(self, images):
@@ -285,6 +287,27 @@ def test_an_image_is_done_when_the_model_has_answered(tmp_path):
     settings = Options(sources=(folder,), case=tmp_path / "case", operator="Tester", workers=2)
     triage(settings, Slow(), progress)
     assert seen == [(1, 21), (21, 21)]
+
+
+def test_the_progress_ends_at_its_total(tmp_path, phone):
+    folder = phone[0]
+
+    def total(**options):
+        progress = Counted()
+        settings = Options(phone, tmp_path / "case", operator="Tester", workers=2, **options)
+        summary = triage(settings, Grey(), progress)
+        assert progress.done == progress.total
+        return progress.total, summary
+
+    first, summary = total()
+    assert first == summary.counts.items
+    again, _ = total()
+    assert again == summary.counts.exclusions + summary.counts.failures
+    *_, gone, changed = sorted((folder / "DCIM").glob("*.jpg"))
+    gone.unlink()
+    changed.write_bytes(picture(99))
+    with_changes, _ = total(accept_damaged=True)
+    assert with_changes == again + 3  # the vanished one, and the changed one before and after
 
 
 def test_the_same_bytes_are_classified_once(tmp_path, phone):

@@ -71,7 +71,7 @@ class Calibration:
     @property
     def digest(self) -> str:
         """SHA-256 of all of it as canonical JSON."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        return _digest(asdict(self))
 
     def write(self, adapter: Path) -> Path:
         """Write it into the adapter's folder, whole or not at all. Raises ModelError."""
@@ -101,21 +101,22 @@ class Calibration:
         damaged or changed one."""
         path = adapter / CALIBRATION
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
+            values = dict(json.loads(path.read_text(encoding="utf-8")))
+            if values.pop("digest", None) != _digest(values):
+                raise ValueError(
+                    tr("its digest is not that of its numbers", "다이제스트가 내용과 맞지 않습니다")
+                )
             promise = values["promise"]
-            calibration = cls(
+            return cls(
                 engine=str(values["engine"]),
                 head=_head(values["head"]),
                 temperatures=_three(values["temperatures"]),
                 promise=None if promise is None else _promise(promise),
                 data=dict(values["data"]),
             )
-            if calibration.digest != values["digest"]:
-                raise ValueError("digest")
-            return calibration
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise ModelError(
                 tr(f"{path} is damaged ({error})", f"{path}이(가) 손상되었습니다({error})"),
                 remedy=_again(),
@@ -133,6 +134,10 @@ class Calibration:
                 ),
                 remedy=_again(),
             )
+
+
+def _digest(values: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def _again() -> str:

@@ -189,7 +189,9 @@ class CascadeScorer:
                     order.append(_Case(image.sha256, image))
                     put(self._first, order[-1])
                 full = ended or len(order) >= _WINDOW or space <= 0
-                tier = self._due(waiting, last_resort=full and not asked)
+                tier = self._due(waiting)
+                if tier is None and full and not asked:
+                    tier = self._last_resort(waiting, ended=ended)
                 if tier is not None:
                     size = min(self._sizes[tier], len(waiting[tier]))
                     cases = [waiting[tier].popleft() for _ in range(size)]
@@ -203,15 +205,19 @@ class CascadeScorer:
                 if ended and not order:
                     return
 
-    def _due(self, waiting: tuple[deque[_Case], ...], *, last_resort: bool) -> Tier | None:
-        """The tier to ask next: the last that can fill a batch, or as a last resort the first at
-        which anything waits, so that what it passes on fills those after it."""
-        for tier in reversed(TIERS):
-            if len(waiting[tier]) >= self._sizes[tier]:
-                return tier
-        if last_resort:
-            return next((tier for tier in TIERS if waiting[tier]), None)
-        return None
+    def _due(self, waiting: tuple[deque[_Case], ...]) -> Tier | None:
+        """The last tier that can fill a batch."""
+        full = (tier for tier in reversed(TIERS) if len(waiting[tier]) >= self._sizes[tier])
+        return next(full, None)
+
+    def _last_resort(self, waiting: tuple[deque[_Case], ...], *, ended: bool) -> Tier | None:
+        """The tier to ask where none can fill a batch and no more images come for now: the fullest,
+        which makes the most room; at the end the first, so that what it passes on fills those after
+        it."""
+        some = [tier for tier in TIERS if waiting[tier]]
+        if ended:
+            return some[0] if some else None
+        return max(some, key=lambda tier: len(waiting[tier]) / self._sizes[tier], default=None)
 
     def _ask(self, tier: Tier, cases: list[_Case]) -> torch.Tensor:
         pieces = [case.piece.result() for case in cases if case.piece is not None]

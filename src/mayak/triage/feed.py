@@ -109,7 +109,8 @@ class Feed:
         """Files whose inside is still being examined: known only when that is, so that a run that
         is cut off goes through them again."""
         self._sent = 0
-        self._inside = 0
+        self._more = 0
+        """Items that no source lists: what lies in documents, changed and vanished files."""
         self._settled_before = 0
         self.damaged: list[str] = []
         """Disk images inside sources that are not what their stored hash says."""
@@ -123,7 +124,7 @@ class Feed:
     def expected(self) -> int:
         """Items to come in all, as far as is known."""
         listed = sum(source.listed for *_, source in self._sources)
-        return listed + self._inside - self._settled_before
+        return listed + self._more - self._settled_before
 
     def __iter__(self) -> Iterator[list[Arrival]]:
         """Some at a time, as they come; none from time to time."""
@@ -152,7 +153,9 @@ class Feed:
                         place.require()  # an unmounted one lists as an empty one
                     compared = source.path.kind == "folder" or unproven
                     if compared and not (self.limited or self._stop.is_set()):
-                        self._arrived.put(list(held.vanished(source)))
+                        vanished = list(held.vanished(source))
+                        self._more += len(vanished)
+                        self._arrived.put(vanished)
                     self.damaged += held.damaged
         except BaseException as error:  # noqa: BLE001 - raised again where they are taken
             self._arrived.end(error)
@@ -189,7 +192,7 @@ class Feed:
         ready: list[Found] = []
         for found in results:
             if isinstance(found, More):
-                self._inside += len(found.names) if found.part == 1 else 0
+                self._more += len(found.names) if found.part == 1 else 0
             elif found.job.path in unfinished:
                 self._whole[found.job.path] = found
             else:
@@ -249,6 +252,7 @@ class Feed:
         elif content and isinstance(outcome, Content) and outcome.sha256 != content:
             # Of a document that was accepted changed, or from which another decoder gets others.
             failed = Failure(item.display, "decode", "Changed", "is not what it was")
+            self._more += 1
             yield Arrival(number, replace(item, outcome=Duplicate(content)), True, failure=failed)
             path, content = held.another(job.path, outcome.sha256)
             item = replace(item, display=str(path), location=location_of(path))
@@ -347,6 +351,7 @@ class Feed:
         if content is not None and digest != content:
             # What lies there now is a file of its own.
             path, taken_in = held.another(entry.path, digest)
+            self._more += 1
             yield held.changed(entry, content, accepted=taken_in is not None)
             entry, content, known = replace(entry, path=path), taken_in, taken_in is not None
         hashes = _all_hashes(data, digest) if self._known_bad or self._known_good else ()

@@ -271,6 +271,7 @@ class _Writer:
                     break
             if self._over and not self._cut:
                 raise RuntimeError("the classifier ended before its images did")
+            self._task.expect(self._feed.expected)
             self._images.end()
             while not self._over:
                 self._listen(_PATIENCE)
@@ -306,6 +307,7 @@ class _Writer:
                 heard += 1
                 patience = 0.0
             self._over = True
+        self._seen["images"] += heard
         self._task.advance(heard, **self._figures())
 
     def _take_in(self, arrived: list[Arrival]) -> None:
@@ -317,8 +319,9 @@ class _Writer:
         self._seen["alerts"] += alerts
         images = self._wanted(arrived)
         self._asked |= {image.sha256 for image in images}
-        self._task.expect(self._feed.expected)
         # The others are done when the model has answered.
+        self._seen["images"] -= len(images)
+        self._task.expect(self._feed.expected)
         self._task.advance(len(arrived) - len(images), **self._figures())
         if alerts:
             self.flush()  # an alert is there before the model has seen anything
