@@ -48,7 +48,8 @@ def cores() -> int:
 
 
 class Workers(Generic[Item, Result]):
-    """Runs ``function(item)`` in ``count`` fresh processes, one item each at a time.
+    """Runs ``function(item)`` in ``count`` fresh processes, one item each at a time; each starts
+    when it is first needed, and stays until ``close``.
 
     ``function`` is a top-level function and the processes are spawned, so that it works alike on
     every system and with threads (torch's) in the parent. Exceptions of ``function`` are raised
@@ -66,27 +67,44 @@ class Workers(Generic[Item, Result]):
         seconds: float | None = None,
         memory: int | None = None,
     ) -> None:
-        self._function, self._count = function, count
-        self._seconds, self._memory = seconds, memory
+        self._all = [Helper(function, seconds=seconds, memory=memory) for _ in range(count)]
+        # Those that have run before come first: the others need not start.
+        self._free: LifoQueue[Helper[Item, Result]] = LifoQueue()
+        for helper in self._all:
+            self._free.put(helper)
+
+    def __call__(self, item: Item) -> Result | Lost:
+        """For callers of any thread, who wait for a process that is free. Raises what ``Helper``
+        raises."""
+        helper = self._free.get()
+        try:
+            return helper(item)
+        finally:
+            self._free.put(helper)
+
+    def close(self) -> None:
+        """End the processes; calls that are under way elsewhere end with them."""
+        for helper in self._all:
+            helper.close()
 
     def run(self, items: Iterable[Item]) -> Iterator[tuple[Item, Result | Lost]]:
-        """(item, result) in the order in which they are done; items are fetched as needed, one for
-        each process ahead. They are asked for again after each result, also when they had ended:
-        results may bring further items."""
+        """(item, result) in the order in which they are done, and the end of the processes; items
+        are fetched as needed, one for each process ahead. They are asked for again after each
+        result, also when they had ended: results may bring further items."""
         left = iter(items)
         done: SimpleQueue[Future[tuple[Item, Result | Lost]]] = SimpleQueue()
-        helpers = Helpers(self._function, self._count, seconds=self._seconds, memory=self._memory)
 
         def one(item: Item) -> tuple[Item, Result | Lost]:
-            return item, helpers(item)
+            return item, self(item)
 
         # A thread for each process: it has its next item as soon as its result is taken, whatever
         # whoever reads the results is at.
-        hands = ThreadPoolExecutor(self._count, "hand")
+        count = len(self._all)
+        hands = ThreadPoolExecutor(count, "hand")
         under_way = 0
         try:
             while True:
-                fetched = list(islice(left, int(under_way < 2 * self._count)))
+                fetched = list(islice(left, int(under_way < 2 * count)))
                 for item in fetched:
                     hands.submit(one, item).add_done_callback(done.put)
                     under_way += 1
@@ -99,40 +117,8 @@ class Workers(Generic[Item, Result]):
                 yield result
         finally:
             hands.shutdown(wait=False, cancel_futures=True)
-            helpers.close()
+            self.close()
             hands.shutdown()
-
-
-class Helpers(Generic[Item, Result]):
-    """Runs ``function(item)`` in one of ``count`` processes that stay, for callers of any thread,
-    who wait for one that is free; see ``Helper``. Each starts when it is first needed."""
-
-    def __init__(
-        self,
-        function: Callable[[Item], Result],
-        count: int,
-        *,
-        seconds: float | None = None,
-        memory: int | None = None,
-    ) -> None:
-        self._all = [Helper(function, seconds=seconds, memory=memory) for _ in range(count)]
-        # Those that have run before come first: the others need not start.
-        self._free: LifoQueue[Helper[Item, Result]] = LifoQueue()
-        for helper in self._all:
-            self._free.put(helper)
-
-    def __call__(self, item: Item) -> Result | Lost:
-        """Raises what ``Helper`` raises."""
-        helper = self._free.get()
-        try:
-            return helper(item)
-        finally:
-            self._free.put(helper)
-
-    def close(self) -> None:
-        """End the processes; calls that are under way elsewhere end with them."""
-        for helper in self._all:
-            helper.close()
 
 
 class Helper(Generic[Item, Result]):

@@ -1,6 +1,8 @@
 """The three tiers against the whole model and against each other."""
 
+import hashlib
 import io
+import json
 from dataclasses import replace
 from functools import partial
 from time import sleep
@@ -226,6 +228,26 @@ def test_images_that_are_not_answered_take_bounded_memory(vlm, images, calibrati
     assert answered == len(images)
 
 
+def test_where_memory_is_short_batches_of_the_first_tier_are_not_tiny(vlm, images, calibration):
+    decisive = [int(tier) for tier in np.random.default_rng(4).choice(3, 600, p=[0.9, 0.07, 0.03])]
+    deciding = {str(number): tier for number, tier in enumerate(decisive)}
+    scorer = CascadeScorer(vlm, with_thresholds(calibration, 0.5, 0.5), batch_size=8)
+    scorer._most_bytes = 28 * images[0].nbytes
+    batches = []
+
+    def answers(tier, cases):
+        if tier == 0:
+            batches.append(len(cases))
+        sure = [float(deciding[case.sha256] == tier) for case in cases]
+        return torch.tensor([[0.7, 0.1, 0.1, 0.1, odds, 0.0] for odds in sure])
+
+    scorer._ask = answers
+    stream = (replace(images[0], sha256=sha256) for sha256 in deciding)
+    found = list(scorer.classify(stream))
+    assert [prediction.tier for prediction in found] == decisive
+    assert 600 / len(batches) > 14  # of the 28 that there is room for
+
+
 def test_on_a_cpu_what_the_first_tier_dismissed_is_told_at_once(vlm, images, calibration):
     taken = 0
 
@@ -253,11 +275,27 @@ def test_numbers_changed_by_hand_are_refused(calibration, tmp_path):
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace("1.5,", "-1.5,"), encoding="utf-8")
     assert path.read_text(encoding="utf-8") != text
-    with pytest.raises(ModelError, match=CALIBRATION):
+    with pytest.raises(ModelError, match="not what this version"):
         Calibration.read(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["{}", "[", '{"engine": "x", "head": {"mean": [1]}}'])
+def with_digest(values):
+    """As a later version may write it: other keys, and the right digest."""
+    digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+    return json.dumps({**values, "digest": digest})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        "[",
+        "[1]",
+        "null",
+        with_digest({}),
+        with_digest({"engine": "x", "promise": None, "head": {"mean": [1]}}),
+    ],
+)
 def test_a_damaged_calibration_is_named(tmp_path, text):
     (tmp_path / CALIBRATION).write_text(text, encoding="utf-8")
     with pytest.raises(ModelError, match=CALIBRATION) as caught:

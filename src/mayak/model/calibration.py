@@ -104,7 +104,10 @@ class Calibration:
             values = dict(json.loads(path.read_text(encoding="utf-8")))
             if values.pop("digest", None) != _digest(values):
                 raise ValueError(
-                    tr("its digest is not that of its numbers", "다이제스트가 내용과 맞지 않습니다")
+                    tr(
+                        "it is not what this version of `mayak calibrate` has written",
+                        "이 버전의 `mayak calibrate`가 기록한 내용이 아닙니다",
+                    )
                 )
             promise = values["promise"]
             return cls(
