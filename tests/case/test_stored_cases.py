@@ -1,0 +1,39 @@
+"""Cases that earlier versions wrote are still opened, verified and reported."""
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from mayak.case import CaseStore
+from mayak.report import write_report
+from mayak.types import SilentProgress
+
+STORED = sorted((Path(__file__).parent / "stored").glob("schema-*.zip"))
+
+
+@pytest.fixture(params=STORED, ids=lambda path: path.stem)
+def stored(request, tmp_path):
+    folder = tmp_path / "case"
+    with zipfile.ZipFile(request.param) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+def test_a_stored_case_of_every_version_opens_with_what_it_held(stored):
+    with CaseStore.review(stored, operator="lee") as case:
+        counts = case.counts()
+        assert (counts.items, counts.contents, counts.failures, counts.exclusions) == (7, 4, 1, 2)
+        first = next(iter(case.contents())).sha256
+        verdicts = {name: said.verdict for name, said in case.verdicts(first).items()}
+        assert verdicts == {"kim": 3, "이검토": 2}
+        assert [sample.missed.relevant for sample in case.samples()] == [0]
+        assert case.verify() == []
+
+
+def test_a_stored_case_of_every_version_is_reported(stored, tmp_path):
+    with CaseStore.review(stored, operator="lee"):
+        pass
+    with CaseStore.read(stored) as case:
+        write_report(case, tmp_path / "report", SilentProgress())
+    assert "사진 0.jpg" in (tmp_path / "report" / "selected.csv").read_text(encoding="utf-8-sig")
