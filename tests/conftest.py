@@ -26,3 +26,15 @@ def model_folder(tmp_path_factory):
     from model_folder import make_model_folder
 
     return make_model_folder(tmp_path_factory.mktemp("models") / "tiny")
+
+
+def pytest_unconfigure(config):
+    """Say at the very end how many browser tests did not run, and how to run them."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    skipped = reporter.stats.get("skipped", []) if reporter else []
+    if without := sum("no Chromium" in str(report.longrepr) for report in skipped):
+        reporter.write_line(
+            f"{without} browser tests were skipped: there is no Chromium on this machine. "
+            "To run them: sudo apt-get install chromium, then make test",
+            yellow=True,
+        )

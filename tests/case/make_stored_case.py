@@ -4,8 +4,9 @@
 
 Run it once when a new schema has landed, and never again for that schema. It writes
 ``tests/case/stored/schema-N.zip``, N being the database's ``user_version``: four drawn images,
-two of them re-encodings of one picture, a ZIP, a text file and a broken JPEG, classified by ``nano``;
-two reviewers, a verdict that was undone, a blind sample and an alert. Its source is absent.
+two of them re-encodings of one picture, a ZIP, a text file and a broken JPEG, classified by
+``nano``; two reviewers, a verdict that was undone, a blind sample and an alert. Its source is
+absent.
 """
 
 from __future__ import annotations

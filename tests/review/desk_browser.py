@@ -1,11 +1,15 @@
 """A Chromium that may speak to this machine only, and pages that must not complain."""
 
+import os
 import shutil
 import time
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import pytest
+
+NO_CHROMIUM = "no Chromium (Debian, Ubuntu: sudo apt-get install chromium)"
+"""Why a browser test did not run; ``tests/conftest.py`` counts these at the end."""
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -25,7 +29,9 @@ def chromium():
     names = ("chromium", "chromium-browser", "google-chrome")
     program = next(filter(None, map(shutil.which, names)), None)
     if program is None:
-        pytest.skip("no Chromium: install one (Debian: apt-get install chromium)")
+        if os.environ.get("MAYAK_TEST_BROWSER") == "required":
+            pytest.fail(NO_CHROMIUM)
+        pytest.skip(NO_CHROMIUM)
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
         yield opened

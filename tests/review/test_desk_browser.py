@@ -5,13 +5,11 @@ import json
 import re
 
 import pytest
+from desk_browser import chromium, open_page, until
 from review_samples import ENGINE, HOSTILE, build
 
 from mayak.case import CaseStore
 from mayak.types import Prediction
-
-pytest.importorskip("playwright", reason="the desk's browser tests need playwright (CONTRIBUTING)")
-from desk_browser import chromium, open_page, until
 
 
 @pytest.fixture(scope="module")
