@@ -1073,17 +1073,18 @@ def test_an_empty_folder_gives_an_empty_case(tmp_path):
 
 
 SCRIPT = """
-import sys, time
+import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from test_triage_run import Grey, run
-class Slow(Grey):
+class Killed(Grey):
     def classify(self, images):
-        for prediction in super().classify(images):
-            time.sleep(0.002)
+        for number, prediction in enumerate(super().classify(images)):
+            if number == {answers}:
+                os.kill(os.getpid(), signal.SIGKILL)
             yield prediction
 if __name__ == "__main__":
-    run(Path({case!r}), *map(Path, {sources!r}), classifier=Slow())
+    run(Path({case!r}), *map(Path, {sources!r}), classifier=Killed())
 """
 
 
@@ -1094,20 +1095,20 @@ def test_a_killed_run_goes_on_to_the_same_case(tmp_path, phone):
     whole, case = tmp_path / "whole", tmp_path / "case"
     run(whole, *phone)
     script = tmp_path / "script.py"
-    script.write_text(
-        SCRIPT.format(
-            tests=str(Path(__file__).parent), case=str(case), sources=[str(p) for p in phone]
-        ),
-        encoding="utf-8",
-    )
-    random = np.random.default_rng(7)
-    killed = 0
-    for _ in range(4):
-        with subprocess.Popen([sys.executable, str(script)]) as process:
-            time.sleep(random.uniform(1.0, 2.4))
-            killed += process.poll() is None
-            process.kill()
-    assert killed
+    # Killed by the number of answers, not by the clock: together fewer than there are images, so
+    # that each run is cut off, however fast the machine is.
+    for answers in (0, 1, 60, 150):
+        script.write_text(
+            SCRIPT.format(
+                tests=str(Path(__file__).parent),
+                answers=answers,
+                case=str(case),
+                sources=[str(p) for p in phone],
+            ),
+            encoding="utf-8",
+        )
+        ended = subprocess.run([sys.executable, str(script)], check=False)
+        assert ended.returncode == -signal.SIGKILL
     if not (case / "case.json").exists():
         shutil.rmtree(case, ignore_errors=True)
     run(case, *phone)
