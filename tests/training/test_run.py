@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -303,40 +302,33 @@ def test_resumed_with_base_tiles_it_ends_the_same(both, model_folder, data, tmp_
     same_run(both[:2], (result, tmp_path))
 
 
-def command(model_folder, data, output, config, *options):
-    # Through -c: a console script is not everywhere on the path.
-    # A test run in the background of a shell inherits that Ctrl-C is ignored.
-    start = (
-        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "from mayak.cli.app import main; main(sys.argv[1:])"
-    )
-    given = ["--config", config, "--data", data, "--output", output, "--device", "cpu", *options]
-    return [sys.executable, "-c", start, "train", *map(str, given)]
+SIGNALLED = """
+import os, signal, sys
+from mayak.cli.app import main
+from mayak.training.record import RunLog
+# A test run in the background of a shell inherits that Ctrl-C is ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+append = RunLog.append
+def signalled(log, event, **values):
+    append(log, event, **values)
+    if event == "step" and values["step"] == {step}:
+        os.kill(os.getpid(), signal.{name})
+RunLog.append = signalled
+main(sys.argv[1:])
+"""
 
 
-def start_and_wait(arguments, output, step):
-    """Start a training process and return once its log shows the step."""
-    environment = os.environ | {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"}
-    process = subprocess.Popen(
-        arguments,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+def signalled(name, step, model_folder, data, output, config):
+    """``mayak train`` in a process that signals itself once it has logged a step, so that the
+    signal comes at that step however fast the machine is."""
+    given = ["--config", config, "--data", data, "--output", output, "--device", "cpu"]
+    return subprocess.run(
+        [sys.executable, "-c", SIGNALLED.format(name=name, step=step), "train", *map(str, given)],
+        env=os.environ | {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8"},
+        capture_output=True,
         text=True,
         encoding="utf-8",
     )
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and process.poll() is None:
-        if (output / "log.jsonl").exists() and events_so_far(output) >= step:
-            return process
-        time.sleep(0.01)
-    process.kill()
-    raise AssertionError(process.communicate()[1])
-
-
-def events_so_far(output):
-    text = (output / "log.jsonl").read_text(encoding="utf-8")
-    return text.count('"event": "step"')
 
 
 @pytest.fixture
@@ -350,10 +342,8 @@ def config_file(model_folder, tmp_path):
 
 def test_kill_9_then_resume_ends_as_if_nothing_had_been(model_folder, data, tmp_path, config_file):
     output = tmp_path / "out"
-    process = start_and_wait(command(model_folder, data, output, config_file), output, 5)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    process.communicate()
+    ended = signalled("SIGKILL", 5, model_folder, data, output, config_file)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
     changes = {"epochs": 8}
     with pytest.raises(ConfigError, match="already holds a training run") as caught:
         run(model_folder, data, output, changes=changes)
@@ -366,12 +356,10 @@ def test_kill_9_then_resume_ends_as_if_nothing_had_been(model_folder, data, tmp_
 
 def test_ctrl_c_exits_130_and_says_how_to_go_on(model_folder, data, tmp_path, config_file):
     output = tmp_path / "out"
-    process = start_and_wait(command(model_folder, data, output, config_file), output, 2)
-    process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=60)
-    assert process.returncode == 130, told
-    assert "--resume" in told
-    assert "Traceback" not in told
+    ended = signalled("SIGINT", 2, model_folder, data, output, config_file)
+    assert ended.returncode == 130, ended.stderr
+    assert "--resume" in ended.stderr
+    assert "Traceback" not in ended.stderr
     assert not (output / FINAL).exists()
 
 
