@@ -90,7 +90,9 @@ class CaseStore(Exchange, Runs, Listing):
                 )
             # Built beside and moved into place: under its name there is a whole case or none.
             building = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
-            building.mkdir(parents=True)
+            # For its owner alone, whatever the umask of a program that uses the library: a closed
+            # folder also closes the files in it.
+            building.mkdir(0o700, parents=True)
         except OSError as error:
             raise storage_error(folder, error) from error
         try:

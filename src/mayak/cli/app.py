@@ -139,6 +139,10 @@ _COMMANDS = (
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of the ``mayak`` command."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    # Cases, reports and results hold what was seized: what a command creates, temporary files and
+    # those of its worker processes included, is for the user who runs it. The usual umask (022)
+    # would let every account of the machine read it. Folders that exist keep their rights.
+    os.umask(0o077)
     # Nothing of ours phones home; a library must not either.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     # torch's threads spin 300,000 times at a barrier: with another program on the cores, a training

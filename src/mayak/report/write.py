@@ -62,7 +62,7 @@ def write_report(
     lock = None
     try:
         _sweep(folder)
-        building.mkdir(parents=True)
+        building.mkdir(0o700, parents=True)  # as a case's folder: it holds the same pictures
         lock = WriterLock(building)
         found = _write(case, building, progress, run=run, clear=clear)
         lock.release()
