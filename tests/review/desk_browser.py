@@ -47,7 +47,8 @@ def open_page(browser, **options):
     complaints, foreign = [], []
 
     def asked(request):
-        if urlsplit(request.url).hostname != "127.0.0.1":
+        asked_of = urlsplit(request.url)
+        if asked_of.hostname != "127.0.0.1" and asked_of.scheme != "file":
             foreign.append(request.url)
 
     page.on("console", lambda message: complaints.append(message.text))

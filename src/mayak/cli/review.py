@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+import tempfile
 import webbrowser
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -49,14 +54,35 @@ def review(
 
     console = Console()
     logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.WARNING)
-    with Desk(case, reviewer or user()) as desk:
+    with Desk(case, reviewer or user()) as desk, ExitStack() as until_the_end:
 
         def opened(address: str) -> None:
             console.result(address)
             console.note(tr("Ctrl-C ends the review", "Ctrl-C로 검토를 종료합니다"))
             sys.stdout.flush()
             if browser:
-                webbrowser.open(address)
+                webbrowser.open(until_the_end.enter_context(_redirect_file(address)))
 
         serve(desk, port=port, opened=opened)
     return 0
+
+
+@contextmanager
+def _redirect_file(address: str) -> Iterator[str]:
+    """The ``file:`` address of a page that leads to ``address``; removed at the end.
+
+    Every account of the machine can read the arguments of a browser's process: the token must not
+    be among them.
+    """
+    runtime = os.environ.get("XDG_RUNTIME_DIR")  # in memory, and emptied when the user logs out
+    place = runtime if runtime and Path(runtime).is_dir() else None
+    with tempfile.TemporaryDirectory(prefix="mayak-review-", dir=place) as folder:
+        page = Path(folder) / "open.html"
+        page.touch(0o600)
+        page.write_text(
+            '<!doctype html><meta charset="utf-8"><meta name="referrer" content="no-referrer">'
+            f'<meta http-equiv="refresh" content="0; url={address}"><title>mayak</title>'
+            f'<a href="{address}">mayak</a>\n',
+            encoding="utf-8",
+        )
+        yield page.as_uri()

@@ -71,7 +71,8 @@ class Guard:
             await _answer(send, status, why)
             return
         if scope["path"] == "/" and scope["query_string"].startswith(b"token="):
-            await self._let_in(send)
+            by_another_page = (b"sec-fetch-site", b"cross-site") in scope["headers"]
+            await self._let_in(send, by_another_page=by_another_page)
             return
         body = await self._body(scope, receive)
         if body is None:
@@ -121,9 +122,12 @@ class Guard:
             return 421, "foreign host"
         if scope["method"] not in ("GET", "HEAD", "POST"):
             return 405, "method"
+        # The file that opens the page is another site to the browser, but it has the token.
+        if self._brings_token(scope):
+            return None
         if all_of("sec-fetch-site") not in ([], ["same-origin"], ["none"]):
             return 403, "asked for by another site"
-        if not self._knows(scope, all_of("cookie")):
+        if not self._knows(all_of("cookie")):
             return 401, "without the token"
         if scope["method"] == "POST":
             if all_of("origin") != [f"http://{host[0]}"]:
@@ -137,23 +141,32 @@ class Guard:
                 return 413, f"more than {limit} bytes"
         return None
 
-    def _knows(self, scope: Scope, cookies: list[str]) -> bool:
-        if scope["path"] == "/" and scope["method"] == "GET":
-            given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
-            if hmac.compare_digest(given.encode(), self._token.encode()):
-                return True
+    def _brings_token(self, scope: Scope) -> bool:
+        """Whether the address that was printed is asked for."""
+        if scope["path"] != "/" or scope["method"] != "GET":
+            return False
+        given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
+        return hmac.compare_digest(given.encode(), self._token.encode())
+
+    def _knows(self, cookies: list[str]) -> bool:
         return any(
             hmac.compare_digest(value.encode(), self._token.encode())
             for value in _values(cookies, self._cookie)
         )
 
-    async def _let_in(self, send: Send) -> None:
+    async def _let_in(self, send: Send, *, by_another_page: bool) -> None:
+        """Set the cookie and lead on to the address without the token."""
         cookie = f"{self._cookie}={self._token}; Path=/; HttpOnly; SameSite=Strict"
-        headers = {"location": "/", "set-cookie": cookie, "content-length": "0", **_HEADERS}
+        headers = {"set-cookie": cookie, "content-length": "0", **_HEADERS}
+        # After a redirect the browser would still count the request as the other page's, and hold
+        # the cookie back. A page that goes on by itself is one of this site.
+        status, headers["refresh" if by_another_page else "location"] = (
+            (200, "0; url=/") if by_another_page else (303, "/")
+        )
         await send(
             {
                 "type": "http.response.start",
-                "status": 303,
+                "status": status,
                 "headers": [(k.encode(), v.encode()) for k, v in headers.items()],
             }
         )
