@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import logging
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -28,7 +29,10 @@ Result = TypeVar("Result")
 _SELECTIONS = 12
 """Results that are kept; the page asks anew for one that is gone."""
 _REFUSALS = 50
-"""Refused requests that the case's log keeps of one start: nobody fills it from outside."""
+"""Refused requests of one start that are named in the terminal and in the case's log: nobody fills
+these from outside."""
+
+log = logging.getLogger("mayak.review")
 
 
 class Desk:
@@ -93,6 +97,8 @@ class Desk:
     def close(self) -> None:
         """End the threads and the process that reads originals."""
         self._closing = True
+        if (more := self._refusals - _REFUSALS) > 0:
+            self._writing.submit(self._writer.record, "refuse more requests", requests=more)
         self._reading.submit(self.store.close).result()
         self._writing.submit(self._writer.close).result()
         self._reading.shutdown()
@@ -110,10 +116,13 @@ class Desk:
         return result
 
     def refused(self, what: str) -> None:
-        """Keep a refused request in the case's log."""
+        """Name a refused request in the terminal and in the case's log, or only count it."""
         self._refusals += 1
         if self._refusals <= _REFUSALS:
+            log.warning("refused %s", what)
             self._writing.submit(self._writer.record, "refuse request", request=what)
+        if self._refusals == _REFUSALS:
+            log.warning("further refused requests are only counted")
 
     # ------------------------------------------------------------------ on the reading thread
 

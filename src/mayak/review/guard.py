@@ -6,6 +6,7 @@ browser can send requests here. Each of these is refused, and told of.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import json
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
@@ -23,6 +24,12 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _BODY = 256 * 1024
 """Bytes that a request may send; ``large`` names the paths that may send more."""
+
+_BODY_S = 60.0
+"""In which a request's body must have arrived."""
+
+ADMIT = "admit"
+"""Key of the request's state: what to call when the request passed."""
 
 _HEADERS = {
     "content-security-policy": (
@@ -70,11 +77,18 @@ class Guard:
             self._refused(f"{scope['method']} {scope['path'][:200]!a}: {why}")
             await _answer(send, status, why)
             return
+        scope["state"][ADMIT]()
         if scope["path"] == "/" and scope["query_string"].startswith(b"token="):
             by_another_page = (b"sec-fetch-site", b"cross-site") in scope["headers"]
             await self._let_in(send, by_another_page=by_another_page)
             return
-        body = await self._body(scope, receive)
+        try:
+            async with asyncio.timeout(_BODY_S):
+                body = await self._body(scope, receive)
+        except TimeoutError:
+            self._refused(f"{scope['method']} {scope['path'][:200]!a}: a body too slow")
+            await _answer(send, 408, "too slow")
+            return
         if body is None:
             self._refused(f"{scope['method']} {scope['path'][:200]!a}: a body too large")
             await _answer(send, 413, "too large")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
 import socket
 from collections.abc import Callable
@@ -12,6 +11,7 @@ import uvicorn
 from mayak.errors import ConfigError
 from mayak.language import tr
 from mayak.review.app import LARGE, build
+from mayak.review.connections import BATCH, Connection, Server
 from mayak.review.desk import Desk
 from mayak.review.guard import Guard
 
@@ -19,8 +19,6 @@ PORT = 8323
 """Tried first: the browser keeps what a reviewer set (blur, size) by address."""
 
 _HOST = "127.0.0.1"
-
-log = logging.getLogger("mayak.review")
 
 
 def serve(desk: Desk, *, port: int | None, opened: Callable[[str], None]) -> None:
@@ -32,28 +30,24 @@ def serve(desk: Desk, *, port: int | None, opened: Callable[[str], None]) -> Non
     listener = _listen(port)
     number = listener.getsockname()[1]
     token = secrets.token_urlsafe(32)
-
-    def refused(what: str) -> None:
-        log.warning("refused %s", what)
-        desk.refused(what)
-
-    guard = Guard(build(desk), port=number, token=token, refused=refused, large=LARGE)
+    guard = Guard(build(desk), port=number, token=token, refused=desk.refused, large=LARGE)
     config = uvicorn.Config(
         guard,
-        log_level="warning",
+        log_level="error",  # it warns of each connection that does not speak HTTP
         log_config=None,
         access_log=False,
         lifespan="off",
         ws="none",
         loop="asyncio",
-        http="h11",
+        http=Connection,
+        backlog=BATCH,
         proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=2,
     )
     opened(f"http://{_HOST}:{number}/?token={token}")
     try:
-        uvicorn.Server(config).run(sockets=[listener])
+        Server(config).run(sockets=[listener])
     except KeyboardInterrupt:
         return
     finally:
@@ -66,7 +60,7 @@ def _listen(port: int | None) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((_HOST, wanted))
-            listener.listen(128)
+            listener.listen(BATCH)
         except (OSError, OverflowError) as error:
             listener.close()
             problem = error
