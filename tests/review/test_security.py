@@ -155,6 +155,56 @@ def test_addresses_that_make_no_sense_say_so(server, path, status):
     assert json.loads(body)
 
 
+HUGE = [2**63, -(2**63) - 1, 10**30, "1e308", "nan", "9" * 4000, "x"]
+
+
+@pytest.mark.parametrize("value", HUGE)
+def test_a_number_out_of_range_is_refused_and_never_a_fault(server, made, value):
+    digest = made[0][0]
+    token = server.json("GET", "/api/select")["token"]
+    filters = (
+        "label",
+        "verdict",
+        "score",
+        "margin",
+        "off",
+        "source",
+        "box",
+        "from",
+        "group",
+        "run",
+    )
+    for path in (
+        "/api/status?run={}",
+        f"/api/cells?token={token}&start={{}}&count=1",
+        f"/api/cells?token={token}&start=0&count={{}}",
+        f"/api/open?token={token}&start={{}}",
+        f"/api/content/{digest}?run={{}}",
+        f"/api/near/{digest}?run={{}}",
+        "/api/rejected?start={}",
+        "/api/rejected?count={}",
+        "/api/samples/{}",
+        *(f"/api/select?{name}={{}}" for name in filters),
+        *(f"/api/map?{name}={{0}},{{0}},{{0}},{{0}}" for name in ("box", "score")),
+    ):
+        status, _, body = server.ask("GET", path.format(value))
+        assert status in (400, 422), path
+        assert json.loads(body)["message"]
+    for path, body in (
+        ("/api/samples", {"size": 1, "run": value}),
+        ("/api/samples", {"size": value}),
+        ("/api/decide", {"verdict": value, "images": [digest]}),
+        ("/api/decide", {"verdict": 1, "token": token, "ranges": [[0, value]]}),
+        ("/api/decide", {"verdict": 1, "token": token, "ranges": [[value, 1]]}),
+        (f"/api/samples/{value}/judge", {"image": digest, "verdict": 1}),
+        ("/api/samples/1/judge", {"image": digest, "verdict": value}),
+    ):
+        assert server.ask("POST", path, body)[0] == 422, path
+    log = server.log.read_text(encoding="utf-8")
+    assert "Traceback" not in log
+    assert "Warning" not in log
+
+
 def test_a_broken_picture_to_search_by_is_told(server):
     for data in ("not base 64!", "AAAA"):
         status, _, body = server.ask("POST", "/api/search-image", {"data": data})

@@ -31,6 +31,9 @@ from mayak.review.regions import region
 from mayak.types import Prediction
 
 Digest = Annotated[str, Part(pattern=r"^[0-9a-f]{64}$")]
+Number = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
+"""A whole number that SQLite and NumPy can hold: for every parameter that is one."""
+Degrees = Annotated[float, Field(ge=-360, le=360)]
 Json = dict[str, Any]
 
 LARGE = {"/api/search-image": 48 * 2**20}
@@ -54,7 +57,7 @@ class Verdict(BaseModel):
     verdict: int = Field(ge=0, le=3)
     images: list[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]] = []
     token: str = ""
-    ranges: list[tuple[int, int]] = []
+    ranges: list[tuple[Number, Number]] = []
 
 
 class Undo(BaseModel):
@@ -69,7 +72,7 @@ class Picture(BaseModel):
 
 class Draw(BaseModel):
     size: int = Field(ge=1, le=100_000)
-    run: int | None = None
+    run: Number | None = None
 
 
 class Judgement(BaseModel):
@@ -138,7 +141,7 @@ def _looking(app: FastAPI, desk: Desk) -> None:
         return {"reading": None if found is None else {"read": found[0], "rows": found[1]}}
 
     @app.get("/api/status")
-    async def status(run: int | None = None) -> Json:
+    async def status(run: Number | None = None) -> Json:
         return await desk.read(lambda: _status(desk, run))
 
     @app.get("/api/select")
@@ -166,7 +169,7 @@ def _looking(app: FastAPI, desk: Desk) -> None:
         return {"facets": await desk.read(lambda: desk.browser.facets(wanted))}
 
     @app.get("/api/cells")
-    async def cells(token: str, start: int, count: int) -> Response:
+    async def cells(token: str, start: Number, count: Number) -> Response:
         def work() -> list[Json] | None:
             selection = desk.selection(token)
             if selection is None:
@@ -178,7 +181,7 @@ def _looking(app: FastAPI, desk: Desk) -> None:
         return JSONResponse({"cells": found}, 410 if found is None else 200)
 
     @app.get("/api/open")
-    async def next_open(token: str, start: int) -> Json:
+    async def next_open(token: str, start: Number) -> Json:
         def work() -> int | None:
             selection = desk.selection(token)
             if selection is None:
@@ -188,11 +191,11 @@ def _looking(app: FastAPI, desk: Desk) -> None:
         return {"position": await desk.read(work)}
 
     @app.get("/api/content/{sha256}")
-    async def content(sha256: Digest, run: int | None = None) -> Json:
+    async def content(sha256: Digest, run: Number | None = None) -> Json:
         return await desk.read(lambda: _facts(desk, sha256, run))
 
     @app.get("/api/near/{sha256}")
-    async def near(sha256: Digest, run: int | None = None) -> Json:
+    async def near(sha256: Digest, run: Number | None = None) -> Json:
         return {"cells": await desk.read(lambda: list(map(asdict, desk.near(sha256, _NEAR, run))))}
 
     @app.get("/api/timeline")
@@ -206,12 +209,12 @@ def _looking(app: FastAPI, desk: Desk) -> None:
         return await desk.read(lambda: desk.browser.map(wanted))
 
     @app.get("/api/region")
-    async def where(lat: float, lon: float) -> Json:
+    async def where(lat: Degrees, lon: Degrees) -> Json:
         return {"region": region(lat, lon)}
 
     @app.get("/api/rejected")
     async def rejected(
-        start: int = 0, count: int = 100, kind: str = "", reason: str = "", q: str = ""
+        start: Number = 0, count: Number = 100, kind: str = "", reason: str = "", q: str = ""
     ) -> Json:
         def work() -> Json:
             found = desk.browser.rejected(
@@ -268,11 +271,11 @@ def _deciding(app: FastAPI, desk: Desk) -> None:
         return {"sample": await desk.write(lambda store: desk.draw(store, body.size, body.run))}
 
     @app.get("/api/samples/{sample}")
-    async def sample(sample: int) -> Json:
+    async def sample(sample: Number) -> Json:
         return await desk.read(lambda: _sample(desk, sample))
 
     @app.post("/api/samples/{sample}/judge")
-    async def judge(sample: int, body: Judgement) -> Json:
+    async def judge(sample: Number, body: Judgement) -> Json:
         return {
             "action": await desk.write(
                 lambda store: store.judge(sample, {body.image: body.verdict})

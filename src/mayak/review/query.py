@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -16,6 +15,8 @@ from mayak.language import tr
 Value = TypeVar("Value")
 
 _LONGEST = 4096
+_LARGEST = 1e9
+"""Of the numbers with a fraction, more than any score or degree: the columns hold 32 bits."""
 
 
 def parse_filter(query: Mapping[str, str]) -> Filter:
@@ -58,6 +59,14 @@ def _one_of(values: tuple[Value, ...]) -> Callable[[str], Value]:
     return parse
 
 
+def _number(text: str) -> int:
+    """A whole number that NumPy can hold."""
+    number = int(text)
+    if not -(2**63) <= number < 2**63:
+        raise ValueError(text)
+    return number
+
+
 def _numbers(low: int, high: int) -> Callable[[str], frozenset[int]]:
     def parse(text: str) -> frozenset[int]:
         found = frozenset(int(part) for part in text.split(","))
@@ -71,7 +80,7 @@ def _numbers(low: int, high: int) -> Callable[[str], frozenset[int]]:
 def _floats(count: int) -> Callable[[str], tuple[float, ...]]:
     def parse(text: str) -> tuple[float, ...]:
         found = tuple(float(part) for part in text.split(","))
-        if len(found) != count or not all(map(math.isfinite, found)):
+        if len(found) != count or not all(abs(number) <= _LARGEST for number in found):
             raise ValueError(text)
         return found
 
@@ -111,7 +120,7 @@ _KEYS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "score": ("score", _floats(2)),
     "margin": ("margin", _floats(2)),
     "off": ("off_label", _float),
-    "source": ("source", int),
+    "source": ("source", _number),
     "folder": ("folder", str),
     "camera": ("camera", _camera),
     "from": ("since", _moment),
@@ -123,7 +132,7 @@ _KEYS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "failed": ("failed", _flag),
     "q": ("text", str),
     "near": ("near", _pdq),
-    "group": ("group", int),
-    "run": ("run", int),
+    "group": ("group", _number),
+    "run": ("run", _number),
 }
 """Key in the address: field of the filter, and how its text is read."""
