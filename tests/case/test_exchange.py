@@ -2,12 +2,14 @@
 
 import json
 import shutil
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from case_samples import ENGINE, OTHER_ENGINE, digest, images, prediction
 from mayak.case import CaseStore
-from mayak.case.history import GENESIS, _hash, read_history, renamed, write_history
+from mayak.case.history import GENESIS, Act, _hash, read_history, renamed, write_history
 from mayak.errors import CaseError, IntegrityError
 
 A, B, C = (digest(f"{n}.jpg") for n in (1, 2, 3))
@@ -43,9 +45,12 @@ def exported(folder, path):
     return path
 
 
-def merged(folder, *paths):
-    with CaseStore.review(folder, operator="a") as store:
-        return store.merge([read_history(path) for path in paths])
+def merged(folder, *paths, operator="a", continued=()):
+    """How many acts of whom a merge added."""
+    with CaseStore.review(folder, operator=operator) as store:
+        histories = [read_history(path) for path in paths]
+        added = store.merge(histories, continued=continued)
+    return {reviewer: taken.acts for reviewer, taken in added.items()}
 
 
 def standing(store, sha256):
@@ -68,6 +73,10 @@ def test_two_reviewers_stand_beside_each_other(here, there, tmp_path):
         entry = list(store.log())[-1]
         assert (entry.action, entry.operator) == ("merge decisions", "a")
         assert entry.detail["acts"] == {"b": 4}
+        taken = entry.detail["taken_in"]["b"]
+        assert (taken["verdicts"], taken["withdrawn"]) == ({"0": 4, "2": 1, "3": 1}, 1)
+        times = [decision.at.isoformat() for decision in other.decisions("b")]
+        assert (taken["first"], taken["last"]) == (times[0], times[-1])
 
 
 def test_the_same_again_changes_nothing(here, there, tmp_path):
@@ -88,7 +97,8 @@ def test_a_merged_act_can_be_undone_here_and_the_undoing_goes_back(here, there, 
         assert store.undo("b") == [A, B]
         assert standing(store, A) == {"a": 1}
         assert store.samples()[0].judged == 0
-    assert merged(there, exported(here, tmp_path / "back.jsonl")) == {"b": 2}
+    back = exported(here, tmp_path / "back.jsonl")
+    assert merged(there, back, continued=["b"]) == {"b": 2}
     with CaseStore.read(there) as store:
         assert standing(store, A) == {"a": 1}
         assert store.verify() == []
@@ -107,12 +117,76 @@ def test_one_reviewer_in_both_copies_is_refused_and_taken_in_under_another_name(
         assert "--rename 'a=NEW NAME'" in caught.value.remedy
         assert store.reviewers() == ["a"]
         other = renamed(read_history(path), {"a": "a at the lab"})
-        assert store.merge([other]) == {"a at the lab": 2, "b": 4}
+        added = store.merge([other])
+        assert {name: taken.acts for name, taken in added.items()} == {"a at the lab": 2, "b": 4}
         assert store.merge([other]) == {}
         assert standing(store, C) == {"a": 0, "a at the lab": 3, "b": 0}
         assert store.verify() == []
         with pytest.raises(CaseError, match="b has decisions there too"):
             renamed(read_history(path), {"a": "b"})
+
+
+def forged(folder, path, reviewer, at):
+    """A file that goes on in the name of a reviewer: all withdrawn, then everything irrelevant."""
+    with CaseStore.read(folder) as store:
+        history = store.history()
+    count = sum(act.reviewer == reviewer for act in history.acts)
+    acts = [
+        Act(reviewer, count + number, at, verdicts, undoes, None)
+        for number, (verdicts, undoes) in enumerate([({}, 1), ({A: 0, B: 0, C: 0}, None)], 1)
+    ]
+    write_history(path, replace(history, acts=(*history.acts, *acts)))
+    return path
+
+
+@pytest.mark.parametrize("operator", ["a", "root"])
+def test_nobody_goes_on_in_the_name_of_one_who_decides_here(here, tmp_path, operator):
+    file = forged(here, tmp_path / "f.jsonl", "a", datetime.now(UTC).isoformat())
+    with pytest.raises(CaseError, match="goes on in the name of a ") as caught:
+        merged(here, file, operator=operator)
+    assert "--rename 'a=NEW NAME'" in caught.value.remedy
+    assert "--continue 'a'" in caught.value.remedy
+    with CaseStore.read(here) as store:
+        assert standing(store, A) == {"a": 1}
+        assert {entry.action for entry in store.log()}.isdisjoint({"merge decisions"})
+    # One examiner on two machines, who knows that these acts are their own.
+    assert merged(here, file, operator=operator, continued=["a"]) == {"a": 2}
+    with CaseStore.read(here) as store:
+        assert standing(store, A) == {"a": 0}
+        assert list(store.log())[-1].detail["continued"] == ["a"]
+
+
+def test_nobody_begins_in_the_name_of_who_merges(here, there, tmp_path):
+    file = exported(there, tmp_path / "b.jsonl")
+    with pytest.raises(CaseError, match="goes on in the name of b "):
+        merged(here, file, operator="b")
+    assert merged(here, file, operator="b", continued=["b"]) == {"b": 4}
+
+
+def test_who_only_came_in_by_a_merge_comes_in_again(here, there, tmp_path):
+    merged(here, exported(there, tmp_path / "b.jsonl"))
+    with CaseStore.review(there, operator="b") as store:
+        store.decide("b", {C: 1})
+    assert merged(here, exported(there, tmp_path / "more.jsonl")) == {"b": 1}
+
+
+def test_acts_and_samples_from_the_future_are_refused(here, there, tmp_path):
+    soon = datetime.now(UTC) + timedelta(minutes=4)
+    late = datetime.now(UTC) + timedelta(minutes=20)
+    with pytest.raises(CaseError, match="an act of a from the future"):
+        file = forged(here, tmp_path / "late.jsonl", "a", late.isoformat())
+        merged(here, file, continued=["a"])
+    with CaseStore.read(there) as store:
+        history = store.history()
+    (draw,) = history.samples
+    history = replace(history, samples=(replace(draw, drawn=late.isoformat()),), acts=())
+    with (
+        CaseStore.review(here, operator="a") as store,
+        pytest.raises(CaseError, match="of b from the future"),
+    ):
+        store.merge([history])
+    file = forged(here, tmp_path / "soon.jsonl", "a", soon.isoformat())
+    assert merged(here, file, continued=["a"]) == {"a": 2}
 
 
 def test_another_case_is_refused(here, there, tmp_path):

@@ -1,6 +1,7 @@
 """``mayak decisions``: two reviewers, two copies of a case, at the command line."""
 
 import json
+import re
 import shutil
 
 import pytest
@@ -40,7 +41,10 @@ def test_two_reviewers_and_what_they_differ_on(copies, tmp_path, capsys):
 
     code, shown = run(capsys, "merge", here, path)
     assert (code, shown.err) == (0, "")
-    assert "new acts of 이검토: 1" in shown.out
+    told = shown.out.splitlines()
+    assert told[0] == "new acts of 이검토: 1"
+    assert re.fullmatch(r"    (20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC) – \1", told[1])
+    assert told[2:4] == ["    0 irrelevant: 1", "    1 drug conversation: 1"]
     assert "images on which reviewers differ: 1" in shown.out
     assert run(capsys, "merge", here, path)[1].out.startswith("nothing new")
 
@@ -60,7 +64,10 @@ def test_machines_are_told_the_same(copies, tmp_path, capsys):
     assert (said["reviewers"], said["acts"], said["samples"]) == (["이검토"], 1, 0)
     assert said["head"] == json.loads(path.read_text(encoding="utf-8").splitlines()[-1])["hash"]
     said = json.loads(run(capsys, "merge", here, path, "--json")[1].out)
-    assert said == {"added": {"이검토": 1}, "disagreements": 1}
+    assert (said["added"], said["disagreements"]) == ({"이검토": 1}, 1)
+    taken = said["taken_in"]["이검토"]
+    assert (taken["verdicts"], taken["withdrawn"]) == ({"0": 1, "1": 1}, 0)
+    assert taken["first"] == taken["last"]
     (said,) = json.loads(run(capsys, "disagreements", here, "--json")[1].out)
     assert said["places"] == ["phone.zip/a.jpg", "phone.zip/copy of a.jpg"]
     assert [row["verdict"] for row in said["verdicts"]] == [3, 0]
@@ -91,6 +98,24 @@ def test_a_reviewer_of_both_copies_is_taken_in_under_another_name(copies, tmp_pa
     assert "new acts of 이검토 (2): 1" in shown.out
 
 
+def test_acts_in_the_name_of_one_who_decides_here_need_a_word(copies, tmp_path, capsys):
+    here, there = copies
+    with CaseStore.review(there, operator="이검토") as store:
+        store.undo("이검토")
+    path = tmp_path / "decisions.jsonl"
+    run(capsys, "export", there, "--to", path)
+    code, shown = run(capsys, "merge", here, path, "--operator", "이검토")
+    assert code == 2
+    assert "the file goes on in the name of 이검토 (" in shown.err
+    assert "--continue '이검토'" in shown.err
+    code, shown = run(
+        capsys, "merge", here, path, "--operator", "이검토", "--continue", "이검토", language="ko"
+    )
+    assert code == 0
+    assert "이검토: 새 판정 2건 병합" in shown.out
+    assert "취소한 판정: 2" in shown.out
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -99,6 +124,7 @@ def test_a_reviewer_of_both_copies_is_taken_in_under_another_name(copies, tmp_pa
         (["merge", "{here}", "missing.jsonl"], "missing.jsonl cannot be read"),
         (["merge", "{here}", "{file}", "--rename", "x"], "not OLD=NEW"),
         (["merge", "{here}", "{file}", "--rename", "x=y"], "no such reviewer"),
+        (["merge", "{here}", "{file}", "--continue", "x"], "--continue x: no such reviewer"),
         (["merge", "missing", "{file}"], "missing is not a case"),
         (["export", "{here}", "--to", "{file}"], "exists already"),
         (["disagreements", "missing"], "missing is not a case"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 
@@ -13,6 +15,34 @@ from mayak.case.history import Act, Draw, History
 from mayak.case.sampling import Samples
 from mayak.errors import CaseError
 from mayak.language import tr
+
+_CLOCK_TOLERANCE = timedelta(minutes=5)
+"""By which the clock of another machine may be ahead of this one's."""
+_MERGE = "merge decisions"
+"""What the log calls it."""
+
+
+@dataclass(slots=True)
+class TakenIn:
+    """What a merge added in the name of one reviewer."""
+
+    acts: int = 0
+    verdicts: dict[int, int] = field(default_factory=dict)
+    """By label, how many images were given it."""
+    withdrawn: int = 0
+    """Verdicts that were withdrawn."""
+    first: str = ""
+    """Time of the first act, like ``last`` UTC, ISO 8601."""
+    last: str = ""
+
+    def add(self, act: Act, withdrawn: int) -> None:
+        """Count an act, which withdraws as many verdicts."""
+        self.acts += 1
+        for verdict in sorted(act.verdicts.values()):
+            self.verdicts[verdict] = self.verdicts.get(verdict, 0) + 1
+        self.withdrawn += withdrawn
+        self.first = min(self.first or act.at, act.at)
+        self.last = max(self.last, act.at)
 
 
 class Exchange(Samples):
@@ -31,24 +61,34 @@ class Exchange(Samples):
         acts = tuple(act for _, act in self._acts(draws))
         return History(self.id, tuple(draws.values()), acts)
 
-    def merge(self, histories: Sequence[History]) -> dict[str, int]:
-        """Take in what other copies of the case hold and this one does not; returns the number of
-        new acts of each reviewer. All or nothing; the same again does nothing.
+    def merge(
+        self, histories: Sequence[History], *, continued: Collection[str] = ()
+    ) -> dict[str, TakenIn]:
+        """Take in what other copies of the case hold and this one does not; returns what was added,
+        by reviewer. All or nothing; the same again does nothing.
+
+        A file of decisions does not show who wrote it. So nothing is added in the name of someone
+        who decides in this copy: who made a decision, a sample or the merge here. ``continued``
+        names those of them who went on in another copy and whose acts there are theirs.
 
         Raises CaseError for a history of another case, for contents or runs that this copy lacks,
-        and for a reviewer whose acts here and there went apart.
+        for acts in a name that is not in ``continued`` or from the future, and for a reviewer whose
+        acts here and there went apart.
         """
-        with self._database.batch("merge decisions", histories=len(histories)) as batch:
+        with self._database.batch(_MERGE, histories=len(histories)) as batch:
             draws = {draw: number for number, draw in self._draws().items()}
             mine: dict[str, list[tuple[int, Act]]] = {}
             for action, act in self._acts({number: draw for draw, number in draws.items()}):
                 mine.setdefault(act.reviewer, []).append((action, act))
             action = next_action(batch)
-            added: Counter[str] = Counter()
+            protected = self._deciding_here(batch).difference(continued)
+            latest = (datetime.now(UTC) + _CLOCK_TOLERANCE).isoformat()
+            added: dict[str, TakenIn] = {}
             for history in histories:
                 self._require_same(history)
                 for draw in history.samples:
                     if draw not in draws:
+                        self._require_credible(draw.reviewer, draw.drawn, protected, latest)
                         draws[draw] = self._add_draw(batch, draw)
                 for act in history.acts:
                     held = mine.setdefault(act.reviewer, [])
@@ -56,13 +96,28 @@ class Exchange(Samples):
                         if held[act.number - 1][1] != act:
                             raise self._apart(act)
                         continue
+                    self._require_credible(act.reviewer, act.at, protected, latest)
                     sample = None if act.sample is None else draws[act.sample]
-                    self._add_act(batch, action, act, held, sample)
+                    decided = self._add_act(batch, action, act, held, sample)
                     held.append((action, act))
                     action += 1
-                    added[act.reviewer] += 1
-            batch.detail["acts"] = dict(added)
-            return dict(added)
+                    withdrawn = 0 if act.undoes is None else decided
+                    added.setdefault(act.reviewer, TakenIn()).add(act, withdrawn)
+            batch.detail["acts"] = {reviewer: taken.acts for reviewer, taken in added.items()}
+            batch.detail["taken_in"] = {name: asdict(taken) for name, taken in added.items()}
+            if confirmed := sorted(added.keys() & set(continued)):
+                batch.detail["continued"] = confirmed
+            return added
+
+    def _deciding_here(self, batch: Batch) -> set[str | None]:
+        """Who decided or drew a sample in this copy, and who is at work now."""
+        rows = batch.connection.execute(
+            "SELECT reviewer FROM decisions d JOIN log l ON l.sequence = d.log WHERE l.action != ?"
+            " UNION"
+            " SELECT reviewer FROM samples s JOIN log l ON l.sequence = s.log WHERE l.action != ?",
+            (_MERGE, _MERGE),
+        )
+        return {row["reviewer"] for row in rows} | {self._database._operator}
 
     def _draws(self) -> dict[int, Draw]:
         rows = self._database.query(
@@ -132,9 +187,11 @@ class Exchange(Samples):
 
     def _add_act(
         self, batch: Batch, action: int, act: Act, held: list[tuple[int, Act]], sample: int | None
-    ) -> None:
+    ) -> int:
+        """Add an act; returns of how many contents."""
         undone = None if act.undoes is None else held[act.undoes - 1]
-        for content in act.verdicts if undone is None else undone[1].verdicts:
+        contents = act.verdicts if undone is None else undone[1].verdicts
+        for content in contents:
             self._require_content(batch, content)
             batch.add(
                 "decisions",
@@ -146,6 +203,7 @@ class Exchange(Samples):
                 undoes=None if undone is None else undone[0],
                 sample=sample,
             )
+        return len(contents)
 
     def _require_same(self, history: History) -> None:
         if history.case != self.id:
@@ -158,6 +216,39 @@ class Exchange(Samples):
                 ),
                 remedy=tr(
                     "merge copies of the same case only", "같은 사건의 사본끼리만 병합하십시오"
+                ),
+            )
+
+    def _require_credible(
+        self, reviewer: str, at: str, protected: Collection[str | None], latest: str
+    ) -> None:
+        if reviewer in protected:
+            raise CaseError(
+                tr(
+                    f"the file goes on in the name of {reviewer} ({at}), who decides in "
+                    f"{self.folder} itself",
+                    f"{self.folder}에서 직접 판정하는 {reviewer}의 이름으로 된 판정이 파일에 더 "
+                    f"있습니다 ({at})",
+                ),
+                remedy=tr(
+                    f"take it in under another name: --rename '{reviewer}=NEW NAME'; only if you "
+                    f"know that it is {reviewer}'s own work in another copy: "
+                    f"--continue '{reviewer}'",
+                    f"다른 이름으로 병합하십시오: --rename '{reviewer}=새 이름'. {reviewer} 본인이 "
+                    f"다른 사본에서 이어서 판정한 것이 확실한 경우에만: --continue '{reviewer}'",
+                ),
+            )
+        if at > latest:
+            raise CaseError(
+                tr(
+                    f"the file holds an act of {reviewer} from the future ({at})",
+                    f"파일에 {reviewer}의 미래 시각 판정이 있습니다 ({at})",
+                ),
+                remedy=tr(
+                    "set this machine's clock if it is slow; otherwise find out who made the file "
+                    "and on which machine",
+                    "이 컴퓨터의 시계가 늦으면 맞추십시오. 아니면 파일을 누가 어느 컴퓨터에서 "
+                    "만들었는지 확인하십시오",
                 ),
             )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -82,6 +84,19 @@ def merge(
             ),
         ),
     ] = None,
+    continued: Annotated[
+        list[str] | None,
+        Parameter(
+            name="--continue",
+            negative="",
+            help=tr(
+                "NAME: take in acts that go on in the name of a reviewer who decides in this copy "
+                "itself; only if you know that they are that reviewer's own. Repeatable.",
+                "NAME: 이 사본에서 직접 판정하는 검토자의 이름으로 이어진 판정을 병합합니다. "
+                "본인의 판정이 확실한 경우에만 지정하십시오. 여러 번 지정 가능.",
+            ),
+        ),
+    ] = None,
     operator: OperatorOption = None,
     as_json: JsonOption = False,
 ) -> int:
@@ -100,23 +115,39 @@ def merge(
     names = dict(map(_pair, rename or ()))
     histories = [read_history(path) for path in files]
     held = {act.reviewer for history in histories for act in history.acts}
-    if unknown := sorted(names.keys() - held):
-        raise ConfigError(
-            tr(
-                f"--rename {unknown[0]}: no such reviewer in the files",
-                f"--rename {unknown[0]}: 파일에 그런 검토자가 없습니다",
-            ),
-            remedy=tr("they hold: ", "파일에 있는 검토자: ") + ", ".join(sorted(held)),
-        )
+    held |= {draw.reviewer for history in histories for draw in history.samples}
+    for option, given, known in (
+        ("--rename", names.keys(), held),
+        ("--continue", set(continued or ()), {names.get(name, name) for name in held}),
+    ):
+        if unknown := sorted(given - known):
+            raise ConfigError(
+                tr(
+                    f"{option} {unknown[0]}: no such reviewer in the files",
+                    f"{option} {unknown[0]}: 파일에 그런 검토자가 없습니다",
+                ),
+                remedy=tr("they hold: ", "파일에 있는 검토자: ") + ", ".join(sorted(held)),
+            )
     console = Console()
     with CaseStore.review(case, operator=operator or user()) as store:
-        added = store.merge([renamed(history, names) for history in histories])
+        added = store.merge(
+            [renamed(history, names) for history in histories], continued=continued or ()
+        )
         differing = len(store.disagreements())
     if as_json:
-        console.json({"added": added, "disagreements": differing})
+        acts = {reviewer: taken.acts for reviewer, taken in added.items()}
+        taken_in = {reviewer: asdict(taken) for reviewer, taken in added.items()}
+        console.json({"added": acts, "taken_in": taken_in, "disagreements": differing})
         return 0
-    for reviewer, acts in added.items():
-        console.result(tr(f"new acts of {reviewer}: {acts}", f"{reviewer}: 새 판정 {acts}건 병합"))
+    for reviewer, taken in added.items():
+        console.result(
+            tr(f"new acts of {reviewer}: {taken.acts}", f"{reviewer}: 새 판정 {taken.acts}건 병합")
+        )
+        console.result(f"    {_moment(taken.first)} – {_moment(taken.last)}")
+        for label, images in sorted(taken.verdicts.items()):
+            console.result(f"    {label} {LABELS[label].name}: {images}")
+        if taken.withdrawn:
+            console.result(f"    {tr('verdicts withdrawn', '취소한 판정')}: {taken.withdrawn}")
     if not added:
         console.result(tr("nothing new", "새 판정이 없습니다"))
     if differing:
@@ -160,6 +191,10 @@ def _differing(store: CaseStore, sha256: str) -> dict[str, Any]:
             for reviewer, decision in store.verdicts(sha256).items()
         ],
     }
+
+
+def _moment(at: str) -> str:
+    return f"{datetime.fromisoformat(at):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _pair(text: str) -> tuple[str, str]:
