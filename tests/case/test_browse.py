@@ -213,7 +213,7 @@ def test_an_empty_case_has_nothing_to_show(tmp_path):
         for wanted in (Filter(), Filter(text="x"), Filter(near=bytes(32)), Filter(folder="x")):
             assert browser.select(wanted, "first", stacked=True).total == 0
         assert browser.timeline(Filter())["bins"] == []
-        assert browser.map(Filter())["groups"] == []
+        assert browser.map(Filter())["clusters"] == []
         assert browser.rejected(None, None, "x", 0, 9)["total"] == 0
 
 
@@ -221,7 +221,12 @@ def test_timeline_and_map_count_every_image_once(browser):
     timeline = browser.timeline(Filter())
     assert (sum(map(sum, (b[1:] for b in timeline["bins"]))), timeline["unknown"]) == (1, 3)
     found = browser.map(Filter())
-    assert found["groups"] == [[37.5, 127.0, 1, 0, 0, 1, 0, 0]]
+    (cluster,) = found["clusters"]
+    assert (cluster["at"], cluster["count"], cluster["labels"]) == (
+        (37.5, 127.0),
+        1,
+        (0, 0, 1, 0, 0),
+    )
     assert found["unknown"] == 3
 
 

@@ -1,6 +1,7 @@
+import numpy as np
 import pytest
 
-from mayak.review.regions import region
+from mayak.review.regions import region, regions
 
 
 @pytest.mark.parametrize(
@@ -18,3 +19,16 @@ from mayak.review.regions import region
 def test_places_have_their_district(latitude, longitude, name):
     found = region(latitude, longitude)
     assert found == name or (found or "").startswith(f"{name} ")
+
+
+def test_many_positions_have_the_districts_that_each_has_alone():
+    random = np.random.default_rng(5)
+    places = random.uniform((33, 125.5), (38.6, 130), (3000, 2))
+    found = regions(places)
+    assert found[:200] == [region(*place) for place in places[:200]]
+    assert {type(name) for name in found} == {str, type(None)}
+
+
+def test_districts_of_a_city_are_written_apart():
+    assert region(37.2636, 127.0286) == "경기도 수원시 팔달구"
+    assert region(37.5894, 127.0167) == "서울특별시 성북구"

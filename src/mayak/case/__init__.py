@@ -2,6 +2,7 @@
 
 from mayak.case.browse import SORTS, STATES, Browser, Cell, Filter, Selection, Sort, State
 from mayak.case.listing import Standing
+from mayak.case.positions import Box
 from mayak.case.records import (
     Alert,
     Content,
@@ -29,6 +30,7 @@ __all__ = [
     "SORTS",
     "STATES",
     "Alert",
+    "Box",
     "Browser",
     "CaseStore",
     "Cell",

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mayak.case.columns import UNKNOWN_TIME, Columns, Flags, Ints, Said, Small, folded
+from mayak.case.positions import Box, clusters, unwrapped
 from mayak.case.records import Run, latest
 from mayak.case.store import CaseStore
 from mayak.errors import CaseError
@@ -53,8 +54,7 @@ class Filter:
     since: int | None = None
     """Seconds of ``Columns.time``, like ``until``, which is not included."""
     until: int | None = None
-    box: tuple[float, float, float, float] | None = None
-    """South, west, north, east in degrees; west may lie east of east, across 180°."""
+    box: Box | None = None
     located: bool | None = None
     deleted: bool | None = None
     alert: bool | None = None
@@ -502,38 +502,51 @@ class Browser:
             "unknown": unknown,
         }
 
-    def map(self, wanted: Filter, cells: int = 64) -> dict[str, Any]:
-        """Contents by position, grouped into a grid of so many cells a side over the filter's box
-        or all there is: centre, count and the most frequent label of each."""
+    def map(
+        self, wanted: Filter, sight: Box | None = None, reach: float | None = None
+    ) -> dict[str, Any]:
+        """Contents by position: clusters of those in sight (all for None), how many these are and
+        their box, the box of all, and how many contents state no position.
+
+        ``reach``: degrees of latitude that a cluster spans at most. Longitudes of ``sight`` and of
+        the box of all go on beyond 180° if the filter's box does.
+        """
         chosen = self._chosen(wanted)
-        place = self.columns.place[chosen]
-        label = self._said(wanted).label[chosen]
-        known = np.isfinite(place[:, 0])
-        unknown = int((~known).sum())
-        place, label = place[known], label[known]
+        known = np.isfinite(self.columns.place[:, 0])
+        unknown = int((chosen & ~known).sum())
+        place = self.columns.place[chosen & known]
+        label = self._said(wanted).label[chosen & known]
         if not len(place):
-            return {"groups": [], "unknown": unknown, "box": None}
-        south, west = place.min(axis=0)
-        north, east = place.max(axis=0)
-        side = max(float(north - south), float(east - west), 1e-4) / cells
-        row = ((place[:, 0] - south) / side).astype(np.int64)
-        column = ((place[:, 1] - west) / side).astype(np.int64)
-        _, group, counts = np.unique(
-            row * (cells + 1) + column, return_inverse=True, return_counts=True
+            return {"clusters": [], "count": 0, "box": None, "all": None, "unknown": unknown}
+        west = -180.0
+        if wanted.box is not None and wanted.box[1] > wanted.box[3]:
+            west = wanted.box[1]
+        there = unwrapped(place, west)
+        every = (*there.min(axis=0).tolist(), *there.max(axis=0).tolist())
+        shown = every if sight is None else sight
+        inside = ((there >= shown[:2]) & (there <= shown[2:])).all(axis=1)
+        side = max(shown[2] - shown[0], shown[3] - shown[1])
+        found = clusters(
+            place[inside],
+            label[inside],
+            west=west,
+            middle=(shown[0] + shown[2]) / 2,
+            # However near it is asked for, an answer has a bounded number of clusters.
+            reach=max(side / 20 if reach is None else reach, side / 200, 1e-5),
         )
-        middle = np.stack(
-            [np.bincount(group, weights=place[:, axis]) / counts for axis in (0, 1)], axis=1
-        )
-        by_label = np.zeros((len(counts), 5), np.int64)
-        np.add.at(by_label, (group, label + 1), 1)
         return {
-            "groups": [
-                [float(lat), float(lon), int(count), *map(int, labels)]
-                for (lat, lon), count, labels in zip(middle, counts, by_label, strict=True)
-            ],
+            "clusters": [asdict(cluster) for cluster in found],
+            "count": int(inside.sum()),
+            "box": _bounds(place[inside], there[inside]),
+            "all": every,
             "unknown": unknown,
-            "box": [float(south), float(west), float(north), float(east)],
         }
+
+    def positions(self, wanted: Filter) -> tuple[NDArray[np.float32], Ints]:
+        """The different positions (N, 2: latitude and longitude) of contents, and how many contents
+        have each."""
+        place = self.columns.place[self._chosen(wanted)]
+        return np.unique(place[np.isfinite(place[:, 0])], axis=0, return_counts=True)
 
     def progress(self, run: int | None = None) -> dict[str, int]:
         """How far the case and the reviewer are, and a run (the browser's own for None)."""
@@ -655,6 +668,20 @@ class Browser:
 def _first_shown(runs: Sequence[Run]) -> int | None:
     found = latest(runs)
     return found.id if found else None
+
+
+def _bounds(place: NDArray[np.float32], there: NDArray[np.float64]) -> Box | None:
+    """The box of positions, as a filter takes it."""
+    if not len(place):
+        return None
+    low, high = there.argmin(axis=0), there.argmax(axis=0)
+    # The positions' own longitudes: those that go on beyond 180° have lost their last digits.
+    return (
+        float(place[low[0], 0]),
+        float(place[low[1], 1]),
+        float(place[high[0], 0]),
+        float(place[high[1], 1]),
+    )
 
 
 def _between(values: NDArray[np.float32], bounds: tuple[float, float]) -> Flags:

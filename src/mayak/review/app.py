@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.resources import files
@@ -17,7 +18,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from pydantic import BaseModel, Field
 
-from mayak.case import StoredItem
+from mayak.case import Filter, StoredItem
 from mayak.case.reasons import REASONS
 from mayak.errors import ConfigError, MayakError
 from mayak.fonts import font_path
@@ -26,14 +27,13 @@ from mayak.imaging.hashing import PDQ_MATCH_DISTANCE
 from mayak.labels import LABELS
 from mayak.language import tr
 from mayak.review.desk import Desk, gone, unknown_image
-from mayak.review.query import parse_filter, parse_sort
-from mayak.review.regions import region
+from mayak.review.query import parse_filter, parse_sight, parse_sort
+from mayak.review.regions import region, regions
 from mayak.types import Prediction
 
 Digest = Annotated[str, Part(pattern=r"^[0-9a-f]{64}$")]
 Number = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
 """A whole number that SQLite and NumPy can hold: for every parameter that is one."""
-Degrees = Annotated[float, Field(ge=-360, le=360)]
 Json = dict[str, Any]
 
 LARGE = {"/api/search-image": 48 * 2**20}
@@ -205,12 +205,20 @@ def _looking(app: FastAPI, desk: Desk) -> None:
 
     @app.get("/api/map")
     async def places(request: Request) -> Json:
-        wanted = parse_filter(request.query_params)
-        return await desk.read(lambda: desk.browser.map(wanted))
+        query = request.query_params
+        wanted, sight = parse_filter(query), parse_sight(query)
 
-    @app.get("/api/region")
-    async def where(lat: Degrees, lon: Degrees) -> Json:
-        return {"region": region(lat, lon)}
+        def work() -> Json:
+            found = desk.browser.map(wanted, *(sight or ()))
+            # So the page knows which part of the map this is about.
+            return {**found, "sight": query.get("sight", "")}
+
+        return await desk.read(work)
+
+    @app.get("/api/regions")
+    async def districts(request: Request) -> Json:
+        wanted = parse_filter(request.query_params)
+        return {"regions": await desk.read(lambda: _regions(desk, wanted))}
 
     @app.get("/api/rejected")
     async def rejected(
@@ -374,6 +382,15 @@ def _facts(desk: Desk, sha256: str, run: int | None) -> Json:
         "group": group,
         "region": region(*place) if (place := _position(content.metadata)) else None,
     }
+
+
+def _regions(desk: Desk, wanted: Filter) -> list[tuple[str | None, int]]:
+    """Districts in which images were taken, or none, each with the number of images; most first."""
+    positions, images = desk.browser.positions(wanted)
+    counts: Counter[str | None] = Counter()
+    for name, count in zip(regions(positions), images, strict=True):
+        counts[name] += int(count)
+    return counts.most_common()
 
 
 def _position(metadata: Mapping[str, Any]) -> tuple[float, float] | None:

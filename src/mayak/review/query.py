@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-from mayak.case import SORTS, STATES, Filter, Sort
+from mayak.case import SORTS, STATES, Box, Filter, Sort
 from mayak.errors import ConfigError
 from mayak.labels import LABELS
 from mayak.language import tr
@@ -35,6 +35,17 @@ def parse_filter(query: Mapping[str, str]) -> Filter:
 def parse_sort(query: Mapping[str, str]) -> Sort:
     """The sort of an address; ``first`` where it names none. Raises ConfigError."""
     return _read("sort", query.get("sort") or "first", _one_of(SORTS))
+
+
+def parse_sight(query: Mapping[str, str]) -> tuple[Box, float] | None:
+    """The part of the map that is in sight and how far its clusters may reach, all in degrees.
+
+    Raises ConfigError.
+    """
+    if "sight" not in query:
+        return None
+    *box, reach = _read("sight", query["sight"], _floats(5))
+    return cast("Box", tuple(box)), reach
 
 
 def _read(key: str, text: str, parse: Callable[[str], Value]) -> Value:

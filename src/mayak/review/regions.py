@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 _NEAR = 0.0045
 """Degrees: simplifying takes the tips of capes away."""
 
+_PIECE = 2000
+"""Positions that are looked up at once; each is compared with all edges of districts near it."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Region:
@@ -24,34 +27,54 @@ class _Region:
 
 
 def region(latitude: float, longitude: float) -> str | None:
-    """Province and city, county or district (Korean), by boundaries of 2023 simplified to some
-    200 m, or those of the nearest coast within 500 m; None outside South Korea and at sea."""
+    """Province and city, county or district (Korean) of one position: see ``regions``."""
+    return regions(np.array([[latitude, longitude]]))[0]
+
+
+def regions(positions: NDArray[np.floating]) -> list[str | None]:
+    """Province and city, county or district (Korean) of positions (N, 2: latitude and longitude),
+    by boundaries of 2023 simplified to some 200 m, or those of the nearest coast within 500 m; None
+    outside South Korea and at sea."""
+    names: list[str | None] = []
+    for start in range(0, len(positions), _PIECE):
+        names += _named(positions[start : start + _PIECE].astype(np.float64))
+    return names
+
+
+def _named(positions: NDArray[np.float64]) -> list[str | None]:
+    found = np.full(len(positions), -1)
     around = [(0.0, 0.0), *((a * _NEAR, b * _NEAR) for a in (-1, 0, 1) for b in (-1, 0, 1))]
-    for north, east in around:
-        if (name := _at(latitude + north, longitude + east)) is not None:
-            return name
-    return None
+    for offset in around:
+        left = np.flatnonzero(found < 0)
+        found[left] = _numbers(positions[left] + offset)
+    return [None if number < 0 else _regions()[number].name for number in found]
 
 
-def _at(latitude: float, longitude: float) -> str | None:
-    for found in _regions():
-        west, south, east, north = found.box
-        if not (west <= longitude <= east and south <= latitude <= north):
-            continue
-        # In the land of an odd number of rings: the islands of a district and the holes in them.
-        if sum(_inside(ring, longitude, latitude) for ring in found.rings) % 2:
-            return found.name
-    return None
+def _numbers(positions: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The number of the region of each position, or -1."""
+    latitude, longitude = positions.T
+    found = np.full(len(positions), -1)
+    for number, one in enumerate(_regions()):
+        west, south, east, north = one.box
+        near = (west <= longitude) & (longitude <= east) & (south <= latitude) & (latitude <= north)
+        at = np.flatnonzero(near & (found < 0))
+        if at.size:
+            # On the land of an odd number of rings: the islands of a district, the holes in them.
+            crossed = [_inside(ring, longitude[at], latitude[at]) for ring in one.rings]
+            found[at[np.logical_xor.reduce(crossed)]] = number
+    return found
 
 
-def _inside(ring: NDArray[np.float64], x: float, y: float) -> bool:
-    """Whether a line to the east crosses the ring an odd number of times."""
-    x1, y1 = ring[:-1].T
-    x2, y2 = ring[1:].T
-    over = (y1 > y) != (y2 > y)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        crossing = x < (x2 - x1) * (y - y1) / (y2 - y1) + x1
-    return bool((over & crossing).sum() % 2)
+def _inside(
+    ring: NDArray[np.float64], x: NDArray[np.float64], y: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Whether a line from each point to the east crosses the ring an odd number of times."""
+    above = ring[:, 1] > y[:, None]
+    point, edge = np.nonzero(above[:, 1:] != above[:, :-1])
+    (x1, y1), (x2, y2) = ring[edge].T, ring[edge + 1].T
+    crossed = point[x[point] < (x2 - x1) * (y[point] - y1) / (y2 - y1) + x1]
+    odd: NDArray[np.bool_] = np.bincount(crossed, minlength=len(x)) % 2 == 1
+    return odd
 
 
 @cache

@@ -9,9 +9,10 @@ import {
 import { cursor, decide, expand, look, moveTo, nextOpen, reading, result, selected, skip, status, undo, unselect, cellAt, waitForCase } from "./desk.js";
 import { Bar, Search, Side, drawer } from "./filters.js";
 import { Grid, arrow, selectAll } from "./grid.js";
+import { Map } from "./map.js";
 import { Button, Icon } from "./parts.js";
 import { Viewer, straighten, turn, zoom } from "./viewer.js";
-import { Map, Rejected, Sample, Timeline, judge, judgeMove, judgeUndo, judging, leave } from "./views.js";
+import { Rejected, Sample, Timeline, judge, judgeMove, judgeUndo, judging, leave } from "./views.js";
 
 const help = signal(false);
 const VIEWS = ["images", "rejected", "time", "map", "sample"];

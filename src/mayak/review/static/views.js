@@ -1,16 +1,16 @@
-// The other views: what was not read, the timeline, the map, the blind sample.
+// The other views: what was not read, the timeline, the blind sample; the map is in map.js.
 
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { signal } from "./vendor/signals.js";
 import {
-  ask, asked, attempt, boot, bytes, fileTime, filters, go, html, labelName, moment, number, ofRun, plain, query, reasonName, refine,
+  ask, asked, attempt, boot, bytes, fileTime, go, html, labelName, moment, number, ofRun, plain, query, reasonName, refine,
   send, t,
 } from "./core.js";
 import { look, status, undo } from "./desk.js";
 import { Button, Icon, Shape, Thumbnail } from "./parts.js";
 
 /** What the server says, asked again when the parameters change. */
-function useAnswer(path, parameters) {
+export function useAnswer(path, parameters) {
   const [answer, setAnswer] = useState(null);
   const key = JSON.stringify(parameters);
   useEffect(() => {
@@ -140,169 +140,6 @@ export function Timeline() {
     </div>
     <p class="legend">${[3, 2, 1, 0].map((l) => html`<span class="label"><${Shape} label=${l} />${labelName(l)}</span>`)}</p>
   </div>`;
-}
-
-// ---------------------------------------------------------------- map
-
-const outline = signal(null);
-
-export function Map() {
-  const answer = useAnswer("/api/map", asked.value);
-  const [seen, setSeen] = useState(null);
-  const [area, setArea] = useState({ width: 800, height: 500 });
-  const [picked, setPicked] = useState(null);
-  const stage = useRef(null);
-  const drag = useRef(null);
-  useEffect(() => {
-    if (!outline.peek()) attempt(ask("/static/korea.json").then((found) => (outline.value = found)));
-    const watched = new ResizeObserver(([{ contentRect }]) => setArea({ width: contentRect.width, height: contentRect.height }));
-    watched.observe(stage.current);
-    return () => watched.disconnect();
-  }, []);
-  useEffect(() => {
-    setSeen(null);
-    setPicked(null);
-  }, [answer]);
-
-  // A plate carrée, narrowed by the latitude in its middle.
-  const box = seen ?? roomy(answer?.box ?? [33, 124.5, 38.7, 131]);
-  const squeeze = Math.cos((((box[0] + box[2]) / 2) * Math.PI) / 180);
-  const scale = Math.min(area.width / ((box[3] - box[1]) * squeeze), area.height / (box[2] - box[0]));
-  const middle = [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2];
-  const x = (lon) => area.width / 2 + (lon - middle[1]) * squeeze * scale;
-  const y = (lat) => area.height / 2 - (lat - middle[0]) * scale;
-  const move = (factor, lat = middle[0], lon = middle[1]) => {
-    const half = [((box[2] - box[0]) / 2) * factor, ((box[3] - box[1]) / 2) * factor];
-    const to = [lat + (middle[0] - lat) * factor, lon + (middle[1] - lon) * factor];
-    if (half[0] > 90 || half[0] < 1e-4) return;
-    setSeen([to[0] - half[0], to[1] - half[1], to[0] + half[0], to[1] + half[1]]);
-  };
-  useEffect(() => {
-    const wheel = (event) => {
-      event.preventDefault();
-      const edge = stage.current.getBoundingClientRect();
-      const lon = middle[1] + (event.clientX - edge.left - area.width / 2) / squeeze / scale;
-      const lat = middle[0] - (event.clientY - edge.top - area.height / 2) / scale;
-      move(Math.exp(event.deltaY / 400), lat, lon);
-    };
-    const { current } = stage;
-    current.addEventListener("wheel", wheel, { passive: false });
-    return () => current.removeEventListener("wheel", wheel);
-  });
-  const down = (event) => (drag.current = { at: [event.clientX, event.clientY], middle });
-  const pan = (event) => {
-    if (!drag.current || !(event.buttons & 1)) return;
-    const by = [event.clientX - drag.current.at[0], event.clientY - drag.current.at[1]];
-    const half = [(box[2] - box[0]) / 2, (box[3] - box[1]) / 2];
-    const to = [drag.current.middle[0] + by[1] / scale, drag.current.middle[1] - by[0] / squeeze / scale];
-    setSeen([to[0] - half[0], to[1] - half[1], to[0] + half[0], to[1] + half[1]]);
-  };
-  const groups = answer?.groups ?? [];
-  const total = groups.reduce((n, group) => n + group[2], 0);
-  const near = together(groups, x, y);
-  const most = Math.max(1, ...near.map((group) => group[2]));
-  const filter = () => {
-    const half = [area.height / 2 / scale, area.width / 2 / squeeze / scale];
-    const to = [middle[0] - half[0], middle[1] - half[1], middle[0] + half[0], middle[1] + half[1]];
-    refine({ view: null, box: to.map((n) => n.toFixed(5)).join(",") });
-  };
-  const inSight = near.filter(([lat, lon]) => x(lon) >= 0 && x(lon) <= area.width && y(lat) >= 0 && y(lat) <= area.height);
-  return html`<div class="page map">
-    <div class="map-bar">
-      <span class="soft">${t("mapHint")} ${answer?.unknown > 0 && t("unplaced", answer.unknown)}</span>
-      <span class="gap"></span>
-      ${filters.value.box && html`<button type="button" class="wide" onClick=${() => go({ box: null })}><span>${t("wholeMap")}</span></button>`}
-      <${Button} icon="minus" label=${t("zoomOut")} onClick=${() => move(1.6)} />
-      <${Button} icon="plus" label=${t("zoomIn")} onClick=${() => move(1 / 1.6)} />
-      <${Button} icon="fit" label=${t("fit")} onClick=${() => setSeen(null)} />
-      <button type="button" class="wide primary" disabled=${!inSight.length} onClick=${filter}><span>${t("showThese", inSight.reduce((n, g) => n + g[2], 0))}</span></button>
-    </div>
-    <div class="sheet" ref=${stage} onPointerDown=${down} onPointerMove=${pan} onPointerUp=${() => (drag.current = null)}>
-      <svg viewBox=${`0 0 ${area.width} ${area.height}`} role="img" aria-label=${`${t("map")}: ${number(total)}`}>
-        ${graticule(box, x, y, area)}
-        ${outline.value && html`<path class="land" d=${path(outline.value, x, y, area)} />`}
-        ${near.map((group) => {
-          const [lat, lon, count, ...labels] = group;
-          const label = labels.indexOf(Math.max(...labels)) - 1;
-          const radius = 5 + 14 * Math.sqrt(Math.min(count / most, 1));
-          return html`<g class=${`dot l${label} ${picked === group ? "picked" : ""}`} transform=${`translate(${x(lon)} ${y(lat)})`}
-              tabindex="0" role="button" aria-label=${`${lat.toFixed(4)}, ${lon.toFixed(4)}: ${number(count)}`}
-              onClick=${() => setPicked(group)} onKeyDown=${(e) => e.key === "Enter" && setPicked(group)}>
-            <circle r=${radius} />${radius > 10 && html`<text>${number(count)}</text>`}</g>`;
-        })}
-      </svg>
-      ${picked && html`<${Spot} group=${picked} reach=${24 / scale} squeeze=${squeeze} close=${() => setPicked(null)} />`}
-    </div>
-    ${outline.value && html`<p class="soft small">${t("boundaries")}</p>`}
-  </div>`;
-}
-
-/** Groups that would lie on each other, as one. */
-function together(groups, x, y) {
-  const cells = new globalThis.Map();
-  for (const group of groups) {
-    const key = `${Math.round(x(group[1]) / 40)} ${Math.round(y(group[0]) / 40)}`;
-    const one = cells.get(key);
-    if (!one) cells.set(key, [...group]);
-    else {
-      const all = one[2] + group[2];
-      one[0] += ((group[0] - one[0]) * group[2]) / all;
-      one[1] += ((group[1] - one[1]) * group[2]) / all;
-      for (let i = 2; i < group.length; i++) one[i] += group[i];
-    }
-  }
-  return [...cells.values()].sort((a, b) => b[2] - a[2]);
-}
-
-function Spot({ group: [lat, lon, count, ...labels], reach, squeeze, close }) {
-  const place = useAnswer("/api/region", { lat, lon });
-  const box = [lat - reach, lon - reach / squeeze, lat + reach, lon + reach / squeeze];
-  return html`<div class="spot" role="status">
-    <${Button} icon="close" label=${t("close")} onClick=${close} />
-    <b>${place ? (place.region ?? t("abroad")) : "…"}</b>
-    <span class="figure soft">${lat.toFixed(5)}, ${lon.toFixed(5)}</span>
-    ${[3, 2, 1, 0].map((l) => labels[l + 1] > 0 && html`<span class="label"><${Shape} label=${l} />${labelName(l)} <span class="figure">${number(labels[l + 1])}</span></span>`)}
-    <button type="button" class="wide primary" onClick=${() => refine({ view: null, box: box.map((n) => n.toFixed(6)).join(",") })}><span>${t("showThese", count)}</span></button>
-  </div>`;
-}
-
-function roomy([south, west, north, east]) {
-  const room = Math.max((north - south) * 0.15, (east - west) * 0.15, 0.01);
-  return [south - room, west - room, north + room, east + room];
-}
-
-function graticule(box, x, y, area) {
-  const span = box[2] - box[0];
-  const step = [0.01, 0.05, 0.1, 0.5, 1, 2, 5, 10, 30].find((s) => span / s < 8) ?? 60;
-  const lines = [];
-  const digits = step < 0.1 ? 2 : step < 1 ? 1 : 0;
-  for (let lat = Math.ceil((box[0] - span) / step) * step; lat < box[2] + span; lat += step) {
-    lines.push(html`<line x1="0" x2=${area.width} y1=${y(lat)} y2=${y(lat)} /><text x="6" y=${y(lat) - 4}>${lat.toFixed(digits)}°</text>`);
-  }
-  const wide = (area.width / area.height) * span * 2;
-  for (let lon = Math.ceil((box[1] - wide) / step) * step; lon < box[3] + wide; lon += step) {
-    lines.push(html`<line y1="0" y2=${area.height} x1=${x(lon)} x2=${x(lon)} /><text x=${x(lon) + 4} y=${area.height - 6}>${lon.toFixed(digits)}°</text>`);
-  }
-  return html`<g class="graticule">${lines}</g>`;
-}
-
-function path({ regions, unit }, x, y, area) {
-  const parts = [];
-  for (const line of regions.flatMap((region) => region.rings)) {
-    let lon = 0;
-    let lat = 0;
-    let drawn = "";
-    let seen = false;
-    for (let i = 0; i < line.length; i += 2) {
-      lon += line[i];
-      lat += line[i + 1];
-      const [px, py] = [x(lon / unit), y(lat / unit)];
-      seen ||= px > -area.width && px < 2 * area.width && py > -area.height && py < 2 * area.height;
-      drawn += `${i ? "L" : "M"}${px.toFixed(1)} ${py.toFixed(1)}`;
-    }
-    if (seen) parts.push(drawn);
-  }
-  return parts.join("");
 }
 
 // ---------------------------------------------------------------- blind sample

@@ -196,8 +196,14 @@ export const WORDS = {
   mapHint: ["Positions as the files state them.", "파일에 기록된 위치입니다."],
   unplaced: [(n) => `${count(n)} without a position`, (n) => `위치 정보 없음 ${count(n)}장`],
   wholeMap: ["Whole map", "전체 지도"],
-  showThese: [(n) => `Show ${count(n)} images`, (n) => `이미지 ${count(n)}장 보기`],
-  abroad: ["outside Korea", "국외"],
+  showThese: [(n) => (n === null ? "Show …" : `Show ${count(n)} images`), (n) => (n === null ? "이미지 … 보기" : `이미지 ${count(n)}장 보기`)],
+  imagesAt: [
+    (n, positions, at) => `${count(n)} images, ${positions > 1 ? `${count(positions)} positions, one of them ${at}` : at}`,
+    (n, positions, at) => `이미지 ${count(n)}장, ${positions > 1 ? `위치 ${count(positions)}곳, 그중 하나 ${at}` : at}`,
+  ],
+  andMore: [(name, n) => `${name} and ${n} more`, (name, n) => `${name} 외 ${n}곳`],
+  positions: [(n) => `${count(n)} different positions`, (n) => `서로 다른 위치 ${count(n)}곳`],
+  abroad: ["outside Korea or at sea", "국외 또는 해상"],
   boundaries: [
     "Boundaries: National Geographic Information Institute (2023-09-15), simplified.",
     "행정 경계: 국토지리정보원(2023-09-15), 단순화.",
