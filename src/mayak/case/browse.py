@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mayak.case.columns import UNKNOWN_TIME, Columns, Flags, Ints, Said, Small, folded
-from mayak.case.positions import Box, clusters, unwrapped
+from mayak.case.positions import Box, bounds, clusters, unwrapped
 from mayak.case.records import Run, latest
 from mayak.case.store import CaseStore
 from mayak.errors import CaseError
@@ -537,7 +537,7 @@ class Browser:
         return {
             "clusters": [asdict(cluster) for cluster in found],
             "count": int(inside.sum()),
-            "box": _bounds(place[inside], there[inside]),
+            "box": bounds(place[inside], there[inside]),
             "all": every,
             "unknown": unknown,
         }
@@ -668,20 +668,6 @@ class Browser:
 def _first_shown(runs: Sequence[Run]) -> int | None:
     found = latest(runs)
     return found.id if found else None
-
-
-def _bounds(place: NDArray[np.float32], there: NDArray[np.float64]) -> Box | None:
-    """The box of positions, as a filter takes it."""
-    if not len(place):
-        return None
-    low, high = there.argmin(axis=0), there.argmax(axis=0)
-    # The positions' own longitudes: those that go on beyond 180° have lost their last digits.
-    return (
-        float(place[low[0], 0]),
-        float(place[low[1], 1]),
-        float(place[high[0], 0]),
-        float(place[high[1], 1]),
-    )
 
 
 def _between(values: NDArray[np.float32], bounds: tuple[float, float]) -> Flags:

@@ -103,6 +103,20 @@ def unwrapped(places: NDArray[np.float32], west: float) -> Degrees:
     return found
 
 
+def bounds(place: NDArray[np.float32], there: Degrees) -> Box | None:
+    """The box of positions, given them as they are and ``unwrapped``; None if there are none."""
+    if not len(place):
+        return None
+    low, high = there.argmin(axis=0), there.argmax(axis=0)
+    # The positions' own longitudes: those that go on beyond 180° have lost their last digits.
+    return (
+        float(place[low[0], 0]),
+        float(place[low[1], 1]),
+        float(place[high[0], 0]),
+        float(place[high[1], 1]),
+    )
+
+
 def _grouped(bins: Numbers) -> Numbers:
     """The number of the group of each bin (N, 2), from 0."""
     group = np.zeros(len(bins), np.int64)
