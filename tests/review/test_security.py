@@ -45,10 +45,10 @@ def test_the_printed_address_gives_a_cookie_that_no_script_and_no_other_site_get
 
 def test_a_file_of_the_user_may_lead_to_the_page_with_the_token_alone(server):
     # To the browser a file is another site: the cookie would be held back after a redirect.
-    path = f"/?token={server.token}"
-    status, headers, _ = server.ask("GET", path, Cookie=None, Sec_Fetch_Site="cross-site")
-    assert (status, headers["refresh"]) == (200, "0; url=/")
-    assert "SameSite=Strict" in headers["set-cookie"]
+    for path in (f"/?token={server.token}", f"/?label=3&token={server.token}"):
+        status, headers, _ = server.ask("GET", path, Cookie=None, Sec_Fetch_Site="cross-site")
+        assert (status, headers["refresh"]) == (200, "0; url=/")
+        assert "SameSite=Strict" in headers["set-cookie"]
     for path in ("/", "/?token=wrong", f"/api/status?token={server.token}"):
         status, headers, _ = server.ask("GET", path, Sec_Fetch_Site="cross-site")
         assert status == 403

@@ -78,9 +78,9 @@ class Guard:
             await _answer(send, status, why)
             return
         scope["state"][ADMIT]()
-        if scope["path"] == "/" and scope["query_string"].startswith(b"token="):
-            by_another_page = (b"sec-fetch-site", b"cross-site") in scope["headers"]
-            await self._let_in(send, by_another_page=by_another_page)
+        if scope["path"] == "/" and b"token=" in scope["query_string"]:
+            by = dict(headers).get("sec-fetch-site", "none")
+            await self._let_in(send, by_another_page=by not in ("none", "same-origin"))
             return
         try:
             async with asyncio.timeout(_BODY_S):
