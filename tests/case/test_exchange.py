@@ -74,6 +74,7 @@ def test_two_reviewers_stand_beside_each_other(here, there, tmp_path):
         assert (entry.action, entry.operator) == ("merge decisions", "a")
         assert entry.detail["acts"] == {"b": 4}
         taken = entry.detail["taken_in"]["b"]
+        assert taken["samples"] == 1
         assert (taken["verdicts"], taken["withdrawn"]) == ({"0": 4, "2": 1, "3": 1}, 1)
         times = [decision.at.isoformat() for decision in other.decisions("b")]
         assert (taken["first"], taken["last"]) == (times[0], times[-1])
@@ -161,6 +162,16 @@ def test_nobody_begins_in_the_name_of_who_merges(here, there, tmp_path):
     with pytest.raises(CaseError, match="goes on in the name of b "):
         merged(here, file, operator="b")
     assert merged(here, file, operator="b", continued=["b"]) == {"b": 4}
+
+
+def test_a_sample_that_nobody_judged_yet_is_told(here, there, tmp_path):
+    with CaseStore.review(there, operator="c") as store:
+        store.draw_sample(1, 2, 9, "c")
+        (drawn,) = (sample.drawn for sample in store.samples() if sample.reviewer == "c")
+    with CaseStore.review(here, operator="a") as store:
+        taken = store.merge([read_history(exported(there, tmp_path / "c.jsonl"))])["c"]
+    assert (taken.acts, taken.samples) == (0, 1)
+    assert taken.first == taken.last == drawn.isoformat()
 
 
 def test_who_only_came_in_by_a_merge_comes_in_again(here, there, tmp_path):

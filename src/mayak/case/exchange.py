@@ -27,12 +27,14 @@ class TakenIn:
     """What a merge added in the name of one reviewer."""
 
     acts: int = 0
+    samples: int = 0
+    """That were drawn."""
     verdicts: dict[int, int] = field(default_factory=dict)
     """By label, how many images were given it."""
     withdrawn: int = 0
     """Verdicts that were withdrawn."""
     first: str = ""
-    """Time of the first act, like ``last`` UTC, ISO 8601."""
+    """Time of the first act or sample, like ``last`` UTC, ISO 8601."""
     last: str = ""
 
     def add(self, act: Act, withdrawn: int) -> None:
@@ -41,8 +43,16 @@ class TakenIn:
         for verdict in sorted(act.verdicts.values()):
             self.verdicts[verdict] = self.verdicts.get(verdict, 0) + 1
         self.withdrawn += withdrawn
-        self.first = min(self.first or act.at, act.at)
-        self.last = max(self.last, act.at)
+        self._at(act.at)
+
+    def add_sample(self, draw: Draw) -> None:
+        """Count a sample."""
+        self.samples += 1
+        self._at(draw.drawn)
+
+    def _at(self, at: str) -> None:
+        self.first = min(self.first or at, at)
+        self.last = max(self.last, at)
 
 
 class Exchange(Samples):
@@ -90,6 +100,7 @@ class Exchange(Samples):
                     if draw not in draws:
                         self._require_credible(draw.reviewer, draw.drawn, protected, latest)
                         draws[draw] = self._add_draw(batch, draw)
+                        added.setdefault(draw.reviewer, TakenIn()).add_sample(draw)
                 for act in history.acts:
                     held = mine.setdefault(act.reviewer, [])
                     if act.number <= len(held):

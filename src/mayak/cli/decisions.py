@@ -144,6 +144,8 @@ def merge(
             tr(f"new acts of {reviewer}: {taken.acts}", f"{reviewer}: 새 판정 {taken.acts}건 병합")
         )
         console.result(f"    {_moment(taken.first)} – {_moment(taken.last)}")
+        if taken.samples:
+            console.result(f"    {tr('samples drawn', '추출한 표본')}: {taken.samples}")
         for label, images in sorted(taken.verdicts.items()):
             console.result(f"    {label} {LABELS[label].name}: {images}")
         if taken.withdrawn:
