@@ -162,7 +162,7 @@ def test_the_pop_up_is_closed_by_its_button_by_escape_and_by_a_click_elsewhere(p
 
 
 def test_one_image_has_its_position_and_keys_open_and_close_it(page):
-    dot = page.get_by_role("button", name="1 images, 52.37020, 4.89520")
+    dot = page.get_by_role("button", name="1 image, 52.37020, 4.89520")
     dot.focus()
     page.keyboard.press("Enter")
     spot = page.get_by_role("dialog")

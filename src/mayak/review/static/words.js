@@ -1,6 +1,7 @@
 // Every text of the page, English and Korean side by side. Functions take what stands in them.
 
 const count = (n) => n.toLocaleString("en");
+const pictures = (n) => `${count(n)} ${n === 1 ? "image" : "images"}`;
 
 export const WORDS = {
   images: ["Images", "이미지"],
@@ -196,9 +197,9 @@ export const WORDS = {
   mapHint: ["Positions as the files state them.", "파일에 기록된 위치입니다."],
   unplaced: [(n) => `${count(n)} without a position`, (n) => `위치 정보 없음 ${count(n)}장`],
   wholeMap: ["Whole map", "전체 지도"],
-  showThese: [(n) => (n === null ? "Show …" : `Show ${count(n)} images`), (n) => (n === null ? "이미지 … 보기" : `이미지 ${count(n)}장 보기`)],
+  showThese: [(n) => (n === null ? "Show …" : `Show ${pictures(n)}`), (n) => (n === null ? "이미지 … 보기" : `이미지 ${count(n)}장 보기`)],
   imagesAt: [
-    (n, positions, at) => `${count(n)} images, ${positions > 1 ? `${count(positions)} positions, one of them ${at}` : at}`,
+    (n, positions, at) => `${pictures(n)}, ${positions > 1 ? `${count(positions)} positions, one of them ${at}` : at}`,
     (n, positions, at) => `이미지 ${count(n)}장, ${positions > 1 ? `위치 ${count(positions)}곳, 그중 하나 ${at}` : at}`,
   ],
   andMore: [(name, n) => `${name} and ${n} more`, (name, n) => `${name} 외 ${n}곳`],
