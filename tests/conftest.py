@@ -9,15 +9,15 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
 import pytest
 
-from mayak.language import set_language
+from mayak.language import set_process_language
 
 
 @pytest.fixture(autouse=True)
 def english():
     """Texts are asserted in English; a test of the Korean ones says so itself."""
-    set_language("en")
+    set_process_language("en")
     yield
-    set_language("en")
+    set_process_language("en")
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,10 @@ from typing import Literal
 
 Language = Literal["ko", "en"]
 
-_current: ContextVar[Language] = ContextVar("language", default="en")
+_process: Language = "en"
+"""Of threads and contexts in which no language was set. A ``ContextVar`` alone is not enough: a new
+thread begins without the context of the one that started it."""
+_current: ContextVar[Language | None] = ContextVar("language", default=None)
 
 
 def system_language() -> Language:
@@ -27,14 +30,21 @@ def set_language(language: Language) -> None:
     _current.set(language)
 
 
+def set_process_language(language: Language) -> None:
+    """Make ``tr`` answer in this language here, and in every thread that sets none itself."""
+    global _process
+    _process = language
+    _current.set(language)
+
+
 def language() -> Language:
     """The language that ``tr`` answers in."""
-    return _current.get()
+    return _current.get() or _process
 
 
 def tr(en: str, ko: str) -> str:
     """One of two wordings of the same text; both stand where the text is used."""
-    return ko if _current.get() == "ko" else en
+    return ko if language() == "ko" else en
 
 
 def printable(name: str) -> str:

@@ -3,12 +3,14 @@
 import subprocess
 import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from mayak.cli import app
 from mayak.cli.app import main
 from mayak.errors import IntegrityError, ManifestError, MayakWarning
+from mayak.language import tr
 
 HEAVY = {"torch", "torchvision", "transformers", "peft", "lightning", "sklearn", "matplotlib"}
 COMMANDS = [name for name, *_ in app._COMMANDS]
@@ -51,6 +53,18 @@ def test_language_of_the_locale(monkeypatch, capsys):
     assert "압수한 휴대전화" in capsys.readouterr().out
     run("--lang", "en", "--help")
     assert "Sorts the images" in capsys.readouterr().out
+
+
+def test_a_thread_speaks_the_language_that_was_asked_for(command):
+    said = []
+
+    def says():
+        with ThreadPoolExecutor(1) as pool:
+            said.append(pool.submit(tr, "a thread", "스레드").result())
+
+    command(says)
+    run("--lang", "ko", "it")
+    assert said == ["스레드"]
 
 
 @pytest.mark.parametrize("language", ["en", "ko"])

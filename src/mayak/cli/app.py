@@ -15,7 +15,7 @@ import mayak
 from mayak.cli.console import Console
 from mayak.cli.usage import usage_error
 from mayak.errors import MayakError, MayakWarning
-from mayak.language import Language, set_language, system_language, tr
+from mayak.language import Language, set_process_language, system_language, tr
 
 EXIT_DONE = 0
 EXIT_USAGE = 2
@@ -153,7 +153,7 @@ def main(arguments: list[str] | None = None) -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     warnings.showwarning = _tell
-    set_language(_asked_language(arguments) or system_language())
+    set_process_language(_asked_language(arguments) or system_language())
     app = build()
 
     @app.meta.default

@@ -25,7 +25,7 @@ from mayak.fonts import font_path
 from mayak.imaging.formats import wrong_extension
 from mayak.imaging.hashing import PDQ_MATCH_DISTANCE
 from mayak.labels import LABELS
-from mayak.language import tr
+from mayak.language import Language, language, tr
 from mayak.review.desk import Desk, gone, unknown_image
 from mayak.review.query import parse_filter, parse_sight, parse_sort
 from mayak.review.regions import region, regions
@@ -84,7 +84,7 @@ def build(desk: Desk) -> FastAPI:
     """The application; whoever may ask it is the guard's business."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     static = dict(_static(files("mayak.review") / "static", "/static/"))
-    shell = _shell(desk)
+    started = language()
 
     @app.exception_handler(MayakError)
     async def fault(_: Request, error: MayakError) -> JSONResponse:
@@ -98,7 +98,8 @@ def build(desk: Desk) -> FastAPI:
 
     @app.get("/")
     async def page() -> HTMLResponse:
-        return HTMLResponse(shell)
+        # The guard has set the language that the browser asks for.
+        return HTMLResponse(_shell(desk, "ko" if started == "ko" else language()))
 
     @app.get("/static/{name:path}")
     async def asset(name: str) -> Response:
@@ -301,7 +302,7 @@ def _static(folder: Traversable, prefix: str) -> list[tuple[str, Traversable]]:
     return found
 
 
-def _shell(desk: Desk) -> str:
+def _shell(desk: Desk, shown: Language) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("mayak.review"),
         autoescape=True,
@@ -313,7 +314,7 @@ def _shell(desk: Desk) -> str:
         "labels": [{"en": label.en, "ko": label.ko} for label in LABELS],
         "reasons": {name: {"en": en, "ko": ko} for name, (en, ko) in REASONS.items()},
         "distance": PDQ_MATCH_DISTANCE,
-        "language": tr("en", "ko"),
+        "language": shown,
     }
     return environment.get_template("index.html.j2").render(boot=boot)
 

@@ -1,0 +1,28 @@
+"""``mayak review`` at the command line."""
+
+import pytest
+
+from mayak.case import CaseStore
+from mayak.cli.app import main
+
+
+def review(capsys, *arguments):
+    with pytest.raises(SystemExit) as stopped:
+        main(["--lang", "ko", "review", *map(str, arguments)])
+    return stopped.value.code, capsys.readouterr().err
+
+
+@pytest.mark.parametrize("damage", ["absent", "identity", "database"])
+def test_what_keeps_a_review_from_starting_is_said_in_the_language_asked_for(
+    tmp_path, capsys, damage
+):
+    case = tmp_path / "case"
+    if damage != "absent":
+        with CaseStore.create(case, operator="a"):
+            pass
+        (case / {"identity": "case.json", "database": "case.sqlite"}[damage]).write_bytes(b"{")
+    code, said = review(capsys, case)
+    assert code in (2, 3)
+    assert "사건" in said and "해결: " in said
+    for english in ("is not a case", "name the folder", "is damaged", "restore"):
+        assert english not in said
