@@ -670,7 +670,7 @@ def cut_off(case, *sources):
             run(case, *sources)
 
 
-def interrupt(*_):
+def interrupt(*_, **__):
     raise KeyboardInterrupt
 
 
@@ -714,6 +714,15 @@ def test_a_source_that_changed_before_its_hash_was_taken_is_not_gone_on_with(
             run(case, archive)
     with CaseStore.read(case) as store:
         assert store.sources()[0].hashes == ()
+
+
+def test_a_limit_does_not_prove_a_source_that_changed_before_its_hash_was_taken(tmp_path, phone):
+    case, archive = tmp_path / "case", phone[1]
+    cut_off(case, archive)
+    zipped(archive, {"b/9.png": picture(9, "PNG"), "new.jpg": picture(40), "readme": b"text"})
+    run(case, archive, limit=0)
+    with pytest.raises(IntegrityError, match=r"1\.jpg: is no longer there"):
+        run(case, archive)
 
 
 def test_a_source_that_cannot_be_read_to_its_end_goes_on_without_a_hash_if_accepted(

@@ -77,14 +77,21 @@ class Acquisitions:
         self._running.append((number, path, hashing))
 
     def beside(self, arriving: Iterable[T]) -> Iterator[T]:
-        """What arrives, as it comes; hashes that are done meanwhile are recorded."""
+        """What arrives, as it comes; hashes that are done meanwhile are recorded.
+
+        Not those of unproven sources: with a recorded hash, the next run would compare their files
+        no more.
+        """
         for each in arriving:
             yield each
-            self._record(running for running in self._running if running[-1].done())
+            self._record(r for r in self._running if r[-1].done() and r[0] not in self.unproven)
 
-    def finish(self) -> None:
-        """Wait for what is left. Raises EvidenceError where a source cannot be read to its end."""
-        self._record(self._running)
+    def finish(self, *, compared: bool) -> None:
+        """Wait for what is left; of unproven sources only if all their files were ``compared``.
+
+        Raises EvidenceError if a source cannot be read to its end.
+        """
+        self._record(r for r in self._running if compared or r[0] not in self.unproven)
 
     def _record(self, finished: Iterable[tuple[int, Path, Future[Acquisition | None]]]) -> None:
         for running in list(finished):

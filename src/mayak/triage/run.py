@@ -139,7 +139,7 @@ def triage(
         if run is not None and not missing and not feed.limited:
             case.finish_run(run)
         groups = group(case)
-        acquisitions.finish()
+        acquisitions.finish(compared=not feed.limited)
         damaged = acquisitions.damaged + feed.damaged
         return _summary(case, run, groups, feed.limited, missing, damaged, empty)
 
