@@ -1,5 +1,6 @@
 """The case: a folder with a SQLite database, its log and the thumbnails, in one store's hands."""
 
+from mayak.case.alarms import alarms, clock_note, set_back
 from mayak.case.browse import SORTS, STATES, Browser, Cell, Filter, Selection, Sort, State
 from mayak.case.listing import Standing
 from mayak.case.positions import Box
@@ -10,6 +11,7 @@ from mayak.case.records import (
     Decision,
     Duplicate,
     Exclusion,
+    Extent,
     Fault,
     Item,
     LogEntry,
@@ -39,6 +41,7 @@ __all__ = [
     "Decision",
     "Duplicate",
     "Exclusion",
+    "Extent",
     "Fault",
     "Filter",
     "Item",
@@ -56,5 +59,8 @@ __all__ = [
     "StoredContent",
     "StoredItem",
     "Unclassified",
+    "alarms",
+    "clock_note",
     "latest",
+    "set_back",
 ]

@@ -22,7 +22,7 @@ from typing import Any
 
 from mayak.case.database import GENESIS, Database, entry_hash, migrations, row_digest
 from mayak.case.folder import IDENTITY, Identity, identity_text, read_identity, thumbnail_path
-from mayak.case.records import Fault
+from mayak.case.records import Extent, Fault
 from mayak.errors import CaseError
 from mayak.language import tr
 
@@ -62,6 +62,18 @@ def audit(folder: Path, database: Database) -> list[Fault]:
     return list(dict.fromkeys(faults))
 
 
+def extent(database: Database) -> Extent:
+    """How much ``audit`` compares with recorded hashes."""
+    tables = _objects(database.connection).keys() & _row_tables()
+    records = sum(_count(database, name) for name in tables)
+    (thumbnails,) = database.query("SELECT count(DISTINCT thumbnail) FROM contents")[0]
+    return Extent(_count(database, "log"), records, thumbnails)
+
+
+def _count(database: Database, table: str) -> int:
+    return int(database.query(f"SELECT count(*) FROM {table}")[0][0])  # noqa: S608
+
+
 def _database(connection: sqlite3.Connection) -> Iterator[Fault]:
     for (found,) in connection.execute("PRAGMA integrity_check"):
         if found != "ok":
@@ -95,6 +107,13 @@ def _schema(connection: sqlite3.Connection) -> Iterator[Fault]:
             )
         elif expected[name] != found[name]:
             yield Fault("changed", "schema", name, tr("was changed", "변경되었습니다"))
+
+
+def _row_tables() -> set[str]:
+    """The tables whose rows the log covers."""
+    found = _pristine(len(migrations())).items()
+    tables = {name for name, sql in found if sql and sql.startswith("CREATE TABLE")}
+    return tables - {"log", "sqlite_sequence"}
 
 
 def _pristine(version: int) -> dict[str, str | None]:
@@ -181,7 +200,7 @@ def _identity(folder: Path, connection: sqlite3.Connection) -> Iterator[Fault]:
 
 def _rows(connection: sqlite3.Connection) -> Iterator[Fault]:
     """Every row against its digest, its batch and the log."""
-    known = _pristine(len(migrations())).keys() - {"log", "sqlite_sequence"}
+    known = _row_tables()
     tables = [
         name
         for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")

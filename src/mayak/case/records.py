@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from mayak.types import Failure
 
+_RECORDED_HASH = re.compile(r"\bSHA-256 ([0-9a-f]{64})$")
 OutcomeName = Literal["content", "failure", "exclusion"]
 Problem = Literal["changed", "deleted", "inserted", "chain", "invariant", "unreadable"]
 
@@ -122,6 +123,16 @@ class StoredItem:
     """SHA-256."""
     failure: Failure | None
     exclusion: Exclusion | None
+
+    @property
+    def sha256(self) -> str | None:
+        """The hash of its bytes, if the case records it: of an image, and of a document or a file
+        of a list, whose hash is part of the reason for which it is left out. Other files that are
+        left out, and those that could not be read, are not hashed."""
+        if self.content is not None or self.exclusion is None:
+            return self.content
+        found = _RECORDED_HASH.search(self.exclusion.reason)
+        return None if found is None else found[1]
 
     @property
     def name(self) -> str:
@@ -309,12 +320,24 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class Extent:
+    """How much of a case there is for ``CaseStore.verify`` to compare with recorded hashes."""
+
+    entries: int
+    """Of the log."""
+    records: int
+    """Rows of all tables but the log."""
+    thumbnails: int
+
+
+@dataclass(frozen=True, slots=True)
 class Fault:
     """Something in a case that is not as it was written, or that cannot be."""
 
     problem: Problem
     table: str
-    """A table, ``thumbnails``, ``case.json``, ``schema`` or ``database``."""
+    """A table, ``thumbnails``, ``case.json``, ``schema`` or ``database``; ``evidence`` if a source
+    is not what it was."""
     key: str
     """Which row (``id 17``), log entry, file or name."""
     message: str

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, cast
 
-from mayak.case.audit import audit
+from mayak.case.audit import audit, extent
 from mayak.case.database import GENESIS, Database, storable
 from mayak.case.exchange import Exchange
 from mayak.case.folder import (
@@ -32,6 +32,7 @@ from mayak.case.records import (
     Alert,
     Content,
     Counts,
+    Extent,
     Fault,
     Item,
     LogEntry,
@@ -349,6 +350,11 @@ class CaseStore(Exchange, Runs, Listing):
         )
         return Counts(*row)
 
+    def item_counts(self) -> dict[int, int]:
+        """Items by source."""
+        query = "SELECT source, count(*) FROM items GROUP BY source"
+        return dict(tuple(row) for row in self._database.query(query))
+
     def exclusion_counts(self) -> dict[str, int]:
         """Items that are left out, by the rule that did so."""
         query = "SELECT rule, count(*) FROM present WHERE rule IS NOT NULL GROUP BY rule"
@@ -464,6 +470,10 @@ class CaseStore(Exchange, Runs, Listing):
         rewrites the log from the start gets another one."""
         rows = self._database.query("SELECT hash FROM log ORDER BY sequence DESC LIMIT 1")
         return cast(str, rows[0]["hash"]) if rows else GENESIS
+
+    def extent(self) -> Extent:
+        """How much ``verify`` compares."""
+        return extent(self._database)
 
     def verify(self) -> list[Fault]:
         """Every fault of the case; empty if it is as it was written. Writers may go on meanwhile.

@@ -93,7 +93,7 @@ _COMMANDS = (
     ),
     (
         "verify",
-        "mayak.cli.triage:verify",
+        "mayak.cli.verify:verify",
         "Check a case and its sources against what was recorded.",
         "사건과 원본이 기록과 같은지 확인합니다.",
     ),

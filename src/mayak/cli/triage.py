@@ -23,7 +23,7 @@ from mayak.cli.options import (
     user,
 )
 from mayak.config import BASE_MODEL
-from mayak.errors import CaseError, ConfigError, IntegrityError
+from mayak.errors import ConfigError, IntegrityError
 from mayak.isolation import cores
 from mayak.labels import LABELS
 from mayak.language import printable, tr
@@ -199,67 +199,6 @@ def triage(
     if summary.damaged:
         return IntegrityError.exit_code
     return int(bool(summary.failures))
-
-
-def verify(
-    case: CaseOption,
-    *,
-    operator: OperatorOption = None,
-    head: Annotated[
-        str | None,
-        Parameter(
-            help=tr(
-                "Log head that was noted earlier: whether the log still holds it.",
-                "이전에 적어 둔 기록 최종 해시. 기록에 그대로 있는지 확인합니다.",
-            )
-        ),
-    ] = None,
-    as_json: JsonOption = False,
-) -> int:
-    """Check a case and its sources against what was recorded; exit code 3 if anything differs."""
-    from mayak.case import CaseStore, Fault
-    from mayak.triage.verify import check_sources
-
-    console = Console()
-    with CaseStore.read(case) as store:
-        faults: list[Fault] = store.verify()
-        absent: list[str] = []
-        if not any(fault.problem == "unreadable" for fault in faults):
-            try:
-                found, absent = check_sources(store, console)
-                faults += found
-            except CaseError as error:  # of rows that were changed, some cannot be read as such
-                if not faults:
-                    raise
-                console.note(tr("sources not checked: ", "원본을 확인하지 못함: ") + error.message)
-        if head is not None and all(entry.hash != head for entry in store.log()):
-            text = tr("the noted head is not in the log", "적어 둔 최종 해시가 기록에 없습니다")
-            faults.append(Fault("deleted", "log", head, text))
-        last = store.head()
-    try:
-        # Without the writer's lock: triage may be at work.
-        with CaseStore.review(case, operator=operator or user(), action="open") as store:
-            store.record("verify", faults=len(faults), absent=absent, head=last)
-    except CaseError as error:
-        console.note(tr("not recorded in the case: ", "사건에 기록하지 못함: ") + error.message)
-    if as_json:
-        rows = [
-            {"problem": f.problem, "table": f.table, "key": f.key, "message": f.message}
-            for f in faults
-        ]
-        console.json({"faults": rows, "absent": absent, "log_head": last})
-    else:
-        for fault in faults:
-            console.result(printable(str(fault)))  # names of files may hold line breaks
-        for path in absent:
-            console.note(tr("not there, not checked: ", "없어서 확인하지 못함: ") + path)
-        console.result(
-            tr(f"{len(faults)} faults", f"문제 {len(faults)}건")
-            if faults
-            else tr("no fault found", "이상 없음")
-        )
-        console.result(tr("log head: ", "기록 최종 해시: ") + last)
-    return IntegrityError.exit_code if faults else 0
 
 
 def _check(sources: tuple[Path, ...], limit: int | None, smallest: int, batch_size: int) -> None:

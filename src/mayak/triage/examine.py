@@ -133,8 +133,7 @@ def document_digest(before: StoredItem) -> str | None:
     """The SHA-256 of a document that was taken in, where it is recorded; None for other items."""
     if before.exclusion is None or before.exclusion.rule != "document":
         return None
-    _, marked, digest = before.exclusion.reason.partition("SHA-256 ")
-    return digest if marked else None
+    return before.sha256
 
 
 def is_candidate(head: bytes, name: str) -> bool:

@@ -1,11 +1,11 @@
-"""Whether the sources of a case still are what the case says they were."""
+"""Whether the sources of a case still are what the case says they were, and what cannot be told."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import replace
-from itertools import count, islice
+from dataclasses import dataclass, replace
+from itertools import count
 
 from mayak.case import CaseStore, Fault, StoredItem
 from mayak.case import Source as Recorded
@@ -13,36 +13,66 @@ from mayak.case.records import Problem
 from mayak.errors import EvidenceError
 from mayak.evidence import Source, located, open_source
 from mayak.language import tr
-from mayak.triage.examine import document_digest
-from mayak.types import EvidenceItem, EvidencePath, Progress
+from mayak.triage.arrival import location_of
+from mayak.types import EvidenceItem, EvidencePath, Failure, Progress
 
 _NAMED = 20
 """Files that are gone and told of by name; the rest are counted."""
 
 
-def check_sources(case: CaseStore, progress: Progress) -> tuple[list[Fault], list[str]]:
-    """The faults of the sources that are there, and the paths of those that are not.
+@dataclass(slots=True)
+class Compared:
+    """How the files of one source were compared with what the case records of them."""
 
-    A source that is one file is hashed as a whole; of a folder, and where triage was cut off before
-    the whole was hashed, each image and each document that the case took in.
+    source: int
+    """Number in the case."""
+    path: str
+    files: int
+    """Items of the case, a container's gaps included."""
+    absent: bool = False
+    """The source is not there."""
+    whole: bool = False
+    """The source is one file and was compared by the hash of the whole, with all files in it."""
+    hashed: int = 0
+    """Files compared by their own SHA-256; pictures in them are covered by that."""
+    sized: int = 0
+    """Files of which no hash is recorded (left out or not read), by presence and size alone."""
+    added: int = 0
+    """Files of the source that the case does not hold."""
+
+    @property
+    def uncompared(self) -> int:
+        """Items that were not compared at all."""
+        return 0 if self.whole else self.files - self.hashed - self.sized
+
+
+def check_sources(case: CaseStore, progress: Progress) -> tuple[list[Fault], list[Compared]]:
+    """The faults of the sources, and how each source was compared.
+
+    A source that is one file is hashed as a whole. Of a folder, and if triage was cut off before
+    the whole was hashed, each file is compared: by SHA-256 if the case records it (images,
+    documents, files of a list), otherwise by presence and size.
     """
     faults: list[Fault] = []
-    absent: list[str] = []
+    compared: list[Compared] = []
+    files = case.item_counts()
     for recorded in case.sources():
+        told = Compared(recorded.id, recorded.path, files.get(recorded.id, 0))
+        compared.append(told)
         path = located(recorded.path)
         if not path.exists():
-            absent.append(recorded.path)
+            told.absent = True
             continue
         try:
             with open_source(path) as source:
-                faults += _checked(case, recorded, source, progress)
+                faults += _checked(case, recorded, source, told, progress)
         except EvidenceError as error:
             faults.append(_fault(recorded, "unreadable", error.message))
-    return faults, absent
+    return faults, compared
 
 
 def _checked(
-    case: CaseStore, recorded: Recorded, source: Source, progress: Progress
+    case: CaseStore, recorded: Recorded, source: Source, told: Compared, progress: Progress
 ) -> list[Fault]:
     if (source.path.kind == "folder") != (recorded.kind == "folder"):
         kinds = f"{recorded.kind} → {source.path.kind}"
@@ -50,60 +80,111 @@ def _checked(
         return [_fault(recorded, "changed", f"{recorded.path}: {text} ({kinds})")]
     found = source.acquire(progress) if recorded.hashes else None
     if found is None:
-        return _each(case, recorded, source, progress)
+        return list(_each(case, recorded, source, told, progress))
+    told.whole = True
     if recorded.hashes[-1].sha256 != found.sha256:
         text = tr(
             f"{recorded.path} is not what it was: its SHA-256 is {found.sha256}, it was "
             f"{recorded.hashes[-1].sha256}",
-            f"{recorded.path}이(가) 변경되었습니다. SHA-256이 {found.sha256}이며 이전에는 "
-            f"{recorded.hashes[-1].sha256}였습니다",
+            f"{recorded.path}: 변경되었습니다. SHA-256 현재 {found.sha256}, 기록 "
+            f"{recorded.hashes[-1].sha256}",
         )
         return [_fault(recorded, "changed", text)]
     return []
 
 
-def _each(case: CaseStore, recorded: Recorded, source: Source, progress: Progress) -> list[Fault]:
-    faults: list[Fault] = []
-    taken = last = 0
+def _each(
+    case: CaseStore, recorded: Recorded, source: Source, told: Compared, progress: Progress
+) -> Iterator[Fault]:
+    last = listed = 0
     for known in case.known_items(recorded.id):
-        if _digest(known) is not None:
-            taken, last = taken + 1, known.id
+        last, listed = known.id, listed + ('"embedded"' not in known.location)
     present = bytearray(last + 1)  # by the items' numbers: there may be millions
-    with progress.task(recorded.path, taken, tr("files", "개")) as task:
+    with progress.task(recorded.path, listed, tr("files", "개")) as task:
         for entry in source.items():
-            if not isinstance(entry, EvidenceItem):
+            path = entry.place if isinstance(entry, Failure) else entry.path
+            if path is None:  # told of a container, and no file
                 continue
-            item = case.outcome(recorded.id, entry.path.to_json())
-            if item is None or (digest := _digest(item)) is None:
+            item = case.outcome(recorded.id, location_of(path))
+            if item is None or item.id > last:  # or of a triage that is writing beside this
+                told.added += item is None
                 continue
-            if item.id > last:  # of a triage that is writing beside this
-                continue
-            taken_in = {digest, *_others(case, recorded, entry.path, present)}
+            taken_in = {item.sha256}
+            if item.sha256 is not None:
+                taken_in |= set(_others(case, recorded, path, present))
             present[item.id] = 1
             task.advance()
-            try:
-                with entry.open() as stream:
-                    same = hashlib.sha256(stream.read()).hexdigest() in taken_in
-            except (EvidenceError, OSError) as error:
-                faults.append(_fault(recorded, "unreadable", f"{item.display}: {error}"))
-                continue
-            if not same:
-                text = tr("its bytes have changed", "내용이 변경되었습니다")
-                faults.append(_fault(recorded, "changed", f"{item.display}: {text}"))
-    gone = (
-        known.display
-        for known in case.known_items(recorded.id)
-        if known.id <= last and _digest(known) is not None and not present[known.id]
-    )
-    text = tr("is no longer there", "더 이상 없습니다")
-    faults += [_fault(recorded, "deleted", f"{name}: {text}") for name in islice(gone, _NAMED)]
-    if more := sum(1 for _ in gone):
+            if (fault := _unlike(entry, item, taken_in)) is not None:
+                yield _fault(recorded, *fault)
+    yield from _gone(case, recorded, told, present)
+
+
+def _unlike(
+    entry: EvidenceItem | Failure, item: StoredItem, taken_in: set[str | None]
+) -> tuple[Problem, str] | None:
+    """In what a file that is there differs from what is recorded of it."""
+    if isinstance(entry, Failure):
+        before = entry.error if item.exclusion is None else item.exclusion.rule
+        if item.sha256 is None and before == entry.error:
+            return None
+        return "unreadable", f"{item.display}: {entry.message}"
+    if item.sha256 is None:
+        if item.size in (None, entry.size):
+            return None
         text = tr(
-            f"{recorded.path}: {more} more of {taken} files are no longer there",
-            f"{recorded.path}: 파일 {taken}개 중 {more}개가 더 없습니다",
+            f"its size is {entry.size} bytes, {item.size} were recorded",
+            f"크기 현재 {entry.size}바이트, 기록 {item.size}바이트",
         )
-        faults.append(_fault(recorded, "deleted", text))
-    return faults
+        return "changed", f"{item.display}: {text}"
+    try:
+        with entry.open() as stream:
+            same = hashlib.sha256(stream.read()).hexdigest() in taken_in
+    except (EvidenceError, OSError) as error:
+        return "unreadable", f"{item.display}: {error}"
+    text = tr("its bytes have changed", "내용이 변경되었습니다")
+    return None if same else ("changed", f"{item.display}: {text}")
+
+
+def _gone(
+    case: CaseStore, recorded: Recorded, told: Compared, present: bytearray
+) -> Iterator[Fault]:
+    """Count what was compared, and name what is there no more."""
+    gone: list[str] = []
+    more = 0
+    holder: tuple[str, bool] = "", False
+    """The last file with pictures in it, and whether its hash is recorded."""
+    for known in case.known_items(recorded.id):
+        if known.id >= len(present):
+            break
+        try:
+            path = EvidencePath.from_json(known.location)
+        except ValueError:  # told of a container, and no file
+            continue
+        if path.kind == "embedded":
+            while path.kind == "embedded" and path.parent is not None:
+                path = path.parent
+            location = location_of(path)
+            if location != holder[0]:
+                outer = case.outcome(recorded.id, location)
+                holder = location, outer is not None and outer.sha256 is not None
+            told.hashed += holder[1]
+            continue
+        told.hashed += known.sha256 is not None
+        told.sized += known.sha256 is None
+        if not present[known.id]:
+            if len(gone) < _NAMED:
+                gone.append(known.display)
+            else:
+                more += 1
+    text = tr("is no longer there", "더 이상 없습니다")
+    for name in gone:
+        yield _fault(recorded, "deleted", f"{name}: {text}")
+    if more:
+        text = tr(
+            f"{recorded.path}: {more} more of {told.files} files are no longer there",
+            f"{recorded.path}: 파일 {told.files}개 중 {more}개가 더 없습니다",
+        )
+        yield _fault(recorded, "deleted", text)
 
 
 def _others(
@@ -111,20 +192,12 @@ def _others(
 ) -> Iterator[str | None]:
     """The SHA-256 of what was taken in later at the same place, after a change was accepted."""
     for serial in count(2):
-        item = case.outcome(recorded.id, replace(path, serial=serial).to_json())
+        item = case.outcome(recorded.id, location_of(replace(path, serial=serial)))
         if item is None or item.id >= len(present):
             return
         present[item.id] = 1
-        yield _digest(item)
-
-
-def _digest(item: StoredItem) -> str | None:
-    """The SHA-256 of a file that the case took in: an image, or a document for all in it."""
-    if item.content is None:
-        return document_digest(item)
-    inside = EvidencePath.from_json(item.location).kind == "embedded"
-    return None if inside else item.content
+        yield item.sha256
 
 
 def _fault(recorded: Recorded, problem: Problem, message: str) -> Fault:
-    return Fault(problem, "sources", f"id {recorded.id}", message)
+    return Fault(problem, "evidence", f"source {recorded.id}", message)
