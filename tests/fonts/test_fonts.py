@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+import unicodedata
 
 import pytest
 from fontTools.ttLib import TTFont
@@ -53,3 +54,11 @@ def test_a_page_carries_the_glyphs_that_it_needs():
         assert data.startswith(b"wOFF") and len(data) < 20_000
         shown = TTFont(io.BytesIO(data)).getBestCmap()
         assert set(map(ord, "마약원본")) <= shown.keys() and ord("꿰") not in shown
+
+
+def test_a_page_carries_the_syllables_of_a_name_whose_letters_stand_apart():
+    name = unicodedata.normalize("NFD", "한강공원")
+    whole = with_fonts(f"<style>{MARK}</style><p>{name}</p>")
+    for face in re.findall(r"data:font/woff;base64,([A-Za-z0-9+/=]+)", whole):
+        shown = TTFont(io.BytesIO(base64.b64decode(face))).getBestCmap()
+        assert set(map(ord, "한강공원")) <= shown.keys()

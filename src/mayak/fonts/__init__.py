@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import unicodedata
 from importlib.resources import files
 from pathlib import Path
 
@@ -71,7 +72,8 @@ def _subset(name: str, text: str) -> str:
     # letters stand apart, together.
     options = subset.Options(recalc_timestamp=False, layout_features=_COMPOSING)
     subsetter = subset.Subsetter(options)
-    subsetter.populate(text=text)
+    # Browsers show a syllable of separate letters by the glyph of the whole one.
+    subsetter.populate(text=text + unicodedata.normalize("NFC", text))
     stream = io.BytesIO()
     with subset.load_font(font_path(name), options) as font:
         subsetter.subset(font)
