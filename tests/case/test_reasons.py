@@ -4,8 +4,8 @@ import re
 from importlib.resources import files
 from typing import get_args
 
-from mayak.case.reasons import REASONS, reason
-from mayak.evidence.reader import Reason
+from mayak.case.reasons import REASONS, REMEDIES, reason, remedy
+from mayak.evidence.reader import EXCLUSIONS, Reason
 from mayak.language import set_language
 
 RECORDED = re.compile(r'\b(?:Exclusion\(|Failure\([^"\n]*"\w+",\s*)"([\w-]+)"')
@@ -16,6 +16,13 @@ def test_no_reason_that_is_recorded_lacks_a_name():
     found = {name for script in scripts for name in RECORDED.findall(script.read_text("utf-8"))}
     assert {"empty", "too-small", "known-good", "GivenUp", "Damaged", "Changed"} <= found
     assert found | set(get_args(Reason)) <= REASONS.keys()
+
+
+def test_every_failure_has_a_remedy_and_none_touches_evidence():
+    assert set(get_args(Reason)) - EXCLUSIONS <= REMEDIES.keys() <= REASONS.keys()
+    assert {"Changed", "DecodeError", "GivenUp", "crashed", "ModelError"} <= REMEDIES.keys()
+    assert remedy("Encrypted").startswith("decrypt a copy")
+    assert remedy("SomebodyElsesError") is None
 
 
 def test_a_reason_reads_in_the_users_language():

@@ -1,4 +1,5 @@
-"""What the recorded reasons are called for which a file gave no image, or an image no result."""
+"""What the recorded reasons are called for which a file gave no image, or an image no result, and
+what can be done."""
 
 from __future__ import annotations
 
@@ -47,3 +48,61 @@ REASONS: Mapping[str, tuple[str, str]] = {
 def reason(name: str) -> str:
     """In the user's language; the recorded name where it is none of mayak's."""
     return tr(*REASONS.get(name, (name, name)))
+
+
+_AGAIN = (
+    "run the same command again: it is tried once more",
+    "같은 명령을 다시 실행하면 한 번 더 시도합니다",
+)
+_CONNECT = (
+    "check that the medium is connected and may be read, then run the same command again",
+    "매체가 연결되어 있고 읽을 권한이 있는지 확인한 뒤 같은 명령을 다시 실행하십시오",
+)
+_PERSON = (
+    "have a person look at it with another program, on a copy",
+    "사본을 다른 프로그램으로 열어 사람이 확인하십시오",
+)
+REMEDIES: Mapping[str, tuple[str, str]] = {
+    "Encrypted": (
+        "decrypt a copy with its password or key, and give that as a source of its own",
+        "암호나 키로 사본을 복호화하여 별도의 원본으로 지정하십시오",
+    ),
+    "Unsupported": (
+        "unpack a copy with another program, and give that as a source of its own",
+        "다른 프로그램으로 사본을 풀어 별도의 원본으로 지정하십시오",
+    ),
+    "Damaged": (
+        "compare it with the medium; if that holds it whole, take the copy again",
+        "매체와 비교하고, 매체에 온전하게 있으면 다시 복제하십시오",
+    ),
+    "LimitExceeded": (
+        "give what is inside as a source of its own",
+        "안에 든 파일을 별도의 원본으로 지정하십시오",
+    ),
+    "HashMismatch": (
+        "find out when it was changed; if the medium is there, take the copy again",
+        "언제 변경되었는지 확인하고, 매체가 있으면 다시 복제하십시오",
+    ),
+    "Changed": (
+        "find out what changed it, and give the source as it was",
+        "변경 경위를 확인하고 원래 그대로의 원본을 지정하십시오",
+    ),
+    "out-of-memory": (
+        "close other programs and run the same command again",
+        "다른 프로그램을 닫고 같은 명령을 다시 실행하십시오",
+    ),
+    "Unreadable": _CONNECT,
+    "OSError": _CONNECT,
+    "TooLarge": _PERSON,
+    "DecodeError": _PERSON,
+    "GivenUp": _PERSON,
+    "crashed": _AGAIN,
+    "too-slow": _AGAIN,
+    "ModelError": _AGAIN,
+}
+"""By the recorded name of a failure, in English and in Korean. None asks to alter evidence."""
+
+
+def remedy(name: str) -> str | None:
+    """What can be done about a failure, in the user's language; None if nothing is known."""
+    return tr(*REMEDIES[name]) if name in REMEDIES else None
