@@ -61,6 +61,20 @@ def test_an_open_failure_of_integrity_is_exit_code_3_and_the_report_is_there(cas
     assert "decisions id 1: was changed" in page
 
 
+def test_sums_that_do_not_hold_are_no_result(case, capsys):
+    database = sqlite3.connect(case / "case.sqlite")
+    (sql,) = database.execute("SELECT sql FROM sqlite_master WHERE name = 'exclusions_holds'")
+    database.execute("DROP TRIGGER exclusions_holds")
+    database.execute("DELETE FROM exclusions")
+    database.execute(*sql)
+    database.commit()
+    database.close()
+    code, said = run(capsys, "--lang", "en", "report", case)
+    assert code == 3
+    assert "5 files ≠ 2 selected + 1 not settled + 1 not selected" in said.out
+    assert "THE SUMS DO NOT HOLD" in said.out
+
+
 def test_reports_do_without_torch(case):
     code = (
         "import sys\nfrom mayak.cli.app import main\n"

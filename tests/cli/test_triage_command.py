@@ -24,6 +24,8 @@ def test_what_could_not_be_read_and_what_is_empty_is_told_by_name(tmp_path, caps
     assert "photos/a\\nno fault.jpg" in said.out
     assert "named as an image, but begins as none" in said.out
     assert "not read: damaged (Damaged) 1" in said.out
+    assert "remedy: compare it with the medium" in said.out
+    assert "NOT LOOKED INTO" not in said.out
     assert f"holds no file: {sources[1]}" in said.out.replace("\n", "")
 
     code, said = call(capsys, *sources, "--case", tmp_path / "case", "--json")
@@ -38,3 +40,17 @@ def test_a_file_in_the_place_of_the_case_is_refused(tmp_path, capsys):
     code, said = call(capsys, tmp_path / "photos", "--case", tmp_path / "case")
     assert code == 2
     assert "is not a case" in said.err
+
+
+def test_files_that_can_hold_pictures_and_were_not_looked_into_are_told_by_kind(tmp_path, capsys):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    (photos / "Manifest.db").write_bytes(b"SQLite format 3\0")
+    (photos / "Manifest.plist").write_bytes(b"bplist00")
+    (photos / "clip.mp4").write_bytes(b"\0\0\0\x18ftypmp42")
+    code, said = call(capsys, photos, "--case", tmp_path / "case")
+    assert code == 0
+    assert "databases 1, videos 1, backups of phones 1." in said.out
+    _, said = call(capsys, photos, "--case", tmp_path / "case", "--json")
+    found = json.loads(said.out)["not_looked_into"]
+    assert found == {"kinds": {"database": 1, "video": 1}, "backups": ["photos"]}

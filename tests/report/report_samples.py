@@ -118,6 +118,7 @@ def make(folder, *, images=24, hostile=HOSTILE):
             failed,
         )
         case.finish_run(run)
+        case.record("triage finished", sources=[source, folder_source], limited=False)
         case.add_alerts([Alert(sha(4), "known <bad>.txt", "c" * 64, "md5")])
     return folder
 

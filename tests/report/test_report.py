@@ -219,7 +219,7 @@ def test_paper_and_page_speak_the_language_that_was_asked_for(report, korean_rep
 
 def test_korean_lines_end_between_words(korean_report):
     _, text = paper(korean_report / "report.pdf")
-    sentence = "아무도 검토하지 않은 제안은 따로 표시하고 판정 결과로 보지 않습니다."
+    sentence = "유효한 판정이 없는 제안은 따로 표시하고 판정 결과로 보지 않습니다."
     lines = [line.strip() for line in text.splitlines()]
     start = next(n for n, line in enumerate(lines) if "‘선별’은" in line)
     told = " ".join(lines[start : start + 3])
@@ -270,7 +270,8 @@ def test_integrity_is_told_in_numbers_that_can_be_checked(case, report):
         "2026-03-01 00:00:00 – 2026-03-01 00:03:00",
         "nano@0123456789abcdef",
         "torch 2.15.0",
-        "none as a whole: the hash of each file stands in the lists",
+        "none as a whole (a folder). 0 of its 1 files have a hash of their own in the lists",
+        "25 of 29 rows of the lists carry a hash",
         "no fault was found",
         "No blind sample was drawn",
     ):
@@ -321,7 +322,7 @@ def test_what_the_last_verification_found_is_told(own, write, tmp_path):
         store.record("verify", faults=0, absent=[], head=store.head())
     made = write(own, tmp_path / "two")
     assert made.survey.sound
-    assert "The sources were last compared at" in Page(made.folder / "report.html").text
+    assert "does not record which sources it compared" in Page(made.folder / "report.html").text
 
 
 def test_a_blind_sample_says_how_much_was_missed(own, write, tmp_path):

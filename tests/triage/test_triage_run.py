@@ -454,6 +454,20 @@ def test_the_limit_stops_and_the_next_run_goes_on(tmp_path, phone):
     assert run(tmp_path / "case", *phone).counts == run(tmp_path / "fresh", *phone).counts
 
 
+def test_the_log_says_whether_triage_came_to_the_end_of_its_sources(tmp_path, phone, monkeypatch):
+    def finished(case):
+        with CaseStore.read(case) as store:
+            found = [entry.detail for entry in store.log() if entry.action == "triage finished"]
+        return [(detail["sources"], detail["limited"]) for detail in found]
+
+    case = tmp_path / "case"
+    run(case, *phone, limit=2)
+    run(case, *phone)
+    assert finished(case) == [([1, 2], True), ([1, 2], False)]
+    cut_off(tmp_path / "cut off", phone[0])
+    assert finished(tmp_path / "cut off") == []
+
+
 def test_images_in_documents_and_archives_lie_at_their_place(tmp_path):
     pages = [Image.open(io.BytesIO(picture(n))) for n in (1, 2)]
     buffer = io.BytesIO()

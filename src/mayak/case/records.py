@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
-from mayak.types import Failure
+from mayak.types import EvidencePath, Failure
 
 _RECORDED_HASH = re.compile(r"\bSHA-256 ([0-9a-f]{64})$")
 OutcomeName = Literal["content", "failure", "exclusion"]
@@ -43,6 +43,18 @@ class Source:
     """As the operator gave it."""
     kind: str
     hashes: tuple[SourceHash, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceCounts:
+    """The items of one source."""
+
+    files: int
+    hashed: int
+    """Those with a recorded SHA-256 of their own (``StoredItem.sha256``)."""
+    deleted: int
+    has_disk_image: bool
+    """Whether some of them come from a disk image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +148,25 @@ class StoredItem:
 
     @property
     def name(self) -> str:
-        """The file's own name, without what tells it from others at its place."""
-        return re.sub(r"#[0-9]+$", "", self.display.rpartition("/")[2])
+        """The file's own name as on the medium, without the number that ``display`` may add."""
+        path = self._path
+        name = self.display if path is None else path.name
+        # As in ``display``: what no text can hold is spelt out.
+        return name.rpartition("/")[2].encode("utf-8", "backslashreplace").decode()
+
+    @property
+    def entry(self) -> int | None:
+        """The number that tells it from others of its name (``EvidencePath.serial``); None if there
+        is none."""
+        path = self._path
+        return None if path is None else path.serial or None
+
+    @property
+    def _path(self) -> EvidencePath | None:
+        try:
+            return EvidencePath.from_json(self.location)
+        except ValueError:  # told of a container, and no file
+            return None
 
 
 @dataclass(frozen=True, slots=True)

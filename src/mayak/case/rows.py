@@ -139,10 +139,13 @@ def stored_item(row: Row) -> StoredItem:
         deleted=bool(row["deleted"]),
         outcome=outcome,
         content=row["content"],
+        # Of a case that was changed by hand, what an outcome stands for can be gone.
         failure=Failure(row["display"], row["stage"], row["error"], row["message"])
-        if outcome == "failure"
+        if outcome == "failure" and row["error"] is not None
         else None,
-        exclusion=Exclusion(row["rule"], row["reason"]) if outcome == "exclusion" else None,
+        exclusion=Exclusion(row["rule"], row["reason"])
+        if outcome == "exclusion" and row["rule"] is not None
+        else None,
     )
 
 

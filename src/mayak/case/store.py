@@ -37,6 +37,7 @@ from mayak.case.records import (
     Item,
     LogEntry,
     Source,
+    SourceCounts,
     SourceHash,
     StoredContent,
     StoredItem,
@@ -350,10 +351,26 @@ class CaseStore(Exchange, Runs, Listing):
         )
         return Counts(*row)
 
-    def item_counts(self) -> dict[int, int]:
-        """Items by source."""
-        query = "SELECT source, count(*) FROM items GROUP BY source"
-        return dict(tuple(row) for row in self._database.query(query))
+    def source_counts(self) -> dict[int, SourceCounts]:
+        """The items of each source that has any."""
+        query = (
+            "SELECT source, count(*), sum(content IS NOT NULL OR rule IS NOT NULL"
+            # As ``StoredItem.sha256``.
+            " AND substr(reason, -72, 8) = 'SHA-256 '"
+            " AND substr(reason, -64) NOT GLOB '*[^0-9a-f]*'), sum(deleted),"
+            ' max(instr(location, \'"kind":"image"\') > 0) FROM present GROUP BY source'
+        )
+        return {
+            number: SourceCounts(files, hashed, deleted, bool(disk))
+            for number, files, hashed, deleted, disk in self._database.query(query)
+        }
+
+    def left_out(self, rule: str) -> Iterator[str]:
+        """The displayed paths of the items that a rule leaves out, in the order they were added."""
+        rows = self._database.pages(
+            "SELECT id, display FROM present WHERE rule = ? AND id > ? ORDER BY id LIMIT ?", rule
+        )
+        return (row["display"] for row in rows)
 
     def exclusion_counts(self) -> dict[str, int]:
         """Items that are left out, by the rule that did so."""

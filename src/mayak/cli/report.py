@@ -65,6 +65,7 @@ def report(
         made = write_report(store, folder, console, run=run, clear=clear, overwrite=overwrite)
     found = made.survey
     selected, unsettled, rest = found.listed
+    sign = "=" if selected + unsettled + rest == found.counts.items else "≠"
     if as_json:
         console.json(
             {
@@ -75,6 +76,7 @@ def report(
                 "not_settled": unsettled,
                 "not_selected": rest,
                 "sound": found.sound,
+                "balanced": found.balanced,
                 "faults": len(found.faults),
                 "log_head": found.head,
             }
@@ -84,12 +86,14 @@ def report(
             console.result(str(made.folder / name))
         console.result(
             tr(
-                f"{found.counts.items} files = {selected} selected + {unsettled} not settled + "
-                f"{rest} not selected",
-                f"파일 {found.counts.items}개 = 선별 {selected} + 미확정 {unsettled} + 선별하지 "
-                f"않음 {rest}",
+                f"{found.counts.items} files {sign} {selected} selected + {unsettled} not settled "
+                f"+ {rest} not selected",
+                f"파일 {found.counts.items}개 {sign} 선별 {selected} + 미확정 {unsettled} + "
+                f"선별하지 않음 {rest}",
             )
         )
+        if not found.balanced:
+            console.result(tr("THE SUMS DO NOT HOLD", "집계가 맞지 않습니다"))
         if not found.sound:
             console.result(
                 tr(

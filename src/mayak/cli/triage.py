@@ -244,7 +244,10 @@ def _compared(options: Options, cascade: CascadeScorer, summary: Summary) -> Dri
 
 
 def _as_json(case: CaseStore, summary: Summary, drift: Drift | None) -> dict[str, Any]:
+    from mayak.report.left_out import left_out
+
     counts = summary.counts
+    left = left_out(lambda: case.left_out("not-an-image"))
     return {
         "case": case.id,
         "run": summary.run,
@@ -255,6 +258,7 @@ def _as_json(case: CaseStore, summary: Summary, drift: Drift | None) -> dict[str
         "balanced": counts.balanced,
         "distinct_contents": counts.distinct_contents,
         "excluded_by": summary.exclusions,
+        "not_looked_into": {"kinds": dict(left.kinds), "backups": left.backups},
         "labels": {str(label): count for label, count in summary.labels.items()},
         "decided_by_tier": {str(tier): count for tier, count in summary.tiers.items()},
         "drift": None if drift is None else asdict(drift) | {"differs": drift.differs},
@@ -271,7 +275,8 @@ def _as_json(case: CaseStore, summary: Summary, drift: Drift | None) -> dict[str
 
 
 def _show(console: Console, case: CaseStore, summary: Summary, drift: Drift | None) -> None:
-    from mayak.case.reasons import reason
+    from mayak.case.reasons import reason, remedy
+    from mayak.report.left_out import left_out, warning
 
     counts = summary.counts
     console.table(
@@ -307,8 +312,12 @@ def _show(console: Console, case: CaseStore, summary: Summary, drift: Drift | No
         _show_drift(console, drift)
     for name, count in sorted(case.failure_counts().items()):
         console.result(tr("not read: ", "읽지 못함: ") + f"{reason(name)} ({name}) {count}")
+        if (advice := remedy(name)) is not None:
+            console.result("  " + tr("remedy: ", "해결: ") + advice)
     for rule, count in sorted(summary.exclusions.items()):
         console.result(tr("left out: ", "제외: ") + f"{reason(rule)} ({rule}) {count}")
+    if (text := warning(left_out(lambda: case.left_out("not-an-image")))) is not None:
+        console.result(text)
     if summary.alerts:
         console.result(
             tr(

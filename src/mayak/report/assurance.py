@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mayak import __version__
-from mayak.case import LogEntry, Run, Sample, Source, SourceHash
+from mayak.case import LogEntry, Run, Source, SourceHash, alarms, clock_note
 from mayak.labels import QUESTION
 from mayak.language import tr
 from mayak.report.document import Block, Cell, Facts, Prose, Section, Table
+from mayak.report.left_out import warning
 from mayak.report.survey import Survey
-from mayak.report.text import files, images, moment, shortened, size
+from mayak.report.text import files as files_text
+from mayak.report.text import images, moment, shortened, size
 
-_NOTED = 5
-"""Faults on the first page."""
+_NOTED = 6
+"""Kinds of faults on the first page."""
+_NAMED = 20
+"""Sources named by number, and pairs of log entries, in one sentence."""
 _FAULTS = 200
 """Faults in the chapter on integrity; `mayak verify` lists all."""
 _HISTORY = 50
@@ -23,83 +27,218 @@ _HISTORY = 50
 
 def notices(found: Survey) -> tuple[Prose, ...]:
     """What stands on the first page, alarms first."""
-    said: list[Prose] = []
-    if found.faults:
-        count = len(found.faults)
-        points = [str(fault) for fault in found.faults[:_NOTED]]
-        if count > _NOTED:
-            points.append(tr(f"and {count - _NOTED:,} more", f"외 {count - _NOTED:,}건"))
-        said.append(
-            Prose(
-                tr(
-                    f"INTEGRITY FAILURE. The case is not as it was written: {count:,} "
-                    f"fault{'s' * (count != 1)}. Do not rely on this report until they are "
-                    "explained.",
-                    f"무결성 문제: 사건의 기록이 작성된 때와 다릅니다(문제 {count:,}건). 원인이 "
-                    "밝혀질 때까지 이 보고서를 근거로 삼지 마십시오.",
-                ),
-                "alarm",
-                tuple(shortened(point, 300) for point in points),
-            )
+    return tuple(
+        said
+        for said in (
+            _faulty(found),
+            _sums_off(found),
+            _faulty_before(found),
+            _damaged(found),
+            _unhashed(found),
+            _sound(found),
+            _unlike_their_hash(found),
+            _incomplete(found),
+            _without_result(found),
+            _not_looked_into(found),
         )
-    check = found.last_check
-    if check and (faults := check.detail.get("faults")):
-        said.append(
-            Prose(
-                tr(
-                    f"INTEGRITY FAILURE ON RECORD. The last verification ({moment_of(check)}, "
-                    f"{check.operator}) found {faults} faults. Run mayak verify again.",
-                    f"기록된 무결성 문제: 마지막 검증({moment_of(check)}, {check.operator})에서 "
-                    f"문제 {faults}건이 확인되었습니다. mayak verify를 다시 실행하십시오.",
-                ),
-                "alarm",
-            )
+        if said is not None
+    )
+
+
+def _faulty(found: Survey) -> Prose | None:
+    if not found.faults:
+        return None
+    count = len(found.faults)
+    points = alarms(found.faults)
+    if (more := len(points) - _NOTED) > 0:
+        points[_NOTED:] = [
+            tr(f"and {more:,} more kinds, see Integrity", f"그 밖에 {more:,}종류(‘무결성’ 참조)")
+        ]
+    return Prose(
+        tr(
+            f"INTEGRITY FAILURE. The case is not as it was written: {count:,} "
+            f"fault{'s' * (count != 1)}. Do not rely on this report until they are explained.",
+            f"무결성 문제: 사건의 기록이 작성된 때와 다릅니다(문제 {count:,}건). 원인이 밝혀질 "
+            "때까지 이 보고서를 근거로 삼지 마십시오.",
+        ),
+        "alarm",
+        tuple(shortened(point, 300) for point in points),
+    )
+
+
+def _sums_off(found: Survey) -> Prose | None:
+    if found.balanced:
+        return None
+    return Prose(
+        tr(
+            "THE SUMS DO NOT HOLD: the lists do not account for all files of the case, see "
+            "Integrity.",
+            "집계가 맞지 않습니다: 목록의 합이 사건의 전체 파일 수와 다릅니다(‘무결성’ 참조).",
+        ),
+        "alarm",
+    )
+
+
+def _faulty_before(found: Survey) -> Prose | None:
+    check = found.history.last_check
+    if check is None or not (faults := check.detail.get("faults")):
+        return None
+    return Prose(
+        tr(
+            f"INTEGRITY FAILURE ON RECORD. The last verification ({moment_of(check)}, "
+            f"{check.operator}) found {faults} faults. Run mayak verify again.",
+            f"기록된 무결성 문제: 마지막 검증({moment_of(check)}, {check.operator})에서 "
+            f"문제 {faults}건이 확인되었습니다. mayak verify를 다시 실행하십시오.",
+        ),
+        "alarm",
+    )
+
+
+def _damaged(found: Survey) -> Prose | None:
+    if not found.damaged:
+        return None
+    return Prose(
+        tr(
+            "DAMAGED OR CHANGED SOURCES were accepted by the operator:",
+            "손상되었거나 변경된 원본을 담당자가 수락하고 분석하였습니다:",
+        ),
+        "alarm",
+        tuple(shortened(source.path, 300) for source in found.damaged),
+    )
+
+
+def _unhashed(found: Survey) -> Prose | None:
+    reasons = found.history.unreadable
+    if not reasons:
+        return None
+    return Prose(
+        tr(
+            "SOURCES THAT COULD NOT BE READ TO THEIR END, so that there is no hash of the whole:",
+            "끝까지 읽지 못하여 전체 해시값이 없는 원본:",
+        ),
+        "alarm",
+        tuple(
+            shortened(f"{source.path}: {reasons[source.id]}", 300)
+            for source in found.sources
+            if source.id in reasons
+        ),
+    )
+
+
+def _sound(found: Survey) -> Prose | None:
+    if not found.sound:
+        return None
+    extent = found.extent
+    return Prose(
+        tr(
+            f"Integrity: {extent.entries:,} log entries, {extent.records:,} records and "
+            f"{extent.thumbnails:,} thumbnails of the case were compared with their recorded "
+            "hashes for this report; no fault was found. This does not show a case whose hashes "
+            "were all computed again or that was set back to an earlier state: for that, compare "
+            "the log head with one that was noted elsewhere. ",
+            f"무결성: 이 보고서를 작성할 때 사건의 작업 기록 {extent.entries:,}건, 기록 행 "
+            f"{extent.records:,}건, 축소 그림 {extent.thumbnails:,}개를 기록된 해시값과 "
+            "대조하였으며 다른 점이 없었습니다. 해시값을 모두 다시 계산하였거나 이전 상태로 "
+            "되돌린 사건은 이 방법으로 드러나지 않으므로, 따로 적어 둔 기록 최종 해시와 "
+            "비교하십시오. ",
         )
-    if found.damaged:
-        said.append(
-            Prose(
-                tr(
-                    "DAMAGED OR CHANGED SOURCES were accepted by the operator:",
-                    "손상되었거나 변경된 원본을 담당자가 수락하고 분석하였습니다:",
-                ),
-                "alarm",
-                tuple(shortened(source.path, 300) for source in found.damaged),
+        + _compared_again(found),
+        "good",
+    )
+
+
+def _compared_again(found: Survey) -> str:
+    """Which sources were compared since they were taken in, and how far."""
+    history, count = found.history, len(found.sources)
+    done = [source for source in found.sources if source.id in history.compared]
+    if not done:
+        check = history.last_check
+        if check is None or "sources" in check.detail:
+            return tr(
+                "No source has been compared again since it was taken in.",
+                "원본은 분석 이후 다시 대조하지 않았습니다.",
             )
+        return tr(
+            f"The verification of {moment_of(check)} does not record which sources it compared.",
+            f"{moment_of(check)}의 검증에는 어느 원본을 대조하였는지 기록되어 있지 않습니다.",
         )
-    if found.sound:
-        said.append(
-            Prose(
-                tr(
-                    "Integrity: every record and thumbnail of the case was verified for this "
-                    "report; no fault was found. ",
-                    "무결성: 이 보고서를 작성할 때 사건의 모든 기록과 축소 그림을 검증하였으며 "
-                    "이상이 없습니다. ",
-                )
-                + (
-                    tr(
-                        "The sources have not been compared again since they were taken in.",
-                        "원본은 분석 이후 다시 대조하지 않았습니다.",
-                    )
-                    if check is None
-                    else tr(
-                        f"The sources were last compared at {moment_of(check)}.",
-                        f"원본은 {moment_of(check)}에 마지막으로 대조하였습니다.",
-                    )
-                ),
-                "good",
-            )
+    latest = moment_of(max((history.compared[s.id][0] for s in done), key=lambda e: e.sequence))
+    told = tr(
+        f"{len(done):,} of {count:,} sources were compared again, last at {latest}",
+        f"원본 {count:,}개 가운데 {len(done):,}개를 다시 대조하였습니다(마지막 {latest})",
+    )
+    by_size = without = 0
+    for source in done:
+        how = history.compared[source.id][1]
+        files = found.source_counts[source.id].files if source.id in found.source_counts else 0
+        by_size += how.get("sized", 0)
+        without += how.get("uncompared", 0) + max(0, files - how.get("files", 0))
+    if by_size:
+        told += tr(
+            f"; {files_text(by_size)} without a recorded hash by presence and size alone",
+            f", 해시값을 기록하지 않은 {files_text(by_size)}는 존재 여부와 크기만 대조",
         )
-    if missing := found.images["unclassified"]:
-        said.append(
-            Prose(
-                tr(
-                    f"Neither a model result nor a decision: {images(missing)}.",
-                    f"모델 결과도 검토자의 판정도 없음: {images(missing)}.",
-                ),
-                "warning",
-            )
+    if without:
+        told += tr(
+            f"; {files_text(without)} of them not at all",
+            f", 그중 {files_text(without)}는 대조하지 않음",
         )
-    return tuple(said)
+    left = [n for n, s in enumerate(found.sources, 1) if s.id not in history.compared]
+    if left:
+        told += tr(
+            f"; not compared: source {numbers(left)}", f", 대조하지 않은 원본: {numbers(left)}"
+        )
+    return told + "."
+
+
+def _unlike_their_hash(found: Survey) -> Prose | None:
+    if not (count := found.failures.get("HashMismatch", 0)):
+        return None
+    return Prose(
+        tr(
+            f"{count:,} of the disk images inside the sources are not what their stored hash says; "
+            "they are listed among the files that could not be read.",
+            f"원본 안의 디스크 이미지 {count:,}개가 저장된 해시와 다릅니다. 읽지 못한 파일 목록에 "
+            "있습니다.",
+        ),
+        "warning",
+    )
+
+
+def _incomplete(found: Survey) -> Prose | None:
+    if not found.incomplete:
+        return None
+    which = numbers(found.incomplete)
+    return Prose(
+        tr(
+            f"FILES MAY BE MISSING. That triage went through source {which} to the end is not on "
+            "record: it was stopped, ended at its limit, or was done by an earlier version of "
+            "mayak. Files that it did not reach are in no list and no number of this report.",
+            f"빠진 파일이 있을 수 있습니다. 번호 {which}의 원본은 끝까지 처리하였다는 기록이 "
+            "없습니다. 중단되었거나, 한도에서 멈추었거나, 이전 버전의 mayak으로 처리한 것입니다. "
+            "처리하지 않은 파일은 이 보고서의 목록과 수치에 들어 있지 않습니다.",
+        ),
+        "warning",
+    )
+
+
+def _without_result(found: Survey) -> Prose | None:
+    if not (missing := found.images["unclassified"]):
+        return None
+    return Prose(
+        tr(
+            f"Neither a model result nor a decision: {images(missing)}.",
+            f"모델 결과도 검토자의 판정도 없음: {images(missing)}.",
+        ),
+        "warning",
+    )
+
+
+def _not_looked_into(found: Survey) -> Prose | None:
+    text = warning(found.left_out)
+    if text is None:
+        return None
+    return Prose(f"{text} {tr('See Limits.', '‘한계’ 참조.')}", "warning")
 
 
 def moment_of(entry: LogEntry) -> str:
@@ -109,39 +248,18 @@ def moment_of(entry: LogEntry) -> str:
 def methods(found: Survey, *, clear: bool) -> Section:
     """What was done, in plain words."""
     points = [
-        tr(
-            "The sources were opened for reading only. Every file in them was listed, files in "
-            "archives and disk images inside them and deleted files with content included.",
-            "원본은 읽기 전용으로 열었습니다. 원본 안의 모든 파일을 나열하였으며, 압축 파일과 그 "
-            "안의 디스크 이미지, 내용이 남아 있는 삭제된 파일도 포함합니다.",
-        ),
-        tr(
-            "Each file is an image, a file that could not be read, or a file that a stated rule "
-            "left out. The three add up to all files; nothing is dropped without a word.",
-            "각 파일은 이미지, 읽지 못한 파일, 정해진 규칙에 따라 제외한 파일 중 하나이며, 셋의 "
-            "합은 전체 파일 수와 같습니다. 사유 없이 빠지는 파일은 없습니다.",
-        ),
+        _listing(found),
+        _accounting(found),
         tr(
             "Images with the same bytes (SHA-256) count as one image and are listed at every "
-            "place where they lie.",
-            "내용(SHA-256)이 같은 이미지는 한 장으로 세며, 놓인 모든 위치를 기재합니다.",
+            "place where they were found; the further pictures of a repeated animation or scan at "
+            "the first place alone.",
+            "내용(SHA-256)이 같은 이미지는 한 장으로 세며, 확인된 모든 위치를 기재합니다. 같은 "
+            "파일이 여러 곳에 있는 움직이는 그림이나 여러 쪽 문서의 나머지 그림은 첫 위치에만 "
+            "기재합니다.",
         ),
-        tr(
-            f"A vision-language model was asked one question of each image: “{QUESTION}” Its "
-            "score is the share of the answer's probability among the four labels. It orders the "
-            "work of looking; it is not the probability that the answer is right.",
-            f"시각·언어 모델에 이미지마다 다음 질문을 하였습니다. “{QUESTION}” 점수는 네 분류 "
-            "사이에서 "
-            "답의 확률이 차지하는 몫입니다. 먼저 볼 순서를 정할 뿐, 답이 맞을 확률이 아닙니다.",
-        ),
-        tr(
-            "The reviewers named in this report decided, not the model. Each decision is "
-            "kept with name and time; "
-            f"{found.withdrawn:,} decisions were withdrawn and stay on record.",
-            "판정은 모델이 아니라 이 보고서에 적힌 검토자가 하였습니다. 판정마다 이름과 "
-            "시각이 기록되며, 취소한 판정 "
-            f"{found.withdrawn:,}건도 기록에 남아 있습니다.",
-        ),
+        _asking(found),
+        _deciding(found),
         tr(
             "Times are in UTC (Korean time is nine hours ahead). Times of files are those that "
             "the source states; where it keeps a clock without a time zone (FAT, most ZIP files) "
@@ -168,105 +286,123 @@ def methods(found: Survey, *, clear: bool) -> Section:
     return Section(title, (Prose("", points=tuple(points)),))
 
 
-def limits(found: Survey) -> Section:
-    """What the report does not say, with the estimate of what was missed."""
-    points = [
-        tr(
-            "Images that the model calls irrelevant and nobody has reviewed may be relevant: "
-            f"{images(found.images['unseen'])}.",
-            "모델이 ‘관련 없음’으로 분류하고 아무도 검토하지 않은 이미지 "
-            f"{found.images['unseen']:,}장 가운데 관련 있는 것이 있을 수 있습니다.",
-        ),
-        tr(
-            f"{files(found.counts.failures)} could not be read, and encrypted or damaged parts "
-            "of the sources were not examined.",
-            f"읽지 못한 파일이 {found.counts.failures:,}개 있으며, 암호화되었거나 손상된 부분은 "
-            "조사하지 못하였습니다.",
-        ),
-        tr(
-            "Films were not examined, and of animations some frames only.",
-            "동영상은 조사하지 않았으며, 움직이는 그림은 일부 장면만 조사하였습니다.",
-        ),
-        tr(
-            "What a file states of itself (camera, time, place) can be altered by anybody.",
-            "파일 스스로 적은 정보(촬영 기기, 시각, 위치)는 누구나 바꿀 수 있습니다.",
-        ),
-    ]
-    tiers = found.tiers[found.run.id] if found.run else {}
-    if early := tiers.get(0, 0) + tiers.get(1, 0):
-        points.append(
-            tr(
-                f"{early:,} images were called irrelevant by a quicker reading than the whole "
-                "model's. What that may have lost, and whether it held, stands under Integrity.",
-                f"이미지 {early:,}장은 전체 모델이 아닌 빠른 단계에서 ‘관련 없음’으로 "
-                "분류되었습니다. 이로 인해 놓칠 수 있는 비율과 그 성립 여부는 ‘무결성’에 "
-                "적었습니다.",
-            )
+def _listing(found: Survey) -> str:
+    """How many files were listed, and whether that is all of them."""
+    deleted = sum(counts.deleted for counts in found.source_counts.values())
+    entered = found.exclusions.get("container", 0)
+    told = tr(
+        f"mayak opens sources for reading only. In {len(found.sources):,} sources "
+        f"{files_text(found.counts.items)} were listed, {deleted:,} of them deleted; for that, "
+        f"{entered:,} archives and disk images inside the sources were opened as well. ",
+        f"mayak은 원본을 읽기 전용으로 엽니다. 원본 {len(found.sources):,}개에서 "
+        f"{files_text(found.counts.items)}를 나열하였으며(삭제된 파일 {deleted:,}개 포함), 그 안의 "
+        f"압축 파일과 디스크 이미지 {entered:,}개도 열어 나열하였습니다. ",
+    )
+    if found.incomplete:
+        which = numbers(found.incomplete)
+        return told + tr(
+            f"Of source {which} it is not on record that triage came to the end: files may be "
+            "missing.",
+            f"번호 {which}의 원본은 끝까지 처리하였다는 기록이 없으므로 빠진 파일이 있을 수 "
+            "있습니다.",
         )
-    if found.run and str(found.run.engine.get("model", "")).startswith("nano@"):
-        points.insert(
-            0,
-            tr(
-                "The embedded model “nano” demonstrates the machinery. Its proposals say nothing "
-                "about real images.",
-                "내장 모델 ‘nano’는 동작을 보여 주기 위한 것이며, 실제 이미지에 대한 제안으로서 "
-                "의미가 없습니다.",
-            ),
-        )
-    blocks: list[Block] = [Prose("", points=tuple(points))]
-    if found.samples:
-        blocks.append(
-            Prose(
-                tr(
-                    "How much was missed, estimated from blind random samples of what the model "
-                    "called irrelevant and nobody had decided:",
-                    "누락 추정: 모델이 ‘관련 없음’으로 분류하고 아무도 판정하지 않은 이미지에서 "
-                    "무작위로 뽑아 점수를 가리고 판정한 결과입니다.",
-                ),
-                points=tuple(map(_estimate, found.samples)),
-            )
-        )
-    else:
-        blocks.append(
-            Prose(
-                tr(
-                    "No blind sample was drawn, so that nothing can be said of how many relevant "
-                    "images were missed.",
-                    "무작위 표본을 판정하지 않았으므로, 놓친 이미지가 얼마나 되는지 추정할 수 "
-                    "없습니다.",
-                ),
-                "warning",
-            )
-        )
-    return Section(tr("Limits", "한계"), tuple(blocks))
+    return told + tr(
+        "Triage went through every source to its end. An archive or disk image of a kind that "
+        "mayak does not know is one file to it: what is in it is not listed (see Limits).",
+        "모든 원본을 끝까지 처리하였습니다. mayak이 알지 못하는 종류의 압축 파일이나 디스크 "
+        "이미지는 파일 하나로 취급하며 그 안은 나열하지 않습니다(‘한계’ 참조).",
+    )
 
 
-def _estimate(sample: Sample) -> str:
-    drawn = tr(
-        f"Sample {sample.id}: {sample.size:,} of {sample.population:,} images, drawn "
-        f"{moment(sample.drawn)} UTC, judged by {sample.reviewer}. ",
-        f"표본 {sample.id}: 이미지 {sample.population:,}장 가운데 {sample.size:,}장"
-        f"(추출 {moment(sample.drawn)} UTC, 판정 {sample.reviewer}). ",
+def _accounting(found: Survey) -> str:
+    """What the three outcomes mean, and whether they add up."""
+    counts = found.counts
+    told = tr(
+        "Each listed file is an image, a file that could not be read, or a file that a rule left "
+        "out, which then was not examined further. ",
+        "나열한 파일은 이미지, 읽지 못한 파일, 규칙에 따라 제외한 파일 중 하나이며, 제외한 파일은 "
+        "더 분석하지 않았습니다. ",
     )
-    missed = sample.missed
-    if missed is None:
-        return drawn + tr(
-            f"{sample.judged:,} judged so far; there is no estimate until all are.",
-            f"{sample.judged:,}장을 판정하였으며, 모두 판정해야 추정할 수 있습니다.",
+    sums = outcome_sum(found)
+    if counts.balanced:
+        return told + tr(f"The numbers add up: {sums}.", f"집계: {sums}.")
+    return told + tr(f"THE NUMBERS DO NOT ADD UP: {sums}.", f"집계가 맞지 않습니다: {sums}.")
+
+
+def outcome_sum(found: Survey) -> str:
+    """Files by outcome, as the case has them."""
+    counts = found.counts
+    sign = "=" if counts.balanced else "≠"
+    return tr(
+        f"{counts.items:,} files {sign} {counts.contents:,} images + {counts.failures:,} not read "
+        f"+ {counts.exclusions:,} left out",
+        f"파일 {counts.items:,} {sign} 이미지 {counts.contents:,} + 읽지 못함 "
+        f"{counts.failures:,} + 제외 {counts.exclusions:,}",
+    )
+
+
+def _asking(found: Survey) -> str:
+    """Of how many images the model was asked, and what its score is."""
+    run = found.run
+    if run is None:
+        return tr("No model was asked about the images.", "이미지를 모델로 분류하지 않았습니다.")
+    tiers = found.tiers[run.id]
+    asked = tiers.get(1, 0) + tiers.get(2, 0)
+    told = tr(
+        f"A vision-language model was asked one question of {images(asked)}: “{QUESTION}” ",
+        f"시각·언어 모델에 {images(asked)}에 대하여 이미지마다 다음 질문을 하였습니다. "
+        f"“{QUESTION}” ",
+    )
+    if quick := tiers.get(0, 0):
+        told += tr(
+            f"{images(quick)} were called irrelevant by a quicker stage, without the question. ",
+            f"{images(quick)}은 질문 없이 빠른 단계에서 ‘관련 없음’으로 분류하였습니다. ",
         )
-    low, high = (100 * end for end in missed.interval)
-    return drawn + tr(
-        f"{missed.relevant:,} were relevant ({100 * missed.fraction:.2f}%). With 95 % confidence "
-        f"between {missed.low:,} and {missed.high:,} relevant images were missed "
-        f"({low:.2f}–{high:.2f}%).",
-        f"관련 있음 {missed.relevant:,}장({100 * missed.fraction:.2f}%). 95% 신뢰수준에서 놓친 "
-        f"이미지는 {missed.low:,}장에서 {missed.high:,}장 사이입니다({low:.2f}–{high:.2f}%).",
+    if lacking := found.counts.distinct_contents - run.predictions:
+        told += tr(f"{images(lacking)} have no result. ", f"{images(lacking)}은 결과가 없습니다. ")
+    told += tr(
+        "A score is the share of a label's probability among the four labels",
+        "점수는 네 분류의 확률 가운데 해당 분류의 확률이 차지하는 비율",
     )
+    if run.engine.get("calibration"):
+        told += tr(
+            ", adjusted by the calibration that Integrity names", "이며 ‘무결성’에 적은 보정을 거침"
+        )
+    return told + tr(
+        ". It orders the work of looking; it is not the probability that the answer is right.",
+        "입니다. 먼저 볼 순서를 정할 뿐, 답이 맞을 확률이 아닙니다.",
+    )
+
+
+def _deciding(found: Survey) -> str:
+    """Who decided, and how far that says who looked."""
+    back = tr(
+        f"{found.withdrawn:,} decisions were withdrawn and stay on record.",
+        f"취소한 판정 {found.withdrawn:,}건도 기록에 남아 있습니다.",
+    )
+    if not found.reviewers:
+        return tr("No decision of a reviewer stands. ", "유효한 검토자 판정이 없습니다. ") + back
+    return (
+        tr(
+            "The reviewers named in this report decided, not the model. Each decision is kept with "
+            "name and time. ‘Not reviewed’ means that no decision stands, not that nobody looked. ",
+            "판정은 모델이 아니라 이 보고서에 적힌 검토자가 하였습니다. 판정마다 이름과 시각이 "
+            "기록됩니다. ‘미검토’는 유효한 판정이 없다는 뜻이며, 아무도 보지 않았다는 뜻이 "
+            "아닙니다. ",
+        )
+        + back
+    )
+
+
+def numbers(found: Sequence[int]) -> str:
+    """Numbers of sources, the first few."""
+    shown = ", ".join(map(str, found[:_NAMED]))
+    return shown + (", …" if len(found) > _NAMED else "")
 
 
 def integrity(found: Survey) -> Section:
     """What a court can check: sources, hashes, engine, log, sums."""
-    blocks: list[Block] = [_log(found), *_sums(found)]
+    blocks: list[Block] = [_log(found), *_clock(found), *_sums(found), _hashes(found)]
     if found.faults:
         faults = found.faults[:_FAULTS]
         blocks.append(
@@ -280,7 +416,7 @@ def integrity(found: Survey) -> Section:
             )
         )
     for number, source in enumerate(found.sources, 1):
-        blocks += _source(number, source)
+        blocks += _source(number, source, found)
     for run in found.runs:
         blocks += _engine(run, found.tiers[run.id], shown=run == found.run)
     blocks += _history(found)
@@ -303,49 +439,67 @@ def _log(found: Survey) -> Facts:
     )
 
 
+def _clock(found: Survey) -> list[Block]:
+    """Where the log's times run backwards."""
+    pairs = found.history.set_back
+    if not pairs:
+        return []
+    text = tr(
+        f"The times of the log run backwards in {len(pairs):,} places. That alone is no proof of a "
+        "change: clocks are set.",
+        f"작업 기록의 시각이 {len(pairs):,}곳에서 거꾸로 갑니다. 시계는 조정될 수 있으므로 "
+        "그것만으로 변경되었다고 볼 수는 없습니다.",
+    )
+    return [Prose(text, "warning", tuple(clock_note(*pair) for pair in pairs[:_NAMED]))]
+
+
 def _sums(found: Survey) -> list[Block]:
-    counts = found.counts
     chosen, waiting, rest = found.listed
-    parts = tr(
-        f"{counts.items:,} files = {counts.contents:,} images + {counts.failures:,} not read + "
-        f"{counts.exclusions:,} left out",
-        f"파일 {counts.items:,} = 이미지 {counts.contents:,} + 읽지 못함 {counts.failures:,} + "
-        f"제외 {counts.exclusions:,}",
-    )
+    items = found.counts.items
+    sign = "=" if chosen + waiting + rest == items else "≠"
     lists = tr(
-        f"{counts.items:,} files = {chosen:,} selected + {waiting:,} not settled + {rest:,} not "
+        f"{items:,} files {sign} {chosen:,} selected + {waiting:,} not settled + {rest:,} not "
         "selected",
-        f"파일 {counts.items:,} = 선별 {chosen:,} + 미확정 {waiting:,} + 선별하지 않음 {rest:,}",
+        f"파일 {items:,} {sign} 선별 {chosen:,} + 미확정 {waiting:,} + 선별하지 않음 {rest:,}",
     )
-    holds = counts.balanced and chosen + waiting + rest == counts.items
     text = (
-        tr("Every file is accounted for:", "모든 파일이 집계되었습니다:")
-        if holds
+        tr("Every listed file is accounted for:", "나열한 모든 파일이 집계되었습니다:")
+        if found.balanced
         else tr("THE SUMS DO NOT HOLD:", "집계가 맞지 않습니다:")
     )
-    return [Prose(text, "plain" if holds else "alarm", (parts, lists))]
+    return [Prose(text, "plain" if found.balanced else "alarm", (outcome_sum(found), lists))]
 
 
-def _source(number: int, source: Source) -> list[Block]:
+def _hashes(found: Survey) -> Prose:
+    """How many rows of the lists carry a hash, and why the others do not."""
+    counts, hashed = found.counts, found.hashed
+    without = counts.items - hashed
+    told = tr(
+        f"{hashed:,} of {counts.items:,} rows of the lists carry a hash: images MD5, SHA-1 and "
+        "SHA-256, documents and files of a list of known files SHA-256. ",
+        f"목록 {counts.items:,}행 가운데 {hashed:,}행에 해시값이 있습니다. 이미지는 MD5, SHA-1, "
+        "SHA-256, 문서와 알려진 파일 목록에 있는 파일은 SHA-256입니다. ",
+    )
+    if without:
+        told += tr(
+            f"{without:,} carry none: {counts.failures:,} could not be read, and the others were "
+            "left out by a rule without being hashed.",
+            f"해시값이 없는 {without:,}행은 읽지 못한 파일 {counts.failures:,}개와, 규칙에 따라 "
+            "제외하여 해시값을 계산하지 않은 파일입니다.",
+        )
+    return Prose(told)
+
+
+def _source(number: int, source: Source, found: Survey) -> list[Block]:
     title = tr(f"Source {number}", f"원본 {number}")
     rows: list[tuple[str, str]] = [
         (title, shortened(source.path, 300)),
         (tr("Kind", "종류"), source.kind),
+        (tr("Listed", "나열"), _listed(source, found)),
     ]
     code: set[str] = set()
     if not source.hashes:
-        text = (
-            tr(
-                "none as a whole: the hash of each file stands in the lists",
-                "전체 해시 없음. 파일마다 해시값을 목록에 기재",
-            )
-            if source.kind == "folder"
-            else tr(
-                "NOT YET COMPUTED as a whole: triage was cut off; run it again",
-                "전체 해시 미계산. 분류가 중단되었으므로 다시 실행하십시오",
-            )
-        )
-        rows.append((tr("Hash", "해시값"), text))
+        rows.append((tr("Hash", "해시값"), _no_hash(source, found)))
     for count, reading in enumerate(source.hashes, 1):
         which = "" if len(source.hashes) == 1 else tr(f", reading {count}", f", {count}차")
         rows += [
@@ -356,10 +510,62 @@ def _source(number: int, source: Source) -> list[Block]:
                 tr("Computed (UTC)", "해시 계산(UTC)") + which,
                 f"{moment(reading.began)} – {moment(reading.ended)}",
             ),
-            (tr("Compared", "해시 대조") + which, _compared(reading)),
+            (tr("Stored hash", "저장된 해시") + which, _compared(reading)),
         ]
         code |= {"MD5" + which, "SHA-256" + which}
+    rows.append((tr("Compared again", "재대조"), _again(source, found)))
     return [Facts(tuple(rows), code=frozenset(code))]
+
+
+def _listed(source: Source, found: Survey) -> str:
+    counts = found.source_counts.get(source.id)
+    told = files_text(counts.files if counts else 0)
+    if source.id in found.history.complete:
+        return told + tr(", to the end of the source", ", 원본 끝까지 처리함")
+    return told + tr(
+        "; that it was gone through to the end is not on record",
+        ". 끝까지 처리하였다는 기록이 없음",
+    )
+
+
+def _no_hash(source: Source, found: Survey) -> str:
+    """Why there is no hash of the whole, and what there is instead."""
+    counts = found.source_counts.get(source.id)
+    files, hashed = (counts.files, counts.hashed) if counts else (0, 0)
+    each = tr(
+        f"{hashed:,} of its {files:,} files have a hash of their own in the lists; of the other "
+        f"{files - hashed:,} only a change of presence or size can be found",
+        f"파일 {files:,}개 가운데 {hashed:,}개의 해시값을 목록에 기재함. 나머지 "
+        f"{files - hashed:,}개는 해시값이 없어 없어지거나 크기가 달라진 것만 알 수 있음",
+    )
+    if source.kind == "folder":
+        why = tr("none as a whole (a folder). ", "전체 해시 없음(폴더). ")
+    elif (reason := found.history.unreadable.get(source.id)) is not None:
+        why = tr(
+            f"NONE as a whole: it could not be read to its end ({reason}). ",
+            f"전체 해시 없음: 끝까지 읽지 못함({reason}). ",
+        )
+    else:
+        why = tr(
+            "NOT YET COMPUTED as a whole: triage did not come to its end; run it again. ",
+            "전체 해시 미계산. 분류가 끝나지 않았으므로 다시 실행하십시오. ",
+        )
+    return why + each
+
+
+def _again(source: Source, found: Survey) -> str:
+    """When and how the source was last compared with what is recorded of it."""
+    if source.id not in found.history.compared:
+        return tr("not on record", "기록 없음")
+    entry, how = found.history.compared[source.id]
+    if how.get("whole"):
+        return moment_of(entry) + tr(": as a whole, by SHA-256", ": 전체 SHA-256 대조")
+    return moment_of(entry) + tr(
+        f": {how.get('hashed', 0):,} files by SHA-256, {how.get('sized', 0):,} by presence and "
+        f"size, {how.get('uncompared', 0):,} not compared",
+        f": 파일 {how.get('hashed', 0):,}개 SHA-256 대조, {how.get('sized', 0):,}개 존재 여부와 "
+        f"크기 대조, {how.get('uncompared', 0):,}개 대조하지 않음",
+    )
 
 
 def _compared(reading: SourceHash) -> str:
@@ -419,18 +625,19 @@ def _engine(run: Run, tiers: dict[int, int], *, shown: bool) -> list[Block]:
 
 
 def _history(found: Survey) -> list[Block]:
-    entries = found.notable[-_HISTORY:]
+    notable = found.history.notable
+    entries = notable[-_HISTORY:]
     rows: list[tuple[Cell, ...]] = [
         (str(e.sequence), moment_of(e), shortened(e.operator, 60), _told(e)) for e in entries
     ]
     if not rows:
         return []
     text = tr("What was done with the sources:", "원본에 대한 작업 기록:")
-    if len(entries) < len(found.notable):
+    if len(entries) < len(notable):
         text = tr(
             f"What was done with the sources, the last {len(entries):,} of "
-            f"{len(found.notable):,} entries:",
-            f"원본에 대한 작업 기록 {len(found.notable):,}건 가운데 마지막 {len(entries):,}건:",
+            f"{len(notable):,} entries:",
+            f"원본에 대한 작업 기록 {len(notable):,}건 가운데 마지막 {len(entries):,}건:",
         )
     columns = (
         tr("Entry", "항목"),
@@ -446,9 +653,28 @@ def _told(entry: LogEntry) -> Cell:
     if entry.action == "verify":
         absent = detail.get("absent", [])
         return tr(
-            f"verification of case and sources: {detail.get('faults')} faults, "
+            f"verification: {detail.get('faults')} faults in what was compared, "
             f"{len(absent)} sources absent",
-            f"사건과 원본 검증: 문제 {detail.get('faults')}건, 없는 원본 {len(absent)}개",
+            f"검증: 대조한 범위에서 문제 {detail.get('faults')}건, 없는 원본 {len(absent)}개",
+        )
+    if entry.action == "triage finished":
+        which = ", ".join(map(str, detail.get("sources", ())))
+        if detail.get("limited"):
+            return tr(
+                f"triage ended at its limit (sources {which})",
+                f"분석: 한도에서 멈춤(원본 번호 {which})",
+            )
+        return tr(
+            f"triage came to the end of sources {which}",
+            f"분석: 원본을 끝까지 처리함(번호 {which})",
+        )
+    if entry.action == "source cannot be hashed":
+        return (
+            tr(
+                f"source {detail.get('source')} could not be read to its end",
+                f"원본을 끝까지 읽지 못함(번호 {detail.get('source')})",
+            ),
+            str(detail.get("reason")),
         )
     if entry.action == "refuse source":
         return (

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from itertools import islice
 
 from mayak.case import CaseStore, Standing, StoredContent, StoredItem
-from mayak.case.reasons import reason
+from mayak.case.reasons import reason, remedy
 from mayak.labels import LABELS
 from mayak.language import language, tr
 from mayak.report import words
-from mayak.report.assurance import integrity, limits, methods, notices
+from mayak.report.assurance import integrity, methods, notices
 from mayak.report.document import (
     Block,
     Card,
@@ -24,6 +24,7 @@ from mayak.report.document import (
     Section,
     Table,
 )
+from mayak.report.limits import limits
 from mayak.report.pictures import picture
 from mayak.report.survey import OPEN, Survey
 from mayak.report.text import files, images, moment, shortened, size
@@ -144,7 +145,7 @@ class Writer:
                 (
                     (
                         f"{found.counts.items:,}",
-                        tr("files examined", "조사한 파일"),
+                        tr("files listed", "나열한 파일"),
                         tr(f"in {len(found.sources)} sources", f"원본 {len(found.sources)}개"),
                     ),
                     (
@@ -160,7 +161,10 @@ class Writer:
                     (
                         f"{waiting:,}",
                         tr("images not settled", "판정이 끝나지 않은 이미지"),
-                        tr("reviewers differ or nobody decided", "판정 불일치 또는 미검토"),
+                        tr(
+                            "reviewers differ, or proposed or without a result and not reviewed",
+                            "판정 불일치, 미검토 제안, 모델 결과 없음",
+                        ),
                     ),
                     (
                         f"{found.counts.failures:,}",
@@ -173,11 +177,13 @@ class Writer:
             Prose(
                 tr(
                     "Selected is what reviewers decided to be relevant (1, 2 or 3) and nobody "
-                    "contradicts. The model only proposes; what nobody has reviewed is listed "
-                    "apart and is no finding.",
+                    "contradicts. The model only proposes; what is not reviewed, so that no "
+                    "decision stands, is listed apart and is no finding. None of this replaces an "
+                    "analysis of a substance or a ruling on what a warrant covers.",
                     "‘선별’은 검토자가 관련 있음(1, 2, 3)으로 판정하고 다른 검토자의 판정과 "
-                    "어긋나지 않는 이미지만을 뜻합니다. 모델은 제안만 하며, 아무도 검토하지 않은 "
-                    "제안은 따로 표시하고 판정 결과로 보지 않습니다.",
+                    "어긋나지 않는 이미지만을 뜻합니다. 모델은 제안만 하며, 유효한 판정이 없는 "
+                    "제안은 따로 표시하고 판정 결과로 보지 않습니다. 이 분류는 마약류 감정이나 "
+                    "영장에 기재된 혐의사실과의 관련성에 대한 판단을 대신하지 않습니다.",
                 ),
                 "soft",
             ),
@@ -185,15 +191,7 @@ class Writer:
         if found.reviewers:
             blocks.append(self._reviewers())
         else:
-            blocks.append(
-                Prose(
-                    tr(
-                        "Nobody has decided anything yet: this report holds proposals alone.",
-                        "아직 아무도 판정하지 않았습니다. 이 보고서에는 모델의 제안만 있습니다.",
-                    ),
-                    "warning",
-                )
-            )
+            blocks.append(Prose(_undecided(found), "warning"))
         return Section(tr("Summary", "요약"), tuple(blocks), alone=True)
 
     def _labels(self) -> Table:
@@ -296,9 +294,9 @@ class Writer:
             Prose(
                 tr(
                     "UNREVIEWED PROPOSALS. The model or a list of known files names these images; "
-                    "no reviewer has looked at them. They are not findings.",
-                    "미검토 제안입니다. 모델이나 해시 목록이 제시하였을 뿐 검토자가 확인하지 "
-                    "않았으며, 판정 결과가 아닙니다.",
+                    "no reviewer's decision on them stands. They are not findings.",
+                    "미검토 제안입니다. 모델이나 해시 목록이 제시하였을 뿐 유효한 검토자 판정이 "
+                    "없으며, 판정 결과가 아닙니다.",
                 ),
                 "warning",
             )
@@ -434,18 +432,31 @@ class Writer:
             (f"{words.kind('exclusion')}: {reason(rule)}", "–", f"{count:,}")
             for rule, count in sorted(found.exclusions.items())
         ]
+        items, listed = found.counts.items, chosen + waiting + rest
+        together = (
+            tr(
+                f"With the {chosen:,} selected these are all {items:,} files of the case.",
+                f"선별한 {chosen:,}개와 합하면 사건의 전체 파일 {items:,}개입니다.",
+            )
+            if listed == items
+            else tr(
+                f"WITH THE {chosen:,} SELECTED THESE ARE {listed:,}, BUT THE CASE HAS {items:,} "
+                "FILES.",
+                f"집계가 맞지 않습니다. 선별한 {chosen:,}개와 합하면 {listed:,}개이나 사건의 전체 "
+                f"파일은 {items:,}개입니다.",
+            )
+        )
         blocks: list[Block] = [
             Prose(
                 tr(
                     f"{files(waiting)} are not settled (unreviewed.csv), {files(rest)} were not "
                     "selected (not-selected.csv); report.xlsx holds both lists, each file with "
-                    f"its reason. With the {chosen:,} selected these are all "
-                    f"{found.counts.items:,} files of the case.",
+                    "its reason. ",
                     f"판정이 끝나지 않은 {files(waiting)}는 unreviewed.csv에, 선별하지 않은 "
                     f"{files(rest)}는 not-selected.csv에 사유와 함께 있으며 report.xlsx에도 "
-                    f"있습니다. 선별한 {chosen:,}개와 합하면 사건의 전체 파일 "
-                    f"{found.counts.items:,}개입니다.",
+                    "있습니다. ",
                 )
+                + together
             )
         ]
         if rows:
@@ -493,7 +504,35 @@ class Writer:
                 (3.0, 0.7, 3.0),
                 small=True,
             ),
+            *self._remedies(),
         ]
+
+    def _remedies(self) -> list[Block]:
+        points = tuple(
+            f"{reason(name)} ({count:,}): {advice}"
+            for name, count in sorted(self._found.failures.items())
+            if (advice := remedy(name)) is not None
+        )
+        if not points:
+            return []
+        return [Prose(tr("What can be done about them:", "조치 방법:"), points=points)]
+
+
+def _undecided(found: Survey) -> str:
+    """What a report without a standing decision holds."""
+    why = (
+        tr(
+            f"No decision stands; {found.withdrawn:,} were withdrawn.",
+            f"유효한 판정이 없습니다(취소한 판정 {found.withdrawn:,}건).",
+        )
+        if found.withdrawn
+        else tr("Nobody has decided anything yet.", "아직 아무도 판정하지 않았습니다.")
+    )
+    holds = tr(
+        f" The report holds {found.awaiting:,} proposals and no finding.",
+        f" 이 보고서에는 제안 {found.awaiting:,}건만 있으며 판정 결과는 없습니다.",
+    )
+    return why + holds
 
 
 def _failed(case: CaseStore) -> Iterator[StoredItem]:
@@ -504,7 +543,6 @@ def _failed(case: CaseStore) -> Iterator[StoredItem]:
 
 
 def _listed(finding: Finding, place: StoredItem, content: StoredContent) -> tuple[Cell, ...]:
-    name = place.display.rsplit("/", 1)[-1]
     times = [
         tr("created ", "생성 ") + moment(place.created),
         tr("modified ", "수정 ") + moment(place.modified),
@@ -513,9 +551,11 @@ def _listed(finding: Finding, place: StoredItem, content: StoredContent) -> tupl
     if zone := words.zone(place):
         times.append(tr("time zone ", "시간대 ") + zone)
     marks = [tr("deleted", "삭제됨")] if place.deleted else []
+    if place.entry is not None:
+        marks.append(tr(f"entry number {place.entry}", f"항목 번호 {place.entry}"))
     return (
         f"{finding.number:04d}",
-        (shortened(name, _CELL), shortened(place.display, _CELL), *marks),
+        (shortened(place.name, _CELL), shortened(place.display, _CELL), *marks),
         (size(content.size), *times),
         (f"MD5 {content.md5}", f"SHA-1 {content.sha1}", f"SHA-256 {content.sha256}"),
     )

@@ -89,7 +89,7 @@ class _Graph:
                 {
                     "uco-core:name": found.name,
                     "uco-core:description": f"mayak case {found.case}; log head {found.head} "
-                    f"after {found.entries} entries",
+                    f"after {found.entries} entries; {_integrity(found)}",
                 },
             )
         ]
@@ -188,7 +188,7 @@ class _Graph:
     ) -> list[Node]:
         key = f"item {place.id}"
         about: Node = {
-            "uco-observable:fileName": place.display.rsplit("/", 1)[-1],
+            "uco-observable:fileName": place.name,
             "uco-observable:filePath": place.display,
             "uco-observable:isDirectory": False,
         }
@@ -246,11 +246,13 @@ class _Graph:
         run, label = self._found.run, standing.proposal
         if run is None or label is None or standing.scores is None:
             return
+        calibrated = run.engine.get("calibration") is not None
         yield from self._analysis(
             f"run {run.id} {standing.sha256}",
             label,
             {"uco-action:object": list(objects), "uco-action:instrument": self._ref("tool")},
-            "Proposal of the model; its score is not calibrated. Not a finding.",
+            f"Proposal of the model; its score is {'' if calibrated else 'not '}calibrated. Not a "
+            "finding.",
             confidence=standing.scores[label],
         )
 
@@ -317,6 +319,15 @@ class _Graph:
 
     def _name(self, key: str) -> str:
         return f"urn:uuid:{uuid5(self._space, key)}"
+
+
+def _integrity(found: Survey) -> str:
+    """What readers of the graph alone must know of the case's integrity."""
+    if not found.sound:
+        return f"INTEGRITY FAILURE ({len(found.faults)} faults now), see the report"
+    if not found.balanced:
+        return "THE SUMS OF ITS FILES DO NOT HOLD, see the report"
+    return "records and thumbnails agree with their recorded hashes"
 
 
 def _to(node: Node) -> Node:

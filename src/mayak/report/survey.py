@@ -4,31 +4,46 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
-from typing import Literal
+from typing import Any, Literal
 
 from mayak.case import (
     CaseStore,
     Counts,
+    Extent,
     Fault,
     LogEntry,
     Run,
     Sample,
     Source,
+    SourceCounts,
     Standing,
     StoredContent,
     latest,
+    set_back,
 )
 from mayak.case.listing import State
 from mayak.errors import CaseError
 from mayak.language import tr
+from mayak.report.left_out import LeftOut, left_out
 
 PROPOSALS = 100
 """Of the proposals that nobody has reviewed, so many are shown, the likeliest first."""
 _CHUNK = 500
+_NOTABLE = frozenset(
+    (
+        "triage",
+        "triage finished",
+        "cascade",
+        "refuse source",
+        "source cannot be hashed",
+        "verify",
+    )
+)
+"""Actions of the log that a report names."""
 
 Kind = State | Literal["failure", "exclusion"]
 OPEN: tuple[State, ...] = ("disputed", "proposed", "alert", "unclassified")
@@ -45,6 +60,55 @@ class Reviewer:
 
 
 @dataclass(slots=True)
+class History:
+    """What the case's log tells of its sources, besides their hashes."""
+
+    notable: list[LogEntry] = field(default_factory=list)
+    """Triage and its end, what its cascade promised, sources that were refused or could not be
+    hashed, and verifications."""
+    complete: set[int] = field(default_factory=set)
+    """Sources that triage has gone through to their end, as they are now."""
+    unreadable: dict[int, str] = field(default_factory=dict)
+    """Why a source could not be hashed as a whole."""
+    compared: dict[int, tuple[LogEntry, Mapping[str, Any]]] = field(default_factory=dict)
+    """The last verification that compared a source, and how (``triage.verify.Compared``)."""
+    set_back: list[tuple[LogEntry, LogEntry]] = field(default_factory=list)
+    """Entries that follow each other and whose times run backwards."""
+    entries: int = 0
+    last: LogEntry | None = None
+
+    @classmethod
+    def of(cls, log: Iterable[LogEntry]) -> History:
+        found = cls()
+        found.set_back = list(set_back(map(found._add, log)))
+        return found
+
+    def _add(self, entry: LogEntry) -> LogEntry:
+        self.entries, self.last = entry.sequence, entry
+        detail = entry.detail
+        if entry.action in _NOTABLE:
+            self.notable.append(entry)
+        if entry.action == "triage finished" and not detail.get("limited"):
+            self.complete.update(detail.get("sources", ()))
+        elif entry.action == "hash source":
+            # Of a changed source that was accepted: what is in it now has still to be listed.
+            self.complete.discard(detail.get("source", 0))
+            self.unreadable.pop(detail.get("source", 0), None)
+        elif entry.action == "source cannot be hashed":
+            self.unreadable[detail.get("source", 0)] = str(detail.get("reason"))
+        elif entry.action == "verify":
+            for told in detail.get("sources") or ():
+                if told.get("whole") or told.get("hashed") or told.get("sized"):
+                    self.compared[told.get("source", 0)] = entry, told
+        return entry
+
+    @property
+    def last_check(self) -> LogEntry | None:
+        """The last verification that is on record."""
+        return next((e for e in reversed(self.notable) if e.action == "verify"), None)
+
+
+@dataclass(slots=True)
 class Survey:
     """A case in figures; contents by SHA-256, in the order in which the case found them."""
 
@@ -58,7 +122,14 @@ class Survey:
     """The log's last entry."""
     counts: Counts
     exclusions: dict[str, int]
+    failures: dict[str, int]
+    """Items that could not be read, by the recorded reason."""
+    left_out: LeftOut
+    """What was left out as no image."""
     sources: list[Source]
+    source_counts: dict[int, SourceCounts]
+    """Of those with files."""
+    history: History
     runs: list[Run]
     tiers: dict[int, dict[int, int]]
     """By run: images by the reading that decided (``Prediction.tier``)."""
@@ -66,8 +137,8 @@ class Survey:
     """Whose scores the report shows."""
     samples: list[Sample]
     faults: list[Fault]
-    notable: list[LogEntry]
-    """Of the log: triage, what its cascade promised, refused sources and verifications."""
+    extent: Extent
+    """What was compared with recorded hashes to find them."""
     withdrawn: int
     """Decisions that were taken back."""
     images: Counter[State] = field(default_factory=Counter)
@@ -90,9 +161,20 @@ class Survey:
         return self.images["proposed"] + self.images["alert"]
 
     @property
-    def last_check(self) -> LogEntry | None:
-        """The last verification that is on record."""
-        return next((e for e in reversed(self.notable) if e.action == "verify"), None)
+    def balanced(self) -> bool:
+        """Whether outcomes and lists both add up to all files."""
+        return self.counts.balanced and sum(self.listed) == self.counts.items
+
+    @property
+    def hashed(self) -> int:
+        """Rows of the lists that carry a SHA-256."""
+        return sum(counts.hashed for counts in self.source_counts.values())
+
+    @property
+    def incomplete(self) -> list[int]:
+        """Positions, from 1, of the sources of which files may be missing from the lists."""
+        done = self.history.complete
+        return [n for n, source in enumerate(self.sources, 1) if source.id not in done]
 
     @property
     def damaged(self) -> list[Source]:
@@ -102,8 +184,13 @@ class Survey:
     @property
     def sound(self) -> bool:
         """No failure of integrity is open."""
-        check = self.last_check
-        return not (self.faults or self.damaged or (check and check.detail.get("faults")))
+        check = self.history.last_check
+        return not (
+            self.faults
+            or self.damaged
+            or self.history.unreadable
+            or (check and check.detail.get("faults"))
+        )
 
     @property
     def listed(self) -> tuple[int, int, int]:
@@ -122,12 +209,7 @@ def survey(case: CaseStore, faults: list[Fault], run: int | None = None) -> Surv
 
     Memory grows with what was selected alone. Raises CaseError for a run that the case lacks.
     """
-    entries = None
-    notable = []
-    for entry in case.log():
-        entries = entry
-        if entry.action in ("triage", "cascade", "refuse source", "verify"):
-            notable.append(entry)
+    history = History.of(case.log())
     runs = case.runs()
     chosen = [one for one in runs if one.id == run] if run is not None else [latest(runs)]
     if not chosen:
@@ -144,17 +226,21 @@ def survey(case: CaseStore, faults: list[Fault], run: int | None = None) -> Surv
         name=case.name,
         created=case.created,
         head=case.head(),
-        entries=entries.sequence if entries else 0,
-        as_of=datetime.fromisoformat(entries.at) if entries else case.created,
+        entries=history.entries,
+        as_of=datetime.fromisoformat(history.last.at) if history.last else case.created,
         counts=case.counts(),
         exclusions=case.exclusion_counts(),
+        failures=case.failure_counts(),
+        left_out=left_out(lambda: case.left_out("not-an-image")),
         sources=case.sources(),
+        source_counts=case.source_counts(),
+        history=history,
         runs=runs,
         tiers={one.id: case.tier_counts(one.id) for one in runs},
         run=chosen[0],
         samples=case.samples(),
         faults=faults,
-        notable=notable,
+        extent=case.extent(),
         withdrawn=sum(1 for decision in case.decisions() if decision.undoes is not None),
     )
     first: list[tuple[tuple[bool, float, float, str], str]] = []

@@ -19,7 +19,7 @@ from mayak.language import tr
 from mayak.report import words
 from mayak.report.document import Section, plain
 from mayak.report.survey import OPEN, Kind, Survey
-from mayak.report.text import moment, visible
+from mayak.report.text import cut, moment, visible
 
 SELECTED, UNREVIEWED, REST = "selected", "unreviewed", "not-selected"
 
@@ -136,7 +136,8 @@ def _columns() -> list[tuple[str, Callable[[Listed], Value]]]:
         (tr("image number", "이미지 번호"), lambda listed: listed.number),
         (tr("standing", "구분"), lambda listed: words.kind(listed.kind)),
         (tr("decided label", "판정 분류"), _label),
-        (tr("file name", "파일 이름"), lambda listed: listed.item.display.rsplit("/", 1)[-1]),
+        (tr("file name", "파일 이름"), lambda listed: listed.item.name),
+        (tr("entry number", "항목 번호"), lambda listed: listed.item.entry),
         (tr("path", "경로"), lambda listed: listed.item.display),
         (tr("source", "원본"), lambda listed: listed.source),
         (tr("size in bytes", "크기(바이트)"), _size),
@@ -151,7 +152,7 @@ def _columns() -> list[tuple[str, Callable[[Listed], Value]]]:
         (tr("time zone of these times", "시각의 시간대"), lambda listed: words.zone(listed.item)),
         ("MD5", content("md5")),
         ("SHA-1", content("sha1")),
-        ("SHA-256", content("sha256")),
+        ("SHA-256", lambda listed: listed.item.sha256),
         (tr("format", "형식"), content("format")),
         (tr("width", "가로(화소)"), content("width")),
         (tr("height", "세로(화소)"), content("height")),
@@ -288,7 +289,8 @@ class _Book:
         sheet = self._book.add_worksheet(title if number == 1 else f"{title} {number}")
         sheet.freeze_panes(1, 0)
         sheet.set_column(0, len(heads), 18)
-        sheet.set_column(3, 4, 34)
+        sheet.set_column(3, 3, 34)
+        sheet.set_column(5, 5, 34)
         for column, head in enumerate(heads):
             sheet.write_string(0, column, head, self._head)
         self._sheets[name] = (sheet, 1, number)
@@ -306,7 +308,7 @@ def _fitting(text: str) -> str:
     if len(text) <= _LONGEST:
         return text
     note = tr(f"… ({len(text):,} characters)", f"… ({len(text):,}자)")
-    return text[: _LONGEST - len(note)] + note
+    return text[: cut(text, _LONGEST - len(note))] + note
 
 
 def _flat(sections: Sequence[Section]) -> Iterator[tuple[list[Value], bool]]:

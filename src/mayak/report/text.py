@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -32,7 +33,25 @@ def shortened(text: str, most: int) -> str:
     if len(text) <= most:
         return text
     count = tr(f"({len(text):,} characters)", f"({len(text):,}자)")
-    return f"{text[: most // 2]} … {text[-(most // 2) :]} {count}"
+    head, tail = cut(text, most // 2), cut(text, len(text) - most // 2)
+    return f"{text[:head]} … {text[tail:]} {count}"
+
+
+def cut(text: str, at: int) -> int:
+    """The place nearest before ``at`` that is not inside a sign: a Mac keeps the letters of each
+    Korean syllable apart, and marks follow the letter that they belong to."""
+    while 0 < at < len(text) and _continues(text[at]):
+        at -= 1
+    return at
+
+
+def _continues(char: str) -> bool:
+    """Whether a character belongs to the sign before it."""
+    return (
+        unicodedata.category(char) in ("Mn", "Me", "Mc")
+        or "\u1160" <= char <= "\u11ff"  # vowels and ends of Korean syllables
+        or char in "\u200d\ufe0f"
+    )
 
 
 def moment(time: datetime | None) -> str:

@@ -140,6 +140,10 @@ def triage(
             case.finish_run(run)
         groups = group(case)
         acquisitions.finish(compared=not feed.limited)
+        # Without this entry, or at a limit, files of the sources may be missing from the case.
+        case.record(
+            "triage finished", sources=[number for number, *_ in sources], limited=feed.limited
+        )
         damaged = acquisitions.damaged + feed.damaged
         return _summary(case, run, groups, feed.limited, missing, damaged, empty)
 

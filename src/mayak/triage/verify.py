@@ -55,9 +55,10 @@ def check_sources(case: CaseStore, progress: Progress) -> tuple[list[Fault], lis
     """
     faults: list[Fault] = []
     compared: list[Compared] = []
-    files = case.item_counts()
+    counts = case.source_counts()
     for recorded in case.sources():
-        told = Compared(recorded.id, recorded.path, files.get(recorded.id, 0))
+        files = counts[recorded.id].files if recorded.id in counts else 0
+        told = Compared(recorded.id, recorded.path, files)
         compared.append(told)
         path = located(recorded.path)
         if not path.exists():
@@ -98,7 +99,7 @@ def _each(
 ) -> Iterator[Fault]:
     last = listed = 0
     for known in case.known_items(recorded.id):
-        last, listed = known.id, listed + ('"embedded"' not in known.location)
+        last, listed = known.id, listed + _is_file(known)
     present = bytearray(last + 1)  # by the items' numbers: there may be millions
     with progress.task(recorded.path, listed, tr("files", "개")) as task:
         for entry in source.items():
@@ -185,6 +186,11 @@ def _gone(
             f"{recorded.path}: 파일 {told.files}개 중 {more}개가 더 없습니다",
         )
         yield _fault(recorded, "deleted", text)
+
+
+def _is_file(known: StoredItem) -> bool:
+    """Whether a walk lists an item: no picture in a file, and nothing told of a container."""
+    return known.location.startswith("[") and '"kind":"embedded"' not in known.location
 
 
 def _others(

@@ -1,0 +1,442 @@
+"""Sentences of a report that claim something change when the claim is false."""
+
+import csv
+import dataclasses
+import json
+import re
+import sqlite3
+import unicodedata
+from datetime import UTC, datetime
+
+import pytest
+from pypdf import PdfReader
+from report_samples import ENGINE, content, decide, item, make, scores, sha
+
+from mayak.case import CaseStore, Exclusion, Item, SourceHash
+from mayak.case.database import entry_hash
+from mayak.language import set_language
+from mayak.report.chapters import Writer
+from mayak.report.document import plain
+from mayak.report.survey import survey
+from mayak.report.text import shortened
+from mayak.types import Failure, Prediction
+
+
+def said(folder, language="en"):
+    """All words of the page on a case."""
+    set_language(language)
+    with CaseStore.read(folder) as case:
+        document = Writer(case, survey(case, case.verify()), clear=False).page(300)
+    return json.dumps(plain(dataclasses.replace(document, pictures={})), ensure_ascii=False)
+
+
+def located(*layers):
+    layers = [{"kind": kind, "name": name} for kind, name in layers]
+    return json.dumps(layers, separators=(",", ":"))
+
+
+def left_out(name, rule="not-an-image", reason="begins as no image format does"):
+    return Item(
+        f"photos/{name}", located(("folder", "photos"), ("file", name)), Exclusion(rule, reason)
+    )
+
+
+def tamper(folder, *statements):
+    """Change rows and leave the schema as it was."""
+    database = sqlite3.connect(folder / "case.sqlite")
+    triggers = database.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+    triggers = triggers.fetchall()
+    for name, _ in triggers:
+        database.execute(f"DROP TRIGGER {name}")
+    for statement in statements:
+        database.execute(*([statement] if isinstance(statement, str) else statement))
+    for _, sql in triggers:
+        database.execute(sql)
+    database.commit()
+    database.close()
+
+
+@pytest.fixture
+def case(tmp_path):
+    """A case of one folder, taken in whole; returns its path and a way to add to it."""
+    with CaseStore.create(tmp_path / "case", operator="a") as store:
+        source = store.add_source("/evidence/photos", "folder")
+        store.add_items(source, [item("a.jpg", content(0)), item("b.jpg", content(1))])
+        store.record("triage finished", sources=[source], limited=False)
+    return tmp_path / "case"
+
+
+def add(folder, *items, source=1):
+    with CaseStore.open(folder, operator="a") as store:
+        store.add_items(source, items)
+
+
+def log(folder, action, **detail):
+    with CaseStore.open(folder, operator="a") as store:
+        store.record(action, **detail)
+
+
+# ---------------------------------------------------------------------- what was listed
+
+
+def test_that_all_files_were_listed_is_said_of_sources_that_were_gone_through_alone(case):
+    assert "Triage went through every source to its end" in said(case)
+    assert "FILES MAY BE MISSING" not in said(case)
+    with CaseStore.open(case, operator="a") as store:
+        second = store.add_source("/evidence/phone.zip", "zip")
+        store.record("triage finished", sources=[1, second], limited=True)
+    text = said(case)
+    assert "Triage went through every source" not in text
+    assert "FILES MAY BE MISSING. That triage went through source 2 to the end is not" in text
+    assert "triage ended at its limit (sources 1, 2)" in text
+    assert "빠진 파일이 있을 수 있습니다. 번호 2의 원본은" in said(case, "ko")
+    log(case, "triage finished", sources=[second], limited=False)
+    assert "Triage went through every source to its end" in said(case)
+
+
+def test_a_changed_source_that_was_accepted_has_to_be_gone_through_again(case):
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    with CaseStore.open(case, operator="a") as store:
+        store.add_source_hash(1, SourceHash("a" * 32, "b" * 64, 1, now, now, accepted_damaged=True))
+    assert "FILES MAY BE MISSING" in said(case)
+
+
+def test_sums_that_do_not_hold_are_not_called_sums(case):
+    add(case, left_out("notes.txt"))
+    text = said(case)
+    assert "The numbers add up: 3 files = 2 images + 0 not read + 1 left out" in text
+    assert "these are all 3 files of the case" in text
+    assert "Every listed file is accounted for" in text
+    tamper(case, "DELETE FROM exclusions")
+    text = said(case)
+    for claim in ("The numbers add up", "these are all", "Every listed file is accounted for"):
+        assert claim not in text
+    assert "THE NUMBERS DO NOT ADD UP: 3 files ≠ 2 images + 0 not read + 0 left out" in text
+    assert "BUT THE CASE HAS 3 FILES" in text
+    assert text.index("THE SUMS DO NOT HOLD: the lists do not account") < text.index('"sections"')
+    korean = said(case, "ko")
+    assert "집계가 맞지 않습니다" in korean and "집계되었습니다" not in korean
+
+
+# ---------------------------------------------------------------------- hashes
+
+
+def test_how_many_rows_carry_a_hash_is_counted(case):
+    assert "2 of 2 rows of the lists carry a hash" in said(case)
+    assert "carry none" not in said(case)
+    add(
+        case,
+        left_out("notes.txt"),
+        left_out("scan.pdf", "document", f"a PDF with 0 images, SHA-256 {'d' * 64}"),
+        left_out("known.jpg", "known-good", f"its md5 stands in a.txt; SHA-256 {'e' * 64}"),
+        left_out("odd.pdf", "document", "a PDF with 0 images"),  # of an earlier version
+        item("broken.jpg", Failure("broken.jpg", "decode", "DecodeError", "ends early")),
+    )
+    text = said(case)
+    assert "4 of 7 rows of the lists carry a hash" in text
+    assert "3 carry none: 1 could not be read, and the others were left out" in text
+    assert "4 of its 7 files have a hash of their own in the lists" in text
+    assert "the hash of each file stands in the lists" not in text
+    assert "목록 7행 가운데 4행에 해시값이 있습니다" in said(case, "ko")
+
+
+def test_a_source_without_a_hash_is_told_with_the_reason(case):
+    with CaseStore.open(case, operator="a") as store:
+        store.add_source("/evidence/phone.E01", "image")
+    assert "NOT YET COMPUTED as a whole: triage did not come to its end" in said(case)
+    log(case, "source cannot be hashed", source=2, reason="piece 3 is missing")
+    text = said(case)
+    assert "NOT YET COMPUTED" not in text
+    assert "NONE as a whole: it could not be read to its end (piece 3 is missing)" in text
+    assert text.index("SOURCES THAT COULD NOT BE READ TO THEIR END") < text.index('"sections"')
+    assert "no fault was found" not in text
+
+
+# ---------------------------------------------------------------------- what was not looked at
+
+
+def test_files_left_out_as_no_image_are_counted_by_the_kinds_that_their_names_state(case):
+    text = said(case)
+    assert "NOT LOOKED INTO" not in text and "do not begin as an image" not in text
+    add(case, left_out("notes.txt"))
+    text = said(case)
+    assert "1 file were left out" in text or "1 file was left out" in text
+    assert "NOT LOOKED INTO" not in text
+    names = ["chat.db", "chat.db-wal", "CLIP.MP4", "mail.eml", "Thumbs.db", "snap@3x.ktx"]
+    add(case, *(left_out(name) for name in [*names, "phone.dmg", "old.hwp", "README"]))
+    text = said(case)
+    assert (
+        "NOT LOOKED INTO, though by their names they can hold pictures: databases 2, caches and "
+        "stores of thumbnails 2, videos 1, mail and contacts 1, disk images, backups and archives "
+        "1, documents 1"
+    ) in text
+    assert "10 files were left out because they do not begin as an image does" in text
+    assert '[".db", "databases", "2"]' in text and '["(no extension)", "–", "1"]' in text
+    assert "데이터베이스 2, 캐시·축소 그림 저장 파일 2, 동영상 1" in said(case, "ko")
+
+
+def test_extensions_beyond_the_commonest_are_summed(case):
+    add(case, *(left_out(f"{n}-{m}.x{n}") for n in range(20) for m in range(20 - n)))
+    text = said(case)
+    assert '[".x0", "–", "20"]' in text and ".x15" not in text
+    assert '["5 other extensions", "–", "15"]' in text
+
+
+def test_the_backup_of_a_phone_is_named_as_not_read(case):
+    add(case, left_out("info/Manifest.db"))
+    assert "backup" not in said(case)
+    folder = "00008030-000B"
+    names = ("Manifest.db", "Manifest.plist", "0f/0ff77cdd", "1c/1c4cd4a9")
+    add(case, *(left_out(f"{folder}/{name}") for name in names))
+    text = said(case)
+    assert "1 folders hold a phone's backup" in text or "1 folder holds a phone's backup" in text
+    assert "of an encrypted one no picture can be recognised. 4 files in them" in text
+    assert "backups of phones 1" in text
+    assert "휴대전화 백업 1" in said(case, "ko")
+
+
+def test_free_space_is_a_limit_of_disk_images_alone(case):
+    assert "free space was not searched" not in said(case)
+    inner = located(("folder", "photos"), ("image", "usb.dd"), ("volume", "1"), ("file", "a.txt"))
+    add(case, Item("photos/usb.dd/1/a.txt", inner, Exclusion("not-an-image", "no")))
+    assert "1 of 1 sources are or hold disk images. Their free space was not searched" in said(case)
+    assert "비할당 영역" in said(case, "ko")
+
+
+def test_files_that_were_not_read_are_counted_by_reason_or_said_to_be_none(case):
+    assert "No listed file failed to be read" in said(case)
+    failure = Failure("x.zip", "read", "Encrypted", "a password")
+    add(case, item("x.zip", failure), item("y.zip", failure))
+    text = said(case)
+    assert "No listed file failed" not in text
+    assert "2 files could not be read, and what is in them was not examined: encrypted 2" in text
+    assert "encrypted (2): decrypt a copy with its password or key" in text
+    assert "암호화됨 (2): 암호나 키로 사본을 복호화하여" in said(case, "ko")
+
+
+def test_what_the_settings_of_triage_left_out_is_counted(case):
+    assert "by the settings of triage" not in said(case)
+    add(
+        case, left_out("old.jpg", "since", "last changed 2019"), left_out("i.png", "too-small", "-")
+    )
+    assert "2 files were left out by the settings of triage: older than the date" in said(case)
+
+
+# ---------------------------------------------------------------------- the model
+
+
+def test_the_model_is_said_to_have_been_asked_of_the_images_that_it_was_asked_of(case):
+    assert "No model was asked about the images" in said(case)
+    with CaseStore.open(case, operator="a") as store:
+        run = store.start_run(ENGINE)
+        store.add_results(run, [Prediction(sha(0), scores(0), 0.01, False, ENGINE.fingerprint)])
+    text = said(case)
+    assert "was asked one question of 1 image" in text and "1 image have no result" in text
+    assert "quicker stage" not in text and "adjusted by the calibration" not in text
+
+
+def test_images_that_a_quick_stage_dismissed_were_asked_no_question(case):
+    engine = dataclasses.replace(ENGINE, calibration="c" * 64)
+    with CaseStore.open(case, operator="a") as store:
+        run = store.start_run(engine)
+        found = [
+            Prediction(sha(n), scores(n), 0.01, True, engine.fingerprint, tier=tier)
+            for n, tier in ((0, 0), (1, 2))
+        ]
+        store.add_results(run, found)
+        store.finish_run(run)
+    text = said(case)
+    assert "was asked one question of 1 image" in text
+    assert "1 image were called irrelevant by a quicker stage, without the question" in text
+    assert "adjusted by the calibration" in text
+
+
+def test_images_that_rest_on_the_models_word_are_counted_or_said_to_be_none(case):
+    assert "No image rests on the model's word" in said(case)
+    with CaseStore.open(case, operator="a") as store:
+        run = store.start_run(ENGINE)
+        rows = [Prediction(sha(n), scores(0), 0.01, False, ENGINE.fingerprint) for n in (0, 1)]
+        store.add_results(run, rows)
+    text = said(case)
+    assert "No image rests" not in text
+    assert "on which no decision stands may be relevant: 2 images" in text
+
+
+def test_the_estimate_of_what_was_missed_names_what_it_does_not_cover(tmp_path):
+    folder = decide(make(tmp_path / "case", hostile=(), images=12), upto=10)
+    assert "No blind sample was drawn" in said(folder)
+    with CaseStore.review(folder, operator="b") as store:
+        number = store.draw_sample(1, 1, 7, "b")
+        store.judge(number, dict.fromkeys(store.sample_items(number), 0))
+    text = said(folder)
+    assert "among the images that mayak read and a run called irrelevant" in text
+    assert "Of files that were not read (1) or left out (3), of free space" in text
+    assert "1 of 1 images that run 1 called irrelevant" in text
+    assert "were missed among these 1 (" in text
+    assert "제외한 파일(3개)" in said(folder, "ko")
+
+
+# ---------------------------------------------------------------------- people
+
+
+def test_nobody_is_said_to_have_decided_or_looked_if_no_decision_stands(tmp_path):
+    folder = make(tmp_path / "case", hostile=(), images=8)
+    text = said(folder)
+    assert "Nobody has decided anything yet. The report holds 6 proposals" in text
+    assert "The reviewers named in this report decided" not in text
+    assert "No decision of a reviewer stands" in text
+    with CaseStore.review(folder, operator="b") as store:
+        store.decide("b", {sha(1): 1})
+    assert "The reviewers named in this report decided" in said(folder)
+    with CaseStore.review(folder, operator="b") as store:
+        store.undo("b")
+    text = said(folder)
+    assert "Nobody has decided" not in text
+    assert "No decision stands; 1 were withdrawn" in text
+    for claim in ("no reviewer has looked", "검토자가 확인하지 않았"):
+        assert claim not in text + said(folder, "ko")
+
+
+# ---------------------------------------------------------------------- integrity
+
+
+def test_no_fault_is_said_with_what_was_compared_and_what_that_cannot_show(case):
+    with CaseStore.read(case) as store:
+        extent = store.extent()
+    text = said(case)
+    assert (
+        f"{extent.entries} log entries, {extent.records} records and {extent.thumbnails} "
+        "thumbnails of the case were compared with their recorded hashes for this report; no fault"
+    ) in text
+    assert "all computed again or that was set back to an earlier state" in text
+
+
+def compared(number, files, **how):
+    values = {"source": number, "files": files, "absent": False, "whole": False, "hashed": 0}
+    return values | {"sized": 0, "uncompared": 0, "added": 0} | how
+
+
+def test_sources_are_said_to_have_been_compared_only_if_they_were(case):
+    with CaseStore.open(case, operator="a") as store:
+        store.add_source("/evidence/phone.zip", "zip")
+    assert "No source has been compared again" in said(case)
+    absent = [compared(1, 2, absent=True, uncompared=2), compared(2, 0, absent=True)]
+    log(case, "verify", faults=0, absent=["x", "y"], head="0", sources=absent)
+    text = said(case)
+    assert "No source has been compared again" in text and "last compared" not in text
+    first = [compared(1, 2, hashed=1, sized=1), compared(2, 0, absent=True)]
+    log(case, "verify", faults=0, absent=["y"], head="0", sources=first)
+    text = said(case)
+    assert "1 of 2 sources were compared again, last at" in text
+    assert "1 file without a recorded hash by presence and size alone" in text
+    assert "not compared: source 2." in text
+    add(case, left_out("new.txt"))
+    assert "1 file of them not at all" in said(case)
+    both = [compared(1, 3, hashed=3), compared(2, 0, whole=True)]
+    log(case, "verify", faults=0, absent=[], head="0", sources=both)
+    text = said(case)
+    assert "2 of 2 sources were compared again" in text and "not compared: source" not in text
+
+
+def test_alarms_of_the_first_page_are_sentences(case):
+    tamper(case, "UPDATE contents SET width = width + 1")
+    first = said(case).split('"sections"')[0]
+    assert "2 records of images are not as recorded (contents id 1, id 2)" in first
+    assert "이미지 정보 기록 2건이 최초 기록과 다릅니다 (contents id 1, id 2)" in said(case, "ko")
+
+
+def test_a_log_whose_times_run_backwards_is_noted_under_integrity(case):
+    assert "run backwards" not in said(case)
+    database = sqlite3.connect(case / "case.sqlite")
+    rows = database.execute("SELECT * FROM log ORDER BY sequence").fetchall()
+    database.close()
+    changes, previous = [], "0" * 64
+    for sequence, at, operator, action, detail, *_ in rows:
+        at = "2019-01-01T00:00:00+00:00" if sequence == len(rows) else at
+        hashed = entry_hash(sequence, at, operator, action, detail, previous)
+        query = "UPDATE log SET at = ?, previous = ?, hash = ? WHERE sequence = ?"
+        changes.append((query, (at, previous, hashed, sequence)))
+        previous = hashed
+    tamper(case, *changes)
+    text = said(case)
+    assert "INTEGRITY FAILURE" not in text
+    assert f"entry {len(rows)} (2019-01-01 00:00:00 UTC) follows entry {len(rows) - 1}" in text
+
+
+def test_disk_images_that_are_not_what_their_hash_says_are_told_on_the_first_page(case):
+    assert "not what their stored hash says" not in said(case)
+    add(case, item("x.E01", Failure("x.E01", "read", "HashMismatch", "MD5")))
+    assert "1 of the disk images inside the sources are not what their stored hash" in said(case)
+
+
+# ---------------------------------------------------------------------- lists, graph, names
+
+
+def test_lists_name_files_as_the_medium_does_and_give_hashes_that_are_known(case, write, tmp_path):
+    layers = [
+        {"kind": "image", "name": "usb.dd"},
+        {"kind": "file", "name": "DCIM/1#2.png", "serial": 94491},
+    ]
+    deleted = Item("usb.dd/DCIM/1#2.png#94491", json.dumps(layers), content(2), deleted=True)
+    listed = f"its md5 stands in a.txt; SHA-256 {'e' * 64}"
+    add(case, deleted, left_out("known.jpg", "known-good", listed), left_out("notes.txt"))
+    with CaseStore.review(case, operator="b") as store:
+        store.decide("b", {sha(2): 3})
+    folder = write(case, tmp_path / "report").folder
+
+    def rows(name):
+        with (folder / f"{name}.csv").open(encoding="utf-8-sig", newline="") as file:
+            return list(csv.DictReader(file))
+
+    (row,) = rows("selected")
+    assert (row["file name"], row["entry number"]) == ("1#2.png", "94491")
+    known, notes = rows("not-selected")
+    assert (known["SHA-256"], notes["SHA-256"], notes["entry number"]) == ("e" * 64, "", "")
+    text = said(case)
+    assert "entry number 94491" in text and '["1#2.png", "usb.dd/DCIM/1#2.png#94491"' in text
+    graph = json.loads((folder / "case.jsonld").read_text(encoding="utf-8"))["@graph"]
+    assert "1#2.png" in {node.get("uco-observable:fileName") for node in graph}
+    assert "agree with their recorded hashes" in graph[0]["uco-core:description"]
+    tamper(case, "UPDATE contents SET width = width + 1")
+    folder = write(case, tmp_path / "tampered").folder
+    graph = json.loads((folder / "case.jsonld").read_text(encoding="utf-8"))["@graph"]
+    assert "INTEGRITY FAILURE (3 faults now)" in graph[0]["uco-core:description"]
+
+
+@pytest.mark.parametrize("digest", [None, "c" * 64])
+def test_a_score_in_the_graph_is_called_calibrated_only_if_it_is(case, write, tmp_path, digest):
+    engine = dataclasses.replace(ENGINE, calibration=digest)
+    with CaseStore.open(case, operator="a") as store:
+        run = store.start_run(engine)
+        store.add_results(
+            run, [Prediction(sha(1), scores(1), 0.01, bool(digest), engine.fingerprint)]
+        )
+    graph = (write(case, tmp_path / "report").folder / "case.jsonld").read_text(encoding="utf-8")
+    assert ("its score is calibrated" in graph) == (digest is not None)
+    assert ("its score is not calibrated" in graph) == (digest is None)
+
+
+def test_a_name_is_shortened_between_signs():
+    name = unicodedata.normalize("NFD", "한강공원의 밤 é" * 40)
+    for most in range(60, 80):
+        short = shortened(name, most)
+        head, _, rest = short.partition(" … ")
+        tail = rest.rpartition(" (")[0]
+        for part in (head, tail):
+            whole = unicodedata.normalize("NFC", part)
+            assert not re.search("[\u1100-\u11ff\u0300-\u036f]", whole), part
+
+
+def test_no_line_of_paper_ends_inside_a_syllable_whose_letters_stand_apart(case, write, tmp_path):
+    name = unicodedata.normalize("NFD", "한강공원산책저녁노을구경사진모음집저장소백업본.jpg")
+    add(case, item(name, content(2)))
+    with CaseStore.review(case, operator="b") as store:
+        store.decide("b", {sha(2): 3})
+    pages = PdfReader(write(case, tmp_path / "report", "ko").folder / "report.pdf").pages
+    fonts = {
+        str(font.get_object()["/BaseFont"]).partition("+")[2]
+        for page in pages
+        for font in page["/Resources"]["/Font"].values()
+    }
+    # Pretendard has whole syllables alone; letters that were torn apart fall to the other font.
+    assert "NanumGothic" not in fonts
