@@ -50,7 +50,7 @@ def test_files_that_can_hold_pictures_and_were_not_looked_into_are_told_by_kind(
     (photos / "clip.mp4").write_bytes(b"\0\0\0\x18ftypmp42")
     code, said = call(capsys, photos, "--case", tmp_path / "case")
     assert code == 0
-    assert "databases 1, videos 1, backups of phones 1." in said.out
+    assert "databases 1; videos 1; backups of phones 1." in said.out
     _, said = call(capsys, photos, "--case", tmp_path / "case", "--json")
     found = json.loads(said.out)["not_looked_into"]
     assert found == {"kinds": {"database": 1, "video": 1}, "backups": ["photos"]}

@@ -75,9 +75,8 @@ def test_a_log_head_noted_on_paper_is_looked_for(tmp_path, capsys):
 def test_a_source_that_is_absent_is_named_and_is_no_success(case, capsys):
     code, said = say(case, capsys)
     assert code == 1
-    assert (
-        f"source 2, {case.with_name('gone.zip')}: NOT COMPARED, it is not there (1 files)" in said
-    )
+    gone = f"source 2, {case.with_name('gone.zip')}: NOT COMPARED, it is not there"
+    assert f"{gone} (files in the case: 1)" in said
     assert "no fault found in what was compared" in said
     assert "1 of 2 sources NOT compared" in said
     code, said = say(case, capsys, language="ko")

@@ -94,6 +94,17 @@ def test_that_all_files_were_listed_is_said_of_sources_that_were_gone_through_al
     assert "Triage went through every source to its end" in said(case)
 
 
+def test_archives_are_not_said_to_have_been_listed_whole(case):
+    add(
+        case,
+        left_out("cut.zip", "container", "what lies in it follows it"),
+        item("cut.zip", Failure("cut.zip", "read", "Damaged", "it has no directory")),
+    )
+    text = said(case)
+    assert "with what could be listed of 1 archives and disk images inside the sources" in text
+    assert "what could be listed in it follows" in text and "its files follow" not in text
+
+
 def test_a_changed_source_that_was_accepted_has_to_be_gone_through_again(case):
     now = datetime(2026, 3, 1, tzinfo=UTC)
     with CaseStore.open(case, operator="a") as store:
@@ -160,19 +171,19 @@ def test_files_left_out_as_no_image_are_counted_by_the_kinds_that_their_names_st
     assert "NOT LOOKED INTO" not in text and "do not begin as an image" not in text
     add(case, left_out("notes.txt"))
     text = said(case)
-    assert "1 file were left out" in text or "1 file was left out" in text
+    assert "Left out because they do not begin as an image does: 1 file." in text
     assert "NOT LOOKED INTO" not in text
     names = ["chat.db", "chat.db-wal", "CLIP.MP4", "mail.eml", "Thumbs.db", "snap@3x.ktx"]
     add(case, *(left_out(name) for name in [*names, "phone.dmg", "old.hwp", "README"]))
     text = said(case)
     assert (
-        "NOT LOOKED INTO, though by their names they can hold pictures: databases 2, caches and "
-        "stores of thumbnails 2, videos 1, mail and contacts 1, disk images, backups and archives "
-        "1, documents 1"
+        "NOT LOOKED INTO, though by their names they can hold pictures: databases 2; caches and "
+        "stores of thumbnails 2; videos 1; mail and contacts 1; disk images, backups and archives "
+        "1; documents 1. See Limits."
     ) in text
-    assert "10 files were left out because they do not begin as an image does" in text
+    assert "Left out because they do not begin as an image does: 10 files." in text
     assert '[".db", "databases", "2"]' in text and '["(no extension)", "–", "1"]' in text
-    assert "데이터베이스 2, 캐시·축소 그림 저장 파일 2, 동영상 1" in said(case, "ko")
+    assert "데이터베이스 2; 캐시·축소 그림 저장 파일 2; 동영상 1" in said(case, "ko")
 
 
 def test_extensions_beyond_the_commonest_are_summed(case):
@@ -189,8 +200,8 @@ def test_the_backup_of_a_phone_is_named_as_not_read(case):
     names = ("Manifest.db", "Manifest.plist", "0f/0ff77cdd", "1c/1c4cd4a9")
     add(case, *(left_out(f"{folder}/{name}") for name in names))
     text = said(case)
-    assert "1 folders hold a phone's backup" in text or "1 folder holds a phone's backup" in text
-    assert "of an encrypted one no picture can be recognised. 4 files in them" in text
+    assert "by the names in them (Manifest.db next to Manifest.plist): 1." in text
+    assert "no picture can be recognised. Left out in them as no image: 4 files." in text
     assert "backups of phones 1" in text
     assert "휴대전화 백업 1" in said(case, "ko")
 
@@ -209,7 +220,7 @@ def test_files_that_were_not_read_are_counted_by_reason_or_said_to_be_none(case)
     add(case, item("x.zip", failure), item("y.zip", failure))
     text = said(case)
     assert "No listed file failed" not in text
-    assert "2 files could not be read, and what is in them was not examined: encrypted 2" in text
+    assert "2 files could not be read, so that the content was not examined: encrypted 2" in text
     assert "encrypted (2): decrypt a copy with its password or key" in text
     assert "암호화됨 (2): 암호나 키로 사본을 복호화하여" in said(case, "ko")
 
@@ -219,7 +230,7 @@ def test_what_the_settings_of_triage_left_out_is_counted(case):
     add(
         case, left_out("old.jpg", "since", "last changed 2019"), left_out("i.png", "too-small", "-")
     )
-    assert "2 files were left out by the settings of triage: older than the date" in said(case)
+    assert "Left out by the settings of triage: 2 files (older than the date" in said(case)
 
 
 # ---------------------------------------------------------------------- the model
@@ -231,7 +242,7 @@ def test_the_model_is_said_to_have_been_asked_of_the_images_that_it_was_asked_of
         run = store.start_run(ENGINE)
         store.add_results(run, [Prediction(sha(0), scores(0), 0.01, False, ENGINE.fingerprint)])
     text = said(case)
-    assert "was asked one question of 1 image" in text and "1 image have no result" in text
+    assert "was asked one question of 1 image" in text and "Without a result: 1 image." in text
     assert "quicker stage" not in text and "adjusted by the calibration" not in text
 
 
@@ -247,7 +258,7 @@ def test_images_that_a_quick_stage_dismissed_were_asked_no_question(case):
         store.finish_run(run)
     text = said(case)
     assert "was asked one question of 1 image" in text
-    assert "1 image were called irrelevant by a quicker stage, without the question" in text
+    assert "by a quicker stage, without the question: 1 image." in text
     assert "adjusted by the calibration" in text
 
 
@@ -292,7 +303,7 @@ def test_nobody_is_said_to_have_decided_or_looked_if_no_decision_stands(tmp_path
         store.undo("b")
     text = said(folder)
     assert "Nobody has decided" not in text
-    assert "No decision stands; 1 were withdrawn" in text
+    assert "No decision stands (withdrawn: 1)." in text
     for claim in ("no reviewer has looked", "검토자가 확인하지 않았"):
         assert claim not in text + said(folder, "ko")
 
@@ -331,7 +342,7 @@ def test_sources_are_said_to_have_been_compared_only_if_they_were(case):
     assert "1 file without a recorded hash by presence and size alone" in text
     assert "not compared: source 2." in text
     add(case, left_out("new.txt"))
-    assert "1 file of them not at all" in said(case)
+    assert "1 file not at all" in said(case)
     both = [compared(1, 3, hashed=3), compared(2, 0, whole=True)]
     log(case, "verify", faults=0, absent=[], head="0", sources=both)
     text = said(case)
@@ -346,7 +357,7 @@ def test_alarms_of_the_first_page_are_sentences(case):
 
 
 def test_a_log_whose_times_run_backwards_is_noted_under_integrity(case):
-    assert "run backwards" not in said(case)
+    assert "Entries of the log with an earlier time" not in said(case)
     database = sqlite3.connect(case / "case.sqlite")
     rows = database.execute("SELECT * FROM log ORDER BY sequence").fetchall()
     database.close()
@@ -366,7 +377,7 @@ def test_a_log_whose_times_run_backwards_is_noted_under_integrity(case):
 def test_disk_images_that_are_not_what_their_hash_says_are_told_on_the_first_page(case):
     assert "not what their stored hash says" not in said(case)
     add(case, item("x.E01", Failure("x.E01", "read", "HashMismatch", "MD5")))
-    assert "1 of the disk images inside the sources are not what their stored hash" in said(case)
+    assert "that are not what their stored hash says: 1, listed" in said(case)
 
 
 # ---------------------------------------------------------------------- lists, graph, names

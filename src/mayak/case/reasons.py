@@ -13,8 +13,8 @@ REASONS: Mapping[str, tuple[str, str]] = {
     "empty": ("empty file", "빈 파일"),
     "program": ("program that draws, never run", "그림을 그리는 프로그램(실행 안 함)"),
     "container": (
-        "archive or disk image (its files follow)",
-        "압축 파일·디스크 이미지(안의 파일은 따로 처리)",
+        "archive or disk image (what could be listed in it follows)",
+        "압축 파일·디스크 이미지(나열할 수 있는 안의 파일은 따로 처리)",
     ),
     "document": ("document (its images are files of their own)", "문서(안의 이미지는 따로 처리)"),
     "too-small": ("smaller than the limit", "기준보다 작은 이미지"),

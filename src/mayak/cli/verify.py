@@ -126,7 +126,7 @@ def _told(source: Compared) -> str:
     title = tr(f"source {source.source}, {source.path}: ", f"원본 {source.source}, {source.path}: ")
     if source.absent:
         return title + tr(
-            f"NOT COMPARED, it is not there ({source.files:,} files)",
+            f"NOT COMPARED, it is not there (files in the case: {source.files:,})",
             f"대조하지 못함. 원본이 없습니다(파일 {source.files:,}개)",
         )
     if source.whole:

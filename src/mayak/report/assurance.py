@@ -180,8 +180,8 @@ def _compared_again(found: Survey) -> str:
         )
     if without:
         told += tr(
-            f"; {files_text(without)} of them not at all",
-            f", 그중 {files_text(without)}는 대조하지 않음",
+            f"; {files_text(without)} not at all",
+            f", {files_text(without)}는 대조하지 않음",
         )
     left = [n for n, s in enumerate(found.sources, 1) if s.id not in history.compared]
     if left:
@@ -196,8 +196,8 @@ def _unlike_their_hash(found: Survey) -> Prose | None:
         return None
     return Prose(
         tr(
-            f"{count:,} of the disk images inside the sources are not what their stored hash says; "
-            "they are listed among the files that could not be read.",
+            f"Disk images inside the sources that are not what their stored hash says: {count:,}, "
+            "listed among the files that could not be read.",
             f"원본 안의 디스크 이미지 {count:,}개가 저장된 해시와 다릅니다. 읽지 못한 파일 목록에 "
             "있습니다.",
         ),
@@ -291,12 +291,13 @@ def _listing(found: Survey) -> str:
     deleted = sum(counts.deleted for counts in found.source_counts.values())
     entered = found.exclusions.get("container", 0)
     told = tr(
-        f"mayak opens sources for reading only. In {len(found.sources):,} sources "
-        f"{files_text(found.counts.items)} were listed, {deleted:,} of them deleted; for that, "
-        f"{entered:,} archives and disk images inside the sources were opened as well. ",
+        "mayak opens sources for reading only. Listed in "
+        f"{len(found.sources):,} source{'s' * (len(found.sources) != 1)}: "
+        f"{files_text(found.counts.items)}, {deleted:,} of them deleted, with what could be "
+        f"listed of {entered:,} archives and disk images inside the sources. ",
         f"mayak은 원본을 읽기 전용으로 엽니다. 원본 {len(found.sources):,}개에서 "
         f"{files_text(found.counts.items)}를 나열하였으며(삭제된 파일 {deleted:,}개 포함), 그 안의 "
-        f"압축 파일과 디스크 이미지 {entered:,}개도 열어 나열하였습니다. ",
+        f"압축 파일과 디스크 이미지 {entered:,}개는 나열할 수 있는 안의 파일까지 포함합니다. ",
     )
     if found.incomplete:
         which = numbers(found.incomplete)
@@ -355,11 +356,13 @@ def _asking(found: Survey) -> str:
     )
     if quick := tiers.get(0, 0):
         told += tr(
-            f"{images(quick)} were called irrelevant by a quicker stage, without the question. ",
+            f"Called irrelevant by a quicker stage, without the question: {images(quick)}. ",
             f"{images(quick)}은 질문 없이 빠른 단계에서 ‘관련 없음’으로 분류하였습니다. ",
         )
     if lacking := found.counts.distinct_contents - run.predictions:
-        told += tr(f"{images(lacking)} have no result. ", f"{images(lacking)}은 결과가 없습니다. ")
+        told += tr(
+            f"Without a result: {images(lacking)}. ", f"{images(lacking)}은 결과가 없습니다. "
+        )
     told += tr(
         "A score is the share of a label's probability among the four labels",
         "점수는 네 분류의 확률 가운데 해당 분류의 확률이 차지하는 비율",
@@ -445,8 +448,8 @@ def _clock(found: Survey) -> list[Block]:
     if not pairs:
         return []
     text = tr(
-        f"The times of the log run backwards in {len(pairs):,} places. That alone is no proof of a "
-        "change: clocks are set.",
+        f"Entries of the log with an earlier time than the entry before them: {len(pairs):,}. That "
+        "alone does not prove a change: clocks are set.",
         f"작업 기록의 시각이 {len(pairs):,}곳에서 거꾸로 갑니다. 시계는 조정될 수 있으므로 "
         "그것만으로 변경되었다고 볼 수는 없습니다.",
     )

@@ -522,7 +522,7 @@ def _undecided(found: Survey) -> str:
     """What a report without a standing decision holds."""
     why = (
         tr(
-            f"No decision stands; {found.withdrawn:,} were withdrawn.",
+            f"No decision stands (withdrawn: {found.withdrawn:,}).",
             f"유효한 판정이 없습니다(취소한 판정 {found.withdrawn:,}건).",
         )
         if found.withdrawn

@@ -77,13 +77,19 @@ def warning(left: LeftOut) -> str | None:
     """That files were not looked into that can hold pictures; None if no name states that."""
     if not left.kinds and not left.backups:
         return None
-    said = [f"{kind(name)} {count:,}" for name, count in left.kinds.most_common()]
+    said = [kinds(left)] if left.kinds else []
     if left.backups:
         said.append(tr("backups of phones", "휴대전화 백업") + f" {len(left.backups):,}")
+    named = "; ".join(said)
     return tr(
-        f"NOT LOOKED INTO, though by their names they can hold pictures: {', '.join(said)}.",
-        f"사진이 들어 있을 수 있으나 내용을 분석하지 않은 파일(파일 이름 기준): {', '.join(said)}.",
+        f"NOT LOOKED INTO, though by their names they can hold pictures: {named}.",
+        f"사진이 들어 있을 수 있으나 내용을 분석하지 않은 파일(파일 이름 기준): {named}.",
     )
+
+
+def kinds(left: LeftOut) -> str:
+    """The kinds that can hold pictures, with their numbers."""
+    return "; ".join(f"{kind(name)} {count:,}" for name, count in left.kinds.most_common())
 
 
 def kind(name: KindName) -> str:

@@ -6,7 +6,7 @@ from mayak.case import Sample
 from mayak.case.reasons import reason
 from mayak.language import tr
 from mayak.report.document import Block, Prose, Section, Table
-from mayak.report.left_out import kind, kind_of
+from mayak.report.left_out import kind, kind_of, kinds
 from mayak.report.survey import Survey
 from mayak.report.text import files, images, moment, shortened
 
@@ -69,7 +69,7 @@ def _not_read(found: Survey) -> str:
         for name, count in sorted(found.failures.items(), key=lambda pair: (-pair[1], pair[0]))
     )
     return tr(
-        f"{files(found.counts.failures)} could not be read, and what is in them was not examined: "
+        f"{files(found.counts.failures)} could not be read, so that the content was not examined: "
         f"{reasons}.",
         f"읽지 못하여 분석하지 못한 파일이 {found.counts.failures:,}개 있습니다: {reasons}.",
     )
@@ -80,19 +80,19 @@ def _no_image(found: Survey) -> list[str]:
     if not left.files:
         return []
     told = tr(
-        f"{files(left.files)} were left out because they do not begin as an image does. They were "
-        "not examined further: pictures inside such files were not looked for. ",
+        f"Left out because they do not begin as an image does: {files(left.files)}. They were not "
+        "examined further: pictures inside such files were not looked for. ",
         f"{files(left.files)}는 이미지 형식으로 시작하지 않아 제외하였으며 더 분석하지 "
         "않았습니다. 이런 파일 안에 든 사진은 찾지 않았습니다. ",
     )
     if not left.kinds:
         return [told.strip()]
-    kinds = ", ".join(f"{kind(name)} {count:,}" for name, count in left.kinds.most_common())
     return [
         told
         + tr(
-            f"By their names, among them are kinds that can hold pictures: {kinds}.",
-            f"파일 이름에 따르면 그중 사진이 들어 있을 수 있는 종류는 다음과 같습니다: {kinds}.",
+            f"By their names, among them are kinds that can hold pictures: {kinds(left)}.",
+            "파일 이름에 따르면 그중 사진이 들어 있을 수 있는 종류는 다음과 같습니다: "
+            f"{kinds(left)}.",
         )
     ]
 
@@ -106,10 +106,10 @@ def _backups(found: Survey) -> list[str]:
         named += "; …"
     return [
         tr(
-            f"{len(folders):,} folders hold a phone's backup by their names (Manifest.db next to "
-            "Manifest.plist). mayak does not read such backups: of an encrypted one no picture can "
-            f"be recognised. {files(found.left_out.in_backups)} in them were left out as no image: "
-            f"{named}.",
+            f"Folders that hold a phone's backup, by the names in them (Manifest.db next to "
+            f"Manifest.plist): {len(folders):,}. mayak does not read such backups, and of an "
+            "encrypted one no picture can be recognised. Left out in them as no image: "
+            f"{files(found.left_out.in_backups)}. {named}",
             f"파일 이름에 따르면 폴더 {len(folders):,}개는 휴대전화 백업입니다(Manifest.db와 "
             "Manifest.plist). mayak은 이런 백업을 해석하지 않으며, 암호화된 백업의 사진은 알아볼 "
             f"수 없습니다. 그 안의 {files(found.left_out.in_backups)}를 이미지가 아닌 것으로 "
@@ -125,7 +125,7 @@ def _options(found: Survey) -> list[str]:
     said = ", ".join(f"{reason(rule)} {count:,}" for rule, count in rules.items())
     return [
         tr(
-            f"{files(sum(rules.values()))} were left out by the settings of triage: {said}.",
+            f"Left out by the settings of triage: {files(sum(rules.values()))} ({said}).",
             f"분석 설정에 따라 {files(sum(rules.values()))}를 제외하였습니다: {said}.",
         )
     ]
@@ -172,8 +172,8 @@ def _quick(found: Survey) -> list[str]:
         return []
     return [
         tr(
-            f"{images(early)} were called irrelevant by a quicker reading than the whole "
-            "model's. What that may have lost, and whether it held, stands under Integrity.",
+            f"Called irrelevant by a quicker reading than the whole model's: {images(early)}. What "
+            "that may have lost, and whether it held, is under Integrity.",
             f"이미지 {early:,}장은 전체 모델이 아닌 빠른 단계에서 ‘관련 없음’으로 "
             "분류되었습니다. 이로 인해 놓칠 수 있는 비율과 그 성립 여부는 ‘무결성’에 "
             "적었습니다.",
