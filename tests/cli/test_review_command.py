@@ -26,3 +26,15 @@ def test_what_keeps_a_review_from_starting_is_said_in_the_language_asked_for(
     assert "사건" in said and "해결: " in said
     for english in ("is not a case", "name the folder", "is damaged", "restore"):
         assert english not in said
+
+
+def test_a_review_begins_with_the_faults_that_the_last_verification_found(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("mayak.review.serve", lambda desk, **_: None)
+    with CaseStore.create(tmp_path / "case", operator="a") as store:
+        store.record("verify", faults=0)
+    assert review(capsys, tmp_path / "case") == (0, "")
+    with CaseStore.open(tmp_path / "case", operator="a") as store:
+        store.record("verify", faults=3)
+    assert "마지막 검증에서 문제 3건" in review(capsys, tmp_path / "case")[1]

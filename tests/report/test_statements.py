@@ -241,9 +241,19 @@ def test_the_model_is_said_to_have_been_asked_of_the_images_that_it_was_asked_of
     with CaseStore.open(case, operator="a") as store:
         run = store.start_run(ENGINE)
         store.add_results(run, [Prediction(sha(0), scores(0), 0.01, False, ENGINE.fingerprint)])
+    with CaseStore.review(case, operator="b") as store:
+        store.decide("b", {sha(1): 1})
     text = said(case)
+    assert "model gave no result" in text and "no model was asked" not in text
     assert "was asked one question of 1 image" in text and "Without a result: 1 image." in text
     assert "quicker stage" not in text and "adjusted by the calibration" not in text
+
+
+def test_a_model_that_nobody_asked_is_not_said_to_have_given_no_result(case):
+    with CaseStore.review(case, operator="b") as store:
+        store.decide("b", {sha(1): 1})
+    text = said(case)
+    assert "no model was asked" in text and "model gave no result" not in text
 
 
 def test_images_that_a_quick_stage_dismissed_were_asked_no_question(case):

@@ -347,12 +347,12 @@ class _Run:
             result(
                 tr(
                     f"Blind sample: {missed['relevant']} of {missed['size']} images called "
-                    f"irrelevant are relevant; with 95 % confidence {missed['low']} to "
-                    f"{missed['high']} of {missed['population']} were missed.",
+                    f"irrelevant are relevant; an estimated {missed['low']} to {missed['high']} of "
+                    f"these {missed['population']} were missed (95 % confidence).",
                     f"블라인드 표본: ‘관련 없음’으로 분류된 이미지 {missed['size']}장 가운데 "
-                    f"{missed['relevant']}장이 관련 있었습니다. 95% 신뢰수준에서 "
-                    f"{missed['population']}장 가운데 {missed['low']}–{missed['high']}장을 "
-                    "놓쳤습니다.",
+                    f"{missed['relevant']}장이 관련 있었습니다. 이 {missed['population']}장 가운데 "
+                    f"놓친 이미지는 {missed['low']}~{missed['high']}장으로 추정됩니다(95% "
+                    "신뢰수준).",
                 )
             )
         for name in ("report.pdf", "report.html"):

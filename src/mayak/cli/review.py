@@ -55,6 +55,7 @@ def review(
     console = Console()
     logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.WARNING)
     with Desk(case, reviewer or user()) as desk, ExitStack() as until_the_end:
+        _warn_of_faults(console, case)
 
         def opened(address: str) -> None:
             console.result(address)
@@ -86,3 +87,20 @@ def _redirect_file(address: str) -> Iterator[str]:
             encoding="utf-8",
         )
         yield page.as_uri()
+
+
+def _warn_of_faults(console: Console, case: Path) -> None:
+    """Tell what the last verification on record found. A new one would take too long here."""
+    from mayak.case import CaseStore
+
+    with CaseStore.read(case) as store:
+        checks = [entry for entry in store.log() if entry.action == "verify"]
+    if checks and (faults := checks[-1].detail.get("faults")):
+        console.note(
+            tr(
+                f"INTEGRITY FAILURE ON RECORD: the last verification found {faults} faults. Run "
+                "mayak verify before you decide anything",
+                f"기록된 무결성 문제: 마지막 검증에서 문제 {faults}건이 확인되었습니다. 판정하기 "
+                "전에 mayak verify를 실행하십시오",
+            )
+        )

@@ -221,7 +221,7 @@ class Writer:
                 tr("Selected images", "선별한 이미지"),
                 tr("their files", "해당 파일"),
                 tr("of these, the model said the same", "그중 모델도 같게 분류"),
-                tr("Proposals nobody has reviewed", "미검토 제안"),
+                tr("Proposals without a decision", "미검토 제안"),
             ),
             tuple(rows),
             (2.2, 1.2, 1.1, 1.7, 1.4),
@@ -321,7 +321,7 @@ class Writer:
                 text = tr("proposed: ", "제안: ") + words.label(standing.proposal)
             cards.append(self._draw(f"P{number:03d}", text, content, standing))
         blocks.append(Gallery(tuple(cards)))
-        return Section(tr("Proposals nobody has reviewed", "미검토 제안"), tuple(blocks))
+        return Section(tr("Proposals without a decision", "미검토 제안"), tuple(blocks))
 
     def _know(self, sha256: str) -> tuple[StoredContent, Standing]:
         content = self._case.content(sha256)
@@ -345,6 +345,11 @@ class Writer:
             marks.append(tr("deleted at some places", "일부 삭제됨"))
         marks += [tr("in list: ", "해시 목록: ") + shortened(name, 40) for name in standing.alerts]
         best = None if standing.scores is None else max(standing.scores)
+        unscored = (
+            tr("no model was asked", "모델로 분류하지 않음")
+            if self._found.run is None
+            else tr("model gave no result", "모델 결과 없음")
+        )
         return Card(
             number=number,
             label=label,
@@ -353,7 +358,7 @@ class Writer:
             path=shortened(places[0].display, _PATH) if places else "–",
             hash=content.sha256[:16],
             score=best,
-            scored=tr("model gave no result", "모델 결과 없음")
+            scored=unscored
             if best is None
             else tr("model ", "모델 ") + f"{words.label(standing.proposal or 0)} · {best:.3f}",
             decided=tuple(
