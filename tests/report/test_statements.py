@@ -446,6 +446,7 @@ def test_a_name_is_shortened_between_signs():
         for part in (head, tail):
             whole = unicodedata.normalize("NFC", part)
             assert not re.search("[\u1100-\u11ff\u0300-\u036f]", whole), part
+    assert len(shortened("a" + "\u0301" * 4000, 100)) < 200
 
 
 def test_no_line_of_paper_ends_inside_a_syllable_whose_letters_stand_apart(case, write, tmp_path):

@@ -68,9 +68,17 @@ def left_out(names: Callable[[], Iterator[str]]) -> LeftOut:
             signs.setdefault(folder, set()).add(name)
     found.backups = [folder for folder, seen in signs.items() if len(seen) == len(_BACKUP)]
     if found.backups:
-        within = tuple(f"{folder}/" for folder in found.backups)
-        found.in_backups = sum(path.startswith(within) for path in names())
+        folders = set(found.backups)
+        found.in_backups = sum(_is_within(path, folders) for path in names())
     return found
+
+
+def _is_within(path: str, folders: set[str]) -> bool:
+    while path:
+        path = path.rpartition("/")[0]
+        if path in folders:
+            return True
+    return False
 
 
 def warning(left: LeftOut) -> str | None:

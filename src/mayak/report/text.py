@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 
 from mayak.language import tr
 
+_MARKS = 32
+"""Characters of one sign at most; a name of thousands of marks is cut all the same."""
 _BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 """Printable by Unicode, and yet nothing is seen: Hangul fillers, the empty Braille pattern."""
 
@@ -40,8 +42,9 @@ def shortened(text: str, most: int) -> str:
 def cut(text: str, at: int) -> int:
     """The place nearest before ``at`` that is not inside a sign: a Mac keeps the letters of each
     Korean syllable apart, and marks follow the letter that they belong to."""
-    while 0 < at < len(text) and _continues(text[at]):
-        at -= 1
+    for place in range(at, max(at - _MARKS, 0), -1):
+        if place >= len(text) or not _continues(text[place]):
+            return place
     return at
 
 

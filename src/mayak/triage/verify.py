@@ -97,9 +97,10 @@ def _checked(
 def _each(
     case: CaseStore, recorded: Recorded, source: Source, told: Compared, progress: Progress
 ) -> Iterator[Fault]:
-    last = listed = 0
+    last = listed = told.files = 0  # counted again: triage may be writing beside this
     for known in case.known_items(recorded.id):
         last, listed = known.id, listed + _is_file(known)
+        told.files += 1
     present = bytearray(last + 1)  # by the items' numbers: there may be millions
     with progress.task(recorded.path, listed, tr("files", "개")) as task:
         for entry in source.items():
