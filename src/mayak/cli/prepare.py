@@ -261,8 +261,8 @@ def _reason(reason: Reason) -> str:
         "empty": tr("empty files", "빈 파일"),
         "damaged": tr("damaged images", "손상된 이미지"),
         "bomb": tr(
-            "too many pixels, possibly decompression bombs (use a smaller copy)",
-            "픽셀 수 과다, 압축 폭탄 의심 (축소한 사본을 쓰십시오)",
+            "too many pixels, possibly decompression bombs",
+            "픽셀 수 과다, 압축 폭탄 의심",
         ),
         "codec-missing": tr(
             "codec not installed (pip install 'mayak[heic]')",

@@ -9,18 +9,16 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mayak.case import CaseStore, Decision
 from mayak.dataset.collect import RawFile, Rejected, order
-from mayak.errors import DecodeError, EvidenceError, IntegrityError, ManifestError
+from mayak.errors import EvidenceError, IntegrityError, ManifestError
 from mayak.evidence import located, open_source
-from mayak.imaging.decode import other_frames
-from mayak.imaging.formats import is_pdf, wrong_extension
-from mayak.imaging.pdf import embedded_images
+from mayak.imaging.formats import wrong_extension
+from mayak.imaging.inside import read_inside
 from mayak.isolation import Lost, Workers
 from mayak.labels import LABELS
 from mayak.language import tr
@@ -318,12 +316,4 @@ def _inside(holder: bytes, names: frozenset[str]) -> dict[str, bytes]:
 
 def read_parts(work: tuple[bytes, frozenset[str]]) -> dict[str, bytes]:
     """Runs in a process of its own: the named pictures inside a PDF or an animation."""
-    holder, names = work
-    parts = embedded_images if is_pdf(holder) else other_frames
-    found = {}
-    with suppress(DecodeError):
-        for part in parts(holder):
-            if part.name in names:
-                with suppress(DecodeError):
-                    found[part.name] = part.read()
-    return found
+    return read_inside(*work)

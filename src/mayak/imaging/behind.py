@@ -60,12 +60,18 @@ def _png_end(data: bytes) -> int | None:
 
 
 def _jpeg_end(data: bytes) -> int | None:
+    at = jpeg_scan(data)
+    # Coded samples hold no such mark, the tables between scans hardly ever.
+    found = None if at is None else _END.search(data, at)
+    return found.end() if found else None
+
+
+def jpeg_scan(data: bytes) -> int | None:
+    """Offset of a JPEG's first scan; None if it has none."""
     at = 2
     while at + 4 <= len(data) and data[at] == 0xFF:
         if data[at + 1] == _SCAN:
-            # Coded samples hold no such mark, the tables between scans hardly ever.
-            found = _END.search(data, at)
-            return found.end() if found else None
+            return at
         # Any number of 0xFF may stand before a marker; each other one has its length behind it.
         at += 1 if data[at + 1] == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4])
     return None

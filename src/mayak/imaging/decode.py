@@ -7,21 +7,24 @@ import io
 import re
 import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageFile, ImageFilter, ImageOps, UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile
 
 from mayak.errors import DecodeError
 from mayak.imaging import formats
-from mayak.imaging.behind import behind
+from mayak.imaging.behind import behind, jpeg_scan
 from mayak.imaging.exif import Metadata, metadata
 from mayak.imaging.parts import Part
+from mayak.imaging.png import is_cgbi, without_large_texts
 from mayak.language import tr
 from mayak.types import DecodedImage, Sides
 
@@ -32,9 +35,38 @@ _FRAMES = 3
 _PAGED = {"DCX", "HEIF", "TIFF"}
 _FIRST_ONLY = {"MPO", "PSD"}
 
+_MOST_PIXELS = 225_000_000
+"""Pixels that are decoded at most. A worker's 4 GiB have room for them with each decoder (WebP's
+takes most, 16 bytes a pixel); phones with 200 megapixels make fewer."""
+_LARGEST = 178_956_970
+"""Pixels that are handed on at most; larger pictures are reduced."""
+Image.MAX_IMAGE_PIXELS = _MOST_PIXELS // 2  # Pillow refuses what has more than twice as many
+
 _JPEG_NOISE = 32 * 32
 """Pixels at most that Pillow makes of a JPEG cut off before its samples: it feeds the end mark to
 the decoder, which takes it for the first block and smooths it into the next ones."""
+
+UNDER = "under the transparency"
+"""Name of the picture that transparency hides."""
+_HIDING = 32
+"""Alpha below which a picture is hidden: an eighth of its contrast is left at most."""
+_MARGIN = 8
+"""Pixels around what is visible that are not looked at for a hidden picture: anti-aliasing mixes
+its colours into them, and so does WebP, in blocks of 8 pixels."""
+_SHOWING = 32 * 32
+"""Pixels of which a hidden picture has at least as many: fewer show nothing."""
+_VARIED = 4.0
+"""Standard deviation of a hidden picture's samples, at least. Without a picture they are constant,
+with an error of 0.2 in lossy WebP; a picture has tens."""
+_PLAIN = 16
+"""Colours, of 16 levels a channel, that a hidden area may have and still be no picture: a constant
+colour between two levels has 8, and programs leave one or two of them."""
+_STEP = 32
+_CHANGES, _BUSY = 6, 8
+"""A text or drawing of few colours has at least 8 rows and columns with 6 or more changes by more
+than 32 levels: as many as three letters make."""
+_BLANK = 16
+"""Levels between the darkest and the brightest sample of what nobody can see anything in."""
 
 _STRIP = 64
 """Rows: a strip of a photo lies in the processor's cache."""
@@ -54,6 +86,8 @@ class Picture:
     warnings: tuple[str, ...]
     scale: int
     """Denominator of the scale at which a JPEG was decoded."""
+    covered: Image.Image | None = None
+    """What transparency hides of it, if that is a picture: RGBA, sRGB and upright."""
 
     def decoded(self, sha256: str, data: bytes | None = None) -> DecodedImage:
         """Its pixels, for a model; ``sha256`` of the file's bytes, and they themselves if a closer
@@ -68,6 +102,10 @@ class Picture:
             data=data if self.scale > 1 else None,
         )
 
+    def uncovered(self) -> bytes | None:
+        """What its transparency hides, as PPM; None if that is no picture."""
+        return None if self.covered is None else _ppm(self.covered.convert("RGB"))
+
 
 def decode_file(path: Path) -> DecodedImage:
     """Decode a file; it is opened read-only. Raises OSError when it cannot be read, DecodeError
@@ -79,10 +117,12 @@ def decode(data: bytes, *, least: Sides | None = None, partial: bool = False) ->
     """Decode an image file's bytes into pixels.
 
     Turned upright by EXIF; an embedded ICC profile is converted to sRGB; 16-bit and float samples
-    are scaled to 8 bits, alpha is laid over white, and of an animation the first frame is taken.
-    What was adapted on the way stands in ``warnings``. Raises DecodeError for anything that is not
-    a complete, readable image, Pillow's decompression-bomb limit included; the error of the
-    decoder is its ``__cause__``. ``least`` and ``partial`` are those of ``decode_picture``.
+    are scaled to 8 bits, alpha is laid over white (over black if nothing could be seen on white),
+    and of an animation the first frame is taken. What was adapted on the way stands in
+    ``warnings``. Raises DecodeError for anything that is not a complete, readable image, and for
+    what would be decoded to more than 225 million pixels; the error of the decoder is its
+    ``__cause__``. A JPEG that states more is decoded at a smaller scale, and other pictures of more
+    than 179 million pixels are reduced. ``least`` and ``partial`` are those of ``decode_picture``.
     """
     picture = decode_picture(data, least=least, partial=partial)
     return picture.decoded(hashlib.sha256(data).hexdigest(), data)
@@ -105,16 +145,21 @@ def decode_picture(data: bytes, *, least: Sides | None = None, partial: bool = F
         raise _translated(error, data) from error
 
 
-def other_frames(data: bytes) -> list[Part]:
-    """The further pictures of an image file after the one that ``decode`` takes.
+def other_frames(data: bytes, names: Sequence[str] = ()) -> list[Part]:
+    """The further pictures of an image file after the one that ``decode`` takes; those of these
+    ``names`` without counting them again.
 
     Of an animation three, evenly spaced, the last one included; of a file of pages (TIFF, HEIF) all
     of them; none of files whose others are previews or layers of the first (MPO, PSD). Each comes
     as PPM, which holds its pixels as ``decode`` gives them and nothing else, so that its digest can
-    be had with other software too. Raises DecodeError where the file cannot be opened.
+    be had with other software too; as PNG if its transparency hides a picture. Raises DecodeError
+    where the file cannot be opened.
     """
+    frames = _Frames(data)
+    if names:
+        return [Part(name, partial(frames.read, int(name.split()[1]) - 1)) for name in names]
     try:
-        with warnings.catch_warnings(), _opened(data) as image:
+        with warnings.catch_warnings(), _opened(without_large_texts(data)[0]) as image:
             warnings.simplefilter("ignore")  # ``decode`` has told of them
             kind = image.format
             last = getattr(image, "n_frames", 1) - 1
@@ -125,15 +170,48 @@ def other_frames(data: bytes) -> list[Part]:
     chosen = last if kind in _PAGED else min(_FRAMES, last)
     numbers = [number * last // chosen for number in range(1, chosen + 1)]
     name = "page" if kind in _PAGED else "frame"
-    return [Part(f"{name} {number + 1}", partial(_frame, data, number)) for number in numbers]
+    return [Part(f"{name} {number + 1}", partial(frames.read, number)) for number in numbers]
 
 
-def _frame(data: bytes, number: int) -> bytes:
-    try:
-        # Opened anew each time: turning a frame upright changes the image that is open.
-        image = _decoded(data, frame=number).image
-    except Exception as error:
-        raise _translated(error, data) from error
+def uncovered(data: bytes) -> bytes:
+    """The picture that the transparency of an image file hides, as PPM. Raises DecodeError if there
+    is none."""
+    hidden = decode_picture(data, partial=True).uncovered()
+    if hidden is None:
+        raise DecodeError(
+            tr("its transparency hides no picture", "투명 영역에 가려진 그림이 없습니다")
+        )
+    return hidden
+
+
+class _Frames:
+    """The pictures of one file, by their numbers."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._open: Image.Image | None = None
+
+    def read(self, number: int) -> bytes:
+        """An image file of one picture. Raises DecodeError."""
+        # A page of a TIFF is reached from the one before: if the file was opened again for each,
+        # the time would grow with the square of their number. Other formats keep in memory what
+        # they have decoded, and an animation has few frames that are read.
+        image, self._open = self._open, None
+        try:
+            image = image or _opened(without_large_texts(self._data)[0])
+            picture = _decoded(self._data, frame=number, image=image)
+        except Exception as error:
+            raise _translated(error, self._data) from error
+        if image.format == "TIFF":
+            self._open = image
+        if picture.covered is None:
+            return _ppm(picture.image)
+        stream = io.BytesIO()
+        picture.covered.save(stream, "PNG")
+        return stream.getvalue()
+
+
+def _ppm(image: Image.Image) -> bytes:
     return b"P6\n%d %d\n255\n" % image.size + image.tobytes()
 
 
@@ -146,37 +224,55 @@ def _refuse_empty(data: bytes) -> None:
 
 
 def _opened(data: bytes) -> Image.Image:
+    if data.startswith(b"\xff\xd8\xff"):
+        # By its own class, and not by Pillow's guard: the number of pixels that are made of a JPEG
+        # is chosen later (``_bounded``).
+        with suppress(SyntaxError, IndexError, TypeError, struct.error):
+            return Image.OPEN["JPEG"][0](io.BytesIO(data), "")
     return Image.open(io.BytesIO(data), formats=formats.tried())
 
 
-def _decoded(data: bytes, *, frame: int = 0, least: Sides | None = None) -> Picture:
-    """One frame, whole. Raises whatever the decoder raises."""
+def _decoded(
+    data: bytes,
+    *,
+    frame: int = 0,
+    least: Sides | None = None,
+    image: Image.Image | None = None,
+) -> Picture:
+    """One picture, whole; ``image`` is the file if it is open. Raises whatever the decoder
+    raises."""
     noted: list[str] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        with _opened(data) as image:
-            kind = image.format or "unknown"
-            if frame:
-                image.seek(frame)
-            size = image.size
-            # A PNG may state it behind its pixels, a TIFF can be asked only before it is read.
-            stated = None if kind == "PNG" else metadata(image)
-            scale = 1 if least is None else _reduced(image, least)
-            image.load()
-            stated = stated or metadata(image)
-            upright = _to_srgb(image, kind, noted)
-            if upright is image and kind != "JPEG":
-                upright = image.copy()  # counting its frames goes to another one
-            frames, told = _counted(image, frame)
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # of what is not refused
+        # Of a TIFF that stays open, nothing may change.
+        in_place = image is None
+        lean, left_out = without_large_texts(data)
+        image = image or _opened(lean)
+        kind = image.format or "unknown"
+        if frame:
+            image.seek(frame)
+        size = image.size
+        # A PNG may state it behind its pixels, a TIFF can be asked only before it is read.
+        stated = None if kind == "PNG" else metadata(image)
+        scale = _drafted(image, least, noted)
+        _bounded(image, data, size)
+        image.load()
+        stated = stated or metadata(image)
+        upright, covered = _to_srgb(image, kind, noted, in_place=in_place)
+        if upright is image and kind != "JPEG":
+            upright = image.copy()  # counting its frames goes to another one
+        frames, told = (None, []) if frame else _counted(image)
     noted = told + noted
     if not frame:
         noted += behind(data, kind)
     noted += dict.fromkeys(_one_line(str(w.message)) for w in caught)
-    return Picture(upright, size, kind, frames, stated, tuple(noted), scale)
+    noted += left_out
+    return Picture(upright, size, kind, frames, stated, tuple(noted), scale, covered)
 
 
-def _counted(image: Image.Image, frame: int) -> tuple[int | None, list[str]]:
-    """How many frames there are, and which was taken if there are several.
+def _counted(image: Image.Image) -> tuple[int | None, list[str]]:
+    """How many frames there are, and that the first was taken if there are several.
 
     Asked when the pixels are there: counting walks to the last frame, and damage there must not
     cost the first.
@@ -184,10 +280,8 @@ def _counted(image: Image.Image, frame: int) -> tuple[int | None, list[str]]:
     try:
         frames = getattr(image, "n_frames", 1)
     except Exception as error:  # noqa: BLE001 - whatever a decoder raises over the other frames
-        return None, [f"frame {frame + 1}, the others cannot be counted ({_detail(error)})"]
-    if frames == 1:
-        return 1, []
-    return frames, [f"frame {frame + 1} of {frames}" if frame else f"first of {frames} frames"]
+        return None, [f"frame 1, the others cannot be counted ({_detail(error)})"]
+    return frames, [] if frames == 1 else [f"first of {frames} frames"]
 
 
 def scale_for(size: tuple[int, int], least: Sides) -> int:
@@ -198,15 +292,39 @@ def scale_for(size: tuple[int, int], least: Sides) -> int:
     )
 
 
-def _reduced(image: Image.Image, least: Sides) -> int:
-    """Tell a JPEG's decoder to decode at a smaller scale; its denominator."""
+def _drafted(image: Image.Image, least: Sides | None, noted: list[str]) -> int:
+    """Make a JPEG's decoder decode at a smaller scale; its denominator."""
+    if not isinstance(image, JpegImageFile):
+        return 1  # of HEIF, Pillow's draft would be a thumbnail, which may show anything
     width, height = image.size
-    denominator = scale_for(image.size, least)
+    wanted = denominator = 1 if least is None else scale_for(image.size, least)
+    while denominator < 8 and width * height > _LARGEST * denominator**2:
+        denominator *= 2
     # Pillow picks the scale that leaves each side at the size asked for, or more.
     asked = (max(width // denominator, 1), max(height // denominator, 1))
-    # Without a mode the colours stay as they are, CMYK too; other formats answer None.
+    # Without a mode the colours stay as they are, CMYK too.
     drafted = image.draft(None, asked) if denominator > 1 else None
+    if denominator > wanted:
+        noted.append(_resized(image.size))
     return round(width / drafted[1][2]) if drafted else 1
+
+
+def _resized(size: tuple[int, int]) -> str:
+    return f"reduced to {size[0]} × {size[1]} pixels"
+
+
+def _bounded(image: Image.Image, data: bytes, stated: tuple[int, int]) -> None:
+    """Raise DecompressionBombError for what takes more memory to decode than there is."""
+    width, height = image.size
+    if isinstance(image, JpegImageFile):
+        scan = jpeg_scan(data)
+        # Whatever the scale, all of it is in memory if it comes in several scans.
+        if "progressive" in image.info or (
+            scan and data[scan + 4 : scan + 5] != bytes([image.layers])
+        ):
+            width, height = stated
+    if width * height > _MOST_PIXELS:
+        raise Image.DecompressionBombError(f"{width} × {height} pixels")
 
 
 def _salvaged(data: bytes, least: Sides | None, error: Exception) -> Picture | None:
@@ -252,7 +370,15 @@ def _translated(error: Exception, data: bytes) -> DecodeError:
     if promised and not formats.reads(promised):
         return DecodeError(
             tr(f"is {promised}, which is not decoded", f"{promised} 형식은 디코딩하지 않습니다"),
-            remedy=tr("export it as PNG elsewhere", "다른 곳에서 PNG로 변환하십시오"),
+            remedy=_look(),
+        )
+    if is_cgbi(data):
+        return DecodeError(
+            tr(
+                "is an iOS-optimised PNG (CgBI), which is not decoded",
+                "iOS용으로 변형된 PNG(CgBI)이며 디코딩하지 않습니다",
+            ),
+            remedy=_look(),
         )
     remedy = tr(
         "open it in an image viewer; if it is an image, it is damaged",
@@ -261,18 +387,21 @@ def _translated(error: Exception, data: bytes) -> DecodeError:
     if isinstance(error, Image.DecompressionBombError):
         return DecodeError(
             tr(
-                f"refused as a decompression bomb ({error})",
-                f"압축 폭탄으로 의심되어 거부했습니다 ({error})",
+                f"refused as a decompression bomb: more than {_MOST_PIXELS // 10**6} million "
+                f"pixels ({error})",
+                f"압축 폭탄으로 의심되어 거부했습니다. 픽셀이 {_MOST_PIXELS // 10**6}백만 개를 "
+                f"넘습니다 ({error})",
             ),
-            remedy=tr(
-                "if the image is genuine, use a smaller copy of it",
-                "실제 이미지라면 크기를 줄인 사본을 쓰십시오",
-            ),
+            remedy=_look(),
         )
     if not isinstance(error, UnidentifiedImageError):
         detail = _detail(error)
         return DecodeError(
             tr(f"cannot be decoded ({detail})", f"디코딩할 수 없습니다 ({detail})"), remedy=remedy
+        )
+    if promised == "HEIF" and (limit := _heif_limit(data)):
+        return DecodeError(
+            tr(f"libheif refuses it ({limit})", f"libheif가 거부했습니다 ({limit})"), remedy=_look()
         )
     if promised:
         return DecodeError(
@@ -288,11 +417,28 @@ def _translated(error: Exception, data: bytes) -> DecodeError:
                 "PostScript and Windows metafiles are programs and are not run",
                 "포스트스크립트와 윈도 메타파일은 프로그램이므로 실행하지 않습니다",
             ),
-            remedy=tr("export it as PNG elsewhere", "다른 곳에서 PNG로 변환하십시오"),
+            remedy=_look(),
         )
     return DecodeError(
         tr("not an image in any known format", "알려진 형식의 이미지가 아닙니다"), remedy=remedy
     )
+
+
+def _look() -> str:
+    return tr(
+        "look at it with another program and record by hand what it shows",
+        "다른 프로그램으로 열어 보고 내용을 직접 기록하십시오",
+    )
+
+
+def _heif_limit(data: bytes) -> str | None:
+    """Which of its limits libheif says that a file is beyond; Pillow does not pass it on."""
+    try:
+        Image.OPEN["HEIF"][0](io.BytesIO(data), "")
+    except Exception as error:  # noqa: BLE001 - the same that opening it has raised
+        text = _one_line(str(error))
+        return text if "limit" in text.lower() else None
+    return None
 
 
 def _detail(error: Exception) -> str:
@@ -305,27 +451,103 @@ def _one_line(text: str) -> str:
     return " ".join(re.sub(r" at 0x[0-9a-fA-F]+", "", text).split())
 
 
-def _to_srgb(image: Image.Image, kind: str, noted: list[str]) -> Image.Image:
-    """RGB, upright, sRGB."""
+def _to_srgb(
+    image: Image.Image, kind: str, noted: list[str], *, in_place: bool
+) -> tuple[Image.Image, Image.Image | None]:
+    """RGB, upright, sRGB; and, as RGBA, what its transparency hides if that is a picture."""
     profile = image.info.get("icc_profile")
+    original = image
     try:
-        ImageOps.exif_transpose(image, in_place=True)
+        if in_place:
+            ImageOps.exif_transpose(image, in_place=True)
+        else:
+            image = ImageOps.exif_transpose(image)
     except (OSError, SyntaxError, ValueError, TypeError, KeyError, struct.error) as error:
         # Broken metadata says nothing of the pixels.
         noted.append(f"EXIF ignored ({_one_line(str(error))})")
+        image = original if in_place else original.copy()
+    if image.mode in ("RGB", "L", "CMYK"):
+        image = _bearable(image, noted)
     if image.mode.startswith(("I", "F")):
         image = _eight_bit(image, kind, noted)
     elif image.mode in ("P", "PA"):
         image = image.convert("RGBA" if image.has_transparency_data else "RGB")
     if profile and image.mode in ("RGB", "RGBA", "RGBX", "CMYK", "L", "LAB"):
         image = _managed(image, profile, noted)
+    covered = None
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
-        if rgba.getchannel("A").getextrema() != (255, 255):
-            noted.append("transparency laid over white")
-        image = Image.new("RGB", rgba.size, "white")
-        image.paste(rgba, mask=rgba.getchannel("A"))
-    return image if image.mode == "RGB" else image.convert("RGB")
+        image = _on_ground(rgba, noted)
+        if _hides_picture(rgba):
+            covered = rgba
+            noted.append(f"another picture is hidden ({UNDER})")
+    image = image if image.mode == "RGB" else image.convert("RGB")
+    return _bearable(image, noted), covered
+
+
+def _bearable(image: Image.Image, noted: list[str]) -> Image.Image:
+    """The picture, reduced if it has more pixels than are handed on."""
+    if image.width * image.height <= _LARGEST:
+        return image
+    image = image.reduce(2)
+    noted.append(_resized(image.size))
+    return image
+
+
+def _on_ground(rgba: Image.Image, noted: list[str]) -> Image.Image:
+    """A picture laid over white, or over black if on white nothing of it could be seen."""
+    alpha = rgba.getchannel("A")
+    if alpha.getextrema() == (255, 255):
+        return rgba.convert("RGB")
+    for ground in ("white", "black"):
+        image = Image.new("RGB", rgba.size, ground)
+        image.paste(rgba, mask=alpha)
+        if ground == "white":
+            on_white = image
+            if not _is_blank(image):
+                break
+        elif not _is_blank(image):
+            noted.append("transparency laid over black: on white nothing would be seen")
+            return image
+    noted.append("transparency laid over white")
+    return on_white
+
+
+def _is_blank(image: Image.Image) -> bool:
+    extrema = cast("tuple[tuple[int, int], ...]", image.getextrema())  # of three channels
+    return all(high - low <= _BLANK for low, high in extrema)
+
+
+def _hides_picture(rgba: Image.Image) -> bool:
+    """Whether there is a picture where hardly anything is visible.
+
+    What has no alpha at all is looked at apart from what has little: a glow is of one colour, and
+    what surrounds it may be of another.
+    """
+    alpha = np.asarray(rgba.getchannel("A"))
+    if alpha.min() >= _HIDING:
+        return False
+    visible = Image.fromarray((alpha >= _HIDING).view(np.uint8))
+    hidden = np.asarray(visible.filter(ImageFilter.MaxFilter(2 * _MARGIN + 1))) == 0
+    pixels = np.asarray(rgba)[:, :, :3]
+    return any(_is_picture(pixels, hidden & part) for part in (alpha == 0, alpha > 0))
+
+
+def _is_picture(pixels: NDArray[np.uint8], where: NDArray[np.bool_]) -> bool:
+    """Whether some of the pixels (H, W, 3) vary as those of a picture do."""
+    samples = pixels[where]
+    if len(samples) < _SHOWING or samples.var(axis=0).max() < _VARIED**2:
+        return False
+    red, green, blue = (samples >> 4).astype(np.uint16).T
+    if np.count_nonzero(np.bincount(red << 8 | green << 4 | blue)) > _PLAIN:
+        return True
+    # Of a few colours: a text or a drawing, or else areas of one colour that programs leave, WebP's
+    # lossless encoder in tiles. Only the former change often along a line.
+    busy = 0
+    for lines, at in ((pixels, where), (pixels.swapaxes(0, 1), where.swapaxes(0, 1))):
+        steps = np.abs(np.diff(lines.astype(np.int16), axis=1)).max(axis=2) > _STEP
+        busy += int(np.count_nonzero((steps & at[:, 1:] & at[:, :-1]).sum(axis=1) >= _CHANGES))
+    return busy >= _BUSY
 
 
 def _pixels(image: Image.Image) -> NDArray[np.uint8]:

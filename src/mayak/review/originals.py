@@ -16,10 +16,9 @@ from PIL import Image
 from mayak.errors import DecodeError, EvidenceError
 from mayak.evidence import Source, located, open_source
 from mayak.imaging import decode
-from mayak.imaging.decode import decode_picture, other_frames
-from mayak.imaging.formats import is_pdf
+from mayak.imaging.decode import decode_picture
 from mayak.imaging.hashing import perceptual_hash
-from mayak.imaging.pdf import embedded_images
+from mayak.imaging.inside import picture_inside
 from mayak.imaging.thumbnails import OVERVIEW, overview
 from mayak.isolation import Helper, Lost
 from mayak.types import EvidencePath
@@ -107,8 +106,7 @@ def _read(source: str, path: EvidencePath) -> bytes | None:
         data = stream.read(_LARGEST_FILE)
     if path.kind != "embedded":
         return data
-    inside = embedded_images(data) if is_pdf(data) else other_frames(data)
-    return next((part.read() for part in inside if part.name == path.name), None)
+    return picture_inside(data, path.name)
 
 
 def _jpeg(data: bytes) -> bytes:

@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import datetime
 from pickle import PickleBuffer
+from time import monotonic
 
 from mayak.case import Content, Exclusion, StoredItem
 from mayak.errors import DecodeError
-from mayak.imaging.decode import decode_picture, other_frames
+from mayak.imaging.decode import decode_picture
 from mayak.imaging.formats import is_pdf, looks_like_image
 from mayak.imaging.hashing import perceptual_hash, sha256
+from mayak.imaging.inside import hidden_in, pictures_inside
 from mayak.imaging.parts import Part
-from mayak.imaging.pdf import embedded_images
 from mayak.imaging.thumbnails import overview, thumbnail
 from mayak.language import set_language
 from mayak.types import DecodedImage, EvidencePath, Failure, Sides
@@ -25,8 +26,13 @@ SECONDS = 120.0
 MEMORY = 4 * 2**30
 """What a decoder may spend on one file: far more than the largest picture that is not refused."""
 PARTS = 16
-"""Pictures inside one file that are looked at in one go: a long document must neither fill the
-memory nor outlast the time."""
+"""Pictures inside one file that are looked at in one go, and more as long as that is quick and
+little comes of it: a long document must neither fill the memory nor outlast the time, and to go on
+with it, it has to be gone through up to there."""
+_QUICK_SECONDS = 5.0
+_LITTLE_BYTES = 16 << 20
+MOST_PARTS = 10_000
+"""Pictures inside one file that are looked at in all: a small file can name millions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,8 @@ class Found:
     outcome: Content | Failure | Exclusion
     image: DecodedImage | None = None
     """What the model is to see of a content; None where there is no model."""
+    unlisted: bool = False
+    """Whether it is known of only now, and no list of a file's pictures names it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,17 +159,20 @@ def _whole(rules: Rules, job: Job) -> Iterator[Found | More]:
         yield Found(_bare(job), Exclusion("document", text))
     else:
         found, frames = _image(rules, job)
-        yield found
+        yield from found
         if frames == 1:
             return
         # A scan can begin with a page too small to show anything, or with one that is damaged.
         inside = _inside(job)
         if isinstance(inside, Failure):
-            if not isinstance(found.outcome, Failure):
-                yield _unopened(job, inside)
+            if not isinstance(found[-1].outcome, Failure):
+                yield replace(_unopened(job, inside), unlisted=True)
             return
+    if (beyond := len(inside) - MOST_PARTS) > 0:
+        text = f"{beyond} pictures after the first {MOST_PARTS} in this file were not looked at"
+        yield replace(_unopened(job, Failure("", "decode", "LimitExceeded", text)), unlisted=True)
     if inside:
-        yield More(job.path, 1, _names(inside))
+        yield More(job.path, 1, _names(inside)[:MOST_PARTS])
 
 
 def _parts(rules: Rules, job: Job) -> Iterator[Found | More]:
@@ -169,8 +180,12 @@ def _parts(rules: Rules, job: Job) -> Iterator[Found | More]:
     if isinstance(inside, Failure):
         yield _unopened(job, inside)
         return
-    end = job.part - 1 + job.most
-    for part in inside[job.part - 1 : end]:
+    began, size = monotonic(), 0
+    for position, part in enumerate(inside[job.part - 1 : len(job.names)], job.part):
+        heavy = size > _LITTLE_BYTES or monotonic() - began > _QUICK_SECONDS
+        if position >= job.part + job.most and (job.most == 1 or heavy):
+            yield More(job.path, position, job.names)
+            return
         inner = _within(job, part.name)
         try:
             data = part.read()
@@ -178,10 +193,10 @@ def _parts(rules: Rules, job: Job) -> Iterator[Found | More]:
             raise
         except Exception as error:  # noqa: BLE001 - see _image
             yield Found(inner, _failure(inner, error))
-        else:
-            yield _image(rules, replace(inner, data=data, size=len(data)))[0]
-    if end < len(inside):
-        yield More(job.path, end + 1, _names(inside))
+            continue
+        for found in _image(rules, replace(inner, data=data, size=len(data)))[0]:
+            size += found.image.nbytes if found.image else 0
+            yield found
 
 
 def _names(inside: list[Part]) -> tuple[str, ...]:
@@ -201,21 +216,45 @@ def _within(job: Job, name: str) -> Job:
 
 def _inside(job: Job) -> list[Part] | Failure:
     try:
-        return (embedded_images if is_pdf(job.data) else other_frames)(job.data)
+        return pictures_inside(job.data, job.names)
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - see _image
         return _failure(job, error)
 
 
-def _image(rules: Rules, job: Job) -> tuple[Found, int | None]:
-    """What became of one picture, and how many its file holds, None where that is not known."""
+def _image(rules: Rules, job: Job) -> tuple[list[Found], int | None]:
+    """What became of one picture, after what became of the one that its transparency hides; and
+    how many pictures its file holds, None if that is not known.
+
+    The hidden one comes first: a file that is recorded is not gone through again.
+    """
     try:
-        return _decoded(rules, job)
+        found, frames, hidden = _decoded(rules, job)
+        if hidden is None or not isinstance(found.outcome, Content):
+            return [found], frames
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a file does to a decoder costs that file
-        return Found(_bare(job), _failure(job, error)), None
+        return [Found(_bare(job), _failure(job, error))], None
+    inner = _hidden(job)
+    try:
+        covered = _decoded(rules, replace(inner, data=hidden, size=len(hidden)))[0]
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - as above
+        covered = Found(inner, _failure(inner, error))
+    return [replace(covered, unlisted=True), found], frames
+
+
+def _hidden(job: Job) -> Job:
+    """What the transparency of a picture hides."""
+    path = job.path
+    if path.kind == "embedded" and path.parent is not None:
+        path = path.parent.child("embedded", hidden_in(path.name))
+    else:
+        path = path.child("embedded", hidden_in())
+    return replace(_bare(job), path=path, sha256=None, size=None, accessed=None, sought=False)
 
 
 def _failure(job: Job, error: Exception) -> Failure:
@@ -223,7 +262,7 @@ def _failure(job: Job, error: Exception) -> Failure:
     return Failure(str(job.path), "decode", type(error).__name__, message)
 
 
-def _decoded(rules: Rules, job: Job) -> tuple[Found, int | None]:
+def _decoded(rules: Rules, job: Job) -> tuple[Found, int | None, bytes | None]:
     data, bare = job.data, _bare(job)
     picture = decode_picture(data, least=rules.least, partial=True)
     digest = job.sha256 or sha256(data)
@@ -233,7 +272,7 @@ def _decoded(rules: Rules, job: Job) -> tuple[Found, int | None]:
     width, height = picture.size
     if max(picture.size) < rules.smallest and not job.sought:
         left_out = Exclusion("too-small", f"{width} × {height} pixels")
-        return Found(bare, left_out, shown), picture.frames
+        return Found(bare, left_out, shown), picture.frames, None
     small = overview(picture.image)
     hashed = perceptual_hash(small)
     content = Content(
@@ -250,7 +289,7 @@ def _decoded(rules: Rules, job: Job) -> tuple[Found, int | None]:
         thumbnail=thumbnail(small),
         warnings=picture.warnings,
     )
-    return Found(bare, content, shown), picture.frames
+    return Found(bare, content, shown), picture.frames, picture.uncovered()
 
 
 def _bare(job: Job) -> Job:

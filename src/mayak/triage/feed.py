@@ -193,7 +193,9 @@ class Feed:
         for found in results:
             if isinstance(found, More):
                 self._more += len(found.names) if found.part == 1 else 0
-            elif found.job.path in unfinished:
+                continue
+            self._more += found.unlisted
+            if found.job.path in unfinished:
                 self._whole[found.job.path] = found
             else:
                 ready.append(found)

@@ -1,0 +1,128 @@
+"""Pictures that a file hides or holds in great number, on their way into a case."""
+
+import io
+
+import pytest
+from PIL import Image, TiffImagePlugin
+from test_triage_run import Grey, Tired, picture, run, told
+
+from mayak.case import CaseStore
+from mayak.triage import examine as examining
+from mayak.triage.examine import Found, Job, More, Rules, examine
+from mayak.types import EvidencePath, Failure, Sides
+
+
+def hiding(number, kind="PNG", pages=()):
+    """Nothing to see, and a picture under it."""
+    image = Image.open(io.BytesIO(picture(number))).convert("RGBA")
+    image.putalpha(0)
+    stream = io.BytesIO()
+    more = {"save_all": True, "append_images": pages} if pages else {}
+    image.save(stream, kind, **more)
+    return stream.getvalue()
+
+
+def folder_with(tmp_path, **files):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name, data in files.items():
+        (folder / name.replace("_", ".")).write_bytes(data)
+    return folder
+
+
+def test_a_picture_under_transparency_is_examined_besides_what_is_seen(tmp_path):
+    folder = folder_with(tmp_path, a_png=hiding(1), b_png=hiding(1), c_jpg=picture(2))
+    grey = Grey()
+
+    summary = run(tmp_path / "case", folder, classifier=grey)
+
+    found = told(tmp_path / "case")
+    assert set(found) == {f"photos/{name}" for name in ("a.png", "b.png", "c.jpg")} | {
+        "photos/a.png/under the transparency"
+    }
+    assert found["photos/a.png"] == found["photos/b.png"]
+    assert found["photos/a.png/under the transparency"] in grey.seen
+    assert summary.counts.balanced and summary.counts.contents == 4
+    with CaseStore.read(tmp_path / "case") as store:
+        content = store.content(found["photos/a.png"])
+        assert "another picture is hidden (under the transparency)" in content.warnings
+        hidden = store.content(found["photos/a.png/under the transparency"])
+        assert (hidden.width, hidden.height) == (96, 64)
+    again = Grey()
+    assert run(tmp_path / "case", folder, classifier=again) == summary
+    assert again.seen == []
+
+
+@pytest.mark.parametrize("after", [1, 2, 3])
+def test_a_run_cut_off_between_a_picture_and_the_hidden_one_goes_on(tmp_path, after):
+    page = Image.open(io.BytesIO(picture(3)))
+    folder = folder_with(tmp_path, a_tif=hiding(1, "TIFF", [page]), b_png=hiding(2))
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "case", folder, classifier=Tired(after))
+
+    summary = run(tmp_path / "case", folder)
+
+    assert (summary.counts.contents, summary.unclassified) == (5, 0)
+    assert set(told(tmp_path / "case")) == {
+        "photos/a.tif",
+        "photos/a.tif/under the transparency",
+        "photos/a.tif/page 2",
+        "photos/b.png",
+        "photos/b.png/under the transparency",
+    }
+
+
+def scan(pages):
+    images = [Image.new("L", (48, 48), number % 250) for number in range(pages)]
+    stream = io.BytesIO()
+    images[0].save(stream, "TIFF", save_all=True, append_images=images[1:])
+    return stream.getvalue()
+
+
+def examined(data):
+    """All that is found in a file, without processes."""
+    path = EvidencePath("folder", "f").child("file", "scan.tif")
+    job = Job(path, data, len(data), None, None, None, True, False, "0" * 64)
+    rules = Rules(32, Sides(100, 100), pixels=False)
+    found = []
+    while job is not None:
+        following = None
+        for result in examine((rules, (job,))):
+            if isinstance(result, More):
+                following = examining.replace(job, part=result.part, names=result.names)
+            else:
+                found.append(result)
+        job = following
+    return found
+
+
+def test_the_pages_of_a_scan_are_not_gone_through_for_each_page_again(monkeypatch):
+    loaded = 0
+    load = TiffImagePlugin.ImageFileDirectory_v2.load
+
+    def counted(self, *args):
+        nonlocal loaded
+        loaded += 1
+        return load(self, *args)
+
+    data = scan(160)
+    monkeypatch.setattr(TiffImagePlugin.ImageFileDirectory_v2, "load", counted)
+
+    found = examined(data)
+
+    assert len(found) == 160
+    assert all(isinstance(result, Found) for result in found)
+    # Counted, listed and read, and its metadata looked at.
+    assert loaded < 10 * 160
+
+
+def test_of_a_file_with_very_many_pictures_the_rest_is_named_as_not_read(monkeypatch):
+    monkeypatch.setattr(examining, "MOST_PARTS", 32)
+
+    found = examined(scan(50))
+
+    failures = [one.outcome for one in found if isinstance(one.outcome, Failure)]
+    assert len(found) == 1 + 32 + 1
+    assert [failure.error for failure in failures] == ["LimitExceeded"]
+    assert failures[0].path == "f/scan.tif/further pictures"
+    assert failures[0].message == ("17 pictures after the first 32 in this file were not looked at")
