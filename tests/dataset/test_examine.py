@@ -58,6 +58,7 @@ def test_a_wrong_extension_is_noted(file, name, content, note):
         ("a.png", b"", "empty"),
         (".nomedia", b"", "system-file"),
         ("._photo.jpg", b"\0\x05\x16\x07", "system-file"),
+        ("._photo.jpg", image_bytes()[:20], "damaged"),
         ("a.png", b"text", "damaged"),
         ("a.heic", b"text", "damaged"),
         ("a.bin", image_bytes()[:20], "damaged"),

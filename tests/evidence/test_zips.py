@@ -455,3 +455,40 @@ def test_content_makes_a_file_of_what_has_the_mode_of_a_pipe_or_link(tmp_path, m
 
     assert found == ({} if error else {"-": b"x" * size})
     assert [kind for kind, _ in told] == ([error] if error else [])
+
+
+def as_windows_writes(names, system=0):
+    """Names as they are given, and the system that the entries were made on."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for number, name in enumerate(names):
+            info = zipfile.ZipInfo(name)
+            info.create_system = system
+            archive.writestr(info, b"" if name.endswith("\\") else bytes([number]) * 9)
+    return stream.getvalue()
+
+
+def test_the_backslashes_of_a_zip_made_on_windows_part_folders(tmp_path):
+    names = ("DCIM\\", "DCIM\\Camera\\a.jpg", "DCIM\\Camera\\bc.jpg")
+    (tmp_path / "a.zip").write_bytes(as_windows_writes(names))
+
+    with open_source(tmp_path / "a.zip") as source:
+        entries = list(source.items())
+        assert [entry.path.name for entry in entries] == ["DCIM/Camera/a.jpg", "DCIM/Camera/bc.jpg"]
+        assert entries[0].path.raw == b"DCIM\\Camera\\a.jpg"
+        with source.find(entries[1].path).open() as stream:
+            assert stream.read() == b"\2" * 9
+
+
+@pytest.mark.parametrize(
+    ("names", "system"),
+    [
+        (("a\\b.jpg", "ccc.jpg"), 3),  # made on Unix
+        (("DCIM/a\\b.jpg", "c.jpg"), 0),  # has its own folders
+    ],
+)
+def test_a_backslash_in_a_name_stays_if_it_may_be_one(tmp_path, names, system):
+    (tmp_path / "a.zip").write_bytes(as_windows_writes(names, system))
+
+    with open_source(tmp_path / "a.zip") as source:
+        assert [entry.path.name for entry in source.items()] == list(names)

@@ -1,15 +1,48 @@
 """Pictures that a file hides or holds in great number, on their way into a case."""
 
 import io
+import unicodedata
 
 import pytest
 from PIL import Image, TiffImagePlugin
-from test_triage_run import Grey, Tired, picture, run, told
+from test_triage_run import Grey, Tired, picture, run, told, zipped
 
 from mayak.case import CaseStore
 from mayak.triage import examine as examining
 from mayak.triage.examine import Found, Job, More, Rules, examine
 from mayak.types import EvidencePath, Failure, Sides
+
+APPLE_DOUBLE = b"\0\5\x16\7\0\2\0\0Mac OS X        " + bytes(200)
+
+
+def test_what_a_mac_keeps_beside_its_files_is_left_out_by_a_rule_of_its_own(tmp_path):
+    nfd = unicodedata.normalize("NFD", "사진/거래.jpg")
+    archive = zipped(
+        tmp_path / "mac.zip",
+        {nfd: picture(1), "__MACOSX/사진/._거래.jpg": APPLE_DOUBLE, "._b.tga": APPLE_DOUBLE},
+    )
+    folder = folder_with(tmp_path, a_jpg=b"")
+    (folder / "._1.jpg").write_bytes(picture(2))  # a picture, whatever it is called
+    (folder / "2.jpg").write_bytes(APPLE_DOUBLE)  # not called so
+
+    summary = run(tmp_path / "case", archive, folder)
+
+    assert summary.exclusions == {"apple-double": 2, "empty": 1}
+    assert (summary.counts.contents, summary.counts.failures) == (2, 1)
+
+
+def test_a_pattern_finds_a_picture_in_a_folder_of_a_zip_made_on_windows(tmp_path):
+    archive = tmp_path / "windows.zip"
+    archive.write_bytes(
+        zipped(archive, {"DCIM/a.jpg": picture(1)})
+        .read_bytes()
+        .replace(b"DCIM/", b"DCIM\\")
+        .replace(b"PK\1\2\x14\3", b"PK\1\2\x14\0")
+    )
+
+    summary = run(tmp_path / "case", archive, include=("*/DCIM/*",))
+
+    assert summary.counts.contents == 1
 
 
 def hiding(number, kind="PNG", pages=()):

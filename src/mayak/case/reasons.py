@@ -11,6 +11,10 @@ REASONS: Mapping[str, tuple[str, str]] = {
     # Rules of exclusion.
     "not-an-image": ("not an image", "이미지가 아님"),
     "empty": ("empty file", "빈 파일"),
+    "apple-double": (
+        "what a Mac keeps beside a file (AppleDouble)",
+        "Mac이 파일과 함께 두는 부속 파일(AppleDouble)",
+    ),
     "program": ("program that draws, never run", "그림을 그리는 프로그램(실행 안 함)"),
     "container": (
         "archive or disk image (what could be listed in it follows)",
@@ -30,7 +34,7 @@ REASONS: Mapping[str, tuple[str, str]] = {
     "Unsupported": ("format not supported", "지원하지 않는 형식"),
     "Damaged": ("damaged", "손상됨"),
     "Unreadable": ("could not be read", "읽을 수 없음"),
-    "LimitExceeded": ("beyond the limits for archives", "압축 파일 처리 한도 초과"),
+    "LimitExceeded": ("beyond the limits for one file", "파일 하나의 처리 한도 초과"),
     "TooLarge": ("too large", "크기 한도 초과"),
     "HashMismatch": ("not what its stored hash says", "저장된 해시와 다름"),
     "Changed": ("changed since it was read", "읽은 뒤에 변경됨"),

@@ -98,13 +98,13 @@ def examine_file(file: RawFile) -> Examined | Rejected:
 
 
 def _reason(error: DecodeError, file: RawFile, data: bytes) -> Reason:
-    if is_system_file(file.name):
+    promised = signature(data)
+    if is_system_file(file.name) and promised is None:
         return "system-file"
     if not data:
         return "empty"
     if isinstance(error.__cause__, Image.DecompressionBombError):
         return "bomb"
-    promised = signature(data)
     if promised is not None and not reads(promised):
         return "codec-missing"
     # Unknown bytes under an image's name are a lost image; under another name they never were one.

@@ -33,6 +33,9 @@ METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.
 AES = 99
 _DESCRIBED = 0x8
 """A flag: sizes and checksum stand behind the content, and need not before it."""
+_WITH_BACKSLASH = {3, 19}
+"""Systems on which a file's name may hold a backslash: Unix and macOS, as APPNOTE 4.4.2.2 numbers
+the system that an entry was made on."""
 UNLISTED = "[unlisted]/"
 """Stands before the name of a member that no entry of the ZIP's directory names."""
 
@@ -109,6 +112,8 @@ class ZipReader:
         self._limits = limits
         self._unpacked = 0
         names = array("Q")
+        self._backslashed = False
+        slashed = False
         with translated(path):
             self._directory = _directory(data, 0, data.size)
             extents = _Extents(data, 0, data.size)
@@ -118,6 +123,13 @@ class ZipReader:
                     self._unpacked += member.size
                 names.append(_key(member))
                 extents.add(member)
+                slashed = slashed or b"/" in member.name
+                self._backslashed = self._backslashed or (
+                    b"\\" in member.name and member.system not in _WITH_BACKSLASH
+                )
+        # APPNOTE asks for "/" between folders; some programs for Windows write "\" all the same.
+        # Elsewhere it may be a part of a name.
+        self._backslashed = self._backslashed and not slashed
         self._count = len(names)
         # Not the names themselves: there may be millions, and hardly one twice.
         keys, times = np.unique(np.frombuffer(names, dtype=np.uint64), return_counts=True)
@@ -141,7 +153,7 @@ class ZipReader:
         seen: set[int] = set()
         with translated():
             for position, member in enumerate(self._members(self._directory), 1):
-                name, raw = decode_name(member.name)
+                name, raw = self._name(member)
                 again = False
                 if self._shared and (key := _key(member)) in self._shared:
                     again = key in seen
@@ -156,6 +168,13 @@ class ZipReader:
         if self._beside:
             with translated():
                 yield from self._unlisted()
+
+    def _name(self, member: _Member) -> tuple[str, bytes | None]:
+        """A member's name with "/" between folders, and its bytes if they are others."""
+        name, raw = decode_name(member.name)
+        if self._backslashed and "\\" in name:
+            return name.replace("\\", "/"), member.name
+        return name, raw
 
     def _bomb(self, unpacked: int) -> bool:
         return unpacked > max(RATIO_FLOOR, self._limits.ratio * self._data.size)
@@ -173,7 +192,7 @@ class ZipReader:
                 reason = f"has more than {self._limits.members} members, with those not listed"
                 yield gap(self._path, "LimitExceeded", reason)
                 return
-            name, raw = decode_name(found.name)
+            name, raw = self._name(found)
             raw = None if raw is None else UNLISTED.encode() + raw
             # Numbered on from the directory's, so that no two have the same place.
             yield self._entry(found, self._path.child("file", UNLISTED + name, raw, position))

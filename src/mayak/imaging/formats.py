@@ -103,6 +103,14 @@ def looks_like_image(head: bytes, name: str) -> bool:
     )
 
 
+def is_apple_double(head: bytes, name: str) -> bool:
+    """Whether a file is an AppleDouble (RFC 1740): what a Mac knows of a file, written next to it,
+    under the same name after ``._``, on disks and in archives of others. A picture of such a name
+    is none."""
+    base = name.rpartition("/")[2]
+    return base.startswith("._") and head.startswith(b"\0\5\x16\7")
+
+
 def is_program(head: bytes) -> bool:
     """Whether a file of these first bytes is one of ``_PROGRAMS``, whatever pictures it draws."""
     return head.startswith((b"%!PS", b"\xc5\xd0\xd3\xc6", b"\xd7\xcd\xc6\x9a"))

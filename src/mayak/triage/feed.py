@@ -19,7 +19,7 @@ from mayak.case import CaseStore, Content, Duplicate, Exclusion, Item
 from mayak.errors import EvidenceError, MayakError
 from mayak.evidence import Source
 from mayak.hashlists import HashList
-from mayak.imaging.formats import is_pdf, is_program, named_as_image
+from mayak.imaging.formats import is_apple_double, is_pdf, is_program, named_as_image
 from mayak.imaging.hashing import sha256
 from mayak.imaging.office import needs_password
 from mayak.isolation import Lost, Workers
@@ -417,6 +417,8 @@ class Feed:
                 head = stream.read(_HEAD)
                 if not head:
                     return Exclusion("empty", "0 bytes")
+                if is_apple_double(head, entry.path.name):
+                    return Exclusion("apple-double", "AppleDouble: what a Mac keeps beside a file")
                 if is_program(head):
                     return Exclusion("program", "PostScript or a metafile: it would have to be run")
                 if not is_candidate(head, entry.path.name):
