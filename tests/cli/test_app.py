@@ -1,5 +1,7 @@
 """The command line as a whole: help, languages, exit codes, and a start without torch."""
 
+import json
+import os
 import subprocess
 import sys
 import warnings
@@ -241,3 +243,53 @@ def test_our_warnings_are_told_as_lines_and_those_of_others_as_python_does(comma
 def test_a_wrong_global_option_is_told_too(capsys):
     assert run("--lang", "ko", "--lang", "en", "doctor") == 2
     assert "--lang이(가) 두 번 이상" in capsys.readouterr().err
+
+
+_ODD = "사진/é 😀 \u200b.jpg"
+_SAYS = f"""
+from mayak.cli import app
+from mayak.cli.console import Console
+
+def it(*, json: bool = False):
+    console = Console()
+    if json:
+        console.json({{"name": {_ODD!a}}})
+        return
+    console.note({_ODD!a})
+    console.result({_ODD!a})
+    console.table({_ODD!a}, ["a", "b"], [[{_ODD!a}, "1"]])
+    with console.task({_ODD!a}, 1, "s") as task:
+        task.advance()
+
+app._COMMANDS = (("it", it, "English.", "Korean."),)
+app.main()
+"""
+
+
+@pytest.mark.parametrize("encoding", ["cp949", "ascii", "cp1252", "utf-8"])
+def test_a_name_that_the_terminals_encoding_lacks_is_escaped(encoding):
+    def said(*arguments):
+        done = subprocess.run(
+            [sys.executable, "-c", _SAYS, "it", *arguments],
+            env=os.environ | {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"},
+            capture_output=True,
+            timeout=60,
+        )
+        assert (done.returncode, done.stderr.count(b"fault of mayak")) == (0, 0)
+        return done.stdout.decode(encoding)
+
+    shown = said()
+    assert shown.count(".jpg") == 3
+    assert "é" in shown if encoding in ("cp1252", "utf-8") else "\\xe9" in shown
+    assert json.loads(said("--json")) == {"name": _ODD}
+
+
+def test_so_it_is_where_no_locale_is_set():
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("LC_", "LANG"))}
+    done = subprocess.run(
+        [sys.executable, "-c", _SAYS, "it"],
+        env=environment | {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
+        capture_output=True,
+        timeout=60,
+    )
+    assert (done.returncode, b"\\xe9" in done.stdout) == (0, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import sys
@@ -143,6 +144,10 @@ def main(arguments: list[str] | None = None) -> None:
     # those of its worker processes included, is for the user who runs it. The usual umask (022)
     # would let every account of the machine read it. Folders that exist keep their rights.
     os.umask(0o077)
+    for stream in (sys.stdout, sys.stderr):
+        # Windows' CP949 has no é: no character of a file's name may end a run of hours.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     # Nothing of ours phones home; a library must not either.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     # torch's threads spin 300,000 times at a barrier: with another program on the cores, a training

@@ -66,7 +66,9 @@ class Console:
 
     def json(self, value: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
         """A machine's answer, on stdout."""
-        sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+        # What another encoding lacks would be escaped in a way that JSON does not know.
+        unicode = (sys.stdout.encoding or "").lower().startswith("utf")
+        sys.stdout.write(json.dumps(value, ensure_ascii=not unicode, indent=2) + "\n")
 
     @contextmanager
     def task(self, name: str, total: int | None, unit: str) -> Iterator[Task]:
