@@ -2,6 +2,7 @@
 
 import hashlib
 import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -98,3 +99,68 @@ def test_a_database_of_something_else_is_refused(tmp_path):
         HashList.open(path)
     with pytest.raises(ConfigError, match="cannot be read"):
         HashList.open(tmp_path / "missing.txt")
+
+
+def database(tmp_path, *rows):
+    path = tmp_path / "RDS.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE FILE (sha256, sha1, md5, file_name)")
+        connection.executemany("INSERT INTO FILE VALUES (?, ?, ?, 'x')", rows)
+        connection.commit()
+    return path
+
+
+def strongest_first(text):
+    return tuple(reversed(hashes(text)))
+
+
+def test_a_database_in_lower_case_or_both_is_matched(tmp_path):
+    upper = tuple(value.upper() for value in strongest_first("b"))
+    known = HashList.open(database(tmp_path, strongest_first("a"), upper))
+
+    assert [known.match(*hashes(name)) for name in "abc"] == ["sha256", "sha256", None]
+
+
+@pytest.mark.parametrize(
+    "value", ["ab" * 15, "xy" * 16, "Ab" * 16, " " + "ab" * 16, bytes(16), 7, "0x" + "ab" * 16]
+)
+def test_a_database_that_can_never_match_is_refused_by_its_column(tmp_path, value):
+    sha256, sha1, _ = strongest_first("a")
+
+    with pytest.raises(ConfigError, match="column md5 of table FILE: row 1 is no MD5"):
+        HashList.open(database(tmp_path, (sha256, sha1, value)))
+
+
+def test_a_database_without_a_hash_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="holds no hash"):
+        HashList.open(database(tmp_path, ("", None, ""), ("", "", "")))
+
+
+def test_rows_that_lack_the_strongest_hash_are_found_by_another(tmp_path):
+    full, (_, _, md5) = strongest_first("a"), strongest_first("b")
+    known = HashList.open(database(tmp_path, full, ("", "", md5), ("", "", "")))
+
+    assert len(known) == 2
+    assert [known.match(*hashes(name)) for name in "abc"] == ["sha256", "md5", None]
+
+
+def test_of_a_database_whose_strongest_hashes_are_complete_no_others_are_asked_for(tmp_path):
+    (sha256, sha1, md5), other = strongest_first("a"), strongest_first("b")
+    known = HashList.open(database(tmp_path, (sha256, sha1, md5)))
+
+    assert known.match(md5, sha1, other[0]) is None  # no file has these three
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_utf_16_is_refused_in_words(tmp_path, encoding):
+    text = ("\ufeff" if encoding == "utf-16-be" else "") + "MD5,Name\n" + "a" * 32 + ",x\n"
+
+    with pytest.raises(ConfigError, match="UTF-16"):
+        HashList.open(written(tmp_path, text.encode(encoding)))
+
+
+def test_a_line_that_is_no_csv_is_refused_by_its_number(tmp_path):
+    line = '"' + "x" * 200_000  # more than Python's reader takes
+
+    with pytest.raises(ConfigError, match="line 1 is no CSV"):
+        HashList.open(written(tmp_path, f"{line}\n"))

@@ -24,6 +24,9 @@ _BYTES: dict[HashKind, int] = {"md5": 16, "sha1": 20, "sha256": 32}
 _OF_LENGTH: dict[int, HashKind] = {2 * size: kind for kind, size in _BYTES.items()}
 _COLUMN = re.compile(r"(md5|sha-?1|sha-?256)", re.IGNORECASE)
 _SQLITE = b"SQLite format 3\0"
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+_CHECKED = 100_000
+"""Rows of a database that are looked at before it is taken for a list of hashes."""
 
 
 class _Known(Protocol):
@@ -104,15 +107,20 @@ class _Run:
 
 
 class _Database:
-    """NSRL's RDS 3: hashes in upper case, looked up where they lie."""
+    """NSRL's RDS 3: hashes in hex, upper or lower case, looked up in place."""
 
     def __init__(self, path: Path) -> None:
+        """Raises ConfigError for what holds no hash, or something else where hashes should be."""
         self._path = path
         try:
             with closing(self._connect()) as connection:
-                self._table, self._columns = self._find(connection)
+                self._table, columns = self._find(connection)
+                lacking = self._checked(connection, columns)
+                self._asked = self._needed(connection, columns)
+                # Rows without a hash are none of the list; to leave them out takes long.
+                rows = f" WHERE {' OR '.join(map(_given, columns))}" if lacking else ""
                 (self.count,) = connection.execute(
-                    f"SELECT count(*) FROM {self._table}"  # noqa: S608
+                    f"SELECT count(*) FROM {self._table}{rows}"  # noqa: S608
                 ).fetchone()
         except sqlite3.Error as error:
             raise _unfit(path, f"SQLite says: {error}", f"SQLite 오류: {error}") from error
@@ -133,28 +141,84 @@ class _Database:
             "RDS 3 데이터베이스가 아닙니다. 해시가 있는 FILE 또는 METADATA 테이블이 없습니다",
         )
 
+    def _checked(self, connection: sqlite3.Connection, columns: tuple[HashKind, ...]) -> bool:
+        """Whether a hash is missing in the first rows. Raises ConfigError if something else is
+        there, which no file could ever match."""
+        lacking = False
+        query = f"SELECT {', '.join(columns)} FROM {self._table} LIMIT {_CHECKED}"  # noqa: S608
+        for number, row in enumerate(connection.execute(query), 1):
+            for kind, value in zip(columns, row, strict=True):
+                if value in (None, ""):
+                    lacking = True
+                elif not _is_hash(kind, value):
+                    raise _unfit(
+                        self._path,
+                        f"column {kind} of table {self._table}: row {number} is no "
+                        f"{kind.upper()} in hex: {str(value)[:80]!r}",
+                        f"{self._table} 테이블의 {kind} 열: {number}번째 행이 16진수 "
+                        f"{kind.upper()}이(가) 아닙니다: {str(value)[:80]!r}",
+                    )
+        return lacking
+
+    def _needed(
+        self, connection: sqlite3.Connection, columns: tuple[HashKind, ...]
+    ) -> tuple[HashKind, ...]:
+        """The columns that have to be asked for a file, down to the first that each row has: most
+        databases have an index of the first alone, and to ask another is to read all rows."""
+        for position, kind in enumerate(columns, 1):
+            lacks = f"SELECT 1 FROM {self._table} WHERE {kind} IS NULL OR {kind} = '' LIMIT 1"  # noqa: S608
+            if connection.execute(lacks).fetchone() is None:
+                return columns[:position]
+        return columns
+
     def holds(self, kind: HashKind, value: str) -> bool:
-        if kind not in self._columns:
+        if kind not in self._asked:
             return False
-        query = f"SELECT 1 FROM {self._table} WHERE {kind} = ? LIMIT 1"  # noqa: S608
+        query = f"SELECT 1 FROM {self._table} WHERE {kind} IN (?, ?) LIMIT 1"  # noqa: S608
         if not hasattr(self, "_connection"):
             self._connection = self._connect()
-        return self._connection.execute(query, (value.upper(),)).fetchone() is not None
+        found = self._connection.execute(query, (value.upper(), value.lower()))
+        return found.fetchone() is not None
+
+
+def _given(kind: HashKind) -> str:
+    """SQL: whether a row has this hash."""
+    return f"({kind} IS NOT NULL AND {kind} <> '')"
+
+
+def _is_hash(kind: HashKind, value: object) -> bool:
+    return (
+        isinstance(value, str)
+        and len(value) == 2 * _BYTES[kind]
+        and re.fullmatch("[0-9a-f]+|[0-9A-F]+", value) is not None
+    )
 
 
 def _hashes(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
+        if file.read(2) in _UTF_16:
+            raise _unfit(
+                path, "is text in UTF-16, which is not read", "UTF-16 텍스트는 읽지 않습니다"
+            )
+        file.seek(0)
         lines = enumerate(map(_text, file), 1)
         column: int | None = None
         first = True
         for number, line in lines:
             if not line or line.startswith("#"):
                 continue
-            if first and (column := _header(line)) is not None:
+            try:
+                if first and (column := _header(line)) is not None:
+                    first = False
+                    continue
                 first = False
-                continue
-            first = False
-            value = _cell(line, column)
+                value = _cell(line, column)
+            except csv.Error as error:
+                raise _unfit(
+                    path,
+                    f"line {number} is no CSV: {error}",
+                    f"{number}번째 줄이 CSV가 아닙니다: {error}",
+                ) from error
             if len(value) not in _OF_LENGTH or not re.fullmatch("[0-9a-fA-F]+", value):
                 raise _unfit(
                     path,
@@ -191,7 +255,9 @@ def _unfit(path: Path, en: str, ko: str) -> ConfigError:
     return ConfigError(
         f"{path}: " + tr(en, ko),
         remedy=tr(
-            "give a hash a line, CSV with a column md5, sha1 or sha256, or NSRL's RDS 3 (SQLite)",
-            "한 줄에 해시 하나, md5·sha1·sha256 열이 있는 CSV, 또는 NSRL RDS 3(SQLite)를 쓰십시오",
+            "give text in UTF-8 with a hash a line, CSV with a column md5, sha1 or sha256, or "
+            "NSRL's RDS 3 (SQLite)",
+            "한 줄에 해시 하나인 UTF-8 텍스트, md5·sha1·sha256 열이 있는 CSV, 또는 NSRL RDS "
+            "3(SQLite)를 쓰십시오",
         ),
     )
