@@ -674,7 +674,7 @@ def test_times_of_fat_are_its_wall_clock_in_any_zone(unpack, monkeypatch):
     [
         (3, b"-FVE-FS-", "BitLocker"),
         (0, b"LUKS\xba\xbe", "LUKS"),
-        (32, b"NXSB", "FileVault"),
+        (32, b"NXSB", "APFS"),
         (1024, b"\x10\x20\xf5\xf2", "F2FS"),
     ],
 )
@@ -687,7 +687,9 @@ def test_volumes_that_cannot_be_read_are_named(unpack, tmp_path, offset, magic, 
     with open_source(tmp_path / "locked.dd") as source:
         (failure,) = source.items()
     assert word in failure.message
-    assert failure.error == ("Unsupported" if word == "F2FS" else "Encrypted")
+    unread = word in ("F2FS", "APFS")  # nothing there says that it is encrypted
+    assert failure.error == ("Unsupported" if unread else "Encrypted")
+    assert ("mount it read-only" in failure.message) == unread
     assert failure.path == ("locked.dd/partition 1" if start else "locked.dd")
 
 
@@ -700,6 +702,28 @@ def test_an_encrypted_volume_inside_a_folder_is_named(folder, offset, magic, wor
     assert items.keys() == {"backup/locked.dd"}
     assert failure.error == "Encrypted"
     assert word in failure.message
+
+
+@pytest.mark.parametrize(
+    ("offset", "magic", "word"),
+    [(32, b"NXSB", "APFS"), (0, b"XFSB", "XFS"), (1024, b"\xe2\xe1\xf5\xe0", "EROFS")],
+)
+def test_so_is_a_volume_inside_a_folder_that_cannot_be_read(folder, offset, magic, word):
+    (folder / "backup" / "mac.dmg").write_bytes(bytes(offset) + magic + bytes(1 << 20))
+    _, (failure,) = found(folder)
+    assert failure.error == "Unsupported"
+    assert failure.message == (
+        f"is {word}, which is not read: mount it read-only and give that folder"
+    )
+
+
+def test_core_storage_alone_is_not_called_encrypted(tmp_path):
+    disk = bytearray(1 << 20)
+    disk[8:10], disk[88:90] = b"\1\0", b"CS"
+    (tmp_path / "mac.dd").write_bytes(disk)
+    with open_source(tmp_path / "mac.dd") as source:
+        (failure,) = source.items()
+    assert (failure.error, "Core Storage" in failure.message) == ("Unsupported", True)
 
 
 def test_where_the_first_gpt_is_gone_the_second_is_read(unpack):

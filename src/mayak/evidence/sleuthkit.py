@@ -28,15 +28,16 @@ Tsk = Any  # pytsk3 states no types
 
 EWF_MAGIC = (b"EVF\x09\x0d\x0a\xff\x00", b"EVF2\x0d\x0a\x81\x00", b"LVF\x09\x0d\x0a\xff\x00")
 
-# (offset, bytes) at the start of a volume → what it is. TSK knows none of these.
+# (offset, bytes) at the start of a volume → what it is. TSK knows none of these. Encrypted is what
+# these bytes prove to be so.
 ENCRYPTED_VOLUMES = {
     (3, b"-FVE-FS-"): "BitLocker",
     (424, bytes.fromhex("3bd66749292ed84a8399f6a339e3d001")): "BitLocker To Go",
     (0, b"LUKS\xba\xbe"): "LUKS",
-    (88, b"CS"): "FileVault (Core Storage)",
-    (32, b"NXSB"): "APFS, as FileVault uses",
 }
 UNREAD_VOLUMES = {
+    (32, b"NXSB"): "APFS",
+    (88, b"CS"): "Core Storage (FileVault or a Fusion Drive)",
     (1024, b"\x10\x20\xf5\xf2"): "F2FS",
     (1024, b"\xe2\xe1\xf5\xe0"): "EROFS",
     (0, b"XFSB"): "XFS",
@@ -237,7 +238,8 @@ class DiskReader:
                 name, encrypted = named
                 reason = f"is an encrypted volume ({name})" if encrypted else f"is {name}"
                 kind: Reason = "Encrypted" if encrypted else "Unsupported"
-                yield gap(volume.path, kind, f"{reason}, which is not read")
+                remedy = "" if encrypted else ": mount it read-only and give that folder"
+                yield gap(volume.path, kind, f"{reason}, which is not read{remedy}")
                 continue
             files = None
             try:
@@ -374,7 +376,11 @@ def disk_kind(head: bytes) -> Literal["ewf", "raw"] | None:
     if head.startswith(EWF_MAGIC):
         later = head.startswith(EWF_MAGIC[0]) and head[9:11] != b"\1\0"
         return None if later else "ewf"
-    if head.startswith(b"LUKS\xba\xbe") or head[3:11] == b"-FVE-FS-":
+    if any(
+        head[at : at + len(magic)] == magic
+        for at, magic in (*ENCRYPTED_VOLUMES, *UNREAD_VOLUMES)
+        if len(magic) > 2
+    ):
         return "raw"
     boot = head[510:512] == b"\x55\xaa" and (
         head[3:11] in (b"NTFS    ", b"EXFAT   ")
