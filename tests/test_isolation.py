@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 import time
@@ -10,7 +11,7 @@ import numpy as np
 import psutil
 import pytest
 
-from mayak.isolation import Helper, Lost, Workers
+from mayak.isolation import Helper, Lost, Workers, free_memory, shares
 
 
 def doubled_or_dead(number):
@@ -155,3 +156,54 @@ def test_a_script_without_a_guard_is_told_so_and_no_item_is_blamed(tmp_path):
     done = subprocess.run([sys.executable, script], capture_output=True, text=True)
     assert done.returncode == 1 and not done.stdout
     assert "under `if __name__ == '__main__':`" in done.stderr
+
+
+def test_large_buffers_arrive_as_they_were_sent():
+    large = np.arange(40 << 20, dtype=np.uint8)  # more than fits into the shared memory
+    small = b"x" * 100
+
+    with closing(Helper(returned)) as helper:
+        back, fixed, little = helper((large, pickle.PickleBuffer(bytes(large)), small))
+
+    assert np.array_equal(back, large)
+    assert (bytes(fixed), little) == (bytes(large), small)
+    back[0] = 1  # an array that came back may be written to
+
+
+def returned(item):
+    large, fixed, little = item
+    return large, pickle.PickleBuffer(bytes(fixed)), little
+
+
+def test_no_more_is_fetched_than_may_be_under_way():
+    under_way = peak = 0
+
+    def items():
+        nonlocal under_way, peak
+        for number in range(12):
+            under_way += 10
+            peak = max(peak, under_way)
+            yield number
+
+    for _, _ in Workers(numbered, 2).run(items(), weight=lambda _: 10, most=15):
+        under_way -= 10
+
+    # One below the bound lets one more in; of four places two stay empty.
+    assert peak == 20
+
+
+def test_processes_share_the_memory_that_there_is(monkeypatch):
+    for free, shared in ((64, (8, 4)), (20, (8, 2.5)), (9, (4, 2.25)), (1, (1, 2))):
+        monkeypatch.setattr("mayak.isolation.free_memory", lambda free=free: free << 30)
+        count, memory = shares(8, 4 << 30, 2 << 30)
+        assert (count, memory / 2**30) == shared
+
+
+def test_a_control_group_may_have_less_memory_than_the_machine(monkeypatch, tmp_path):
+    (tmp_path / "max").write_text("3000000\n")
+    (tmp_path / "current").write_text("1000000\n")
+    places = ((str(tmp_path / "max"), str(tmp_path / "current")), ("missing", "missing"))
+    monkeypatch.setattr("mayak.isolation._CGROUP", places)
+    assert free_memory() == 2_000_000
+    (tmp_path / "max").write_text("max\n")
+    assert free_memory() > 2_000_000

@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from multiprocessing import connection, reduction
+from pathlib import Path
 from queue import LifoQueue, SimpleQueue
 from threading import Lock
 from typing import Any, Generic, Literal, TypeVar
@@ -33,6 +34,12 @@ _MALLOPT = {-1: 256 << 20, -3: 64 << 20}
 what is kept (glibc's malloc.h)."""
 
 
+_CGROUP = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Lost:
     """What stands in the place of a result that could not be had."""
@@ -45,6 +52,23 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def free_memory() -> int:
+    """Bytes of memory that this machine, or this process's control group, still has."""
+    free = int(psutil.virtual_memory().available)
+    for limit, used in _CGROUP:
+        with suppress(OSError, ValueError):  # not Linux, the other version, or "max"
+            free = min(free, int(Path(limit).read_text()) - int(Path(used).read_text()))
+    return max(free, 0)
+
+
+def shares(count: int, memory: int, least: int) -> tuple[int, int]:
+    """How many of ``count`` processes the memory has room for, and what each may take: ``memory``
+    bytes, or less but at least ``least``."""
+    free = free_memory()
+    count = max(1, min(count, free // least))
+    return count, max(least, min(memory, free // count))
 
 
 class Workers(Generic[Item, Result]):
@@ -87,10 +111,17 @@ class Workers(Generic[Item, Result]):
         for helper in self._all:
             helper.close()
 
-    def run(self, items: Iterable[Item]) -> Iterator[tuple[Item, Result | Lost]]:
+    def run(
+        self,
+        items: Iterable[Item],
+        *,
+        weight: Callable[[Item], int] | None = None,
+        most: int = 0,
+    ) -> Iterator[tuple[Item, Result | Lost]]:
         """(item, result) in the order in which they are done, and the end of the processes; items
-        are fetched as needed, one for each process ahead. They are asked for again after each
-        result, also when they had ended: results may bring further items."""
+        are fetched as needed, one for each process ahead, and with ``weight`` only as long as those
+        under way are lighter than ``most`` together. They are asked for again after each result,
+        also when they had ended: results may bring further items."""
         left = iter(items)
         done: SimpleQueue[Future[tuple[Item, Result | Lost]]] = SimpleQueue()
 
@@ -101,20 +132,26 @@ class Workers(Generic[Item, Result]):
         # whoever reads the results is at.
         count = len(self._all)
         hands = ThreadPoolExecutor(count, "hand")
-        under_way = 0
+        under_way = load = 0
         try:
             while True:
-                fetched = list(islice(left, int(under_way < 2 * count)))
-                for item in fetched:
+                room = under_way < 2 * count and (weight is None or not load or load < most)
+                fetched = 0
+                for item in islice(left, int(room)):
                     hands.submit(one, item).add_done_callback(done.put)
-                    under_way += 1
+                    fetched += 1
+                    load += weight(item) if weight else 0
+                    del item  # an item may be large
+                under_way += fetched
                 if not under_way:
                     return
                 if fetched and done.empty():
                     continue
                 result = done.get().result()
                 under_way -= 1
+                load -= weight(result[0]) if weight else 0
                 yield result
+                del result
         finally:
             hands.shutdown(wait=False, cancel_futures=True)
             self.close()
@@ -251,21 +288,27 @@ def _attached(file: Any) -> _Shared:  # noqa: ANN401 - multiprocessing's wrapper
 
 def _send(pipe: connection.Connection, shared: _Shared | None, value: object) -> None:
     """Send a value, its buffers (pickle's, PEP 574) through shared memory as far as they fit: a
-    pipe takes a photo in fifty pieces, and its reader wakes up for each."""
+    pipe takes a photo in fifty pieces, and its reader wakes up for each. The others follow as they
+    are: pickled, a file of a gigabyte would be copied twice."""
     beside: list[tuple[int, bool]] = []
+    following: list[memoryview] = []
     end = 0
 
     def keep(buffer: pickle.PickleBuffer) -> bool:
         nonlocal end
         raw = buffer.raw()
         if shared is None or end + raw.nbytes > _SHARED:
-            return True
-        os.pwrite(shared.file, raw, end)
-        beside.append((raw.nbytes, raw.readonly))
-        end += raw.nbytes
+            following.append(raw)
+            beside.append((-1, raw.readonly))
+        else:
+            os.pwrite(shared.file, raw, end)
+            beside.append((raw.nbytes, raw.readonly))
+            end += raw.nbytes
         return False
 
     pipe.send((pickle.dumps(value, protocol=5, buffer_callback=keep), beside))
+    for raw in following:
+        pipe.send_bytes(raw)
 
 
 def _receive(pipe: connection.Connection, shared: _Shared | None) -> Any:  # noqa: ANN401
@@ -275,18 +318,21 @@ def _receive(pipe: connection.Connection, shared: _Shared | None) -> Any:  # noq
     head, beside = pipe.recv()
     buffers: list[Any] = []
     end = 0
-    if shared is not None:
-        # By the system, while other threads run: copying here would hold Python's lock.
-        for size, readonly in beside:
-            if readonly:
-                buffers.append(os.pread(shared.file, size, end))
-            else:
-                # A bytearray would be filled with zeros first, under that lock.
-                own = np.empty(size, dtype=np.uint8)
-                if os.preadv(shared.file, [own.data], end) != size:
-                    raise EOFError("shared memory ends early")
-                buffers.append(own)
-            end += size
+    # By the system, while other threads run: copying here would hold Python's lock.
+    for size, readonly in beside:
+        if size < 0 or shared is None:
+            received = pipe.recv_bytes()
+            buffers.append(received if readonly else bytearray(received))
+            continue
+        if readonly:
+            buffers.append(os.pread(shared.file, size, end))
+        else:
+            # A bytearray would be filled with zeros first, under that lock.
+            own = np.empty(size, dtype=np.uint8)
+            if os.preadv(shared.file, [own.data], end) != size:
+                raise EOFError("shared memory ends early")
+            buffers.append(own)
+        end += size
     return pickle.loads(head, buffers=buffers)  # noqa: S301 - as multiprocessing's own pipes do
 
 

@@ -9,6 +9,7 @@ from test_triage_run import Grey, Tired, picture, run, told, zipped
 
 from mayak.case import CaseStore
 from mayak.triage import examine as examining
+from mayak.triage import feed
 from mayak.triage.examine import Found, Job, More, Rules, examine
 from mayak.types import EvidencePath, Failure, Sides
 
@@ -159,3 +160,26 @@ def test_of_a_file_with_very_many_pictures_the_rest_is_named_as_not_read(monkeyp
     assert [failure.error for failure in failures] == ["LimitExceeded"]
     assert failures[0].path == "f/scan.tif/further pictures"
     assert failures[0].message == ("17 pictures after the first 32 in this file were not looked at")
+
+
+def test_files_of_which_none_may_wait_for_another_are_all_read(tmp_path, monkeypatch):
+    folder = folder_with(tmp_path, **{f"n{number}_jpg": picture(number) for number in range(40)})
+    monkeypatch.setattr(feed, "_UNDER_WAY", 1)
+    monkeypatch.setattr(feed, "_CHUNK_FILES", 1)
+    under_way, peaks = [0], [0]
+    put, weigh = feed.Feed._deliver, feed._work_bytes
+
+    def weighed(work):
+        under_way[0] += 1
+        peaks.append(under_way[0])
+        return weigh(work)
+
+    def delivered(self, *arguments):
+        under_way[0] -= 2  # weighed when it was fetched, and when it was done
+        return put(self, *arguments)
+
+    monkeypatch.setattr(feed, "_work_bytes", weighed)
+    monkeypatch.setattr(feed.Feed, "_deliver", delivered)
+
+    assert run(tmp_path / "case", folder).counts.contents == 40
+    assert max(peaks) == 2  # one file, weighed twice; of four places three stay empty

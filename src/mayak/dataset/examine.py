@@ -14,7 +14,7 @@ from mayak.imaging.decode import decode_picture
 from mayak.imaging.formats import named_as_image, reads, signature, wrong_extension
 from mayak.imaging.hashing import PerceptualHash, perceptual_hash, sha256
 from mayak.imaging.thumbnails import overview
-from mayak.isolation import Lost, Workers
+from mayak.isolation import Lost, Workers, shares
 from mayak.language import set_language, tr
 from mayak.types import Progress
 
@@ -22,13 +22,13 @@ LARGEST_FILE = 2**30
 """Bytes. Files are decoded in memory; a film or a disk image in the folder must not fill it."""
 
 _SECONDS = 120.0
-_MEMORY = 4 * 2**30
-"""What a decoder may spend on one file: far more than the largest picture that is not refused."""
+_MEMORY, _LEAST_MEMORY = 4 * 2**30, 2 * 2**30
+"""What a decoder may spend on one file; the less, if the machine has no more for each."""
 
 _LOST = {
     "crashed": "the decoder crashed over this file",
     "too-slow": f"the decoder took longer than {_SECONDS:.0f} s over this file",
-    "out-of-memory": f"the decoder asked for more than {_MEMORY // 2**30} GiB over this file",
+    "out-of-memory": "the decoder asked for more memory than it may have over this file",
 }
 
 
@@ -51,8 +51,9 @@ def examine(
     """Read every file in ``workers`` processes; both lists in the order of the files' names."""
     images: list[Examined] = []
     rejected: list[Rejected] = []
+    count, memory = shares(max(1, min(workers, len(files))), _MEMORY, _LEAST_MEMORY)
     pool = Workers[RawFile, Examined | Rejected](
-        examine_file, max(1, min(workers, len(files))), seconds=_SECONDS, memory=_MEMORY
+        examine_file, count, seconds=_SECONDS, memory=memory
     )
     with progress.task(tr("reading", "읽기"), len(files), tr("files", "개")) as task:
         for file, result in pool.run(files):

@@ -22,10 +22,11 @@ from mayak.hashlists import HashList
 from mayak.imaging.formats import is_apple_double, is_pdf, is_program, named_as_image
 from mayak.imaging.hashing import sha256
 from mayak.imaging.office import needs_password
-from mayak.isolation import Lost, Workers
+from mayak.isolation import Lost, Workers, free_memory, shares
 from mayak.triage.arrival import Arrival, Outcome, item_of, location_of, weight
 from mayak.triage.examine import (
     LARGEST_FILE,
+    LEAST_MEMORY,
     MEMORY,
     SECONDS,
     Found,
@@ -55,6 +56,9 @@ _AHEAD_BYTES = 1 << 26
 _HASHERS = 2
 _LONG = 1 << 17
 """Bytes from which on hashing takes longer than telling another thread of it."""
+_UNDER_WAY = 1 << 29
+"""Bytes of files with the workers and waiting for them, from which on no more are read; less if the
+machine has not eight times as much. One file comes on top, copies of it as well."""
 _LOST = 3
 """Pictures of one file that may each take a process along before the rest is given up: each can
 cost the whole time that a file has."""
@@ -163,11 +167,11 @@ class Feed:
             self._arrived.end()
 
     def _walk(self, held: Held, source: Source) -> None:
-        pool = Workers[Work, list[Found | More]](
-            examine, max(1, self._options.workers), seconds=SECONDS, memory=MEMORY
-        )
+        count, memory = shares(max(1, self._options.workers), MEMORY, LEAST_MEMORY)
+        pool = Workers[Work, list[Found | More]](examine, count, seconds=SECONDS, memory=memory)
         work = _Agenda(self._chunks(held, source))
-        for (rules, jobs), result in pool.run(work):
+        most = min(_UNDER_WAY, free_memory() // 8)
+        for (rules, jobs), result in pool.run(work, weight=_work_bytes, most=most):
             if self._stop.is_set():
                 return
             if isinstance(result, Lost) and len(jobs) > 1:
@@ -175,11 +179,12 @@ class Feed:
                 work.again.extend((rules, (job,)) for job in jobs)
                 continue
             if isinstance(result, Lost):
-                result, left = _after_loss(jobs[0], result.why)
+                result, left = _after_loss(jobs[0], result.why, memory)
             else:
                 left = _further(jobs, result)
             work.again.extend((rules, (job,)) for job in left)
             self._deliver(held, jobs, result, {job.path for job in left})
+            del jobs, result, left  # large files, while the next is read
 
     def _deliver(
         self,
@@ -465,6 +470,10 @@ def _read_bytes(step: _Read | Arrival) -> int:
     return len(step.data) if isinstance(step, _Read) else 0
 
 
+def _work_bytes(work: Work) -> int:
+    return sum(len(job.data) for job in work[1])
+
+
 class _Agenda(Iterator[Work]):
     """Work that came to be on the way, then that of the walk: it can end, and have more later."""
 
@@ -486,13 +495,13 @@ def _further(jobs: tuple[Job, ...], results: list[Found | More]) -> list[Job]:
     ]
 
 
-def _after_loss(job: Job, why: str) -> tuple[list[Found | More], list[Job]]:
+def _after_loss(job: Job, why: str, memory: int) -> tuple[list[Found | More], list[Job]]:
     """What stands for a job that took its process along, and what is left of it to do."""
     if job.part and job.most > 1:
         return [], [replace(job, alone=job.part + job.most - 1)]
     if job.part >= len(job.names):  # the file itself, or the last picture in it
-        return [lost(job, why)], []
+        return [lost(job, why, memory)], []
     following = replace(job, part=job.part + 1, lost=job.lost + 1)
     if following.lost == _LOST:
-        return [lost(job, why), *given_up(following)], []
-    return [lost(job, why)], [following]
+        return [lost(job, why, memory), *given_up(following)], []
+    return [lost(job, why, memory)], [following]
