@@ -253,7 +253,9 @@ def main() -> None:
     # Workers start as those of the command do: without this file, which would bring them torch.
     vars(sys.modules["__main__"]).pop("__file__", None)
     processor = (
-        LlavaNextProcessor.from_pretrained(asked.processor)
+        LlavaNextProcessor.from_pretrained(
+            asked.processor, local_files_only=True, trust_remote_code=False
+        )
         if asked.processor
         else processor_for(published_config(), published_tokenizer())
     )

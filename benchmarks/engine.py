@@ -409,7 +409,9 @@ def main() -> None:
         },
     )
     processor = (
-        LlavaNextProcessor.from_pretrained(asked.processor)
+        LlavaNextProcessor.from_pretrained(
+            asked.processor, local_files_only=True, trust_remote_code=False
+        )
         if asked.processor
         else processor_for(published_config(), published_tokenizer())
     )

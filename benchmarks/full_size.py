@@ -114,7 +114,11 @@ def stock_scores(
 ) -> np.ndarray:
     """Scores (N, 4) of the stock model, one image at a time, no padding."""
     model = LlavaNextForConditionalGeneration.from_pretrained(
-        folder, dtype=dtype, device_map={"": 0}
+        folder,
+        local_files_only=True,
+        trust_remote_code=False,
+        dtype=dtype,
+        device_map={"": 0},
     ).eval()
     rows = []
     for image in images:

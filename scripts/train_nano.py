@@ -252,8 +252,10 @@ _renderer: Renderer
 
 def _start(folder: str, shared: str, images: int) -> None:
     global _renderer
-    processor = LlavaNextProcessor.from_pretrained(folder)
-    config = LlavaNextConfig.from_pretrained(folder)
+    processor = LlavaNextProcessor.from_pretrained(
+        folder, local_files_only=True, trust_remote_code=False
+    )
+    config = LlavaNextConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     _renderer = Renderer(processor, config, Path(shared), images)
 
 
@@ -731,8 +733,12 @@ def train(asked: argparse.Namespace) -> None:
         processor = processor_for(config, tokenizer)
         model = LlavaNextForConditionalGeneration(config)
     else:
-        processor = LlavaNextProcessor.from_pretrained(asked.of)
-        model = LlavaNextForConditionalGeneration.from_pretrained(asked.of).float()
+        processor = LlavaNextProcessor.from_pretrained(
+            asked.of, local_files_only=True, trust_remote_code=False
+        )
+        model = LlavaNextForConditionalGeneration.from_pretrained(
+            asked.of, local_files_only=True, trust_remote_code=False
+        ).float()
     processor.save_pretrained(folder)
     model.config.save_pretrained(folder)
     lesson = Lesson(model, processor, device, asked.rate, seeing=asked.of is None)

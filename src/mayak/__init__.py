@@ -4,8 +4,14 @@
 are made of; each is imported when it is first asked for, torch with the classifier only.
 """
 
+import sys
 from importlib import import_module
 from typing import Any
+
+# If the package `kernels` is installed, bitsandbytes (as it is imported, on processors with
+# AVX512-BF16) and transformers (for a configuration that names one) fetch native code from a hub
+# with it. None lets every import of it fail.
+sys.modules["kernels"] = None  # type: ignore[assignment]
 
 _PARTS = {
     "CaseStore": ("mayak.case", "CaseStore"),

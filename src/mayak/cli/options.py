@@ -132,7 +132,7 @@ def _json(path: Path) -> dict[str, Any] | None:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(
             tr(f"{path} cannot be read ({error})", f"{path}을(를) 읽을 수 없습니다({error})")
         ) from error

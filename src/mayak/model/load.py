@@ -15,11 +15,8 @@ from typing import Any
 
 import torch
 from bitsandbytes.nn import Linear4bit
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-from peft import PeftModel, get_peft_model_state_dict
-from safetensors import safe_open
+from peft import LoraConfig, PeftModel, get_peft_model_state_dict
 from transformers import (
-    AutoConfig,
     BitsAndBytesConfig,
     LlavaNextForConditionalGeneration,
     LlavaNextProcessor,
@@ -28,11 +25,22 @@ from transformers import (
 from mayak.config import FP8_PROOF, Precision
 from mayak.errors import MayakError, ModelError
 from mayak.language import tr
+from mayak.model.folder import (
+    ADAPTER_WEIGHTS,
+    adapter_config,
+    check_processor,
+    file_shapes,
+    model_config,
+)
 from mayak.model.fp8 import to_fp8
+from mayak.model.hub import hub_answers, hub_folder
 from mayak.model.prompt import Prompt
 from mayak.types import Engine, Sides
 
 NANO = "nano"
+_AS_IT_IS: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+"""No network and no code of the folder; left out, transformers would ask the user about the code
+and run it on "y"."""
 _NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16"}
 _SOFTWARE = ("mayak", "torch", "transformers", "peft", "bitsandbytes", "torchvision")
 # Everything but the language model's blocks stays in 16 bits. A list of one's own replaces the
@@ -115,9 +123,9 @@ def load_model(
     """
     target = _device(device)
     width = _width(precision, target)
-    location = files("mayak.model") / "nano" if name == NANO else name
-    folder = Path(str(location))
-    if name != NANO and not folder.is_dir() and ("\\" in name or name.count("/") != 1):
+    folder = Path(str(files("mayak.model") / "nano" if name == NANO else name))
+    local = folder.is_dir()
+    if not local and ("\\" in name or name.count("/") != 1):
         raise ModelError(
             tr(f"model folder {name} does not exist", f"모델 폴더 {name}이(가) 없습니다"),
             remedy=tr(
@@ -125,23 +133,36 @@ def load_model(
                 "폴더, 허브 이름(owner/name) 또는 `nano`를 지정하십시오",
             ),
         )
-    source = str(folder) if folder.is_dir() else name
-    config = _config(source, revision)
+    asked = local or hub_answers()
+    try:
+        if not local:
+            folder = hub_folder(name, "config.json", revision=revision, cached=not asked)
+            model_config(folder, name, weights=False)  # before 15 GB of another kind come down
+            folder = hub_folder(name, revision=revision, cached=not asked)
+        config = model_config(folder, name)
+    except FileNotFoundError as error:
+        raise _incomplete(name, asked=asked) from error
+    # Before minutes go into the base model.
+    lora = None if adapter is None else adapter_config(adapter)
     quantised = precision in ("auto", "nf4")
     try:
-        processor = LlavaNextProcessor.from_pretrained(source, revision=revision)
+        processor = LlavaNextProcessor.from_pretrained(folder, **_AS_IT_IS)
+        check_processor(folder, processor, config)
+        prompt = Prompt.of(processor)
         model, found = LlavaNextForConditionalGeneration.from_pretrained(
-            source,
-            revision=revision,
+            folder,
+            config=config,
+            **_AS_IT_IS,
             # Never a pickle; and the identity below is that of these files.
             use_safetensors=True,
+            # The usual one. What a configuration names may be native code on a hub.
+            attn_implementation="sdpa",
             output_loading_info=True,
             dtype=width,
             device_map={"": target},
             quantization_config=_nf4(width) if quantised else None,
         )
         _check_whole(name, found["missing_keys"])
-        prompt = Prompt.of(processor)
     except torch.OutOfMemoryError as error:
         raise out_of_memory(error) from error
     except MayakError:
@@ -154,10 +175,10 @@ def load_model(
     if quantised:
         _check_quantised(model)
         _keep_layout(model)
-    identity = _identity(name, folder, config)
-    if adapter is not None:
+    identity = _identity(name, folder) if local else f"{name}@{folder.name}"
+    if adapter is not None and lora is not None:
         _check_base(adapter, identity)
-        model = _with_adapter(model, adapter)
+        model = _with_adapter(model, adapter, lora)
         if not quantised:
             model = model.merge_and_unload()
     if precision == "fp8":
@@ -288,51 +309,33 @@ def _check_quantised(model: Any) -> None:  # noqa: ANN401 - a transformers model
                 )
 
 
-def _config(source: str, revision: str | None) -> Any:  # noqa: ANN401 - transformers' config
-    try:
-        config = AutoConfig.from_pretrained(source, revision=revision)
-    except (OSError, ValueError, HfHubHTTPError, LocalEntryNotFoundError) as error:
-        raise ModelError(
-            tr(
-                f"{source} holds no complete model, here or in this machine's model cache",
-                f"{source}에서 온전한 모델을 찾을 수 없습니다(폴더와 이 컴퓨터의 모델 캐시 확인)",
-            ),
-            remedy=tr(
-                "download it once where there is a network (`hf download "
-                "llava-hf/llava-v1.6-mistral-7b-hf --local-dir DIR`), copy DIR here and give "
-                "--model DIR; `--model nano` needs no download",
-                "인터넷이 되는 곳에서 한 번 내려받아(`hf download "
-                "llava-hf/llava-v1.6-mistral-7b-hf --local-dir DIR`) DIR을 이 컴퓨터로 복사한 뒤 "
-                "--model DIR로 지정하십시오. `--model nano`는 내려받지 않아도 됩니다",
-            ),
-        ) from error
-    if config.model_type != "llava_next":
-        raise ModelError(
-            tr(
-                f"{source} holds a {config.model_type} model, not LLaVA-NeXT",
-                f"{source}은(는) LLaVA-NeXT가 아니라 {config.model_type} 모델입니다",
-            ),
-            remedy="--model llava-hf/llava-v1.6-mistral-7b-hf",
+def _incomplete(name: str, *, asked: bool) -> ModelError:
+    """``asked``: whether a hub could be asked for it."""
+    return ModelError(
+        tr(
+            f"{name} holds no complete model, here or in this machine's model cache",
+            f"{name}에서 온전한 모델을 찾을 수 없습니다(폴더와 이 컴퓨터의 모델 캐시 확인)",
         )
-    return config
+        + ("" if asked else tr("; no hub answers", ". 허브가 응답하지 않습니다")),
+        remedy=tr(
+            "download it once where there is a network (`hf download "
+            "llava-hf/llava-v1.6-mistral-7b-hf --local-dir DIR`), copy DIR here and give "
+            "--model DIR; `--model nano` needs no download",
+            "인터넷이 되는 곳에서 한 번 내려받아(`hf download "
+            "llava-hf/llava-v1.6-mistral-7b-hf --local-dir DIR`) DIR을 이 컴퓨터로 복사한 뒤 "
+            "--model DIR로 지정하십시오. `--model nano`는 내려받지 않아도 됩니다",
+        ),
+    )
 
 
-def _with_adapter(model: Any, adapter: Path) -> PeftModel:  # noqa: ANN401 - a transformers model
-    if not (adapter / "adapter_config.json").is_file():
-        raise ModelError(
-            tr(f"{adapter} holds no adapter", f"{adapter}에 어댑터가 없습니다"),
-            remedy=tr(
-                "run `mayak train`, or name its final_model_checkpoint folder",
-                "`mayak train`을 실행하거나 final_model_checkpoint 폴더를 지정하십시오",
-            ),
-        )
+def _with_adapter(model: Any, adapter: Path, settings: LoraConfig) -> PeftModel:  # noqa: ANN401
     try:
         with warnings.catch_warnings():
             # PEFT only warns about missing keys; _check_complete makes that an error.
             warnings.simplefilter("ignore")
-            adapted = PeftModel.from_pretrained(model, str(adapter))
-        with safe_open(adapter / "adapter_model.safetensors", "pt") as file:
-            stored = set(file.keys())
+            adapted = PeftModel.from_pretrained(
+                model, str(adapter), config=settings, local_files_only=True
+            )
     except Exception as error:  # a damaged folder fails in many ways
         raise ModelError(
             tr(
@@ -343,7 +346,7 @@ def _with_adapter(model: Any, adapter: Path) -> PeftModel:  # noqa: ANN401 - a t
                 "use the base model named in its run.json", "run.json에 적힌 기본 모델을 쓰십시오"
             ),
         ) from error
-    _check_complete(adapted, adapter, stored)
+    _check_complete(adapted, adapter, set(file_shapes(adapter / ADAPTER_WEIGHTS)))
     _check_effect(adapted, adapter)
     return adapted
 
@@ -354,7 +357,7 @@ def _check_base(adapter: Path, identity: str) -> None:
     try:
         recorded = json.loads((adapter / "run.json").read_text(encoding="utf-8"))
         trained_on = str(recorded["base_model"]["identity"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return  # somebody else's adapter, which says nothing of it
     theirs, ours = trained_on.rpartition("@"), identity.rpartition("@")
     digests = theirs[2].startswith("sha256:") and ours[2].startswith("sha256:")
@@ -376,7 +379,7 @@ def _check_proof(adapter: Path | None, engine: Engine) -> None:
     try:
         path = (adapter or Path()) / FP8_PROOF
         proven = json.loads(path.read_text(encoding="utf-8"))["engine"] == engine.fingerprint
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         proven = False
     if adapter is None or not proven:
         raise ModelError(
@@ -425,13 +428,11 @@ def _check_effect(model: PeftModel, adapter: Path) -> None:
         )
 
 
-def _identity(name: str, folder: Path, config: Any) -> str:  # noqa: ANN401
-    """``name@revision`` on the hub, ``name@sha256:…`` of weights and configuration in a folder."""
-    if folder.is_dir():
-        shown = name if name == NANO else folder.resolve().name
-        parts = [*folder.glob("*.safetensors"), *folder.glob("*config.json")]
-        return f"{shown}@sha256:{_digest(sorted(parts))}"
-    return f"{name}@{getattr(config, '_commit_hash', None) or 'unknown'}"
+def _identity(name: str, folder: Path) -> str:
+    """``name@sha256:…`` of a folder's weights and configuration."""
+    shown = name if name == NANO else folder.resolve().name
+    parts = [*folder.glob("*.safetensors"), *folder.glob("*config.json")]
+    return f"{shown}@sha256:{_digest(sorted(parts))}"
 
 
 def _digest(paths: list[Path]) -> str:

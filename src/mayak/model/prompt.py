@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from transformers import BatchFeature, LlavaNextProcessor
 from mayak.errors import ModelError
 from mayak.labels import LABELS, QUESTION
 from mayak.language import tr
+from mayak.model.chat_template import TemplateError, render
 from mayak.types import DecodedImage
 
 
@@ -39,21 +41,12 @@ class Prompt:
     def of(cls, processor: LlavaNextProcessor) -> Prompt:
         """Render the question and find the labels' tokens.
 
-        Raises ModelError when the four labels are not four distinct single tokens at one position:
-        a softmax over them would then mean nothing.
+        Raises ModelError for a chat template that is missing or takes too long, and when the four
+        labels are not four distinct single tokens at one position: a softmax over them would then
+        mean nothing.
         """
         tokenizer = processor.tokenizer
-        turn = [
-            {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": QUESTION}]}
-        ]
-        if not processor.chat_template:
-            raise ModelError(
-                tr("the processor has no chat template", "프로세서에 대화 템플릿이 없습니다"),
-                remedy=tr(
-                    "use the folder of the complete checkpoint", "전체 체크포인트 폴더를 쓰십시오"
-                ),
-            )
-        text = processor.apply_chat_template(turn, add_generation_prompt=True)
+        text = _rendered(processor)
         # The tokenizer adds the start token itself; a template that writes it would double it.
         if tokenizer.bos_token:
             text = text.removeprefix(tokenizer.bos_token)
@@ -86,6 +79,39 @@ class Prompt:
     def answer_ids(self, label: int) -> tuple[int, ...]:
         """Ids of a taught answer: lead, label, end."""
         return (*self.lead_ids, self.label_ids[label], self.end_id)
+
+
+def _rendered(processor: LlavaNextProcessor) -> str:
+    """The user's turn, an image and the question, as the processor's chat template writes it."""
+    template = processor.chat_template
+    if isinstance(template, dict):  # several of them, by name
+        template = template.get("default")
+    if not template:
+        raise ModelError(
+            tr("the processor has no chat template", "프로세서에 대화 템플릿이 없습니다"),
+            remedy=tr(
+                "use the folder of the complete checkpoint", "전체 체크포인트 폴더를 쓰십시오"
+            ),
+        )
+    try:
+        return _render(template, json.dumps(processor.tokenizer.special_tokens_map, default=str))
+    except TemplateError as error:
+        raise ModelError(
+            tr(
+                f"the model's chat template cannot be rendered: {error}",
+                f"모델의 대화 템플릿을 처리할 수 없습니다: {error}",
+            ),
+            remedy=tr(
+                "use the chat_template.jinja of the published checkpoint",
+                "공개된 체크포인트의 chat_template.jinja를 쓰십시오",
+            ),
+        ) from error
+
+
+@lru_cache(maxsize=8)
+def _render(template: str, special_tokens: str) -> str:
+    turn = {"role": "user", "content": [{"type": "image"}, {"type": "text", "text": QUESTION}]}
+    return render(template, [turn], json.loads(special_tokens))
 
 
 def _common_prefix(rows: list[list[int]]) -> list[int]:

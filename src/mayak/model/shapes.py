@@ -72,7 +72,13 @@ def published_tokenizer() -> PreTrainedTokenizerBase:
     shipped = Path(mistral_common.__file__).parent / "data" / "tokenizer.model.v1"
     with tempfile.TemporaryDirectory() as folder:
         shutil.copy(shipped, Path(folder) / "tokenizer.model")
-        tokenizer = LlamaTokenizer.from_pretrained(folder, legacy=True, add_bos_token=True)
+        tokenizer = LlamaTokenizer.from_pretrained(
+            folder,
+            local_files_only=True,
+            trust_remote_code=False,
+            legacy=True,
+            add_bos_token=True,
+        )
     tokenizer.add_special_tokens({"extra_special_tokens": ["<image>"]})
     tokenizer.add_special_tokens({"pad_token": "<pad>"})
     # Saving forgets it, and the reloaded tokenizer would put no blank after the image's token.

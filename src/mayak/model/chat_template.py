@@ -1,0 +1,93 @@
+"""Rendering of a chat template in a process with limits: the template is a program of whoever made
+the model folder.
+
+This file is also that process: run as a script it imports nothing of mayak, and so no torch.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+SECONDS = 30
+"""Of which starting takes one or two."""
+_MEMORY = 1 << 29
+"""Bytes beyond what the process begins with; on POSIX systems."""
+_LONGEST = 20_000
+"""Characters of a question; the paper's has some hundred."""
+
+
+class TemplateError(Exception):
+    """A chat template that cannot be rendered within the limits."""
+
+
+def render(
+    template: str,
+    conversation: list[dict[str, Any]],
+    variables: dict[str, Any],
+    *,
+    seconds: int = SECONDS,
+) -> str:
+    """Render a conversation and the start of the answer with transformers' sandboxed Jinja.
+
+    Raises TemplateError, which says why, if it fails, takes longer or grows too large.
+    """
+    job = {
+        "template": template,
+        "conversation": conversation,
+        "variables": variables,
+        "seconds": seconds,
+    }
+    try:
+        done = subprocess.run(  # noqa: S603 - this file, by the running Python
+            # -P: the folder of this file is no place to import from.
+            [sys.executable, "-P", __file__],
+            input=json.dumps(job).encode(),
+            capture_output=True,
+            timeout=seconds,
+            check=True,
+        )
+        text: str = json.loads(done.stdout)
+    except subprocess.TimeoutExpired as error:
+        raise TemplateError(f"it takes longer than {seconds} s") from error
+    except subprocess.CalledProcessError as error:
+        lines = error.stderr.decode(errors="replace").strip().splitlines()
+        raise TemplateError(lines[-1][:200] if lines else f"exit {error.returncode}") from error
+    except ValueError as error:
+        raise TemplateError(str(error)) from error
+    return text
+
+
+def _serve() -> None:
+    job = json.load(sys.stdin)
+    from transformers.utils.chat_template_utils import render_jinja_template
+
+    _limit(job["seconds"])
+    (text,), _ = render_jinja_template(
+        conversations=[job["conversation"]],
+        chat_template=job["template"],
+        add_generation_prompt=True,
+        **job["variables"],
+    )
+    if len(text) > _LONGEST:
+        raise ValueError(f"{len(text)} characters")
+    json.dump(text, sys.stdout)
+
+
+def _limit(seconds: int) -> None:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    import psutil
+
+    memory = psutil.Process().memory_info().vms + _MEMORY
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    # The parent ends this process in time, unless it was killed itself.
+    resource.setrlimit(resource.RLIMIT_CPU, (2 * seconds, 2 * seconds))
+
+
+if __name__ == "__main__":
+    _serve()

@@ -1,0 +1,295 @@
+"""Checks of a model's or an adapter's folder before anything in it is loaded or allocated.
+
+Both may come from a stranger. What the configuration states must agree with the weights beside it,
+whose shapes the head of a safetensors file names, and no key may ask for code, a download or an
+expression without bound.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from peft import LoraConfig
+from safetensors import SafetensorError, safe_open
+from transformers import LlavaNextConfig, LlavaNextProcessor
+
+from mayak.errors import ModelError
+from mayak.language import tr
+
+CONFIG = "config.json"
+ADAPTER_CONFIG = "adapter_config.json"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+
+Shapes = dict[str, tuple[int, ...]]
+
+_MAX_BYTES = 4 << 20
+"""Of a configuration; the published one has 2 KB."""
+_MAX_INTEGER = 1 << 24
+_MAX_BY_KEY = {"num_hidden_layers": 1000, "num_labels": 1000}
+"""Of what transformers makes a list or a table as it reads the configuration."""
+_MAX_TILES = 8
+"""Along one side of an image; LLaVA-NeXT has 4 at most."""
+_STATED = (
+    ("text_config.vocab_size", "embed_tokens.weight", 0),
+    ("text_config.hidden_size", "embed_tokens.weight", 1),
+    ("text_config.intermediate_size", "language_model*.layers.0.mlp.gate_proj.weight", 0),
+    ("vision_config.hidden_size", ".embeddings.patch_embedding.weight", 0),
+    ("vision_config.num_channels", ".embeddings.patch_embedding.weight", 1),
+    ("vision_config.patch_size", ".embeddings.patch_embedding.weight", 2),
+    ("vision_config.intermediate_size", "vision_tower*.layers.0.mlp.fc1.weight", 0),
+)
+"""Key of ``config.json``, weight ("*": anything between) and axis that must agree."""
+
+_MAX_RANK = 1024
+_MAX_NAMES = 1000
+_MAX_NAME = 200
+_NAME = re.compile(rf"[\w.]{{1,{_MAX_NAME}}}")
+_EXPRESSION = re.compile(r"(?:\.\*|\\d\+|\\\.|[\w.]|\([\w|]+\)){1,500}")
+"""Names, ``.*``, ``\\d+`` and groups of alternatives: nothing repeated holds a repetition."""
+_MAX_REPEATS = 2
+_ADAPTER_KEYS = {
+    # what is checked and used
+    *("peft_type", "r", "lora_alpha", "lora_dropout", "target_modules", "use_rslora", "use_dora"),
+    # what a loaded adapter does not depend on
+    *("task_type", "auto_mapping", "peft_version", "base_model_name_or_path", "revision"),
+    *("inference_mode", "init_lora_weights"),
+}
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Read a JSON object. Raises ModelError for anything else, FileNotFoundError without a file."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(_MAX_BYTES + 1)
+        if len(text) > _MAX_BYTES:
+            raise ValueError(f"> {_MAX_BYTES >> 20} MiB")
+        value = json.loads(text)
+        if not isinstance(value, dict):
+            raise TypeError(tr("not a JSON object", "JSON 객체가 아님"))
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise _damaged(path, str(error)) from error
+    return value
+
+
+def model_config(folder: Path, name: str, *, weights: bool = True) -> LlavaNextConfig:
+    """Return the configuration of a LLaVA-NeXT folder, once it agrees with the ``weights`` there.
+
+    Raises ModelError naming the file and the key that is wrong; FileNotFoundError without a
+    ``config.json``.
+    """
+    path = folder / CONFIG
+    raw = read_object(path)
+    kind = raw.get("model_type")
+    if kind != "llava_next":
+        raise ModelError(
+            tr(
+                f"{name} holds a {kind!s:.50} model, not LLaVA-NeXT",
+                f"{name}은(는) LLaVA-NeXT가 아니라 {kind!s:.50} 모델입니다",
+            )
+            + (
+                tr(
+                    "; code that it brings (auto_map) is never run",
+                    ". 함께 든 코드(auto_map)는 실행하지 않습니다",
+                )
+                if "auto_map" in raw
+                else ""
+            ),
+            remedy="--model llava-hf/llava-v1.6-mistral-7b-hf",
+        )
+    if raw.get("quantization_config"):
+        raise ModelError(
+            tr(
+                f"{path}: quantization_config: the weights are quantised already",
+                f"{path}: quantization_config: 이미 양자화된 가중치입니다",
+            ),
+            remedy=tr(
+                "use the original weights; --precision nf4 quantises them",
+                "원래 가중치를 쓰십시오. --precision nf4가 양자화합니다",
+            ),
+        )
+    try:
+        integers = list(_integers(raw))
+    except RecursionError as error:
+        raise _damaged(path, str(error)) from error
+    for key, value in integers:
+        most = _MAX_BY_KEY.get(key.rpartition(".")[2], _MAX_INTEGER)
+        if abs(value) > most:
+            raise _wrong(path, key, value, f"≤ {most}")
+    try:
+        config = LlavaNextConfig.from_dict(raw)
+    except Exception as error:  # transformers' own checks raise what they like
+        raise _damaged(path, str(error).strip().splitlines()[0]) from error
+    if weights:
+        _compare(path, config, stored_shapes(folder))
+    return config
+
+
+def stored_shapes(folder: Path) -> Shapes:
+    """Shape of each weight in a folder's safetensors files. Raises ModelError for a damaged one."""
+    shapes: Shapes = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        shapes |= file_shapes(path)
+    return shapes
+
+
+def file_shapes(path: Path) -> Shapes:
+    """Shape of each weight in one file, of which only the head is read."""
+    try:
+        with safe_open(path, "pt") as file:
+            return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise _damaged(path, str(error)) from error
+
+
+def check_processor(folder: Path, processor: LlavaNextProcessor, config: LlavaNextConfig) -> None:
+    """Check the sizes of tiles before an image is cut into them. Raises ModelError."""
+    images, side = processor.image_processor, config.vision_config.image_size
+    for key in ("size", "crop_size"):
+        sizes = dict(getattr(images, key))
+        if {*sizes.values()} != {side}:
+            raise _wrong(folder, f"image_processor.{key}", sizes, str(side))
+    most = _MAX_TILES * side
+    for grid in images.image_grid_pinpoints:
+        if not all(0 < length <= most for length in grid):
+            raise _wrong(folder, "image_processor.image_grid_pinpoints", grid, f"1–{most}")
+
+
+def adapter_config(folder: Path) -> LoraConfig:
+    """Return the LoRA settings of an adapter's folder, made from the keys that are known to be safe
+    and nothing else: others import modules, ask the hub, or change weights outside the adapter.
+
+    Raises ModelError naming the file or the key.
+    """
+    path, weights = folder / ADAPTER_CONFIG, folder / ADAPTER_WEIGHTS
+    if not path.is_file():
+        raise ModelError(
+            tr(f"{folder} holds no adapter", f"{folder}에 어댑터가 없습니다"),
+            remedy=tr(
+                "run `mayak train`, or name its final_model_checkpoint folder",
+                "`mayak train`을 실행하거나 final_model_checkpoint 폴더를 지정하십시오",
+            ),
+        )
+    if not weights.is_file():
+        raise ModelError(
+            tr(
+                f"the adapter {folder} lacks its weights ({ADAPTER_WEIGHTS})",
+                f"어댑터 {folder}에 가중치 파일 {ADAPTER_WEIGHTS}이(가) 없습니다",
+            ),
+            remedy=tr("copy the adapter folder again", "어댑터 폴더를 다시 복사하십시오"),
+        )
+    raw = read_object(path)
+    if raw.get("peft_type") != "LORA":
+        raise _wrong(path, "peft_type", raw.get("peft_type"), "LORA")
+    usual = LoraConfig().to_dict()
+    for key, value in raw.items():
+        if key not in _ADAPTER_KEYS and value and value != usual.get(key):
+            raise _wrong(path, key, value, str(usual.get(key)))
+    rank, targets = raw.get("r"), raw.get("target_modules")
+    if not isinstance(rank, int) or not 0 < rank <= _MAX_RANK:
+        raise _wrong(path, "r", rank, f"1–{_MAX_RANK}")
+    if not _is_bounded(targets):
+        raise _wrong(
+            path,
+            "target_modules",
+            targets,
+            tr("a list of modules' names", "모듈 이름의 목록"),
+        )
+    try:
+        return LoraConfig(
+            r=rank,
+            lora_alpha=float(raw["lora_alpha"]),
+            lora_dropout=float(raw.get("lora_dropout", 0)),
+            use_rslora=bool(raw.get("use_rslora", False)),
+            use_dora=bool(raw.get("use_dora", False)),
+            target_modules=targets,
+            inference_mode=True,
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(path, f"{type(error).__name__}: {error}") from error
+
+
+def _is_bounded(targets: object) -> bool:
+    """Whether a ``target_modules`` is matched in a time that its author cannot choose."""
+    if isinstance(targets, str):
+        repeats = targets.count(".*") + targets.count(r"\d+")
+        return _EXPRESSION.fullmatch(targets) is not None and repeats <= _MAX_REPEATS
+    return (
+        isinstance(targets, list)
+        and 0 < len(targets) <= _MAX_NAMES
+        and all(isinstance(name, str) and _NAME.fullmatch(name) for name in targets)
+    )
+
+
+def _integers(value: object, key: str = "") -> Iterator[tuple[str, int]]:
+    """(dotted key, value) of every integer in a JSON value."""
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield from _integers(part, f"{key}.{name}" if key else name)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _integers(part, key)
+    elif isinstance(value, int):
+        yield key, value
+
+
+def _compare(path: Path, config: LlavaNextConfig, shapes: Shapes) -> None:
+    """Raises ModelError for the first size that the weights do not have."""
+    expected = {key: _length(path, shapes, weight, axis) for key, weight, axis in _STATED}
+    text, vision = config.text_config, config.vision_config
+    heads = max(1, getattr(text, "num_attention_heads", 1))
+    width = getattr(text, "head_dim", None) or expected["text_config.hidden_size"] // heads
+    for key, weight in (("num_attention_heads", "q_proj"), ("num_key_value_heads", "k_proj")):
+        rows = _length(path, shapes, f"language_model*.layers.0.self_attn.{weight}.weight", 0)
+        expected[f"text_config.{key}"] = rows // max(1, width)
+    for part, prefix in (("text_config", "language_model"), ("vision_config", "vision_tower")):
+        layer = re.compile(rf"{prefix}\.(?:.*\.)?layers\.(\d+)\.")
+        found = [int(hit[1]) for name in shapes if (hit := layer.search(name[:_MAX_NAME]))]
+        expected[f"{part}.num_hidden_layers"] = max(found, default=-1) + 1
+    for key, stored in expected.items():
+        part, _, name = key.partition(".")
+        stated = getattr(getattr(config, part), name, None)
+        if stated != stored:
+            raise _wrong(path, key, stated, tr(f"{stored}, as the weights", f"가중치의 {stored}"))
+    places = _length(path, shapes, ".embeddings.position_embedding.weight", 0)
+    if (vision.image_size // max(1, vision.patch_size)) ** 2 + 1 != places:
+        wanted = tr(f"one for {places - 1} patches", f"패치 {places - 1}개에 맞는 값")
+        raise _wrong(path, "vision_config.image_size", vision.image_size, wanted)
+
+
+def _length(path: Path, shapes: Shapes, weight: str, axis: int) -> int:
+    """Length of a stored weight along an axis. Raises ModelError without such a weight."""
+    start, _, end = weight.rpartition("*")
+    for name, shape in shapes.items():
+        if name.endswith(end) and start in name and len(shape) > axis:
+            return shape[axis]
+    raise ModelError(
+        tr(
+            f"{path.parent} cannot be loaded: its *.safetensors hold no {weight}",
+            f"{path.parent}을(를) 불러올 수 없습니다. *.safetensors에 {weight}이(가) 없습니다",
+        ),
+        remedy=tr("copy the model folder again", "모델 폴더를 다시 복사하십시오"),
+    )
+
+
+def _wrong(path: Path, key: str, value: object, wanted: str) -> ModelError:
+    shown = f"{value!r:.80}"
+    return ModelError(
+        tr(
+            f"{path}: {key} is {shown}, not {wanted}",
+            f"{path}: {key} 값이 {shown}입니다(필요한 값: {wanted})",
+        ),
+        remedy=tr("copy the folder again from its source", "폴더를 원본에서 다시 복사하십시오"),
+    )
+
+
+def _damaged(path: Path, why: str) -> ModelError:
+    return ModelError(
+        tr(f"{path} cannot be loaded ({why:.200})", f"{path}을(를) 불러올 수 없습니다({why:.200})"),
+        remedy=tr("copy the folder again from its source", "폴더를 원본에서 다시 복사하십시오"),
+    )
