@@ -32,6 +32,7 @@ from transformers import LlavaNextForConditionalGeneration
 
 from mayak.config import load_train_config
 from mayak.dataset.manifest import FILES, read_manifest
+from mayak.dataset.training_images import Leakage
 from mayak.evaluation.run import evaluate, zeroshot
 from mayak.imaging import decode_file
 from mayak.labels import LABELS, QUESTION
@@ -222,6 +223,7 @@ def run_commands(folder: Path, data: Path, work: Path, adapter: Path) -> dict[st
         LabelScorer(load_model(str(folder), precision="nf4", adapter=adapter, device="cuda")),
         work / "evaluation",
         SilentProgress(),
+        leakage=Leakage.of(adapter, manifest),
     )
     rows = {
         name: json.loads((work / name / "metrics.json").read_text(encoding="utf-8"))

@@ -9,6 +9,8 @@ from safetensors.torch import load_file, save_file
 
 from mayak.case import CaseStore
 from mayak.cli.app import main
+from mayak.dataset.manifest import read_manifest
+from mayak.dataset.training_images import TRAINING_IMAGES, TrainingImages
 from mayak.model.calibration import CALIBRATION, Calibration
 from model_folder import make_data, save_adapter
 
@@ -125,6 +127,50 @@ def test_training_images_cannot_calibrate(home, mayak):
     code, _, err = calibrate(mayak, "--manifest", "data/train_drug_data.json")
     assert code == 2
     assert "is a training image too" in err
+
+
+def elsewhere(home):
+    """The training images' manifest in a folder that knows nothing of groups."""
+    (home / "data2").mkdir()
+    shutil.copy(home / "data" / "train_drug_data.json", home / "data2" / "val_drug_data.json")
+    return home / "data2" / "val_drug_data.json"
+
+
+def test_training_images_cannot_calibrate_under_another_folder(home, mayak):
+    manifest = elsewhere(home)
+    grouped = json.loads((home / "data" / "dataset.json").read_text(encoding="utf-8"))
+    for number, row in enumerate(grouped["images"]):
+        row["group"] = f"g{number}"
+    (home / "data" / "dataset.json").write_text(json.dumps(grouped), encoding="utf-8")
+    code, _, err = calibrate(mayak, "--manifest", manifest)
+    assert code == 2
+    assert "is a training image too" in err
+
+
+def test_the_adapters_own_training_images_cannot_calibrate(home, mayak):
+    """Also if the head is fitted to other images than the adapter was trained on."""
+    train, val = (read_manifest(home / "data" / f"{s}_drug_data.json") for s in ("train", "val"))
+    recorded = TrainingImages.of(train, val)
+    path = home / "adapter" / TRAINING_IMAGES
+    path.write_text(json.dumps(recorded.as_json()), encoding="utf-8")
+    manifest = elsewhere(home)
+    code, _, err = calibrate(mayak, "--train", "data/test_drug_data.json", "--manifest", manifest)
+    assert code == 2
+    assert "24 of 24 images are training images of the adapter" in err
+    assert "data/val_drug_data.json" in err
+    assert not (home / "adapter" / CALIBRATION).exists()
+
+    _, _, err = calibrate(mayak, "--alpha", 0.5, "--confidence", 0.5)
+    assert "48 of these images chose the adapter's checkpoint" in err
+    made = Calibration.read(home / "adapter")
+    assert made.data["training_record"] == recorded.digest
+    assert made.data["validation_images"] == 48
+
+
+def test_an_adapter_without_a_training_record_is_said_to_have_none(home, mayak):
+    _, _, err = calibrate(mayak, "--alpha", 0.5, "--confidence", 0.5)
+    assert "the adapter is without a training record" in err
+    assert Calibration.read(home / "adapter").data["training_record"] is None
 
 
 @pytest.mark.parametrize("option", ["--alpha", "--confidence"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from PIL import Image
 
 from mayak.cli.app import main
 from mayak.cli.options import base_of
+from mayak.dataset.manifest import read_manifest
+from mayak.dataset.training_images import TRAINING_IMAGES, TrainingImages
 from mayak.errors import ConfigError
 from mayak.labels import LABELS, QUESTION
 
@@ -105,6 +108,51 @@ def test_zeroshot_evaluate_compare(home, mayak, model_folder, adapter):
     code, out, _ = mayak("compare")
     assert code == 0
     assert "McNemar p =" in out
+
+
+def recorded(adapter, folder, train, validation):
+    """A copy of the adapter with the record of a training on these images of the test set."""
+    adapter = shutil.copytree(adapter, folder)
+    digests = [sample.sha256 for sample in read_manifest(Path("data/test_drug_data.json")).samples]
+    record = TrainingImages(*(tuple(sorted(digests[part])) for part in (train, validation)))
+    (adapter / TRAINING_IMAGES).write_text(json.dumps(record.as_json()), encoding="utf-8")
+    return adapter, record
+
+
+def test_training_images_are_not_evaluated(home, mayak, adapter, tmp_path):
+    adapter, _ = recorded(adapter, tmp_path / "a", slice(1), slice(0))
+    code, _, err = mayak("evaluate", "--adapter", adapter, "--precision", "fp32")
+    assert code == 2
+    assert "1 of 4 images are training images of the adapter" in err
+    assert "사진.png" in err
+    assert not (home / "evaluation_results_epochs5").exists()
+
+
+def test_the_result_says_that_images_chose_the_checkpoint(home, mayak, adapter, tmp_path):
+    adapter, record = recorded(adapter, tmp_path / "a", slice(0), slice(3))
+    code, out, _ = mayak("evaluate", "--adapter", adapter, "--precision", "fp32")
+    assert code == 0
+    results = home / "evaluation_results_epochs5"
+    assert "3 of these images chose the adapter's checkpoint" in out
+    assert "3 of these images chose" in (results / "report.html").read_text(encoding="utf-8")
+    found = json.loads((results / "metrics.json").read_text(encoding="utf-8"))["training_record"]
+    assert (found["digest"], found["validation_images"]) == (record.digest, 3)
+
+
+def test_the_result_says_that_leakage_could_not_be_checked(home, mayak, model_folder, adapter):
+    code, out, _ = mayak("evaluate", "--adapter", adapter, "--precision", "fp32")
+    assert code == 0
+    results = home / "evaluation_results_epochs5"
+    assert "the adapter is without a training record" in out
+    assert "is without a training record" in (results / "report.html").read_text(encoding="utf-8")
+    found = json.loads((results / "metrics.json").read_text(encoding="utf-8"))["training_record"]
+    assert found["digest"] is None
+    assert "leakage cannot be checked" in found["note"]
+
+    mayak("zeroshot", "--by", "score", "--model", model_folder, "--precision", "fp32")
+    results = home / "evaluation_results_zeroshot"
+    untouched = json.loads((results / "metrics.json").read_text(encoding="utf-8"))
+    assert untouched["training_record"] is None
 
 
 def test_fp8_is_refused_until_evaluate_has_compared_it_with_bf16(

@@ -129,3 +129,37 @@ def test_a_missing_class_is_named_beside_what_is_there(raw):
 def test_a_folder_without_any_class_is_an_error_for_a_test_set_too(tmp_path):
     with pytest.raises(ManifestError, match="lacks"):
         collect(tmp_path, all_classes=False)
+
+
+def test_augmented_copies_are_left_out_each_with_its_reason(raw):
+    folder = raw / "2_transaction_place"
+    (folder / "deep").mkdir()
+    names = ["x.png", "x_aug_1.png", "x_aug_2.jpg", "x_aug1.jpg", "x_aug_1_aug_2.png"]
+    names += ["y_aug_3.png", "deep/x_aug_1.png", "z_aug.png", "aug_1.png", "_aug_9.png"]
+    names += ["._y_aug_3.png"]
+    for name in names:
+        (folder / name).touch()
+
+    files, rejected = collect(raw, all_classes=True)
+
+    below = [file.name.partition("/")[2] for file in files]
+    assert below == ["._y_aug_3.png", "_aug_9.png", "aug_1.png", "x.png", "z_aug.png"]
+    assert {name.partition("/")[2]: why for name, why in reasons(rejected).items()} == {
+        "x_aug_1.png": "augmented",
+        "x_aug_2.jpg": "augmented",
+        "x_aug1.jpg": "augmented",
+        "x_aug_1_aug_2.png": "augmented",
+        "y_aug_3.png": "augmented-orphan",
+        "deep/x_aug_1.png": "augmented-orphan",
+    }
+    errors = {item.name: item.error for item in rejected}
+    assert "2_transaction_place/x.png" in errors["2_transaction_place/x_aug_1.png"]
+    assert "no y is next to it" in errors["2_transaction_place/y_aug_3.png"]
+    assert len(files) + len(rejected) == len(names)
+
+
+def test_copies_in_another_class_than_their_original_are_no_copies_of_it(raw):
+    (raw / "2_transaction_place" / "x.png").touch()
+    (raw / "3_drug_raw" / "x_aug_1.png").touch()
+    _, rejected = collect(raw, all_classes=True)
+    assert reasons(rejected) == {"3_drug_raw/x_aug_1.png": "augmented-orphan"}

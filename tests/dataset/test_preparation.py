@@ -490,3 +490,23 @@ def test_a_data_folder_that_is_a_file(small):
 
     with pytest.raises(ManifestError, match="is a file"):
         prepare(options(small))
+
+
+def test_copies_that_another_program_augmented_are_in_no_split(tmp_path):
+    """As the original's preprocess.py leaves them: next to their originals, turned and cropped."""
+    places = fill(tmp_path / "raw_data") / "2_transaction_place"
+    for number in range(6):
+        original = Image.open(places / f"{number:02}.png")
+        for copy in range(1, 5):
+            turned = original.rotate(5 * copy).crop((10, 5, 150, 115))
+            turned.save(places / f"{number:02}_aug_{copy}.png")
+    shutil.copy(places / "00_aug_1.png", places / "gone_aug_1.png")
+
+    result = prepare(options(tmp_path))
+
+    assert result.reasons == {"augmented": 24, "augmented-orphan": 1}
+    assert (result.found, result.used) == (49, 24)
+    written = dataset(tmp_path)
+    assert not [row for row in written["images"] if "_aug_" in row["image_path"]]
+    assert len(written["rejected"]) == 25
+    assert written["input"]["rejected"] == {"augmented": 24, "augmented-orphan": 1}

@@ -16,6 +16,7 @@ from transformers import AutoProcessor, LlavaNextForConditionalGeneration
 
 from mayak.config import load_train_config
 from mayak.dataset.manifest import read_manifest
+from mayak.dataset.training_images import TrainingImages
 from mayak.errors import ConfigError, ManifestError, ModelError
 from mayak.imaging import decode_file
 from mayak.model import LabelScorer, load_model
@@ -141,6 +142,7 @@ def test_only_what_is_said_is_left_behind(whole):
         "run.json",
         "tokenizer.json",
         "tokenizer_config.json",
+        "training_images.json",
     ]
     assert not Path("lightning_logs").exists()
 
@@ -205,6 +207,18 @@ def test_run_json_says_what_made_the_adapter(whole, model_folder, data):
     assert {"python", "mayak", "torch", "transformers", "peft", "lightning"} <= set(
         record["versions"]
     )
+
+
+def test_the_final_folder_records_the_images_that_made_the_adapter(whole, data):
+    _, output = whole
+    record = TrainingImages.read(output / FINAL)
+    splits = [read_manifest(data / f"{split}_drug_data.json") for split in ("train", "val")]
+    assert (record.train, record.validation) == tuple(
+        tuple(sorted(sample.sha256 for sample in split.samples)) for split in splits
+    )
+    run = json.loads((output / FINAL / "run.json").read_text(encoding="utf-8"))
+    assert run["training_images"] == record.digest
+    assert record.digest in (output / FINAL / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_same_run_twice_is_the_same_to_the_bit(whole, model_folder, data, tmp_path):

@@ -74,8 +74,10 @@ def calibrate(
         )
     base, revision = base_of(adapter, model)
     from mayak.dataset.manifest import read_manifest
+    from mayak.dataset.training_images import Leakage
 
     fitted, measured = read_manifest(train), read_manifest(manifest)
+    leakage = Leakage.of(adapter, measured, instead="data/val_drug_data.json")
     from mayak.evaluation.calibrate import calibrate as run
     from mayak.model import load_model
 
@@ -89,6 +91,7 @@ def calibrate(
         confidence=confidence,
         batch_size=batch_size,
         progress=console,
+        leakage=leakage,
     )
     path = found.calibration.write(adapter)
     promise = found.calibration.promise
@@ -96,6 +99,8 @@ def calibrate(
         console.json(_as_json(found, path))
     else:
         _show(console, found, path)
+    if leakage.note:
+        console.note(leakage.note)
     for failure in found.failures:
         console.note(tr("left out: ", "제외: ") + f"{printable(failure.path)} ({failure.message})")
     return int(promise is None or bool(found.failures))

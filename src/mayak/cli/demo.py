@@ -223,11 +223,19 @@ class _Run:
         return _files(self._output / FINAL)
 
     def _evaluate(self, images: ImageSet) -> Iterable[Path]:
+        from mayak.dataset.training_images import Leakage
         from mayak.evaluation.run import evaluate
         from mayak.model import LabelScorer
 
         out = self._result("evaluation", images)
-        evaluate(self._manifest(images), LabelScorer(self._finetuned), out, self.console)
+        manifest = self._manifest(images)
+        evaluate(
+            manifest,
+            LabelScorer(self._finetuned),
+            out,
+            self.console,
+            leakage=Leakage.of(self._output / FINAL, manifest),
+        )
         return _files(out)
 
     def _compare(self, images: ImageSet) -> Iterable[Path]:

@@ -55,9 +55,11 @@ def evaluate(
     base, revision = base_of(adapter, model)
     batch = _batch(batch_size, 8)
     from mayak.dataset.manifest import read_manifest
+    from mayak.dataset.training_images import Leakage
     from mayak.evaluation.run import evaluate as run
 
     samples = read_manifest(manifest)
+    leakage = Leakage.of(adapter, samples)
     from mayak.model import LabelScorer, load_model
 
     console = Console()
@@ -71,7 +73,7 @@ def evaluate(
             revision=revision,
             unproven=True,
         )
-        return run(samples, LabelScorer(vlm, batch), out, console)
+        return run(samples, LabelScorer(vlm, batch), out, console, leakage=leakage)
 
     result = measured(precision, out)
     if precision == "fp8":
@@ -207,6 +209,8 @@ def _shown(console: Console, result: Result, out: Path, as_json: bool) -> int:
                 f"라벨을 말하지 않은 답변(오답 처리): {result.unclassifiable}",
             )
         )
+    if result.leakage is not None and result.leakage.note:
+        console.result(tr("note: ", "주의: ") + result.leakage.note)
     for failure in result.failures:
         console.note(
             tr("not scored: ", "채점하지 않음: ") + f"{printable(failure.path)} ({failure.message})"

@@ -281,6 +281,14 @@ def _reason(reason: Reason) -> str:
         "system-file": tr("files of operating systems", "운영체제가 만든 파일"),
         "not-an-image": tr("no images", "이미지가 아닌 파일"),
         "disagreement": tr("reviewers differ", "검토자의 판정이 서로 다름"),
+        "augmented": tr(
+            "augmented copies (_aug_N) of images that are there too",
+            "함께 있는 원본의 증강 사본(_aug_N)",
+        ),
+        "augmented-orphan": tr(
+            "named as augmented copies (_aug_N), without their original (rename what is no copy)",
+            "이름은 증강 사본(_aug_N)이나 원본이 없는 파일 (원본이면 이름 변경 필요)",
+        ),
     }
     return texts[reason]
 

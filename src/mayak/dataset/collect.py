@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -26,11 +27,13 @@ Reason = Literal[
     "system-file",
     "not-an-image",
     "disagreement",
+    "augmented",
+    "augmented-orphan",
 ]
 REASONS: tuple[Reason, ...] = get_args(Reason)
 
 HARMLESS: frozenset[Reason] = frozenset(
-    {"link", "special", "outside", "system-file", "not-an-image", "disagreement"}
+    {"link", "special", "outside", "system-file", "not-an-image", "disagreement", "augmented"}
 )
 """Reasons that cost no image: what is no image, and what was left out by rule."""
 
@@ -43,6 +46,9 @@ _SYSTEM_FILES = {
     "folder.htt",
     "thumbs.db",
 }
+
+_AUGMENTED = re.compile(r"(.+?)(?:_aug_?\d+)+")
+"""Stem of an augmented copy: ``x_aug_1`` (the original's ``preprocess.py``), ``x_aug1`` (ours)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +130,8 @@ def collect(raw: Path, *, all_classes: bool) -> tuple[list[RawFile], list[Reject
             _walk(Path(entry.path), entry.name, None, files, rejected)
         else:
             rejected.append(_outside(entry.name))
+    files, augmented = _set_apart(files)
+    rejected += augmented
     files.sort(key=lambda file: order(file.name))
     rejected.sort(key=lambda item: order(item.name))
     return files, rejected
@@ -169,6 +177,35 @@ def _walk(
                 rejected.append(Rejected(path, "name", text))
             else:
                 files.append(RawFile(path, Path(entry.path), label))
+
+
+def _set_apart(files: list[RawFile]) -> tuple[list[RawFile], list[Rejected]]:
+    """Leave out augmented copies, by their names: taken as originals, copies of one picture would
+    fall into train and test alike, for PDQ does not know a turned or cropped picture again.
+
+    One whose original is not next to it is left out too. Its original may be in the data under
+    another name; but the name may also be an original's own, so it counts as an image that is lost.
+    """
+    copies = {
+        file.name: copy[1]
+        for file in files
+        if not is_system_file(file.name) and (copy := _AUGMENTED.fullmatch(file.path.stem))
+    }
+    originals = {
+        (file.path.parent, file.path.stem): file.name for file in files if file.name not in copies
+    }
+    rejected = []
+    for file in files:
+        if (stem := copies.get(file.name)) is None:
+            continue
+        original = originals.get((file.path.parent, stem))
+        if original is not None:
+            text = f"an augmented copy of {original}, by its name"
+            rejected.append(Rejected(file.name, "augmented", text))
+        else:
+            text = f"named as an augmented copy, and no {stem} is next to it"
+            rejected.append(Rejected(file.name, "augmented-orphan", text))
+    return [file for file in files if file.name not in copies], rejected
 
 
 def _link(name: str) -> Rejected:

@@ -24,6 +24,8 @@ FILES: dict[SplitName, str] = {
     "test": "test_drug_data.json",
 }
 DATASET_FILE = "dataset.json"
+MISSING = "missing"
+"""In place of the SHA-256 of an image that could not be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,15 @@ def read_manifest(path: Path) -> Manifest:
     return Manifest(path, samples)
 
 
+def originals(manifest: Manifest) -> set[str]:
+    """SHA-256 of the images that the augmented ones of a manifest were made from, as far as a
+    ``dataset.json`` beside it names them."""
+    rows = _images(manifest.path.parent / DATASET_FILE)
+    by_id = {row.get("id"): row["sha256"] for row in rows.values()}
+    sources = {rows.get(s.image_path, {}).get("augmented_from") for s in manifest.samples}
+    return {by_id[source] for source in sources - {None} if source in by_id}
+
+
 def _prepare_again() -> str:
     return tr("make it again with `mayak prepare`", "`mayak prepare`로 다시 만드십시오")
 
@@ -81,7 +92,7 @@ def _read_json(path: Path, empty: str) -> Any:  # noqa: ANN401 - checked by the 
         raise ManifestError(
             tr(f"{path} does not exist", f"{path} 파일이 없습니다"), remedy=_prepare_again()
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ManifestError(
             tr(f"{path} cannot be read: {error}", f"{path}을(를) 읽을 수 없습니다: {error}"),
             remedy=_prepare_again(),
@@ -145,7 +156,7 @@ def _sample(
         try:
             sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
         except OSError:
-            sha256 = "missing"
+            sha256 = MISSING
         row = {"sha256": sha256, "group": sha256}
     return Sample(
         id=str(record["id"]),

@@ -57,7 +57,7 @@ class Store:
                     if "augmented_from" in row or "provenance" in row
                 ),
             )
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
 
     def refuse_other(self, parameters: Mapping[str, Any], input_digest: str | None = None) -> None:

@@ -19,7 +19,8 @@ from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from mayak.dataset.manifest import Manifest
+from mayak.dataset.manifest import MISSING, Manifest
+from mayak.dataset.training_images import Leakage
 from mayak.errors import ConfigError, ManifestError
 from mayak.evaluation.promise import choose_thresholds, needed
 from mayak.evaluation.run import read_ahead
@@ -62,6 +63,7 @@ def calibrate(
     confidence: float,
     batch_size: int,
     progress: Progress,
+    leakage: Leakage,
 ) -> Calibrated:
     """Calibrate a model: of the images that it calls relevant, at most ``alpha`` may be lost.
 
@@ -98,14 +100,17 @@ def calibrate(
             "train_images": len(labels),
             "calibration": validation.digest,
             "calibration_images": len(samples),
+            "training_record": leakage.record,
+            "validation_images": leakage.validation_images,
         },
     )
     return Calibrated(calibration, tuple(failures), relevant, needed(alpha, confidence))
 
 
 def _check_apart(train: Manifest, validation: Manifest) -> None:
-    known = {sample.group for sample in train.samples}
-    shared = next((s for s in validation.samples if s.group in known), None)
+    # Groups have names within one data folder only; the bytes are the same in all of them.
+    known = {name for sample in train.samples for name in (sample.group, sample.sha256)} - {MISSING}
+    shared = next((s for s in validation.samples if known & {s.group, s.sha256}), None)
     if shared is not None:
         raise ManifestError(
             tr(

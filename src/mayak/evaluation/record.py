@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from mayak import metrics as measures
 from mayak.dataset.manifest import Manifest
+from mayak.dataset.training_images import Leakage
 from mayak.errors import ConfigError
 from mayak.labels import LABELS, UNCLASSIFIABLE
 from mayak.language import tr
@@ -61,6 +62,8 @@ class Result:
     metrics: measures.Metrics
     rows: tuple[Row, ...]
     failures: tuple[Failure, ...]
+    leakage: Leakage | None = None
+    """None for the untouched model, which was trained on nothing of ours."""
 
     @property
     def off_label(self) -> measures.OffLabel | None:
@@ -140,7 +143,21 @@ def figures(result: Result, out: Path) -> dict[str, Any]:
         "engine_details": asdict(result.engine) | {"software": dict(result.engine.software)},
         "dataset": result.manifest.digest,
         "manifest": _relative(result.manifest.path, out),
+        "training_record": _compared(result.leakage),
         "failures": [asdict(failure) for failure in result.failures],
+    }
+
+
+def _compared(leakage: Leakage | None) -> dict[str, Any] | None:
+    if leakage is None:
+        return None
+    if leakage.record is None:
+        note = "the adapter is without a record: leakage cannot be checked"
+        return {"digest": None, "validation_images": None, "note": note}
+    return {
+        "digest": leakage.record,
+        "validation_images": leakage.validation_images,
+        "note": "no image has the SHA-256 of a training image",
     }
 
 
@@ -185,7 +202,7 @@ def read_run(folder: Path) -> SavedRun:
                 "`mayak zeroshot`과 `mayak evaluate`를 실행하거나 결과 폴더를 지정하십시오",
             ),
         ) from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ConfigError(
             tr(
                 f"the run in {folder} cannot be read ({error})",

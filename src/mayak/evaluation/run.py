@@ -13,6 +13,7 @@ from typing import Any, TextIO
 
 from mayak import metrics
 from mayak.dataset.manifest import Manifest
+from mayak.dataset.training_images import Leakage
 from mayak.errors import DecodeError, ManifestError
 from mayak.evaluation import page, plots, record
 from mayak.evaluation.answers import parse_answer
@@ -50,15 +51,24 @@ _Said = dict[str, Any]
 
 
 def evaluate(
-    manifest: Manifest, classifier: Classifier, out: Path, progress: Progress | None = None
+    manifest: Manifest,
+    classifier: Classifier,
+    out: Path,
+    progress: Progress | None = None,
+    *,
+    leakage: Leakage | None = None,
 ) -> Result:
     """Score a manifest's images and write metrics, tables, pictures and a report into ``out``.
+
+    ``leakage`` is what came of comparing them with the adapter's training record; without it the
+    results state that this could not be checked.
 
     An image that cannot be read, or that has changed since ``prepare``, is a failure: listed and
     never scored. An interrupted run takes up again where it stopped, if engine and data are the
     same. Same predictions → same bytes. Raises ManifestError when no image can be read.
     """
-    return _run("evaluate", manifest, classifier, out, progress or SilentProgress())
+    leakage = leakage or Leakage(None)
+    return _run("evaluate", manifest, classifier, out, progress or SilentProgress(), leakage)
 
 
 def zeroshot(
@@ -78,6 +88,7 @@ def _run(
     model: Answerer | Classifier,
     out: Path,
     progress: Progress,
+    leakage: Leakage | None = None,
 ) -> Result:
     record.make_folder(out)
     key = {"kind": kind, "engine": model.engine.fingerprint, "dataset": manifest.digest}
@@ -119,6 +130,7 @@ def _run(
         ),
         rows=rows,
         failures=tuple(failures[s.id] for s in manifest.samples if s.id in failures),
+        leakage=leakage,
     )
     _write(result, out)
     (out / PARTIAL).unlink()
@@ -248,7 +260,7 @@ def _resume(path: Path, key: dict[str, str]) -> dict[str, _Said]:
     for line in lines[:-1]:  # what follows the last newline was being written
         try:
             rows.append(json.loads(line))
-        except ValueError:
+        except (ValueError, RecursionError):
             break
     kept = rows[1:] if rows and rows[0] == key else []
     with record.writing(path.parent), path.open("w", encoding="utf-8", newline="\n") as file:

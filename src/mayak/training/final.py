@@ -8,6 +8,7 @@ from typing import Any
 
 from peft import PeftModel
 
+from mayak.dataset.training_images import TRAINING_IMAGES, TrainingImages
 from mayak.model import VisionLanguageModel
 from mayak.training.checkpoint import unwritable
 from mayak.training.record import write_json
@@ -16,9 +17,13 @@ RUN = "run.json"
 
 
 def write_final(
-    folder: Path, model: PeftModel, vlm: VisionLanguageModel, record: dict[str, Any]
+    folder: Path,
+    model: PeftModel,
+    vlm: VisionLanguageModel,
+    record: dict[str, Any],
+    images: TrainingImages,
 ) -> None:
-    """Write the adapter, the processor and ``run.json``, whole or not at all.
+    """Write the adapter, the processor, ``run.json`` and the training record, whole or not at all.
 
     Raises ConfigError when the disk is full or the folder cannot be written.
     """
@@ -29,6 +34,7 @@ def write_final(
         model.save_pretrained(str(partial), save_embedding_layers=False)
         vlm.processor.save_pretrained(str(partial))
         (partial / "README.md").write_text(_card(record), encoding="utf-8")
+        write_json(partial / TRAINING_IMAGES, images.as_json())
         write_json(partial / RUN, record)
         if folder.exists():
             shutil.rmtree(folder)
@@ -51,6 +57,7 @@ Made by `mayak train`; everything that made it stands in `{RUN}`.
 
 - base model: {base["identity"]}
 - training images: {record["dataset"]["train"]["images"]}
+- their SHA-256: `{TRAINING_IMAGES}`, digest {record["training_images"]}
 - validation accuracy: {best["accuracy"]:.4f} after step {best["step"]} of {record["steps"]}
 
 ```python

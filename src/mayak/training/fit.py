@@ -18,6 +18,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from mayak.config import FINAL, TrainConfig
 from mayak.dataset.manifest import FILES, read_manifest
+from mayak.dataset.training_images import TrainingImages
 from mayak.errors import ConfigError, ManifestError
 from mayak.language import tr
 from mayak.model import VisionLanguageModel, load_model
@@ -230,7 +231,9 @@ class _Run:
         result = self._result(module, state)
         if self.where.leads and (fitted or not result.final.exists()):
             load_adapter(module.model, self.checkpoints.best(state).adapter)
-            write_final(result.final, module.model, vlm, self._record(vlm, result))
+            images = TrainingImages.of(self.train_set, self.val_set)
+            record = self._record(vlm, result, images)
+            write_final(result.final, module.model, vlm, record, images)
         return result
 
     def _choose(self, module: FineTuning, collate: Collate, done: int) -> None:
@@ -399,7 +402,9 @@ class _Run:
             leads=self.where.leads,
         )
 
-    def _record(self, vlm: VisionLanguageModel, result: TrainResult) -> dict[str, Any]:
+    def _record(
+        self, vlm: VisionLanguageModel, result: TrainResult, images: TrainingImages
+    ) -> dict[str, Any]:
         """``run.json``: everything that made the adapter beside it."""
         events = self.log.events()
         return {
@@ -408,6 +413,7 @@ class _Run:
                 split: {"digest": manifest.digest, "images": len(manifest.samples)}
                 for split, manifest in (("train", self.train_set), ("val", self.val_set))
             },
+            "training_images": images.digest,
             "base_model": {
                 "name": self.config.model,
                 "revision": self.config.revision,

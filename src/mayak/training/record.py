@@ -32,7 +32,7 @@ def read_json(path: Path) -> dict[str, Any]:
         value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(value, dict):
             raise ValueError(tr("not a JSON object", "JSON 객체가 아님"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(
             tr(f"{path} cannot be read: {error}", f"{path}을(를) 읽을 수 없습니다: {error}"),
             remedy=tr("begin anew with --overwrite", "--overwrite로 새로 시작하십시오"),
@@ -108,6 +108,6 @@ class RunLog:
         for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 rows.append(json.loads(line))
-            except ValueError:
+            except (ValueError, RecursionError):
                 break
         return rows

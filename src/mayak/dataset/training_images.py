@@ -1,0 +1,160 @@
+"""The training record: which images an adapter was trained on and chosen by, in a file next to it.
+
+Images are compared by the SHA-256 of their bytes, under whatever name and in whatever folder.
+A re-encoded, scaled or cropped copy has other bytes and is not found.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from mayak.dataset.manifest import Manifest, originals
+from mayak.errors import ManifestError, ModelError
+from mayak.language import printable, tr
+
+TRAINING_IMAGES = "training_images.json"
+FORMAT = 1
+_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingImages:
+    """SHA-256 of the images that made an adapter."""
+
+    train: tuple[str, ...]
+    """Training images, and the originals of augmented ones; sorted, each once."""
+    validation: tuple[str, ...]
+    """Images that the checkpoint was chosen by; sorted, each once."""
+
+    @classmethod
+    def of(cls, train: Manifest, validation: Manifest) -> Self:
+        """The record of a training on these two splits."""
+        used = {sample.sha256 for sample in train.samples} | originals(train)
+        chosen_by = {sample.sha256 for sample in validation.samples} | originals(validation)
+        return cls(tuple(sorted(used)), tuple(sorted(chosen_by)))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over both lists as canonical JSON."""
+        lists = {"train": self.train, "validation": self.validation}
+        return hashlib.sha256(json.dumps(lists, sort_keys=True).encode()).hexdigest()
+
+    def as_json(self) -> dict[str, Any]:
+        """The contents of the file."""
+        return {
+            "format": FORMAT,
+            "digest": self.digest,
+            "train": list(self.train),
+            "validation": list(self.validation),
+        }
+
+    @classmethod
+    def read(cls, adapter: Path) -> Self | None:
+        """Read the record in an adapter's folder; None for an adapter that never had one.
+
+        Raises ModelError if it is damaged, is not the one that ``run.json`` names, or is missing
+        although ``run.json`` names one.
+        """
+        path = adapter / TRAINING_IMAGES
+        named = _named(adapter / "run.json")
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            found = cls(tuple(values["train"]), tuple(values["validation"]))
+            if not {found.digest} == {values["digest"], named or found.digest}:
+                raise ValueError(tr("its digest is another", "다이제스트가 일치하지 않습니다"))
+        except FileNotFoundError as error:
+            if named is None:
+                return None
+            raise ModelError(
+                tr(
+                    f"{path} is missing, which run.json names",
+                    f"run.json에 적힌 {path} 파일이 없습니다",
+                ),
+                remedy=_copy_again(),
+            ) from error
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ModelError(
+                tr(f"{path} is damaged ({error})", f"{path}이(가) 손상되었습니다({error})"),
+                remedy=_copy_again(),
+            ) from error
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Leakage:
+    """Whether a set of images was compared with an adapter's training record, and what was found.
+    Training images are never part of it: they are refused."""
+
+    record: str | None
+    """Digest of the training record; None: the adapter has none, and nothing could be compared."""
+    validation_images: int = 0
+    """Images that the adapter's checkpoint was chosen by."""
+
+    @classmethod
+    def of(
+        cls, adapter: Path, manifest: Manifest, *, instead: str = "data/test_drug_data.json"
+    ) -> Self:
+        """Compare a manifest with an adapter's training record.
+
+        Raises ManifestError if the adapter was trained on any of the images, with the remedy to use
+        ``instead``; ModelError for a damaged record.
+        """
+        record = TrainingImages.read(adapter)
+        if record is None:
+            return cls(None)
+        trained, chosen_by = set(record.train), set(record.validation)
+        shared = [sample for sample in manifest.samples if sample.sha256 in trained]
+        if shared:
+            names = ", ".join(printable(sample.image_path) for sample in shared[:_SHOWN])
+            names += ", …" if len(shared) > _SHOWN else ""
+            raise ManifestError(
+                tr(
+                    f"{manifest.path}: {len(shared)} of {len(manifest.samples)} images are "
+                    f"training images of the adapter {adapter} ({names}): nothing measured on them "
+                    "says how it does on others",
+                    f"{manifest.path}: 이미지 {len(manifest.samples)}장 중 {len(shared)}장이 "
+                    f"어댑터 {adapter}의 학습 이미지입니다({names}). 이런 이미지로 측정한 값은 "
+                    "다른 이미지에 대해 아무것도 말해 주지 않습니다",
+                ),
+                remedy=tr(
+                    f"use images that it was not trained on: {instead}, or a folder made with "
+                    "`mayak prepare --test-only`",
+                    f"학습에 쓰이지 않은 이미지를 쓰십시오: {instead} 또는 `mayak prepare "
+                    "--test-only`로 만든 폴더",
+                ),
+            )
+        return cls(record.digest, sum(s.sha256 in chosen_by for s in manifest.samples))
+
+    @property
+    def note(self) -> str | None:
+        """What a reader of the result must know; None if the images are new to the adapter."""
+        if self.record is None:
+            return tr(
+                "the adapter is without a training record: whether it was trained on these images "
+                "cannot be checked",
+                "이 어댑터에는 학습 기록이 없어 이 이미지로 학습했는지 확인할 수 없습니다",
+            )
+        if self.validation_images:
+            return tr(
+                f"{self.validation_images} of these images chose the adapter's checkpoint during "
+                "training: figures on them are too good",
+                f"이 중 {self.validation_images}장은 학습 중 어댑터의 체크포인트를 고르는 데 "
+                "쓰였으므로 측정값이 실제보다 좋게 나옵니다",
+            )
+        return None
+
+
+def _named(run: Path) -> str | None:
+    """Digest of the training record that ``run.json`` names; None without one."""
+    try:
+        return str(json.loads(run.read_text(encoding="utf-8"))["training_images"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def _copy_again() -> str:
+    return tr("copy the adapter folder again", "어댑터 폴더를 다시 복사하십시오")
