@@ -14,9 +14,9 @@ from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 
 from mayak.errors import ModelError
-from mayak.model import hub, load_model, prompt
+from mayak.model import AnswerGenerator, hub, load_model, prompt
 from mayak.model.chat_template import render
-from model_folder import save_adapter
+from model_folder import decoded, save_adapter
 
 ROOT = Path(__file__).parents[2]
 DEEP = '{"a":' * 100_000
@@ -190,6 +190,15 @@ def test_weights_that_are_quantised_already_are_refused_by_name(folder):
 def test_a_configuration_that_is_no_json_is_one_line(folder, content):
     (folder / "config.json").write_text(content, encoding="utf-8")
     refused(folder, "config.json")
+
+
+def test_settings_of_generation_in_a_folder_change_nothing(folder, model_folder):
+    edit(folder / "generation_config.json", num_beams=10**6, min_new_tokens=10**6, do_sample=True)
+    answers = [
+        list(AnswerGenerator(load(place), max_new_tokens=3).answer([decoded(30, 30)]))
+        for place in (folder, model_folder)
+    ]
+    assert answers[0] == answers[1]
 
 
 # --- the chat template --------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from bitsandbytes.nn import Linear4bit
 from peft import LoraConfig, PeftModel, get_peft_model_state_dict
 from transformers import (
     BitsAndBytesConfig,
+    GenerationConfig,
     LlavaNextForConditionalGeneration,
     LlavaNextProcessor,
 )
@@ -163,6 +164,8 @@ def load_model(
             quantization_config=_nf4(width) if quantised else None,
         )
         _check_whole(name, found["missing_keys"])
+        # Answers are greedy; a folder's own settings could ask for a million beams.
+        model.generation_config = GenerationConfig(eos_token_id=prompt.end_id)
     except torch.OutOfMemoryError as error:
         raise out_of_memory(error) from error
     except MayakError:
