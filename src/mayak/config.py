@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mayak.errors import ConfigError
 from mayak.language import tr
+from mayak.untrusted import PARSE_ERRORS, RECORD_BYTES, read_file
 
 Precision = Literal["auto", "nf4", "bf16", "fp32", "fp8"]
 PRESETS = ("repo", "paper", "nano")
@@ -68,7 +69,7 @@ def load_train_config(name: str, overrides: dict[str, Any] | None = None) -> Tra
     text, origin = _text(name)
     try:
         values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, *PARSE_ERRORS) as error:
         raise ConfigError(
             tr(f"{origin} is not valid YAML: {error}", f"{origin}의 YAML 문법 오류: {error}"),
             remedy=tr("start from a copy of repo.yaml", "repo.yaml을 복사해 고치십시오"),
@@ -98,8 +99,8 @@ def _text(name: str) -> tuple[str, str]:
         return (files("mayak.configs") / f"{name}.yaml").read_text(encoding="utf-8"), name
     path = Path(name)
     try:
-        return path.read_text(encoding="utf-8"), name
-    except (OSError, UnicodeDecodeError) as error:
+        return read_file(path, RECORD_BYTES).decode("utf-8"), name
+    except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(
             tr(

@@ -122,13 +122,18 @@ class _Database:
                 (self.count,) = connection.execute(
                     f"SELECT count(*) FROM {self._table}{rows}"  # noqa: S608
                 ).fetchone()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise _unfit(path, f"SQLite says: {error}", f"SQLite 오류: {error}") from error
 
     def _connect(self) -> sqlite3.Connection:
         # Immutable: nothing is written beside it, on read-only media too.
         uri = f"{self._path.absolute().as_uri()}?mode=ro&immutable=1"
-        return sqlite3.connect(uri, uri=True, check_same_thread=False)
+        connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
+        # The table may be a view, which computes whatever its author liked. Python looks for
+        # Ctrl-C whenever the handler is called.
+        connection.execute("PRAGMA trusted_schema = OFF")
+        connection.set_progress_handler(lambda: None, 100_000)
+        return connection
 
     def _find(self, connection: sqlite3.Connection) -> tuple[str, tuple[HashKind, ...]]:
         for table in ("METADATA", "FILE"):
@@ -237,17 +242,24 @@ def _text(line: bytes) -> str:
 
 def _header(line: str) -> int | None:
     """The column of the strongest hash, if the line is a header of columns."""
-    names = [name.strip().lower().replace("-", "") for name in next(csv.reader([line]))]
+    names = [name.strip().lower().replace("-", "") for name in _fields(line)]
     if not any(_COLUMN.fullmatch(name) for name in names):
         return None
     return next(names.index(kind) for kind in _KINDS if kind in names)
+
+
+def _fields(line: str) -> list[str]:
+    try:
+        return next(csv.reader([line]))
+    except csv.Error:  # a field longer than any hash or file name
+        return []
 
 
 def _cell(line: str, column: int | None) -> str:
     if column is None:
         # md5sum and its kin write the file's name behind the hash.
         return line.split(maxsplit=1)[0].lstrip("\\")
-    cells = next(csv.reader([line]))
+    cells = _fields(line)
     return cells[column].strip() if column < len(cells) else ""
 
 

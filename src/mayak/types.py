@@ -11,6 +11,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple, Protocol, get_args
 
+from mayak.untrusted import PARSE_ERRORS, parse_json
+
 if TYPE_CHECKING:  # every command imports this module; numpy would be a third of its start
     import numpy as np
     from numpy.typing import NDArray
@@ -19,6 +21,9 @@ SplitName = Literal["train", "val", "test"]
 Stage = Literal["read", "decode", "classify"]
 Tier = Literal[0, 1, 2]
 LayerKind = Literal["folder", "file", "zip", "tar", "image", "volume", "embedded"]
+
+_LAYERS = 500
+"""Layers of a stored path at most: comparing and hashing paths takes a call for each layer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +83,19 @@ class EvidencePath:
         """The path that ``to_json`` wrote. Raises ValueError for anything else."""
         path: EvidencePath | None = None
         try:
-            for row in json.loads(text):
-                if row["kind"] not in get_args(LayerKind):
+            rows = parse_json(text)
+            if len(rows) > _LAYERS:
+                raise ValueError(len(rows))
+            for row in rows:
+                if row["kind"] not in get_args(LayerKind) or not isinstance(row["name"], str):
                     raise ValueError(row["kind"])
                 raw = bytes.fromhex(row["raw"]) if "raw" in row else None
-                path = EvidencePath(row["kind"], row["name"], path, raw, row.get("serial", 0))
-        except (KeyError, TypeError, ValueError) as exc:
-            raise ValueError(f"not an evidence path: {text!r}") from exc
+                serial = int(row.get("serial", 0))
+                path = EvidencePath(row["kind"], row["name"], path, raw, serial)
+        except PARSE_ERRORS as exc:
+            raise ValueError(f"not an evidence path: {text[:200]!r}") from exc
         if path is None:
-            raise ValueError(f"not an evidence path: {text!r}")
+            raise ValueError(f"not an evidence path: {text[:200]!r}")
         return path
 
 

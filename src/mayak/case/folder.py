@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import re
+import stat
 import sys
 import uuid
 import weakref
@@ -12,12 +15,13 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
 from mayak.errors import CaseError, IntegrityError
 from mayak.language import tr
+from mayak.untrusted import PARSE_ERRORS, RECORD_BYTES, open_regular, read_file, read_json
 
 FORMAT = 1
 """Version of the folder's layout; the database has its own (``user_version``)."""
@@ -28,6 +32,12 @@ _LOCK = "case.lock"
 _THUMBNAILS = "thumbnails"
 _WRITERS = 8
 """Thumbnails that are written at the same time."""
+_THUMBNAIL_BYTES = 2**24
+
+_DIGEST = re.compile("[0-9a-f]{64}")
+_JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
+"""Begins a rollback journal, and ends one that names a super-journal."""
+_JOURNAL_TAIL = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +71,104 @@ def storage_error(folder: Path, error: OSError) -> CaseError:
     )
 
 
+def require_regular(folder: Path, *, writing: bool) -> None:
+    """Refuse a case folder that would make SQLite or mayak act on something outside it: to be
+    called before anything in it is opened. Raises IntegrityError naming the file, CaseError for a
+    folder that cannot be read.
+
+    Links, pipes and devices are refused. A second name of a file (a hard link) is refused only for
+    writing, which would change the other file as well, for instance an older backup of the case.
+
+    Only the names and the end of the journal are read. To open and close ``case.sqlite`` here would
+    drop the locks that SQLite holds on it in this process:
+    https://www.sqlite.org/howtocorrupt.html section 2.2.
+    """
+    journal = folder / f"{DATABASE}-journal"
+    files = [IDENTITY, DATABASE, journal.name, f"{DATABASE}-wal", f"{DATABASE}-shm", _LOCK]
+    try:
+        for name in (*files, _THUMBNAILS):
+            try:
+                status = (folder / name).lstat()
+            except (FileNotFoundError, NotADirectoryError):
+                continue  # not a case, or not yet
+            if name == _THUMBNAILS:
+                if not stat.S_ISDIR(status.st_mode):
+                    raise _foreign(folder, name, tr("is not a folder", "폴더가 아닙니다"))
+            elif not stat.S_ISREG(status.st_mode):
+                raise _foreign(folder, name, _not_regular())
+            elif writing and name != IDENTITY and status.st_nlink > 1:
+                raise _hard_linked(folder, name)
+        if _names_super_journal(journal):
+            raise _foreign(
+                folder,
+                journal.name,
+                tr(
+                    "makes SQLite delete a file elsewhere (it names a super-journal), and mayak "
+                    "does not write such a journal",
+                    "은(는) SQLite가 다른 위치의 파일을 삭제하게 합니다(상위 저널 지정). mayak은 "
+                    "이러한 저널을 만들지 않습니다",
+                ),
+            )
+    except OSError as error:
+        raise CaseError(
+            tr(
+                f"case {folder}: cannot be read ({error.strerror or error})",
+                f"사건 {folder}: 읽을 수 없습니다 ({error.strerror or error})",
+            ),
+            remedy=tr("mend the access rights", "접근 권한을 고치십시오"),
+        ) from error
+
+
+def _names_super_journal(journal: Path) -> bool:
+    """Whether a rollback journal ends with the name of a super-journal, which SQLite deletes once
+    the journal is played back (https://www.sqlite.org/atomiccommit.html section 5).
+
+    The end is the name, its length, its checksum (4 bytes each, big-endian) and the magic
+    (``readSuperJournal`` in SQLite's pager.c). The checksum is not compared: it depends on whether
+    the machine's ``char`` is signed. The header is not read: of a journal of ours there is no such
+    end, whether it is hot or not. mayak has no ``ATTACH``, which alone needs super-journals.
+    """
+    try:
+        with open_regular(journal, follow=False) as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(size - _JOURNAL_TAIL, 0))
+            tail = file.read(_JOURNAL_TAIL)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    length = int.from_bytes(tail[:4], "big")
+    return tail[8:] == _JOURNAL_MAGIC and 0 < length <= size - _JOURNAL_TAIL
+
+
+def _foreign(folder: Path, name: str, text: str) -> IntegrityError:
+    return IntegrityError(
+        tr(f"case {folder}: {name} {text}", f"사건 {folder}: {name}: {text}"),
+        remedy=tr(
+            "do not use this folder; restore the case from a copy that you trust",
+            "이 폴더를 사용하지 말고, 신뢰할 수 있는 사본에서 사건을 복원하십시오",
+        ),
+    )
+
+
+def _not_regular() -> str:
+    return tr(
+        "is a link or a device, not a file of its own", "일반 파일이 아니라 링크나 장치입니다"
+    )
+
+
+def _hard_linked(folder: Path, name: str) -> IntegrityError:
+    return IntegrityError(
+        tr(
+            f"case {folder}: {name} has another name elsewhere (a hard link): writing would change "
+            "that file as well",
+            f"사건 {folder}: {name}에 다른 이름(하드 링크)이 있어, 쓰면 그 파일도 변경됩니다",
+        ),
+        remedy=tr(
+            "copy the whole case folder and use the copy",
+            "사건 폴더 전체를 복사한 뒤 사본을 사용하십시오",
+        ),
+    )
+
+
 def write_identity(folder: Path, identity: Identity) -> None:
     """Write ``case.json`` and the thumbnails' folder."""
     (folder / _THUMBNAILS).mkdir()
@@ -77,12 +185,17 @@ def read_identity(folder: Path) -> Identity:
     """What ``case.json`` says. Raises CaseError if the folder is no case or of a newer version,
     IntegrityError if ``case.json`` is damaged."""
     try:
-        values = json.loads((folder / IDENTITY).read_text(encoding="utf-8"))
+        values = read_json(folder / IDENTITY, RECORD_BYTES, follow=False)
         version = values["format"]
         if isinstance(version, int) and version > FORMAT:
             raise newer(folder)
-        datetime.fromisoformat(values["created"])
-        return Identity(**{name: values[name] for name in Identity.__dataclass_fields__})
+        if datetime.fromisoformat(values["created"]).utcoffset() != timedelta(0):
+            raise ValueError("created")
+        identity = Identity(**{name: values[name] for name in Identity.__dataclass_fields__})
+        if not (isinstance(identity.id, str) and isinstance(identity.name, str)):
+            raise TypeError("id, name")
+        identity_text(identity)  # what cannot be written as UTF-8 was not written by mayak
+        return identity
     except OSError as error:
         raise CaseError(
             tr(
@@ -92,7 +205,7 @@ def read_identity(folder: Path) -> Identity:
             ),
             remedy=tr("name the folder of a case", "사건 폴더를 지정하십시오"),
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except PARSE_ERRORS as error:
         raise IntegrityError(
             tr(
                 f"case {folder}: {IDENTITY} is damaged ({error})",
@@ -123,9 +236,11 @@ class WriterLock:
     def __init__(self, folder: Path) -> None:
         """Take the lock. Raises CaseError, naming the holder, if it is taken."""
         path = self.path = folder / _LOCK
+        require_regular(folder, writing=True)  # the lock is cut to nothing when it is taken
         try:
             # Never deleted: a second file of the same name would be a second lock.
-            self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "r+b", buffering=0)
+            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+            self._file = os.fdopen(os.open(path, flags, 0o644), "r+b", buffering=0)
         except OSError as error:
             raise storage_error(folder, error) from error
         try:
@@ -181,8 +296,27 @@ else:
 
 
 def thumbnail_path(folder: Path, digest: str) -> Path:
-    """Where the thumbnail with this SHA-256 lies."""
+    """Where the thumbnail with this SHA-256 lies. Raises ValueError for any other name, which could
+    lead out of the folder."""
+    if not _DIGEST.fullmatch(digest):
+        raise ValueError(f"not a SHA-256: {digest[:80]!r}")
     return folder / _THUMBNAILS / digest[:2] / f"{digest}.jpg"
+
+
+def read_thumbnail(folder: Path, digest: str) -> bytes:
+    """Return the bytes of a thumbnail, which are what its name says.
+
+    Raises OSError for one that is missing, a link, or cannot be read, ValueError for another file
+    than was written.
+    """
+    path = thumbnail_path(folder, digest)
+    for parent in (path.parent.parent, path.parent):
+        if not stat.S_ISDIR(parent.lstat().st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(parent))
+    data = read_file(path, _THUMBNAIL_BYTES, follow=False)
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise ValueError(tr("is another file than was written", "기록된 파일과 다릅니다"))
+    return data
 
 
 def write_thumbnails(folder: Path, thumbnails: Iterable[bytes]) -> None:
@@ -195,6 +329,8 @@ def write_thumbnails(folder: Path, thumbnails: Iterable[bytes]) -> None:
         missing = {path: data for path, data in paths.items() if not path.exists()}
         parents = {path.parent for path in missing}
         for parent in parents:
+            if parent.is_symlink():
+                raise _foreign(folder, f"{_THUMBNAILS}/{parent.name}", _not_regular())
             parent.mkdir(parents=True, exist_ok=True)
         # Nearly all the time is waiting for the disk, which gathers what comes at the same time.
         with ThreadPoolExecutor(_WRITERS) as pool:
@@ -208,7 +344,9 @@ def write_durably(path: Path, data: bytes) -> None:
     """Under its name there is the whole file or none, through a crash or a power cut."""
     part = path.with_name(f"{path.name}.part")
     try:
-        with part.open("wb") as file:
+        # Made anew: what a killed process left may be a link by now.
+        part.unlink(missing_ok=True)
+        with part.open("xb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -21,6 +21,7 @@ from mayak.case.folder import write_durably
 from mayak.errors import CaseError, IntegrityError
 from mayak.labels import LABELS
 from mayak.language import tr
+from mayak.untrusted import DOCUMENT_BYTES, PARSE_ERRORS, parse_json, read_file
 
 FORMAT = "mayak decisions"
 VERSION = 1
@@ -101,17 +102,19 @@ def read_history(path: Path) -> History:
     """What ``write_history`` wrote. Raises IntegrityError naming the line that is damaged or
     after which the file was cut, CaseError for another file."""
     try:
-        lines = path.read_bytes().split(b"\n")
-    except OSError as error:
+        lines = read_file(path, DOCUMENT_BYTES).split(b"\n")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise CaseError(
             tr(
-                f"{path} cannot be read ({error.strerror or error})",
-                f"{path}을(를) 읽을 수 없습니다 ({error.strerror or error})",
+                f"{path} cannot be read ({reason})",
+                f"{path}을(를) 읽을 수 없습니다 ({reason})",
             ),
             remedy=tr("check the path", "경로를 확인하십시오"),
         ) from error
     records = _chained(path, lines)
-    head = next(records)
+    if (head := next(records, None)) is None:
+        raise _foreign(path)
     samples: list[Draw] = []
     acts: dict[str, list[Act]] = {}
     ordered: list[Act] = []
@@ -122,7 +125,7 @@ def read_history(path: Path) -> History:
             else:
                 ordered.append(_act(record, samples, acts))
                 acts.setdefault(record["reviewer"], []).append(ordered[-1])
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        except PARSE_ERRORS as error:
             raise _damaged(
                 path, number, tr("is not what mayak writes", "mayak이 기록한 내용이 아닙니다")
             ) from error
@@ -185,9 +188,9 @@ def _chained(path: Path, lines: list[bytes]) -> Iterator[dict[str, Any]]:
         if not line and number == len(lines):
             break
         try:
-            record = json.loads(line)
+            record = parse_json(line)
             said = record.pop("hash")
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except PARSE_ERRORS as error:
             if number == 1:
                 raise _foreign(path) from error
             if number == len(lines):
@@ -237,7 +240,9 @@ def _draw(record: dict[str, Any]) -> Draw:
         and _is_number(draw.seed)
         and draw.seed.bit_length() < 64
         and _is_number(draw.population)
+        and draw.population.bit_length() < 64
         and 1 <= len(set(draw.items)) == len(draw.items) <= draw.population
+        and all(isinstance(item, str) for item in draw.items)
     ):
         raise ValueError(record)
     _check(draw.reviewer, draw.drawn)
@@ -248,14 +253,16 @@ def _act(record: dict[str, Any], samples: list[Draw], acts: Mapping[str, list[Ac
     """The act, if it can follow those before it."""
     before = acts.get(record["reviewer"], [])
     position = record.get("sample")
-    if position is not None and position < 0:
+    undoes = record.get("undoes")
+    numbers = (record["number"], *(n for n in (position, undoes) if n is not None))
+    if not all(map(_is_number, numbers)) or (position is not None and position < 0):
         raise ValueError(record)
     act = Act(
         reviewer=record["reviewer"],
         number=record["number"],
         at=record["at"],
         verdicts=record.get("verdicts", {}),
-        undoes=record.get("undoes"),
+        undoes=undoes,
         sample=None if position is None else samples[position],
     )
     _check(act.reviewer, act.at)
@@ -278,6 +285,7 @@ def _act(record: dict[str, Any], samples: list[Draw], acts: Mapping[str, list[Ac
 def _check(reviewer: str, at: str) -> None:
     if not reviewer.strip() or datetime.fromisoformat(at).astimezone(UTC).isoformat() != at:
         raise ValueError(reviewer, at)
+    reviewer.encode()  # the case would hold another name
 
 
 def _is_number(value: object) -> bool:

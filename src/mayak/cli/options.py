@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +11,7 @@ from cyclopts import Parameter
 from mayak.config import Precision
 from mayak.errors import ConfigError, ModelError
 from mayak.language import tr
+from mayak.untrusted import RECORD_BYTES, read_json
 
 ModelOption = Annotated[
     str | None,
@@ -129,7 +129,7 @@ def user() -> str:
 def _json(path: Path) -> dict[str, Any] | None:
     """A JSON object, or None where there is no such file. Raises ConfigError for another one."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path, RECORD_BYTES)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:

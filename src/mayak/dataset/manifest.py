@@ -17,6 +17,7 @@ from mayak.errors import ManifestError
 from mayak.labels import LABELS, QUESTION
 from mayak.language import tr
 from mayak.types import Sample, SplitName
+from mayak.untrusted import DOCUMENT_BYTES, parse_json, read_file
 
 FILES: dict[SplitName, str] = {
     "train": "train_drug_data.json",
@@ -87,7 +88,7 @@ def _prepare_again() -> str:
 
 def _read_json(path: Path, empty: str) -> Any:  # noqa: ANN401 - checked by the callers
     try:
-        return json.loads(path.read_text(encoding="utf-8") or empty)
+        return parse_json(read_file(path, DOCUMENT_BYTES) or empty)
     except FileNotFoundError as error:
         raise ManifestError(
             tr(f"{path} does not exist", f"{path} 파일이 없습니다"), remedy=_prepare_again()
@@ -103,7 +104,8 @@ def _images(path: Path) -> dict[str, dict[str, str]]:
     """image_path → its row in ``dataset.json``; empty where there is no such file."""
     if not path.exists():
         return {}
-    images = _read_json(path, "{}").get("images", [])
+    found = _read_json(path, "{}")
+    images = found.get("images", []) if isinstance(found, dict) else None
     if not isinstance(images, list) or not all(
         isinstance(row, dict)
         and all(isinstance(row.get(key), str) for key in ("image_path", "sha256", "group"))

@@ -15,6 +15,7 @@ from mayak.dataset.manifest import DATASET_FILE, FILES
 from mayak.errors import ManifestError, MayakError
 from mayak.labels import LABELS
 from mayak.language import tr
+from mayak.untrusted import DOCUMENT_BYTES, PARSE_ERRORS, read_json
 
 AUGMENTED_FOLDER = "augmented"
 IMAGES_FOLDER = "images"
@@ -46,7 +47,7 @@ class Store:
     def previous(self) -> Previous | None:
         """What the folder was made from; None where there is no (readable) ``dataset.json``."""
         try:
-            value = json.loads((self.data / DATASET_FILE).read_text(encoding="utf-8"))
+            value = read_json(self.data / DATASET_FILE, DOCUMENT_BYTES)
             return Previous(
                 parameters=dict(value["parameters"]),
                 input_digest=str(value["input"]["digest"]),
@@ -57,7 +58,7 @@ class Store:
                     if "augmented_from" in row or "provenance" in row
                 ),
             )
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except (OSError, *PARSE_ERRORS):
             return None
 
     def refuse_other(self, parameters: Mapping[str, Any], input_digest: str | None = None) -> None:

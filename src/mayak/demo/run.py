@@ -11,6 +11,7 @@ from typing import Any
 
 from mayak.errors import ConfigError
 from mayak.language import tr
+from mayak.untrusted import RECORD_BYTES, read_json
 
 LEDGER = "demo.json"
 
@@ -35,7 +36,7 @@ class Ledger:
         self._steps: dict[str, dict[str, Any]] = {}
         if self._path.is_file():
             try:
-                self._steps = dict(json.loads(self._path.read_text(encoding="utf-8")))
+                self._steps = dict(read_json(self._path, RECORD_BYTES))
                 if not all(isinstance(step, dict) for step in self._steps.values()):
                     raise ValueError(tr("not a ledger", "기록 형식이 아님"))
             except (ValueError, TypeError, OSError) as error:

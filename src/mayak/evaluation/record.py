@@ -19,6 +19,7 @@ from mayak.errors import ConfigError
 from mayak.labels import LABELS, UNCLASSIFIABLE
 from mayak.language import tr
 from mayak.types import Engine, Failure
+from mayak.untrusted import DOCUMENT_BYTES, PARSE_ERRORS, read_file, read_json
 
 Kind = Literal["evaluate", "zeroshot-generate", "zeroshot-score"]
 
@@ -178,16 +179,17 @@ def failures_csv(failures: Iterable[Failure]) -> str:
     )
 
 
+_REQUIRED = {"kind": str, "dataset": str, "engine": str, "engine_details": dict, "manifest": str}
+
+
 def read_run(folder: Path) -> SavedRun:
     """Read a finished run. Raises ConfigError naming the file that is missing or broken."""
     try:
-        found = json.loads((folder / METRICS).read_text(encoding="utf-8"))
-        with (folder / PREDICTIONS).open(encoding="utf-8", newline="") as file:
-            rows = tuple(_row(cells) for cells in csv.DictReader(file))
+        found = read_json(folder / METRICS, DOCUMENT_BYTES)
+        table = read_file(folder / PREDICTIONS, DOCUMENT_BYTES).decode("utf-8")
+        rows = tuple(_row(cells) for cells in csv.DictReader(io.StringIO(table, newline="")))
         missing = [
-            key
-            for key in ("kind", "dataset", "engine", "engine_details", "manifest")
-            if key not in found
+            key for key, kind in _REQUIRED.items() if not isinstance(dict(found).get(key), kind)
         ]
         if missing:
             raise KeyError(", ".join(missing))
@@ -202,7 +204,7 @@ def read_run(folder: Path) -> SavedRun:
                 "`mayak zeroshot`과 `mayak evaluate`를 실행하거나 결과 폴더를 지정하십시오",
             ),
         ) from error
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, csv.Error, *PARSE_ERRORS) as error:
         raise ConfigError(
             tr(
                 f"the run in {folder} cannot be read ({error})",

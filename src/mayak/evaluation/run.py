@@ -31,6 +31,7 @@ from mayak.types import (
     Sides,
     SilentProgress,
 )
+from mayak.untrusted import parse_json
 
 PARTIAL = "predictions.partial.jsonl"
 REPORT = "report.html"
@@ -259,8 +260,8 @@ def _resume(path: Path, key: dict[str, str]) -> dict[str, _Said]:
     rows: list[dict[str, Any]] = []
     for line in lines[:-1]:  # what follows the last newline was being written
         try:
-            rows.append(json.loads(line))
-        except (ValueError, RecursionError):
+            rows.append(parse_json(line))
+        except ValueError:
             break
     kept = rows[1:] if rows and rows[0] == key else []
     with record.writing(path.parent), path.open("w", encoding="utf-8", newline="\n") as file:

@@ -16,6 +16,7 @@ from typing import Any, Self
 from mayak.errors import ModelError
 from mayak.language import tr
 from mayak.types import Engine
+from mayak.untrusted import PARSE_ERRORS, RECORD_BYTES, read_json
 
 CALIBRATION = "calibration.json"
 
@@ -101,7 +102,7 @@ class Calibration:
         damaged or changed one."""
         path = adapter / CALIBRATION
         try:
-            values = dict(json.loads(path.read_text(encoding="utf-8")))
+            values = dict(read_json(path, RECORD_BYTES))
             if values.pop("digest", None) != _digest(values):
                 raise ValueError(
                     tr(
@@ -119,7 +120,7 @@ class Calibration:
             )
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        except (OSError, *PARSE_ERRORS) as error:
             raise ModelError(
                 tr(f"{path} is damaged ({error})", f"{path}이(가) 손상되었습니다({error})"),
                 remedy=_again(),

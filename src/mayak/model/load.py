@@ -37,6 +37,7 @@ from mayak.model.fp8 import to_fp8
 from mayak.model.hub import hub_answers, hub_folder
 from mayak.model.prompt import Prompt
 from mayak.types import Engine, Sides
+from mayak.untrusted import PARSE_ERRORS, RECORD_BYTES, read_json
 
 NANO = "nano"
 _AS_IT_IS: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
@@ -358,9 +359,9 @@ def _check_base(adapter: Path, identity: str) -> None:
     """Our adapters record the base that they were trained on; where both are digests of weights,
     or both revisions of one hub model, they must be the same."""
     try:
-        recorded = json.loads((adapter / "run.json").read_text(encoding="utf-8"))
+        recorded = read_json(adapter / "run.json", RECORD_BYTES)
         trained_on = str(recorded["base_model"]["identity"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, *PARSE_ERRORS):
         return  # somebody else's adapter, which says nothing of it
     theirs, ours = trained_on.rpartition("@"), identity.rpartition("@")
     digests = theirs[2].startswith("sha256:") and ours[2].startswith("sha256:")
@@ -381,8 +382,8 @@ def _check_proof(adapter: Path | None, engine: Engine) -> None:
     """What fp8 changes has been measured for exactly this engine (``evaluation.agreement``)."""
     try:
         path = (adapter or Path()) / FP8_PROOF
-        proven = json.loads(path.read_text(encoding="utf-8"))["engine"] == engine.fingerprint
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        proven = read_json(path, RECORD_BYTES)["engine"] == engine.fingerprint
+    except (OSError, *PARSE_ERRORS):
         proven = False
     if adapter is None or not proven:
         raise ModelError(

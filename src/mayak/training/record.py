@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from mayak import untrusted
 from mayak.errors import ConfigError
 from mayak.language import tr
 from mayak.training.checkpoint import unwritable, write_atomically
@@ -29,10 +30,10 @@ def write_json(path: Path, value: Any) -> None:  # noqa: ANN401 - whatever JSON 
 def read_json(path: Path) -> dict[str, Any]:
     """Read what ``write_json`` wrote. Raises ConfigError when it is damaged."""
     try:
-        value: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        value: dict[str, Any] = untrusted.read_json(path, untrusted.RECORD_BYTES)
         if not isinstance(value, dict):
             raise ValueError(tr("not a JSON object", "JSON 객체가 아님"))
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(
             tr(f"{path} cannot be read: {error}", f"{path}을(를) 읽을 수 없습니다: {error}"),
             remedy=tr("begin anew with --overwrite", "--overwrite로 새로 시작하십시오"),
@@ -107,7 +108,7 @@ class RunLog:
         rows = []
         for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
-                rows.append(json.loads(line))
-            except (ValueError, RecursionError):
+                rows.append(untrusted.parse_json(line))
+            except ValueError:
                 break
         return rows
