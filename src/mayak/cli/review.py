@@ -90,7 +90,7 @@ def _redirect_file(address: str) -> Iterator[str]:
 
 
 def _warn_of_faults(console: Console, case: Path) -> None:
-    """Tell what the last verification on record found. A new one would take too long here."""
+    """Warn of the faults that the last verification on record found; a new one takes too long."""
     from mayak.case import CaseStore
 
     with CaseStore.read(case) as store:

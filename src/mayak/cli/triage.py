@@ -279,6 +279,7 @@ def _show(console: Console, case: CaseStore, summary: Summary, drift: Drift | No
     from mayak.report.left_out import left_out, warning
 
     counts = summary.counts
+    sign = "=" if counts.balanced else "≠"
     console.table(
         tr("Images by label", "라벨별 이미지"),
         [tr("label", "라벨"), tr("images", "이미지")],
@@ -292,10 +293,10 @@ def _show(console: Console, case: CaseStore, summary: Summary, drift: Drift | No
     _show_failures(console, case)
     console.result(
         tr(
-            f"{counts.items} files = {counts.contents} images + {counts.failures} not read + "
+            f"{counts.items} files {sign} {counts.contents} images + {counts.failures} not read + "
             f"{counts.exclusions} left out",
-            f"파일 {counts.items}개 = 이미지 {counts.contents} + 읽지 못함 {counts.failures} + "
-            f"제외 {counts.exclusions}",
+            f"파일 {counts.items}개 {sign} 이미지 {counts.contents} + 읽지 못함 "
+            f"{counts.failures} + 제외 {counts.exclusions}",
         )
     )
     console.result(

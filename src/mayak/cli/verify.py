@@ -1,4 +1,4 @@
-"""``mayak verify``: whether a case and its sources are as recorded, and what nobody can tell."""
+"""``mayak verify``: compares a case and its sources with what was recorded."""
 
 from __future__ import annotations
 

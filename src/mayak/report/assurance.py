@@ -443,7 +443,7 @@ def _log(found: Survey) -> Facts:
 
 
 def _clock(found: Survey) -> list[Block]:
-    """Where the log's times run backwards."""
+    """Entries of the log whose times run backwards."""
     pairs = found.history.set_back
     if not pairs:
         return []

@@ -1,5 +1,7 @@
-"""What triage left out as no image, by what the files' names state: a report must not read as if
-somebody had looked into them."""
+"""Counts of the files that triage left out as no image, by what their names state.
+
+A report must not read as if somebody had looked into them.
+"""
 
 from __future__ import annotations
 

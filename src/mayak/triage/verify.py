@@ -1,4 +1,4 @@
-"""Whether the sources of a case still are what the case says they were, and what cannot be told."""
+"""Compares the sources of a case with what the case records of them, and counts what it did not."""
 
 from __future__ import annotations
 
