@@ -4,7 +4,7 @@ BIN := .venv/bin
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench corpus clean
+.PHONY: help setup demo test lint bench corpus soak clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
@@ -29,6 +29,9 @@ bench: setup ## images a second on this machine, with the embedded model
 
 corpus: setup ## Pillow's test images through triage, every file accounted for (46 MB by pip)
 	@$(BIN)/python benchmarks/corpus.py
+
+soak: setup ## 2,200 damaged and planted case folders through verify, report and review
+	@$(BIN)/python benchmarks/hostile.py 100
 
 clean: ## remove caches, builds and the demo's folder
 	rm -rf demo build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

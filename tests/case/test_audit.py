@@ -43,7 +43,7 @@ def by_hand(folder, *statements):
 
 
 def faults(folder):
-    with CaseStore.read(folder) as store:
+    with CaseStore.read(folder, tampered=True) as store:
         return {(fault.problem, fault.table, fault.key) for fault in store.verify()}
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from case_samples import fill, images
-from mayak.case import CaseStore, database
+from mayak.case import CaseStore, schema
 from mayak.errors import CaseError
 
 WRITER = """
@@ -174,9 +174,8 @@ def test_a_full_disk_under_the_thumbnails(folder, monkeypatch):
 @pytest.fixture
 def further_version(monkeypatch):
     def install(sql):
-        versions = (*database.migrations(), sql)
-        monkeypatch.setattr(database, "migrations", lambda: versions)
-        monkeypatch.setattr("mayak.case.audit.migrations", lambda: versions)
+        versions = (*schema.migrations(), sql)
+        monkeypatch.setattr(schema, "migrations", lambda: versions)
 
     return install
 

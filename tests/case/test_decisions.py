@@ -8,7 +8,7 @@ from datetime import UTC
 import pytest
 
 from case_samples import digest, fill, images
-from mayak.case import CaseStore, database
+from mayak.case import CaseStore, database, schema
 from mayak.errors import CaseError
 
 A, B = digest("a"), digest("b")
@@ -153,9 +153,8 @@ def test_a_reviewer_decides_while_a_writer_adds(folder):
 
 def test_two_reviewers_open_an_old_case_at_once(folder, monkeypatch):
     """Both find it old; one brings it up to date, the other goes on."""
-    versions = (*database.migrations(), "CREATE INDEX further ON decisions (at);")
-    monkeypatch.setattr(database, "migrations", lambda: versions)
-    monkeypatch.setattr("mayak.case.audit.migrations", lambda: versions)
+    versions = (*schema.migrations(), "CREATE INDEX further ON decisions (at);")
+    monkeypatch.setattr(schema, "migrations", lambda: versions)
     migrate = database.Database._migrate
 
     def late(self, number, sql):

@@ -5,7 +5,7 @@ import sqlite3
 import pytest
 
 from case_samples import ENGINE, content, digest, fill, five_items, images, item, prediction
-from mayak.case import Alert, CaseStore, Counts, Duplicate, Exclusion, database
+from mayak.case import Alert, CaseStore, Counts, Duplicate, Exclusion, database, schema
 from mayak.errors import CaseError
 from mayak.types import Failure
 
@@ -131,19 +131,19 @@ def test_what_is_done_to_revisions_and_alerts_is_named(store, statement, expecte
     connection.execute(statement)
     connection.commit()
     connection.close()
-    with CaseStore.read(store.folder) as read:
+    with CaseStore.read(store.folder, tampered=True) as read:
         found = {(f.problem, f.table, f.key) for f in read.verify()}
     assert expected in found
 
 
 def test_a_case_of_the_first_version_is_brought_up_to_date(tmp_path, monkeypatch):
-    every, add = database.migrations(), database.Batch.add
+    every, add = schema.migrations(), database.Batch.add
 
     def as_then(batch, table, *, zone_known=None, **values):
         return add(batch, table, **values)
 
     with monkeypatch.context() as patch:
-        patch.setattr(database, "migrations", lambda: every[:1])
+        patch.setattr(schema, "migrations", lambda: every[:1])
         patch.setattr(database.Batch, "add", as_then)
         with CaseStore.create(tmp_path / "case", operator="a") as store:
             source = store.add_source("phone.zip", "zip")

@@ -12,28 +12,43 @@ meanwhile is either seen whole with its log entry or not yet.
 from __future__ import annotations
 
 import hashlib
-import json
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from mayak.case.database import GENESIS, Database, entry_hash, migrations, row_digest
-from mayak.case.folder import IDENTITY, Identity, identity_text, read_identity, thumbnail_path
+from mayak.case import schema
+from mayak.case.database import (
+    GENESIS,
+    Database,
+    entry_hash,
+    require_progress,
+    require_uninterrupted,
+    row_digest,
+)
+from mayak.case.folder import IDENTITY, Identity, identity_text, read_identity, read_thumbnail
 from mayak.case.records import Extent, Fault
 from mayak.errors import CaseError
 from mayak.language import tr
+from mayak.untrusted import PARSE_ERRORS, RECORD_BYTES, parse_json, read_file
 
 _CHUNK = 500
+PAGES = "pages"
+"""Key of the fault that makes a case unfit for a report."""
+_SHARED_PAGE = "2nd reference to page"
+"""What SQLite says of a page that is in two places of its trees. In a tree made for it, each level
+repeats the one below some hundred times, and reading all rows takes years."""
 
 
 def audit(folder: Path, database: Database) -> list[Fault]:
     """All faults of the case in ``folder``; a check that cannot be made is a fault too."""
     connection = database.connection
+    if not database.readable:
+        return list(_schema(connection))
     checks: tuple[Callable[[], Iterator[Fault]], ...] = (
-        lambda: _database(connection),
+        lambda: _integrity(connection),
+        lambda: _references(connection),
         lambda: _schema(connection),
         lambda: _chain(connection),
         lambda: _identity(folder, connection),
@@ -46,9 +61,17 @@ def audit(folder: Path, database: Database) -> list[Fault]:
     connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
     try:
         for check in checks:
+            if any(_SHARED_PAGE in fault.message for fault in faults):
+                text = tr(
+                    "pages are used more than once: the rows were not compared",
+                    "여러 번 쓰인 페이지가 있어 행을 확인하지 않았습니다",
+                )
+                faults.append(Fault("unreadable", "database", PAGES, text))
+                break
             try:
                 faults.extend(check())
-            except (sqlite3.Error, ValueError, TypeError, KeyError) as error:
+            except (sqlite3.Error, *PARSE_ERRORS) as error:
+                require_uninterrupted(error)
                 faults.append(
                     Fault(
                         "unreadable",
@@ -64,8 +87,7 @@ def audit(folder: Path, database: Database) -> list[Fault]:
 
 def extent(database: Database) -> Extent:
     """How much ``audit`` compares with recorded hashes."""
-    tables = _objects(database.connection).keys() & _row_tables()
-    records = sum(_count(database, name) for name in tables)
+    records = sum(_count(database, name) for name in _row_tables())
     (thumbnails,) = database.query("SELECT count(DISTINCT thumbnail) FROM contents")[0]
     return Extent(_count(database, "log"), records, thumbnails)
 
@@ -74,62 +96,60 @@ def _count(database: Database, table: str) -> int:
     return int(database.query(f"SELECT count(*) FROM {table}")[0][0])  # noqa: S608
 
 
-def _database(connection: sqlite3.Connection) -> Iterator[Fault]:
-    for (found,) in connection.execute("PRAGMA integrity_check"):
-        if found != "ok":
+def _integrity(connection: sqlite3.Connection) -> Iterator[Fault]:
+    # Of a foreign schema only our tables: what others compute is not to be run.
+    parts = _tables() if any(_schema(connection)) else [""]
+    for part in parts:
+        check = f"PRAGMA integrity_check('{part}')" if part else "PRAGMA integrity_check"
+        for (found,) in connection.execute(check):
+            if found != "ok":
+                yield Fault(
+                    "unreadable",
+                    "database",
+                    "",
+                    tr(f"SQLite finds: {found}", f"SQLite 검사 결과: {found}"),
+                )
+
+
+def _references(connection: sqlite3.Connection) -> Iterator[Fault]:
+    for part in _tables():
+        for table, rowid, parent, _ in connection.execute(f"PRAGMA foreign_key_check('{part}')"):
             yield Fault(
-                "unreadable",
-                "database",
-                "",
-                tr(f"SQLite finds: {found}", f"SQLite 검사 결과: {found}"),
+                "invariant",
+                table,
+                f"id {rowid}",
+                tr(
+                    f"refers to a row of {parent} that is not there",
+                    f"{parent}에 없는 행을 가리킵니다",
+                ),
             )
-    for table, rowid, parent, _ in connection.execute("PRAGMA foreign_key_check"):
-        yield Fault(
-            "invariant",
-            table,
-            f"id {rowid}",
-            tr(
-                f"refers to a row of {parent} that is not there", f"{parent}에 없는 행을 가리킵니다"
-            ),
-        )
+
+
+def _row_tables() -> list[str]:
+    """The tables whose rows the log covers."""
+    return [name for name in _tables() if name not in ("log", "sqlite_sequence")]
+
+
+def _tables() -> list[str]:
+    """The tables of the newest version: an older one is brought up to date before it is read."""
+    found = schema.pristine(len(schema.migrations()))
+    return [str(name) for kind, name, _, _ in found if kind == "table"]
 
 
 def _schema(connection: sqlite3.Connection) -> Iterator[Fault]:
-    """Tables, indexes and triggers as the migrations make them."""
+    """Tables, indexes, views and triggers as the migrations make them."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    expected, found = _pristine(version), _objects(connection)
-    for name in sorted(expected.keys() | found.keys()):
-        if name not in found:
-            yield Fault("deleted", "schema", name, tr("was removed", "삭제되었습니다"))
-        elif name not in expected:
-            yield Fault(
-                "inserted", "schema", name, tr("was added by hand", "임의로 추가되었습니다")
-            )
-        elif expected[name] != found[name]:
-            yield Fault("changed", "schema", name, tr("was changed", "변경되었습니다"))
-
-
-def _row_tables() -> set[str]:
-    """The tables whose rows the log covers."""
-    found = _pristine(len(migrations())).items()
-    tables = {name for name, sql in found if sql and sql.startswith("CREATE TABLE")}
-    return tables - {"log", "sqlite_sequence"}
-
-
-def _pristine(version: int) -> dict[str, str | None]:
-    with closing(sqlite3.connect(":memory:")) as pristine:
-        pristine.executescript("\n".join(migrations()[:version]))
-        return _objects(pristine)
-
-
-def _objects(connection: sqlite3.Connection) -> dict[str, str | None]:
-    return dict(connection.execute("SELECT name, sql FROM sqlite_master").fetchall())
+    newest = len(schema.migrations())
+    yield from schema.faults(
+        schema.objects(connection), version if 0 < version <= newest else newest
+    )
 
 
 def _entries(connection: sqlite3.Connection) -> Iterator[sqlite3.Row]:
     after = 0
-    query = "SELECT * FROM log WHERE sequence > ? ORDER BY sequence LIMIT ?"
+    query = "SELECT *, sequence AS id FROM log WHERE sequence > ? ORDER BY sequence LIMIT ?"
     while rows := connection.execute(query, (after, _CHUNK)).fetchall():
+        require_progress(after, rows)
         yield from rows
         after = rows[-1]["sequence"]
 
@@ -179,11 +199,12 @@ def _identity(folder: Path, connection: sqlite3.Connection) -> Iterator[Fault]:
         return
     query = "SELECT detail FROM log WHERE action = 'create' ORDER BY sequence LIMIT 1"
     created = connection.execute(query).fetchone()
-    written = json.loads(created["detail"]) if created else {}
+    written = parse_json(created["detail"]) if created else {}
     # Other programs may read what stands there twice or besides.
     logged: dict[str, Any] = {name: written.get(name) for name in said}
     identity = Identity(**logged)
-    if said == asdict(identity) and (folder / IDENTITY).read_bytes() != identity_text(identity):
+    stored = read_file(folder / IDENTITY, RECORD_BYTES, follow=False)
+    if said == asdict(identity) and stored != identity_text(identity):
         yield Fault("changed", "case.json", "", tr("was changed", "변경되었습니다"))
     for name, value in said.items():
         if written.get(name) != value:
@@ -200,22 +221,16 @@ def _identity(folder: Path, connection: sqlite3.Connection) -> Iterator[Fault]:
 
 def _rows(connection: sqlite3.Connection) -> Iterator[Fault]:
     """Every row against its digest, its batch and the log."""
-    known = _row_tables()
-    tables = [
-        name
-        for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-        if name in known
-    ]
-    ends = dict.fromkeys(tables, 0)
+    ends = dict.fromkeys(_row_tables(), 0)
     newest = 0
     for entry in _entries(connection):
         newest = entry["sequence"]
         try:
-            covered = json.loads(entry["detail"]).get("rows", {})
+            covered = parse_json(entry["detail"]).get("rows", {})
             for table in [name for name in covered if name in ends]:
                 yield from _batch(connection, table, newest, **covered[table])
                 ends[table] = max(ends[table], covered[table]["last"])
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except PARSE_ERRORS:
             continue  # a rewritten entry: the chain names it
     for table, end in ends.items():
         # What a writer adds meanwhile stands in entries after the newest that was read.
@@ -235,6 +250,7 @@ def _batch(
     running = hashlib.sha256()
     expected, named = first, False
     while rows := connection.execute(query, (expected, last, _CHUNK)).fetchall():
+        require_progress(expected - 1, rows)
         for row in rows:
             values: dict[str, Any] = dict(row)
             if row["id"] != expected:
@@ -276,21 +292,20 @@ def _thumbnails(folder: Path, connection: sqlite3.Connection) -> Iterator[Fault]
     query = "SELECT id, thumbnail FROM contents WHERE id > ? ORDER BY id LIMIT ?"
     after = 0
     while rows := connection.execute(query, (after, _CHUNK)).fetchall():
+        require_progress(after, rows)
         after = rows[-1]["id"]
         for digest in {row["thumbnail"]: None for row in rows if row["thumbnail"]}:
-            path = thumbnail_path(folder, digest)
-            key = f"{path.parent.name}/{path.name}"
+            key = f"{str(digest)[:2]}/{digest}.jpg"
             try:
-                found = hashlib.sha256(path.read_bytes()).hexdigest()
+                read_thumbnail(folder, digest)
             except FileNotFoundError:
                 yield Fault("deleted", "thumbnails", key, tr("is missing", "파일이 없습니다"))
             except OSError as error:
                 message = tr(f"cannot be read ({error})", f"읽을 수 없습니다 ({error})")
                 yield Fault("unreadable", "thumbnails", key, message)
-            else:
-                if found != digest:
-                    message = tr("is another file than was written", "기록된 파일과 다릅니다")
-                    yield Fault("changed", "thumbnails", key, message)
+            except (ValueError, TypeError):
+                message = tr("is another file than was written", "기록된 파일과 다릅니다")
+                yield Fault("changed", "thumbnails", key, message)
 
 
 def _invariants(connection: sqlite3.Connection) -> Iterator[Fault]:

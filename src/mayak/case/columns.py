@@ -7,17 +7,19 @@ content or item.
 
 from __future__ import annotations
 
-import json
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from sqlite3 import Row
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mayak.case.database import Database
+from mayak.case.database import Database, require_progress
+from mayak.case.values import checked, damaged, metadata, verdict
+from mayak.untrusted import PARSE_ERRORS
 
 _PAGE = 10_000
 """Rows of one statement: a reader holds a writer up for as long as a statement runs."""
@@ -140,27 +142,30 @@ class Columns:
         # As of one moment: what is committed while this reads is for the next time, and no row is
         # read whose content has not been.
         self._last = self._lasts()
-        grown = self._read_contents(advance)
-        moved = self._read_items(advance)
-        moved = self._read_revisions() or moved
-        if grown or moved:
+        changed = self._read("contents", lambda: self._read_contents(advance))
+        changed = self._read("items", lambda: self._read_items(advance)) or changed
+        changed = self._read("revisions", self._read_revisions) or changed
+        if changed:
             self._place()
-        changed = grown or moved
         for said in self._said.values():
-            changed = self._read_run(said, advance) or changed
-        changed = self._read_alerts(advance) or changed
-        changed = self._read_groups() or changed
-        changed = self._read_verdicts() or changed
+            changed = self._read("predictions", partial(self._read_run, said, advance)) or changed
+        changed = self._read("alerts", lambda: self._read_alerts(advance)) or changed
+        changed = self._read("group_members", self._read_groups) or changed
+        changed = self._read("decisions", self._read_verdicts) or changed
         self.version += changed
         self._data_version = stamp
         return changed
+
+    def _read(self, table: str, read: Callable[[], bool]) -> bool:
+        with checked(self._database.folder, table):
+            return read()
 
     def said(self, run: int | None, advance: Callable[[int], None] = lambda _: None) -> Said:
         """What a run says, as of the last ``refresh``; read when it is first asked for."""
         if run not in self._said:
             said = Said(run)
             said.grow(len(self.ids))
-            self._read_run(said, advance)
+            self._read("predictions", lambda: self._read_run(said, advance))
             self._said[run] = said
         return self._said[run]
 
@@ -188,6 +193,8 @@ class Columns:
         seen = self._seen if seen is None else seen
         after, last = seen[table], self._last[table]
         while after < last and (rows := self._database.query(sql, *values, after, last, _PAGE)):
+            with self._database.translated():
+                require_progress(after, rows)
             after = rows[-1]["id"]
             yield rows
         seen[table] = last
@@ -200,8 +207,10 @@ class Columns:
             " WHERE id BETWEEN ? + 1 AND ? ORDER BY id LIMIT ?",
         )
         for rows in pages:
-            ids, pdq, quality, metadata = zip(*rows, strict=True)
-            stated = [self._stated(text) for text in metadata]
+            ids, pdq, quality, texts = zip(*rows, strict=True)
+            if not all(h is None or len(h) == 32 for h in pdq):
+                raise ValueError("pdq")
+            stated = [self._stated(*one) for one in zip(ids, texts, strict=True)]
             columns: dict[str, NDArray[Any]] = {
                 "ids": np.array(ids, np.int32),
                 "pdq": np.frombuffer(
@@ -228,17 +237,19 @@ class Columns:
         self.verdicts = {name: _grown(v, count, -1) for name, v in self.verdicts.items()}
         return True
 
-    def _stated(self, text: str) -> tuple[int, int, tuple[float, float]]:
+    def _stated(self, number: int, text: str) -> tuple[int, int, tuple[float, float]]:
         """Time, camera's number and place that a content's metadata state."""
         nowhere = (np.nan, np.nan)
         if text == "{}":
             return UNKNOWN_TIME, -1, nowhere
-        values = json.loads(text)
+        try:
+            values = metadata(text)
+        except PARSE_ERRORS as error:
+            raise damaged(self._database.folder, f"contents id {number}", error) from error
         taken, where = values.get("taken"), values.get("location")
         camera = " ".join(str(values[key]) for key in ("make", "model") if values.get(key))
         place = (where["latitude"], where["longitude"]) if isinstance(where, dict) else nowhere
-        number = self.cameras.number(camera) if camera else -1
-        return _wall_clock(taken), number, place
+        return _wall_clock(taken), self.cameras.number(camera) if camera else -1, place
 
     def _read_items(self, advance: Callable[[int], None]) -> bool:
         parts: dict[str, list[NDArray[Any]]] = {}
@@ -255,6 +266,8 @@ class Columns:
         )
         for rows in pages:
             ids, source, display, deleted, content, modified, reason = zip(*rows, strict=True)
+            if min(source) < 0:
+                raise ValueError("source")
             folders, names = [], []
             for text in display:
                 folder, _, name = text.rpartition("/")
@@ -348,6 +361,8 @@ class Columns:
             table = np.array([tuple(row) for row in rows])
             at = self.at(table[:, 1].astype(np.int32))
             scores = table[:, 2:6]
+            if not (((scores >= 0) & (scores <= 1)).all() and np.isfinite(table[:, 6]).all()):
+                raise ValueError("scores")
             # Before the scores lose digits: the lowest of equals, as everywhere.
             said.label[at] = scores.argmax(axis=1)
             ranked = np.sort(scores, axis=1)
@@ -396,6 +411,8 @@ class Columns:
         )
         members = np.array([(row["content"], row["number"]) for row in rows], np.int32)
         members = members.reshape(-1, 2)  # a grouping may be empty
+        if members.size and not 0 < members[:, 1].min() <= members[:, 1].max() <= len(self.ids):
+            raise ValueError("number")  # it is the size of what counts them
         self.group[self.at(members[:, 0])] = members[:, 1]
         return True
 
@@ -438,7 +455,8 @@ class Columns:
         column = self.verdicts.get(row["reviewer"])
         if column is None:
             column = self.verdicts[row["reviewer"]] = np.full(len(self.ids), -1, np.int8)
-        column[self.at([row["content"]])] = row["verdict"]
+        if (label := verdict(row["verdict"])) is not None:
+            column[self.at([row["content"]])] = label
 
 
 def folded(text: str) -> str:

@@ -14,18 +14,19 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from mayak.case.folder import DATABASE, newer
+from mayak.case import schema
+from mayak.case.folder import DATABASE, newer, require_regular
 from mayak.errors import CaseError, IntegrityError
-from mayak.language import tr
+from mayak.language import printable, tr
+from mayak.untrusted import PARSE_ERRORS, parse_json
 
 GENESIS = "0" * 64
 """What the first log entry names as the previous hash."""
@@ -38,6 +39,12 @@ _PIECE = 10_000
 rows wait for their log entry, SQLite goes through all that could refer to each further one."""
 _WAIT = 60.0
 """Seconds that a writer waits for readers and a reader for the writer's commit."""
+_LONGEST = 2**26
+"""Bytes of a value or a row. A damaged file may claim any length; no row of ours has a megabyte."""
+_STEPS = 100_000
+"""Instructions of SQLite's machine, some milliseconds, between two looks for Ctrl-C."""
+_NAMED = 20
+"""Objects of a foreign schema that are named; the rest are counted."""
 
 
 def canonical(value: object) -> str:
@@ -71,14 +78,6 @@ def storable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-@cache
-def migrations() -> tuple[str, ...]:
-    """The SQL of each version, first to last."""
-    folder = resources.files("mayak.case") / "migrations"
-    files = sorted((f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
-    return tuple(file.read_text(encoding="utf-8") for file in files)
-
-
 @dataclass(slots=True)
 class _Rows:
     """What a batch adds to one table."""
@@ -98,7 +97,9 @@ class Batch:
         self._tables: dict[str, _Rows] = {}
         # Not the last entry's sequence: where entries were deleted by hand, the gap must stay.
         last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'log'").fetchone()
-        self._sequence = (last[0] if last else 0) + 1
+        if last is not None and not isinstance(last["seq"], int):  # a table without types
+            raise sqlite3.DatabaseError("sqlite_sequence holds no number")
+        self._sequence = (last["seq"] if last else 0) + 1
 
     @property
     def empty(self) -> bool:
@@ -167,11 +168,25 @@ class Batch:
 class Database:
     """One connection to a case's database, for one thread at a time."""
 
-    def __init__(self, folder: Path, *, operator: str | None, new: bool = False) -> None:
-        """Connect; without an operator read-only. Raises CaseError."""
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        operator: str | None,
+        new: bool = False,
+        tampered: bool = False,
+    ) -> None:
+        """Connect; without an operator read-only. Raises CaseError, and IntegrityError for a folder
+        or a schema that mayak did not make.
+
+        ``tampered`` is for the audit, which names each object of a foreign schema: if it is not
+        ``readable`` after that, no row may be read.
+        """
         self.folder = folder
+        self.readable = True
         self._operator = operator
         path = folder / DATABASE
+        require_regular(folder, writing=operator is not None)
         if not path.exists():
             raise IntegrityError(
                 tr(
@@ -185,15 +200,15 @@ class Database:
             try:
                 if operator is None:
                     self._recover(path)
-                else:
+                if not new and not self._has_own_schema(tampered=tampered):
+                    return
+                if operator is not None:
                     for pragma in (
                         "journal_mode = TRUNCATE",
                         "synchronous = FULL",
                         "foreign_keys = ON",
                     ):
                         self.connection.execute(f"PRAGMA {pragma}")
-                if not new:
-                    self._require_whole()
                 self._check_version()
             except BaseException:
                 self.connection.close()
@@ -220,6 +235,13 @@ class Database:
 
     def query(self, sql: str, *values: Value) -> list[sqlite3.Row]:
         """All rows of a small answer. Raises CaseError."""
+        if not self.readable:
+            raise self._tampered(
+                tr(
+                    "the database's schema is not mayak's",
+                    "데이터베이스의 스키마가 mayak의 것이 아닙니다",
+                )
+            )
         with self.translated():
             return self.connection.execute(sql, values).fetchall()
 
@@ -230,6 +252,8 @@ class Database:
         """
         after = 0
         while rows := self.query(sql, *values, after, _PAGE):
+            with self.translated():
+                require_progress(after, rows)
             yield from rows
             after = rows[-1]["id"]
 
@@ -261,11 +285,22 @@ class Database:
 
     @contextmanager
     def translated(self) -> Iterator[None]:
-        """SQLite's errors as CaseErrors with a remedy."""
+        """SQLite's errors as CaseErrors with a remedy. Raises KeyboardInterrupt for Ctrl-C."""
         try:
             yield
         except sqlite3.Error as error:
+            require_uninterrupted(error)
             raise _case_error(self.folder, error) from error
+        except UnicodeDecodeError as error:  # SQLite's message quotes a damaged schema
+            raise _damaged(self.folder, error) from error
+        except OverflowError as error:
+            raise CaseError(
+                tr(
+                    f"case {self.folder}: a number is out of SQLite's range",
+                    f"사건 {self.folder}: SQLite의 범위를 벗어난 숫자가 있습니다",
+                ),
+                remedy=tr("mayak verify lists what is wrong", "mayak verify로 문제를 확인하십시오"),
+            ) from error
 
     def _roll_back(self) -> None:
         # After a full disk SQLite may have done it by itself; if it cannot, the journal remains
@@ -280,46 +315,84 @@ class Database:
         try:
             self.connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         except sqlite3.OperationalError:
+            require_regular(self.folder, writing=True)
             undoing = _connect(path, "rw")
             try:
                 undoing.execute("SELECT count(*) FROM sqlite_master").fetchone()
             finally:
                 undoing.close()
 
-    def _require_whole(self) -> None:
-        """Raises IntegrityError where the database is empty or not of the version that its log
-        says: then the one in use would be made over it, or the other not be read."""
-        # One statement: another process may be bringing it up to date.
-        query = (
-            "SELECT (SELECT user_version FROM pragma_user_version), (SELECT detail FROM log"
-            " WHERE action = 'migrate' ORDER BY sequence DESC LIMIT 1)"
-        )
+    def _has_own_schema(self, *, tampered: bool) -> bool:
+        """Whether the schema is that of the database's version, text for text, and the version the
+        one in its log. Raises IntegrityError naming what is not, unless the case is ``tampered``
+        with: then only ``readable`` says what may be done with it.
+
+        Nothing of the case has been run before: a foreign view or trigger acts when it is used.
+        """
+        execute = self.connection.execute
+        logged: object = None
+        # One transaction: another process may be bringing the database up to date.
+        execute("BEGIN")
         try:
-            version, detail = self.connection.execute(query).fetchone()
-            logged = json.loads(detail)["version"]
-        except (ValueError, KeyError, TypeError):
-            return  # a rewritten entry: the audit names it
-        except sqlite3.OperationalError as error:
-            if "no such table" not in str(error):
-                raise
-            message = tr("the database is empty", "데이터베이스가 비어 있습니다")
-        else:
-            if version == logged:
-                return
-            message = tr(
-                f"the database's version was changed by hand: it is {version}, the log says "
-                f"{logged}",
-                f"데이터베이스 버전이 임의로 변경되었습니다. {version}이지만 기록에는 "
-                f"{logged}입니다",
+            version = execute("PRAGMA user_version").fetchone()[0]
+            found = schema.objects(self.connection)
+            own = schema.version_of(found)
+            if own is None and self._operator is None and schema.lacks_only_guards(found, version):
+                own = version  # for reading; verify and the report name what was removed
+            if own is not None:
+                logged = self._logged_version()
+        finally:
+            self._roll_back()
+        newest = len(schema.migrations())
+        if not found:
+            raise self._tampered(tr("the database is empty", "데이터베이스가 비어 있습니다"))
+        if own is None:
+            if version > newest:
+                raise newer(self.folder)
+            claimed = version if version > 0 else newest
+            if not tampered:
+                faults = schema.faults(found, claimed)
+                told = [f"{printable(one.key)} {one.message}" for one in faults[:_NAMED]]
+                if more := len(faults) - len(told):
+                    told.append(tr(f"and {more} more", f"그 밖에 {more}건"))
+                named = ", ".join(told)
+                raise self._tampered(
+                    tr(
+                        f"the database's schema is not mayak's: {named}",
+                        f"데이터베이스의 스키마가 mayak의 것이 아닙니다: {named}",
+                    )
+                )
+            self.readable = schema.is_readable(found, claimed)
+            return False
+        if version != own or logged not in (None, own):
+            raise self._tampered(
+                tr(
+                    f"the database's version was changed by hand: it is {version}, the log says "
+                    f"{logged or own}",
+                    f"데이터베이스 버전이 임의로 변경되었습니다. {version}이지만 기록에는 "
+                    f"{logged or own}입니다",
+                )
             )
-        raise IntegrityError(
+        return True
+
+    def _logged_version(self) -> object:
+        """The version that the log names last; None if its entry was rewritten, which is for the
+        audit to name."""
+        query = "SELECT detail FROM log WHERE action = 'migrate' ORDER BY sequence DESC LIMIT 1"
+        try:
+            return parse_json(self.connection.execute(query).fetchone()["detail"])["version"]
+        except PARSE_ERRORS:
+            return None
+
+    def _tampered(self, message: str) -> IntegrityError:
+        return IntegrityError(
             tr(f"case {self.folder}: ", f"사건 {self.folder}: ") + message,
             remedy=tr("restore the case from a copy", "사건을 사본에서 복원하십시오"),
         )
 
     def _check_version(self) -> None:
         version = self.connection.execute("PRAGMA user_version").fetchone()[0]
-        known = migrations()
+        known = schema.migrations()
         if version > len(known):
             raise newer(self.folder)
         if version < len(known) and self._operator is None:
@@ -375,7 +448,40 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
         check_same_thread=False,
     )
     connection.row_factory = sqlite3.Row
+    # What SQLite advises for files from elsewhere: https://www.sqlite.org/security.html
+    for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "mmap_size = 0"):
+        connection.execute(f"PRAGMA {pragma}")
+    if sys.version_info >= (3, 12):
+        connection.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
+    # Python runs its handler of Ctrl-C in here, and what that raises interrupts the statement.
+    connection.set_progress_handler(lambda: None, _STEPS)
     return connection
+
+
+def require_uninterrupted(error: Exception) -> None:
+    """Raises KeyboardInterrupt for a statement that Ctrl-C ended, which SQLite only reports."""
+    if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
+        raise KeyboardInterrupt from error
+
+
+def require_progress(after: int, rows: Sequence[sqlite3.Row]) -> None:
+    """Raises sqlite3.DatabaseError for a page of rows that does not lead on: the pages of a damaged
+    tree may refer to each other in circles, and reading by pages would not end."""
+    last = rows[-1]["id"]
+    if not isinstance(last, int) or last <= after:
+        raise sqlite3.DatabaseError("ids are out of order")
+
+
+def _damaged(folder: Path, reason: object) -> IntegrityError:
+    shown = printable(str(reason))
+    return IntegrityError(
+        tr(
+            f"case {folder}: the database is damaged ({shown})",
+            f"사건 {folder}: 데이터베이스가 손상되었습니다 ({shown})",
+        ),
+        remedy=tr("restore the case from a copy", "사건을 사본에서 복원하십시오"),
+    )
 
 
 def _case_error(folder: Path, error: sqlite3.Error) -> CaseError:
@@ -398,14 +504,10 @@ def _case_error(folder: Path, error: sqlite3.Error) -> CaseError:
             "another program holds the database: close it and run the command again",
             "다른 프로그램이 데이터베이스를 쓰고 있습니다. 닫고 다시 실행하십시오",
         )
-    elif code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return IntegrityError(
-            tr(
-                f"case {folder}: the database is damaged ({error})",
-                f"사건 {folder}: 데이터베이스가 손상되었습니다 ({error})",
-            ),
-            remedy=tr("restore the case from a copy", "사건을 사본에서 복원하십시오"),
-        )
+    elif code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_TOOBIG) or (
+        not code and not isinstance(error, sqlite3.ProgrammingError | sqlite3.InterfaceError)
+    ):
+        return _damaged(folder, error)
     else:
         remedy = tr("mayak verify lists what is wrong", "mayak verify로 문제를 확인하십시오")
     return CaseError(

@@ -8,6 +8,7 @@ from sqlite3 import Row
 
 from mayak.case.database import Batch, Database, storable
 from mayak.case.records import Decision
+from mayak.case.values import moment, row_of, verdict
 from mayak.errors import CaseError
 from mayak.labels import LABELS
 from mayak.language import tr
@@ -162,12 +163,13 @@ def next_action(batch: Batch) -> int:
     return number
 
 
+@row_of("decisions")
 def _decision(row: Row) -> Decision:
     return Decision(
         sha256=row["content"],
-        verdict=row["verdict"],
+        verdict=verdict(row["verdict"]),
         reviewer=row["reviewer"],
-        at=datetime.fromisoformat(row["at"]),
+        at=moment(row["at"]),
         action=row["action"],
         undoes=row["undoes"],
         sample=row["sample"],

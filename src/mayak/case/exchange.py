@@ -13,6 +13,7 @@ from mayak.case.database import Batch
 from mayak.case.decisions import next_action
 from mayak.case.history import Act, Draw, History
 from mayak.case.sampling import Samples
+from mayak.case.values import checked
 from mayak.errors import CaseError
 from mayak.language import tr
 
@@ -146,8 +147,12 @@ class Exchange(Samples):
             for row in rows
         }
 
-    def _acts(self, draws: dict[int, Draw]) -> Iterator[tuple[int, Act]]:
+    def _acts(self, draws: dict[int, Draw]) -> list[tuple[int, Act]]:
         """Every act with its number in this copy."""
+        with checked(self.folder, "decisions"):
+            return list(self._numbered(draws))
+
+    def _numbered(self, draws: dict[int, Draw]) -> Iterator[tuple[int, Act]]:
         numbers: dict[int, int] = {}
         counts: Counter[str] = Counter()
         for action, rows in groupby(self.decisions(), key=lambda decision: decision.action):

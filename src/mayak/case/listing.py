@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import islice
 from sqlite3 import Row
 from typing import Literal
 
 from mayak.case.database import Database
 from mayak.case.records import Decision
+from mayak.case.values import damaged, moment, scores, texts, verdict
 from mayak.types import Failure
+from mayak.untrusted import PARSE_ERRORS, parse_json
 
 State = Literal["selected", "disputed", "proposed", "alert", "unclassified", "irrelevant", "unseen"]
 _CHUNK = 500
@@ -95,10 +96,16 @@ _QUERY = (
 
 
 def _standing(row: Row) -> Standing:
-    scored = row["score_0"] is not None
+    try:
+        return _parsed(row)
+    except PARSE_ERRORS as error:
+        raise damaged(None, row["content"], error) from error
+
+
+def _parsed(row: Row) -> Standing:
     return Standing(
         sha256=row["content"],
-        scores=(row["score_0"], row["score_1"], row["score_2"], row["score_3"]) if scored else None,
+        scores=None if row["score_0"] is None else scores(row),
         off_label=row["off_label"],
         failure=None
         if row["error"] is None
@@ -106,14 +113,14 @@ def _standing(row: Row) -> Standing:
         verdicts=tuple(
             Decision(
                 sha256=row["content"],
-                verdict=verdict,
+                verdict=verdict(label),
                 reviewer=reviewer,
-                at=datetime.fromisoformat(at),
+                at=moment(at),
                 action=action,
                 sample=sample,
             )
-            for reviewer, verdict, at, action, sample in json.loads(row["verdicts"])
+            for reviewer, label, at, action, sample in parse_json(row["verdicts"])
         ),
-        alerts=tuple(dict.fromkeys(json.loads(row["lists"]))),
+        alerts=tuple(dict.fromkeys(texts(row["lists"]))),
         places=row["places"],
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from datetime import UTC, datetime
 from sqlite3 import Row
 from typing import cast
@@ -17,6 +16,7 @@ from mayak.case.records import (
     StoredContent,
     StoredItem,
 )
+from mayak.case.values import metadata, optional_moment, row_of, texts
 from mayak.types import Failure
 
 
@@ -119,22 +119,26 @@ def utc(moment: datetime | None) -> str | None:
     return moment.astimezone(UTC).isoformat()
 
 
-def parsed(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
-
-
+@row_of("items", "present")
 def stored_item(row: Row) -> StoredItem:
     outcome = row["outcome"]
+    stated = {
+        "content": row["content"] is not None,
+        "failure": None not in (row["stage"], row["error"], row["message"]),
+        "exclusion": None not in (row["rule"], row["reason"]),
+    }
+    if not stated[outcome]:
+        raise ValueError(f"no {outcome}")
     return StoredItem(
         id=row["id"],
         source=row["source"],
         display=row["display"],
         location=row["location"],
         size=row["size"],
-        created=parsed(row["created"]),
-        modified=parsed(row["modified"]),
-        accessed=parsed(row["accessed"]),
-        changed=parsed(row["changed"]),
+        created=optional_moment(row["created"]),
+        modified=optional_moment(row["modified"]),
+        accessed=optional_moment(row["accessed"]),
+        changed=optional_moment(row["changed"]),
         zone_known=None if row["zone_known"] is None else bool(row["zone_known"]),
         deleted=bool(row["deleted"]),
         outcome=outcome,
@@ -149,7 +153,10 @@ def stored_item(row: Row) -> StoredItem:
     )
 
 
+@row_of("contents")
 def stored_content(row: Row) -> StoredContent:
+    if row["pdq"] is not None and len(row["pdq"]) != 32:
+        raise ValueError("pdq")
     return StoredContent(
         id=row["id"],
         sha256=row["sha256"],
@@ -161,7 +168,7 @@ def stored_content(row: Row) -> StoredContent:
         height=row["height"],
         pdq=row["pdq"],
         pdq_quality=row["pdq_quality"],
-        metadata=json.loads(row["metadata"]),
+        metadata=metadata(row["metadata"]),
         thumbnail=row["thumbnail"],
-        warnings=tuple(json.loads(row["warnings"])),
+        warnings=texts(row["warnings"]),
     )

@@ -10,7 +10,8 @@ from sqlite3 import Row
 
 from mayak.case.database import Batch, Database, canonical
 from mayak.case.records import Result, Run, Unclassified
-from mayak.case.rows import add_failure, first, parsed
+from mayak.case.rows import add_failure, first
+from mayak.case.values import json_object, moment, optional_moment, row_of, scores, texts
 from mayak.errors import CaseError
 from mayak.language import tr
 from mayak.types import Engine, Failure, Prediction
@@ -118,18 +119,7 @@ class Runs:
             " (SELECT count(*) FROM failures WHERE run = r.id) AS failures"
             " FROM runs r ORDER BY r.id"
         )
-        return [
-            Run(
-                id=row["id"],
-                fingerprint=row["fingerprint"],
-                engine=json.loads(row["engine"]),
-                started=datetime.fromisoformat(row["started"]),
-                finished=parsed(row["finished"]),
-                predictions=row["predictions"],
-                failures=row["failures"],
-            )
-            for row in rows
-        ]
+        return [_run(row) for row in rows]
 
     def predictions(self, run: int) -> Iterator[Prediction]:
         """What a run says, in the order it was added."""
@@ -151,8 +141,7 @@ class Runs:
         }
         query = "SELECT * FROM failures WHERE run IN (SELECT id FROM runs) AND content = ?"
         for row in self._database.query(query, sha256):
-            failure = Failure(sha256, row["stage"], row["error"], row["message"])
-            found[row["run"]] = failure
+            found[row["run"]] = _failure(row)
         return dict(sorted(found.items()))
 
     def has_result(self, run: int, sha256: str) -> bool:
@@ -229,10 +218,29 @@ def _is_new(batch: Batch, run: int, content: str, done: set[str]) -> bool:
     return True
 
 
+@row_of("runs")
+def _run(row: Row) -> Run:
+    return Run(
+        id=row["id"],
+        fingerprint=row["fingerprint"],
+        engine=json_object(row["engine"]),
+        started=moment(row["started"]),
+        finished=optional_moment(row["finished"]),
+        predictions=row["predictions"],
+        failures=row["failures"],
+    )
+
+
+@row_of("failures")
+def _failure(row: Row) -> Failure:
+    return Failure(row["content"], row["stage"], row["error"], row["message"])
+
+
+@row_of("predictions")
 def _prediction(row: Row) -> Prediction:
     return Prediction(
         sha256=row["content"],
-        scores=(row["score_0"], row["score_1"], row["score_2"], row["score_3"]),
+        scores=scores(row),
         off_label=row["off_label"],
         calibrated=bool(row["calibrated"]),
         engine=row["fingerprint"],
@@ -240,16 +248,17 @@ def _prediction(row: Row) -> Prediction:
     )
 
 
+@row_of("predictions")
 def _result(row: Row) -> Result:
-    scores = (row["score_0"], row["score_1"], row["score_2"], row["score_3"])
-    second, best = sorted(scores)[-2:]
+    found = scores(row)
+    second, best = sorted(found)[-2:]
     return Result(
         rank=row["rank"],
         sha256=row["content"],
-        scores=scores,
+        scores=found,
         off_label=row["off_label"],
         margin=best - second,
-        alerts=tuple(json.loads(row["lists"])),
+        alerts=texts(row["lists"]),
         display=row["display"],
         places=row["places"],
         deleted=bool(row["deleted"]),

@@ -18,6 +18,7 @@ from sqlite3 import Row
 
 from mayak.case.decisions import Decisions, reviewer_name
 from mayak.case.records import Missed, Sample
+from mayak.case.values import checked, moment
 from mayak.errors import CaseError
 from mayak.language import tr
 
@@ -129,6 +130,10 @@ class Samples(Decisions):
         return rows[0]
 
     def _sample(self, row: Row) -> Sample:
+        with checked(self._database.folder, f"samples id {row['id']}"):
+            drawn = moment(row["drawn"])
+            if not 1 <= row["size"] <= row["population"]:
+                raise ValueError("size")
         judgements = [v for v in self.sample_items(row["id"]).values() if v is not None]
         relevant = sum(verdict != 0 for verdict in judgements)
         size, population = row["size"], row["population"]
@@ -139,7 +144,7 @@ class Samples(Decisions):
             seed=row["seed"],
             population=population,
             reviewer=row["reviewer"],
-            drawn=datetime.fromisoformat(row["drawn"]),
+            drawn=drawn,
             judged=len(judgements),
             relevant=relevant,
             # A part of the sample that the reviewer chose is no random one.

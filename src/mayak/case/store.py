@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,6 +10,7 @@ from datetime import datetime
 from itertools import groupby, zip_longest
 from operator import itemgetter
 from pathlib import Path
+from sqlite3 import Row
 from types import TracebackType
 from typing import Self, cast
 
@@ -21,9 +21,10 @@ from mayak.case.folder import (
     Identity,
     WriterLock,
     read_identity,
+    read_thumbnail,
+    require_regular,
     storage_error,
     sync_folder,
-    thumbnail_path,
     write_identity,
     write_thumbnails,
 )
@@ -54,6 +55,7 @@ from mayak.case.rows import (
     utc,
 )
 from mayak.case.runs import Runs
+from mayak.case.values import checked, json_object, moment, row_of
 from mayak.errors import CaseError
 from mayak.language import tr
 from mayak.types import EvidencePath, Failure
@@ -98,7 +100,7 @@ class CaseStore(Exchange, Runs, Listing):
         except OSError as error:
             raise storage_error(folder, error) from error
         try:
-            identity = Identity.new(folder.name)
+            identity = Identity.new(storable(folder.name))
             database = Database.create(building, operator=operator)
             try:
                 with database.batch("create", always=True, **asdict(identity)):
@@ -120,7 +122,7 @@ class CaseStore(Exchange, Runs, Listing):
     def open(cls, folder: Path, *, operator: str) -> CaseStore:
         """Open a case for writing. Raises CaseError if another process writes it."""
         _require_operator(operator)
-        identity = read_identity(folder)
+        identity = _identity(folder, writing=True)
         lock = WriterLock(folder)
         try:
             database = Database(folder, operator=operator)
@@ -141,7 +143,7 @@ class CaseStore(Exchange, Runs, Listing):
         a writer holds for its whole run. What is written is kept whole by the transactions.
         ``action`` is what the log calls it."""
         _require_operator(operator)
-        identity = read_identity(folder)
+        identity = _identity(folder, writing=True)
         database = Database(folder, operator=operator)
         try:
             with database.batch(action, always=True):
@@ -152,9 +154,20 @@ class CaseStore(Exchange, Runs, Listing):
         return cls(folder, identity, database, None)
 
     @classmethod
-    def read(cls, folder: Path) -> CaseStore:
-        """Open a case for reading; whatever adds to it raises CaseError."""
-        return cls(folder, read_identity(folder), Database(folder, operator=None), None)
+    def read(cls, folder: Path, *, tampered: bool = False) -> CaseStore:
+        """Open a case for reading; whatever adds to it raises CaseError. With ``tampered`` a case
+        with a foreign schema is opened too, for ``verify``."""
+        identity = _identity(folder, writing=False)
+        return cls(folder, identity, Database(folder, operator=None, tampered=tampered), None)
+
+    @property
+    def readable(self) -> bool:
+        """Whether more than ``verify`` may be asked of a case that was opened ``tampered``."""
+        return self._database.readable
+
+    def interrupt(self) -> None:
+        """End the statement that another thread is in, which raises KeyboardInterrupt there."""
+        self._database.connection.interrupt()
 
     def close(self) -> None:
         """Close the database and let the next writer in."""
@@ -194,22 +207,9 @@ class CaseStore(Exchange, Runs, Listing):
         """All sources, in the order they were added."""
         hashes: dict[int, list[SourceHash]] = {}
         for row in self._database.query("SELECT * FROM source_hashes ORDER BY id"):
-            hashes.setdefault(row["source"], []).append(
-                SourceHash(
-                    md5=row["md5"],
-                    sha256=row["sha256"],
-                    size=row["size"],
-                    began=datetime.fromisoformat(row["began"]),
-                    ended=datetime.fromisoformat(row["ended"]),
-                    stored_hash=row["stored_hash"],
-                    matches=None if row["matches"] is None else bool(row["matches"]),
-                    accepted_damaged=bool(row["accepted_damaged"]),
-                )
-            )
-        return [
-            Source(row["id"], row["path"], row["kind"], tuple(hashes.get(row["id"], ())))
-            for row in self._database.query("SELECT * FROM sources ORDER BY id")
-        ]
+            hashes.setdefault(row["source"], []).append(_source_hash(row))
+        found = map(_source, self._database.query("SELECT * FROM sources ORDER BY id"))
+        return [replace(source, hashes=tuple(hashes.get(source.id, ()))) for source in found]
 
     # ------------------------------------------------------------------ items and contents
 
@@ -335,13 +335,14 @@ class CaseStore(Exchange, Runs, Listing):
         return map(stored_content, rows)
 
     def thumbnail(self, content: StoredContent) -> bytes | None:
-        """The JPEG file of a content's thumbnail; None if it has none."""
+        """The JPEG file of a content's thumbnail, as it was written; None if it has none."""
         if content.thumbnail is None:
             return None
-        try:
-            return thumbnail_path(self.folder, content.thumbnail).read_bytes()
-        except OSError as error:
-            raise storage_error(self.folder, error) from error
+        with checked(self.folder, f"thumbnail {content.thumbnail}"):
+            try:
+                return read_thumbnail(self.folder, content.thumbnail)
+            except OSError as error:
+                raise storage_error(self.folder, error) from error
 
     def counts(self) -> Counts:
         """The numbers of the invariant, as of one moment; each counted by what stands for it."""
@@ -413,13 +414,13 @@ class CaseStore(Exchange, Runs, Listing):
 
     def alerts(self) -> Iterator[Alert]:
         """All alerts, in the order they were added."""
-        for row in self._database.pages("SELECT * FROM alerts WHERE id > ? ORDER BY id LIMIT ?"):
-            yield Alert(row["content"], row["list"], row["list_digest"], row["kind"])
+        rows = self._database.pages("SELECT * FROM alerts WHERE id > ? ORDER BY id LIMIT ?")
+        return map(_alert, rows)
 
     def alerts_of(self, sha256: str) -> list[Alert]:
         """The lists of known files in which a content stands."""
         rows = self._database.query("SELECT * FROM alerts WHERE content = ? ORDER BY id", sha256)
-        return [Alert(row["content"], row["list"], row["list_digest"], row["kind"]) for row in rows]
+        return [_alert(row) for row in rows]
 
     # ------------------------------------------------------------------ groups, log, verification
 
@@ -469,18 +470,14 @@ class CaseStore(Exchange, Runs, Listing):
     def log(self) -> Iterator[LogEntry]:
         """The log, first entry first."""
         rows = self._database.pages(
-            "SELECT sequence AS id, * FROM log WHERE sequence > ? ORDER BY sequence LIMIT ?"
+            "SELECT *, sequence AS id FROM log WHERE sequence > ? ORDER BY sequence LIMIT ?"
         )
-        for row in rows:
-            yield LogEntry(
-                sequence=row["sequence"],
-                at=row["at"],
-                operator=row["operator"],
-                action=row["action"],
-                detail=json.loads(row["detail"]),
-                previous=row["previous"],
-                hash=row["hash"],
-            )
+        return map(_log_entry, rows)
+
+    def entry_of(self, head: str) -> int | None:
+        """The number of the log entry with this hash."""
+        rows = self._database.query("SELECT sequence FROM log WHERE hash = ?", head)
+        return int(rows[0]["sequence"]) if rows else None
 
     def head(self) -> str:
         """The hash of the last log entry. Printed on paper it vouches for the whole case: who
@@ -498,6 +495,49 @@ class CaseStore(Exchange, Runs, Listing):
         Re-hashes every row, log entry and thumbnail. Does not touch the sources.
         """
         return audit(self.folder, self._database)
+
+
+def _identity(folder: Path, *, writing: bool) -> Identity:
+    require_regular(folder, writing=writing)
+    return read_identity(folder)
+
+
+@row_of("sources")
+def _source(row: Row) -> Source:
+    return Source(row["id"], row["path"], row["kind"], ())
+
+
+@row_of("source_hashes")
+def _source_hash(row: Row) -> SourceHash:
+    return SourceHash(
+        md5=row["md5"],
+        sha256=row["sha256"],
+        size=row["size"],
+        began=moment(row["began"]),
+        ended=moment(row["ended"]),
+        stored_hash=row["stored_hash"],
+        matches=None if row["matches"] is None else bool(row["matches"]),
+        accepted_damaged=bool(row["accepted_damaged"]),
+    )
+
+
+@row_of("alerts")
+def _alert(row: Row) -> Alert:
+    return Alert(row["content"], row["list"], row["list_digest"], row["kind"])
+
+
+@row_of("log")
+def _log_entry(row: Row) -> LogEntry:
+    moment(row["at"])
+    return LogEntry(
+        sequence=row["sequence"],
+        at=row["at"],
+        operator=row["operator"],
+        action=row["action"],
+        detail=json_object(row["detail"]),
+        previous=row["previous"],
+        hash=row["hash"],
+    )
 
 
 def _require_operator(operator: str) -> None:

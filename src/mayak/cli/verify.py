@@ -37,22 +37,21 @@ def verify(
 
     Exit code 3 if anything differs, otherwise 1 if a source could not be compared.
     """
-    from mayak.case import CaseStore, Fault, alarms, clock_note, set_back
+    from mayak.case import CaseStore, Fault, alarms
 
     console = Console()
-    with CaseStore.read(case) as store:
+    with CaseStore.read(case, tampered=True) as store:
         faults = store.verify()
-        extent = None if any(fault.problem == "unreadable" for fault in faults) else store.extent()
+        whole = store.readable and not any(fault.problem == "unreadable" for fault in faults)
+        extent = store.extent() if whole else None
         found, compared = _sources(console, store, faults)
         faults += found
-        notes = [clock_note(*pair) for pair in set_back(store.log())]
-        noted = None
-        if head is not None:
-            noted = next((entry.sequence for entry in store.log() if entry.hash == head), None)
-            if noted is None:
-                text = tr("the noted head is not in the log", "적어 둔 최종 해시가 기록에 없습니다")
-                faults.append(Fault("deleted", "log head", head, text))
-        last = store.head()
+        notes = _clock_notes(console, store, faults)
+        noted = store.entry_of(head) if head is not None and store.readable else None
+        if head is not None and store.readable and noted is None:
+            text = tr("the noted head is not in the log", "적어 둔 최종 해시가 기록에 없습니다")
+            faults.append(Fault("deleted", "log head", head, text))
+        last = store.head() if store.readable else None
     absent = [source.path for source in compared or () if source.absent]
     try:
         # Without the writer's lock: triage may be at work.
@@ -88,7 +87,8 @@ def verify(
         of_case = [fault for fault in faults if fault.table not in ("evidence", "log head")]
         _conclude(console, faults, alarms(of_case), extent, compared)
         _tell_of_head(console, head, noted)
-        console.result(tr("log head: ", "기록 최종 해시: ") + last)
+        if last is not None:
+            console.result(tr("log head: ", "기록 최종 해시: ") + last)
     if faults:
         return IntegrityError.exit_code
     return int(compared is None or any(_is_open(source) for source in compared))
@@ -109,6 +109,19 @@ def _sources(
             raise
         console.note(tr("sources not compared: ", "원본을 대조하지 못함: ") + error.message)
         return [], None
+
+
+def _clock_notes(console: Console, store: CaseStore, faults: list[Fault]) -> list[str]:
+    """Notes on times of the log that run backwards."""
+    from mayak.case import clock_note, set_back
+
+    try:
+        return [clock_note(*pair) for pair in set_back(store.log())]
+    except CaseError as error:  # an entry that was changed cannot be read as such
+        if not faults:
+            raise
+        console.note(tr("times not compared: ", "시각을 대조하지 못함: ") + error.message)
+        return []
 
 
 def _is_open(source: Compared) -> bool:

@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mayak.case import CaseStore, Decision
+from mayak.case.values import checked
 from mayak.dataset.collect import RawFile, Rejected, order
 from mayak.errors import EvidenceError, IntegrityError, ManifestError
 from mayak.evidence import located, open_source
@@ -204,8 +205,9 @@ def read_decided(folders: Sequence[Path]) -> Decided:
                     ),
                 )
             places += [located(source.path) for source in store.sources()]
-            for origin, image in _of_case(store):
-                found[image.sha256].append((origin, image))
+            with checked(folder, tr("a decided image", "판정된 이미지")):
+                for origin, image in _of_case(store):
+                    found[image.sha256].append((origin, image))
     if not found:
         raise ManifestError(
             tr("nobody has decided anything in ", "판정된 이미지가 없습니다: ")

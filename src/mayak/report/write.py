@@ -7,12 +7,15 @@ import hashlib
 import shutil
 import uuid
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from mayak.case import CaseStore
+from mayak.case.audit import PAGES
 from mayak.case.folder import WriterLock
-from mayak.errors import CaseError, ConfigError
+from mayak.case.values import checked
+from mayak.errors import CaseError, ConfigError, IntegrityError
 from mayak.language import tr
 from mayak.report.chapters import Writer, findings
 from mayak.report.linked import write_graphs
@@ -135,7 +138,39 @@ def _write(
     with progress.task(tr("verifying the case", "사건 검증"), 1, tr("cases", "건")) as task:
         faults = case.verify()
         task.advance()
-    found = survey(case, faults, run)
+    if any((fault.table, fault.key) == ("database", PAGES) for fault in faults):
+        raise IntegrityError(
+            tr(
+                f"case {case.folder}: the database is damaged, its rows cannot be counted on",
+                f"사건 {case.folder}: 데이터베이스가 손상되어 내용을 신뢰할 수 없습니다",
+            ),
+            remedy=tr(
+                "mayak verify lists the damage; restore the case from a copy",
+                "mayak verify로 손상을 확인하고 사건을 사본에서 복원하십시오",
+            ),
+        )
+    # What a tampered case holds may be unfit for a report in ways that no check foresees.
+    told = tr("what the report states", "보고서에 쓸 내용")
+    with checked(case.folder, told) if faults else nullcontext():
+        found = survey(case, faults, run)
+        _write_files(case, found, folder, progress, clear=clear)
+    if case.head() != head:
+        raise CaseError(
+            tr(
+                f"case {case.folder} changed while its report was written",
+                f"보고서를 쓰는 동안 사건 {case.folder}이(가) 변경되었습니다",
+            ),
+            remedy=tr(
+                "write it again when nobody works on the case",
+                "사건에 대한 다른 작업이 끝난 뒤 다시 실행하십시오",
+            ),
+        )
+    return found
+
+
+def _write_files(
+    case: CaseStore, found: Survey, folder: Path, progress: Progress, *, clear: bool
+) -> None:
     writer = Writer(case, found, clear=clear)
     html = page(writer.page(_ON_A_PAGE))
     (folder / "report.html").write_text(html, encoding="utf-8", newline="\n")
@@ -151,18 +186,6 @@ def _write(
             made = paper(writer.volume(slices, number), at=found.as_of)
             (folder / name).write_bytes(made)
             task.advance()
-    if case.head() != head:
-        raise CaseError(
-            tr(
-                f"case {case.folder} changed while its report was written",
-                f"보고서를 쓰는 동안 사건 {case.folder}이(가) 변경되었습니다",
-            ),
-            remedy=tr(
-                "write it again when nobody works on the case",
-                "사건에 대한 다른 작업이 끝난 뒤 다시 실행하십시오",
-            ),
-        )
-    return found
 
 
 def _counted(rows: Iterator[tuple[str, Listed]], task: Task) -> Iterator[tuple[str, Listed]]:

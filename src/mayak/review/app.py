@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 from collections import Counter
@@ -117,10 +118,10 @@ def build(desk: Desk) -> FastAPI:
 
     @app.get("/thumb/{digest}")
     async def thumbnail(digest: Digest) -> Response:
-        path = desk.thumbnail(digest)
-        if not path.is_file():
+        data = await asyncio.to_thread(desk.thumbnail, digest)
+        if data is None:
             return Response(status_code=404)
-        return FileResponse(path, media_type="image/jpeg")
+        return Response(data, media_type="image/jpeg")
 
     @app.get("/image/{sha256}")
     async def image(sha256: Digest) -> Response:

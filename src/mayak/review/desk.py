@@ -18,7 +18,8 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from mayak.case import Browser, CaseStore, Cell, Filter, Selection, Sort
-from mayak.case.folder import thumbnail_path
+from mayak.case.folder import read_thumbnail
+from mayak.case.values import checked
 from mayak.errors import CaseError
 from mayak.imaging.hashing import PDQ_MATCH_DISTANCE
 from mayak.language import tr
@@ -99,6 +100,7 @@ class Desk:
         self._closing = True
         if (more := self._refusals - _REFUSALS) > 0:
             self._writing.submit(self._writer.record, "refuse more requests", requests=more)
+        self.store.interrupt()  # who waits for a damaged case need not wait for its end
         self._reading.submit(self.store.close).result()
         self._writing.submit(self._writer.close).result()
         self._reading.shutdown()
@@ -106,14 +108,19 @@ class Desk:
         self.originals.close()
 
     async def read(self, work: Callable[[], Result]) -> Result:
-        """Do ``work`` on the reading thread, in the caller's language."""
-        return await _on(self._reading, work)
+        """Do ``work`` on the reading thread, in the caller's language. Raises CaseError also for
+        values of a damaged case that only ``work`` stumbles over."""
+        return await _on(self._reading, lambda: self._checked(work))
 
     async def write(self, work: Callable[[CaseStore], Result]) -> Result:
         """Do ``work`` with the writing store; it is on disk and in the columns on return."""
-        result = await _on(self._writing, lambda: work(self._writer))
+        result = await _on(self._writing, lambda: self._checked(lambda: work(self._writer)))
         await self.read(self.browser.refresh)
         return result
+
+    def _checked(self, work: Callable[[], Result]) -> Result:
+        with checked(self.folder, tr("what the page asked for", "페이지가 요청한 내용")):
+            return work()
 
     def refused(self, what: str) -> None:
         """Name a refused request in the terminal and in the case's log, or only count it."""
@@ -161,9 +168,12 @@ class Desk:
 
     # ------------------------------------------------------------------ anywhere
 
-    def thumbnail(self, digest: str) -> Path:
-        """The file of the thumbnail with this SHA-256, which may not be there."""
-        return thumbnail_path(self.folder, digest)
+    def thumbnail(self, digest: str) -> bytes | None:
+        """The thumbnail with this SHA-256; None for one that is missing or not what was written."""
+        try:
+            return read_thumbnail(self.folder, digest)
+        except (OSError, ValueError):
+            return None
 
     async def original(self, wanted: Wanted) -> bytes | Why:
         """A picture from its source as a JPEG, or why there is none."""

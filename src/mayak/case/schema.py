@@ -1,0 +1,110 @@
+"""The schema of a case's database: the migrations that make it, and how it differs from them."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from functools import cache
+from importlib import resources
+
+from mayak.case.records import Fault, Problem
+from mayak.language import tr
+
+Object = tuple[object, object, object, object]
+"""Type, name, table and SQL of a row of ``sqlite_master``; of any type in a damaged file."""
+
+
+_REMOVED: Problem = "deleted"
+_ADDED: Problem = "inserted"
+_CHANGED: Problem = "changed"
+
+
+@cache
+def migrations() -> tuple[str, ...]:
+    """The SQL of each version, first to last."""
+    folder = resources.files("mayak.case") / "migrations"
+    files = sorted((f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
+    return tuple(file.read_text(encoding="utf-8") for file in files)
+
+
+def objects(connection: sqlite3.Connection) -> list[Object]:
+    """All tables, indexes, views and triggers. Uses none of them: it is safe in any database."""
+    rows = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master")
+    return [tuple(row) for row in rows.fetchall()]
+
+
+def pristine(version: int) -> list[Object]:
+    """What the migrations up to a version make."""
+    return list(_made_by(migrations()[:version]))
+
+
+def version_of(found: Sequence[Object]) -> int | None:
+    """The version whose schema this is, text for text; None for no version's."""
+    versions = range(len(migrations()), 0, -1)
+    return next((v for v in versions if Counter(found) == Counter(pristine(v))), None)
+
+
+def faults(found: Sequence[Object], version: int) -> list[Fault]:
+    """What was added to, removed from or changed in the schema of a version, by name."""
+    expected = pristine(version)
+    named = []
+    for name in sorted({one[1] for one in (*expected, *found)}, key=str):
+        before = Counter(one for one in expected if one[1] == name)
+        after = Counter(one for one in found if one[1] == name)
+        if before == after:
+            continue
+        if not after:
+            problem, text = _REMOVED, tr("was removed", "삭제되었습니다")
+        elif not before:
+            problem, text = _ADDED, tr("was added by hand", "임의로 추가되었습니다")
+        else:
+            problem, text = _CHANGED, tr("was changed", "변경되었습니다")
+        named.append(Fault(problem, "schema", str(name), text))
+    return named
+
+
+def lacks_only_guards(found: Sequence[Object], version: int) -> bool:
+    """Whether nothing but indexes and triggers of a version are missing: reading needs neither."""
+    expected, given = Counter(pristine(version)), Counter(found)
+    return not given - expected and _are_guards(expected - given)
+
+
+def is_readable(found: Sequence[Object], version: int) -> bool:
+    """Whether reading the tables and views of a version runs nothing but mayak's own SQL.
+
+    An index that is missing is not used, and neither are tables, views and triggers with other
+    names. A changed table or view and a foreign index may compute whatever they like.
+    """
+    expected, given = Counter(pristine(version)), Counter(found)
+    ours = {name for _, name, _, _ in expected}
+    return _are_guards(expected - given) and all(
+        kind in ("table", "view", "trigger") and name not in ours
+        for kind, name, _, _ in given - expected
+    )
+
+
+def _are_guards(some: Iterable[Object]) -> bool:
+    return all(kind in ("index", "trigger") for kind, _, _, _ in some)
+
+
+@cache
+def columns(table: str) -> tuple[tuple[str, str, bool], ...]:
+    """Name, declared type and whether it may be empty, of each column of a table or view in the
+    newest version."""
+    with closing(_database(migrations())) as connection:
+        rows = connection.execute(f"PRAGMA table_info({table})").fetchall()
+    return tuple((name, kind, not (required or key)) for _, name, kind, required, _, key in rows)
+
+
+@cache
+def _made_by(sql: tuple[str, ...]) -> tuple[Object, ...]:
+    with closing(_database(sql)) as connection:
+        return tuple(objects(connection))
+
+
+def _database(sql: tuple[str, ...]) -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:")
+    connection.executescript("\n".join(sql))
+    return connection

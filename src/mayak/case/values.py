@@ -1,0 +1,190 @@
+"""The values of a case's rows, checked as they are read: one place where damage becomes an error.
+
+SQLite does not check the types, the ``NOT NULL`` and the ``CHECK`` of rows that are in a file
+already, and a file can be changed by hand.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from functools import cache, wraps
+from pathlib import Path
+from sqlite3 import Row
+from types import NoneType
+from typing import Any, TypeVar
+
+from mayak.case import schema
+from mayak.case.database import storable
+from mayak.errors import IntegrityError, MayakError
+from mayak.labels import LABELS
+from mayak.language import printable, tr
+from mayak.untrusted import PARSE_ERRORS, parse_json
+
+Value = TypeVar("Value")
+
+MOST_ROWS = 2**31
+"""Ids are below it: the columns that the review reads hold 32 bits."""
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "INTEGER": (int,),
+    "REAL": (float,),
+    "TEXT": (str,),
+    "BLOB": (bytes,),
+}
+_HIGHEST = sys.float_info.max
+_VERDICTS = frozenset(label.index for label in LABELS)
+
+
+@contextmanager
+def checked(folder: Path | None, what: str) -> Iterator[None]:
+    """Turn values that mayak never writes into one line that names what was read. ``folder`` is
+    named too, if it is known. Raises IntegrityError."""
+    try:
+        yield
+    except MayakError:
+        raise
+    except PARSE_ERRORS as error:
+        raise damaged(folder, what, error) from error
+
+
+def damaged(folder: Path | None, what: str, error: Exception) -> IntegrityError:
+    """What to tell the user of values that mayak never writes."""
+    place = tr("the case", "사건") if folder is None else tr(f"case {folder}", f"사건 {folder}")
+    reason = printable(f"{type(error).__name__}: {error}"[:200])
+    return IntegrityError(
+        tr(
+            f"{place}: {what} cannot be read as what mayak writes ({reason})",
+            f"{place}: {what}을(를) mayak이 기록한 형식으로 읽을 수 없습니다 ({reason})",
+        ),
+        remedy=tr(
+            "mayak verify lists what was changed: restore the case from a copy. If it finds "
+            "nothing, this is a bug in mayak",
+            "mayak verify로 변경된 내용을 확인하고 사건을 사본에서 복원하십시오. 아무 이상이 "
+            "없으면 mayak의 결함입니다",
+        ),
+    )
+
+
+def row_of(
+    table: str, view: str | None = None
+) -> Callable[[Callable[[Row], Value]], Callable[[Row], Value]]:
+    """Decorate a function that takes a row of a table, or of a view of it: all its columns first,
+    then others.
+
+    The row's types are checked before, and whatever the function cannot parse raises
+    IntegrityError, which names the row.
+    """
+
+    def decorate(parse: Callable[[Row], Value]) -> Callable[[Row], Value]:
+        @wraps(parse)
+        def parsed(row: Row) -> Value:
+            try:
+                _require_types(row, *_declared(table, view))
+                return parse(row)
+            except PARSE_ERRORS as error:
+                raise damaged(None, f"{table} id {row['id']}", error) from error
+
+        return parsed
+
+    return decorate
+
+
+def moment(text: str | None) -> datetime:
+    """The time that ``utc`` wrote. Raises ValueError for anything else."""
+    found = datetime.fromisoformat(text) if isinstance(text, str) else None
+    if found is None or found.utcoffset() != timedelta(0):
+        raise ValueError(f"not a time in UTC: {text!r}")
+    return found
+
+
+def optional_moment(text: str | None) -> datetime | None:
+    return None if text is None else moment(text)
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """The JSON object in a column. Raises ValueError."""
+    found: dict[str, Any] = _json(text, dict)
+    return found
+
+
+def texts(text: str) -> tuple[str, ...]:
+    """The JSON list of texts in a column. Raises ValueError."""
+    found: list[Any] = _json(text, list)
+    if not all(isinstance(one, str) for one in found):
+        raise ValueError(f"not a list of texts: {text[:80]!r}")
+    return tuple(found)
+
+
+def metadata(text: str) -> dict[str, Any]:
+    """What a content's metadata state. Raises ValueError."""
+    if text == "{}":
+        return {}
+    found = json_object(text)
+    if (where := found.get("location")) is not None:
+        for key, most in (("latitude", 90.0), ("longitude", 180.0)):
+            if not _is_number(where[key], most):
+                raise ValueError(f"{key} {where[key]!r}")
+        altitude = where.get("altitude")
+        if altitude is not None and not _is_number(altitude, _HIGHEST):
+            raise ValueError(f"altitude {altitude!r}")
+    return found
+
+
+def scores(row: Row) -> tuple[float, float, float, float]:
+    """The four scores of a prediction. Raises ValueError."""
+    found = (row["score_0"], row["score_1"], row["score_2"], row["score_3"])
+    if not (all(0 <= score <= 1 for score in found) and _is_number(row["off_label"], _HIGHEST)):
+        raise ValueError(f"scores {found}")
+    return found
+
+
+def verdict(value: int | None) -> int | None:
+    """A label, or None for a withdrawn decision. Raises ValueError."""
+    if value is not None and value not in _VERDICTS:
+        raise ValueError(f"verdict {value!r}")
+    return value
+
+
+def _json(text: str, kind: type) -> Any:  # noqa: ANN401 - of that kind
+    found = parse_json(text)
+    if not isinstance(found, kind):
+        raise ValueError(f"not a JSON {kind.__name__}: {text[:80]!r}")
+    return _storable(found) if "\\ud" in text.lower() else found
+
+
+def _storable(value: Any) -> Any:  # noqa: ANN401 - whatever JSON can hold
+    """The same without halves of UTF-16 pairs, which no terminal, page or file takes."""
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, list):
+        return [_storable(one) for one in value]
+    if isinstance(value, dict):
+        return {storable(key): _storable(one) for key, one in value.items()}
+    return value
+
+
+def _is_number(value: object, most: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= most
+
+
+def _require_types(row: Row, names: tuple[str, ...], types: tuple[tuple[type, ...], ...]) -> None:
+    if not all(map(isinstance, row, types)):
+        columns = zip(names, types, row, strict=False)
+        wrong = next(name for name, allowed, value in columns if not isinstance(value, allowed))
+        raise ValueError(f"{wrong}: {type(row[wrong]).__name__}")
+    if not 0 < row["id"] < MOST_ROWS:
+        raise ValueError(f"id {row['id']}")
+
+
+@cache
+def _declared(table: str, view: str | None) -> tuple[tuple[str, ...], tuple[tuple[type, ...], ...]]:
+    """Names and allowed types of the columns of a table or of a view of it, whose other columns
+    are optional text."""
+    own = {column[0]: column for column in schema.columns(table)}
+    shown = schema.columns(view or table)
+    found = [own.get(name, (name, "TEXT", True)) for name, _, _ in shown]
+    types = [(*_TYPES[kind], NoneType) if optional else _TYPES[kind] for _, kind, optional in found]
+    return tuple(name for name, _, _ in found), tuple(types)
