@@ -814,3 +814,97 @@ def test_a_damaged_count_of_records_does_not_hold_up_the_run(unpack):
     path.write_bytes(data)
     items, _ = found(path)
     assert items == whole[0]
+
+
+def inode_in(data, number):
+    """Where an inode of ext4.dd is; its first table of inodes is the only one."""
+    table = struct.unpack_from("<I", data, 2048 + 8)[0] * 1024
+    return table + (number - 1) * struct.unpack_from("<H", data, 1024 + 88)[0]
+
+
+def spread(data, number, size, *pointers):
+    """Make an inode one whose blocks are listed by pointers."""
+    at = inode_in(data, number)
+    struct.pack_into("<H", data, at, 0o100644)
+    struct.pack_into("<I", data, at + 4, size & 0xFFFFFFFF)
+    struct.pack_into("<I", data, at + 32, 0)
+    struct.pack_into("<15I", data, at + 40, *pointers)
+    struct.pack_into("<I", data, at + 108, size >> 32)
+
+
+DCIM, ARCHIVE = 12, 16
+"""Their inodes in ext4.dd."""
+TWO_LEVELS = (12 + 256 + 256**2) * 1024
+"""Bytes that a file of ext4.dd has at most without the third level of pointers."""
+
+
+def test_inodes_that_the_sleuth_kit_hangs_over_hold_nothing_up(unpack):
+    """Each took it a minute, in C, and was asked for twice (the test would never end)."""
+    path = unpack("ext4.dd")
+    whole, _ = found(path)
+    data = bytearray(path.read_bytes())
+    empty = [n for n in range(30, 128) if not any(data[inode_in(data, n) :][:128])]
+    assert len(empty) > 50
+    bitmap = struct.unpack_from("<I", data, 2048 + 4)[0] * 1024
+    for number in empty:
+        spread(data, number, 0xFFFFFFFF, *[0] * 15)
+        data[bitmap + (number - 1) // 8] |= 1 << (number - 1) % 8
+    path.write_bytes(data)
+
+    with open_source(path) as source:
+        source.count()
+        items = [entry for entry in source.items() if isinstance(entry, EvidenceItem)]
+        named = {entry.path.name for entry in items}
+        assert {name for name in whole if "Orphan" not in name and "/" not in name} <= named
+        large = [entry for entry in items if entry.size == 0xFFFFFFFF]
+        assert len(large) == len(empty)
+        with large[0].open() as stream:
+            assert stream.read(4096) == bytes(4096)
+
+
+def test_a_file_by_three_levels_of_pointers_is_read_whole(unpack):
+    path = unpack("ext4.dd")
+    data = bytearray(path.read_bytes())
+    first, third, second, single, last = range(1019, 1024)  # the last blocks, which nothing uses
+    assert not any(data[first * 1024 :])
+    data[first * 1024 : third * 1024] = b"a" * 1024
+    data[last * 1024 :] = b"z" * 1024
+    struct.pack_into("<I", data, third * 1024, second)
+    struct.pack_into("<I", data, second * 1024, single)
+    struct.pack_into("<I", data, single * 1024 + 4, last)
+    spread(data, ARCHIVE, TWO_LEVELS + 1024 + 100, first, *[0] * 13, third)
+    path.write_bytes(data)
+
+    with open_source(path) as source:
+        (item,) = (entry for entry in source.items() if entry.path.name == "archive.zip")
+        assert item.size == TWO_LEVELS + 1124
+        with source.find(item.path).open() as stream:
+            content = stream.read()
+
+    assert content == b"a" * 1024 + bytes(TWO_LEVELS) + b"z" * 100
+
+
+def test_a_block_that_is_not_there_is_a_fault_of_its_file(unpack):
+    path = unpack("ext4.dd")
+    data = bytearray(path.read_bytes())
+    spread(data, ARCHIVE, TWO_LEVELS + 1, 5000, *[0] * 14)
+    path.write_bytes(data)
+
+    with open_source(path) as source:
+        (item,) = (entry for entry in source.items() if entry.path.name == "archive.zip")
+        with item.open() as stream, pytest.raises(EvidenceError, match="beyond the end"):
+            stream.read(10)
+
+
+def test_a_folder_of_such_a_size_is_named_as_not_read(unpack):
+    path = unpack("ext4.dd")
+    data = bytearray(path.read_bytes())
+    spread(data, DCIM, TWO_LEVELS + 1, *[0] * 15)
+    struct.pack_into("<H", data, inode_in(data, DCIM), 0o40755)
+    path.write_bytes(data)
+
+    with open_source(path) as source:
+        failures = [entry for entry in source.items() if isinstance(entry, Failure)]
+
+    (failure,) = (failure for failure in failures if failure.path == "ext4.dd/DCIM")
+    assert (failure.error, "states a size" in failure.message) == ("Unreadable", True)

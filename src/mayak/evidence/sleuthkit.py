@@ -19,6 +19,8 @@ import pyewf
 import pytsk3
 
 from mayak.errors import EvidenceError
+from mayak.evidence import ext
+from mayak.evidence.ext import Inodes
 from mayak.evidence.reader import Reason, decode_name, failure, gap, moment
 from mayak.evidence.streams import Bytes, stream_of, translated
 from mayak.language import tr
@@ -70,8 +72,7 @@ FIRST_EXT_USER_RECORD = 11
 # ext4's superblock, its numbers little-endian:
 # https://docs.kernel.org/filesystems/ext4/globals.html
 EXT_FEATURES = 0x60
-EXT_META_BG, EXT_64BIT, EXT_ENCRYPT = 0x10, 0x80, 0x10000
-EXT_ENCRYPTED_FILE = 0x800
+EXT_META_BG, EXT_ENCRYPT = 0x10, 0x10000
 EXT_OWN_FILES = (0x26C, 0x280)
 """Where the superblock names inodes that no folder does: project quotas, the list of orphans."""
 MIB = 1 << 20
@@ -154,11 +155,18 @@ class EwfBytes:
 class _Image(pytsk3.Img_Info):  # type: ignore[misc]
     """Hands our bytes to TSK."""
 
-    def __init__(self, data: Bytes) -> None:
+    def __init__(
+        self, data: Bytes, shown: Callable[[int, bytes], bytes] = lambda _, read: read
+    ) -> None:
+        """``shown`` gives what TSK is to see of bytes at an offset."""
         self._data = data
+        self._shown = shown
         super().__init__(url="", type=pytsk3.TSK_IMG_TYPE_EXTERNAL)
 
     def read(self, offset: int, size: int) -> bytes:
+        return self._shown(offset, self._read(offset, size))
+
+    def _read(self, offset: int, size: int) -> bytes:
         try:
             return self._data.read_at(offset, size)
         except FAULTS:
@@ -199,6 +207,8 @@ class DiskReader:
         # TSK keeps caches for each image; one caller at a time.
         self._lock = Lock()
         self._image = _Image(data)
+        self._ext: dict[int, tuple[_Image, Inodes]] = {}
+        """Of each ext volume, by its offset, what TSK is shown."""
 
     @property
     def medium(self) -> EwfBytes | None:
@@ -244,8 +254,11 @@ class DiskReader:
             files = None
             try:
                 if (system := self._mount(volume)) is not None:
-                    read = partial(self._read_in, volume)
-                    files = _Files(system, volume.path, self._lock, read)
+                    read = partial(self._read_in, volume.offset)
+                    _, inodes = self._ext.get(volume.offset, (None, None))
+                    # Content comes from the volume as it is, not as it is shown for the list.
+                    plain = partial(pytsk3.FS_Info, self._image, offset=volume.offset)
+                    files = _Files(system, volume.path, self._lock, read, inodes, plain)
             except FAULTS as exc:
                 yield gap(volume.path, "Unreadable", f"cannot be read: {exc}")
                 continue
@@ -260,8 +273,8 @@ class DiskReader:
             reason = f"ends before {beyond[0]}{others}: it is cut off, or its table is damaged"
             yield gap(self._path, "Damaged", reason)
 
-    def _read_in(self, volume: _Volume, offset: int, size: int) -> bytes:
-        return self._data.read_at(volume.offset + offset, size)
+    def _read_in(self, start: int, offset: int, size: int) -> bytes:
+        return self._data.read_at(start + offset, size)
 
     def _volumes(self) -> list[_Volume]:
         whole = [_Volume(self._path, 0, self._data.size)]
@@ -344,11 +357,30 @@ class DiskReader:
         if volume.offset >= self._data.size:
             return None
         with suppress(OSError), self._lock:
-            return pytsk3.FS_Info(self._image, offset=volume.offset)
+            return pytsk3.FS_Info(self._image_of(volume.offset), offset=volume.offset)
         return None
+
+    def _image_of(self, start: int) -> _Image:
+        """What TSK is shown of a volume."""
+        if start not in self._ext:
+            superblock = b""
+            with suppress(*FAULTS):
+                superblock = self._data.read_at(start + ext.SUPERBLOCK, ext.SUPERBLOCK)
+            if superblock[0x38:0x3A] != b"\x53\xef":
+                return self._image
+            inodes = Inodes(partial(self._read_in, start), superblock)
+            shown = _Image(self._data, lambda at, read: _hidden(inodes, at - start, read))
+            self._ext[start] = shown, inodes
+        return self._ext[start][0]
 
     def close(self) -> None:
         return None
+
+
+def _hidden(inodes: Inodes, offset: int, data: bytes) -> bytes:
+    """Bytes from an offset of the volume, which can lie before it, as TSK is shown them."""
+    before = min(max(-offset, 0), len(data))
+    return data[:before] + inodes.hidden(offset + before, data[before:])
 
 
 def _extents(parts: list[Tsk], block: int) -> list[tuple[int, int]]:
@@ -428,9 +460,16 @@ class _Files:
     """The files of one file system."""
 
     def __init__(
-        self, system: Tsk, path: EvidencePath, lock: Lock, read: Callable[[int, int], bytes]
+        self,
+        system: Tsk,
+        path: EvidencePath,
+        lock: Lock,
+        read: Callable[[int, int], bytes],
+        inodes: Inodes | None,
+        plain: Callable[[], Tsk],
     ) -> None:
-        """``read`` gives bytes of the volume."""
+        """``read`` gives bytes of the volume; ``inodes`` are those of ext, and ``plain`` mounts it
+        for reading content."""
         self._system = system
         self._path = path
         self._lock = lock
@@ -438,9 +477,10 @@ class _Files:
         self._kind = system.info.ftype
         self._ntfs = self._kind == pytsk3.TSK_FS_TYPE_NTFS
         self._fat = self._kind in FAT_LIKE
-        self._ext = self._kind in EXT
-        self._superblock = read(1024, 1024) if self._ext else b""
-        features = self._ext_number(EXT_FEATURES)
+        self._inodes = inodes if self._kind in EXT else None
+        self._plain = plain
+        self._content: Tsk | None = None if self._inodes else system
+        features = self._inodes.number(EXT_FEATURES) if self._inodes else 0
         self._encrypts = bool(features & EXT_ENCRYPT)
         self._scattered = bool(features & EXT_META_BG)
         self._records: set[int] = set()
@@ -458,10 +498,10 @@ class _Files:
             yield from self._streams(file, b"", False)
         yield from self._walk(root, b"", NTFS_ROOT_USES)
         if self._encrypts and self._scattered:
-            # Their inodes lie where ``_is_encrypted`` does not look.
+            # Where their inodes are was not tried with such a volume.
             yield gap(self._path, "Encrypted", "encrypts files of its own, which ones is not known")
         nameless: list[tuple[bytes, int]] = []
-        if self._ext:
+        if self._inodes:
             nameless = yield from self._nameless()
         yield from self._settled()
         for name, number in nameless:
@@ -478,6 +518,8 @@ class _Files:
             number, prefix = stack.pop()
             below: list[tuple[int, bytes]] = []
             try:
+                if self._inodes and (size := self._inodes.hidden_size(number)):
+                    raise OSError(f"it states a size of {size} bytes")
                 with self._lock:
                     entries = iter(self._system.open_dir(inode=number))
                 while True:
@@ -613,13 +655,21 @@ class _Files:
             yield failure(path, "SpecialFile", "is a device, pipe or socket")
             return
         size = int(meta.size)
+        if not size and self._inodes:
+            size = self._inodes.hidden_size(number)
         streams: list[EvidenceItem] = []
         if self._ntfs and number >= FIRST_NTFS_USER_RECORD:
             streams = self._streams(file, name, deleted)
         if deleted and size == 0 and not streams:
             yield failure(path, "DeletedWithoutContent", "was deleted; its size is 0")
             return
-        if size and self._encrypts and not self._scattered and self._is_encrypted(number):
+        if (
+            size
+            and self._inodes
+            and self._encrypts
+            and not self._scattered
+            and self._inodes.is_encrypted(number)
+        ):
             yield failure(path, "Encrypted", "is encrypted by its file system")
             return
         yield self._item(meta, path, size, deleted, None)
@@ -657,25 +707,6 @@ class _Files:
             return None
         return moment(seconds, nanoseconds)
 
-    def _ext_number(self, at: int, size: int = 4) -> int:
-        """A number in ext's superblock; 0 on other file systems."""
-        return int.from_bytes(self._superblock[at : at + size], "little")
-
-    def _is_encrypted(self, number: int) -> bool:
-        """Whether an inode of ext says that its content is encrypted, which TSK does not tell."""
-        group, place = divmod(number - 1, self._ext_number(0x28))
-        block = int(self._system.info.block_size)
-        large = self._ext_number(EXT_FEATURES) & EXT_64BIT
-        length = self._ext_number(0xFE, 2) if large else 32
-        with suppress(*FAULTS):
-            at = (self._ext_number(0x14) + 1) * block + group * length
-            descriptor = self._read(at, length)
-            table = int.from_bytes(descriptor[8:12], "little")
-            table |= int.from_bytes(descriptor[40:44], "little") << 32
-            inode = self._read(table * block + place * (self._ext_number(0x58, 2) or 128), 128)
-            return bool(int.from_bytes(inode[32:36], "little") & EXT_ENCRYPTED_FILE)
-        return False
-
     def _streams(self, file: Tsk, name: bytes, deleted: bool) -> list[EvidenceItem]:
         """NTFS's named streams of a file or folder."""
         meta = file.info.meta
@@ -691,8 +722,11 @@ class _Files:
         return found
 
     def _open(self, number: int, size: int, stream: tuple[Tsk, int] | None) -> BinaryIO:
+        if self._inodes and self._inodes.hidden_size(number):
+            return stream_of(self._inodes.content(number, size), size)
         with translated(), self._lock:
-            file = self._system.open_meta(number)
+            self._content = self._content or self._plain()
+            file = self._content.open_meta(number)
 
         def read_at(offset: int, length: int) -> bytes:
             with self._lock:
@@ -710,7 +744,7 @@ class _Files:
         """
         files = []
         unread = 0
-        own = [self._ext_number(at) for at in EXT_OWN_FILES]
+        own = [self._inodes.number(at) for at in EXT_OWN_FILES] if self._inodes else []
         for number in self._numbers(FIRST_EXT_USER_RECORD, 128):
             if number in self._records or number in self._folders or number in own:
                 continue
