@@ -3,6 +3,7 @@
 import ast
 import builtins
 import json
+import os
 import shutil
 import socket
 import threading
@@ -201,29 +202,34 @@ def test_settings_of_generation_in_a_folder_change_nothing(folder, model_folder)
     assert answers[0] == answers[1]
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes of POSIX")
+@pytest.mark.parametrize("name", ["config.json", "tokenizer.json", "model.safetensors"])
+def test_a_pipe_in_the_place_of_a_file_is_one_line(folder, name):
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    refused(folder, name)
+
+
 # --- the chat template --------------------------------------------------------------------------
 
 
-@pytest.fixture
-def hasty(monkeypatch):
-    """Less patience with a template than usual."""
+def test_a_chat_template_without_end_is_given_up(folder, monkeypatch):
     monkeypatch.setattr(prompt, "render", partial(render, seconds=3))
+    endless = "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}"
+    (folder / "chat_template.jinja").write_text(endless, encoding="utf-8")
+    refused(folder, "chat template", "takes longer than 3 s")
 
 
 @pytest.mark.parametrize(
     ("template", "why"),
     [
-        (
-            "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
-            "takes longer than 3 s",
-        ),
         ("{{ 'a' * 5000000000 }}", "MemoryError"),
         ("{{ 'a' * 50000 }}", "50000 characters"),
         ("{{ ''.__class__.__mro__[1].__subclasses__() }}", "SecurityError"),
         ("{% if %}", "TemplateSyntaxError"),
     ],
 )
-def test_a_chat_template_without_bounds_is_one_line(folder, hasty, template, why):
+def test_a_chat_template_that_cannot_be_rendered_is_one_line(folder, template, why):
     (folder / "chat_template.jinja").write_text(template, encoding="utf-8")
     refused(folder, "chat template", why)
 

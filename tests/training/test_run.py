@@ -216,6 +216,8 @@ def test_the_final_folder_records_the_images_that_made_the_adapter(whole, data):
     assert (record.train, record.validation) == tuple(
         tuple(sorted(sample.sha256 for sample in split.samples)) for split in splits
     )
+    tokenizer = (output / FINAL / "tokenizer_config.json").read_text(encoding="utf-8")
+    assert "local_files_only" not in tokenizer
     run = json.loads((output / FINAL / "run.json").read_text(encoding="utf-8"))
     assert run["training_images"] == record.digest
     assert record.digest in (output / FINAL / "README.md").read_text(encoding="utf-8")

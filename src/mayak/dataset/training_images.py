@@ -64,7 +64,7 @@ class TrainingImages:
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
             found = cls(tuple(values["train"]), tuple(values["validation"]))
-            if not {found.digest} == {values["digest"], named or found.digest}:
+            if found.digest != values["digest"] or named not in (None, found.digest):
                 raise ValueError(tr("its digest is another", "다이제스트가 일치하지 않습니다"))
         except FileNotFoundError as error:
             if named is None:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from typing import Any
 
-SECONDS = 30
+SECONDS = 60
 """Of which starting takes one or two."""
 _MEMORY = 1 << 29
 """Bytes beyond what the process begins with; on POSIX systems."""

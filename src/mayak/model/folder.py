@@ -84,6 +84,7 @@ def model_config(folder: Path, name: str, *, weights: bool = True) -> LlavaNextC
     ``config.json``.
     """
     path = folder / CONFIG
+    _check_files(folder)
     raw = read_object(path)
     kind = raw.get("model_type")
     if kind != "llava_next":
@@ -124,7 +125,7 @@ def model_config(folder: Path, name: str, *, weights: bool = True) -> LlavaNextC
     try:
         config = LlavaNextConfig.from_dict(raw)
     except Exception as error:  # transformers' own checks raise what they like
-        raise _damaged(path, str(error).strip().splitlines()[0]) from error
+        raise _damaged(path, str(error)) from error
     if weights:
         _compare(path, config, stored_shapes(folder))
     return config
@@ -167,6 +168,7 @@ def adapter_config(folder: Path) -> LoraConfig:
     Raises ModelError naming the file or the key.
     """
     path, weights = folder / ADAPTER_CONFIG, folder / ADAPTER_WEIGHTS
+    _check_files(folder)
     if not path.is_file():
         raise ModelError(
             tr(f"{folder} holds no adapter", f"{folder}에 어댑터가 없습니다"),
@@ -212,6 +214,13 @@ def adapter_config(folder: Path) -> LoraConfig:
         )
     except (KeyError, TypeError, ValueError) as error:
         raise _damaged(path, f"{type(error).__name__}: {error}") from error
+
+
+def _check_files(folder: Path) -> None:
+    """A pipe or a device would be read without end. Raises ModelError naming it."""
+    for entry in folder.glob("*"):
+        if entry.exists() and not entry.is_file() and not entry.is_dir():
+            raise _damaged(entry, tr("it is not a file", "일반 파일이 아님"))
 
 
 def _is_bounded(targets: object) -> bool:
@@ -289,6 +298,7 @@ def _wrong(path: Path, key: str, value: object, wanted: str) -> ModelError:
 
 
 def _damaged(path: Path, why: str) -> ModelError:
+    why = why.strip().partition("\n")[0]
     return ModelError(
         tr(f"{path} cannot be loaded ({why:.200})", f"{path}을(를) 불러올 수 없습니다({why:.200})"),
         remedy=tr("copy the folder again from its source", "폴더를 원본에서 다시 복사하십시오"),

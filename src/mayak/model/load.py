@@ -149,6 +149,8 @@ def load_model(
     quantised = precision in ("auto", "nf4")
     try:
         processor = LlavaNextProcessor.from_pretrained(folder, **_AS_IT_IS)
+        for key in _AS_IT_IS:  # they would be saved with an adapter
+            processor.tokenizer.init_kwargs.pop(key, None)
         check_processor(folder, processor, config)
         prompt = Prompt.of(processor)
         model, found = LlavaNextForConditionalGeneration.from_pretrained(
