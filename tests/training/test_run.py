@@ -223,6 +223,16 @@ def test_the_final_folder_records_the_images_that_made_the_adapter(whole, data):
     assert record.digest in (output / FINAL / "README.md").read_text(encoding="utf-8")
 
 
+def test_validation_images_that_are_training_images_too_are_counted(tmp_path):
+    data = make_data(tmp_path, train=1, val=1)
+    shutil.copy(tmp_path / "raw/train/0_000.png", tmp_path / "raw/val/0_000.png")
+    (data / "dataset.json").unlink()
+    notes = []
+    with pytest.raises(ModelError, match="does not exist"):
+        run("no model", data, tmp_path / "out", note=notes.append)
+    assert [note for note in notes if note.startswith("1 validation image(s) are training images")]
+
+
 def test_the_same_run_twice_is_the_same_to_the_bit(whole, model_folder, data, tmp_path):
     again = run(model_folder, data, tmp_path)
     same_run(whole, (again, tmp_path))

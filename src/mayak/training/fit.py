@@ -193,6 +193,16 @@ class _Run:
             )
         for manifest in (self.train_set, self.val_set):
             verify(manifest, self.progress)
+        images = TrainingImages.of(self.train_set, self.val_set)
+        if shared := len({*images.train} & {*images.validation}):
+            self.note(
+                tr(
+                    f"{shared} validation image(s) are training images too, byte for byte: the "
+                    "validation accuracy will be too good",
+                    f"검증 이미지 {shared}장이 학습 이미지와 바이트까지 같으므로 검증 정확도가 "
+                    "실제보다 좋게 나옵니다",
+                )
+            )
 
     def _identity(self) -> dict[str, Any]:
         """What must stay the same for a run to be resumed."""
