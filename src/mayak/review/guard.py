@@ -171,12 +171,14 @@ class Guard:
     async def _let_in(self, send: Send, *, by_another_page: bool) -> None:
         """Set the cookie and lead on to the address without the token."""
         cookie = f"{self._cookie}={self._token}; Path=/; HttpOnly; SameSite=Strict"
-        headers = {"set-cookie": cookie, "content-length": "0", **_HEADERS}
         # After a redirect the browser would still count the request as the other page's, and hold
         # the cookie back. A page that goes on by itself is one of this site.
-        status, headers["refresh" if by_another_page else "location"] = (
-            (200, "0; url=/") if by_another_page else (303, "/")
-        )
+        status, body, headers = 303, b"", {"location": "/"}
+        if by_another_page:
+            # With its icon named, or the browser may ask for /favicon.ico, which is not there.
+            body = b'<!doctype html><title>mayak</title><link rel="icon" href="/static/icon.svg">'
+            status, headers = 200, {"refresh": "0; url=/", "content-type": "text/html"}
+        headers |= {"set-cookie": cookie, "content-length": str(len(body)), **_HEADERS}
         await send(
             {
                 "type": "http.response.start",
@@ -184,7 +186,7 @@ class Guard:
                 "headers": [(k.encode(), v.encode()) for k, v in headers.items()],
             }
         )
-        await send({"type": "http.response.body", "body": b""})
+        await send({"type": "http.response.body", "body": body})
 
 
 def _values(cookies: list[str], name: str) -> Iterator[str]:
