@@ -168,7 +168,7 @@ def _take_in(work: tuple[Path, Sides]) -> None:
     picture.decoded("")
     small = overview(picture.image)
     perceptual_hash(small)
-    thumbnail(small)
+    thumbnail(picture.image)
 
 
 def _require(result: object) -> None:

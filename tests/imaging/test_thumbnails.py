@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mayak.imaging.thumbnails import overview, thumbnail
+from chat_samples import chat
+from mayak.imaging.thumbnails import thumbnail
 
 
 def small(pixels):
-    return thumbnail(overview(Image.fromarray(pixels)))
+    return thumbnail(Image.fromarray(pixels))
 
 
 def opened(pixels):
@@ -20,10 +21,11 @@ def opened(pixels):
 @pytest.mark.parametrize(
     ("shape", "size"),
     [
-        ((600, 800), (267, 200)),
-        ((800, 600), (200, 267)),
+        ((600, 800), (320, 240)),
+        ((800, 600), (240, 320)),
         ((100, 60), (60, 100)),
-        ((1, 5000), (250, 1)),
+        ((1, 5000), (320, 1)),
+        ((667, 1000), (320, 213)),
         ((1, 1), (1, 1)),
     ],
 )
@@ -41,6 +43,18 @@ def test_the_picture_stays_what_it_was():
 
     assert np.abs(found[:, 20] - (200, 60, 30)).max() <= 8
     assert found[:, -20].max() <= 8
+
+
+def test_copies_of_other_sizes_give_nearly_the_same_thumbnail():
+    original = chat(["오늘 저녁에 시간 돼?", "응 몇 시에?", "7시 어때"]).resize((1080, 2340))
+    whole = np.asarray(Image.open(io.BytesIO(thumbnail(original)))).astype(int)
+
+    for size in ((1079, 2338), (810, 1755), (720, 1560), (540, 1170)):
+        copy = original.resize(size, Image.Resampling.LANCZOS)
+        found = np.asarray(Image.open(io.BytesIO(thumbnail(copy)))).astype(int)
+
+        assert found.shape == whole.shape
+        assert np.abs(found - whole).max() <= 40
 
 
 def test_the_same_pixels_give_the_same_bytes_and_no_metadata():

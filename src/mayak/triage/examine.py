@@ -288,7 +288,7 @@ def _decoded(rules: Rules, job: Job) -> tuple[Found, int | None, bytes | None]:
         pdq=hashed.bits,
         pdq_quality=hashed.quality,
         metadata={n: value for n, value in asdict(picture.metadata).items() if value is not None},
-        thumbnail=thumbnail(small),
+        thumbnail=thumbnail(picture.image),
         warnings=picture.warnings,
     )
     return Found(bare, content, shown), picture.frames, picture.uncovered()
