@@ -90,12 +90,12 @@ def make(folder: Path, count: int) -> None:
             "INSERT INTO items VALUES (?,1,?,?,?,?,?,?,NULL,?,'content',?,1,'',1)", items(count)
         )
         execute.executemany(
-            "INSERT INTO predictions VALUES (?,?,?,?,?,?,?,?,0,1,'')", predictions(count, run)
+            "INSERT INTO predictions VALUES (?,?,?,?,?,?,?,?,0,1,'',NULL)", predictions(count, run)
         )
-        execute.execute("INSERT INTO groupings VALUES (1, 31, 1, '')")
+        execute.execute("INSERT INTO groupings VALUES (1, 31, 1, '', 10)")
         execute.executemany(
-            "INSERT INTO group_members VALUES (?,1,?,?,1,'')",
-            ((n, n // 4 + 1, digest(n)) for n in range(1, count // 5)),
+            "INSERT INTO group_members VALUES (?,1,?,?,1,'',?)",
+            ((n, n // 8 + 1, digest(n), n // 4 + 1) for n in range(1, count // 5)),
         )
         execute.executemany(
             "INSERT INTO alerts VALUES (?,?,'known.txt','',  'md5',1,'')",

@@ -55,7 +55,8 @@ def store(tmp_path):
             run,
             [Prediction(digest(n), s, 0.01, False, ENGINE.fingerprint) for n, s in SCORES.items()],
         )
-        opened.set_groups([[digest("a"), digest("b")]], distance=31)
+        alike = [[digest("a"), digest("b")]]
+        opened.set_groups(alike, distance=31, stacks=alike, stack_distance=10)
         opened.add_alerts([Alert(digest("c"), "known", "0" * 64, "md5")])
         yield opened
 
@@ -109,6 +110,9 @@ def test_what_to_see_first_is_what_triage_shows_first(store, browser):
         (Filter(text="zz"), ""),
         (Filter(near=bytes(32)), "ab"),
         (Filter(group=1), "ab"),
+        (Filter(similar=1), "ab"),
+        (Filter(group=0), ""),
+        (Filter(similar=2), ""),
         (Filter(labels=frozenset({1}), deleted=True), "b"),
         (Filter(labels=frozenset({1}), deleted=False), ""),
     ],
@@ -151,12 +155,126 @@ def test_stacks_show_the_first_and_stand_for_what_the_result_holds(browser):
     assert browser.expand(one, [(0, 9)]) == [digest("b")]
 
 
+@pytest.fixture
+def alike(store, browser):
+    """Eight contents: a, c, e, g are alike, a and e the same picture; b, d, f, h too, f and h of
+    one stack. In this order."""
+    store.add_items(1, [item(f"{n}.jpg", content(n, metadata={})) for n in "efgh"])
+    first, second = [[digest(n) for n in names] for names in ("aceg", "bdfh")]
+    store.set_groups(
+        [first, second],
+        distance=31,
+        stacks=[[digest("a"), digest("e")], [digest("f"), digest("h")]],
+        stack_distance=10,
+    )
+    browser.refresh()
+    return browser
+
+
+def test_what_is_alike_comes_together_and_only_the_same_picture_is_one_cell(alike):
+    found = alike.select(Filter(), "found", stacked=True)
+    cells = alike.cells(found, 0, 9)
+
+    assert names(alike, found) == "acgbdf"
+    assert [cell.members for cell in cells] == [2, 1, 1, 1, 1, 2]
+    assert [cell.group for cell in cells] == [1, 0, 0, 0, 0, 2]
+    assert [cell.similar for cell in cells] == [2, 3, 3, 3, 3, 2]
+    assert [cell.similar_group for cell in cells] == [1, 1, 1, 2, 2, 2]
+    assert alike.expand(found, [(0, 2)]) == [digest(n) for n in "aec"]
+    assert [alike.position(found, digest(n)) for n in "acegbdfh"] == [0, 1, 0, 2, 3, 4, 5, 5]
+    assert (found.total, len(found.order)) == (8, 6)
+    assert names(alike, alike.select(Filter(), "found")) == "abcdefgh"
+    assert (alike.group(digest("e")), alike.similar(digest("e"))) == ((1, 2), (1, 2))
+    assert (alike.group(digest("c")), alike.similar(digest("c"))) == ((0, 0), (1, 3))
+
+
+def test_a_filter_leaves_of_a_stack_what_it_lets_through(alike):
+    found = alike.select(Filter(text="e.jpg"), "found", stacked=True)
+    (cell,) = alike.cells(found, 0, 9)
+
+    assert (cell.sha256, cell.members, cell.group, cell.similar) == (digest("e"), 1, 1, 2)
+    assert alike.expand(found, [(0, 9)]) == [digest("e")]
+    assert alike.position(found, digest("a")) is None
+
+
+def test_a_stack_in_part_decided_counts_as_open(store, alike):
+    found = alike.select(Filter(), "found", stacked=True)
+
+    def states():
+        alike.refresh()
+        return [(c.verdict, c.decided, c.members) for c in alike.cells(found, 0, 9)]
+
+    store.decide("kim", {digest(n): 3 for n in "acgbdf"})  # the first of each cell
+    assert states() == [(-1, 1, 2), *[(3, 1, 1)] * 4, (-1, 1, 2)]
+    assert [alike.open_after(found, at) for at in range(7)] == [0, 5, 5, 5, 5, 5, 0]
+    store.decide("kim", {digest("h"): 0})
+    assert states()[5] == (-1, 2, 2)
+    assert [alike.open_after(found, at) for at in (0, 1)] == [0, 0]
+    store.decide("kim", {digest("h"): 3, digest("e"): 3})
+    assert {verdict for verdict, _, _ in states()} == {3}
+    assert alike.open_after(found, 0) is None
+    store.decide("lee", {digest("e"): 1})
+    assert states()[0] == (3, 2, 2)
+    assert [cell.differs for cell in alike.cells(found, 0, 2)] == [True, False]
+
+
+def test_an_alert_of_a_copy_shows_on_its_stack(store, alike):
+    store.add_alerts([Alert(digest("h"), "known", "0" * 64, "md5")])
+    alike.refresh()
+    found = alike.select(Filter(), "found", stacked=True)
+    assert [cell.alert for cell in alike.cells(found, 0, 9)] == [False, True, *[False] * 3, True]
+
+
+def test_a_result_keeps_its_stacks_when_the_case_is_grouped_anew(store, alike):
+    found = alike.select(Filter(), "found", stacked=True)
+    store.set_groups(
+        [[digest(n) for n in "abcdefgh"]],
+        distance=31,
+        stacks=[[digest(n) for n in "abcdh"]],
+        stack_distance=10,
+    )
+    alike.refresh()
+
+    assert names(alike, found) == "acgbdf"
+    assert [cell.members for cell in alike.cells(found, 0, 9)] == [2, 1, 1, 1, 1, 2]
+    assert alike.expand(found, [(0, 1)]) == [digest("a"), digest("e")]
+    assert alike.expand(found, [(5, 6)]) == [digest("f"), digest("h")]
+    assert alike.position(found, digest("h")) == 5
+    assert names(alike, alike.select(Filter(), "found", stacked=True)) == "aefg"
+
+
+def test_a_grouping_of_an_earlier_version_stacks_nothing(store, alike):
+    store.set_groups([[digest(n) for n in "acd"]], distance=31)
+    alike.refresh()
+    found = alike.select(Filter(), "found", stacked=True)
+
+    assert names(alike, found) == "acdbefgh"
+    assert [cell.members for cell in alike.cells(found, 0, 9)] == [1] * 8
+    assert [cell.similar for cell in alike.cells(found, 0, 4)] == [2, 2, 2, 0]
+    assert alike.expand(found, [(0, 1)]) == [digest("a")]
+
+
+@pytest.mark.parametrize("number", [2**40, 2**31 - 1, -1])
+def test_a_group_with_a_number_that_none_can_have_is_none(store, alike, number):
+    with store._database.batch("group") as batch:
+        grouping = batch.add("groupings", distance=31, stack_distance=10)
+        for name in "ab":
+            values = {"number": number, "stack": number if number > 0 else None}
+            batch.add("group_members", grouping=grouping, content=digest(name), **values)
+    alike.refresh()
+    found = alike.select(Filter(), "found", stacked=True)
+
+    assert names(alike, found) == "abcdefgh"
+    assert {cell.similar for cell in alike.cells(found, 0, 9)} == {0}
+
+
 def test_the_columns_follow_the_case(store, browser):
     before = browser.select(Filter(), "found")
     store.add_items(1, [item("late.jpg", content("e")), item("copy.jpg", content("a"))])
     store.add_results(1, [Prediction(digest("e"), (0, 0, 0, 1), 0, False, ENGINE.fingerprint)])
     store.revise_items(1, [item("icon.png", content("f"))])
-    store.set_groups([[digest("c"), digest("d")]], distance=31)
+    later = [[digest("c"), digest("d")]]
+    store.set_groups(later, distance=31, stacks=later, stack_distance=10)
     assert browser.refresh()
     assert not browser.refresh()
     assert names(browser, before) == "abcd"

@@ -22,6 +22,7 @@ from case_samples import (
     source_hash,
 )
 from mayak.case import CaseStore, Counts, Duplicate, Item
+from mayak.case.database import migrations
 from mayak.errors import CaseError, IntegrityError
 from mayak.types import EvidencePath, Failure
 
@@ -160,12 +161,7 @@ def test_the_log_tells_who_did_what(store):
     store.record("export", file="report.pdf")
     entries = list(store.log())
     assert [entry.action for entry in entries] == [
-        "migrate",
-        "migrate",
-        "migrate",
-        "migrate",
-        "migrate",
-        "migrate",
+        *("migrate" for _ in migrations()),
         "create",
         "open",
         "add source",
@@ -270,6 +266,41 @@ def test_readers_do_not_write(store):
             reader.add_source("phone.zip", "zip")
         assert reader.id == store.id
         assert reader.verify() == []
+
+
+def test_stacks_are_kept_with_their_grouping_and_a_repeated_one_adds_nothing(store):
+    store.add_items(store.add_source("phone.zip", "zip"), images(1, 5))
+    one, two, three, four, _ = (digest(f"{n}.jpg") for n in range(1, 6))
+    groups, stacks = [[one, two, three], [four, digest("5.jpg")]], [[one, three]]
+    store.set_groups(groups, distance=31, stacks=stacks, stack_distance=10)
+    assert (store.groups(), store.stacks()) == (groups, stacks)
+    assert not store.lacks_stacks()
+    before = store.head()
+    store.set_groups(groups, distance=31, stacks=stacks, stack_distance=10)
+    assert store.head() == before
+    store.set_groups(groups, distance=31, stacks=[[one, two]], stack_distance=10)
+    assert (store.groups(), store.stacks()) == (groups, [[one, two]])
+    assert store.verify() == []
+
+
+def test_a_grouping_of_an_earlier_version_holds_and_stacks_nothing(tmp_path, monkeypatch):
+    folder, known = tmp_path / "case", migrations()
+    monkeypatch.setattr("mayak.case.database.migrations", lambda: known[:6])
+    with CaseStore.create(folder, operator="a") as store:
+        store.add_items(store.add_source("phone.zip", "zip"), images(1, 2))
+        members = [digest("1.jpg"), digest("2.jpg")]
+        with store._database.batch("group", groups=1, distance=31) as batch:
+            batch.add("groupings", distance=31)
+            for content in members:
+                batch.add("group_members", grouping=1, number=1, content=content)
+    monkeypatch.undo()
+    with CaseStore.open(folder, operator="b") as store:
+        assert store.verify() == []
+        assert (store.groups(), store.stacks()) == ([members], [])
+        assert store.lacks_stacks()
+        store.set_groups([members], distance=31, stacks=[], stack_distance=10)
+        assert not store.lacks_stacks()
+        assert store.verify() == []
 
 
 def test_a_grouping_that_is_written_in_pieces_is_one(store):

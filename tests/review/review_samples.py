@@ -61,7 +61,7 @@ def content(data, **changes):
 
 def build(folder, count, *, stack=0, hostile=False):
     """A case of ``count`` pictures in the folder ``evidence`` beside it; the last ``stack`` of them
-    are one group. Returns the contents' SHA-256 in order, and the case's folder."""
+    are one stack. Returns the contents' SHA-256 in order, and the case's folder."""
     source = folder / "evidence"
     (source / "DCIM").mkdir(parents=True)
     root = EvidencePath("folder", "evidence")
@@ -118,5 +118,6 @@ def build(folder, count, *, stack=0, hostile=False):
         store.finish_run(run)
         store.add_alerts([Alert(digests[1], "known <b>bad</b>.txt", "0" * 64, "md5")])
         if stack:
-            store.set_groups([sorted(digests[-stack:])], distance=31)
+            members = [sorted(digests[-stack:])]
+            store.set_groups(members, distance=31, stacks=members, stack_distance=10)
     return digests, case

@@ -23,6 +23,7 @@ from PIL import Image
 from pypdf import PdfWriter
 from pypdf.generic import DictionaryObject, NameObject, NumberObject, StreamObject
 
+from chat_samples import chat, copies
 from mayak.case import CaseStore
 from mayak.demo.exfat import volume
 from mayak.errors import CaseError, ConfigError, EvidenceError, IntegrityError
@@ -1146,3 +1147,25 @@ def test_a_killed_run_goes_on_to_the_same_case(tmp_path, phone):
         assert one.verify() == []
         assert sorted(map(repr, one.predictions(1))) == sorted(map(repr, other.predictions(1)))
         assert one.groups() == other.groups()
+
+
+def test_copies_of_a_picture_are_stacked_and_another_chat_is_only_alike(tmp_path):
+    folder = tmp_path / "phone"
+    folder.mkdir()
+    texts = ["다음엔 떨 두개", "네 사장님", "좌표 보낼게"]
+    other = [text.replace("떨", "떡") for text in texts]
+    made = {f"{at}.jpg": data for at, data in enumerate(copies(chat(texts)).values())}
+    made["other.jpg"] = copies(chat(other))["quality 85"]
+    for name, data in made.items():
+        (folder / name).write_bytes(data)
+
+    run(tmp_path / "case", folder)
+
+    with CaseStore.read(tmp_path / "case") as store:
+        names = {hashlib.sha256(data).hexdigest(): name for name, data in made.items()}
+        assert [len(members) for members in store.groups()] == [len(made)]
+        (stack,) = store.stacks()
+        found = {names[sha256] for sha256 in stack}
+        assert "other.jpg" not in found
+        assert {f"{at}.jpg" for at in range(5)} <= found
+        assert store.verify() == []

@@ -352,6 +352,16 @@ def _invariants(connection: sqlite3.Connection) -> Iterator[Fault]:
             f"finished, but {sha256} has no result", f"끝났으나 {sha256}의 결과가 없습니다"
         )
         yield Fault("invariant", "runs", f"id {run}", message)
+    query = (
+        "SELECT DISTINCT grouping FROM (SELECT grouping FROM group_members"
+        " WHERE stack IS NOT NULL GROUP BY grouping, stack HAVING min(number) != max(number))"
+    )
+    for (number,) in connection.execute(query).fetchall():
+        message = tr(
+            "has a stack whose images are of several groups",
+            "한 묶음의 이미지가 여러 그룹에 걸쳐 있습니다",
+        )
+        yield Fault("invariant", "groupings", f"id {number}", message)
     yield from _decided(connection)
 
 

@@ -65,26 +65,37 @@ class Filter:
     near: bytes | None = None
     """A PDQ hash (32 bytes)."""
     group: int | None = None
+    """A stack: the same picture."""
+    similar: int | None = None
+    """A group of contents that are alike."""
     run: int | None = None
     """Whose labels and scores; the browser's own where none is named."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Selection:
-    """A result that stays as it was, while the case grows and is decided."""
+    """A result that stays as it was, while the case grows, is decided and grouped anew."""
 
     order: Small
     """Positions of the contents, in order; with stacks the first of each."""
     members: Small
-    """How many each stands for."""
+    """How many each stands for: the members of its stack that the filter lets through."""
+    held: Small
+    """Positions of all contents: the members of the first cell, of the second, and so on."""
     filter: Filter
     sort: Sort
     stacked: bool
-    total: int
-    """Contents, those inside stacks included."""
     facets: dict[str, Any] = field(repr=False)
-    all: Small = field(repr=False)
-    """As ``order``, without stacks."""
+
+    @property
+    def total(self) -> int:
+        """Contents, those inside stacks included."""
+        return len(self.held)
+
+    def bounds(self) -> Ints:
+        """Where each cell's members begin in ``held``, and the end."""
+        ends: Ints = np.concatenate([[0], np.cumsum(self.members, dtype=np.int64)])
+        return ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +110,24 @@ class Cell:
     score: float | None
     margin: float | None
     verdict: int
-    """The reviewer's own, or -1."""
+    """The reviewer's own of all its members; -1 if one is not decided, or decided otherwise."""
     differs: bool
+    """Reviewers disagree on one of its members."""
     alert: bool
+    """One of its members is in a list of known files."""
     deleted: bool
     failed: bool
     places: int
-    group: int
     members: int
+    """Contents that it stands for: of one stack, the same picture."""
+    decided: int
+    """How many of them the reviewer has decided."""
+    group: int
+    """The stack's number for a filter, 0 for none."""
+    similar: int
+    """Contents of the whole case that are like it and not the same picture."""
+    similar_group: int
+    """Their number for a filter, 0 for none."""
 
 
 class Browser:
@@ -156,18 +177,17 @@ class Browser:
         parts = self._parts(wanted)
         every = self._all_of(parts)
         order = self._ordered(every, wanted, sort)
-        shown, members = order, np.ones(len(order), np.int32)
+        shown, members, held = order, np.ones(len(order), np.int32), order
         if stacked:
-            shown, members = self._stacks(order)
+            shown, members, held = self._stacks(order)
         return Selection(
             order=shown,
             members=members,
+            held=held,
             filter=wanted,
             sort=sort,
             stacked=stacked,
-            total=len(order),
             facets=self._facets(parts, every, self._said(wanted)),
-            all=order,
         )
 
     def cells(self, selection: Selection, start: int, count: int) -> list[Cell]:
@@ -178,10 +198,16 @@ class Browser:
         names = self._names(numbers)
         own = self._own()
         differing = self._differing()
+        bounds = selection.bounds()[start : start + count + 1]
+        sizes = [np.bincount(column) for column in (columns.stack, columns.group)]
         cells = []
         for offset, at in enumerate(order):
             sha256, thumbnail = names[numbers[offset]]
             label = int(said.label[at])
+            members = selection.held[bounds[offset] : bounds[offset + 1]]
+            verdicts = own[members]
+            stack, group = int(columns.stack[at]), int(columns.group[at])
+            same = int(sizes[0][stack]) if stack else 1
             cells.append(
                 Cell(
                     position=start + offset,
@@ -190,30 +216,28 @@ class Browser:
                     label=label,
                     score=None if label < 0 else float(said.scores[at, label]),
                     margin=None if label < 0 else float(said.margin[at]),
-                    verdict=int(own[at]),
-                    differs=bool(differing[at]),
-                    alert=bool(columns.alert[at]),
+                    verdict=int(verdicts[0]) if (verdicts == verdicts[0]).all() else -1,
+                    differs=bool(differing[members].any()),
+                    alert=bool(columns.alert[members].any()),
                     deleted=bool(columns.deleted[at]),
                     failed=bool(said.failed[at]),
                     places=int(columns.places[at]),
-                    group=int(columns.group[at]),
-                    members=int(selection.members[start + offset]),
+                    members=len(members),
+                    decided=int((verdicts >= 0).sum()),
+                    group=stack,
+                    similar=int(sizes[1][group]) - same if group else 0,
+                    similar_group=group,
                 )
             )
         return cells
 
     def expand(self, selection: Selection, ranges: Sequence[tuple[int, int]]) -> list[str]:
-        """SHA-256 of all contents in ranges of a selection (ends not included), stacks whole."""
-        chosen = np.zeros(len(self.columns.ids), np.bool_)
+        """SHA-256 of all contents in ranges of a selection (ends not included), stacks whole, as
+        they were when it was made."""
+        chosen = np.zeros(len(selection.order), np.bool_)
         for start, end in ranges:
-            chosen[selection.order[max(start, 0) : max(end, 0)]] = True
-        if selection.stacked:
-            group = self.columns.group[selection.all]
-            picked = np.zeros(int(self.columns.group.max(initial=0)) + 1, np.bool_)
-            picked[self.columns.group[chosen]] = True
-            picked[0] = False
-            chosen[selection.all[picked[group]]] = True
-        wanted = selection.all[chosen[selection.all]]
+            chosen[max(start, 0) : max(end, 0)] = True
+        wanted = selection.held[np.repeat(chosen, selection.members)]
         numbers = [int(n) for n in self.columns.ids[wanted]]
         names = self._names(numbers)
         return [names[number][0] for number in numbers]
@@ -223,19 +247,20 @@ class Browser:
         at = self._at(sha256)
         if at is None:
             return None
-        found = np.flatnonzero(selection.order == at)
-        if not found.size and selection.stacked and (group := self.columns.group[at]):
-            found = np.flatnonzero(self.columns.group[selection.order] == group)
-        return int(found[0]) if found.size else None
+        found = np.flatnonzero(selection.held == at)
+        if not found.size:
+            return None
+        return int(np.searchsorted(selection.bounds(), found[0], side="right")) - 1
 
     def open_after(self, selection: Selection, start: int) -> int | None:
-        """The next place in a selection, at ``start`` or after, that the reviewer has not decided;
-        from the top where there is none."""
-        undecided = np.flatnonzero(self._own()[selection.order] < 0)
+        """The next place in a selection, at ``start`` or after, of which the reviewer has not
+        decided every member; from the top if there is none."""
+        undecided = np.flatnonzero(self._own()[selection.held] < 0)
         if not undecided.size:
             return None
-        later = undecided[undecided >= start]
-        return int(later[0] if later.size else undecided[0])
+        places = np.searchsorted(selection.bounds(), undecided, side="right") - 1
+        later = places[places >= start]
+        return int(later[0] if later.size else places[0])
 
     def _parts(self, wanted: Filter) -> dict[str, Flags]:
         """By name of the filter's part, whether it holds of each content."""
@@ -292,7 +317,9 @@ class Browser:
         if wanted.near is not None:
             parts["near"] = self._distances(wanted.near) <= self._distance
         if wanted.group is not None:
-            parts["group"] = columns.group == wanted.group
+            parts["group"] = (columns.stack == wanted.group) & (columns.stack > 0)
+        if wanted.similar is not None:
+            parts["similar"] = (columns.group == wanted.similar) & (columns.group > 0)
         return parts
 
     def _within(self, since: int | None, until: int | None) -> Flags:
@@ -402,17 +429,17 @@ class Browser:
         timed: Ints = np.argsort(np.where(unknown, never, key), kind="stable")
         return timed
 
-    def _stacks(self, order: Small) -> tuple[Small, Small]:
-        """The first of each group in an order, and how many of it there are."""
-        group = self.columns.group[order]
-        count = int(group.max(initial=0)) + 1
-        first = np.zeros(count, np.int64)
-        # Of several writes the last stands: backwards, the first of the order.
-        first[group[::-1]] = np.arange(len(order))[::-1]
-        kept = (group == 0) | (first[group] == np.arange(len(order)))
-        sizes = np.bincount(group, minlength=count)
-        sizes[0] = 1
-        return order[kept], sizes[group[kept]].astype(np.int32)
+    def _stacks(self, order: Small) -> tuple[Small, Small, Small]:
+        """The first of each stack in an order, how many members it has there, and all of these.
+
+        What is alike comes together, at the place of the first of its group.
+        """
+        similar = _first_of(self.columns.group[order])
+        order = order[np.argsort(similar, kind="stable")]
+        same = _first_of(self.columns.stack[order])
+        cells, members = np.unique(same, return_counts=True)
+        held = order[np.argsort(same, kind="stable")]
+        return order[cells], members.astype(np.int32), held
 
     # ------------------------------------------------------------------ counting
 
@@ -617,10 +644,19 @@ class Browser:
         return -1 if at is None else int(self._own()[at])
 
     def group(self, sha256: str) -> tuple[int, int]:
-        """A content's group of near-duplicates and how many contents it has; zeros for none."""
+        """A content's stack and how many contents of the case it has; zeros for none."""
+        return self._counted_group(self.columns.stack, sha256)
+
+    def similar(self, sha256: str) -> tuple[int, int]:
+        """A content's group and how many contents of the case are like it and not the same picture;
+        zeros for none."""
+        number, count = self._counted_group(self.columns.group, sha256)
+        return number, count - max(self.group(sha256)[1], 1) if number else 0
+
+    def _counted_group(self, column: Small, sha256: str) -> tuple[int, int]:
         at = self._at(sha256)
-        number = 0 if at is None else int(self.columns.group[at])
-        return (number, int((self.columns.group == number).sum())) if number else (0, 0)
+        number = 0 if at is None else int(column[at])
+        return (number, int((column == number).sum())) if number else (0, 0)
 
     def thumbnails(self, contents: Sequence[str]) -> dict[str, str | None]:
         """SHA-256 of the thumbnails of contents, by theirs."""
@@ -668,6 +704,16 @@ class Browser:
 def _first_shown(runs: Sequence[Run]) -> int | None:
     found = latest(runs)
     return found.id if found else None
+
+
+def _first_of(numbers: Small) -> Ints:
+    """For each place in a row of groups' numbers, the first place with the same number; its own for
+    0, which is no group."""
+    places = np.arange(len(numbers))
+    first = np.zeros(int(numbers.max(initial=0)) + 1, np.int64)
+    # Of several writes the last stands: backwards, the first of the row.
+    first[numbers[::-1]] = places[::-1]
+    return np.where(numbers == 0, places, first[numbers])
 
 
 def _between(values: NDArray[np.float32], bounds: tuple[float, float]) -> Flags:

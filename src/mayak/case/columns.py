@@ -102,7 +102,9 @@ class Columns:
         self.ids: Small = np.empty(0, np.int32)
         self.alert: Flags = np.empty(0, np.bool_)
         self.group: Small = np.empty(0, np.int32)
-        """Of near-duplicates, from 1; 0 where a content has none."""
+        """Of contents that are alike, from 1; 0 for one that is like no other."""
+        self.stack: Small = np.empty(0, np.int32)
+        """Of contents that are the same picture, from 1; 0 for one that is no other's."""
         self.pdq: NDArray[np.uint64] = np.empty((0, 4), np.uint64)
         self.quality = np.empty(0, np.int8)
         """Of the PDQ hash; -1 without one."""
@@ -234,6 +236,7 @@ class Columns:
             said.grow(count)
         self.alert = _grown(self.alert, count, fill=False)
         self.group = _grown(self.group, count, 0)
+        self.stack = _grown(self.stack, count, 0)
         self.verdicts = {name: _grown(v, count, -1) for name, v in self.verdicts.items()}
         return True
 
@@ -403,17 +406,21 @@ class Columns:
             return False
         self._seen["groupings"] = last
         self.group = np.zeros(len(self.ids), np.int32)
+        self.stack = np.zeros(len(self.ids), np.int32)
         rows = self._database.pages(
-            "SELECT m.id, c.id AS content, m.number FROM group_members m"
-            " JOIN contents c ON c.sha256 = m.content"
+            "SELECT m.id, c.id AS content, m.number, coalesce(m.stack, 0) AS stack"
+            " FROM group_members m JOIN contents c ON c.sha256 = m.content"
             " WHERE +m.grouping = ? AND m.id > ? ORDER BY m.id LIMIT ?",
             last,
         )
-        members = np.array([(row["content"], row["number"]) for row in rows], np.int32)
-        members = members.reshape(-1, 2)  # a grouping may be empty
-        if members.size and not 0 < members[:, 1].min() <= members[:, 1].max() <= len(self.ids):
+        found = [(row["content"], row["number"], row["stack"]) for row in rows]
+        members = np.array(found, np.int64).reshape(-1, 3)  # a grouping may be empty
+        numbers = members[:, 1:]
+        if members.size and (numbers.min() < 0 or numbers.max() > len(self.ids)):
             raise ValueError("number")  # it is the size of what counts them
-        self.group[self.at(members[:, 0])] = members[:, 1]
+        at = self.at(members[:, 0].astype(np.int32))
+        self.group[at] = members[:, 1]
+        self.stack[at] = members[:, 2]
         return True
 
     def _read_verdicts(self) -> bool:

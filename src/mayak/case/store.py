@@ -434,33 +434,74 @@ class CaseStore(Exchange, Runs, Listing):
         )
         return ((row["sha256"], row["pdq"]) for row in rows)
 
-    def set_groups(self, groups: Sequence[Sequence[str]], *, distance: int) -> None:
-        """Group near-duplicates anew: contents' SHA-256 by group, found at up to ``distance``
-        differing bits of PDQ. Earlier groupings stay on record. The same grouping again does
-        nothing."""
-        wanted = ((number, content) for number, group in enumerate(groups, 1) for content in group)
-        if all(new == old for new, old in zip_longest(wanted, self._group_members())):
+    def set_groups(
+        self,
+        groups: Sequence[Sequence[str]],
+        *,
+        distance: int,
+        stacks: Sequence[Sequence[str]] = (),
+        stack_distance: int | None = None,
+    ) -> None:
+        """Group the contents that are alike anew: their SHA-256 by group, found at up to
+        ``distance`` differing bits of PDQ, and by stack those that are the same picture, at up to
+        ``stack_distance`` (None: not looked for). Earlier groupings stay on record. The same
+        grouping again does nothing."""
+        stack_of = {content: at for at, stack in enumerate(stacks, 1) for content in stack}
+        wanted = (
+            (number, content, stack_of.get(content))
+            for number, group in enumerate(groups, 1)
+            for content in group
+        )
+        present = zip_longest(wanted, self._group_members())
+        if all(new == old for new, old in present) and (
+            not groups or stack_distance == self._stack_distance()
+        ):
             return
-        with self._database.batch("group", groups=len(groups), distance=distance) as batch:
-            grouping = batch.add("groupings", distance=distance)
+        with self._database.batch(
+            "group", groups=len(groups), stacks=len(stacks), distance=distance
+        ) as batch:
+            grouping = batch.add("groupings", distance=distance, stack_distance=stack_distance)
             for number, group in enumerate(groups, 1):
                 for content in group:
-                    batch.add("group_members", grouping=grouping, number=number, content=content)
+                    batch.add(
+                        "group_members",
+                        grouping=grouping,
+                        number=number,
+                        content=content,
+                        stack=stack_of.get(content),
+                    )
 
     def groups(self) -> list[list[str]]:
-        """The present groups of near-duplicates, as they were given."""
+        """The present groups of contents that are alike, as they were given."""
         return [
-            [content for _, content in members]
+            [content for _, content, _ in members]
             for _, members in groupby(self._group_members(), key=itemgetter(0))
         ]
 
-    def _group_members(self) -> Iterator[tuple[int, str]]:
+    def stacks(self) -> list[list[str]]:
+        """The contents that are the same picture, by stack."""
+        found: dict[int, list[str]] = {}
+        for _, content, stack in self._group_members():
+            if stack is not None:
+                found.setdefault(stack, []).append(content)
+        return [found[number] for number in sorted(found)]
+
+    def lacks_stacks(self) -> bool:
+        """Whether there are groups, but a version of mayak that knew of no stacks made them."""
+        return self._stack_distance() is None and any(True for _ in self._group_members())
+
+    def _stack_distance(self) -> int | None:
+        query = "SELECT stack_distance FROM groupings ORDER BY id DESC LIMIT 1"
+        rows = self._database.query(query)
+        return rows[0]["stack_distance"] if rows else None
+
+    def _group_members(self) -> Iterator[tuple[int, str, int | None]]:
         # The plus keeps SQLite from sorting the whole grouping anew for each page.
         rows = self._database.pages(
-            "SELECT id, number, content FROM group_members"
+            "SELECT id, number, content, stack FROM group_members"
             " WHERE +grouping = (SELECT max(id) FROM groupings) AND id > ? ORDER BY id LIMIT ?"
         )
-        return ((row["number"], row["content"]) for row in rows)
+        return ((row["number"], row["content"], row["stack"]) for row in rows)
 
     def record(self, action: str, **detail: object) -> None:
         """Log an action that adds nothing else: a verification, an export."""

@@ -56,6 +56,15 @@ def review(
     logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.WARNING)
     with Desk(case, reviewer or user()) as desk, ExitStack() as until_the_end:
         _warn_of_faults(console, case)
+        if desk.lacks_stacks:
+            console.note(
+                tr(
+                    "an earlier version of mayak grouped this case: copies of a picture show one "
+                    "by one until mayak triage has run on it again",
+                    "이 사건의 이미지는 이전 버전의 mayak이 묶었습니다. mayak triage를 다시 실행할 "
+                    "때까지 같은 사진의 사본도 하나씩 표시됩니다",
+                )
+            )
 
         def opened(address: str) -> None:
             console.result(address)

@@ -303,7 +303,7 @@ def _show(console: Console, case: CaseStore, summary: Summary, drift: Drift | No
         tr(
             f"{counts.distinct_contents} different images, {summary.groups} groups of near-"
             "duplicates",
-            f"서로 다른 이미지 {counts.distinct_contents}장, 유사 이미지 묶음 {summary.groups}개",
+            f"서로 다른 이미지 {counts.distinct_contents}장, 유사 이미지 그룹 {summary.groups}개",
         )
     )
     if summary.tiers.keys() - {2}:

@@ -1,4 +1,4 @@
-"""Hashes that find duplicates: SHA-256 for the same bytes, PDQ for the same picture."""
+"""Hashes that find duplicates: SHA-256 for the same bytes, PDQ for pictures that are alike."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from PIL import Image
 
 PDQ_BITS = 256
 PDQ_MATCH_DISTANCE = 31
-"""Two pictures are the same at this many differing bits or fewer (PDQ's published threshold)."""
+"""Two pictures are alike at this many differing bits or fewer (PDQ's published threshold for the
+same picture; two chats of one app with other words are often within it)."""
+PDQ_SAME_DISTANCE = 10
+"""Two pictures may be the same one saved twice at this many differing bits or fewer."""
 PDQ_MIN_QUALITY = 50
 """Below it PDQ's authors advise against matching: the picture has too little texture."""
 

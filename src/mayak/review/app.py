@@ -348,7 +348,6 @@ def _facts(desk: Desk, sha256: str, run: int | None) -> Json:
         raise unknown_image(sha256)
     sources = {source.id: source.path for source in store.sources()}
     shown = desk.browser.run if run is None else run
-    group = desk.browser.group(sha256)
     return {
         "sha256": content.sha256,
         "md5": content.md5,
@@ -381,7 +380,8 @@ def _facts(desk: Desk, sha256: str, run: int | None) -> Json:
             {"reviewer": name, "verdict": said.verdict, "at": said.at}
             for name, said in store.verdicts(sha256).items()
         ],
-        "group": group,
+        "group": desk.browser.group(sha256),
+        "similar": desk.browser.similar(sha256),
         "region": region(*place) if (place := _position(content.metadata)) else None,
     }
 

@@ -68,6 +68,7 @@ class Desk:
 
     def _open(self) -> None:
         self.store = CaseStore.read(self.folder)
+        self.lacks_stacks = self.store.lacks_stacks()
         self.browser = Browser(self.store, self.reviewer, distance=PDQ_MATCH_DISTANCE)
         self._rows = self.browser.ahead()
 

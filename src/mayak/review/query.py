@@ -144,6 +144,7 @@ _KEYS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "q": ("text", str),
     "near": ("near", _pdq),
     "group": ("group", _number),
+    "similar": ("similar", _number),
     "run": ("run", _number),
 }
 """Key in the address: field of the filter, and how its text is read."""

@@ -1,27 +1,124 @@
-"""Which pictures of a case are nearly the same."""
+"""Which pictures of a case are alike, and which of these are the same picture saved twice."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mayak.case import CaseStore
-from mayak.imaging.hashing import PDQ_MATCH_DISTANCE, PDQ_MIN_QUALITY
+from mayak.errors import MayakError
+from mayak.imaging.hashing import PDQ_MATCH_DISTANCE, PDQ_MIN_QUALITY, PDQ_SAME_DISTANCE
 from mayak.imaging.near import linked
+from mayak.imaging.same import Look, same_picture
+
+_MEMBERS = 64
+"""Pictures in a stack, at most."""
+_COMPARED = 64
+"""Comparisons of one picture with others, at most; after that it begins a stack of its own. Bounds
+the time that thousands of pictures of a camera that did not move would take."""
+_LOOKS = 128
+"""Thumbnails kept ready to be compared, 1.6 MB each."""
 
 
 def group(case: CaseStore) -> int:
-    """Group near-duplicates anew; how many groups there are."""
+    """Group the pictures that are alike, stack the same ones within each group, and return how many
+    groups there are.
+
+    The result does not depend on the order in which the pictures were added.
+    """
     digests, hashes = bytearray(), bytearray()
     for sha256, pdq in case.perceptual_hashes(PDQ_MIN_QUALITY):
         digests += bytes.fromhex(sha256)
         hashes += pdq
     groups = Groups(digests, linked(hashes))
-    case.set_groups(groups, distance=PDQ_MATCH_DISTANCE)
+    words = np.frombuffer(hashes, dtype=np.uint64).reshape(-1, 4)
+    is_same = _comparison(case)
+    stacks: list[list[str]] = []
+    for number, members in enumerate(groups):
+        found = stacked(words[groups.rows(number)], members, is_same)
+        stacks.extend(sorted(found, key=lambda stack: stack[0]))
+    case.set_groups(
+        groups,
+        distance=PDQ_MATCH_DISTANCE,
+        stacks=stacks,
+        stack_distance=PDQ_SAME_DISTANCE,
+    )
     return len(groups)
+
+
+def stacked(
+    hashes: NDArray[np.uint64], names: Sequence[str], is_same: Callable[[str, str], bool]
+) -> list[list[str]]:
+    """The stacks of two pictures or more; ``hashes``: PDQ, shape (N, 4).
+
+    Complete linkage: any two pictures of a stack differ by ten bits at most, and ``is_same`` holds
+    of them. Greedy: each picture goes into the nearest stack that it fits into, and those with the
+    most others within ten bits go first, so that they and not a far copy decide what fits.
+    """
+    around = np.array([(_bits(hashes ^ pdq) <= PDQ_SAME_DISTANCE).sum() for pdq in hashes])
+    stacks: list[list[int]] = []
+    firsts = np.empty_like(hashes)
+    for row in np.argsort(-around, kind="stable")[: (around > 1).sum()].tolist():
+        pdq = hashes[row]
+        away = _bits(firsts[: len(stacks)] ^ pdq)
+        near = np.flatnonzero(away <= PDQ_SAME_DISTANCE)
+        left = _COMPARED
+        for number in near[np.argsort(away[near], kind="stable")].tolist():
+            stack = stacks[number]
+            if len(stack) > min(left, _MEMBERS - 1):
+                continue
+            if _bits(hashes[stack] ^ pdq).max() > PDQ_SAME_DISTANCE:
+                continue
+            differing = next(
+                (n for n, other in enumerate(stack, 1) if not is_same(names[other], names[row])),
+                None,
+            )
+            if differing is None:
+                stack.append(row)
+                break
+            left -= differing
+        else:
+            firsts[len(stacks)] = pdq
+            stacks.append([row])
+    return [[names[row] for row in sorted(stack)] for stack in stacks if len(stack) > 1]
+
+
+def _bits(differing: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """How many bits are set in each row."""
+    counts: NDArray[np.int64] = np.bitwise_count(differing).sum(axis=1, dtype=np.int64)
+    return counts
+
+
+def _comparison(case: CaseStore) -> Callable[[str, str], bool]:
+    """Whether two contents of a case are the same picture, as far as their thumbnails show it."""
+
+    @lru_cache(_LOOKS)
+    def look(sha256: str) -> Look | None:
+        content = case.content(sha256)
+        if content is None:
+            return None
+        try:
+            thumbnail = case.thumbnail(content)
+        except MayakError:
+            return None
+        # Another file than the one that was written proves nothing.
+        if thumbnail is None or hashlib.sha256(thumbnail).hexdigest() != content.thumbnail:
+            return None
+        try:
+            return Look.of(thumbnail, max(content.width, content.height))
+        except Exception:  # noqa: BLE001 - whatever it does to the decoder, it proves nothing
+            return None
+
+    def is_same(one: str, other: str) -> bool:
+        first, second = look(one), look(other)
+        return first is not None and second is not None and same_picture(first, second)
+
+    return is_same
 
 
 class Groups(Sequence[list[str]]):
@@ -47,6 +144,11 @@ class Groups(Sequence[list[str]]):
     def __len__(self) -> int:
         return len(self._edges) - 1
 
+    def rows(self, number: int) -> NDArray[np.int64]:
+        """The positions of a group's members among all pictures, in the group's order."""
+        rows: NDArray[np.int64] = self._order[self._edges[number] : self._edges[number + 1]]
+        return rows
+
     @overload
     def __getitem__(self, index: int) -> list[str]: ...
     @overload
@@ -54,7 +156,5 @@ class Groups(Sequence[list[str]]):
     def __getitem__(self, index: int | slice) -> list[str] | list[list[str]]:
         if isinstance(index, slice):
             return [self[at] for at in range(*index.indices(len(self)))]
-        number = range(len(self))[index]
-        begin, end = self._edges[number], self._edges[number + 1]
-        members = self._order[begin:end].tolist()
+        members = self.rows(range(len(self))[index]).tolist()
         return [self._digests[32 * at : 32 * at + 32].hex() for at in members]

@@ -88,7 +88,7 @@ export const plain = (text) =>
 
 const FILTERS = [
   "label", "verdict", "state", "score", "margin", "off", "source", "folder", "camera", "from",
-  "to", "box", "located", "deleted", "alert", "failed", "q", "near", "group",
+  "to", "box", "located", "deleted", "alert", "failed", "q", "near", "group", "similar",
 ];
 
 const parse = () => Object.fromEntries(new URLSearchParams(location.search));

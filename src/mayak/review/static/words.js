@@ -44,6 +44,7 @@ export const WORDS = {
   box: ["area of the map", "지도 영역"],
   near: ["like one image", "유사 이미지"],
   group: ["one stack", "묶음 하나"],
+  similar: ["similar images", "유사 이미지 그룹"],
   text: ["search", "검색"],
   findFolder: ["Find a folder", "폴더 찾기"],
 
@@ -59,7 +60,7 @@ export const WORDS = {
     near: ["likeness", "유사도"],
   },
   stacks: ["Stacks", "묶음"],
-  stacksHint: ["Near-duplicates as one", "유사 이미지를 하나로"],
+  stacksHint: ["The same picture saved several times as one", "같은 사진의 사본을 하나로"],
   size: ["Size", "크기"],
   blur: ["Blur", "흐림"],
   grey: ["Grey", "흑백"],
