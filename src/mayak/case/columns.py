@@ -415,9 +415,9 @@ class Columns:
         )
         found = [(row["content"], row["number"], row["stack"]) for row in rows]
         members = np.array(found, np.int64).reshape(-1, 3)  # a grouping may be empty
-        numbers = members[:, 1:]
-        if members.size and (numbers.min() < 0 or numbers.max() > len(self.ids)):
-            raise ValueError("number")  # it is the size of what counts them
+        # Numbers are the sizes of what counts them; a stack of 0 is none.
+        if ((members[:, 1:] < (1, 0)) | (members[:, 1:] > len(self.ids))).any():
+            raise ValueError("number")
         at = self.at(members[:, 0].astype(np.int32))
         self.group[at] = members[:, 1]
         self.stack[at] = members[:, 2]
