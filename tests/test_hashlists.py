@@ -4,6 +4,7 @@ import hashlib
 import sqlite3
 from contextlib import closing
 
+import psutil
 import pytest
 
 from mayak.errors import ConfigError
@@ -57,6 +58,11 @@ def test_values_that_end_in_zeros_are_found(tmp_path):
     assert known.match("ab" * 16, "0" * 40, "0" * 64) is None
 
 
+def opened():
+    """Paths of the files that this process holds open."""
+    return {file.path for file in psutil.Process().open_files()}
+
+
 def test_nsrl_is_looked_up_where_it_lies(tmp_path):
     path = tmp_path / "RDS.db"
     connection = sqlite3.connect(path)
@@ -66,8 +72,10 @@ def test_nsrl_is_looked_up_where_it_lies(tmp_path):
     connection.commit()
     connection.close()
     before = path.read_bytes()
-    known = HashList.open(path)
-    assert (known.match(*hashes("a")), known.match(*hashes("b"))) == ("sha256", None)
+    with HashList.open(path) as known:
+        assert (known.match(*hashes("a")), known.match(*hashes("b"))) == ("sha256", None)
+        assert str(path) in opened()
+    assert str(path) not in opened()
     assert path.read_bytes() == before
     assert known.digest == hashlib.sha256(before).hexdigest()
 
@@ -116,9 +124,8 @@ def strongest_first(text):
 
 def test_a_database_in_lower_case_or_both_is_matched(tmp_path):
     upper = tuple(value.upper() for value in strongest_first("b"))
-    known = HashList.open(database(tmp_path, strongest_first("a"), upper))
-
-    assert [known.match(*hashes(name)) for name in "abc"] == ["sha256", "sha256", None]
+    with HashList.open(database(tmp_path, strongest_first("a"), upper)) as known:
+        assert [known.match(*hashes(name)) for name in "abc"] == ["sha256", "sha256", None]
 
 
 @pytest.mark.parametrize(
@@ -138,17 +145,15 @@ def test_a_database_without_a_hash_is_refused(tmp_path):
 
 def test_rows_that_lack_the_strongest_hash_are_found_by_another(tmp_path):
     full, (_, _, md5) = strongest_first("a"), strongest_first("b")
-    known = HashList.open(database(tmp_path, full, ("", "", md5), ("", "", "")))
-
-    assert len(known) == 2
-    assert [known.match(*hashes(name)) for name in "abc"] == ["sha256", "md5", None]
+    with HashList.open(database(tmp_path, full, ("", "", md5), ("", "", ""))) as known:
+        assert len(known) == 2
+        assert [known.match(*hashes(name)) for name in "abc"] == ["sha256", "md5", None]
 
 
 def test_of_a_database_whose_strongest_hashes_are_complete_no_others_are_asked_for(tmp_path):
     (sha256, sha1, md5), other = strongest_first("a"), strongest_first("b")
-    known = HashList.open(database(tmp_path, (sha256, sha1, md5)))
-
-    assert known.match(md5, sha1, other[0]) is None  # no file has these three
+    with HashList.open(database(tmp_path, (sha256, sha1, md5))) as known:
+        assert known.match(md5, sha1, other[0]) is None  # no file has these three
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
 from mayak.errors import ConfigError
 from mayak.language import tr
@@ -34,10 +34,12 @@ class _Known(Protocol):
 
     def holds(self, kind: HashKind, value: str) -> bool: ...
 
+    def close(self) -> None: ...
+
 
 @dataclass(frozen=True)
 class HashList:
-    """A list of MD5, SHA-1 or SHA-256 hashes, of one kind or several."""
+    """A list of MD5, SHA-1 or SHA-256 hashes, of one kind or several. Use as a context manager."""
 
     name: str
     digest: str
@@ -67,6 +69,12 @@ class HashList:
         """How many hashes it holds."""
         return self._known.count
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._known.close()
+
     def match(self, md5: str, sha1: str, sha256: str) -> HashKind | None:
         """The strongest hash (lower-case hex) of a file that stands in the list."""
         values: dict[HashKind, str] = {"md5": md5, "sha1": sha1, "sha256": sha256}
@@ -87,6 +95,9 @@ class _Sorted:
         run, wanted = self._runs[kind], bytes.fromhex(value)
         at = bisect_left(run, wanted)
         return at < len(run) and run[at] == wanted
+
+    def close(self) -> None:
+        """Nothing is held open."""
 
 
 class _Run:
@@ -112,6 +123,8 @@ class _Database:
     def __init__(self, path: Path) -> None:
         """Raises ConfigError for what holds no hash, or something else where hashes should be."""
         self._path = path
+        self._connection: sqlite3.Connection | None = None
+        """Of the lookups, which are one thread's."""
         try:
             with closing(self._connect()) as connection:
                 self._table, columns = self._find(connection)
@@ -180,10 +193,14 @@ class _Database:
         if kind not in self._asked:
             return False
         query = f"SELECT 1 FROM {self._table} WHERE {kind} IN (?, ?) LIMIT 1"  # noqa: S608
-        if not hasattr(self, "_connection"):
+        if self._connection is None:
             self._connection = self._connect()
         found = self._connection.execute(query, (value.upper(), value.lower()))
         return found.fetchone() is not None
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
 
 
 def _given(kind: HashKind) -> str:
@@ -242,24 +259,17 @@ def _text(line: bytes) -> str:
 
 def _header(line: str) -> int | None:
     """The column of the strongest hash, if the line is a header of columns."""
-    names = [name.strip().lower().replace("-", "") for name in _fields(line)]
+    names = [name.strip().lower().replace("-", "") for name in next(csv.reader([line]))]
     if not any(_COLUMN.fullmatch(name) for name in names):
         return None
     return next(names.index(kind) for kind in _KINDS if kind in names)
-
-
-def _fields(line: str) -> list[str]:
-    try:
-        return next(csv.reader([line]))
-    except csv.Error:  # a field longer than any hash or file name
-        return []
 
 
 def _cell(line: str, column: int | None) -> str:
     if column is None:
         # md5sum and its kin write the file's name behind the hash.
         return line.split(maxsplit=1)[0].lstrip("\\")
-    cells = _fields(line)
+    cells = next(csv.reader([line]))
     return cells[column].strip() if column < len(cells) else ""
 
 

@@ -192,8 +192,8 @@ def test_a_case_is_brought_up_to_date(folder, further_version):
         assert store.verify() == []
         migrated = [e for e in store.log() if e.action == "migrate"]
     assert [(e.detail["version"], e.operator) for e in migrated] == [
-        *((version, "a") for version in range(1, len(database.migrations()))),
-        (len(database.migrations()), "b"),
+        *((version, "a") for version in range(1, len(schema.migrations()))),
+        (len(schema.migrations()), "b"),
     ]
 
 

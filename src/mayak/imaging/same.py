@@ -26,8 +26,8 @@ _RESIDUAL = 10.0
 of the two may hold small print.
 
 Copies of chats: at most 9. Chats with other words: from 28. With another syllable: 떨/떡 35, 떨/딸
-15, 개/게 13. Receipts: copies 7, another digit from 31. Not told apart from a copy: one stroke within a letter (찾/잦 7), and a letter of less
-than two pixels in the thumbnail (a word of such letters is).
+15, 개/게 13. Receipts: copies 7, another digit from 31. Not told apart from a copy: one stroke within
+a letter (찾/잦 7), and a letter of less than two pixels in the thumbnail (a word of such letters is).
 """
 _PHOTO_RESIDUAL = 16.0
 """The same for photos: copies of 12 megapixels at most 8, of less than 1 megapixel at half their

@@ -91,9 +91,9 @@ def triage(
     changed or is damaged. What was done until then is in the case.
     """
     check(options)
-    lists = [HashList.open(path) for path in options.known_good]
-    bad = [HashList.open(path) for path in options.known_bad]
     with ExitStack() as stack:
+        lists = [stack.enter_context(HashList.open(path)) for path in options.known_good]
+        bad = [stack.enter_context(HashList.open(path)) for path in options.known_bad]
         opened = [(path, stack.enter_context(open_source(path))) for path in options.sources]
         case = stack.enter_context(_case(options))
         case.record(
