@@ -9,7 +9,8 @@ import pytest
 
 from case_samples import digest, fill, images, prediction
 from mayak.case import CaseStore
-from mayak.case.database import canonical, entry_hash, migrations, row_digest
+from mayak.case.database import canonical, entry_hash, row_digest
+from mayak.case.schema import migrations
 from mayak.errors import IntegrityError
 
 

@@ -22,7 +22,7 @@ from case_samples import (
     source_hash,
 )
 from mayak.case import CaseStore, Counts, Duplicate, Item
-from mayak.case.database import migrations
+from mayak.case.schema import migrations
 from mayak.errors import CaseError, IntegrityError
 from mayak.types import EvidencePath, Failure
 
@@ -285,7 +285,7 @@ def test_stacks_are_kept_with_their_grouping_and_a_repeated_one_adds_nothing(sto
 
 def test_a_grouping_of_an_earlier_version_holds_and_stacks_nothing(tmp_path, monkeypatch):
     folder, known = tmp_path / "case", migrations()
-    monkeypatch.setattr("mayak.case.database.migrations", lambda: known[:6])
+    monkeypatch.setattr("mayak.case.schema.migrations", lambda: known[:6])
     with CaseStore.create(folder, operator="a") as store:
         store.add_items(store.add_source("phone.zip", "zip"), images(1, 2))
         members = [digest("1.jpg"), digest("2.jpg")]

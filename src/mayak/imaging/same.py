@@ -26,12 +26,14 @@ _RESIDUAL = 10.0
 of the two may hold small print.
 
 Copies of chats: at most 9. Chats with other words: from 28. With another syllable: 떨/떡 35, 떨/딸
-15, 개/게 13. Receipts: copies 7, another digit from 31. Not told apart from a copy: one stroke within
-a letter (찾/잦 7), and a letter of less than two pixels in the thumbnail (a word of such letters is).
+15, 개/게 13. Receipts: copies 7, another digit from 31. Not told apart from a copy: one stroke
+within a letter (찾/잦 7), and a letter of less than two pixels in the thumbnail (a word of such
+letters is).
 """
 _PHOTO_RESIDUAL = 16.0
-"""The same for photos: copies of 12 megapixels at most 8, of less than 1 megapixel at half their
-size up to 15. Two photos from the hand, moved by 1 %: from 60 where there is any detail."""
+"""The same for photos: copies of 12 megapixels at most 8, of 1 megapixel at half their size mostly
+up to 15, some to 25 (these count as alike only). Two photos from the hand, moved by 1 %: from 60
+where there is any detail."""
 _GAIN = 1.15
 """By which factor contrast may differ: a copy that is 6 % brighter loses up to a tenth where white
 is reached."""
