@@ -15,6 +15,7 @@ from typing import Any, Self
 from mayak.dataset.manifest import Manifest, originals
 from mayak.errors import ManifestError, ModelError
 from mayak.language import printable, tr
+from mayak.untrusted import DOCUMENT_BYTES, PARSE_ERRORS, RECORD_BYTES, read_json
 
 TRAINING_IMAGES = "training_images.json"
 FORMAT = 1
@@ -62,7 +63,7 @@ class TrainingImages:
         path = adapter / TRAINING_IMAGES
         named = _named(adapter / "run.json")
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
+            values = read_json(path, DOCUMENT_BYTES)
             found = cls(tuple(values["train"]), tuple(values["validation"]))
             if found.digest != values["digest"] or named not in (None, found.digest):
                 raise ValueError(tr("its digest is another", "다이제스트가 일치하지 않습니다"))
@@ -76,7 +77,7 @@ class TrainingImages:
                 ),
                 remedy=_copy_again(),
             ) from error
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        except (OSError, *PARSE_ERRORS) as error:
             raise ModelError(
                 tr(f"{path} is damaged ({error})", f"{path}이(가) 손상되었습니다({error})"),
                 remedy=_copy_again(),
@@ -151,8 +152,8 @@ class Leakage:
 def _named(run: Path) -> str | None:
     """Digest of the training record that ``run.json`` names; None without one."""
     try:
-        return str(json.loads(run.read_text(encoding="utf-8"))["training_images"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return str(read_json(run, RECORD_BYTES)["training_images"])
+    except (OSError, *PARSE_ERRORS):
         return None
 
 

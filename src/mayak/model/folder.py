@@ -7,7 +7,6 @@ expression without bound.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from transformers import LlavaNextConfig, LlavaNextProcessor
 
 from mayak.errors import ModelError
 from mayak.language import tr
+from mayak.untrusted import RECORD_BYTES, read_json
 
 CONFIG = "config.json"
 ADAPTER_CONFIG = "adapter_config.json"
@@ -26,8 +26,6 @@ ADAPTER_WEIGHTS = "adapter_model.safetensors"
 
 Shapes = dict[str, tuple[int, ...]]
 
-_MAX_BYTES = 4 << 20
-"""Of a configuration; the published one has 2 KB."""
 _MAX_INTEGER = 1 << 24
 _MAX_BY_KEY = {"num_hidden_layers": 1000, "num_labels": 1000}
 """Of what transformers makes a list or a table as it reads the configuration."""
@@ -60,20 +58,16 @@ _ADAPTER_KEYS = {
 }
 
 
-def read_object(path: Path) -> dict[str, Any]:
+def _object(path: Path) -> dict[str, Any]:
     """Read a JSON object. Raises ModelError for anything else, FileNotFoundError without a file."""
     try:
-        with path.open("rb") as file:
-            text = file.read(_MAX_BYTES + 1)
-        if len(text) > _MAX_BYTES:
-            raise ValueError(f"> {_MAX_BYTES >> 20} MiB")
-        value = json.loads(text)
-        if not isinstance(value, dict):
-            raise TypeError(tr("not a JSON object", "JSON 객체가 아님"))
+        value = read_json(path, RECORD_BYTES)
     except FileNotFoundError:
         raise
-    except (OSError, ValueError, TypeError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise _damaged(path, str(error)) from error
+    if not isinstance(value, dict):
+        raise _damaged(path, tr("not a JSON object", "JSON 객체가 아님"))
     return value
 
 
@@ -85,7 +79,7 @@ def model_config(folder: Path, name: str, *, weights: bool = True) -> LlavaNextC
     """
     path = folder / CONFIG
     _check_files(folder)
-    raw = read_object(path)
+    raw = _object(path)
     kind = raw.get("model_type")
     if kind != "llava_next":
         raise ModelError(
@@ -114,11 +108,7 @@ def model_config(folder: Path, name: str, *, weights: bool = True) -> LlavaNextC
                 "원래 가중치를 쓰십시오. --precision nf4가 양자화합니다",
             ),
         )
-    try:
-        integers = list(_integers(raw))
-    except RecursionError as error:
-        raise _damaged(path, str(error)) from error
-    for key, value in integers:
+    for key, value in _integers(raw):
         most = _MAX_BY_KEY.get(key.rpartition(".")[2], _MAX_INTEGER)
         if abs(value) > most:
             raise _wrong(path, key, value, f"≤ {most}")
@@ -185,7 +175,7 @@ def adapter_config(folder: Path) -> LoraConfig:
             ),
             remedy=tr("copy the adapter folder again", "어댑터 폴더를 다시 복사하십시오"),
         )
-    raw = read_object(path)
+    raw = _object(path)
     if raw.get("peft_type") != "LORA":
         raise _wrong(path, "peft_type", raw.get("peft_type"), "LORA")
     usual = LoraConfig().to_dict()
