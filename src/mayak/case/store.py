@@ -569,7 +569,6 @@ def _alert(row: Row) -> Alert:
 
 @row_of("log")
 def _log_entry(row: Row) -> LogEntry:
-    moment(row["at"])
     return LogEntry(
         sequence=row["sequence"],
         at=row["at"],
