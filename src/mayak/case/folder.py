@@ -105,7 +105,7 @@ def require_regular(folder: Path, *, writing: bool) -> None:
                 tr(
                     "makes SQLite delete a file elsewhere (it names a super-journal), and mayak "
                     "does not write such a journal",
-                    "은(는) SQLite가 다른 위치의 파일을 삭제하게 합니다(상위 저널 지정). mayak은 "
+                    "SQLite가 다른 위치의 파일을 삭제하게 합니다(상위 저널 지정). mayak은 "
                     "이러한 저널을 만들지 않습니다",
                 ),
             )
