@@ -31,9 +31,10 @@ def test_a_stored_case_of_every_version_opens_with_what_it_held(stored):
         assert case.verify() == []
 
 
-def test_a_stored_case_of_every_version_is_reported(stored, tmp_path):
-    with CaseStore.review(stored, operator="lee"):
-        pass
+def test_a_stored_case_of_every_version_is_verified_and_reported_as_it_is(stored, tmp_path):
+    database = (stored / "case.sqlite").read_bytes()
     with CaseStore.read(stored) as case:
+        assert case.verify() == []
         write_report(case, tmp_path / "report", SilentProgress())
+    assert (stored / "case.sqlite").read_bytes() == database
     assert "사진 0.jpg" in (tmp_path / "report" / "selected.csv").read_text(encoding="utf-8-sig")

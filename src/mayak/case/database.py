@@ -37,6 +37,9 @@ _PAGE = 500
 _PIECE = 10_000
 """Rows of a table that a batch keeps before it writes them. More than ordinary batches have: while
 rows wait for their log entry, SQLite goes through all that could refer to each further one."""
+_TEMPORARY = ""
+"""Address of a database of one connection, in memory or a file that SQLite removes by itself:
+https://www.sqlite.org/inmemorydb.html#temp_db"""
 _WAIT = 60.0
 """Seconds that a writer waits for readers and a reader for the writer's commit."""
 _LONGEST = 2**26
@@ -196,7 +199,7 @@ class Database:
                 remedy=tr("restore the case from a copy", "사건을 사본에서 복원하십시오"),
             )
         with self.translated():
-            self.connection = _connect(path, "rw" if operator is not None else "ro")
+            self.connection = _connect(_address(path, "rw" if operator is not None else "ro"))
             try:
                 if operator is None:
                     self._recover(path)
@@ -316,7 +319,7 @@ class Database:
             self.connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         except sqlite3.OperationalError:
             require_regular(self.folder, writing=True)
-            undoing = _connect(path, "rw")
+            undoing = _connect(_address(path, "rw"))
             try:
                 undoing.execute("SELECT count(*) FROM sqlite_master").fetchone()
             finally:
@@ -396,18 +399,26 @@ class Database:
         if version > len(known):
             raise newer(self.folder)
         if version < len(known) and self._operator is None:
-            raise CaseError(
-                tr(
-                    f"case {self.folder} was written by an older version of mayak",
-                    f"사건 {self.folder}은(는) 이전 버전의 mayak에서 작성되었습니다",
-                ),
-                remedy=tr(
-                    "open it once for writing, which brings it up to date",
-                    "쓰기용으로 한 번 열어 갱신하십시오",
-                ),
-            )
+            self._copy_up_to_date(known[version:])
+            return
         for number in range(version + 1, len(known) + 1):
             self._migrate(number, known[number - 1])
+
+    def _copy_up_to_date(self, migrations: Sequence[str]) -> None:
+        """Read an older case in a temporary copy of the newest version. The case itself stays as it
+        is, also on media that cannot be written; the copy's log is the case's, without an entry."""
+        copy = _connect(_TEMPORARY)
+        try:
+            self.connection.backup(copy)
+            for sql in migrations:
+                for statement in _statements(sql):
+                    copy.execute(statement)
+            copy.execute(f"PRAGMA user_version = {len(schema.migrations())}")
+        except BaseException:
+            copy.close()
+            raise
+        self.connection.close()
+        self.connection = copy
 
     def _migrate(self, number: int, sql: str) -> None:
         """One version up, its number and its log entry in one transaction."""
@@ -439,9 +450,13 @@ def _statements(sql: str) -> Iterator[str]:
     yield statement
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
+def _address(path: Path, mode: str) -> str:
+    return f"{path.absolute().as_uri()}?mode={mode}"
+
+
+def _connect(address: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={mode}",
+        address,
         uri=True,
         timeout=_WAIT,
         isolation_level=None,
