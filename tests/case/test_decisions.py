@@ -9,6 +9,8 @@ import pytest
 
 from case_samples import digest, fill, images
 from mayak.case import CaseStore, database, schema
+from mayak.case.decisions import Known, SupersededError
+from mayak.case.records import Seen
 from mayak.errors import CaseError
 
 A, B = digest("a"), digest("b")
@@ -71,6 +73,63 @@ def test_undo_goes_back_without_limit_and_across_restarts(folder):
         assert store.verify() == []
         withdrawn = [(d.sha256, d.verdict) for d in store.decisions() if d.undoes is not None]
         assert withdrawn == [(A, None), (A, None), (A, None), (A, None), (B, None)]
+
+
+def test_an_act_or_the_last_of_a_sample_is_withdrawn_by_itself(store):
+    first = store.decide("a", {A: 1})
+    store.decide("a", {A: 2})
+    store.decide("a", {B: 3})
+    assert store.undo("a", action=first) == [A]
+    assert standing(store, A) == {"a": 2}
+    assert store.undo("a", action=first) == []
+    assert store.undo("b", action=first + 1) == []
+    assert store.undo("a", sample=1) == []
+    assert (standing(store, A), standing(store, B)) == ({"a": 2}, {"a": 3})
+    assert store.verify() == []
+
+
+def test_how_each_image_was_shown_is_kept(store):
+    seen = {A: Seen("opened", False), B: Seen("copy", False)}
+    store.decide("a", {A: 1, B: 1}, seen=seen)
+    store.decide("a", {B: 0}, seen={B: Seen("bulk", None)})
+    store.decide("a", {A: 2})
+    found = [(row.sha256, row.seen) for row in store.decisions()]
+    assert found == [(A, seen[A]), (B, seen[B]), (B, Seen("bulk", None)), (A, None)]
+    assert store.verdicts(B)["a"].seen == Seen("bulk", None)
+    store.undo("a")
+    (standing,) = store.standings(None, [A])
+    assert [row.seen for row in standing.verdicts] == [seen[A]]
+    assert store.verify() == []
+
+
+@pytest.mark.parametrize("seen", [("seen", True), ("bulk", True), ("grid", None), ("grid", 7)])
+def test_what_cannot_have_been_shown_is_refused(store, seen):
+    with pytest.raises(CaseError):
+        store.decide("a", {A: 1}, seen={A: Seen(*seen)})
+    assert list(store.decisions()) == []
+
+
+def test_a_verdict_over_a_newer_one_of_the_same_reviewer_is_refused(store):
+    def mark():
+        return max(row["id"] for row in store._database.query("SELECT id FROM decisions"))
+
+    store.decide("a", {A: 1})
+    known = Known(mark())
+    store.decide("a", {A: 3}, known=known)
+    elsewhere = store.decide("a", {B: 2})
+    store.decide("b", {A: 0, B: 0})
+    head = store.head()
+    with pytest.raises(SupersededError) as caught:
+        store.decide("a", {A: 0, B: 2}, known=known)
+    assert caught.value.verdicts == {A: 3}
+    assert store.head() == head
+    # The same verdict again, an act of the same page, or one that was withdrawn, is no question.
+    store.decide("a", {B: 2}, known=known)
+    store.decide("a", {A: 3}, known=known)
+    store.decide("a", {B: 0}, known=Known(known.mark, lambda action: action >= elsewhere))
+    store.undo("a")
+    store.decide("a", {A: 1}, known=Known(mark()))
+    assert (standing(store, A), standing(store, B)) == ({"a": 1, "b": 0}, {"a": 2, "b": 0})
 
 
 def test_reviewers_do_not_touch_each_other(store):

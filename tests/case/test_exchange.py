@@ -10,6 +10,7 @@ import pytest
 from case_samples import ENGINE, OTHER_ENGINE, digest, images, prediction
 from mayak.case import CaseStore
 from mayak.case.history import GENESIS, Act, _hash, read_history, renamed, write_history
+from mayak.case.records import Seen
 from mayak.errors import CaseError, IntegrityError
 
 A, B, C = (digest(f"{n}.jpg") for n in (1, 2, 3))
@@ -200,6 +201,38 @@ def test_acts_and_samples_from_the_future_are_refused(here, there, tmp_path):
     assert merged(here, file, continued=["a"]) == {"a": 2}
 
 
+def test_how_the_images_were_shown_goes_along(here, there, tmp_path):
+    seen = {A: Seen("opened", True), B: Seen("bulk", None)}
+    with CaseStore.review(there, operator="b") as store:
+        store.decide("b", {A: 1, B: 0}, seen=seen)
+    path = exported(there, tmp_path / "b.jsonl")
+    assert merged(here, path) == {"b": 5}
+    assert merged(here, path) == {}
+    with CaseStore.read(here) as store:
+        assert {name: store.verdicts(name)["b"].seen for name in (A, B)} == seen
+        assert [row.seen for row in store.decisions("a")] == [None, None]
+        assert store.verify() == []
+
+
+def test_a_file_of_the_first_version_is_still_read(here, there, tmp_path):
+    lines = exported(there, tmp_path / "b.jsonl").read_text(encoding="utf-8").splitlines()
+    records = [json.loads(line) for line in lines]
+    assert records[0]["version"] == 2
+    records[0]["version"] = 1
+    old = tmp_path / "old.jsonl"
+    old.write_text(chained(records), encoding="utf-8")
+    assert merged(here, old) == {"b": 4}
+    assert merged(here, tmp_path / "b.jsonl") == {}
+
+
+def chained(records):
+    previous = GENESIS
+    for record in records:
+        del record["hash"]
+        previous = record["hash"] = _hash(previous, record)
+    return "".join(json.dumps(record) + "\n" for record in records)
+
+
 def test_another_case_is_refused(here, there, tmp_path):
     with CaseStore.create(tmp_path / "other", operator="a") as store:
         other = store.history()
@@ -288,6 +321,13 @@ def test_another_file_is_refused(tmp_path, data):
         (2, {"number": 2}),
         (2, {"at": "2026-03-01T00:00:00"}),
         (2, {"undoes": 1}),
+        (2, {"seen": {A: ["looked at", True]}}),
+        (2, {"seen": {A: ["grid", None]}}),
+        (2, {"seen": {A: ["bulk", False]}}),
+        (2, {"seen": {A: ["grid"]}}),
+        (2, {"seen": {C: ["grid", True]}}),
+        (2, {"seen": [A]}),
+        (5, {"seen": {C: ["grid", True]}}),
         (5, {"undoes": 0}),
         (5, {"undoes": 3}),
         (6, {"sample": 1}),
@@ -303,18 +343,14 @@ def test_values_that_mayak_does_not_write_are_refused_although_the_hashes_fit(
 ):
     records = [json.loads(line) for line in lines]
     records[position] |= changes
-    previous = GENESIS
-    for record in records:
-        del record["hash"]
-        previous = record["hash"] = _hash(previous, record)
     path = tmp_path / "forged.jsonl"
-    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
+    path.write_text(chained(records), encoding="utf-8")
     with pytest.raises(IntegrityError, match=f"line {position + 1} is not what mayak writes"):
         read_history(path)
 
 
 def test_a_file_of_a_later_version_is_refused(lines, tmp_path):
-    head = json.loads(lines[0]) | {"version": 2}
+    head = json.loads(lines[0]) | {"version": 3}
     (tmp_path / "later.jsonl").write_text(json.dumps(head) + "\n", encoding="utf-8")
     with pytest.raises(CaseError, match="another version of mayak"):
         read_history(tmp_path / "later.jsonl")

@@ -395,6 +395,16 @@ def _decided(connection: sqlite3.Connection) -> Iterator[Fault]:
             tr("judges what was not drawn for it", "추출되지 않은 것을 표본으로 판정합니다"),
         ),
         (
+            "SELECT DISTINCT action FROM decisions d WHERE seen = 'copy' AND NOT EXISTS"
+            " (SELECT 1 FROM decisions WHERE action = d.action AND seen IN ('opened', 'grid'))"
+            " OR sample IS NOT NULL AND seen NOT IN ('opened', 'bulk')",
+            "decisions",
+            tr(
+                "states that images were shown in a way in which that act cannot have shown them",
+                "그 판정에서 있을 수 없는 방식으로 이미지를 표시했다고 기록되어 있습니다",
+            ),
+        ),
+        (
             "SELECT id FROM samples s WHERE size !="
             " (SELECT count(*) FROM sample_items WHERE sample = s.id)",
             "samples",

@@ -158,6 +158,11 @@ class Columns:
         self._data_version = stamp
         return changed
 
+    @property
+    def mark(self) -> int:
+        """The last row of the decisions that has been read."""
+        return self._seen["decisions"]
+
     def _read(self, table: str, read: Callable[[], bool]) -> bool:
         with checked(self._database.folder, table):
             return read()

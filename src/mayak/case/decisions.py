@@ -2,18 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from sqlite3 import Row
+from typing import get_args
 
 from mayak.case.database import Batch, Database, storable
-from mayak.case.records import Decision
+from mayak.case.records import Decision, Seen, SeenHow
 from mayak.case.values import moment, row_of, verdict
 from mayak.errors import CaseError
 from mayak.labels import LABELS
 from mayak.language import tr
 
 _LABELS = frozenset(label.index for label in LABELS)
+
+
+class SupersededError(CaseError):
+    """The reviewer has meanwhile decided some of the images otherwise, elsewhere."""
+
+    def __init__(self, verdicts: Mapping[str, int]) -> None:
+        super().__init__(
+            tr(
+                f"{len(verdicts)} of these images were decided otherwise meanwhile, by you",
+                f"이 가운데 {len(verdicts)}장은 그사이 본인이 다르게 판정했습니다",
+            ),
+            remedy=tr("look at them again", "다시 확인하십시오"),
+        )
+        self.verdicts = dict(verdicts)
+        """The verdicts that hold now, by SHA-256."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a page knew of the reviewer's decisions when an act was made there."""
+
+    mark: int
+    """The last row of the decisions that it had read."""
+    is_own: Callable[[int], bool] = lambda _: False
+    """Whether a later act was made on that page itself."""
 
 
 class Decisions:
@@ -25,26 +52,38 @@ class Decisions:
 
     _database: Database
 
-    def decide(self, reviewer: str, verdicts: Mapping[str, int]) -> int:
+    def decide(
+        self,
+        reviewer: str,
+        verdicts: Mapping[str, int],
+        *,
+        seen: Mapping[str, Seen] | None = None,
+        known: Known | None = None,
+    ) -> int:
         """Give contents (SHA-256) their verdicts (0–3) in one act; returns its number.
 
-        On disk on return. Raises CaseError, and records nothing, for a content that is not in the
-        case and a verdict that is no label.
+        ``seen`` states how contents were shown. On disk on return. Raises CaseError, and records
+        nothing, for a content that is not in the case and a verdict that is no label, and
+        SupersededError if the reviewer has given other verdicts since what is ``known``.
         """
-        return self._act(reviewer, verdicts, None)
+        return self._act(reviewer, verdicts, None, seen or {}, known)
 
-    def undo(self, reviewer: str) -> list[str]:
-        """Withdraw the reviewer's last act that stands; the contents it had decided have the
-        verdict that this reviewer gave them before, or none. Empty when nothing stands."""
+    def undo(
+        self, reviewer: str, *, action: int | None = None, sample: int | None = None
+    ) -> list[str]:
+        """Withdraw the reviewer's last act that stands, or the one that is named, or the last in a
+        blind sample; the contents it had decided have the verdict that this reviewer gave them
+        before, or none. Empty when nothing stands."""
         reviewer = reviewer_name(reviewer)
         with self._database.batch("undo", reviewer=reviewer) as batch:
             rows = batch.connection.execute(
                 "SELECT action, content, sample FROM decisions WHERE action ="
-                " (SELECT max(action) FROM decisions d WHERE reviewer = ? AND verdict IS NOT NULL"
+                " (SELECT max(action) FROM decisions d WHERE reviewer = ?1 AND verdict IS NOT NULL"
+                "  AND (?2 IS NULL OR action = ?2) AND (?3 IS NULL OR sample = ?3)"
                 "  AND NOT EXISTS"
                 "   (SELECT 1 FROM decisions WHERE undoes = d.action AND content = d.content))"
                 " ORDER BY id",
-                (reviewer,),
+                (reviewer, action, sample),
             ).fetchall()
             action, at = next_action(batch), datetime.now(UTC).isoformat()
             for row in rows:
@@ -106,7 +145,14 @@ class Decisions:
         )
         return [row["reviewer"] for row in rows]
 
-    def _act(self, reviewer: str, verdicts: Mapping[str, int], sample: int | None) -> int:
+    def _act(
+        self,
+        reviewer: str,
+        verdicts: Mapping[str, int],
+        sample: int | None,
+        seen: Mapping[str, Seen],
+        known: Known | None,
+    ) -> int:
         reviewer = reviewer_name(reviewer)
         if not verdicts:
             raise CaseError(
@@ -114,6 +160,8 @@ class Decisions:
                 remedy=tr("name one at least", "하나 이상 지정하십시오"),
             )
         with self._database.batch("decide", reviewer=reviewer) as batch:
+            if known is not None:
+                _require_unchanged(batch, reviewer, verdicts, sample, known)
             action, at = next_action(batch), datetime.now(UTC).isoformat()
             for sha256, verdict in verdicts.items():
                 if verdict not in _LABELS:
@@ -142,6 +190,7 @@ class Decisions:
                     verdict=verdict,
                     undoes=None,
                     sample=sample,
+                    **seen_columns(seen.get(sha256)),
                 )
         return action
 
@@ -154,6 +203,41 @@ def reviewer_name(reviewer: str) -> str:
             remedy=tr("name who decides", "판정하는 사람의 이름을 지정하십시오"),
         )
     return storable(reviewer)
+
+
+def seen_columns(seen: Seen | None) -> dict[str, str | bool | None]:
+    """The columns that hold how an image was shown."""
+    how, blurred = seen or (None, None)
+    return {"seen": how, "blurred": blurred}
+
+
+def _require_unchanged(
+    batch: Batch,
+    reviewer: str,
+    verdicts: Mapping[str, int],
+    sample: int | None,
+    known: Known,
+) -> None:
+    """Raises SupersededError if one of the contents has another verdict of this reviewer (in a
+    blind sample: of that sample) which is newer than what is known."""
+    standing = batch.connection.execute(
+        "SELECT content, verdict, action FROM decisions d WHERE id > ?1 AND reviewer = ?2"
+        " AND verdict IS NOT NULL AND (?3 IS NULL OR sample = ?3)"
+        " AND NOT EXISTS (SELECT 1 FROM decisions WHERE undoes = d.action AND content = d.content)"
+        " ORDER BY id",
+        (known.mark, reviewer, sample),
+    )
+    # Of several the last holds.
+    latest = {content: (verdict, action) for content, verdict, action in standing}
+    changed = {
+        content: latest[content][0]
+        for content, verdict in verdicts.items()
+        if content in latest
+        and not known.is_own(latest[content][1])
+        and latest[content][0] != verdict
+    }
+    if changed:
+        raise SupersededError(changed)
 
 
 def next_action(batch: Batch) -> int:
@@ -173,4 +257,15 @@ def _decision(row: Row) -> Decision:
         action=row["action"],
         undoes=row["undoes"],
         sample=row["sample"],
+        seen=seen_of(row["seen"], row["blurred"]),
     )
+
+
+def seen_of(how: SeenHow | None, blurred: int | None) -> Seen | None:
+    """How an image was shown, from the two columns. Raises ValueError."""
+    drawn = how is not None and how != "bulk"
+    if how not in (None, *get_args(SeenHow)) or blurred not in ((0, 1) if drawn else (None,)):
+        raise ValueError(f"seen {how!r}, blurred {blurred!r}")
+    if how is None:
+        return None
+    return Seen(how, None if blurred is None else bool(blurred))

@@ -10,7 +10,7 @@ from itertools import groupby
 from pathlib import Path
 
 from mayak.case.database import Batch
-from mayak.case.decisions import next_action
+from mayak.case.decisions import next_action, seen_columns
 from mayak.case.history import Act, Draw, History
 from mayak.case.sampling import Samples
 from mayak.case.values import checked
@@ -169,6 +169,7 @@ class Exchange(Samples):
                     verdicts={d.sha256: d.verdict for d in decisions if d.verdict is not None},
                     undoes=None if first.undoes is None else numbers[first.undoes],
                     sample=None if first.sample is None else draws[first.sample],
+                    seen={d.sha256: d.seen for d in decisions if d.seen is not None},
                 ),
             )
 
@@ -218,6 +219,7 @@ class Exchange(Samples):
                 verdict=act.verdicts.get(content),
                 undoes=None if undone is None else undone[0],
                 sample=sample,
+                **seen_columns(act.seen.get(content)),
             )
         return len(contents)
 

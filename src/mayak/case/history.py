@@ -11,20 +11,23 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from mayak.case.database import GENESIS, canonical
 from mayak.case.folder import write_durably
+from mayak.case.records import Seen, SeenHow
 from mayak.errors import CaseError, IntegrityError
 from mayak.labels import LABELS
 from mayak.language import tr
 from mayak.untrusted import DOCUMENT_BYTES, PARSE_ERRORS, parse_json, read_file
 
 FORMAT = "mayak decisions"
-VERSION = 1
+VERSION = 2
+_READ = (1, VERSION)
+"""Files of version 1 do not hold how the images were shown."""
 
 _VERDICTS = frozenset(label.index for label in LABELS)
 
@@ -57,6 +60,8 @@ class Act:
     """By SHA-256; none where ``undoes`` withdraws another act of this reviewer."""
     undoes: int | None
     sample: Draw | None
+    seen: Mapping[str, Seen] = field(default_factory=dict)
+    """By SHA-256, how each image was shown, if that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +178,8 @@ def _records(history: History) -> Iterator[dict[str, Any]]:
             record["undoes"] = act.undoes
         if act.sample is not None:
             record["sample"] = positions[act.sample]
+        if act.seen:
+            record["seen"] = {sha256: list(seen) for sha256, seen in act.seen.items()}
         yield record
     yield {"end": len(history.samples) + len(history.acts) + 2}
 
@@ -223,7 +230,7 @@ def _chained(path: Path, lines: list[bytes]) -> Iterator[dict[str, Any]]:
 def _require_head(path: Path, record: dict[str, Any]) -> None:
     if record.get("format") != FORMAT or not isinstance(record.get("case"), str):
         raise _foreign(path)
-    if record.get("version") != VERSION:
+    if record.get("version") not in _READ:
         raise CaseError(
             tr(
                 f"{path} was written by another version of mayak",
@@ -264,6 +271,7 @@ def _act(record: dict[str, Any], samples: list[Draw], acts: Mapping[str, list[Ac
         verdicts=record.get("verdicts", {}),
         undoes=undoes,
         sample=None if position is None else samples[position],
+        seen={sha256: Seen(*seen) for sha256, seen in record.get("seen", {}).items()},
     )
     _check(act.reviewer, act.at)
     if act.number != len(before) + 1 or bool(act.verdicts) == (act.undoes is not None):
@@ -274,6 +282,8 @@ def _act(record: dict[str, Any], samples: list[Draw], acts: Mapping[str, list[Ac
         if undone.undoes is not None or withdrawn or undone.sample != act.sample:
             raise ValueError(record)
     if not all(_is_number(verdict) and verdict in _VERDICTS for verdict in act.verdicts.values()):
+        raise ValueError(record)
+    if not act.seen.keys() <= act.verdicts.keys() or not all(map(_is_seen, act.seen.values())):
         raise ValueError(record)
     if act.sample and (
         act.sample.reviewer != act.reviewer or not act.verdicts.keys() <= set(act.sample.items)
@@ -286,6 +296,12 @@ def _check(reviewer: str, at: str) -> None:
     if not reviewer.strip() or datetime.fromisoformat(at).astimezone(UTC).isoformat() != at:
         raise ValueError(reviewer, at)
     reviewer.encode()  # the case would hold another name
+
+
+def _is_seen(seen: Seen) -> bool:
+    if seen.how not in get_args(SeenHow):
+        return False
+    return seen.blurred is None if seen.how == "bulk" else isinstance(seen.blurred, bool)
 
 
 def _is_number(value: object) -> bool:

@@ -10,6 +10,7 @@ from sqlite3 import Row
 from typing import Literal
 
 from mayak.case.database import Database
+from mayak.case.decisions import seen_of
 from mayak.case.records import Decision
 from mayak.case.values import damaged, moment, scores, texts, verdict
 from mayak.types import Failure
@@ -80,7 +81,8 @@ class Listing:
 _QUERY = (
     "SELECT c.value AS content, p.score_0, p.score_1, p.score_2, p.score_3, p.off_label,"
     " f.stage, f.error, f.message,"
-    " (SELECT json_group_array(json_array(reviewer, verdict, at, action, sample)) FROM"
+    " (SELECT json_group_array(json_array(reviewer, verdict, at, action, sample, seen, blurred))"
+    "  FROM"
     "  (SELECT d.* FROM verdicts v JOIN decisions d ON d.id = v.decision"
     "   WHERE v.content = c.value ORDER BY d.id)) AS verdicts,"
     " (SELECT json_group_array(list) FROM"
@@ -118,8 +120,9 @@ def _parsed(row: Row) -> Standing:
                 at=moment(at),
                 action=action,
                 sample=sample,
+                seen=seen_of(seen, blurred),
             )
-            for reviewer, label, at, action, sample in parse_json(row["verdicts"])
+            for reviewer, label, at, action, sample, seen, blurred in parse_json(row["verdicts"])
         ),
         alerts=tuple(dict.fromkeys(texts(row["lists"]))),
         places=row["places"],

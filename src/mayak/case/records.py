@@ -9,12 +9,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from mayak.types import EvidencePath, Failure
 
 _RECORDED_HASH = re.compile(r"\bSHA-256 ([0-9a-f]{64})$")
 OutcomeName = Literal["content", "failure", "exclusion"]
+SeenHow = Literal["opened", "grid", "copy", "bulk"]
 Problem = Literal["changed", "deleted", "inserted", "chain", "invariant", "unreadable"]
 
 
@@ -254,6 +255,16 @@ def latest(runs: Sequence[Run]) -> Run | None:
     return next((run for run in reversed(runs) if run.finished), runs[-1] if runs else None)
 
 
+class Seen(NamedTuple):
+    """How an image was shown to the person who decided it."""
+
+    how: SeenHow
+    """``opened``: in the viewer or a blind sample; ``grid``: as a thumbnail among others; ``copy``:
+    behind another image of the same picture; ``bulk``: it was not drawn on the screen."""
+    blurred: bool | None
+    """Of what was drawn; None for ``bulk``."""
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What a person said of one content."""
@@ -269,6 +280,8 @@ class Decision:
     """The act that is withdrawn."""
     sample: int | None = None
     """The blind sample that it was made in."""
+    seen: Seen | None = None
+    """None if it was not made on the page, or before this was recorded."""
 
 
 @dataclass(frozen=True, slots=True)

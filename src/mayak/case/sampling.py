@@ -16,8 +16,8 @@ from functools import cache
 from math import comb
 from sqlite3 import Row
 
-from mayak.case.decisions import Decisions, reviewer_name
-from mayak.case.records import Missed, Sample
+from mayak.case.decisions import Decisions, Known, reviewer_name
+from mayak.case.records import Missed, Sample, Seen
 from mayak.case.values import checked, moment
 from mayak.errors import CaseError
 from mayak.language import tr
@@ -102,10 +102,18 @@ class Samples(Decisions):
         found = {row["content"]: row["verdict"] for row in judged}
         return {row["content"]: found.get(row["content"]) for row in items}
 
-    def judge(self, sample: int, verdicts: Mapping[str, int]) -> int:
+    def judge(
+        self,
+        sample: int,
+        verdicts: Mapping[str, int],
+        *,
+        seen: Mapping[str, Seen] | None = None,
+        known: Known | None = None,
+    ) -> int:
         """Give contents of a sample its reviewer's verdicts, in one act; returns the act's number.
 
-        The last judgement of a content stands. Raises CaseError for a content of no such sample.
+        The last judgement of a content stands. Raises CaseError for a content of no such sample,
+        and as ``decide``.
         """
         reviewer = self._row_of(sample)["reviewer"]
         items = self.sample_items(sample)
@@ -118,7 +126,7 @@ class Samples(Decisions):
                     ),
                     remedy=tr("judge the images that were drawn", "추출된 이미지를 판정하십시오"),
                 )
-        return self._act(reviewer, verdicts, sample)
+        return self._act(reviewer, verdicts, sample, seen or {}, known)
 
     def _row_of(self, sample: int) -> Row:
         rows = self._database.query("SELECT * FROM samples WHERE id = ?", sample)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.resources import files
 from importlib.resources.abc import Traversable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import jinja2
 from fastapi import FastAPI, Request
@@ -20,6 +20,7 @@ from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from pydantic import BaseModel, Field
 
 from mayak.case import Filter, StoredItem
+from mayak.case.decisions import SupersededError
 from mayak.case.reasons import REASONS
 from mayak.errors import ConfigError, MayakError
 from mayak.fonts import font_path
@@ -27,12 +28,13 @@ from mayak.imaging.formats import wrong_extension
 from mayak.imaging.hashing import PDQ_MATCH_DISTANCE
 from mayak.labels import LABELS
 from mayak.language import Language, language, tr
-from mayak.review.desk import Desk, gone, unknown_image
+from mayak.review.desk import CountError, Desk, Shown, gone, unknown_image
 from mayak.review.query import parse_filter, parse_sight, parse_sort
 from mayak.review.regions import region, regions
 from mayak.types import Prediction
 
 Digest = Annotated[str, Part(pattern=r"^[0-9a-f]{64}$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Number = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
 """A whole number that SQLite and NumPy can hold: for every parameter that is one."""
 Json = dict[str, Any]
@@ -42,6 +44,8 @@ LARGE = {"/api/search-image": 48 * 2**20}
 
 _MOST = 400
 """Cells of one answer."""
+_NAMED = 20
+"""Images that an answer names of those that were decided otherwise meanwhile."""
 _NEAR = 24
 _TYPES = {
     ".js": "text/javascript; charset=utf-8",
@@ -52,17 +56,46 @@ _TYPES = {
 }
 
 
-class Verdict(BaseModel):
-    """What is decided: images by SHA-256, ranges of a result, or both."""
+class OnScreen(BaseModel):
+    """What was drawn on the screen when an act was made: images, each with its place in the result
+    if it has one."""
+
+    how: Literal["opened", "grid"]
+    blurred: bool
+    places: dict[Sha256, Number | None]
+
+
+class OnPage(BaseModel):
+    """What a page knew when an act was made there: how the images were shown (nothing: it was not
+    made by a person on a page), the decisions up to ``mark``, and those of the page itself."""
+
+    shown: OnScreen | None = None
+    mark: Number | None = None
+    page: str = Field("", max_length=64)
+
+    def screen(self) -> Shown | None:
+        if self.shown is None:
+            return None
+        return Shown(self.shown.how, self.shown.blurred, self.shown.places)
+
+
+class Verdict(OnPage):
+    """What is decided: images by SHA-256, ranges of a result, or both; and how many images the
+    reviewer has confirmed."""
 
     verdict: int = Field(ge=0, le=3)
-    images: list[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]] = []
+    images: list[Sha256] = []
     token: str = ""
     ranges: list[tuple[Number, Number]] = []
+    count: Number | None = None
 
 
 class Undo(BaseModel):
+    """What is withdrawn: the act that is named, the last one in a blind sample, or the last."""
+
     token: str = ""
+    action: Number | None = None
+    sample: Number | None = None
 
 
 class Picture(BaseModel):
@@ -76,8 +109,8 @@ class Draw(BaseModel):
     run: Number | None = None
 
 
-class Judgement(BaseModel):
-    image: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+class Judgement(OnPage):
+    image: Sha256
     verdict: int = Field(ge=0, le=3)
 
 
@@ -90,6 +123,18 @@ def build(desk: Desk) -> FastAPI:
     @app.exception_handler(MayakError)
     async def fault(_: Request, error: MayakError) -> JSONResponse:
         return JSONResponse({"message": error.message, "remedy": error.remedy}, 400)
+
+    # What the page asks the reviewer before it sends the same again, confirmed.
+    @app.exception_handler(CountError)
+    async def miscounted(_: Request, error: CountError) -> JSONResponse:
+        return JSONResponse({"message": error.message, "count": error.count}, 409)
+
+    @app.exception_handler(SupersededError)
+    async def superseded(_: Request, error: SupersededError) -> JSONResponse:
+        named = dict(list(error.verdicts.items())[:_NAMED])
+        await desk.read(desk.browser.refresh)
+        answer = {"message": error.message, "changed": len(error.verdicts), "verdicts": named}
+        return JSONResponse(answer | {"mark": desk.browser.columns.mark}, 409)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
@@ -156,6 +201,7 @@ def _looking(app: FastAPI, desk: Desk) -> None:
             token, selection = desk.select(wanted, sort, stacked=query.get("stack") != "0")
             return {
                 "token": token,
+                "mark": desk.browser.columns.mark,
                 "shown": len(selection.order),
                 "total": selection.total,
                 "basis": desk.browser.progress(wanted.run),
@@ -172,15 +218,15 @@ def _looking(app: FastAPI, desk: Desk) -> None:
 
     @app.get("/api/cells")
     async def cells(token: str, start: Number, count: Number) -> Response:
-        def work() -> list[Json] | None:
+        def work() -> Json | None:
             selection = desk.selection(token)
             if selection is None:
                 return None
             found = desk.browser.cells(selection, max(start, 0), min(max(count, 0), _MOST))
-            return [asdict(cell) for cell in found]
+            return {"cells": [asdict(cell) for cell in found], "mark": desk.browser.columns.mark}
 
         found = await desk.read(work)
-        return JSONResponse({"cells": found}, 410 if found is None else 200)
+        return JSONResponse(found or {"cells": None}, 410 if found is None else 200)
 
     @app.get("/api/open")
     async def next_open(token: str, start: Number) -> Json:
@@ -255,12 +301,23 @@ def _looking(app: FastAPI, desk: Desk) -> None:
 def _deciding(app: FastAPI, desk: Desk) -> None:
     @app.post("/api/decide")
     async def decide(body: Verdict) -> Json:
-        action, images = await desk.decide(body.verdict, body.images, body.token, body.ranges)
-        return {"action": action, "images": images}
+        action, images = await desk.decide(
+            body.verdict,
+            body.images,
+            body.token,
+            body.ranges,
+            count=body.count,
+            shown=body.screen(),
+            mark=body.mark,
+            page=body.page,
+        )
+        return {"action": action, "images": images, "mark": desk.browser.columns.mark}
 
     @app.post("/api/undo")
     async def undo(body: Undo) -> Json:
-        images = await desk.write(lambda store: store.undo(desk.reviewer))
+        images = await desk.write(
+            lambda store: store.undo(desk.reviewer, action=body.action, sample=body.sample)
+        )
 
         def work() -> Json:
             selection = desk.selection(body.token)
@@ -268,7 +325,8 @@ def _deciding(app: FastAPI, desk: Desk) -> None:
             if selection is not None and images:
                 position = desk.browser.position(selection, images[0])
             verdicts = {image: desk.browser.verdict(image) for image in images}
-            return {"verdicts": verdicts, "position": position}
+            mark = desk.browser.columns.mark
+            return {"verdicts": verdicts, "position": position, "mark": mark}
 
         return await desk.read(work)
 
@@ -286,11 +344,15 @@ def _deciding(app: FastAPI, desk: Desk) -> None:
 
     @app.post("/api/samples/{sample}/judge")
     async def judge(sample: Number, body: Judgement) -> Json:
-        return {
-            "action": await desk.write(
-                lambda store: store.judge(sample, {body.image: body.verdict})
-            )
-        }
+        action = await desk.judge(
+            sample,
+            body.image,
+            body.verdict,
+            shown=body.screen(),
+            mark=body.mark,
+            page=body.page,
+        )
+        return {"action": action, "mark": desk.browser.columns.mark}
 
 
 def _static(folder: Traversable, prefix: str) -> list[tuple[str, Traversable]]:
@@ -324,6 +386,7 @@ def _status(desk: Desk, run: int | None) -> Json:
     desk.browser.refresh()
     return {
         **desk.browser.progress(run),
+        "mark": desk.browser.columns.mark,
         "sources": {str(source.id): source.path for source in desk.store.sources()},
         "run": desk.browser.run if run is None else run,
         "runs": [
@@ -426,11 +489,14 @@ def _item(item: StoredItem) -> Json:
 
 def _sample(desk: Desk, number: int) -> Json:
     """A sample without any score: it is judged blindly."""
+    # First: what is decided meanwhile is newer than what the page is told.
+    mark = desk.browser.columns.mark
     judged = desk.store.sample_items(number)
     (found,) = (s for s in desk.store.samples() if s.id == number)
     thumbnails = desk.browser.thumbnails(list(judged))
     return {
         **asdict(found),
+        "mark": mark,
         "items": [
             {"sha256": sha256, "thumbnail": thumbnails.get(sha256), "verdict": verdict}
             for sha256, verdict in judged.items()

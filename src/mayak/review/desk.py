@@ -11,14 +11,17 @@ import contextvars
 import logging
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Literal, Self, TypeVar
 
 from mayak.case import Browser, CaseStore, Cell, Filter, Selection, Sort
+from mayak.case.decisions import Known
 from mayak.case.folder import read_thumbnail
+from mayak.case.records import Seen
 from mayak.case.values import checked
 from mayak.errors import CaseError
 from mayak.imaging.hashing import PDQ_MATCH_DISTANCE
@@ -36,6 +39,27 @@ these from outside."""
 log = logging.getLogger("mayak.review")
 
 
+class CountError(CaseError):
+    """A decision is for another number of images than the reviewer was told."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(
+            tr(f"this decision is for {count} images", f"이 판정은 {count}장에 적용됩니다"),
+            remedy=tr("confirm that number", "그 수를 확인하십시오"),
+        )
+        self.count = count
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What was on the screen when an act was made on a page."""
+
+    how: Literal["opened", "grid"]
+    blurred: bool
+    places: Mapping[str, int | None] = field(default_factory=dict)
+    """The images that were drawn, by SHA-256, each with its place in the result."""
+
+
 class Desk:
     """A case open for one reviewer. Use as a context manager.
 
@@ -51,6 +75,8 @@ class Desk:
         self._writing = ThreadPoolExecutor(1, "mayak-write")
         self._selections: OrderedDict[str, Selection] = OrderedDict()
         self._refusals = 0
+        self._pages: dict[int, str] = {}
+        """The page on which each act was made, since the start."""
         self._read, self._rows = 0, 0
         self._closing = False
         try:
@@ -195,21 +221,94 @@ class Desk:
         return store.draw_sample(run, size, secrets.randbits(32), self.reviewer)
 
     async def decide(
-        self, verdict: int, images: Sequence[str], token: str, ranges: Sequence[tuple[int, int]]
+        self,
+        verdict: int,
+        images: Sequence[str],
+        token: str,
+        ranges: Sequence[tuple[int, int]],
+        *,
+        count: int | None = None,
+        shown: Shown | None = None,
+        mark: int | None = None,
+        page: str = "",
     ) -> tuple[int, list[str]]:
         """Decide images, and what stands in ranges of a result; the act's number and the images.
 
-        Raises CaseError: an unknown image or verdict, a result that is gone, nothing to decide.
+        ``shown`` is what was drawn on the screen, ``mark`` what the page knew of the decisions.
+        Raises CaseError: an unknown image or verdict, a result that is gone, nothing to decide;
+        CountError if the ranges hold another number of images than ``count``, or if an act on a
+        page names none and holds more than was drawn; SupersededError if the reviewer has decided
+        otherwise meanwhile, on another page.
         """
         chosen = dict.fromkeys(images)
+        copies: set[str] = set()
         if ranges:
-            selection = await self.read(lambda: self.selection(token))
-            if selection is None:
+            places = [] if shown is None else [p for p in shown.places.values() if p is not None]
+            drawn = [(place, place + 1) for place in places]
+
+            def expand() -> tuple[list[str], list[str]] | None:
+                selection = self.selection(token)
+                if selection is None:
+                    return None
+                browser = self.browser
+                return browser.expand(selection, ranges), browser.expand(selection, drawn)
+
+            found = await self.read(expand)
+            if found is None:
                 raise gone()
-            chosen |= dict.fromkeys(await self.read(lambda: self.browser.expand(selection, ranges)))
+            chosen |= dict.fromkeys(found[0])
+            copies = set(found[1])
+        if shown is not None and (unknown := shown.places.keys() - chosen.keys()):
+            raise unknown_image(min(unknown))
+        whole = shown is None or chosen.keys() <= shown.places.keys() | copies
+        if count != len(chosen) if count is not None else not whole:
+            raise CountError(len(chosen))
         verdicts = dict.fromkeys(chosen, verdict)
-        action = await self.write(lambda store: store.decide(self.reviewer, verdicts))
-        return action, list(chosen)
+        seen = {} if shown is None else {image: _seen(image, shown, copies) for image in chosen}
+
+        def work(store: CaseStore) -> int:
+            known = self._known(mark, page)
+            return self._made(page, store.decide(self.reviewer, verdicts, seen=seen, known=known))
+
+        return await self.write(work), list(chosen)
+
+    async def judge(
+        self,
+        sample: int,
+        image: str,
+        verdict: int,
+        *,
+        shown: Shown | None = None,
+        mark: int | None = None,
+        page: str = "",
+    ) -> int:
+        """Judge an image of a blind sample; the act's number. Raises CaseError, and as ``decide``
+        SupersededError."""
+        seen = {} if shown is None else {image: _seen(image, shown, set())}
+
+        def work(store: CaseStore) -> int:
+            known = self._known(mark, page)
+            return self._made(page, store.judge(sample, {image: verdict}, seen=seen, known=known))
+
+        return await self.write(work)
+
+    # ------------------------------------------------------------------ on the writing thread
+
+    def _known(self, mark: int | None, page: str) -> Known | None:
+        if mark is None:
+            return None
+        return Known(mark, lambda action: self._pages.get(action) == page)
+
+    def _made(self, page: str, action: int) -> int:
+        if page:
+            self._pages[action] = page
+        return action
+
+
+def _seen(image: str, shown: Shown, copies: set[str]) -> Seen:
+    if image in shown.places:
+        return Seen(shown.how, shown.blurred)
+    return Seen("copy", shown.blurred) if image in copies else Seen("bulk", None)
 
 
 def gone() -> CaseError:
