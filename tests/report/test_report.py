@@ -22,6 +22,7 @@ from report_samples import ENGINE, HOSTILE, decide, make, sha, thumbnail
 
 from mayak.case import CaseStore
 from mayak.case.folder import WriterLock
+from mayak.case.records import Seen
 from mayak.errors import CaseError, ConfigError
 from mayak.report import write_report
 from mayak.report.survey import survey
@@ -109,7 +110,7 @@ def test_the_list_of_selected_files_tells_what_identifies_each(report):
     assert row["modified"] == "2026-03-01 00:30:00"
     assert row["time zone of these times"] == "UTC"
     assert row["decided label"] == "3 drug itself"
-    assert "김수사" in row["decisions (label, person, UTC)"]
+    assert "김수사" in row["decisions (label, person, UTC, how shown)"]
     # The same number stands at the image's other places, in the lists and beside its picture.
     numbers = {r["image number"] for r in rows(report, "selected") if r["SHA-256"] == sha(3)}
     assert len(numbers) == 1
@@ -338,6 +339,32 @@ def test_a_blind_sample_says_how_much_was_missed(own, write, tmp_path):
     page = Page(write(own, tmp_path / "two").folder / "report.html").text
     assert "judged by 표본 판정자. 0 were relevant (0.00%)" in page
     assert f"between {sample.missed.low} and {sample.missed.high} relevant images" in page
+
+
+def test_a_report_states_how_the_images_were_shown_that_were_decided(own, write, tmp_path):
+    with CaseStore.review(own, operator="박감식") as store:
+        seen = {
+            sha(0): Seen("opened", False),
+            sha(1): Seen("grid", True),
+            sha(2): Seen("copy", True),
+            sha(3): Seen("bulk", None),
+        }
+        store.decide("박감식", {sha(n): n for n in range(4)}, seen=seen)
+        store.decide("박감식", {sha(6): 2}, seen={sha(6): Seen("grid", False)})
+    folder = write(own, tmp_path / "shown").folder
+    page = " ".join(Page(folder / "report.html").text.split())
+    assert "does not mean that somebody looked at the image by itself" in page
+    numbers = "opened10inthegrid21behindacopy11notonthescreen1–notrecorded11–"
+    assert numbers in squeezed(page)
+    row = next(row for row in rows(folder, "selected") if row["SHA-256"] == sha(3))
+    decided = row["decisions (label, person, UTC, how shown)"]
+    assert re.search(r"김수사, \S+ \S+ \(not recorded\) / .*박감식, \S+ \S+ \(not on the", decided)
+    graph = json.loads((folder / "case.jsonld").read_text(encoding="utf-8"))["@graph"]
+    told = {node.get("uco-core:description") for node in graph}
+    assert {
+        "Decision of a reviewer, not of the model. The image was shown in a grid, blurred.",
+        "Decision of a reviewer, not of the model. How the image was shown is not recorded.",
+    } <= told
 
 
 def test_without_decisions_and_model_there_is_a_report_too(tmp_path, write):

@@ -8,6 +8,7 @@ from itertools import islice
 
 from mayak.case import CaseStore, Standing, StoredContent, StoredItem
 from mayak.case.reasons import reason, remedy
+from mayak.case.records import SeenHow
 from mayak.labels import LABELS
 from mayak.language import language, tr
 from mayak.report import words
@@ -189,7 +190,7 @@ class Writer:
             ),
         ]
         if found.reviewers:
-            blocks.append(self._reviewers())
+            blocks += [self._reviewers(), *self._seen()]
         else:
             blocks.append(Prose(_undecided(found), "warning"))
         return Section(tr("Summary", "요약"), tuple(blocks), alone=True)
@@ -244,6 +245,42 @@ class Writer:
             numbers=frozenset({1}),
         )
 
+    def _seen(self) -> list[Block]:
+        """How the images were shown to those who decided."""
+        rows = []
+        order: tuple[SeenHow | None, ...] = ("opened", "grid", "copy", "bulk", None)
+        for how in order:
+            found = {
+                seen: count
+                for seen, count in self._found.seen.items()
+                if (seen.how if seen else None) == how
+            }
+            if total := sum(found.values()):
+                blurred = sum(count for seen, count in found.items() if seen and seen.blurred)
+                drawn = how is not None and how != "bulk"
+                rows.append((words.seen_how(how), f"{total:,}", f"{blurred:,}" if drawn else "–"))
+        text = tr(
+            "How the images were shown when they were decided. A decision does not mean that "
+            "somebody looked at the image by itself: “behind a copy” was decided together with "
+            "another image of the same picture, “not on the screen” without having been drawn.",
+            "판정할 때 이미지가 어떻게 표시되어 있었는지입니다. ‘판정’은 이미지를 하나씩 "
+            "확인하였다는 뜻이 아닙니다. ‘같은 그림 뒤에서’는 같은 그림인 다른 이미지와 함께, "
+            "‘표시하지 않고’는 이미지가 화면에 나타나지 않은 채 판정한 것입니다.",
+        )
+        return [
+            Prose(text, "soft"),
+            Table(
+                (
+                    tr("How the image was shown", "이미지 표시 방식"),
+                    tr("Decisions", "판정"),
+                    tr("of these, blurred", "그중 흐리게 표시"),
+                ),
+                tuple(rows),
+                (2.2, 0.9, 1.2),
+                numbers=frozenset({1, 2}),
+            ),
+        ]
+
     # ------------------------------------------------------------------ findings
 
     def _findings(self, shown: list[Finding]) -> list[Section]:
@@ -270,8 +307,10 @@ class Writer:
                 title = tr(f"Findings: {words.label(label)}", f"판정 결과: {words.label(label)}")
                 count = files(found.selected_files[label])
                 lead = tr(
-                    f"{images(total)} in {count}, decided by reviewers.",
-                    f"검토자가 판정한 {images(total)}({count})입니다.",
+                    f"{images(total)} in {count}, decided by reviewers; each card states how the "
+                    "image was shown to them.",
+                    f"검토자가 판정한 {images(total)}({count})입니다. 카드마다 판정할 때 이미지가 "
+                    "어떻게 표시되었는지 적었습니다.",
                 )
             blocks: list[Block] = [Prose(lead, "soft")]
             if len(group) < total:
@@ -363,6 +402,7 @@ class Writer:
             else tr("model ", "모델 ") + f"{words.label(standing.proposal or 0)} · {best:.3f}",
             decided=tuple(
                 f"{words.label(d.verdict or 0)} · {shortened(d.reviewer, 40)} · {moment(d.at)}"
+                f" · {words.seen(d.seen)}"
                 for d in standing.verdicts
             )
             or (tr("not reviewed", "미검토"),),

@@ -18,6 +18,7 @@ from uuid import UUID, uuid5
 from mayak import __version__
 from mayak.case import CaseStore, Decision, Source, Standing, StoredContent, StoredItem
 from mayak.case.listing import State
+from mayak.case.records import SeenHow
 from mayak.labels import LABELS
 from mayak.report.survey import Survey, standings
 
@@ -25,6 +26,12 @@ Node = dict[str, Any]
 
 _TOLD: tuple[State, ...] = ("selected", "disputed", "irrelevant", "proposed", "alert")
 """What the graph holds: all that people decided, and what awaits them."""
+_SEEN: dict[SeenHow, str] = {
+    "opened": "The image was opened",
+    "grid": "The image was shown in a grid",
+    "copy": "Another image of the same picture was shown",
+    "bulk": "The image was not on the screen",
+}
 _UCO = "https://ontology.unifiedcyberontology.org/uco"
 _CONTEXT = {
     "case-investigation": "https://ontology.caseontology.org/case/investigation/",
@@ -267,7 +274,7 @@ class _Graph:
                 "uco-action:performer": self._ref(f"person {decision.reviewer}"),
                 "uco-action:endTime": _time(decision.at),
             },
-            "Decision of a reviewer, not of the model.",
+            f"Decision of a reviewer, not of the model. {_shown(decision)}.",
         )
 
     def _analysis(
@@ -328,6 +335,13 @@ def _integrity(found: Survey) -> str:
     if not found.balanced:
         return "THE SUMS OF ITS FILES DO NOT HOLD, see the report"
     return "records and thumbnails agree with their recorded hashes"
+
+
+def _shown(decision: Decision) -> str:
+    if decision.seen is None:
+        return "How the image was shown is not recorded"
+    how, blurred = decision.seen
+    return _SEEN[how] + ("" if blurred is None else ", blurred" if blurred else ", clear")
 
 
 def _to(node: Node) -> Node:

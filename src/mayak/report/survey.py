@@ -26,6 +26,7 @@ from mayak.case import (
     set_back,
 )
 from mayak.case.listing import State
+from mayak.case.records import Seen
 from mayak.errors import CaseError
 from mayak.language import tr
 from mayak.report.left_out import LeftOut, left_out
@@ -154,6 +155,8 @@ class Survey:
     the order in which an examiner should see them."""
     proposals: Counter[int] = field(default_factory=Counter)
     reviewers: dict[str, Reviewer] = field(default_factory=dict)
+    seen: Counter[Seen | None] = field(default_factory=Counter)
+    """How the images were shown when they were decided, for each decision that holds."""
 
     @property
     def awaiting(self) -> int:
@@ -276,6 +279,7 @@ def _count(found: Survey, standing: Standing) -> None:
     for decision in standing.verdicts:
         who = found.reviewers.setdefault(decision.reviewer, Reviewer(0, decision.at, decision.at))
         who.images += 1
+        found.seen[decision.seen] += 1
         who.first, who.last = min(who.first, decision.at), max(who.last, decision.at)
 
 

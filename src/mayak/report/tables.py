@@ -171,7 +171,10 @@ def _columns() -> list[tuple[str, Callable[[Listed], Value]]]:
             tr("share outside the labels", "분류 밖 확률"),
             scored(lambda standing: round(standing.off_label or 0.0, 6)),
         ),
-        (tr("decisions (label, person, UTC)", "판정(분류, 판정자, UTC)"), _decisions),
+        (
+            tr("decisions (label, person, UTC, how shown)", "판정(분류, 판정자, UTC, 표시 방식)"),
+            _decisions,
+        ),
         (
             tr("lists of known files", "해시 목록"),
             lambda listed: " / ".join(listed.standing.alerts) if listed.standing else None,
@@ -199,7 +202,8 @@ def _position(listed: Listed) -> Value:
 def _decisions(listed: Listed) -> Value:
     verdicts = listed.standing.verdicts if listed.standing else ()
     return " / ".join(
-        f"{words.label(d.verdict or 0)}, {d.reviewer}, {moment(d.at)}" for d in verdicts
+        f"{words.label(d.verdict or 0)}, {d.reviewer}, {moment(d.at)} ({words.seen(d.seen)})"
+        for d in verdicts
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mayak.case import Run, StoredItem
 from mayak.case.reasons import reason
+from mayak.case.records import Seen, SeenHow
 from mayak.labels import LABELS
 from mayak.language import tr
 from mayak.report.survey import Kind
@@ -28,6 +29,26 @@ def kind(name: Kind) -> str:
         "failure": tr("could not be read", "읽지 못함"),
         "exclusion": tr("left out by a rule", "규칙에 따른 제외"),
     }[name]
+
+
+def seen_how(how: SeenHow | None) -> str:
+    """How an image was shown when it was decided."""
+    if how is None:
+        return tr("not recorded", "기록 없음")
+    return {
+        "opened": tr("opened", "크게 열어서"),
+        "grid": tr("in the grid", "목록에서"),
+        "copy": tr("behind a copy", "같은 그림 뒤에서"),
+        "bulk": tr("not on the screen", "표시하지 않고"),
+    }[how]
+
+
+def seen(how: Seen | None) -> str:
+    """The same, with blurred or clear."""
+    if how is None or how.blurred is None:
+        return seen_how(how and how.how)
+    clear = tr("blurred", "흐리게") if how.blurred else tr("clear", "선명하게")
+    return f"{seen_how(how.how)}, {clear}"
 
 
 def run(shown: Run | None) -> str:
