@@ -4,15 +4,18 @@ import { render } from "./vendor/preact.js";
 import { useEffect, useRef } from "./vendor/hooks.js";
 import { signal } from "./vendor/signals.js";
 import {
-  attempt, blur, boot, filters, go, grey, html, language, notice, number, plain, query, t, theme, view,
+  attempt, blur, boot, filters, go, grey, html, language, notice, number, plain, query, t, tell, theme, view,
 } from "./core.js";
-import { cursor, decide, expand, look, moveTo, nextOpen, reading, result, selected, skip, status, undo, unselect, cellAt, waitForCase } from "./desk.js";
+import { Question, acts } from "./deciding.js";
+import { cellAt, expand, look, moveTo, nextOpen, reading, result, selected, skip, status, unselect, waitForCase } from "./desk.js";
 import { Bar, Search, Side, drawer } from "./filters.js";
 import { Grid, arrow, selectAll } from "./grid.js";
+import { Keyboard, MOVING, REPEATING } from "./keys.js";
 import { Map } from "./map.js";
-import { Button, Icon } from "./parts.js";
+import { Button } from "./parts.js";
+import { Sample, judging, leave } from "./sample.js";
 import { Viewer, straighten, turn, zoom } from "./viewer.js";
-import { Rejected, Sample, Timeline, judge, judgeMove, judgeUndo, judging, leave } from "./views.js";
+import { Rejected, Timeline } from "./views.js";
 
 const help = signal(false);
 const VIEWS = ["images", "rejected", "time", "map", "sample"];
@@ -37,7 +40,7 @@ function Head() {
       <span class="track"><i style=${{ width: `${(100 * now.decided) / Math.max(now.contents, 1)}%` }}></i></span>
       <span class="figure">${t("progress", now.decided, now.contents)}</span></span>`}
     <span class="controls">
-      <${Button} icon="undo" label=${`${t("undo")} (Backspace)`} onClick=${undo} />
+      <${Button} icon="undo" label=${`${t("undo")} (Backspace)`} onClick=${() => acts.undo()} />
       <button type="button" class="wide" lang=${language.value === "ko" ? "en" : "ko"}
         onClick=${() => (language.value = language.value === "ko" ? "en" : "ko")}><span>${t("language")}</span></button>
       <${Button} icon="theme" label=${t("theme")} onClick=${() => (theme.value = dark() ? "light" : "dark")} />
@@ -105,7 +108,7 @@ const PAGES = { rejected: Rejected, time: Timeline, map: Map, sample: Sample };
 function Desk() {
   const Other = PAGES[view.value];
   return html`<${Head} />${reading.value && html`<${Reading} />`}${Other ? html`<main class="other"><${Other} /></main>` : html`<${Images} />`}
-    ${!Other && html`<${Foot} />`}<${Notice} />${help.value && html`<${Help} />`}`;
+    ${!Other && html`<${Foot} />`}<${Notice} /><${Question} />${help.value && html`<${Help} />`}`;
 }
 
 // ---------------------------------------------------------------- keys
@@ -119,10 +122,10 @@ const COMMON = {
 
 const IMAGES = {
   " ": skip,
-  Backspace: undo,
-  n: () => nextOpen(),
+  Backspace: () => acts.undo(),
+  n: nextOpen,
   e: expand,
-  Enter: () => (opened() ? go({ open: null }) : go({ open: "1", at: cellAt(cursor.peek())?.sha256 ?? null })),
+  Enter: () => (opened() ? go({ open: null }) : go({ open: "1", at: cellAt(acts.place)?.sha256 ?? null })),
   Escape: () => {
     if (drawer.peek()) drawer.value = false;
     else if (opened()) go({ open: null });
@@ -134,67 +137,77 @@ const VIEWER = {
   r: () => turn(90),
   R: () => turn(-90),
   "+": () => zoom(1.5),
-  "=": () => zoom(1.5),
   "-": () => zoom(1 / 1.5),
   f: straighten,
+  ArrowLeft: () => moveTo(acts.place - 1),
+  ArrowUp: () => moveTo(acts.place - 1),
+  ArrowRight: () => moveTo(acts.place + 1),
+  ArrowDown: () => moveTo(acts.place + 1),
 };
 
 const SAMPLE = {
-  Backspace: judgeUndo,
-  ArrowRight: () => judgeMove(1),
-  ArrowLeft: () => judgeMove(-1),
-  " ": () => judgeMove(1),
+  Backspace: () => acts.undo(),
+  ArrowRight: () => acts.move(acts.place + 1),
+  ArrowLeft: () => acts.move(acts.place - 1),
+  " ": () => acts.move(acts.place + 1),
   Escape: leave,
 };
 
-// Hangul's layout gives other letters for the same keys.
-const HANGUL = { ㅠ: "b", ㅎ: "g", ㅜ: "n", ㄷ: "e", ㄱ: "r", ㄲ: "R", ㄹ: "f", ㅁ: "a" };
+/** Where a digit decides: not on a filter's button, nor anywhere on the page without a focus. */
+const DECIDING = "#grid, .viewer, .judging";
+
+const keyboard = new Keyboard();
+addEventListener("keyup", (event) => keyboard.release(event));
+addEventListener("blur", () => keyboard.clear());
 
 addEventListener("keydown", (event) => {
+  const { key, repeated } = keyboard.press(event);
   const typing = event.target.closest?.("input:not([type=file]), select, textarea");
   if (typing) {
-    if (event.key === "Escape") event.target.blur();
+    if (key === "Escape") focusGrid();
     return;
   }
-  if (help.peek() || event.isComposing || event.altKey) return;
-  const key = HANGUL[event.key] ?? event.key;
+  const pressing = event.target.closest?.("button, a, summary, [role=button]");
+  if (pressing && repeated && key === "Enter") event.preventDefault();
+  if (document.querySelector("dialog[open]") || event.isComposing || event.altKey) return;
   if (event.ctrlKey || event.metaKey) {
-    if (key === "a" && view.peek() === "images" && !opened() && result.peek()) {
-      selectAll();
+    if ((key === "a" || event.key === "a") && view.peek() === "images" && !opened() && result.peek()) {
+      if (!repeated) selectAll();
       event.preventDefault();
     }
     return;
   }
-  const pressing = event.target.closest?.("button, a, summary, [role=button]");
   if (pressing && (key === "Enter" || key === " ")) return;
-  const common = COMMON[key];
-  let done = common;
-  if (common) common();
-  else if (view.peek() === "images" && result.peek()?.shown) done = onImages(key, event);
-  else if (judging.peek()) done = onSample(key);
+  const done = carryOut(key, event, repeated && !REPEATING.has(key));
   if (done) event.preventDefault();
 });
 
-function onImages(key, event) {
-  if (/^[0-3]$/.test(key)) return decide(Number(key));
-  if (opened()) {
-    if (VIEWER[key]) return VIEWER[key]() ?? true;
-    const by = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 }[key];
-    if (by) {
-      moveTo(cursor.peek() + by);
-      return true;
-    }
-  } else if (arrow(event)) return true;
-  if (!IMAGES[key]) return false;
-  IMAGES[key]();
+/** Do what a key is for; returns whether it is for anything. A key that is `held` does nothing. */
+function carryOut(key, event, held) {
+  const images = view.peek() === "images" && result.peek()?.shown;
+  if (/^[0-3]$/.test(key)) {
+    if (!images && !judging.peek()) return false;
+    if (held) return true;
+    if (event.target.closest?.(DECIDING)) acts.decide(Number(key));
+    else tell(t("noFocus"));
+    return true;
+  }
+  if (images && !opened() && MOVING.has(key)) {
+    // Whoever moves in the grid is in the grid.
+    if (!event.target.closest?.("#grid")) focusGrid();
+    return arrow(key, event.shiftKey);
+  }
+  const keys = judging.peek() ? SAMPLE : images ? { ...IMAGES, ...(opened() ? VIEWER : {}) } : {};
+  const work = COMMON[key] ?? keys[key];
+  if (!work) return false;
+  if (!held) work();
   return true;
 }
 
-function onSample(key) {
-  if (/^[0-3]$/.test(key)) return judge(Number(key));
-  if (!SAMPLE[key]) return false;
-  SAMPLE[key]();
-  return true;
+function focusGrid() {
+  const grid = document.getElementById("grid");
+  if (grid) grid.focus({ preventScroll: true });
+  else document.activeElement?.blur();
 }
 
 render(html`<${Desk} />`, document.getElementById("desk"));

@@ -138,7 +138,8 @@ export async function ask(path, parameters = {}, options = {}) {
     throw new Refused(t("offline"));
   }
   const body = await answer.json();
-  if (answer.ok || answer.status === 410) return body;
+  // 410: the result is gone; 409: the reviewer is asked first.
+  if (answer.ok || [409, 410].includes(answer.status)) return body;
   throw new Refused([body.message, body.remedy].filter(Boolean).join(" "));
 }
 

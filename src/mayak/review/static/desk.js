@@ -1,7 +1,9 @@
 // The result that is looked through: its cells, the place in it, what is selected and decided.
 
 import { effect, signal, untracked } from "./vendor/signals.js";
-import { ask, asked, attempt, go, labelName, ofRun, query, send, stacked, t, tell, view } from "./core.js";
+import { ask, asked, attempt, blur, go, ofRun, query, stacked, t, tell, view } from "./core.js";
+import { acts, labelled } from "./deciding.js";
+import { inGrid, onStage } from "./drawn.js";
 
 const PAGE = 120;
 const PAGES = 60;
@@ -15,18 +17,40 @@ export async function waitForCase() {
   while ((reading.value = (await ask("/api/reading")).reading))
     await new Promise((done) => setTimeout(done, 400));
 }
+/** The position that is seen; `acts.place` is the one that the next key is for. */
 export const cursor = signal(0);
-/** Positions of the result; from where a range is drawn. */
+/** Positions of the result. */
 export const selected = signal(new Set());
+/** From where a range is drawn. */
 let anchor = 0;
 
 /** Grows when cells have come or verdicts have changed. */
 export const arrived = signal(0);
-const verdicts = new Map();
 let pages = new Map();
 let coming = new Map();
+/** First and last position that is in sight. */
+let sight = [0, 0];
+/** What was decided here since the cells came, each with how far the decisions were read then. */
+const verdicts = new Map();
 
-export const verdictOf = (cell) => verdicts.get(cell.sha256) ?? cell.verdict;
+/** Keep what was decided or withdrawn here. */
+export function keep(found, mark) {
+  for (const [image, verdict] of found) verdicts.set(image, { verdict, mark });
+  arrived.value++;
+}
+
+function later(cell) {
+  const here = verdicts.get(cell.sha256);
+  return here && !(here.mark <= cell.mark) ? here : null;
+}
+
+export const verdictOf = (cell) => later(cell)?.verdict ?? cell.verdict;
+
+/** How many images of a stack are decided; for one that is decided as a whole, all of them. */
+export function decidedOf(cell) {
+  if (verdictOf(cell) >= 0) return cell.members;
+  return later(cell) ? 0 : (cell.decided ?? 0);
+}
 
 // ---------------------------------------------------------------- results
 
@@ -39,16 +63,117 @@ export async function select() {
   const { sort, at } = query.peek();
   if (sort) parameters.sort = sort;
   if (at) parameters.at = at;
-  const found = await ask("/api/select", parameters, { signal: asking.signal });
+  // What is typed before the new result is there is for neither.
+  if (isResult()) acts.close();
+  let found;
+  try {
+    found = await ask("/api/select", parameters, { signal: asking.signal });
+  } catch (error) {
+    if (error.name !== "AbortError") resume();
+    throw error;
+  }
   for (const controller of coming.values()) controller.abort();
   pages = new Map();
   coming = new Map();
   verdicts.clear();
   selected.value = new Set();
-  cursor.value = found.position ?? 0;
-  anchor = cursor.value;
-  result.value = found;
+  const place = found.position ?? 0;
+  result.value = { ...found, list: resultList(found) };
+  cursor.value = place;
+  anchor = place;
+  resume();
   arrived.value++;
+}
+
+const opened = () => query.peek().open === "1";
+
+/** A result as the input queue looks through it. */
+const resultList = ({ token, shown: size, mark: read }) => ({
+  scope: "images",
+  size,
+  token,
+  frame(place) {
+    if (!size) return null;
+    const chosen = opened() ? [] : [...selected.peek()].sort((a, b) => a - b);
+    const positions = chosen.length ? chosen : [place];
+    const mark = positions.reduce((least, at) => Math.min(least, cellAt(at)?.mark ?? read), Infinity);
+    const last = positions.at(-1);
+    return { at: place, positions, chosen, mark, next: last + 1 < size ? last + 1 : null };
+  },
+  look({ positions, chosen }) {
+    const seen = { how: opened() ? "opened" : "grid", blurred: blur.peek(), places: {}, count: null };
+    if (acts.list !== this) return { ...seen, state: "waiting" };
+    const cells = positions.map(cellAt);
+    if (positions.length === 1) seen.image = cells[0]?.sha256;
+    if (cells.every(Boolean)) seen.count = cells.reduce((sum, cell) => sum + (cell.members ?? 1), 0);
+    const states = positions.map((position, n) => {
+      const cell = cells[n];
+      const state = !cell ? "hidden" : opened() ? onStage(cell.sha256) : inGrid(position);
+      if (state === "drawn") seen.places[cell.sha256] = position;
+      return state;
+    });
+    // One image is waited for; of several that are in sight, each.
+    if (states.includes("absent") || states.includes("hidden")) {
+      const alone = states[0] === "hidden" ? "waiting" : "absent";
+      return { ...seen, state: chosen.length ? "many" : alone };
+    }
+    return { ...seen, state: states.includes("waiting") ? "waiting" : "drawn" };
+  },
+  request({ verdict, frame: { positions, mark }, look: { how, blurred, places, count, image } }) {
+    const shown = { how, blurred, places };
+    const body = { verdict, mark, shown };
+    if (positions.length > 1 || count !== 1) return ["/api/decide", { ...body, token, ranges: ranges(positions), count }];
+    return ["/api/decide", { ...body, images: [image] }];
+  },
+  taken({ next, at }) {
+    if (selected.peek().size) selected.value = new Set();
+    anchor = next ?? at;
+  },
+  restored({ chosen }) {
+    selected.value = new Set(chosen);
+  },
+  show: showPlace,
+  recorded({ verdict }, { images, mark }) {
+    keep(images.map((image) => [image, verdict]), mark);
+    if (images.length > 1) tell(t("decidedMany", images.length, labelled(verdict)));
+    look();
+  },
+  withdrawn(_, { verdicts: before, position, mark }) {
+    const images = Object.keys(before);
+    if (!images.length) {
+      tell(t("nothingToUndo"));
+      return null;
+    }
+    keep(Object.entries(before), mark);
+    look();
+    const to = { view: null, open: null, q: images[0] };
+    if (position !== null) tell(t("undone", images.length));
+    else tell(t("undoneElsewhere", images.length), [t("show"), () => go(to)]);
+    return position;
+  },
+  finished: () => tell(t("end")),
+});
+
+/** Where there is no result to look through, decisions can still be withdrawn. */
+const NOWHERE = resultList({ token: "", shown: 0, mark: 0 });
+if (view.peek() !== "images") acts.open(NOWHERE, 0);
+
+function ranges(positions) {
+  const found = [];
+  for (const at of positions) {
+    if (found.length && found.at(-1)[1] === at) found.at(-1)[1]++;
+    else found.push([at, at + 1]);
+  }
+  return found;
+}
+
+/** The result is what is looked through (again). */
+export function resume() {
+  if (isResult()) acts.open(result.peek()?.list ?? NOWHERE, cursor.peek());
+}
+
+function isResult() {
+  return (acts.list?.scope ?? "images") === "images";
 }
 
 // Another filter, sort or stacking is another result; another place in it is not.
@@ -88,7 +213,7 @@ export function need(first, last) {
 
 async function load(token, page, controller) {
   try {
-    const { cells } = await ask(
+    const { cells, mark } = await ask(
       "/api/cells",
       { token, start: page * PAGE, count: PAGE },
       { signal: controller.signal },
@@ -100,6 +225,7 @@ async function load(token, page, controller) {
       await select();
       return;
     }
+    for (const cell of cells) cell.mark = mark;
     pages.set(page, cells);
     if (pages.size > PAGES) pages.delete(pages.keys().next().value);
     arrived.value++;
@@ -108,35 +234,54 @@ async function load(token, page, controller) {
   }
 }
 
-/** The cell at a position, once it has come; undefined where it cannot be had. */
-async function cell(position) {
-  for (let waited = 0; waited < 200 && !cellAt(position); waited++) {
-    need(position, position);
-    await new Promise((done) => setTimeout(done, 25));
+/** What the grid shows comes first, and is asked for again when somebody decides elsewhere. */
+export function inSight(first, last) {
+  sight = [first, last];
+  need(first, last);
+}
+
+function renew() {
+  const { token } = result.peek();
+  const [from, to] = sight.map((position) => Math.floor(Math.max(position, 0) / PAGE));
+  const here = Math.floor(cursor.peek() / PAGE);
+  for (const page of pages.keys()) {
+    if (Math.abs(page - here) > 1 && (page < from || page > to)) pages.delete(page);
+    else if (!coming.has(page)) {
+      const controller = new AbortController();
+      coming.set(page, controller);
+      attempt(load(token, page, controller));
+    }
   }
-  return cellAt(position);
 }
 
 // ---------------------------------------------------------------- moving
 
 let remembering;
 
-export function moveTo(position, { extend = false, keep = false } = {}) {
-  const all = result.peek()?.shown ?? 0;
-  if (!all) return;
-  const to = Math.min(Math.max(position, 0), all - 1);
-  cursor.value = to;
-  if (extend) choose(anchor, to);
-  else {
-    anchor = to;
-    if (!keep && selected.peek().size) selected.value = new Set();
-  }
-  need(to - 2, to + 4);
+/** Show a position. */
+export function showPlace(position) {
+  if (position === cursor.peek()) return;
+  cursor.value = position;
+  need(position - 2, position + 4);
   clearTimeout(remembering);
   remembering = setTimeout(() => {
     const here = cellAt(cursor.peek());
     if (here && view.peek() === "images") go({ at: here.sha256 }, true);
   }, 150);
+}
+
+export function moveTo(position, { extend = false, keep = false } = {}) {
+  const all = result.peek()?.shown ?? 0;
+  if (!all) return;
+  const to = Math.min(Math.max(position, 0), all - 1);
+  if (extend) {
+    if (!selected.peek().size) anchor = acts.place;
+    choose(anchor, to);
+  } else {
+    anchor = to;
+    if (!keep && selected.peek().size) selected.value = new Set();
+  }
+  acts.move(to);
 }
 
 export function choose(from, to, others = new Set()) {
@@ -148,100 +293,50 @@ export function choose(from, to, others = new Set()) {
 export function toggle(position) {
   const next = new Set(selected.peek());
   // The first one that is added joins the one that was looked at.
-  if (!next.size && position !== cursor.peek()) next.add(cursor.peek());
+  if (!next.size && position !== acts.place) next.add(acts.place);
   if (!next.delete(position)) next.add(position);
   selected.value = next;
-  cursor.value = position;
   anchor = position;
+  acts.move(position);
 }
 
 export const unselect = () => (selected.value = new Set());
 
-// ---------------------------------------------------------------- deciding
-
-// One after the other: what is typed fast is done in the order in which it was typed.
-let chain = Promise.resolve();
-const inTurn = (work) => (chain = chain.then(() => attempt(work())));
-
-export const decide = (verdict) =>
-  inTurn(async () => {
-    const { token } = result.peek();
-    const chosen = [...selected.peek()].sort((a, b) => a - b);
-    const here = await cell(cursor.peek());
-    if (!here) return;
-    const targets = chosen.length ? chosen : [cursor.peek()];
-    const whole = chosen.length || here.members > 1;
-    const { images } = await send(
-      "/api/decide",
-      whole ? { verdict, token, ranges: ranges(targets) } : { verdict, images: [here.sha256] },
-    );
-    // It is on disk now; only then the next image shows.
-    for (const image of images) verdicts.set(image, verdict);
-    arrived.value++;
-    if (images.length > 1) tell(t("decidedMany", images.length, `${verdict} ${labelName(verdict)}`));
-    look();
-    step(targets.at(-1) + 1);
-  });
-
-export const skip = () => inTurn(async () => step(Math.max(cursor.peek(), ...selected.peek()) + 1));
+export function skip() {
+  const next = [...selected.peek()].reduce((a, b) => Math.max(a, b), acts.place) + 1;
+  if (next >= result.peek().shown) tell(t("end"));
+  moveTo(next);
+}
 
 export const nextOpen = () =>
-  inTurn(async () => {
+  acts.find(async (place) => {
     const { token } = result.peek();
-    const { position } = await ask("/api/open", { token, start: cursor.peek() + 1 });
-    if (position === null) tell(t("end"));
-    else moveTo(position);
+    const { position } = await ask("/api/open", { token, start: place + 1 });
+    return position;
   });
-
-function step(position) {
-  if (position >= result.peek().shown) tell(t("end"));
-  moveTo(position);
-}
-
-export const undo = () =>
-  inTurn(async () => {
-    const { verdicts: before, position } = await send("/api/undo", {
-      token: result.peek()?.token ?? "",
-    });
-    const images = Object.keys(before);
-    if (!images.length) return tell(t("nothingToUndo"));
-    for (const image of images) verdicts.set(image, before[image]);
-    arrived.value++;
-    look();
-    if (position !== null) {
-      moveTo(position);
-      tell(t("undone", images.length));
-    } else {
-      const to = { view: null, open: null, q: images[0] };
-      tell(t("undoneElsewhere", images.length), [t("show"), () => go(to)]);
-    }
-  });
-
-function ranges(positions) {
-  const found = [];
-  for (const at of positions) {
-    if (found.length && found.at(-1)[1] === at) found.at(-1)[1]++;
-    else found.push([at, at + 1]);
-  }
-  return found;
-}
 
 /** Show each image of the stack under the cursor. */
-export const expand = () =>
-  inTurn(async () => {
-    const here = await cell(cursor.peek());
-    if (here?.members > 1) go({ group: here.group, stack: "0", at: here.sha256, open: null });
-  });
+export function expand() {
+  const here = cellAt(acts.place);
+  if (here?.members > 1) go({ group: here.group, stack: "0", at: here.sha256, open: null });
+}
 
 // ---------------------------------------------------------------- how far the case is
 
 let polling;
+/** What else is to be asked again when somebody has decided something. */
+export const changed = signal(null);
 
 export function look(soon = 600) {
   clearTimeout(polling);
   polling = setTimeout(async () => {
     try {
+      const before = status.peek()?.mark;
       status.value = await ask("/api/status", ofRun.peek());
+      if (before !== undefined && before !== status.peek().mark) {
+        if (result.peek()) renew();
+        await changed.peek()?.();
+      }
       await refreshFacets();
     } catch {
       // Said once by whatever the person does next; asking goes on.

@@ -7,8 +7,10 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "./vendor/hooks.js";
 import { effect } from "./vendor/signals.js";
 import { go, html, number, size, t } from "./core.js";
-import { arrived, cellAt, choose, cursor, moveTo, need, result, selected, toggle, verdictOf } from "./desk.js";
-import { Icon, Shape, Thumbnail, described } from "./parts.js";
+import { acts } from "./deciding.js";
+import { arrived, cellAt, choose, cursor, decidedOf, inSight, moveTo, result, selected, toggle, verdictOf } from "./desk.js";
+import { lookAgain } from "./drawn.js";
+import { Icon, Shape, Thumbnail, described, partly } from "./parts.js";
 
 const HIGHEST = 4_000_000;
 const SIDES = [104, 148, 208, 288];
@@ -16,6 +18,8 @@ const MOST = 60;
 
 /** What the keyboard needs to know of the grid: cells in a row, rows in sight. */
 export const shape = { columns: 1, rows: 1 };
+
+let fresh = true;
 
 export function Grid() {
   const box = useRef(null);
@@ -80,6 +84,12 @@ export function Grid() {
     return () => watched.disconnect();
   }, []);
 
+  // The first time the keys are for the grid; later, for whatever was given the focus.
+  useEffect(() => {
+    if (fresh && document.activeElement === document.body) box.current.focus({ preventScroll: true });
+    fresh = false;
+  }, []);
+
   // The cursor stays in sight.
   useEffect(
     () =>
@@ -97,9 +107,12 @@ export function Grid() {
 
   // What flies past is not fetched.
   useEffect(() => {
-    const waiting = setTimeout(() => need(first * columns, (last + 1) * columns), 50);
+    const waiting = setTimeout(() => inSight(first * columns, (last + 1) * columns), 50);
     return () => clearTimeout(waiting);
   }, [first, last, columns, token]);
+
+  // What has come into sight counts as drawn.
+  useEffect(lookAgain);
 
   const cells = [];
   for (let row = first; row <= last; row++) {
@@ -178,6 +191,7 @@ function Cell({ position, side, x, y, all }) {
   void arrived.value; // with the same place it is drawn anew for a signal only
   const cell = cellAt(position);
   const verdict = cell ? verdictOf(cell) : -1;
+  const decided = cell ? decidedOf(cell) : 0;
   const current = cursor.value === position;
   const chosen = selected.value.has(position);
   const style = { width: `${side}px`, height: `${side}px`, transform: `translate(${x}px, ${y}px)` };
@@ -196,17 +210,19 @@ function Cell({ position, side, x, y, all }) {
   };
   return html`<div class=${names.join(" ")} style=${style} role="option" id=${`cell-${position}`}
       aria-selected=${String(chosen || current)} aria-posinset=${position + 1} aria-setsize=${all}
-      aria-label=${cell ? described(cell, verdict) : t("loading")} data-sha256=${cell?.sha256}
+      aria-label=${cell ? described(cell, verdict, decided) : t("loading")} data-sha256=${cell?.sha256}
       data-verdict=${verdict} onClick=${click}
       onDblClick=${() => go({ open: "1", at: cell?.sha256 ?? null })}>
     <div class="face">
       ${cell && html`<${Thumbnail} digest=${cell.thumbnail} />`}
-      ${cell && html`<${Marks} cell=${cell} verdict=${verdict} />`}
+      ${cell && html`<${Marks} cell=${cell} verdict=${verdict} decided=${decided} />`}
     </div>
   </div>`;
 }
 
-const Marks = ({ cell, verdict }) => html`
+const Marks = ({ cell, verdict, decided }) => html`
+  ${partly(cell, verdict, decided) &&
+  html`<span class="badge partly" title=${t("partly", decided, cell.members)}>${number(decided)}/${number(cell.members)}</span>`}
   ${verdict >= 0 &&
   html`<span class=${`badge l${verdict}`}><${Icon} name="check" /><${Shape} label=${verdict} />${verdict}</span>`}
   <span class="marks">
@@ -218,11 +234,12 @@ const Marks = ({ cell, verdict }) => html`
     <${Shape} label=${cell.label} />
     <span class="figure">${cell.score === null ? "–" : cell.score.toFixed(2)}</span>
     ${cell.members > 1 && html`<span class="count" title=${t("stackOf", cell.members)}><${Icon} name="stack" />${number(cell.members)}</span>`}
+    ${cell.similar > 0 && html`<span class="count" title=${t("similarTo", cell.similar)}>≈${number(cell.similar)}</span>`}
     ${cell.places > 1 && html`<span class="count" title=${t("places2", cell.places)}><${Icon} name="pin" />${cell.places}</span>`}
   </span>`;
 
 /** Arrow keys; with shift they select. */
-export function arrow(event) {
+export function arrow(key, shifted) {
   const steps = {
     ArrowLeft: -1,
     ArrowRight: 1,
@@ -233,12 +250,12 @@ export function arrow(event) {
     Home: -Infinity,
     End: Infinity,
   };
-  const step = steps[event.key];
+  const step = steps[key];
   if (step === undefined) return false;
-  const to = step === Infinity ? result.peek().shown - 1 : step === -Infinity ? 0 : cursor.peek() + step;
+  const to = step === Infinity ? result.peek().shown - 1 : step === -Infinity ? 0 : acts.place + step;
   // A step off the first or last row stays where it is.
   if (Math.abs(step) === shape.columns && (to < 0 || to >= result.peek().shown)) return true;
-  moveTo(to, { extend: event.shiftKey });
+  moveTo(to, { extend: shifted });
   return true;
 }
 

@@ -1,6 +1,8 @@
 // Small pieces that several views draw: the labels' marks, buttons, thumbnails.
 
+import { useEffect, useState } from "./vendor/hooks.js";
 import { html, labelName, t } from "./core.js";
+import { loaded, lookAgain } from "./drawn.js";
 
 // Colours that the colour-blind tell apart, and a shape each for those who see none.
 const SHAPES = [
@@ -33,6 +35,7 @@ const ICONS = {
   help: "M6 6.2a2 2 0 1 1 2.7 1.9c-.5.2-.7.5-.7 1.1v.4M8 11.6v.2M8 14.5a6.5 6.5 0 1 0 0-13 6.5 6.5 0 0 0 0 13Z",
   theme: "M8 14.5a6.5 6.5 0 1 0 0-13ZM8 1.5v13",
   image: "M2 3h12v10H2ZM2 11l3.5-3.5L9 11l2-2 3 3M10.5 6.2v.1",
+  blur: "M8 2C5.5 5.2 4 7.3 4 9.5a4 4 0 0 0 8 0C12 7.3 10.5 5.2 8 2ZM8 11.5a2 2 0 0 1-2-2",
   stack: "M4.5 4.5V2H14v9.5h-2.5M2 4.5h9.5V14H2Z",
   trash: "M3 4.5h10M6.5 4.5V2.5h3v2M4.5 4.5 5 13.5h6l.5-9",
   bell: "M8 2.5 14.5 13.5H1.5ZM8 6.5v3.5M8 11.7v.2",
@@ -50,21 +53,31 @@ export const Button = ({ icon, label, text, on, ...rest }) =>
     aria-pressed=${on === undefined ? undefined : String(on)} ...${rest}
   ><${Icon} name=${icon} />${text && html`<span>${text}</span>`}</button>`;
 
-export const Thumbnail = ({ digest, alt = "" }) =>
-  digest
-    ? html`<img class="picture" src=${`/thumb/${digest}`} alt=${alt} draggable=${false} decoding="async" />`
-    : html`<span class="picture missing"><${Icon} name="image" /></span>`;
+export function Thumbnail({ digest, alt = "" }) {
+  const [failed, setFailed] = useState(null);
+  useEffect(lookAgain, [digest, failed]);
+  // With a key, so that no element shows the picture before until this one has come.
+  return digest && failed !== digest
+    ? html`<img class="picture" key=${digest} src=${`/thumb/${digest}`} alt=${alt} draggable=${false} decoding="async"
+        onLoad=${loaded} onError=${() => setFailed(digest)} />`
+    : html`<span class="picture missing"><${Icon} name="image" /><span>${t("noPicture")}</span></span>`;
+}
+
+/** Whether some images of a stack are decided, or all of them differently. */
+export const partly = (cell, verdict, decided) => cell.members > 1 && verdict < 0 && decided > 0;
 
 /** What a screen reader says of a cell. */
-export function described(cell, verdict) {
+export function described(cell, verdict, decided) {
   const said = [labelName(cell.label)];
   if (cell.score !== null) said.push(cell.score.toFixed(2));
-  said.push(verdict < 0 ? t("open") : `${t("verdict")}: ${verdict} ${labelName(verdict)}`);
+  if (partly(cell, verdict, decided)) said.push(t("partly", decided, cell.members));
+  else said.push(verdict < 0 ? t("open") : `${t("verdict")}: ${verdict} ${labelName(verdict)}`);
   if (cell.alert) said.push(t("alert"));
   if (cell.deleted) said.push(t("deleted"));
   if (cell.failed) said.push(t("failed"));
   if (cell.differs) said.push(t("differing"));
   if (cell.members > 1) said.push(t("stackOf", cell.members));
+  if (cell.similar > 0) said.push(t("similarTo", cell.similar));
   if (cell.places > 1) said.push(t("places2", cell.places));
   return said.join(", ");
 }

@@ -3,12 +3,12 @@
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { signal } from "./vendor/signals.js";
 import {
-  ask, boot, bytes, cleared, fileTime, go, html, labelName, moment, number, ofRun, plain, t, tell,
+  ask, blur, boot, bytes, cleared, fileTime, go, html, labelName, moment, number, ofRun, plain, t, tell,
 } from "./core.js";
-import {
-  arrived, cellAt, cursor, decide, expand, moveTo, need, nextOpen, result, skip, undo, verdictOf,
-} from "./desk.js";
-import { Button, Icon, Label, Shape, Thumbnail } from "./parts.js";
+import { acts, press } from "./deciding.js";
+import { arrived, cellAt, cursor, decidedOf, expand, moveTo, need, nextOpen, result, skip, verdictOf } from "./desk.js";
+import { loaded, lookAgain } from "./drawn.js";
+import { Button, Icon, Label, Shape, Thumbnail, partly } from "./parts.js";
 
 const STILL = { scale: 1, x: 0, y: 0, turn: 0 };
 /** How the picture lies on the stage; another picture lies straight again. */
@@ -40,48 +40,56 @@ export function Viewer() {
   useEffect(() => {
     // Not a button: the space bar would press it.
     whole.current.focus();
-    return () => document.getElementById("grid")?.focus({ preventScroll: true });
+    return () => {
+      document.getElementById("grid")?.focus({ preventScroll: true });
+      lookAgain();
+    };
   }, []);
   const verdict = cell ? verdictOf(cell) : -1;
+  const decided = cell ? decidedOf(cell) : 0;
   return html`<section class=${`viewer ${panel.value ? "with-panel" : ""}`} role="dialog" aria-modal="true"
       aria-label=${t("images")} ref=${whole} tabindex="-1">
     <header>
       <${Button} icon="close" label=${t("close")} onClick=${() => go({ open: null })} />
       <span class="figure where">${number(position + 1)} / ${number(result.value.shown)}</span>
       ${cell && verdict >= 0 && html`<span class=${`badge l${verdict}`}><${Icon} name="check" /><${Shape} label=${verdict} />${verdict}</span>`}
+      ${cell && partly(cell, verdict, decided) && html`<span class="badge partly" title=${t("partly", decided, cell.members)}>${number(decided)}/${number(cell.members)}</span>`}
       ${cell?.alert && html`<span class="note alert"><${Icon} name="bell" />${t("alert")}</span>`}
       ${cell?.deleted && html`<span class="note"><${Icon} name="trash" />${t("deleted")}</span>`}
       ${cell?.members > 1 &&
       html`<button type="button" class="wide" onClick=${expand}><${Icon} name="stack" /><span>${t("stackOf", cell.members)} · ${t("expand")}</span></button>`}
+      ${cell?.similar > 0 &&
+      html`<button type="button" class="wide" onClick=${() => go({ ...cleared(), similar: cell.similar_group, stack: "0", at: cell.sha256, open: null })}><span>≈ ${t("similarTo", cell.similar)}</span></button>`}
       <span class="gap"></span>
+      <${Button} icon="blur" label=${`${t("blur")} (b)`} on=${blur.value} onClick=${() => (blur.value = !blur.value)} />
       <span class="zooms"><${Button} icon="minus" label=${t("zoomOut")} onClick=${() => zoom(1 / 1.5)} />
         <${Button} icon="plus" label=${t("zoomIn")} onClick=${() => zoom(1.5)} /></span>
       <${Button} icon="fit" label=${t("fit")} onClick=${straighten} />
       <${Button} icon="rotate" label=${t("rotate")} onClick=${() => turn(90)} />
       <${Button} icon="info" label=${t("details")} on=${panel.value} onClick=${() => (panel.value = !panel.value)} />
     </header>
-    <${Stage} cell=${cell} position=${position} />
+    <${Stage} cell=${cell} />
     ${panel.value && html`<aside class="facts" aria-label=${t("details")}>${facts && html`<${Facts} facts=${facts} />`}</aside>`}
     <footer>
-      <${Button} icon="left" label=${t("previous")} onClick=${() => moveTo(position - 1)} />
+      <${Button} icon="left" label=${t("previous")} onClick=${() => moveTo(acts.place - 1)} />
       <div class="verdicts" role="group" aria-label=${t("decide")}>
         ${boot.labels.map(
           (_, label) =>
             html`<button type="button" class=${`verdict l${label}`} aria-pressed=${String(verdict === label)}
               onClick=${(event) => {
                 if (event.detail) whole.current.focus();
-                decide(label);
+                press(event, label);
               }}><${Shape} label=${label} /><kbd>${label}</kbd><span>${labelName(label)}</span></button>`,
         )}
       </div>
       <${Button} icon="skip" label=${t("skip")} onClick=${skip} />
-      <${Button} icon="undo" label=${t("undo")} onClick=${undo} />
+      <${Button} icon="undo" label=${t("undo")} onClick=${() => acts.undo()} />
       <${Button} icon="right" label=${t("nextOpen")} text=${t("nextOpen")} onClick=${nextOpen} />
     </footer>
   </section>`;
 }
 
-function Stage({ cell, position }) {
+function Stage({ cell }) {
   const [full, setFull] = useState({});
   const [why, setWhy] = useState(null);
   const stage = useRef(null);
@@ -95,6 +103,8 @@ function Stage({ cell, position }) {
     const waiting = setTimeout(() => setFull({ sha256 }), 200);
     return () => clearTimeout(waiting);
   }, [sha256]);
+
+  useEffect(lookAgain, [why]);
 
   const failed = async () => {
     try {
@@ -142,7 +152,7 @@ function Stage({ cell, position }) {
     pointers.delete(event.pointerId);
     const moved = held ? event.clientX - held.from : 0;
     if (event.pointerType === "touch" && lie.peek().scale === 1 && Math.abs(moved) > 60) {
-      moveTo(position + (moved < 0 ? 1 : -1));
+      moveTo(acts.place + (moved < 0 ? 1 : -1));
     }
   };
 
@@ -152,9 +162,9 @@ function Stage({ cell, position }) {
       onPointerMove=${move} onPointerUp=${up} onPointerCancel=${up}
       onDblClick=${() => (scale > 1 ? straighten() : zoom(3))}>
     ${cell &&
-    html`<div class="lying" style=${style} key=${sha256}>
+    html`<div class="lying" style=${style} key=${sha256} data-sha256=${sha256} data-failed=${why ? "1" : undefined}>
       <${Thumbnail} digest=${cell.thumbnail} alt=${labelName(cell.label)} />
-      ${full.sha256 === sha256 && !why && html`<img class="picture full" src=${`/image/${sha256}`} alt="" draggable=${false} onError=${failed} />`}
+      ${full.sha256 === sha256 && !why && html`<img class="picture full" src=${`/image/${sha256}`} alt="" draggable=${false} onLoad=${loaded} onError=${failed} />`}
     </div>`}
     ${why && html`<p class="why" role="status">${t("thumbnailOnly", why)}</p>`}
   </div>`;

@@ -1,13 +1,11 @@
-// The other views: what was not read, the timeline, the blind sample; the map is in map.js.
+// The other views: what was not read, the timeline; the map is in map.js.
 
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
-import { signal } from "./vendor/signals.js";
 import {
-  ask, asked, attempt, boot, bytes, fileTime, go, html, labelName, moment, number, ofRun, plain, query, reasonName, refine,
-  send, t,
+  ask, asked, attempt, bytes, fileTime, go, html, labelName, number, plain, query, reasonName, refine, t,
 } from "./core.js";
-import { look, status, undo } from "./desk.js";
-import { Button, Icon, Shape, Thumbnail } from "./parts.js";
+import { status } from "./desk.js";
+import { Icon, Shape } from "./parts.js";
 
 /** What the server says, asked again when the parameters change. */
 export function useAnswer(path, parameters) {
@@ -139,107 +137,5 @@ export function Timeline() {
       })}
     </div>
     <p class="legend">${[3, 2, 1, 0].map((l) => html`<span class="label"><${Shape} label=${l} />${labelName(l)}</span>`)}</p>
-  </div>`;
-}
-
-// ---------------------------------------------------------------- blind sample
-
-export const judging = signal(null);
-
-async function open(number) {
-  const sample = await ask(`/api/samples/${number}`);
-  const at = sample.items.findIndex((item) => item.verdict === null);
-  judging.value = { ...sample, at: Math.max(at, 0) };
-}
-
-/** Judge the image that is shown; true if there was one. */
-export function judge(verdict) {
-  const now = judging.peek();
-  if (!now) return false;
-  attempt(
-    send(`/api/samples/${now.id}/judge`, { image: now.items[now.at].sha256, verdict }).then(async () => {
-      const next = now.at + 1;
-      now.items[now.at] = { ...now.items[now.at], verdict };
-      const left = now.items.some((item) => item.verdict === null);
-      if (left) judging.value = { ...now, at: next < now.items.length ? next : now.items.findIndex((item) => item.verdict === null) };
-      else leave();
-      look();
-    }),
-  );
-  return true;
-}
-
-export function judgeUndo() {
-  const now = judging.peek();
-  if (!now) return false;
-  attempt(undo().then(async () => {
-    const sample = await ask(`/api/samples/${now.id}`);
-    const at = now.items.findIndex((item, i) => item.verdict !== sample.items[i].verdict);
-    judging.value = { ...sample, at: at < 0 ? now.at : at };
-  }));
-  return true;
-}
-
-export function judgeMove(by) {
-  const now = judging.peek();
-  if (!now) return false;
-  judging.value = { ...now, at: Math.min(Math.max(now.at + by, 0), now.items.length - 1) };
-  return true;
-}
-
-const drawn = signal(0);
-
-export function leave() {
-  judging.value = null;
-  drawn.value++;
-}
-
-export function Sample() {
-  const answer = useAnswer("/api/samples", { after: drawn.value });
-  const now = judging.value;
-  useEffect(() => () => (judging.value = null), []);
-  if (now) return html`<${Judging} now=${now} />`;
-  const draw = async (event) => {
-    event.preventDefault();
-    const size = Number(event.target.elements.size.value);
-    const { sample } = await send("/api/samples", { size, ...ofRun.peek() });
-    drawn.value++;
-    await open(sample);
-  };
-  return html`<div class="page sample">
-    <p>${t("sampleIntro")}</p>
-    <form onSubmit=${(event) => attempt(draw(event))}>
-      <label>${t("sampleSize")}<input name="size" type="number" min="1" max="100000" value="200" /></label>
-      <button class="wide primary"><span>${t("draw")}</span></button>
-    </form>
-    ${answer?.samples.length > 0 && html`<h2>${t("samples")}</h2>`}
-    ${[...(answer?.samples ?? [])].reverse().map(
-      (sample) => html`<section class="card">
-        <b>#${sample.id} · ${moment(sample.drawn)}</b>
-        <span class="soft">${t("judged", sample.judged, sample.size)} · ${t("otherReviewer", plain(sample.reviewer))}</span>
-        ${sample.missed && html`<p>${t("missed", sample.missed)}</p>`}
-        ${sample.reviewer === boot.reviewer && sample.judged < sample.size && html`<button type="button" class="wide" onClick=${() => attempt(open(sample.id))}><span>${t("goOn")}</span></button>`}
-      </section>`,
-    )}
-  </div>`;
-}
-
-function Judging({ now }) {
-  const item = now.items[now.at];
-  const judged = now.items.filter((one) => one.verdict !== null).length;
-  return html`<div class="page judging">
-    <div class="map-bar"><button type="button" class="link" onClick=${leave}>← ${t("backToSamples")}</button>
-      <span class="gap"></span><span class="figure">${now.at + 1} / ${now.items.length}</span>
-      <span class="soft">${t("judged", judged, now.size)}</span></div>
-    <div class="stage"><div class="lying" key=${item.sha256}>
-      <${Thumbnail} digest=${item.thumbnail} />
-      <img class="picture full" src=${`/image/${item.sha256}`} alt="" draggable=${false} onError=${(event) => event.target.remove()} />
-    </div></div>
-    <footer><div class="verdicts" role="group" aria-label=${t("decide")}>
-      ${boot.labels.map(
-        (_, label) => html`<button type="button" class=${`verdict l${label}`} aria-pressed=${String(item.verdict === label)} onClick=${() => judge(label)}>
-          <${Shape} label=${label} /><kbd>${label}</kbd><span>${labelName(label)}</span></button>`,
-      )}</div>
-      <${Button} icon="undo" label=${t("undo")} onClick=${judgeUndo} /></footer>
   </div>`;
 }

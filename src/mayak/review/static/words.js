@@ -106,6 +106,70 @@ export const WORDS = {
     "서버가 응답하지 않습니다. `mayak review`가 실행 중인지 확인하십시오.",
   ],
 
+  refused: {
+    loading: ["Not taken: the list is being read.", "입력하지 않았습니다. 목록을 읽는 중입니다."],
+    wait: [
+      "Not taken: the step before is not finished. Press it again.",
+      "입력하지 않았습니다. 앞의 작업이 끝나지 않았습니다. 다시 누르십시오.",
+    ],
+  },
+  noFocus: [
+    "Not taken: click an image or press an arrow key first.",
+    "입력하지 않았습니다. 먼저 이미지를 클릭하거나 화살표 키를 누르십시오.",
+  ],
+  doubleClick: [
+    "Second click of a double click: not taken.",
+    "두 번 클릭의 두 번째는 입력하지 않았습니다.",
+  ],
+  noPicture: ["cannot be shown", "표시할 수 없음"],
+  partly: [
+    (decided, all) => `${count(decided)} of ${count(all)} decided, or not all alike`,
+    (decided, all) => `${count(all)}장 중 ${count(decided)}장만 판정했거나 판정이 서로 다름`,
+  ],
+  no: ["Cancel", "취소"],
+  askMany: [
+    (n, label) => `Decide ${n === 1 ? "one image" : `${count(n)} images at once`}: ${label}?`,
+    (n, label) => `${count(n)}장을 한꺼번에 판정하시겠습니까? ${label}`,
+  ],
+  askManyWhy: [
+    (drawn) =>
+      `${drawn === 0 ? "None of these pictures is" : drawn === 1 ? "Only one of these pictures is" : `Only ${count(drawn)} of these pictures are`} on the screen. For the others the record states that they were decided without being shown.`,
+    (drawn) =>
+      `이 가운데 화면에 표시된 이미지는 ${count(drawn)}장입니다. 나머지는 ‘표시하지 않고 판정’으로 기록됩니다.`,
+  ],
+  yesMany: [(n) => (n === 1 ? "Decide it" : `Decide ${count(n)} images`), (n) => `${count(n)}장 판정`],
+  askAbsent: [(label) => `Decide this image as ${label}?`, (label) => `이 이미지를 판정하시겠습니까? ${label}`],
+  askAbsentWhy: [
+    "This image could not be shown. The record states that it was decided without being shown.",
+    "이 이미지는 화면에 표시할 수 없었습니다. ‘표시하지 않고 판정’으로 기록됩니다.",
+  ],
+  yesAbsent: ["Decide all the same", "그래도 판정"],
+  askChanged: [
+    (label) => `Overwrite a newer decision with ${label}?`,
+    (label) => `더 새로운 판정을 바꾸시겠습니까? ${label}`,
+  ],
+  askChangedWhy: [
+    (n) =>
+      n === 1
+        ? "You have decided this image elsewhere, in another window, since this page last read the case:"
+        : `You have decided ${count(n)} of these images elsewhere, in another window, since this page last read the case:`,
+    (n) => `이 화면이 사건을 읽은 뒤 다른 창에서 본인이 ${count(n)}장을 판정했습니다.`,
+  ],
+  yesChanged: ["Overwrite", "바꾸기"],
+  notRecorded: [
+    (n) => (n === 1 ? "One entry was not recorded" : `${count(n)} entries were not recorded`),
+    (n) => `${count(n)}건이 기록되지 않았습니다`,
+  ],
+  failedAct: [
+    (position, label, why) => `No. ${count(position)}, ${label}: ${why}`,
+    (position, label, why) => `${count(position)}번째 이미지, ${label}: ${why}`,
+  ],
+  notDrawn: [
+    "the picture had not been drawn on the screen in time",
+    "이미지가 제때 화면에 표시되지 않았습니다",
+  ],
+  move: ["Move", "이동"],
+
   decide: ["Decide", "판정"],
   skip: ["Skip", "건너뛰기"],
   undo: ["Undo", "취소"],
@@ -118,6 +182,7 @@ export const WORDS = {
   fit: ["Fit", "맞춤"],
   details: ["Details", "상세"],
   stackOf: [(n) => `Stack of ${count(n)}`, (n) => `${count(n)}장 묶음`],
+  similarTo: [(n) => `${count(n)} similar`, (n) => `유사 ${count(n)}장`],
   expand: ["Show each", "펼쳐 보기"],
   decidesAll: [
     (n) => `A decision here is for all ${count(n)}.`,

@@ -1,0 +1,119 @@
+// The input queue on the page: its requests, its questions, its messages.
+
+import { useEffect, useRef } from "./vendor/hooks.js";
+import { signal } from "./vendor/signals.js";
+import { Acts, NotDrawn } from "./acts.js";
+import { html, labelName, send, t, tell } from "./core.js";
+import { onDrawn } from "./drawn.js";
+
+/** Tells the acts of this page from those of another one of the same reviewer. */
+export const page = crypto.randomUUID();
+
+export const labelled = (verdict) => `${verdict} ${labelName(verdict)}`;
+
+const clock = {
+  after(milliseconds, work) {
+    const timer = setTimeout(work, milliseconds);
+    return () => clearTimeout(timer);
+  },
+};
+
+const net = {
+  decide(act, confirmed) {
+    const [path, body] = act.list.request(act);
+    return send(path, { ...body, ...confirmed, page });
+  },
+  undo: ({ target, list }) =>
+    send("/api/undo", {
+      token: list.token ?? "",
+      action: target?.action ?? null,
+      sample: target ? null : (list.sample ?? null),
+    }),
+};
+
+/** What is asked or told in the middle of the page: `{ title, lines, yes, no, answer }`. */
+const question = signal(null);
+
+const put = (asked) => new Promise((answer) => (question.value = { ...asked, answer }));
+
+const TEXTS = {
+  many: ({ look }, { count }, label) => ({
+    title: t("askMany", count, label),
+    lines: [t("askManyWhy", Object.keys(look.places).length)],
+    yes: t("yesMany", count),
+  }),
+  absent: (_, __, label) => ({
+    title: t("askAbsent", label),
+    lines: [t("askAbsentWhy")],
+    yes: t("yesAbsent"),
+  }),
+  changed: (_, { changed, verdicts }, label) => ({
+    title: t("askChanged", label),
+    lines: [
+      t("askChangedWhy", changed),
+      ...Object.entries(verdicts).slice(0, 5).map(([image, verdict]) => `${image.slice(0, 12)}…: ${labelled(verdict)}`),
+    ],
+    yes: t("yesChanged"),
+  }),
+};
+
+const view = {
+  ask: (act, asked) => put({ ...TEXTS[asked.kind](act, asked, labelled(act.verdict)), no: t("no") }),
+  failed: (failures) =>
+    put({
+      title: t("notRecorded", failures.length),
+      lines: [
+        ...failures.slice(0, 5).map(({ act, error }) => {
+          const why = error instanceof NotDrawn ? t("notDrawn") : error.message;
+          return act.kind === "decide" ? t("failedAct", act.frame.at + 1, labelled(act.verdict), why) : why;
+        }),
+        ...(failures.length > 5 ? [`+ ${failures.length - 5}`] : []),
+      ],
+      no: t("close"),
+    }),
+  refused: (why) => tell(why === "end" ? t("end") : t("refused", why)),
+};
+
+export const acts = new Acts({ clock, net, view });
+onDrawn(() => acts.painted());
+
+// What is not on disk yet would be lost.
+addEventListener("beforeunload", (event) => {
+  if (acts.pending.some((act) => act.kind === "decide")) event.preventDefault();
+});
+
+/** Decide by a button: the second click of a double click is not meant for the next image. */
+export function press(event, verdict) {
+  if (event.detail > 1) tell(t("doubleClick"));
+  else acts.decide(verdict);
+}
+
+export function Question() {
+  const now = question.value;
+  const box = useRef(null);
+  const safe = useRef(null);
+  const given = useRef(false);
+  useEffect(() => {
+    if (!now) return;
+    given.current = false;
+    box.current.showModal();
+    safe.current.focus();
+  }, [now]);
+  if (!now) return null;
+  const close = () => {
+    const back = document.querySelector(".viewer, .judging") ?? document.getElementById("grid");
+    question.value = null;
+    back?.focus({ preventScroll: true });
+    now.answer(given.current);
+  };
+  return html`<dialog class="question" ref=${box} onClose=${close} aria-labelledby="question-title">
+    <h2 id="question-title">${now.title}</h2>
+    ${now.lines.map((line) => html`<p>${line}</p>`)}
+    <div class="answers">
+      <button type="button" class="wide" ref=${safe} onClick=${() => box.current.close()}><span>${now.no}</span></button>
+      ${now.yes && html`<button type="button" class="wide primary" onClick=${() => {
+        given.current = true;
+        box.current.close();
+      }}><span>${now.yes}</span></button>`}
+    </div></dialog>`;
+}
