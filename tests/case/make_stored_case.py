@@ -16,11 +16,13 @@ import io
 import shutil
 import sqlite3
 import zipfile
+from contextlib import closing
 from pathlib import Path
 
 from PIL import Image
 
 from mayak.case import CaseStore
+from mayak.case.records import Seen
 from mayak.cli.app import main as mayak
 from mayak.demo.scenes import render
 from mayak.types import Engine, Prediction
@@ -66,7 +68,8 @@ def decide(folder: Path) -> None:
         case.finish_run(run)
         sample = case.draw_sample(run, 2, 7, "kim")
         case.judge(sample, dict.fromkeys(case.sample_items(sample), 0))
-        case.decide("kim", {images[0]: 3, images[1]: 1})
+        seen = {images[0]: Seen("opened", False), images[1]: Seen("grid", True)}
+        case.decide("kim", {images[0]: 3, images[1]: 1}, seen=seen)
         case.decide("kim", {images[0]: 0})
         case.undo("kim")
         case.decide("이검토", {images[0]: 2})
@@ -86,7 +89,8 @@ def main() -> None:
         if ended.code not in (0, 1):
             raise
     decide(case)
-    version = sqlite3.connect(case / "case.sqlite").execute("PRAGMA user_version").fetchone()[0]
+    with closing(sqlite3.connect(case / "case.sqlite")) as connection:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
     target = STORED / f"schema-{version}.zip"
     with zipfile.ZipFile(target, "x", zipfile.ZIP_DEFLATED) as archive:
         for file in sorted(path for path in case.rglob("*") if path.is_file()):
