@@ -118,7 +118,7 @@ def build(folder):
         case.undo("kim")
         case.decide("lee", {digests[0]: 0})
         sample = case.draw_sample(run, 2, 42, "kim")
-        case.judge(sample, dict.fromkeys(case.sample_items(sample), 0))
+        case.judge("kim", sample, dict.fromkeys(case.sample_items(sample), 0))
     canary = folder / "canary"
     shutil.copytree(folder / "case", canary / "case")
     (canary / "evidence.dd").write_bytes(os.urandom(5_000))

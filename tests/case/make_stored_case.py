@@ -67,7 +67,7 @@ def decide(folder: Path) -> None:
         )
         case.finish_run(run)
         sample = case.draw_sample(run, 2, 7, "kim")
-        case.judge(sample, dict.fromkeys(case.sample_items(sample), 0))
+        case.judge("kim", sample, dict.fromkeys(case.sample_items(sample), 0))
         seen = {images[0]: Seen("opened", False), images[1]: Seen("grid", True)}
         case.decide("kim", {images[0]: 3, images[1]: 1}, seen=seen)
         case.decide("kim", {images[0]: 0})

@@ -24,7 +24,7 @@ def folder(tmp_path):
         store.undo("b")
         store.add_results(run, [prediction("3.jpg", scores=(0.7, 0.1, 0.1, 0.1))])
         sample = store.draw_sample(run, 1, 42, "b")
-        store.judge(sample, {digest("3.jpg"): 0})
+        store.judge("b", sample, {digest("3.jpg"): 0})
     return tmp_path / "case"
 
 

@@ -36,7 +36,7 @@ def there(here, tmp_path):
         store.decide("b", {C: 0})
         store.undo("b")
         sample = store.draw_sample(1, 3, 7, "b")
-        store.judge(sample, dict.fromkeys(store.sample_items(sample), 0))
+        store.judge("b", sample, dict.fromkeys(store.sample_items(sample), 0))
     return tmp_path / "there"
 
 

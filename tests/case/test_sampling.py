@@ -66,9 +66,9 @@ def test_a_sample_that_cannot_be_drawn_is_refused(store, size):
 def test_the_estimate_comes_with_the_last_judgement_and_goes_with_an_undo(store):
     number = store.draw_sample(1, 20, 1, "김수사")
     items = list(store.sample_items(number))
-    store.judge(number, dict.fromkeys(items[:19], 0))
+    store.judge("김수사", number, dict.fromkeys(items[:19], 0))
     assert store.samples()[0].missed is None
-    store.judge(number, {items[19]: 3})
+    store.judge("김수사", number, {items[19]: 3})
     estimate = store.samples()[0].missed
     assert (estimate.relevant, estimate.size, estimate.population) == (1, 20, 50)
     assert (estimate.fraction, estimate.images) == (0.05, 2)
@@ -78,7 +78,7 @@ def test_the_estimate_comes_with_the_last_judgement_and_goes_with_an_undo(store)
     assert store.undo("김수사") == [items[19]]
     assert store.sample_items(number)[items[19]] is None
     assert store.samples()[0].missed is None
-    store.judge(number, {items[19]: 0})
+    store.judge("김수사", number, {items[19]: 0})
     assert store.samples()[0].relevant == 0
     assert store.verify() == []
 
@@ -86,21 +86,29 @@ def test_the_estimate_comes_with_the_last_judgement_and_goes_with_an_undo(store)
 def test_a_later_decision_with_the_scores_in_view_is_no_judgement(store):
     number = store.draw_sample(1, 2, 1, "a")
     items = list(store.sample_items(number))
-    store.judge(number, dict.fromkeys(items, 0))
+    store.judge("a", number, dict.fromkeys(items, 0))
     store.decide("a", dict.fromkeys(items, 1))
     store.decide("b", dict.fromkeys(items, 2))
     assert store.verdicts(items[0])["a"].verdict == 1
     assert store.samples()[0].relevant == 0
-    store.judge(number, {items[0]: 3})
+    store.judge("a", number, {items[0]: 3})
     assert store.samples()[0].relevant == 1
+
+
+def test_nobody_judges_in_another_reviewers_name(store):
+    number = store.draw_sample(1, 2, 1, "a")
+    items = list(store.sample_items(number))
+    with pytest.raises(CaseError, match=f"sample {number} was drawn for a, not for b"):
+        store.judge("b", number, {items[0]: 1})
+    assert list(store.decisions()) == []
 
 
 def test_only_what_was_drawn_is_judged(store):
     number = store.draw_sample(1, 2, 1, "a")
     with pytest.raises(CaseError, match="is not in sample"):
-        store.judge(number, {digest("60.jpg"): 1})
+        store.judge("a", number, {digest("60.jpg"): 1})
     with pytest.raises(CaseError, match="there is no sample 9"):
-        store.judge(9, {digest("60.jpg"): 1})
+        store.judge("a", 9, {digest("60.jpg"): 1})
     assert list(store.decisions()) == []
 
 

@@ -334,7 +334,7 @@ def test_a_blind_sample_says_how_much_was_missed(own, write, tmp_path):
     page = Page(write(own, tmp_path / "one").folder / "report.html").text
     assert "0 judged so far" in page
     with CaseStore.review(own, operator="b") as store:
-        store.judge(number, {drawn: 0})
+        store.judge("표본 판정자", number, {drawn: 0})
         (sample,) = store.samples()
     page = Page(write(own, tmp_path / "two").folder / "report.html").text
     assert "judged by 표본 판정자. 0 were relevant (0.00%)" in page

@@ -288,7 +288,7 @@ def test_the_estimate_of_what_was_missed_names_what_it_does_not_cover(tmp_path):
     assert "No blind sample was drawn" in said(folder)
     with CaseStore.review(folder, operator="b") as store:
         number = store.draw_sample(1, 1, 7, "b")
-        store.judge(number, dict.fromkeys(store.sample_items(number), 0))
+        store.judge("b", number, dict.fromkeys(store.sample_items(number), 0))
     text = said(folder)
     assert "among the images that mayak read and a run called irrelevant" in text
     assert "Of files that were not read (1) or left out (3), of free space" in text

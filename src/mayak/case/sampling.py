@@ -104,18 +104,27 @@ class Samples(Decisions):
 
     def judge(
         self,
+        reviewer: str,
         sample: int,
         verdicts: Mapping[str, int],
         *,
         seen: Mapping[str, Seen] | None = None,
         known: Known | None = None,
     ) -> int:
-        """Give contents of a sample its reviewer's verdicts, in one act; returns the act's number.
+        """Give contents of a reviewer's sample verdicts, in one act; returns the act's number.
 
-        The last judgement of a content stands. Raises CaseError for a content of no such sample,
-        and as ``decide``.
+        The last judgement of a content stands. Raises CaseError for a sample that was drawn for
+        somebody else, for a content of no such sample, and as ``decide``.
         """
-        reviewer = self._row_of(sample)["reviewer"]
+        drawn_for = self._row_of(sample)["reviewer"]
+        if reviewer_name(reviewer) != drawn_for:
+            raise CaseError(
+                tr(
+                    f"sample {sample} was drawn for {drawn_for}, not for {reviewer}",
+                    f"표본 {sample}은(는) {reviewer}이(가) 아니라 {drawn_for}의 표본입니다",
+                ),
+                remedy=tr("draw one of your own", "본인의 표본을 새로 추출하십시오"),
+            )
         items = self.sample_items(sample)
         for sha256 in verdicts:
             if sha256 not in items:

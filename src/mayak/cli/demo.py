@@ -305,7 +305,7 @@ class _Run:
             for sample in case.samples():
                 for sha256, judged in case.sample_items(sample.id).items():
                     if judged is None:
-                        case.judge(sample.id, {sha256: truth[sha256]})
+                        case.judge(REVIEWER, sample.id, {sha256: truth[sha256]})
             missed = [sample.missed for sample in case.samples()]
         said = {
             "reviewer": REVIEWER,

@@ -288,7 +288,8 @@ class Desk:
 
         def work(store: CaseStore) -> int:
             known = self._known(mark, page)
-            return self._made(page, store.judge(sample, {image: verdict}, seen=seen, known=known))
+            action = store.judge(self.reviewer, sample, {image: verdict}, seen=seen, known=known)
+            return self._made(page, action)
 
         return await self.write(work)
 
