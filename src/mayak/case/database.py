@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from mayak.case import schema
-from mayak.case.folder import DATABASE, newer, require_regular
+from mayak.case.folder import DATABASE, newer, require_regular, storage_error
 from mayak.errors import CaseError, IntegrityError
 from mayak.language import printable, tr
 from mayak.untrusted import PARSE_ERRORS, parse_json
@@ -44,6 +44,10 @@ _WAIT = 60.0
 """Seconds that a writer waits for readers and a reader for the writer's commit."""
 _LONGEST = 2**26
 """Bytes of a value or a row. A damaged file may claim any length; no row of ours has a megabyte."""
+_FEW = 10_000
+"""Rows of an answer that come from the question alone, or are not in the file yet."""
+_ROW_BYTES = 64
+"""Less than a row of ours has: the digest alone takes as many."""
 _STEPS = 100_000
 """Instructions of SQLite's machine, some milliseconds, between two looks for Ctrl-C."""
 _NAMED = 20
@@ -245,8 +249,16 @@ class Database:
                     "데이터베이스의 스키마가 mayak의 것이 아닙니다",
                 )
             )
+        # A tree whose pages repeat each other has more rows than its file has bytes.
+        try:
+            most = _FEW + (self.folder / DATABASE).stat().st_size // _ROW_BYTES
+        except OSError as error:
+            raise storage_error(self.folder, error) from error
         with self.translated():
-            return self.connection.execute(sql, values).fetchall()
+            rows = self.connection.execute(sql, values).fetchmany(most + 1)
+            if len(rows) > most:
+                raise sqlite3.DatabaseError("more rows than the file can hold")
+        return rows
 
     def pages(self, sql: str, *values: Value) -> Iterator[sqlite3.Row]:
         """Rows of a large answer in the order of ``id``, no lock held between pages.

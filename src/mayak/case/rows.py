@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from datetime import UTC, datetime
 from sqlite3 import Row
-from typing import cast
+from typing import cast, get_args
 
 from mayak.case.database import Batch, canonical
 from mayak.case.records import (
@@ -13,6 +13,7 @@ from mayak.case.records import (
     Duplicate,
     Exclusion,
     Item,
+    OutcomeName,
     StoredContent,
     StoredItem,
 )
@@ -122,13 +123,8 @@ def utc(moment: datetime | None) -> str | None:
 @row_of("items", "present")
 def stored_item(row: Row) -> StoredItem:
     outcome = row["outcome"]
-    stated = {
-        "content": row["content"] is not None,
-        "failure": None not in (row["stage"], row["error"], row["message"]),
-        "exclusion": None not in (row["rule"], row["reason"]),
-    }
-    if not stated[outcome]:
-        raise ValueError(f"no {outcome}")
+    if outcome not in get_args(OutcomeName):
+        raise ValueError(f"outcome {outcome!r}")
     return StoredItem(
         id=row["id"],
         source=row["source"],
