@@ -424,6 +424,15 @@ def test_lists_name_files_as_the_medium_does_and_give_hashes_that_are_known(case
     assert "INTEGRITY FAILURE (3 faults now)" in graph[0]["uco-core:description"]
 
 
+def test_the_graph_calls_a_source_without_a_hash_no_failure_of_integrity(case, write, tmp_path):
+    log(case, "source cannot be hashed", source=1, reason="piece 3 is missing")
+    folder = write(case, tmp_path / "report").folder
+    graph = json.loads((folder / "case.jsonld").read_text(encoding="utf-8"))["@graph"]
+    stated = graph[0]["uco-core:description"]
+    assert "SOURCES COULD NOT BE READ TO THEIR END, see the report" in stated
+    assert "INTEGRITY FAILURE" not in stated
+
+
 @pytest.mark.parametrize("digest", [None, "c" * 64])
 def test_a_score_in_the_graph_is_called_calibrated_only_if_it_is(case, write, tmp_path, digest):
     engine = dataclasses.replace(ENGINE, calibration=digest)

@@ -330,10 +330,17 @@ class _Graph:
 
 def _integrity(found: Survey) -> str:
     """What readers of the graph alone must know of the case's integrity."""
-    if not found.sound:
-        return f"INTEGRITY FAILURE ({len(found.faults)} faults now), see the report"
+    said = []
+    if found.faults or found.failed_before:
+        said.append(f"INTEGRITY FAILURE ({len(found.faults)} faults now)")
+    if found.damaged:
+        said.append("DAMAGED OR CHANGED SOURCES were accepted")
+    if found.history.unreadable:
+        said.append("SOURCES COULD NOT BE READ TO THEIR END")
     if not found.balanced:
-        return "THE SUMS OF ITS FILES DO NOT HOLD, see the report"
+        said.append("THE SUMS OF ITS FILES DO NOT HOLD")
+    if said:
+        return f"{', '.join(said)}, see the report"
     return "records and thumbnails agree with their recorded hashes"
 
 

@@ -61,8 +61,8 @@ class Reviewer:
 
 
 @dataclass(slots=True)
-class History:
-    """What the case's log tells of its sources, besides their hashes."""
+class LogSummary:
+    """What the case's log records of its sources, besides their hashes."""
 
     notable: list[LogEntry] = field(default_factory=list)
     """Triage and its end, what its cascade promised, sources that were refused or could not be
@@ -79,7 +79,7 @@ class History:
     last: LogEntry | None = None
 
     @classmethod
-    def of(cls, log: Iterable[LogEntry]) -> History:
+    def of(cls, log: Iterable[LogEntry]) -> LogSummary:
         found = cls()
         found.set_back = list(set_back(map(found._add, log)))
         return found
@@ -130,7 +130,7 @@ class Survey:
     sources: list[Source]
     source_counts: dict[int, SourceCounts]
     """Of those with files."""
-    history: History
+    history: LogSummary
     runs: list[Run]
     tiers: dict[int, dict[int, int]]
     """By run: images by the reading that decided (``Prediction.tier``)."""
@@ -187,13 +187,13 @@ class Survey:
     @property
     def sound(self) -> bool:
         """No failure of integrity is open."""
+        return not (self.faults or self.damaged or self.history.unreadable or self.failed_before)
+
+    @property
+    def failed_before(self) -> bool:
+        """Whether the last verification on record found a fault."""
         check = self.history.last_check
-        return not (
-            self.faults
-            or self.damaged
-            or self.history.unreadable
-            or (check and check.detail.get("faults"))
-        )
+        return check is not None and bool(check.detail.get("faults"))
 
     @property
     def listed(self) -> tuple[int, int, int]:
@@ -212,7 +212,7 @@ def survey(case: CaseStore, faults: list[Fault], run: int | None = None) -> Surv
 
     Memory grows with what was selected alone. Raises CaseError for a run that the case lacks.
     """
-    history = History.of(case.log())
+    history = LogSummary.of(case.log())
     runs = case.runs()
     chosen = [one for one in runs if one.id == run] if run is not None else [latest(runs)]
     if not chosen:
