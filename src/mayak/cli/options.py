@@ -132,7 +132,7 @@ def _json(path: Path) -> dict[str, Any] | None:
         found = read_json(path, RECORD_BYTES)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(
             tr(f"{path} cannot be read ({error})", f"{path}을(를) 읽을 수 없습니다({error})")
         ) from error

@@ -93,7 +93,7 @@ def _read_json(path: Path, empty: str) -> Any:  # noqa: ANN401 - checked by the 
         raise ManifestError(
             tr(f"{path} does not exist", f"{path} 파일이 없습니다"), remedy=_prepare_again()
         ) from error
-    except (OSError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         raise ManifestError(
             tr(f"{path} cannot be read: {error}", f"{path}을(를) 읽을 수 없습니다: {error}"),
             remedy=_prepare_again(),

@@ -21,7 +21,7 @@
 // 6. After the last image no verdict is taken until the reviewer moves.
 
 /** Milliseconds that an act waits for its picture to be drawn, once its turn has come. */
-export const LIMIT = 6000;
+const LIMIT = 6000;
 
 /** The picture was not drawn in time, or the list was left before it was. */
 export class NotDrawn extends Error {}

@@ -259,7 +259,7 @@ function renew() {
 let remembering;
 
 /** Show a position. */
-export function showPlace(position) {
+function showPlace(position) {
   if (position === cursor.peek()) return;
   cursor.value = position;
   need(position - 2, position + 4);

@@ -12,7 +12,7 @@ export const MOVING = new Set(["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown"
 export const REPEATING = new Set([...MOVING, "+", "-"]);
 
 /** `0` to `3`, a small letter, a sign, or the name of another key; with Shift `R` and `?`. */
-export function keyOf({ code = "", key = "", shiftKey = false }) {
+function keyOf({ code = "", key = "", shiftKey = false }) {
   const place = /^(Digit|Numpad|Key)([0-3A-Z])$/.exec(code);
   const char = key.normalize("NFKC");
   if (place && place[1] !== "Key" && !shiftKey) return place[2];
