@@ -30,7 +30,7 @@ bench: setup ## images a second on this machine, with the embedded model
 corpus: setup ## Pillow's test images through triage, every file accounted for (46 MB by pip)
 	@$(BIN)/python benchmarks/corpus.py
 
-soak: setup ## 2,200 damaged and planted case folders through verify, report and review
+soak: setup ## damaged and planted case folders, 100 of each kind, through verify, report and review
 	@$(BIN)/python benchmarks/hostile.py 100
 
 clean: ## remove caches, builds and the demo's folder

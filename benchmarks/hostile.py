@@ -74,8 +74,8 @@ def judged(text: str, asked: str) -> str:
         return "WRONG: several errors"
     if errors:
         return "refused in one line"
-    if found := re.search(r"^(\d+) faults$", text, re.M):
-        return "faults named" if int(found[1]) else "done"
+    if re.search(r"^\d+ faults \(", text, re.M):
+        return "faults named"
     if "INTEGRITY FAILURE" in text:
         return "done, with the failure on the first page"
     return asked or "done"

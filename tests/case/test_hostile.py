@@ -35,7 +35,7 @@ from mayak.review import Desk
 from mayak.review.app import build as build_app
 
 ROUNDS = 10
-"""Of each plant: 220 cases. ``make soak`` makes more."""
+"""Of each plant: more than 200 cases together. ``make soak`` makes more."""
 PAGES = ("status", "select", "facets", "timeline", "map", "rejected", "samples", "samples/1")
 
 
