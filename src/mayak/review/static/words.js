@@ -184,10 +184,6 @@ export const WORDS = {
   stackOf: [(n) => `Stack of ${count(n)}`, (n) => `${count(n)}장 묶음`],
   similarTo: [(n) => `${count(n)} similar`, (n) => `유사 ${count(n)}장`],
   expand: ["Show each", "펼쳐 보기"],
-  decidesAll: [
-    (n) => `A decision here is for all ${count(n)}.`,
-    (n) => `판정하면 ${count(n)}장 모두에 적용됩니다.`,
-  ],
   thumbnailOnly: {
     missing: ["Thumbnail: the source is not there.", "축소판: 원본이 없습니다."],
     changed: [
@@ -225,7 +221,6 @@ export const WORDS = {
   changed: ["Changed", "변경"],
   noZone: ["(time zone unknown)", "(시간대 알 수 없음)"],
   warnings: ["Warnings, as recorded", "경고(기록 원문)"],
-  hashes: ["Hashes", "해시"],
   nearest: ["Near-duplicates", "유사 이미지"],
   findNear: ["Show all like it", "유사 이미지 모두 보기"],
   pdqQuality: ["quality", "품질"],
