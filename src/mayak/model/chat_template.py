@@ -34,6 +34,8 @@ def render(
 
     Raises TemplateError, which says why, if it fails, takes longer or grows too large.
     """
+    from mayak.language import tr
+
     job = {
         "template": template,
         "conversation": conversation,
@@ -51,7 +53,9 @@ def render(
         )
         text: str = json.loads(done.stdout)
     except subprocess.TimeoutExpired as error:
-        raise TemplateError(f"it takes longer than {seconds} s") from error
+        raise TemplateError(
+            tr(f"it takes longer than {seconds} s", f"{seconds}초 안에 끝나지 않음")
+        ) from error
     except subprocess.CalledProcessError as error:
         lines = error.stderr.decode(errors="replace").strip().splitlines()
         raise TemplateError(lines[-1][:200] if lines else f"exit {error.returncode}") from error
@@ -62,6 +66,7 @@ def render(
 
 def _serve() -> None:
     job = json.load(sys.stdin)
+    sys.modules["kernels"] = None  # type: ignore[assignment]  # as in mayak's other processes
     from transformers.utils.chat_template_utils import render_jinja_template
 
     _limit(job["seconds"])
