@@ -25,7 +25,11 @@ _RECORDS = {
     "runs": ("record of a model run", "records of model runs", "모델 실행 기록"),
     "finishes": ("end of a model run", "ends of model runs", "모델 실행 종료 기록"),
     "predictions": ("score of the model", "scores of the model", "모델 점수 기록"),
-    "groupings": ("grouping of similar images", "groupings of similar images", "유사 묶음 기록"),
+    "groupings": (
+        "grouping of similar images",
+        "groupings of similar images",
+        "유사 이미지 그룹 기록",
+    ),
     "group_members": ("similar image on record", "similar images on record", "유사 이미지 기록"),
     "alerts": ("match with a hash list", "matches with hash lists", "해시 목록 일치 기록"),
     "decisions": ("decision of a reviewer", "decisions of reviewers", "검토자 판정 기록"),
@@ -71,12 +75,12 @@ def _sentence(kind: str, problem: str, faults: Sequence[Fault]) -> str:
             return tr(
                 f"{count:,} {'part was' if one else 'parts were'} added to the database that "
                 "mayak does not make",
-                f"mayak이 만들지 않은 구조 {count:,}개가 데이터베이스에 추가되었습니다",
+                f"mayak이 만들지 않은 구조 요소 {count:,}개가 데이터베이스에 추가되었습니다",
             )
         return tr(
             f"{count:,} {'part' if one else 'parts'} of the database's structure "
             f"{'was' if one else 'were'} {'removed' if problem == 'deleted' else 'changed'}",
-            f"데이터베이스의 구조 {count:,}개가 "
+            f"데이터베이스의 구조 요소 {count:,}개가 "
             f"{'제거' if problem == 'deleted' else '변경'}되었습니다",
         )
     if kind not in _RECORDS or problem == "unreadable":

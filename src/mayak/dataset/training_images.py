@@ -119,7 +119,7 @@ class Leakage:
                     "says how it does on others",
                     f"{manifest.path}: 이미지 {len(manifest.samples)}장 중 {len(shared)}장이 "
                     f"어댑터 {adapter}의 학습 이미지입니다({names}). 이런 이미지로 측정한 값은 "
-                    "다른 이미지에 대해 아무것도 말해 주지 않습니다",
+                    "다른 이미지에서의 성능을 나타내지 않습니다",
                 ),
                 remedy=tr(
                     f"use images that it was not trained on: {instead}, or a folder made with "

@@ -389,7 +389,7 @@ def _translated(error: Exception, data: bytes) -> DecodeError:
             tr(
                 f"refused as a decompression bomb: more than {_MOST_PIXELS // 10**6} million "
                 f"pixels ({error})",
-                f"압축 폭탄으로 의심되어 거부했습니다. 픽셀이 {_MOST_PIXELS // 10**6}백만 개를 "
+                f"압축 폭탄으로 의심되어 거부했습니다. 픽셀이 {_MOST_PIXELS // 10**4:,}만 개를 "
                 f"넘습니다 ({error})",
             ),
             remedy=_look(),

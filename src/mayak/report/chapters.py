@@ -264,8 +264,8 @@ class Writer:
             "somebody looked at the image by itself: “behind a copy” was decided together with "
             "another image of the same picture, “not on the screen” without having been drawn.",
             "판정할 때 이미지가 어떻게 표시되어 있었는지입니다. ‘판정’은 이미지를 하나씩 "
-            "확인하였다는 뜻이 아닙니다. ‘같은 그림 뒤에서’는 같은 그림인 다른 이미지와 함께, "
-            "‘표시하지 않고’는 이미지가 화면에 나타나지 않은 채 판정한 것입니다.",
+            "확인하였다는 뜻이 아닙니다. ‘같은 사진의 사본’은 같은 사진인 다른 이미지와 함께, "
+            "‘화면에 표시하지 않음’은 이미지가 화면에 나타나지 않은 채 판정한 것입니다.",
         )
         return [
             Prose(text, "soft"),
@@ -273,7 +273,7 @@ class Writer:
                 (
                     tr("How the image was shown", "이미지 표시 방식"),
                     tr("Decisions", "판정"),
-                    tr("of these, blurred", "그중 흐리게 표시"),
+                    tr("of these, blurred", "그중 흐린 표시"),
                 ),
                 tuple(rows),
                 (2.2, 0.9, 1.2),

@@ -229,7 +229,7 @@ def _missed(found: Survey) -> Prose:
             tr(
                 "No blind sample was drawn, so that nothing can be said of how many relevant "
                 "images were missed.",
-                "무작위 표본을 판정하지 않았으므로, 놓친 이미지가 얼마나 되는지 추정할 수 "
+                "무작위 표본을 추출하지 않았으므로, 놓친 이미지가 얼마나 되는지 추정할 수 "
                 "없습니다.",
             ),
             "warning",

@@ -36,10 +36,10 @@ def seen_how(how: SeenHow | None) -> str:
     if how is None:
         return tr("not recorded", "기록 없음")
     return {
-        "opened": tr("opened", "크게 열어서"),
-        "grid": tr("in the grid", "목록에서"),
-        "copy": tr("behind a copy", "같은 그림 뒤에서"),
-        "bulk": tr("not on the screen", "표시하지 않고"),
+        "opened": tr("opened", "크게 보기"),
+        "grid": tr("in the grid", "목록"),
+        "copy": tr("behind a copy", "같은 사진의 사본"),
+        "bulk": tr("not on the screen", "화면에 표시하지 않음"),
     }[how]
 
 
@@ -47,7 +47,7 @@ def seen(how: Seen | None) -> str:
     """The same, with blurred or clear."""
     if how is None or how.blurred is None:
         return seen_how(how and how.how)
-    clear = tr("blurred", "흐리게") if how.blurred else tr("clear", "선명하게")
+    clear = tr("blurred", "흐림") if how.blurred else tr("clear", "선명")
     return f"{seen_how(how.how)}, {clear}"
 
 

@@ -119,7 +119,7 @@ export const WORDS = {
   ],
   doubleClick: [
     "Second click of a double click: not taken.",
-    "두 번 클릭의 두 번째는 입력하지 않았습니다.",
+    "두 번 클릭한 것 가운데 두 번째 클릭은 입력하지 않았습니다.",
   ],
   noPicture: ["cannot be shown", "표시할 수 없음"],
   partly: [
@@ -135,18 +135,18 @@ export const WORDS = {
     (drawn) =>
       `${drawn === 0 ? "None of these pictures is" : drawn === 1 ? "Only one of these pictures is" : `Only ${count(drawn)} of these pictures are`} on the screen. For the others the record states that they were decided without being shown.`,
     (drawn) =>
-      `이 가운데 화면에 표시된 이미지는 ${count(drawn)}장입니다. 나머지는 ‘표시하지 않고 판정’으로 기록됩니다.`,
+      `이 가운데 화면에 표시된 이미지는 ${count(drawn)}장입니다. 나머지는 ‘화면에 표시하지 않음’으로 기록됩니다.`,
   ],
   yesMany: [(n) => (n === 1 ? "Decide it" : `Decide ${count(n)} images`), (n) => `${count(n)}장 판정`],
   askAbsent: [(label) => `Decide this image as ${label}?`, (label) => `이 이미지를 판정하시겠습니까? ${label}`],
   askAbsentWhy: [
     "This image could not be shown. The record states that it was decided without being shown.",
-    "이 이미지는 화면에 표시할 수 없었습니다. ‘표시하지 않고 판정’으로 기록됩니다.",
+    "이 이미지는 화면에 표시할 수 없었습니다. ‘화면에 표시하지 않음’으로 기록됩니다.",
   ],
   yesAbsent: ["Decide all the same", "그래도 판정"],
   askChanged: [
     (label) => `Overwrite a newer decision with ${label}?`,
-    (label) => `더 새로운 판정을 바꾸시겠습니까? ${label}`,
+    (label) => `더 나중에 내린 판정을 다음 판정으로 바꾸시겠습니까? ${label}`,
   ],
   askChangedWhy: [
     (n) =>
