@@ -1,5 +1,6 @@
 """Every reason that mayak records has a name in the user's language."""
 
+import ast
 import re
 from importlib.resources import files
 from typing import get_args
@@ -23,6 +24,30 @@ def test_every_failure_has_a_remedy_and_none_touches_evidence():
     assert {"Changed", "DecodeError", "GivenUp", "crashed", "ModelError"} <= REMEDIES.keys()
     assert remedy("Encrypted").startswith("decrypt a copy")
     assert remedy("SomebodyElsesError") is None
+    stated = {en for en, _ in REMEDIES.values()}
+    for package in ("imaging", "evidence", "triage"):
+        for script in (files("mayak") / package).iterdir():
+            if script.name.endswith(".py"):
+                stated |= set(remedies(script.read_text("utf-8")))
+    assert "give the source as it was, or go on with --accept-damaged" in stated
+    assert [
+        text for text in stated if ALTERS.search(text) and not re.search("copy|elsewhere", text)
+    ] == []
+
+
+ALTERS = re.compile(
+    r"\b(alter|change|convert|crop|cut|decrypt|delete|edit|move|re-?encode|remove|rename|resize|save"
+    r"|scale|shrink|smaller|unpack) (a|an|the|it|its|them)\b|\bsmaller\b"
+)
+
+
+def remedies(script):
+    """The texts of ``remedy=``, in English."""
+    for node in ast.walk(ast.parse(script)):
+        if isinstance(node, ast.keyword) and node.arg == "remedy":
+            for part in ast.walk(node.value):
+                if isinstance(part, ast.Constant) and str(part.value).isascii():
+                    yield str(part.value)
 
 
 def test_a_reason_reads_in_the_users_language():

@@ -120,7 +120,7 @@ class EwfBytes:
         if not head.startswith(EWF_MAGIC[0]):
             raise EvidenceError(
                 tr(f"{path} is EWF of a kind that is not read", f"{path}: 읽지 못하는 EWF 형식"),
-                remedy=tr("convert it to E01 or raw", "E01 또는 raw로 변환하십시오"),
+                remedy=tr("convert a copy to E01 or raw", "사본을 E01 또는 raw로 변환하십시오"),
             )
         if int.from_bytes(head[9:11], "little") != 1:
             raise EvidenceError(

@@ -451,8 +451,8 @@ def _unknown(path: Path, unread: str | None = None) -> EvidenceError:
         return EvidenceError(
             tr(f"{path} is {unread}, which is not read", f"{path}: 읽지 않는 종류입니다({unread})"),
             remedy=tr(
-                "unpack it, or convert it to a raw image, with another program",
-                "다른 프로그램으로 풀거나 raw 이미지로 변환하십시오",
+                "unpack a copy of it, or convert a copy to a raw image, with another program",
+                "사본을 다른 프로그램으로 풀거나 raw 이미지로 변환하십시오",
             ),
         )
     known = tr(

@@ -233,7 +233,7 @@ class LimitExceededError(EvidenceError):
     def __init__(self, path: EvidencePath, reason: str) -> None:
         super().__init__(
             tr(f"{path} {reason}", f"{path}: 압축 해제 한도를 넘습니다"),
-            remedy=tr("unpack it yourself into a folder", "직접 폴더에 풀어 지정하십시오"),
+            remedy=tr("unpack a copy into a folder", "사본을 폴더에 풀어 지정하십시오"),
         )
         self.reason = reason
 

@@ -78,8 +78,8 @@ def embedded_images(data: bytes) -> list[Part]:
         raise DecodeError(
             tr("the PDF is encrypted", "암호화된 PDF입니다"),
             remedy=tr(
-                "open it with its password and save it without one elsewhere",
-                "암호로 연 뒤 암호 없이 다른 곳에 저장하십시오",
+                "open a copy with its password and save it without one elsewhere",
+                "사본을 암호로 연 뒤 암호 없이 다른 곳에 저장하십시오",
             ),
         ) from error
     except Exception as error:
