@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from functools import cache
 from importlib import resources
 
@@ -93,18 +93,20 @@ def _are_guards(some: Iterable[Object]) -> bool:
 def columns(table: str) -> tuple[tuple[str, str, bool], ...]:
     """Name, declared type and whether it may be empty, of each column of a table or view in the
     newest version."""
-    with closing(_database(migrations())) as connection:
+    with _made(migrations()) as connection:
         rows = connection.execute(f"PRAGMA table_info({table})").fetchall()
     return tuple((name, kind, not (required or key)) for _, name, kind, required, _, key in rows)
 
 
 @cache
 def _made_by(sql: tuple[str, ...]) -> tuple[Object, ...]:
-    with closing(_database(sql)) as connection:
+    with _made(sql) as connection:
         return tuple(objects(connection))
 
 
-def _database(sql: tuple[str, ...]) -> sqlite3.Connection:
-    connection = sqlite3.connect(":memory:")
-    connection.executescript("\n".join(sql))
-    return connection
+@contextmanager
+def _made(sql: tuple[str, ...]) -> Iterator[sqlite3.Connection]:
+    """An empty database with the schema that these migrations make."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript("\n".join(sql))
+        yield connection
