@@ -50,6 +50,8 @@ _ROW_BYTES = 64
 """Less than a row of ours has: the digest alone takes as many."""
 _STEPS = 100_000
 """Instructions of SQLite's machine, some milliseconds, between two looks for Ctrl-C."""
+_COPIED = 10_000
+"""Pages that are copied at once."""
 _NAMED = 20
 """Objects of a foreign schema that are named; the rest are counted."""
 
@@ -207,7 +209,7 @@ class Database:
             try:
                 if operator is None:
                     self._recover(path)
-                if not new and not self._has_own_schema(tampered=tampered):
+                if not new and not self._has_own_schema(tampered=tampered) and not self.readable:
                     return
                 if operator is not None:
                     for pragma in (
@@ -408,6 +410,8 @@ class Database:
     def _check_version(self) -> None:
         version = self.connection.execute("PRAGMA user_version").fetchone()[0]
         known = schema.migrations()
+        if version < 1 and self._operator is None:
+            return  # changed by hand: the audit takes the schema for the newest
         if version > len(known):
             raise newer(self.folder)
         if version < len(known) and self._operator is None:
@@ -421,13 +425,20 @@ class Database:
         is, also on media that cannot be written; the copy's log is the case's, without an entry."""
         copy = _connect(_TEMPORARY)
         try:
-            self.connection.backup(copy)
+            # In parts: Python runs its handler of Ctrl-C between them.
+            self.connection.backup(copy, pages=_COPIED, progress=lambda *_: None)
+            # A new column with a check makes SQLite check the rows that are there. Those changed by
+            # hand are for the audit to name.
+            copy.execute("PRAGMA ignore_check_constraints = ON")
             for sql in migrations:
                 for statement in _statements(sql):
                     copy.execute(statement)
             copy.execute(f"PRAGMA user_version = {len(schema.migrations())}")
-        except BaseException:
+        except BaseException as error:
             copy.close()
+            # So SQLite reports an empty value in a column that may not be empty.
+            if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_ERROR:
+                raise _damaged(self.folder, error) from error
             raise
         self.connection.close()
         self.connection = copy
