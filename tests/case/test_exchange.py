@@ -158,6 +158,26 @@ def test_nobody_goes_on_in_the_name_of_one_who_decides_here(here, tmp_path, oper
         assert list(store.log())[-1].detail["continued"] == ["a"]
 
 
+@pytest.mark.parametrize(
+    "name", ["e\u0301", "\u00e9 ", "\u00e9\u200b", "\u202e\u00e9", "\u3164\u00e9"]
+)
+def test_nobody_decides_in_a_name_that_looks_like_that_of_one_who_decides_here(
+    here, tmp_path, name
+):
+    """Parts instead of a letter, a blank, and what is not drawn."""
+    with CaseStore.review(here, operator="a") as store:
+        store.decide("\u00e9", {A: 1})
+    now = datetime.now(UTC).isoformat()
+    with CaseStore.read(here) as store:
+        history = replace(store.history(), acts=(Act(name, 1, now, {A: 0}, None, None),))
+    write_history(tmp_path / "f.jsonl", history)
+    for continued in ((), ["\u00e9"]):
+        with pytest.raises(CaseError, match="goes on in the name of ") as caught:
+            merged(here, tmp_path / "f.jsonl", continued=continued)
+        assert caught.value.message.isprintable()
+    assert merged(here, tmp_path / "f.jsonl", continued=[name]) == {name: 1}
+
+
 def test_nobody_begins_in_the_name_of_who_merges(here, there, tmp_path):
     file = exported(there, tmp_path / "b.jsonl")
     with pytest.raises(CaseError, match="goes on in the name of b "):

@@ -58,8 +58,9 @@ def test_a_foreign_object_in_an_older_case_is_its_only_fault(stored):
 
 def test_empty_values_in_an_older_case_are_one_line(stored):
     """SQLite fails to add a column to a table with them."""
-    rows = "(SELECT rootpage FROM sqlite_master WHERE name = 'items')"
-    edit_schema(stored, f"UPDATE sqlite_master SET rootpage = {rows} WHERE name = 'decisions'")
+    items = "(SELECT rootpage FROM sqlite_master WHERE name = 'items')"
+    decisions = "UPDATE sqlite_master SET rootpage = {} WHERE name = 'decisions'"
+    edit_schema(stored, decisions.format(items))
     try:
         with CaseStore.read(stored) as case:
             assert case.verify()

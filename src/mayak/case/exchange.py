@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -15,12 +16,14 @@ from mayak.case.history import Act, Draw, History
 from mayak.case.sampling import Samples
 from mayak.case.values import checked
 from mayak.errors import CaseError
-from mayak.language import tr
+from mayak.language import printable, tr
 
 _CLOCK_TOLERANCE = timedelta(minutes=5)
 """By which the clock of another machine may be ahead of this one's."""
 _MERGE = "merge decisions"
 """What the log calls it."""
+_FILLERS = "\u115f\u1160"
+"""Letters of Hangul that are not drawn."""
 
 
 @dataclass(slots=True)
@@ -79,8 +82,9 @@ class Exchange(Samples):
         by reviewer. All or nothing; the same again does nothing.
 
         A file of decisions does not show who wrote it. So nothing is added in the name of someone
-        who decides in this copy: who made a decision, a sample or the merge here. ``continued``
-        names those of them who went on in another copy and whose acts there are theirs.
+        who decides in this copy (who made a decision, a sample or the merge here), nor in a name
+        that looks like theirs. ``continued`` names those of them who went on in another copy and
+        whose acts there are theirs.
 
         Raises CaseError for a history of another case, for contents or runs that this copy lacks,
         for acts in a name that is not in ``continued`` or from the future, and for a reviewer whose
@@ -92,14 +96,19 @@ class Exchange(Samples):
             for action, act in self._acts({number: draw for draw, number in draws.items()}):
                 mine.setdefault(act.reviewer, []).append((action, act))
             action = next_action(batch)
-            protected = self._deciding_here(batch).difference(continued)
+            protected = {_look(name) for name in self._deciding_here(batch)}
             latest = (datetime.now(UTC) + _CLOCK_TOLERANCE).isoformat()
             added: dict[str, TakenIn] = {}
+
+            def require_credible(reviewer: str, at: str) -> None:
+                is_protected = reviewer not in continued and _look(reviewer) in protected
+                self._require_credible(reviewer, at, latest, is_protected=is_protected)
+
             for history in histories:
                 self._require_same(history)
                 for draw in history.samples:
                     if draw not in draws:
-                        self._require_credible(draw.reviewer, draw.drawn, protected, latest)
+                        require_credible(draw.reviewer, draw.drawn)
                         draws[draw] = self._add_draw(batch, draw)
                         added.setdefault(draw.reviewer, TakenIn()).add_sample(draw)
                 for act in history.acts:
@@ -108,7 +117,7 @@ class Exchange(Samples):
                         if held[act.number - 1][1] != act:
                             raise self._apart(act)
                         continue
-                    self._require_credible(act.reviewer, act.at, protected, latest)
+                    require_credible(act.reviewer, act.at)
                     sample = None if act.sample is None else draws[act.sample]
                     decided = self._add_act(batch, action, act, held, sample)
                     held.append((action, act))
@@ -121,7 +130,7 @@ class Exchange(Samples):
                 batch.detail["continued"] = confirmed
             return added
 
-    def _deciding_here(self, batch: Batch) -> set[str | None]:
+    def _deciding_here(self, batch: Batch) -> set[str]:
         """Who decided or drew a sample in this copy, and who is at work now."""
         rows = batch.connection.execute(
             "SELECT reviewer FROM decisions d JOIN log l ON l.sequence = d.log WHERE l.action != ?"
@@ -129,7 +138,7 @@ class Exchange(Samples):
             " SELECT reviewer FROM samples s JOIN log l ON l.sequence = s.log WHERE l.action != ?",
             (_MERGE, _MERGE),
         )
-        return {row["reviewer"] for row in rows} | {self._database._operator}
+        return {row["reviewer"] for row in rows} | {self._database._operator or ""}
 
     def _draws(self) -> dict[int, Draw]:
         rows = self._database.query(
@@ -237,30 +246,29 @@ class Exchange(Samples):
                 ),
             )
 
-    def _require_credible(
-        self, reviewer: str, at: str, protected: Collection[str | None], latest: str
-    ) -> None:
-        if reviewer in protected:
+    def _require_credible(self, reviewer: str, at: str, latest: str, *, is_protected: bool) -> None:
+        shown = printable(reviewer)
+        if is_protected:
             raise CaseError(
                 tr(
-                    f"the file goes on in the name of {reviewer} ({at}), who decides in "
+                    f"the file goes on in the name of {shown} ({at}), who decides in "
                     f"{self.folder} itself",
-                    f"{self.folder}에서 직접 판정하는 {reviewer}의 이름으로 된 판정이 파일에 더 "
+                    f"{self.folder}에서 직접 판정하는 {shown}의 이름으로 된 판정이 파일에 더 "
                     f"있습니다 ({at})",
                 ),
                 remedy=tr(
-                    f"take it in under another name: --rename '{reviewer}=NEW NAME'; only if you "
-                    f"know that it is {reviewer}'s own work in another copy: "
-                    f"--continue '{reviewer}'",
-                    f"다른 이름으로 병합하십시오: --rename '{reviewer}=새 이름'. {reviewer} 본인이 "
-                    f"다른 사본에서 이어서 판정한 것이 확실한 경우에만: --continue '{reviewer}'",
+                    f"take it in under another name: --rename '{shown}=NEW NAME'; only if you "
+                    f"know that it is {shown}'s own work in another copy: "
+                    f"--continue '{shown}'",
+                    f"다른 이름으로 병합하십시오: --rename '{shown}=새 이름'. {shown} 본인이 "
+                    f"다른 사본에서 이어서 판정한 것이 확실한 경우에만: --continue '{shown}'",
                 ),
             )
         if at > latest:
             raise CaseError(
                 tr(
-                    f"the file holds an act of {reviewer} from the future ({at})",
-                    f"파일에 {reviewer}의 미래 시각 판정이 있습니다 ({at})",
+                    f"the file holds an act of {shown} from the future ({at})",
+                    f"파일에 {shown}의 미래 시각 판정이 있습니다 ({at})",
                 ),
                 remedy=tr(
                     "set this machine's clock if it is slow; otherwise find out who made the file "
@@ -296,3 +304,15 @@ class Exchange(Samples):
                 f"한쪽을 다른 검토자 이름으로 병합하십시오: --rename '{act.reviewer}=새 이름'",
             ),
         )
+
+
+def _look(name: str) -> str:
+    """What two names have in common that look the same: composed (macOS parts Hangul), without
+    what is not drawn, blanks at the ends and further ones between words."""
+    drawn = [
+        char
+        for char in unicodedata.normalize("NFKC", name)
+        if char.isspace()
+        or (char.isprintable() and char not in _FILLERS and unicodedata.category(char) != "Mn")
+    ]
+    return " ".join("".join(drawn).split())

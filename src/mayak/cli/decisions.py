@@ -13,7 +13,7 @@ from mayak.cli.console import Console
 from mayak.cli.options import CaseOption, JsonOption, OperatorOption, user
 from mayak.errors import ConfigError
 from mayak.labels import LABELS
-from mayak.language import tr
+from mayak.language import printable, tr
 
 if TYPE_CHECKING:
     from mayak.case import CaseStore
@@ -48,7 +48,7 @@ def export(
             }
         )
     else:
-        names = ", ".join(reviewers) or tr("nobody", "없음")
+        names = ", ".join(map(printable, reviewers)) or tr("nobody", "없음")
         console.result(
             tr(
                 f"acts written to {to}: {len(history.acts)} ({names})",
@@ -140,8 +140,9 @@ def merge(
         console.json({"added": acts, "taken_in": taken_in, "disagreements": differing})
         return 0
     for reviewer, taken in added.items():
+        shown = printable(reviewer)
         console.result(
-            tr(f"new acts of {reviewer}: {taken.acts}", f"{reviewer}: 새 판정 {taken.acts}건 병합")
+            tr(f"new acts of {shown}: {taken.acts}", f"{shown}: 새 판정 {taken.acts}건 병합")
         )
         console.result(f"    {_moment(taken.first)} – {_moment(taken.last)}")
         if taken.samples:
@@ -175,7 +176,8 @@ def disagreements(case: CaseOption, *, as_json: JsonOption = False) -> int:
         console.result(f"{row['places'][0]}  {row['sha256']}")
         for said in row["verdicts"]:
             label = LABELS[said["verdict"]]
-            console.result(f"    {said['reviewer']}: {label.index} {label.name} ({said['at']})")
+            name = printable(said["reviewer"])
+            console.result(f"    {name}: {label.index} {label.name} ({said['at']})")
     console.result(
         tr(f"images: {len(rows)}", f"이미지 {len(rows)}장")
         if rows
