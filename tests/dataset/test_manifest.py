@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 
 import pytest
 
@@ -93,3 +94,17 @@ def test_a_missing_and_a_broken_file(tmp_path):
     (tmp_path / "test_drug_data.json").write_text("[{", encoding="utf-8")
     with pytest.raises(ManifestError, match="cannot be read"):
         read_manifest(tmp_path / "test_drug_data.json")
+
+
+def test_a_pipe_or_a_device_in_place_of_an_image_is_not_read(written, tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    paths = ("pipe.jpg", "/dev/zero")
+    rows = [record(id=path, image_path=path) for path in paths]
+    assert {sample.sha256 for sample in read_manifest(written(*rows)).samples} == {"missing"}
+
+
+@pytest.mark.parametrize("key", ["id", "augmented_from"])
+def test_a_dataset_file_with_a_list_for_a_name_is_damaged(written, key):
+    row = {"image_path": "a.jpg", "sha256": "f" * 64, "group": "g1", key: ["x"]}
+    with pytest.raises(ManifestError, match=r"dataset\.json is damaged"):
+        read_manifest(written(record(), dataset={"images": [row]}))

@@ -136,3 +136,13 @@ def test_a_record_that_is_no_json_object_is_an_error(adapter, content):
     (adapter / TRAINING_IMAGES).write_text(content, encoding="utf-8")
     with pytest.raises(ModelError, match="is damaged"):
         TrainingImages.read(adapter)
+
+
+@pytest.mark.parametrize("digests", [[["a"]], [{}], [1], ["A" * 64], ["a"]])
+def test_a_record_that_can_be_compared_with_nothing_is_damaged(data, adapter, digests):
+    lists = {"train": digests, "validation": []}
+    digest = hashlib.sha256(json.dumps(lists, sort_keys=True).encode()).hexdigest()
+    write(adapter, {"format": 1, "digest": digest, **lists})
+    (adapter / "run.json").unlink()
+    with pytest.raises(ModelError, match=r"training_images\.json is damaged"):
+        Leakage.of(adapter, read_manifest(data / "test_drug_data.json"))

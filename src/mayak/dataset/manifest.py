@@ -17,7 +17,7 @@ from mayak.errors import ManifestError
 from mayak.labels import LABELS, QUESTION
 from mayak.language import tr
 from mayak.types import Sample, SplitName
-from mayak.untrusted import DOCUMENT_BYTES, parse_json, read_file
+from mayak.untrusted import DOCUMENT_BYTES, open_regular, parse_json, read_file
 
 FILES: dict[SplitName, str] = {
     "train": "train_drug_data.json",
@@ -109,6 +109,7 @@ def _images(path: Path) -> dict[str, dict[str, str]]:
     if not isinstance(images, list) or not all(
         isinstance(row, dict)
         and all(isinstance(row.get(key), str) for key in ("image_path", "sha256", "group"))
+        and all(isinstance(row.get(key), str | None) for key in ("id", "augmented_from"))
         for row in images
     ):
         raise ManifestError(
@@ -156,7 +157,8 @@ def _sample(
         file = path.resolve().parent.parent / image_path
         # An unreadable image is the reader's finding, not the manifest's: it stays a sample.
         try:
-            sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+            with open_regular(file, follow=True) as stream:
+                sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
         except OSError:
             sha256 = MISSING
         row = {"sha256": sha256, "group": sha256}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -20,6 +21,7 @@ from mayak.untrusted import DOCUMENT_BYTES, PARSE_ERRORS, RECORD_BYTES, read_jso
 TRAINING_IMAGES = "training_images.json"
 FORMAT = 1
 _SHOWN = 3
+_DIGEST = re.compile("[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,9 @@ class TrainingImages:
         try:
             values = read_json(path, DOCUMENT_BYTES)
             found = cls(tuple(values["train"]), tuple(values["validation"]))
+            for digest in (*found.train, *found.validation):
+                if not _DIGEST.fullmatch(digest):  # compared with nothing, it would prove nothing
+                    raise ValueError(repr(digest))
             if found.digest != values["digest"] or named not in (None, found.digest):
                 raise ValueError(tr("its digest is another", "다이제스트가 일치하지 않습니다"))
         except FileNotFoundError as error:

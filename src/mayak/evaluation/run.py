@@ -31,7 +31,7 @@ from mayak.types import (
     Sides,
     SilentProgress,
 )
-from mayak.untrusted import parse_json
+from mayak.untrusted import open_regular, parse_json
 
 PARTIAL = "predictions.partial.jsonl"
 REPORT = "report.html"
@@ -206,7 +206,8 @@ def read_ahead(
 
 def _read(path: Path, sample: Sample, least: Sides | None) -> DecodedImage | Failure:
     try:
-        data = path.read_bytes()
+        with open_regular(path, follow=True) as file:
+            data = file.read()
     except FileNotFoundError as error:
         return Failure(
             sample.image_path,

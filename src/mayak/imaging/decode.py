@@ -27,6 +27,7 @@ from mayak.imaging.parts import Part
 from mayak.imaging.png import is_cgbi, without_large_texts
 from mayak.language import tr
 from mayak.types import DecodedImage, Sides
+from mayak.untrusted import open_regular
 
 _SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
@@ -110,7 +111,8 @@ class Picture:
 def decode_file(path: Path) -> DecodedImage:
     """Decode a file; it is opened read-only. Raises OSError when it cannot be read, DecodeError
     when its bytes are no complete image."""
-    return decode(path.read_bytes())
+    with open_regular(path, follow=True) as file:
+        return decode(file.read())
 
 
 def decode(data: bytes, *, least: Sides | None = None, partial: bool = False) -> DecodedImage:
