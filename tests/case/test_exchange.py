@@ -9,7 +9,16 @@ import pytest
 
 from case_samples import ENGINE, OTHER_ENGINE, digest, images, prediction
 from mayak.case import CaseStore
-from mayak.case.history import GENESIS, Act, _hash, read_history, renamed, write_history
+from mayak.case.history import (
+    GENESIS,
+    Act,
+    Draw,
+    History,
+    _hash,
+    read_history,
+    renamed,
+    write_history,
+)
 from mayak.case.records import Seen
 from mayak.errors import CaseError, IntegrityError
 
@@ -176,6 +185,19 @@ def test_nobody_decides_in_a_name_that_looks_like_that_of_one_who_decides_here(
             merged(here, tmp_path / "f.jsonl", continued=continued)
         assert caught.value.message.isprintable()
     assert merged(here, tmp_path / "f.jsonl", continued=[name]) == {name: 1}
+
+
+@pytest.mark.parametrize(("how", "drawn"), [("copy", False), ("copy", True), ("grid", True)])
+def test_what_verify_would_call_a_fault_for_ever_is_not_taken_in(here, tmp_path, how, drawn):
+    """An act cannot have shown images in this way."""
+    now = datetime.now(UTC).isoformat()
+    draw = Draw(ENGINE.fingerprint, 7, 8, "b", now, (A,)) if drawn else None
+    act = Act("b", 1, now, {A: 0}, None, draw, {A: Seen(how, False)})
+    with CaseStore.read(here) as store:
+        forged = History(store.id, (draw,) if draw else (), (act,))
+    write_history(tmp_path / "f.jsonl", forged)
+    with pytest.raises(IntegrityError, match="is not what mayak writes"):
+        merged(here, tmp_path / "f.jsonl")
 
 
 def test_nobody_begins_in_the_name_of_who_merges(here, there, tmp_path):

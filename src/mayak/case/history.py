@@ -285,6 +285,12 @@ def _act(record: dict[str, Any], samples: list[Draw], acts: Mapping[str, list[Ac
         raise ValueError(record)
     if not act.seen.keys() <= act.verdicts.keys() or not all(map(_is_seen, act.seen.values())):
         raise ValueError(record)
+    shown = {seen.how for seen in act.seen.values()}
+    # As the audit requires: nothing can be taken out of the case again.
+    if ("copy" in shown and not shown & {"opened", "grid"}) or (
+        act.sample and not shown <= {"opened", "bulk"}
+    ):
+        raise ValueError(record)
     if act.sample and (
         act.sample.reviewer != act.reviewer or not act.verdicts.keys() <= set(act.sample.items)
     ):

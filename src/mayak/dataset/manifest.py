@@ -158,7 +158,7 @@ def _sample(
         # An unreadable image is the reader's finding, not the manifest's: it stays a sample.
         try:
             with open_regular(file, follow=True) as stream:
-                sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+                sha256 = hashlib.sha256(stream.read()).hexdigest()
         except OSError:
             sha256 = MISSING
         row = {"sha256": sha256, "group": sha256}
