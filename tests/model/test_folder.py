@@ -142,6 +142,23 @@ def test_every_loading_call_forbids_code_and_network():
     assert lax == []
 
 
+def test_an_adapter_in_a_models_folder_is_refused(folder, adapter):
+    """transformers would load it without the checks of an adapter, which may import modules."""
+    (folder / "adapter_config.json").write_bytes((adapter / "adapter_config.json").read_bytes())
+    refused(folder, "adapter_config.json")
+
+
+@pytest.mark.parametrize("elsewhere", ["../strange.safetensors", "sub/a.safetensors", "/dev/zero"])
+def test_weights_in_another_folder_are_refused_by_name(folder, elsewhere):
+    index = folder / "model.safetensors.index.json"
+    (folder / "sub").mkdir()
+    index.write_text(json.dumps({"weight_map": {"lm_head.weight": elsewhere}}), encoding="utf-8")
+    refused(folder, index.name, elsewhere)
+    index.unlink()
+    edit(folder / "config.json", transformers_weights=elsewhere)
+    refused(folder, "transformers_weights", elsewhere)
+
+
 # --- sizes --------------------------------------------------------------------------------------
 
 
@@ -161,12 +178,16 @@ def test_every_loading_call_forbids_code_and_network():
         ("vision_config__intermediate_size", 2**20),
         ("vision_config__image_size", 2**20),
         ("vision_config__patch_size", 7),
+        ("text_config__model_type", "mixtral"),
+        ("text_config__model_type", "qwen3_moe"),
+        ("vision_config__model_type", "siglip_vision_model"),
+        ("vision_feature_layer", [-2] * 20),
         ("num_labels", 10**9),
     ],
 )
 def test_a_size_that_the_weights_do_not_have_is_refused_by_name(folder, key, value):
     edit(folder / "config.json", **{key: value})
-    refused(folder, "config.json", key.replace("__", "."), str(value))
+    refused(folder, "config.json", key.replace("__", "."), str(value)[:60])
 
 
 @pytest.mark.parametrize("key", ["size", "crop_size"])
@@ -176,10 +197,31 @@ def test_a_tile_of_another_size_is_refused_by_name(folder, key):
     refused(folder, f"image_processor.{key}", "1000000")
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("patch_size", 1), ("num_additional_image_tokens", 2**24), ("image_token", "<unk>")],
+)
+def test_a_count_of_tokens_that_the_image_does_not_have_is_refused_by_name(folder, key, value):
+    edit(folder / "processor_config.json", **{key: value})
+    refused(folder, f"processor.{key}", str(value))
+
+
 def test_an_image_of_too_many_tiles_is_refused_by_name(folder):
     grids = [[112, 224], [10**7, 10**7]]
     edit(folder / "processor_config.json", image_processor__image_grid_pinpoints=grids)
     refused(folder, "image_processor.image_grid_pinpoints", "10000000")
+
+
+@pytest.mark.parametrize("grids", [[], [[1, 1]], [[112, 224]] * 100])
+def test_odd_grids_of_tiles_are_refused_by_name(folder, grids):
+    edit(folder / "config.json", image_grid_pinpoints=grids)
+    edit(folder / "processor_config.json", image_processor__image_grid_pinpoints=grids)
+    refused(folder, "image_processor.image_grid_pinpoints")
+
+
+def test_means_of_other_channels_are_refused_by_name(folder):
+    edit(folder / "processor_config.json", image_processor__image_mean=[0.5] * 4)
+    refused(folder, "image_processor.image_mean")
 
 
 def test_weights_that_are_quantised_already_are_refused_by_name(folder):
@@ -227,6 +269,8 @@ def test_a_chat_template_without_end_is_given_up(folder, monkeypatch):
         ("{{ 'a' * 50000 }}", "50000 characters"),
         ("{{ ''.__class__.__mro__[1].__subclasses__() }}", "SecurityError"),
         ("{% if %}", "TemplateSyntaxError"),
+        ("{{ messages[0].content[1].text }}", "0 × <image>"),
+        ("<image><image>", "2 × <image>"),
     ],
 )
 def test_a_chat_template_that_cannot_be_rendered_is_one_line(folder, template, why):

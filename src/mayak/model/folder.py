@@ -23,6 +23,11 @@ from mayak.untrusted import RECORD_BYTES, read_json
 CONFIG = "config.json"
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
+_INDEX = "model.safetensors.index.json"
+
+LANGUAGE_MODELS = ("llama", "mistral", "qwen2")
+"""Of LLaVA-NeXT; their decoder layers are alike."""
+VISION_MODELS = ("clip_vision_model",)
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -31,6 +36,7 @@ _MAX_BY_KEY = {"num_hidden_layers": 1000, "num_labels": 1000}
 """Of what transformers makes a list or a table as it reads the configuration."""
 _MAX_TILES = 8
 """Along one side of an image; LLaVA-NeXT has 4 at most."""
+_MAX_GRIDS = _MAX_TILES**2
 _STATED = (
     ("text_config.vocab_size", "embed_tokens.weight", 0),
     ("text_config.hidden_size", "embed_tokens.weight", 1),
@@ -79,6 +85,8 @@ def model_config(folder: Path, name: str, *, weights: bool = True) -> LlavaNextC
     """
     path = folder / CONFIG
     _check_files(folder)
+    if (folder / ADAPTER_CONFIG).exists():  # transformers would load it, and the base that it names
+        raise _damaged(folder / ADAPTER_CONFIG, tr("an adapter in a model", "모델 안의 어댑터"))
     raw = _object(path)
     kind = raw.get("model_type")
     if kind != "llava_next":
@@ -97,6 +105,8 @@ def model_config(folder: Path, name: str, *, weights: bool = True) -> LlavaNextC
             ),
             remedy="--model llava-hf/llava-v1.6-mistral-7b-hf",
         )
+    if weights_file := raw.get("transformers_weights"):
+        raise _wrong(path, "transformers_weights", weights_file, "null")
     if raw.get("quantization_config"):
         raise ModelError(
             tr(
@@ -116,13 +126,28 @@ def model_config(folder: Path, name: str, *, weights: bool = True) -> LlavaNextC
         config = LlavaNextConfig.from_dict(raw)
     except Exception as error:  # transformers' own checks raise what they like
         raise _damaged(path, str(error)) from error
+    # Others have sizes that are not compared below, of a million experts for instance.
+    for part, known in (("text_config", LANGUAGE_MODELS), ("vision_config", VISION_MODELS)):
+        kind = getattr(config, part).model_type
+        if kind not in known:
+            raise _wrong(path, f"{part}.model_type", kind, " | ".join(known))
+    if not isinstance(config.vision_feature_layer, int):
+        raise _wrong(path, "vision_feature_layer", config.vision_feature_layer, "-2")
     if weights:
         _compare(path, config, stored_shapes(folder))
     return config
 
 
 def stored_shapes(folder: Path) -> Shapes:
-    """Shape of each weight in a folder's safetensors files. Raises ModelError for a damaged one."""
+    """Shape of each weight in a folder's safetensors files. Raises ModelError for a damaged one,
+    and for an index that names files elsewhere."""
+    index = folder / _INDEX
+    if index.exists():
+        named = _object(index).get("weight_map")
+        # Those of another folder would be loaded unchecked, and not be part of the identity.
+        for file in named.values() if isinstance(named, dict) else [named]:
+            if not isinstance(file, str) or Path(file).name != file:
+                raise _wrong(index, "weight_map", file, "*.safetensors")
     shapes: Shapes = {}
     for path in sorted(folder.glob("*.safetensors")):
         shapes |= file_shapes(path)
@@ -139,15 +164,29 @@ def file_shapes(path: Path) -> Shapes:
 
 
 def check_processor(folder: Path, processor: LlavaNextProcessor, config: LlavaNextConfig) -> None:
-    """Check the sizes of tiles before an image is cut into them. Raises ModelError."""
+    """Check the sizes of tiles before an image is cut into them, and what the number of its tokens
+    is computed from. Raises ModelError."""
     images, side = processor.image_processor, config.vision_config.image_size
+    patch, further = processor.patch_size, processor.num_additional_image_tokens
+    if patch != config.vision_config.patch_size:
+        raise _wrong(folder, "processor.patch_size", patch, str(config.vision_config.patch_size))
+    if processor.image_token_id != config.image_token_id:
+        raise _wrong(folder, "processor.image_token", processor.image_token, "<image>")
+    if further not in (0, 1):  # the tower's class token
+        raise _wrong(folder, "processor.num_additional_image_tokens", further, "0–1")
     for key in ("size", "crop_size"):
         sizes = dict(getattr(images, key))
         if {*sizes.values()} != {side}:
             raise _wrong(folder, f"image_processor.{key}", sizes, str(side))
+    for key in ("image_mean", "image_std"):
+        if len(getattr(images, key)) != config.vision_config.num_channels:
+            raise _wrong(folder, f"image_processor.{key}", getattr(images, key), "3 numbers")
+    grids = [list(grid) for grid in images.image_grid_pinpoints]
+    if not 0 < len(grids) <= _MAX_GRIDS or grids != [list(g) for g in config.image_grid_pinpoints]:
+        raise _wrong(folder, "image_processor.image_grid_pinpoints", grids, CONFIG)
     most = _MAX_TILES * side
-    for grid in images.image_grid_pinpoints:
-        if not all(0 < length <= most for length in grid):
+    for grid in grids:
+        if not all(0 < length <= most and length % side == 0 for length in grid):
             raise _wrong(folder, "image_processor.image_grid_pinpoints", grid, f"1–{most}")
 
 

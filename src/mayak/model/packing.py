@@ -17,11 +17,10 @@ from transformers.models.llava_next.modeling_llava_next import LlavaNextModel
 from mayak.errors import ModelError
 from mayak.labels import LABELS
 from mayak.language import tr
+from mayak.model.folder import LANGUAGE_MODELS, VISION_MODELS
 from mayak.model.prompt import Prompt
 from mayak.types import DecodedImage
 
-_FAMILIES = ("llama", "mistral", "qwen2")
-"""Language models of LLaVA-NeXT; their decoder layers are alike."""
 _LONGEST = 4096
 """Tokens that no question with its image reaches (2,928 of the image's at most)."""
 _SIZES = 1024
@@ -184,9 +183,9 @@ def _check_family(config: Any, images: Any) -> None:  # noqa: ANN401 - transform
     window = getattr(text, "sliding_window", None)
     side = vision.image_size
     known = {
-        "text_config.model_type": text.model_type in _FAMILIES,
+        "text_config.model_type": text.model_type in LANGUAGE_MODELS,
         "text_config.attention_dropout": not text.attention_dropout,
-        "vision_config.model_type": vision.model_type == "clip_vision_model",
+        "vision_config.model_type": vision.model_type in VISION_MODELS,
         "vision_config.attention_dropout": not vision.attention_dropout,
         "vision_feature_layer": isinstance(config.vision_feature_layer, int),
         "sliding_window": window is None or window >= _LONGEST,

@@ -94,7 +94,10 @@ def _rendered(processor: LlavaNextProcessor) -> str:
             ),
         )
     try:
-        return _render(template, json.dumps(processor.tokenizer.special_tokens_map, default=str))
+        text = _render(template, json.dumps(processor.tokenizer.special_tokens_map, default=str))
+        if (images := text.count(processor.image_token)) != 1:
+            raise TemplateError(f"{images} × {processor.image_token:.50}")
+        return text
     except TemplateError as error:
         raise ModelError(
             tr(
