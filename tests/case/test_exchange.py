@@ -200,6 +200,14 @@ def test_what_verify_would_call_a_fault_for_ever_is_not_taken_in(here, tmp_path,
         merged(here, tmp_path / "f.jsonl")
 
 
+def test_a_sample_of_more_images_than_there_are_is_not_taken_in(here, tmp_path):
+    draw = Draw(ENGINE.fingerprint, 7, 9, "b", datetime.now(UTC).isoformat(), (A,))
+    with CaseStore.read(here) as store:
+        write_history(tmp_path / "f.jsonl", History(store.id, (draw,), ()))
+    with pytest.raises(CaseError, match=r"drawn from 9 images elsewhere; .* holds 8 "):
+        merged(here, tmp_path / "f.jsonl")
+
+
 def test_nobody_begins_in_the_name_of_who_merges(here, there, tmp_path):
     file = exported(there, tmp_path / "b.jsonl")
     with pytest.raises(CaseError, match="goes on in the name of b "):

@@ -197,6 +197,19 @@ class Exchange(Samples):
                     "먼저 해당 모델로 `mayak triage`를 실행하십시오",
                 ),
             )
+        (held,) = batch.connection.execute("SELECT count(*) FROM contents").fetchone()
+        if draw.population > held:  # the estimate of what was missed is computed from it
+            raise CaseError(
+                tr(
+                    f"a sample was drawn from {draw.population} images elsewhere; {self.folder} "
+                    f"holds {held}",
+                    f"다른 사본에서 이미지 {draw.population}장 중에서 표본을 추출했으나 "
+                    f"{self.folder}에는 {held}장이 있습니다",
+                ),
+                remedy=tr(
+                    "triage the same sources here first", "먼저 같은 원본을 이 사건에 처리하십시오"
+                ),
+            )
         sample = batch.add(
             "samples",
             run=run["id"],
