@@ -91,6 +91,25 @@ def test_files_of_a_list_of_known_files_are_compared_by_their_hash(tmp_path, pho
     assert (fault.problem, "1.jpg" in fault.message) == ("changed", True)
 
 
+def test_files_that_are_gone_or_cannot_be_read_are_not_said_to_be_compared_by_hash(
+    tmp_path, photos, monkeypatch
+):
+    take_in(tmp_path / "case", photos)
+    (photos / "1.jpg").unlink()
+    (photos / "scan.pdf").unlink()  # with two pictures in it
+    faults, (told,) = compare(tmp_path / "case")
+    assert [fault.problem for fault in faults] == ["deleted", "deleted"]
+    assert (told.hashed, told.sized, told.uncompared) == (1, 3, 4)
+
+    def refuse(entry):
+        raise OSError("input/output error")
+
+    monkeypatch.setattr("mayak.types.EvidenceItem.open", refuse)
+    faults, (told,) = compare(tmp_path / "case")
+    assert [fault.problem for fault in faults] == ["unreadable", "deleted", "deleted"]
+    assert (told.hashed, told.uncompared) == (0, 5)
+
+
 def test_what_an_archive_in_a_folder_could_not_give_is_counted_as_not_compared(tmp_path, photos):
     (photos / "phone.7z").write_bytes(b"7z\xbc\xaf\x27\x1c" + bytes(100))
     take_in(tmp_path / "case", photos)

@@ -18,6 +18,8 @@ from mayak.types import EvidenceItem, EvidencePath, Failure, Progress
 
 _NAMED = 20
 """Files that are gone and told of by name; the rest are counted."""
+_READ, _UNREAD = 1, 2
+"""Whether a file that is there could be read; 0 if it is gone."""
 
 
 @dataclass(slots=True)
@@ -114,9 +116,11 @@ def _each(
             taken_in = {item.sha256}
             if item.sha256 is not None:
                 taken_in |= set(_others(case, recorded, path, present))
-            present[item.id] = 1
+            present[item.id] = _READ
             task.advance()
             if (fault := _unlike(entry, item, taken_in)) is not None:
+                if fault[0] == "unreadable":
+                    present[item.id] = _UNREAD
                 yield _fault(recorded, *fault)
     yield from _gone(case, recorded, told, present)
 
@@ -154,7 +158,7 @@ def _gone(
     gone: list[str] = []
     more = 0
     holder: tuple[str, bool] = "", False
-    """The last file with pictures in it, and whether its hash is recorded."""
+    """The last file with pictures in it, and whether it was compared by its hash."""
     for known in case.known_items(recorded.id):
         if known.id >= len(present):
             break
@@ -168,10 +172,10 @@ def _gone(
             location = location_of(path)
             if location != holder[0]:
                 outer = case.outcome(recorded.id, location)
-                holder = location, outer is not None and outer.sha256 is not None
+                holder = location, outer is not None and _is_hashed(outer, present)
             told.hashed += holder[1]
             continue
-        told.hashed += known.sha256 is not None
+        told.hashed += _is_hashed(known, present)
         told.sized += known.sha256 is None
         if not present[known.id]:
             if len(gone) < _NAMED:
@@ -189,6 +193,12 @@ def _gone(
         yield _fault(recorded, "deleted", text)
 
 
+def _is_hashed(known: StoredItem, present: bytearray) -> bool:
+    """Whether a file was compared by its SHA-256: one that is gone or not read was not."""
+    read = known.id < len(present) and present[known.id] == _READ
+    return known.sha256 is not None and read
+
+
 def _is_file(known: StoredItem) -> bool:
     """Whether a walk lists an item: no picture in a file, and nothing told of a container."""
     return known.location.startswith("[") and '"kind":"embedded"' not in known.location
@@ -202,7 +212,7 @@ def _others(
         item = case.outcome(recorded.id, location_of(replace(path, serial=serial)))
         if item is None or item.id >= len(present):
             return
-        present[item.id] = 1
+        present[item.id] = _READ
         yield item.sha256
 
 
