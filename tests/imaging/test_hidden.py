@@ -133,6 +133,41 @@ def test_a_later_page_that_hides_a_picture_gives_both():
     assert read_inside(data, names) == {"page 2": page.read(), f"page 2, {UNDER}": hidden}
 
 
+def multiplied(image, compression):
+    """A TIFF that states that its colours are multiplied with alpha (ExtraSamples 1)."""
+    data = encoded(image, "TIFF", compression=compression)
+    tag = b"\x52\x01\x03\x00\x01\x00\x00\x00"
+    assert data.count(tag + b"\x02") == 1
+    return data.replace(tag + b"\x02", tag + b"\x01")
+
+
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw"])
+def test_a_tiff_stated_to_be_multiplied_with_alpha_keeps_what_is_under_it(compression):
+    data = multiplied(with_alpha(scene(), 0), compression)
+
+    image = decode(data)
+
+    assert image.pixels.min() == 255
+    assert f"another picture is hidden ({UNDER})" in image.warnings
+    with Image.open(io.BytesIO(uncovered(data))) as hidden:
+        assert np.array_equal(np.asarray(hidden), np.asarray(scene()))
+
+
+@pytest.mark.parametrize("compression", ["raw", "tiff_lzw"])
+def test_a_tiff_multiplied_with_alpha_shows_as_one_that_is_not(compression):
+    half = with_alpha(scene(), 128)
+    halved = np.asarray(half).astype(int)
+    halved[:, :, :3] = halved[:, :, :3] * 128 // 255
+    data = multiplied(Image.fromarray(halved.astype(np.uint8)), compression)
+
+    shown = decode(data).pixels.astype(int)
+
+    with Image.open(io.BytesIO(data)) as other:  # divided by Pillow
+        plain = decode(encoded(other.convert("RGBA"), "PNG")).pixels.astype(int)
+    assert np.array_equal(shown, plain)
+    assert abs(shown - decode(encoded(half, "PNG")).pixels).max() <= 2
+
+
 def test_what_hides_nothing_has_no_such_picture():
     data = encoded(scene(), "PNG")
 

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageFile, ImageFilter, ImageOps, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 
 from mayak.errors import DecodeError
 from mayak.imaging import formats
@@ -259,7 +260,10 @@ def _decoded(
         stated = None if kind == "PNG" else metadata(image)
         scale = _drafted(image, least, noted)
         _bounded(image, data, size)
+        multiplied = _kept_under_alpha(image)
         image.load()
+        if multiplied:
+            image.im = _divided(image).im
         stated = stated or metadata(image)
         upright, covered = _to_srgb(image, kind, noted, in_place=in_place)
         if upright is image and kind != "JPEG":
@@ -271,6 +275,28 @@ def _decoded(
     noted += dict.fromkeys(_one_line(str(w.message)) for w in caught)
     noted += left_out
     return Picture(upright, size, kind, frames, stated, tuple(noted), scale, covered)
+
+
+def _kept_under_alpha(image: Image.Image) -> bool:
+    """Make the decoder of a TIFF return the samples as they are if they are stated to be multiplied
+    with alpha; whether they are.
+
+    Pillow divides them as it reads, and clears what is under an alpha of 0.
+    """
+    tiles = image.tile if isinstance(image, TiffImageFile) else []
+    multiplied = False
+    for number, tile in enumerate(tiles):
+        mode, *rest = tile.args if isinstance(tile.args, tuple) else (None,)
+        if isinstance(mode, str) and mode.startswith("RGBa"):
+            tiles[number] = tile._replace(args=(mode.replace("RGBa", "RGBA", 1), *rest))
+            multiplied = True
+    return multiplied
+
+
+def _divided(image: Image.Image) -> Image.Image:
+    """RGBA whose colours are multiplied with alpha, as RGBA whose are not; what is under an alpha
+    of 0 stays."""
+    return Image.frombytes("RGBa", image.size, image.tobytes()).convert("RGBA")
 
 
 def _counted(image: Image.Image) -> tuple[int | None, list[str]]:
