@@ -105,6 +105,23 @@ def test_archives_are_not_said_to_have_been_listed_whole(case):
     assert "what could be listed in it follows" in text and "its files follow" not in text
 
 
+def test_pictures_inside_files_and_notes_on_archives_are_named_where_they_count_as_files(case):
+    assert "Counted as files" not in said(case)
+    inner = located(("folder", "photos"), ("file", "scan.tif"), ("embedded", "page 2"))
+    gap = json.dumps({"path": "photos/cut.zip", "error": "Damaged", "message": "no directory"})
+    add(
+        case,
+        Item("photos/scan.tif/page 2", inner, content(2)),
+        left_out("cut.zip", "container", "what lies in it follows it"),
+        Item("photos/cut.zip", gap, Failure("photos/cut.zip", "read", "Damaged", "no directory")),
+    )
+    text = said(case)
+    assert "5 files = 3 images + 1 not read + 1 left out" in text
+    assert "Counted as files are also 1 pictures inside other files: pages, frames" in text
+    assert "Counted as files that could not be read are also 1 notes on what could not" in text
+    assert "1행도 읽지 못한 파일로 세며" in said(case, "ko")
+
+
 def test_a_changed_source_that_was_accepted_has_to_be_gone_through_again(case):
     now = datetime(2026, 3, 1, tzinfo=UTC)
     with CaseStore.open(case, operator="a") as store:
@@ -201,9 +218,19 @@ def test_the_backup_of_a_phone_is_named_as_not_read(case):
     add(case, *(left_out(f"{folder}/{name}") for name in names))
     text = said(case)
     assert "by the names in them (Manifest.db next to Manifest.plist): 1." in text
+    assert "does not read such backups" not in text  # of a plain one, the pictures are read
     assert "no picture can be recognised. Left out in them as no image: 4 files." in text
     assert "backups of phones 1" in text
     assert "휴대전화 백업 1" in said(case, "ko")
+
+
+def test_what_is_not_looked_at_of_documents_and_animations_is_a_limit(case):
+    text = said(case)
+    assert "Documents (PDF)" not in text
+    assert "Of an animation at most four frames" in text and "some frames only" not in text
+    add(case, left_out("scan.pdf", "document", f"a PDF with 0 images, SHA-256 {'d' * 64}"))
+    assert "Documents (PDF): 1. The images in them were examined; texts and" in said(case)
+    assert "문서(PDF) 1개는 안의 이미지만 분석하였으며" in said(case, "ko")
 
 
 def test_free_space_is_a_limit_of_disk_images_alone(case):
@@ -357,6 +384,27 @@ def test_sources_are_said_to_have_been_compared_only_if_they_were(case):
     log(case, "verify", faults=0, absent=[], head="0", sources=both)
     text = said(case)
     assert "2 of 2 sources were compared again" in text and "not compared: source" not in text
+
+
+def test_a_source_that_was_absent_later_is_not_said_to_have_been_compared_without_that(case):
+    log(case, "verify", faults=0, absent=[], head="0", sources=[compared(1, 2, hashed=2)])
+    assert "absent at the last verification" not in said(case)
+    gone = [compared(1, 2, absent=True, uncompared=2)]
+    log(case, "verify", faults=0, absent=["x"], head="0", sources=gone)
+    text = said(case)
+    assert "1 of 1 sources were compared again" in text
+    assert "absent at the last verification" in text and "UTC): source 1." in text
+    assert "때 없던 원본: 1." in said(case, "ko")
+
+
+def test_a_triage_that_accepted_changed_files_is_told_on_the_first_page(case):
+    log(case, "triage", sources=["/evidence/photos"], options={"accept_damaged": False})
+    assert "--accept-damaged" not in said(case)
+    log(case, "triage", sources=["/evidence/photos"], options={"accept_damaged": True})
+    text = said(case)
+    assert "Triage was told to go on with damaged or changed" in text
+    assert text.index("--accept-damaged, log entry") < text.index('"sections"')
+    assert "(--accept-damaged, 작업 기록 항목" in said(case, "ko")
 
 
 def test_alarms_of_the_first_page_are_sentences(case):

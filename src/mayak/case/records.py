@@ -54,6 +54,10 @@ class SourceCounts:
     hashed: int
     """Those with a recorded SHA-256 of their own (``StoredItem.sha256``)."""
     deleted: int
+    inside: int
+    """Pictures inside other files: pages, frames, those of documents and under transparency."""
+    gaps: int
+    """Those that are no file: what a container lacks, next to the container itself."""
     has_disk_image: bool
     """Whether some of them come from a disk image."""
 

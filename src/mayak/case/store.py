@@ -359,11 +359,13 @@ class CaseStore(Exchange, Runs, Listing):
             # As ``StoredItem.sha256``.
             " AND substr(reason, -72, 8) = 'SHA-256 '"
             " AND substr(reason, -64) NOT GLOB '*[^0-9a-f]*'), sum(deleted),"
+            ' sum(instr(location, \'"kind":"embedded"\') > 0),'
+            " sum(substr(location, 1, 1) = '{'),"  # of a file it is a list
             ' max(instr(location, \'"kind":"image"\') > 0) FROM present GROUP BY source'
         )
         return {
-            number: SourceCounts(files, hashed, deleted, bool(disk))
-            for number, files, hashed, deleted, disk in self._database.query(query)
+            number: SourceCounts(files, hashed, deleted, inside, gaps, bool(disk))
+            for number, files, hashed, deleted, inside, gaps, disk in self._database.query(query)
         }
 
     def left_out(self, rule: str) -> Iterator[str]:

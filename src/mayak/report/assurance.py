@@ -34,6 +34,7 @@ def notices(found: Survey) -> tuple[Prose, ...]:
             _sums_off(found),
             _faulty_before(found),
             _damaged(found),
+            _accepting(found),
             _unhashed(found),
             _sound(found),
             _unlike_their_hash(found),
@@ -104,6 +105,25 @@ def _damaged(found: Survey) -> Prose | None:
         ),
         "alarm",
         tuple(shortened(source.path, 300) for source in found.damaged),
+    )
+
+
+def _accepting(found: Survey) -> Prose | None:
+    """Of a folder, no hash of the whole records what was accepted."""
+    entries = found.history.accepting
+    if not entries:
+        return None
+    which = numbers([entry.sequence for entry in entries])
+    return Prose(
+        tr(
+            "Triage was told to go on with damaged or changed files (--accept-damaged, log entry "
+            f"{which}). An image file of a folder that had changed since it was read is listed "
+            "with its earlier and its later bytes; one that was gone is listed all the same.",
+            f"손상되었거나 변경된 파일을 수락하도록 설정하고 분석하였습니다(--accept-damaged, 작업 "
+            f"기록 항목 {which}). 폴더의 이미지 파일이 읽은 뒤 변경된 경우 변경 전과 후의 내용을 "
+            "모두 기재하며, 없어진 이미지 파일도 그대로 기재합니다.",
+        ),
+        "warning",
     )
 
 
@@ -188,6 +208,18 @@ def _compared_again(found: Survey) -> str:
         told += tr(
             f"; not compared: source {numbers(left)}", f", 대조하지 않은 원본: {numbers(left)}"
         )
+    check = history.last_check
+    seen = {} if check is None else {s.get("source"): s for s in check.detail.get("sources") or ()}
+    absent = [
+        n
+        for n, source in enumerate(found.sources, 1)
+        if source.id in history.compared and seen.get(source.id, {}).get("absent")
+    ]
+    if check is not None and absent:
+        told += tr(
+            f"; absent at the last verification ({moment_of(check)}): source {numbers(absent)}",
+            f", 마지막 검증({moment_of(check)}) 때 없던 원본: {numbers(absent)}",
+        )
     return told + "."
 
 
@@ -252,11 +284,10 @@ def methods(found: Survey, *, clear: bool) -> Section:
         _accounting(found),
         tr(
             "Images with the same bytes (SHA-256) count as one image and are listed at every "
-            "place where they were found; the further pictures of a repeated animation or scan at "
-            "the first place alone.",
+            "place where they were found; the pictures inside a repeated image file at the first "
+            "place alone.",
             "내용(SHA-256)이 같은 이미지는 한 장으로 세며, 확인된 모든 위치를 기재합니다. 같은 "
-            "파일이 여러 곳에 있는 움직이는 그림이나 여러 쪽 문서의 나머지 그림은 첫 위치에만 "
-            "기재합니다.",
+            "이미지 파일이 여러 곳에 있으면 그 안의 나머지 그림은 첫 위치에만 기재합니다.",
         ),
         _asking(found),
         _deciding(found),
@@ -324,10 +355,34 @@ def _accounting(found: Survey) -> str:
         "나열한 파일은 이미지, 읽지 못한 파일, 규칙에 따라 제외한 파일 중 하나이며, 제외한 파일은 "
         "더 분석하지 않았습니다. ",
     )
+    told += _no_files(found)
     sums = outcome_sum(found)
     if counts.balanced:
         return told + tr(f"The numbers add up: {sums}.", f"집계: {sums}.")
     return told + tr(f"THE NUMBERS DO NOT ADD UP: {sums}.", f"집계가 맞지 않습니다: {sums}.")
+
+
+def _no_files(found: Survey) -> str:
+    """How many of the rows that are counted as files are none of their own in a source."""
+    inside = sum(counts.inside for counts in found.source_counts.values())
+    gaps = sum(counts.gaps for counts in found.source_counts.values())
+    told = ""
+    if inside:
+        told += tr(
+            f"Counted as files are also {inside:,} pictures inside other files: pages, frames, "
+            "pictures of documents and pictures under transparency. ",
+            f"다른 파일 안의 그림(쪽, 장면, 문서의 그림, 투명 영역에 가려진 그림) {inside:,}장도 "
+            "파일로 셉니다. ",
+        )
+    if gaps:
+        told += tr(
+            f"Counted as files that could not be read are also {gaps:,} notes on what could not "
+            "be listed of archives, disk images and folders, besides the row of the archive or "
+            "disk image itself. ",
+            f"압축 파일, 디스크 이미지, 폴더에서 나열하지 못한 부분을 적은 {gaps:,}행도 읽지 못한 "
+            "파일로 세며, 압축 파일이나 디스크 이미지 자체의 행과는 별개입니다. ",
+        )
+    return told
 
 
 def outcome_sum(found: Survey) -> str:

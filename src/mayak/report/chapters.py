@@ -377,7 +377,7 @@ class Writer:
             self._pictures[content.sha256] = small
         marks = []
         if len(places) > 1:
-            marks.append(tr(f"at {len(places)} places", f"같은 파일 {len(places)}곳"))
+            marks.append(tr(f"at {len(places)} places", f"같은 이미지 {len(places)}곳"))
         if places and all(place.deleted for place in places):
             marks.append(tr("deleted", "삭제됨"))
         elif any(place.deleted for place in places):
@@ -494,9 +494,9 @@ class Writer:
         blocks: list[Block] = [
             Prose(
                 tr(
-                    f"{files(waiting)} are not settled (unreviewed.csv), {files(rest)} were not "
-                    "selected (not-selected.csv); report.xlsx holds both lists, each file with "
-                    "its reason. ",
+                    f"Not settled (unreviewed.csv): {files(waiting)}; not selected "
+                    f"(not-selected.csv): {files(rest)}. report.xlsx holds both lists, each "
+                    "file with its reason. ",
                     f"판정이 끝나지 않은 {files(waiting)}는 unreviewed.csv에, 선별하지 않은 "
                     f"{files(rest)}는 not-selected.csv에 사유와 함께 있으며 report.xlsx에도 "
                     "있습니다. ",

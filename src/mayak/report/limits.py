@@ -27,9 +27,12 @@ def limits(found: Survey) -> Section:
         *_backups(found),
         *_options(found),
         *_free_space(found),
+        *_documents(found),
         tr(
-            "Of animations some frames only were examined.",
-            "움직이는 그림은 일부 장면만 분석하였습니다.",
+            "Of an animation at most four frames were examined; of a file with several pictures "
+            "of a camera (MPO) and of a Photoshop file the first picture alone.",
+            "움직이는 그림은 네 장면까지만, 카메라의 다중 사진 파일(MPO)과 포토샵 파일은 첫 "
+            "그림만 분석하였습니다.",
         ),
         _unseen(found),
         *_quick(found),
@@ -97,6 +100,19 @@ def _no_image(found: Survey) -> list[str]:
     ]
 
 
+def _documents(found: Survey) -> list[str]:
+    if not (count := found.exclusions.get("document", 0)):
+        return []
+    return [
+        tr(
+            f"Documents (PDF): {count:,}. The images in them were examined; texts and drawings on "
+            "their pages were not looked at.",
+            f"문서(PDF) {count:,}개는 안의 이미지만 분석하였으며, 쪽에 적힌 글과 도형은 확인하지 "
+            "않았습니다.",
+        )
+    ]
+
+
 def _backups(found: Survey) -> list[str]:
     folders = found.left_out.backups
     if not folders:
@@ -107,9 +123,9 @@ def _backups(found: Survey) -> list[str]:
     return [
         tr(
             f"Folders that hold a phone's backup, by the names in them (Manifest.db next to "
-            f"Manifest.plist): {len(folders):,}. mayak does not read such backups, and of an "
-            "encrypted one no picture can be recognised. Left out in them as no image: "
-            f"{files(found.left_out.in_backups)}. {named}",
+            f"Manifest.plist): {len(folders):,}. mayak does not undo the renaming of the files in "
+            "such backups, and of an encrypted one no picture can be recognised. Left "
+            f"out in them as no image: {files(found.left_out.in_backups)}. {named}",
             f"파일 이름에 따르면 폴더 {len(folders):,}개는 휴대전화 백업입니다(Manifest.db와 "
             "Manifest.plist). mayak은 이런 백업을 해석하지 않으며, 암호화된 백업의 사진은 알아볼 "
             f"수 없습니다. 그 안의 {files(found.left_out.in_backups)}를 이미지가 아닌 것으로 "

@@ -73,6 +73,8 @@ class LogSummary:
     """Why a source could not be hashed as a whole."""
     compared: dict[int, tuple[LogEntry, Mapping[str, Any]]] = field(default_factory=dict)
     """The last verification that compared a source, and how (``triage.verify.Compared``)."""
+    accepting: list[LogEntry] = field(default_factory=list)
+    """Triage that was told to go on with damaged or changed sources and files."""
     set_back: list[tuple[LogEntry, LogEntry]] = field(default_factory=list)
     """Entries that follow each other and whose times run backwards."""
     entries: int = 0
@@ -89,6 +91,8 @@ class LogSummary:
         detail = entry.detail
         if entry.action in _NOTABLE:
             self.notable.append(entry)
+        if entry.action == "triage" and (detail.get("options") or {}).get("accept_damaged"):
+            self.accepting.append(entry)
         if entry.action == "triage finished" and not detail.get("limited"):
             self.complete.update(detail.get("sources", ()))
         elif entry.action == "hash source":
