@@ -105,6 +105,13 @@ def test_archives_are_not_said_to_have_been_listed_whole(case):
     assert "what could be listed in it follows" in text and "its files follow" not in text
 
 
+def test_deleted_files_without_content_count_as_deleted(case):
+    assert "2 files, 0 of them deleted" in said(case)
+    add(case, left_out("gone.jpg", "DeletedWithoutContent", "was deleted; no content is left"))
+    assert "3 files, 1 of them deleted" in said(case)
+    assert "삭제된 파일 1개 포함" in said(case, "ko")
+
+
 def test_pictures_inside_files_and_notes_on_archives_are_named_where_they_count_as_files(case):
     assert "Counted as files" not in said(case)
     inner = located(("folder", "photos"), ("file", "scan.tif"), ("embedded", "page 2"))

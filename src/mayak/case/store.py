@@ -358,7 +358,8 @@ class CaseStore(Exchange, Runs, Listing):
             "SELECT source, count(*), sum(content IS NOT NULL OR rule IS NOT NULL"
             # As ``StoredItem.sha256``.
             " AND substr(reason, -72, 8) = 'SHA-256 '"
-            " AND substr(reason, -64) NOT GLOB '*[^0-9a-f]*'), sum(deleted),"
+            " AND substr(reason, -64) NOT GLOB '*[^0-9a-f]*'),"
+            " sum(deleted OR coalesce(rule = 'DeletedWithoutContent', 0)),"
             ' sum(instr(location, \'"kind":"embedded"\') > 0),'
             " sum(substr(location, 1, 1) = '{'),"  # of a file it is a list
             ' max(instr(location, \'"kind":"image"\') > 0) FROM present GROUP BY source'

@@ -109,7 +109,9 @@ class Held:
         if before is not None and before.content is not None:
             return self.unread(entry, before.content)
         outcome = Exclusion(entry.error, entry.message) if excluded else entry
-        return Arrival(self.number, Item(entry.path, location, outcome), known=before is not None)
+        deleted = entry.error == "DeletedWithoutContent"
+        item = Item(entry.path, location, outcome, deleted=deleted)
+        return Arrival(self.number, item, known=before is not None)
 
     def vanished(self, source: Source) -> Iterator[Arrival]:
         """The images that an earlier run took in and that a whole walk did not come upon."""
