@@ -1105,7 +1105,7 @@ def test_an_empty_folder_gives_an_empty_case(tmp_path):
 SCRIPT = """
 import os, signal, sys
 from pathlib import Path
-sys.path.insert(0, {tests!r})
+sys.path[:0] = {tests!r}
 from test_triage_run import Grey, run
 class Killed(Grey):
     def classify(self, images):
@@ -1130,7 +1130,7 @@ def test_a_killed_run_goes_on_to_the_same_case(tmp_path, phone):
     for answers in (0, 1, 60, 150):
         script.write_text(
             SCRIPT.format(
-                tests=str(Path(__file__).parent),
+                tests=[str(folder) for folder in Path(__file__).parents[:2]],
                 answers=answers,
                 case=str(case),
                 sources=[str(p) for p in phone],
