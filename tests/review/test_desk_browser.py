@@ -371,3 +371,21 @@ def test_from_phone_to_wall_nothing_is_cut_off(browser, many, serve, width, heig
         page.keyboard.press("Enter")
         page.locator(".viewer .verdict").first.wait_for()
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("address", ["label=9", "state=odd", "sort=odd", "run=999", "similar=-1"])
+def test_an_address_that_makes_no_sense_leaves_the_page_usable(page, many, serve, address):
+    server = serve(many[1])
+    page.goto(server.url)
+    page.goto(f"{server.base}/?{address}", wait_until="domcontentloaded")
+    page.locator(".chip, .notice.shown, .bar").first.wait_for()
+    page.get_by_role("link", name="mayak").click()
+    until(page, "document.querySelectorAll('.cell[data-sha256]').length > 3")
+
+
+@pytest.mark.parametrize("name", ["odd", "__proto__", "constructor"])
+def test_a_view_that_there_is_not_is_the_images(page, many, serve, name):
+    server = serve(many[1])
+    page.goto(server.url)
+    page.goto(f"{server.base}/?view={name}", wait_until="domcontentloaded")
+    until(page, "document.querySelectorAll('.cell[data-sha256]').length > 3")

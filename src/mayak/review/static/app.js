@@ -4,7 +4,7 @@ import { render } from "./vendor/preact.js";
 import { useEffect, useRef } from "./vendor/hooks.js";
 import { signal } from "./vendor/signals.js";
 import {
-  attempt, blur, boot, filters, go, grey, html, language, notice, number, plain, query, t, tell, theme, view,
+  VIEWS, attempt, blur, boot, filters, go, grey, html, language, notice, number, plain, query, t, tell, theme, view,
 } from "./core.js";
 import { Question, acts } from "./deciding.js";
 import { cellAt, expand, look, moveTo, nextOpen, reading, result, selected, skip, status, unselect, waitForCase } from "./desk.js";
@@ -18,7 +18,6 @@ import { Viewer, straighten, turn, zoom } from "./viewer.js";
 import { Rejected, Timeline } from "./views.js";
 
 const help = signal(false);
-const VIEWS = ["images", "rejected", "time", "map", "sample"];
 const opened = () => query.peek().open === "1" && view.peek() === "images";
 
 function Head() {

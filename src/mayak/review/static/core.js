@@ -46,7 +46,7 @@ export function t(key, ...rest) {
 }
 
 export const labelName = (label) =>
-  label < 0 ? t("unscored") : boot.labels[label][language.value === "ko" ? "ko" : "en"];
+  label < 0 ? t("unscored") : (boot.labels[label]?.[language.value === "ko" ? "ko" : "en"] ?? String(label));
 
 /** Why a file gave no image, by the name that is recorded. */
 export const reasonName = (name) => boot.reasons[name]?.[language.value === "ko" ? "ko" : "en"] ?? name;
@@ -113,7 +113,8 @@ export const filters = computed(() =>
 export const ofRun = computed(() => (query.value.run ? { run: query.value.run } : {}));
 /** What a request about images says of them. */
 export const asked = computed(() => ({ ...filters.value, ...ofRun.value }));
-export const view = computed(() => query.value.view || "images");
+export const VIEWS = ["images", "rejected", "time", "map", "sample"];
+export const view = computed(() => (VIEWS.includes(query.value.view) ? query.value.view : "images"));
 export const stacked = computed(() => query.value.stack !== "0");
 
 /** Another filter: the place in the list has no meaning any more. */

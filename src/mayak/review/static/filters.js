@@ -8,6 +8,8 @@ import {
 import { again, fresh, result, selected, status } from "./desk.js";
 import { Button, Icon, Label } from "./parts.js";
 
+const STATES = ["open", "decided", "differing"];
+
 export const drawer = signal(false);
 const folderText = signal("");
 
@@ -59,7 +61,7 @@ export function Side() {
       )}
     <//>
     <${Part} name=${t("state")}>
-      ${["open", "decided", "differing"].map(
+      ${STATES.map(
         (state) =>
           (state !== "differing" || facets.state.differing > 0) &&
           html`<${Row} on=${chosen.state === state} pick=${() => only("state", state)}
@@ -128,7 +130,7 @@ function chips() {
   const shown = {
     label: () => listOf("label").map((l) => labelName(Number(l))).join(", "),
     verdict: () => listOf("verdict").map((l) => labelName(Number(l))).join(", "),
-    state: () => t(chosen.state),
+    state: () => (STATES.includes(chosen.state) ? t(chosen.state) : chosen.state),
     source: () => (sources[chosen.source] ?? chosen.source).split(/[\\/]/).at(-1),
     camera: () => (chosen.camera === "-" ? t("noCamera") : chosen.camera),
     score: () => chosen.score.replace(",", " – "),
