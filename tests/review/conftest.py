@@ -44,11 +44,14 @@ class Server:
         self.process.wait()
         self.process.stdout.close()
 
-    def stop(self):
+    def interrupt(self):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
-            self.process.wait(20)
-            self.process.stdout.close()
+
+    def stop(self):
+        self.interrupt()
+        self.process.wait(20)
+        self.process.stdout.close()
 
     def ask(self, method, path, body=None, **headers):
         """Status, headers and body of an answer, to a request made as the page makes it but for
@@ -98,5 +101,8 @@ def serve(tmp_path_factory):
         return running[case, reviewer]
 
     yield start
+    # All are told first: each takes a second to end.
+    for server in running.values():
+        server.interrupt()
     for server in running.values():
         server.stop()
