@@ -51,6 +51,7 @@ async ([first, count, failing]) => {
       scope: kind === "sample" ? "sample 1" : "images",
       size,
       frame: (place) => ({ image: place, next: place + 1 < size ? place + 1 : null }),
+      reveal: () => false,
       look: ({ image }) => ({ state: drawn.has(image) ? "drawn" : "waiting", count: 1, places: {} }),
       taken() {},
       restored() {},

@@ -17,17 +17,20 @@ SEQUENCES = SEQUENCES[SEQUENCES.index("async (") :]
 
 LATE = """() => {
   const real = window.fetch;
-  window.late = { most: 0, fail: [], held: null };
+  window.late = { most: 0, fail: [], lost: [], held: null };
   window.late.hold = () => (late.held = new Promise((done) => (late.release = done)));
   window.fetch = async (url, options) => {
     if (!/api\\/(decide|undo|open)|judge/.test(String(url))) return real(url, options);
     await late.held;
     await new Promise((done) => setTimeout(done, Math.random() * late.most));
     if (late.fail.shift()) throw new TypeError("no network");
-    return real(url, options);
+    const answer = await real(url, options);
+    if (late.lost.shift()) throw new TypeError("no network");
+    return answer;
   };
 }"""
-"""Answers of the server come late, when they are released, or not at all."""
+"""Answers of the server come late, when they are released, or not at all: ``fail`` for requests that
+do not reach it, ``lost`` for answers that do not come back."""
 
 PRESS = """([key, code, more]) => {
   const target = document.activeElement;
@@ -254,6 +257,36 @@ def test_a_failed_answer_is_told_and_shifts_nothing(page, made, serve):
     assert verdicts(case) == {digests[0]: 3, digests[2]: 2, digests[1]: 1}
 
 
+def test_a_lost_answer_is_not_called_unrecorded(browser, made, serve):
+    digests, case = made
+
+    with open_page(browser, allowed="500") as page:
+        grid(page, serve(case))
+        page.evaluate("() => (late.lost = [1])")
+        page.keyboard.press("3")
+        box = page.get_by_role("dialog")
+        box.get_by_role("heading", name="One entry may not have been recorded").wait_for()
+        assert "look whether the image has its verdict" in box.inner_text()
+        assert verdicts(case) == {digests[0]: 3}
+        page.keyboard.press("Escape")
+        page.route("**/api/decide", lambda route: route.fulfill(status=500, body="Internal"))
+        page.locator("#cell-0.decided").wait_for()
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("1")
+        box.get_by_text("No. 2, 1 drug conversation: The desk answered with an error").wait_for()
+        assert verdicts(case) == {digests[0]: 3}
+
+
+def test_a_slow_answer_is_told_before_the_key_is_pressed_again(page, made, serve):
+    grid(page, serve(made[1]))
+    page.evaluate("() => void late.hold()")
+    page.keyboard.press("3")
+    notice(page, "Still being recorded. The next key is for the next image.")
+    page.evaluate("() => late.release()")
+    at_rest(page)
+    current(page, made[0][1])
+
+
 def test_after_the_last_image_a_further_key_overwrites_nothing(page, made, serve):
     digests, case = made
     grid(page, serve(case), "/?stack=0&sort=found&at=" + made[0][-1])
@@ -461,6 +494,39 @@ def test_an_image_that_cannot_be_shown_says_so_and_asks_first(browser, made, ser
         current(page, digests[1])
     (row,) = decisions(case)
     assert (row.sha256, row.verdict, row.seen) == (digests[0], 3, ("bulk", None))
+
+
+def test_a_stack_that_cannot_be_shown_names_its_number(browser, made, serve):
+    digests, case = made
+    with CaseStore.read(case) as store:
+        for digest in digests[-4:]:
+            thumbnail_path(case, store.content(digest).thumbnail).unlink()
+    with open_page(browser, allowed="404") as page:
+        grid(page, serve(case), "/?sort=found")
+        page.keyboard.press("End")
+        page.keyboard.press("3")
+        box = page.get_by_role("dialog")
+        box.get_by_role("heading", name="Decide 4 images at once: 3 drug itself?").wait_for()
+        assert "could not be shown" in box.inner_text()
+        assert verdicts(case) == {}
+        box.get_by_role("button", name="Decide 4 images").click()
+        at_rest(page)
+    assert verdicts(case) == dict.fromkeys(digests[-4:], 3)
+
+
+def test_a_frame_that_was_scrolled_out_of_sight_is_not_decided(page, many, serve):
+    digests, case = many
+    grid(page, serve(case, "scroller"))
+    page.evaluate("() => (document.getElementById('grid').scrollTop = 1e6)")
+    until(page, "!document.getElementById('cell-0')")
+    page.keyboard.press("3")
+    notice(page, "Not taken: the framed image was out of sight")
+    until(page, "document.getElementById('cell-0')")
+    drawn(page)
+    assert verdicts(case, "scroller") == {}
+    page.keyboard.press("3")
+    at_rest(page)
+    assert verdicts(case, "scroller") == {digests[0]: 3}
 
 
 def test_more_images_than_are_on_the_screen_are_asked_for_by_number(page, many, serve):

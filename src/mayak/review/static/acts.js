@@ -32,6 +32,7 @@ export class Acts {
    * `scope`, which withdrawals keep to, and `size`;
    * `frame(place)`: what is framed there (`{ at, next }` and what else the network needs; `next`
    * is null after the last image), or null;
+   * `reveal()`: whether the frame had been scrolled out of sight; it is brought back;
    * `look(frame)`: how it is on the screen; `state` is `drawn`, `waiting`, `absent` (there is no
    * picture) or `many` (more images than are drawn), `count` how many images, null if unknown;
    * `taken(frame)`, `restored(frame)`: an act was made of it, it was given up;
@@ -52,7 +53,7 @@ export class Acts {
   /**
    * `net.decide(act, confirmed)`, `net.undo(act)`: promises of the server's answer.
    * `view.ask(act, question)`, `view.failed(failures)`: promises of what the reviewer answered.
-   * `view.refused(why)`: a key that does nothing; `why` is `loading`, `wait` or `end`.
+   * `view.refused(why)`: a key that does nothing; `why` is `loading`, `wait`, `end` or `away`.
    */
   constructor({ clock, net, view }) {
     Object.assign(this, { clock, net, view });
@@ -97,6 +98,10 @@ export class Acts {
     if (this.#refuses()) return;
     const frame = this.list.frame(this.place);
     if (!frame) return;
+    if (this.list.reveal()) {
+      this.view.refused("away");
+      return;
+    }
     const act = { kind: "decide", verdict, frame, look: this.list.look(frame) };
     act.blocks = act.look.state === "many" || act.look.state === "absent";
     this.list.taken(frame);

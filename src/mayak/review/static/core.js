@@ -125,6 +125,8 @@ export const cleared = () => Object.fromEntries(FILTERS.map((key) => [key, null]
 // ---------------------------------------------------------------- server
 
 export class Refused extends Error {}
+/** Nobody knows whether the server has done what it was asked. */
+export class Unanswered extends Refused {}
 
 export async function ask(path, parameters = {}, options = {}) {
   const search = new URLSearchParams(parameters).toString();
@@ -136,12 +138,13 @@ export async function ask(path, parameters = {}, options = {}) {
     });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Refused(t("offline"));
+    throw new Unanswered(t("offline"));
   }
+  if (answer.status >= 500) throw new Unanswered(t("serverFault", answer.status));
   const body = await answer.json();
   // 410: the result is gone; 409: the reviewer is asked first.
   if (answer.ok || [409, 410].includes(answer.status)) return body;
-  throw new Refused([body.message, body.remedy].filter(Boolean).join(" "));
+  throw new Refused([body.message, body.remedy].filter(Boolean).join(" – "));
 }
 
 export const send = (path, body) =>

@@ -3,7 +3,7 @@
 import { useEffect, useRef } from "./vendor/hooks.js";
 import { signal } from "./vendor/signals.js";
 import { Acts, NotDrawn } from "./acts.js";
-import { html, labelName, send, t, tell } from "./core.js";
+import { Unanswered, html, labelName, send, t, tell } from "./core.js";
 import { onDrawn } from "./drawn.js";
 
 /** Tells the acts of this page from those of another one of the same reviewer. */
@@ -18,10 +18,18 @@ const clock = {
   },
 };
 
+/** Milliseconds after which a reviewer who sees nothing happen would press the key again. */
+const SLOW = 500;
+
 const net = {
-  decide(act, confirmed) {
+  async decide(act, confirmed) {
     const [path, body] = act.list.request(act);
-    return send(path, { ...body, ...confirmed, page });
+    const stop = clock.after(SLOW, () => tell(t("recording")));
+    try {
+      return await send(path, { ...body, ...confirmed, page });
+    } finally {
+      stop();
+    }
   },
   undo: ({ target, list }) =>
     send("/api/undo", {
@@ -42,10 +50,10 @@ const TEXTS = {
     lines: [t("askManyWhy", Object.keys(look.places).length)],
     yes: t("yesMany", count),
   }),
-  absent: (_, __, label) => ({
-    title: t("askAbsent", label),
+  absent: ({ look: { count } }, _, label) => ({
+    title: count > 1 ? t("askMany", count, label) : t("askAbsent", label),
     lines: [t("askAbsentWhy")],
-    yes: t("yesAbsent"),
+    yes: count > 1 ? t("yesMany", count) : t("yesAbsent"),
   }),
   changed: (_, { changed, verdicts }, label) => ({
     title: t("askChanged", label),
@@ -59,18 +67,21 @@ const TEXTS = {
 
 const view = {
   ask: (act, asked) => put({ ...TEXTS[asked.kind](act, asked, labelled(act.verdict)), no: t("no") }),
-  failed: (failures) =>
-    put({
-      title: t("notRecorded", failures.length),
+  failed(failures) {
+    const unknown = failures.some(({ error }) => error instanceof Unanswered);
+    return put({
+      title: t(unknown ? "maybeRecorded" : "notRecorded", failures.length),
       lines: [
         ...failures.slice(0, 5).map(({ act, error }) => {
           const why = error instanceof NotDrawn ? t("notDrawn") : error.message;
           return act.kind === "decide" ? t("failedAct", act.frame.at + 1, labelled(act.verdict), why) : why;
         }),
         ...(failures.length > 5 ? [`+ ${failures.length - 5}`] : []),
+        ...(unknown ? [t("maybeRecordedWhy")] : []),
       ],
       no: t("close"),
-    }),
+    });
+  },
   refused: (why) => tell(why === "end" ? t("end") : t("refused", why)),
 };
 

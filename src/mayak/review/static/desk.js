@@ -85,6 +85,10 @@ export async function select() {
   arrived.value++;
 }
 
+/** Bring the frame of the grid into sight; returns whether it was out of it. */
+let bringBack = () => false;
+export const onReveal = (callback) => (bringBack = callback);
+
 const opened = () => query.peek().open === "1";
 
 /** A result as the input queue looks through it. */
@@ -100,6 +104,8 @@ const resultList = ({ token, shown: size, mark: read }) => ({
     const last = positions.at(-1);
     return { at: place, positions, chosen, mark, next: last + 1 < size ? last + 1 : null };
   },
+  // What is selected out of sight is asked for.
+  reveal: () => !opened() && !selected.peek().size && bringBack(),
   look({ positions, chosen }) {
     const seen = { how: opened() ? "opened" : "grid", blurred: blur.peek(), places: {}, count: null };
     if (acts.list !== this) return { ...seen, state: "waiting" };

@@ -8,7 +8,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from "./vendor/hooks.js"
 import { effect } from "./vendor/signals.js";
 import { go, html, number, size, t } from "./core.js";
 import { acts } from "./deciding.js";
-import { arrived, cellAt, choose, cursor, decidedOf, inSight, moveTo, result, selected, toggle, verdictOf } from "./desk.js";
+import { arrived, cellAt, choose, cursor, decidedOf, inSight, moveTo, onReveal, result, selected, toggle, verdictOf } from "./desk.js";
 import { lookAgain } from "./drawn.js";
 import { Icon, Shape, Thumbnail, described, partly } from "./parts.js";
 
@@ -90,20 +90,25 @@ export function Grid() {
     fresh = false;
   }, []);
 
-  // The cursor stays in sight.
-  useEffect(
-    () =>
-      effect(() => {
-        const row = Math.floor(cursor.value / state.columns);
-        const over = row * state.side;
-        if (over < state.top) state.top = over;
-        else if (over + state.side > state.top + state.view) state.top = over + state.side - state.view;
-        else return;
-        settle();
-        redraw();
-      }),
-    [token, columns, area.height, side],
-  );
+  const bring = (position) => {
+    const over = Math.floor(position / state.columns) * state.side;
+    if (over < state.top) state.top = over;
+    else if (over + state.side > state.top + state.view) state.top = over + state.side - state.view;
+    else return;
+    settle();
+    redraw();
+  };
+
+  // The cursor stays in sight, until somebody scrolls.
+  useEffect(() => effect(() => bring(cursor.value)), [token, columns, area.height, side]);
+  useEffect(() => {
+    onReveal(() => {
+      const middle = (Math.floor(cursor.peek() / state.columns) + 0.5) * state.side;
+      const away = middle < state.top || middle > state.top + state.view;
+      if (away) bring(cursor.peek());
+      return away;
+    });
+  });
 
   // What flies past is not fetched.
   useEffect(() => {

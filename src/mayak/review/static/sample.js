@@ -51,6 +51,7 @@ const sampleList = ({ id, items: { length: size } }) => ({
     const next = open < 0 ? null : place + 1 < size ? place + 1 : open;
     return { at: place, image: items[place].sha256, mark, next };
   },
+  reveal: () => false,
   look({ image, at }) {
     const state = acts.list === this ? onStage(image) : "waiting";
     return { state, how: "opened", blurred: blur.peek(), count: 1, places: state === "drawn" ? { [image]: at } : {} };

@@ -106,11 +106,20 @@ export const WORDS = {
     "서버가 응답하지 않습니다. `mayak review`가 실행 중인지 확인하십시오.",
   ],
 
+  serverFault: [
+    (status) => `The desk answered with an error (${status}).`,
+    (status) => `서버에서 오류가 발생했습니다(${status}).`,
+  ],
+
   refused: {
     loading: ["Not taken: the list is being read.", "입력하지 않았습니다. 목록을 읽는 중입니다."],
     wait: [
       "Not taken: the step before is not finished. Press it again.",
       "입력하지 않았습니다. 앞의 작업이 끝나지 않았습니다. 다시 누르십시오.",
+    ],
+    away: [
+      "Not taken: the framed image was out of sight. Press it again.",
+      "입력하지 않았습니다. 선택된 이미지가 화면 밖에 있었습니다. 다시 누르십시오.",
     ],
   },
   noFocus: [
@@ -159,6 +168,18 @@ export const WORDS = {
   notRecorded: [
     (n) => (n === 1 ? "One entry was not recorded" : `${count(n)} entries were not recorded`),
     (n) => `${count(n)}건이 기록되지 않았습니다`,
+  ],
+  maybeRecorded: [
+    (n) => (n === 1 ? "One entry may not have been recorded" : `${count(n)} entries may not have been recorded`),
+    (n) => `${count(n)}건이 기록되지 않았을 수 있습니다`,
+  ],
+  maybeRecordedWhy: [
+    "Without an answer nobody knows. Before you decide again, look whether the image has its verdict.",
+    "응답을 받지 못해 기록 여부를 알 수 없습니다. 다시 판정하기 전에 이미지에 판정이 표시되어 있는지 확인하십시오.",
+  ],
+  recording: [
+    "Still being recorded. The next key is for the next image.",
+    "아직 기록하는 중입니다. 다음 입력은 다음 이미지에 적용됩니다.",
   ],
   failedAct: [
     (position, label, why) => `No. ${count(position)}, ${label}: ${why}`,
