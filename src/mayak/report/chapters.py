@@ -262,10 +262,14 @@ class Writer:
         text = tr(
             "How the images were shown when they were decided. A decision does not mean that "
             "somebody looked at the image by itself: “behind a copy” was decided together with "
-            "another image of the same picture, “not on the screen” without having been drawn.",
+            "another image of the same picture, “not on the screen” without having been drawn. "
+            "An “opened” image was shown by itself: the original, or its thumbnail of at most 320 "
+            "pixels until the original had been read, or if it could not be.",
             "판정할 때 이미지가 어떻게 표시되어 있었는지입니다. ‘판정’은 이미지를 하나씩 "
             "확인하였다는 뜻이 아닙니다. ‘같은 사진의 사본’은 같은 사진인 다른 이미지와 함께, "
-            "‘화면에 표시하지 않음’은 이미지가 화면에 나타나지 않은 채 판정한 것입니다.",
+            "‘화면에 표시하지 않음’은 이미지가 화면에 나타나지 않은 채 판정한 것입니다. "
+            "‘크게 보기’는 이미지 하나를 크게 표시한 것이며, 원본을 읽기 전이거나 읽을 수 없는 "
+            "경우에는 최대 320픽셀의 축소 그림을 표시한 것입니다.",
         )
         return [
             Prose(text, "soft"),
