@@ -142,9 +142,9 @@ export const WORDS = {
   ],
   askManyWhy: [
     (drawn) =>
-      `${drawn === 0 ? "None of these pictures is" : drawn === 1 ? "Only one of these pictures is" : `Only ${count(drawn)} of these pictures are`} on the screen. For the others the record states that they were decided without being shown.`,
+      `${drawn === 0 ? "None of these pictures is" : drawn === 1 ? "Only one of these pictures is" : `Only ${count(drawn)} of these pictures are`} on the screen. The record states of each image whether it was shown.`,
     (drawn) =>
-      `이 가운데 화면에 표시된 이미지는 ${count(drawn)}장입니다. 나머지는 ‘화면에 표시하지 않음’으로 기록됩니다.`,
+      `이 가운데 화면에 표시된 이미지는 ${count(drawn)}장입니다. 이미지마다 표시 여부가 함께 기록됩니다.`,
   ],
   yesMany: [(n) => (n === 1 ? "Decide it" : `Decide ${count(n)} images`), (n) => `${count(n)}장 판정`],
   askAbsent: [(label) => `Decide this image as ${label}?`, (label) => `이 이미지를 판정하시겠습니까? ${label}`],
