@@ -100,6 +100,13 @@ def serve(tmp_path_factory):
             running[case, reviewer] = Server(case, log, reviewer)
         return running[case, reviewer]
 
+    def end(case):
+        """End the servers of a case that is done with; nobody waits for them yet."""
+        for (served, _), server in running.items():
+            if served == case:
+                server.interrupt()
+
+    start.end = end
     yield start
     # All are told first: each takes a second to end.
     for server in running.values():

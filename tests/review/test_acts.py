@@ -29,8 +29,8 @@ LATE = """() => {
     return answer;
   };
 }"""
-"""Answers of the server come late, when they are released, or not at all: ``fail`` for requests that
-do not reach it, ``lost`` for answers that do not come back."""
+"""Answers of the server come late, when they are released, or not at all: ``fail`` for requests
+that do not reach it, ``lost`` for answers that do not come back."""
 
 PRESS = """([key, code, more]) => {
   const target = document.activeElement;
@@ -66,8 +66,10 @@ def page(browser):
 
 
 @pytest.fixture
-def made(tmp_path):
-    return build(tmp_path, 24, stack=4)
+def made(tmp_path, serve):
+    digests, case = build(tmp_path, 24, stack=4)
+    yield digests, case
+    serve.end(case)
 
 
 def decisions(case, reviewer="kim"):
@@ -85,7 +87,8 @@ def verdicts(case, reviewer="kim"):
 
 
 def grid(page, server, address="/?stack=0&sort=found"):
-    page.goto(server.url)
+    if not page.url.startswith(server.base):
+        page.goto(server.url)
     page.goto(server.base + address, wait_until="domcontentloaded")
     until(page, "[...document.querySelectorAll('.cell img')].length > 3")
     drawn(page)
