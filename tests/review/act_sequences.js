@@ -15,6 +15,9 @@ async ([first, count, failing]) => {
   const { port1, port2 } = new MessageChannel();
   const settle = () => new Promise((done) => { port1.onmessage = done; port2.postMessage(0); });
 
+  // What keeps the frame where it is: a picture that is not drawn, an outcome that is not known.
+  const unsettled = (act) => act.blocks || act.look?.state === "waiting";
+
   async function one(seed) {
     const dice = random(seed);
     const pick = (...values) => values[Math.floor(dice() * values.length)];
@@ -158,6 +161,7 @@ async ([first, count, failing]) => {
           if (ended && !failing) wrong.push(`key ${n} after the last image was taken`);
           if (acts.pending.length !== queued + 1) wrong.push(`key ${n} is not queued once`);
           typed.push({ act: acts.pending.at(-1), image: place, verdict });
+          if (visible !== acts.place && !acts.pending.some(unsettled)) wrong.push(`key ${n}: the frame stays at ${visible}`);
           const next = place + 1;
           step(next);
           ended = next >= size;

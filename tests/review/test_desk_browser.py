@@ -60,6 +60,7 @@ def test_two_hundred_by_keyboard_outlive_reload_and_kill(page, many, serve):
         page, "sha => document.querySelector('.cell.current')?.dataset.sha256 === sha", digests[200]
     )
     wanted = {digest: number % 4 for number, digest in enumerate(digests[:200])}
+    wait_for_progress(page, 200)
     assert decided(case) == wanted
 
     page.keyboard.press("Backspace")
@@ -69,6 +70,7 @@ def test_two_hundred_by_keyboard_outlive_reload_and_kill(page, many, serve):
     )
     for digest in digests[198:200]:
         del wanted[digest]
+    wait_for_progress(page, 198)
     assert decided(case) == wanted
 
     until(page, "sha => location.search.includes(sha)", digests[198])

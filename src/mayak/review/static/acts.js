@@ -8,8 +8,10 @@
 // 1. `place` is the position for the next key; it moves on with the key, before the answer has
 //    come. An act keeps what was framed there when the key went down (`frame`), and is carried out
 //    for these images whatever is framed by then.
-// 2. `shown` is the position that is to be seen. It follows when the decision is on disk; if the
-//    reviewer has moved meanwhile, it goes where they moved, and there is no automatic step.
+// 2. `shown` is the position that is to be seen: that of the next key, so that a key is for what is
+//    framed as it is pressed, however late answers are. It stays at a picture that has still to be
+//    drawn, and at an act whose outcome has to be known. If the reviewer has moved meanwhile, it
+//    goes where they moved, and there is no automatic step.
 // 3. An act whose picture has not been drawn on the screen waits until it is, at most `LIMIT` after
 //    its turn has come; then it is dropped, and the reviewer is told. `shown` goes through such
 //    pictures one by one.
@@ -67,7 +69,7 @@ export class Acts {
   get shown() {
     for (const act of this.#queue) {
       if (act.list !== this.list) continue;
-      if (act.look?.state === "waiting" || !act.moved) return act.from;
+      if (act.look?.state === "waiting" || (act.blocks && !act.moved)) return act.from;
     }
     return this.place;
   }
