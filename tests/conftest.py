@@ -1,6 +1,7 @@
 """No test touches the network, and each keeps to one thread so that small machines agree."""
 
 import os
+import signal
 
 # Before anything imports torch or the hub's client, which read these once.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -18,6 +19,14 @@ def english():
     set_process_language("en")
     yield
     set_process_language("en")
+
+
+@pytest.fixture
+def interruptible():
+    """Ctrl-C as in a terminal: what a shell starts in the background ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

@@ -303,6 +303,7 @@ def test_an_older_case_is_compared_with_its_own_version_before_it_is_migrated(ca
     assert (folder / "case.sqlite").read_bytes() == before
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_ends_a_statement_that_does_not_end(case):
     folder, fresh, _ = case
     fresh()

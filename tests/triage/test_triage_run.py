@@ -182,6 +182,7 @@ def test_what_a_model_has_said_is_on_disk_while_it_goes_on(tmp_path, monkeypatch
 
 
 @posix
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("times", [1, 3])
 def test_ctrl_c_while_the_last_is_written_leaves_it_written(tmp_path, monkeypatch, times):
     folder = pictures(tmp_path / "x", 40)
@@ -194,21 +195,11 @@ def test_ctrl_c_while_the_last_is_written_leaves_it_written(tmp_path, monkeypatc
         flush(writer)
 
     monkeypatch.setattr(_Writer, "flush", interrupted)
-    with default_interrupt(), pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "case", folder)
     assert in_case(tmp_path / "case") == (40, 40)
     monkeypatch.setattr(_Writer, "flush", flush)
     assert sum(run(tmp_path / "case", folder).labels.values()) == 40
-
-
-@contextmanager
-def default_interrupt():
-    """Ctrl-C as in a terminal: a shell's background ignores it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def test_what_was_read_before_the_source_went_away_is_classified(tmp_path, monkeypatch):
