@@ -41,9 +41,9 @@ def pytest_unconfigure(config):
     """Say at the very end how many browser tests did not run, and how to run them."""
     reporter = config.pluginmanager.get_plugin("terminalreporter")
     skipped = reporter.stats.get("skipped", []) if reporter else []
-    if without := sum("no Chromium" in str(report.longrepr) for report in skipped):
+    if without := sum("no browser to test with" in str(report.longrepr) for report in skipped):
         reporter.write_line(
-            f"{without} browser tests were skipped: there is no Chromium on this machine. "
-            "To run them: sudo apt-get install chromium, then make test",
+            f"{without} browser tests were skipped: this machine has no Chromium or no libatomic. "
+            "To run them: sudo apt-get install chromium libatomic1, then make test",
             yellow=True,
         )

@@ -2,13 +2,15 @@
 
 import os
 import shutil
+import sys
 import time
 from contextlib import contextmanager
+from ctypes.util import find_library
 from urllib.parse import urlsplit
 
 import pytest
 
-NO_CHROMIUM = "no Chromium (Debian, Ubuntu: sudo apt-get install chromium)"
+NO_BROWSER = "no browser to test with (Debian, Ubuntu: sudo apt-get install chromium libatomic1)"
 """Why a browser test did not run; ``tests/conftest.py`` counts these at the end."""
 
 ARGUMENTS = [
@@ -28,10 +30,11 @@ def chromium():
 
     names = ("chromium", "chromium-browser", "google-chrome")
     program = next(filter(None, map(shutil.which, names)), None)
-    if program is None:
+    # Playwright's own Node.js is linked with libatomic, which a bare Debian 12 lacks.
+    if program is None or (sys.platform == "linux" and find_library("atomic") is None):
         if os.environ.get("MAYAK_TEST_BROWSER") == "required":
-            pytest.fail(NO_CHROMIUM)
-        pytest.skip(NO_CHROMIUM)
+            pytest.fail(NO_BROWSER)
+        pytest.skip(NO_BROWSER)
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
         yield opened
