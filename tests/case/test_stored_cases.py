@@ -65,4 +65,5 @@ def test_empty_values_in_an_older_case_are_one_line(stored):
         with CaseStore.read(stored) as case:
             assert case.verify()
     except IntegrityError as error:
-        assert "the database is damaged (NOT NULL constraint failed)" in error.message
+        assert "the database is damaged (" in error.message  # SQLite's words differ by version
+        assert "\n" not in error.message

@@ -11,7 +11,12 @@ import pytest
 
 pytest.register_assert_rewrite("desk_browser")
 
-COMMAND = [sys.executable, "-c", "from mayak.cli.app import main; main()", "review"]
+# What a shell starts in the background inherits that Ctrl-C is ignored, until uvicorn handles it.
+START = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from mayak.cli.app import main; main()"
+)
+COMMAND = [sys.executable, "-c", START, "review"]
 
 
 class Server:
