@@ -74,12 +74,12 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """A result that stays as it was, while the case grows, is decided and grouped anew."""
+    """A result that does not change while the case grows, is decided and is grouped again."""
 
     order: Small
     """Positions of the contents, in order; with stacks the first of each."""
     members: Small
-    """How many each stands for: the members of its stack that the filter lets through."""
+    """How many contents each cell has: the members of its stack that pass the filter."""
     held: Small
     """Positions of all contents: the members of the first cell, of the second, and so on."""
     filter: Filter
@@ -119,7 +119,7 @@ class Cell:
     failed: bool
     places: int
     members: int
-    """Contents that it stands for: of one stack, the same picture."""
+    """Number of contents in its stack, which are the same picture."""
     decided: int
     """How many of them the reviewer has decided."""
     group: int
@@ -711,7 +711,7 @@ def _first_of(numbers: Small) -> Ints:
     0, which is no group."""
     places = np.arange(len(numbers))
     first = np.zeros(int(numbers.max(initial=0)) + 1, np.int64)
-    # Of several writes the last stands: backwards, the first of the row.
+    # Of several writes the last one counts: backwards, the first of the row.
     first[numbers[::-1]] = places[::-1]
     return np.where(numbers == 0, places, first[numbers])
 

@@ -104,7 +104,7 @@ class Columns:
         self.group: Small = np.empty(0, np.int32)
         """Of contents that are alike, from 1; 0 for one that is like no other."""
         self.stack: Small = np.empty(0, np.int32)
-        """Of contents that are the same picture, from 1; 0 for one that is no other's."""
+        """Number of the stack of the same picture, from 1; 0 for a content without one."""
         self.pdq: NDArray[np.uint64] = np.empty((0, 4), np.uint64)
         self.quality = np.empty(0, np.int8)
         """Of the PDQ hash; -1 without one."""

@@ -344,7 +344,7 @@ def write_durably(path: Path, data: bytes) -> None:
     """Under its name there is the whole file or none, through a crash or a power cut."""
     part = path.with_name(f"{path.name}.part")
     try:
-        # Made anew: what a killed process left may be a link by now.
+        # Created again: what a killed process left may be a link by now.
         part.unlink(missing_ok=True)
         with part.open("xb") as file:
             file.write(data)

@@ -145,6 +145,6 @@ def _grouped(bins: Numbers) -> Numbers:
 def _first_of(group: Numbers, order: Numbers) -> Numbers:
     """The first of each group in an order."""
     first = np.zeros(int(group.max()) + 1, np.int64)
-    # Of several writes the last stands: backwards, the first of the order.
+    # Of several writes the last one counts: backwards, the first of the order.
     first[group[order[::-1]]] = order[::-1]
     return first

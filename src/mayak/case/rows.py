@@ -139,7 +139,7 @@ def stored_item(row: Row) -> StoredItem:
         deleted=bool(row["deleted"]),
         outcome=outcome,
         content=row["content"],
-        # Of a case that was changed by hand, what an outcome stands for can be gone.
+        # In a case that was changed by hand, the row of an outcome can be missing.
         failure=Failure(row["display"], row["stage"], row["error"], row["message"])
         if outcome == "failure" and row["error"] is not None
         else None,

@@ -105,7 +105,7 @@ class Picture:
         )
 
     def uncovered(self) -> bytes | None:
-        """What its transparency hides, as PPM; None if that is no picture."""
+        """Return the picture under its transparency as PPM; None if there is not one."""
         return None if self.covered is None else _ppm(self.covered.convert("RGB"))
 
 
