@@ -10,12 +10,12 @@ from PIL import Image, UnidentifiedImageError
 
 from mayak.dataset.collect import RawFile, Reason, Rejected, is_system_file, order
 from mayak.errors import DecodeError
+from mayak.i18n import msg
 from mayak.imaging.decode import decode_picture
 from mayak.imaging.formats import named_as_image, reads, signature, wrong_extension
 from mayak.imaging.hashing import PerceptualHash, perceptual_hash, sha256
 from mayak.imaging.thumbnails import overview
 from mayak.isolation import Lost, Workers, shares
-from mayak.language import set_language, tr
 from mayak.types import Progress
 
 LARGEST_FILE = 2**30
@@ -55,7 +55,7 @@ def examine(
     pool = Workers[RawFile, Examined | Rejected](
         examine_file, count, seconds=_SECONDS, memory=memory
     )
-    with progress.task(tr("reading", "읽기"), len(files), tr("files", "개")) as task:
+    with progress.task(msg("reading"), len(files), msg("files")) as task:
         for file, result in pool.run(files):
             if isinstance(result, Lost):
                 result = Rejected(file.name, "crashed", _LOST[result.why])
@@ -70,11 +70,7 @@ def examine(
 
 
 def examine_file(file: RawFile) -> Examined | Rejected:
-    """Read one file; it is opened for reading only.
-
-    What is recorded is English whatever the user reads: the data set must not differ by it.
-    """
-    set_language("en")
+    """Read one file; it is opened for reading only."""
     try:
         if file.path.stat().st_size > LARGEST_FILE:
             with file.path.open("rb") as stream:
