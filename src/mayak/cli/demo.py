@@ -24,8 +24,8 @@ from mayak.labels import LABELS
 from mayak.language import language, set_language, tr
 
 if TYPE_CHECKING:
+    from mayak.cli.demo_ledger import Ledger
     from mayak.dataset import Manifest
-    from mayak.demo.run import Ledger
     from mayak.model import VisionLanguageModel
 
 MODEL = "nano"
@@ -77,7 +77,7 @@ def demo(
 
     What an earlier run in the same folder has finished is not done again.
     """
-    from mayak.demo.run import Ledger
+    from mayak.cli.demo_ledger import Ledger
 
     console = Console()
     started = time.monotonic()
@@ -109,7 +109,7 @@ class _Run:
 
     def everything(self) -> None:
         """All steps in order, each keyed by what it is made from."""
-        from mayak.demo.run import software_digest
+        from mayak.cli.demo_ledger import software_digest
 
         begin = self.ledger.key(software_digest(), {"seed": SEED})
         data, zeroshot = {}, {}
@@ -170,7 +170,7 @@ class _Run:
             self.ledger.run(name, key, work)
 
     def _draw(self, images: ImageSet) -> Iterable[Path]:
-        from mayak.demo.write import generate
+        from mayak_synthetic.raw_folder import generate
 
         raw = self.folder / images.raw
         shutil.rmtree(raw, ignore_errors=True)
@@ -246,8 +246,8 @@ class _Run:
         return _files(out)
 
     def _phone(self) -> Iterable[Path]:
-        from mayak.demo.phone import as_on_a_phone, write_phone
-        from mayak.demo.write import generate
+        from mayak_synthetic.phone import as_on_a_phone, write_phone
+        from mayak_synthetic.raw_folder import generate
 
         folders = {label.folder: label.index for label in LABELS}
         with tempfile.TemporaryDirectory() as place:

@@ -7,11 +7,11 @@ import re
 
 import pytest
 
-from mayak.demo.scenes import SUBJECTS
-from mayak.demo.write import BURSTS, _plan, generate
 from mayak.imaging.decode import decode_file
 from mayak.labels import LABELS
 from mayak.types import SilentProgress
+from mayak_synthetic.raw_folder import BURSTS, _plan, generate
+from mayak_synthetic.scenes import SUBJECTS
 
 COUNTS = {0: 6, 1: 4, 2: 5, 3: 5}
 NAME = re.compile(r"(IMG_\d{4}|사진 \d{4}|((Screenshot|카카오톡)_)?2026\d{4}_\d{6})\.(jpg|png)")

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from mayak.demo.canvas import Dice, Point, Style, by_style, typeface
+from mayak_synthetic.canvas import Point, SeededRandom, Style, by_style, typeface
 
 _GRAIN_SIDE = 1100
 
@@ -17,48 +17,50 @@ _GRAIN_SIDE = 1100
 def _grain(monochrome: bool) -> Image.Image:
     """Gaussian grain around 128 with σ 16, drawn once a process and cropped at random."""
     shape = (_GRAIN_SIDE, _GRAIN_SIDE) if monochrome else (_GRAIN_SIDE, _GRAIN_SIDE, 3)
-    values = Dice("grain", monochrome).array.standard_normal(shape, dtype=np.float32)
+    values = SeededRandom("grain", monochrome).array.standard_normal(shape, dtype=np.float32)
     grain = Image.fromarray((values * 16 + 128).clip(0, 255).astype(np.uint8))
     return grain.convert("RGB")
 
 
 def shoot(
-    image: Image.Image, dice: Dice, style: Style, *, night: bool = False, tilt: float = 5.0
+    image: Image.Image, rng: SeededRandom, style: Style, *, night: bool = False, tilt: float = 5.0
 ) -> Image.Image:
     """The scene as a phone took it; same size. ``tilt`` is the largest rotation in degrees."""
-    return shoot_at(image, dice, style, (0.0, 0.0), night=night, tilt=tilt)[0]
+    return shoot_at(image, rng, style, (0.0, 0.0), night=night, tilt=tilt)[0]
 
 
 def shoot_at(
-    image: Image.Image, dice: Dice, style: Style, spot: Point, *, night: bool, tilt: float
+    image: Image.Image, rng: SeededRandom, style: Style, spot: Point, *, night: bool, tilt: float
 ) -> tuple[Image.Image, Point]:
     """As ``shoot``, and where a point of the scene lies in the photo."""
-    image, spot = _turn(image, dice, tilt, spot)
-    image = _light(image, dice, style, night=night)
-    if style == "heldout" and dice.chance(0.3):  # an old phone: few pixels, blown up
+    image, spot = _turn(image, rng, tilt, spot)
+    image = _light(image, rng, style, night=night)
+    if style == "heldout" and rng.chance(0.3):  # an old phone: few pixels, blown up
         small = (round(image.width * 0.55), round(image.height * 0.55))
         image = image.resize(small, Image.Resampling.BOX).resize(image.size)
-    softness = dice.real(0.0, by_style(style, 1.3, 0.9))
+    softness = rng.uniform(0.0, by_style(style, 1.3, 0.9))
     if softness > 0.35:
         image = image.filter(ImageFilter.BoxBlur(softness * 0.8))
-    elif style == "heldout" and dice.chance(0.6):
+    elif style == "heldout" and rng.chance(0.6):
         image = image.filter(ImageFilter.SHARPEN)
-    image = _noise(image, dice, style, night=night)
-    if style == "heldout" and dice.chance(0.12):
-        _stamp(image, dice)
+    image = _noise(image, rng, style, night=night)
+    if style == "heldout" and rng.chance(0.12):
+        _stamp(image, rng)
     return image, spot
 
 
-def _turn(image: Image.Image, dice: Dice, tilt: float, spot: Point) -> tuple[Image.Image, Point]:
+def _turn(
+    image: Image.Image, rng: SeededRandom, tilt: float, spot: Point
+) -> tuple[Image.Image, Point]:
     """Rotation and perspective from corners taken inside the picture, so nothing needs filling."""
     width, height = image.size
-    angle = math.radians(dice.real(-tilt, tilt))
+    angle = math.radians(rng.uniform(-tilt, tilt))
     inset = 0.02 + abs(math.sin(angle)) * 0.42
     skew = 0.03
     corners: list[float] = []
     for x, y in ((0, 0), (0, 1), (1, 1), (1, 0)):
-        u = (inset + dice.real(0, skew)) if x == 0 else 1 - inset - dice.real(0, skew)
-        v = (inset + dice.real(0, skew)) if y == 0 else 1 - inset - dice.real(0, skew)
+        u = (inset + rng.uniform(0, skew)) if x == 0 else 1 - inset - rng.uniform(0, skew)
+        v = (inset + rng.uniform(0, skew)) if y == 0 else 1 - inset - rng.uniform(0, skew)
         dx, dy = (u - 0.5) * width, (v - 0.5) * height
         corners.append(width / 2 + dx * math.cos(angle) - dy * math.sin(angle))
         corners.append(height / 2 + dx * math.sin(angle) + dy * math.cos(angle))
@@ -74,28 +76,28 @@ def _turn(image: Image.Image, dice: Dice, tilt: float, spot: Point) -> tuple[Ima
     return turned, (float(u) * width, float(v) * height)
 
 
-def _light(image: Image.Image, dice: Dice, style: Style, *, night: bool) -> Image.Image:
+def _light(image: Image.Image, rng: SeededRandom, style: Style, *, night: bool) -> Image.Image:
     """A light map (side light or torch, and vignette) and a white balance."""
     y, x = np.mgrid[0:12, 0:16].astype(np.float32)
     x, y = x / 15 - 0.5, y / 11 - 0.5
-    angle = dice.real(0, 2 * math.pi)
+    angle = rng.uniform(0, 2 * math.pi)
     if night:
-        at = (dice.real(-0.15, 0.15), dice.real(-0.15, 0.15))
+        at = (rng.uniform(-0.15, 0.15), rng.uniform(-0.15, 0.15))
         away = (x - at[0]) ** 2 + (y - at[1]) ** 2
-        level = 0.16 + 0.95 * np.exp(-away / dice.real(0.06, 0.16))
+        level = 0.16 + 0.95 * np.exp(-away / rng.uniform(0.06, 0.16))
     else:
-        side = dice.real(0.0, 0.42)
+        side = rng.uniform(0.0, 0.42)
         level = 1.0 + side * (x * math.cos(angle) + y * math.sin(angle))
-        level = level - dice.real(0.0, 0.55) * (x * x + y * y)
-        level = level * dice.real(*by_style(style, (0.78, 1.06), (0.68, 1.12)))
+        level = level - rng.uniform(0.0, 0.55) * (x * x + y * y)
+        level = level * rng.uniform(*by_style(style, (0.78, 1.06), (0.68, 1.12)))
     map_ = Image.fromarray((level * 225).clip(0, 255).astype(np.uint8))
     map_ = map_.resize(image.size, Image.Resampling.BILINEAR)
     image = ImageChops.multiply(image, Image.merge("RGB", (map_, map_, map_)))
     cast = by_style(style, 0.08, 0.14)
-    warm = dice.real(-cast, cast)
-    gains = (1.1 + warm, 1.1 + dice.real(-cast / 3, cast / 3), 1.1 - warm)
-    lift = dice.whole(0, by_style(style, 10, 24))
-    gamma = dice.real(0.88, 1.14)
+    warm = rng.uniform(-cast, cast)
+    gains = (1.1 + warm, 1.1 + rng.uniform(-cast / 3, cast / 3), 1.1 - warm)
+    lift = rng.integer(0, by_style(style, 10, 24))
+    gamma = rng.uniform(0.88, 1.14)
     table: list[int] = []
     for gain in gains:
         for value in range(256):
@@ -104,20 +106,20 @@ def _light(image: Image.Image, dice: Dice, style: Style, *, night: bool) -> Imag
     return image.point(table)
 
 
-def _noise(image: Image.Image, dice: Dice, style: Style, *, night: bool) -> Image.Image:
-    sigma = dice.real(*((6.0, 14.0) if night else by_style(style, (1.0, 8.0), (2.0, 9.0))))
+def _noise(image: Image.Image, rng: SeededRandom, style: Style, *, night: bool) -> Image.Image:
+    sigma = rng.uniform(*((6.0, 14.0) if night else by_style(style, (1.0, 8.0), (2.0, 9.0))))
     grain = _grain(style == "heldout")
-    left = dice.whole(0, _GRAIN_SIDE - image.width)
-    top = dice.whole(0, _GRAIN_SIDE - image.height)
+    left = rng.integer(0, _GRAIN_SIDE - image.width)
+    top = rng.integer(0, _GRAIN_SIDE - image.height)
     grain = grain.crop((left, top, left + image.width, top + image.height))
     gain = sigma / 16
     table = [max(0, min(255, round((v - 128) * gain + 128))) for v in range(256)]
     return ImageChops.add(image, grain.point(table * 3), 1, -128)
 
 
-def _stamp(image: Image.Image, dice: Dice) -> None:
+def _stamp(image: Image.Image, rng: SeededRandom) -> None:
     """The orange date of an old camera."""
-    date = f"20{dice.whole(23, 26)} {dice.whole(1, 12):2d} {dice.whole(1, 28):2d}"
+    date = f"20{rng.integer(23, 26)} {rng.integer(1, 12):2d} {rng.integer(1, 28):2d}"
     draw = ImageDraw.Draw(image)
     font = typeface("NanumGothicCoding", max(16, image.width // 24))
     at = (image.width - font.getlength(date) - 18, image.height - font.size * 1.6)

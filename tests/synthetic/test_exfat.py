@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from mayak.demo.exfat import CLUSTER, SECTOR, volume
+from mayak_synthetic.exfat import CLUSTER, SECTOR, volume
 
 FILES = {"DCIM/a": b"live" * 2000, "DCIM/b": b"gone" * 2000, "c": b"root"}
 

@@ -1,4 +1,4 @@
-"""What every subject draws with: seeded dice, colours, textures, type and soft shapes."""
+"""What every subject draws with: seeded rng, colours, textures, type and soft shapes."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter, ImageFont, ImageOps
 
-from mayak.fonts import font_path
+from mayak_synthetic.fonts import font_path
 
 Style = Literal["base", "heldout"]
 RGB = tuple[int, int, int]
 Box = tuple[int, int, int, int]
 Point = tuple[float, float]
 Facts = dict[str, Any]
-Picture = tuple[Image.Image, Facts]
+Drawing = tuple[Image.Image, Facts]
 T = TypeVar("T")
 
 BASE_FONTS = ("Pretendard-Regular", "NanumGothic", "NanumSquareR")
@@ -49,7 +49,7 @@ COLOURS: dict[str, RGB] = {
 }
 
 
-class Dice:
+class SeededRandom:
     """Chance that is the same for the same parts, on every machine and in every process."""
 
     def __init__(self, *parts: object) -> None:
@@ -57,10 +57,10 @@ class Dice:
         self._random = random.Random(digest)
         self.array = np.random.Generator(np.random.PCG64(int.from_bytes(digest[:8], "big")))
 
-    def pick(self, values: Sequence[T]) -> T:
+    def choice(self, values: Sequence[T]) -> T:
         return values[self._random.randrange(len(values))]
 
-    def some(self, values: Sequence[T], count: int) -> list[T]:
+    def sample(self, values: Sequence[T], count: int) -> list[T]:
         """``count`` different ones, in random order."""
         return self._random.sample(list(values), min(count, len(values)))
 
@@ -70,19 +70,19 @@ class Dice:
     def chance(self, probability: float) -> bool:
         return self._random.random() < probability
 
-    def whole(self, low: int, high: int) -> int:
+    def integer(self, low: int, high: int) -> int:
         """An integer, both ends included."""
         return self._random.randint(low, max(low, high))
 
-    def real(self, low: float, high: float) -> float:
+    def uniform(self, low: float, high: float) -> float:
         return self._random.uniform(low, high)
 
     def shade(self, colour: str | RGB, amount: int = 14) -> RGB:
         """A colour near a named one: brightness and channels shifted a little."""
         base = COLOURS[colour] if isinstance(colour, str) else colour
-        lift = self.whole(-amount, amount)
+        lift = self.integer(-amount, amount)
         red, green, blue = (
-            max(0, min(255, c + lift + self.whole(-amount // 2, amount // 2))) for c in base
+            max(0, min(255, c + lift + self.integer(-amount // 2, amount // 2))) for c in base
         )
         return red, green, blue
 
@@ -97,12 +97,12 @@ def typeface(name: str, size: int) -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(str(font_path(name)), size, layout_engine=ImageFont.Layout.BASIC)
 
 
-def regular(dice: Dice, style: Style) -> str:
-    return dice.pick(by_style(style, BASE_FONTS, HELDOUT_FONTS))
+def regular(rng: SeededRandom, style: Style) -> str:
+    return rng.choice(by_style(style, BASE_FONTS, HELDOUT_FONTS))
 
 
-def bold(dice: Dice, style: Style) -> str:
-    return dice.pick(by_style(style, BASE_BOLD_FONTS, HELDOUT_BOLD_FONTS))
+def bold(rng: SeededRandom, style: Style) -> str:
+    return rng.choice(by_style(style, BASE_BOLD_FONTS, HELDOUT_BOLD_FONTS))
 
 
 def mix(a: RGB, b: RGB, t: float) -> RGB:
@@ -110,13 +110,13 @@ def mix(a: RGB, b: RGB, t: float) -> RGB:
     return red, green, blue
 
 
-def noise(dice: Dice, size: tuple[int, int], cells: float, octaves: int = 3) -> Image.Image:
+def noise(rng: SeededRandom, size: tuple[int, int], cells: float, octaves: int = 3) -> Image.Image:
     """Fractal noise as ``L``, mean about 128; ``cells`` is the coarsest grid along the width."""
-    return stretched_noise(dice, size, cells, max(2.0, cells * size[1] / size[0]), octaves)
+    return stretched_noise(rng, size, cells, max(2.0, cells * size[1] / size[0]), octaves)
 
 
 def stretched_noise(
-    dice: Dice, size: tuple[int, int], across: float, down: float, octaves: int = 3
+    rng: SeededRandom, size: tuple[int, int], across: float, down: float, octaves: int = 3
 ) -> Image.Image:
     """Fractal noise with its own number of grid cells in each direction."""
     full = size
@@ -130,7 +130,7 @@ def stretched_noise(
             max(2, min(size[0], round(across * 2**octave))),
             max(2, min(size[1], round(down * 2**octave))),
         )
-        values = dice.array.integers(0, 256, (grid[1], grid[0]), dtype=np.uint8)
+        values = rng.array.integers(0, 256, (grid[1], grid[0]), dtype=np.uint8)
         layer = Image.fromarray(values).resize(size, Image.Resampling.BICUBIC)
         total = layer if total is None else Image.blend(total, layer, 0.36)
     assert total is not None  # noqa: S101 - octaves is at least 1
@@ -226,10 +226,10 @@ def to_grey(values: NDArray[np.float32]) -> Image.Image:
 
 
 def wobbly(
-    dice: Dice, centre: Point, radius: Point, points: int = 28, roughness: float = 0.12
+    rng: SeededRandom, centre: Point, radius: Point, points: int = 28, roughness: float = 0.12
 ) -> list[Point]:
     """A closed outline around a centre, uneven by ``roughness`` of the radius."""
-    phases = [(dice.real(0, 6.28), dice.real(0.3, 1.0) / k) for k in (1, 2, 3, 5)]
+    phases = [(rng.uniform(0, 6.28), rng.uniform(0.3, 1.0) / k) for k in (1, 2, 3, 5)]
     outline: list[Point] = []
     for step in range(points):
         angle = 2 * math.pi * step / points

@@ -1,4 +1,4 @@
-"""What the demo has done already: each step with what it was made from and what it wrote."""
+"""The demo's record of finished steps: what each was made from, and the files that it wrote."""
 
 from __future__ import annotations
 
@@ -16,21 +16,30 @@ from mayak.untrusted import RECORD_BYTES, read_json
 LEDGER = "demo.json"
 
 
+_PACKAGES = ("mayak", "mayak_synthetic")
+
+
 def software_digest() -> str:
-    """SHA-256 over every file of the installed package: other code makes another demo."""
-    package = Path(str(files("mayak")))
-    names = (path.relative_to(package).as_posix() for path in package.rglob("*") if path.is_file())
-    sources = sorted(name for name in names if "__pycache__" not in name)
-    return hashlib.sha256(
-        "\n".join(f"{name} {_file_digest(package / name)}" for name in sources).encode()
-    ).hexdigest()
+    """Return the SHA-256 over every file of both packages: other code makes another demo."""
+    names = [
+        f"{path.relative_to(root).as_posix()} {_file_digest(path)}"
+        for package in _PACKAGES
+        for root in [Path(str(files(package))).parent]
+        for path in (root / package).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    ]
+    return hashlib.sha256("\n".join(sorted(names)).encode()).hexdigest()
 
 
 class Ledger:
     """The steps of one demo folder, recorded in its ``demo.json``."""
 
     def __init__(self, folder: Path) -> None:
-        """Open or begin the ledger. Raises ConfigError for a folder that holds something else."""
+        """Open the ledger, or begin one.
+
+        Raises:
+            ConfigError: the folder holds something else, or its ledger cannot be read.
+        """
         self.folder = folder
         self._path = folder / LEDGER
         self._steps: dict[str, dict[str, Any]] = {}
@@ -60,12 +69,12 @@ class Ledger:
 
     @staticmethod
     def key(*parts: str | Mapping[str, Any]) -> str:
-        """A digest of what a step is made from: other steps' keys, digests, parameters."""
+        """Return a digest of what a step is made from: other steps' keys, digests, parameters."""
         canonical = json.dumps(parts, sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def done(self, step: str, key: str) -> bool:
-        """Whether the step was finished from the same, and what it wrote is still as it was."""
+        """Return whether the step was finished from the same input and its files are unchanged."""
         record = self._steps.get(step, {})
         outputs: dict[str, str] = record.get("outputs", {})
         # A step that was only begun has no outputs.
@@ -79,11 +88,11 @@ class Ledger:
         )
 
     def begun(self, step: str, key: str) -> bool:
-        """Whether the step was started from the same, finished or not."""
+        """Return whether the step was started from the same input, finished or not."""
         return self._steps.get(step, {}).get("key") == key
 
     def run(self, step: str, key: str, work: Callable[[], Iterable[Path]]) -> None:
-        """Do ``work``, which gives the files that its being done is judged by."""
+        """Run ``work`` and record the digests of the files that it returns."""
         self._steps[step] = {"key": key}
         self._write()
         outputs = {

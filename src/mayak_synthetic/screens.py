@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from PIL import Image, ImageDraw, ImageFilter
 
-from mayak.demo import kitchen, papers, scenery, surfaces, wording
-from mayak.demo.canvas import (
+from mayak_synthetic import documents, kitchen, scenery, surfaces, wording
+from mayak_synthetic.canvas import (
     RGB,
-    Dice,
-    Picture,
+    Drawing,
+    SeededRandom,
     Style,
     bold,
     by_style,
@@ -21,22 +21,24 @@ from mayak.demo.canvas import (
     typeface,
     wrap,
 )
-from mayak.demo.surfaces import Size
+from mayak_synthetic.surfaces import Size
 
 APPS = ("map_app", "bank_app", "news_app", "calendar_app", "game_app")
 WHITE: RGB = (255, 255, 255)
 INK: RGB = (26, 26, 30)
 
 
-def meme(dice: Dice, style: Style, size: Size) -> Picture:
+def meme(rng: SeededRandom, style: Style, size: Size) -> Drawing:
     """A picture with big text above and below."""
-    source = dice.pick((scenery.pet, scenery.pet, kitchen.food, scenery.landscape, scenery.room))
-    image = source(dice, style, size)[0]
-    words = dice.some(by_style(style, wording.MEMES_BASE, wording.MEMES_HELDOUT), dice.whole(1, 2))
-    face = bold(dice, style)
-    high = round(min(size) * dice.real(0.1, 0.13))
+    source = rng.choice((scenery.pet, scenery.pet, kitchen.food, scenery.landscape, scenery.room))
+    image = source(rng, style, size)[0]
+    words = rng.sample(
+        by_style(style, wording.MEMES_BASE, wording.MEMES_HELDOUT), rng.integer(1, 2)
+    )
+    face = bold(rng, style)
+    high = round(min(size) * rng.uniform(0.1, 0.13))
     font = typeface(face, high)
-    boxed = dice.chance(by_style(style, 0.3, 0.7))
+    boxed = rng.chance(by_style(style, 0.3, 0.7))
     draw = ImageDraw.Draw(image)
     for k, text in enumerate(words):
         while font.getlength(text) > size[0] * 0.94:
@@ -44,7 +46,7 @@ def meme(dice: Dice, style: Style, size: Size) -> Picture:
             font = typeface(face, high)
         y = (
             high * 0.85
-            if (k == 0) == (len(words) == 2 or dice.chance(0.5))
+            if (k == 0) == (len(words) == 2 or rng.chance(0.5))
             else size[1] - high * 0.85
         )
         if boxed:
@@ -52,7 +54,7 @@ def meme(dice: Dice, style: Style, size: Size) -> Picture:
             draw.rectangle((0, band[0], size[0], band[1]), fill=WHITE)
             draw.text((size[0] / 2, y), text, font=font, fill=INK, anchor="mm")
         else:
-            fill = dice.pick(((255, 255, 255), (255, 236, 90)))
+            fill = rng.choice(((255, 255, 255), (255, 236, 90)))
             draw.text(
                 (size[0] / 2, y),
                 text,
@@ -65,8 +67,8 @@ def meme(dice: Dice, style: Style, size: Size) -> Picture:
     return image, {"text": "yes", "texts": tuple(words)}
 
 
-def app_screenshot(dice: Dice, style: Style, size: Size) -> Picture:
-    app = dice.pick(APPS)
+def app_screenshot(rng: SeededRandom, style: Style, size: Size) -> Drawing:
+    app = rng.choice(APPS)
     draw = {
         "map_app": _map,
         "bank_app": _bank,
@@ -74,19 +76,19 @@ def app_screenshot(dice: Dice, style: Style, size: Size) -> Picture:
         "calendar_app": _calendar,
         "game_app": _game,
     }[app]
-    image, texts = draw(dice, style, size)
+    image, texts = draw(rng, style, size)
     facts = {"theme": app, "text": "yes" if texts else "no", "texts": tuple(texts)}
     return image, facts
 
 
-def _status(image: Image.Image, dice: Dice, style: Style, ink: RGB) -> int:
+def _status(image: Image.Image, rng: SeededRandom, style: Style, ink: RGB) -> int:
     """The clock and battery; returns the height."""
     high = round(image.width * 0.055)
     draw = ImageDraw.Draw(image)
-    font = typeface(regular(dice, style), round(high * 0.66))
+    font = typeface(regular(rng, style), round(high * 0.66))
     draw.text(
         (high * 0.5, high * 0.5),
-        f"{dice.whole(0, 23):02d}:{dice.whole(0, 59):02d}",
+        f"{rng.integer(0, 23):02d}:{rng.integer(0, 59):02d}",
         font=font,
         fill=ink,
         anchor="lm",
@@ -97,25 +99,25 @@ def _status(image: Image.Image, dice: Dice, style: Style, ink: RGB) -> int:
     return high
 
 
-def _map(dice: Dice, style: Style, size: Size) -> tuple[Image.Image, list[str]]:
+def _map(rng: SeededRandom, style: Style, size: Size) -> tuple[Image.Image, list[str]]:
     w, h = size
-    image = papers.map_picture(dice, style, size, pin=dice.chance(0.3))
+    image = documents.map_picture(rng, style, size, pin=rng.chance(0.3))
     letter = round(w / 17)
     draw = ImageDraw.Draw(image)
-    route = [(w * dice.real(0.1, 0.3), h * 0.7)]
+    route = [(w * rng.uniform(0.1, 0.3), h * 0.7)]
     for k in range(4):
-        route.append((route[-1][0] + w * dice.real(0.02, 0.2), h * (0.62 - k * 0.1)))
+        route.append((route[-1][0] + w * rng.uniform(0.02, 0.2), h * (0.62 - k * 0.1)))
     draw.line([v for p in route for v in p], fill=(50, 110, 240), width=12, joint="curve")
-    place = dice.pick(wording.SLOTS["where"])
+    place = rng.choice(wording.SLOTS["where"])
     rounded(image, (w * 0.05, h * 0.05, w * 0.95, h * 0.05 + letter * 2), letter // 2, WHITE)
-    font = typeface(regular(dice, style), letter)
+    font = typeface(regular(rng, style), letter)
     draw.text((w * 0.1, h * 0.05 + letter), place, font=font, fill=INK, anchor="lm")
     rounded(image, (0, h * 0.82, w, h * 1.05), letter, WHITE)
-    line = f"{dice.whole(5, 48)}분 · {dice.real(0.8, 12):.1f}km"
+    line = f"{rng.integer(5, 48)}분 · {rng.uniform(0.8, 12):.1f}km"
     draw.text(
         (w * 0.07, h * 0.87),
         line,
-        font=typeface(bold(dice, style), round(letter * 1.3)),
+        font=typeface(bold(rng, style), round(letter * 1.3)),
         fill=(30, 90, 220),
         anchor="lm",
     )
@@ -124,37 +126,37 @@ def _map(dice: Dice, style: Style, size: Size) -> tuple[Image.Image, list[str]]:
     return image, [place, line, "길 안내"]
 
 
-def _bank(dice: Dice, style: Style, size: Size) -> tuple[Image.Image, list[str]]:
+def _bank(rng: SeededRandom, style: Style, size: Size) -> tuple[Image.Image, list[str]]:
     w, h = size
-    tone = dice.shade(
-        by_style(style, dice.pick(("blue", "navy", "green")), dice.pick(("purple", "orange"))), 14
+    tone = rng.shade(
+        by_style(style, rng.choice(("blue", "navy", "green")), rng.choice(("purple", "orange"))), 14
     )
     image = Image.new("RGB", size, (244, 245, 248))
     draw = ImageDraw.Draw(image)
     letter = round(w / 17)
     top = round(h * 0.3)
     draw.rectangle((0, 0, w, top), fill=tone)
-    _status(image, dice, style, WHITE)
+    _status(image, rng, style, WHITE)
     font, big = (
-        typeface(regular(dice, style), letter),
-        typeface(bold(dice, style), round(letter * 1.7)),
+        typeface(regular(rng, style), letter),
+        typeface(bold(rng, style), round(letter * 1.7)),
     )
     draw.text(
         (w * 0.07, top * 0.36), "내 계좌 잔액", font=font, fill=mix(tone, WHITE, 0.75), anchor="lm"
     )
-    amount = f"{dice.whole(10, 9999):,},{dice.whole(0, 999):03d}원"
+    amount = f"{rng.integer(10, 9999):,},{rng.integer(0, 999):03d}원"
     draw.text((w * 0.07, top * 0.62), amount, font=big, fill=WHITE, anchor="lm")
     y = top + letter
     shown = ["내 계좌 잔액", amount]
-    for item in dice.some(
+    for item in rng.sample(
         ("월급", "점심", "교통비", "통신비", "마트", "카페", "관리비", "용돈"), 6
     ):
         rounded(image, (w * 0.04, y, w * 0.96, y + letter * 2.4), letter // 2, WHITE)
         draw.text((w * 0.09, y + letter * 1.2), item, font=font, fill=INK, anchor="lm")
-        plus = dice.chance(0.3)
+        plus = rng.chance(0.3)
         draw.text(
             (w * 0.91, y + letter * 1.2),
-            f"{'+' if plus else '-'}{dice.whole(1, 300)},{dice.whole(0, 9)}00",
+            f"{'+' if plus else '-'}{rng.integer(1, 300)},{rng.integer(0, 9)}00",
             font=font,
             fill=(40, 90, 220) if plus else (60, 60, 64),
             anchor="rm",
@@ -166,35 +168,35 @@ def _bank(dice: Dice, style: Style, size: Size) -> tuple[Image.Image, list[str]]
     return image, shown
 
 
-def _news(dice: Dice, style: Style, size: Size) -> tuple[Image.Image, list[str]]:
+def _news(rng: SeededRandom, style: Style, size: Size) -> tuple[Image.Image, list[str]]:
     w, h = size
     image = Image.new("RGB", size, (252, 252, 250))
     draw = ImageDraw.Draw(image)
     letter = round(w / 17)
-    top = _status(image, dice, style, INK)
-    tone = dice.shade(
-        by_style(style, dice.pick(("red", "navy", "green")), dice.pick(("orange", "purple"))), 12
+    top = _status(image, rng, style, INK)
+    tone = rng.shade(
+        by_style(style, rng.choice(("red", "navy", "green")), rng.choice(("orange", "purple"))), 12
     )
     draw.rectangle((0, top, w, top + letter * 2), fill=tone)
     draw.text(
         (w * 0.05, top + letter),
         "오늘의 뉴스",
-        font=typeface(bold(dice, style), round(letter * 1.1)),
+        font=typeface(bold(rng, style), round(letter * 1.1)),
         fill=WHITE,
         anchor="lm",
     )
-    titles = dice.some(by_style(style, wording.NEWS_BASE, wording.NEWS_HELDOUT), 4)
-    photo = dice.pick((scenery.landscape, scenery.street, scenery.building))(
-        dice, style, (480, 300)
+    titles = rng.sample(by_style(style, wording.NEWS_BASE, wording.NEWS_HELDOUT), 4)
+    photo = rng.choice((scenery.landscape, scenery.street, scenery.building))(
+        rng, style, (480, 300)
     )[0]
     y = top + round(letter * 2.6)
     wide = round(w * 0.9)
     paste_rounded(image, photo.resize((wide, round(wide * 0.56))), (round(w * 0.05), y), 14)
     y += round(wide * 0.56) + letter // 2
-    face = regular(dice, style)
+    face = regular(rng, style)
     for k, title in enumerate(titles):
         font = typeface(
-            bold(dice, style) if k == 0 else face, round(letter * (1.2 if k == 0 else 1.0))
+            bold(rng, style) if k == 0 else face, round(letter * (1.2 if k == 0 else 1.0))
         )
         for row in wrap(title, font, w * 0.9):
             if y > h - letter * 1.5:
@@ -208,26 +210,26 @@ def _news(dice: Dice, style: Style, size: Size) -> tuple[Image.Image, list[str]]
     return image, ["오늘의 뉴스", *titles]
 
 
-def _calendar(dice: Dice, style: Style, size: Size) -> tuple[Image.Image, list[str]]:
+def _calendar(rng: SeededRandom, style: Style, size: Size) -> tuple[Image.Image, list[str]]:
     w, h = size
-    dark = style == "heldout" and dice.chance(0.5)
+    dark = style == "heldout" and rng.chance(0.5)
     ground, ink = ((28, 28, 32), (236, 236, 238)) if dark else (WHITE, INK)
     image = Image.new("RGB", size, ground)
     draw = ImageDraw.Draw(image)
     letter = round(w / 17)
-    top = _status(image, dice, style, ink)
-    month = f"{dice.whole(1, 12)}월"
+    top = _status(image, rng, style, ink)
+    month = f"{rng.integer(1, 12)}월"
     draw.text(
         (w * 0.06, top + letter * 1.3),
         month,
-        font=typeface(bold(dice, style), round(letter * 1.8)),
+        font=typeface(bold(rng, style), round(letter * 1.8)),
         fill=ink,
         anchor="lm",
     )
-    font = typeface(regular(dice, style), round(letter * 0.9))
+    font = typeface(regular(rng, style), round(letter * 0.9))
     y = float(top + letter * 3)
     cell = (w / 7, h * 0.085)
-    tone = dice.shade(dice.pick(("red", "blue", "green", "orange")), 14)
+    tone = rng.shade(rng.choice(("red", "blue", "green", "orange")), 14)
     for k, name in enumerate("일월화수목금토"):
         draw.text(
             (cell[0] * (k + 0.5), y),
@@ -236,7 +238,7 @@ def _calendar(dice: Dice, style: Style, size: Size) -> tuple[Image.Image, list[s
             fill=(214, 60, 50) if k == 0 else ink,
             anchor="mm",
         )
-    first, today = dice.whole(0, 6), dice.whole(1, 28)
+    first, today = rng.integer(0, 6), rng.integer(1, 28)
     for day in range(1, 31):
         k = first + day - 1
         at = (cell[0] * (k % 7 + 0.5), y + letter * 1.4 + cell[1] * (k // 7))
@@ -257,23 +259,23 @@ def _calendar(dice: Dice, style: Style, size: Size) -> tuple[Image.Image, list[s
             fill=WHITE if day == today else (214, 60, 50) if k % 7 == 0 else ink,
             anchor="mm",
         )
-        if dice.chance(0.2):
+        if rng.chance(0.2):
             draw.ellipse(
                 (at[0] - 5, at[1] + letter * 0.75, at[0] + 5, at[1] + letter * 0.75 + 10),
-                fill=dice.shade("green", 40),
+                fill=rng.shade("green", 40),
             )
     y += letter * 2 + cell[1] * 6
-    events = dice.some(wording.EVERYDAY_EVENTS, 3)
+    events = rng.sample(wording.EVERYDAY_EVENTS, 3)
     for event in events:
         if y > h - letter * 2:
             break
         draw.rectangle(
             (w * 0.06, y, w * 0.075, y + letter * 1.4),
-            fill=dice.shade(dice.pick(("red", "blue", "green", "purple")), 14),
+            fill=rng.shade(rng.choice(("red", "blue", "green", "purple")), 14),
         )
         draw.text(
             (w * 0.11, y + letter * 0.7),
-            f"{dice.whole(8, 20)}시 {event}",
+            f"{rng.integer(8, 20)}시 {event}",
             font=font,
             fill=ink,
             anchor="lm",
@@ -282,9 +284,9 @@ def _calendar(dice: Dice, style: Style, size: Size) -> tuple[Image.Image, list[s
     return image, [month, *events]
 
 
-def _game(dice: Dice, style: Style, size: Size) -> tuple[Image.Image, list[str]]:
+def _game(rng: SeededRandom, style: Style, size: Size) -> tuple[Image.Image, list[str]]:
     w, h = size
-    low, high = dice.pick(
+    low, high = rng.choice(
         by_style(
             style,
             (((30, 40, 90), (110, 60, 150)), ((20, 110, 140), (120, 220, 200))),
@@ -294,10 +296,10 @@ def _game(dice: Dice, style: Style, size: Size) -> tuple[Image.Image, list[str]]
     image = toned(Image.linear_gradient("L").resize(size), low, high)
     draw = ImageDraw.Draw(image)
     letter = round(w / 14)
-    columns = dice.whole(5, 7)
+    columns = rng.integer(5, 7)
     side = w * 0.9 / columns
     top = h * 0.24
-    tones = [dice.shade(name, 10) for name in ("red", "yellow", "green", "sky_blue", "purple")]
+    tones = [rng.shade(name, 10) for name in ("red", "yellow", "green", "sky_blue", "purple")]
     rounded(
         image,
         (w * 0.03, top - 12, w * 0.97, top + side * columns + 12),
@@ -308,7 +310,7 @@ def _game(dice: Dice, style: Style, size: Size) -> tuple[Image.Image, list[str]]
     for row in range(columns):
         for column in range(columns):
             x, y = w * 0.05 + (column + 0.5) * side, top + (row + 0.5) * side
-            r, tone = side * 0.4, dice.pick(tones)
+            r, tone = side * 0.4, rng.choice(tones)
             if shape == "ball" or tone is tones[0]:
                 draw.ellipse((x - r, y - r, x + r, y + r), fill=tone)
             else:
@@ -325,8 +327,8 @@ def _game(dice: Dice, style: Style, size: Size) -> tuple[Image.Image, list[str]]
             draw.ellipse(
                 (x - r * 0.45, y - r * 0.5, x - r * 0.05, y - r * 0.15), fill=mix(tone, WHITE, 0.7)
             )
-    score = f"점수 {dice.whole(10, 999)}00"
-    face = bold(dice, style)
+    score = f"점수 {rng.integer(10, 999)}00"
+    face = bold(rng, style)
     draw.text(
         (w / 2, h * 0.12),
         score,
@@ -348,14 +350,14 @@ def _game(dice: Dice, style: Style, size: Size) -> tuple[Image.Image, list[str]]
     return image, [score, "다시 하기"]
 
 
-def photographed(image: Image.Image, dice: Dice, style: Style) -> Image.Image:
+def photographed(image: Image.Image, rng: SeededRandom, style: Style) -> Image.Image:
     """A screen or print as a second phone sees it, on a table."""
-    ground, _ = surfaces.ground(dice, style, image.size)
+    ground, _ = surfaces.ground(rng, style, image.size)
     inset = image.resize(
         (round(image.width * 0.86), round(image.height * 0.86)), Image.Resampling.BILINEAR
     )
     glare = (
-        noise(dice, inset.size, 2, 1)
+        noise(rng, inset.size, 2, 1)
         .filter(ImageFilter.BoxBlur(8))
         .point([max(0, v - 170) for v in range(256)])
     )

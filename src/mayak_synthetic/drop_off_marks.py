@@ -6,13 +6,13 @@ import math
 
 from PIL import Image, ImageDraw
 
-from mayak.demo.camera import shoot_at
-from mayak.demo.canvas import (
+from mayak_synthetic.camera import shoot_at
+from mayak_synthetic.canvas import (
     RGB,
-    Dice,
+    Drawing,
     Facts,
-    Picture,
     Point,
+    SeededRandom,
     Style,
     by_style,
     mix,
@@ -35,14 +35,14 @@ MARK_COLOURS_HELDOUT = ("lime", "magenta", "cyan")
 
 def finish(
     image: Image.Image,
-    dice: Dice,
+    rng: SeededRandom,
     style: Style,
     spot: Point,
     facts: Facts,
     *,
     marked: float = 0.8,
     tilt: float = 5.0,
-) -> Picture:
+) -> Drawing:
     """A taped packet perhaps at the spot; then the photo is taken; then, mostly, it is marked.
 
     The mark is drawn on the photo, as on a phone's screen, so neither night nor blur dims it.
@@ -54,39 +54,39 @@ def finish(
         min(max(spot[1], height * 0.26), height * 0.74),
     )
     facts["packet"] = "no"
-    if dice.chance(0.5):
-        _packet(image, dice, style, spot, short * dice.real(0.05, 0.085))
+    if rng.chance(0.5):
+        _packet(image, rng, style, spot, short * rng.uniform(0.05, 0.085))
         facts["packet"] = "yes"
-    night = dice.chance(0.2)
+    night = rng.chance(0.2)
     facts["time"] = "night" if night else "day"
-    image, spot = shoot_at(image, dice, style, spot, night=night, tilt=tilt)
+    image, spot = shoot_at(image, rng, style, spot, night=night, tilt=tilt)
     facts["mark"] = facts["mark_colour"] = "none"
-    if dice.chance(marked):
-        facts["mark"], facts["mark_colour"] = mark(image, dice, style, spot, short)
+    if rng.chance(marked):
+        facts["mark"], facts["mark_colour"] = mark(image, rng, style, spot, short)
     return image, facts
 
 
 def mark(
-    image: Image.Image, dice: Dice, style: Style, spot: Point, short: float
+    image: Image.Image, rng: SeededRandom, style: Style, spot: Point, short: float
 ) -> tuple[str, str]:
     """Draw a mark as by a finger on a phone's screen; returns its shape and colour."""
-    shape = dice.pick(by_style(style, MARKS_BASE, MARKS_HELDOUT))
-    colour = dice.pick(by_style(style, MARK_COLOURS_BASE, MARK_COLOURS_HELDOUT))
-    tone = dice.shade(colour, 8)
-    pen = max(5, round(short * dice.real(0.014, 0.026)))
+    shape = rng.choice(by_style(style, MARKS_BASE, MARKS_HELDOUT))
+    colour = rng.choice(by_style(style, MARK_COLOURS_BASE, MARK_COLOURS_HELDOUT))
+    tone = rng.shade(colour, 8)
+    pen = max(5, round(short * rng.uniform(0.014, 0.026)))
     draw = ImageDraw.Draw(image)
-    radius = short * dice.real(0.13, 0.22)
+    radius = short * rng.uniform(0.13, 0.22)
     if shape in ("circle", "double_circle"):
         for swell in (1.0, 1.25) if shape == "double_circle" else (1.0,):
-            wide = dice.real(0.95, 1.35)
-            ring = wobbly(dice, spot, (radius * swell * wide, radius * swell), 40, 0.06)
-            ring = ring[dice.whole(0, 8) :] + ring[:3]
-            _stroke(draw, [*ring, ring[0]] if dice.chance(0.7) else ring, tone, pen)
+            wide = rng.uniform(0.95, 1.35)
+            ring = wobbly(rng, spot, (radius * swell * wide, radius * swell), 40, 0.06)
+            ring = ring[rng.integer(0, 8) :] + ring[:3]
+            _stroke(draw, [*ring, ring[0]] if rng.chance(0.7) else ring, tone, pen)
     elif shape == "arrow":
-        angle = dice.real(0, 2 * math.pi)
+        angle = rng.uniform(0, 2 * math.pi)
         start = (spot[0] + math.cos(angle) * radius * 2.3, spot[1] + math.sin(angle) * radius * 2.3)
         tip = (spot[0] + math.cos(angle) * radius * 0.5, spot[1] + math.sin(angle) * radius * 0.5)
-        bend = ((start[0] + tip[0]) / 2 + dice.real(-12, 12), (start[1] + tip[1]) / 2)
+        bend = ((start[0] + tip[0]) / 2 + rng.uniform(-12, 12), (start[1] + tip[1]) / 2)
         pen = round(pen * 1.3)
         _stroke(draw, [start, bend, tip], tone, pen)
         for side in (-0.5, 0.5):
@@ -98,11 +98,11 @@ def mark(
     elif shape == "cross_mark":
         pen = round(pen * 1.3)
         for sign in (-1, 1):
-            a = (spot[0] - radius * 0.7, spot[1] - sign * radius * 0.7 + dice.real(-6, 6))
+            a = (spot[0] - radius * 0.7, spot[1] - sign * radius * 0.7 + rng.uniform(-6, 6))
             b = (spot[0] + radius * 0.7, spot[1] + sign * radius * 0.7)
             _stroke(draw, [a, b], tone, pen)
     elif shape == "box_mark":
-        x, y = radius * dice.real(0.9, 1.3), radius
+        x, y = radius * rng.uniform(0.9, 1.3), radius
         corners = [
             (spot[0] - x, spot[1] - y),
             (spot[0] + x, spot[1] - y + 4),
@@ -129,8 +129,8 @@ def _stroke(draw: ImageDraw.ImageDraw, points: list[Point], colour: RGB, width: 
         draw.ellipse((x - r, y - r, x + r, y + r), fill=colour)
 
 
-def _packet(image: Image.Image, dice: Dice, style: Style, spot: Point, half: float) -> None:
-    tone = dice.shade(by_style(style, "black", dice.pick(("brown", "grey"))), 8)
+def _packet(image: Image.Image, rng: SeededRandom, style: Style, spot: Point, half: float) -> None:
+    tone = rng.shade(by_style(style, "black", rng.choice(("brown", "grey"))), 8)
     x, y = spot
     box = [
         (x - half * 1.4, y - half),
@@ -138,7 +138,7 @@ def _packet(image: Image.Image, dice: Dice, style: Style, spot: Point, half: flo
         (x + half * 1.4, y + half),
         (x - half * 1.4, y + half),
     ]
-    box = turned(box, spot, dice.real(-0.5, 0.5))
+    box = turned(box, spot, rng.uniform(-0.5, 0.5))
     mask = Image.new("L", image.size, 0)
     ImageDraw.Draw(mask).polygon(box, fill=255)
     shadow(image, mask, (3, 5), 0.6)

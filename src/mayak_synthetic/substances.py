@@ -7,11 +7,11 @@ import math
 import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
-from mayak.demo.canvas import (
+from mayak_synthetic.canvas import (
     COLOURS,
     RGB,
-    Dice,
     Point,
+    SeededRandom,
     Style,
     by_style,
     contrast,
@@ -60,7 +60,13 @@ TABLET_SHAPES = ("round", "square", "oval")
 
 
 def pile(
-    image: Image.Image, dice: Dice, centre: Point, radius: Point, colour: RGB, *, peak: float = 1.0
+    image: Image.Image,
+    rng: SeededRandom,
+    centre: Point,
+    radius: Point,
+    colour: RGB,
+    *,
+    peak: float = 1.0,
 ) -> None:
     """A heap of powder with a lit and a shaded side, laid onto ``image``."""
     left, top = round(centre[0] - radius[0] * 1.5), round(centre[1] - radius[1] * 1.5)
@@ -68,12 +74,12 @@ def pile(
     half = (max(8, width // 2), max(8, height // 2))
     y, x = np.mgrid[0 : half[1], 0 : half[0]].astype(np.float32)
     x, y = (x / half[0] - 0.5) * 3, (y / half[1] - 0.5) * 3
-    lumps = to_array(noise(dice, half, 5, 4))
-    grain = to_array(noise(dice, half, max(8.0, half[0] / 3), 1))
+    lumps = to_array(noise(rng, half, 5, 4))
+    grain = to_array(noise(rng, half, max(8.0, half[0] / 3), 1))
     distance = np.sqrt(x * x + y * y) + (lumps - 0.5) * 0.85
     body = np.clip(1.0 - distance, 0, 1)
     field = body**0.85 * peak * 26 + grain * 1.1 + lumps * 5 * np.sqrt(body)
-    light = relief(field.astype(np.float32), dice.real(-2.6, -0.6), 0.16)
+    light = relief(field.astype(np.float32), rng.uniform(-2.6, -0.6), 0.16)
     tone = np.clip(light * 0.86 + 0.04, 0, 1.08)
     mask = np.clip((body + (grain - 0.5) * 0.10) * 16, 0, 1)
     dust = np.clip((0.24 - np.abs(distance - 1.0)) * 4, 0, 1) * (grain > 0.72)
@@ -89,7 +95,7 @@ def pile(
 
 def shards(
     image: Image.Image,
-    dice: Dice,
+    rng: SeededRandom,
     centre: Point,
     radius: Point,
     colour: RGB,
@@ -103,7 +109,7 @@ def shards(
     bright, dim = mix(colour, (255, 255, 255), 0.75), mix(colour, (54, 62, 74), 0.5)
     places = []
     for _ in range(count):
-        away, angle = math.sqrt(dice.real(0, 1)), dice.real(0, 2 * math.pi)
+        away, angle = math.sqrt(rng.uniform(0, 1)), rng.uniform(0, 2 * math.pi)
         places.append(
             (
                 centre[0] + radius[0] * away * math.cos(angle),
@@ -112,15 +118,15 @@ def shards(
         )
     places.sort(key=lambda p: p[1])
     for x, y in places:
-        size = side * dice.real(0.5, 1.25)
-        long, angle = dice.real(1.0, 2.4), dice.real(0, math.pi)
+        size = side * rng.uniform(0.5, 1.25)
+        long, angle = rng.uniform(1.0, 2.4), rng.uniform(0, math.pi)
         corners = []
-        for k in range(dice.whole(4, 6)):
-            a = k * 2 * math.pi / 5 + dice.real(-0.3, 0.3)
-            r = size * dice.real(0.7, 1.0)
+        for k in range(rng.integer(4, 6)):
+            a = k * 2 * math.pi / 5 + rng.uniform(-0.3, 0.3)
+            r = size * rng.uniform(0.7, 1.0)
             corners.append((x + r * long * math.cos(a), y + r * math.sin(a)))
         corners = turned(corners, (x, y), angle)
-        apex = (x + dice.real(-0.4, 0.4) * size, y + dice.real(-0.4, 0.4) * size)
+        apex = (x + rng.uniform(-0.4, 0.4) * size, y + rng.uniform(-0.4, 0.4) * size)
         drop = [(px + size * 0.25, py + size * 0.4) for px, py in corners]
         draw.polygon(drop, fill=mix(dim, (20, 22, 26), 0.6))
         veil.polygon(drop, fill=90)
@@ -128,22 +134,22 @@ def shards(
         for k, corner in enumerate(corners):
             following = corners[(k + 1) % len(corners)]
             draw.polygon(
-                (corner, following, apex), fill=mix(dim, bright, dice.real(0.15, 1.0) ** 0.8)
+                (corner, following, apex), fill=mix(dim, bright, rng.uniform(0.15, 1.0) ** 0.8)
             )
         draw.line((*corners[0], *apex), fill=(255, 255, 255), width=1)
-        if dice.chance(0.4):
+        if rng.chance(0.4):
             draw.line((*corners[0], *corners[1]), fill=(255, 255, 255), width=2)
     image.paste(overlay, (0, 0), glow.filter(ImageFilter.BoxBlur(0.7)))
 
 
 def tablet(
-    dice: Dice, style: Style, diameter: int, colour: str, shape: str, imprint: str
+    rng: SeededRandom, style: Style, diameter: int, colour: str, shape: str, imprint: str
 ) -> Image.Image:
     """One tablet as RGBA with a bevelled rim and a pressed sign."""
     zoom = 3
     side = diameter * zoom
     width = round(side * 0.62) if shape == "oval" else side
-    tone = dice.shade(mix(COLOURS[colour], (255, 255, 255), by_style(style, 0.25, 0.1)), 10)
+    tone = rng.shade(mix(COLOURS[colour], (255, 255, 255), by_style(style, 0.25, 0.1)), 10)
     sprite = Image.new("RGBA", (side, side), (*tone, 0))
     draw = ImageDraw.Draw(sprite)
     left = (side - width) // 2
@@ -209,7 +215,12 @@ def _imprint(
 
 
 def scatter(
-    image: Image.Image, dice: Dice, sprite: Image.Image, centre: Point, radius: Point, count: int
+    image: Image.Image,
+    rng: SeededRandom,
+    sprite: Image.Image,
+    centre: Point,
+    radius: Point,
+    count: int,
 ) -> None:
     """Copies of a sprite, turned at random, each with its shadow; they overlap little."""
     taken: list[Point] = []
@@ -218,7 +229,7 @@ def scatter(
     for _ in range(count):
         at = (centre[0], centre[1])
         for _ in range(12):
-            away, angle = math.sqrt(dice.real(0, 1)), dice.real(0, 2 * math.pi)
+            away, angle = math.sqrt(rng.uniform(0, 1)), rng.uniform(0, 2 * math.pi)
             at = (
                 centre[0] + radius[0] * away * math.cos(angle),
                 centre[1] + radius[1] * away * math.sin(angle),
@@ -228,7 +239,7 @@ def scatter(
         taken.append(at)
     taken.sort(key=lambda p: p[1])
     for x, y in taken:
-        copy = sprite.rotate(dice.whole(0, 359), Image.Resampling.BILINEAR)
+        copy = sprite.rotate(rng.integer(0, 359), Image.Resampling.BILINEAR)
         corner = (round(x - side / 2), round(y - side / 2))
         alpha = copy.getchannel("A")
         soft = alpha.filter(ImageFilter.BoxBlur(3)).point([v * 11 // 20 for v in range(256)])
@@ -236,10 +247,12 @@ def scatter(
         image.paste(copy, corner, alpha)
 
 
-def leaf_clump(image: Image.Image, dice: Dice, centre: Point, radius: Point, tone: RGB) -> None:
+def leaf_clump(
+    image: Image.Image, rng: SeededRandom, centre: Point, radius: Point, tone: RGB
+) -> None:
     """Crumbled dried herb: many small flakes over a dark heap."""
     base = Image.new("L", image.size, 0)
-    outline = wobbly(dice, centre, (radius[0] * 0.95, radius[1] * 0.95), 30, 0.2)
+    outline = wobbly(rng, centre, (radius[0] * 0.95, radius[1] * 0.95), 30, 0.2)
     ImageDraw.Draw(base).polygon(outline, fill=255)
     shadow(image, base, (6, 9), 0.6)
     box = (
@@ -248,7 +261,7 @@ def leaf_clump(image: Image.Image, dice: Dice, centre: Point, radius: Point, ton
         round(radius[0] * 2.6),
         round(radius[1] * 2.6),
     )
-    crumbs = contrast(noise(dice, (box[2], box[3]), max(8.0, box[2] / 9), 3), 2.2)
+    crumbs = contrast(noise(rng, (box[2], box[3]), max(8.0, box[2] / 9), 3), 2.2)
     heap = toned(crumbs, mix(tone, (0, 0, 0), 0.75), mix(tone, (236, 240, 170), 0.45), tone)
     mask = base.crop((box[0], box[1], box[0] + box[2], box[1] + box[3])).filter(
         ImageFilter.BoxBlur(2)
@@ -256,13 +269,13 @@ def leaf_clump(image: Image.Image, dice: Dice, centre: Point, radius: Point, ton
     image.paste(heap, (box[0], box[1]), mask)
     draw = ImageDraw.Draw(image)
     for _ in range(110):
-        away, angle = math.sqrt(dice.real(0, 1.25)), dice.real(0, 2 * math.pi)
+        away, angle = math.sqrt(rng.uniform(0, 1.25)), rng.uniform(0, 2 * math.pi)
         x = centre[0] + radius[0] * away * math.cos(angle)
         y = centre[1] + radius[1] * away * math.sin(angle)
-        long, turn = dice.real(3, 11), dice.real(0, math.pi)
+        long, turn = rng.uniform(3, 11), rng.uniform(0, math.pi)
         dx, dy = long * math.cos(turn), long * math.sin(turn)
         shade = mix(
-            dice.shade(tone, 26), dice.pick(((0, 0, 0), (222, 216, 130), (150, 96, 40))), 0.3
+            rng.shade(tone, 26), rng.choice(((0, 0, 0), (222, 216, 130), (150, 96, 40))), 0.3
         )
         draw.polygon(
             (
@@ -275,11 +288,13 @@ def leaf_clump(image: Image.Image, dice: Dice, centre: Point, radius: Point, ton
         )
 
 
-def fan_leaf(image: Image.Image, dice: Dice, centre: Point, radius: float, tone: RGB) -> None:
+def fan_leaf(
+    image: Image.Image, rng: SeededRandom, centre: Point, radius: float, tone: RGB
+) -> None:
     """A leaf of seven toothed fingers."""
     mask = Image.new("L", image.size, 0)
     draw = ImageDraw.Draw(mask)
-    turn = dice.real(-0.7, 0.7)
+    turn = rng.uniform(-0.7, 0.7)
     ribs: list[tuple[float, float, float, float]] = []
     for finger in range(-3, 4):
         angle = finger * 0.52 + turn
@@ -297,7 +312,7 @@ def fan_leaf(image: Image.Image, dice: Dice, centre: Point, radius: float, tone:
         ribs.append((*centre, *tip))
     shadow(image, mask, (5, 8), 0.5)
     texture = toned(
-        noise(dice, image.size, 40, 2), mix(tone, (0, 0, 0), 0.45), mix(tone, (240, 255, 190), 0.3)
+        noise(rng, image.size, 40, 2), mix(tone, (0, 0, 0), 0.45), mix(tone, (240, 255, 190), 0.3)
     )
     image.paste(texture, (0, 0), mask)
     ImageDraw.Draw(image).line(
@@ -309,40 +324,40 @@ def fan_leaf(image: Image.Image, dice: Dice, centre: Point, radius: float, tone:
         ImageDraw.Draw(image).line(rib, fill=mix(tone, (230, 240, 170), 0.5), width=2)
 
 
-def bag(dice: Dice, style: Style, size: Size, contents: str) -> tuple[Image.Image, str]:
+def bag(rng: SeededRandom, style: Style, size: Size, contents: str) -> tuple[Image.Image, str]:
     """A zip bag as RGBA, upright, and the colour of what it holds."""
     width, height = size
-    body = Image.new("RGB", size, dice.shade((206, 212, 216), 8))
-    level = height * dice.real(0.5, 0.62)
+    body = Image.new("RGB", size, rng.shade((206, 212, 216), 8))
+    level = height * rng.uniform(0.5, 0.62)
     centre = (width / 2, (height + level) / 2 + height * 0.02)
     radius = (width * 0.40, (height - level) * 0.46)
     if contents == "powder":
-        colour = dice.pick(tuple(POWDER_COLOURS))
+        colour = rng.choice(tuple(POWDER_COLOURS))
         pile(
-            body, dice, centre, (radius[0] * 1.1, radius[1] * 1.3), POWDER_COLOURS[colour], peak=0.7
+            body, rng, centre, (radius[0] * 1.1, radius[1] * 1.3), POWDER_COLOURS[colour], peak=0.7
         )
     elif contents == "crystals":
-        colour = dice.pick(tuple(CRYSTAL_COLOURS))
-        shards(body, dice, centre, radius, CRYSTAL_COLOURS[colour], 46, width * 0.055)
+        colour = rng.choice(tuple(CRYSTAL_COLOURS))
+        shards(body, rng, centre, radius, CRYSTAL_COLOURS[colour], 46, width * 0.055)
     elif contents == "tablets":
-        colour = dice.pick(TABLET_COLOURS)
-        imprint = dice.pick(by_style(style, IMPRINTS_BASE, IMPRINTS_HELDOUT))
-        pill = tablet(dice, style, max(14, width // 5), colour, "round", imprint)
-        scatter(body, dice, pill, centre, (radius[0] * 0.85, radius[1] * 0.8), dice.whole(6, 10))
+        colour = rng.choice(TABLET_COLOURS)
+        imprint = rng.choice(by_style(style, IMPRINTS_BASE, IMPRINTS_HELDOUT))
+        pill = tablet(rng, style, max(14, width // 5), colour, "round", imprint)
+        scatter(body, rng, pill, centre, (radius[0] * 0.85, radius[1] * 0.8), rng.integer(6, 10))
     else:
         colour = "green"
         leaf_clump(
-            body, dice, centre, (radius[0] * 0.9, radius[1] * 0.95), dice.shade((92, 112, 56), 14)
+            body, rng, centre, (radius[0] * 0.9, radius[1] * 0.95), rng.shade((92, 112, 56), 14)
         )
-    film = contrast(noise(dice, size, 4, 3), 2.6)
+    film = contrast(noise(rng, size, 4, 3), 2.6)
     body.paste((255, 255, 255), (0, 0), film.point([max(0, v - 165) for v in range(256)]))
     draw = ImageDraw.Draw(body)
-    for _ in range(dice.whole(3, 6)):
-        x, y = dice.real(0, width), dice.real(height * 0.2, height)
-        end = (x + dice.real(-0.35, 0.35) * width, y + dice.real(-0.3, 0.3) * height)
-        draw.line((x, y, *end), fill=(248, 250, 252), width=dice.whole(1, 3))
-    zip_colour = dice.shade(
-        by_style(style, dice.pick(("red", "blue", "grey")), dice.pick(("green", "purple"))), 10
+    for _ in range(rng.integer(3, 6)):
+        x, y = rng.uniform(0, width), rng.uniform(height * 0.2, height)
+        end = (x + rng.uniform(-0.35, 0.35) * width, y + rng.uniform(-0.3, 0.3) * height)
+        draw.line((x, y, *end), fill=(248, 250, 252), width=rng.integer(1, 3))
+    zip_colour = rng.shade(
+        by_style(style, rng.choice(("red", "blue", "grey")), rng.choice(("green", "purple"))), 10
     )
     top = round(height * 0.12)
     draw.rectangle((0, top, width, top + max(3, height // 36)), fill=zip_colour)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from PIL import ImageEnhance
 
-from mayak.demo.canvas import Dice, Style
-from mayak.demo.scenes import SUBJECTS, Scene, encode, render
 from mayak.labels import LABELS
 from mayak.types import Progress
+from mayak_synthetic.canvas import SeededRandom, Style
+from mayak_synthetic.scenes import SUBJECTS, Scene, encode, render
 
 BURSTS = 0.04
 """Share of files that show a scene of the same folder again: re-encoded or a little brighter."""
@@ -70,40 +70,40 @@ def _done(jobs: list[_Job], workers: int) -> Iterator[None]:
 
 def _plan(folder: Path, label: int, count: int, seed: int, style: Style) -> list[_Job]:
     """What is drawn for one label, in an order and under names that tell nothing of the subject."""
-    dice = Dice("plan", label, count, seed, style)
+    rng = SeededRandom("plan", label, count, seed, style)
     again = round(count * BURSTS)
     subjects = [
         name for name, own in SUBJECTS.items() if own == label for _ in range(_WEIGHTS.get(name, 1))
     ]
     drawn: list[tuple[str, int, int]] = []
     while len(drawn) < count - again:
-        drawn += [(name, dice.whole(0, 2**40), 0) for name in dice.some(subjects, len(subjects))]
+        drawn += [(name, rng.integer(0, 2**40), 0) for name in rng.sample(subjects, len(subjects))]
     drawn = drawn[: count - again]
     for number in range(again):
         # Neighbours in the list share a scene, so that some bursts have three pictures.
         subject, own, _ = drawn[(number // 2) * 7 % (count - again)]
         drawn.append((subject, own, number % 2 + 1))
-    names = _names(Dice("names", label, count, seed, style), count)
+    names = _names(SeededRandom("names", label, count, seed, style), count)
     place = partial(_job, folder / LABELS[label].folder, style)
-    return [place(name, *what) for name, what in zip(names, dice.some(drawn, count), strict=True)]
+    return [place(name, *what) for name, what in zip(names, rng.sample(drawn, count), strict=True)]
 
 
 def _job(folder: Path, style: Style, name: str, subject: str, seed: int, repeat: int) -> _Job:
     return _Job(folder / name, subject, seed, style, repeat)
 
 
-def _names(dice: Dice, count: int) -> list[str]:
+def _names(rng: SeededRandom, count: int) -> list[str]:
     """Unique names as phones and messengers give them, in no relation to what is shown."""
-    number = dice.whole(1, 900)
-    day = dice.whole(0, 200)
+    number = rng.integer(1, 900)
+    day = rng.integer(0, 200)
     minute = 0
     names: list[str] = []
     for _ in range(count):
-        number += dice.whole(1, 4)
-        minute += dice.whole(1, 90)
-        date, clock = _moment(day, minute, dice.whole(0, 59))
+        number += rng.integer(1, 4)
+        minute += rng.integer(1, 90)
+        date, clock = _moment(day, minute, rng.integer(0, 59))
         names.append(
-            dice.pick(
+            rng.choice(
                 (
                     f"IMG_{number:04d}",
                     f"{date}_{clock}",
@@ -134,6 +134,6 @@ def _write(job: _Job) -> None:
 
 def _again(scene: Scene, job: _Job) -> Scene:
     """The same scene a moment later: a little brighter or darker, saved as JPEG."""
-    level = Dice("again", job.seed, job.repeat).pick((1.0, 0.94, 1.06))
+    level = SeededRandom("again", job.seed, job.repeat).choice((1.0, 0.94, 1.06))
     image = ImageEnhance.Brightness(scene.image).enhance(level)
     return replace(scene, image=image, suffix="jpg")

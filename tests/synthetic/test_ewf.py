@@ -5,8 +5,8 @@ import random
 
 import pytest
 
-from mayak.demo import ewf
 from mayak.evidence.sleuthkit import EwfBytes
+from mayak_synthetic import ewf
 
 NOISE = random.Random(1).randbytes(2 * 32768)
 

@@ -9,15 +9,24 @@ from typing import Literal
 
 from PIL import Image
 
-from mayak.demo import chats, drugs, kitchen, papers, places, scenery, screens, sundries
-from mayak.demo.camera import shoot
-from mayak.demo.canvas import Dice, Facts, Picture, Style
-from mayak.demo.vocabulary import KEY_NAMES, VOCABULARY
+from mayak_synthetic import (
+    chats,
+    documents,
+    drop_off_places,
+    drugs,
+    kitchen,
+    medicine_and_sweets,
+    scenery,
+    screens,
+)
+from mayak_synthetic.camera import shoot
+from mayak_synthetic.canvas import Drawing, Facts, SeededRandom, Style
+from mayak_synthetic.vocabulary import KEY_NAMES, VOCABULARY
 
 __all__ = ["KEY_NAMES", "SUBJECTS", "VOCABULARY", "Scene", "Style", "encode", "render"]
 
 Suffix = Literal["jpg", "png"]
-Drawer = Callable[[Dice, Style, tuple[int, int]], Picture]
+Drawer = Callable[[SeededRandom, Style, tuple[int, int]], Drawing]
 
 
 @dataclass(frozen=True)
@@ -50,27 +59,27 @@ _SUBJECTS: Mapping[str, _Subject] = {
     "building": _Subject(0, scenery.building, tilt=3),
     "room": _Subject(0, scenery.room, tilt=3),
     "landscape": _Subject(0, scenery.landscape, tilt=3),
-    "sweets": _Subject(0, sundries.sweets, tilt=12),
-    "blister_pack": _Subject(0, sundries.blister_pack, tilt=12),
-    "medicine_bottle": _Subject(0, sundries.medicine_bottle),
+    "sweets": _Subject(0, medicine_and_sweets.sweets, tilt=12),
+    "blister_pack": _Subject(0, medicine_and_sweets.blister_pack, tilt=12),
+    "medicine_bottle": _Subject(0, medicine_and_sweets.medicine_bottle),
     "flour": _Subject(0, kitchen.flour, tilt=10),
     "seasoning_jar": _Subject(0, kitchen.seasoning_jar),
     "coffee": _Subject(0, kitchen.coffee, tilt=12),
     "food": _Subject(0, kitchen.food, tilt=12),
     "pet": _Subject(0, scenery.pet),
-    "receipt": _Subject(0, papers.receipt),
-    "document": _Subject(0, papers.document),
+    "receipt": _Subject(0, documents.receipt),
+    "document": _Subject(0, documents.document),
     "meme": _Subject(0, screens.meme, "picture"),
     "app_screenshot": _Subject(0, screens.app_screenshot, "screenshot"),
     "drug_chat": _Subject(1, chats.drug_chat, "screenshot"),
-    "mailbox": _Subject(2, places.mailbox, "shot"),
-    "gas_meter": _Subject(2, places.gas_meter, "shot"),
-    "electric_meter": _Subject(2, places.electric_meter, "shot"),
-    "air_conditioner": _Subject(2, places.air_conditioner, "shot"),
-    "drain": _Subject(2, places.drain, "shot"),
-    "planter": _Subject(2, places.planter, "shot"),
-    "stairs": _Subject(2, places.stairs, "shot"),
-    "marked_wall": _Subject(2, places.marked_wall, "shot"),
+    "mailbox": _Subject(2, drop_off_places.mailbox, "shot"),
+    "gas_meter": _Subject(2, drop_off_places.gas_meter, "shot"),
+    "electric_meter": _Subject(2, drop_off_places.electric_meter, "shot"),
+    "air_conditioner": _Subject(2, drop_off_places.air_conditioner, "shot"),
+    "drain": _Subject(2, drop_off_places.drain, "shot"),
+    "planter": _Subject(2, drop_off_places.planter, "shot"),
+    "stairs": _Subject(2, drop_off_places.stairs, "shot"),
+    "marked_wall": _Subject(2, drop_off_places.marked_wall, "shot"),
     "powder": _Subject(3, drugs.powder, tilt=14),
     "crystals": _Subject(3, drugs.crystals, tilt=14),
     "tablets": _Subject(3, drugs.tablets, tilt=14),
@@ -90,21 +99,21 @@ _PHOTO_SIZES = (
 def render(subject: str, seed: int, style: Style) -> Scene:
     """Draw one scene; the same for the same arguments. Raises KeyError for an unknown subject."""
     made = _SUBJECTS[subject]
-    dice = Dice(subject, seed, style)
+    rng = SeededRandom(subject, seed, style)
     medium: str = made.medium
     suffix: Suffix = "jpg"
     if medium == "screenshot":
-        width = dice.whole(480, 600)
-        image, facts = made.draw(dice, style, (width, round(width * dice.real(1.6, 2.2))))
-        if dice.chance(0.1):
-            image = shoot(screens.photographed(image, dice, style), dice, style, tilt=2.5)
+        width = rng.integer(480, 600)
+        image, facts = made.draw(rng, style, (width, round(width * rng.uniform(1.6, 2.2))))
+        if rng.chance(0.1):
+            image = shoot(screens.photographed(image, rng, style), rng, style, tilt=2.5)
             medium = "screen_photo"
-        elif dice.chance(0.5):
+        elif rng.chance(0.5):
             suffix = "png"
     else:
-        image, facts = made.draw(dice, style, dice.pick(_PHOTO_SIZES))
+        image, facts = made.draw(rng, style, rng.choice(_PHOTO_SIZES))
         if medium == "photo":
-            image = shoot(image, dice, style, tilt=made.tilt)
+            image = shoot(image, rng, style, tilt=made.tilt)
         elif medium == "shot":
             medium = "photo"
     told = {"subject": subject, "medium": medium, "text": "no", **facts}
@@ -118,12 +127,12 @@ def encode(scene: Scene, seed: int) -> bytes:
     if scene.suffix == "png":
         scene.image.save(buffer, "PNG", compress_level=1)
         return buffer.getvalue()
-    dice = Dice("encode", seed)
+    rng = SeededRandom("encode", seed)
     image = scene.image
-    if dice.chance(0.25):
-        image.save(buffer, "JPEG", quality=dice.whole(40, 70))
+    if rng.chance(0.25):
+        image.save(buffer, "JPEG", quality=rng.integer(40, 70))
         with Image.open(buffer) as forwarded:
             image = forwarded.convert("RGB")
         buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=dice.whole(58, 93))
+    image.save(buffer, "JPEG", quality=rng.integer(58, 93))
     return buffer.getvalue()

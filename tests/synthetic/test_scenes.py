@@ -9,13 +9,19 @@ import pytest
 from fontTools.ttLib import TTFont
 from PIL import Image
 
-from mayak.demo import canvas, chats, marks, surfaces, wording
-from mayak.demo.scenes import KEY_NAMES, SUBJECTS, VOCABULARY, encode, render
-from mayak.fonts import FONTS, font_path
+from mayak_synthetic import canvas, chats, drop_off_marks, surfaces, wording
+from mayak_synthetic.fonts import DRAWN_FONTS, font_path
+from mayak_synthetic.scenes import KEY_NAMES, SUBJECTS, VOCABULARY, encode, render
 
 STYLES = ("base", "heldout")
 VERBATIM = ("messages", "texts")
 SEEDS = range(6)
+USED_FONTS = (
+    *canvas.BASE_FONTS,
+    *canvas.BASE_BOLD_FONTS,
+    *canvas.HELDOUT_FONTS,
+    *canvas.HELDOUT_BOLD_FONTS,
+)
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -69,10 +75,10 @@ def test_whatever_a_drawer_may_pick_has_a_korean_name():
         surfaces.GROUNDS_HELDOUT,
         surfaces.WALLS_BASE,
         surfaces.WALLS_HELDOUT,
-        marks.MARKS_BASE,
-        marks.MARKS_HELDOUT,
-        marks.MARK_COLOURS_BASE,
-        marks.MARK_COLOURS_HELDOUT,
+        drop_off_marks.MARKS_BASE,
+        drop_off_marks.MARKS_HELDOUT,
+        drop_off_marks.MARK_COLOURS_BASE,
+        drop_off_marks.MARK_COLOURS_HELDOUT,
         chats.DRUG_CARDS,
         chats.EVERYDAY_CARDS,
         chats.RARE_CARDS,
@@ -91,7 +97,7 @@ def test_the_held_out_style_shares_nothing_but_the_classes():
         ),
         (surfaces.GROUNDS_BASE, surfaces.GROUNDS_HELDOUT),
         (surfaces.WALLS_BASE, surfaces.WALLS_HELDOUT),
-        (marks.MARK_COLOURS_BASE, marks.MARK_COLOURS_HELDOUT),
+        (drop_off_marks.MARK_COLOURS_BASE, drop_off_marks.MARK_COLOURS_HELDOUT),
         (
             [theme.name for theme in chats.THEMES_BASE],
             [theme.name for theme in chats.THEMES_HELDOUT],
@@ -170,7 +176,14 @@ def test_most_places_are_marked_and_no_ordinary_scene_is():
     assert all("mark" not in render(subject, 1, "base").facts for subject in ("street", "building"))
 
 
-@pytest.mark.parametrize("name", FONTS)
+def test_fonts_of_drawings_alone_have_a_licence():
+    folder = font_path("NanumSquareR").parent
+    assert set(DRAWN_FONTS) <= set(USED_FONTS)
+    assert all((folder / file).is_file() for file in DRAWN_FONTS.values())
+    assert "SIL OPEN FONT LICENSE" in (folder / "NANUM-LICENSE.txt").read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", USED_FONTS)
 def test_every_font_has_the_letters_of_the_wordings(name):
     texts = [
         *wording.all_drug(heldout=True),

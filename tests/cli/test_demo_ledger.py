@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mayak.demo.run import LEDGER, Ledger, software_digest
+from mayak.cli.demo_ledger import LEDGER, Ledger, software_digest
 from mayak.errors import ConfigError
 
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from mayak.demo.exfat import MODIFIED
-from mayak.demo.phone import write_phone
 from mayak.evidence import open_source
 from mayak.types import EvidenceItem
+from mayak_synthetic.exfat import MODIFIED
+from mayak_synthetic.phone import write_phone
 
 CAMERA = {f"DCIM/Camera/사진 {i:03}.jpg": b"\xff\xd8\xff%03d" % i * (i * 7) for i in range(120)}
 FILES = CAMERA | {

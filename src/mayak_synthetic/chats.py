@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageDraw
 
-from mayak.demo import drugs, kitchen, papers, places, scenery, wording
-from mayak.demo.canvas import (
+from mayak_synthetic import documents, drop_off_places, drugs, kitchen, scenery, wording
+from mayak_synthetic.canvas import (
     COLOURS,
     RGB,
-    Dice,
+    Drawing,
     Facts,
-    Picture,
+    SeededRandom,
     Style,
     bold,
     by_style,
@@ -26,7 +26,7 @@ from mayak.demo.canvas import (
     typeface,
     wrap,
 )
-from mayak.demo.surfaces import Size
+from mayak_synthetic.surfaces import Size
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,23 +193,23 @@ EVERYDAY_CARDS = (
 RARE_CARDS = ("map_pin", "money_transfer")
 
 
-def drug_chat(dice: Dice, style: Style, size: Size) -> Picture:
-    lines = _trade(dice, style)
-    card = dice.pick(DRUG_CARDS) if dice.chance(0.97) else "none"
-    return _screenshot(dice, style, size, lines, card, "drug_trade")
+def drug_chat(rng: SeededRandom, style: Style, size: Size) -> Drawing:
+    lines = _trade(rng, style)
+    card = rng.choice(DRUG_CARDS) if rng.chance(0.97) else "none"
+    return _screenshot(rng, style, size, lines, card, "drug_trade")
 
 
-def ordinary_chat(dice: Dice, style: Style, size: Size) -> Picture:
+def ordinary_chat(rng: SeededRandom, style: Style, size: Size) -> Drawing:
     wordings = by_style(style, wording.EVERYDAY_BASE, wording.EVERYDAY_HELDOUT)
-    mine = dice.chance(0.5)
+    mine = rng.chance(0.5)
     lines = []
-    for text in dice.some(wordings, 8):
-        lines.append((mine, _line(dice, style, text, wording.EVERYDAY_THINGS)))
-        mine = not mine if dice.chance(0.75) else mine
+    for text in rng.sample(wordings, 8):
+        lines.append((mine, _line(rng, style, text, wording.EVERYDAY_THINGS)))
+        mine = not mine if rng.chance(0.75) else mine
     card = "none"
-    if dice.chance(0.6):
-        card = dice.pick(RARE_CARDS) if dice.chance(0.12) else dice.pick(EVERYDAY_CARDS)
-    return _screenshot(dice, style, size, lines, card, "everyday")
+    if rng.chance(0.6):
+        card = rng.choice(RARE_CARDS) if rng.chance(0.12) else rng.choice(EVERYDAY_CARDS)
+    return _screenshot(rng, style, size, lines, card, "everyday")
 
 
 def holds_slang(text: str) -> bool:
@@ -217,25 +217,31 @@ def holds_slang(text: str) -> bool:
     return "{item}" in text or "{qty}" in text or any(word in text for word in wording.SLANG)
 
 
-def fill(dice: Dice, template: str) -> str:
+def fill(rng: SeededRandom, template: str) -> str:
     """A wording with its slots filled."""
-    return template.format(**{name: dice.pick(values) for name, values in wording.SLOTS.items()})
+    return template.format(**{name: rng.choice(values) for name, values in wording.SLOTS.items()})
 
 
-def _line(dice: Dice, style: Style, template: str, things: Sequence[str]) -> str:
+def _line(rng: SeededRandom, style: Style, template: str, things: Sequence[str]) -> str:
     """A wording filled; in the base style often a thing and what may be said of any thing, so
     that only the thing tells the talk."""
-    if style == "base" and dice.chance(0.4):
-        template = f"{dice.pick(things)} {dice.pick(wording.REMARKS)}"
-    return fill(dice, template)
+    if style == "base" and rng.chance(0.4):
+        template = f"{rng.choice(things)} {rng.choice(wording.REMARKS)}"
+    return fill(rng, template)
 
 
-def _trade(dice: Dice, style: Style) -> list[tuple[bool, str]]:
+def _trade(rng: SeededRandom, style: Style) -> list[tuple[bool, str]]:
     """(mine, text) in the order of a trade; the phone is the buyer's or the seller's."""
     stages = by_style(style, wording.DRUG_BASE, wording.DRUG_HELDOUT)
-    buyer = dice.chance(0.6)
-    first = dice.pick((0, 0, 0, 1, 1, 2))
-    counts = {"ask": dice.pick((1, 2)), "offer": dice.pick((1, 2)), "pay": 1, "drop": 2, "close": 1}
+    buyer = rng.chance(0.6)
+    first = rng.choice((0, 0, 0, 1, 1, 2))
+    counts = {
+        "ask": rng.choice((1, 2)),
+        "offer": rng.choice((1, 2)),
+        "pay": 1,
+        "drop": 2,
+        "close": 1,
+    }
     if first == 2:  # the middle of a long trade
         counts = {"pay": 2, "drop": 3, "close": 2}
     lines: list[tuple[bool, str]] = []
@@ -245,22 +251,22 @@ def _trade(dice: Dice, style: Style) -> list[tuple[bool, str]]:
         if not any(holds_slang(text) for _, text in lines):
             wordings = [text for text in wordings if holds_slang(text)]
         lines += [
-            (speaker == buyer, _line(dice, style, text, wording.DRUG_THINGS))
-            for text in dice.some(wordings, counts[stage])
+            (speaker == buyer, _line(rng, style, text, wording.DRUG_THINGS))
+            for text in rng.sample(wordings, counts[stage])
         ]
     return lines
 
 
-def _own_theme(dice: Dice) -> Theme:
-    dark = dice.chance(0.4)
+def _own_theme(rng: SeededRandom) -> Theme:
+    dark = rng.chance(0.4)
     far = INK if dark else WHITE
-    colours = [dice.shade(colour, 24) for colour in dice.some(tuple(COLOURS), 4)]
-    ground = mix(colours[0], far, dice.real(0.5, 1.0))
-    bar = dice.pick((ground, mix(colours[1], far, dice.real(0.0, 0.8))))
-    mine = mix(colours[2], far, dice.real(0.0, 0.6))
-    other = mix(mix(ground, WHITE, 0.2) if dark else colours[3], far, dice.real(0.0, 0.2))
+    colours = [rng.shade(colour, 24) for colour in rng.sample(tuple(COLOURS), 4)]
+    ground = mix(colours[0], far, rng.uniform(0.5, 1.0))
+    bar = rng.choice((ground, mix(colours[1], far, rng.uniform(0.0, 0.8))))
+    mine = mix(colours[2], far, rng.uniform(0.0, 0.6))
+    other = mix(mix(ground, WHITE, 0.2) if dark else colours[3], far, rng.uniform(0.0, 0.2))
     if not dark:
-        other = mix(other, WHITE, dice.real(0.6, 1.0))
+        other = mix(other, WHITE, rng.uniform(0.6, 1.0))
     return Theme(
         OWN_THEME,
         ground,
@@ -269,10 +275,10 @@ def _own_theme(dice: Dice) -> Theme:
         _legible(mine),
         other,
         _legible(other),
-        dice.real(0.05, 1.0),
-        dice.pick(("round", "square", "none")),
-        time_below=dice.chance(0.3),
-        pattern=dice.chance(0.3),
+        rng.uniform(0.05, 1.0),
+        rng.choice(("round", "square", "none")),
+        time_below=rng.chance(0.3),
+        pattern=rng.chance(0.3),
     )
 
 
@@ -281,25 +287,25 @@ def _legible(ground: RGB) -> RGB:
 
 
 def _screenshot(
-    dice: Dice, style: Style, size: Size, lines: list[tuple[bool, str]], card: str, talk: str
-) -> Picture:
-    own = style == "base" and dice.chance(OWN_THEMES)
-    theme = _own_theme(dice) if own else dice.pick(by_style(style, THEMES_BASE, THEMES_HELDOUT))
+    rng: SeededRandom, style: Style, size: Size, lines: list[tuple[bool, str]], card: str, talk: str
+) -> Drawing:
+    own = style == "base" and rng.chance(OWN_THEMES)
+    theme = _own_theme(rng) if own else rng.choice(by_style(style, THEMES_BASE, THEMES_HELDOUT))
     width, height = size
-    image = Image.new("RGB", size, dice.shade(theme.ground, 6))
+    image = Image.new("RGB", size, rng.shade(theme.ground, 6))
     if theme.pattern:
-        soft = noise(dice, size, by_style(style, 6, 24), 2)
+        soft = noise(rng, size, by_style(style, 6, 24), 2)
         image = toned(soft, mix(theme.ground, (0, 0, 0), 0.1), mix(theme.ground, WHITE, 0.16))
-    letter = round(width / 15.2 * dice.real(1.0, 1.1))
-    face = regular(dice, style)
-    page = _Page(dice, style, image, theme, letter, face)
-    name = dice.pick(by_style(style, wording.NAMES_BASE, wording.NAMES_HELDOUT))
+    letter = round(width / 15.2 * rng.uniform(1.0, 1.1))
+    face = regular(rng, style)
+    page = _Page(rng, style, image, theme, letter, face)
+    name = rng.choice(by_style(style, wording.NAMES_BASE, wording.NAMES_HELDOUT))
     page.header(name)
     bottom = height - round(letter * 2.1)
-    place = dice.whole(1, 3)
+    place = rng.integer(1, 3)
     shown: list[str] = []
     placed = "none"
-    sender = dice.chance(0.4)
+    sender = rng.chance(0.4)
     previous: bool | None = None
     for number, (mine, text) in enumerate(lines):
         if card != "none" and placed == "none" and number == place:
@@ -328,19 +334,25 @@ class _Page:
     """A screenshot being laid out from the top."""
 
     def __init__(
-        self, dice: Dice, style: Style, image: Image.Image, theme: Theme, letter: int, face: str
+        self,
+        rng: SeededRandom,
+        style: Style,
+        image: Image.Image,
+        theme: Theme,
+        letter: int,
+        face: str,
     ) -> None:
-        self.dice, self.style, self.image, self.theme = dice, style, image, theme
+        self.rng, self.style, self.image, self.theme = rng, style, image, theme
         self.letter = letter
         self.face = face
         self.font = typeface(face, letter)
         self.small = typeface(face, round(letter * 0.5))
         self.draw = ImageDraw.Draw(image)
         self.y = 0
-        self.minutes = dice.whole(0, 1439)
+        self.minutes = rng.integer(0, 1439)
         self.time = "night" if self.minutes < 360 or self.minutes > 1200 else "day"
-        self.avatar = dice.shade(
-            dice.pick(("sky_blue", "pink", "green", "orange", "purple", "grey")), 20
+        self.avatar = rng.shade(
+            rng.choice(("sky_blue", "pink", "green", "orange", "purple", "grey")), 20
         )
         self.edge = round(letter * 0.4)
         self.dim = mix(theme.ground, (255, 255, 255) if sum(theme.ground) < 300 else (0, 0, 0), 0.5)
@@ -351,14 +363,14 @@ class _Page:
     def header(self, name: str) -> None:
         theme, letter = self.theme, self.letter
         bar = round(letter * 0.8)
-        high = round(letter * self.dice.real(1.9, 2.3))
+        high = round(letter * self.rng.uniform(1.9, 2.3))
         self.draw.rectangle((0, 0, self.image.width, bar + high), fill=theme.bar)
         ink = WHITE if sum(theme.bar) < 420 else INK
         self.draw.text((self.edge, bar * 0.25), self._clock(), font=self.small, fill=ink)
         for k in range(3):
             x = self.image.width - self.edge - k * letter * 0.5
             self.draw.rectangle((x - letter * 0.3, bar * 0.35, x, bar * 0.9), fill=ink)
-        title = typeface(bold(self.dice, self.style), round(letter * 0.95))
+        title = typeface(bold(self.rng, self.style), round(letter * 0.95))
         middle = bar + high / 2
         centred = theme.avatar == "none"
         self.draw.line(
@@ -374,9 +386,9 @@ class _Page:
             width=2,
         )
         self.y = bar + high + round(letter * 0.4)
-        if self.dice.chance(0.3):
-            day = self.dice.pick(wording.SLOTS["day"])
-            date = f"{self.dice.whole(1, 12)}월 {self.dice.whole(1, 28)}일 {day}"
+        if self.rng.chance(0.3):
+            day = self.rng.choice(wording.SLOTS["day"])
+            date = f"{self.rng.integer(1, 12)}월 {self.rng.integer(1, 28)}일 {day}"
             self.draw.text(
                 (self.image.width / 2, self.y), date, font=self.small, fill=self.dim, anchor="ma"
             )
@@ -448,10 +460,10 @@ class _Page:
         return left, self.y
 
     def _stamp(self, mine: bool, left: int, wide: int, high: int) -> None:
-        self.minutes += self.dice.whole(0, 3)
+        self.minutes += self.rng.integer(0, 3)
         text = self._clock()
         if self.theme.time_below:
-            if self.dice.chance(0.3):
+            if self.rng.chance(0.3):
                 at = (left + wide, self.y + high + 3) if mine else (left, self.y + high + 3)
                 self.draw.text(
                     at, text, font=self.small, fill=self.dim, anchor="ra" if mine else "la"
@@ -496,25 +508,25 @@ class _Page:
 
     def card(self, kind: str, mine: bool, first: bool, bottom: int) -> list[str] | None:
         """An attachment; returns what is written on it, or None when there is no room."""
-        wide = round(self.image.width * self.dice.real(0.56, 0.66))
-        high = round(wide * self.dice.real(0.66, 0.82))
+        wide = round(self.image.width * self.rng.uniform(0.56, 0.66))
+        high = round(wide * self.rng.uniform(0.66, 0.82))
         if bottom - self.y < high + self.letter * 4:  # keep room for two messages
             return None
         at = self._place(mine, first, wide, high, bottom)
         if at is None:
             return None
-        inset, texts = attachment(self.dice, self.style, kind, (wide, high), self.face, self.letter)
+        inset, texts = attachment(self.rng, self.style, kind, (wide, high), self.face, self.letter)
         paste_rounded(self.image, inset, at, round(self.letter * min(0.5, self.theme.radius + 0.1)))
         self._stamp(mine, at[0], wide, high)
         return texts
 
 
 def attachment(
-    dice: Dice, style: Style, kind: str, size: Size, face: str, letter: int
+    rng: SeededRandom, style: Style, kind: str, size: Size, face: str, letter: int
 ) -> tuple[Image.Image, list[str]]:
     """A picture or card in a bubble, and what is written on it."""
     if kind == "drug_photo":
-        draw = dice.pick(
+        draw = rng.choice(
             (
                 drugs.baggie,
                 drugs.baggie,
@@ -524,30 +536,30 @@ def attachment(
                 drugs.dried_leaf,
             )
         )
-        return _small(draw(dice, style, (480, round(480 * size[1] / size[0])))[0], size), []
+        return _small(draw(rng, style, (480, round(480 * size[1] / size[0])))[0], size), []
     if kind == "place_photo":
-        draw = dice.pick(
+        draw = rng.choice(
             (
-                places.gas_meter,
-                places.mailbox,
-                places.air_conditioner,
-                places.drain,
-                places.planter,
-                places.electric_meter,
-                places.marked_wall,
+                drop_off_places.gas_meter,
+                drop_off_places.mailbox,
+                drop_off_places.air_conditioner,
+                drop_off_places.drain,
+                drop_off_places.planter,
+                drop_off_places.electric_meter,
+                drop_off_places.marked_wall,
             )
         )
-        return _small(draw(dice, style, (480, round(480 * size[1] / size[0])))[0], size), []
+        return _small(draw(rng, style, (480, round(480 * size[1] / size[0])))[0], size), []
     if kind in ("food_photo", "pet_photo", "landscape_photo"):
         photo = {
             "food_photo": kitchen.food,
             "pet_photo": scenery.pet,
             "landscape_photo": scenery.landscape,
         }[kind]
-        return _small(photo(dice, style, (480, round(480 * size[1] / size[0])))[0], size), []
+        return _small(photo(rng, style, (480, round(480 * size[1] / size[0])))[0], size), []
     if kind == "map_pin":
-        return papers.map_picture(dice, style, size, pin=True), []
-    return _card(dice, style, kind, size, face, letter)
+        return documents.map_picture(rng, style, size, pin=True), []
+    return _card(rng, style, kind, size, face, letter)
 
 
 def _small(image: Image.Image, size: Size) -> Image.Image:
@@ -555,44 +567,44 @@ def _small(image: Image.Image, size: Size) -> Image.Image:
 
 
 def _card(
-    dice: Dice, style: Style, kind: str, size: Size, face: str, letter: int
+    rng: SeededRandom, style: Style, kind: str, size: Size, face: str, letter: int
 ) -> tuple[Image.Image, list[str]]:
     """A card with a coloured head, a large line and two or three rows."""
     rows: list[str]
     if kind == "coin_transfer":
-        head, tone = dice.pick((("코인 전송", (240, 150, 30)), ("코인 지갑", (60, 70, 90))))
-        rows = [f"0.0{dice.whole(11, 98)} BTC", "전송 완료", "입금 주소 bc1q…"]
+        head, tone = rng.choice((("코인 전송", (240, 150, 30)), ("코인 지갑", (60, 70, 90))))
+        rows = [f"0.0{rng.integer(11, 98)} BTC", "전송 완료", "입금 주소 bc1q…"]
     elif kind == "money_transfer":
         head, tone = "송금", (60, 120, 230)
-        rows = [f"{dice.whole(1, 9)}만 원", "받기 완료"]
+        rows = [f"{rng.integer(1, 9)}만 원", "받기 완료"]
     elif kind == "price_list":
-        head, tone = dice.pick((("가격표", (40, 40, 44)), ("메뉴", (120, 30, 40))))
-        items = dice.some(wording.SLOTS["item"], 3)
+        head, tone = rng.choice((("가격표", (40, 40, 44)), ("메뉴", (120, 30, 40))))
+        items = rng.sample(wording.SLOTS["item"], 3)
         rows = [
-            f"{item} {dice.pick(('1그램', '반개', '2그램'))} {dice.pick(wording.SLOTS['price'])}"
+            f"{item} {rng.choice(('1그램', '반개', '2그램'))} {rng.choice(wording.SLOTS['price'])}"
             for item in items
         ]
     elif kind == "gift_card":
         head, tone = "선물", (240, 120, 150)
         rows = [
-            dice.pick(("케이크 교환권", "커피 두 잔", "꽃다발", "문화상품권")),
+            rng.choice(("케이크 교환권", "커피 두 잔", "꽃다발", "문화상품권")),
             "선물이 도착했어요",
         ]
     else:
         head, tone = "일정", (70, 160, 120)
         rows = [
-            f"{dice.whole(1, 12)}월 {dice.whole(1, 28)}일 {dice.pick(wording.SLOTS['day'])}",
-            dice.pick(wording.EVERYDAY_EVENTS),
-            dice.pick(wording.SLOTS["where"]),
+            f"{rng.integer(1, 12)}월 {rng.integer(1, 28)}일 {rng.choice(wording.SLOTS['day'])}",
+            rng.choice(wording.EVERYDAY_EVENTS),
+            rng.choice(wording.SLOTS["where"]),
         ]
-    image = Image.new("RGB", size, dice.shade((250, 250, 248), 4))
+    image = Image.new("RGB", size, rng.shade((250, 250, 248), 4))
     draw = ImageDraw.Draw(image)
     band = round(size[1] * 0.28)
-    draw.rectangle((0, 0, size[0], band), fill=dice.shade(tone, 14))
+    draw.rectangle((0, 0, size[0], band), fill=rng.shade(tone, 14))
     draw.text(
         (letter * 0.5, band / 2),
         head,
-        font=typeface(bold(dice, style), round(letter * 0.9)),
+        font=typeface(bold(rng, style), round(letter * 0.9)),
         fill=WHITE,
         anchor="lm",
     )
@@ -603,7 +615,7 @@ def _card(
         draw.text(
             (x, band / 2),
             "B",
-            font=typeface(bold(dice, style), round(r * 1.4)),
+            font=typeface(bold(rng, style), round(r * 1.4)),
             fill=(160, 100, 10),
             anchor="mm",
         )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from PIL import Image, ImageDraw, ImageFilter
 
-from mayak.demo.canvas import (
-    Dice,
+from mayak_synthetic.canvas import (
+    Drawing,
     Facts,
-    Picture,
     Point,
+    SeededRandom,
     Style,
     by_style,
     contrast,
@@ -21,7 +21,7 @@ from mayak.demo.canvas import (
     turned,
     typeface,
 )
-from mayak.demo.substances import (
+from mayak_synthetic.substances import (
     CRYSTAL_COLOURS,
     IMPRINTS_BASE,
     IMPRINTS_HELDOUT,
@@ -37,17 +37,17 @@ from mayak.demo.substances import (
     shards,
     tablet,
 )
-from mayak.demo.surfaces import ground
+from mayak_synthetic.surfaces import ground
 
 Size = tuple[int, int]
 
 
-def carrier(image: Image.Image, dice: Dice, style: Style) -> tuple[str, Point, Point]:
+def carrier(image: Image.Image, rng: SeededRandom, style: Style) -> tuple[str, Point, Point]:
     """Something under the substance: its name, the centre and the room (radius) on it."""
     width, height = image.size
     short = min(width, height)
-    centre = (width * dice.real(0.42, 0.58), height * dice.real(0.44, 0.58))
-    name = dice.pick(
+    centre = (width * rng.uniform(0.42, 0.58), height * rng.uniform(0.44, 0.58))
+    name = rng.choice(
         by_style(
             style,
             # The plate, or crockery alone would tell food from drugs.
@@ -56,11 +56,11 @@ def carrier(image: Image.Image, dice: Dice, style: Style) -> tuple[str, Point, P
         )
     )
     if name == "none":
-        return name, centre, (short * dice.real(0.24, 0.38), short * dice.real(0.2, 0.32))
+        return name, centre, (short * rng.uniform(0.24, 0.38), short * rng.uniform(0.2, 0.32))
     if name == "hand":
-        return name, *_hand(image, dice, short)
+        return name, *_hand(image, rng, short)
     if name == "scale":
-        return name, *_scale(image, dice, style, centre, short)
+        return name, *_scale(image, rng, style, centre, short)
     if name == "plate":
         r = short * 0.42
         mask = ellipse_mask(
@@ -68,7 +68,7 @@ def carrier(image: Image.Image, dice: Dice, style: Style) -> tuple[str, Point, P
         )
         shadow(image, mask, (6, 10), 0.5)
         colours = by_style(style, ("white", "grey", "pink"), ("white", "sky_blue", "black"))
-        image.paste(dice.shade(dice.pick(colours), 10), (0, 0), mask)
+        image.paste(rng.shade(rng.choice(colours), 10), (0, 0), mask)
         rim = ellipse_mask(
             image.size,
             (
@@ -81,36 +81,36 @@ def carrier(image: Image.Image, dice: Dice, style: Style) -> tuple[str, Point, P
         )
         image.paste((150, 150, 150), (0, 0), rim.point([v // 5 for v in range(256)]))
         return name, centre, (r * 0.55, r * 0.5)
-    return name, *_sheet(image, dice, name, centre, short)
+    return name, *_sheet(image, rng, name, centre, short)
 
 
 def _sheet(
-    image: Image.Image, dice: Dice, name: str, centre: Point, short: int
+    image: Image.Image, rng: SeededRandom, name: str, centre: Point, short: int
 ) -> tuple[Point, Point]:
     """Paper, foil, a mirror or a card."""
-    half = (short * dice.real(0.40, 0.5), short * dice.real(0.32, 0.42))
+    half = (short * rng.uniform(0.40, 0.5), short * rng.uniform(0.32, 0.42))
     corners: list[Point] = [
         (centre[0] - half[0], centre[1] - half[1]),
         (centre[0] + half[0], centre[1] - half[1]),
         (centre[0] + half[0], centre[1] + half[1]),
         (centre[0] - half[0], centre[1] + half[1]),
     ]
-    corners = turned(corners, centre, dice.real(-0.5, 0.5))
+    corners = turned(corners, centre, rng.uniform(-0.5, 0.5))
     mask = Image.new("L", image.size, 0)
     ImageDraw.Draw(mask).polygon(corners, fill=255)
     shadow(image, mask, (5, 9), 0.5)
     if name == "foil":
-        crumple = contrast(noise(dice, image.size, 14, 3).filter(ImageFilter.EMBOSS), 2.4)
+        crumple = contrast(noise(rng, image.size, 14, 3).filter(ImageFilter.EMBOSS), 2.4)
         sheet = toned(crumple, (96, 98, 104), (250, 250, 252))
     elif name == "mirror":
-        sheet = toned(noise(dice, image.size, 2, 1), (70, 84, 96), (176, 192, 204))
+        sheet = toned(noise(rng, image.size, 2, 1), (70, 84, 96), (176, 192, 204))
     elif name == "card":
         sheet = Image.new(
-            "RGB", image.size, dice.shade(dice.pick(("navy", "black", "purple", "green")), 10)
+            "RGB", image.size, rng.shade(rng.choice(("navy", "black", "purple", "green")), 10)
         )
     else:
-        base = dice.shade((236, 234, 226), 8)
-        sheet = toned(noise(dice, image.size, 5, 2), mix(base, (0, 0, 0), 0.16), base)
+        base = rng.shade((236, 234, 226), 8)
+        sheet = toned(noise(rng, image.size, 5, 2), mix(base, (0, 0, 0), 0.16), base)
     image.paste(sheet, (0, 0), mask.filter(ImageFilter.BoxBlur(0.7)))
     if name == "mirror":
         ImageDraw.Draw(image).polygon(corners, outline=(226, 230, 234), width=6)
@@ -118,12 +118,12 @@ def _sheet(
 
 
 def _scale(
-    image: Image.Image, dice: Dice, style: Style, centre: Point, short: int
+    image: Image.Image, rng: SeededRandom, style: Style, centre: Point, short: int
 ) -> tuple[Point, Point]:
     """A pocket scale with a lit figure."""
     half = (short * 0.36, short * 0.46)
-    body = dice.shade(
-        by_style(style, dice.pick(("black", "grey")), dice.pick(("white", "navy"))), 8
+    body = rng.shade(
+        by_style(style, rng.choice(("black", "grey")), rng.choice(("white", "navy"))), 8
     )
     mask = Image.new("L", image.size, 0)
     box = (centre[0] - half[0], centre[1] - half[1], centre[0] + half[0], centre[1] + half[1])
@@ -131,7 +131,7 @@ def _scale(
     shadow(image, mask, (8, 12), 0.55)
     image.paste(body, (0, 0), mask)
     plate = (box[0] + 14, box[1] + 14, box[2] - 14, box[1] + half[1] * 1.42)
-    steel = contrast(noise(dice, image.size, 3, 2), 0.6)
+    steel = contrast(noise(rng, image.size, 3, 2), 0.6)
     plate_mask = Image.new("L", image.size, 0)
     ImageDraw.Draw(plate_mask).rounded_rectangle(plate, 10, fill=255)
     image.paste(toned(steel, (140, 144, 150), (226, 230, 234)), (0, 0), plate_mask)
@@ -141,8 +141,8 @@ def _scale(
         centre[0] + half[0] * 0.7,
         box[3] - half[1] * 0.1,
     )
-    rounded(image, lcd, 6, dice.pick(((150, 190, 120), (110, 180, 230))))
-    figure = f"{dice.real(0.2, 9.8):.2f} g"
+    rounded(image, lcd, 6, rng.choice(((150, 190, 120), (110, 180, 230))))
+    figure = f"{rng.uniform(0.2, 9.8):.2f} g"
     font = typeface(
         "NanumGothicCoding" if style == "heldout" else "Pretendard-Bold", round(half[1] * 0.26)
     )
@@ -156,10 +156,10 @@ def _scale(
     return ((plate[0] + plate[2]) / 2, (plate[1] + plate[3]) / 2), (half[0] * 0.66, half[1] * 0.5)
 
 
-def _hand(image: Image.Image, dice: Dice, short: int) -> tuple[Point, Point]:
+def _hand(image: Image.Image, rng: SeededRandom, short: int) -> tuple[Point, Point]:
     """An open palm from the lower edge."""
-    skin = dice.shade(dice.pick(((226, 178, 144), (206, 152, 116), (236, 194, 166))), 10)
-    centre = (image.width * dice.real(0.45, 0.55), image.height * 0.58)
+    skin = rng.shade(rng.choice(((226, 178, 144), (206, 152, 116), (236, 194, 166))), 10)
+    centre = (image.width * rng.uniform(0.45, 0.55), image.height * 0.58)
     r = short * 0.3
     mask = Image.new("L", image.size, 0)
     draw = ImageDraw.Draw(mask)
@@ -172,7 +172,7 @@ def _hand(image: Image.Image, dice: Dice, short: int) -> tuple[Point, Point]:
         start = (centre[0] + k * r, centre[1] - r * 0.4)
         end = (centre[0] + k * r * 1.5, centre[1] - r * long)
         lines.append((start, end))
-    thumb = dice.pick((-1, 1))
+    thumb = rng.choice((-1, 1))
     lines.append(
         (
             (centre[0] + thumb * r * 0.7, centre[1] + r * 0.3),
@@ -186,7 +186,7 @@ def _hand(image: Image.Image, dice: Dice, short: int) -> tuple[Point, Point]:
         )
     shadow(image, mask, (8, 12), 0.5)
     rough = toned(
-        noise(dice, image.size, 6, 3),
+        noise(rng, image.size, 6, 3),
         mix(skin, (90, 30, 20), 0.35),
         mix(skin, (255, 236, 220), 0.3),
     )
@@ -213,29 +213,29 @@ def _hand(image: Image.Image, dice: Dice, short: int) -> tuple[Point, Point]:
     return (centre[0], centre[1] + r * 0.1), (r * 0.62, r * 0.52)
 
 
-def powder(dice: Dice, style: Style, size: Size) -> Picture:
-    image, name = ground(dice, style, size)
-    holder, centre, radius = carrier(image, dice, style)
-    colour = dice.pick(tuple(POWDER_COLOURS)) if dice.chance(0.6) else "white"
-    form = "heap" if holder in ("hand", "scale") else dice.pick(("heap", "heap", "lines", "heaps"))
+def powder(rng: SeededRandom, style: Style, size: Size) -> Drawing:
+    image, name = ground(rng, style, size)
+    holder, centre, radius = carrier(image, rng, style)
+    colour = rng.choice(tuple(POWDER_COLOURS)) if rng.chance(0.6) else "white"
+    form = "heap" if holder in ("hand", "scale") else rng.choice(("heap", "heap", "lines", "heaps"))
     if form == "heap":
         count = 1
-        pile(image, dice, centre, radius, POWDER_COLOURS[colour])
+        pile(image, rng, centre, radius, POWDER_COLOURS[colour])
     elif form == "heaps":
-        count = dice.whole(2, 3)
+        count = rng.integer(2, 3)
         for k in range(count):
             at = (
                 centre[0] + (k - (count - 1) / 2) * radius[0] * 1.25,
-                centre[1] + dice.real(-0.4, 0.4) * radius[1],
+                centre[1] + rng.uniform(-0.4, 0.4) * radius[1],
             )
-            pile(image, dice, at, (radius[0] * 0.5, radius[1] * 0.55), POWDER_COLOURS[colour])
+            pile(image, rng, at, (radius[0] * 0.5, radius[1] * 0.55), POWDER_COLOURS[colour])
     else:
-        count = dice.whole(2, 4)
+        count = rng.integer(2, 4)
         for k in range(count):
             at = (centre[0], centre[1] + (k - (count - 1) / 2) * radius[1] * 0.62)
             pile(
                 image,
-                dice,
+                rng,
                 at,
                 (radius[0] * 1.05, radius[1] * 0.18),
                 POWDER_COLOURS[colour],
@@ -251,15 +251,15 @@ def powder(dice: Dice, style: Style, size: Size) -> Picture:
     return image, facts
 
 
-def crystals(dice: Dice, style: Style, size: Size) -> Picture:
-    image, name = ground(dice, style, size)
-    holder, centre, radius = carrier(image, dice, style)
-    colour = dice.pick(tuple(CRYSTAL_COLOURS))
-    side = min(size) * dice.real(*by_style(style, (0.026, 0.046), (0.03, 0.052)))
+def crystals(rng: SeededRandom, style: Style, size: Size) -> Drawing:
+    image, name = ground(rng, style, size)
+    holder, centre, radius = carrier(image, rng, style)
+    colour = rng.choice(tuple(CRYSTAL_COLOURS))
+    side = min(size) * rng.uniform(*by_style(style, (0.026, 0.046), (0.03, 0.052)))
     room = radius[0] * radius[1] / side**2
     shards(
         image,
-        dice,
+        rng,
         centre,
         radius,
         CRYSTAL_COLOURS[colour],
@@ -275,19 +275,19 @@ def crystals(dice: Dice, style: Style, size: Size) -> Picture:
     }
 
 
-def tablets(dice: Dice, style: Style, size: Size) -> Picture:
-    image, name = ground(dice, style, size)
-    holder, centre, radius = carrier(image, dice, style)
-    kinds = dice.some(TABLET_COLOURS, dice.whole(1, 3))
-    shape = dice.pick(TABLET_SHAPES if style == "base" else ("round", "square"))
-    imprint = dice.pick(by_style(style, IMPRINTS_BASE, IMPRINTS_HELDOUT))
-    diameter = round(min(size) * dice.real(0.085, 0.13))
+def tablets(rng: SeededRandom, style: Style, size: Size) -> Drawing:
+    image, name = ground(rng, style, size)
+    holder, centre, radius = carrier(image, rng, style)
+    kinds = rng.sample(TABLET_COLOURS, rng.integer(1, 3))
+    shape = rng.choice(TABLET_SHAPES if style == "base" else ("round", "square"))
+    imprint = rng.choice(by_style(style, IMPRINTS_BASE, IMPRINTS_HELDOUT))
+    diameter = round(min(size) * rng.uniform(0.085, 0.13))
     if holder in ("hand", "scale"):
         diameter = round(diameter * 0.8)
-    each = dice.whole(3, 7) if len(kinds) > 1 else dice.whole(4, 16)
+    each = rng.integer(3, 7) if len(kinds) > 1 else rng.integer(4, 16)
     for colour in kinds:
-        sprite = tablet(dice, style, diameter, colour, shape, imprint)
-        scatter(image, dice, sprite, centre, (radius[0] * 1.1, radius[1] * 1.1), each)
+        sprite = tablet(rng, style, diameter, colour, shape, imprint)
+        scatter(image, rng, sprite, centre, (radius[0] * 1.1, radius[1] * 1.1), each)
     return image, {
         "ground": name,
         "container": holder,
@@ -299,25 +299,27 @@ def tablets(dice: Dice, style: Style, size: Size) -> Picture:
     }
 
 
-def baggie(dice: Dice, style: Style, size: Size) -> Picture:
-    image, name = ground(dice, style, size)
-    contents = dice.pick(("powder", "powder", "crystals", "crystals", "tablets", "dried_leaf"))
-    count = dice.pick((1, 1, 2, 3))
+def baggie(rng: SeededRandom, style: Style, size: Size) -> Drawing:
+    image, name = ground(rng, style, size)
+    contents = rng.choice(("powder", "powder", "crystals", "crystals", "tablets", "dried_leaf"))
+    count = rng.choice((1, 1, 2, 3))
     short = min(size)
-    width = round(short * (dice.real(0.46, 0.62) if count == 1 else 0.36 if count == 2 else 0.29))
-    height = round(width * dice.real(1.15, 1.4))
-    angle = dice.real(-35, 35)
+    width = round(short * (rng.uniform(0.46, 0.62) if count == 1 else 0.36 if count == 2 else 0.29))
+    height = round(width * rng.uniform(1.15, 1.4))
+    angle = rng.uniform(-35, 35)
     colour = "white"
     for k in range(count):
-        sprite, colour = bag(Dice(dice.whole(0, 10**9), k), style, (width, height), contents)
+        sprite, colour = bag(
+            SeededRandom(rng.integer(0, 10**9), k), style, (width, height), contents
+        )
         spread = (k - (count - 1) / 2) * width * 1.18
         centre = (
             size[0] / 2
             + spread * (1 if size[0] > size[1] else 0.8)
-            + dice.real(-0.03, 0.03) * short,
-            size[1] / 2 + dice.real(-0.08, 0.08) * short,
+            + rng.uniform(-0.03, 0.03) * short,
+            size[1] / 2 + rng.uniform(-0.08, 0.08) * short,
         )
-        lay(image, sprite, centre, angle if count == 1 else dice.real(-18, 18))
+        lay(image, sprite, centre, angle if count == 1 else rng.uniform(-18, 18))
     return image, {
         "ground": name,
         "container": "zip_bag",
@@ -327,19 +329,19 @@ def baggie(dice: Dice, style: Style, size: Size) -> Picture:
     }
 
 
-def dried_leaf(dice: Dice, style: Style, size: Size) -> Picture:
-    image, name = ground(dice, style, size)
-    holder, centre, radius = carrier(image, dice, style)
-    tone = dice.shade(dice.pick(((92, 116, 54), (110, 106, 58), (74, 98, 52))), 10)
-    form = dice.pick(
+def dried_leaf(rng: SeededRandom, style: Style, size: Size) -> Drawing:
+    image, name = ground(rng, style, size)
+    holder, centre, radius = carrier(image, rng, style)
+    tone = rng.shade(rng.choice(((92, 116, 54), (110, 106, 58), (74, 98, 52))), 10)
+    form = rng.choice(
         by_style(style, ("heap", "heap", "fan_leaf", "rolled"), ("heap", "heaps", "fan_leaf"))
     )
     count = 1
     if form == "fan_leaf":
-        fan_leaf(image, dice, (centre[0], centre[1] + radius[1] * 0.5), max(radius) * 1.25, tone)
+        fan_leaf(image, rng, (centre[0], centre[1] + radius[1] * 0.5), max(radius) * 1.25, tone)
         leaf_clump(
             image,
-            dice,
+            rng,
             (centre[0] + radius[0] * 0.7, centre[1] + radius[1] * 0.8),
             (radius[0] * 0.45, radius[1] * 0.4),
             tone,
@@ -349,15 +351,15 @@ def dried_leaf(dice: Dice, style: Style, size: Size) -> Picture:
         for sign in (-1, 1):
             leaf_clump(
                 image,
-                dice,
+                rng,
                 (centre[0] + sign * radius[0] * 0.62, centre[1]),
                 (radius[0] * 0.55, radius[1] * 0.7),
                 tone,
             )
     else:
-        leaf_clump(image, dice, centre, radius, tone)
+        leaf_clump(image, rng, centre, radius, tone)
     if form == "rolled":
-        count = _joints(image, dice, (centre[0], centre[1] + radius[1] * 0.9), min(size))
+        count = _joints(image, rng, (centre[0], centre[1] + radius[1] * 0.9), min(size))
     return image, {
         "ground": name,
         "container": holder,
@@ -367,9 +369,9 @@ def dried_leaf(dice: Dice, style: Style, size: Size) -> Picture:
     }
 
 
-def _joints(image: Image.Image, dice: Dice, centre: Point, short: int) -> int:
+def _joints(image: Image.Image, rng: SeededRandom, centre: Point, short: int) -> int:
     """Hand-rolled paper sticks; returns how many."""
-    count = dice.whole(1, 3)
+    count = rng.integer(1, 3)
     for k in range(count):
         long, thick = round(short * 0.34), max(10, round(short * 0.036))
         stick = Image.new("RGBA", (long, thick), (0, 0, 0, 0))
@@ -391,7 +393,7 @@ def _joints(image: Image.Image, dice: Dice, centre: Point, short: int) -> int:
         lay(
             image,
             stick,
-            (centre[0] + dice.real(-20, 20), centre[1] + k * thick * 1.8),
-            dice.real(-20, 20),
+            (centre[0] + rng.uniform(-20, 20), centre[1] + k * thick * 1.8),
+            rng.uniform(-20, 20),
         )
     return count

@@ -6,12 +6,12 @@ import math
 
 from PIL import Image, ImageDraw
 
-from mayak.demo import surfaces
-from mayak.demo.canvas import (
+from mayak_synthetic import surfaces
+from mayak_synthetic.canvas import (
     RGB,
-    Dice,
-    Picture,
+    Drawing,
     Point,
+    SeededRandom,
     Style,
     bold,
     by_style,
@@ -24,27 +24,27 @@ from mayak.demo.canvas import (
     typeface,
     wobbly,
 )
-from mayak.demo.substances import lay, pile
-from mayak.demo.sundries import dish, footing, front_table, gloss
-from mayak.demo.surfaces import Size
+from mayak_synthetic.substances import lay, pile
+from mayak_synthetic.surfaces import Size
+from mayak_synthetic.tabletop import dish, footing, front_table, gloss
 
 
-def flour(dice: Dice, style: Style, size: Size) -> Picture:
+def flour(rng: SeededRandom, style: Style, size: Size) -> Drawing:
     """Flour in a bowl among eggs and a whisk: powder of the kitchen."""
-    image, name = surfaces.ground(dice, style, size)
+    image, name = surfaces.ground(rng, style, size)
     short = min(size)
     centre = (size[0] * 0.44, size[1] * 0.48)
     r = short * 0.36
     dish(
         image,
-        dice,
+        rng,
         centre,
         r,
-        dice.pick(by_style(style, ("sky_blue", "white", "grey"), ("orange", "green"))),
+        rng.choice(by_style(style, ("sky_blue", "white", "grey"), ("orange", "green"))),
     )
-    pile(image, dice, centre, (r * 0.5, r * 0.48), (246, 240, 226), peak=0.6)
-    for _ in range(dice.whole(2, 3)):
-        at = (size[0] * dice.real(0.76, 0.9), size[1] * dice.real(0.15, 0.85))
+    pile(image, rng, centre, (r * 0.5, r * 0.48), (246, 240, 226), peak=0.6)
+    for _ in range(rng.integer(2, 3)):
+        at = (size[0] * rng.uniform(0.76, 0.9), size[1] * rng.uniform(0.15, 0.85))
         egg = ellipse_mask(
             image.size,
             (
@@ -56,7 +56,7 @@ def flour(dice: Dice, style: Style, size: Size) -> Picture:
             1,
         )
         shadow(image, egg, (6, 9), 0.5)
-        tone = dice.shade((222, 170, 124), 12)
+        tone = rng.shade((222, 170, 124), 12)
         image.paste(tone, (0, 0), egg)
         shine = ellipse_mask(
             image.size,
@@ -74,46 +74,47 @@ def flour(dice: Dice, style: Style, size: Size) -> Picture:
             outline=(206, 210, 214, 255),
             width=4,
         )
-    lay(image, whisk, (size[0] * 0.5, size[1] * 0.86), dice.real(-30, 30))
-    _spoon(image, dice, (size[0] * 0.14, size[1] * 0.5), short)
+    lay(image, whisk, (size[0] * 0.5, size[1] * 0.86), rng.uniform(-30, 30))
+    _spoon(image, rng, (size[0] * 0.14, size[1] * 0.5), short)
     return image, {"ground": name, "container": "bowl", "colour": "white", "form": "heap"}
 
 
-def _spoon(image: Image.Image, dice: Dice, at: Point, short: int) -> None:
+def _spoon(image: Image.Image, rng: SeededRandom, at: Point, short: int) -> None:
     spoon = Image.new("RGBA", (round(short * 0.1), round(short * 0.46)), (0, 0, 0, 0))
     pen = ImageDraw.Draw(spoon)
     wide, high = spoon.size
-    tone = dice.pick(((206, 210, 214, 255), (160, 112, 66, 255)))
+    tone = rng.choice(((206, 210, 214, 255), (160, 112, 66, 255)))
     pen.ellipse((0, 0, wide - 1, high * 0.34), fill=tone)
     pen.rectangle((wide * 0.4, high * 0.3, wide * 0.6, high), fill=tone)
-    lay(image, spoon, at, dice.real(-20, 20))
+    lay(image, spoon, at, rng.uniform(-20, 20))
 
 
-def seasoning_jar(dice: Dice, style: Style, size: Size) -> Picture:
+def seasoning_jar(rng: SeededRandom, style: Style, size: Size) -> Drawing:
     """Labelled glass jars of salt, sugar or flour on a kitchen table."""
-    image, name = front_table(dice, style, size)
+    image, name = front_table(rng, style, size)
     w, h = size
-    count = dice.whole(1, 3)
-    titles = dice.some(
+    count = rng.integer(1, 3)
+    titles = rng.sample(
         by_style(style, ("소금", "설탕", "밀가루"), ("굵은소금", "흰설탕", "전분")), count
     )
     for k, title in enumerate(titles):
         wide = w * (0.42 if count == 1 else 0.3 if count == 2 else 0.24)
         wide = min(wide, h * 0.44)
-        high = min(wide * dice.real(1.2, 1.5), h * 0.62)
-        cx, foot = w * (k + 0.5) / count * 0.9 + w * 0.05, h * dice.real(0.82, 0.9)
+        high = min(wide * rng.uniform(1.2, 1.5), h * 0.62)
+        cx, foot = w * (k + 0.5) / count * 0.9 + w * 0.05, h * rng.uniform(0.82, 0.9)
         footing(image, (cx, foot), wide)
         glass = (round(cx - wide / 2), round(foot - high), round(cx + wide / 2), round(foot))
         rounded(image, glass, round(wide * 0.14), (212, 222, 226))
-        level = foot - high * dice.real(0.6, 0.8)
+        level = foot - high * rng.uniform(0.6, 0.8)
         filling = toned(
-            noise(dice, (round(wide * 0.9), max(8, round(foot - level - 8))), 30, 2),
+            noise(rng, (round(wide * 0.9), max(8, round(foot - level - 8))), 30, 2),
             (218, 214, 204),
             (252, 252, 250),
         )
         image.paste(filling, (round(cx - wide * 0.45), round(level)))
-        lid = dice.shade(
-            by_style(style, dice.pick(("red", "grey", "brown")), dice.pick(("green", "yellow"))), 12
+        lid = rng.shade(
+            by_style(style, rng.choice(("red", "grey", "brown")), rng.choice(("green", "yellow"))),
+            12,
         )
         rounded(
             image,
@@ -123,7 +124,7 @@ def seasoning_jar(dice: Dice, style: Style, size: Size) -> Picture:
         )
         tag = (cx - wide * 0.36, foot - high * 0.46, cx + wide * 0.36, foot - high * 0.16)
         rounded(image, tag, 6, (250, 246, 232))
-        font = typeface(bold(dice, style), round(wide * (0.24 if len(title) < 4 else 0.16)))
+        font = typeface(bold(rng, style), round(wide * (0.24 if len(title) < 4 else 0.16)))
         ImageDraw.Draw(image).text(
             (cx, (tag[1] + tag[3]) / 2), title, font=font, fill=(50, 40, 36), anchor="mm"
         )
@@ -137,15 +138,15 @@ def seasoning_jar(dice: Dice, style: Style, size: Size) -> Picture:
     }
 
 
-def coffee(dice: Dice, style: Style, size: Size) -> Picture:
-    image, name = surfaces.ground(dice, style, size)
+def coffee(rng: SeededRandom, style: Style, size: Size) -> Drawing:
+    image, name = surfaces.ground(rng, style, size)
     short = min(size)
-    centre = (size[0] * dice.real(0.42, 0.58), size[1] * dice.real(0.42, 0.56))
-    dish(image, dice, centre, short * 0.4, "white")
+    centre = (size[0] * rng.uniform(0.42, 0.58), size[1] * rng.uniform(0.42, 0.56))
+    dish(image, rng, centre, short * 0.4, "white")
     r = short * 0.25
-    handle = dice.pick((-1, 1))
-    cup = dice.shade(
-        dice.pick(by_style(style, ("white", "sky_blue", "red"), ("green", "yellow", "black"))), 8
+    handle = rng.choice((-1, 1))
+    cup = rng.shade(
+        rng.choice(by_style(style, ("white", "sky_blue", "red"), ("green", "yellow", "black"))), 8
     )
     draw = ImageDraw.Draw(image)
     x = centre[0] + handle * r * 1.15
@@ -157,11 +158,11 @@ def coffee(dice: Dice, style: Style, size: Size) -> Picture:
     for q, tone in (
         (r, cup),
         (r * 0.88, mix(cup, (0, 0, 0), 0.25)),
-        (r * 0.83, dice.shade((96, 58, 34), 10)),
+        (r * 0.83, rng.shade((96, 58, 34), 10)),
     ):
         draw.ellipse((centre[0] - q, centre[1] - q, centre[0] + q, centre[1] + q), fill=tone)
     cream = (240, 218, 182)
-    form = dice.pick(("latte_art", "black_coffee"))
+    form = rng.choice(("latte_art", "black_coffee"))
     if form == "latte_art":
         for q in (0.62, 0.46, 0.3):
             draw.ellipse(
@@ -195,16 +196,16 @@ def coffee(dice: Dice, style: Style, size: Size) -> Picture:
             fill=(196, 150, 100),
             width=6,
         )
-    _spoon(image, dice, (centre[0] - handle * short * 0.36, centre[1]), short)
+    _spoon(image, rng, (centre[0] - handle * short * 0.36, centre[1]), short)
     return image, {"ground": name, "container": "cup", "form": form, "colour": "brown"}
 
 
-def food(dice: Dice, style: Style, size: Size) -> Picture:
-    image, name = surfaces.ground(dice, style, size)
+def food(rng: SeededRandom, style: Style, size: Size) -> Drawing:
+    image, name = surfaces.ground(rng, style, size)
     short = min(size)
-    centre = (size[0] * dice.real(0.45, 0.55), size[1] * dice.real(0.45, 0.55))
-    r = short * dice.real(0.38, 0.44)
-    form = dice.pick(
+    centre = (size[0] * rng.uniform(0.45, 0.55), size[1] * rng.uniform(0.45, 0.55))
+    r = short * rng.uniform(0.38, 0.44)
+    form = rng.choice(
         by_style(
             style,
             ("stew", "rice_bowl", "pizza", "noodles", "fried_egg"),
@@ -213,12 +214,12 @@ def food(dice: Dice, style: Style, size: Size) -> Picture:
     )
     dish(
         image,
-        dice,
+        rng,
         centre,
         r,
         "black"
         if form == "stew"
-        else dice.pick(by_style(style, ("white", "sky_blue"), ("grey", "yellow"))),
+        else rng.choice(by_style(style, ("white", "sky_blue"), ("grey", "yellow"))),
     )
     draw = ImageDraw.Draw(image)
     cx, cy = centre
@@ -226,18 +227,18 @@ def food(dice: Dice, style: Style, size: Size) -> Picture:
 
     def bits(count: int, tones: tuple[RGB, ...], side: float, reach: float = 0.85) -> None:
         for _ in range(count):
-            away, a = math.sqrt(dice.real(0, 1)) * q * reach, dice.real(0, 6.28)
+            away, a = math.sqrt(rng.uniform(0, 1)) * q * reach, rng.uniform(0, 6.28)
             at = (cx + away * math.cos(a), cy + away * math.sin(a))
-            s = side * dice.real(0.7, 1.3)
+            s = side * rng.uniform(0.7, 1.3)
             draw.polygon(
-                wobbly(dice, at, (s, s * dice.real(0.5, 1)), 10, 0.2),
-                fill=dice.shade(dice.pick(tones), 14),
+                wobbly(rng, at, (s, s * rng.uniform(0.5, 1)), 10, 0.2),
+                fill=rng.shade(rng.choice(tones), 14),
             )
 
     if form == "stew":
         draw.ellipse(
             (cx - q * 1.1, cy - q * 1.1, cx + q * 1.1, cy + q * 1.1),
-            fill=dice.shade((190, 62, 28), 12),
+            fill=rng.shade((190, 62, 28), 12),
         )
         bits(26, ((244, 236, 214), (90, 140, 60), (216, 110, 60), (236, 200, 150)), short * 0.045)
     elif form in ("rice_bowl", "salad"):
@@ -254,11 +255,11 @@ def food(dice: Dice, style: Style, size: Size) -> Picture:
             a = k * 2 * math.pi / len(tones)
             for _ in range(14):
                 at = (
-                    cx + q * 0.6 * math.cos(a) + dice.real(-0.18, 0.18) * q,
-                    cy + q * 0.6 * math.sin(a) + dice.real(-0.18, 0.18) * q,
+                    cx + q * 0.6 * math.cos(a) + rng.uniform(-0.18, 0.18) * q,
+                    cy + q * 0.6 * math.sin(a) + rng.uniform(-0.18, 0.18) * q,
                 )
-                end = (at[0] + dice.real(-26, 26), at[1] + dice.real(-26, 26))
-                draw.line((*at, *end), fill=dice.shade(tone, 16), width=7)
+                end = (at[0] + rng.uniform(-26, 26), at[1] + rng.uniform(-26, 26))
+                draw.line((*at, *end), fill=rng.shade(tone, 16), width=7)
         _egg(draw, centre, q * 0.36)
     elif form == "pizza":
         draw.ellipse(
@@ -279,15 +280,15 @@ def food(dice: Dice, style: Style, size: Size) -> Picture:
                 width=4,
             )
     elif form == "noodles":
-        draw.ellipse((cx - q, cy - q, cx + q, cy + q), fill=dice.shade((206, 120, 60), 14))
+        draw.ellipse((cx - q, cy - q, cx + q, cy + q), fill=rng.shade((206, 120, 60), 14))
         for _ in range(60):
-            x, y = cx + dice.real(-0.6, 0.6) * q, cy + dice.real(-0.6, 0.6) * q
-            s, a = dice.real(0.12, 0.38) * q, dice.whole(0, 360)
+            x, y = cx + rng.uniform(-0.6, 0.6) * q, cy + rng.uniform(-0.6, 0.6) * q
+            s, a = rng.uniform(0.12, 0.38) * q, rng.integer(0, 360)
             draw.arc(
                 (x - s, y - s, x + s, y + s),
                 a,
                 a + 170,
-                fill=dice.shade((242, 214, 146), 12),
+                fill=rng.shade((242, 214, 146), 12),
                 width=6,
             )
         bits(8, ((80, 140, 60), (216, 60, 40)), short * 0.03)

@@ -6,11 +6,11 @@ import math
 
 from PIL import Image, ImageDraw, ImageFilter
 
-from mayak.demo import surfaces, wording
-from mayak.demo.canvas import (
-    Dice,
-    Picture,
+from mayak_synthetic import surfaces, wording
+from mayak_synthetic.canvas import (
+    Drawing,
     Point,
+    SeededRandom,
     Style,
     bold,
     by_style,
@@ -24,25 +24,25 @@ from mayak.demo.canvas import (
     typeface,
     wobbly,
 )
-from mayak.demo.surfaces import Size
+from mayak_synthetic.surfaces import Size
 
 
-def _sky_and_time(dice: Dice, size: Size, share: float = 0.25) -> tuple[Image.Image, bool]:
-    night = dice.chance(share)
-    return surfaces.sky(dice, size, night=night), night
+def _sky_and_time(rng: SeededRandom, size: Size, share: float = 0.25) -> tuple[Image.Image, bool]:
+    night = rng.chance(share)
+    return surfaces.sky(rng, size, night=night), night
 
 
 def _windows(
-    image: Image.Image, dice: Dice, box: tuple[float, float, float, float], night: bool
+    image: Image.Image, rng: SeededRandom, box: tuple[float, float, float, float], night: bool
 ) -> None:
     left, top, right, bottom = box
     draw = ImageDraw.Draw(image)
-    across, down = dice.whole(3, 5), max(2, round((bottom - top) / dice.whole(48, 80)))
+    across, down = rng.integer(3, 5), max(2, round((bottom - top) / rng.integer(48, 80)))
     w, h = (right - left) / across, (bottom - top) / down
     for row in range(down):
         for column in range(across):
-            lit = dice.chance(0.45 if night else 0.1)
-            glass = dice.shade(
+            lit = rng.chance(0.45 if night else 0.1)
+            glass = rng.shade(
                 (250, 216, 130) if lit else (26, 32, 48) if night else (110, 140, 168), 14
             )
             x, y = left + column * w, top + row * h
@@ -55,16 +55,16 @@ def _windows(
 
 def _house(
     image: Image.Image,
-    dice: Dice,
+    rng: SeededRandom,
     style: Style,
     box: tuple[float, float, float, float],
     night: bool,
 ) -> None:
-    tone = dice.shade(
+    tone = rng.shade(
         by_style(
             style,
-            dice.pick(("beige", "grey", "brown", "white", "sky_blue")),
-            dice.pick(("pink", "green", "orange")),
+            rng.choice(("beige", "grey", "brown", "white", "sky_blue")),
+            rng.choice(("pink", "green", "orange")),
         ),
         18,
     )
@@ -73,28 +73,28 @@ def _house(
     draw.rectangle(box, fill=tone, outline=mix(tone, (0, 0, 0), 0.4))
     draw.rectangle((box[0] - 4, box[1] - 8, box[2] + 4, box[1] + 4), fill=mix(tone, (0, 0, 0), 0.3))
     _windows(
-        image, dice, (box[0] + 6, box[1] + 14, box[2] - 6, box[3] - (box[3] - box[1]) * 0.22), night
+        image, rng, (box[0] + 6, box[1] + 14, box[2] - 6, box[3] - (box[3] - box[1]) * 0.22), night
     )
 
 
-def _tree(image: Image.Image, dice: Dice, foot: Point, height: float, night: bool) -> None:
+def _tree(image: Image.Image, rng: SeededRandom, foot: Point, height: float, night: bool) -> None:
     draw = ImageDraw.Draw(image)
     draw.rectangle(
         (foot[0] - height * 0.04, foot[1] - height * 0.5, foot[0] + height * 0.04, foot[1]),
         fill=(84, 62, 44),
     )
-    green = dice.shade(dice.pick(((70, 120, 58), (96, 134, 60), (196, 130, 60))), 16)
+    green = rng.shade(rng.choice(((70, 120, 58), (96, 134, 60), (196, 130, 60))), 16)
     green = mix(green, (8, 12, 20), 0.6) if night else green
     for _ in range(5):
-        x, y = foot[0] + dice.real(-0.2, 0.2) * height, foot[1] - height * dice.real(0.55, 0.85)
+        x, y = foot[0] + rng.uniform(-0.2, 0.2) * height, foot[1] - height * rng.uniform(0.55, 0.85)
         draw.polygon(
-            wobbly(dice, (x, y), (height * 0.24, height * 0.2), 16, 0.2), fill=dice.shade(green, 12)
+            wobbly(rng, (x, y), (height * 0.24, height * 0.2), 16, 0.2), fill=rng.shade(green, 12)
         )
 
 
-def _car(image: Image.Image, dice: Dice, at: Point, long: float) -> None:
+def _car(image: Image.Image, rng: SeededRandom, at: Point, long: float) -> None:
     x, y = at
-    tone = dice.shade(dice.pick(("white", "black", "red", "blue", "grey")), 12)
+    tone = rng.shade(rng.choice(("white", "black", "red", "blue", "grey")), 12)
     draw = ImageDraw.Draw(image)
     high = long * 0.26
     rounded(image, (x, y - high, x + long, y), round(high * 0.4), tone)
@@ -120,29 +120,29 @@ def _car(image: Image.Image, dice: Dice, at: Point, long: float) -> None:
         )
 
 
-def street(dice: Dice, style: Style, size: Size) -> Picture:
-    image, night = _sky_and_time(dice, size)
+def street(rng: SeededRandom, style: Style, size: Size) -> Drawing:
+    image, night = _sky_and_time(rng, size)
     w, h = size
-    horizon = h * dice.real(0.56, 0.66)
+    horizon = h * rng.uniform(0.56, 0.66)
     x = -20.0
     signs = by_style(style, wording.SHOP_SIGNS_BASE, wording.SHOP_SIGNS_HELDOUT)
     shown: list[str] = []
     while x < w:
-        wide = dice.real(0.16, 0.3) * w
+        wide = rng.uniform(0.16, 0.3) * w
         _house(
             image,
-            dice,
+            rng,
             style,
-            (x, horizon - h * dice.real(0.28, 0.54), x + wide, horizon + 8),
+            (x, horizon - h * rng.uniform(0.28, 0.54), x + wide, horizon + 8),
             night,
         )
-        sign = dice.pick(signs)
+        sign = rng.choice(signs)
         shown.append(sign)
-        font = typeface(bold(dice, style), round(h * 0.05))
+        font = typeface(bold(rng, style), round(h * 0.05))
         board = (x + 8, horizon - h * 0.1, x + wide - 8, horizon - h * 0.02)
         draw = ImageDraw.Draw(image)
         draw.rectangle(
-            board, fill=dice.shade(dice.pick(("red", "blue", "green", "navy", "orange")), 14)
+            board, fill=rng.shade(rng.choice(("red", "blue", "green", "navy", "orange")), 14)
         )
         draw.text(
             ((board[0] + board[2]) / 2, (board[1] + board[3]) / 2),
@@ -152,14 +152,14 @@ def street(dice: Dice, style: Style, size: Size) -> Picture:
             anchor="mm",
         )
         x += wide
-    road = surfaces.asphalt(dice, (w, h - round(horizon)))
+    road = surfaces.asphalt(rng, (w, h - round(horizon)))
     image.paste(road, (0, round(horizon)))
     draw = ImageDraw.Draw(image)
     draw.polygon(
         ((0, horizon), (w, horizon), (w, horizon + h * 0.05), (0, horizon + h * 0.05)),
-        fill=dice.shade((170, 166, 160), 10),
+        fill=rng.shade((170, 166, 160), 10),
     )
-    if dice.chance(0.5):
+    if rng.chance(0.5):
         for k in range(7):  # a crossing
             a = w * (0.1 + k * 0.12)
             draw.polygon(
@@ -177,54 +177,56 @@ def street(dice: Dice, style: Style, size: Size) -> Picture:
                 (w * (0.05 + k * 0.26), h * 0.83, w * (0.2 + k * 0.26), h * 0.845),
                 fill=(238, 220, 120),
             )
-    for _ in range(dice.whole(1, 3)):
+    for _ in range(rng.integer(1, 3)):
         _car(
             image,
-            dice,
-            (dice.real(0, 0.75) * w, h * dice.real(0.74, 0.9)),
-            w * dice.real(0.2, 0.32),
+            rng,
+            (rng.uniform(0, 0.75) * w, h * rng.uniform(0.74, 0.9)),
+            w * rng.uniform(0.2, 0.32),
         )
-    for _ in range(dice.whole(0, 3)):
-        _tree(image, dice, (dice.real(0, 1) * w, horizon + h * 0.04), h * 0.36, night)
+    for _ in range(rng.integer(0, 3)):
+        _tree(image, rng, (rng.uniform(0, 1) * w, horizon + h * 0.04), h * 0.36, night)
     return image, {"time": "night" if night else "day", "text": "yes", "texts": tuple(shown[:3])}
 
 
-def building(dice: Dice, style: Style, size: Size) -> Picture:
-    image, night = _sky_and_time(dice, size)
+def building(rng: SeededRandom, style: Style, size: Size) -> Drawing:
+    image, night = _sky_and_time(rng, size)
     w, h = size
-    blocks = dice.whole(1, 3)
+    blocks = rng.integer(1, 3)
     for k in range(blocks):
         left = w * (0.06 + k * 0.9 / blocks)
         _house(
             image,
-            dice,
+            rng,
             style,
-            (left, h * dice.real(0.08, 0.26), left + w * 0.84 / blocks, h * 0.9),
+            (left, h * rng.uniform(0.08, 0.26), left + w * 0.84 / blocks, h * 0.9),
             night,
         )
-    image.paste(surfaces.asphalt(dice, (w, h - round(h * 0.88))), (0, round(h * 0.88)))
-    for _ in range(dice.whole(2, 5)):
-        _tree(image, dice, (dice.real(0, 1) * w, h * 0.9), h * dice.real(0.2, 0.34), night)
+    image.paste(surfaces.asphalt(rng, (w, h - round(h * 0.88))), (0, round(h * 0.88)))
+    for _ in range(rng.integer(2, 5)):
+        _tree(image, rng, (rng.uniform(0, 1) * w, h * 0.9), h * rng.uniform(0.2, 0.34), night)
     return image, {"time": "night" if night else "day", "count": blocks}
 
 
-def room(dice: Dice, style: Style, size: Size) -> Picture:
+def room(rng: SeededRandom, style: Style, size: Size) -> Drawing:
     w, h = size
-    paper = dice.shade(
+    paper = rng.shade(
         by_style(
-            style, dice.pick(("beige", "white", "sky_blue")), dice.pick(("pink", "green", "yellow"))
+            style,
+            rng.choice(("beige", "white", "sky_blue")),
+            rng.choice(("pink", "green", "yellow")),
         ),
         14,
     )
     paper = mix(paper, (255, 255, 255), 0.4)
-    image = toned(noise(dice, size, 3, 2), mix(paper, (0, 0, 0), 0.16), paper)
-    floor = round(h * dice.real(0.66, 0.74))
-    image.paste(surfaces.wood(dice, (w, h - floor)), (0, floor))
+    image = toned(noise(rng, size, 3, 2), mix(paper, (0, 0, 0), 0.16), paper)
+    floor = round(h * rng.uniform(0.66, 0.74))
+    image.paste(surfaces.wood(rng, (w, h - floor)), (0, floor))
     draw = ImageDraw.Draw(image)
     draw.rectangle((0, floor - 10, w, floor), fill=mix(paper, (255, 255, 255), 0.6))
-    left = w * dice.real(0.08, 0.5)
+    left = w * rng.uniform(0.08, 0.5)
     window = (left, h * 0.1, left + w * 0.34, h * 0.46)
-    view = surfaces.sky(dice, (round(window[2] - window[0]), round(window[3] - window[1])))
+    view = surfaces.sky(rng, (round(window[2] - window[0]), round(window[3] - window[1])))
     image.paste(view, (round(window[0]), round(window[1])))
     draw.rectangle(window, outline=(250, 250, 248), width=10)
     draw.line(
@@ -232,14 +234,14 @@ def room(dice: Dice, style: Style, size: Size) -> Picture:
         fill=(250, 250, 248),
         width=8,
     )
-    curtain = dice.shade(dice.pick(("red", "navy", "green", "beige")), 14)
+    curtain = rng.shade(rng.choice(("red", "navy", "green", "beige")), 14)
     for side in (window[0] - w * 0.05, window[2] - w * 0.02):
         draw.rectangle((side, h * 0.07, side + w * 0.07, h * 0.52), fill=curtain)
-    kind = dice.pick(("sofa", "bed", "desk"))
-    tone = dice.shade(
-        by_style(style, dice.pick(("grey", "brown", "navy")), dice.pick(("purple", "orange"))), 16
+    kind = rng.choice(("sofa", "bed", "desk"))
+    tone = rng.shade(
+        by_style(style, rng.choice(("grey", "brown", "navy")), rng.choice(("purple", "orange"))), 16
     )
-    x = w * dice.real(0.06, 0.3)
+    x = w * rng.uniform(0.06, 0.3)
     foot = floor + (h - floor) * 0.5
     if kind == "sofa":
         rounded(image, (x, foot - h * 0.32, x + w * 0.58, foot), 26, tone)
@@ -272,7 +274,7 @@ def room(dice: Dice, style: Style, size: Size) -> Picture:
             draw.rectangle((x + k * w, top + 16, x + k * w + 12, foot), fill=(110, 78, 50))
         rounded(image, (x + w * 0.16, top - h * 0.2, x + w * 0.42, top - 12), 6, (26, 28, 32))
         draw.rectangle((x + w * 0.27, top - 14, x + w * 0.31, top), fill=(60, 60, 64))
-    lamp = w * dice.real(0.82, 0.92)
+    lamp = w * rng.uniform(0.82, 0.92)
     draw = ImageDraw.Draw(image)
     draw.rectangle((lamp - 3, h * 0.36, lamp + 3, foot), fill=(60, 56, 52))
     draw.polygon(
@@ -287,14 +289,14 @@ def room(dice: Dice, style: Style, size: Size) -> Picture:
     return image, {"furniture": kind}
 
 
-def landscape(dice: Dice, style: Style, size: Size) -> Picture:
-    image, night = _sky_and_time(dice, size, 0.12)
+def landscape(rng: SeededRandom, style: Style, size: Size) -> Drawing:
+    image, night = _sky_and_time(rng, size, 0.12)
     w, h = size
-    kind = dice.pick(by_style(style, ("mountain", "sea", "field"), ("mountain", "sea", "snow")))
-    horizon = round(h * dice.real(0.46, 0.6))
+    kind = rng.choice(by_style(style, ("mountain", "sea", "field"), ("mountain", "sea", "snow")))
+    horizon = round(h * rng.uniform(0.46, 0.6))
     draw = ImageDraw.Draw(image)
     r = h * 0.06
-    sun = (w * dice.real(0.15, 0.85), h * dice.real(0.1, 0.3))
+    sun = (w * rng.uniform(0.15, 0.85), h * rng.uniform(0.1, 0.3))
     draw.ellipse(
         (sun[0] - r, sun[1] - r, sun[0] + r, sun[1] + r),
         fill=(244, 244, 226) if night else (255, 240, 180),
@@ -305,8 +307,13 @@ def landscape(dice: Dice, style: Style, size: Size) -> Picture:
             if kind == "snow":
                 tone = mix((150, 170, 200), (226, 232, 240), (layer + 1) / 3)
             tone = mix(tone, (8, 12, 24), 0.6) if night else tone
-            peak = h * dice.real(0.24, 0.34) * (1 - layer * 0.25)
-            phase = (dice.real(0, 6), dice.real(0, 6), dice.real(2.0, 4.0), dice.real(6, 11))
+            peak = h * rng.uniform(0.24, 0.34) * (1 - layer * 0.25)
+            phase = (
+                rng.uniform(0, 6),
+                rng.uniform(0, 6),
+                rng.uniform(2.0, 4.0),
+                rng.uniform(6, 11),
+            )
             ridge = [
                 (
                     x,
@@ -321,12 +328,12 @@ def landscape(dice: Dice, style: Style, size: Size) -> Picture:
                 )
                 for x in range(0, w + 12, 12)
             ]
-            draw.polygon([(0, h), *ridge, (w, h)], fill=dice.shade(tone, 6))
+            draw.polygon([(0, h), *ridge, (w, h)], fill=rng.shade(tone, 6))
     low = (w, h - horizon)
     if kind == "sea":
-        water = contrast(noise(dice, low, 3, 2), 1.0)
-        ripples = stretched_noise(dice, low, 8, 40, 2)
-        tone = (20, 30, 56) if night else dice.shade((40, 110, 160), 20)
+        water = contrast(noise(rng, low, 3, 2), 1.0)
+        ripples = stretched_noise(rng, low, 8, 40, 2)
+        tone = (20, 30, 56) if night else rng.shade((40, 110, 160), 20)
         image.paste(
             toned(
                 Image.blend(water, ripples, 0.6),
@@ -335,7 +342,7 @@ def landscape(dice: Dice, style: Style, size: Size) -> Picture:
             ),
             (0, horizon),
         )
-        beach = surfaces.soil(dice, (w, round(h * 0.14)))
+        beach = surfaces.soil(rng, (w, round(h * 0.14)))
         image.paste(
             Image.blend(beach, Image.new("RGB", beach.size, (232, 210, 166)), 0.75),
             (0, round(h * 0.86)),
@@ -343,36 +350,36 @@ def landscape(dice: Dice, style: Style, size: Size) -> Picture:
     else:
         start = horizon + round(h * 0.16)
         field = surfaces.foliage(
-            dice,
+            rng,
             (w, h - start),
-            dice.shade(
-                (232, 236, 242) if kind == "snow" else dice.pick(((96, 146, 62), (190, 168, 84))),
+            rng.shade(
+                (232, 236, 242) if kind == "snow" else rng.choice(((96, 146, 62), (190, 168, 84))),
                 10,
             ),
         )
         image.paste(field, (0, start))
-        for _ in range(dice.whole(2, 6)):
+        for _ in range(rng.integer(2, 6)):
             _tree(
                 image,
-                dice,
-                (dice.real(0, 1) * w, start + h * dice.real(0.02, 0.2)),
-                h * dice.real(0.14, 0.26),
+                rng,
+                (rng.uniform(0, 1) * w, start + h * rng.uniform(0.02, 0.2)),
+                h * rng.uniform(0.14, 0.26),
                 night,
             )
     return image, {"form": kind, "time": "night" if night else "day"}
 
 
-def pet(dice: Dice, style: Style, size: Size) -> Picture:
+def pet(rng: SeededRandom, style: Style, size: Size) -> Drawing:
     """A cat or dog, drawn simply, indoors or on grass."""
     w, h = size
     image = (
-        room(dice, style, size)[0].filter(ImageFilter.BoxBlur(6))
-        if dice.chance(0.6)
-        else surfaces.foliage(dice, size, dice.shade((110, 160, 70), 14))
+        room(rng, style, size)[0].filter(ImageFilter.BoxBlur(6))
+        if rng.chance(0.6)
+        else surfaces.foliage(rng, size, rng.shade((110, 160, 70), 14))
     )
-    kind = dice.pick(("cat", "dog"))
-    fur = dice.shade(
-        dice.pick(
+    kind = rng.choice(("cat", "dog"))
+    fur = rng.shade(
+        rng.choice(
             by_style(
                 style,
                 ((226, 150, 80), (90, 84, 82), (240, 236, 228), (170, 120, 76)),
@@ -382,8 +389,8 @@ def pet(dice: Dice, style: Style, size: Size) -> Picture:
         12,
     )
     ear_tone = mix(fur, (0, 0, 0), 0.3)
-    s = min(size) * dice.real(0.26, 0.32)
-    cx, cy = w * dice.real(0.42, 0.58), h * dice.real(0.38, 0.46)
+    s = min(size) * rng.uniform(0.26, 0.32)
+    cx, cy = w * rng.uniform(0.42, 0.58), h * rng.uniform(0.38, 0.46)
     mask = Image.new("L", size, 0)
     body = (cx - s * 1.0, cy + s * 0.3, cx + s * 1.0, cy + s * 2.5)
     ImageDraw.Draw(mask).ellipse(body, fill=255)

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw
 
-from mayak.demo import surfaces
-from mayak.demo.canvas import (
-    Dice,
-    Picture,
-    Point,
+from mayak_synthetic import surfaces
+from mayak_synthetic.canvas import (
+    Drawing,
+    SeededRandom,
     Style,
     bold,
     by_style,
     contrast,
-    ellipse_mask,
     mix,
     noise,
     rounded,
-    shadow,
     toned,
     typeface,
 )
-from mayak.demo.substances import lay, scatter
-from mayak.demo.surfaces import Size
+from mayak_synthetic.substances import lay, scatter
+from mayak_synthetic.surfaces import Size
+from mayak_synthetic.tabletop import dish, footing, front_table, gloss
 
 
-def _wrapped(dice: Dice, side: int) -> Image.Image:
+def _wrapped(rng: SeededRandom, side: int) -> Image.Image:
     """A sweet in a twisted wrapper, RGBA."""
-    tone = dice.shade(dice.pick(("red", "orange", "yellow", "green", "pink", "purple", "blue")), 12)
+    tone = rng.shade(rng.choice(("red", "orange", "yellow", "green", "pink", "purple", "blue")), 12)
     sprite = Image.new("RGBA", (side * 2, side * 2), (*tone, 0))
     draw = ImageDraw.Draw(sprite)
     c, r = side, side * 0.42
@@ -54,8 +52,8 @@ def _wrapped(dice: Dice, side: int) -> Image.Image:
     return sprite.resize((side, side), Image.Resampling.BOX)
 
 
-def _bear(dice: Dice, side: int) -> Image.Image:
-    tone = dice.shade(dice.pick(("red", "orange", "yellow", "green")), 12)
+def _bear(rng: SeededRandom, side: int) -> Image.Image:
+    tone = rng.shade(rng.choice(("red", "orange", "yellow", "green")), 12)
     sprite = Image.new("RGBA", (side * 2, side * 2), (*tone, 0))
     draw = ImageDraw.Draw(sprite)
     s = side * 2
@@ -78,8 +76,8 @@ def _bear(dice: Dice, side: int) -> Image.Image:
     return sprite.resize((side, side), Image.Resampling.BOX)
 
 
-def _lollipop(dice: Dice, side: int) -> Image.Image:
-    tone = dice.shade(dice.pick(("red", "pink", "green", "purple")), 12)
+def _lollipop(rng: SeededRandom, side: int) -> Image.Image:
+    tone = rng.shade(rng.choice(("red", "pink", "green", "purple")), 12)
     sprite = Image.new("RGBA", (side * 2, side * 2), (*tone, 0))
     draw = ImageDraw.Draw(sprite)
     s, r = side * 2, side * 0.56
@@ -98,10 +96,10 @@ def _lollipop(dice: Dice, side: int) -> Image.Image:
     return sprite.resize((side, side), Image.Resampling.BOX)
 
 
-def _chocolate(dice: Dice, side: int) -> Image.Image:
+def _chocolate(rng: SeededRandom, side: int) -> Image.Image:
     sprite = Image.new("RGBA", (side, side), (90, 54, 34, 0))
     draw = ImageDraw.Draw(sprite)
-    tone = dice.shade((98, 58, 36), 10)
+    tone = rng.shade((98, 58, 36), 10)
     draw.rounded_rectangle(
         (side * 0.12, side * 0.2, side * 0.88, side * 0.8), side // 12, fill=(*tone, 255)
     )
@@ -117,16 +115,16 @@ def _chocolate(dice: Dice, side: int) -> Image.Image:
     return sprite
 
 
-def sweets(dice: Dice, style: Style, size: Size) -> Picture:
-    image, name = surfaces.ground(dice, style, size)
+def sweets(rng: SeededRandom, style: Style, size: Size) -> Drawing:
+    image, name = surfaces.ground(rng, style, size)
     short = min(size)
     centre = (size[0] / 2, size[1] / 2)
-    holder = dice.pick(("none", "bowl"))
+    holder = rng.choice(("none", "bowl"))
     radius = (short * 0.38, short * 0.34)
     if holder == "bowl":
-        dish(image, dice, centre, short * 0.44, dice.pick(("white", "pink", "sky_blue")))
+        dish(image, rng, centre, short * 0.44, rng.choice(("white", "pink", "sky_blue")))
         radius = (short * 0.26, short * 0.24)
-    form = dice.pick(
+    form = rng.choice(
         by_style(
             style,
             ("wrapped_sweet", "jelly_bear", "lollipop"),
@@ -140,33 +138,33 @@ def sweets(dice: Dice, style: Style, size: Size) -> Picture:
         "chocolate": _chocolate,
     }[form]
     side = round(short * (0.22 if form != "lollipop" else 0.3))
-    kinds = dice.whole(3, 5)
-    each = dice.whole(2, 4) if form != "lollipop" else 1
+    kinds = rng.integer(3, 5)
+    each = rng.integer(2, 4) if form != "lollipop" else 1
     for _ in range(kinds):
-        scatter(image, dice, maker(dice, side), centre, radius, each)
+        scatter(image, rng, maker(rng, side), centre, radius, each)
     return image, {"ground": name, "container": holder, "form": form, "count": kinds * each}
 
 
-def blister_pack(dice: Dice, style: Style, size: Size) -> Picture:
-    image, name = surfaces.ground(dice, style, size)
+def blister_pack(rng: SeededRandom, style: Style, size: Size) -> Drawing:
+    image, name = surfaces.ground(rng, style, size)
     short = min(size)
-    count = dice.whole(1, 2)
-    colour = dice.pick(
+    count = rng.integer(1, 2)
+    colour = rng.choice(
         by_style(style, ("white", "red", "yellow", "pink"), ("green", "orange", "sky_blue"))
     )
-    rows, columns = dice.pick(((2, 5), (2, 4), (3, 4)))
+    rows, columns = rng.choice(((2, 5), (2, 4), (3, 4)))
     cell = round(short * (0.15 if count == 1 else 0.115))
     for k in range(count):
         w, h = columns * cell + cell // 2, rows * cell + cell // 2
-        foil = toned(contrast(noise(dice, (w, h), 24, 2), 1.0), (150, 154, 160), (236, 238, 242))
+        foil = toned(contrast(noise(rng, (w, h), 24, 2), 1.0), (150, 154, 160), (236, 238, 242))
         draw = ImageDraw.Draw(foil)
         for row in range(rows):
             for column in range(columns):
                 x, y = cell * 0.35 + column * cell, cell * 0.35 + row * cell
                 box = (x, y, x + cell * 0.8, y + cell * 0.8)
                 draw.ellipse(box, fill=(196, 200, 206), outline=(120, 124, 130), width=2)
-                if dice.chance(0.88):
-                    tone = dice.shade(colour, 8)
+                if rng.chance(0.88):
+                    tone = rng.shade(colour, 8)
                     inner = (x + cell * 0.12, y + cell * 0.12, x + cell * 0.68, y + cell * 0.68)
                     draw.ellipse(inner, fill=tone, outline=mix(tone, (0, 0, 0), 0.3))
                 draw.arc(
@@ -176,30 +174,30 @@ def blister_pack(dice: Dice, style: Style, size: Size) -> Picture:
                     fill=(255, 255, 255),
                     width=max(2, cell // 18),
                 )
-        font = typeface(bold(dice, style), max(9, cell // 6))
+        font = typeface(bold(rng, style), max(9, cell // 6))
         for column in range(columns):
             draw.text(
                 (cell * 0.4 + column * cell, h - cell * 0.2),
-                dice.pick(("정제", "500mg", "감기약")),
+                rng.choice(("정제", "500mg", "감기약")),
                 font=font,
                 fill=(70, 90, 140),
             )
-        at = (size[0] / 2 + dice.real(-20, 20), size[1] / 2 + (k - (count - 1) / 2) * h * 1.25)
-        lay(image, foil.convert("RGBA"), at, dice.real(-14, 14))
+        at = (size[0] / 2 + rng.uniform(-20, 20), size[1] / 2 + (k - (count - 1) / 2) * h * 1.25)
+        lay(image, foil.convert("RGBA"), at, rng.uniform(-14, 14))
     return image, {"ground": name, "container": "blister", "colour": colour, "count": count}
 
 
-def medicine_bottle(dice: Dice, style: Style, size: Size) -> Picture:
-    image, name = front_table(dice, style, size)
+def medicine_bottle(rng: SeededRandom, style: Style, size: Size) -> Drawing:
+    image, name = front_table(rng, style, size)
     w, h = size
-    draw_h = h * dice.real(0.58, 0.7)
-    wide = draw_h * dice.real(0.5, 0.62)
-    cx, foot = w * dice.real(0.42, 0.58), h * 0.86
-    body = dice.shade(
+    draw_h = h * rng.uniform(0.58, 0.7)
+    wide = draw_h * rng.uniform(0.5, 0.62)
+    cx, foot = w * rng.uniform(0.42, 0.58), h * 0.86
+    body = rng.shade(
         by_style(
             style,
-            dice.pick(((186, 110, 40), (240, 240, 236))),
-            dice.pick(((60, 130, 80), (80, 110, 180))),
+            rng.choice(((186, 110, 40), (240, 240, 236))),
+            rng.choice(((60, 130, 80), (80, 110, 180))),
         ),
         10,
     )
@@ -211,7 +209,7 @@ def medicine_bottle(dice: Dice, style: Style, size: Size) -> Picture:
         image,
         (cx - wide * 0.38, foot - draw_h, cx + wide * 0.38, foot - draw_h * 0.8),
         10,
-        dice.shade(dice.pick(("white", "blue", "red")), 8),
+        rng.shade(rng.choice(("white", "blue", "red")), 8),
     )
     rounded(
         image,
@@ -219,15 +217,15 @@ def medicine_bottle(dice: Dice, style: Style, size: Size) -> Picture:
         2,
         (248, 248, 244),
     )
-    title = dice.pick(
+    title = rng.choice(
         by_style(style, ("비타민", "감기약", "소화제", "영양제"), ("유산균", "두통약", "오메가"))
     )
     draw = ImageDraw.Draw(image)
     draw.text(
         (cx, foot - draw_h * 0.45),
         title,
-        font=typeface(bold(dice, style), round(wide * 0.22)),
-        fill=dice.shade(dice.pick(("red", "blue", "green")), 10),
+        font=typeface(bold(rng, style), round(wide * 0.22)),
+        fill=rng.shade(rng.choice(("red", "blue", "green")), 10),
         anchor="mm",
     )
     for k in range(3):
@@ -235,7 +233,7 @@ def medicine_bottle(dice: Dice, style: Style, size: Size) -> Picture:
             (
                 cx - wide * 0.36,
                 foot - draw_h * (0.3 - k * 0.05),
-                cx + wide * dice.real(0.1, 0.36),
+                cx + wide * rng.uniform(0.1, 0.36),
                 foot - draw_h * (0.3 - k * 0.05),
             ),
             fill=(150, 150, 150),
@@ -243,42 +241,3 @@ def medicine_bottle(dice: Dice, style: Style, size: Size) -> Picture:
         )
     gloss(image, (cx - wide * 0.4, foot - draw_h * 0.78, cx - wide * 0.3, foot - draw_h * 0.06))
     return image, {"ground": name, "container": "bottle", "text": "yes", "texts": (title,)}
-
-
-def front_table(dice: Dice, style: Style, size: Size) -> tuple[Image.Image, str]:
-    """A table before a wall, seen from the front."""
-    image, _ = surfaces.wall(dice, style, size)
-    image = Image.blend(image, Image.new("RGB", size, dice.shade((226, 218, 206), 14)), 0.55)
-    top = round(size[1] * dice.real(0.56, 0.66))
-    board, name = surfaces.ground(dice, style, (size[0], size[1] - top))
-    image.paste(board, (0, top))
-    return image.filter(ImageFilter.BoxBlur(1)), name
-
-
-def footing(image: Image.Image, foot: Point, wide: float) -> None:
-    mask = ellipse_mask(
-        image.size, (foot[0] - wide * 0.62, foot[1] - 16, foot[0] + wide * 0.7, foot[1] + 18), 8
-    )
-    image.paste((20, 16, 14), (0, 0), mask.point([v * 9 // 20 for v in range(256)]))
-
-
-def gloss(image: Image.Image, box: tuple[float, float, float, float]) -> None:
-    mask = Image.new("L", image.size, 0)
-    ImageDraw.Draw(mask).rectangle(box, fill=120)
-    image.paste((255, 255, 255), (0, 0), mask.filter(ImageFilter.BoxBlur(4)))
-
-
-def dish(image: Image.Image, dice: Dice, centre: Point, r: float, colour: str) -> None:
-    """A plate or bowl from above."""
-    mask = ellipse_mask(image.size, (centre[0] - r, centre[1] - r, centre[0] + r, centre[1] + r), 1)
-    shadow(image, mask, (7, 11), 0.5)
-    tone = dice.shade(colour, 8)
-    image.paste(tone, (0, 0), mask)
-    draw = ImageDraw.Draw(image)
-    for share, shade in ((0.98, 0.12), (0.76, 0.16), (0.73, 0.05)):
-        q = r * share
-        draw.ellipse(
-            (centre[0] - q, centre[1] - q, centre[0] + q, centre[1] + q),
-            outline=mix(tone, (0, 0, 0), shade),
-            width=4,
-        )

@@ -6,14 +6,14 @@ import math
 
 from PIL import Image, ImageDraw, ImageFilter
 
-from mayak.demo import surfaces
-from mayak.demo.canvas import (
+from mayak_synthetic import surfaces
+from mayak_synthetic.canvas import (
     COLOURS,
     RGB,
     Box,
-    Dice,
-    Picture,
+    Drawing,
     Point,
+    SeededRandom,
     Style,
     bold,
     by_style,
@@ -27,7 +27,7 @@ from mayak.demo.canvas import (
     typeface,
     wobbly,
 )
-from mayak.demo.marks import finish
+from mayak_synthetic.drop_off_marks import finish
 
 Size = tuple[int, int]
 
@@ -43,11 +43,11 @@ def _block(image: Image.Image, box: Box, colour: RGB, radius: int = 6) -> None:
     rounded(image, (left + 4, top + 4, right - 5, bottom - 6), radius, colour)
 
 
-def _around(dice: Dice, box: Box) -> Point:
+def _around(rng: SeededRandom, box: Box) -> Point:
     """A spot at or beside a box."""
     left, top, right, bottom = box
-    side = dice.pick(("below", "left", "right", "behind", "below"))
-    x, y = dice.real(left, right), dice.real(top, bottom)
+    side = rng.choice(("below", "left", "right", "behind", "below"))
+    x, y = rng.uniform(left, right), rng.uniform(top, bottom)
     if side == "below":
         y = bottom + 14
     elif side == "left":
@@ -70,13 +70,13 @@ def _pipe(draw: ImageDraw.ImageDraw, points: list[Point], width: int, colour: RG
             draw.line([v for p in points for v in p], fill=tone, width=wide, joint="curve")
 
 
-def gas_meter(dice: Dice, style: Style, size: Size) -> Picture:
-    image, wall = surfaces.wall(dice, style, size)
+def gas_meter(rng: SeededRandom, style: Style, size: Size) -> Drawing:
+    image, wall = surfaces.wall(rng, style, size)
     short = min(size)
-    half = short * dice.real(0.19, 0.27)
-    cx, cy = size[0] * dice.real(0.42, 0.58), size[1] * dice.real(0.42, 0.54)
+    half = short * rng.uniform(0.19, 0.27)
+    cx, cy = size[0] * rng.uniform(0.42, 0.58), size[1] * rng.uniform(0.42, 0.54)
     draw = ImageDraw.Draw(image)
-    tube = dice.shade(dice.pick(("yellow", "grey", "beige", "orange")), 12)
+    tube = rng.shade(rng.choice(("yellow", "grey", "beige", "orange")), 12)
     wide = round(short * 0.05)
     for sign in (-1, 1):
         x = cx + sign * half * 0.6
@@ -86,8 +86,9 @@ def gas_meter(dice: Dice, style: Style, size: Size) -> Picture:
             (x - wide * 0.8, cy - half * 1.15, x + wide * 0.8, cy - half * 0.95),
             fill=mix(tube, (0, 0, 0), 0.4),
         )
-    body = dice.shade(
-        by_style(style, dice.pick(("grey", "beige", "white")), dice.pick(("sky_blue", "green"))), 12
+    body = rng.shade(
+        by_style(style, rng.choice(("grey", "beige", "white")), rng.choice(("sky_blue", "green"))),
+        12,
     )
     box = (round(cx - half), round(cy - half), round(cx + half), round(cy + half))
     _block(image, box, body, round(half * 0.3))
@@ -99,11 +100,11 @@ def gas_meter(dice: Dice, style: Style, size: Size) -> Picture:
     )
     window = (cx - half * 0.55, cy - half * 0.36, cx + half * 0.55, cy - half * 0.08)
     rounded(image, window, 3, (24, 24, 26))
-    font = typeface(bold(dice, style), max(12, round(half * 0.22)))
+    font = typeface(bold(rng, style), max(12, round(half * 0.22)))
     draw = ImageDraw.Draw(image)
     draw.text(
         ((window[0] + window[2]) / 2, (window[1] + window[3]) / 2),
-        f"0{dice.whole(1000, 9999)}",
+        f"0{rng.integer(1000, 9999)}",
         font=font,
         fill=(240, 240, 240),
         anchor="mm",
@@ -111,7 +112,7 @@ def gas_meter(dice: Dice, style: Style, size: Size) -> Picture:
     draw.text(
         (cx, cy + half * 0.01),
         "m³ 가스",
-        font=typeface(bold(dice, style), max(10, round(half * 0.13))),
+        font=typeface(bold(rng, style), max(10, round(half * 0.13))),
         fill=(60, 60, 60),
         anchor="mm",
     )
@@ -122,28 +123,29 @@ def gas_meter(dice: Dice, style: Style, size: Size) -> Picture:
         outline=mix(body, (0, 0, 0), 0.5),
         width=3,
     )
-    return finish(image, dice, style, _around(dice, box), {"wall": wall})
+    return finish(image, rng, style, _around(rng, box), {"wall": wall})
 
 
-def electric_meter(dice: Dice, style: Style, size: Size) -> Picture:
-    image, wall = surfaces.wall(dice, style, size)
+def electric_meter(rng: SeededRandom, style: Style, size: Size) -> Drawing:
+    image, wall = surfaces.wall(rng, style, size)
     short = min(size)
-    columns = dice.pick((1, 1, 2, 3))
+    columns = rng.choice((1, 1, 2, 3))
     half = (short * (0.2 if columns == 1 else 0.15), short * (0.27 if columns == 1 else 0.2))
     draw = ImageDraw.Draw(image)
     boxes: list[Box] = []
-    body = dice.shade(
-        by_style(style, dice.pick(("beige", "grey", "white")), dice.pick(("brown", "sky_blue"))), 12
+    body = rng.shade(
+        by_style(style, rng.choice(("beige", "grey", "white")), rng.choice(("brown", "sky_blue"))),
+        12,
     )
-    cy = size[1] * dice.real(0.42, 0.52)
+    cy = size[1] * rng.uniform(0.42, 0.52)
     for k in range(columns):
-        cx = size[0] / 2 + (k - (columns - 1) / 2) * half[0] * 2.25 + dice.real(-8, 8)
-        _pipe(draw, [(cx, 0), (cx, cy)], round(short * 0.035), dice.shade("grey", 10))
+        cx = size[0] / 2 + (k - (columns - 1) / 2) * half[0] * 2.25 + rng.uniform(-8, 8)
+        _pipe(draw, [(cx, 0), (cx, cy)], round(short * 0.035), rng.shade("grey", 10))
         _pipe(
             draw,
             [(cx + half[0] * 0.4, cy), (cx + half[0] * 0.4, size[1])],
             round(short * 0.03),
-            dice.shade("black", 10),
+            rng.shade("black", 10),
         )
         box = (round(cx - half[0]), round(cy - half[1]), round(cx + half[0]), round(cy + half[1]))
         _block(image, box, body, 8)
@@ -155,10 +157,10 @@ def electric_meter(dice: Dice, style: Style, size: Size) -> Picture:
         draw.rectangle(
             (cx - r * 0.62, top + r * 0.5, cx + r * 0.62, top + r * 0.86), fill=(20, 22, 24)
         )
-        figures = typeface(bold(dice, style), max(10, round(r * 0.3)))
+        figures = typeface(bold(rng, style), max(10, round(r * 0.3)))
         draw.text(
             (cx, top + r * 0.68),
-            f"{dice.whole(10000, 99999)}",
+            f"{rng.integer(10000, 99999)}",
             font=figures,
             fill=(250, 250, 250),
             anchor="mm",
@@ -174,24 +176,24 @@ def electric_meter(dice: Dice, style: Style, size: Size) -> Picture:
         )
         boxes.append(box)
     return finish(
-        image, dice, style, _around(dice, dice.pick(boxes)), {"wall": wall, "count": columns}
+        image, rng, style, _around(rng, rng.choice(boxes)), {"wall": wall, "count": columns}
     )
 
 
-def mailbox(dice: Dice, style: Style, size: Size) -> Picture:
-    image, wall = surfaces.wall(dice, style, size)
-    columns, rows = dice.whole(2, 4), dice.whole(2, 4)
+def mailbox(rng: SeededRandom, style: Style, size: Size) -> Drawing:
+    image, wall = surfaces.wall(rng, style, size)
+    columns, rows = rng.integer(2, 4), rng.integer(2, 4)
     if size[0] > size[1]:
         columns += 1
-    colour = dice.shade(
+    colour = rng.shade(
         by_style(
             style,
-            dice.pick(("grey", "beige", "navy", "brown", "red")),
-            dice.pick(("green", "purple", "sky_blue")),
+            rng.choice(("grey", "beige", "navy", "brown", "red")),
+            rng.choice(("green", "purple", "sky_blue")),
         ),
         14,
     )
-    left, top = size[0] * dice.real(0.06, 0.14), size[1] * dice.real(0.08, 0.18)
+    left, top = size[0] * rng.uniform(0.06, 0.14), size[1] * rng.uniform(0.08, 0.18)
     width, height = (size[0] - 2 * left) / columns, (size[1] * 0.88 - top) / rows
     frame = (
         round(left - 12),
@@ -201,13 +203,13 @@ def mailbox(dice: Dice, style: Style, size: Size) -> Picture:
     )
     _block(image, frame, mix(colour, (0, 0, 0), 0.3), 6)
     draw = ImageDraw.Draw(image)
-    font = typeface(bold(dice, style), max(14, round(height * 0.17)))
+    font = typeface(bold(rng, style), max(14, round(height * 0.17)))
     spots: list[Point] = []
-    floor = dice.whole(1, 8)
+    floor = rng.integer(1, 8)
     for row in range(rows):
         for column in range(columns):
             x, y = left + column * width, top + row * height
-            face = dice.shade(colour, 7)
+            face = rng.shade(colour, 7)
             draw.rectangle(
                 (x + 3, y + 3, x + width - 4, y + height - 4),
                 fill=face,
@@ -224,7 +226,7 @@ def mailbox(dice: Dice, style: Style, size: Size) -> Picture:
                 fill=mix(face, (255, 255, 255), 0.55),
                 width=2,
             )
-            if dice.chance(0.25):
+            if rng.chance(0.25):
                 draw.polygon(
                     (
                         (slot[0] + 8, slot[3]),
@@ -232,7 +234,7 @@ def mailbox(dice: Dice, style: Style, size: Size) -> Picture:
                         (slot[2] - 14, y),
                         (slot[0] + 14, y + 6),
                     ),
-                    fill=dice.shade("white", 12),
+                    fill=rng.shade("white", 12),
                 )
             plate = (x + width * 0.25, y + height * 0.46, x + width * 0.75, y + height * 0.7)
             draw.rectangle(plate, fill=(240, 238, 228))
@@ -257,16 +259,16 @@ def mailbox(dice: Dice, style: Style, size: Size) -> Picture:
             )
             spots.append((x + width / 2, y + height * 0.3))
     inner = [s for s in spots if 0.2 < s[0] / size[0] < 0.8 and 0.2 < s[1] / size[1] < 0.8] or spots
-    return finish(image, dice, style, dice.pick(inner), {"wall": wall, "count": rows * columns})
+    return finish(image, rng, style, rng.choice(inner), {"wall": wall, "count": rows * columns})
 
 
-def air_conditioner(dice: Dice, style: Style, size: Size) -> Picture:
-    image, wall = surfaces.wall(dice, style, size)
-    ground = round(size[1] * dice.real(0.74, 0.84))
-    image.paste(surfaces.concrete(dice, (size[0], size[1] - ground)), (0, ground))
-    width = size[0] * dice.real(0.6, 0.76)
-    height = min(width * dice.real(0.7, 0.82), ground * 0.86)
-    left = (size[0] - width) / 2 + dice.real(-0.06, 0.06) * size[0]
+def air_conditioner(rng: SeededRandom, style: Style, size: Size) -> Drawing:
+    image, wall = surfaces.wall(rng, style, size)
+    ground = round(size[1] * rng.uniform(0.74, 0.84))
+    image.paste(surfaces.concrete(rng, (size[0], size[1] - ground)), (0, ground))
+    width = size[0] * rng.uniform(0.6, 0.76)
+    height = min(width * rng.uniform(0.7, 0.82), ground * 0.86)
+    left = (size[0] - width) / 2 + rng.uniform(-0.06, 0.06) * size[0]
     box = (round(left), round(ground - height + 14), round(left + width), ground + 14)
     draw = ImageDraw.Draw(image)
     _pipe(
@@ -277,17 +279,17 @@ def air_conditioner(dice: Dice, style: Style, size: Size) -> Picture:
             (box[2] + 40, 0),
         ],
         20,
-        dice.shade("white", 14),
+        rng.shade("white", 14),
     )
-    body = dice.shade(
-        by_style(style, (222, 220, 208), dice.pick(((186, 192, 198), (210, 200, 176)))), 10
+    body = rng.shade(
+        by_style(style, (222, 220, 208), rng.choice(((186, 192, 198), (210, 200, 176)))), 10
     )
     _block(image, box, body, 8)
     draw = ImageDraw.Draw(image)
     r = min(height, width * 0.66) * 0.42
     cx, cy = left + width * 0.38, (box[1] + box[3]) / 2
     draw.ellipse((cx - r, cy - r, cx + r, cy + r), fill=(38, 40, 44))
-    turn = dice.real(0, 2)
+    turn = rng.uniform(0, 2)
     for k in range(4):
         blade = [(cx, cy), (cx + r * 0.9, cy - r * 0.25), (cx + r * 0.92, cy + r * 0.25)]
         draw.polygon(turned(blade, (cx, cy), turn + k * math.pi / 2), fill=(84, 88, 94))
@@ -307,23 +309,23 @@ def air_conditioner(dice: Dice, style: Style, size: Size) -> Picture:
     for share in (0.16, 0.84):
         leg = left + width * share
         draw.rectangle((leg - 26, box[3] - 2, leg + 26, box[3] + 12), fill=(70, 70, 72))
-    spot = _around(dice, (box[0], box[1], box[2], box[3] - 20))
-    return finish(image, dice, style, spot, {"wall": wall})
+    spot = _around(rng, (box[0], box[1], box[2], box[3] - 20))
+    return finish(image, rng, style, spot, {"wall": wall})
 
 
-def drain(dice: Dice, style: Style, size: Size) -> Picture:
-    image = dice.pick((surfaces.asphalt, surfaces.concrete))(dice, size)
+def drain(rng: SeededRandom, style: Style, size: Size) -> Drawing:
+    image = rng.choice((surfaces.asphalt, surfaces.concrete))(rng, size)
     draw = ImageDraw.Draw(image)
-    cx, cy = size[0] * dice.real(0.42, 0.58), size[1] * dice.real(0.44, 0.56)
+    cx, cy = size[0] * rng.uniform(0.42, 0.58), size[1] * rng.uniform(0.44, 0.56)
     short = min(size)
-    iron = dice.shade(by_style(style, (74, 72, 70), (112, 86, 64)), 10)
-    kind = dice.pick(("grate", "manhole"))
-    if dice.chance(0.5):  # the kerb
+    iron = rng.shade(by_style(style, (74, 72, 70), (112, 86, 64)), 10)
+    kind = rng.choice(("grate", "manhole"))
+    if rng.chance(0.5):  # the kerb
         y = cy - short * 0.34
-        draw.rectangle((0, y - short * 0.12, size[0], y), fill=dice.shade((176, 172, 166), 10))
+        draw.rectangle((0, y - short * 0.12, size[0], y), fill=rng.shade((176, 172, 166), 10))
         draw.rectangle((0, y, size[0], y + 10), fill=(70, 68, 66))
     if kind == "manhole":
-        r = short * dice.real(0.28, 0.36)
+        r = short * rng.uniform(0.28, 0.36)
         draw.ellipse(
             (cx - r - 14, cy - r - 14, cx + r + 14, cy + r + 14), fill=mix(iron, (0, 0, 0), 0.5)
         )
@@ -341,24 +343,24 @@ def drain(dice: Dice, style: Style, size: Size) -> Picture:
             (cx - r * 0.24, cy - r * 0.24, cx + r * 0.24, cy + r * 0.24),
             fill=mix(iron, (0, 0, 0), 0.3),
         )
-        font = typeface(bold(dice, style), round(r * 0.16))
+        font = typeface(bold(rng, style), round(r * 0.16))
         draw.text(
             (cx, cy),
-            dice.pick(("오수", "우수", "하수")),
+            rng.choice(("오수", "우수", "하수")),
             font=font,
             fill=mix(iron, (255, 255, 255), 0.5),
             anchor="mm",
         )
         extent = r
     else:
-        half = (short * dice.real(0.34, 0.44), short * dice.real(0.2, 0.28))
+        half = (short * rng.uniform(0.34, 0.44), short * rng.uniform(0.2, 0.28))
         corners = (cx - half[0], cy - half[1], cx + half[0], cy + half[1])
         draw.rectangle(
             (corners[0] - 16, corners[1] - 16, corners[2] + 16, corners[3] + 16),
             fill=mix(iron, (190, 186, 180), 0.6),
         )
         draw.rectangle(corners, fill=(10, 10, 12))
-        bars = dice.whole(9, 14)
+        bars = rng.integer(9, 14)
         for k in range(bars + 1):
             x = corners[0] + (corners[2] - corners[0]) * k / bars
             draw.rectangle((x - 6, corners[1], x + 6, corners[3]), fill=iron)
@@ -372,74 +374,74 @@ def drain(dice: Dice, style: Style, size: Size) -> Picture:
                 (corners[0], y - 7, corners[2], y + 7), fill=mix(iron, (255, 255, 255), 0.1)
             )
         extent = half[0]
-    for _ in range(dice.whole(0, 12)):  # fallen leaves
-        x, y = dice.whole(0, size[0]), dice.whole(0, size[1])
+    for _ in range(rng.integer(0, 12)):  # fallen leaves
+        x, y = rng.integer(0, size[0]), rng.integer(0, size[1])
         draw.ellipse(
-            (x, y, x + dice.whole(8, 18), y + dice.whole(5, 10)),
-            fill=dice.shade((140, 104, 50), 26),
+            (x, y, x + rng.integer(8, 18), y + rng.integer(5, 10)),
+            fill=rng.shade((140, 104, 50), 26),
         )
-    spot = (cx + dice.real(-0.7, 0.7) * extent, cy + dice.real(-0.4, 0.4) * extent)
-    return finish(image, dice, style, spot, {"form": kind}, tilt=10)
+    spot = (cx + rng.uniform(-0.7, 0.7) * extent, cy + rng.uniform(-0.4, 0.4) * extent)
+    return finish(image, rng, style, spot, {"form": kind}, tilt=10)
 
 
-def planter(dice: Dice, style: Style, size: Size) -> Picture:
-    image, wall = surfaces.wall(dice, style, size)
-    ground = round(size[1] * dice.real(0.66, 0.76))
+def planter(rng: SeededRandom, style: Style, size: Size) -> Drawing:
+    image, wall = surfaces.wall(rng, style, size)
+    ground = round(size[1] * rng.uniform(0.66, 0.76))
     image.paste(
-        dice.pick((surfaces.asphalt, surfaces.concrete))(dice, (size[0], size[1] - ground)),
+        rng.choice((surfaces.asphalt, surfaces.concrete))(rng, (size[0], size[1] - ground)),
         (0, ground),
     )
-    left, right = size[0] * dice.real(0.04, 0.14), size[0] * dice.real(0.86, 0.96)
-    top, bottom = size[1] * dice.real(0.5, 0.58), size[1] * dice.real(0.8, 0.88)
+    left, right = size[0] * rng.uniform(0.04, 0.14), size[0] * rng.uniform(0.86, 0.96)
+    top, bottom = size[1] * rng.uniform(0.5, 0.58), size[1] * rng.uniform(0.8, 0.88)
     leaves = Image.new("L", size, 0)
     pen = ImageDraw.Draw(leaves)
-    for _ in range(dice.whole(9, 14)):
-        x, r = dice.real(left, right), dice.real(0.1, 0.19) * min(size)
-        pen.polygon(wobbly(dice, (x, top - r * dice.real(0.1, 0.7)), (r, r), 18, 0.25), fill=255)
+    for _ in range(rng.integer(9, 14)):
+        x, r = rng.uniform(left, right), rng.uniform(0.1, 0.19) * min(size)
+        pen.polygon(wobbly(rng, (x, top - r * rng.uniform(0.1, 0.7)), (r, r), 18, 0.25), fill=255)
     shadow(image, leaves, (10, 6), 0.45)
-    green = dice.shade(
-        by_style(style, dice.pick(((58, 110, 48), (84, 128, 52))), (104, 122, 40)), 12
+    green = rng.shade(
+        by_style(style, rng.choice(((58, 110, 48), (84, 128, 52))), (104, 122, 40)), 12
     )
-    image.paste(surfaces.foliage(dice, size, green), (0, 0), leaves)
-    pot = dice.shade(
-        by_style(style, dice.pick(("brown", "grey", "beige")), dice.pick(("navy", "white"))), 14
+    image.paste(surfaces.foliage(rng, size, green), (0, 0), leaves)
+    pot = rng.shade(
+        by_style(style, rng.choice(("brown", "grey", "beige")), rng.choice(("navy", "white"))), 14
     )
     _block(image, (round(left), round(top), round(right), round(bottom)), pot, 6)
-    texture = toned(noise(dice, size, 40, 2), (160, 160, 160), (255, 255, 255))
+    texture = toned(noise(rng, size, 40, 2), (160, 160, 160), (255, 255, 255))
     box = (round(left), round(top), round(right), round(bottom))
     image.paste(Image.blend(image.crop(box), texture.crop(box), 0.12), box)
     draw = ImageDraw.Draw(image)
     draw.rectangle((left - 6, top - 4, right + 6, top + 18), fill=mix(pot, (255, 255, 255), 0.25))
     draw.rectangle((left + 6, top + 18, right - 6, top + 24), fill=mix(pot, (0, 0, 0), 0.4))
-    if dice.chance(0.5):
-        for _ in range(dice.whole(5, 12)):
-            x, y = dice.real(left, right), top - dice.real(6, 90)
+    if rng.chance(0.5):
+        for _ in range(rng.integer(5, 12)):
+            x, y = rng.uniform(left, right), top - rng.uniform(6, 90)
             draw.ellipse(
                 (x - 7, y - 7, x + 7, y + 7),
-                fill=dice.shade(dice.pick(("red", "pink", "white", "yellow")), 14),
+                fill=rng.shade(rng.choice(("red", "pink", "white", "yellow")), 14),
             )
     spot = (
-        dice.real(size[0] * 0.25, size[0] * 0.75),
-        top + dice.real(-30, 10) if dice.chance(0.6) else bottom,
+        rng.uniform(size[0] * 0.25, size[0] * 0.75),
+        top + rng.uniform(-30, 10) if rng.chance(0.6) else bottom,
     )
-    return finish(image, dice, style, spot, {"wall": wall}, marked=0.9)
+    return finish(image, rng, style, spot, {"wall": wall}, marked=0.9)
 
 
-def stairs(dice: Dice, style: Style, size: Size) -> Picture:
-    image, wall = surfaces.wall(dice, style, size)
+def stairs(rng: SeededRandom, style: Style, size: Size) -> Drawing:
+    image, wall = surfaces.wall(rng, style, size)
     draw = ImageDraw.Draw(image)
-    steps = dice.whole(5, 8)
-    tone = dice.shade(
-        by_style(style, dice.pick(((168, 164, 158), (140, 130, 122))), (122, 108, 92)), 12
+    steps = rng.integer(5, 8)
+    tone = rng.shade(
+        by_style(style, rng.choice(((168, 164, 158), (140, 130, 122))), (122, 108, 92)), 12
     )
-    x0, y0 = size[0] * dice.real(0.0, 0.1), size[1] * 0.95
-    run, rise = size[0] * 0.9 / steps, size[1] * dice.real(0.72, 0.84) / steps
+    x0, y0 = size[0] * rng.uniform(0.0, 0.1), size[1] * 0.95
+    run, rise = size[0] * 0.9 / steps, size[1] * rng.uniform(0.72, 0.84) / steps
     profile: list[Point] = [(x0, y0)]
     for k in range(steps):
         profile += [(x0 + k * run, y0 - (k + 1) * rise), (x0 + (k + 1) * run, y0 - (k + 1) * rise)]
     under = [*profile, (x0 + steps * run, y0 - (steps - 1) * rise + 6), (x0 + run * 1.1, y0)]
     floor = round(y0)
-    image.paste(surfaces.concrete(dice, (size[0], size[1] - floor)), (0, floor))
+    image.paste(surfaces.concrete(rng, (size[0], size[1] - floor)), (0, floor))
     hollow = [
         (x0 + run * 1.1, y0),
         (x0 + steps * run, y0 - (steps - 1) * rise + 6),
@@ -457,10 +459,8 @@ def stairs(dice: Dice, style: Style, size: Size) -> Picture:
         draw.line(
             (x0 + k * run, y + 9, x0 + k * run, y + rise), fill=mix(tone, (0, 0, 0), 0.45), width=4
         )
-        draw.rectangle(
-            (x0 + k * run, y + 9, x0 + k * run + 22, y + 15), fill=dice.shade("black", 4)
-        )
-    rail = dice.shade(by_style(style, "grey", "green"), 12)
+        draw.rectangle((x0 + k * run, y + 9, x0 + k * run + 22, y + 15), fill=rng.shade("black", 4))
+    rail = rng.shade(by_style(style, "grey", "green"), 12)
     for k in range(steps):
         x = x0 + (k + 0.5) * run
         draw.line(
@@ -476,51 +476,51 @@ def stairs(dice: Dice, style: Style, size: Size) -> Picture:
         fill=rail,
         width=12,
     )
-    if dice.chance(0.5):
+    if rng.chance(0.5):
         mirrored = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-        spot = (size[0] - (x0 + steps * run * dice.real(0.66, 0.8)), y0 - dice.real(20, 60))
-        return finish(mirrored, dice, style, spot, {"wall": wall}, marked=0.9)
+        spot = (size[0] - (x0 + steps * run * rng.uniform(0.66, 0.8)), y0 - rng.uniform(20, 60))
+        return finish(mirrored, rng, style, spot, {"wall": wall}, marked=0.9)
     return finish(
         image,
-        dice,
+        rng,
         style,
-        (x0 + steps * run * dice.real(0.66, 0.8), y0 - dice.real(20, 60)),
+        (x0 + steps * run * rng.uniform(0.66, 0.8), y0 - rng.uniform(20, 60)),
         {"wall": wall},
         marked=0.9,
     )
 
 
-def marked_wall(dice: Dice, style: Style, size: Size) -> Picture:
+def marked_wall(rng: SeededRandom, style: Style, size: Size) -> Drawing:
     """A bare wall foot with a pipe, where only the mark says what is meant."""
-    image, wall = surfaces.wall(dice, style, size)
-    surfaces.vertical(image, dice)
-    ground = round(size[1] * dice.real(0.74, 0.86))
-    kind = dice.pick((surfaces.asphalt, surfaces.concrete, surfaces.soil))
-    image.paste(kind(dice, (size[0], size[1] - ground)), (0, ground))
+    image, wall = surfaces.wall(rng, style, size)
+    surfaces.vertical(image, rng)
+    ground = round(size[1] * rng.uniform(0.74, 0.86))
+    kind = rng.choice((surfaces.asphalt, surfaces.concrete, surfaces.soil))
+    image.paste(kind(rng, (size[0], size[1] - ground)), (0, ground))
     edge = Image.new("L", size, 0)
     ImageDraw.Draw(edge).rectangle((0, ground - 8, size[0], ground + 10), fill=150)
     image.paste((14, 12, 12), (0, 0), edge.filter(ImageFilter.BoxBlur(8)))
-    if dice.chance(0.6):
+    if rng.chance(0.6):
         weeds = Image.new("L", size, 0)
         pen = ImageDraw.Draw(weeds)
-        at = dice.real(0, size[0] * 0.8)
+        at = rng.uniform(0, size[0] * 0.8)
         for _ in range(40):
-            x = at + dice.real(0, size[0] * 0.3)
+            x = at + rng.uniform(0, size[0] * 0.3)
             pen.line(
-                (x, ground + 10, x + dice.real(-24, 24), ground - dice.real(20, 80)),
+                (x, ground + 10, x + rng.uniform(-24, 24), ground - rng.uniform(20, 80)),
                 fill=255,
                 width=4,
             )
-        image.paste(contrasted_green(dice, size), (0, 0), weeds)
-    spot = (size[0] * dice.real(0.3, 0.7), ground - dice.real(10, size[1] * 0.3))
-    return finish(image, dice, style, spot, {"wall": wall}, marked=1.0)
+        image.paste(contrasted_green(rng, size), (0, 0), weeds)
+    spot = (size[0] * rng.uniform(0.3, 0.7), ground - rng.uniform(10, size[1] * 0.3))
+    return finish(image, rng, style, spot, {"wall": wall}, marked=1.0)
 
 
-def contrasted_green(dice: Dice, size: Size) -> Image.Image:
+def contrasted_green(rng: SeededRandom, size: Size) -> Image.Image:
     """A green with much light and dark, for weeds."""
-    tone = dice.shade(COLOURS["green"], 16)
+    tone = rng.shade(COLOURS["green"], 16)
     return toned(
-        contrast(noise(dice, size, 30, 2), 1.8),
+        contrast(noise(rng, size, 30, 2), 1.8),
         mix(tone, (0, 0, 0), 0.5),
         mix(tone, (240, 255, 150), 0.3),
     )

@@ -8,8 +8,8 @@ import zipfile
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from mayak.demo.ewf import write_e01
-from mayak.demo.exfat import MODIFIED, SECTOR, volume
+from mayak_synthetic.ewf import write_e01
+from mayak_synthetic.exfat import MODIFIED, SECTOR, volume
 
 _PARTITION_SECTOR = 2048
 """1 MiB, where partitions of flash memory start."""
