@@ -1,1 +1,1 @@
-"""Synthetic images of the four classes, and the demo that runs the whole pipeline on them."""
+"""Synthetic images of the four classes, and a phone image that holds them."""

@@ -1,4 +1,4 @@
-"""What a camera does to a scene: angle, light, colour cast, blur, noise."""
+"""Camera effects on a drawn scene: angle, light, colour cast, blur, noise."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _GRAIN_SIDE = 1100
 
 @lru_cache(maxsize=2)
 def _grain(monochrome: bool) -> Image.Image:
-    """Gaussian grain around 128 with σ 16, drawn once a process and cropped at random."""
+    """Gaussian grain around 128 with σ 16, drawn once per process and cropped at random."""
     shape = (_GRAIN_SIDE, _GRAIN_SIDE) if monochrome else (_GRAIN_SIDE, _GRAIN_SIDE, 3)
     values = SeededRandom("grain", monochrome).array.standard_normal(shape, dtype=np.float32)
     grain = Image.fromarray((values * 16 + 128).clip(0, 255).astype(np.uint8))
@@ -25,17 +25,17 @@ def _grain(monochrome: bool) -> Image.Image:
 def shoot(
     image: Image.Image, rng: SeededRandom, style: Style, *, night: bool = False, tilt: float = 5.0
 ) -> Image.Image:
-    """The scene as a phone took it; same size. ``tilt`` is the largest rotation in degrees."""
+    """Return a phone photo of the scene, same size; ``tilt`` is the largest rotation in degrees."""
     return shoot_at(image, rng, style, (0.0, 0.0), night=night, tilt=tilt)[0]
 
 
 def shoot_at(
     image: Image.Image, rng: SeededRandom, style: Style, spot: Point, *, night: bool, tilt: float
 ) -> tuple[Image.Image, Point]:
-    """As ``shoot``, and where a point of the scene lies in the photo."""
+    """As ``shoot``; return also the position in the photo of a point of the scene."""
     image, spot = _turn(image, rng, tilt, spot)
     image = _light(image, rng, style, night=night)
-    if style == "heldout" and rng.chance(0.3):  # an old phone: few pixels, blown up
+    if style == "heldout" and rng.chance(0.3):  # an old phone: few pixels, scaled up
         small = (round(image.width * 0.55), round(image.height * 0.55))
         image = image.resize(small, Image.Resampling.BOX).resize(image.size)
     softness = rng.uniform(0.0, by_style(style, 1.3, 0.9))
@@ -52,7 +52,7 @@ def shoot_at(
 def _turn(
     image: Image.Image, rng: SeededRandom, tilt: float, spot: Point
 ) -> tuple[Image.Image, Point]:
-    """Rotation and perspective from corners taken inside the picture, so nothing needs filling."""
+    """Rotate and skew. The corners are inside the picture, so that no pixel needs to be filled."""
     width, height = image.size
     angle = math.radians(rng.uniform(-tilt, tilt))
     inset = 0.02 + abs(math.sin(angle)) * 0.42
@@ -67,7 +67,7 @@ def _turn(
     turned = image.transform(
         image.size, Image.Transform.QUAD, tuple(corners), Image.Resampling.BILINEAR
     )
-    # The spot by the affine part of the quad: its mean edges from its upper left corner.
+    # Map the spot by the affine part of the quad: its mean edges from its upper left corner.
     quad = np.array(corners).reshape(4, 2)
     down = (quad[1] - quad[0] + quad[2] - quad[3]) / 2
     right = (quad[3] - quad[0] + quad[2] - quad[1]) / 2
@@ -77,7 +77,7 @@ def _turn(
 
 
 def _light(image: Image.Image, rng: SeededRandom, style: Style, *, night: bool) -> Image.Image:
-    """A light map (side light or torch, and vignette) and a white balance."""
+    """Apply a light map (side light or torch, and vignette) and a white balance."""
     y, x = np.mgrid[0:12, 0:16].astype(np.float32)
     x, y = x / 15 - 0.5, y / 11 - 0.5
     angle = rng.uniform(0, 2 * math.pi)
@@ -118,7 +118,7 @@ def _noise(image: Image.Image, rng: SeededRandom, style: Style, *, night: bool) 
 
 
 def _stamp(image: Image.Image, rng: SeededRandom) -> None:
-    """The orange date of an old camera."""
+    """Print the orange date of an old camera."""
     date = f"20{rng.integer(23, 26)} {rng.integer(1, 12):2d} {rng.integer(1, 28):2d}"
     draw = ImageDraw.Draw(image)
     font = typeface("NanumGothicCoding", max(16, image.width // 24))

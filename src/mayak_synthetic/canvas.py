@@ -1,4 +1,4 @@
-"""What every subject draws with: seeded rng, colours, textures, type and soft shapes."""
+"""Drawing tools of every subject: seeded random numbers, colours, textures, type, soft shapes."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ COLOURS: dict[str, RGB] = {
 
 
 class SeededRandom:
-    """Chance that is the same for the same parts, on every machine and in every process."""
+    """Random numbers, the same for the same parts on every machine and in every process."""
 
     def __init__(self, *parts: object) -> None:
         digest = hashlib.sha256("|".join(map(str, parts)).encode()).digest()
@@ -61,7 +61,7 @@ class SeededRandom:
         return values[self._random.randrange(len(values))]
 
     def sample(self, values: Sequence[T], count: int) -> list[T]:
-        """``count`` different ones, in random order."""
+        """Return ``count`` different values in random order, or all if there are fewer."""
         return self._random.sample(list(values), min(count, len(values)))
 
     def shuffle(self, values: list[T]) -> None:
@@ -71,14 +71,14 @@ class SeededRandom:
         return self._random.random() < probability
 
     def integer(self, low: int, high: int) -> int:
-        """An integer, both ends included."""
+        """Return an integer, both ends included."""
         return self._random.randint(low, max(low, high))
 
     def uniform(self, low: float, high: float) -> float:
         return self._random.uniform(low, high)
 
     def shade(self, colour: str | RGB, amount: int = 14) -> RGB:
-        """A colour near a named one: brightness and channels shifted a little."""
+        """Return a colour near a named one: brightness and channels are shifted a little."""
         base = COLOURS[colour] if isinstance(colour, str) else colour
         lift = self.integer(-amount, amount)
         red, green, blue = (
@@ -111,18 +111,18 @@ def mix(a: RGB, b: RGB, t: float) -> RGB:
 
 
 def noise(rng: SeededRandom, size: tuple[int, int], cells: float, octaves: int = 3) -> Image.Image:
-    """Fractal noise as ``L``, mean about 128; ``cells`` is the coarsest grid along the width."""
+    """Return fractal noise as ``L``, mean about 128; ``cells``: coarsest grid along the width."""
     return stretched_noise(rng, size, cells, max(2.0, cells * size[1] / size[0]), octaves)
 
 
 def stretched_noise(
     rng: SeededRandom, size: tuple[int, int], across: float, down: float, octaves: int = 3
 ) -> Image.Image:
-    """Fractal noise with its own number of grid cells in each direction."""
+    """Return fractal noise with its own number of grid cells in each direction."""
     full = size
     fine = 2 ** (octaves - 1)
     if max(across * fine / size[0], down * fine / size[1]) < 0.25 and min(size) > 64:
-        # Too soft to tell: half the size costs a quarter.
+        # If the noise is this soft, nobody sees half the size, and it costs a quarter.
         size = (size[0] // 2, size[1] // 2)
     total: Image.Image | None = None
     for octave in range(octaves):
@@ -138,7 +138,7 @@ def stretched_noise(
 
 
 def toned(grey: Image.Image, dark: RGB, light: RGB, middle: RGB | None = None) -> Image.Image:
-    """An ``L`` picture laid on a ramp between colours."""
+    """Colour an ``L`` picture by a ramp between colours."""
     return ImageOps.colorize(grey, dark, light, middle)
 
 
@@ -153,7 +153,7 @@ def gradient(size: tuple[int, int], top: RGB, bottom: RGB) -> Image.Image:
 
 
 def ellipse_mask(size: tuple[int, int], box: Sequence[float], blur: float) -> Image.Image:
-    """An ``L`` mask of one ellipse; only its surroundings are blurred, which is all there is."""
+    """Return an ``L`` mask of one ellipse. Only the box around it is blurred, which is faster."""
     margin = round(blur) + 2
     left, top = round(box[0]) - margin, round(box[1]) - margin
     part = Image.new("L", (round(box[2]) - left + margin + 1, round(box[3]) - top + margin + 1), 0)
@@ -166,7 +166,7 @@ def ellipse_mask(size: tuple[int, int], box: Sequence[float], blur: float) -> Im
 
 @lru_cache(maxsize=64)
 def _corner(radius: int) -> Image.Image:
-    """A smooth disc of this radius."""
+    """Return a smooth disc of this radius."""
     disc = Image.new("L", (radius * 8, radius * 8), 0)
     ImageDraw.Draw(disc).ellipse((0, 0, radius * 8 - 1, radius * 8 - 1), fill=255)
     return disc.resize((radius * 2, radius * 2), Image.Resampling.BOX)
@@ -184,7 +184,7 @@ def rounded_mask(size: tuple[int, int], radius: int) -> Image.Image:
 
 
 def rounded(image: Image.Image, box: Sequence[float], radius: int, fill: RGB) -> None:
-    """A filled rounded rectangle with smooth corners."""
+    """Draw a filled rounded rectangle with smooth corners."""
     left, top, right, bottom = (round(v) for v in box)
     size = (max(2, right - left), max(2, bottom - top))
     image.paste(fill, (left, top, left + size[0], top + size[1]), rounded_mask(size, radius))
@@ -195,7 +195,7 @@ def paste_rounded(image: Image.Image, inset: Image.Image, at: tuple[int, int], r
 
 
 def shadow(image: Image.Image, mask: Image.Image, offset: tuple[int, int], strength: float) -> None:
-    """Darken ``image`` where ``mask``, moved by ``offset`` and blurred, falls."""
+    """Darken ``image`` under ``mask``, which is moved by ``offset`` and blurred."""
     box = mask.getbbox()
     if box is None:
         return
@@ -210,7 +210,7 @@ def shadow(image: Image.Image, mask: Image.Image, offset: tuple[int, int], stren
 
 
 def relief(height: NDArray[np.float32], angle: float, strength: float) -> NDArray[np.float32]:
-    """Lambert-like shading of a height field (H, W): about 0.3 to 1.4, 1 where flat."""
+    """Return Lambert-like shading of a height field (H, W): 0.35 to 1.4, and 1 on flat parts."""
     slope_y, slope_x = np.gradient(height)
     toward = slope_x * math.cos(angle) + slope_y * math.sin(angle)
     shaded: NDArray[np.float32] = np.clip(1.0 - toward * strength, 0.35, 1.4).astype(np.float32)
@@ -228,7 +228,7 @@ def to_grey(values: NDArray[np.float32]) -> Image.Image:
 def wobbly(
     rng: SeededRandom, centre: Point, radius: Point, points: int = 28, roughness: float = 0.12
 ) -> list[Point]:
-    """A closed outline around a centre, uneven by ``roughness`` of the radius."""
+    """Return a closed outline around a centre, uneven by ``roughness`` of the radius."""
     phases = [(rng.uniform(0, 6.28), rng.uniform(0.3, 1.0) / k) for k in (1, 2, 3, 5)]
     outline: list[Point] = []
     for step in range(points):
@@ -248,7 +248,7 @@ def wobbly(
 
 
 def turned(points: Sequence[Point], centre: Point, angle: float) -> list[Point]:
-    """Points turned around a centre by an angle in radians."""
+    """Return points turned around a centre by an angle in radians."""
     c, s = math.cos(angle), math.sin(angle)
     return [
         (
@@ -260,7 +260,7 @@ def turned(points: Sequence[Point], centre: Point, angle: float) -> list[Point]:
 
 
 def wrap(text: str, font: ImageFont.FreeTypeFont, width: float) -> list[str]:
-    """Lines that fit a width; breaks at blanks, inside a word only where it must."""
+    """Split text into lines that fit a width; a word is broken only if it is wider than a line."""
     lines: list[str] = []
     line = ""
     for word in text.split(" "):

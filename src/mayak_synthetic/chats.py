@@ -1,4 +1,4 @@
-"""Messenger screenshots: label 1 where a trade is arranged, label 0 where life is."""
+"""Messenger screenshots: label 1 if a trade is arranged, label 0 for everyday talk."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from mayak_synthetic.surfaces import Size
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """How a messenger looks."""
+    """Colours and shapes of one messenger."""
 
     name: str
     ground: RGB
@@ -41,12 +41,12 @@ class Theme:
     other: RGB
     other_text: RGB
     radius: float
-    """Of a bubble's corners, in letter heights."""
+    """Radius of a bubble's corners in letter heights."""
     avatar: str = "round"
     """``round``, ``square`` or ``none``."""
     time_below: bool = False
     rows: bool = False
-    """Everything from the left edge, as on a message board."""
+    """All messages start at the left edge, as on a message board."""
     pattern: bool = False
 
 
@@ -213,18 +213,18 @@ def ordinary_chat(rng: SeededRandom, style: Style, size: Size) -> Drawing:
 
 
 def holds_slang(text: str) -> bool:
-    """Whether a message or its template names the goods or the trade."""
+    """Return whether a message or its template names the goods or the trade."""
     return "{item}" in text or "{qty}" in text or any(word in text for word in wording.SLANG)
 
 
 def fill(rng: SeededRandom, template: str) -> str:
-    """A wording with its slots filled."""
+    """Return a wording with its slots filled."""
     return template.format(**{name: rng.choice(values) for name, values in wording.SLOTS.items()})
 
 
 def _line(rng: SeededRandom, style: Style, template: str, things: Sequence[str]) -> str:
-    """A wording filled; in the base style often a thing and what may be said of any thing, so
-    that only the thing tells the talk."""
+    """Return a filled wording. In the base style it is often a thing and a phrase that fits any
+    thing, so that only the thing separates a trade from other talk."""
     if style == "base" and rng.chance(0.4):
         template = f"{rng.choice(things)} {rng.choice(wording.REMARKS)}"
     return fill(rng, template)
@@ -331,7 +331,7 @@ def _screenshot(
 
 
 class _Page:
-    """A screenshot being laid out from the top."""
+    """A screenshot that is laid out from the top."""
 
     def __init__(
         self,
@@ -433,7 +433,7 @@ class _Page:
     def _place(
         self, mine: bool, first: bool, wide: int, high: int, bottom: int
     ) -> tuple[int, int] | None:
-        """Where a bubble of this size goes, its avatar drawn; None when there is no room."""
+        """Place a bubble of this size and draw its avatar; None if there is no room."""
         theme, letter = self.theme, self.letter
         gutter = round(letter * 1.65) if theme.avatar != "none" else self.edge
         gap = round(letter * (0.5 if first else 0.22))
@@ -507,7 +507,7 @@ class _Page:
         return True
 
     def card(self, kind: str, mine: bool, first: bool, bottom: int) -> list[str] | None:
-        """An attachment; returns what is written on it, or None when there is no room."""
+        """Draw an attachment; return the text written on it, or None if there is no room."""
         wide = round(self.image.width * self.rng.uniform(0.56, 0.66))
         high = round(wide * self.rng.uniform(0.66, 0.82))
         if bottom - self.y < high + self.letter * 4:  # keep room for two messages
@@ -524,7 +524,7 @@ class _Page:
 def attachment(
     rng: SeededRandom, style: Style, kind: str, size: Size, face: str, letter: int
 ) -> tuple[Image.Image, list[str]]:
-    """A picture or card in a bubble, and what is written on it."""
+    """Return a picture or card for a bubble, and the text written on it."""
     if kind == "drug_photo":
         draw = rng.choice(
             (
@@ -569,7 +569,7 @@ def _small(image: Image.Image, size: Size) -> Image.Image:
 def _card(
     rng: SeededRandom, style: Style, kind: str, size: Size, face: str, letter: int
 ) -> tuple[Image.Image, list[str]]:
-    """A card with a coloured head, a large line and two or three rows."""
+    """Return a card with a coloured head, a large line and two or three rows."""
     rows: list[str]
     if kind == "coin_transfer":
         head, tone = rng.choice((("코인 전송", (240, 150, 30)), ("코인 지갑", (60, 70, 90))))

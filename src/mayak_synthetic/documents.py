@@ -127,7 +127,7 @@ def document(rng: SeededRandom, style: Style, size: Size) -> Drawing:
 
 
 def map_picture(rng: SeededRandom, style: Style, size: Size, *, pin: bool) -> Image.Image:
-    """A street map, with a pin in its middle or without."""
+    """Draw a street map, with a pin in its middle or without."""
     w, h = size
     land = rng.shade(
         by_style(style, rng.choice(((242, 239, 230), (232, 236, 230))), (58, 64, 76)), 6

@@ -1,4 +1,4 @@
-"""The photo of a hiding place: a packet, the camera, and the mark drawn on it afterwards."""
+"""The photo of a drop-off place: a packet, the camera, and the mark drawn on the photo."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def finish(
     marked: float = 0.8,
     tilt: float = 5.0,
 ) -> Drawing:
-    """A taped packet perhaps at the spot; then the photo is taken; then, mostly, it is marked.
+    """Hide a taped packet at the spot (in some), take the photo, and mark it (in most).
 
-    The mark is drawn on the photo, as on a phone's screen, so neither night nor blur dims it.
+    The mark is drawn on the photo, as on a phone's screen, so night and blur do not dim it.
     """
     width, height = image.size
     short = min(image.size)
@@ -69,7 +69,7 @@ def finish(
 def mark(
     image: Image.Image, rng: SeededRandom, style: Style, spot: Point, short: float
 ) -> tuple[str, str]:
-    """Draw a mark as by a finger on a phone's screen; returns its shape and colour."""
+    """Draw a mark as a finger does on a phone's screen; return its shape and colour."""
     shape = rng.choice(by_style(style, MARKS_BASE, MARKS_HELDOUT))
     colour = rng.choice(by_style(style, MARK_COLOURS_BASE, MARK_COLOURS_HELDOUT))
     tone = rng.shade(colour, 8)

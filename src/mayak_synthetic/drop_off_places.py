@@ -1,4 +1,4 @@
-"""Label 2: dead-drop spots from near; ``marks`` hides, photographs and marks."""
+"""Label 2: drop-off places seen from near."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Size = tuple[int, int]
 
 
 def _block(image: Image.Image, box: Box, colour: RGB, radius: int = 6) -> None:
-    """A box standing out of a wall: shadow, bevel, face."""
+    """Draw a box that projects from a wall: shadow, bevel, face."""
     mask = Image.new("L", image.size, 0)
     ImageDraw.Draw(mask).rounded_rectangle(box, radius, fill=255)
     shadow(image, mask, (9, 13), 0.55)
@@ -44,7 +44,7 @@ def _block(image: Image.Image, box: Box, colour: RGB, radius: int = 6) -> None:
 
 
 def _around(rng: SeededRandom, box: Box) -> Point:
-    """A spot at or beside a box."""
+    """Return a point at the edge of a box."""
     left, top, right, bottom = box
     side = rng.choice(("below", "left", "right", "behind", "below"))
     x, y = rng.uniform(left, right), rng.uniform(top, bottom)
@@ -491,7 +491,7 @@ def stairs(rng: SeededRandom, style: Style, size: Size) -> Drawing:
 
 
 def marked_wall(rng: SeededRandom, style: Style, size: Size) -> Drawing:
-    """A bare wall foot with a pipe, where only the mark says what is meant."""
+    """A bare wall foot with a pipe; only the mark shows which place is meant."""
     image, wall = surfaces.wall(rng, style, size)
     surfaces.vertical(image, rng)
     ground = round(size[1] * rng.uniform(0.74, 0.86))
@@ -517,7 +517,7 @@ def marked_wall(rng: SeededRandom, style: Style, size: Size) -> Drawing:
 
 
 def contrasted_green(rng: SeededRandom, size: Size) -> Image.Image:
-    """A green with much light and dark, for weeds."""
+    """Return a green with much light and dark, for weeds."""
     tone = rng.shade(COLOURS["green"], 16)
     return toned(
         contrast(noise(rng, size, 30, 2), 1.8),

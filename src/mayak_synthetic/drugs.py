@@ -43,14 +43,14 @@ Size = tuple[int, int]
 
 
 def carrier(image: Image.Image, rng: SeededRandom, style: Style) -> tuple[str, Point, Point]:
-    """Something under the substance: its name, the centre and the room (radius) on it."""
+    """Draw a holder under the substance; return its name, centre and the radius of free room."""
     width, height = image.size
     short = min(width, height)
     centre = (width * rng.uniform(0.42, 0.58), height * rng.uniform(0.44, 0.58))
     name = rng.choice(
         by_style(
             style,
-            # The plate, or crockery alone would tell food from drugs.
+            # Plates are among them: otherwise crockery alone would separate food from drugs.
             ("none", "paper", "foil", "mirror", "scale", "hand", "plate"),
             ("none", "plate", "card", "scale"),
         )
@@ -87,7 +87,7 @@ def carrier(image: Image.Image, rng: SeededRandom, style: Style) -> tuple[str, P
 def _sheet(
     image: Image.Image, rng: SeededRandom, name: str, centre: Point, short: int
 ) -> tuple[Point, Point]:
-    """Paper, foil, a mirror or a card."""
+    """Draw paper, foil, a mirror or a card."""
     half = (short * rng.uniform(0.40, 0.5), short * rng.uniform(0.32, 0.42))
     corners: list[Point] = [
         (centre[0] - half[0], centre[1] - half[1]),
@@ -120,7 +120,7 @@ def _sheet(
 def _scale(
     image: Image.Image, rng: SeededRandom, style: Style, centre: Point, short: int
 ) -> tuple[Point, Point]:
-    """A pocket scale with a lit figure."""
+    """Draw a pocket scale with a lit figure."""
     half = (short * 0.36, short * 0.46)
     body = rng.shade(
         by_style(style, rng.choice(("black", "grey")), rng.choice(("white", "navy"))), 8
@@ -157,7 +157,7 @@ def _scale(
 
 
 def _hand(image: Image.Image, rng: SeededRandom, short: int) -> tuple[Point, Point]:
-    """An open palm from the lower edge."""
+    """Draw an open palm from the lower edge."""
     skin = rng.shade(rng.choice(((226, 178, 144), (206, 152, 116), (236, 194, 166))), 10)
     centre = (image.width * rng.uniform(0.45, 0.55), image.height * 0.58)
     r = short * 0.3
@@ -370,7 +370,7 @@ def dried_leaf(rng: SeededRandom, style: Style, size: Size) -> Drawing:
 
 
 def _joints(image: Image.Image, rng: SeededRandom, centre: Point, short: int) -> int:
-    """Hand-rolled paper sticks; returns how many."""
+    """Draw hand-rolled paper sticks; return how many."""
     count = rng.integer(1, 3)
     for k in range(count):
         long, thick = round(short * 0.34), max(10, round(short * 0.036))

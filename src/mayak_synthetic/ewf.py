@@ -16,7 +16,7 @@ SECTOR = 512
 CHUNK_SECTORS = 64
 ACQUIRED = datetime(2026, 3, 2, 10, 0, tzinfo=timezone(timedelta(hours=9)))
 MAX_CHUNKS = 16375
-"""That many fit one table in every version of EnCase: 511 MiB of medium."""
+"""The number that fits one table in every version of EnCase: 511 MiB of medium."""
 
 _SIGNATURE = b"EVF\x09\x0d\x0a\xff\x00"
 _DESCRIPTOR = 76
@@ -30,14 +30,16 @@ _DESCRIPTION, _SOFTWARE = "synthetic, drawn by mayak demo", "mayak"
 
 
 def write_e01(path: Path, medium: bytes) -> None:
-    """Writes ``medium``, whole sectors of it, with its MD5 and SHA-1; overwrites.
+    """Write ``medium`` with its MD5 and SHA-1; an existing file is overwritten.
 
     The same medium gives the same file with the same version of zlib.
-    Raises ValueError: no whole number of sectors, or more than ``MAX_CHUNKS``.
+
+    Raises:
+        ValueError: the medium is empty, is not whole sectors, or has more than ``MAX_CHUNKS``.
     """
     size = CHUNK_SECTORS * SECTOR
     if len(medium) % SECTOR or not 0 < len(medium) <= MAX_CHUNKS * size:
-        raise ValueError(f"{len(medium)} bytes are no medium that one table describes")
+        raise ValueError(f"{len(medium)} bytes are not a medium that one table describes")
     chunks = [medium[start : start + size] for start in range(0, len(medium), size)]
     stored = [_stored(chunk) for chunk in chunks]
     md5 = hashlib.md5(medium, usedforsecurity=False).digest()
@@ -62,7 +64,7 @@ def write_e01(path: Path, medium: bytes) -> None:
 
 
 class _Segment:
-    """A segment file: sections, each naming where the next starts."""
+    """A segment file: sections, each with the offset of the next."""
 
     def __init__(self) -> None:
         self.data = bytearray(_SIGNATURE + struct.pack("<BHH", 1, 1, 0))
@@ -73,7 +75,7 @@ class _Segment:
         self.data += body
 
     def end(self) -> None:
-        # The last section names itself as the next, and EnCase leaves its size out.
+        # The last section names itself as the next, and EnCase writes no size.
         self._describe(b"done", len(self.data), 0)
 
     def _describe(self, kind: bytes, after: int, size: int) -> None:
@@ -81,28 +83,28 @@ class _Segment:
 
 
 def _checked(data: bytes) -> bytes:
-    """``data`` and its Adler-32, as most structures of the format end."""
+    """Return ``data`` and its Adler-32, as most structures of the format end."""
     return data + struct.pack("<I", zlib.adler32(data))
 
 
 def _stored(chunk: bytes) -> tuple[bytes, int]:
-    """The chunk as it is stored, and its table entry's flag."""
+    """Return the chunk as it is stored, and the flag of its table entry."""
     packed = zlib.compress(chunk, _FAST)
     return (packed, _COMPRESSED) if len(packed) < len(chunk) else (_checked(chunk), 0)
 
 
 def _header2() -> str:
-    """What header2 says: who acquired what; times in seconds since 1970."""
+    """Return the text of header2: who acquired what; times in seconds since 1970."""
     source = ("srce", "0\t1", "p\tn\tid\tev\ttb\tlo\tpo\tah\tgu\taq", "0\t0")
     subject = ("sub", "0\t1", "p\tn\tid\tnu\tco\tgu", "0\t0")
     main = ("3", "main", *_rows("a c n e t md sn av ov m u p dc", str(int(ACQUIRED.timestamp()))))
-    # EnCase 5 and later list one source and one subject, which say nothing.
+    # EnCase 5 and later list one source and one subject, both empty.
     lines = (*main, "", *source, "\t\t\t\t\t-1\t-1\t\t\t", "", *subject, "\t\t\t\t1\t", "", "")
     return "\n".join(lines)
 
 
 def _header() -> str:
-    """The same for older readers; times as figures of the clock."""
+    """Return the header for older readers; times as year, month, day, hour, minute, second."""
     moment = " ".join(str(part) for part in ACQUIRED.timetuple()[:6])
     return "\r\n".join(("1", "main", *_rows("c n a e t av ov m u p", moment), "", ""))
 
@@ -113,7 +115,7 @@ def _rows(keys: str, moment: str) -> tuple[str, str]:
 
 
 def _volume(chunks: int, sectors: int) -> bytes:
-    """What the volume section tells of the medium, and the data section again."""
+    """Return the size and kind of the medium, for the volume section and the data section."""
     return _checked(
         struct.pack(
             "<B3xIIIQ12xB15xB3xI988x",
@@ -124,7 +126,7 @@ def _volume(chunks: int, sectors: int) -> bytes:
 
 
 def _table(stored: list[tuple[bytes, int]], base: int) -> bytes:
-    """Where each chunk starts, counted from ``base``, the start of the sectors section."""
+    """Return the offsets of the chunks, counted from ``base``, the start of the sectors section."""
     entries = []
     offset = _DESCRIPTOR
     for data, flag in stored:

@@ -15,27 +15,27 @@ from pathlib import PurePosixPath
 
 SECTOR = 512
 CLUSTER = 4096
-"""Bytes; what Microsoft gives volumes up to 256 MiB when it formats them."""
+"""Bytes; Microsoft's default for volumes up to 256 MiB."""
 LABEL = "SYNTHETIC"
 SERIAL_NUMBER = 0x20260301
 UTC_OFFSET = timedelta(hours=9)
 MODIFIED = datetime(2026, 3, 1, 9, 0, tzinfo=timezone(UTC_OFFSET))
-"""When every file was made, changed and last read, by the clock of a phone in Korea."""
+"""Creation, change and access time of every file, by the clock of a phone in Korea."""
 
 _ROOT = PurePosixPath()
 _FIRST_CLUSTER = 2
 _FREE = (1 << 20) // CLUSTER
-"""Clusters left over; they alone make the least size of a volume, 1 MiB (§3.1.5)."""
+"""Free clusters; they alone reach the minimum size of a volume, 1 MiB (§3.1.5)."""
 _BOOT_SECTORS = 12
 _BACKUPS = 2
-"""The boot region is there twice (§2)."""
+"""Copies of the boot region (§2)."""
 _FAT_SECTOR = _BOOT_SECTORS * _BACKUPS
 _FAT_START = (0xFFFFFFF8, 0xFFFFFFFF)
 _FAT_END = 0xFFFFFFFF
 _VOLATILE = (106, 107, 112)
-"""Bytes of the boot sector that change in use, so that its checksum leaves them out (§3.4)."""
+"""Bytes of the boot sector that change in use; its checksum skips them (§3.4)."""
 _SET_CHECKSUM = (2, 3)
-"""Where a directory entry set holds its checksum, which leaves itself out (§6.3.3)."""
+"""Offsets of the checksum in a directory entry set; it skips itself (§6.3.3)."""
 _ALLOCATION_BITMAP, _UP_CASE_TABLE, _VOLUME_LABEL = 0x81, 0x82, 0x83
 _FILE, _STREAM, _NAME = 0x85, 0xC0, 0xC1
 _ENTRY = 32
@@ -52,7 +52,7 @@ _STAMP = (
 )
 """Local time (§7.4.8)."""
 _ZONE = 0x80 | UTC_OFFSET // timedelta(minutes=15)
-"""Valid, and so many quarters of an hour before UTC (§7.4.10)."""
+"""The valid bit, and the offset from UTC in quarters of an hour (§7.4.10)."""
 _NAME_BYTES = 30
 _MAX_NAME_UNITS = 255
 _FORBIDDEN = frozenset('"*/:<>?\\|').union(map(chr, range(32)))
@@ -61,16 +61,18 @@ _TO_UPPER = {ord(letter): letter.upper() for letter in "abcdefghijklmnopqrstuvwx
 _UP_CASE = struct.pack(
     "<130H", *(ord(chr(unit).translate(_TO_UPPER)) for unit in range(128)), 0xFFFF, 0x10000 - 128
 )
-"""The mandatory mappings, and the rest of Unicode as itself, compressed (§7.2.5)."""
+"""The mandatory mappings; the rest of Unicode maps to itself, compressed (§7.2.5)."""
 
 
 def volume(files: Mapping[str, bytes], deleted: Collection[str]) -> bytes:
-    """The bytes of a volume that holds ``files``, by POSIX path; their order does not count.
+    """Return the bytes of a volume that holds ``files``, by POSIX path, in any order.
 
     Those in ``deleted`` are as a phone leaves them: their directory entries are not in use and
-    their clusters are free, but hold the content still. Every file lies in one piece.
-    Raises ValueError: a name that exFAT cannot store, two that it takes for the same, a deleted
-    file that is not among ``files``.
+    their clusters are free, but still hold the content. No file is fragmented.
+
+    Raises:
+        ValueError: exFAT cannot store a name, two names are equal for it, or a deleted file is not
+            among ``files``.
     """
     gone = set(deleted)
     if missing := sorted(gone - files.keys()):
@@ -92,14 +94,14 @@ def volume(files: Mapping[str, bytes], deleted: Collection[str]) -> bytes:
 
 
 class _Heap:
-    """Clusters given out one after the other."""
+    """Clusters, allocated one after the other."""
 
     def __init__(self) -> None:
         self.data = bytearray()
         self.used: list[bool] = []
 
     def place(self, content: bytes, *, used: bool = True) -> range:
-        """The clusters that hold ``content`` from now on."""
+        """Store ``content`` and return its clusters."""
         first = _FIRST_CLUSTER + len(self.used)
         self.data += _padded(content, CLUSTER)
         self.used += [used] * _pieces(len(content), CLUSTER)
@@ -111,7 +113,7 @@ class _Heap:
 
 
 class _Listings:
-    """The directory entries of each folder, by up-cased name: none may come twice (§7.7)."""
+    """The directory entries of each folder, by up-cased name, which is unique (§7.7)."""
 
     def __init__(self) -> None:
         self._folders: dict[PurePosixPath, dict[str, bytes]] = defaultdict(dict)
@@ -119,7 +121,7 @@ class _Listings:
     def add(self, path: PurePosixPath, entries: bytes) -> None:
         siblings = self._folders[path.parent]
         if (key := path.name.translate(_TO_UPPER)) in siblings:
-            raise ValueError(f"{path}: its folder holds another of that name")
+            raise ValueError(f"{path}: its folder holds another file of that name")
         siblings[key] = entries
 
     def of(self, folder: PurePosixPath) -> bytes:
@@ -127,11 +129,11 @@ class _Listings:
 
 
 def _entry_set(name: str, clusters: range, size: int, attributes: int) -> bytes:
-    """File, stream extension and file name entries (§7.4, §7.6, §7.7)."""
+    """Return file, stream extension and file name entries (§7.4, §7.6, §7.7)."""
     units = name.encode("utf-16-le")
     length = len(units) // 2
     if name in (".", "..") or not 1 <= length <= _MAX_NAME_UNITS or _FORBIDDEN.intersection(name):
-        raise ValueError(f"exFAT stores no such name: {name!r}")
+        raise ValueError(f"exFAT cannot store the name {name!r}")
     parts = [units[start : start + _NAME_BYTES] for start in range(0, len(units), _NAME_BYTES)]
     head = struct.pack(
         "<BB2xH2xIII2xBBB7x",
@@ -139,7 +141,7 @@ def _entry_set(name: str, clusters: range, size: int, attributes: int) -> bytes:
         *(_STAMP, _STAMP, _STAMP, _ZONE, _ZONE, _ZONE),
     )
     upper = name.translate(_TO_UPPER).encode("utf-16-le")
-    # What has no clusters has no first one and lies in no one piece (§6.3.4.2).
+    # An empty file has neither a first cluster nor the flag of an unfragmented one (§6.3.4.2).
     flags, first = _ALLOCATION_POSSIBLE, 0
     if clusters:
         flags, first = flags | _NO_FAT_CHAIN, clusters.start
@@ -151,7 +153,7 @@ def _entry_set(name: str, clusters: range, size: int, attributes: int) -> bytes:
 
 
 def _unused(entries: bytes) -> bytes:
-    """The entries as deleting leaves them: each marked, nothing else changed (§6.2.1.4)."""
+    """Return the entries after deletion: each is marked, nothing else changes (§6.2.1.4)."""
     return b"".join(
         bytes((entries[start] & ~_IN_USE,)) + entries[start + 1 : start + _ENTRY]
         for start in range(0, len(entries), _ENTRY)
@@ -159,7 +161,7 @@ def _unused(entries: bytes) -> bytes:
 
 
 def _formatted(heap: _Heap, listing: bytes) -> bytes:
-    """The whole volume around what is placed in ``heap``; ``listing`` is of the root's files."""
+    """Return the volume around ``heap``; ``listing`` holds the entries of the root's files."""
     up_case = heap.place(_UP_CASE)
     count = len(heap.used) + _pieces(3 * _ENTRY + len(listing), CLUSTER) + _FREE
     # The bitmap has a bit for each of its own clusters too.
@@ -175,9 +177,9 @@ def _formatted(heap: _Heap, listing: bytes) -> bytes:
         ),
     )
     root = heap.place(b"".join(own) + listing)
-    # Only now is it known what is in use.
+    # Written last, when all clusters are allocated.
     heap.overwrite(bitmap, _bits(heap.used))
-    # No directory entry says of these three that they lie in one piece.
+    # These three have no entry with the flag of an unfragmented file, so they need FAT chains.
     fat = _fat((up_case, bitmap, root), count)
     heap_sector = _pieces(_FAT_SECTOR * SECTOR + len(fat), CLUSTER) * CLUSTER // SECTOR
     boot = _boot_region(
@@ -192,7 +194,7 @@ def _formatted(heap: _Heap, listing: bytes) -> bytes:
 
 
 def _fat(chains: Iterable[range], count: int) -> bytes:
-    """The file allocation table (§4.1), in whole sectors."""
+    """Return the file allocation table (§4.1), in whole sectors."""
     entries = [*_FAT_START, *[0] * count]
     for chain in chains:
         for cluster, after in pairwise(chain):
@@ -204,12 +206,12 @@ def _fat(chains: Iterable[range], count: int) -> bytes:
 def _boot_region(
     *, fat_sectors: int, heap_sector: int, clusters: int, root: int, percent: int
 ) -> bytes:
-    """Boot sector, extended boot sectors, parameters, reserve and checksum (§3)."""
+    """Return boot sector, extended boot sectors, parameters, reserve and checksum (§3)."""
     main = struct.pack(
         "<3s8s53xQQIIIIIIHHBBBBB7x390sH",
         b"\xeb\x76\x90",
         b"EXFAT   ",
-        0,  # the volume need not know where on the medium it starts (§3.1.4)
+        0,  # 0: the offset on the medium is not stated (§3.1.4)
         heap_sector + clusters * CLUSTER // SECTOR,
         _FAT_SECTOR,
         fat_sectors,
@@ -234,7 +236,7 @@ def _boot_region(
 
 
 def _checksum(data: bytes, bits: int, skipped: Collection[int] = ()) -> int:
-    """Each byte added to the sum rotated right by one bit (§3.4, §6.3.3, §7.2.2, §7.6.4)."""
+    """Add each byte to the sum rotated right by one bit (§3.4, §6.3.3, §7.2.2, §7.6.4)."""
     mask = (1 << bits) - 1
     total = 0
     for index, byte in enumerate(data):
@@ -244,7 +246,7 @@ def _checksum(data: bytes, bits: int, skipped: Collection[int] = ()) -> int:
 
 
 def _bits(flags: list[bool]) -> bytes:
-    """One bit a flag, the lowest first (§7.1.5)."""
+    """Return one bit per flag, the lowest first (§7.1.5)."""
     data = bytearray(_pieces(len(flags), 8))
     for index, flag in enumerate(flags):
         data[index // 8] |= flag << index % 8
@@ -256,5 +258,5 @@ def _padded(data: bytes, unit: int) -> bytes:
 
 
 def _pieces(size: int, unit: int) -> int:
-    """How many units of that size hold ``size``."""
+    """Return how many units of that size hold ``size``."""
     return -(-size // unit)

@@ -30,7 +30,7 @@ from mayak_synthetic.tabletop import dish, footing, front_table, gloss
 
 
 def flour(rng: SeededRandom, style: Style, size: Size) -> Drawing:
-    """Flour in a bowl among eggs and a whisk: powder of the kitchen."""
+    """Draw flour in a bowl among eggs and a whisk: powder of the kitchen."""
     image, name = surfaces.ground(rng, style, size)
     short = min(size)
     centre = (size[0] * 0.44, size[1] * 0.48)
@@ -90,7 +90,7 @@ def _spoon(image: Image.Image, rng: SeededRandom, at: Point, short: int) -> None
 
 
 def seasoning_jar(rng: SeededRandom, style: Style, size: Size) -> Drawing:
-    """Labelled glass jars of salt, sugar or flour on a kitchen table."""
+    """Draw labelled glass jars of salt, sugar or flour on a kitchen table."""
     image, name = front_table(rng, style, size)
     w, h = size
     count = rng.integer(1, 3)

@@ -1,4 +1,4 @@
-"""Label 0: sweets, packed pills and medicine bottles, and the tables they stand on."""
+"""Label 0: sweets, packed pills and medicine bottles."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from mayak_synthetic.tabletop import dish, footing, front_table, gloss
 
 
 def _wrapped(rng: SeededRandom, side: int) -> Image.Image:
-    """A sweet in a twisted wrapper, RGBA."""
+    """Return a sweet in a twisted wrapper, RGBA."""
     tone = rng.shade(rng.choice(("red", "orange", "yellow", "green", "pink", "purple", "blue")), 12)
     sprite = Image.new("RGBA", (side * 2, side * 2), (*tone, 0))
     draw = ImageDraw.Draw(sprite)

@@ -1,4 +1,4 @@
-"""A synthetic phone's memory card, as an examiner would have imaged it."""
+"""An E01 of a synthetic phone's memory card."""
 
 from __future__ import annotations
 
@@ -12,19 +12,22 @@ from mayak_synthetic.ewf import write_e01
 from mayak_synthetic.exfat import MODIFIED, SECTOR, volume
 
 _PARTITION_SECTOR = 2048
-"""1 MiB, where partitions of flash memory start."""
+"""1 MiB, the usual start of a partition on flash memory."""
 _EXFAT_TYPE = 0x07
 _BEYOND_CHS = b"\xfe\xff\xff"
-"""Cylinder, head and sector of an address to be looked up by its sector number only."""
+"""Cylinder, head and sector of an address beyond their range: the sector number counts."""
 _DISK_SIGNATURE = 0x20260301
 
 
 def write_phone(path: Path, files: Mapping[str, bytes], deleted: Collection[str]) -> None:
-    """Writes an E01 of a card with ``files``, by POSIX path, in one exFAT partition.
+    """Write an E01 of a card with ``files``, by POSIX path, in one exFAT partition.
 
-    Those in ``deleted`` are deleted, with their content still there. The same files give the same
+    Those in ``deleted`` are deleted, but their content is still there. The same files give the same
     medium, and with the same version of zlib the same E01. All is held in memory, several times
-    over. Raises ValueError as ``exfat.volume`` and ``ewf.write_e01`` do.
+    over.
+
+    Raises:
+        ValueError: as ``exfat.volume`` and ``ewf.write_e01`` do.
     """
     partition = volume(files, deleted)
     start = _partition_table(len(partition) // SECTOR).ljust(_PARTITION_SECTOR * SECTOR, b"\0")
@@ -32,10 +35,10 @@ def write_phone(path: Path, files: Mapping[str, bytes], deleted: Collection[str]
 
 
 def as_on_a_phone(images: Mapping[str, bytes]) -> tuple[dict[str, bytes], set[str]]:
-    """Images by file name, laid where a phone has them, and which of the files are deleted.
+    """Place images, by file name, in a phone's folders; return the files and the deleted ones.
 
-    Every fourth is deleted, every fifth lies in a backup's ZIP, some lie there a second time; files
-    that are no images lie between.
+    Every fourth is deleted, every fifth is in a backup's ZIP, and every seventh of the others is
+    in both places. Some files are not images.
     """
     files: dict[str, bytes] = {"Android/data/settings.xml": b"<settings/>"}
     backup: dict[str, bytes] = {}
@@ -62,7 +65,7 @@ def _zipped(members: Mapping[str, bytes]) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for name, data in members.items():
-            # Not the time of the day, which would make another archive of the same files.
+            # A fixed time: the current time would make another archive of the same files.
             archive.writestr(zipfile.ZipInfo(name, MODIFIED.timetuple()[:6]), data)
     return buffer.getvalue()
 

@@ -1,4 +1,4 @@
-"""A raw folder of synthetic images, byte-identical for the same arguments."""
+"""Raw folders of synthetic images, byte-identical for the same arguments."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from mayak_synthetic.canvas import SeededRandom, Style
 from mayak_synthetic.scenes import SUBJECTS, Scene, encode, render
 
 BURSTS = 0.04
-"""Share of files that show a scene of the same folder again: re-encoded or a little brighter."""
+"""Share of files that repeat a scene of the same folder, re-encoded or a little brighter."""
 
 _WEIGHTS = {"ordinary_chat": 4, "app_screenshot": 2, "flour": 2, "blister_pack": 2, "sweets": 2}
-"""How often a subject comes up beside the others of its label; 1 where not named."""
+"""Weight of a subject among those of its label; 1 if not named."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Job:
     path: Path
-    """Without the suffix, which the scene decides."""
+    """Without the suffix, which depends on the scene."""
     subject: str
     seed: int
     style: Style
@@ -69,7 +69,7 @@ def _done(jobs: list[_Job], workers: int) -> Iterator[None]:
 
 
 def _plan(folder: Path, label: int, count: int, seed: int, style: Style) -> list[_Job]:
-    """What is drawn for one label, in an order and under names that tell nothing of the subject."""
+    """Return what to draw for one label. Order and names do not depend on the subject."""
     rng = SeededRandom("plan", label, count, seed, style)
     again = round(count * BURSTS)
     subjects = [
@@ -93,7 +93,7 @@ def _job(folder: Path, style: Style, name: str, subject: str, seed: int, repeat:
 
 
 def _names(rng: SeededRandom, count: int) -> list[str]:
-    """Unique names as phones and messengers give them, in no relation to what is shown."""
+    """Return unique names as phones and messengers give them, independent of the content."""
     number = rng.integer(1, 900)
     day = rng.integer(0, 200)
     minute = 0
@@ -118,7 +118,7 @@ def _names(rng: SeededRandom, count: int) -> list[str]:
 
 
 def _moment(day: int, minute: int, second: int) -> tuple[str, str]:
-    """A date and a clock time in 2026, counted from its first day; months of 28 days."""
+    """Return a date and a clock time in 2026, counted from its first day; months of 28 days."""
     day += minute // 1440
     date = f"2026{day // 28 % 12 + 1:02d}{day % 28 + 1:02d}"
     return date, f"{minute // 60 % 24:02d}{minute % 60:02d}{second:02d}"
@@ -133,7 +133,7 @@ def _write(job: _Job) -> None:
 
 
 def _again(scene: Scene, job: _Job) -> Scene:
-    """The same scene a moment later: a little brighter or darker, saved as JPEG."""
+    """Return the same scene a moment later: a little brighter or darker, saved as JPEG."""
     level = SeededRandom("again", job.seed, job.repeat).choice((1.0, 0.94, 1.06))
     image = ImageEnhance.Brightness(scene.image).enhance(level)
     return replace(scene, image=image, suffix="jpg")

@@ -370,7 +370,7 @@ def landscape(rng: SeededRandom, style: Style, size: Size) -> Drawing:
 
 
 def pet(rng: SeededRandom, style: Style, size: Size) -> Drawing:
-    """A cat or dog, drawn simply, indoors or on grass."""
+    """Draw a simple cat or dog, indoors or on grass."""
     w, h = size
     image = (
         room(rng, style, size)[0].filter(ImageFilter.BoxBlur(6))

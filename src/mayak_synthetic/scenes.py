@@ -1,4 +1,4 @@
-"""Every subject by name: rendered as a scene, and encoded as the file a phone would hold."""
+"""The table of subjects: each is rendered as a scene and encoded as a phone's file."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ Drawer = Callable[[SeededRandom, Style, tuple[int, int]], Drawing]
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture and everything that is known of it."""
+    """A picture with its label and facts."""
 
     image: Image.Image
     """RGB."""
     label: int
     subject: str
     facts: Facts
-    """English keys (``KEY_NAMES``) and values (``VOCABULARY``); numbers are counts, and what is
-    written in the picture stands verbatim under ``messages`` and ``texts``."""
+    """English keys (``KEY_NAMES``) and values (``VOCABULARY``); numbers are counts. The text
+    in the picture is given verbatim as ``messages`` and ``texts``."""
     suffix: Suffix
 
 
@@ -48,9 +48,9 @@ class _Subject:
     label: int
     draw: Drawer
     medium: Literal["photo", "shot", "screenshot", "picture"] = "photo"
-    """``shot``: a photo whose drawer holds the camera itself."""
+    """``shot``: a photo whose drawing function applies the camera itself."""
     tilt: float = 5.0
-    """Largest rotation of the camera in degrees: a street stands upright, a table top may turn."""
+    """Largest rotation of the camera in degrees: little for a street, more for a table top."""
 
 
 _SUBJECTS: Mapping[str, _Subject] = {
@@ -97,7 +97,11 @@ _PHOTO_SIZES = (
 
 
 def render(subject: str, seed: int, style: Style) -> Scene:
-    """Draw one scene; the same for the same arguments. Raises KeyError for an unknown subject."""
+    """Draw one scene; the same for the same arguments.
+
+    Raises:
+        KeyError: the subject is unknown.
+    """
     made = _SUBJECTS[subject]
     rng = SeededRandom(subject, seed, style)
     medium: str = made.medium
@@ -116,13 +120,13 @@ def render(subject: str, seed: int, style: Style) -> Scene:
             image = shoot(image, rng, style, tilt=made.tilt)
         elif medium == "shot":
             medium = "photo"
-    told = {"subject": subject, "medium": medium, "text": "no", **facts}
-    return Scene(image, made.label, subject, told, suffix)
+    facts = {"subject": subject, "medium": medium, "text": "no", **facts}
+    return Scene(image, made.label, subject, facts, suffix)
 
 
 def encode(scene: Scene, seed: int) -> bytes:
-    """The file's bytes; the same for the same scene and seed. JPEGs vary in quality and some were
-    compressed twice, as a messenger does."""
+    """Return the bytes of a file; the same for the same scene and seed. JPEGs vary in quality, and
+    some are compressed twice, as a messenger does."""
     buffer = io.BytesIO()
     if scene.suffix == "png":
         scene.image.save(buffer, "PNG", compress_level=1)

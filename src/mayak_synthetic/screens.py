@@ -1,4 +1,4 @@
-"""Label 0, screens: memes and screenshots of apps that are no messenger."""
+"""Label 0, screens: memes and screenshots of apps other than messengers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ INK: RGB = (26, 26, 30)
 
 
 def meme(rng: SeededRandom, style: Style, size: Size) -> Drawing:
-    """A picture with big text above and below."""
+    """Draw a picture with big text above and below."""
     source = rng.choice((scenery.pet, scenery.pet, kitchen.food, scenery.landscape, scenery.room))
     image = source(rng, style, size)[0]
     words = rng.sample(
@@ -82,7 +82,7 @@ def app_screenshot(rng: SeededRandom, style: Style, size: Size) -> Drawing:
 
 
 def _status(image: Image.Image, rng: SeededRandom, style: Style, ink: RGB) -> int:
-    """The clock and battery; returns the height."""
+    """Draw clock and battery; return the height."""
     high = round(image.width * 0.055)
     draw = ImageDraw.Draw(image)
     font = typeface(regular(rng, style), round(high * 0.66))
@@ -351,7 +351,7 @@ def _game(rng: SeededRandom, style: Style, size: Size) -> tuple[Image.Image, lis
 
 
 def photographed(image: Image.Image, rng: SeededRandom, style: Style) -> Image.Image:
-    """A screen or print as a second phone sees it, on a table."""
+    """Return a screen or print as a second phone sees it, on a table."""
     ground, _ = surfaces.ground(rng, style, image.size)
     inset = image.resize(
         (round(image.width * 0.86), round(image.height * 0.86)), Image.Resampling.BILINEAR

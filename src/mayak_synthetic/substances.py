@@ -1,4 +1,4 @@
-"""Powder, splinters, tablets, herb and bags: what the drugs (and the kitchen) are drawn with."""
+"""Powder, splinters, tablets, herb and bags: drawing tools of drugs and kitchen."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def pile(
     *,
     peak: float = 1.0,
 ) -> None:
-    """A heap of powder with a lit and a shaded side, laid onto ``image``."""
+    """Draw a heap of powder with a lit and a shaded side onto ``image``."""
     left, top = round(centre[0] - radius[0] * 1.5), round(centre[1] - radius[1] * 1.5)
     width, height = round(radius[0] * 3), round(radius[1] * 3)
     half = (max(8, width // 2), max(8, height // 2))
@@ -102,7 +102,7 @@ def shards(
     count: int,
     side: float,
 ) -> None:
-    """A cluster of glassy splinters with bright and dark facets."""
+    """Draw a cluster of glassy splinters with bright and dark facets."""
     overlay = image.copy()
     glow = Image.new("L", image.size, 0)
     draw, veil = ImageDraw.Draw(overlay), ImageDraw.Draw(glow)
@@ -145,7 +145,7 @@ def shards(
 def tablet(
     rng: SeededRandom, style: Style, diameter: int, colour: str, shape: str, imprint: str
 ) -> Image.Image:
-    """One tablet as RGBA with a bevelled rim and a pressed sign."""
+    """Return one tablet as RGBA with a bevelled rim and a pressed sign."""
     zoom = 3
     side = diameter * zoom
     width = round(side * 0.62) if shape == "oval" else side
@@ -222,7 +222,7 @@ def scatter(
     radius: Point,
     count: int,
 ) -> None:
-    """Copies of a sprite, turned at random, each with its shadow; they overlap little."""
+    """Draw copies of a sprite, turned at random, each with its shadow; they overlap little."""
     taken: list[Point] = []
     side = sprite.width
     dark = Image.new("RGB", sprite.size, (10, 8, 8))
@@ -250,7 +250,7 @@ def scatter(
 def leaf_clump(
     image: Image.Image, rng: SeededRandom, centre: Point, radius: Point, tone: RGB
 ) -> None:
-    """Crumbled dried herb: many small flakes over a dark heap."""
+    """Draw crumbled dried herb: many small flakes over a dark heap."""
     base = Image.new("L", image.size, 0)
     outline = wobbly(rng, centre, (radius[0] * 0.95, radius[1] * 0.95), 30, 0.2)
     ImageDraw.Draw(base).polygon(outline, fill=255)
@@ -291,7 +291,7 @@ def leaf_clump(
 def fan_leaf(
     image: Image.Image, rng: SeededRandom, centre: Point, radius: float, tone: RGB
 ) -> None:
-    """A leaf of seven toothed fingers."""
+    """Draw a leaf of seven toothed fingers."""
     mask = Image.new("L", image.size, 0)
     draw = ImageDraw.Draw(mask)
     turn = rng.uniform(-0.7, 0.7)
@@ -325,7 +325,7 @@ def fan_leaf(
 
 
 def bag(rng: SeededRandom, style: Style, size: Size, contents: str) -> tuple[Image.Image, str]:
-    """A zip bag as RGBA, upright, and the colour of what it holds."""
+    """Return an upright zip bag as RGBA, and the colour of its content."""
     width, height = size
     body = Image.new("RGB", size, rng.shade((206, 212, 216), 8))
     level = height * rng.uniform(0.5, 0.62)
@@ -374,7 +374,7 @@ def bag(rng: SeededRandom, style: Style, size: Size, contents: str) -> tuple[Ima
 
 
 def lay(image: Image.Image, sprite: Image.Image, centre: Point, angle: float) -> None:
-    """Lay an RGBA sprite, turned by degrees, with a soft shadow."""
+    """Paste an RGBA sprite, turned by degrees, with a soft shadow."""
     sprite = sprite.rotate(angle, Image.Resampling.BILINEAR, expand=True)
     at = (round(centre[0] - sprite.width / 2), round(centre[1] - sprite.height / 2))
     alpha = sprite.getchannel("A")

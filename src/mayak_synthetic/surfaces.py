@@ -1,4 +1,4 @@
-"""Grounds that things lie on and walls that things hang on."""
+"""Grounds and walls: the backgrounds of the other drawings."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ Size = tuple[int, int]
 
 
 def ground(rng: SeededRandom, style: Style, size: Size) -> tuple[Image.Image, str]:
-    """A ground seen from above, and its name."""
+    """Return a ground seen from above, and its name."""
     name = rng.choice(by_style(style, GROUNDS_BASE, GROUNDS_HELDOUT))
     return _GROUNDS[name](rng, size), name
 
 
 def wall(rng: SeededRandom, style: Style, size: Size) -> tuple[Image.Image, str]:
-    """A wall seen from the front, and its name."""
+    """Return a wall seen from the front, and its name."""
     name = rng.choice(by_style(style, WALLS_BASE, WALLS_HELDOUT))
     return _WALLS[name](rng, size), name
 
@@ -110,7 +110,7 @@ def _newspaper(rng: SeededRandom, size: Size) -> Image.Image:
 
 
 def _patterned(rng: SeededRandom, size: Size) -> Image.Image:
-    """No material in particular: grain, direction, colours and overlay are all drawn."""
+    """Return an invented material with random grain, direction, colours and overlay."""
     colours = [rng.shade(colour, 30) for colour in rng.sample(tuple(COLOURS), 3)]
     dull = rng.uniform(0.0, 0.8)
     dark, middle, light = sorted((mix(c, (128, 128, 128), dull) for c in colours), key=sum)
@@ -279,7 +279,7 @@ def soil(rng: SeededRandom, size: Size) -> Image.Image:
 
 
 def sky(rng: SeededRandom, size: Size, *, night: bool = False) -> Image.Image:
-    """A sky with clouds, a sunset, or night."""
+    """Return a sky with clouds, a sunset, or night."""
     if night:
         return toned(Image.linear_gradient("L").resize(size), (10, 14, 34), (48, 52, 84))
     high, low = rng.choice(
@@ -301,7 +301,7 @@ def foliage(rng: SeededRandom, size: Size, tone: RGB = (58, 110, 48)) -> Image.I
 
 
 def vertical(image: Image.Image, rng: SeededRandom) -> None:
-    """A drain pipe from top to bottom."""
+    """Draw a drain pipe from top to bottom."""
     width = rng.integer(18, 34)
     x = rng.integer(0, image.width - width)
     colour = rng.shade("grey", 30)

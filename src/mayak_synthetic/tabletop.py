@@ -10,7 +10,7 @@ from mayak_synthetic.surfaces import Size
 
 
 def front_table(rng: SeededRandom, style: Style, size: Size) -> tuple[Image.Image, str]:
-    """A table before a wall, seen from the front."""
+    """Return a table before a wall, seen from the front, and the name of its surface."""
     image, _ = surfaces.wall(rng, style, size)
     image = Image.blend(image, Image.new("RGB", size, rng.shade((226, 218, 206), 14)), 0.55)
     top = round(size[1] * rng.uniform(0.56, 0.66))
@@ -33,7 +33,7 @@ def gloss(image: Image.Image, box: tuple[float, float, float, float]) -> None:
 
 
 def dish(image: Image.Image, rng: SeededRandom, centre: Point, r: float, colour: str) -> None:
-    """A plate or bowl from above."""
+    """Draw a plate or bowl from above."""
     mask = ellipse_mask(image.size, (centre[0] - r, centre[1] - r, centre[0] + r, centre[1] + r), 1)
     shadow(image, mask, (7, 11), 0.5)
     tone = rng.shade(colour, 8)

@@ -1,4 +1,4 @@
-"""What the synthetic screenshots say; base and held-out wordings share words, never a sentence.
+"""Texts of the synthetic screenshots; base and held-out texts share words, never a sentence.
 
 ``{item}`` and the like are filled from ``SLOTS``. Everything is invented: no handle, number, shop
 or address here belongs to anybody.
@@ -11,7 +11,7 @@ SLANG = (
     "좌표", "드랍", "입금", "코인", "그램", "반개",
     "텔레", "드라퍼", "샘플", "빙두",
 )  # fmt: skip
-"""Words of the trade; none of them occurs in an ordinary chat."""
+"""Words of the drug trade; an ordinary chat contains none of them."""
 
 SLOTS: dict[str, tuple[str, ...]] = {
     "item": ("아이스", "작대기", "떨", "캔디", "케타", "빙두"),
@@ -167,7 +167,7 @@ DRUG_HELDOUT: dict[str, tuple[str, ...]] = {
     ),
 }
 STAGES = ("ask", "offer", "pay", "drop", "close")
-"""The order of a trade; buyer speaks at ask, pay and close, seller at offer and drop."""
+"""Steps of a trade in order; the buyer speaks at ask, pay and close, seller at offer and drop."""
 
 EVERYDAY_BASE = (
     "오늘 점심 뭐 먹지",
@@ -298,7 +298,7 @@ REMARKS = (
     *("찾았어요", "가능?", "없어요", "내일 봐요", "때문에 연락했어", "어때", "좋네", "챙겼어?"),
     *("준비됐어", "말인데요", "다시 보내줘", "지금 볼게", "아직이야", "하나 더요", "바꿔줘요"),
 )
-"""What may be said of any thing."""
+"""Phrases that fit any thing."""
 
 NAMES_BASE = (
     "지수", "민호", "구름", "밤하늘", "S", "상담",
@@ -376,6 +376,6 @@ EVERYDAY_EVENTS = ("치과", "회의", "생일", "수영", "여행", "시험", "
 
 
 def all_drug(heldout: bool) -> tuple[str, ...]:
-    """Every drug wording of one style."""
+    """Return every drug wording of one style."""
     stages = DRUG_HELDOUT if heldout else DRUG_BASE
     return tuple(text for stage in STAGES for text in stages[stage])

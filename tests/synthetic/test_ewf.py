@@ -36,6 +36,6 @@ def test_what_one_table_cannot_describe_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(ewf, "MAX_CHUNKS", 1)
     ewf.write_e01(tmp_path / "a.E01", bytes(32768))
     for medium in (b"", bytes(511), bytes(32768 + 512)):
-        with pytest.raises(ValueError, match="no medium"):
+        with pytest.raises(ValueError, match="not a medium"):
             ewf.write_e01(tmp_path / "b.E01", medium)
     assert not (tmp_path / "b.E01").exists()
