@@ -49,6 +49,22 @@ def test_help_in_korean(capsys):
     assert "압수한 휴대전화" in shown
 
 
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_help_groups_every_command_by_job(language, capsys):
+    titles = {
+        "en": ("Dataset and model", "Evidence and case", "Machine"),
+        "ko": ("데이터 세트와 모델", "분석 대상과 사건", "컴퓨터"),
+    }[language]
+    run("--lang", language, "--help")
+    shown = capsys.readouterr().out
+    starts = [shown.index(f"─ {title} ") for title in titles]
+    assert starts == sorted(starts)
+    assert " Commands " not in shown
+    parts = [shown[a:b] for a, b in zip(starts, [*starts[1:], None], strict=True)]
+    first = ("prepare", "triage", "demo")
+    assert all(f" {name} " in part for name, part in zip(first, parts, strict=True))
+
+
 def test_language_of_the_locale(monkeypatch, capsys):
     monkeypatch.setenv("LC_ALL", "ko_KR.UTF-8")
     run("--help")
