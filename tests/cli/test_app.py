@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+import mayak
 from mayak.cli import app
 from mayak.cli.app import main
 from mayak.errors import IntegrityError, ManifestError, MayakWarning
@@ -63,6 +64,16 @@ def test_help_groups_every_command_by_job(language, capsys):
     parts = [shown[a:b] for a, b in zip(starts, [*starts[1:], None], strict=True)]
     first = ("prepare", "triage", "demo")
     assert all(f" {name} " in part for name, part in zip(first, parts, strict=True))
+
+
+def test_the_package_runs_as_a_module():
+    done = subprocess.run(
+        [sys.executable, "-m", "mayak", "--version"],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, mayak.__version__)
 
 
 def test_language_of_the_locale(monkeypatch, capsys):
