@@ -12,7 +12,7 @@ from mayak.labels import QUESTION
 from mayak.language import tr
 from mayak.report.document import Block, Cell, Facts, Prose, Section, Table
 from mayak.report.left_out import warning
-from mayak.report.survey import Survey
+from mayak.report.report_data import Survey
 from mayak.report.text import files as files_text
 from mayak.report.text import images, moment, shortened, size
 

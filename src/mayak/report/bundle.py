@@ -17,11 +17,11 @@ from mayak.case.folder import WriterLock
 from mayak.case.values import checked
 from mayak.errors import CaseError, ConfigError, IntegrityError
 from mayak.language import tr
+from mayak.report.case_jsonld import write_graphs
 from mayak.report.chapters import Writer, findings
-from mayak.report.linked import write_graphs
-from mayak.report.page import page
-from mayak.report.paper import paper
-from mayak.report.survey import Survey, survey
+from mayak.report.html import page
+from mayak.report.pdf import paper
+from mayak.report.report_data import Survey, survey
 from mayak.report.tables import Listed, files, write_tables
 from mayak.types import Progress, Task
 

@@ -20,7 +20,7 @@ from mayak.case import CaseStore, Decision, Source, Standing, StoredContent, Sto
 from mayak.case.listing import State
 from mayak.case.records import SeenHow
 from mayak.labels import LABELS
-from mayak.report.survey import Survey, standings
+from mayak.report.report_data import Survey, standings
 
 Node = dict[str, Any]
 
