@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from PIL import Image, UnidentifiedImageError
 
 from mayak.dataset.collect import RawFile, Reason, Rejected, is_system_file, order
 from mayak.errors import DecodeError
+from mayak.files import file_sha256
 from mayak.imaging.decode import decode_picture
 from mayak.imaging.formats import named_as_image, reads, signature, wrong_extension
 from mayak.imaging.hashing import PerceptualHash, perceptual_hash, sha256
@@ -77,8 +77,7 @@ def examine_file(file: RawFile) -> Examined | Rejected:
     set_language("en")
     try:
         if file.path.stat().st_size > LARGEST_FILE:
-            with file.path.open("rb") as stream:
-                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            digest = file_sha256(file.path)
             text = f"larger than {LARGEST_FILE // 2**20} MiB"
             return Rejected(file.name, "too-large", text, digest)
         data = file.path.read_bytes()

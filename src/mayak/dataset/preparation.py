@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -20,6 +18,7 @@ from mayak.dataset.options import PrepareOptions, PrepareResult
 from mayak.dataset.split import SPLITS, grouped_split, plain_split
 from mayak.dataset.store import AUGMENTED_FOLDER, IMAGES_FOLDER, Store
 from mayak.errors import ManifestError
+from mayak.files import json_digest
 from mayak.imaging.hashing import PDQ_MATCH_DISTANCE, PDQ_MIN_QUALITY
 from mayak.isolation import Lost, Workers
 from mayak.labels import LABELS, QUESTION
@@ -227,7 +226,7 @@ def _input_digest(images: Sequence[Examined], rejected: Sequence[Rejected]) -> s
     rows = [(image.file.name, image.sha256) for image in images]
     rows += [(portable(r.name), r.sha256 or "") for r in rejected if r.reason != "system-file"]
     rows.sort(key=lambda row: order(row[0]))
-    return hashlib.sha256(json.dumps(rows, ensure_ascii=False).encode()).hexdigest()
+    return json_digest(rows, "utf-8")
 
 
 def _samples(images: Sequence[Examined], prefix: str, options: PrepareOptions) -> list[Sample]:
@@ -341,7 +340,7 @@ def _cross_label(samples: Sequence[Sample]) -> tuple[tuple[Sample, ...], ...]:
 
 
 def _digest(digests: Mapping[SplitName, str]) -> str:
-    return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
+    return json_digest(digests, "ascii")
 
 
 def _record(sample: Sample) -> dict[str, str]:

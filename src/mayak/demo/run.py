@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from mayak.errors import ConfigError
+from mayak.files import file_sha256, json_bytes, json_digest, write_durably
 from mayak.language import tr
 from mayak.untrusted import RECORD_BYTES, read_json
 
@@ -22,7 +22,7 @@ def software_digest() -> str:
     names = (path.relative_to(package).as_posix() for path in package.rglob("*") if path.is_file())
     sources = sorted(name for name in names if "__pycache__" not in name)
     return hashlib.sha256(
-        "\n".join(f"{name} {_file_digest(package / name)}" for name in sources).encode()
+        "\n".join(f"{name} {file_sha256(package / name)}" for name in sources).encode()
     ).hexdigest()
 
 
@@ -61,8 +61,7 @@ class Ledger:
     @staticmethod
     def key(*parts: str | Mapping[str, Any]) -> str:
         """A digest of what a step is made from: other steps' keys, digests, parameters."""
-        canonical = json.dumps(parts, sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(canonical.encode()).hexdigest()
+        return json_digest(parts, "utf-8")
 
     def done(self, step: str, key: str) -> bool:
         """Whether the step was finished from the same, and what it wrote is still as it was."""
@@ -73,7 +72,7 @@ class Ledger:
             record.get("key") == key
             and bool(outputs)
             and all(
-                (self.folder / name).is_file() and _file_digest(self.folder / name) == digest
+                (self.folder / name).is_file() and file_sha256(self.folder / name) == digest
                 for name, digest in outputs.items()
             )
         )
@@ -87,19 +86,10 @@ class Ledger:
         self._steps[step] = {"key": key}
         self._write()
         outputs = {
-            path.relative_to(self.folder).as_posix(): _file_digest(path) for path in sorted(work())
+            path.relative_to(self.folder).as_posix(): file_sha256(path) for path in sorted(work())
         }
         self._steps[step]["outputs"] = outputs
         self._write()
 
     def _write(self) -> None:
-        partial = self._path.with_suffix(".partial")
-        partial.write_text(
-            json.dumps(self._steps, ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
-        )
-        partial.replace(self._path)
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        write_durably(self._path, json_bytes(self._steps))
