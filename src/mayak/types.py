@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple, Protocol, get_args
 
 from mayak.files import canonical_json, json_digest
+from mayak.names import storable
 from mayak.untrusted import PARSE_ERRORS, parse_json
 
 if TYPE_CHECKING:  # every command imports this module; numpy would be a third of its start
@@ -62,8 +63,7 @@ class EvidencePath:
 
     def __str__(self) -> str:
         names = (f"{p.name}#{p.serial}" if p.serial else p.name for p in self.layers)
-        # Windows and NTFS allow lone surrogates, which no terminal or file can take.
-        return "/".join(names).encode("utf-8", "backslashreplace").decode("utf-8")
+        return storable("/".join(names))
 
     def to_json(self) -> str:
         """One line of ASCII JSON: a list of layers, the same for equal paths."""

@@ -25,7 +25,8 @@ from mayak.case import schema
 from mayak.case.folder import DATABASE, newer, require_regular, storage_error
 from mayak.errors import CaseError, IntegrityError
 from mayak.files import canonical_json, json_digest
-from mayak.language import printable, tr
+from mayak.language import tr
+from mayak.names import printable, storable
 from mayak.untrusted import PARSE_ERRORS, parse_json
 
 GENESIS = "0" * 64
@@ -68,12 +69,6 @@ def entry_hash(
 ) -> str:
     """SHA-256 of a log entry; ``detail`` as the text that is stored."""
     return json_digest([sequence, at, operator, action, detail, previous])
-
-
-def storable(text: str) -> str:
-    """Text that SQLite can hold: the raw bytes of odd file names become ``\\udcNN``, which is how
-    JSON writes them too."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self, cast
 
 from mayak.case.audit import audit, extent
-from mayak.case.database import GENESIS, Database, storable
+from mayak.case.database import GENESIS, Database
 from mayak.case.exchange import Exchange
 from mayak.case.folder import (
     Identity,
@@ -56,6 +56,7 @@ from mayak.case.values import checked, json_object, moment, row_of
 from mayak.errors import CaseError
 from mayak.files import staged_folder
 from mayak.language import tr
+from mayak.names import storable
 from mayak.types import EvidencePath, Failure
 
 

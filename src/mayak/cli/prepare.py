@@ -11,7 +11,8 @@ from mayak.cli.console import Console
 from mayak.errors import ConfigError
 from mayak.isolation import cores
 from mayak.labels import LABELS
-from mayak.language import printable, tr
+from mayak.language import tr
+from mayak.names import printable
 
 if TYPE_CHECKING:
     from mayak.dataset.collect import Reason, Rejected

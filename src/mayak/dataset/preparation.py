@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mayak.dataset.collect import Rejected, collect, order, portable
+from mayak.dataset.collect import Rejected, collect, order
 from mayak.dataset.decided import read_decided
 from mayak.dataset.examine import Examined, examine
 from mayak.dataset.group import group_ids
@@ -23,6 +23,7 @@ from mayak.imaging.hashing import PDQ_MATCH_DISTANCE, PDQ_MIN_QUALITY
 from mayak.isolation import Lost, Workers
 from mayak.labels import LABELS, QUESTION
 from mayak.language import tr
+from mayak.names import storable
 from mayak.types import Progress, Sample, SilentProgress, SplitName
 
 if TYPE_CHECKING:
@@ -224,7 +225,7 @@ def _input_digest(images: Sequence[Examined], rejected: Sequence[Rejected]) -> s
     """SHA-256 over (path, SHA-256) of all files found. Files that operating systems leave behind
     are left out: opening the folder in a file manager makes no other data set of it."""
     rows = [(image.file.name, image.sha256) for image in images]
-    rows += [(portable(r.name), r.sha256 or "") for r in rejected if r.reason != "system-file"]
+    rows += [(storable(r.name), r.sha256 or "") for r in rejected if r.reason != "system-file"]
     rows.sort(key=lambda row: order(row[0]))
     return json_digest(rows, "utf-8")
 
@@ -412,7 +413,7 @@ def _dataset(
         "images": rows,
         "rejected": [
             {
-                "path": f"{prefix}/{portable(item.name)}",
+                "path": f"{prefix}/{storable(item.name)}",
                 "reason": item.reason,
                 "error": item.error,
                 "sha256": item.sha256,

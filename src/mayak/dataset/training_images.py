@@ -14,7 +14,8 @@ from typing import Any, Self
 from mayak.dataset.manifest import Manifest, originals
 from mayak.errors import ManifestError, ModelError
 from mayak.files import json_digest
-from mayak.language import printable, tr
+from mayak.language import tr
+from mayak.names import printable
 from mayak.untrusted import DOCUMENT_BYTES, PARSE_ERRORS, RECORD_BYTES, read_json
 
 TRAINING_IMAGES = "training_images.json"
