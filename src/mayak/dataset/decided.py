@@ -20,10 +20,10 @@ from mayak.errors import EvidenceError, IntegrityError, ManifestError
 from mayak.evidence import located, open_source
 from mayak.imaging.formats import wrong_extension
 from mayak.imaging.inside import read_inside
-from mayak.isolation import Lost, Workers
 from mayak.labels import LABELS
 from mayak.language import tr
 from mayak.types import EvidenceItem, EvidencePath, Progress, Task
+from mayak.workers import Lost, WorkerPool
 
 _SHOWN = 10
 _SECONDS = 120.0
@@ -309,7 +309,7 @@ def _copy(path: Path, images: list[_Image], folder: Path, task: Task) -> list[st
 
 def _inside(holder: bytes, names: frozenset[str]) -> dict[str, bytes]:
     """The pictures with these names inside a file, as far as they can be had."""
-    pool = Workers[tuple[bytes, frozenset[str]], dict[str, bytes]](
+    pool = WorkerPool[tuple[bytes, frozenset[str]], dict[str, bytes]](
         read_parts, 1, seconds=_SECONDS, memory=_MEMORY
     )
     ((_, found),) = pool.run([(holder, names)])

@@ -14,9 +14,9 @@ from mayak.imaging.decode import decode_picture
 from mayak.imaging.formats import named_as_image, reads, signature, wrong_extension
 from mayak.imaging.hashing import PerceptualHash, perceptual_hash, sha256
 from mayak.imaging.thumbnails import overview
-from mayak.isolation import Lost, Workers, shares
 from mayak.language import set_language, tr
 from mayak.types import Progress
+from mayak.workers import Lost, WorkerPool, divide_memory
 
 LARGEST_FILE = 2**30
 """Bytes. Files are decoded in memory; a film or a disk image in the folder must not fill it."""
@@ -51,8 +51,8 @@ def examine(
     """Read every file in ``workers`` processes; both lists in the order of the files' names."""
     images: list[Examined] = []
     rejected: list[Rejected] = []
-    count, memory = shares(max(1, min(workers, len(files))), _MEMORY, _LEAST_MEMORY)
-    pool = Workers[RawFile, Examined | Rejected](
+    count, memory = divide_memory(max(1, min(workers, len(files))), _MEMORY, _LEAST_MEMORY)
+    pool = WorkerPool[RawFile, Examined | Rejected](
         examine_file, count, seconds=_SECONDS, memory=memory
     )
     with progress.task(tr("reading", "읽기"), len(files), tr("files", "개")) as task:

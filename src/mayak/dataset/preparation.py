@@ -20,11 +20,11 @@ from mayak.dataset.store import AUGMENTED_FOLDER, IMAGES_FOLDER, Store
 from mayak.errors import ManifestError
 from mayak.files import json_digest
 from mayak.imaging.hashing import PDQ_MATCH_DISTANCE, PDQ_MIN_QUALITY
-from mayak.isolation import Lost, Workers
 from mayak.labels import LABELS, QUESTION
 from mayak.language import tr
 from mayak.names import storable
 from mayak.types import Progress, Sample, SilentProgress, SplitName
+from mayak.workers import Lost, WorkerPool
 
 if TYPE_CHECKING:
     from mayak.dataset.augment import Job, Made
@@ -303,7 +303,7 @@ def _augment(
         for copy in range(1, options.augment + 1)
     }
     made: dict[Job, Made] = {}
-    pool = Workers[Job, Made | None](make, min(options.workers, len(jobs)))
+    pool = WorkerPool[Job, Made | None](make, min(options.workers, len(jobs)))
     with progress.task(tr("augmenting", "증강"), len(jobs), tr("images", "장")) as task:
         for job, result in pool.run(jobs):
             if result is None:

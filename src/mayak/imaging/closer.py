@@ -8,8 +8,8 @@ from typing import Self
 
 from mayak.errors import DecodeError
 from mayak.imaging.decode import decode, scale_for
-from mayak.isolation import Lost, Workers
 from mayak.types import DecodedImage, Sides
+from mayak.workers import Lost, WorkerPool
 
 _SECONDS = 120.0
 _MEMORY = 4 * 2**30
@@ -26,7 +26,7 @@ class Closer:
 
     def __init__(self, least: Sides, count: int) -> None:
         self._least = least
-        self._workers = Workers(_decoded, count, seconds=_SECONDS, memory=_MEMORY)
+        self._workers = WorkerPool(_decoded, count, seconds=_SECONDS, memory=_MEMORY)
 
     def __enter__(self) -> Self:
         return self

@@ -20,8 +20,8 @@ from mayak.imaging.decode import decode_picture
 from mayak.imaging.hashing import perceptual_hash
 from mayak.imaging.inside import picture_inside
 from mayak.imaging.thumbnails import OVERVIEW, overview
-from mayak.isolation import Helper, Lost
 from mayak.types import EvidencePath
+from mayak.workers import Lost, WorkerPool
 
 _SECONDS = 60.0
 _MEMORY = 4 * 2**30
@@ -46,20 +46,20 @@ class Originals:
     """Reads pictures from their sources, one at a time."""
 
     def __init__(self) -> None:
-        self._helper = Helper(_work, seconds=_SECONDS, memory=_MEMORY)
+        self._worker = WorkerPool(_work, 1, seconds=_SECONDS, memory=_MEMORY)
 
     def picture(self, wanted: Wanted) -> bytes | Why:
         """A JPEG of the picture, upright, or why there is none."""
-        found = self._helper(wanted)
+        found = self._worker(wanted)
         return found.why if isinstance(found, Lost) else found
 
     def hash(self, data: bytes) -> bytes | Why:
         """The PDQ hash of an image file's bytes, or why there is none."""
-        found = self._helper(data)
+        found = self._worker(data)
         return found.why if isinstance(found, Lost) else found
 
     def close(self) -> None:
-        self._helper.close()
+        self._worker.close()
 
 
 def _work(work: Wanted | bytes) -> bytes | Why:

@@ -63,7 +63,7 @@ class Job:
     """Whether it stands in a list of files that are looked for: then no picture is too small."""
 
     def __getstate__(self) -> list[object]:
-        # As a buffer, the bytes need not go through a pipe (``isolation``).
+        # As a buffer, the bytes need not go through a pipe (``workers``).
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         return list((values | {"data": PickleBuffer(self.data)}).values())
 

@@ -22,7 +22,6 @@ from mayak.hashlists import HashList
 from mayak.imaging.formats import is_apple_double, is_pdf, is_program, named_as_image
 from mayak.imaging.hashing import sha256
 from mayak.imaging.office import needs_password
-from mayak.isolation import Lost, Workers, free_memory, shares
 from mayak.triage.arrival import Arrival, Outcome, item_of, location_of, weight
 from mayak.triage.examine import (
     LARGEST_FILE,
@@ -43,6 +42,7 @@ from mayak.triage.handover import Handover
 from mayak.triage.held import Held, Place, is_alike
 from mayak.triage.options import Options
 from mayak.types import EvidenceItem, EvidencePath, Failure, Sides
+from mayak.workers import Lost, WorkerPool, divide_memory, free_memory
 
 _HEAD = 512
 _CHUNK_BYTES = 1 << 20
@@ -167,11 +167,11 @@ class Feed:
             self._arrived.end()
 
     def _walk(self, held: Held, source: Source) -> None:
-        count, memory = shares(max(1, self._options.workers), MEMORY, LEAST_MEMORY)
-        pool = Workers[Work, list[Found | More]](examine, count, seconds=SECONDS, memory=memory)
+        count, memory = divide_memory(max(1, self._options.workers), MEMORY, LEAST_MEMORY)
+        pool = WorkerPool[Work, list[Found | More]](examine, count, seconds=SECONDS, memory=memory)
         work = _Agenda(self._chunks(held, source))
         most = min(_UNDER_WAY, free_memory() // 8)
-        for (rules, jobs), result in pool.run(work, weight=_work_bytes, most=most):
+        for (rules, jobs), result in pool.run(work, weight=_work_bytes, max_weight=most):
             if self._stop.is_set():
                 return
             if isinstance(result, Lost) and len(jobs) > 1:
