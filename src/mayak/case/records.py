@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
+from mayak.names import storable
 from mayak.types import EvidencePath, Failure
 
 _RECORDED_HASH = re.compile(r"\bSHA-256 ([0-9a-f]{64})$")
@@ -157,7 +158,7 @@ class StoredItem:
         path = self._path
         name = self.display if path is None else path.name
         # As in ``display``: what no text can hold is spelt out.
-        return name.rpartition("/")[2].encode("utf-8", "backslashreplace").decode()
+        return storable(name.rpartition("/")[2])
 
     @property
     def entry(self) -> int | None:

@@ -8,11 +8,12 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from sqlite3 import Row
 
-from mayak.case.database import Batch, Database, canonical
+from mayak.case.database import Batch, Database
 from mayak.case.records import Result, Run, Unclassified
 from mayak.case.rows import add_failure, first
 from mayak.case.values import json_object, moment, optional_moment, row_of, scores, texts
 from mayak.errors import CaseError
+from mayak.files import canonical_json
 from mayak.language import tr
 from mayak.types import Engine, Failure, Prediction
 
@@ -32,7 +33,7 @@ class Runs:
             return first(batch, query, engine.fingerprint) or batch.add(
                 "runs",
                 fingerprint=engine.fingerprint,
-                engine=canonical(asdict(engine)),
+                engine=canonical_json(asdict(engine)),
                 started=datetime.now(UTC).isoformat(),
             )
 

@@ -17,10 +17,10 @@ from types import NoneType
 from typing import Any, TypeVar
 
 from mayak.case import schema
-from mayak.case.database import storable
 from mayak.errors import IntegrityError, MayakError
 from mayak.labels import LABELS
-from mayak.language import printable, tr
+from mayak.language import tr
+from mayak.names import printable, storable
 from mayak.untrusted import PARSE_ERRORS, parse_json
 
 Value = TypeVar("Value")

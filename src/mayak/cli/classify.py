@@ -22,7 +22,8 @@ from mayak.config import BASE_MODEL
 from mayak.errors import ConfigError, DecodeError
 from mayak.imaging import decode_file
 from mayak.labels import LABELS
-from mayak.language import printable, tr
+from mayak.language import tr
+from mayak.names import printable
 from mayak.types import Classifier, DecodedImage, Failure, Prediction
 
 if TYPE_CHECKING:

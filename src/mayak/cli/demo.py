@@ -19,9 +19,9 @@ from cyclopts import Parameter
 
 from mayak.cli.console import Console
 from mayak.config import FINAL, load_train_config
-from mayak.isolation import cores
 from mayak.labels import LABELS
 from mayak.language import language, set_language, tr
+from mayak.workers import cores
 
 if TYPE_CHECKING:
     from mayak.cli.demo_ledger import Ledger

@@ -24,9 +24,10 @@ from mayak.cli.options import (
 )
 from mayak.config import BASE_MODEL
 from mayak.errors import ConfigError, IntegrityError
-from mayak.isolation import cores
 from mayak.labels import LABELS
-from mayak.language import printable, tr
+from mayak.language import tr
+from mayak.names import printable
+from mayak.workers import cores
 
 if TYPE_CHECKING:
     from mayak.case import CaseStore

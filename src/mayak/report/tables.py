@@ -16,10 +16,11 @@ import xlsxwriter
 from mayak.case import CaseStore, Standing, StoredContent, StoredItem
 from mayak.imaging.formats import wrong_extension
 from mayak.language import tr
+from mayak.names import printable
 from mayak.report import words
 from mayak.report.document import Section, plain
 from mayak.report.report_data import OPEN, Kind, Survey
-from mayak.report.text import cut, moment, visible
+from mayak.report.text import cut, moment
 
 SELECTED, UNREVIEWED, REST = "selected", "unreviewed", "not-selected"
 
@@ -242,7 +243,7 @@ class _Csv:
 def _harmless(cell: Value) -> str:
     if not isinstance(cell, str):
         return str(cell)
-    text = visible(cell)
+    text = printable(cell)
     return f"'{text}" if text.lstrip()[:1] in _FORMULA else text
 
 
@@ -303,7 +304,7 @@ class _Book:
         for column, cell in enumerate(row):
             if isinstance(cell, str):
                 if cell:
-                    sheet.write_string(position, column, _fitting(visible(cell)), form)
+                    sheet.write_string(position, column, _fitting(printable(cell)), form)
             elif cell is not None:
                 sheet.write_number(position, column, cell)
 

@@ -22,13 +22,9 @@ from mayak.hashlists import HashList
 from mayak.imaging.formats import is_apple_double, is_pdf, is_program, named_as_image
 from mayak.imaging.hashing import sha256
 from mayak.imaging.office import needs_password
-from mayak.isolation import Lost, Workers, free_memory, shares
+from mayak.imaging.sandbox import MAX_FILE_BYTES, Sandbox
 from mayak.triage.arrival import Arrival, Outcome, item_of, location_of, weight
 from mayak.triage.examine import (
-    LARGEST_FILE,
-    LEAST_MEMORY,
-    MEMORY,
-    SECONDS,
     Found,
     Job,
     More,
@@ -43,6 +39,7 @@ from mayak.triage.handover import Handover
 from mayak.triage.held import Held, Place, is_alike
 from mayak.triage.options import Options
 from mayak.types import EvidenceItem, EvidencePath, Failure, Sides
+from mayak.workers import Lost, free_memory
 
 _HEAD = 512
 _CHUNK_BYTES = 1 << 20
@@ -167,11 +164,10 @@ class Feed:
             self._arrived.end()
 
     def _walk(self, held: Held, source: Source) -> None:
-        count, memory = shares(max(1, self._options.workers), MEMORY, LEAST_MEMORY)
-        pool = Workers[Work, list[Found | More]](examine, count, seconds=SECONDS, memory=memory)
+        pool = Sandbox[Work, list[Found | More]](examine, self._options.workers)
         work = _Agenda(self._chunks(held, source))
         most = min(_UNDER_WAY, free_memory() // 8)
-        for (rules, jobs), result in pool.run(work, weight=_work_bytes, most=most):
+        for (rules, jobs), result in pool.run(work, weight=_work_bytes, max_weight=most):
             if self._stop.is_set():
                 return
             if isinstance(result, Lost) and len(jobs) > 1:
@@ -179,7 +175,7 @@ class Feed:
                 work.again.extend((rules, (job,)) for job in jobs)
                 continue
             if isinstance(result, Lost):
-                result, left = _after_loss(jobs[0], result.why, memory)
+                result, left = _after_loss(jobs[0], result.why, pool.failure_text(result))
             else:
                 left = _further(jobs, result)
             work.again.extend((rules, (job,)) for job in left)
@@ -436,8 +432,8 @@ class Feed:
                     if entry.path.kind in ("zip", "tar", "image"):
                         return Exclusion("container", "what lies in it follows it")
                     return Exclusion("not-an-image", "begins as no image format does")
-                if entry.size > LARGEST_FILE:
-                    text = f"an image of {entry.size} bytes, more than {LARGEST_FILE}"
+                if entry.size > MAX_FILE_BYTES:
+                    text = f"an image of {entry.size} bytes, more than {MAX_FILE_BYTES}"
                     return Failure(path, "read", "TooLarge", text)
                 # In one piece: putting a photo together from two would hold up other threads.
                 stream.seek(0)
@@ -495,13 +491,13 @@ def _further(jobs: tuple[Job, ...], results: list[Found | More]) -> list[Job]:
     ]
 
 
-def _after_loss(job: Job, why: str, memory: int) -> tuple[list[Found | More], list[Job]]:
+def _after_loss(job: Job, why: str, text: str) -> tuple[list[Found | More], list[Job]]:
     """What stands for a job that took its process along, and what is left of it to do."""
     if job.part and job.most > 1:
         return [], [replace(job, alone=job.part + job.most - 1)]
     if job.part >= len(job.names):  # the file itself, or the last picture in it
-        return [lost(job, why, memory)], []
+        return [lost(job, why, text)], []
     following = replace(job, part=job.part + 1, lost=job.lost + 1)
     if following.lost == _LOST:
-        return [lost(job, why, memory), *given_up(following)], []
-    return [lost(job, why, memory)], [following]
+        return [lost(job, why, text), *given_up(following)], []
+    return [lost(job, why, text)], [following]
