@@ -23,7 +23,7 @@ from mayak.imaging.inside import read_inside
 from mayak.isolation import Lost, Workers
 from mayak.labels import LABELS
 from mayak.language import tr
-from mayak.types import EvidenceItem, EvidencePath, Progress, Task
+from mayak.types import EvidenceEntry, EvidencePath, Progress, Task
 
 _SHOWN = 10
 _SECONDS = 120.0
@@ -270,7 +270,7 @@ def _copy(path: Path, images: list[_Image], folder: Path, task: Task) -> list[st
         for entry in source.items():
             if not (files or documents):
                 break
-            if not isinstance(entry, EvidenceItem):
+            if not isinstance(entry, EvidenceEntry):
                 continue
             location = entry.path.to_json()
             pieces: list[tuple[_Image, bytes | None]] = []
