@@ -25,7 +25,7 @@ from mayak.case.folder import WriterLock
 from mayak.case.records import Seen
 from mayak.errors import CaseError, ConfigError
 from mayak.report import write_report
-from mayak.report.survey import survey
+from mayak.report.report_data import survey
 from mayak.report.text import visible
 from mayak.types import Failure, Scores, SilentProgress
 
@@ -378,8 +378,8 @@ def test_without_decisions_and_model_there_is_a_report_too(tmp_path, write):
 
 
 def test_many_images_are_split_and_what_is_left_out_is_told(own, tmp_path, monkeypatch):
-    monkeypatch.setattr("mayak.report.write.VOLUME", 3)
-    monkeypatch.setattr("mayak.report.write._ON_A_PAGE", 1)
+    monkeypatch.setattr("mayak.report.bundle.VOLUME", 3)
+    monkeypatch.setattr("mayak.report.bundle._ON_A_PAGE", 1)
     with CaseStore.read(own) as store:
         made = write_report(store, tmp_path / "report", SilentProgress())
         found = survey(store, [])
@@ -430,7 +430,7 @@ def test_a_case_that_changes_meanwhile_gives_no_report(own, tmp_path, monkeypatc
         with CaseStore.review(own, operator="b") as other:
             other.decide("b", {sha(0): 0})
 
-    monkeypatch.setattr("mayak.report.write.write_graphs", deciding)
+    monkeypatch.setattr("mayak.report.bundle.write_graphs", deciding)
     with CaseStore.read(own) as store, pytest.raises(CaseError, match="changed while"):
         write_report(store, tmp_path / "report", SilentProgress())
     assert not (tmp_path / "report").exists()

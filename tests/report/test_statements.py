@@ -17,7 +17,7 @@ from mayak.case.database import entry_hash
 from mayak.language import set_language
 from mayak.report.chapters import Writer
 from mayak.report.document import plain
-from mayak.report.survey import survey
+from mayak.report.report_data import survey
 from mayak.report.text import shortened
 from mayak.types import Failure, Prediction, Scores
 

@@ -12,7 +12,6 @@ from mayak.case.records import SeenHow
 from mayak.labels import LABELS
 from mayak.language import language, tr
 from mayak.report import words
-from mayak.report.assurance import integrity, methods, notices
 from mayak.report.document import (
     Block,
     Card,
@@ -25,9 +24,10 @@ from mayak.report.document import (
     Section,
     Table,
 )
+from mayak.report.integrity import integrity, methods, notices
 from mayak.report.limits import limits
 from mayak.report.pictures import picture
-from mayak.report.survey import OPEN, Survey
+from mayak.report.report_data import OPEN, Survey
 from mayak.report.text import files, images, moment, shortened, size
 
 _PATH = 110

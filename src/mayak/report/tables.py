@@ -18,7 +18,7 @@ from mayak.imaging.formats import wrong_extension
 from mayak.language import tr
 from mayak.report import words
 from mayak.report.document import Section, plain
-from mayak.report.survey import OPEN, Kind, Survey
+from mayak.report.report_data import OPEN, Kind, Survey
 from mayak.report.text import cut, moment, visible
 from mayak.types import Scores
 

@@ -7,7 +7,7 @@ from mayak.case.reasons import reason
 from mayak.case.records import Seen, SeenHow
 from mayak.labels import LABELS
 from mayak.language import tr
-from mayak.report.survey import Kind
+from mayak.report.report_data import Kind
 from mayak.report.text import moment
 from mayak.types import Failure
 

@@ -28,9 +28,9 @@ from mayak.imaging.formats import wrong_extension
 from mayak.imaging.hashing import PDQ_MATCH_DISTANCE
 from mayak.labels import LABELS
 from mayak.language import Language, language, tr
-from mayak.review.desk import CountError, Desk, Shown, gone, unknown_image
 from mayak.review.query import parse_filter, parse_sight, parse_sort
 from mayak.review.regions import region, regions
+from mayak.review.session import CountError, Desk, Shown, gone, unknown_image
 from mayak.types import Prediction
 
 Digest = Annotated[str, Part(pattern=r"^[0-9a-f]{64}$")]
