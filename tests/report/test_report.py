@@ -27,7 +27,7 @@ from mayak.errors import CaseError, ConfigError
 from mayak.names import printable
 from mayak.report import write_report
 from mayak.report.report_data import survey
-from mayak.types import Failure, SilentProgress
+from mayak.types import Failure, Scores, SilentProgress
 
 LISTS = ("selected", "unreviewed", "not-selected")
 
@@ -497,7 +497,7 @@ def test_the_report_names_the_run_whose_scores_it_shows(tmp_path, write):
         second = store.start_run(other)
         for prediction in list(store.predictions(first.id)):
             changed = dataclasses.replace(
-                prediction, scores=(1.0, 0.0, 0.0, 0.0), engine=other.fingerprint
+                prediction, scores=Scores((1.0, 0.0, 0.0, 0.0), 0.01), engine=other.fingerprint
             )
             store.add_results(second, [changed])
         failures = {

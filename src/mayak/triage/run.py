@@ -307,7 +307,7 @@ class _Writer:
         with suppress(Empty):
             while (said := self._said.get(patience > 0, patience)) is not None:
                 self._predictions.append(said)
-                self._labels[said.label] += 1
+                self._labels[said.scores.label] += 1
                 heard += 1
                 patience = 0.0
             self._over = True
