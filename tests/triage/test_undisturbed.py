@@ -69,7 +69,7 @@ def test_delays_and_faults_leave_no_trace(tmp_path, material, expected, seed):
 @posix
 def test_kills_leave_no_trace(tmp_path):
     ended = subprocess.run(
-        [sys.executable, str(SCRIPT), "--runs", "2", "--seed", "21", "--folder", str(tmp_path)],
+        [sys.executable, str(SCRIPT), "--runs", "1", "--seed", "21", "--folder", str(tmp_path)],
         capture_output=True,
         encoding="utf-8",
         check=False,
