@@ -163,7 +163,7 @@ def test_what_a_model_has_said_is_on_disk_while_it_goes_on(tmp_path, monkeypatch
     monkeypatch.setattr("mayak.triage.run._PATIENCE", 0.1)
     monkeypatch.setattr("mayak.triage.run._WAITING", waiting)
     # So many are taken at once; with more, those that are not asked for yet make room.
-    monkeypatch.setattr("mayak.triage.handover._FEW", 4)
+    monkeypatch.setattr("mayak.triage.bounded_queue._MAX_TAKEN", 4)
 
     class Gathering(Grey):
         """Takes eight images, thinks for a while, and answers for all."""
@@ -241,7 +241,7 @@ def test_a_classifier_that_ends_before_its_images_is_a_fault(tmp_path, monkeypat
     folder = pictures(tmp_path / "x", 60)
     monkeypatch.setattr("mayak.triage.run._WAITING", waiting)
     monkeypatch.setattr("mayak.triage.feed._WAITING", 1)
-    monkeypatch.setattr("mayak.triage.handover._FEW", 2)
+    monkeypatch.setattr("mayak.triage.bounded_queue._MAX_TAKEN", 2)
 
     class Hasty(Grey):
         def classify(self, images):

@@ -24,6 +24,7 @@ from mayak.imaging.hashing import sha256
 from mayak.imaging.office import needs_password
 from mayak.imaging.sandbox import MAX_FILE_BYTES, Sandbox
 from mayak.triage.arrival import Arrival, Outcome, item_of, location_of, weight
+from mayak.triage.bounded_queue import ByteBoundedQueue
 from mayak.triage.examine import (
     Found,
     Job,
@@ -35,7 +36,6 @@ from mayak.triage.examine import (
     is_candidate,
     lost,
 )
-from mayak.triage.handover import Handover
 from mayak.triage.held import Held, Place, is_alike
 from mayak.triage.options import Options
 from mayak.types import EvidenceEntry, EvidencePath, Failure, Sides
@@ -101,7 +101,7 @@ class Feed:
         self._known_good, self._known_bad = known_good, known_bad
         self._alarming: dict[str, str] = {}
         """Why files are looked for, by SHA-256."""
-        self._arrived = Handover(weight, _WAITING)
+        self._arrived = ByteBoundedQueue(weight, _WAITING)
         self._stop = Event()
         self._outcomes: OrderedDict[str, Outcome | None] = OrderedDict()
         """Of each file sent to a worker, by SHA-256; None until it is known."""
