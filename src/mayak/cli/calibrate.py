@@ -20,7 +20,7 @@ from mayak.cli.options import (
 from mayak.config import FINAL, OUTPUT
 from mayak.errors import ConfigError
 from mayak.i18n import msg
-from mayak.language import printable
+from mayak.names import printable
 
 if TYPE_CHECKING:
     from mayak.evaluation.calibrate import Calibrated

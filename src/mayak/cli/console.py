@@ -14,7 +14,7 @@ from rich import console, markup
 
 from mayak.errors import MayakError
 from mayak.i18n import Language, join, msg, render
-from mayak.language import printable
+from mayak.names import printable
 
 if TYPE_CHECKING:
     from rich import progress

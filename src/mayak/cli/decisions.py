@@ -14,7 +14,7 @@ from mayak.cli.options import CaseOption, JsonOption, OperatorOption, user
 from mayak.errors import ConfigError
 from mayak.i18n import msg
 from mayak.labels import LABELS
-from mayak.language import printable
+from mayak.names import printable
 
 if TYPE_CHECKING:
     from mayak.case import CaseStore

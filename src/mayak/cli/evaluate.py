@@ -20,7 +20,7 @@ from mayak.config import BASE_MODEL, FINAL, OUTPUT, Precision
 from mayak.errors import ConfigError
 from mayak.i18n import msg
 from mayak.labels import LABELS
-from mayak.language import printable
+from mayak.names import printable
 
 if TYPE_CHECKING:
     from mayak.evaluation.compare import Comparison

@@ -15,7 +15,7 @@ from mayak.fonts import font_path
 from mayak.i18n import Language, msg, render
 from mayak.imaging import decode_file
 from mayak.labels import LABELS, UNCLASSIFIABLE
-from mayak.language import printable
+from mayak.names import printable
 
 _SIDE = 300
 _GAP = 12

@@ -6,7 +6,6 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import copy_context
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -21,7 +20,7 @@ from mayak.model.load import VisionLanguageModel, load_model, out_of_memory
 from mayak.model.packed import PackedModel, compiles
 from mayak.model.packing import Packed, Piece
 from mayak.model.prompt import Prompt
-from mayak.types import DecodedImage, Engine, Prediction, Sides
+from mayak.types import DecodedImage, Engine, Prediction, Scores, Sides
 
 THREADS = 4
 """That prepare images: one shrinks about 40 photos of 12 megapixels a second."""
@@ -120,8 +119,7 @@ class Launcher:
         the GPU's memory is full."""
         if self._thread is None:
             return queued(work)
-        # In the context of whoever is told of what happens: it holds the language.
-        launched = self._thread.submit(copy_context().run, queued, work)
+        launched = self._thread.submit(queued, work)
         return lambda: launched.result()()
 
 
@@ -200,8 +198,7 @@ class LabelScorer:
         for digest, row, outside in zip(digests, scores.tolist(), off_label.tolist(), strict=True):
             yield Prediction(
                 sha256=digest,
-                scores=(row[0], row[1], row[2], row[3]),
-                off_label=outside,
+                scores=Scores((row[0], row[1], row[2], row[3]), outside),
                 calibrated=False,
                 engine=self.engine.fingerprint,
             )

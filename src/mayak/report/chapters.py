@@ -12,7 +12,6 @@ from mayak.case.records import SeenHow
 from mayak.i18n import Language, join, msg
 from mayak.labels import LABELS
 from mayak.report import words
-from mayak.report.assurance import integrity, methods, notices
 from mayak.report.document import (
     Block,
     Card,
@@ -25,9 +24,10 @@ from mayak.report.document import (
     Section,
     Table,
 )
+from mayak.report.integrity import integrity, methods, notices
 from mayak.report.limits import limits
 from mayak.report.pictures import picture
-from mayak.report.survey import OPEN, Survey
+from mayak.report.report_data import OPEN, Survey
 from mayak.report.text import files, images, moment, shortened, size
 
 _PATH = 110
@@ -370,7 +370,7 @@ class Writer:
         elif any(place.deleted for place in places):
             marks.append(msg("deleted at some places"))
         marks += [msg("in list: ") + shortened(name, 40) for name in standing.alerts]
-        best = None if standing.scores is None else max(standing.scores)
+        scores = standing.scores
         unscored = (
             msg("no model was asked") if self._found.run is None else msg("model gave no result")
         )
@@ -381,10 +381,10 @@ class Writer:
             absent=msg("no thumbnail, or not as recorded"),
             path=shortened(places[0].display, _PATH) if places else "–",
             hash=content.sha256[:16],
-            score=best,
+            score=None if scores is None else scores.best,
             scored=unscored
-            if best is None
-            else msg("model ") + words.label(standing.proposal or 0) + f" · {best:.3f}",
+            if scores is None
+            else msg("model ") + words.label(scores.label) + f" · {scores.best:.3f}",
             decided=tuple(
                 join(
                     " · ",
@@ -573,9 +573,9 @@ def _failed(case: CaseStore) -> Iterator[StoredItem]:
 
 def _listed(finding: Finding, place: StoredItem, content: StoredContent) -> tuple[Cell, ...]:
     times = [
-        msg("created ") + moment(place.created),
-        msg("modified ") + moment(place.modified),
-        msg("accessed ") + moment(place.accessed),
+        msg("created ") + moment(place.times.created),
+        msg("modified ") + moment(place.times.modified),
+        msg("accessed ") + moment(place.times.accessed),
     ]
     if zone := words.zone(place):
         times.append(msg("time zone ") + zone)

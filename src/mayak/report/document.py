@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Literal
 
 from mayak.i18n import Language
-from mayak.report.text import visible, worded
+from mayak.names import printable
+from mayak.report.text import worded
 
 Tone = Literal["plain", "soft", "good", "warning", "alarm"]
 Cell = str | tuple[str, ...]
@@ -123,10 +124,10 @@ def plain(
     language: Language,
     shows: Callable[[str], bool] | None = None,
 ) -> Any:  # noqa: ANN401
-    """Blocks as what JSON holds, every text in the reader's language and made ``visible``: here, so
-    that none is forgotten."""
+    """Blocks as what JSON holds, every text in the reader's language and made
+    ``printable``: here, so that none is forgotten."""
     if isinstance(value, str):
-        return visible(worded(value, language), shows)
+        return printable(worded(value, language), shows)
     if is_dataclass(value):
         return {f.name: plain(getattr(value, f.name), language, shows) for f in fields(value)}
     if isinstance(value, tuple | list):

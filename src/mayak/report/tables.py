@@ -16,10 +16,12 @@ import xlsxwriter
 from mayak.case import CaseStore, Standing, StoredContent, StoredItem
 from mayak.i18n import Language, join, msg, render
 from mayak.imaging.formats import wrong_extension
+from mayak.names import printable
 from mayak.report import words
 from mayak.report.document import Section, plain
-from mayak.report.survey import OPEN, Kind, Survey
-from mayak.report.text import cut, moment, visible, worded
+from mayak.report.report_data import OPEN, Kind, Survey
+from mayak.report.text import cut, moment, worded
+from mayak.types import Scores
 
 SELECTED, UNREVIEWED, REST = "selected", "unreviewed", "not-selected"
 
@@ -120,7 +122,7 @@ def _columns() -> list[tuple[str, Callable[[Listed], Value]]]:
 
     def time(name: str) -> Callable[[Listed], Value]:
         return lambda listed: (
-            moment(found) if (found := getattr(listed.item, name)) is not None else None
+            moment(found) if (found := getattr(listed.item.times, name)) is not None else None
         )
 
     def stated(*names: str) -> Callable[[Listed], Value]:
@@ -130,9 +132,9 @@ def _columns() -> list[tuple[str, Callable[[Listed], Value]]]:
 
         return value
 
-    def scored(value: Callable[[Standing], Value]) -> Callable[[Listed], Value]:
+    def scored(value: Callable[[Scores], Value]) -> Callable[[Listed], Value]:
         return lambda listed: (
-            value(listed.standing) if listed.standing and listed.standing.scores else None
+            value(listed.standing.scores) if listed.standing and listed.standing.scores else None
         )
 
     return [
@@ -164,15 +166,15 @@ def _columns() -> list[tuple[str, Callable[[Listed], Value]]]:
         (msg("position (as the file states)"), _position),
         (
             msg("model's label"),
-            scored(lambda standing: words.label(standing.proposal or 0)),
+            scored(lambda scores: words.label(scores.label)),
         ),
         (
             msg("model's score"),
-            scored(lambda standing: round(max(standing.scores or (0.0,)), 6)),
+            scored(lambda scores: round(scores.best, 6)),
         ),
         (
             msg("share outside the labels"),
-            scored(lambda standing: round(standing.off_label or 0.0, 6)),
+            scored(lambda scores: round(scores.off_label, 6)),
         ),
         (
             msg("decisions (label, person, UTC, how shown)"),
@@ -251,7 +253,7 @@ class _Csv:
 def _harmless(cell: Value) -> str:
     if not isinstance(cell, str):
         return str(cell)
-    text = visible(cell)
+    text = printable(cell)
     return f"'{text}" if text.lstrip()[:1] in _FORMULA else text
 
 
@@ -314,7 +316,7 @@ class _Book:
             if isinstance(cell, str):
                 if cell:
                     sheet.write_string(
-                        position, column, _fitting(visible(cell), self._language), form
+                        position, column, _fitting(printable(cell), self._language), form
                     )
             elif cell is not None:
                 sheet.write_number(position, column, cell)

@@ -14,7 +14,7 @@ from mayak.evidence import EXCLUSIONS, Source
 from mayak.i18n import msg
 from mayak.triage.arrival import Arrival, item_of, location_of
 from mayak.triage.options import Options
-from mayak.types import EvidenceItem, EvidencePath, Failure
+from mayak.types import EvidenceEntry, EvidencePath, Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,14 +139,14 @@ class Held:
     def _was_met(self, number: int) -> bool:
         return number > self._last or bool(self._met[number])
 
-    def unread(self, entry: EvidenceItem | Failure, held: str) -> Arrival:
+    def unread(self, entry: EvidenceEntry | Failure, held: str) -> Arrival:
         """An item whose bytes, of SHA-256 ``held``, cannot be read any more: that ends the run, or
         where damage is accepted costs that content its result. Raises IntegrityError."""
         text = msg("can no longer be read")
         self.require_accepted(entry, text)
         return self._instead(entry, held, text)
 
-    def changed(self, entry: EvidenceItem, held: str, *, accepted: bool) -> Arrival:
+    def changed(self, entry: EvidenceEntry, held: str, *, accepted: bool) -> Arrival:
         """The same for an item whose bytes are others, unless that was ``accepted`` before."""
         text = msg("has changed since it was read")
         if not accepted:
@@ -163,7 +163,7 @@ class Held:
                 break
         return other, None if before is None else sha256
 
-    def _instead(self, entry: EvidenceItem | Failure, held: str, reason: str) -> Arrival:
+    def _instead(self, entry: EvidenceEntry | Failure, held: str, reason: str) -> Arrival:
         """What stands for a result of the content that an item was."""
         if isinstance(entry, Failure):
             path = str(entry.path)
@@ -173,7 +173,7 @@ class Held:
         failure = Failure(path, "read", "Changed", reason)
         return Arrival(self.number, item, known=True, failure=failure)
 
-    def require_accepted(self, entry: EvidenceItem | Failure, text: str) -> None:
+    def require_accepted(self, entry: EvidenceEntry | Failure, text: str) -> None:
         """Raises IntegrityError unless damage is accepted."""
         if not self._options.accept_damaged:
             raise IntegrityError(
@@ -182,9 +182,12 @@ class Held:
             )
 
 
-def is_alike(entry: EvidenceItem, before: StoredItem | None) -> bool:
+def is_alike(entry: EvidenceEntry, before: StoredItem | None) -> bool:
     """Whether a file has the size and the time of change that it had."""
-    return before is None or (entry.size, entry.modified) == (before.size, before.modified)
+    return before is None or (entry.size, entry.times.modified) == (
+        before.size,
+        before.times.modified,
+    )
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
