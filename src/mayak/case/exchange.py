@@ -138,7 +138,7 @@ class Exchange(Samples):
             " SELECT reviewer FROM samples s JOIN log l ON l.sequence = s.log WHERE l.action != ?",
             (_MERGE, _MERGE),
         )
-        return {row["reviewer"] for row in rows} | {self._database._operator or ""}
+        return {row["reviewer"] for row in rows} | {self._database.operator or ""}
 
     def _draws(self) -> dict[int, Draw]:
         rows = self._database.query(
