@@ -1,5 +1,4 @@
-"""What the recorded reasons are called for which a file gave no image, or an image no result, and
-what can be done."""
+"""Names and remedies for the recorded reasons of excluded files and failures."""
 
 from __future__ import annotations
 
@@ -50,7 +49,7 @@ REASONS: Mapping[str, tuple[str, str]] = {
 
 
 def reason(name: str) -> str:
-    """In the user's language; the recorded name where it is none of mayak's."""
+    """Return a reason in the user's language; the recorded name if mayak does not know it."""
     return tr(*REASONS.get(name, (name, name)))
 
 
@@ -108,5 +107,5 @@ REMEDIES: Mapping[str, tuple[str, str]] = {
 
 
 def remedy(name: str) -> str | None:
-    """What can be done about a failure, in the user's language; None if nothing is known."""
+    """Return what to do about a failure, in the user's language; None if nothing is known."""
     return tr(*REMEDIES[name]) if name in REMEDIES else None
