@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mayak import __version__
-from mayak.case import LogEntry, Run, Source, SourceHash, alarms, clock_note
+from mayak.case import LogEntry, Run, SourceHash, StoredSource, alarms, clock_note
 from mayak.labels import QUESTION
 from mayak.language import tr
 from mayak.report.document import Block, Cell, Facts, Prose, Section, Table
@@ -548,7 +548,7 @@ def _hashes(found: Survey) -> Prose:
     return Prose(told)
 
 
-def _source(number: int, source: Source, found: Survey) -> list[Block]:
+def _source(number: int, source: StoredSource, found: Survey) -> list[Block]:
     title = tr(f"Source {number}", f"원본 {number}")
     rows: list[tuple[str, str]] = [
         (title, shortened(source.path, 300)),
@@ -575,7 +575,7 @@ def _source(number: int, source: Source, found: Survey) -> list[Block]:
     return [Facts(tuple(rows), code=frozenset(code))]
 
 
-def _listed(source: Source, found: Survey) -> str:
+def _listed(source: StoredSource, found: Survey) -> str:
     counts = found.source_counts.get(source.id)
     told = files_text(counts.files if counts else 0)
     if source.id in found.history.complete:
@@ -586,7 +586,7 @@ def _listed(source: Source, found: Survey) -> str:
     )
 
 
-def _no_hash(source: Source, found: Survey) -> str:
+def _no_hash(source: StoredSource, found: Survey) -> str:
     """Why there is no hash of the whole, and what there is instead."""
     counts = found.source_counts.get(source.id)
     files, hashed = (counts.files, counts.hashed) if counts else (0, 0)
@@ -611,7 +611,7 @@ def _no_hash(source: Source, found: Survey) -> str:
     return why + each
 
 
-def _again(source: Source, found: Survey) -> str:
+def _again(source: StoredSource, found: Survey) -> str:
     """When and how the source was last compared with what is recorded of it."""
     if source.id not in found.history.compared:
         return tr("not on record", "기록 없음")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mayak.case import Sample
+from mayak.case import BlindSample
 from mayak.case.reasons import reason
 from mayak.language import tr
 from mayak.report.document import Block, Prose, Section, Table
@@ -266,7 +266,7 @@ def _missed(found: Survey) -> Prose:
     )
 
 
-def _estimate(sample: Sample) -> str:
+def _estimate(sample: BlindSample) -> str:
     drawn = tr(
         f"Sample {sample.id}: {sample.size:,} of {sample.population:,} images that run "
         f"{sample.run} called irrelevant, drawn {moment(sample.drawn)} UTC, judged by "

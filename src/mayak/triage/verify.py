@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import count
 
-from mayak.case import CaseStore, Fault, StoredItem
-from mayak.case import Source as Recorded
+from mayak.case import CaseStore, IntegrityFault, StoredItem
+from mayak.case import StoredSource as Recorded
 from mayak.case.records import Problem
 from mayak.errors import EvidenceError
 from mayak.evidence import Source, located, open_source
@@ -48,14 +48,16 @@ class Compared:
         return 0 if self.whole else self.files - self.hashed - self.sized
 
 
-def check_sources(case: CaseStore, progress: Progress) -> tuple[list[Fault], list[Compared]]:
+def check_sources(
+    case: CaseStore, progress: Progress
+) -> tuple[list[IntegrityFault], list[Compared]]:
     """The faults of the sources, and how each source was compared.
 
     A source that is one file is hashed as a whole. Of a folder, and if triage was cut off before
     the whole was hashed, each file is compared: by SHA-256 if the case records it (images,
     documents, files of a list), otherwise by presence and size.
     """
-    faults: list[Fault] = []
+    faults: list[IntegrityFault] = []
     compared: list[Compared] = []
     counts = case.source_counts()
     for recorded in case.sources():
@@ -76,7 +78,7 @@ def check_sources(case: CaseStore, progress: Progress) -> tuple[list[Fault], lis
 
 def _checked(
     case: CaseStore, recorded: Recorded, source: Source, told: Compared, progress: Progress
-) -> list[Fault]:
+) -> list[IntegrityFault]:
     if (source.path.kind == "folder") != (recorded.kind == "folder"):
         kinds = f"{recorded.kind} → {source.path.kind}"
         text = tr("is of another kind now", "종류가 바뀌었습니다")
@@ -98,7 +100,7 @@ def _checked(
 
 def _each(
     case: CaseStore, recorded: Recorded, source: Source, told: Compared, progress: Progress
-) -> Iterator[Fault]:
+) -> Iterator[IntegrityFault]:
     last = listed = told.files = 0  # counted again: triage may be writing beside this
     for known in case.known_items(recorded.id):
         last, listed = known.id, listed + _is_file(known)
@@ -153,7 +155,7 @@ def _unlike(
 
 def _gone(
     case: CaseStore, recorded: Recorded, told: Compared, present: bytearray
-) -> Iterator[Fault]:
+) -> Iterator[IntegrityFault]:
     """Count what was compared, and name what is there no more."""
     gone: list[str] = []
     more = 0
@@ -216,5 +218,5 @@ def _others(
         yield item.sha256
 
 
-def _fault(recorded: Recorded, problem: Problem, message: str) -> Fault:
-    return Fault(problem, "evidence", f"source {recorded.id}", message)
+def _fault(recorded: Recorded, problem: Problem, message: str) -> IntegrityFault:
+    return IntegrityFault(problem, "evidence", f"source {recorded.id}", message)
