@@ -29,7 +29,7 @@ class MayakError(Exception):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        return f"{self.message} → {self.remedy}" if self.remedy else self.message
+        return self.message + " → " + self.remedy if self.remedy else self.message
 
     def __reduce__(self) -> tuple[object, ...]:
         # Errors are pickled between processes (decode workers); the default loses the remedy.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
@@ -11,6 +9,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple, Protocol, get_args
 
+from mayak.files import canonical_json, json_digest
+from mayak.names import storable
 from mayak.untrusted import PARSE_ERRORS, parse_json
 
 if TYPE_CHECKING:  # every command imports this module; numpy would be a third of its start
@@ -63,8 +63,7 @@ class EvidencePath:
 
     def __str__(self) -> str:
         names = (f"{p.name}#{p.serial}" if p.serial else p.name for p in self.layers)
-        # Windows and NTFS allow lone surrogates, which no terminal or file accepts.
-        return "/".join(names).encode("utf-8", "backslashreplace").decode("utf-8")
+        return storable("/".join(names))
 
     def to_json(self) -> str:
         """Return one line of ASCII JSON: a list of layers, the same for equal paths."""
@@ -76,7 +75,7 @@ class EvidencePath:
             if layer.serial:
                 row["serial"] = layer.serial
             rows.append(row)
-        return json.dumps(rows, separators=(",", ":"))
+        return canonical_json(rows)
 
     @staticmethod
     def from_json(text: str) -> EvidencePath:
@@ -282,8 +281,7 @@ def _fingerprint(engine: Engine) -> str:
     fields = asdict(engine)
     if engine.calibration is None:
         del fields["calibration"]
-    canonical = json.dumps(fields, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+    return json_digest(fields, "utf-8")[:16]
 
 
 class Classifier(Protocol):

@@ -123,7 +123,9 @@ def test_one_reviewer_in_both_copies_is_refused_and_taken_in_under_another_name(
             store.decide("a", {C: verdict})
     path = exported(there, tmp_path / "b.jsonl")
     with CaseStore.review(here, operator="a") as store:
-        with pytest.raises(CaseError, match=r"a decided in both copies: decision 2 there") as caught:
+        with pytest.raises(
+            CaseError, match=r"a decided in both copies: decision 2 there"
+        ) as caught:
             store.merge([read_export(path)])
         assert "--rename 'a=NEW NAME'" in caught.value.remedy
         assert store.reviewers() == ["a"]
@@ -168,7 +170,7 @@ def test_nobody_goes_on_in_the_name_of_one_who_decides_here(here, tmp_path, oper
 
 
 @pytest.mark.parametrize(
-    "name", ["e\u0301", "\u00e9 ", "\u00e9\u200b", "\u202e\u00e9", "\u3164\u00e9"]
+    "name", ["e\u0301", "\u00e9 ", "\u00e9\u200b", "\u202e\u00e9", "\u3164\u00e9", "\u2800\u00e9"]
 )
 def test_nobody_decides_in_a_name_that_looks_like_that_of_one_who_decides_here(
     here, tmp_path, name

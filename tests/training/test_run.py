@@ -404,10 +404,11 @@ def test_a_run_killed_while_finishing_makes_its_final_folder(whole, model_folder
     result, output = whole
     shutil.copytree(output, tmp_path, dirs_exist_ok=True)
     shutil.rmtree(tmp_path / FINAL)
-    (tmp_path / f"{FINAL}.partial").mkdir()
+    killed = tmp_path / f".{FINAL}.{'0' * 32}"
+    killed.mkdir()
     again = run(model_folder, data, tmp_path, resume=True)
     same_run((result, output), (again, tmp_path))
-    assert not (tmp_path / f"{FINAL}.partial").exists()
+    assert not killed.exists()
 
 
 def test_resuming_an_empty_folder_begins_with_a_note(model_folder, data, tmp_path):

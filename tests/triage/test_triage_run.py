@@ -26,7 +26,7 @@ from pypdf.generic import DictionaryObject, NameObject, NumberObject, StreamObje
 from chat_samples import chat, copies
 from mayak.case import CaseStore
 from mayak.errors import CaseError, ConfigError, EvidenceError, IntegrityError
-from mayak.language import set_language
+from mayak.i18n import render
 from mayak.triage import Options, feed, triage
 from mayak.triage.examine import examine
 from mayak.triage.run import _Writer
@@ -163,7 +163,7 @@ def test_what_a_model_has_said_is_on_disk_while_it_goes_on(tmp_path, monkeypatch
     monkeypatch.setattr("mayak.triage.run._PATIENCE", 0.1)
     monkeypatch.setattr("mayak.triage.run._WAITING", waiting)
     # So many are taken at once; with more, those that are not asked for yet make room.
-    monkeypatch.setattr("mayak.triage.handover._FEW", 4)
+    monkeypatch.setattr("mayak.triage.bounded_queue._MAX_TAKEN", 4)
 
     class Gathering(Grey):
         """Takes eight images, thinks for a while, and answers for all."""
@@ -241,7 +241,7 @@ def test_a_classifier_that_ends_before_its_images_is_a_fault(tmp_path, monkeypat
     folder = pictures(tmp_path / "x", 60)
     monkeypatch.setattr("mayak.triage.run._WAITING", waiting)
     monkeypatch.setattr("mayak.triage.feed._WAITING", 1)
-    monkeypatch.setattr("mayak.triage.handover._FEW", 2)
+    monkeypatch.setattr("mayak.triage.bounded_queue._MAX_TAKEN", 2)
 
     class Hasty(Grey):
         def classify(self, images):
@@ -799,14 +799,11 @@ def test_a_disk_image_cut_off_before_its_hash_goes_on(tmp_path):
 def test_faults_are_told_in_the_users_language_and_recorded_in_english(tmp_path, phone):
     folder, case = phone[0], tmp_path / "case"
     (folder / "cut.zip").write_bytes(phone[1].read_bytes()[:-200])
-    set_language("ko")
-    try:
+    run(case, folder)
+    (folder / "DCIM" / "1.jpg").unlink()
+    with pytest.raises(IntegrityError) as raised:
         run(case, folder)
-        (folder / "DCIM" / "1.jpg").unlink()
-        with pytest.raises(IntegrityError, match="더 이상 없습니다"):
-            run(case, folder)
-    finally:
-        set_language("en")
+    assert "더 이상 없습니다" in render(raised.value.message, "ko")
     recorded = [each.message for each in told(case).values() if isinstance(each, Failure)]
     assert any("container cannot be entered" in message for message in recorded)
     assert all(message.isascii() for message in recorded)

@@ -19,7 +19,7 @@ from mayak.case.query import Filter, Orders, Sort, View, fold_stacks, named
 from mayak.case.records import Run, latest
 from mayak.case.runs import Runs
 from mayak.errors import CaseError
-from mayak.language import tr
+from mayak.i18n import msg
 
 _CONTENTS_PER_QUERY = 900
 
@@ -296,8 +296,8 @@ class Browser:
         run = self.run if wanted.run is None else wanted.run
         if run is not None and all(run != known.id for known in self.runs):
             raise CaseError(
-                tr(f"there is no run {run} in this case", f"이 사건에 실행 {run}이(가) 없습니다"),
-                remedy=tr("choose another run", "다른 실행을 선택하십시오"),
+                msg("there is no run {run} in this case", run=run),
+                remedy=msg("choose another run"),
             )
         columns = self.index.run_columns(run)
         return View(self.index, columns, self.reviewer, self._distance, self._ids_by_hash)

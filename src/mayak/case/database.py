@@ -12,7 +12,6 @@ therefore read in short statements, page by page, so that no writer waits for lo
 from __future__ import annotations
 
 import hashlib
-import json
 import sqlite3
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +31,9 @@ from mayak.case.folder import (
     storage_remedy,
 )
 from mayak.errors import CaseError, IntegrityError
-from mayak.language import printable, tr
+from mayak.files import canonical_json, json_digest
+from mayak.i18n import join, msg
+from mayak.names import printable, storable
 from mayak.untrusted import PARSE_ERRORS, parse_json
 
 GENESIS = "0" * 64
@@ -64,16 +65,6 @@ _NAMED = 20
 """Objects of a foreign schema that the message names; the rest are counted."""
 
 
-def canonical(value: object) -> str:
-    """Return JSON with sorted keys, without blanks, ASCII only; bytes as hex."""
-    return json.dumps(
-        value,
-        sort_keys=True,
-        separators=(",", ":"),
-        default=lambda other: {"hex": other.hex()} if isinstance(other, bytes) else str(other),
-    )
-
-
 def row_digest(table: str, row: Mapping[str, Value]) -> str:
     """Return the SHA-256 of a row without its digest.
 
@@ -81,21 +72,14 @@ def row_digest(table: str, row: Mapping[str, Value]) -> str:
     older rows.
     """
     values = {name: v for name, v in row.items() if v is not None and name != "digest"}
-    return hashlib.sha256(canonical([table, values]).encode()).hexdigest()
+    return json_digest([table, values])
 
 
 def entry_hash(
     sequence: int, at: str, operator: str, action: str, detail: str, previous: str
 ) -> str:
     """Return the SHA-256 of a log entry; ``detail`` is the stored text."""
-    text = canonical([sequence, at, operator, action, detail, previous])
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def storable(text: str) -> str:
-    """Return text that SQLite can store: raw bytes of odd file names become ``\\udcNN``, as in
-    JSON."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    return json_digest([sequence, at, operator, action, detail, previous])
 
 
 @dataclass(slots=True)
@@ -163,7 +147,7 @@ class Batch:
             }
             for table, rows in self._tables.items()
         }
-        detail = canonical({**self.detail, "rows": covered} if covered else self.detail)
+        detail = canonical_json({**self.detail, "rows": covered} if covered else self.detail)
         hashed = entry_hash(self._sequence, at, storable(operator), action, detail, previous)
         execute(
             "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -213,10 +197,7 @@ class Database:
         if not path.exists():
             raise integrity_error(
                 folder,
-                tr(
-                    f"the database {DATABASE} is missing",
-                    f"데이터베이스 {DATABASE}이(가) 없습니다",
-                ),
+                msg("the database {database} is missing", database=DATABASE),
             )
         with self.translated():
             self.connection = _connect(_address(path, "rw" if operator is not None else "ro"))
@@ -246,13 +227,11 @@ class Database:
         """
         if sqlite3.sqlite_version_info < (3, 37):
             raise CaseError(
-                tr(
-                    f"SQLite {sqlite3.sqlite_version} is too old for a case",
-                    f"SQLite {sqlite3.sqlite_version}은(는) 사건 파일에 쓰기에 너무 오래되었습니다",
+                msg(
+                    "SQLite {sqlite_version} is too old for a case",
+                    sqlite_version=sqlite3.sqlite_version,
                 ),
-                remedy=tr(
-                    "use a Python with SQLite ≥ 3.37", "SQLite 3.37 이상의 Python을 쓰십시오"
-                ),
+                remedy=msg("use a Python with SQLite ≥ 3.37"),
             )
         (folder / DATABASE).touch(exist_ok=False)
         return cls(folder, operator=operator, new=True)
@@ -269,10 +248,7 @@ class Database:
         if not self.readable:
             raise integrity_error(
                 self.folder,
-                tr(
-                    "the database's schema is not mayak's",
-                    "데이터베이스의 스키마가 mayak의 것이 아닙니다",
-                ),
+                msg("the database's schema is not mayak's"),
             )
         # A tree whose pages repeat each other has more rows than its file has bytes.
         try:
@@ -308,11 +284,8 @@ class Database:
         """
         if self.operator is None:
             raise CaseError(
-                tr(
-                    f"case {self.folder} is open for reading",
-                    f"사건 {self.folder}은(는) 읽기 전용입니다",
-                ),
-                remedy=tr("open it for writing", "쓰기용으로 여십시오"),
+                msg("case {folder} is open for reading", folder=self.folder),
+                remedy=msg("open it for writing"),
             )
         with self.translated():
             try:
@@ -345,11 +318,8 @@ class Database:
             raise _damaged(self.folder, error) from error
         except OverflowError as error:
             raise CaseError(
-                tr(
-                    f"case {self.folder}: a number is out of SQLite's range",
-                    f"사건 {self.folder}: SQLite의 범위를 벗어난 숫자가 있습니다",
-                ),
-                remedy=tr("mayak verify lists what is wrong", "mayak verify로 문제를 확인하십시오"),
+                msg("case {folder}: a number is out of SQLite's range", folder=self.folder),
+                remedy=msg("mayak verify lists what is wrong"),
             ) from error
 
     def _roll_back(self) -> None:
@@ -397,36 +367,31 @@ class Database:
             self._roll_back()
         newest = len(schema.migrations())
         if not found:
-            raise integrity_error(
-                self.folder, tr("the database is empty", "데이터베이스가 비어 있습니다")
-            )
+            raise integrity_error(self.folder, msg("the database is empty"))
         if own is None:
             if version > newest:
                 raise newer(self.folder)
             claimed = version if version > 0 else newest
             if not tampered:
                 faults = schema.faults(found, claimed)
-                listed = [f"{printable(one.key)} {one.message}" for one in faults[:_NAMED]]
+                listed = [printable(one.key) + " " + one.message for one in faults[:_NAMED]]
                 if more := len(faults) - len(listed):
-                    listed.append(tr(f"and {more} more", f"그 밖에 {more}건"))
-                named = ", ".join(listed)
+                    listed.append(msg("and {more} more", more=more))
+                named = join(", ", listed)
                 raise integrity_error(
                     self.folder,
-                    tr(
-                        f"the database's schema is not mayak's: {named}",
-                        f"데이터베이스의 스키마가 mayak의 것이 아닙니다: {named}",
-                    ),
+                    msg("the database's schema is not mayak's: {named}", named=named),
                 )
             self.readable = schema.is_readable(found, claimed)
             return False
         if version != own or logged not in (None, own):
             raise integrity_error(
                 self.folder,
-                tr(
-                    f"the database's version was changed by hand: it is {version}, the log says "
-                    f"{logged or own}",
-                    f"데이터베이스 버전이 임의로 변경되었습니다. {version}이지만 기록에는 "
-                    f"{logged or own}입니다",
+                msg(
+                    "the database's version was changed by hand: it is {version}, the log says "
+                    "{logged}",
+                    version=version,
+                    logged=logged or own,
                 ),
             )
         return True
@@ -559,10 +524,7 @@ def _damaged(folder: Path, reason: object) -> IntegrityError:
     shown = printable(str(reason))
     return integrity_error(
         folder,
-        tr(
-            f"the database is damaged ({shown})",
-            f"데이터베이스가 손상되었습니다 ({shown})",
-        ),
+        msg("the database is damaged ({shown})", shown=shown),
     )
 
 
@@ -577,20 +539,14 @@ def _case_error(folder: Path, error: sqlite3.Error) -> CaseError:
     ):
         remedy = storage_remedy()
     elif code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        remedy = tr(
-            "another program uses the database: close it and run the command again",
-            "다른 프로그램이 데이터베이스를 쓰고 있습니다. 닫고 다시 실행하십시오",
-        )
+        remedy = msg("another program uses the database: close it and run the command again")
     elif code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_TOOBIG) or (
         not code and not isinstance(error, sqlite3.ProgrammingError | sqlite3.InterfaceError)
     ):
         return _damaged(folder, error)
     else:
-        remedy = tr("mayak verify lists what is wrong", "mayak verify로 문제를 확인하십시오")
+        remedy = msg("mayak verify lists what is wrong")
     return CaseError(
-        tr(
-            f"case {folder}: the database cannot be used ({error})",
-            f"사건 {folder}: 데이터베이스를 사용할 수 없습니다 ({error})",
-        ),
+        msg("case {folder}: the database cannot be used ({error})", folder=folder, error=error),
         remedy=remedy,
     )

@@ -16,14 +16,13 @@ from mayak.case.decisions import Decisions, next_action, seen_columns
 from mayak.case.sampling import Samples
 from mayak.case.values import checked
 from mayak.errors import CaseError
-from mayak.language import printable, tr
+from mayak.i18n import msg
+from mayak.names import is_visible, printable
 
 _CLOCK_TOLERANCE = timedelta(minutes=5)
 """How far the clock of another machine may be ahead of this one's."""
 _MERGE = "merge decisions"
 """Name of a merge in the log."""
-_FILLERS = "\u115f\u1160"
-"""Hangul letters that are invisible."""
 
 
 @dataclass(slots=True)
@@ -197,28 +196,23 @@ class Exchange:
         run = batch.connection.execute(query, (sample.run,)).fetchone()
         if run is None:
             raise CaseError(
-                tr(
-                    f"{self._folder} has no run of the model that a sample was drawn from "
-                    f"({sample.run})",
-                    f"{self._folder}에는 표본이 추출된 모델의 실행이 없습니다 ({sample.run})",
+                msg(
+                    "{folder} has no run of the model that a sample was drawn from ({run})",
+                    folder=self._folder,
+                    run=sample.run,
                 ),
-                remedy=tr(
-                    "run `mayak triage` with that model first",
-                    "먼저 해당 모델로 `mayak triage`를 실행하십시오",
-                ),
+                remedy=msg("run `mayak triage` with that model first"),
             )
         (count,) = batch.connection.execute("SELECT count(*) FROM contents").fetchone()
         if sample.population > count:  # the estimate of what was missed is computed from it
             raise CaseError(
-                tr(
-                    f"a sample was drawn from {sample.population} images elsewhere; {self._folder} "
-                    f"holds {count}",
-                    f"다른 사본에서 이미지 {sample.population}장 중에서 표본을 추출했으나 "
-                    f"{self._folder}에는 {count}장이 있습니다",
+                msg(
+                    "a sample was drawn from {population} images elsewhere; {folder} holds {count}",
+                    population=sample.population,
+                    folder=self._folder,
+                    count=count,
                 ),
-                remedy=tr(
-                    "triage the same sources here first", "먼저 같은 원본을 이 사건에 처리하십시오"
-                ),
+                remedy=msg("triage the same sources here first"),
             )
         number = batch.add(
             "samples",
@@ -263,46 +257,40 @@ class Exchange:
     def _require_same_case(self, export: DecisionExport) -> None:
         if export.case != self._case:
             raise CaseError(
-                tr(
-                    f"these decisions belong to another case ({export.case}) than {self._folder} "
-                    f"({self._case})",
-                    f"이 판정은 {self._folder} ({self._case})이(가) 아닌 다른 사건 "
-                    f"({export.case})의 것입니다",
+                msg(
+                    "these decisions belong to another case ({case}) than {folder} ({self_case})",
+                    case=export.case,
+                    folder=self._folder,
+                    self_case=self._case,
                 ),
-                remedy=tr(
-                    "merge copies of the same case only", "같은 사건의 사본끼리만 병합하십시오"
-                ),
+                remedy=msg("merge copies of the same case only"),
             )
 
     def _require_credible(self, reviewer: str, at: str, latest: str, *, is_protected: bool) -> None:
         shown = printable(reviewer)
         if is_protected:
             raise CaseError(
-                tr(
-                    f"the file has further decisions in the name of {shown} ({at}), who works in "
-                    f"{self._folder} itself",
-                    f"{self._folder}에서 직접 판정하는 {shown}의 이름으로 된 판정이 파일에 더 "
-                    f"있습니다 ({at})",
+                msg(
+                    "the file has further decisions in the name of {shown} ({at}), who works in "
+                    "{folder} itself",
+                    shown=shown,
+                    at=at,
+                    folder=self._folder,
                 ),
-                remedy=tr(
-                    f"merge it under another name: --rename '{shown}=NEW NAME'; only if you "
-                    f"know that it is {shown}'s own work in another copy: "
-                    f"--continue '{shown}'",
-                    f"다른 이름으로 병합하십시오: --rename '{shown}=새 이름'. {shown} 본인이 "
-                    f"다른 사본에서 이어서 판정한 것이 확실한 경우에만: --continue '{shown}'",
+                remedy=msg(
+                    "merge it under another name: --rename '{shown}=NEW NAME'; only if you know "
+                    "that it is {shown}'s own work in another copy: --continue '{shown}'",
+                    shown=shown,
                 ),
             )
         if at > latest:
             raise CaseError(
-                tr(
-                    f"the file has a decision of {shown} from the future ({at})",
-                    f"파일에 {shown}의 미래 시각 판정이 있습니다 ({at})",
+                msg(
+                    "the file has a decision of {shown} from the future ({at})", shown=shown, at=at
                 ),
-                remedy=tr(
+                remedy=msg(
                     "set this machine's clock if it is slow; otherwise find out who made the file "
-                    "and on which machine",
-                    "이 컴퓨터의 시계가 늦으면 맞추십시오. 아니면 파일을 누가 어느 컴퓨터에서 "
-                    "만들었는지 확인하십시오",
+                    "and on which machine"
                 ),
             )
 
@@ -310,26 +298,27 @@ class Exchange:
         query = "SELECT 1 FROM contents WHERE sha256 = ?"
         if not batch.connection.execute(query, (sha256,)).fetchone():
             raise CaseError(
-                tr(
-                    f"{self._folder} does not hold {sha256}, which was decided elsewhere",
-                    f"다른 사본에서 판정한 {sha256}이(가) {self._folder}에 없습니다",
+                msg(
+                    "{folder} does not hold {sha256}, which was decided elsewhere",
+                    folder=self._folder,
+                    sha256=sha256,
                 ),
-                remedy=tr(
-                    "triage the same sources here first", "먼저 같은 원본을 이 사건에 처리하십시오"
-                ),
+                remedy=msg("triage the same sources here first"),
             )
 
     def _conflict(self, action: DecisionAction) -> CaseError:
         return CaseError(
-            tr(
-                f"{action.reviewer} decided in both copies: decision {action.number} there "
-                f"({action.at}) conflicts with decision {action.number} in {self._folder}",
-                f"{action.reviewer}이(가) 두 사본에서 따로 판정했습니다. 저쪽의 "
-                f"{action.number}번째 판정({action.at})이 {self._folder}의 것과 다릅니다",
+            msg(
+                "{reviewer} decided in both copies: decision {number} there ({at}) conflicts with "
+                "decision {number} in {folder}",
+                reviewer=action.reviewer,
+                number=action.number,
+                at=action.at,
+                folder=self._folder,
             ),
-            remedy=tr(
-                f"merge one of the two as another reviewer: --rename '{action.reviewer}=NEW NAME'",
-                f"한쪽을 다른 검토자 이름으로 병합하십시오: --rename '{action.reviewer}=새 이름'",
+            remedy=msg(
+                "merge one of the two as another reviewer: --rename '{reviewer}=NEW NAME'",
+                reviewer=action.reviewer,
             ),
         )
 
@@ -342,7 +331,6 @@ def _look(name: str) -> str:
     drawn = [
         char
         for char in unicodedata.normalize("NFKC", name)
-        if char.isspace()
-        or (char.isprintable() and char not in _FILLERS and unicodedata.category(char) != "Mn")
+        if char.isspace() or (is_visible(char) and unicodedata.category(char) != "Mn")
     ]
     return " ".join("".join(drawn).split())

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from sqlite3 import Row
 
-from mayak.case.database import Database, storable
+from mayak.case.database import Database
 from mayak.case.folder import read_thumbnail, storage_error, write_thumbnails
 from mayak.case.records import (
     Alert,
@@ -33,7 +33,8 @@ from mayak.case.rows import (
 )
 from mayak.case.values import checked, moment, row_of
 from mayak.errors import CaseError
-from mayak.language import tr
+from mayak.i18n import msg
+from mayak.names import storable
 from mayak.types import EvidencePath, Failure
 
 
@@ -149,12 +150,15 @@ class Items:
                     before.content is not None and before.content != content_of(item)
                 ):
                     raise CaseError(
-                        tr(
-                            f"{item.display} cannot be revised: it is "
-                            f"{'not in the case' if before is None else 'a content'}",
-                            f"{item.display}의 결과를 바꿀 수 없습니다",
+                        msg(
+                            "{display} cannot be revised: it is not in the case",
+                            display=item.display,
+                        )
+                        if before is None
+                        else msg(
+                            "{display} cannot be revised: it is a content", display=item.display
                         ),
-                        remedy=tr("mayak verify checks the case", "mayak verify로 확인하십시오"),
+                        remedy=msg("mayak verify checks the case"),
                     )
                 if is_recorded(before, item):
                     continue

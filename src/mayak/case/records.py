@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, get_args
 
+from mayak.names import storable
 from mayak.types import NO_TIMES, EvidencePath, Failure, FileTimes, Scores
 
 _RECORDED_HASH = re.compile(r"\bSHA-256 ([0-9a-f]{64})$")
@@ -149,7 +150,7 @@ class StoredItem:
         path = self._path
         name = self.display if path is None else path.name
         # As in ``display``: bytes that are not text are escaped.
-        return name.rpartition("/")[2].encode("utf-8", "backslashreplace").decode()
+        return storable(name.rpartition("/")[2])
 
     @property
     def entry(self) -> int | None:
@@ -381,11 +382,8 @@ class IntegrityFault:
     key: str
     """Which row (``id 17``), log entry, file or name."""
     message: str
-    """For the user, in their language."""
+    """For people."""
 
     def __str__(self) -> str:
-        return (
-            f"{self.table} {self.key}: {self.message}"
-            if self.key
-            else f"{self.table}: {self.message}"
-        )
+        where = f"{self.table} {self.key}" if self.key else self.table
+        return where + ": " + self.message

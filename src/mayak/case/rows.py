@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from sqlite3 import Row
 from typing import cast, get_args
 
-from mayak.case.database import Batch, canonical
+from mayak.case.database import Batch
 from mayak.case.records import (
     Content,
     Duplicate,
@@ -18,6 +18,7 @@ from mayak.case.records import (
     StoredItem,
 )
 from mayak.case.values import metadata, optional_moment, row_of, texts
+from mayak.files import canonical_json
 from mayak.types import Failure, FileTimes
 
 
@@ -43,9 +44,9 @@ def add_content(batch: Batch, content: Content) -> None:
         height=content.height,
         pdq=content.pdq,
         pdq_quality=content.pdq_quality,
-        metadata=canonical(content.metadata),
+        metadata=canonical_json(content.metadata),
         thumbnail=None if thumbnail is None else hashlib.sha256(thumbnail).hexdigest(),
-        warnings=canonical(content.warnings),
+        warnings=canonical_json(content.warnings),
     )
 
 

@@ -8,13 +8,14 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from sqlite3 import Row
 
-from mayak.case.database import Batch, Database, canonical
+from mayak.case.database import Batch, Database
 from mayak.case.records import RankedResult, Run, Unclassified
 from mayak.case.rows import add_failure, first
 from mayak.case.scores import LABEL, scores
 from mayak.case.values import json_object, moment, optional_moment, row_of, texts
 from mayak.errors import CaseError
-from mayak.language import tr
+from mayak.files import canonical_json
+from mayak.i18n import msg
 from mayak.types import Engine, Failure, Prediction
 
 
@@ -34,7 +35,7 @@ class Runs:
             return first(batch, query, engine.fingerprint) or batch.add(
                 "runs",
                 fingerprint=engine.fingerprint,
-                engine=canonical(asdict(engine)),
+                engine=canonical_json(asdict(engine)),
                 started=datetime.now(UTC).isoformat(),
             )
 
@@ -76,13 +77,10 @@ class Runs:
             for prediction in predictions:
                 if engine is None or prediction.engine != engine["fingerprint"]:
                     raise CaseError(
-                        tr(
-                            f"run {run} is not of engine {prediction.engine}",
-                            f"실행 {run}은(는) 엔진 {prediction.engine}의 것이 아닙니다",
+                        msg(
+                            "run {run} is not of engine {engine}", run=run, engine=prediction.engine
                         ),
-                        remedy=tr(
-                            "start a run for this engine", "이 엔진으로 새 실행을 시작하십시오"
-                        ),
+                        remedy=msg("start a run for this engine"),
                     )
                 if _is_new(batch, run, prediction.sha256, done):
                     batch.add(
@@ -107,11 +105,12 @@ class Runs:
         """
         if (missing := next(self.unclassified(run), None)) is not None:
             raise CaseError(
-                tr(
-                    f"run {run} is not finished: {missing.display} has no result",
-                    f"실행 {run}이(가) 끝나지 않았습니다. {missing.display}의 결과가 없습니다",
+                msg(
+                    "run {run} is not finished: {display} has no result",
+                    run=run,
+                    display=missing.display,
                 ),
-                remedy=tr("resume the run", "실행을 이어서 하십시오"),
+                remedy=msg("resume the run"),
             )
         with self._database.batch("finish run", run=run) as batch:
             last = first(batch, "SELECT coalesce(max(id), 0) FROM contents")

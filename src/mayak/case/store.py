@@ -7,8 +7,6 @@ a class of its own (``items``, ``grouping``, ``runs``, ``decisions``, ``sampling
 
 from __future__ import annotations
 
-import shutil
-import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import datetime
@@ -20,7 +18,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
 
 from mayak.case.audit import audit, extent
 from mayak.case.browse import Browser
-from mayak.case.database import GENESIS, Database, storable
+from mayak.case.database import GENESIS, Database
 from mayak.case.decisions import Decisions
 from mayak.case.exchange import Exchange
 from mayak.case.folder import (
@@ -29,7 +27,6 @@ from mayak.case.folder import (
     read_identity,
     require_regular,
     storage_error,
-    sync_folder,
     write_identity,
 )
 from mayak.case.grouping import Groupings
@@ -40,7 +37,9 @@ from mayak.case.sampling import Samples
 from mayak.case.statuses import ReviewStatuses
 from mayak.case.values import json_object, row_of
 from mayak.errors import CaseError
-from mayak.language import tr
+from mayak.files import staged_folder
+from mayak.i18n import msg
+from mayak.names import storable
 
 Arguments = ParamSpec("Arguments")
 Answer = TypeVar("Answer")
@@ -95,33 +94,22 @@ class CaseStore:
         try:
             if folder.exists() and any(folder.iterdir()):
                 raise CaseError(
-                    tr(f"{folder} is not empty", f"{folder}이(가) 비어 있지 않습니다"),
-                    remedy=tr("name a new folder for the case", "사건을 둘 새 폴더를 지정하십시오"),
+                    msg("{folder} is not empty", folder=folder),
+                    remedy=msg("name a new folder for the case"),
                 )
-            # Built next to the folder and moved into place: there is a whole case or none.
-            building = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
             # For its owner alone, independent of the umask of a program that uses the library: a
             # closed folder also closes the files in it.
-            building.mkdir(0o700, parents=True)
+            with staged_folder(folder, mode=0o700) as stage:
+                identity = Identity.new(storable(folder.name))
+                database = Database.create(stage, operator=operator)
+                try:
+                    with database.batch("create", always=True, **asdict(identity)):
+                        pass
+                finally:
+                    database.close()
+                write_identity(stage, identity)
         except OSError as error:
             raise storage_error(folder, error) from error
-        try:
-            identity = Identity.new(storable(folder.name))
-            database = Database.create(building, operator=operator)
-            try:
-                with database.batch("create", always=True, **asdict(identity)):
-                    pass
-            finally:
-                database.close()
-            write_identity(building, identity)
-            if folder.exists():
-                folder.rmdir()
-            building.rename(folder)
-            sync_folder(folder.parent)
-        except OSError as error:
-            raise storage_error(folder, error) from error
-        finally:
-            shutil.rmtree(building, ignore_errors=True)
         return cls.open(folder, operator=operator)
 
     @classmethod
@@ -330,9 +318,6 @@ def _log_entry(row: Row) -> LogEntry:
 def _require_operator(operator: str) -> None:
     if not operator.strip():
         raise CaseError(
-            tr("no operator is named", "담당자 이름이 없습니다"),
-            remedy=tr(
-                "name who is working: the log records it",
-                "작업자의 이름을 지정하십시오. 기록에 남습니다",
-            ),
+            msg("no operator is named"),
+            remedy=msg("name who is working: the log records it"),
         )

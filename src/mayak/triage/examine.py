@@ -16,16 +16,8 @@ from mayak.imaging.hashing import perceptual_hash, sha256
 from mayak.imaging.inside import hidden_in, pictures_inside
 from mayak.imaging.parts import Part
 from mayak.imaging.thumbnails import overview, thumbnail
-from mayak.language import set_language
 from mayak.types import DecodedImage, EvidencePath, Failure, FileTimes, Sides
 
-LARGEST_FILE = 2**30
-"""Bytes. Files are decoded in memory; a film or a disk image must not fill it."""
-SECONDS = 120.0
-MEMORY = 4 * 2**30
-"""What a decoder may spend on one file: enough for the largest picture that is not refused."""
-LEAST_MEMORY = 2 * 2**30
-"""What it may spend at least, however many there are: a HEIC of 200 megapixels takes 1.5 GB."""
 PARTS = 16
 """Pictures inside one file that are looked at in one go, and more as long as that is quick and
 little comes of it: a long document must neither fill the memory nor outlast the time, and to go on
@@ -59,7 +51,7 @@ class Job:
     """Whether it stands in a list of files that are looked for: then no picture is too small."""
 
     def __getstate__(self) -> list[object]:
-        # As a buffer, the bytes need not go through a pipe (``isolation``).
+        # As a buffer, the bytes need not go through a pipe (``workers``).
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         return list((values | {"data": PickleBuffer(self.data)}).values())
 
@@ -106,25 +98,19 @@ class More:
 
 
 def examine(work: tuple[Rules, tuple[Job, ...]]) -> list[Found | More]:
-    """What became of some files. What is recorded is English, whatever the user reads.
+    """What became of some files.
 
     Of a file with pictures inside it is said that there are more; they are examined as jobs of
     their own.
     """
-    set_language("en")
     rules, jobs = work
     return [found for job in jobs for found in (_parts if job.part else _whole)(rules, job)]
 
 
-def lost(job: Job, why: str, memory: int) -> Found:
-    """What stands for a file, or a picture inside it, whose decoding took its process along."""
-    messages = {
-        "crashed": "the decoder crashed over this file",
-        "too-slow": f"the decoder took longer than {SECONDS:.0f} s over this file",
-        "out-of-memory": f"the decoder asked for more than {memory / 2**30:.1f} GiB over this file",
-    }
+def lost(job: Job, why: str, text: str) -> Found:
+    """The result for a file, or a picture inside it, whose worker died; ``text`` of the sandbox."""
     told = _within(job, job.names[job.part - 1]) if job.part else _bare(job)
-    return Found(told, Failure(str(told.path), "decode", why, messages[why]))
+    return Found(told, Failure(str(told.path), "decode", why, text))
 
 
 def given_up(job: Job) -> Iterator[Found]:

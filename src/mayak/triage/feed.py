@@ -10,7 +10,6 @@ import hashlib
 from collections import OrderedDict, deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import copy_context
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event, Thread
@@ -19,16 +18,14 @@ from mayak.case import CaseStore, Content, Duplicate, Exclusion, Item
 from mayak.errors import EvidenceError, MayakError
 from mayak.evidence import Source
 from mayak.hashlists import HashList
+from mayak.i18n import msg
 from mayak.imaging.formats import is_apple_double, is_pdf, is_program, named_as_image
 from mayak.imaging.hashing import sha256
 from mayak.imaging.office import needs_password
-from mayak.isolation import Lost, Workers, free_memory, shares
+from mayak.imaging.sandbox import MAX_FILE_BYTES, Sandbox
 from mayak.triage.arrival import Arrival, Outcome, item_of, location_of, weight
+from mayak.triage.bounded_queue import ByteBoundedQueue
 from mayak.triage.examine import (
-    LARGEST_FILE,
-    LEAST_MEMORY,
-    MEMORY,
-    SECONDS,
     Found,
     Job,
     More,
@@ -39,10 +36,10 @@ from mayak.triage.examine import (
     is_candidate,
     lost,
 )
-from mayak.triage.handover import Handover
 from mayak.triage.held import Held, Place, is_alike
 from mayak.triage.options import Options
 from mayak.types import EvidenceEntry, EvidencePath, Failure, Sides
+from mayak.workers import Lost, free_memory
 
 _HEAD = 512
 _CHUNK_BYTES = 1 << 20
@@ -104,7 +101,7 @@ class Feed:
         self._known_good, self._known_bad = known_good, known_bad
         self._alarming: dict[str, str] = {}
         """Why files are looked for, by SHA-256."""
-        self._arrived = Handover(weight, _WAITING)
+        self._arrived = ByteBoundedQueue(weight, _WAITING)
         self._stop = Event()
         self._outcomes: OrderedDict[str, Outcome | None] = OrderedDict()
         """Of each file sent to a worker, by SHA-256; None until it is known."""
@@ -120,9 +117,7 @@ class Feed:
         """Disk images inside sources that are not what their stored hash says."""
         self.limited = False
         """Whether the walk ended at the options' limit."""
-        # In the context of whoever is told of faults: it holds the language.
-        in_context = copy_context().run
-        self._thread = Thread(target=in_context, args=(self._work,), name="mayak-feed", daemon=True)
+        self._thread = Thread(target=self._work, name="mayak-feed", daemon=True)
 
     @property
     def expected(self) -> int:
@@ -167,11 +162,10 @@ class Feed:
             self._arrived.end()
 
     def _walk(self, held: Held, source: Source) -> None:
-        count, memory = shares(max(1, self._options.workers), MEMORY, LEAST_MEMORY)
-        pool = Workers[Work, list[Found | More]](examine, count, seconds=SECONDS, memory=memory)
+        pool = Sandbox[Work, list[Found | More]](examine, self._options.workers)
         work = _Agenda(self._chunks(held, source))
         most = min(_UNDER_WAY, free_memory() // 8)
-        for (rules, jobs), result in pool.run(work, weight=_work_bytes, most=most):
+        for (rules, jobs), result in pool.run(work, weight=_work_bytes, max_weight=most):
             if self._stop.is_set():
                 return
             if isinstance(result, Lost) and len(jobs) > 1:
@@ -179,7 +173,7 @@ class Feed:
                 work.again.extend((rules, (job,)) for job in jobs)
                 continue
             if isinstance(result, Lost):
-                result, left = _after_loss(jobs[0], result.why, memory)
+                result, left = _after_loss(jobs[0], result.why, pool.failure_text(result))
             else:
                 left = _further(jobs, result)
             work.again.extend((rules, (job,)) for job in left)
@@ -341,7 +335,7 @@ class Feed:
         if content is not None:
             return held.unread(entry, content)
         if document is not None:
-            held.require_accepted(entry, "can no longer be read", "더 이상 읽을 수 없습니다")
+            held.require_accepted(entry, msg("can no longer be read"))
         return Arrival(held.number, item_of(entry, read), known)
 
     def _hashed(self, held: Held, read: _Read) -> Iterator[Arrival | Job]:
@@ -349,9 +343,7 @@ class Feed:
         entry, data, known, content = read.entry, read.data, read.known, read.content
         digest = read.digest if isinstance(read.digest, str) else read.digest.result()
         if read.document not in (None, digest):
-            held.require_accepted(
-                entry, "has changed since it was read", "읽은 뒤에 변경되었습니다"
-            )
+            held.require_accepted(entry, msg("has changed since it was read"))
         if content is not None and digest != content:
             # What lies there now is a file of its own.
             path, taken_in = held.another(entry.path, digest)
@@ -430,8 +422,8 @@ class Feed:
                     if entry.path.kind in ("zip", "tar", "image"):
                         return Exclusion("container", "what lies in it follows it")
                     return Exclusion("not-an-image", "begins as no image format does")
-                if entry.size > LARGEST_FILE:
-                    text = f"an image of {entry.size} bytes, more than {LARGEST_FILE}"
+                if entry.size > MAX_FILE_BYTES:
+                    text = f"an image of {entry.size} bytes, more than {MAX_FILE_BYTES}"
                     return Failure(path, "read", "TooLarge", text)
                 # In one piece: putting a photo together from two would hold up other threads.
                 stream.seek(0)
@@ -489,13 +481,13 @@ def _further(jobs: tuple[Job, ...], results: list[Found | More]) -> list[Job]:
     ]
 
 
-def _after_loss(job: Job, why: str, memory: int) -> tuple[list[Found | More], list[Job]]:
+def _after_loss(job: Job, why: str, text: str) -> tuple[list[Found | More], list[Job]]:
     """What stands for a job that took its process along, and what is left of it to do."""
     if job.part and job.most > 1:
         return [], [replace(job, alone=job.part + job.most - 1)]
     if job.part >= len(job.names):  # the file itself, or the last picture in it
-        return [lost(job, why, memory)], []
+        return [lost(job, why, text)], []
     following = replace(job, part=job.part + 1, lost=job.lost + 1)
     if following.lost == _LOST:
-        return [lost(job, why, memory), *given_up(following)], []
-    return [lost(job, why, memory)], [following]
+        return [lost(job, why, text), *given_up(following)], []
+    return [lost(job, why, text)], [following]
