@@ -106,7 +106,7 @@ def make(folder: Path, count: int) -> None:
         )
         execute.executemany(
             "INSERT INTO decisions"
-            " VALUES (?,?,'bench','2026-11-23T00:00:00+00:00',?,?,NULL,NULL,1,'')",
+            " VALUES (?,?,'bench','2026-11-23T00:00:00+00:00',?,?,NULL,NULL,1,'',NULL,NULL)",
             ((n, n, digest(n), n % 4) for n in range(1, count // 20)),
         )
         execute.execute("COMMIT")
