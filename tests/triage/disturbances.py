@@ -45,8 +45,8 @@ from PIL import Image
 from mayak.case import CaseStore
 from mayak.errors import EvidenceError
 from mayak.evidence import Source
-from mayak.triage import Options, feed, run, triage
-from mayak.triage.examine import examine
+from mayak.triage import Options, hashing, local, pipeline, triage, writing
+from mayak.triage.decoding import decode_files
 from mayak.types import Engine, EvidenceItem, Prediction, Sides, SilentProgress
 
 IMAGES = Path(__file__).parents[1] / "evidence" / "images"
@@ -335,13 +335,13 @@ def nano(attempt: Attempt):
     return LabelScorer(model, attempt.batch)
 
 
-def disturbed_examine(work):
-    """What decoders run: ``examine``, sometimes late and sometimes deadly."""
+def disturbed_decode(work):
+    """What decoders run: ``decode_files``, sometimes late and sometimes deadly."""
     attempt = Attempt(**json.loads(os.environ[PLAN]))
     attempt.pause()
     if attempt.strikes("die", 0.2):
         os._exit(1)
-    return examine(work)
+    return decode_files(work)
 
 
 def _late(function, attempt: Attempt):
@@ -388,10 +388,10 @@ def take_in(attempt: Attempt, material: Material, case: Path, model: str = "stub
     with ExitStack() as stack:
         put = stack.enter_context
         put(patch.dict(os.environ, {PLAN: json.dumps(asdict(attempt))}))
-        put(patch.object(feed, "examine", disturbed_examine))
-        put(patch.object(feed, "_CHUNK_FILES", attempt.chunk))
-        put(patch.object(run, "_BATCH", attempt.chunk))
-        put(patch.object(feed, "sha256", _late(feed.sha256, attempt)))
+        put(patch.object(local, "decode_files", disturbed_decode))
+        put(patch.object(pipeline, "_CHUNK_FILES", attempt.chunk))
+        put(patch.object(writing, "_BATCH", attempt.chunk))
+        put(patch.object(hashing, "sha256", _late(hashing.sha256, attempt)))
         put(patch.object(Source, "items", _disturbed_items(Source.items, attempt)))
         for name in ("add_items", "revise_items", "add_results", "outcome"):
             put(patch.object(CaseStore, name, _late(getattr(CaseStore, name), attempt)))

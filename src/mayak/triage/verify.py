@@ -13,7 +13,7 @@ from mayak.case.records import Problem
 from mayak.errors import EvidenceError
 from mayak.evidence import Source, located, open_source
 from mayak.language import tr
-from mayak.triage.arrival import location_of
+from mayak.triage.outcome import location_of
 from mayak.types import EvidenceItem, EvidencePath, Failure, Progress
 
 _NAMED = 20
