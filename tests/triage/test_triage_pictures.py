@@ -11,7 +11,7 @@ from test_triage_run import Grey, Tired, picture, run, told, zipped
 from mayak.case import CaseStore
 from mayak.triage import decoding, local, pipeline
 from mayak.triage.decoding import DecodeRequest, DecodeResult, DecodeRules, MoreParts, decode_files
-from mayak.types import EvidenceItem, EvidencePath, Failure, Sides
+from mayak.types import EvidenceEntry, EvidencePath, Failure, Sides
 
 APPLE_DOUBLE = b"\0\5\x16\7\0\2\0\0Mac OS X        " + bytes(200)
 
@@ -116,7 +116,7 @@ def scan(pages):
 def examined(data):
     """All that is found in a file, without processes."""
     path = EvidencePath("folder", "f").child("file", "scan.tif")
-    request = DecodeRequest(EvidenceItem(path, len(data), io.BytesIO), data, "0" * 64)
+    request = DecodeRequest(EvidenceEntry(path, len(data), io.BytesIO), data, "0" * 64)
     rules = DecodeRules(32, Sides(100, 100), with_pixels=False)
     found = []
     while request is not None:

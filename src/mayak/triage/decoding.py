@@ -18,14 +18,8 @@ from mayak.imaging.inside import hidden_in, pictures_inside
 from mayak.imaging.parts import Part
 from mayak.imaging.thumbnails import overview, thumbnail
 from mayak.language import set_language
-from mayak.types import DecodedImage, EvidenceItem, EvidencePath, Failure, Prediction, Sides
+from mayak.types import DecodedImage, EvidenceEntry, EvidencePath, Failure, Prediction, Sides
 
-SECONDS = 120.0
-MEMORY = 4 * 2**30
-"""What a decoder may spend on one file: enough for the largest picture that is not refused."""
-MIN_MEMORY = 2 * 2**30
-"""What it may spend at least, however many decoders there are: a HEIC of 200 megapixels takes
-1.5 GB."""
 PARTS = 16
 """Pictures inside one file that are decoded in one call, and more while that is quick and their
 pixels are few: a long document must neither fill the memory nor exceed the time, and continuing
@@ -40,7 +34,7 @@ MAX_PARTS = 10_000
 class DecodeRequest:
     """A file, or some of the pictures inside it, to be decoded."""
 
-    entry: EvidenceItem
+    entry: EvidenceEntry
     """Its path is the address at which a stage that can open the same source finds the file."""
     data: bytes = field(repr=False)
     sha256: str | None = None
@@ -57,7 +51,7 @@ class DecodeRequest:
     """Of all pictures inside, as an earlier call listed them."""
 
     def __getstate__(self) -> list[object]:
-        # As a buffer, the bytes need not go through a pipe (see ``isolation``).
+        # As a buffer, the bytes need not go through a pipe (see ``workers``).
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         entry = replace(self.entry, opener=_not_open)
         return list((values | {"data": PickleBuffer(self.data), "entry": entry}).values())
@@ -143,16 +137,12 @@ def decode_files(work: DecodeWork) -> list[DecodeResult | MoreParts]:
     return [found for each in requests for found in (_parts if each.part else _file)(rules, each)]
 
 
-def lost(request: DecodeRequest, why: str, memory: int) -> DecodeResult:
-    """Return the result for a file, or a picture inside it, that a decoder died over."""
-    messages = {
-        "crashed": "the decoder crashed over this file",
-        "too-slow": f"the decoder took longer than {SECONDS:.0f} s over this file",
-        "out-of-memory": f"the decoder asked for more than {memory / 2**30:.1f} GiB over this file",
-    }
+def lost(request: DecodeRequest, why: str, text: str) -> DecodeResult:
+    """Return the result for a file, or a picture inside it, that a decoder died over; ``text`` is
+    the sandbox's."""
     is_part = request.part > 0
     about = _inner(request, request.names[request.part - 1]) if is_part else request.without_data()
-    return DecodeResult(about, Failure(str(about.path), "decode", why, messages[why]))
+    return DecodeResult(about, Failure(str(about.path), "decode", why, text))
 
 
 def given_up(request: DecodeRequest) -> Iterator[DecodeResult]:
@@ -231,7 +221,8 @@ def _inner(request: DecodeRequest, name: str) -> DecodeRequest:
 
 def _embedded(request: DecodeRequest, path: EvidencePath) -> DecodeRequest:
     """The request for a picture at a path inside a file; its bytes and their number follow."""
-    return DecodeRequest(replace(request.entry, path=path, size=0, accessed=None), b"")
+    times = replace(request.entry.times, accessed=None)  # nobody accessed it by itself
+    return DecodeRequest(replace(request.entry, path=path, size=0, times=times), b"")
 
 
 def _of_bytes(inner: DecodeRequest, data: bytes) -> DecodeRequest:

@@ -13,7 +13,7 @@ from mayak.errors import MayakError
 from mayak.hashlists import HashList
 from mayak.imaging.hashing import sha256
 from mayak.triage.outcome import ItemOutcome
-from mayak.types import EvidenceItem
+from mayak.types import EvidenceEntry
 
 _AHEAD = 8
 _AHEAD_BYTES = 1 << 26
@@ -27,7 +27,7 @@ _MIN_BYTES = 1 << 17
 class ReadFile:
     """The bytes of a file, and what the case records of it."""
 
-    entry: EvidenceItem
+    entry: EvidenceEntry
     data: bytes = field(repr=False)
     before: StoredItem | None
 

@@ -7,12 +7,9 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
 
+from mayak.imaging.sandbox import Sandbox
 from mayak.imaging.thumbnails import OVERVIEW
-from mayak.isolation import Lost, Workers, free_memory, shares
 from mayak.triage.decoding import (
-    MEMORY,
-    MIN_MEMORY,
-    SECONDS,
     DecodeBatch,
     DecodeRequest,
     DecodeResult,
@@ -24,6 +21,7 @@ from mayak.triage.decoding import (
     lost,
 )
 from mayak.types import Classifier, DecodedImage, Engine, EvidencePath, Prediction, Sides
+from mayak.workers import Lost, free_memory
 
 _MAX_WAITING = 1 << 29
 """Bytes of files in decoders and waiting for them, beyond which no more are fetched; less if the
@@ -61,21 +59,18 @@ class LocalStage:
         self, requests: Iterator[tuple[DecodeRequest, ...]], rules: DecodeRules
     ) -> Generator[DecodeBatch, None, None]:
         """Decode files, those of a tuple in one process; yields results as they are done."""
-        n_workers, memory = shares(max(1, self._n_workers), MEMORY, MIN_MEMORY)
-        workers = Workers[DecodeWork, list[DecodeResult | MoreParts]](
-            decode_files, n_workers, seconds=SECONDS, memory=memory
-        )
+        sandbox = Sandbox[DecodeWork, list[DecodeResult | MoreParts]](decode_files, self._n_workers)
         agenda = _Agenda((rules, each) for each in requests)
         unfinished = _Unfinished()
         max_waiting = min(_MAX_WAITING, free_memory() // 8)
-        done = workers.run(agenda, weight=_nbytes, most=max_waiting)
+        done = sandbox.run(agenda, weight=_nbytes, max_weight=max_waiting)
         for (_, chunk), result in done:
             if isinstance(result, Lost) and len(chunk) > 1:
                 # One of these files killed the process: they are decoded one by one.
                 agenda.again.extend((rules, (each,)) for each in chunk)
                 continue
             if isinstance(result, Lost):
-                result, left = _after_loss(chunk[0], result.why, memory)
+                result, left = _after_loss(chunk[0], result.why, sandbox.failure_text(result))
             else:
                 left = _continued(chunk, result)
             agenda.again.extend((rules, (each,)) for each in left)
@@ -162,14 +157,14 @@ def _continued(
 
 
 def _after_loss(
-    request: DecodeRequest, why: str, memory: int
+    request: DecodeRequest, why: str, text: str
 ) -> tuple[list[DecodeResult | MoreParts], list[DecodeRequest]]:
     """Return the results for a request whose decoder died, and the requests that remain."""
     if request.part and request.n_parts > 1:
         return [], [replace(request, single_until=request.part + request.n_parts - 1)]
     if request.part >= len(request.names):  # the file itself, or the last picture in it
-        return [lost(request, why, memory)], []
+        return [lost(request, why, text)], []
     following = replace(request, part=request.part + 1, n_lost=request.n_lost + 1)
     if following.n_lost == _MAX_LOST:
-        return [lost(request, why, memory), *given_up(following)], []
-    return [lost(request, why, memory)], [following]
+        return [lost(request, why, text), *given_up(following)], []
+    return [lost(request, why, text)], [following]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from mayak.case import Content, Duplicate, Exclusion, Item
-from mayak.types import DecodedImage, EvidenceItem, EvidencePath, Failure, Prediction
+from mayak.types import DecodedImage, EvidenceEntry, EvidencePath, Failure, Prediction
 
 _EACH = 1 << 20
 """Bytes counted for each outcome besides its pixels, so that not too many without pixels wait."""
@@ -43,7 +43,7 @@ def location_of(path: EvidencePath) -> str:
     return (replace(path, kind="file") if is_container else path).to_json()
 
 
-def item_of(entry: EvidenceItem, result: Outcome) -> Item:
+def item_of(entry: EvidenceEntry, result: Outcome) -> Item:
     """Return the case's item for an entry of a source, or for a picture inside one."""
     if isinstance(result, Failure):  # of the first of several copies: the path is that one's
         result = replace(result, path=str(entry.path))
@@ -53,9 +53,6 @@ def item_of(entry: EvidenceItem, result: Outcome) -> Item:
         outcome=result,
         # A picture inside a file has no size if its bytes could not be read.
         size=(entry.size or None) if entry.path.kind == "embedded" else entry.size,
-        created=entry.created,
-        modified=entry.modified,
-        accessed=entry.accessed,
-        zone_known=entry.zone_known,
+        times=entry.times,
         deleted=entry.deleted,
     )

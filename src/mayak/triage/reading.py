@@ -12,14 +12,13 @@ from mayak.imaging.formats import (
     named_as_image,
 )
 from mayak.imaging.office import needs_password
-from mayak.types import EvidenceItem, Failure
+from mayak.imaging.sandbox import MAX_FILE_BYTES
+from mayak.types import EvidenceEntry, Failure
 
 _HEAD = 512
-MAX_FILE = 2**30
-"""Bytes. Files are decoded in memory, which a film or a disk image must not fill."""
 
 
-def read(entry: EvidenceItem) -> bytes | Exclusion | Failure:
+def read(entry: EvidenceEntry) -> bytes | Exclusion | Failure:
     """Return a file's bytes if it may be an image or contain some, or else why they are not read.
 
     Other files are read as far as their first 512 bytes only.
@@ -38,8 +37,8 @@ def read(entry: EvidenceItem) -> bytes | Exclusion | Failure:
                 if needs_password(stream, head):
                     return Failure(path, "read", "Encrypted", "is a document with a password")
                 return _not_an_image(entry)
-            if entry.size > MAX_FILE:
-                text = f"an image of {entry.size} bytes, more than {MAX_FILE}"
+            if entry.size > MAX_FILE_BYTES:
+                text = f"an image of {entry.size} bytes, more than {MAX_FILE_BYTES}"
                 return Failure(path, "read", "TooLarge", text)
             # In one call: joining two parts of a photo would hold up other threads.
             stream.seek(0)
@@ -54,7 +53,7 @@ def read(entry: EvidenceItem) -> bytes | Exclusion | Failure:
     return data
 
 
-def _not_an_image(entry: EvidenceItem) -> Exclusion | Failure:
+def _not_an_image(entry: EvidenceEntry) -> Exclusion | Failure:
     """What becomes of a file that begins like no image."""
     path = entry.path
     if path.kind == "file" and named_as_image(path.name):  # encrypted, overwritten or truncated

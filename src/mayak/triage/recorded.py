@@ -12,7 +12,7 @@ from mayak.errors import EvidenceError
 from mayak.evidence import Source
 from mayak.language import tr
 from mayak.triage.outcome import location_of
-from mayak.types import EvidencePath
+from mayak.types import EvidenceEntry, EvidencePath
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +135,6 @@ class RecordedSource:
         return number > self._last or bool(self._met[number])
 
 
-def is_unchanged(size: int, modified: object, before: StoredItem | None) -> bool:
+def is_unchanged(entry: EvidenceEntry, before: StoredItem) -> bool:
     """Whether a file has the size and the time of change that the case records."""
-    return before is None or (size, modified) == (before.size, before.modified)
+    return (entry.size, entry.times.modified) == (before.size, before.times.modified)

@@ -18,7 +18,7 @@ from mayak.triage.hashing import HashedFile, listed
 from mayak.triage.options import Options
 from mayak.triage.outcome import ItemOutcome, Outcome, item_of, location_of
 from mayak.triage.recorded import RecordedSource, is_unchanged
-from mayak.types import EvidenceItem, EvidencePath, Failure
+from mayak.types import EvidenceEntry, EvidencePath, Failure
 
 _RECENT = 5_000
 """Files whose outcome is remembered: more than can be on the way from here to the disk."""
@@ -28,7 +28,7 @@ _RECENT = 5_000
 class FileToRead:
     """A file whose bytes decide what becomes of it."""
 
-    entry: EvidenceItem
+    entry: EvidenceEntry
     before: StoredItem | None
     """What the case records at its path."""
 
@@ -41,7 +41,7 @@ class UnreadFile:
     reason: Exclusion | Failure
 
 
-Seen = EvidenceItem | Failure | UnreadFile | HashedFile | DecodeResult
+Seen = EvidenceEntry | Failure | UnreadFile | HashedFile | DecodeResult
 Step = ItemOutcome | FileToRead | DecodeRequest
 
 
@@ -93,7 +93,7 @@ class Resolver:
         match seen:
             case Failure():
                 yield self._not_given(recorded, seen)
-            case EvidenceItem():
+            case EvidenceEntry():
                 yield from self._listed(recorded, seen)
             case UnreadFile():
                 yield self._unread(recorded, seen.file.entry, seen.file.before, seen.reason)
@@ -144,11 +144,11 @@ class Resolver:
         item = Item(failure.path, location, outcome, deleted=is_deleted)
         return ItemOutcome(recorded.number, item, before is not None)
 
-    def _listed(self, recorded: RecordedSource, entry: EvidenceItem) -> Iterator[Step]:
+    def _listed(self, recorded: RecordedSource, entry: EvidenceEntry) -> Iterator[Step]:
         before = recorded.item(location_of(entry.path))
         if before is not None and before.content is not None:
             # What an earlier run recorded is kept, even if this run's options exclude it.
-            is_same = not recorded.is_unproven and is_unchanged(entry.size, entry.modified, before)
+            is_same = not recorded.is_unproven and is_unchanged(entry, before)
             if is_same and self._is_finished(recorded, entry, before.content):
                 self.n_settled += 1
                 return
@@ -160,7 +160,7 @@ class Resolver:
     def _unread(
         self,
         recorded: RecordedSource,
-        entry: EvidenceItem,
+        entry: EvidenceEntry,
         before: StoredItem | None,
         reason: Exclusion | Failure,
     ) -> ItemOutcome:
@@ -246,7 +246,7 @@ class Resolver:
         else:
             yield ItemOutcome(number, item, before is not None, image, prediction=scored)
 
-    def _is_finished(self, recorded: RecordedSource, entry: EvidenceItem, content: str) -> bool:
+    def _is_finished(self, recorded: RecordedSource, entry: EvidenceEntry, content: str) -> bool:
         """Whether nothing is left to do for a recorded file."""
         has_result = content in self._copies or recorded.has_result(content)
         return has_result and not recorded.lacks_inside(location_of(entry.path))
@@ -275,7 +275,7 @@ class _Copies:
     def __init__(self) -> None:
         self._outcomes: OrderedDict[str, Outcome | None] = OrderedDict()
         """By SHA-256; None until it is known."""
-        self._waiting: dict[str, list[tuple[int, EvidenceItem, bool]]] = {}
+        self._waiting: dict[str, list[tuple[int, EvidenceEntry, bool]]] = {}
 
     def __contains__(self, sha256: str) -> bool:
         return sha256 in self._outcomes
@@ -284,7 +284,7 @@ class _Copies:
         self._outcomes[sha256] = None
 
     def add(
-        self, source: int, entry: EvidenceItem, sha256: str, is_known: bool
+        self, source: int, entry: EvidenceEntry, sha256: str, is_known: bool
     ) -> Iterator[ItemOutcome]:
         """Yield the outcome of a copy, if it is known; otherwise ``settle`` yields it later."""
         outcome = self._outcomes[sha256]

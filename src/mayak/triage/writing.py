@@ -121,7 +121,7 @@ class Tally:
         self._alerts += alerts
 
     def count_labels(self, predictions: list[Prediction]) -> None:
-        self._labels.update(prediction.label for prediction in predictions)
+        self._labels.update(prediction.scores.label for prediction in predictions)
 
     def figures(self) -> dict[str, str]:
         """Return what the progress display shows next to the number of files."""
