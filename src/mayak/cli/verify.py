@@ -16,7 +16,7 @@ from mayak.names import printable
 
 if TYPE_CHECKING:
     from mayak.case import CaseStore, Extent, Fault
-    from mayak.triage.verify import Compared
+    from mayak.triage.verify import SourceComparison
 
 
 def verify(
@@ -97,7 +97,7 @@ def verify(
 
 def _sources(
     console: Console, store: CaseStore, faults: list[Fault]
-) -> tuple[list[Fault], list[Compared] | None]:
+) -> tuple[list[Fault], list[SourceComparison] | None]:
     """What differs in the sources, and how each was compared; None if none could be."""
     from mayak.triage.verify import check_sources
 
@@ -125,18 +125,18 @@ def _clock_notes(console: Console, store: CaseStore, faults: list[Fault]) -> lis
         return []
 
 
-def _is_open(source: Compared) -> bool:
+def _is_open(source: SourceComparison) -> bool:
     """Whether a source holds files and none of them was compared."""
     return source.absent or (source.files > 0 and source.uncompared == source.files)
 
 
-def _recorded(source: Compared) -> dict[str, object]:
+def _recorded(source: SourceComparison) -> dict[str, object]:
     """What the case's log keeps of a comparison."""
     values = asdict(source) | {"uncompared": source.uncompared}
     return {name: value for name, value in values.items() if name != "path"}
 
 
-def _told(source: Compared) -> str:
+def _told(source: SourceComparison) -> str:
     title = tr(f"source {source.source}, {source.path}: ", f"원본 {source.source}, {source.path}: ")
     if source.absent:
         return title + tr(
@@ -182,7 +182,7 @@ def _conclude(
     faults: Sequence[Fault],
     sentences: Sequence[str],
     extent: Extent | None,
-    compared: Sequence[Compared] | None,
+    compared: Sequence[SourceComparison] | None,
 ) -> None:
     for sentence in sentences:
         console.result(printable(sentence))

@@ -102,7 +102,7 @@ class DecodeAndScore(Protocol):
 def triage(options: Options, classifier: Classifier | None, progress: Progress) -> Summary:
     """Take sources into a case and classify their images; a further call continues the run.
 
-    Without a classifier the images are only taken in.
+    Without a classifier the images are taken in and not classified.
 
     Raises: ConfigError, EvidenceError, CaseError, ModelError; IntegrityError for a source that has
     changed or is damaged. What was done until then is in the case.
@@ -403,7 +403,7 @@ class Pipeline:
     def _arriving(self) -> Iterator[list[ItemOutcome]]:
         """Yield outcomes as they come. What ended the reading is kept until they are written."""
         try:
-            yield from self._acquisitions.beside(self._outcomes)
+            yield from self._acquisitions.record_during(self._outcomes)
         except Exception as error:  # noqa: BLE001 - raised again by run
             self._ended_by = error
 
