@@ -223,8 +223,9 @@ class Resolver:
         if isinstance(outcome, Failure) and sought is not None:
             # No alert can be raised for a file that is not an image; this names the list.
             outcome = replace(outcome, message=f"{outcome.message}; {sought}")
-        image = result.image if isinstance(outcome, Content) else None
-        scored = result.prediction
+        is_content = isinstance(outcome, Content)
+        image = result.image if is_content else None
+        scored = result.prediction if is_content else None
         item = item_of(entry, outcome)
         before = recorded.item(item.location)
         content = None if before is None else before.content
@@ -233,7 +234,7 @@ class Resolver:
             # picture that this run's options call too small.
             kept = replace(item, outcome=Duplicate(content))
             failure = outcome if isinstance(outcome, Failure) else None
-            yield ItemOutcome(number, kept, True, result.image, failure, scored)
+            yield ItemOutcome(number, kept, True, result.image, failure, result.prediction)
         elif content and isinstance(outcome, Content) and outcome.sha256 != content:
             # In a document that changed and was accepted, or by another version of a decoder.
             self.n_unlisted += 1
