@@ -17,7 +17,6 @@ from mayak.imaging.hashing import perceptual_hash, sha256
 from mayak.imaging.inside import hidden_in, pictures_inside
 from mayak.imaging.parts import Part
 from mayak.imaging.thumbnails import overview, thumbnail
-from mayak.language import set_language
 from mayak.types import DecodedImage, EvidenceEntry, EvidencePath, Failure, Prediction, Sides
 
 PARTS = 16
@@ -128,11 +127,10 @@ DecodeWork = tuple[DecodeRules, tuple[DecodeRequest, ...]]
 
 
 def decode_files(work: DecodeWork) -> list[DecodeResult | MoreParts]:
-    """Decode some files; runs in a decoder process. What is recorded is English.
+    """Decode some files; runs in a decoder process.
 
     For a file with pictures inside, ``MoreParts`` asks for a request of their own for them.
     """
-    set_language("en")
     rules, requests = work
     return [found for each in requests for found in (_parts if each.part else _file)(rules, each)]
 

@@ -25,7 +25,6 @@ import os
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, closing, suppress
-from contextvars import copy_context
 from pathlib import Path
 from threading import Event, Thread
 from typing import Protocol
@@ -36,7 +35,7 @@ from mayak.case import CaseStore
 from mayak.errors import ConfigError
 from mayak.evidence import Source, open_source
 from mayak.hashlists import HashList
-from mayak.language import tr
+from mayak.i18n import msg
 from mayak.triage.acquisition import Acquisitions
 from mayak.triage.bounded_queue import ByteBoundedQueue
 from mayak.triage.decoding import DecodeBatch, DecodeRequest, DecodeRules
@@ -137,7 +136,7 @@ def take_in(options: Options, stage: DecodeAndScore, progress: Progress) -> Summ
         stack.callback(sys.setswitchinterval, sys.getswitchinterval())
         sys.setswitchinterval(_SWITCH)
         resolver = Resolver(options, good, bad)
-        with progress.task(tr("triage", "분류"), None, tr("files", "개")) as task:
+        with progress.task(msg("triage"), None, msg("files")) as task:
             pipeline = Pipeline(options, sources, stage, run, resolver, acquisitions, task)
             stack.callback(pipeline.stop)  # whatever happens, before the case is closed
             pipeline.run(CaseWriter(case, run, bad))
@@ -171,19 +170,16 @@ def check(options: Options) -> None:
     for path in (*options.known_good, *options.known_bad):
         if not path.is_file():
             raise ConfigError(
-                tr(f"{path}: no such hash list", f"{path}: 해시 목록이 없습니다"),
-                remedy=tr("check the path", "경로를 확인하십시오"),
+                msg("{path}: no such hash list", path=path),
+                remedy=msg("check the path"),
             )
     case = options.case.resolve()
     for path in options.sources:
         source = path.resolve()
         if source == case or case in source.parents or source in case.parents:
             raise ConfigError(
-                tr(
-                    f"{path} and the case {options.case} lie in one another",
-                    f"{path}와(과) 사건 폴더 {options.case}이(가) 서로 안에 있습니다",
-                ),
-                remedy=tr("put the case elsewhere", "사건 폴더를 다른 곳에 두십시오"),
+                msg("{path} and the case {case} lie in one another", path=path, case=options.case),
+                remedy=msg("put the case elsewhere"),
             )
 
 
@@ -209,7 +205,7 @@ def _counted(
     for path, source in opened:
         number = case.add_source(os.path.abspath(path), source.path.kind)  # noqa: PTH100
         acquisitions.add(number, path, source)
-        with progress.task(tr("counting", "파일 세기"), None, tr("sources", "개 원본")) as task:
+        with progress.task(msg("counting"), None, msg("sources")) as task:
             source.count()
             task.advance()
         if not source.listed:
@@ -443,11 +439,8 @@ class _StageThread:
         self._ended.set()
 
     def start(self, function: Callable[[], None]) -> None:
-        """Run a function in the thread, in the caller's language."""
-        in_context = copy_context().run
-        thread = Thread(
-            target=in_context, args=(self._work, function), name=self._name, daemon=True
-        )
+        """Run a function in the thread."""
+        thread = Thread(target=self._work, args=(function,), name=self._name, daemon=True)
         self._ended.clear()
         thread.start()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from mayak.case import CaseStore, StoredContent, StoredItem
 from mayak.errors import EvidenceError
 from mayak.evidence import Source
-from mayak.language import tr
+from mayak.i18n import msg
 from mayak.triage.outcome import location_of
 from mayak.types import EvidenceEntry, EvidencePath
 
@@ -38,10 +38,9 @@ class SourceIdentity:
         """
         if (found := _identity(self.path)) is None or found != self.identity:
             raise EvidenceError(
-                tr(f"{self.path} is gone", f"{self.path}이(가) 사라졌습니다"),
-                remedy=tr(
-                    "connect it again and run the same command: it goes on where it stopped",
-                    "다시 연결하고 같은 명령을 실행하십시오. 중단된 곳에서 이어집니다",
+                msg("{path} is gone", path=self.path),
+                remedy=msg(
+                    "connect it again and run the same command: it goes on where it stopped"
                 ),
             )
 

@@ -11,8 +11,8 @@ from mayak.case import Content, Duplicate, Exclusion, Item, StoredItem
 from mayak.errors import IntegrityError
 from mayak.evidence import EXCLUSIONS, Source
 from mayak.hashlists import HashList
+from mayak.i18n import msg
 from mayak.imaging.formats import is_pdf
-from mayak.language import tr
 from mayak.triage.decoding import DecodeRequest, DecodeResult
 from mayak.triage.hashing import HashedFile, listed
 from mayak.triage.options import Options
@@ -22,6 +22,9 @@ from mayak.types import EvidenceEntry, EvidencePath, Failure
 
 _RECENT = 5_000
 """Files whose outcome is remembered: more than can be on the way from here to the disk."""
+_MISSING = msg("is no longer there")
+_UNREADABLE = msg("can no longer be read")
+_CHANGED = msg("has changed since it was read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +114,9 @@ class Resolver:
         """
         outcomes = []
         for item, content in recorded.missing_contents(source):
-            self._require_accepted(item.display, "is no longer there", "더 이상 없습니다")
+            self._require_accepted(item.display, _MISSING)
             gone = Item(item.display, item.location, Duplicate(content))
-            outcomes.append(_kept(recorded, gone, "is no longer there"))
+            outcomes.append(_kept(recorded, gone, _MISSING))
         self.n_unlisted += len(outcomes)
         return outcomes
 
@@ -127,18 +130,16 @@ class Resolver:
                 separators=(",", ":"),
             )
         if failure.error == "HashMismatch":
-            self._require_accepted(
-                failure.path, "is not what its stored hash says", "저장된 해시와 다릅니다"
-            )
+            self._require_accepted(failure.path, msg("is not what its stored hash says"))
             self.damaged.append(failure.path)
         is_excluded = failure.error in EXCLUSIONS
         if not is_excluded:
             recorded.identity.require()
         before = recorded.item(location)
         if before is not None and before.content is not None:
-            self._require_readable(failure.path)
+            self._require_accepted(failure.path, _UNREADABLE)
             item = Item(failure.path, location, Duplicate(before.content))
-            return _kept(recorded, item, "can no longer be read")
+            return _kept(recorded, item, _UNREADABLE)
         outcome = Exclusion(failure.error, failure.message) if is_excluded else failure
         is_deleted = failure.error == "DeletedWithoutContent"
         item = Item(failure.path, location, outcome, deleted=is_deleted)
@@ -167,26 +168,26 @@ class Resolver:
         if isinstance(reason, Failure):
             recorded.identity.require()
         if before is not None and before.content is not None:
-            self._require_readable(entry.path)
+            self._require_accepted(entry.path, _UNREADABLE)
             item = item_of(entry, Duplicate(before.content))
-            return _kept(recorded, item, "can no longer be read")
+            return _kept(recorded, item, _UNREADABLE)
         if _document_digest(before) is not None:
-            self._require_readable(entry.path)
+            self._require_accepted(entry.path, _UNREADABLE)
         return ItemOutcome(recorded.number, item_of(entry, reason), before is not None)
 
     def _hashed(self, recorded: RecordedSource, hashed: HashedFile) -> Iterator[Step]:
         entry, before, digest = hashed.file.entry, hashed.file.before, hashed.sha256
         content, is_known = None if before is None else before.content, before is not None
         if _document_digest(before) not in (None, digest):
-            self._require_unchanged(entry.path)
+            self._require_accepted(entry.path, _CHANGED)
         if content is not None and digest != content:
             # The bytes that are there now are a file of their own.
             path, later = recorded.later_path(entry.path, digest)
             if later is None:
-                self._require_unchanged(entry.path)
+                self._require_accepted(entry.path, _CHANGED)
             self.n_unlisted += 1
             item = item_of(entry, Duplicate(content))
-            yield _kept(recorded, item, "has changed since it was read")
+            yield _kept(recorded, item, _CHANGED)
             entry, content, is_known = replace(entry, path=path), later, later is not None
         hashes = hashed.hashes() if self._known_bad or self._known_good else ()
         sought = listed(self._known_bad, hashes)
@@ -252,21 +253,12 @@ class Resolver:
         has_result = content in self._copies or recorded.has_result(content)
         return has_result and not recorded.lacks_inside(location_of(entry.path))
 
-    def _require_readable(self, path: EvidencePath | str) -> None:
-        self._require_accepted(path, "can no longer be read", "더 이상 읽을 수 없습니다")
-
-    def _require_unchanged(self, path: EvidencePath) -> None:
-        self._require_accepted(path, "has changed since it was read", "읽은 뒤에 변경되었습니다")
-
-    def _require_accepted(self, path: EvidencePath | str, en: str, ko: str) -> None:
+    def _require_accepted(self, path: EvidencePath | str, text: str) -> None:
         """Raises: IntegrityError unless damage is accepted."""
         if not self._options.accept_damaged:
             raise IntegrityError(
-                f"{path}: " + tr(en, ko),
-                remedy=tr(
-                    "give the source as it was, or go on with --accept-damaged",
-                    "원래 그대로의 원본을 지정하거나 --accept-damaged로 계속하십시오",
-                ),
+                f"{path}: " + text,
+                remedy=msg("give the source as it was, or go on with --accept-damaged"),
             )
 
 

@@ -10,8 +10,8 @@ from itertools import groupby
 
 from mayak.case import Alert, CaseStore, Content, Duplicate, StoredContent
 from mayak.hashlists import HashList
+from mayak.i18n import msg
 from mayak.labels import LABELS
-from mayak.language import tr
 from mayak.triage.outcome import ItemOutcome
 from mayak.types import DecodedImage, Failure, Prediction
 
@@ -126,16 +126,12 @@ class Tally:
     def figures(self) -> dict[str, str]:
         """Return what the progress display shows next to the number of files."""
         rate = self.images / max(time.monotonic() - self._began, 1e-9)
-        labels = {LABELS[label].name: str(n) for label, n in sorted(self._labels.items())}
-        alerts = {tr("ALERTS", "경보"): str(self._alerts)} if self._alerts else {}
-        return (
-            alerts
-            | {
-                tr("images", "이미지"): f"{self.images} ({rate:.1f}/s)",
-                tr("not read", "읽지 못함"): str(self._failures),
-            }
-            | labels
-        )
+        figures: dict[str, str] = {msg("ALERTS"): str(self._alerts)} if self._alerts else {}
+        figures[msg("images")] = f"{self.images} ({rate:.1f}/s)"
+        figures[msg("not read")] = str(self._failures)
+        for label, count in sorted(self._labels.items()):
+            figures[LABELS[label].name] = str(count)
+        return figures
 
 
 def alerts_of(content: Content | StoredContent, known_bad: Sequence[HashList]) -> Iterator[Alert]:
