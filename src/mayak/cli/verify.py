@@ -14,7 +14,7 @@ from mayak.errors import CaseError, IntegrityError
 from mayak.i18n import join, msg
 
 if TYPE_CHECKING:
-    from mayak.case import CaseStore, Extent, Fault
+    from mayak.case import CaseStore, Extent, IntegrityFault
     from mayak.triage.verify import SourceComparison
 
 
@@ -32,7 +32,7 @@ def verify(
 
     Exit code 3 if anything differs, otherwise 1 if a source could not be compared.
     """
-    from mayak.case import CaseStore, Fault, alarms
+    from mayak.case import CaseStore, IntegrityFault, alarms
 
     console = Console()
     with CaseStore.read(case, tampered=True) as store:
@@ -45,7 +45,7 @@ def verify(
         noted = store.entry_of(head) if head is not None and store.readable else None
         if head is not None and store.readable and noted is None:
             text = msg("the noted head is not in the log")
-            faults.append(Fault("deleted", "log head", head, text))
+            faults.append(IntegrityFault("deleted", "log head", head, text))
         last = store.head() if store.readable else None
     absent = [source.path for source in compared or () if source.absent]
     try:
@@ -90,8 +90,8 @@ def verify(
 
 
 def _sources(
-    console: Console, store: CaseStore, faults: list[Fault]
-) -> tuple[list[Fault], list[SourceComparison] | None]:
+    console: Console, store: CaseStore, faults: list[IntegrityFault]
+) -> tuple[list[IntegrityFault], list[SourceComparison] | None]:
     """What differs in the sources, and how each was compared; None if none could be."""
     from mayak.triage.verify import check_sources
 
@@ -106,7 +106,7 @@ def _sources(
         return [], None
 
 
-def _clock_notes(console: Console, store: CaseStore, faults: list[Fault]) -> list[str]:
+def _clock_notes(console: Console, store: CaseStore, faults: list[IntegrityFault]) -> list[str]:
     """Notes on times of the log that run backwards."""
     from mayak.case import clock_note, set_back
 
@@ -166,7 +166,7 @@ def _told(source: SourceComparison) -> str:
 
 def _conclude(
     console: Console,
-    faults: Sequence[Fault],
+    faults: Sequence[IntegrityFault],
     sentences: Sequence[str],
     extent: Extent | None,
     compared: Sequence[SourceComparison] | None,
