@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import glob
-import hashlib
 import shutil
-import uuid
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -16,12 +13,13 @@ from mayak.case.audit import PAGES
 from mayak.case.folder import WriterLock
 from mayak.case.values import checked
 from mayak.errors import CaseError, ConfigError, IntegrityError
+from mayak.files import file_sha256, staged_folder, unfinished_stages
 from mayak.language import tr
+from mayak.report.case_jsonld import write_graphs
 from mayak.report.chapters import Writer, findings
-from mayak.report.linked import write_graphs
-from mayak.report.page import page
-from mayak.report.paper import paper
-from mayak.report.survey import Survey, survey
+from mayak.report.html import page
+from mayak.report.pdf import paper
+from mayak.report.report_data import Survey, survey
 from mayak.report.tables import Listed, files, write_tables
 from mayak.types import Progress, Task
 
@@ -61,21 +59,19 @@ def write_report(
     """
     folder = folder.resolve()
     _require_room(case, folder, overwrite=overwrite)
-    building = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
-    lock = None
     try:
         _sweep(folder)
-        building.mkdir(0o700, parents=True)  # as a case's folder: it holds the same pictures
-        lock = WriterLock(building)
-        found = _write(case, building, progress, run=run, clear=clear)
-        lock.release()
-        lock.path.unlink()
-        names = sorted(path.name for path in building.iterdir())
-        sums = "".join(f"{_digest(building / name)}  {name}\n" for name in names)
-        (building / _SUMS).write_text(sums, encoding="utf-8", newline="\n")
-        if folder.exists():
-            shutil.rmtree(folder)
-        building.rename(folder)
+        # With the rights of a case's folder: it has the same pictures in it.
+        with staged_folder(folder, overwrite=overwrite, mode=0o700) as stage:
+            lock = WriterLock(stage)
+            try:
+                found = _write(case, stage, progress, run=run, clear=clear)
+            finally:
+                lock.release()
+            lock.path.unlink()
+            names = sorted(path.name for path in stage.iterdir())
+            sums = "".join(f"{file_sha256(stage / name)}  {name}\n" for name in names)
+            (stage / _SUMS).write_text(sums, encoding="utf-8", newline="\n")
     except OSError as error:
         raise ConfigError(
             tr(
@@ -87,16 +83,12 @@ def write_report(
                 "폴더와 쓰기 권한, 디스크 여유 공간을 확인하십시오",
             ),
         ) from error
-    finally:
-        if lock is not None:
-            lock.release()
-        shutil.rmtree(building, ignore_errors=True)
     return Made(folder, (*names, _SUMS), found)
 
 
 def _sweep(folder: Path) -> None:
-    """Delete what reports of the same name left behind when their process was killed."""
-    for left in folder.parent.glob(f".{glob.escape(folder.name)}.{'[0-9a-f]' * 32}"):
+    """Delete what reports of the same name left when their process was killed."""
+    for left in unfinished_stages(folder):
         try:
             lock = WriterLock(left)
         except CaseError:
@@ -192,8 +184,3 @@ def _counted(rows: Iterator[tuple[str, Listed]], task: Task) -> Iterator[tuple[s
     for row in rows:
         yield row
         task.advance()
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -20,7 +20,7 @@ from mayak.case import CaseStore, Decision, Source, Standing, StoredContent, Sto
 from mayak.case.listing import State
 from mayak.case.records import SeenHow
 from mayak.labels import LABELS
-from mayak.report.survey import Survey, standings
+from mayak.report.report_data import Survey, standings
 
 Node = dict[str, Any]
 
@@ -200,13 +200,15 @@ class _Graph:
             "uco-observable:isDirectory": False,
         }
         for name, value in (
-            ("observableCreatedTime", place.created),
-            ("modifiedTime", place.modified),
-            ("accessedTime", place.accessed),
-            ("metadataChangeTime", place.changed),
+            ("observableCreatedTime", place.times.created),
+            ("modifiedTime", place.times.modified),
+            ("accessedTime", place.times.accessed),
+            ("metadataChangeTime", place.times.changed),
         ):
             if value is not None:
-                about[f"uco-observable:{name}"] = _time(value, zoned=place.zone_known is not False)
+                about[f"uco-observable:{name}"] = _time(
+                    value, zoned=place.times.zone_known is not False
+                )
         if place.size is not None:
             about["uco-observable:sizeInBytes"] = place.size
         if place.deleted:
@@ -250,17 +252,17 @@ class _Graph:
         return [file, *facets, within]
 
     def _said(self, standing: Standing, objects: Sequence[Node]) -> Iterator[Node]:
-        run, label = self._found.run, standing.proposal
-        if run is None or label is None or standing.scores is None:
+        run, scores = self._found.run, standing.scores
+        if run is None or scores is None:
             return
         calibrated = run.engine.get("calibration") is not None
         yield from self._analysis(
             f"run {run.id} {standing.sha256}",
-            label,
+            scores.label,
             {"uco-action:object": list(objects), "uco-action:instrument": self._ref("tool")},
             f"Proposal of the model; its score is {'' if calibrated else 'not '}calibrated. Not a "
             "finding.",
-            confidence=standing.scores[label],
+            confidence=scores.best,
         )
 
     def _decided(self, decision: Decision, objects: Sequence[Node]) -> Iterator[Node]:

@@ -12,7 +12,7 @@ from mayak.labels import QUESTION
 from mayak.language import tr
 from mayak.report.document import Block, Cell, Facts, Prose, Section, Table
 from mayak.report.left_out import warning
-from mayak.report.survey import Survey
+from mayak.report.report_data import Survey
 from mayak.report.text import files as files_text
 from mayak.report.text import images, moment, shortened, size
 
@@ -307,9 +307,9 @@ def methods(found: Survey, *, clear: bool) -> Section:
         ),
         tr(
             "Signs in names that cannot be seen or that change the direction of writing are "
-            "spelt out by number, such as ‹U+202E›; a long name is shortened in the middle and "
+            "spelt out by number, such as \\u202e; a long name is shortened in the middle and "
             "stands whole in the CSV files.",
-            "보이지 않거나 글의 방향을 바꾸는 문자는 ‹U+202E›처럼 번호로 적었습니다. 긴 이름은 "
+            "보이지 않거나 글의 방향을 바꾸는 문자는 \\u202e처럼 번호로 적었습니다. 긴 이름은 "
             "가운데를 줄였으며 전체 이름은 CSV 파일에 있습니다.",
         ),
     ]
