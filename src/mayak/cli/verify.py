@@ -15,7 +15,7 @@ from mayak.i18n import join, msg
 
 if TYPE_CHECKING:
     from mayak.case import CaseStore, Extent, IntegrityFault
-    from mayak.triage.verify import Compared
+    from mayak.triage.verify import SourceComparison
 
 
 def verify(
@@ -91,7 +91,7 @@ def verify(
 
 def _sources(
     console: Console, store: CaseStore, faults: list[IntegrityFault]
-) -> tuple[list[IntegrityFault], list[Compared] | None]:
+) -> tuple[list[IntegrityFault], list[SourceComparison] | None]:
     """What differs in the sources, and how each was compared; None if none could be."""
     from mayak.triage.verify import check_sources
 
@@ -119,18 +119,18 @@ def _clock_notes(console: Console, store: CaseStore, faults: list[IntegrityFault
         return []
 
 
-def _is_open(source: Compared) -> bool:
+def _is_open(source: SourceComparison) -> bool:
     """Whether a source holds files and none of them was compared."""
     return source.absent or (source.files > 0 and source.uncompared == source.files)
 
 
-def _recorded(source: Compared) -> dict[str, object]:
+def _recorded(source: SourceComparison) -> dict[str, object]:
     """What the case's log keeps of a comparison."""
     values = asdict(source) | {"uncompared": source.uncompared}
     return {name: value for name, value in values.items() if name != "path"}
 
 
-def _told(source: Compared) -> str:
+def _told(source: SourceComparison) -> str:
     title = msg("source {source}, {path}: ", source=source.source, path=source.path)
     if source.absent:
         return title + msg(
@@ -169,7 +169,7 @@ def _conclude(
     faults: Sequence[IntegrityFault],
     sentences: Sequence[str],
     extent: Extent | None,
-    compared: Sequence[Compared] | None,
+    compared: Sequence[SourceComparison] | None,
 ) -> None:
     for sentence in sentences:
         console.result(sentence, one_line=True)

@@ -72,7 +72,7 @@ class LogSummary:
     unreadable: dict[int, str] = field(default_factory=dict)
     """Why a source could not be hashed as a whole."""
     compared: dict[int, tuple[LogEntry, Mapping[str, Any]]] = field(default_factory=dict)
-    """The last verification that compared a source, and how (``triage.verify.Compared``)."""
+    """The last verification that compared a source, and how (``SourceComparison``)."""
     accepting: list[LogEntry] = field(default_factory=list)
     """Triage that was told to go on with damaged or changed sources and files."""
     set_back: list[tuple[LogEntry, LogEntry]] = field(default_factory=list)
