@@ -1,4 +1,4 @@
-"""What one file does to its decoder costs that file, and is recorded in the same words everywhere."""
+"""What one file does to its decoder costs that file, and has the same text everywhere."""
 
 import os
 import sys

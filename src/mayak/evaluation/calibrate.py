@@ -24,7 +24,7 @@ from mayak.dataset.training_images import Leakage
 from mayak.errors import ConfigError, ManifestError
 from mayak.evaluation.promise import choose_thresholds, needed
 from mayak.evaluation.run import read_ahead
-from mayak.imaging.closer import Closer
+from mayak.imaging.redecode import Redecoder
 from mayak.labels import LABELS
 from mayak.language import tr
 from mayak.model import Calibration, VisionLanguageModel
@@ -80,7 +80,7 @@ def calibrate(
     failures: list[Failure] = []
     readings = Readings(vlm)
     with (
-        Closer(vlm.least, THREADS) as closer,
+        Redecoder(vlm.least, THREADS) as closer,
         ThreadPoolExecutor(THREADS, "preprocess", torch.set_num_threads, (1,)) as pool,
     ):
         asked = Reader(vlm, readings, closer, pool, batch_size, progress, failures)
@@ -140,7 +140,7 @@ class Reader:
         self,
         vlm: VisionLanguageModel,
         readings: Readings,
-        closer: Closer,
+        closer: Redecoder,
         pool: ThreadPoolExecutor,
         batch_size: int,
         progress: Progress,

@@ -12,10 +12,10 @@ from time import monotonic
 from mayak.case import Content, Exclusion, StoredItem
 from mayak.errors import DecodeError
 from mayak.imaging.decode import decode_picture
+from mayak.imaging.embedded import EmbeddedImage
 from mayak.imaging.formats import is_pdf, looks_like_image
 from mayak.imaging.hashing import perceptual_hash, sha256
 from mayak.imaging.inside import hidden_in, pictures_inside
-from mayak.imaging.parts import Part
 from mayak.imaging.thumbnails import overview, thumbnail
 from mayak.language import set_language
 from mayak.types import DecodedImage, EvidencePath, Failure, Sides
@@ -189,7 +189,7 @@ def _parts(rules: Rules, job: Job) -> Iterator[Found | More]:
             yield found
 
 
-def _names(inside: list[Part]) -> tuple[str, ...]:
+def _names(inside: list[EmbeddedImage]) -> tuple[str, ...]:
     return tuple(part.name for part in inside)
 
 
@@ -204,7 +204,7 @@ def _within(job: Job, name: str) -> Job:
     return Job(path, b"", None, job.modified, job.created, None, job.zone_known, job.deleted)
 
 
-def _inside(job: Job) -> list[Part] | Failure:
+def _inside(job: Job) -> list[EmbeddedImage] | Failure:
     try:
         return pictures_inside(job.data, job.names)
     except MemoryError:
@@ -254,7 +254,7 @@ def _failure(job: Job, error: Exception) -> Failure:
 
 def _decoded(rules: Rules, job: Job) -> tuple[Found, int | None, bytes | None]:
     data, bare = job.data, _bare(job)
-    picture = decode_picture(data, least=rules.least, partial=True)
+    picture = decode_picture(data, min_sides=rules.least, partial=True)
     digest = job.sha256 or sha256(data)
     # The bytes of a file need not travel back; those of a picture inside it are nowhere else.
     kept = None if job.sha256 else data
@@ -279,7 +279,7 @@ def _decoded(rules: Rules, job: Job) -> tuple[Found, int | None, bytes | None]:
         thumbnail=thumbnail(picture.image),
         warnings=picture.warnings,
     )
-    return Found(bare, content, shown), picture.frames, picture.uncovered()
+    return Found(bare, content, shown), picture.frames, picture.hidden_ppm()
 
 
 def _bare(job: Job) -> Job:

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from mayak.imaging import decode
-from mayak.imaging.closer import Closer
+from mayak.imaging.redecode import Redecoder
 from mayak.types import Sides
 
 SMALL, LARGE = Sides(100, 100), Sides(400, 300)
@@ -24,26 +24,26 @@ def photo():
 
 @pytest.fixture(scope="module")
 def closer():
-    with Closer(LARGE, 1) as closer:
+    with Redecoder(LARGE, 1) as closer:
         yield closer
 
 
 def test_it_is_the_image_as_if_decoded_larger_at_once(closer, photo):
-    first = decode(photo, least=SMALL)
+    first = decode(photo, min_sides=SMALL)
     assert first.scale == 8
 
     larger = closer(first)
 
-    at_once = decode(photo, least=LARGE)
+    at_once = decode(photo, min_sides=LARGE)
     assert (larger.scale, larger.sha256) == (4, first.sha256)
     assert np.array_equal(larger.pixels, at_once.pixels)
 
 
 def test_what_is_as_large_already_is_not_decoded_again(closer, photo):
-    for image in (decode(photo), decode(photo, least=LARGE)):
+    for image in (decode(photo), decode(photo, min_sides=LARGE)):
         assert closer(image) is image
 
 
 def test_what_cannot_be_decoded_larger_stays_as_it_is(closer, photo):
-    broken = replace(decode(photo, least=SMALL), data=b"no image any more")
+    broken = replace(decode(photo, min_sides=SMALL), data=b"no image any more")
     assert closer(broken) is broken
