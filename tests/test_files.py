@@ -12,9 +12,9 @@ import pytest
 from mayak import files
 from mayak.case.database import row_digest
 from mayak.case.history import History, write_history
+from mayak.cli.demo_ledger import Ledger
 from mayak.dataset.store import Store
 from mayak.dataset.training_images import TrainingImages
-from mayak.demo.run import Ledger
 from mayak.evaluation.record import METRICS, write_files
 from mayak.files import canonical_json, file_sha256, json_digest, staged_folder, write_durably
 from mayak.model.calibration import CALIBRATION, Calibration, Head

@@ -26,8 +26,8 @@ from mayak.case.records import Seen
 from mayak.errors import CaseError, ConfigError
 from mayak.names import printable
 from mayak.report import write_report
-from mayak.report.survey import survey
-from mayak.types import Failure, SilentProgress
+from mayak.report.report_data import survey
+from mayak.types import Failure, Scores, SilentProgress
 
 LISTS = ("selected", "unreviewed", "not-selected")
 
@@ -378,8 +378,8 @@ def test_without_decisions_and_model_there_is_a_report_too(tmp_path, write):
 
 
 def test_many_images_are_split_and_what_is_left_out_is_told(own, tmp_path, monkeypatch):
-    monkeypatch.setattr("mayak.report.write.VOLUME", 3)
-    monkeypatch.setattr("mayak.report.write._ON_A_PAGE", 1)
+    monkeypatch.setattr("mayak.report.bundle.VOLUME", 3)
+    monkeypatch.setattr("mayak.report.bundle._ON_A_PAGE", 1)
     with CaseStore.read(own) as store:
         made = write_report(store, tmp_path / "report", SilentProgress())
         found = survey(store, [])
@@ -430,7 +430,7 @@ def test_a_case_that_changes_meanwhile_gives_no_report(own, tmp_path, monkeypatc
         with CaseStore.review(own, operator="b") as other:
             other.decide("b", {sha(0): 0})
 
-    monkeypatch.setattr("mayak.report.write.write_graphs", deciding)
+    monkeypatch.setattr("mayak.report.bundle.write_graphs", deciding)
     with CaseStore.read(own) as store, pytest.raises(CaseError, match="changed while"):
         write_report(store, tmp_path / "report", SilentProgress())
     assert not (tmp_path / "report").exists()
@@ -497,7 +497,7 @@ def test_the_report_names_the_run_whose_scores_it_shows(tmp_path, write):
         second = store.start_run(other)
         for prediction in list(store.predictions(first.id)):
             changed = dataclasses.replace(
-                prediction, scores=(1.0, 0.0, 0.0, 0.0), engine=other.fingerprint
+                prediction, scores=Scores((1.0, 0.0, 0.0, 0.0), 0.01), engine=other.fingerprint
             )
             store.add_results(second, [changed])
         failures = {

@@ -187,7 +187,7 @@ def test_the_final_folder_loads_with_plain_peft_and_scores_as_ours(whole, model_
     with torch.no_grad():
         logits = plain(**batch).logits[0, -1].double()
     expected = logits[[28734, 28740, 28750, 28770]].softmax(0).tolist()
-    assert predictions[0].scores == pytest.approx(expected, abs=1e-5)
+    assert predictions[0].scores.values == pytest.approx(expected, abs=1e-5)
 
 
 def test_run_json_says_what_made_the_adapter(whole, model_folder, data):

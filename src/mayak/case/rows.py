@@ -19,7 +19,7 @@ from mayak.case.records import (
 )
 from mayak.case.values import metadata, optional_moment, row_of, texts
 from mayak.files import canonical_json
-from mayak.types import Failure
+from mayak.types import Failure, FileTimes
 
 
 def first(batch: Batch, sql: str, *values: str | int | None) -> int | None:
@@ -57,11 +57,11 @@ def add_item(batch: Batch, source: int, item: Item) -> None:
         display=item.display,
         location=item.location,
         size=item.size,
-        created=utc(item.created),
-        modified=utc(item.modified),
-        accessed=utc(item.accessed),
-        changed=utc(item.changed),
-        zone_known=item.zone_known,
+        created=utc(item.times.created),
+        modified=utc(item.times.modified),
+        accessed=utc(item.times.accessed),
+        changed=utc(item.times.changed),
+        zone_known=item.times.zone_known,
         deleted=item.deleted,
         outcome=name,
         content=content_of(item),
@@ -132,11 +132,13 @@ def stored_item(row: Row) -> StoredItem:
         display=row["display"],
         location=row["location"],
         size=row["size"],
-        created=optional_moment(row["created"]),
-        modified=optional_moment(row["modified"]),
-        accessed=optional_moment(row["accessed"]),
-        changed=optional_moment(row["changed"]),
-        zone_known=None if row["zone_known"] is None else bool(row["zone_known"]),
+        times=FileTimes(
+            modified=optional_moment(row["modified"]),
+            created=optional_moment(row["created"]),
+            accessed=optional_moment(row["accessed"]),
+            changed=optional_moment(row["changed"]),
+            zone_known=None if row["zone_known"] is None else bool(row["zone_known"]),
+        ),
         deleted=bool(row["deleted"]),
         outcome=outcome,
         content=row["content"],

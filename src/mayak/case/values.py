@@ -133,14 +133,6 @@ def metadata(text: str) -> dict[str, Any]:
     return found
 
 
-def scores(row: Row) -> tuple[float, float, float, float]:
-    """The four scores of a prediction. Raises ValueError."""
-    found = (row["score_0"], row["score_1"], row["score_2"], row["score_3"])
-    if not (all(0 <= score <= 1 for score in found) and _is_number(row["off_label"], _HIGHEST)):
-        raise ValueError(f"scores {found}")
-    return found
-
-
 def verdict(value: int | None) -> int | None:
     """A label, or None for a withdrawn decision. Raises ValueError."""
     if value is not None and value not in _VERDICTS:

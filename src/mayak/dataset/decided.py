@@ -23,7 +23,7 @@ from mayak.imaging.inside import read_inside
 from mayak.imaging.sandbox import Sandbox
 from mayak.labels import LABELS
 from mayak.language import tr
-from mayak.types import EvidenceItem, EvidencePath, Progress, Task
+from mayak.types import EvidenceEntry, EvidencePath, Progress, Task
 from mayak.workers import Lost
 
 _SHOWN = 10
@@ -268,7 +268,7 @@ def _copy(path: Path, images: list[_Image], folder: Path, task: Task) -> list[st
         for entry in source.items():
             if not (files or documents):
                 break
-            if not isinstance(entry, EvidenceItem):
+            if not isinstance(entry, EvidenceEntry):
                 continue
             location = entry.path.to_json()
             pieces: list[tuple[_Image, bytes | None]] = []

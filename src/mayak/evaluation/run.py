@@ -175,9 +175,9 @@ def _ask(
             yield (
                 asked.popleft(),
                 {
-                    "predicted": prediction.label,
-                    "scores": list(prediction.scores),
-                    "off_label": prediction.off_label,
+                    "predicted": prediction.scores.label,
+                    "scores": list(prediction.scores.values),
+                    "off_label": prediction.scores.off_label,
                 },
             )
 

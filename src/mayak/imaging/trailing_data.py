@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import re
 
-from mayak.imaging.formats import is_pdf, looks_like_image, signature
+from mayak import signatures
 
 _SCAN = 0xDA
 _END = re.compile(rb"\xff\xd9")
 """``re`` finds it more than twice as fast as ``bytes.find``."""
 
-_CONTAINERS = (
-    (b"PK\3\4", "ZIP"),
-    (b"7z\xbc\xaf\x27\x1c", "7z"),
-    (b"Rar!\x1a\x07", "RAR"),
-    (b"\x1f\x8b\x08", "gzip"),
-    (b"\xfd7zXZ\0", "xz"),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Office document"),
-    (b"SQLite format 3\0", "SQLite"),
-)
 _PADDING = 4096
 """Zero bytes that may separate the image from what follows, at most."""
 
@@ -41,12 +32,10 @@ def trailing_data(data: bytes, kind: str) -> tuple[str, ...]:
 
 def begins_as(head: bytes) -> str | None:
     """Return the kind of image, document or archive that these first 512 bytes begin, or None."""
-    for start, name in _CONTAINERS:
-        if head.startswith(start):
-            return name
-    if is_pdf(head):
-        return "PDF"
-    return signature(head) if looks_like_image(head, "") else None
+    kind = signatures.ATTACHED.identify(head)
+    if kind is None:
+        return None
+    return kind.described if kind.family == "document" else kind.name
 
 
 def _png_end(data: bytes) -> int | None:

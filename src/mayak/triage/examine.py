@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
-from datetime import datetime
 from pickle import PickleBuffer
 from time import monotonic
 
@@ -18,7 +17,7 @@ from mayak.imaging.hashing import perceptual_hash, sha256
 from mayak.imaging.inside import hidden_in, pictures_inside
 from mayak.imaging.thumbnails import overview, thumbnail
 from mayak.language import set_language
-from mayak.types import DecodedImage, EvidencePath, Failure, Sides
+from mayak.types import DecodedImage, EvidencePath, Failure, FileTimes, Sides
 
 PARTS = 16
 """Pictures inside one file that are looked at in one go, and more as long as that is quick and
@@ -37,10 +36,7 @@ class Job:
     path: EvidencePath
     data: bytes = field(repr=False)
     size: int | None
-    modified: datetime | None
-    created: datetime | None
-    accessed: datetime | None
-    zone_known: bool
+    times: FileTimes
     deleted: bool
     sha256: str | None = None
     """None for an image inside another file."""
@@ -201,7 +197,7 @@ def _unopened(job: Job, failure: Failure) -> Found:
 def _within(job: Job, name: str) -> Job:
     """A picture inside a file."""
     path = job.path.child("embedded", name)
-    return Job(path, b"", None, job.modified, job.created, None, job.zone_known, job.deleted)
+    return Job(path, b"", None, _without_access(job.times), job.deleted)
 
 
 def _inside(job: Job) -> list[EmbeddedImage] | Failure:
@@ -244,7 +240,13 @@ def _hidden(job: Job) -> Job:
         path = path.parent.child("embedded", hidden_in(path.name))
     else:
         path = path.child("embedded", hidden_in())
-    return replace(_bare(job), path=path, sha256=None, size=None, accessed=None, sought=False)
+    times = _without_access(job.times)
+    return replace(_bare(job), path=path, sha256=None, size=None, times=times, sought=False)
+
+
+def _without_access(times: FileTimes) -> FileTimes:
+    """The times of a picture inside a file: nobody accessed it by itself."""
+    return replace(times, accessed=None)
 
 
 def _failure(job: Job, error: Exception) -> Failure:

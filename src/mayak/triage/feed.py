@@ -24,6 +24,7 @@ from mayak.imaging.hashing import sha256
 from mayak.imaging.office import needs_password
 from mayak.imaging.sandbox import MAX_FILE_BYTES, Sandbox
 from mayak.triage.arrival import Arrival, Outcome, item_of, location_of, weight
+from mayak.triage.bounded_queue import ByteBoundedQueue
 from mayak.triage.examine import (
     Found,
     Job,
@@ -35,10 +36,9 @@ from mayak.triage.examine import (
     is_candidate,
     lost,
 )
-from mayak.triage.handover import Handover
 from mayak.triage.held import Held, Place, is_alike
 from mayak.triage.options import Options
-from mayak.types import EvidenceItem, EvidencePath, Failure, Sides
+from mayak.types import EvidenceEntry, EvidencePath, Failure, Sides
 from mayak.workers import Lost, free_memory
 
 _HEAD = 512
@@ -72,7 +72,7 @@ Work = tuple[Rules, tuple[Job, ...]]
 class _Read:
     """A file that has been read and is being hashed."""
 
-    entry: EvidenceItem
+    entry: EvidenceEntry
     data: bytes
     digest: str | Future[str]
     content: str | None
@@ -101,11 +101,11 @@ class Feed:
         self._known_good, self._known_bad = known_good, known_bad
         self._alarming: dict[str, str] = {}
         """Why files are looked for, by SHA-256."""
-        self._arrived = Handover(weight, _WAITING)
+        self._arrived = ByteBoundedQueue(weight, _WAITING)
         self._stop = Event()
         self._outcomes: OrderedDict[str, Outcome | None] = OrderedDict()
         """Of each file sent to a worker, by SHA-256; None until it is known."""
-        self._waiting: dict[str, list[tuple[int, EvidenceItem, bool]]] = {}
+        self._waiting: dict[str, list[tuple[int, EvidenceEntry, bool]]] = {}
         self._whole: dict[EvidencePath, Found] = {}
         """Files whose inside is still being examined: known only when that is, so that a run that
         is cut off goes through them again."""
@@ -238,10 +238,7 @@ class Feed:
             location=location_of(job.path),
             outcome=outcome,
             size=job.size,
-            created=job.created,
-            modified=job.modified,
-            accessed=job.accessed,
-            zone_known=job.zone_known,
+            times=job.times,
             deleted=job.deleted,
         )
         image = found.image if isinstance(outcome, Content) else None
@@ -314,7 +311,7 @@ class Feed:
                 ahead.clear()
 
     def _taken_up(
-        self, held: Held, entry: EvidenceItem | Failure, pool: ThreadPoolExecutor
+        self, held: Held, entry: EvidenceEntry | Failure, pool: ThreadPoolExecutor
     ) -> Arrival | _Read | None:
         """An item that is settled, or its bytes; None where nothing is left to do."""
         if isinstance(entry, Failure):
@@ -387,22 +384,19 @@ class Feed:
             entry.path,
             data,
             entry.size,
-            entry.modified,
-            entry.created,
-            entry.accessed,
-            entry.zone_known,
+            entry.times,
             entry.deleted,
             digest,
             sought=alarm is not None,
         )
 
-    def _is_through(self, held: Held, entry: EvidenceItem, content: str) -> bool:
+    def _is_through(self, held: Held, entry: EvidenceEntry, content: str) -> bool:
         """Whether nothing is left to do of a file that the case holds."""
         done = content in self._outcomes or held.has_result(content)
         return done and not held.lacks_inside(location_of(entry.path))
 
     def _duplicate(
-        self, number: int, entry: EvidenceItem, digest: str, known: bool
+        self, number: int, entry: EvidenceEntry, digest: str, known: bool
     ) -> Iterator[Arrival]:
         """The same bytes as a file before: what becomes of that one becomes of this."""
         outcome = self._outcomes[digest]
@@ -411,7 +405,7 @@ class Feed:
         else:
             yield Arrival(number, item_of(entry, outcome), known)
 
-    def _read(self, entry: EvidenceItem) -> bytes | Exclusion | Failure:
+    def _read(self, entry: EvidenceEntry) -> bytes | Exclusion | Failure:
         path = str(entry.path)
         try:
             with entry.open() as stream:
