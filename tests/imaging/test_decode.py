@@ -83,7 +83,7 @@ def test_heic_without_the_extra_names_the_extra(monkeypatch):
     pytest.importorskip("pillow_heif")
     data = encoded(plain(), "HEIF")
     module = importlib.import_module("mayak.imaging.formats")
-    monkeypatch.setattr(module, "tried", lambda: ("JPEG", "PNG"))
+    monkeypatch.setattr(module, "decoded_formats", lambda: ("JPEG", "PNG"))
 
     with pytest.raises(DecodeError) as raised:
         decode(data)

@@ -31,7 +31,7 @@ from mayak.config import BASE_MODEL
 from mayak.errors import MayakError
 from mayak.fonts import FONTS, font_path
 from mayak.imaging import decode
-from mayak.imaging.formats import reads
+from mayak.imaging.formats import is_decoded
 from mayak.language import tr
 
 Status = Literal["ok", "warning", "fault"]
@@ -463,7 +463,7 @@ def _codecs() -> Check:
     works = {
         name: _reads_back(name) for name in ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "JPEG2000")
     }
-    works["HEIC"] = reads("HEIF")
+    works["HEIC"] = is_decoded("HEIF")
     lacks = [name for name, good in works.items() if not good]
     figures = {"formats": works}
     detail = ", ".join(name for name, good in works.items() if good)

@@ -149,7 +149,7 @@ def open_image(data: bytes) -> Image.Image:
         # when its scale is chosen (``_refuse_bomb``).
         with suppress(SyntaxError, IndexError, TypeError, struct.error):
             return Image.OPEN["JPEG"][0](io.BytesIO(data), "")
-    return Image.open(io.BytesIO(data), formats=formats.tried())
+    return Image.open(io.BytesIO(data), formats=formats.decoded_formats())
 
 
 def decode_frame(

@@ -17,12 +17,12 @@ from mayak.language import tr
 def decode_error(error: Exception, data: bytes) -> DecodeError:
     """Return the error for bytes over which a decoder raised ``error``."""
     promised = formats.signature(data)
-    if promised == "HEIF" and not formats.reads("HEIF"):
+    if promised == "HEIF" and not formats.is_decoded("HEIF"):
         return DecodeError(
             tr("HEIC needs a codec that is not installed", "HEIC 코덱이 설치되어 있지 않습니다"),
             remedy="pip install 'mayak[heic]'",
         )
-    if promised and not formats.reads(promised):
+    if promised and not formats.is_decoded(promised):
         return DecodeError(
             tr(f"is {promised}, which is not decoded", f"{promised} 형식은 디코딩하지 않습니다"),
             remedy=_look(),
