@@ -48,8 +48,8 @@ _STRIP = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
-    """A decoded picture of an image file; ``image`` is RGB, sRGB and upright."""
+class DecodedPicture:
+    """A picture of an image file with what the file states; ``image`` is RGB, sRGB and upright."""
 
     image: Image.Image
     size: tuple[int, int]
@@ -112,7 +112,7 @@ def decode(data: bytes, *, min_sides: Sides | None = None, partial: bool = False
 
 def decode_picture(
     data: bytes, *, min_sides: Sides | None = None, partial: bool = False
-) -> Picture:
+) -> DecodedPicture:
     """Decode like ``decode``, but return metadata as well, and the picture without copying it.
 
     With ``min_sides``, a JPEG is decoded at the smallest of the scales 1/2, 1/4 and 1/8 at which
@@ -158,7 +158,7 @@ def decode_frame(
     frame: int = 0,
     min_sides: Sides | None = None,
     image: Image.Image | None = None,
-) -> Picture:
+) -> DecodedPicture:
     """Decode one picture of a file completely; ``image`` is the file if it is already open.
 
     Raises what the decoder raises.
@@ -195,7 +195,7 @@ def decode_frame(
         noted += trailing_data(data, kind)
     noted += dict.fromkeys(one_line(str(w.message)) for w in caught)
     noted += left_out
-    return Picture(upright, size, kind, frames, stated, tuple(noted), scale, hidden)
+    return DecodedPicture(upright, size, kind, frames, stated, tuple(noted), scale, hidden)
 
 
 def _count_frames(image: Image.Image) -> tuple[int | None, list[str]]:
@@ -252,7 +252,7 @@ def _refuse_bomb(image: Image.Image, data: bytes, stated: tuple[int, int]) -> No
         raise Image.DecompressionBombError(f"{width} × {height} pixels")
 
 
-def _decode_partly(data: bytes, min_sides: Sides | None, error: Exception) -> Picture | None:
+def _decode_partly(data: bytes, min_sides: Sides | None, error: Exception) -> DecodedPicture | None:
     """Return what can be decoded of a damaged image; None if that is nothing."""
     # Without the signature of an image, any noise could pass for one that was cut off.
     if isinstance(error, Image.DecompressionBombError) or formats.signature(data) is None:
@@ -268,7 +268,7 @@ def _decode_partly(data: bytes, min_sides: Sides | None, error: Exception) -> Pi
     return None
 
 
-def _has_content(picture: Picture) -> bool:
+def _has_content(picture: DecodedPicture) -> bool:
     """Return whether anything differs from the one colour that decoders start with."""
     pixels = np.asarray(picture.image)
     height, width = pixels.shape[:2]

@@ -17,6 +17,28 @@ from mayak.language import tr
 def decode_error(error: Exception, data: bytes) -> DecodeError:
     """Return the error for bytes over which a decoder raised ``error``."""
     promised = formats.signature(data)
+    if unsupported := _unsupported(promised, data):
+        return unsupported
+    if isinstance(error, Image.DecompressionBombError):
+        return DecodeError(
+            tr(
+                f"refused as a decompression bomb: more than {MAX_PIXELS // 10**6} million "
+                f"pixels ({error})",
+                f"압축 폭탄으로 의심되어 거부했습니다. 픽셀이 {MAX_PIXELS // 10**4:,}만 개를 "
+                f"넘습니다 ({error})",
+            ),
+            remedy=_look(),
+        )
+    if isinstance(error, UnidentifiedImageError):
+        return _unidentified(promised, data)
+    cause = detail(error)
+    return DecodeError(
+        tr(f"cannot be decoded ({cause})", f"디코딩할 수 없습니다 ({cause})"), remedy=_check()
+    )
+
+
+def _unsupported(promised: str | None, data: bytes) -> DecodeError | None:
+    """Return the error for a format that this installation does not decode."""
     if promised == "HEIF" and not formats.is_decoded("HEIF"):
         return DecodeError(
             tr("HEIC needs a codec that is not installed", "HEIC 코덱이 설치되어 있지 않습니다"),
@@ -35,25 +57,11 @@ def decode_error(error: Exception, data: bytes) -> DecodeError:
             ),
             remedy=_look(),
         )
-    remedy = tr(
-        "open it in an image viewer; if it is an image, it is damaged",
-        "이미지 뷰어로 열어 보십시오. 이미지라면 손상된 파일입니다",
-    )
-    if isinstance(error, Image.DecompressionBombError):
-        return DecodeError(
-            tr(
-                f"refused as a decompression bomb: more than {MAX_PIXELS // 10**6} million "
-                f"pixels ({error})",
-                f"압축 폭탄으로 의심되어 거부했습니다. 픽셀이 {MAX_PIXELS // 10**4:,}만 개를 "
-                f"넘습니다 ({error})",
-            ),
-            remedy=_look(),
-        )
-    if not isinstance(error, UnidentifiedImageError):
-        cause = detail(error)
-        return DecodeError(
-            tr(f"cannot be decoded ({cause})", f"디코딩할 수 없습니다 ({cause})"), remedy=remedy
-        )
+    return None
+
+
+def _unidentified(promised: str | None, data: bytes) -> DecodeError:
+    """Return the error for bytes that no decoder accepted."""
     if promised == "HEIF" and (limit := _heif_limit(data)):
         return DecodeError(
             tr(f"libheif refuses it ({limit})", f"libheif가 거부했습니다 ({limit})"), remedy=_look()
@@ -64,7 +72,7 @@ def decode_error(error: Exception, data: bytes) -> DecodeError:
                 f"starts as {promised} but its header is damaged or of an unknown variant",
                 f"{promised}로 시작하지만 헤더가 손상되었거나 알 수 없는 변형입니다",
             ),
-            remedy=remedy,
+            remedy=_check(),
         )
     if formats.is_program(data):
         return DecodeError(
@@ -75,7 +83,15 @@ def decode_error(error: Exception, data: bytes) -> DecodeError:
             remedy=_look(),
         )
     return DecodeError(
-        tr("not an image in any known format", "알려진 형식의 이미지가 아닙니다"), remedy=remedy
+        tr("not an image in any known format", "알려진 형식의 이미지가 아닙니다"),
+        remedy=_check(),
+    )
+
+
+def _check() -> str:
+    return tr(
+        "open it in an image viewer; if it is an image, it is damaged",
+        "이미지 뷰어로 열어 보십시오. 이미지라면 손상된 파일입니다",
     )
 
 
