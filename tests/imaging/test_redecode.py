@@ -1,4 +1,4 @@
-"""A second, closer look at a JPEG that was decoded small."""
+"""A JPEG that was decoded at a reduced scale is decoded again at a larger one."""
 
 import io
 from dataclasses import replace
@@ -23,27 +23,27 @@ def photo():
 
 
 @pytest.fixture(scope="module")
-def closer():
-    with Redecoder(LARGE, 1) as closer:
-        yield closer
+def redecoder():
+    with Redecoder(LARGE, 1) as redecoder:
+        yield redecoder
 
 
-def test_it_is_the_image_as_if_decoded_larger_at_once(closer, photo):
+def test_it_is_the_image_as_if_decoded_larger_at_once(redecoder, photo):
     first = decode(photo, min_sides=SMALL)
     assert first.scale == 8
 
-    larger = closer(first)
+    larger = redecoder(first)
 
     at_once = decode(photo, min_sides=LARGE)
     assert (larger.scale, larger.sha256) == (4, first.sha256)
     assert np.array_equal(larger.pixels, at_once.pixels)
 
 
-def test_what_is_as_large_already_is_not_decoded_again(closer, photo):
+def test_what_is_as_large_already_is_not_decoded_again(redecoder, photo):
     for image in (decode(photo), decode(photo, min_sides=LARGE)):
-        assert closer(image) is image
+        assert redecoder(image) is image
 
 
-def test_what_cannot_be_decoded_larger_stays_as_it_is(closer, photo):
+def test_what_cannot_be_decoded_larger_stays_as_it_is(redecoder, photo):
     broken = replace(decode(photo, min_sides=SMALL), data=b"no image any more")
-    assert closer(broken) is broken
+    assert redecoder(broken) is broken
