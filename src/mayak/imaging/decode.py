@@ -25,6 +25,7 @@ from PIL import Image, ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
 from mayak.errors import DecodeError
+from mayak.i18n import msg
 from mayak.imaging import formats
 from mayak.imaging.colour import MAX_OUTPUT_PIXELS, reduced_text, to_srgb
 from mayak.imaging.decode_errors import decode_error, detail, one_line
@@ -33,7 +34,6 @@ from mayak.imaging.png import without_large_texts
 from mayak.imaging.sandbox import MAX_PIXELS
 from mayak.imaging.trailing_data import jpeg_scan, trailing_data
 from mayak.imaging.transparency import keep_under_alpha, undo_multiplication
-from mayak.language import tr
 from mayak.types import DecodedImage, Sides
 from mayak.untrusted import open_regular
 
@@ -137,8 +137,8 @@ def ppm(image: Image.Image) -> bytes:
 def _refuse_empty(data: bytes) -> None:
     if not data:
         raise DecodeError(
-            tr("the file is empty", "파일이 비어 있습니다"),
-            remedy=tr("copy it again from its source", "원본에서 다시 복사하십시오"),
+            msg("the file is empty"),
+            remedy=msg("copy it again from its source"),
         )
 
 

@@ -6,13 +6,13 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 
 from mayak.errors import DecodeError
+from mayak.i18n import msg
 from mayak.imaging.decode import decode_picture
 from mayak.imaging.embedded import EmbeddedImage
 from mayak.imaging.formats import is_pdf
 from mayak.imaging.frames import other_frames
 from mayak.imaging.pdf import embedded_images
 from mayak.imaging.transparency import UNDER
-from mayak.language import tr
 
 
 def pictures_inside(data: bytes, names: Sequence[str] = ()) -> list[EmbeddedImage]:
@@ -69,7 +69,5 @@ def uncovered(data: bytes) -> bytes:
     if there is none."""
     hidden = decode_picture(data, partial=True).hidden_ppm()
     if hidden is None:
-        raise DecodeError(
-            tr("its transparency hides no picture", "투명 영역에 가려진 그림이 없습니다")
-        )
+        raise DecodeError(msg("its transparency hides no picture"))
     return hidden
