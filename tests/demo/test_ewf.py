@@ -6,7 +6,7 @@ import random
 import pytest
 
 from mayak.demo import ewf
-from mayak.evidence.sleuthkit import EwfBytes
+from mayak.evidence.containers.ewf import EwfBytes
 
 NOISE = random.Random(1).randbytes(2 * 32768)
 

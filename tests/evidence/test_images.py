@@ -18,7 +18,7 @@ import pytest
 
 from mayak.errors import EvidenceError
 from mayak.evidence import Limits, open_source
-from mayak.evidence.sleuthkit import DiskReader
+from mayak.evidence.containers.volumes import DiskContainer
 from mayak.evidence.streams import FileBytes
 from mayak.language import set_language
 from mayak.types import EvidenceItem, EvidencePath, Failure
@@ -613,13 +613,13 @@ def test_volumes_of_a_disk_whose_first_sector_is_bad_are_found(unpack, folder, f
 def test_a_fault_that_nobody_foresaw_costs_its_container_alone(unpack, folder, monkeypatch):
     unpack("mbr.dd").rename(folder / "a.dd")
     (folder / "b.jpg").write_bytes(CONTENT["100.jpg"])
-    whole = DiskReader.items
+    whole = DiskContainer.entries
 
     def items(self):
         yield next(whole(self))
         raise OverflowError("Python int too large to convert to C long")
 
-    monkeypatch.setattr(DiskReader, "items", items)
+    monkeypatch.setattr(DiskContainer, "entries", items)
     for source, place in ((folder, "폰/a.dd"), (folder / "a.dd", "a.dd")):
         names, (failure,) = found(source)
         assert len(names) == (4 if source == folder else 2)
