@@ -13,12 +13,12 @@ import pytest
 from PIL import Image
 
 from mayak import signatures
-from mayak.demo.exfat import volume
 from mayak.errors import EvidenceError
 from mayak.evidence import open_source
 from mayak.imaging.formats import is_pdf, looks_like_image
 from mayak.signatures import KINDS, Use
-from mayak.types import EvidenceItem, Failure
+from mayak.types import EvidenceEntry, Failure
+from mayak_synthetic.exfat import volume
 
 IMAGES = Path(__file__).parent / "images"
 JPEG = b"\xff\xd8\xff\xe0" + bytes(range(200)) + b"\xff\xd9"
@@ -240,4 +240,4 @@ def test_an_image_that_only_its_name_tells_is_a_source(tmp_path, name):
     (tmp_path / name).write_bytes(bytes(2) + b"\x02" + bytes(500))
     with open_source(tmp_path / name) as source:
         (item,) = source.items()
-    assert isinstance(item, EvidenceItem)
+    assert isinstance(item, EvidenceEntry)

@@ -14,7 +14,7 @@ from mayak.errors import EvidenceError
 from mayak.evidence.streams import Bytes, translated
 from mayak.language import tr
 from mayak.signatures import FileKind
-from mayak.types import EvidenceItem, EvidencePath, Failure
+from mayak.types import EvidenceEntry, EvidencePath, Failure
 
 Reason = Literal[
     "Encrypted",
@@ -71,15 +71,15 @@ class Container(ABC):
 
     medium: Medium | None = None
     """For a disk image in a format of its own, the disk inside."""
-    _listing: tuple[Iterator[EvidenceItem | Failure], dict[EvidencePath, EvidenceItem]] | None = (
+    _listing: tuple[Iterator[EvidenceEntry | Failure], dict[EvidencePath, EvidenceEntry]] | None = (
         None
     )
 
     @abstractmethod
-    def entries(self) -> Iterator[EvidenceItem | Failure]:
+    def entries(self) -> Iterator[EvidenceEntry | Failure]:
         """Yield its entries, without those of the containers inside it."""
 
-    def find(self, path: EvidencePath) -> EvidenceItem | None:
+    def find(self, path: EvidencePath) -> EvidenceEntry | None:
         """Return the file at a path that ``entries`` gave, None if it is not there any more.
 
         What was listed on the way is kept for the next call.
@@ -91,7 +91,7 @@ class Container(ABC):
             return seen[path]
         with translated():
             for entry in left:
-                if isinstance(entry, EvidenceItem):
+                if isinstance(entry, EvidenceEntry):
                     seen[entry.path] = entry
                     if entry.path == path:
                         return entry

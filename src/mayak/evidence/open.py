@@ -28,7 +28,7 @@ from mayak.signatures import (
     SINGLE_FILES,
     FileKind,
 )
-from mayak.types import EvidenceItem, EvidencePath, Failure
+from mayak.types import EvidenceEntry, EvidencePath, Failure
 
 
 def located(recorded: str) -> Path:
@@ -175,11 +175,11 @@ class _SingleFile(Container):
     def __init__(self, file: _SourceFile) -> None:
         self._file = file
 
-    def entries(self) -> Iterator[EvidenceItem | Failure]:
+    def entries(self) -> Iterator[EvidenceEntry | Failure]:
         data = self._file.bytes
-        yield EvidenceItem(
+        yield EvidenceEntry(
             self._file.path,
             data.size,
             partial(stream_of, data.read_at, data.size),
-            *file_times(self._file.on_disk.stat()),
+            file_times(self._file.on_disk.stat()),
         )

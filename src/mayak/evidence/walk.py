@@ -30,7 +30,7 @@ from mayak.evidence.containers.segments import (
 )
 from mayak.evidence.streams import IN_MEMORY, Bytes, FileBytes, Unpacked, translated
 from mayak.signatures import CONTAINERS, FAR_HEAD, HEAD, FileKind
-from mayak.types import EvidenceItem, EvidencePath, Failure, Progress, SilentProgress
+from mayak.types import EvidenceEntry, EvidencePath, Failure, Progress, SilentProgress
 
 _MIN_FAR = 1 << 20
 """Bytes of a file from which on its first ``FAR_HEAD`` bytes are compared, too: no volume is
@@ -80,7 +80,7 @@ class Source:
         """Count the entries without opening any, as the total for a progress bar."""
         self.listed += sum(1 for _ in self._guarded(self.path, self._container.entries()))
 
-    def items(self, stop: Event | None = None) -> Iterator[EvidenceItem | Failure]:
+    def items(self, stop: Event | None = None) -> Iterator[EvidenceEntry | Failure]:
         """Yield every file, and a Failure for all that is none: nothing is left out.
 
         The files in an archive or a disk image follow it, and it is an item itself. An E01 inside
@@ -90,7 +90,7 @@ class Source:
         self._stop = stop
         return self._guarded(self.path, self._expanded(self._container.entries(), 0))
 
-    def find(self, path: EvidencePath) -> EvidenceItem | None:
+    def find(self, path: EvidencePath) -> EvidenceEntry | None:
         """Return the file at a path that ``items`` gave; None if it is not there any more.
 
         Enters only the containers that the path names, and keeps what it has listed of them for
@@ -98,7 +98,7 @@ class Source:
         """
         # Within its container a container is listed as a file.
         container = self._container
-        item: EvidenceItem | None = None
+        item: EvidenceEntry | None = None
         depth = 0
         for layer in path.layers[1:]:
             if layer.kind in ("volume", "embedded"):
@@ -118,7 +118,7 @@ class Source:
             return self._container.find(path)
         return item
 
-    def _entered_again(self, item: EvidenceItem, depth: int) -> Container | None:
+    def _entered_again(self, item: EvidenceEntry, depth: int) -> Container | None:
         """Open the container that an item was listed as; None if it is not one any more."""
         nested, looked_into = self._recognised(item)
         if looked_into is not None:
@@ -129,8 +129,8 @@ class Source:
         return None if isinstance(opened, Failure) else opened
 
     def _expanded(
-        self, entries: Iterator[EvidenceItem | Failure], depth: int
-    ) -> Iterator[EvidenceItem | Failure]:
+        self, entries: Iterator[EvidenceEntry | Failure], depth: int
+    ) -> Iterator[EvidenceEntry | Failure]:
         """Yield entries, each container followed by its own."""
         for entry in entries:
             if isinstance(entry, Failure):
@@ -164,8 +164,8 @@ class Source:
             yield from self._guarded(inside.path, self._expanded(opened.entries(), depth + 1))
 
     def _guarded(
-        self, container: EvidencePath, entries: Iterator[EvidenceItem | Failure]
-    ) -> Iterator[EvidenceItem | Failure]:
+        self, container: EvidencePath, entries: Iterator[EvidenceEntry | Failure]
+    ) -> Iterator[EvidenceEntry | Failure]:
         """Yield entries, and a Failure if listing them fails."""
         try:
             yield from entries
@@ -183,7 +183,7 @@ class Source:
             reason = f"cannot be read any further: {type(exc).__name__}: {exc}"
             yield container_gap(container, "Damaged", reason)
 
-    def _recognised(self, entry: EvidenceItem) -> tuple[_Nested | None, _LookedInto | None]:
+    def _recognised(self, entry: EvidenceEntry) -> tuple[_Nested | None, _LookedInto | None]:
         """Return the container that an entry is; if it is none, how to open it without reading its
         start again."""
         # A file that cannot be read here fails again, with a Failure, where the item is used.
@@ -207,7 +207,7 @@ class Source:
             return nested, None
         return None, None
 
-    def _nested(self, entry: EvidenceItem, kind: FileKind, head: bytes) -> _Nested | None:
+    def _nested(self, entry: EvidenceEntry, kind: FileKind, head: bytes) -> _Nested | None:
         if kind.layer is None:
             return None
         path = replace(entry.path, kind=kind.layer)
@@ -259,7 +259,7 @@ class Source:
 class _NestedFile:
     """An entry that may be a container, as readers get it."""
 
-    entry: EvidenceItem
+    entry: EvidenceEntry
     path: EvidencePath
     """The entry's, with the kind of the container's layer."""
     head: bytes

@@ -17,7 +17,7 @@ from mayak.evidence.containers import tsk
 from mayak.evidence.containers.ext import Inodes
 from mayak.evidence.containers.tsk import FAULTS, Tsk, is_free, is_in_use
 from mayak.evidence.streams import stream_of, translated
-from mayak.types import EvidenceItem, EvidencePath, Failure
+from mayak.types import EvidenceEntry, EvidencePath, Failure, FileTimes
 
 _FILE_NAME_ATTRIBUTE = 48
 _FIRST_NTFS_USER_RECORD = 24
@@ -70,7 +70,7 @@ class FileSystem:
         # Deleted names of records in use.
         self._unsettled: list[tuple[bytes, int]] = []
 
-    def entries(self) -> Iterator[EvidenceItem | Failure]:
+    def entries(self) -> Iterator[EvidenceEntry | Failure]:
         root = int(self._system.info.root_inum)
         if self._ntfs and (file := self._record(root)) is not None:
             yield from self._streams(file, b"", False)
@@ -90,7 +90,7 @@ class FileSystem:
         if self._ntfs:
             yield from self._sweep()
 
-    def _walk(self, folder: int, path: bytes, uses: int) -> Iterator[EvidenceItem | Failure]:
+    def _walk(self, folder: int, path: bytes, uses: int) -> Iterator[EvidenceEntry | Failure]:
         """What lies below a folder."""
         stack = [(folder, path)]
         self._folders[folder] = (path, uses)
@@ -151,7 +151,7 @@ class FileSystem:
 
     def _entry(
         self, entry: Tsk, prefix: bytes, below: list[tuple[int, bytes]]
-    ) -> Iterator[EvidenceItem | Failure]:
+    ) -> Iterator[EvidenceEntry | Failure]:
         name = entry.info.name
         text = bytes(name.name)
         if text in (b".", b".."):
@@ -193,7 +193,7 @@ class FileSystem:
         self._records.add(number)
         yield from self._file(entry, full, unlinked)
 
-    def _settled(self) -> Iterator[EvidenceItem | Failure]:
+    def _settled(self) -> Iterator[EvidenceEntry | Failure]:
         """Deleted names of records in use. Another name may have the record now; if the walk met
         none, the file was deleted while it was open, or its folder is damaged."""
         found = set()
@@ -223,7 +223,7 @@ class FileSystem:
         where = self._path.child("file", text, raw, self._mark(b"\0" + name, number))
         return container_gap(where, "Damaged", f"is listed, but {why}")
 
-    def _file(self, file: Tsk, name: bytes, unlinked: bool) -> Iterator[EvidenceItem | Failure]:
+    def _file(self, file: Tsk, name: bytes, unlinked: bool) -> Iterator[EvidenceEntry | Failure]:
         meta = file.info.meta
         number = int(meta.addr)
         deleted = unlinked or is_free(meta)
@@ -237,7 +237,7 @@ class FileSystem:
         size = int(meta.size)
         if not size and self._inodes:
             size = self._inodes.hidden_size(number)
-        streams: list[EvidenceItem] = []
+        streams: list[EvidenceEntry] = []
         if self._ntfs and number >= _FIRST_NTFS_USER_RECORD:
             streams = self._streams(file, name, deleted)
         if deleted and size == 0 and not streams:
@@ -262,21 +262,18 @@ class FileSystem:
         size: int,
         deleted: bool,
         stream: tuple[Tsk, int] | None,
-    ) -> EvidenceItem:
+    ) -> EvidenceEntry:
         times = (
             self._time(int(getattr(meta, kind)), int(getattr(meta, f"{kind}_nano")))
             for kind in ("mtime", "crtime", "atime")
         )
         modified, created, accessed = times
-        return EvidenceItem(
+        return EvidenceEntry(
             path,
             size,
             partial(self._open, int(meta.addr), size, stream),
-            modified=modified,
-            created=created,
-            accessed=accessed,
-            deleted=deleted,
-            zone_known=not self._fat,
+            FileTimes(modified, created, accessed, zone_known=not self._fat),
+            deleted,
         )
 
     def _time(self, seconds: int, nanoseconds: int) -> datetime | None:
@@ -287,7 +284,7 @@ class FileSystem:
             return None
         return from_unix_time(seconds, nanoseconds)
 
-    def _streams(self, file: Tsk, name: bytes, deleted: bool) -> list[EvidenceItem]:
+    def _streams(self, file: Tsk, name: bytes, deleted: bool) -> list[EvidenceEntry]:
         """NTFS's named streams of a file or folder."""
         meta = file.info.meta
         deleted = deleted or is_free(meta)
@@ -316,7 +313,7 @@ class FileSystem:
 
         return stream_of(read_at, size)
 
-    def _nameless(self) -> Generator[EvidenceItem | Failure, None, list[tuple[bytes, int]]]:
+    def _nameless(self) -> Generator[EvidenceEntry | Failure, None, list[tuple[bytes, int]]]:
         """What lies in ext's folders that are in use and that no folder names, and a list of such
         files: deleted while they were open, or named by a folder that is damaged.
 
@@ -350,7 +347,7 @@ class FileSystem:
             yield container_gap(self._path, "Unreadable", reason)
         return files
 
-    def _sweep(self) -> Iterator[EvidenceItem | Failure]:
+    def _sweep(self) -> Iterator[EvidenceEntry | Failure]:
         """NTFS records that no folder names: deleted ones, and those of damaged folders."""
         mft = self._record(0)
         for number in self._numbers(_FIRST_NTFS_USER_RECORD, 512):

@@ -7,7 +7,6 @@ import stat
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,7 +18,7 @@ from mayak.evidence.base import (
     from_unix_time,
 )
 from mayak.evidence.streams import guarded, open_quietly, translated
-from mayak.types import EvidenceItem, EvidencePath, Failure
+from mayak.types import EvidenceEntry, EvidencePath, Failure, FileTimes
 
 _JUNCTION = 0xA0000003
 """The reparse tag of Windows' junctions, which are folders to ``stat`` and may point anywhere."""
@@ -32,7 +31,7 @@ class FolderContainer(Container):
         self._folder = folder
         self._path = path
 
-    def entries(self) -> Iterator[EvidenceItem | Failure]:
+    def entries(self) -> Iterator[EvidenceEntry | Failure]:
         stack = [self._folder]
         while stack:
             folder = stack.pop()
@@ -51,7 +50,7 @@ class FolderContainer(Container):
                 yield from self._entry(Path(name.path), below)
             stack.extend(reversed(below))
 
-    def find(self, path: EvidencePath) -> EvidenceItem | None:
+    def find(self, path: EvidencePath) -> EvidenceEntry | None:
         """Return the file at a path that ``entries`` gave, if it is there and no link leads to
         it."""
         name = path.name.encode("utf-8") if path.raw is None else path.raw
@@ -62,13 +61,13 @@ class FolderContainer(Container):
         if file.resolve() != self._folder.resolve() / file.relative_to(self._folder):
             return None
         entry = next(self._entry(file, []), None)
-        return entry if isinstance(entry, EvidenceItem) else None
+        return entry if isinstance(entry, EvidenceEntry) else None
 
     def _path_of(self, file: Path) -> EvidencePath:
         name, raw = decode_name(os.fsencode(file.relative_to(self._folder).as_posix()))
         return self._path.child("file", name, raw)
 
-    def _entry(self, file: Path, below: list[Path]) -> Iterator[EvidenceItem | Failure]:
+    def _entry(self, file: Path, below: list[Path]) -> Iterator[EvidenceEntry | Failure]:
         """Yield what a name of a folder is, or add it to the folders ``below``."""
         path = self._path_of(file)
         try:
@@ -88,7 +87,7 @@ class FolderContainer(Container):
         elif not os.access(file, os.R_OK):
             yield entry_failure(path, "Unreadable", "this user may not read it")
         else:
-            yield EvidenceItem(path, status.st_size, FileOnDisk(file), *file_times(status))
+            yield EvidenceEntry(path, status.st_size, FileOnDisk(file), file_times(status))
 
 
 def _link_target(file: Path) -> str:
@@ -109,16 +108,13 @@ class FileOnDisk:
             return guarded(open_quietly(self.file))
 
 
-def file_times(
-    status: os.stat_result,
-) -> tuple[datetime | None, datetime | None, datetime | None]:
-    """Return when a file was modified, created and accessed."""
+def file_times(status: os.stat_result) -> FileTimes:
     # On Unix st_ctime is the last change of the entry, not its creation.
     born = getattr(status, "st_birthtime", None)
     if born is None and sys.platform == "win32":
         born = status.st_ctime
-    return (
-        from_unix_time(status.st_mtime_ns // 10**9, status.st_mtime_ns % 10**9),
-        None if born is None else from_unix_time(born),
-        from_unix_time(status.st_atime_ns // 10**9, status.st_atime_ns % 10**9),
+    return FileTimes(
+        modified=from_unix_time(status.st_mtime_ns // 10**9, status.st_mtime_ns % 10**9),
+        created=None if born is None else from_unix_time(born),
+        accessed=from_unix_time(status.st_atime_ns // 10**9, status.st_atime_ns % 10**9),
     )

@@ -27,7 +27,7 @@ from mayak.evidence.base import (
 from mayak.evidence.streams import BUFFER, CHUNK, Bytes, Unpacked, guarded, stream_of, translated
 from mayak.signatures import COMPRESSED, HEAD, FileKind
 from mayak.signatures.headers import is_tar
-from mayak.types import EvidenceItem, EvidencePath, Failure
+from mayak.types import EvidenceEntry, EvidencePath, Failure, FileTimes
 
 _FAULTS = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
 
@@ -57,7 +57,7 @@ class TarContainer(Container):
         if reason := self._limits.too_much(unpacked, packed):
             raise LimitExceededError(self._path, reason)
 
-    def entries(self) -> Iterator[EvidenceItem | Failure]:
+    def entries(self) -> Iterator[EvidenceEntry | Failure]:
         # Offsets of the files to which hard links may lead.
         files: dict[str, int] = {}
         # Links to files that may come later, as they do if an archive was appended to.
@@ -74,7 +74,7 @@ class TarContainer(Container):
 
     def _members(
         self, files: dict[str, int], waiting: list[tuple[tarfile.TarInfo, EvidencePath]]
-    ) -> Iterator[EvidenceItem | Failure]:
+    ) -> Iterator[EvidenceEntry | Failure]:
         """Yield the members in their order, and add the links to later ones to ``waiting``."""
         seen: set[str] = set()
         count = 0
@@ -137,7 +137,7 @@ class TarContainer(Container):
 
     def _entry(
         self, files: dict[str, int], member: tarfile.TarInfo, path: EvidencePath
-    ) -> EvidenceItem | Failure:
+    ) -> EvidenceEntry | Failure:
         if member.issym():
             reason = f"is a symbolic link to {member.linkname!a}, which is not followed"
             return entry_failure(path, "SymbolicLink", reason)
@@ -152,8 +152,8 @@ class TarContainer(Container):
         if not target.issparse() and target.offset_data + target.size > self._data.size:
             reason = "is cut off: the archive ends before it does"
             return entry_failure(path, "Damaged", reason)
-        return EvidenceItem(
-            path, target.size, partial(self._open, target), modified=from_unix_time(member.mtime)
+        return EvidenceEntry(
+            path, target.size, partial(self._open, target), FileTimes(from_unix_time(member.mtime))
         )
 
     def _open(self, member: tarfile.TarInfo) -> BinaryIO:

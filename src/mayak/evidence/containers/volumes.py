@@ -21,7 +21,7 @@ from mayak.evidence.containers.filesystem import FileSystem
 from mayak.evidence.containers.tsk import FAULTS, Tsk, TskImage
 from mayak.evidence.streams import Bytes
 from mayak.signatures import GPT, HEAD, UNREAD_VOLUMES, VOLUMES, FileKind, Mark
-from mayak.types import EvidenceItem, EvidencePath, Failure
+from mayak.types import EvidenceEntry, EvidencePath, Failure
 
 _MIB = 1 << 20
 _SECTOR = 512
@@ -77,7 +77,7 @@ class DiskContainer(Container):
             raise fault
         return False
 
-    def entries(self) -> Iterator[EvidenceItem | Failure]:
+    def entries(self) -> Iterator[EvidenceEntry | Failure]:
         beyond: list[str] = []
         for volume in self._volumes():
             if volume.offset >= self._data.size:
@@ -96,7 +96,7 @@ class DiskContainer(Container):
             reason = f"ends before {beyond[0]}{others}: it is cut off, or its table is damaged"
             yield container_gap(self._path, "Damaged", reason)
 
-    def _files(self, volume: Volume) -> Iterator[EvidenceItem | Failure]:
+    def _files(self, volume: Volume) -> Iterator[EvidenceEntry | Failure]:
         try:
             mounted = self._mount(volume)
             if mounted is None:

@@ -36,7 +36,7 @@ from mayak.evidence.containers.zip_records import (
 from mayak.evidence.containers.zip_recovery import MIN_REGION, Extents, is_bomb, unlisted_members
 from mayak.evidence.streams import Bytes, guarded, stream_of, translated
 from mayak.signatures import FileKind
-from mayak.types import EvidenceItem, EvidencePath, Failure
+from mayak.types import EvidenceEntry, EvidencePath, Failure
 
 UNLISTED = "[unlisted]/"
 """Prefix of the name of a member that no entry of the ZIP's directory names."""
@@ -84,7 +84,7 @@ class ZipContainer(Container):
         del names, keys, times
         self._unused = extents.unused(self._directory.records)
 
-    def entries(self) -> Iterator[EvidenceItem | Failure]:
+    def entries(self) -> Iterator[EvidenceEntry | Failure]:
         if self._count > self._limits.members:
             reason = f"has {self._count} members, more than {self._limits.members}"
             yield container_gap(self._path, "LimitExceeded", reason)
@@ -123,7 +123,7 @@ class ZipContainer(Container):
             return name.replace("\\", "/"), member.name
         return name, raw
 
-    def _unlisted(self) -> Iterator[EvidenceItem | Failure]:
+    def _unlisted(self) -> Iterator[EvidenceEntry | Failure]:
         """Yield the members that the directory does not name, and the number of bytes that are
         none."""
         unexplained = 0
@@ -145,7 +145,7 @@ class ZipContainer(Container):
             reason = f"{unexplained} bytes that no entry of the directory names"
             yield container_gap(self._path, "Damaged", reason)
 
-    def _entry(self, member: Member, path: EvidencePath) -> EvidenceItem | Failure:
+    def _entry(self, member: Member, path: EvidencePath) -> EvidenceEntry | Failure:
         # Only Unix writes a mode; on other systems these bits mean something else.
         mode = member.attributes >> 16 if member.system == _UNIX else 0
         if stat.S_ISLNK(mode) and max(member.size, member.packed) <= _LONGEST_TARGET:
@@ -163,14 +163,7 @@ class ZipContainer(Container):
             return entry_failure(path, "Damaged", reason)
         if bomb := self._limits.too_much(member.size, member.packed):
             return entry_failure(path, "LimitExceeded", bomb)
-        modified, zone_known = member.modified()
-        return EvidenceItem(
-            path,
-            member.size,
-            partial(self._open, member),
-            modified=modified,
-            zone_known=zone_known,
-        )
+        return EvidenceEntry(path, member.size, partial(self._open, member), member.times())
 
     def _open(self, member: Member) -> BinaryIO:
         with translated():

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from mayak.evidence.base import decode_name, from_unix_time
 from mayak.evidence.streams import Bytes, stream_of
+from mayak.types import FileTimes
 
 ENCRYPTED = 0x1
 DESCRIBED = 0x8
@@ -57,10 +58,11 @@ class Member:
         """Its name, decoded."""
         return decode_name(self.name)[0]
 
-    def modified(self) -> tuple[datetime | None, bool]:
-        """Return the time of its last change, and whether its time zone is known."""
+    def times(self) -> FileTimes:
         utc = _utc(self.extra)
-        return utc or _wall_clock(self.date, self.time), utc is not None
+        if utc is not None:
+            return FileTimes(utc)
+        return FileTimes(_wall_clock(self.date, self.time), zone_known=False)
 
 
 @dataclass(frozen=True, slots=True)
