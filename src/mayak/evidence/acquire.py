@@ -1,4 +1,4 @@
-"""Acquisition hashes: MD5 and SHA-256 of a whole source, and the comparison with stored hashes."""
+"""Hash a whole source, and compare it with the acquisition hashes that an E01 stores."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Acquisition:
     """UTC, like ``ended``."""
     ended: datetime
     stored: tuple[tuple[str, str], ...] = ()
-    """(``md5`` or ``sha1``, hex) pairs that an E01 stores."""
+    """Acquisition hashes in an E01: (``md5`` or ``sha1``, hex) pairs."""
     matches: bool | None = None
     """Whether all ``stored`` hashes are those of the bytes read; None if there are none."""
 
@@ -60,8 +60,9 @@ def acquire(
     )
 
 
-def stored_hash_gap(medium: Medium, path: EvidencePath, stop: Event | None) -> Failure | None:
-    """Read a nested disk image to its end; return a Failure if a stored hash does not match.
+def acquisition_hash_gap(medium: Medium, path: EvidencePath, stop: Event | None) -> Failure | None:
+    """Read a nested disk image to its end; return a Failure if it does not match its acquisition
+    hash.
 
     Raises CancelledError once ``stop`` is set.
     """

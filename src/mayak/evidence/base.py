@@ -58,7 +58,7 @@ class Limits:
 
 
 class Medium(Bytes, Protocol):
-    """The disk inside a disk image, with the hashes of it that the image stores."""
+    """The disk inside a disk image, with the acquisition hashes in the image."""
 
     @property
     def stored(self) -> dict[str, str]:

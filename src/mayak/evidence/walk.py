@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from mayak.errors import EvidenceError, MayakError
-from mayak.evidence.acquire import Acquisition, acquire, stored_hash_gap
+from mayak.evidence.acquire import Acquisition, acquire, acquisition_hash_gap
 from mayak.evidence.base import (
     Container,
     ContainerFormat,
@@ -49,7 +49,7 @@ class Source:
         data: Bytes | None,
         limits: Limits,
     ) -> None:
-        """``data``: the bytes of the acquisition hash, None for a folder."""
+        """``data``: the bytes that are hashed, None for a folder."""
         self.path = path
         self._container = container
         self._data = data
@@ -84,7 +84,7 @@ class Source:
         """Yield every file, and a Failure for all that is none: nothing is left out.
 
         The files in an archive or a disk image follow it, and it is an item itself. An E01 inside
-        is read to its end first: if a hash that it stores does not match, a Failure
+        is read to its end first: if an acquisition hash in it does not match, a Failure
         ``HashMismatch`` comes before its files. Raises CancelledError then once ``stop`` is set.
         """
         self._stop = stop
@@ -155,7 +155,7 @@ class Source:
                 yield opened
                 continue
             if opened.medium is not None and (
-                gap := stored_hash_gap(opened.medium, inside.path, self._stop)
+                gap := acquisition_hash_gap(opened.medium, inside.path, self._stop)
             ):
                 yield gap
             if self.listed:
@@ -238,7 +238,7 @@ class Source:
 
     @property
     def stored(self) -> dict[str, str]:
-        """Hashes that an E01 stores of its disk: ``md5`` or ``sha1``, and the hex."""
+        """Acquisition hashes in an E01: ``md5`` or ``sha1``, and the hex."""
         medium = self._container.medium
         return {} if medium is None else medium.stored
 

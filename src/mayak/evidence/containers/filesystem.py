@@ -35,7 +35,7 @@ name and record, from the third on."""
 
 
 class FileSystem:
-    """The files of one file system."""
+    """The files of a mounted file system."""
 
     def __init__(
         self,
@@ -44,10 +44,10 @@ class FileSystem:
         lock: Lock,
         read: Callable[[int, int], bytes],
         inodes: Inodes | None,
-        plain: Callable[[], Tsk],
+        mount_plain: Callable[[], Tsk],
     ) -> None:
-        """``read`` gives bytes of the volume; ``inodes`` are those of ext, and ``plain`` mounts it
-        for reading content."""
+        """``read`` returns bytes of the volume; ``inodes`` are those of an ext file system, and
+        ``mount_plain`` mounts it for reading content."""
         self._system = system
         self._path = path
         self._lock = lock
@@ -56,42 +56,47 @@ class FileSystem:
         self._ntfs = self._kind == tsk.NTFS
         self._fat = self._kind in tsk.FAT_TYPES
         self._inodes = inodes if self._kind in tsk.EXT_TYPES else None
-        self._plain = plain
+        self._mount_plain = mount_plain
         self._content: Tsk | None = None if self._inodes else system
         features = self._inodes.number(_EXT_FEATURES) if self._inodes else 0
         self._encrypts = bool(features & _EXT_ENCRYPT)
         self._scattered = bool(features & _EXT_META_BG)
         self._records: set[int] = set()
-        # Record number → path and, on NTFS, the count of the record's uses that its children name.
+        # Record number → path and, on NTFS, how often the record was used, as its children state.
         self._folders: dict[int, tuple[bytes, int]] = {}
-        # Hashes of the locations given out; the names themselves would be much more.
+        # Hashes of the paths given out; the names themselves would take much more memory.
         self._given: set[int] = set()
         self._repeats = count(1)
-        # Deleted names of records in use.
-        self._unsettled: list[tuple[bytes, int]] = []
+        # Deleted names whose records are in use.
+        self._undecided: list[tuple[bytes, int]] = []
 
     def entries(self) -> Iterator[EvidenceEntry | Failure]:
+        """Yield every file, live and deleted."""
+        # 1. What the folders name.
         root = int(self._system.info.root_inum)
         if self._ntfs and (file := self._record(root)) is not None:
             yield from self._streams(file, b"", False)
         yield from self._walk(root, b"", _NTFS_ROOT_USES)
         if self._encrypts and self._scattered:
-            # Where their inodes are was not tried with such a volume.
+            # The layout of their inodes was not tested with such a volume.
             yield container_gap(
                 self._path, "Encrypted", "encrypts files of its own, which ones is not known"
             )
+        # 2. On ext, records in use that no folder names.
         nameless: list[tuple[bytes, int]] = []
         if self._inodes:
             nameless = yield from self._nameless()
-        yield from self._settled()
+        # 3. Deleted names, now that all records in use are known.
+        yield from self._decided()
         for name, number in nameless:
             if number not in self._records and (file := self._record(number)) is not None:
                 yield from self._file(file, name, not int(file.info.meta.nlink))
+        # 4. On NTFS, records that no folder names.
         if self._ntfs:
-            yield from self._sweep()
+            yield from self._orphans()
 
     def _walk(self, folder: int, path: bytes, uses: int) -> Iterator[EvidenceEntry | Failure]:
-        """What lies below a folder."""
+        """Yield the files below a folder."""
         stack = [(folder, path)]
         self._folders[folder] = (path, uses)
         while stack:
@@ -111,42 +116,44 @@ class FileSystem:
             except FAULTS as exc:
                 reason = f"folder cannot be read: {exc}"
                 if prefix:
-                    yield entry_failure(self._at(prefix.rstrip(b"/"), number), "Unreadable", reason)
+                    yield entry_failure(
+                        self._path_of(prefix.rstrip(b"/"), number), "Unreadable", reason
+                    )
                 else:
                     yield container_gap(self._path, "Unreadable", reason)
             stack.extend(reversed(below))
 
     def _record(self, number: int) -> Tsk | None:
-        """A file by its record number, where there is such a record and it can be read."""
+        """Return the file of a record number, None if there is none or it cannot be read."""
         with suppress(*FAULTS), self._lock:
             file = self._system.open_meta(number)
             return None if file.info.meta is None else file
         return None
 
-    def _numbers(self, first: int, least: int) -> range:
-        """The numbers of all records from the first on, each of so many bytes at least.
+    def _numbers(self, first: int, min_size: int) -> range:
+        """Return the numbers of all records from the first on, of at least ``min_size`` bytes each.
 
-        Damage may make billions of them, which there is no room for.
+        A damaged count may name billions, for which there is no room on the volume.
         """
         info = self._system.info
-        room = (int(info.last_block_act) + 1) * int(info.block_size) // least
+        room = (int(info.last_block_act) + 1) * int(info.block_size) // min_size
         return range(first, min(int(info.last_inum), room))
 
-    def _at(self, name: bytes, number: int, deleted: bool = False) -> EvidencePath:
-        """A location that nothing else of the volume has.
+    def _path_of(self, name: bytes, number: int, deleted: bool = False) -> EvidencePath:
+        """Return a path that no other entry of the volume has.
 
-        A deleted entry's is marked with its record number, and so is one whose name, by damage or
-        by malice, stands there twice: two files at one location would count as one.
+        The path of a deleted entry has its record number as its serial, and so has one whose name
+        is there twice, by damage or by malice: two files with one path would count as one.
         """
         text, raw = decode_name(name)
-        return self._path.child("file", text, raw, self._mark(name, number, deleted))
+        return self._path.child("file", text, raw, self._serial(name, number, deleted))
 
-    def _mark(self, name: bytes, number: int, deleted: bool = False) -> int:
-        for mark in (number,) if deleted else (0, number):
-            digest = hashlib.blake2b(b"%d/%s" % (mark, name), digest_size=8).digest()
+    def _serial(self, name: bytes, number: int, deleted: bool = False) -> int:
+        for serial in (number,) if deleted else (0, number):
+            digest = hashlib.blake2b(b"%d/%s" % (serial, name), digest_size=8).digest()
             if (key := int.from_bytes(digest)) not in self._given:
                 self._given.add(key)
-                return mark
+                return serial
         return next(self._repeats) << _RECORD_BITS | number
 
     def _entry(
@@ -167,7 +174,7 @@ class FileSystem:
             yield self._lost(full, number, unlinked, "its record is gone")
             return
         if meta.type in tsk.FOLDERS:
-            # The sweep names NTFS's orphans better. A folder seen before is a cycle.
+            # ``_orphans`` has better names for NTFS's orphans. A folder seen before is a cycle.
             virtual = meta.type == tsk.VIRTUAL_FOLDER
             reused = unlinked and is_in_use(meta)
             if number not in self._folders and not (virtual and self._ntfs) and not reused:
@@ -177,10 +184,10 @@ class FileSystem:
                     self._records.add(number)
                     yield from self._streams(entry, full, unlinked)
             return
-        # TSK's own inventions, and FAT's label, are no files.
+        # Entries that TSK makes up, and FAT's label, are not files.
         if meta.type == tsk.VIRTUAL_FILE:
             return
-        # Files may be named so, or carry a label's attribute; a label lies in the root, empty.
+        # Files may have such a name, or a label's attribute; a label is in the root, and empty.
         label = self._fat and text.endswith(b" (Volume Label Entry)")
         if label and not prefix and not int(meta.size):
             return
@@ -188,46 +195,49 @@ class FileSystem:
             yield self._lost(full, number, unlinked, "its record serves another file now")
             return
         if unlinked and is_in_use(meta):
-            self._unsettled.append((full, number))
+            self._undecided.append((full, number))
             return
         self._records.add(number)
         yield from self._file(entry, full, unlinked)
 
-    def _settled(self) -> Iterator[EvidenceEntry | Failure]:
-        """Deleted names of records in use. Another name may have the record now; if the walk met
-        none, the file was deleted while it was open, or its folder is damaged."""
+    def _decided(self) -> Iterator[EvidenceEntry | Failure]:
+        """Yield what became of deleted names whose records are in use.
+
+        Another name may have the record now. If the walk found none, the file was deleted while
+        it was open, or its folder is damaged.
+        """
         found = set()
-        for name, number in self._unsettled:
+        for name, number in self._undecided:
             if number in self._records:
                 yield self._lost(name, number, True, "its record serves another file now")
             elif (file := self._record(number)) is not None:
                 found.add(number)
                 yield from self._file(file, name, True)
             else:
-                where = self._at(name, number, deleted=True)
-                yield entry_failure(where, "Unreadable", "was deleted; its record cannot be read")
+                path = self._path_of(name, number, deleted=True)
+                yield entry_failure(path, "Unreadable", "was deleted; its record cannot be read")
         self._records |= found
 
     def _reused(self, name: Tsk, meta: Tsk) -> bool:
-        """Whether NTFS tells that a deleted name's record has been used again."""
-        # It counts a record's uses: deleting adds one, each later use another.
+        """Whether the record of a deleted name has been used again, on NTFS."""
+        # NTFS counts the uses of a record: deleting adds one, each later use another.
         uses = int(meta.seq) - int(name.meta_seq)
         return self._ntfs and uses > (0 if is_in_use(meta) else 1)
 
     def _lost(self, name: bytes, number: int, unlinked: bool, why: str) -> Failure:
         if unlinked:
-            where = self._at(name, number, deleted=True)
-            return entry_failure(where, "DeletedWithoutContent", f"was deleted; {why}")
-        # Its name may be another file's as well, and is left to that.
+            path = self._path_of(name, number, deleted=True)
+            return entry_failure(path, "DeletedWithoutContent", f"was deleted; {why}")
+        # Another file may have the same name, and keeps it.
         text, raw = decode_name(name)
-        where = self._path.child("file", text, raw, self._mark(b"\0" + name, number))
-        return container_gap(where, "Damaged", f"is listed, but {why}")
+        path = self._path.child("file", text, raw, self._serial(b"\0" + name, number))
+        return container_gap(path, "Damaged", f"is listed, but {why}")
 
     def _file(self, file: Tsk, name: bytes, unlinked: bool) -> Iterator[EvidenceEntry | Failure]:
         meta = file.info.meta
         number = int(meta.addr)
         deleted = unlinked or is_free(meta)
-        path = self._at(name, number, deleted)
+        path = self._path_of(name, number, deleted)
         if meta.type == tsk.SYMBOLIC_LINK:
             yield entry_failure(path, "SymbolicLink", "is a symbolic link, which is not followed")
             return
@@ -252,10 +262,10 @@ class FileSystem:
         ):
             yield entry_failure(path, "Encrypted", "is encrypted by its file system")
             return
-        yield self._item(meta, path, size, deleted, None)
+        yield self._entry_of(meta, path, size, deleted, None)
         yield from streams
 
-    def _item(
+    def _entry_of(
         self,
         meta: Tsk,
         path: EvidencePath,
@@ -278,14 +288,14 @@ class FileSystem:
 
     def _time(self, seconds: int, nanoseconds: int) -> datetime | None:
         if self._fat and seconds:
-            # TSK took the wall clock for this machine's zone; take that back.
+            # TSK has converted the wall clock from this machine's zone; convert it back.
             with suppress(OSError, OverflowError, ValueError):
                 return datetime.fromtimestamp(seconds).replace(tzinfo=UTC)
             return None
         return from_unix_time(seconds, nanoseconds)
 
     def _streams(self, file: Tsk, name: bytes, deleted: bool) -> list[EvidenceEntry]:
-        """NTFS's named streams of a file or folder."""
+        """Return the named NTFS streams (alternate data streams) of a file or folder."""
         meta = file.info.meta
         deleted = deleted or is_free(meta)
         found = []
@@ -293,16 +303,16 @@ class FileSystem:
             for attribute in file:
                 info = attribute.info
                 if info.type == tsk.NTFS_DATA and info.name:
-                    path = self._at(name + b":" + bytes(info.name), int(meta.addr), deleted)
+                    path = self._path_of(name + b":" + bytes(info.name), int(meta.addr), deleted)
                     key = (info.type, int(info.id))
-                    found.append(self._item(meta, path, int(info.size), deleted, key))
+                    found.append(self._entry_of(meta, path, int(info.size), deleted, key))
         return found
 
     def _open(self, number: int, size: int, stream: tuple[Tsk, int] | None) -> BinaryIO:
         if self._inodes and self._inodes.hidden_size(number):
             return stream_of(self._inodes.content(number, size), size)
         with translated(), self._lock:
-            self._content = self._content or self._plain()
+            self._content = self._content or self._mount_plain()
             file = self._content.open_meta(number)
 
         def read_at(offset: int, length: int) -> bytes:
@@ -314,10 +324,11 @@ class FileSystem:
         return stream_of(read_at, size)
 
     def _nameless(self) -> Generator[EvidenceEntry | Failure, None, list[tuple[bytes, int]]]:
-        """What lies in ext's folders that are in use and that no folder names, and a list of such
-        files: deleted while they were open, or named by a folder that is damaged.
+        """Yield the content of folders of ext that are in use and that no folder names; return the
+        (name, record) of such files.
 
-        What is neither in use nor named, TSK itself lists.
+        They were deleted while they were open, or a damaged folder named them. TSK itself lists
+        records that are neither in use nor named.
         """
         files = []
         unread = 0
@@ -347,8 +358,8 @@ class FileSystem:
             yield container_gap(self._path, "Unreadable", reason)
         return files
 
-    def _sweep(self) -> Iterator[EvidenceEntry | Failure]:
-        """NTFS records that no folder names: deleted ones, and those of damaged folders."""
+    def _orphans(self) -> Iterator[EvidenceEntry | Failure]:
+        """Yield NTFS records that no folder names: deleted ones, and those of damaged folders."""
         mft = self._record(0)
         for number in self._numbers(_FIRST_NTFS_USER_RECORD, 512):
             if number in self._records:
@@ -357,11 +368,11 @@ class FileSystem:
                 with self._lock:
                     file = self._system.open_meta(number)
             except OSError:
-                # A record never used, or wiped: there is no name to speak of.
+                # The record was never used, or is wiped: it has no name.
                 continue
             except RuntimeError as exc:
-                where = self._at(b"$OrphanFiles/record-%d" % number, number)
-                yield entry_failure(where, "Unreadable", f"record cannot be read: {exc}")
+                path = self._path_of(b"$OrphanFiles/record-%d" % number, number)
+                yield entry_failure(path, "Unreadable", f"record cannot be read: {exc}")
                 continue
             meta = file.info.meta
             if meta is None or (is_in_use(meta) and self._continues(mft, number)):
@@ -371,22 +382,22 @@ class FileSystem:
             if meta.type in tsk.FOLDERS:
                 yield from self._streams(file, full, False)
             elif meta.type == tsk.REGULAR and (name or int(meta.size)):
-                # Neither name nor content: a record laid out in advance and never used.
+                # A record without name and content was allocated in advance and never used.
                 yield from self._file(file, full, False)
 
     def _continues(self, mft: Tsk | None, number: int) -> bool:
-        """Whether an NTFS record holds what did not fit into that of a file: TSK shows it as a file
-        of its own."""
+        """Whether an NTFS record is the extension of another one, which TSK lists as a file."""
         (size,) = struct.unpack("<b", self._read(64, 1) or b"\0")
-        # Bytes as a power of two, or clusters.
+        # The length of a record: negative as a power of two in bytes, else in clusters.
         length = 1 << -size if size < 0 else size * int(self._system.info.block_size)
         with suppress(*FAULTS), self._lock:
-            # The record that it belongs to.
+            # The number of the record that it belongs to; 0 if it is not an extension.
             return mft is not None and any(mft.read_random(number * length + 32, 8))
         return False
 
     def _orphan_name(self, file: Tsk) -> bytes:
-        # A record may hold a short DOS name (namespace 2) beside the long one.
+        """Return the path of a record by its own file name attribute, empty if it has none."""
+        # A record may hold a short DOS name (namespace 2) next to the long one.
         best = b""
         with suppress(*FAULTS), self._lock:
             for attribute in file:

@@ -94,7 +94,7 @@ def _link_target(file: Path) -> str:
     try:
         return ascii(os.readlink(file))  # noqa: PTH115
     except OSError:
-        return "an unknown place"
+        return "an unknown target"
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,12 +98,12 @@ def last_directory(data: Bytes, low: int, high: int) -> Directory:
     if locator.startswith(b"PK\x06\x07"):
         records.append((end - END_64_LOCATOR.size, end))
         # At the offset that it states, or right before it if bytes were put in front of the ZIP.
-        for place in (END_64_LOCATOR.unpack(locator)[2], large_at):
-            record = data.read_at(place, END_64.size) if low <= place < high else b""
+        for position in (END_64_LOCATOR.unpack(locator)[2], large_at):
+            record = data.read_at(position, END_64.size) if low <= position < high else b""
             if len(record) == END_64.size and record.startswith(b"PK\x06\x06"):
                 _, more, *_, stated, length, offset = END_64.unpack(record)
-                records.append((place, min(place + 12 + more, end)))
-                end = place
+                records.append((position, min(position + 12 + more, end)))
+                end = position
                 break
     if length > end - low:
         raise zipfile.BadZipFile("its directory lies outside of it")

@@ -178,10 +178,10 @@ class _Region:
                     yield after - at
             at = after
 
-    def is_in_member(self, place: int) -> bool:
+    def is_in_member(self, position: int) -> bool:
         """Whether an offset is in one of the members at the beginning of this region."""
         at = self.low
-        while at <= place:
+        while at <= position:
             found = self._member(at, searched=False)
             if found is None:
                 return False
@@ -257,14 +257,14 @@ class _Region:
     def _inflated(self, at: int) -> tuple[int, int, int] | None:
         """Return checksum, packed and unpacked size of the Deflate stream at an offset."""
         inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-        place, size, crc = at, 0, 0
+        position, size, crc = at, 0, 0
         while not inflater.eof:
-            block = self._read(place, BUFFER)
-            place += len(block)
+            block = self._read(position, BUFFER)
+            position += len(block)
             if not block:
                 return None
             while block and not inflater.eof:
-                if self._limits.too_much(size, place - at):
+                if self._limits.too_much(size, position - at):
                     return None
                 try:
                     part = inflater.decompress(block, CHUNK)
@@ -272,24 +272,27 @@ class _Region:
                     return None
                 size, crc = size + len(part), zlib.crc32(part, crc)
                 block = inflater.unconsumed_tail
-        return crc, place - at - len(inflater.unused_data), size
+        return crc, position - at - len(inflater.unused_data), size
 
     def _described(self, at: int) -> tuple[int, int, int] | None:
         """Return the same of content whose end is known only by the descriptor after it."""
-        place = at
-        while (place := self._find(_DESCRIPTOR, place, self.high)) < self.high:
-            found = self._read(place, LONGEST_DESCRIPTOR)
-            if length := descriptor_length(found, place - at):
+        position = at
+        while (position := self._find(_DESCRIPTOR, position, self.high)) < self.high:
+            found = self._read(position, LONGEST_DESCRIPTOR)
+            if length := descriptor_length(found, position - at):
                 form = "<4xL2Q" if length == LONGEST_DESCRIPTOR else "<4x3L"
                 crc, packed, size = struct.unpack_from(form, found)
                 return crc, packed, size
-            place += 1
+            position += 1
         return None
 
     def _next_record(self, at: int, high: int) -> tuple[int, bool]:
         """Return where the next record may begin, and whether only zeros are before it."""
         after = self._find(_RECORD, at + 1, high)
-        blocks = (self._read(place, min(CHUNK, after - place)) for place in range(at, after, CHUNK))
+        blocks = (
+            self._read(position, min(CHUNK, after - position))
+            for position in range(at, after, CHUNK)
+        )
         return after, not any(block.strip(b"\0") for block in blocks)
 
     def _find(self, marks: re.Pattern[bytes], at: int, high: int) -> int:
