@@ -12,7 +12,7 @@ from threading import Event
 from mayak.errors import EvidenceError
 from mayak.evidence.base import Medium, container_gap
 from mayak.evidence.streams import CHUNK, Bytes, translated
-from mayak.language import tr
+from mayak.i18n import msg
 from mayak.types import EvidencePath, Failure, Progress
 
 _MB = 10**6
@@ -47,7 +47,7 @@ def acquire(
     """
     started = datetime.now(UTC)
     megabytes = -(-data.size // _MB)
-    with progress.task(tr(f"hash of {path}", f"{path} 해시"), megabytes, "MB") as task:
+    with progress.task(msg("hash of {path}", path=path), megabytes, "MB") as task:
         found = _digests(path, data, {"md5", "sha256", *stored}, stop, task.advance)
     return Acquisition(
         md5=found["md5"],
@@ -103,11 +103,13 @@ def _digests(
                 block = data.read_at(done, CHUNK)
             if not block:
                 raise EvidenceError(
-                    tr(
-                        f"{path} ends after {done} of {data.size} bytes",
-                        f"{path}: {data.size}바이트 중 {done}바이트에서 끝납니다",
+                    msg(
+                        "{path} ends after {done} of {size} bytes",
+                        path=path,
+                        done=done,
+                        size=data.size,
                     ),
-                    remedy=tr("check that all pieces are there", "모든 조각을 확인하십시오"),
+                    remedy=msg("check that all pieces are there"),
                 )
             list(pool.map(lambda digest, block=block: digest.update(block), digests.values()))
             before, done = done, done + len(block)

@@ -12,7 +12,7 @@ from typing import BinaryIO, Literal, Protocol
 
 from mayak.errors import EvidenceError
 from mayak.evidence.streams import Bytes, translated
-from mayak.language import tr
+from mayak.i18n import msg
 from mayak.signatures import FileKind
 from mayak.types import EvidenceEntry, EvidencePath, Failure
 
@@ -51,9 +51,11 @@ class Limits:
     def too_much(self, unpacked: int, packed: int) -> str | None:
         """Return why this many bytes are refused, None if they are not."""
         if unpacked > self.unpacked:
-            return f"unpacks to more than {self.unpacked} bytes"
+            return msg("unpacks to more than {limit} bytes", limit=self.unpacked)
         if unpacked > RATIO_FLOOR and unpacked > self.ratio * max(packed, 1):
-            return f"unpacks to more than {self.ratio} times its size: taken for a bomb"
+            return msg(
+                "unpacks to more than {ratio} times its size: taken for a bomb", ratio=self.ratio
+            )
         return None
 
 
@@ -143,12 +145,12 @@ class ContainerFormat:
 
 
 class LimitExceededError(EvidenceError):
-    """A container that unpacks to more than is allowed; ``reason`` is English, for the record."""
+    """A container that unpacks to more than is allowed: its path and ``reason``."""
 
     def __init__(self, path: EvidencePath, reason: str) -> None:
         super().__init__(
-            tr(f"{path} {reason}", f"{path}: 압축 해제 한도를 넘습니다"),
-            remedy=tr("unpack a copy into a folder", "사본을 폴더에 풀어 지정하십시오"),
+            msg("{path} {reason}", path=path, reason=reason),
+            remedy=msg("unpack a copy into a folder"),
         )
         self.reason = reason
 

@@ -20,7 +20,7 @@ from mayak.evidence.containers.segments import open_pieces
 from mayak.evidence.containers.volumes import DiskContainer
 from mayak.evidence.streams import Bytes, stream_of, translated
 from mayak.evidence.walk import Source
-from mayak.language import tr
+from mayak.i18n import msg
 from mayak.signatures import (
     CONTAINERS,
     FAR_HEAD,
@@ -63,13 +63,10 @@ def open_source(path: Path, limits: Limits | None = None) -> Source:
         if isinstance(exc, EvidenceError):
             raise
         raise EvidenceError(
-            tr(
-                f"{path} cannot be opened: {exc.strerror}",
-                f"{path}을(를) 열 수 없습니다: {exc.strerror}",
-            ),
-            remedy=tr("name the folder that holds them all", "모두 담은 폴더를 지정하십시오")
+            msg("{path} cannot be opened: {strerror}", path=path, strerror=exc.strerror),
+            remedy=msg("name the folder that holds them all")
             if exc.errno == errno.EMFILE
-            else tr("check the path and your rights to it", "경로와 권한을 확인하십시오"),
+            else msg("check the path and your rights to it"),
         ) from exc
     try:
         with translated():
@@ -143,29 +140,20 @@ def _single_file(file: _SourceFile, limits: Limits) -> Source:
 
 def _not_read(path: Path, kind: FileKind) -> EvidenceError:
     return EvidenceError(
-        tr(
-            f"{path} is {kind.described}, which is not read",
-            f"{path}: 읽지 않는 종류입니다({kind.described})",
-        ),
-        remedy="" if kind.remedy is None else tr(*kind.remedy),
+        msg("{path} is {unread}, which is not read", path=path, unread=kind.described),
+        remedy=kind.remedy,
     )
 
 
 def _unknown(path: Path) -> EvidenceError:
-    known = tr(
+    known = msg(
         "folder; ZIP, UFDR; TAR, TAR in gzip, bzip2 or xz; E01 (split too); raw disk image (split "
-        "too) with MBR, GPT or no partition table and FAT, exFAT, NTFS, ext, HFS+ or ISO 9660; one "
-        "image, video or PDF file",
-        "폴더, ZIP, UFDR, TAR(gzip, bzip2, xz 포함), E01(분할 포함), raw 디스크 이미지(분할 포함. "
-        "MBR, GPT 또는 파티션 표 없음. FAT, exFAT, NTFS, ext, HFS+, ISO 9660), 이미지·동영상·PDF "
-        "파일 하나",
+        "too) with MBR, GPT or no partition table and FAT, exFAT, NTFS, ext, HFS+ or ISO 9660; "
+        "one image, video or PDF file"
     )
     return EvidenceError(
-        tr(f"{path} is of no known kind", f"{path}: 알 수 없는 종류입니다"),
-        remedy=tr(
-            f"give one of: {known}; other files in a folder",
-            f"지원하는 종류: {known}. 그 밖의 파일은 폴더에 넣어 지정하십시오",
-        ),
+        msg("{path} is of no known kind", path=path),
+        remedy=msg("give one of: {known}; other files in a folder", known=known),
     )
 
 

@@ -29,6 +29,7 @@ from mayak.evidence.containers.segments import (
     open_pieces,
 )
 from mayak.evidence.streams import IN_MEMORY, Bytes, FileBytes, Unpacked, translated
+from mayak.i18n import msg
 from mayak.signatures import CONTAINERS, FAR_HEAD, HEAD, FileKind
 from mayak.types import EvidenceEntry, EvidencePath, Failure, Progress, SilentProgress
 
@@ -287,7 +288,7 @@ class _NestedFile:
 
     def _check(self, unpacked: int) -> None:
         if unpacked > self.limits.unpacked:
-            reason = f"is larger than {self.limits.unpacked} bytes"
+            reason = msg("is larger than {limit} bytes", limit=self.limits.unpacked)
             raise LimitExceededError(self.path, reason)
 
 
@@ -326,6 +327,5 @@ class _LookedInto:
 
 
 def _not_entered(container: EvidencePath, exc: OSError) -> Failure:
-    # An EvidenceError's cause is English, as records are; its text is in the user's language.
-    reason = f"container cannot be entered: {exc.__cause__ or exc}"
+    reason = f"container cannot be entered: {exc.__cause__ or getattr(exc, 'message', exc)!s}"
     return container_gap(container, "Damaged", reason)

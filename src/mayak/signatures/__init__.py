@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
+from mayak.i18n import msg
 from mayak.signatures import headers
 
 Family = Literal[
@@ -77,8 +78,8 @@ class FileKind:
     """For a container: the kind of its layer in an ``EvidencePath``."""
     description: str = ""
     """Name with an article for messages, if the name alone is not enough."""
-    remedy: tuple[str, str] | None = None
-    """What to do about a kind that is not read, in English and Korean."""
+    remedy: str = ""
+    """What to do about a kind that is not read."""
     encrypted: bool = False
 
     @property
@@ -128,23 +129,14 @@ def at(offset: int, *alternatives: bytes) -> Mark:
     return Mark(offset, alternatives)
 
 
-UNPACK = (
-    "unpack a copy of it, or convert a copy to a raw image, with another program",
-    "사본을 다른 프로그램으로 풀거나 raw 이미지로 변환하십시오",
-)
-CONVERT = ("convert a copy to E01 or raw", "사본을 E01 또는 raw로 변환하십시오")
-MOUNT = (
-    "mount it read-only and give that folder",
-    "읽기 전용으로 마운트한 뒤 그 폴더를 지정하십시오",
-)
-DECRYPT = (
-    "decrypt a copy with its password or key, and give that as a source of its own",
-    "암호나 키로 사본을 복호화하여 별도의 원본으로 지정하십시오",
-)
+UNPACK = msg("unpack a copy of it, or convert a copy to a raw image, with another program")
+CONVERT = msg("convert a copy to E01 or raw")
+MOUNT = msg("mount it read-only and give that folder")
+DECRYPT = msg("decrypt a copy with its password or key, and give that as a source of its own")
 
 
 def _unread(
-    name: str, description: str, *marks: Mark, family: Family, remedy: tuple[str, str] = UNPACK
+    name: str, description: str, *marks: Mark, family: Family, remedy: str = UNPACK
 ) -> FileKind:
     return FileKind(name, family, Use.UNREAD, marks, description=description, remedy=remedy)
 

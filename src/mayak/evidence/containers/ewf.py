@@ -14,7 +14,7 @@ from mayak.evidence.base import Container, ContainerFile, ContainerFormat, Limit
 from mayak.evidence.containers.segments import missing_piece
 from mayak.evidence.containers.volumes import DiskContainer
 from mayak.evidence.streams import stream_of, translated
-from mayak.language import tr
+from mayak.i18n import msg
 from mayak.signatures import E01, FileKind
 from mayak.types import EvidencePath
 
@@ -59,13 +59,13 @@ class EwfBytes:
             head = content.read(11)
         if not E01.matches(head):
             raise EvidenceError(
-                tr(f"{path} is EWF of a kind that is not read", f"{path}: 읽지 못하는 EWF 형식"),
-                remedy=tr("convert a copy to E01 or raw", "사본을 E01 또는 raw로 변환하십시오"),
+                msg("{path} is EWF of a kind that is not read", path=path),
+                remedy=msg("convert a copy to E01 or raw"),
             )
         if _is_later_segment(head):
             raise EvidenceError(
-                tr(f"{path} is not the first segment", f"{path}은(는) 첫 세그먼트가 아닙니다"),
-                remedy=tr("name the file that ends in 01", "01로 끝나는 파일을 지정하십시오"),
+                msg("{path} is not the first segment", path=path),
+                remedy=msg("name the file that ends in 01"),
             )
         with translated(path):
             self._handle = pyewf.handle()

@@ -8,7 +8,7 @@ from pathlib import Path
 from mayak.errors import EvidenceError
 from mayak.evidence.base import ContainerFile, ContainerFormat
 from mayak.evidence.streams import Bytes, FileBytes, JoinedBytes, open_quietly
-from mayak.language import tr
+from mayak.i18n import msg
 
 
 def numbered_pieces(path: Path) -> list[Path]:
@@ -34,13 +34,10 @@ def numbered_pieces(path: Path) -> list[Path]:
 
 def missing_piece(path: Path, name: str) -> EvidenceError:
     """Return the error for a split file of which one piece is missing."""
-    error = EvidenceError(
-        tr(f"{path}: piece {name} is missing", f"{path}: 조각 {name}이(가) 없습니다"),
-        remedy=tr("put all pieces into one folder", "모든 조각을 한 폴더에 두십시오"),
+    return EvidenceError(
+        msg("{path}: piece {missing!r} is missing", path=path, missing=name),
+        remedy=msg("put all pieces into one folder"),
     )
-    # A record of it takes the cause, which is English whatever the user reads.
-    error.__cause__ = FileNotFoundError(f"piece {name!a} is missing")
-    return error
 
 
 def open_pieces(path: Path) -> Bytes:

@@ -237,8 +237,8 @@ def _unread(volume: Volume, kind: FileKind) -> Failure:
     if kind.encrypted:
         reason = f"is an encrypted volume ({kind.name}), which is not read"
         return container_gap(volume.path, "Encrypted", reason)
-    remedy = "" if kind.remedy is None else f": {kind.remedy[0]}"
-    return container_gap(volume.path, "Unsupported", f"is {kind.name}, which is not read{remedy}")
+    reason = f"is {kind.name}, which is not read: {kind.remedy!s}"
+    return container_gap(volume.path, "Unsupported", reason)
 
 
 def _hidden(inodes: Inodes, offset: int, data: bytes) -> bytes:
