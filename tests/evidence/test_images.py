@@ -323,7 +323,7 @@ def test_a_split_image_is_read_as_one(unpack, tmp_path):
         assert source.acquire().sha256 == hashlib.sha256(data).hexdigest()
         assert sum(isinstance(entry, EvidenceEntry) for entry in source.items()) == 5
     (tmp_path / "disk.002").unlink()
-    with pytest.raises(EvidenceError, match=r"disk\.002 is missing"):
+    with pytest.raises(EvidenceError, match=r"'disk\.002' is missing"):
         open_source(tmp_path / "disk.001")
 
 
@@ -457,7 +457,7 @@ def test_a_piece_that_is_missing_of_an_e01_is_named(unpack, folder):
     data = bytearray(first.read_bytes())
     data[9] = 3  # the piece's number
     (folder / "backup" / "phone.E03").write_bytes(data)
-    with pytest.raises(EvidenceError, match=r"piece phone\.E02 is missing"):
+    with pytest.raises(EvidenceError, match=r"piece 'phone\.E02' is missing"):
         open_source(first)
     items, (failure,) = found(folder)
     assert items.keys() == {"backup/phone.E01", "backup/phone.E03"}
