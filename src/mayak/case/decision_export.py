@@ -1,9 +1,9 @@
-"""The file in which decisions travel from one copy of a case to another.
+"""``DecisionExport``: the file that carries decisions from one copy of a case to another.
 
-JSON Lines: a head that names the case, the samples, every act in order, an end that counts the
-lines. Each line's ``hash`` is the SHA-256 over the hash of the line before and the line's other
-values as canonical JSON, so that a damaged, missing or added line is found and named. It does not
-show who wrote the file: that is a matter of how it was handed over.
+The format is JSON Lines: a head with the id of the case, the samples, every action in order, and an
+end with the number of lines. ``hash`` of each line is the SHA-256 over the hash of the line before
+and the other values of the line as canonical JSON, so that a damaged, missing or added line is
+found. It does not prove who wrote the file.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from mayak.case.database import GENESIS
-from mayak.case.records import Seen, SeenHow
+from mayak.case.records import Seen
 from mayak.errors import CaseError, IntegrityError
 from mayak.files import json_digest, write_durably
 from mayak.i18n import msg
@@ -26,14 +26,14 @@ from mayak.untrusted import DOCUMENT_BYTES, PARSE_ERRORS, parse_json, read_file
 FORMAT = "mayak decisions"
 VERSION = 2
 _READ = (1, VERSION)
-"""Files of version 1 do not hold how the images were shown."""
+"""Files of version 1 lack how the images were shown."""
 
 _VERDICTS = frozenset(label.index for label in LABELS)
 
 
 @dataclass(frozen=True, slots=True)
-class Draw:
-    """A sample, as every copy of the case can know it."""
+class SampleRecord:
+    """A blind sample, without the numbers that differ between copies of the case."""
 
     run: str
     """The engine's fingerprint."""
@@ -47,35 +47,43 @@ class Draw:
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
-    """What a reviewer decided or withdrew at once."""
+class DecisionAction:
+    """What a reviewer decided or withdrew in one action."""
 
     reviewer: str
     number: int
-    """1 is this reviewer's first act."""
+    """1 is this reviewer's first action."""
     at: str
     """UTC, ISO 8601."""
     verdicts: Mapping[str, int]
-    """By SHA-256; none where ``undoes`` withdraws another act of this reviewer."""
+    """By SHA-256; empty if ``undoes`` withdraws another action of this reviewer."""
     undoes: int | None
-    sample: Draw | None
+    sample: SampleRecord | None
     seen: Mapping[str, Seen] = field(default_factory=dict)
     """By SHA-256, how each image was shown, if that is known."""
 
 
 @dataclass(frozen=True, slots=True)
-class History:
-    """All samples and acts of one copy of a case."""
+class DecisionExport:
+    """All samples and actions of one copy of a case."""
 
     case: str
-    samples: tuple[Draw, ...]
-    acts: tuple[Act, ...]
+    samples: tuple[SampleRecord, ...]
+    actions: tuple[DecisionAction, ...]
+
+    @property
+    def reviewers(self) -> set[str]:
+        """Everyone who decided or drew a sample."""
+        return {one.reviewer for one in self.actions} | {one.reviewer for one in self.samples}
 
 
-def write_history(path: Path, history: History) -> str:
-    """Write a history to a new file, whole or not at all; returns the hash of its last line.
+def write_export(path: Path, export: DecisionExport) -> str:
+    """Write an export to a new file, whole or not at all; return the hash of its last line.
 
-    The same history gives the same bytes. Raises CaseError if the file is there or refused.
+    The same export gives the same bytes.
+
+    Raises:
+        CaseError: the file exists or cannot be written.
     """
     if path.exists():
         raise CaseError(
@@ -83,7 +91,7 @@ def write_history(path: Path, history: History) -> str:
             remedy=msg("name a new file"),
         )
     lines, previous = [], GENESIS
-    for record in _records(history):
+    for record in _records(export):
         previous = _hash(previous, record)
         lines.append(json.dumps(record | {"hash": previous}, ensure_ascii=False) + "\n")
     try:
@@ -98,9 +106,13 @@ def write_history(path: Path, history: History) -> str:
     return previous
 
 
-def read_history(path: Path) -> History:
-    """What ``write_history`` wrote. Raises IntegrityError naming the line that is damaged or
-    after which the file was cut, CaseError for another file."""
+def read_export(path: Path) -> DecisionExport:
+    """Read a file that ``write_export`` wrote.
+
+    Raises:
+        IntegrityError: a line is damaged, or the file was cut after it; the message names it.
+        CaseError: it is another kind of file.
+    """
     try:
         lines = read_file(path, DOCUMENT_BYTES).split(b"\n")
     except (OSError, ValueError) as error:
@@ -112,25 +124,28 @@ def read_history(path: Path) -> History:
     records = _chained(path, lines)
     if (head := next(records, None)) is None:
         raise _foreign(path)
-    samples: list[Draw] = []
-    acts: dict[str, list[Act]] = {}
-    ordered: list[Act] = []
+    samples: list[SampleRecord] = []
+    by_reviewer: dict[str, list[DecisionAction]] = {}
+    ordered: list[DecisionAction] = []
     for number, record in enumerate(records, 2):
         try:
             if "items" in record:
-                samples.append(_draw(record))
+                samples.append(_sample(record))
             else:
-                ordered.append(_act(record, samples, acts))
-                acts.setdefault(record["reviewer"], []).append(ordered[-1])
+                ordered.append(_action(record, samples, by_reviewer))
+                by_reviewer.setdefault(record["reviewer"], []).append(ordered[-1])
         except PARSE_ERRORS as error:
             raise _damaged(path, number, msg("is not what mayak writes")) from error
-    return History(head["case"], tuple(samples), tuple(ordered))
+    return DecisionExport(head["case"], tuple(samples), tuple(ordered))
 
 
-def renamed(history: History, names: Mapping[str, str]) -> History:
-    """The history with some reviewers under other names. Raises CaseError where a name is that of
-    another reviewer in it."""
-    reviewers = {act.reviewer for act in history.acts} | {d.reviewer for d in history.samples}
+def renamed(export: DecisionExport, names: Mapping[str, str]) -> DecisionExport:
+    """Return the export with some reviewers under other names.
+
+    Raises:
+        CaseError: a name is that of another reviewer in the export.
+    """
+    reviewers = export.reviewers
     taken = sorted(reviewers & {names[name] for name in names.keys() & reviewers})
     if taken:
         raise CaseError(
@@ -138,40 +153,40 @@ def renamed(history: History, names: Mapping[str, str]) -> History:
             remedy=msg("choose a new name"),
         )
 
-    def draw(one: Draw) -> Draw:
+    def sample(one: SampleRecord) -> SampleRecord:
         return replace(one, reviewer=names.get(one.reviewer, one.reviewer))
 
-    return History(
-        history.case,
-        tuple(map(draw, history.samples)),
+    return DecisionExport(
+        export.case,
+        tuple(map(sample, export.samples)),
         tuple(
             replace(
-                act,
-                reviewer=names.get(act.reviewer, act.reviewer),
-                sample=None if act.sample is None else draw(act.sample),
+                action,
+                reviewer=names.get(action.reviewer, action.reviewer),
+                sample=None if action.sample is None else sample(action.sample),
             )
-            for act in history.acts
+            for action in export.actions
         ),
     )
 
 
-def _records(history: History) -> Iterator[dict[str, Any]]:
-    yield {"format": FORMAT, "version": VERSION, "case": history.case}
-    for draw in history.samples:
-        yield asdict(draw)
-    positions = {draw: position for position, draw in enumerate(history.samples)}
-    for act in history.acts:
-        record: dict[str, Any] = {"reviewer": act.reviewer, "number": act.number, "at": act.at}
-        if act.undoes is None:
-            record["verdicts"] = dict(act.verdicts)
+def _records(export: DecisionExport) -> Iterator[dict[str, Any]]:
+    yield {"format": FORMAT, "version": VERSION, "case": export.case}
+    for sample in export.samples:
+        yield asdict(sample)
+    positions = {sample: position for position, sample in enumerate(export.samples)}
+    for one in export.actions:
+        record: dict[str, Any] = {"reviewer": one.reviewer, "number": one.number, "at": one.at}
+        if one.undoes is None:
+            record["verdicts"] = dict(one.verdicts)
         else:
-            record["undoes"] = act.undoes
-        if act.sample is not None:
-            record["sample"] = positions[act.sample]
-        if act.seen:
-            record["seen"] = {sha256: list(seen) for sha256, seen in act.seen.items()}
+            record["undoes"] = one.undoes
+        if one.sample is not None:
+            record["sample"] = positions[one.sample]
+        if one.seen:
+            record["seen"] = {sha256: list(seen) for sha256, seen in one.seen.items()}
         yield record
-    yield {"end": len(history.samples) + len(history.acts) + 2}
+    yield {"end": len(export.samples) + len(export.actions) + 2}
 
 
 def _hash(previous: str, record: Mapping[str, Any]) -> str:
@@ -179,14 +194,14 @@ def _hash(previous: str, record: Mapping[str, Any]) -> str:
 
 
 def _chained(path: Path, lines: list[bytes]) -> Iterator[dict[str, Any]]:
-    """The head and what follows it up to the end, each line checked."""
+    """Yield the head and the lines after it up to the end, each checked."""
     previous = GENESIS
     for number, line in enumerate(lines, 1):
         if not line and number == len(lines):
             break
         try:
             record = parse_json(line)
-            said = record.pop("hash")
+            stored = record.pop("hash")
         except PARSE_ERRORS as error:
             if number == 1:
                 raise _foreign(path) from error
@@ -197,7 +212,7 @@ def _chained(path: Path, lines: list[bytes]) -> Iterator[dict[str, Any]]:
         if number == 1:
             _require_head(path, record)
         previous = _hash(previous, record)
-        if said != previous:
+        if stored != previous:
             text = msg(
                 "does not follow from the line before: one of the two was changed, or lines "
                 "between them are missing"
@@ -224,31 +239,39 @@ def _require_head(path: Path, record: dict[str, Any]) -> None:
         )
 
 
-def _draw(record: dict[str, Any]) -> Draw:
-    draw = Draw(**{**record, "items": tuple(record["items"])})
+def _sample(record: dict[str, Any]) -> SampleRecord:
+    sample = SampleRecord(**{**record, "items": tuple(record["items"])})
     if not (
-        isinstance(draw.run, str)
-        and _is_number(draw.seed)
-        and draw.seed.bit_length() < 64
-        and _is_number(draw.population)
-        and draw.population.bit_length() < 64
-        and 1 <= len(set(draw.items)) == len(draw.items) <= draw.population
-        and all(isinstance(item, str) for item in draw.items)
+        isinstance(sample.run, str)
+        and _is_number(sample.seed)
+        and sample.seed.bit_length() < 64
+        and _is_number(sample.population)
+        and sample.population.bit_length() < 64
+        and 1 <= len(set(sample.items)) == len(sample.items) <= sample.population
+        and all(isinstance(item, str) for item in sample.items)
     ):
         raise ValueError(record)
-    _check(draw.reviewer, draw.drawn)
-    return draw
+    _check(sample.reviewer, sample.drawn)
+    return sample
 
 
-def _act(record: dict[str, Any], samples: list[Draw], acts: Mapping[str, list[Act]]) -> Act:
-    """The act, if it can follow those before it."""
-    before = acts.get(record["reviewer"], [])
+def _action(
+    record: dict[str, Any],
+    samples: list[SampleRecord],
+    by_reviewer: Mapping[str, list[DecisionAction]],
+) -> DecisionAction:
+    """Parse an action.
+
+    Raises:
+        ValueError: it cannot follow the actions before it.
+    """
+    before = by_reviewer.get(record["reviewer"], [])
     position = record.get("sample")
     undoes = record.get("undoes")
     numbers = (record["number"], *(n for n in (position, undoes) if n is not None))
     if not all(map(_is_number, numbers)) or (position is not None and position < 0):
         raise ValueError(record)
-    act = Act(
+    action = DecisionAction(
         reviewer=record["reviewer"],
         number=record["number"],
         at=record["at"],
@@ -257,41 +280,40 @@ def _act(record: dict[str, Any], samples: list[Draw], acts: Mapping[str, list[Ac
         sample=None if position is None else samples[position],
         seen={sha256: Seen(*seen) for sha256, seen in record.get("seen", {}).items()},
     )
-    _check(act.reviewer, act.at)
-    if act.number != len(before) + 1 or bool(act.verdicts) == (act.undoes is not None):
+    _check(action.reviewer, action.at)
+    if action.number != len(before) + 1 or bool(action.verdicts) == (action.undoes is not None):
         raise ValueError(record)
-    if act.undoes is not None:
-        undone = before[act.undoes - 1] if act.undoes >= 1 else act
-        withdrawn = any(other.undoes == act.undoes for other in before)
-        if undone.undoes is not None or withdrawn or undone.sample != act.sample:
+    if action.undoes is not None:
+        undone = before[action.undoes - 1] if action.undoes >= 1 else action
+        withdrawn = any(other.undoes == action.undoes for other in before)
+        if undone.undoes is not None or withdrawn or undone.sample != action.sample:
             raise ValueError(record)
-    if not all(_is_number(verdict) and verdict in _VERDICTS for verdict in act.verdicts.values()):
+    if not all(
+        _is_number(verdict) and verdict in _VERDICTS for verdict in action.verdicts.values()
+    ):
         raise ValueError(record)
-    if not act.seen.keys() <= act.verdicts.keys() or not all(map(_is_seen, act.seen.values())):
+    if not action.seen.keys() <= action.verdicts.keys() or not all(
+        seen.is_valid for seen in action.seen.values()
+    ):
         raise ValueError(record)
-    shown = {seen.how for seen in act.seen.values()}
-    # As the audit requires: nothing can be taken out of the case again.
+    shown = {seen.how for seen in action.seen.values()}
+    # The audit requires the same: a row cannot be removed from the case again.
     if ("copy" in shown and not shown & {"opened", "grid"}) or (
-        act.sample and not shown <= {"opened", "bulk"}
+        action.sample and not shown <= {"opened", "bulk"}
     ):
         raise ValueError(record)
-    if act.sample and (
-        act.sample.reviewer != act.reviewer or not act.verdicts.keys() <= set(act.sample.items)
+    if action.sample and (
+        action.sample.reviewer != action.reviewer
+        or not action.verdicts.keys() <= set(action.sample.items)
     ):
         raise ValueError(record)
-    return act
+    return action
 
 
 def _check(reviewer: str, at: str) -> None:
     if not reviewer.strip() or datetime.fromisoformat(at).astimezone(UTC).isoformat() != at:
         raise ValueError(reviewer, at)
-    reviewer.encode()  # the case would hold another name
-
-
-def _is_seen(seen: Seen) -> bool:
-    if seen.how not in get_args(SeenHow):
-        return False
-    return seen.blurred is None if seen.how == "bulk" else isinstance(seen.blurred, bool)
+    reviewer.encode()  # the case would store another name
 
 
 def _is_number(value: object) -> bool:
@@ -300,8 +322,8 @@ def _is_number(value: object) -> bool:
 
 def _foreign(path: Path) -> CaseError:
     return CaseError(
-        msg("{path} is no file of decisions", path=path),
-        remedy=msg("name a file that `mayak decisions export` wrote"),
+        msg("{path} is not a file of decisions", path=path),
+        remedy=msg("give a file that `mayak decisions export` wrote"),
     )
 
 
