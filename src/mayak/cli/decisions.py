@@ -29,21 +29,21 @@ def export(
 ) -> int:
     """Write all decisions of a case, withdrawn ones too, to a file of JSON Lines."""
     from mayak.case import CaseStore
-    from mayak.case.history import write_history
+    from mayak.case.decision_export import write_export
 
     console = Console()
     with CaseStore.review(case, operator=operator or user()) as store:
-        history = store.history()
-        head = write_history(to, history)
-        store.record("export decisions", acts=len(history.acts), head=head)
+        export = store.export_decisions()
+        head = write_export(to, export)
+        store.record("export decisions", acts=len(export.actions), head=head)
         reviewers = store.reviewers()
     if as_json:
         console.json(
             {
-                "case": history.case,
+                "case": export.case,
                 "reviewers": reviewers,
-                "acts": len(history.acts),
-                "samples": len(history.samples),
+                "acts": len(export.actions),
+                "samples": len(export.samples),
                 "file": str(to),
                 "head": head,
             }
@@ -52,9 +52,9 @@ def export(
         names = ", ".join(map(printable, reviewers)) or msg("nobody")
         console.result(
             msg(
-                "acts written to {to}: {n_acts} ({names})",
+                "acts written to {to}: {n_actions} ({names})",
                 to=to,
-                n_acts=len(history.acts),
+                n_actions=len(export.actions),
                 names=names,
             )
         )
@@ -101,7 +101,7 @@ def merge(
     Nobody's decision is overwritten; the same file again changes nothing.
     """
     from mayak.case import CaseStore
-    from mayak.case.history import read_history, renamed
+    from mayak.case.decision_export import read_export, renamed
 
     if not files:
         raise ConfigError(
@@ -109,9 +109,8 @@ def merge(
             remedy="mayak decisions merge case-0417 decisions.jsonl",
         )
     names = dict(map(_pair, rename or ()))
-    histories = [read_history(path) for path in files]
-    held = {act.reviewer for history in histories for act in history.acts}
-    held |= {draw.reviewer for history in histories for draw in history.samples}
+    exports = [read_export(path) for path in files]
+    held = {reviewer for export in exports for reviewer in export.reviewers}
     for option, given, known in (
         ("--rename", names.keys(), held),
         ("--continue", set(continued or ()), {names.get(name, name) for name in held}),
@@ -128,7 +127,7 @@ def merge(
     console = Console()
     with CaseStore.review(case, operator=operator or user()) as store:
         added = store.merge(
-            [renamed(history, names) for history in histories], continued=continued or ()
+            [renamed(export, names) for export in exports], continued=continued or ()
         )
         differing = len(store.disagreements())
     if as_json:
@@ -177,7 +176,7 @@ def disagreements(case: CaseOption, *, as_json: JsonOption = False) -> int:
 def _differing(store: CaseStore, sha256: str) -> dict[str, Any]:
     return {
         "sha256": sha256,
-        "places": [item.display for item in store.places(sha256)],
+        "places": [item.display for item in store.occurrences(sha256)],
         "verdicts": [
             {"reviewer": reviewer, "verdict": decision.verdict, "at": decision.at.isoformat()}
             for reviewer, decision in store.verdicts(sha256).items()

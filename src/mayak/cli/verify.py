@@ -14,8 +14,8 @@ from mayak.errors import CaseError, IntegrityError
 from mayak.i18n import join, msg
 
 if TYPE_CHECKING:
-    from mayak.case import CaseStore, Extent, Fault
-    from mayak.triage.verify import Compared
+    from mayak.case import CaseStore, Extent, IntegrityFault
+    from mayak.triage.verify import SourceComparison
 
 
 def verify(
@@ -32,7 +32,7 @@ def verify(
 
     Exit code 3 if anything differs, otherwise 1 if a source could not be compared.
     """
-    from mayak.case import CaseStore, Fault, alarms
+    from mayak.case import CaseStore, IntegrityFault, alarms
 
     console = Console()
     with CaseStore.read(case, tampered=True) as store:
@@ -45,7 +45,7 @@ def verify(
         noted = store.entry_of(head) if head is not None and store.readable else None
         if head is not None and store.readable and noted is None:
             text = msg("the noted head is not in the log")
-            faults.append(Fault("deleted", "log head", head, text))
+            faults.append(IntegrityFault("deleted", "log head", head, text))
         last = store.head() if store.readable else None
     absent = [source.path for source in compared or () if source.absent]
     try:
@@ -90,8 +90,8 @@ def verify(
 
 
 def _sources(
-    console: Console, store: CaseStore, faults: list[Fault]
-) -> tuple[list[Fault], list[Compared] | None]:
+    console: Console, store: CaseStore, faults: list[IntegrityFault]
+) -> tuple[list[IntegrityFault], list[SourceComparison] | None]:
     """What differs in the sources, and how each was compared; None if none could be."""
     from mayak.triage.verify import check_sources
 
@@ -106,7 +106,7 @@ def _sources(
         return [], None
 
 
-def _clock_notes(console: Console, store: CaseStore, faults: list[Fault]) -> list[str]:
+def _clock_notes(console: Console, store: CaseStore, faults: list[IntegrityFault]) -> list[str]:
     """Notes on times of the log that run backwards."""
     from mayak.case import clock_note, set_back
 
@@ -119,18 +119,18 @@ def _clock_notes(console: Console, store: CaseStore, faults: list[Fault]) -> lis
         return []
 
 
-def _is_open(source: Compared) -> bool:
+def _is_open(source: SourceComparison) -> bool:
     """Whether a source holds files and none of them was compared."""
     return source.absent or (source.files > 0 and source.uncompared == source.files)
 
 
-def _recorded(source: Compared) -> dict[str, object]:
+def _recorded(source: SourceComparison) -> dict[str, object]:
     """What the case's log keeps of a comparison."""
     values = asdict(source) | {"uncompared": source.uncompared}
     return {name: value for name, value in values.items() if name != "path"}
 
 
-def _told(source: Compared) -> str:
+def _told(source: SourceComparison) -> str:
     title = msg("source {source}, {path}: ", source=source.source, path=source.path)
     if source.absent:
         return title + msg(
@@ -166,10 +166,10 @@ def _told(source: Compared) -> str:
 
 def _conclude(
     console: Console,
-    faults: Sequence[Fault],
+    faults: Sequence[IntegrityFault],
     sentences: Sequence[str],
     extent: Extent | None,
-    compared: Sequence[Compared] | None,
+    compared: Sequence[SourceComparison] | None,
 ) -> None:
     for sentence in sentences:
         console.result(sentence, one_line=True)

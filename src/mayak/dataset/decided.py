@@ -215,7 +215,7 @@ def _of_case(store: CaseStore) -> Iterator[tuple[Origin, _Image]]:
     sources = {source.id: source.path for source in store.sources()}
     for sha256 in store.decided():
         content = store.content(sha256)
-        places = store.places(sha256)
+        places = store.occurrences(sha256)
         # Where a change was accepted, other bytes lie by now.
         place = next((place for place in places if place.content == sha256), places[0])
         source = sources[place.source]

@@ -16,9 +16,9 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from mayak import __version__
-from mayak.case import CaseStore, Decision, Source, Standing, StoredContent, StoredItem
-from mayak.case.listing import State
+from mayak.case import CaseStore, Decision, ReviewStatus, StoredContent, StoredItem, StoredSource
 from mayak.case.records import SeenHow
+from mayak.case.statuses import State
 from mayak.labels import LABELS
 from mayak.report.report_data import Survey, standings
 
@@ -142,7 +142,7 @@ class _Graph:
         )
         return [tool, configuration, *entries]
 
-    def _source(self, source: Source) -> list[Node]:
+    def _source(self, source: StoredSource) -> list[Node]:
         key = f"source {source.id}"
         folder = source.kind == "folder"
         facets = [
@@ -173,7 +173,7 @@ class _Graph:
         has = {"uco-core:hasFacet": [_to(facet) for facet in facets]}
         return [self._node(kind, key, has), *facets, *hashes]
 
-    def image(self, content: StoredContent, standing: Standing) -> list[Node]:
+    def image(self, content: StoredContent, standing: ReviewStatus) -> list[Node]:
         """An image at all its places, and what was said of it."""
         key = content.sha256
         hashes = self._hashes(
@@ -181,7 +181,7 @@ class _Graph:
         )
         nodes = hashes[:]
         objects: list[Node] = []
-        for place in self._case.places(content.sha256):
+        for place in self._case.occurrences(content.sha256):
             placed = self._place(place, content, hashes)
             objects.append(_to(placed[0]))
             nodes += placed
@@ -251,7 +251,7 @@ class _Graph:
         )
         return [file, *facets, within]
 
-    def _said(self, standing: Standing, objects: Sequence[Node]) -> Iterator[Node]:
+    def _said(self, standing: ReviewStatus, objects: Sequence[Node]) -> Iterator[Node]:
         run, scores = self._found.run, standing.scores
         if run is None or scores is None:
             return

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from mayak.case import CaseStore, Standing, StoredContent, StoredItem
+from mayak.case import CaseStore, ReviewStatus, StoredContent, StoredItem
 from mayak.case.reasons import reason, remedy
 from mayak.case.records import SeenHow
 from mayak.i18n import Language, join, msg
@@ -349,16 +349,18 @@ class Writer:
         blocks.append(Gallery(tuple(cards)))
         return Section(msg("Proposals without a decision"), tuple(blocks))
 
-    def _know(self, sha256: str) -> tuple[StoredContent, Standing]:
+    def _know(self, sha256: str) -> tuple[StoredContent, ReviewStatus]:
         content = self._case.content(sha256)
         run = self._found.run
-        (standing,) = self._case.standings(run.id if run else None, [sha256])
+        (standing,) = self._case.statuses(run.id if run else None, [sha256])
         if content is None:
             raise KeyError(sha256)
         return content, standing
 
-    def _draw(self, number: str, label: str, content: StoredContent, standing: Standing) -> Card:
-        places = self._case.places(content.sha256)
+    def _draw(
+        self, number: str, label: str, content: StoredContent, standing: ReviewStatus
+    ) -> Card:
+        places = self._case.occurrences(content.sha256)
         small = picture(self._case, content, clear=self._clear)
         if small is not None:
             self._pictures[content.sha256] = small
@@ -410,7 +412,7 @@ class Writer:
         chosen = [finding for finding in shown if finding.label is not None]
         for finding in chosen:
             content, _ = self._know(finding.sha256)
-            places = self._case.places(finding.sha256)
+            places = self._case.occurrences(finding.sha256)
             rows += [_listed(finding, place, content) for place in places]
         total = self._found.files["selected"]
         blocks: list[Block] = [

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mayak import __version__
-from mayak.case import LogEntry, Run, Source, SourceHash, alarms, clock_note
+from mayak.case import LogEntry, Run, SourceHash, StoredSource, alarms, clock_note
 from mayak.i18n import msg, plural
 from mayak.labels import QUESTION
 from mayak.report.document import Block, Cell, Facts, Prose, Section, Table
@@ -508,7 +508,7 @@ def _hashes(found: Survey) -> Prose:
     return Prose(told)
 
 
-def _source(number: int, source: Source, found: Survey) -> list[Block]:
+def _source(number: int, source: StoredSource, found: Survey) -> list[Block]:
     title = msg("Source {number}", number=number)
     rows: list[tuple[str, str]] = [
         (title, shortened(source.path, 300)),
@@ -535,7 +535,7 @@ def _source(number: int, source: Source, found: Survey) -> list[Block]:
     return [Facts(tuple(rows), code=frozenset(code))]
 
 
-def _listed(source: Source, found: Survey) -> str:
+def _listed(source: StoredSource, found: Survey) -> str:
     counts = found.source_counts.get(source.id)
     told = files_text(counts.files if counts else 0)
     if source.id in found.history.complete:
@@ -543,7 +543,7 @@ def _listed(source: Source, found: Survey) -> str:
     return told + msg("; that it was gone through to the end is not on record")
 
 
-def _no_hash(source: Source, found: Survey) -> str:
+def _no_hash(source: StoredSource, found: Survey) -> str:
     """Why there is no hash of the whole, and what there is instead."""
     counts = found.source_counts.get(source.id)
     files, hashed = (counts.files, counts.hashed) if counts else (0, 0)
@@ -563,7 +563,7 @@ def _no_hash(source: Source, found: Survey) -> str:
     return why + each
 
 
-def _again(source: Source, found: Survey) -> str:
+def _again(source: StoredSource, found: Survey) -> str:
     """When and how the source was last compared with what is recorded of it."""
     if source.id not in found.history.compared:
         return msg("not on record")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mayak.case import Sample
+from mayak.case import BlindSample
 from mayak.case.reasons import reason
 from mayak.i18n import join, msg, plural
 from mayak.report.document import Block, Prose, Section, Table
@@ -248,7 +248,7 @@ def _missed(found: Survey) -> Prose:
     )
 
 
-def _estimate(sample: Sample) -> str:
+def _estimate(sample: BlindSample) -> str:
     drawn = msg(
         "Sample {sample_id}: {size:,} of {population:,} images that run {run} called irrelevant, "
         "drawn {moment} UTC, judged by {reviewer}. ",

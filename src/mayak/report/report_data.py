@@ -11,22 +11,22 @@ from itertools import islice
 from typing import Any, Literal
 
 from mayak.case import (
+    BlindSample,
     CaseStore,
     Counts,
     Extent,
-    Fault,
+    IntegrityFault,
     LogEntry,
+    ReviewStatus,
     Run,
-    Sample,
-    Source,
     SourceCounts,
-    Standing,
     StoredContent,
+    StoredSource,
     latest,
     set_back,
 )
-from mayak.case.listing import State
 from mayak.case.records import Seen
+from mayak.case.statuses import State
 from mayak.errors import CaseError
 from mayak.i18n import msg
 from mayak.report.left_out import LeftOut, left_out
@@ -72,7 +72,7 @@ class LogSummary:
     unreadable: dict[int, str] = field(default_factory=dict)
     """Why a source could not be hashed as a whole."""
     compared: dict[int, tuple[LogEntry, Mapping[str, Any]]] = field(default_factory=dict)
-    """The last verification that compared a source, and how (``triage.verify.Compared``)."""
+    """The last verification that compared a source, and how (``SourceComparison``)."""
     accepting: list[LogEntry] = field(default_factory=list)
     """Triage that was told to go on with damaged or changed sources and files."""
     set_back: list[tuple[LogEntry, LogEntry]] = field(default_factory=list)
@@ -131,7 +131,7 @@ class Survey:
     """Items that could not be read, by the recorded reason."""
     left_out: LeftOut
     """What was left out as no image."""
-    sources: list[Source]
+    sources: list[StoredSource]
     source_counts: dict[int, SourceCounts]
     """Of those with files."""
     history: LogSummary
@@ -140,8 +140,8 @@ class Survey:
     """By run: images by the reading that decided (``Prediction.tier``)."""
     run: Run | None
     """Whose scores the report shows."""
-    samples: list[Sample]
-    faults: list[Fault]
+    samples: list[BlindSample]
+    faults: list[IntegrityFault]
     extent: Extent
     """What was compared with recorded hashes to find them."""
     withdrawn: int
@@ -184,7 +184,7 @@ class Survey:
         return [n for n, source in enumerate(self.sources, 1) if source.id not in done]
 
     @property
-    def damaged(self) -> list[Source]:
+    def damaged(self) -> list[StoredSource]:
         """Sources that are not what their hash says, or not what they were, and were accepted."""
         return [s for s in self.sources if any(h.accepted_damaged for h in s.hashes)]
 
@@ -211,7 +211,7 @@ class Survey:
         )
 
 
-def survey(case: CaseStore, faults: list[Fault], run: int | None = None) -> Survey:
+def survey(case: CaseStore, faults: list[IntegrityFault], run: int | None = None) -> Survey:
     """Gather it, with the scores of a run (None: the last that is finished, or else the last).
 
     Memory grows with what was selected alone. Raises CaseError for a run that the case lacks.
@@ -258,20 +258,20 @@ def survey(case: CaseStore, faults: list[Fault], run: int | None = None) -> Surv
     return found
 
 
-def standings(case: CaseStore, run: Run | None) -> Iterator[tuple[StoredContent, Standing]]:
+def standings(case: CaseStore, run: Run | None) -> Iterator[tuple[StoredContent, ReviewStatus]]:
     """Every content of a case and how it stands, in the order in which it was found."""
     contents = case.contents()
     while chunk := list(islice(contents, _CHUNK)):
-        known = case.standings(run.id if run else None, [content.sha256 for content in chunk])
+        known = case.statuses(run.id if run else None, [content.sha256 for content in chunk])
         yield from zip(chunk, known, strict=True)
 
 
-def _count(found: Survey, standing: Standing) -> None:
+def _count(found: Survey, standing: ReviewStatus) -> None:
     found.images[standing.state] += 1
-    found.files[standing.state] += standing.places
+    found.files[standing.state] += standing.occurrences
     if (label := standing.decided) is not None and standing.state == "selected":
         found.selected.setdefault(label, []).append(standing.sha256)
-        found.selected_files[label] += standing.places
+        found.selected_files[label] += standing.occurrences
         found.agreed[label] += standing.proposal == label
     elif standing.state == "disputed":
         found.disputed.append(standing.sha256)
@@ -284,7 +284,7 @@ def _count(found: Survey, standing: Standing) -> None:
         who.first, who.last = min(who.first, decision.at), max(who.last, decision.at)
 
 
-def _urgency(standing: Standing) -> tuple[bool, float, float, str]:
+def _urgency(standing: ReviewStatus) -> tuple[bool, float, float, str]:
     """The order of ``CaseStore.results``."""
     scores = standing.scores.values if standing.scores else (1.0, 0.0, 0.0, 0.0)
     return not standing.alerts, scores[0], max(scores), standing.sha256

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import xlsxwriter
 
-from mayak.case import CaseStore, Standing, StoredContent, StoredItem
+from mayak.case import CaseStore, ReviewStatus, StoredContent, StoredItem
 from mayak.i18n import Language, join, msg, msg_in, render
 from mayak.imaging.formats import wrong_extension
 from mayak.names import printable
@@ -43,7 +43,7 @@ class Listed:
     item: StoredItem
     source: str
     content: StoredContent | None
-    standing: Standing | None
+    standing: ReviewStatus | None
     number: int | None
     """Of the finding."""
 
@@ -62,16 +62,16 @@ def files(
     sources = {source.id: source.path for source in found.sources}
     run = found.run.id if found.run else None
     selected = [sha for label in sorted(found.selected) for sha in found.selected[label]]
-    for standing in case.standings(run, selected):
+    for standing in case.statuses(run, selected):
         content = case.content(standing.sha256)
-        for item in case.places(standing.sha256):
+        for item in case.occurrences(standing.sha256):
             number = numbers[standing.sha256]
             yield SELECTED, Listed(item, sources[item.source], content, standing, number)
     for source in found.sources:
         items = case.known_items(source.id)
         while chunk := list(islice(items, _CHUNK)):
             held = list(dict.fromkeys(item.content for item in chunk if item.content))
-            known = {standing.sha256: standing for standing in case.standings(run, held)}
+            known = {standing.sha256: standing for standing in case.statuses(run, held)}
             for item in chunk:
                 told = known.get(item.content or "")
                 if told is None:

@@ -139,7 +139,7 @@ def build(desk: Desk, language: Language) -> FastAPI:
         await desk.read(desk.browser.refresh)
         answer = {"changed": len(error.verdicts), "verdicts": named}
         answer |= _worded({"message": error.message}, request)
-        return JSONResponse(answer | {"mark": desk.browser.columns.mark}, 409)
+        return JSONResponse(answer | {"mark": desk.browser.index.mark}, 409)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
@@ -211,7 +211,7 @@ def _looking(app: FastAPI, desk: Desk) -> None:
             token, selection = desk.select(wanted, sort, stacked=query.get("stack") != "0")
             return {
                 "token": token,
-                "mark": desk.browser.columns.mark,
+                "mark": desk.browser.index.mark,
                 "shown": len(selection.order),
                 "total": selection.total,
                 "basis": desk.browser.progress(wanted.run),
@@ -233,7 +233,7 @@ def _looking(app: FastAPI, desk: Desk) -> None:
             if selection is None:
                 return None
             found = desk.browser.cells(selection, max(start, 0), min(max(count, 0), _MOST))
-            return {"cells": [asdict(cell) for cell in found], "mark": desk.browser.columns.mark}
+            return {"cells": [asdict(cell) for cell in found], "mark": desk.browser.index.mark}
 
         found = await desk.read(work)
         return JSONResponse(found or {"cells": None}, 410 if found is None else 200)
@@ -321,7 +321,7 @@ def _deciding(app: FastAPI, desk: Desk) -> None:
             mark=body.mark,
             page=body.page,
         )
-        return {"action": action, "images": images, "mark": desk.browser.columns.mark}
+        return {"action": action, "images": images, "mark": desk.browser.index.mark}
 
     @app.post("/api/undo")
     async def undo(body: Undo) -> Json:
@@ -335,7 +335,7 @@ def _deciding(app: FastAPI, desk: Desk) -> None:
             if selection is not None and images:
                 position = desk.browser.position(selection, images[0])
             verdicts = {image: desk.browser.verdict(image) for image in images}
-            mark = desk.browser.columns.mark
+            mark = desk.browser.index.mark
             return {"verdicts": verdicts, "position": position, "mark": mark}
 
         return await desk.read(work)
@@ -362,7 +362,7 @@ def _deciding(app: FastAPI, desk: Desk) -> None:
             mark=body.mark,
             page=body.page,
         )
-        return {"action": action, "mark": desk.browser.columns.mark}
+        return {"action": action, "mark": desk.browser.index.mark}
 
 
 def _worded(told: dict[str, str], request: Request) -> Json:
@@ -403,7 +403,7 @@ def _status(desk: Desk, run: int | None) -> Json:
     desk.browser.refresh()
     return {
         **desk.browser.progress(run),
-        "mark": desk.browser.columns.mark,
+        "mark": desk.browser.index.mark,
         "sources": {str(source.id): source.path for source in desk.store.sources()},
         "run": desk.browser.run if run is None else run,
         "runs": [
@@ -416,7 +416,7 @@ def _status(desk: Desk, run: int | None) -> Json:
             }
             for known in desk.browser.runs
         ],
-        "reviewers": list(desk.browser.columns.verdicts),
+        "reviewers": list(desk.browser.index.verdicts),
     }
 
 
@@ -447,7 +447,7 @@ def _facts(desk: Desk, sha256: str, run: int | None) -> Json:
                 "source": sources[place.source],
                 "warnings": wrong_extension(place.name, content.format),
             }
-            for place in store.places(sha256)
+            for place in store.occurrences(sha256)
         ],
         "results": [
             {
@@ -509,7 +509,7 @@ def _item(item: StoredItem) -> Json:
 def _sample(desk: Desk, number: int) -> Json:
     """A sample without any score: it is judged blindly."""
     # First: what is decided meanwhile is newer than what the page is told.
-    mark = desk.browser.columns.mark
+    mark = desk.browser.index.mark
     judged = desk.store.sample_items(number)
     (found,) = (s for s in desk.store.samples() if s.id == number)
     thumbnails = desk.browser.thumbnails(list(judged))

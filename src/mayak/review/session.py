@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self, TypeVar
 
-from mayak.case import Browser, CaseStore, Cell, Filter, Selection, Sort
+from mayak.case import CaseStore, Cell, Filter, Selection, Sort
 from mayak.case.decisions import Known
 from mayak.case.folder import read_thumbnail
 from mayak.case.records import Seen
@@ -94,7 +94,7 @@ class Desk:
     def _open(self) -> None:
         self.store = CaseStore.read(self.folder)
         self.lacks_stacks = self.store.lacks_stacks()
-        self.browser = Browser(self.store, self.reviewer, distance=PDQ_MATCH_DISTANCE)
+        self.browser = self.store.browse(self.reviewer, distance=PDQ_MATCH_DISTANCE)
         self._rows = self.browser.ahead()
 
     def _advance(self, rows: int) -> None:
@@ -187,7 +187,7 @@ class Desk:
     def wanted(self, sha256: str) -> Wanted:
         """Where copies of a content lie. Raises CaseError for an unknown one."""
         sources = {source.id: source.path for source in self.store.sources()}
-        places = self.store.places(sha256)
+        places = self.store.occurrences(sha256)
         if not places:
             raise unknown_image(sha256)
         return Wanted(sha256, tuple((sources[p.source], p.location) for p in places))
