@@ -139,7 +139,9 @@ def join(separator: str, parts: Iterable[str]) -> Message:
 def render(text: str, language: Language) -> str:
     """Return the wording of a message in a language, English if it has none; a plain string as it
     is."""
-    if not isinstance(text, Message) or language == "en":
+    if not isinstance(text, Message):
+        return text
+    if language == "en":
         return str(text)
     source = text._source
     if not isinstance(source, _Template):
