@@ -192,7 +192,7 @@ def read_ahead(
     manifest: Manifest, samples: Iterable[Sample], *, least: Sides | None = None
 ) -> Iterator[tuple[Sample, DecodedImage | Failure]]:
     """Every sample with its pixels or its failure, in order, decoded by a few threads ahead;
-    ``least`` is that of ``imaging.decode``."""
+    ``least``: the ``min_sides`` of ``imaging.decode``."""
     waiting: deque[tuple[Sample, Future[DecodedImage | Failure]]] = deque()
     with ThreadPoolExecutor(_READERS) as pool:
         try:
@@ -232,7 +232,7 @@ def _read(path: Path, sample: Sample, least: Sides | None) -> DecodedImage | Fai
             msg("the file has changed since `mayak prepare`"),
         )
     try:
-        return decode(data, least=least)
+        return decode(data, min_sides=least)
     except DecodeError as error:
         return Failure(sample.image_path, "decode", type(error).__name__, error.message)
 
