@@ -24,7 +24,7 @@ from mayak.case.decisions import SupersededError
 from mayak.case.reasons import REASONS
 from mayak.errors import ConfigError, MayakError
 from mayak.fonts import font_path
-from mayak.i18n import Language, Message, languages, msg, render
+from mayak.i18n import Language, catalogue, languages, msg, render
 from mayak.imaging.formats import wrong_extension
 from mayak.imaging.hashing import PDQ_MATCH_DISTANCE
 from mayak.labels import LABELS
@@ -158,6 +158,12 @@ def build(desk: Desk, language: Language) -> FastAPI:
         if file is None:
             return Response(status_code=404)
         return Response(file.read_bytes(), media_type=_TYPES[f".{name.rpartition('.')[2]}"])
+
+    @app.get("/words/{code}")
+    async def words(code: str) -> Response:
+        if code not in languages():
+            return Response(status_code=404)
+        return JSONResponse({} if code == "en" else catalogue(code).forms)
 
     @app.get("/font/{weight}")
     async def font(weight: str) -> Response:
@@ -375,10 +381,6 @@ def _static(folder: Traversable, prefix: str) -> list[tuple[str, Traversable]]:
     return found
 
 
-def _in_each_language(text: Message) -> dict[Language, str]:
-    return {language: render(text, language) for language in languages()}
-
-
 def _shell(desk: Desk, shown: Language) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("mayak.review"),
@@ -388,8 +390,9 @@ def _shell(desk: Desk, shown: Language) -> str:
     boot = {
         "case": desk.store.name,
         "reviewer": desk.reviewer,
-        "labels": [_in_each_language(label.name) for label in LABELS],
-        "reasons": {name: _in_each_language(text) for name, text in REASONS.items()},
+        "labels": [label.name for label in LABELS],
+        "reasons": dict(REASONS),
+        "languages": languages(),
         "distance": PDQ_MATCH_DISTANCE,
         "language": shown,
     }
