@@ -15,9 +15,9 @@ from report_samples import ENGINE, content, decide, item, make, scores, sha
 from mayak.case import CaseStore, Exclusion, Item, SourceHash
 from mayak.case.database import entry_hash
 from mayak.language import set_language
-from mayak.report.chapters import Writer
+from mayak.report.builder import DocumentBuilder
 from mayak.report.document import plain
-from mayak.report.report_data import survey
+from mayak.report.report_data import collect
 from mayak.report.text import shortened
 from mayak.types import Failure, Prediction
 
@@ -26,7 +26,7 @@ def said(folder, language="en"):
     """All words of the page on a case."""
     set_language(language)
     with CaseStore.read(folder) as case:
-        document = Writer(case, survey(case, case.verify()), clear=False).page(300)
+        document = DocumentBuilder(case, collect(case, case.verify()), clear=False).page(300)
     return json.dumps(plain(dataclasses.replace(document, pictures={})), ensure_ascii=False)
 
 

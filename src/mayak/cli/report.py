@@ -63,7 +63,7 @@ def report(
     with CaseStore.read(case) as store:
         folder = to or place.with_name(f"{place.name}-report")
         made = write_report(store, folder, console, run=run, clear=clear, overwrite=overwrite)
-    found = made.survey
+    found = made.data
     selected, unsettled, rest = found.listed
     sign = "=" if selected + unsettled + rest == found.counts.items else "≠"
     if as_json:

@@ -1,4 +1,4 @@
-"""``write_report``: a case in, a folder of reports out."""
+"""Writes all reports of a case into a folder: the order of the steps, and the list of formats."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import glob
 import hashlib
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,28 +17,31 @@ from mayak.case.folder import WriterLock
 from mayak.case.values import checked
 from mayak.errors import CaseError, ConfigError, IntegrityError
 from mayak.language import tr
-from mayak.report.case_jsonld import write_graphs
-from mayak.report.chapters import Writer, findings
-from mayak.report.html import page
-from mayak.report.pdf import paper
-from mayak.report.report_data import Survey, survey
-from mayak.report.tables import Listed, files, write_tables
-from mayak.types import Progress, Task
+from mayak.report.builder import DocumentBuilder
+from mayak.report.case_jsonld import write_case_jsonld
+from mayak.report.html import write_html
+from mayak.report.pdf import write_pdf
+from mayak.report.report_data import ReportData, collect
+from mayak.report.tables import write_tables
+from mayak.types import Progress
 
-VOLUME = 1000
-"""Images of a PDF file, and of a JSON-LD file."""
-_ON_A_PAGE = 300
-"""Images of each group of findings that the HTML page shows."""
+FORMATS: tuple[Callable[[DocumentBuilder, Path, Progress], None], ...] = (
+    write_html,
+    write_tables,
+    write_case_jsonld,
+    write_pdf,
+)
+"""One function for each format: it writes its files of the case into a folder."""
 _SUMS = "SHA256SUMS"
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """What was written."""
+class ReportBundle:
+    """The files that were written, and the data they were made from."""
 
     folder: Path
     files: tuple[str, ...]
-    survey: Survey
+    data: ReportData
 
 
 def write_report(
@@ -49,30 +52,41 @@ def write_report(
     run: int | None = None,
     clear: bool = False,
     overwrite: bool = False,
-) -> Made:
+) -> ReportBundle:
     """Write all reports of a case into a new folder, in the user's language.
 
-    The same case gives the same bytes: every time in them is the case's own. Nothing is written to
-    the case. ``run`` names whose scores are shown, by default those of the last run that is
-    finished. ``overwrite`` replaces an earlier report, and nothing else.
+    The same case gives the same bytes: every time in a report is a time of the case. Nothing is
+    written to the case. ``run`` is the model run whose scores are shown, by default the last one
+    that is finished. ``clear`` does not blur thumbnails. ``overwrite`` replaces an earlier report,
+    and nothing else.
 
-    Raises ConfigError for a folder that is in use or cannot be written, CaseError where the case
-    changes meanwhile.
+    1. Refuse a folder that is in use, or that contains the case or is inside it.
+    2. Delete what killed processes left next to it; lock a temporary folder.
+    3. Verify the case. Faults are shown on the first page of the report.
+    4. Collect the data of the report in one pass over the case.
+    5. Write the files of each format.
+    6. Check that the case has not changed meanwhile.
+    7. Write ``SHA256SUMS`` and rename the temporary folder.
+
+    Raises:
+        ConfigError: the folder is in use or cannot be written.
+        CaseError: the case changed meanwhile, or has no such run.
+        IntegrityError: the database is so damaged that its rows cannot be trusted.
     """
     folder = folder.resolve()
-    _require_room(case, folder, overwrite=overwrite)
+    _check_folder(case, folder, overwrite=overwrite)  # 1.
     building = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
     lock = None
     try:
-        _sweep(folder)
-        building.mkdir(0o700, parents=True)  # as a case's folder: it holds the same pictures
+        _sweep(folder)  # 2.
+        building.mkdir(0o700, parents=True)  # private like the case folder: same pictures
         lock = WriterLock(building)
-        found = _write(case, building, progress, run=run, clear=clear)
+        data = _write(case, building, progress, run=run, clear=clear)  # 3. to 6.
         lock.release()
         lock.path.unlink()
         names = sorted(path.name for path in building.iterdir())
         sums = "".join(f"{_digest(building / name)}  {name}\n" for name in names)
-        (building / _SUMS).write_text(sums, encoding="utf-8", newline="\n")
+        (building / _SUMS).write_text(sums, encoding="utf-8", newline="\n")  # 7.
         if folder.exists():
             shutil.rmtree(folder)
         building.rename(folder)
@@ -91,21 +105,21 @@ def write_report(
         if lock is not None:
             lock.release()
         shutil.rmtree(building, ignore_errors=True)
-    return Made(folder, (*names, _SUMS), found)
+    return ReportBundle(folder, (*names, _SUMS), data)
 
 
 def _sweep(folder: Path) -> None:
-    """Delete what reports of the same name left behind when their process was killed."""
+    """Delete temporary folders of this report whose process was killed."""
     for left in folder.parent.glob(f".{glob.escape(folder.name)}.{'[0-9a-f]' * 32}"):
         try:
             lock = WriterLock(left)
         except CaseError:
-            continue  # it is being written
+            continue  # another process is writing it
         lock.release()
         shutil.rmtree(left, ignore_errors=True)
 
 
-def _require_room(case: CaseStore, folder: Path, *, overwrite: bool) -> None:
+def _check_folder(case: CaseStore, folder: Path, *, overwrite: bool) -> None:
     inside = case.folder.resolve()
     if folder == inside or inside in folder.parents or folder in inside.parents:
         raise ConfigError(
@@ -133,7 +147,8 @@ def _require_room(case: CaseStore, folder: Path, *, overwrite: bool) -> None:
 
 def _write(
     case: CaseStore, folder: Path, progress: Progress, *, run: int | None, clear: bool
-) -> Survey:
+) -> ReportData:
+    """Verify the case, collect the data and write all formats: steps 3 to 6."""
     head = case.head()
     with progress.task(tr("verifying the case", "사건 검증"), 1, tr("cases", "건")) as task:
         faults = case.verify()
@@ -149,11 +164,13 @@ def _write(
                 "mayak verify로 손상을 확인하고 사건을 사본에서 복원하십시오",
             ),
         )
-    # What a tampered case holds may be unfit for a report in ways that no check foresees.
-    told = tr("what the report states", "보고서에 쓸 내용")
-    with checked(case.folder, told) if faults else nullcontext():
-        found = survey(case, faults, run)
-        _write_files(case, found, folder, progress, clear=clear)
+    # Values of a tampered case may break a report in ways that no check foresees.
+    what = tr("what the report states", "보고서에 쓸 내용")
+    with checked(case.folder, what) if faults else nullcontext():
+        data = collect(case, faults, run)
+        builder = DocumentBuilder(case, data, clear=clear)
+        for write_format in FORMATS:
+            write_format(builder, folder, progress)
     if case.head() != head:
         raise CaseError(
             tr(
@@ -165,33 +182,7 @@ def _write(
                 "사건에 대한 다른 작업이 끝난 뒤 다시 실행하십시오",
             ),
         )
-    return found
-
-
-def _write_files(
-    case: CaseStore, found: Survey, folder: Path, progress: Progress, *, clear: bool
-) -> None:
-    writer = Writer(case, found, clear=clear)
-    html = page(writer.page(_ON_A_PAGE))
-    (folder / "report.html").write_text(html, encoding="utf-8", newline="\n")
-    with progress.task(tr("lists", "목록"), found.counts.items, tr("files", "개")) as task:
-        numbers = {finding.sha256: finding.number for finding in findings(found)}
-        every = _counted(files(case, found, numbers), task)
-        write_tables(every, writer.overview(), found.as_of, folder)
-    write_graphs(case, found, folder, VOLUME)
-    slices = writer.slices(VOLUME)
-    with progress.task("PDF", len(slices), tr("volumes", "권")) as task:
-        for number in range(len(slices)):
-            name = f"report-{number + 1:03d}.pdf" if len(slices) > 1 else "report.pdf"
-            made = paper(writer.volume(slices, number), at=found.as_of)
-            (folder / name).write_bytes(made)
-            task.advance()
-
-
-def _counted(rows: Iterator[tuple[str, Listed]], task: Task) -> Iterator[tuple[str, Listed]]:
-    for row in rows:
-        yield row
-        task.advance()
+    return data
 
 
 def _digest(path: Path) -> str:

@@ -114,7 +114,7 @@ class LogSummary:
 
 
 @dataclass(slots=True)
-class Survey:
+class ReportData:
     """A case in figures; contents by SHA-256, in the order in which the case found them."""
 
     case: str
@@ -211,10 +211,14 @@ class Survey:
         )
 
 
-def survey(case: CaseStore, faults: list[Fault], run: int | None = None) -> Survey:
-    """Gather it, with the scores of a run (None: the last that is finished, or else the last).
+def collect(case: CaseStore, faults: list[Fault], run: int | None = None) -> ReportData:
+    """Collect the data of a case's report, with the scores of one run.
 
-    Memory grows with what was selected alone. Raises CaseError for a run that the case lacks.
+    ``run`` None takes the last finished run, or else the last. Memory grows only with the number of
+    selected and disputed images.
+
+    Raises:
+        CaseError: the case has no such run.
     """
     history = LogSummary.of(case.log())
     runs = case.runs()
@@ -228,7 +232,7 @@ def survey(case: CaseStore, faults: list[Fault], run: int | None = None) -> Surv
             ),
             remedy=tr(f"name one of these: {known}", f"다음 중 하나를 지정하십시오: {known}"),
         )
-    found = Survey(
+    found = ReportData(
         case=case.id,
         name=case.name,
         created=case.created,
@@ -269,7 +273,7 @@ def standings(case: CaseStore, run: Run | None) -> Iterator[tuple[StoredContent,
         yield from zip(chunk, known, strict=True)
 
 
-def _count(found: Survey, standing: Standing) -> None:
+def _count(found: ReportData, standing: Standing) -> None:
     found.images[standing.state] += 1
     found.files[standing.state] += standing.places
     if (label := standing.decided) is not None and standing.state == "selected":

@@ -17,9 +17,12 @@ from mayak.case import CaseStore, Standing, StoredContent, StoredItem
 from mayak.imaging.formats import wrong_extension
 from mayak.language import tr
 from mayak.report import words
+from mayak.report.builder import DocumentBuilder
+from mayak.report.chapters.findings import findings
 from mayak.report.document import Section, plain
-from mayak.report.report_data import OPEN, Kind, Survey
+from mayak.report.report_data import OPEN, Kind, ReportData
 from mayak.report.text import cut, moment, visible
+from mayak.types import Progress
 
 SELECTED, UNREVIEWED, REST = "selected", "unreviewed", "not-selected"
 
@@ -35,7 +38,7 @@ Value = str | int | float | None
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedFile:
     """One file with all that the lists say of it."""
 
     item: StoredItem
@@ -52,43 +55,12 @@ class Listed:
         return "failure" if self.item.failure else "exclusion"
 
 
-def files(
-    case: CaseStore, found: Survey, numbers: Mapping[str, int]
-) -> Iterator[tuple[str, Listed]]:
-    """Every file of the case and its list: the selected by the number of their finding, the others
-    in the order in which they were found."""
-    sources = {source.id: source.path for source in found.sources}
-    run = found.run.id if found.run else None
-    selected = [sha for label in sorted(found.selected) for sha in found.selected[label]]
-    for standing in case.standings(run, selected):
-        content = case.content(standing.sha256)
-        for item in case.places(standing.sha256):
-            number = numbers[standing.sha256]
-            yield SELECTED, Listed(item, sources[item.source], content, standing, number)
-    for source in found.sources:
-        items = case.known_items(source.id)
-        while chunk := list(islice(items, _CHUNK)):
-            held = list(dict.fromkeys(item.content for item in chunk if item.content))
-            known = {standing.sha256: standing for standing in case.standings(run, held)}
-            for item in chunk:
-                told = known.get(item.content or "")
-                if told is None:
-                    yield REST, Listed(item, source.path, None, None, None)
-                elif told.state != "selected":
-                    listed = Listed(
-                        item, source.path, case.content(told.sha256), told, numbers.get(told.sha256)
-                    )
-                    yield UNREVIEWED if told.state in OPEN else REST, listed
+def write_tables(builder: DocumentBuilder, folder: Path, progress: Progress) -> None:
+    """Write the three lists as CSV files, and all of them with the figures as one workbook.
 
-
-def write_tables(
-    every: Iterable[tuple[str, Listed]],
-    summary: Sequence[Section],
-    at: datetime,
-    folder: Path,
-) -> None:
-    """Write the three lists as CSV, and all of them with the summary as one workbook. Memory does
-    not grow with them. ``at`` is the time that the workbook states of itself."""
+    Rows are written as they are read: memory does not grow with the case.
+    """
+    case, data = builder.case, builder.data
     columns = _columns()
     heads = [head for head, _ in columns]
     titles = {
@@ -97,37 +69,71 @@ def write_tables(
         REST: tr("not selected", "제외 목록(선별하지 않음)"),
     }
     with ExitStack() as stack:
-        book = stack.enter_context(closing(_Book(folder / "report.xlsx", at)))
-        book.write(tr("summary", "요약"), _flat(summary))
+        task = stack.enter_context(
+            progress.task(tr("lists", "목록"), data.counts.items, tr("files", "개"))
+        )
+        book = stack.enter_context(closing(_Book(folder / "report.xlsx", data.as_of)))
+        book.write(tr("summary", "요약"), _flat(builder.overview()))
         lists = {name: stack.enter_context(_Csv(folder / f"{name}.csv")) for name in titles}
         for name, title in titles.items():
             lists[name].add(heads)
             book.begin(name, title, heads)
-        for name, listed in every:
+        for name, listed in listed_files(case, data):
             row = [value(listed) for _, value in columns]
             lists[name].add(row)
             book.add(name, row)
+            task.advance()
 
 
-def _columns() -> list[tuple[str, Callable[[Listed], Value]]]:
+def listed_files(case: CaseStore, data: ReportData) -> Iterator[tuple[str, ListedFile]]:
+    """Yield every file of the case with the name of its list.
+
+    The selected files come first, in the order of their findings; the others follow in the order in
+    which they were found.
+    """
+    numbers = {finding.sha256: finding.number for finding in findings(data)}
+    sources = {source.id: source.path for source in data.sources}
+    run = data.run.id if data.run else None
+    selected = [sha for label in sorted(data.selected) for sha in data.selected[label]]
+    for standing in case.standings(run, selected):
+        content = case.content(standing.sha256)
+        for item in case.places(standing.sha256):
+            finding = numbers[standing.sha256]
+            yield SELECTED, ListedFile(item, sources[item.source], content, standing, finding)
+    for source in data.sources:
+        items = case.known_items(source.id)
+        while chunk := list(islice(items, _CHUNK)):
+            images = list(dict.fromkeys(item.content for item in chunk if item.content))
+            known = {standing.sha256: standing for standing in case.standings(run, images)}
+            for item in chunk:
+                status = known.get(item.content or "")
+                if status is None:
+                    yield REST, ListedFile(item, source.path, None, None, None)
+                elif status.state != "selected":
+                    content, number = case.content(status.sha256), numbers.get(status.sha256)
+                    listed = ListedFile(item, source.path, content, status, number)
+                    yield UNREVIEWED if status.state in OPEN else REST, listed
+
+
+def _columns() -> list[tuple[str, Callable[[ListedFile], Value]]]:
     """Head and value of each column; the same in all lists."""
 
-    def content(name: str) -> Callable[[Listed], Value]:
+    def content(name: str) -> Callable[[ListedFile], Value]:
         return lambda listed: getattr(listed.content, name) if listed.content else None
 
-    def time(name: str) -> Callable[[Listed], Value]:
+    def time(name: str) -> Callable[[ListedFile], Value]:
         return lambda listed: (
             moment(found) if (found := getattr(listed.item, name)) is not None else None
         )
 
-    def stated(*names: str) -> Callable[[Listed], Value]:
-        def value(listed: Listed) -> Value:
+    def stated(*names: str) -> Callable[[ListedFile], Value]:
+        def value(listed: ListedFile) -> Value:
             metadata = listed.content.metadata if listed.content else {}
             return " ".join(str(metadata[name]) for name in names if metadata.get(name)) or None
 
         return value
 
-    def scored(value: Callable[[Standing], Value]) -> Callable[[Listed], Value]:
+    def scored(value: Callable[[Standing], Value]) -> Callable[[ListedFile], Value]:
         return lambda listed: (
             value(listed.standing) if listed.standing and listed.standing.scores else None
         )
@@ -183,23 +189,23 @@ def _columns() -> list[tuple[str, Callable[[Listed], Value]]]:
     ]
 
 
-def _label(listed: Listed) -> Value:
+def _label(listed: ListedFile) -> Value:
     decided = listed.standing.decided if listed.standing else None
     return None if decided is None else words.label(decided)
 
 
-def _size(listed: Listed) -> Value:
+def _size(listed: ListedFile) -> Value:
     return listed.item.size if listed.content is None else listed.content.size
 
 
-def _position(listed: Listed) -> Value:
+def _position(listed: ListedFile) -> Value:
     location = listed.content.metadata.get("location") if listed.content else None
     if not isinstance(location, Mapping):
         return None
     return f"{location.get('latitude')}, {location.get('longitude')}"
 
 
-def _decisions(listed: Listed) -> Value:
+def _decisions(listed: ListedFile) -> Value:
     verdicts = listed.standing.verdicts if listed.standing else ()
     return " / ".join(
         f"{words.label(d.verdict or 0)}, {d.reviewer}, {moment(d.at)} ({words.seen(d.seen)})"
@@ -207,7 +213,7 @@ def _decisions(listed: Listed) -> Value:
     )
 
 
-def _reason(listed: Listed) -> Value:
+def _reason(listed: ListedFile) -> Value:
     item, standing = listed.item, listed.standing
     if item.failure is not None:
         return words.failed(item.failure)

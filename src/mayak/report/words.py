@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from mayak.case import Run, StoredItem
+from collections.abc import Sequence
+
+from mayak.case import LogEntry, Run, StoredItem
 from mayak.case.reasons import reason
 from mayak.case.records import Seen, SeenHow
 from mayak.labels import LABELS
 from mayak.language import tr
-from mayak.report.report_data import Kind
+from mayak.report.report_data import Kind, ReportData
 from mayak.report.text import moment
 from mayak.types import Failure
+
+_NAMED = 20
+"""Sources that one sentence names by number."""
 
 
 def label(index: int) -> str:
@@ -86,3 +91,25 @@ def stage(name: str) -> str:
         "decode": tr("decoding", "디코딩"),
         "classify": tr("classifying", "분류"),
     }.get(name, name)
+
+
+def moment_of(entry: LogEntry) -> str:
+    return f"{entry.at[:19].replace('T', ' ')} UTC"
+
+
+def outcome_sum(found: ReportData) -> str:
+    """Files by outcome, as the case has them."""
+    counts = found.counts
+    sign = "=" if counts.balanced else "≠"
+    return tr(
+        f"{counts.items:,} files {sign} {counts.contents:,} images + {counts.failures:,} not read "
+        f"+ {counts.exclusions:,} left out",
+        f"파일 {counts.items:,} {sign} 이미지 {counts.contents:,} + 읽지 못함 "
+        f"{counts.failures:,} + 제외 {counts.exclusions:,}",
+    )
+
+
+def numbers(found: Sequence[int]) -> str:
+    """Numbers of sources, the first few."""
+    shown = ", ".join(map(str, found[:_NAMED]))
+    return shown + (", …" if len(found) > _NAMED else "")

@@ -7,7 +7,7 @@ from mayak.case.reasons import reason
 from mayak.language import tr
 from mayak.report.document import Block, Prose, Section, Table
 from mayak.report.left_out import kind, kind_of, kinds
-from mayak.report.report_data import Survey
+from mayak.report.report_data import ReportData
 from mayak.report.text import files, images, moment, shortened
 
 _EXTENSIONS = 15
@@ -18,7 +18,7 @@ _CHOSEN = ("include", "exclude", "since", "known-good", "too-small")
 """Rules that the operator's options set."""
 
 
-def limits(found: Survey) -> Section:
+def limits(found: ReportData) -> Section:
     """What was not looked at, and how much the model may have missed."""
     points = [
         *_demonstration(found),
@@ -48,7 +48,7 @@ def limits(found: Survey) -> Section:
     return Section(tr("Limits", "한계"), tuple(blocks))
 
 
-def _demonstration(found: Survey) -> list[str]:
+def _demonstration(found: ReportData) -> list[str]:
     if found.run is None or not str(found.run.engine.get("model", "")).startswith("nano@"):
         return []
     return [
@@ -61,7 +61,7 @@ def _demonstration(found: Survey) -> list[str]:
     ]
 
 
-def _not_read(found: Survey) -> str:
+def _not_read(found: ReportData) -> str:
     if not found.counts.failures:
         return tr(
             "No listed file failed to be read; what a rule left out was not examined further.",
@@ -78,20 +78,20 @@ def _not_read(found: Survey) -> str:
     )
 
 
-def _no_image(found: Survey) -> list[str]:
+def _no_image(found: ReportData) -> list[str]:
     left = found.left_out
     if not left.files:
         return []
-    told = tr(
+    text = tr(
         f"Left out because they do not begin as an image does: {files(left.files)}. They were not "
         "examined further: pictures inside such files were not looked for. ",
         f"{files(left.files)}는 이미지 형식으로 시작하지 않아 제외하였으며 더 분석하지 "
         "않았습니다. 이런 파일 안에 든 사진은 찾지 않았습니다. ",
     )
     if not left.kinds:
-        return [told.strip()]
+        return [text.strip()]
     return [
-        told
+        text
         + tr(
             f"By their names, among them are kinds that can hold pictures: {kinds(left)}.",
             "파일 이름에 따르면 그중 사진이 들어 있을 수 있는 종류는 다음과 같습니다: "
@@ -100,7 +100,7 @@ def _no_image(found: Survey) -> list[str]:
     ]
 
 
-def _documents(found: Survey) -> list[str]:
+def _documents(found: ReportData) -> list[str]:
     if not (count := found.exclusions.get("document", 0)):
         return []
     return [
@@ -113,7 +113,7 @@ def _documents(found: Survey) -> list[str]:
     ]
 
 
-def _backups(found: Survey) -> list[str]:
+def _backups(found: ReportData) -> list[str]:
     folders = found.left_out.backups
     if not folders:
         return []
@@ -134,7 +134,7 @@ def _backups(found: Survey) -> list[str]:
     ]
 
 
-def _options(found: Survey) -> list[str]:
+def _options(found: ReportData) -> list[str]:
     rules = {rule: found.exclusions[rule] for rule in _CHOSEN if found.exclusions.get(rule)}
     if not rules:
         return []
@@ -147,7 +147,7 @@ def _options(found: Survey) -> list[str]:
     ]
 
 
-def _free_space(found: Survey) -> list[str]:
+def _free_space(found: ReportData) -> list[str]:
     disks = [
         source
         for source in found.sources
@@ -168,7 +168,7 @@ def _free_space(found: Survey) -> list[str]:
     ]
 
 
-def _unseen(found: Survey) -> str:
+def _unseen(found: ReportData) -> str:
     if not (count := found.images["unseen"]):
         return tr(
             "No image rests on the model's word alone that it is irrelevant.",
@@ -182,7 +182,7 @@ def _unseen(found: Survey) -> str:
     )
 
 
-def _quick(found: Survey) -> list[str]:
+def _quick(found: ReportData) -> list[str]:
     tiers = found.tiers[found.run.id] if found.run else {}
     if not (early := tiers.get(0, 0) + tiers.get(1, 0)):
         return []
@@ -197,7 +197,7 @@ def _quick(found: Survey) -> list[str]:
     ]
 
 
-def _by_extension(found: Survey) -> list[Block]:
+def _by_extension(found: ReportData) -> list[Block]:
     """What was left out as no image, by the ends of the files' names."""
     extensions = found.left_out.extensions
     order = sorted(extensions.items(), key=lambda pair: (-pair[1], pair[0]))
@@ -239,7 +239,7 @@ def _by_extension(found: Survey) -> list[Block]:
     ]
 
 
-def _missed(found: Survey) -> Prose:
+def _missed(found: ReportData) -> Prose:
     if not found.samples:
         return Prose(
             tr(
