@@ -22,13 +22,13 @@ import torch
 
 from mayak.dataset import PrepareOptions, prepare
 from mayak.dataset.manifest import FILES, read_manifest
-from mayak.demo.write import generate
 from mayak.evaluation.calibrate import Reader, fit_head
 from mayak.evaluation.promise import choose_thresholds, drift
 from mayak.imaging.closer import Closer
 from mayak.model import load_model
 from mayak.model.cascade import Readings, log_odds
 from mayak.types import SilentProgress
+from mayak_synthetic.raw_folder import generate
 
 TIMES = 100
 DRAWN = 1200

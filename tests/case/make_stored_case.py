@@ -24,8 +24,8 @@ from PIL import Image
 from mayak.case import CaseStore
 from mayak.case.records import Seen
 from mayak.cli.app import main as mayak
-from mayak.demo.scenes import render
 from mayak.types import Engine, Prediction
+from mayak_synthetic.scenes import render
 
 STORED = Path(__file__).parent / "stored"
 WORK = Path("/tmp/mayak-stored-case")  # noqa: S108  fixed: the path is part of the case

@@ -32,8 +32,10 @@ def generate(folder, counts, *, seed, style, **_):
 @pytest.fixture
 def small(tmp_path, monkeypatch):
     """A demo of 48 and 8 images with a random model of two layers, one epoch."""
-    monkeypatch.setitem(sys.modules, "mayak.demo.write", types.SimpleNamespace(generate=generate))
-    monkeypatch.setattr("mayak.demo.run.software_digest", lambda: "same")
+    monkeypatch.setitem(
+        sys.modules, "mayak_synthetic.raw_folder", types.SimpleNamespace(generate=generate)
+    )
+    monkeypatch.setattr("mayak.cli.demo_ledger.software_digest", lambda: "same")
     model = str(make_model_folder(tmp_path / "model"))
     settings = load_train_config("nano", {"model": model, "epochs": 1, "validations_per_epoch": 1})
     monkeypatch.setattr(demo, "MODEL", model)

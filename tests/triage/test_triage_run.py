@@ -25,7 +25,6 @@ from pypdf.generic import DictionaryObject, NameObject, NumberObject, StreamObje
 
 from chat_samples import chat, copies
 from mayak.case import CaseStore
-from mayak.demo.exfat import volume
 from mayak.errors import CaseError, ConfigError, EvidenceError, IntegrityError
 from mayak.language import set_language
 from mayak.triage import Options, feed, triage
@@ -33,6 +32,7 @@ from mayak.triage.examine import examine
 from mayak.triage.run import _Writer
 from mayak.triage.verify import check_sources
 from mayak.types import Engine, Failure, Prediction, Sides, SilentProgress
+from mayak_synthetic.exfat import volume
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs links and signals")
 
