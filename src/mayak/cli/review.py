@@ -50,13 +50,13 @@ def review(
     The page can be reached from this machine only, with the address that is printed. Every decision
     is on disk before the next image shows, and triage may go on meanwhile.
     """
-    from mayak.review import Desk, serve
+    from mayak.review import ReviewSession, serve
 
     console = Console()
     logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.WARNING)
-    with Desk(case, reviewer or user()) as desk, ExitStack() as until_the_end:
+    with ReviewSession(case, reviewer or user()) as session, ExitStack() as until_the_end:
         _warn_of_faults(console, case)
-        if desk.lacks_stacks:
+        if session.lacks_stacks:
             console.note(
                 tr(
                     "an earlier version of mayak grouped this case: copies of a picture show one "
@@ -73,7 +73,7 @@ def review(
             if browser:
                 webbrowser.open(until_the_end.enter_context(_redirect_file(address)))
 
-        serve(desk, port=port, opened=opened)
+        serve(session, port=port, opened=opened)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Serves the page on 127.0.0.1 until it is interrupted."""
+"""The page's HTTP server on 127.0.0.1."""
 
 from __future__ import annotations
 
@@ -13,27 +13,30 @@ from mayak.language import tr
 from mayak.review.app import LARGE, build
 from mayak.review.connections import BATCH, Connection, Server
 from mayak.review.guard import Guard
-from mayak.review.session import Desk
+from mayak.review.session import ReviewSession
 
 PORT = 8323
-"""Tried first: the browser keeps what a reviewer set (blur, size) by address."""
+"""Tried first, because the browser stores a reviewer's settings (blur, size) by address."""
 
 _HOST = "127.0.0.1"
 
 
-def serve(desk: Desk, *, port: int | None, opened: Callable[[str], None]) -> None:
-    """Answer the page's requests; ``opened`` is told the address, with its token, once it works.
+def serve(session: ReviewSession, *, port: int | None, opened: Callable[[str], None]) -> None:
+    """Answer the page's requests until the process is interrupted.
 
-    Without ``port`` the usual one or, where that is taken, any. Raises ConfigError for a port that
-    cannot be had. Returns when the process is interrupted.
+    ``opened`` is called with the address and its token once the server listens. Without ``port``
+    the usual port is taken, or any if that one is in use.
+
+    Raises:
+        ConfigError: the port cannot be used.
     """
     listener = _listen(port)
     number = listener.getsockname()[1]
     token = secrets.token_urlsafe(32)
-    guard = Guard(build(desk), port=number, token=token, refused=desk.refused, large=LARGE)
+    guard = Guard(build(session), port=number, token=token, refused=session.refused, large=LARGE)
     config = uvicorn.Config(
         guard,
-        log_level="error",  # it warns of each connection that does not speak HTTP
+        log_level="error",  # at "warning" it logs every connection that does not speak HTTP
         log_config=None,
         access_log=False,
         lifespan="off",
