@@ -1,4 +1,4 @@
-"""The lists as CSV and XLSX: every file of the case stands in one of three."""
+"""Writes the lists as CSV and XLSX: every file of the case is in exactly one of three."""
 
 from __future__ import annotations
 
@@ -30,23 +30,23 @@ _CHUNK = 500
 _ROWS = 1_000_000
 """Rows of a sheet; Excel ends at 1,048,576."""
 _LONGEST = 32_767
-"""Characters that a cell of Excel holds."""
+"""Characters of one Excel cell."""
 _FORMULA = frozenset("=+-@＝＋－＠")
-"""A spreadsheet takes a cell of a CSV file that begins so for a formula."""
+"""A spreadsheet treats a CSV cell that begins with one of these as a formula."""
 
 Value = str | int | float | None
 
 
 @dataclass(frozen=True, slots=True)
 class ListedFile:
-    """One file with all that the lists say of it."""
+    """One file, with everything that the lists show about it."""
 
     item: StoredItem
     source: str
     content: StoredContent | None
     standing: Standing | None
     number: int | None
-    """Of the finding."""
+    """Number of the finding."""
 
     @property
     def kind(self) -> Kind:
@@ -116,7 +116,7 @@ def listed_files(case: CaseStore, data: ReportData) -> Iterator[tuple[str, Liste
 
 
 def _columns() -> list[tuple[str, Callable[[ListedFile], Value]]]:
-    """Head and value of each column; the same in all lists."""
+    """Return title and value of each column; they are the same in all lists."""
 
     def content(name: str) -> Callable[[ListedFile], Value]:
         return lambda listed: getattr(listed.content, name) if listed.content else None
@@ -219,17 +219,16 @@ def _reason(listed: ListedFile) -> Value:
         return words.failed(item.failure)
     if item.exclusion is not None:
         return words.because(item.exclusion.rule, item.exclusion.reason)
-    said: list[str] = []
+    remarks: list[str] = []
     if (content := listed.content) is not None:
-        said = [*content.warnings, *wrong_extension(item.name, content.format)]
+        remarks = [*content.warnings, *wrong_extension(item.name, content.format)]
     if standing and standing.failure:
-        said.append(words.failed(standing.failure))
-    return "; ".join(said)
+        remarks.append(words.failed(standing.failure))
+    return "; ".join(remarks)
 
 
 class _Csv:
-    """A CSV file that a spreadsheet reads as text: UTF-8 with its mark, a record a line, and
-    nothing that it would compute."""
+    """A CSV file that is safe in a spreadsheet: UTF-8 with a BOM, one record a line, no formula."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("w", encoding="utf-8-sig", newline="")
@@ -253,8 +252,7 @@ def _harmless(cell: Value) -> str:
 
 
 class _Book:
-    """An Excel workbook of texts and numbers: no formula, no link; the rows go to disk as they
-    come."""
+    """An Excel workbook of texts and numbers, without formulas; rows are streamed to disk."""
 
     def __init__(self, path: Path, at: datetime) -> None:
         self._book = xlsxwriter.Workbook(
@@ -262,18 +260,18 @@ class _Book:
             {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False},
         )
         self._book.set_properties({"created": at.astimezone(UTC).replace(tzinfo=None)})
-        # The prefix keeps Excel from computing a text when somebody edits the cell.
+        # With the prefix Excel does not turn a text into a formula when the cell is edited.
         self._text = self._book.add_format({"quote_prefix": True, "valign": "top"})
         self._head = self._book.add_format({"quote_prefix": True, "bold": True, "bottom": 1})
         self._lists: dict[str, tuple[str, Sequence[str]]] = {}
         self._sheets: dict[str, tuple[Any, int, int]] = {}
-        """Sheet, its next row and its number in the list."""
+        """By list: sheet, next row, number of the sheet."""
 
     def close(self) -> None:
         self._book.close()
 
     def write(self, title: str, rows: Iterable[tuple[Sequence[Value], bool]]) -> None:
-        """A sheet of its own; the rows that are heads are marked."""
+        """Write a sheet; heading rows are formatted."""
         sheet = self._book.add_worksheet(title)
         sheet.set_column(0, 0, 36)
         sheet.set_landscape()
@@ -283,7 +281,7 @@ class _Book:
             self._put(sheet, number, row, self._head if head else self._text)
 
     def begin(self, name: str, title: str, heads: Sequence[str]) -> None:
-        """A list, for which ``add`` begins another sheet where one is full."""
+        """Start a list; ``add`` starts another sheet when one is full."""
         self._lists[name] = (title, heads)
         self._turn(name, 1)
 
@@ -322,7 +320,7 @@ def _fitting(text: str) -> str:
 
 
 def _flat(sections: Sequence[Section]) -> Iterator[tuple[list[Value], bool]]:
-    """Blocks as rows of cells, and whether a row is a head."""
+    """Yield blocks as rows of cells, each with whether it is a heading."""
     for section in sections:
         yield [section.title], True
         for block in plain(section)["blocks"]:

@@ -1,4 +1,4 @@
-"""Texts as a reader sees them: nothing of a file's name is lost, and nothing of it acts."""
+"""Formats names, numbers and times for a report; makes odd characters in names visible."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from datetime import UTC, datetime
 from mayak.language import tr
 
 _MARKS = 32
-"""Characters of one sign at most; a name of thousands of marks is cut all the same."""
+"""Longest run of characters that is kept together as one sign."""
 _BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
-"""Printable by Unicode, and yet nothing is seen: Hangul fillers, the empty Braille pattern."""
+"""Invisible although Unicode calls them printable: Hangul fillers, the empty Braille pattern."""
 
 
 def visible(text: str, shows: Callable[[str], bool] | None = None) -> str:
-    """Text in one line in which every character is seen.
+    """Return text in one line in which every character is visible.
 
-    Controls, line breaks, direction overrides, other blanks than the space and whatever the font
-    does not show (``shows``) stand there by number: ``‹U+202E›``.
+    Control characters, line breaks, direction overrides, blanks other than the space, and
+    characters without a glyph (``shows``) are replaced by their number: ``‹U+202E›``.
     """
     if shows is None and text.isprintable() and _BLANK.isdisjoint(text):
         return text
@@ -31,7 +31,7 @@ def visible(text: str, shows: Callable[[str], bool] | None = None) -> str:
 
 
 def shortened(text: str, most: int) -> str:
-    """Text of at most about ``most`` characters: begin, end and how many there are in all."""
+    """Shorten text to about ``most`` characters: beginning, end and the full length."""
     if len(text) <= most:
         return text
     count = tr(f"({len(text):,} characters)", f"({len(text):,}자)")
@@ -40,8 +40,10 @@ def shortened(text: str, most: int) -> str:
 
 
 def cut(text: str, at: int) -> int:
-    """The place nearest before ``at`` that is not inside a sign: a Mac keeps the letters of each
-    Korean syllable apart, and marks follow the letter that they belong to."""
+    """Return the last position up to ``at`` that is not inside a sign.
+
+    macOS decomposes Korean syllables into letters, and combining marks follow their letter.
+    """
     for place in range(at, max(at - _MARKS, 0), -1):
         if place >= len(text) or not _continues(text[place]):
             return place
@@ -49,7 +51,7 @@ def cut(text: str, at: int) -> int:
 
 
 def _continues(char: str) -> bool:
-    """Whether a character belongs to the sign before it."""
+    """Whether a character continues the sign before it."""
     return (
         unicodedata.category(char) in ("Mn", "Me", "Mc")
         or "\u1160" <= char <= "\u11ff"  # vowels and ends of Korean syllables
@@ -58,12 +60,12 @@ def _continues(char: str) -> bool:
 
 
 def moment(time: datetime | None) -> str:
-    """A time in UTC, to the second."""
+    """Return a time in UTC, to the second."""
     return "–" if time is None else f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def size(count: int | None) -> str:
-    """A number of bytes."""
+    """Return a number of bytes."""
     return "–" if count is None else tr(f"{count:,} bytes", f"{count:,}바이트")
 
 

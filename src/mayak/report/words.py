@@ -1,4 +1,4 @@
-"""What things are called in a report."""
+"""Names of classes, states and reasons in a report."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mayak.report.text import moment
 from mayak.types import Failure
 
 _NAMED = 20
-"""Sources that one sentence names by number."""
+"""Numbers that one sentence lists."""
 
 
 def label(index: int) -> str:
@@ -22,7 +22,7 @@ def label(index: int) -> str:
 
 
 def kind(name: Kind) -> str:
-    """Why a file stands in its list."""
+    """Return why a file is in its list."""
     return {
         "selected": tr("selected", "선별"),
         "disputed": tr("reviewers differ", "검토자 간 판정 불일치"),
@@ -37,7 +37,7 @@ def kind(name: Kind) -> str:
 
 
 def seen_how(how: SeenHow | None) -> str:
-    """How an image was shown when it was decided."""
+    """Return how an image was shown when it was decided."""
     if how is None:
         return tr("not recorded", "기록 없음")
     return {
@@ -49,7 +49,7 @@ def seen_how(how: SeenHow | None) -> str:
 
 
 def seen(how: Seen | None) -> str:
-    """The same, with blurred or clear."""
+    """Return how an image was shown, and whether it was blurred."""
     if how is None or how.blurred is None:
         return seen_how(how and how.how)
     clear = tr("blurred", "흐림") if how.blurred else tr("clear", "선명")
@@ -57,7 +57,7 @@ def seen(how: Seen | None) -> str:
 
 
 def run(shown: Run | None) -> str:
-    """Which run's scores are shown."""
+    """Return the model run whose scores are shown."""
     if shown is None:
         return tr("none: nothing was classified", "없음(분류하지 않음)")
     model = str(shown.engine.get("model")).partition("@")[0]
@@ -66,7 +66,7 @@ def run(shown: Run | None) -> str:
 
 
 def zone(item: StoredItem) -> str | None:
-    """What the times of a file are to be read by; None where it has none."""
+    """Return the time zone of a file's times; None if it has no times."""
     if not any((item.created, item.modified, item.accessed, item.changed)):
         return None
     if item.zone_known is None:
@@ -75,17 +75,17 @@ def zone(item: StoredItem) -> str | None:
 
 
 def because(name: str, recorded: str) -> str:
-    """A reason in the user's language, its recorded name and the words that stand on record."""
+    """Return a reason in the reader's language, with its recorded name and text."""
     return f"{reason(name)} ({name}): {recorded}"
 
 
 def failed(failure: Failure) -> str:
-    """Where and why something failed."""
+    """Return the stage and the reason of a failure."""
     return f"{stage(failure.stage)}: {because(failure.error, failure.message)}"
 
 
 def stage(name: str) -> str:
-    """Where a file failed."""
+    """Return the name of the stage in which a file failed."""
     return {
         "read": tr("reading", "읽기"),
         "decode": tr("decoding", "디코딩"),
@@ -94,11 +94,12 @@ def stage(name: str) -> str:
 
 
 def moment_of(entry: LogEntry) -> str:
+    """Return the time of a log entry in UTC, to the second."""
     return f"{entry.at[:19].replace('T', ' ')} UTC"
 
 
 def outcome_sum(found: ReportData) -> str:
-    """Files by outcome, as the case has them."""
+    """Return the sum of files by outcome."""
     counts = found.counts
     sign = "=" if counts.balanced else "≠"
     return tr(
@@ -110,6 +111,6 @@ def outcome_sum(found: ReportData) -> str:
 
 
 def numbers(found: Sequence[int]) -> str:
-    """Numbers of sources, the first few."""
+    """Return numbers as text, the first few if there are many."""
     shown = ", ".join(map(str, found[:_NAMED]))
     return shown + (", …" if len(found) > _NAMED else "")

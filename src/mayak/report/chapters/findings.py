@@ -19,12 +19,12 @@ _PATH = 110
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """An image that people decided on and that the report shows."""
+    """An image with a decision, as the report shows it."""
 
     number: int
     sha256: str
     label: int | None
-    """None where the reviewers differ."""
+    """None if the reviewers differ."""
 
 
 def findings(found: ReportData) -> list[Finding]:

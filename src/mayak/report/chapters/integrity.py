@@ -24,7 +24,7 @@ _HISTORY = 50
 
 
 def integrity(found: ReportData) -> Section:
-    """What a court can check: sources, hashes, engine, log, sums."""
+    """Return the chapter: everything that a court can check."""
     blocks: list[Block] = [_log(found), *_clock(found), *_sums(found), _hashes(found)]
     if found.faults:
         faults = found.faults[:_FAULTS]
@@ -63,7 +63,7 @@ def _log(found: ReportData) -> Facts:
 
 
 def _clock(found: ReportData) -> list[Block]:
-    """Entries of the log whose times run backwards."""
+    """Return log entries whose times run backwards."""
     pairs = found.history.set_back
     if not pairs:
         return []
@@ -94,7 +94,7 @@ def _sums(found: ReportData) -> list[Block]:
 
 
 def _hashes(found: ReportData) -> Prose:
-    """How many rows of the lists carry a hash, and why the others do not."""
+    """Return how many rows of the lists have a hash, and why the others have none."""
     counts, hashed = found.counts, found.hashed
     without = counts.items - hashed
     text = tr(
@@ -152,7 +152,7 @@ def _listed(source: Source, found: ReportData) -> str:
 
 
 def _no_hash(source: Source, found: ReportData) -> str:
-    """Why there is no hash of the whole, and what there is instead."""
+    """Return why there is no hash of the whole source, and what there is instead."""
     counts = found.source_counts.get(source.id)
     files, hashed = (counts.files, counts.hashed) if counts else (0, 0)
     each = tr(
@@ -177,7 +177,7 @@ def _no_hash(source: Source, found: ReportData) -> str:
 
 
 def _again(source: Source, found: ReportData) -> str:
-    """When and how the source was last compared with what is recorded of it."""
+    """Return when and how the source was last compared with its record."""
     if source.id not in found.history.compared:
         return tr("not on record", "기록 없음")
     entry, how = found.history.compared[source.id]

@@ -1,4 +1,4 @@
-"""The chapter that says what a report does not show, from what the case counts."""
+"""The chapter on limits: what was not examined, and what the model may have missed."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from mayak.report.report_data import ReportData
 from mayak.report.text import files, images, moment, shortened
 
 _EXTENSIONS = 15
-"""Of the files left out as no image, the commonest extensions."""
+"""Extensions that are listed, the most frequent ones."""
 _BACKUPS = 10
-"""Folders of phone backups that are named."""
+"""Folders of phone backups that are listed."""
 _CHOSEN = ("include", "exclude", "since", "known-good", "too-small")
-"""Rules that the operator's options set."""
+"""Rules that the operator sets by options."""
 
 
 def limits(found: ReportData) -> Section:
-    """What was not looked at, and how much the model may have missed."""
+    """Return the chapter."""
     points = [
         *_demonstration(found),
         _not_read(found),
@@ -198,7 +198,7 @@ def _quick(found: ReportData) -> list[str]:
 
 
 def _by_extension(found: ReportData) -> list[Block]:
-    """What was left out as no image, by the ends of the files' names."""
+    """Return the files that were left out as not an image, by extension."""
     extensions = found.left_out.extensions
     order = sorted(extensions.items(), key=lambda pair: (-pair[1], pair[0]))
     rows = [

@@ -12,7 +12,7 @@ from mayak.report.words import numbers, outcome_sum
 
 
 def methods(found: ReportData, *, clear: bool) -> Section:
-    """What was done, in plain words."""
+    """Return the chapter: what was done, in plain words."""
     points = [
         _listing(found),
         _accounting(found),
@@ -52,7 +52,7 @@ def methods(found: ReportData, *, clear: bool) -> Section:
 
 
 def _listing(found: ReportData) -> str:
-    """How many files were listed, and whether that is all of them."""
+    """Return how many files were listed, and whether these are all."""
     deleted = sum(counts.deleted for counts in found.source_counts.values())
     entered = found.exclusions.get("container", 0)
     text = tr(
@@ -81,7 +81,7 @@ def _listing(found: ReportData) -> str:
 
 
 def _accounting(found: ReportData) -> str:
-    """What the three outcomes mean, and whether they add up."""
+    """Return what the three outcomes mean, and whether they add up."""
     counts = found.counts
     text = tr(
         "Each listed file is an image, a file that could not be read, or a file that a rule left "
@@ -97,7 +97,7 @@ def _accounting(found: ReportData) -> str:
 
 
 def _no_files(found: ReportData) -> str:
-    """How many of the rows that are counted as files are none of their own in a source."""
+    """Return how many rows count as files but are not separate files of a source."""
     inside = sum(counts.inside for counts in found.source_counts.values())
     gaps = sum(counts.gaps for counts in found.source_counts.values())
     text = ""
@@ -120,7 +120,7 @@ def _no_files(found: ReportData) -> str:
 
 
 def _asking(found: ReportData) -> str:
-    """Of how many images the model was asked, and what its score is."""
+    """Return how many images the model classified, and what a score is."""
     run = found.run
     if run is None:
         return tr("No model was asked about the images.", "이미지를 모델로 분류하지 않았습니다.")
@@ -155,7 +155,7 @@ def _asking(found: ReportData) -> str:
 
 
 def _deciding(found: ReportData) -> str:
-    """Who decided, and how far that says who looked."""
+    """Return who decided, and what “not reviewed” means."""
     back = tr(
         f"{found.withdrawn:,} decisions were withdrawn and stay on record.",
         f"취소한 판정 {found.withdrawn:,}건도 기록에 남아 있습니다.",

@@ -16,10 +16,10 @@ _NOTED = 6
 
 
 def notices(found: ReportData) -> tuple[Prose, ...]:
-    """What stands on the first page, alarms first."""
+    """Return the notices of the first page, alarms first."""
     return tuple(
-        said
-        for said in (
+        notice
+        for notice in (
             _faulty(found),
             _sums_off(found),
             _faulty_before(found),
@@ -32,7 +32,7 @@ def notices(found: ReportData) -> tuple[Prose, ...]:
             _without_result(found),
             _not_looked_into(found),
         )
-        if said is not None
+        if notice is not None
     )
 
 
@@ -99,7 +99,7 @@ def _damaged(found: ReportData) -> Prose | None:
 
 
 def _accepting(found: ReportData) -> Prose | None:
-    """Of a folder, no hash of the whole records what was accepted."""
+    """Return a notice of --accept-damaged; a folder has no hash that would record it."""
     entries = found.history.accepting
     if not entries:
         return None
@@ -158,7 +158,7 @@ def _sound(found: ReportData) -> Prose | None:
 
 
 def _compared_again(found: ReportData) -> str:
-    """Which sources were compared since they were taken in, and how far."""
+    """Return which sources were compared again after triage, and how."""
     history, count = found.history, len(found.sources)
     done = [source for source in found.sources if source.id in history.compared]
     if not done:

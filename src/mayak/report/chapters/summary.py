@@ -12,6 +12,7 @@ from mayak.report.text import files, moment, shortened
 
 
 def summary(found: ReportData) -> Section:
+    """Return the chapter."""
     chosen = found.images["selected"]
     waiting = sum(found.images[state] for state in OPEN)
     blocks: list[Block] = [
@@ -121,7 +122,7 @@ def _reviewers(found: ReportData) -> Table:
 
 
 def _seen(found: ReportData) -> list[Block]:
-    """How the images were shown to those who decided."""
+    """Return how the images were shown when they were decided."""
     rows = []
     order: tuple[SeenHow | None, ...] = ("opened", "grid", "copy", "bulk", None)
     for how in order:
@@ -160,7 +161,7 @@ def _seen(found: ReportData) -> list[Block]:
 
 
 def _undecided(found: ReportData) -> str:
-    """What a report without a standing decision holds."""
+    """Return what a report without a valid decision contains."""
     why = (
         tr(
             f"No decision stands (withdrawn: {found.withdrawn:,}).",
