@@ -1,4 +1,4 @@
-"""``mayak bench``: what this machine does, and where the time goes."""
+"""``mayak bench``: measures the stages of triage on this machine."""
 
 from __future__ import annotations
 
@@ -11,60 +11,59 @@ from cyclopts import Parameter
 
 from mayak.cli.console import Console
 from mayak.cli.options import (
+    BatchSizeOption,
     DeviceOption,
-    ImagesOption,
     JsonOption,
     ModelOption,
     PrecisionOption,
+    at_least,
     base_of,
 )
-from mayak.config import BASE_MODEL
-from mayak.errors import ConfigError
 from mayak.language import tr
 
 if TYPE_CHECKING:
     from mayak.bench import Outlook, Stage, StageName
 
 
+AdapterOption = Annotated[
+    Path | None,
+    Parameter(
+        help=tr(
+            "Adapter that `mayak train` made (default: none; beside 4-bit weights it costs time).",
+            "`mayak train`이 만든 어댑터 폴더 (기본: 없음. 4비트 가중치에서는 시간이 더 걸립니다).",
+        )
+    ),
+]
+SecondsOption = Annotated[
+    float,
+    Parameter(
+        validator=at_least("--seconds", 0.1),
+        help=tr("Time for each of eight stages.", "여덟 단계 각각의 측정 시간."),
+    ),
+]
+
+
 def bench(
     *,
     model: ModelOption = None,
-    adapter: Annotated[
-        Path | None,
-        Parameter(
-            help=tr(
-                "Adapter that `mayak train` made (default: none; beside 4-bit weights it costs "
-                "time).",
-                "`mayak train`이 만든 어댑터 폴더 (기본: 없음. 4비트 가중치에서는 시간이 더 "
-                "걸립니다).",
-            )
-        ),
-    ] = None,
-    batch_size: ImagesOption = 8,
-    seconds: Annotated[
-        float, Parameter(help=tr("Time for each of eight stages.", "여덟 단계 각각의 측정 시간."))
-    ] = 5.0,
+    adapter: AdapterOption = None,
+    batch_size: BatchSizeOption = 8,
+    seconds: SecondsOption = 5.0,
     precision: PrecisionOption = "auto",
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> int:
     """Measure each stage of triage alone, on drawn pictures of a phone's sizes.
 
-    Close other programs first: they take their share.
+    Close other programs first, because they slow the measurement down.
     """
-    for name, value, least in (("--batch-size", batch_size, 1), ("--seconds", seconds, 0.1)):
-        if value < least:
-            raise ConfigError(
-                tr(f"{name} is {value}", f"{name}이(가) {value}입니다"),
-                remedy=tr(f"use {least} or more", f"{least} 이상을 쓰십시오"),
-            )
-    name, revision = (model or BASE_MODEL, None) if adapter is None else base_of(adapter, model)
+    base, revision = base_of(adapter, model)
     from mayak.bench import MIXES, make_images, measure, outlook
     from mayak.model import load_model
     from mayak.model.cascade import Readings
 
     console = Console()
-    vlm = load_model(name, precision=precision, adapter=adapter, device=device, revision=revision)
+    vlm = load_model(base, precision=precision, adapter=adapter, device=device, revision=revision)
     with tempfile.TemporaryDirectory(prefix="mayak-bench-") as folder:
         stages = measure(
             Readings(vlm),

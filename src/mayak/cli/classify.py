@@ -1,4 +1,4 @@
-"""``mayak classify``: a few image files, scores on stdout."""
+"""``mayak classify``: prints the scores of a few image files."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from cyclopts import Parameter
 from mayak.cli.console import Console
 from mayak.cli.options import (
     AdapterOption,
+    BatchSizeOption,
     DeviceOption,
-    ImagesOption,
     JsonOption,
     ModelOption,
     PrecisionOption,
     base_of,
 )
-from mayak.config import BASE_MODEL
 from mayak.errors import ConfigError, DecodeError
 from mayak.imaging import decode_file
 from mayak.labels import LABELS
@@ -29,23 +28,31 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+FilesArgument = Annotated[
+    Path,
+    Parameter(
+        json_list=False,  # a file's name may begin with a bracket
+        help=tr("Image files.", "이미지 파일들."),
+    ),
+]
+
+
 def classify(
-    # json_list: a file's name may begin with a bracket.
-    *files: Annotated[Path, Parameter(json_list=False, help=tr("Image files.", "이미지 파일들."))],
+    *files: FilesArgument,
     model: ModelOption = None,
     adapter: AdapterOption = None,
-    batch_size: ImagesOption = 8,
+    batch_size: BatchSizeOption = 8,
     precision: PrecisionOption = "auto",
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> int:
-    """Classify image files one by one; exit code 1 when a file could not be read."""
-    _check(files, batch_size)
-    name, revision = (model or BASE_MODEL, None) if adapter is None else base_of(adapter, model)
+    """Classify image files; exit code 1 if a file could not be read."""
+    _check(files)
+    base, revision = base_of(adapter, model)
     from mayak.model import LabelScorer, load_model
 
     console = Console()
-    vlm = load_model(name, precision=precision, adapter=adapter, device=device, revision=revision)
+    vlm = load_model(base, precision=precision, adapter=adapter, device=device, revision=revision)
     found, failures = classified(LabelScorer(vlm, batch_size, compiled=False), files)
     if as_json:
         console.json(
@@ -66,7 +73,7 @@ def classify(
 def classified(
     classifier: Classifier, files: Iterable[Path]
 ) -> tuple[list[tuple[Path, Prediction]], list[Failure]]:
-    """Each file with its prediction, in order, and the files that could not be read."""
+    """Classify the files; return their predictions in order, and the files that failed."""
     read: list[Path] = []
     failures: list[Failure] = []
 
@@ -87,7 +94,7 @@ def classified(
     return list(zip(read, predictions, strict=True)), failures
 
 
-def _check(files: tuple[Path, ...], batch_size: int) -> None:
+def _check(files: tuple[Path, ...]) -> None:
     if not files:
         raise ConfigError(
             tr("no files are named", "파일이 지정되지 않았습니다"),
@@ -100,11 +107,6 @@ def _check(files: tuple[Path, ...], batch_size: int) -> None:
                 "name image files, for example with FOLDER/*.jpg",
                 "이미지 파일을 지정하십시오. 예: 폴더/*.jpg",
             ),
-        )
-    if batch_size < 1:
-        raise ConfigError(
-            tr(f"--batch-size is {batch_size}", f"--batch-size가 {batch_size}입니다"),
-            remedy=tr("use 1 or more", "1 이상을 쓰십시오"),
         )
 
 

@@ -1,7 +1,8 @@
-"""``mayak decisions``: what reviewers decided, from one copy of a case to another."""
+"""``mayak decisions``: exports and merges decisions, and lists disagreements."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -17,12 +18,17 @@ from mayak.language import printable, tr
 
 if TYPE_CHECKING:
     from mayak.case import CaseStore
+    from mayak.case.exchange import TakenIn
+    from mayak.case.history import History
+
+
+ToOption = Annotated[Path, Parameter(help=tr("File to write; a new one.", "새로 쓸 파일."))]
 
 
 def export(
     case: CaseOption,
     *,
-    to: Annotated[Path, Parameter(help=tr("File to write; a new one.", "새로 쓸 파일."))],
+    to: ToOption,
     operator: OperatorOption = None,
     as_json: JsonOption = False,
 ) -> int:
@@ -59,44 +65,46 @@ def export(
     return 0
 
 
+FilesArgument = Annotated[
+    Path,
+    Parameter(
+        json_list=False,  # a file's name may begin with a bracket
+        help=tr(
+            "Files that `mayak decisions export` wrote.",
+            "`mayak decisions export`로 만든 파일.",
+        ),
+    ),
+]
+RenameOption = Annotated[
+    list[str] | None,
+    Parameter(
+        negative="",
+        help=tr(
+            "OLD=NEW: take in reviewer OLD as NEW, where one went on in both copies; repeatable.",
+            "OLD=NEW: 두 사본에서 따로 판정한 검토자 OLD를 NEW로 병합합니다. 여러 번 지정 가능.",
+        ),
+    ),
+]
+ContinuedOption = Annotated[
+    list[str] | None,
+    Parameter(
+        name="--continue",
+        negative="",
+        help=tr(
+            "NAME: take in acts that go on in the name of a reviewer who decides in this copy "
+            "itself; only if you know that they are that reviewer's own. Repeatable.",
+            "NAME: 이 사본에서 직접 판정하는 검토자의 이름으로 이어진 판정을 병합합니다. "
+            "본인의 판정이 확실한 경우에만 지정하십시오. 여러 번 지정 가능.",
+        ),
+    ),
+]
+
+
 def merge(
     case: CaseOption,
-    # json_list: a file's name may begin with a bracket.
-    *files: Annotated[
-        Path,
-        Parameter(
-            json_list=False,
-            help=tr(
-                "Files that `mayak decisions export` wrote.",
-                "`mayak decisions export`로 만든 파일.",
-            ),
-        ),
-    ],
-    rename: Annotated[
-        list[str] | None,
-        Parameter(
-            negative="",
-            help=tr(
-                "OLD=NEW: take in reviewer OLD as NEW, where one went on in both copies; "
-                "repeatable.",
-                "OLD=NEW: 두 사본에서 따로 판정한 검토자 OLD를 NEW로 병합합니다. 여러 번 지정 "
-                "가능.",
-            ),
-        ),
-    ] = None,
-    continued: Annotated[
-        list[str] | None,
-        Parameter(
-            name="--continue",
-            negative="",
-            help=tr(
-                "NAME: take in acts that go on in the name of a reviewer who decides in this copy "
-                "itself; only if you know that they are that reviewer's own. Repeatable.",
-                "NAME: 이 사본에서 직접 판정하는 검토자의 이름으로 이어진 판정을 병합합니다. "
-                "본인의 판정이 확실한 경우에만 지정하십시오. 여러 번 지정 가능.",
-            ),
-        ),
-    ] = None,
+    *files: FilesArgument,
+    rename: RenameOption = None,
+    continued: ContinuedOption = None,
     operator: OperatorOption = None,
     as_json: JsonOption = False,
 ) -> int:
@@ -114,20 +122,7 @@ def merge(
         )
     names = dict(map(_pair, rename or ()))
     histories = [read_history(path) for path in files]
-    held = {act.reviewer for history in histories for act in history.acts}
-    held |= {draw.reviewer for history in histories for draw in history.samples}
-    for option, given, known in (
-        ("--rename", names.keys(), held),
-        ("--continue", set(continued or ()), {names.get(name, name) for name in held}),
-    ):
-        if unknown := sorted(given - known):
-            raise ConfigError(
-                tr(
-                    f"{option} {unknown[0]}: no such reviewer in the files",
-                    f"{option} {unknown[0]}: 파일에 그런 검토자가 없습니다",
-                ),
-                remedy=tr("they hold: ", "파일에 있는 검토자: ") + ", ".join(sorted(held)),
-            )
+    _check_names(histories, names, continued or ())
     console = Console()
     with CaseStore.review(case, operator=operator or user()) as store:
         added = store.merge(
@@ -138,7 +133,38 @@ def merge(
         acts = {reviewer: taken.acts for reviewer, taken in added.items()}
         taken_in = {reviewer: asdict(taken) for reviewer, taken in added.items()}
         console.json({"added": acts, "taken_in": taken_in, "disagreements": differing})
-        return 0
+    else:
+        _show_merged(console, case, added, differing)
+    return 0
+
+
+def _check_names(
+    histories: Sequence[History], names: Mapping[str, str], continued: Sequence[str]
+) -> None:
+    """Check that the reviewers of --rename and --continue are in the files.
+
+    Raises:
+        ConfigError: one of them is not.
+    """
+    held = {act.reviewer for history in histories for act in history.acts}
+    held |= {draw.reviewer for history in histories for draw in history.samples}
+    for option, given, known in (
+        ("--rename", names.keys(), held),
+        ("--continue", set(continued), {names.get(name, name) for name in held}),
+    ):
+        if unknown := sorted(given - known):
+            raise ConfigError(
+                tr(
+                    f"{option} {unknown[0]}: no such reviewer in the files",
+                    f"{option} {unknown[0]}: 파일에 그런 검토자가 없습니다",
+                ),
+                remedy=tr("they hold: ", "파일에 있는 검토자: ") + ", ".join(sorted(held)),
+            )
+
+
+def _show_merged(
+    console: Console, case: Path, added: Mapping[str, TakenIn], differing: int
+) -> None:
     for reviewer, taken in added.items():
         shown = printable(reviewer)
         console.result(
@@ -154,16 +180,15 @@ def merge(
     if not added:
         console.result(tr("nothing new", "새 판정이 없습니다"))
     if differing:
-        told = tr(
+        text = tr(
             f"images on which reviewers differ: {differing}",
             f"판정이 서로 다른 이미지: {differing}장",
         )
-        console.result(f"{told} (mayak decisions disagreements {case})")
-    return 0
+        console.result(f"{text} (mayak decisions disagreements {case})")
 
 
 def disagreements(case: CaseOption, *, as_json: JsonOption = False) -> int:
-    """List the images on which reviewers differ, each with what everyone said."""
+    """List the images on which reviewers differ, with each reviewer's decision."""
     from mayak.case import CaseStore
 
     console = Console()

@@ -1,4 +1,4 @@
-"""``mayak evaluate``, ``mayak zeroshot`` and ``mayak compare``."""
+"""``mayak evaluate``, ``mayak zeroshot`` and ``mayak compare``: measure and compare models."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from mayak.cli.options import (
     OwnAdapterOption,
     OwnModelOption,
     PrecisionOption,
+    at_least,
     base_of,
 )
 from mayak.config import BASE_MODEL, FINAL, OUTPUT, Precision
-from mayak.errors import ConfigError
 from mayak.labels import LABELS
 from mayak.language import printable, tr
 
@@ -32,10 +32,11 @@ OutOption = Annotated[Path, Parameter(help=tr("Folder of the results.", "결과�
 BatchOption = Annotated[
     int | None,
     Parameter(
+        validator=at_least("--batch-size", 1),
         help=tr(
             "Images at once (default: 8 to score, 4 to generate).",
             "한 번에 처리할 이미지 수 (기본: 점수 8, 답변 생성 4).",
-        )
+        ),
     ),
 ]
 
@@ -51,9 +52,8 @@ def evaluate(
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> int:
-    """Measure a fine-tuned model on the test set; exit code 1 when an image could not be read."""
+    """Measure a fine-tuned model on the test set; exit code 1 if an image could not be read."""
     base, revision = base_of(adapter, model)
-    batch = _batch(batch_size, 8)
     from mayak.dataset.manifest import read_manifest
     from mayak.dataset.training_images import Leakage
     from mayak.evaluation.run import evaluate as run
@@ -73,7 +73,7 @@ def evaluate(
             revision=revision,
             unproven=True,
         )
-        return run(samples, LabelScorer(vlm, batch), out, console, leakage=leakage)
+        return run(samples, LabelScorer(vlm, batch_size or 8), out, console, leakage=leakage)
 
     result = measured(precision, out)
     if precision == "fp8":
@@ -88,39 +88,42 @@ def evaluate(
                 "이제 다른 명령도 이 어댑터에 fp8을 쓸 수 있습니다",
             )
         )
-    return _shown(console, result, out, as_json)
+    return _show(console, result, out, as_json)
+
+
+ModelOption = Annotated[
+    str,
+    Parameter(
+        help=tr(
+            "Base model: hub id, local folder or nano.",
+            "기본 모델: 허브 이름, 폴더 또는 nano.",
+        )
+    ),
+]
+ByOption = Annotated[
+    Literal["generate", "score"],
+    Parameter(
+        help=tr(
+            "generate: free answers of up to 50 tokens, parsed (the paper's way); score: the "
+            "label's scores.",
+            "generate: 최대 50토큰의 자유 답변을 해석(논문 방식). score: 라벨 점수.",
+        )
+    ),
+]
 
 
 def zeroshot(
     *,
-    model: Annotated[
-        str,
-        Parameter(
-            help=tr(
-                "Base model: hub id, local folder or nano.",
-                "기본 모델: 허브 이름, 폴더 또는 nano.",
-            )
-        ),
-    ] = BASE_MODEL,
+    model: ModelOption = BASE_MODEL,
     manifest: ManifestOption = Path("data/test_drug_data.json"),
     out: OutOption = Path("evaluation_results_zeroshot"),
-    by: Annotated[
-        Literal["generate", "score"],
-        Parameter(
-            help=tr(
-                "generate: free answers of up to 50 tokens, parsed (the paper's way); score: the "
-                "label's scores.",
-                "generate: 최대 50토큰의 자유 답변을 해석(논문 방식). score: 라벨 점수.",
-            )
-        ),
-    ] = "generate",
+    by: ByOption = "generate",
     batch_size: BatchOption = None,
     precision: PrecisionOption = "auto",
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> int:
-    """Measure the untouched model on the test set; exit code 1 when an image could not be read."""
-    batch = _batch(batch_size, 4 if by == "generate" else 8)
+    """Measure the base model on the test set; exit code 1 if an image could not be read."""
     from mayak.dataset.manifest import read_manifest
     from mayak.evaluation.run import zeroshot as run
 
@@ -129,19 +132,25 @@ def zeroshot(
 
     console = Console()
     vlm = load_model(model, precision=precision, device=device)
-    asked = AnswerGenerator(vlm, batch) if by == "generate" else LabelScorer(vlm, batch)
-    result = run(samples, asked, out, console)
-    return _shown(console, result, out, as_json)
+    classifier: AnswerGenerator | LabelScorer = (
+        AnswerGenerator(vlm, batch_size or 4)
+        if by == "generate"
+        else LabelScorer(vlm, batch_size or 8)
+    )
+    result = run(samples, classifier, out, console)
+    return _show(console, result, out, as_json)
+
+
+FirstArgument = Annotated[Path, Parameter(help=tr("Results of one run.", "첫 번째 결과 폴더."))]
+SecondArgument = Annotated[
+    Path,
+    Parameter(help=tr("Results of another, on the same images.", "같은 이미지의 다른 결과.")),
+]
 
 
 def compare(
-    first: Annotated[Path, Parameter(help=tr("Results of one run.", "첫 번째 결과 폴더."))] = Path(
-        "evaluation_results_zeroshot"
-    ),
-    second: Annotated[
-        Path,
-        Parameter(help=tr("Results of another, on the same images.", "같은 이미지의 다른 결과.")),
-    ] = Path("evaluation_results_epochs5"),
+    first: FirstArgument = Path("evaluation_results_zeroshot"),
+    second: SecondArgument = Path("evaluation_results_epochs5"),
     *,
     out: OutOption = Path("comparison"),
     as_json: JsonOption = False,
@@ -159,16 +168,7 @@ def compare(
     return 0
 
 
-def _batch(asked: int | None, default: int) -> int:
-    if asked is not None and asked < 1:
-        raise ConfigError(
-            tr(f"--batch-size is {asked}", f"--batch-size가 {asked}입니다"),
-            remedy=tr("use 1 or more", "1 이상을 쓰십시오"),
-        )
-    return default if asked is None else asked
-
-
-def _shown(console: Console, result: Result, out: Path, as_json: bool) -> int:
+def _show(console: Console, result: Result, out: Path, as_json: bool) -> int:
     from mayak.evaluation.record import figures
     from mayak.evaluation.run import REPORT
 

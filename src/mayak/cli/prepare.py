@@ -1,4 +1,4 @@
-"""``mayak prepare``: raw_data/ → data/."""
+"""``mayak prepare``: makes training, validation and test sets."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from mayak.cli.console import Console
+from mayak.cli.options import JsonOption
 from mayak.errors import ConfigError
 from mayak.isolation import cores
 from mayak.labels import LABELS
@@ -18,108 +19,110 @@ if TYPE_CHECKING:
     from mayak.dataset.options import PrepareResult
 
 _SHOWN = 5
-_TOLD = ("damaged", "unreadable", "bomb", "disagreement")
-"""Reasons whose heading does not say it all."""
+_DETAILED = ("damaged", "unreadable", "bomb", "disagreement")
+"""Reasons that are shown with the recorded error of each file."""
+
+
+RawArgument = Annotated[
+    Path | None,
+    Parameter(
+        help=tr(
+            "Folder with 0_irrelevant, 1_chat_history, 2_transaction_place, 3_drug_raw "
+            "(default: raw_data).",
+            "0_irrelevant, 1_chat_history, 2_transaction_place, 3_drug_raw가 있는 폴더 "
+            "(기본: raw_data).",
+        )
+    ),
+]
+FromCaseOption = Annotated[
+    list[Path] | None,
+    Parameter(
+        negative="",
+        json_list=False,  # a case's name may begin with a bracket
+        help=tr(
+            "Take what people decided in this case instead of RAW, read again from its "
+            "sources; repeatable.",
+            "RAW 대신 이 사건에서 사람이 판정한 이미지를 원본에서 다시 읽어 씁니다. 여러 번 "
+            "지정 가능.",
+        ),
+    ),
+]
+DataOption = Annotated[
+    Path, Parameter(help=tr("Folder to write the manifests to.", "목록을 쓸 폴더."))
+]
+SeedOption = Annotated[int, Parameter(help=tr("Seed of split and augmentation.", "난수 시드."))]
+TestFractionOption = Annotated[
+    float,
+    Parameter(help=tr("Share of all images to test on.", "전체 중 시험 세트의 비율.")),
+]
+ValFractionOption = Annotated[
+    float,
+    Parameter(
+        help=tr("Share of the rest to validate on.", "시험 세트를 뺀 나머지 중 검증 세트의 비율.")
+    ),
+]
+GroupOption = Annotated[
+    Literal["pdq", "none"],
+    Parameter(
+        help=tr(
+            "pdq: near-duplicates stay in one split; none: the paper's plain split.",
+            "pdq: 유사·중복 이미지를 같은 세트에 둠. none: 논문의 단순 분할.",
+        )
+    ),
+]
+AugmentOption = Annotated[
+    int,
+    Parameter(
+        help=tr(
+            "New images from each training image of class 2.",
+            "2번 분류의 학습 이미지마다 만들 증강 이미지 수.",
+        )
+    ),
+]
+WorkersOption = Annotated[
+    int | None,
+    Parameter(help=tr("Processes (default: all cores).", "프로세스 수 (기본: 모든 코어).")),
+]
+OverwriteOption = Annotated[
+    bool,
+    Parameter(
+        negative="",
+        help=tr(
+            "Replace a data folder made from other input.",
+            "다른 입력으로 만든 데이터 폴더를 덮어씁니다.",
+        ),
+    ),
+]
+TestOnlyOption = Annotated[
+    bool,
+    Parameter(
+        negative="",
+        help=tr(
+            "Put every image into the test set, to measure on images from elsewhere.",
+            "모든 이미지를 시험 세트에 넣습니다(외부 세트 측정용).",
+        ),
+    ),
+]
 
 
 def prepare(
-    raw: Annotated[
-        Path | None,
-        Parameter(
-            help=tr(
-                "Folder with 0_irrelevant, 1_chat_history, 2_transaction_place, 3_drug_raw "
-                "(default: raw_data).",
-                "0_irrelevant, 1_chat_history, 2_transaction_place, 3_drug_raw가 있는 폴더 "
-                "(기본: raw_data).",
-            )
-        ),
-    ] = None,
+    raw: RawArgument = None,
     *,
-    from_case: Annotated[
-        list[Path] | None,
-        Parameter(
-            negative="",
-            # a case's name may begin with a bracket
-            json_list=False,
-            help=tr(
-                "Take what people decided in this case instead of RAW, read again from its "
-                "sources; repeatable.",
-                "RAW 대신 이 사건에서 사람이 판정한 이미지를 원본에서 다시 읽어 씁니다. 여러 번 "
-                "지정 가능.",
-            ),
-        ),
-    ] = None,
-    data: Annotated[
-        Path, Parameter(help=tr("Folder to write the manifests to.", "목록을 쓸 폴더."))
-    ] = Path("data"),
-    seed: Annotated[int, Parameter(help=tr("Seed of split and augmentation.", "난수 시드."))] = 42,
-    test_fraction: Annotated[
-        float,
-        Parameter(help=tr("Share of all images to test on.", "전체 중 시험 세트의 비율.")),
-    ] = 0.15,
-    val_fraction: Annotated[
-        float,
-        Parameter(
-            help=tr(
-                "Share of the rest to validate on.", "시험 세트를 뺀 나머지 중 검증 세트의 비율."
-            )
-        ),
-    ] = 0.15,
-    group: Annotated[
-        Literal["pdq", "none"],
-        Parameter(
-            help=tr(
-                "pdq: near-duplicates stay in one split; none: the paper's plain split.",
-                "pdq: 유사·중복 이미지를 같은 세트에 둠. none: 논문의 단순 분할.",
-            )
-        ),
-    ] = "pdq",
-    augment: Annotated[
-        int,
-        Parameter(
-            help=tr(
-                "New images from each training image of class 2.",
-                "2번 분류의 학습 이미지마다 만들 증강 이미지 수.",
-            )
-        ),
-    ] = 4,
-    workers: Annotated[
-        int | None,
-        Parameter(help=tr("Processes (default: all cores).", "프로세스 수 (기본: 모든 코어).")),
-    ] = None,
-    overwrite: Annotated[
-        bool,
-        Parameter(
-            negative="",
-            help=tr(
-                "Replace a data folder made from other input.",
-                "다른 입력으로 만든 데이터 폴더를 덮어씁니다.",
-            ),
-        ),
-    ] = False,
-    test_only: Annotated[
-        bool,
-        Parameter(
-            negative="",
-            help=tr(
-                "Put every image into the test set, to measure on images from elsewhere.",
-                "모든 이미지를 시험 세트에 넣습니다(외부 세트 측정용).",
-            ),
-        ),
-    ] = False,
-    as_json: Annotated[
-        bool,
-        Parameter(
-            name="--json",
-            negative="",
-            help=tr("Print the result as JSON.", "결과를 JSON으로 출력합니다."),
-        ),
-    ] = False,
+    from_case: FromCaseOption = None,
+    data: DataOption = Path("data"),
+    seed: SeedOption = 42,
+    test_fraction: TestFractionOption = 0.15,
+    val_fraction: ValFractionOption = 0.15,
+    group: GroupOption = "pdq",
+    augment: AugmentOption = 4,
+    workers: WorkersOption = None,
+    overwrite: OverwriteOption = False,
+    test_only: TestOnlyOption = False,
+    as_json: JsonOption = False,
 ) -> int:
-    """Split the images of RAW, or those decided in cases, into train, validation and test, and
-    augment class 2.
+    """Split the images of RAW, or those decided in cases, into sets, and augment class 2.
 
-    Exit code 1 when an image could not be read.
+    Exit code 1 if an image could not be read.
     """
     from mayak.dataset import PrepareOptions
     from mayak.dataset import prepare as run
@@ -294,8 +297,8 @@ def _reason(reason: Reason) -> str:
 
 
 def _detail(item: Rejected) -> str:
-    """What was found."""
-    return f" — {item.error}" if item.reason in _TOLD else ""
+    """Return the recorded error, for some reasons."""
+    return f" — {item.error}" if item.reason in _DETAILED else ""
 
 
 def _as_json(result: PrepareResult) -> dict[str, object]:

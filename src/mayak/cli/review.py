@@ -1,4 +1,4 @@
-"""``mayak review``: the local page on which a person goes through a case."""
+"""``mayak review``: serves the local page on which a person reviews a case."""
 
 from __future__ import annotations
 
@@ -18,37 +18,41 @@ from mayak.cli.console import Console
 from mayak.cli.options import CaseOption, user
 from mayak.language import tr
 
+ReviewerOption = Annotated[
+    str | None,
+    Parameter(
+        help=tr(
+            "Whose decisions these are (default: the user's name).",
+            "판정하는 사람의 이름 (기본: 사용자 이름).",
+        )
+    ),
+]
+PortOption = Annotated[
+    int | None,
+    Parameter(
+        help=tr(
+            "Port on 127.0.0.1 (default: 8323, or any that is free).",
+            "127.0.0.1의 포트 (기본: 8323, 사용 중이면 빈 포트).",
+        )
+    ),
+]
+BrowserOption = Annotated[
+    bool,
+    Parameter(help=tr("Open the page in the browser.", "브라우저에서 페이지를 엽니다.")),
+]
+
 
 def review(
     case: CaseOption,
     *,
-    reviewer: Annotated[
-        str | None,
-        Parameter(
-            help=tr(
-                "Whose decisions these are (default: the user's name).",
-                "판정하는 사람의 이름 (기본: 사용자 이름).",
-            )
-        ),
-    ] = None,
-    port: Annotated[
-        int | None,
-        Parameter(
-            help=tr(
-                "Port on 127.0.0.1 (default: 8323, or any that is free).",
-                "127.0.0.1의 포트 (기본: 8323, 사용 중이면 빈 포트).",
-            )
-        ),
-    ] = None,
-    browser: Annotated[
-        bool,
-        Parameter(help=tr("Open the page in the browser.", "브라우저에서 페이지를 엽니다.")),
-    ] = False,
+    reviewer: ReviewerOption = None,
+    port: PortOption = None,
+    browser: BrowserOption = False,
 ) -> int:
     """Look through a case in the browser and decide; Ctrl-C ends it.
 
-    The page can be reached from this machine only, with the address that is printed. Every decision
-    is on disk before the next image shows, and triage may go on meanwhile.
+    The page can be reached from this machine only, with the address that is printed. Triage may
+    run meanwhile.
     """
     from mayak.review import ReviewSession, serve
 
@@ -79,12 +83,12 @@ def review(
 
 @contextmanager
 def _redirect_file(address: str) -> Iterator[str]:
-    """The ``file:`` address of a page that leads to ``address``; removed at the end.
+    """Yield the ``file:`` address of a page that redirects to ``address``; remove it at the end.
 
-    Every account of the machine can read the arguments of a browser's process: the token must not
-    be among them.
+    Every account of the machine can read the arguments of a browser's process, so the token must
+    not be one of them.
     """
-    runtime = os.environ.get("XDG_RUNTIME_DIR")  # in memory, and emptied when the user logs out
+    runtime = os.environ.get("XDG_RUNTIME_DIR")  # in memory, and deleted when the user logs out
     place = runtime if runtime and Path(runtime).is_dir() else None
     with tempfile.TemporaryDirectory(prefix="mayak-review-", dir=place) as folder:
         page = Path(folder) / "open.html"
@@ -99,7 +103,7 @@ def _redirect_file(address: str) -> Iterator[str]:
 
 
 def _warn_of_faults(console: Console, case: Path) -> None:
-    """Warn of the faults that the last verification on record found; a new one takes too long."""
+    """Warn of faults that the last recorded verification found; a new one would take too long."""
     from mayak.case import CaseStore
 
     with CaseStore.read(case) as store:

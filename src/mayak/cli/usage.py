@@ -1,4 +1,4 @@
-"""What the parser of the command line finds wrong, told as all other errors are."""
+"""Turns errors of the command line's parser into errors of mayak."""
 
 from __future__ import annotations
 
@@ -24,12 +24,14 @@ _WANTED: dict[object, str] = {
     float: "수를 쓰십시오",
     datetime: "날짜를 2026-01-31 또는 2026-01-31T18:00처럼 쓰십시오",
 }
-"""By the type that an option takes."""
+"""By the type of an option."""
 
 
 def usage_error(error: CycloptsError) -> ConfigError:
-    """In the user's language, with where to look."""
-    error.verbose = False  # or it begins with our own functions
+    """Return the error in the language of the user, with the help that explains the option."""
+    if isinstance(error.__cause__, ConfigError):  # a validator of ours, see options.at_least
+        return error.__cause__
+    error.verbose = False  # otherwise it starts with names of internal functions
     english = str(error)
     if not english.endswith("..."):
         english = english.removesuffix(".")
