@@ -78,7 +78,7 @@ def test_demo_ends_with_figures_and_is_not_done_twice(small, capsys):
         decided = {d.sha256: d.verdict for d in case.decisions()}
         assert decided == {sha256: truth[sha256] for sha256 in decided}
         for result in case.results(found["triage"]["run"], limit=99):
-            assert result.label == 0 or result.sha256 in decided
+            assert result.scores.label == 0 or result.sha256 in decided
         sampled = sum(sample.size for sample in case.samples())
         assert len(decided) == said["decided"] + sampled
         assert all(sample.missed for sample in case.samples())

@@ -3,7 +3,7 @@
 import pytest
 
 from mayak.evidence import open_source
-from mayak.types import EvidenceItem
+from mayak.types import EvidenceEntry
 from mayak_synthetic.exfat import MODIFIED
 from mayak_synthetic.phone import write_phone
 
@@ -32,12 +32,12 @@ def test_every_file_is_found_as_it_was_put_in(phone):
     found, times = {}, set()
     with open_source(phone) as source:
         for entry in source.items():
-            assert isinstance(entry, EvidenceItem), entry
+            assert isinstance(entry, EvidenceEntry), entry
             name = str(entry.path).removeprefix("phone.E01/partition 1/")
             # The file system's own tables are listed too.
             if name not in ("$ALLOC_BITMAP", "$UPCASE_TABLE"):
                 found[name.split("#")[0]] = (entry.open().read(), entry.deleted)
-                times |= {entry.modified, entry.created, entry.accessed}
+                times |= {entry.times.modified, entry.times.created, entry.times.accessed}
     assert found == {name: (content, name in DELETED) for name, content in FILES.items()}
     assert {time.replace(tzinfo=None) for time in times} == {MODIFIED.replace(tzinfo=None)}
 

@@ -18,7 +18,8 @@ from mayak.cli.options import (
     base_of,
 )
 from mayak.config import FINAL, OUTPUT
-from mayak.language import printable, tr
+from mayak.language import tr
+from mayak.names import printable
 
 if TYPE_CHECKING:
     from mayak.evaluation.calibrate import Calibrated

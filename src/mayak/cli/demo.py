@@ -19,9 +19,9 @@ from cyclopts import Parameter
 
 from mayak.cli.console import Console
 from mayak.config import FINAL, load_train_config
-from mayak.isolation import cores
 from mayak.labels import LABELS
 from mayak.language import language, set_language, tr
+from mayak.workers import cores
 
 if TYPE_CHECKING:
     from mayak.cli.demo_ledger import Ledger
@@ -295,7 +295,7 @@ class _Run:
         run = self.triaged()["run"]
         with CaseStore.review(self._case, operator=REVIEWER) as case:
             results = case.results(run, limit=len(truth))
-            proposed = [r.sha256 for r in results if r.label != 0]
+            proposed = [r.sha256 for r in results if r.scores.label != 0]
             for sha256 in proposed:
                 case.decide(REVIEWER, {sha256: truth[sha256]})
             size = min(SAMPLE, len(results) - len(proposed))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from mayak.errors import ConfigError
+from mayak.files import file_sha256, json_bytes, json_digest, write_durably
 from mayak.language import tr
 from mayak.untrusted import RECORD_BYTES, read_json
 
@@ -22,7 +22,7 @@ _PACKAGES = ("mayak", "mayak_synthetic")
 def software_digest() -> str:
     """Return the SHA-256 over every file of both packages: other code makes another demo."""
     names = [
-        f"{path.relative_to(root).as_posix()} {_file_digest(path)}"
+        f"{path.relative_to(root).as_posix()} {file_sha256(path)}"
         for package in _PACKAGES
         for root in [Path(str(files(package))).parent]
         for path in (root / package).rglob("*")
@@ -70,8 +70,7 @@ class Ledger:
     @staticmethod
     def key(*parts: str | Mapping[str, Any]) -> str:
         """Return a digest of what a step is made from: other steps' keys, digests, parameters."""
-        canonical = json.dumps(parts, sort_keys=True, ensure_ascii=False)
-        return hashlib.sha256(canonical.encode()).hexdigest()
+        return json_digest(parts, "utf-8")
 
     def done(self, step: str, key: str) -> bool:
         """Return whether the step was finished from the same input and its files are unchanged."""
@@ -82,7 +81,7 @@ class Ledger:
             record.get("key") == key
             and bool(outputs)
             and all(
-                (self.folder / name).is_file() and _file_digest(self.folder / name) == digest
+                (self.folder / name).is_file() and file_sha256(self.folder / name) == digest
                 for name, digest in outputs.items()
             )
         )
@@ -96,19 +95,10 @@ class Ledger:
         self._steps[step] = {"key": key}
         self._write()
         outputs = {
-            path.relative_to(self.folder).as_posix(): _file_digest(path) for path in sorted(work())
+            path.relative_to(self.folder).as_posix(): file_sha256(path) for path in sorted(work())
         }
         self._steps[step]["outputs"] = outputs
         self._write()
 
     def _write(self) -> None:
-        partial = self._path.with_suffix(".partial")
-        partial.write_text(
-            json.dumps(self._steps, ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
-        )
-        partial.replace(self._path)
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        write_durably(self._path, json_bytes(self._steps))

@@ -25,8 +25,8 @@ from mayak.cli.options import (
 )
 from mayak.cli.triage_summary import show_summary, summary_values
 from mayak.errors import ConfigError, IntegrityError
-from mayak.isolation import cores
 from mayak.language import tr
+from mayak.workers import cores
 
 if TYPE_CHECKING:
     from mayak.evaluation.promise import Drift

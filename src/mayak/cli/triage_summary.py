@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from mayak.cli.console import Console
 from mayak.labels import LABELS
-from mayak.language import printable, tr
+from mayak.language import tr
+from mayak.names import printable
 
 if TYPE_CHECKING:
     from mayak.case import CaseStore
@@ -184,13 +185,13 @@ def show_results(console: Console, case: CaseStore, run: int) -> None:
     """Show the results that an examiner should see first."""
     rows = []
     for result in case.results(run, limit=_FIRST):
-        label = LABELS[result.label]
+        label = LABELS[result.scores.label]
         marks = [tr("deleted", "삭제됨")] * result.deleted + list(result.alerts)
         rows.append(
             [
                 str(result.rank),
                 f"{label.index} {label.name}",
-                f"{result.scores[result.label]:.3f}",
+                f"{result.scores.best:.3f}",
                 printable(result.display),
                 ", ".join(marks),
             ]

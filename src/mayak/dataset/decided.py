@@ -20,15 +20,13 @@ from mayak.errors import EvidenceError, IntegrityError, ManifestError
 from mayak.evidence import located, open_source
 from mayak.imaging.formats import wrong_extension
 from mayak.imaging.inside import read_inside
-from mayak.isolation import Lost, Workers
+from mayak.imaging.sandbox import Sandbox
 from mayak.labels import LABELS
 from mayak.language import tr
-from mayak.types import EvidenceItem, EvidencePath, Progress, Task
+from mayak.types import EvidenceEntry, EvidencePath, Progress, Task
+from mayak.workers import Lost
 
 _SHOWN = 10
-_SECONDS = 120.0
-_MEMORY = 4 * 2**30
-"""What the pictures inside a file may cost, as in triage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +268,7 @@ def _copy(path: Path, images: list[_Image], folder: Path, task: Task) -> list[st
         for entry in source.items():
             if not (files or documents):
                 break
-            if not isinstance(entry, EvidenceItem):
+            if not isinstance(entry, EvidenceEntry):
                 continue
             location = entry.path.to_json()
             pieces: list[tuple[_Image, bytes | None]] = []
@@ -309,10 +307,8 @@ def _copy(path: Path, images: list[_Image], folder: Path, task: Task) -> list[st
 
 def _inside(holder: bytes, names: frozenset[str]) -> dict[str, bytes]:
     """The pictures with these names inside a file, as far as they can be had."""
-    pool = Workers[tuple[bytes, frozenset[str]], dict[str, bytes]](
-        read_parts, 1, seconds=_SECONDS, memory=_MEMORY
-    )
-    ((_, found),) = pool.run([(holder, names)])
+    with Sandbox[tuple[bytes, frozenset[str]], dict[str, bytes]](read_parts) as sandbox:
+        found = sandbox((holder, names))
     return {} if isinstance(found, Lost) else found
 
 

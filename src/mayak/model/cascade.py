@@ -30,7 +30,7 @@ from mayak.model.packed import PackedModel, compiles
 from mayak.model.packing import Piece, gathered
 from mayak.model.scoring import THREADS, Launcher, label_logits, require_finite
 from mayak.model.shortcuts import Recorded
-from mayak.types import DecodedImage, Engine, Prediction, Sides, Tier
+from mayak.types import DecodedImage, Engine, Prediction, Scores, Sides, Tier
 
 TIERS: tuple[Tier, ...] = get_args(Tier)
 LAST: Tier = 2
@@ -261,11 +261,10 @@ class CascadeScorer:
             self.read += 1
             case.said = Prediction(
                 sha256=case.sha256,
-                scores=(row[0], row[1], row[2], row[3]),
-                off_label=outside,
+                scores=Scores((row[0], row[1], row[2], row[3]), outside),
                 calibrated=True,
                 engine=self._fingerprint,
                 tier=tier,
             )
-            if case.said.label:
+            if case.said.scores.label:
                 self.found.append(case.odds)

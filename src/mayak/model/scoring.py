@@ -21,7 +21,7 @@ from mayak.model.load import VisionLanguageModel, load_model, out_of_memory
 from mayak.model.packed import PackedModel, compiles
 from mayak.model.packing import Packed, Piece
 from mayak.model.prompt import Prompt
-from mayak.types import DecodedImage, Engine, Prediction, Sides
+from mayak.types import DecodedImage, Engine, Prediction, Scores, Sides
 
 THREADS = 4
 """That prepare images: one shrinks about 40 photos of 12 megapixels a second."""
@@ -204,8 +204,7 @@ class LabelScorer:
         for digest, row, outside in zip(digests, scores.tolist(), off_label.tolist(), strict=True):
             yield Prediction(
                 sha256=digest,
-                scores=(row[0], row[1], row[2], row[3]),
-                off_label=outside,
+                scores=Scores((row[0], row[1], row[2], row[3]), outside),
                 calibrated=False,
                 engine=self.engine.fingerprint,
             )

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import glob
-import hashlib
 import shutil
-import uuid
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -16,6 +13,7 @@ from mayak.case.audit import PAGES
 from mayak.case.folder import WriterLock
 from mayak.case.values import checked
 from mayak.errors import CaseError, ConfigError, IntegrityError
+from mayak.files import file_sha256, staged_folder, unfinished_stages
 from mayak.language import tr
 from mayak.report.builder import DocumentBuilder
 from mayak.report.case_jsonld import write_case_jsonld
@@ -75,21 +73,19 @@ def write_report(
     """
     folder = folder.resolve()
     _check_folder(case, folder, overwrite=overwrite)  # 1.
-    building = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
-    lock = None
     try:
         _sweep(folder)  # 2.
-        building.mkdir(0o700, parents=True)  # private like the case folder: same pictures
-        lock = WriterLock(building)
-        data = _write(case, building, progress, run=run, clear=clear)  # 3. to 6.
-        lock.release()
-        lock.path.unlink()
-        names = sorted(path.name for path in building.iterdir())
-        sums = "".join(f"{_digest(building / name)}  {name}\n" for name in names)
-        (building / _SUMS).write_text(sums, encoding="utf-8", newline="\n")  # 7.
-        if folder.exists():
-            shutil.rmtree(folder)
-        building.rename(folder)
+        # Private like the case folder, because it contains the same pictures.
+        with staged_folder(folder, overwrite=overwrite, mode=0o700) as stage:
+            lock = WriterLock(stage)
+            try:
+                data = _write(case, stage, progress, run=run, clear=clear)  # 3. to 6.
+            finally:
+                lock.release()
+            lock.path.unlink()
+            names = sorted(path.name for path in stage.iterdir())
+            sums = "".join(f"{file_sha256(stage / name)}  {name}\n" for name in names)
+            (stage / _SUMS).write_text(sums, encoding="utf-8", newline="\n")  # 7.
     except OSError as error:
         raise ConfigError(
             tr(
@@ -101,16 +97,12 @@ def write_report(
                 "폴더와 쓰기 권한, 디스크 여유 공간을 확인하십시오",
             ),
         ) from error
-    finally:
-        if lock is not None:
-            lock.release()
-        shutil.rmtree(building, ignore_errors=True)
     return ReportBundle(folder, (*names, _SUMS), data)
 
 
 def _sweep(folder: Path) -> None:
     """Delete temporary folders of this report whose process was killed."""
-    for left in folder.parent.glob(f".{glob.escape(folder.name)}.{'[0-9a-f]' * 32}"):
+    for left in unfinished_stages(folder):
         try:
             lock = WriterLock(left)
         except CaseError:
@@ -183,8 +175,3 @@ def _write(
             ),
         )
     return data
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

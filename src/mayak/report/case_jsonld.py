@@ -208,13 +208,15 @@ class _Graph:
             "uco-observable:isDirectory": False,
         }
         for name, value in (
-            ("observableCreatedTime", item.created),
-            ("modifiedTime", item.modified),
-            ("accessedTime", item.accessed),
-            ("metadataChangeTime", item.changed),
+            ("observableCreatedTime", item.times.created),
+            ("modifiedTime", item.times.modified),
+            ("accessedTime", item.times.accessed),
+            ("metadataChangeTime", item.times.changed),
         ):
             if value is not None:
-                about[f"uco-observable:{name}"] = _time(value, zoned=item.zone_known is not False)
+                about[f"uco-observable:{name}"] = _time(
+                    value, zoned=item.times.zone_known is not False
+                )
         if item.size is not None:
             about["uco-observable:sizeInBytes"] = item.size
         if item.deleted:
@@ -258,17 +260,17 @@ class _Graph:
         return [file, *facets, within]
 
     def _proposal(self, standing: Standing, objects: Sequence[Node]) -> Iterator[Node]:
-        run, label = self._data.run, standing.proposal
-        if run is None or label is None or standing.scores is None:
+        run, scores = self._data.run, standing.scores
+        if run is None or scores is None:
             return
         calibrated = run.engine.get("calibration") is not None
         yield from self._analysis(
             f"run {run.id} {standing.sha256}",
-            label,
+            scores.label,
             {"uco-action:object": list(objects), "uco-action:instrument": self._ref("tool")},
             f"Proposal of the model; its score is {'' if calibrated else 'not '}calibrated. Not a "
             "finding.",
-            confidence=standing.scores[label],
+            confidence=scores.best,
         )
 
     def _decision(self, decision: Decision, objects: Sequence[Node]) -> Iterator[Node]:

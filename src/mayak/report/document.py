@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Literal
 
-from mayak.report.text import visible
+from mayak.names import printable
 
 Tone = Literal["plain", "soft", "good", "warning", "alarm"]
 Cell = str | tuple[str, ...]
@@ -122,9 +122,9 @@ class Document:
 
 
 def plain(value: Any, shows: Callable[[str], bool] | None = None) -> Any:  # noqa: ANN401
-    """Return blocks as JSON values, with every text made ``visible`` in this one place."""
+    """Return blocks as JSON values, with every text made ``printable`` in this one place."""
     if isinstance(value, str):
-        return visible(value, shows)
+        return printable(value, shows)
     if is_dataclass(value):
         return {f.name: plain(getattr(value, f.name), shows) for f in fields(value)}
     if isinstance(value, tuple | list):

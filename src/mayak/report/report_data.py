@@ -294,5 +294,5 @@ def _count(found: ReportData, standing: Standing) -> None:
 
 def _urgency(standing: Standing) -> tuple[bool, float, float, str]:
     """Return the sort key of ``CaseStore.results``: the order of review."""
-    scores = standing.scores or (1.0, 0.0, 0.0, 0.0)
+    scores = standing.scores.values if standing.scores else (1.0, 0.0, 0.0, 0.0)
     return not standing.alerts, scores[0], max(scores), standing.sha256

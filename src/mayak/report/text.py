@@ -1,33 +1,14 @@
-"""Formats names, numbers and times for a report; makes odd characters in names visible."""
+"""Formats names, numbers and times for a report."""
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 from mayak.language import tr
 
 _MARKS = 32
 """Longest run of characters that is kept together as one sign."""
-_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
-"""Invisible although Unicode calls them printable: Hangul fillers, the empty Braille pattern."""
-
-
-def visible(text: str, shows: Callable[[str], bool] | None = None) -> str:
-    """Return text in one line in which every character is visible.
-
-    Control characters, line breaks, direction overrides, blanks other than the space, and
-    characters without a glyph (``shows``) are replaced by their number: ``‹U+202E›``.
-    """
-    if shows is None and text.isprintable() and _BLANK.isdisjoint(text):
-        return text
-    return "".join(
-        char
-        if char.isprintable() and char not in _BLANK and (shows is None or shows(char))
-        else f"‹U+{ord(char):04X}›"
-        for char in text
-    )
 
 
 def shortened(text: str, most: int) -> str:

@@ -67,11 +67,11 @@ def run(shown: Run | None) -> str:
 
 def zone(item: StoredItem) -> str | None:
     """Return the time zone of a file's times; None if it has no times."""
-    if not any((item.created, item.modified, item.accessed, item.changed)):
+    if item.times.is_empty:
         return None
-    if item.zone_known is None:
+    if item.times.zone_known is None:
         return tr("not recorded", "기록 없음")
-    return "UTC" if item.zone_known else tr("unknown", "알 수 없음")
+    return "UTC" if item.times.zone_known else tr("unknown", "알 수 없음")
 
 
 def because(name: str, recorded: str) -> str:

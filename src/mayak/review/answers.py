@@ -68,7 +68,13 @@ def facts(session: ReviewSession, sha256: str, run: int | None) -> Json:
             for place in store.places(sha256)
         ],
         "results": [
-            {"run": number, "current": number == shown, **asdict(result)}
+            {
+                "run": number,
+                "current": number == shown,
+                **asdict(result),
+                "scores": result.scores.values,
+                "off_label": result.scores.off_label,
+            }
             if isinstance(result, Prediction)
             else {"run": number, "current": number == shown, "error": result.message}
             for number, result in store.results_of(sha256).items()
@@ -106,11 +112,7 @@ def item_values(item: StoredItem) -> Json:
         "path": item.display,
         "source": item.source,
         "size": item.size,
-        "created": item.created,
-        "modified": item.modified,
-        "accessed": item.accessed,
-        "changed": item.changed,
-        "zone_known": item.zone_known,
+        **asdict(item.times),
         "deleted": item.deleted,
         "failure": None
         if item.failure is None

@@ -11,8 +11,9 @@ from typing import Any
 
 from mayak import untrusted
 from mayak.errors import ConfigError
+from mayak.files import json_bytes
 from mayak.language import tr
-from mayak.training.checkpoint import unwritable, write_atomically
+from mayak.training.checkpoint import unwritable, write_file
 
 IDENTITY = "identity.json"
 LOG = "log.jsonl"
@@ -23,8 +24,7 @@ _FREE = ("config.checkpoint_every",)
 
 def write_json(path: Path, value: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
     """Write JSON, whole or not at all."""
-    text = json.dumps(value, ensure_ascii=False, indent=2) + "\n"
-    write_atomically(path, lambda file: file.write(text.encode()))
+    write_file(path, json_bytes(value))
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -94,7 +94,7 @@ class RunLog:
         """Forget what came after ``step``, and everything if that is 0: it is done again."""
         kept = [row for row in self.events() if step and row["step"] <= step]
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept)
-        write_atomically(self.path, lambda file: file.write(text.encode()))
+        write_file(self.path, text.encode())
 
     def flush(self) -> None:
         """Make sure that the log is on the disk before a checkpoint that follows from it."""

@@ -181,9 +181,9 @@ def _failed(case: CaseStore) -> Iterator[StoredItem]:
 
 def _listed(finding: Finding, place: StoredItem, content: StoredContent) -> tuple[Cell, ...]:
     times = [
-        tr("created ", "생성 ") + moment(place.created),
-        tr("modified ", "수정 ") + moment(place.modified),
-        tr("accessed ", "접근 ") + moment(place.accessed),
+        tr("created ", "생성 ") + moment(place.times.created),
+        tr("modified ", "수정 ") + moment(place.times.modified),
+        tr("accessed ", "접근 ") + moment(place.times.accessed),
     ]
     if zone := words.zone(place):
         times.append(tr("time zone ", "시간대 ") + zone)

@@ -143,7 +143,7 @@ class CardMaker:
         elif any(place.deleted for place in places):
             marks.append(tr("deleted at some places", "일부 삭제됨"))
         marks += [tr("in list: ", "해시 목록: ") + shortened(name, 40) for name in standing.alerts]
-        best = None if standing.scores is None else max(standing.scores)
+        scores = standing.scores
         unscored = (
             tr("no model was asked", "모델로 분류하지 않음")
             if self._found.run is None
@@ -156,10 +156,10 @@ class CardMaker:
             absent=tr("no thumbnail, or not as recorded", "축소 그림이 없거나 기록과 다름"),
             path=shortened(places[0].display, _PATH) if places else "–",
             hash=content.sha256[:16],
-            score=best,
+            score=None if scores is None else scores.best,
             scored=unscored
-            if best is None
-            else tr("model ", "모델 ") + f"{words.label(standing.proposal or 0)} · {best:.3f}",
+            if scores is None
+            else tr("model ", "모델 ") + f"{words.label(scores.label)} · {scores.best:.3f}",
             decided=tuple(
                 f"{words.label(d.verdict or 0)} · {shortened(d.reviewer, 40)} · {moment(d.at)}"
                 f" · {words.seen(d.seen)}"

@@ -41,9 +41,9 @@ def methods(found: ReportData, *, clear: bool) -> Section:
         ),
         tr(
             "Signs in names that cannot be seen or that change the direction of writing are "
-            "spelt out by number, such as ‹U+202E›; a long name is shortened in the middle and "
+            "spelt out by number, such as \\u202e; a long name is shortened in the middle and "
             "stands whole in the CSV files.",
-            "보이지 않거나 글의 방향을 바꾸는 문자는 ‹U+202E›처럼 번호로 적었습니다. 긴 이름은 "
+            "보이지 않거나 글의 방향을 바꾸는 문자는 \\u202e처럼 번호로 적었습니다. 긴 이름은 "
             "가운데를 줄였으며 전체 이름은 CSV 파일에 있습니다.",
         ),
     ]
