@@ -13,7 +13,7 @@ from mayak.doctor import Check, diagnose, hardware, software, usable_modes
 from mayak.doctor.models import cached
 from mayak.doctor.probe import run_probe
 from mayak.doctor.software import wal_reset_bug
-from mayak.language import set_language
+from mayak.i18n import render
 
 GOOD = {
     "torch": {"version": "2.15.0", "cuda": "13.2", "warnings": []},
@@ -208,8 +208,7 @@ def test_model_cache_remedy_names_the_air_gapped_way(tmp_path, monkeypatch):
     assert check.figures["model"] == "llava-hf/llava-v1.6-mistral-7b-hf"
     if check.status == "warning":
         assert "--local-dir DIR" in check.remedy
-    set_language("ko")
-    assert examined(monkeypatch, tmp_path)["model"].title == "7B 모델"
+    assert render(check.title, "ko") == "7B 모델"
 
 
 @pytest.mark.parametrize(

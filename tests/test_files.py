@@ -11,7 +11,7 @@ import pytest
 
 from mayak import files
 from mayak.case.database import row_digest
-from mayak.case.history import History, write_history
+from mayak.case.decision_export import DecisionExport, write_export
 from mayak.cli.demo_ledger import Ledger
 from mayak.dataset.store import Store
 from mayak.dataset.training_images import TrainingImages
@@ -47,8 +47,8 @@ WRITERS = {
     "demo.json": Ledger,
     "dataset.json": lambda folder: Store(folder).publish(folder, [], {"dataset.json": {}}),
     "run.json": lambda folder: write_json(folder / "run.json", {}),
-    "decisions.jsonl": lambda folder: write_history(
-        folder / "decisions.jsonl", History("case", (), ())
+    "decisions.jsonl": lambda folder: write_export(
+        folder / "decisions.jsonl", DecisionExport("case", (), ())
     ),
 }
 

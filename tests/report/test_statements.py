@@ -14,7 +14,6 @@ from report_samples import ENGINE, content, decide, item, make, scores, sha
 
 from mayak.case import CaseStore, Exclusion, Item, SourceHash
 from mayak.case.database import entry_hash
-from mayak.language import set_language
 from mayak.report.builder import DocumentBuilder
 from mayak.report.document import plain
 from mayak.report.report_data import collect
@@ -24,10 +23,12 @@ from mayak.types import Failure, Prediction, Scores
 
 def said(folder, language="en"):
     """All words of the page on a case."""
-    set_language(language)
     with CaseStore.read(folder) as case:
-        document = DocumentBuilder(case, collect(case, case.verify()), clear=False).page(300)
-    return json.dumps(plain(dataclasses.replace(document, pictures={})), ensure_ascii=False)
+        data = collect(case, case.verify())
+        document = DocumentBuilder(case, data, language, clear=False).page(300)
+    return json.dumps(
+        plain(dataclasses.replace(document, pictures={}), language), ensure_ascii=False
+    )
 
 
 def located(*layers):

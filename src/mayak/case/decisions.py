@@ -1,4 +1,4 @@
-"""What people decide about the contents of a case: verdicts, undone and never forgotten."""
+"""``Decisions``: the verdicts of reviewers; undoing one adds a row too."""
 
 from __future__ import annotations
 
@@ -6,52 +6,48 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from sqlite3 import Row
-from typing import get_args
 
 from mayak.case.database import Batch, Database
 from mayak.case.records import Decision, Seen, SeenHow
 from mayak.case.values import moment, row_of, verdict
 from mayak.errors import CaseError
+from mayak.i18n import msg
 from mayak.labels import LABELS
-from mayak.language import tr
 from mayak.names import storable
 
 _LABELS = frozenset(label.index for label in LABELS)
 
 
 class SupersededError(CaseError):
-    """The reviewer has meanwhile decided some of the images otherwise, elsewhere."""
+    """The reviewer has decided some of the images differently in another window."""
 
     def __init__(self, verdicts: Mapping[str, int]) -> None:
         super().__init__(
-            tr(
-                f"{len(verdicts)} of these images were decided otherwise meanwhile, by you",
-                f"이 가운데 {len(verdicts)}장은 그사이 본인이 다르게 판정했습니다",
+            msg(
+                "{n_verdicts} of these images were decided otherwise meanwhile, by you",
+                n_verdicts=len(verdicts),
             ),
-            remedy=tr("look at them again", "다시 확인하십시오"),
+            remedy=msg("look at them again"),
         )
         self.verdicts = dict(verdicts)
-        """The verdicts that hold now, by SHA-256."""
+        """The present verdicts, by SHA-256."""
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a page knew of the reviewer's decisions when an act was made there."""
+    """The decisions of the reviewer that a page had read before an action there."""
 
     mark: int
-    """The last row of the decisions that it had read."""
+    """Id of the last row of ``decisions`` that it had read."""
     is_own: Callable[[int], bool] = lambda _: False
-    """Whether a later act was made on that page itself."""
+    """Whether a later action was made on that page itself."""
 
 
 class Decisions:
-    """The part of a ``CaseStore`` that holds decisions.
+    """Decisions of a case: no reviewer's decision changes another's, and no row is removed."""
 
-    A reviewer's verdicts are theirs alone: nobody's decision touches another's. Undoing adds a row
-    as well; nothing is taken away.
-    """
-
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def decide(
         self,
@@ -61,20 +57,24 @@ class Decisions:
         seen: Mapping[str, Seen] | None = None,
         known: Known | None = None,
     ) -> int:
-        """Give contents (SHA-256) their verdicts (0–3) in one act; returns its number.
+        """Record verdicts (0–3) on contents (SHA-256) as one action; return its number.
 
-        ``seen`` states how contents were shown. On disk on return. Raises CaseError, and records
-        nothing, for a content that is not in the case and a verdict that is no label, and
-        SupersededError if the reviewer has given other verdicts since what is ``known``.
+        ``seen`` is how each content was shown. The rows are on disk on return.
+
+        Raises:
+            CaseError: a content is not in the case, or a verdict is not a label.
+            SupersededError: the reviewer has given other verdicts since ``known``.
         """
-        return self._act(reviewer, verdicts, None, seen or {}, known)
+        return self.record(reviewer, verdicts, None, seen or {}, known)
 
     def undo(
         self, reviewer: str, *, action: int | None = None, sample: int | None = None
     ) -> list[str]:
-        """Withdraw the reviewer's last act that stands, or the one that is named, or the last in a
-        blind sample; the contents it had decided have the verdict that this reviewer gave them
-        before, or none. Empty when nothing stands."""
+        """Withdraw the reviewer's last action, a given one, or the last one in a blind sample.
+
+        Its contents have the verdict again that this reviewer gave them before, or none. Returns
+        these contents; empty if there is nothing to withdraw.
+        """
         reviewer = reviewer_name(reviewer)
         with self._database.batch("undo", reviewer=reviewer) as batch:
             rows = batch.connection.execute(
@@ -101,11 +101,11 @@ class Decisions:
         return [row["content"] for row in rows]
 
     def decisions(self, reviewer: str | None = None) -> Iterator[Decision]:
-        """All that was ever decided and withdrawn, by one reviewer or everyone, in order."""
+        """Yield all decisions, with withdrawn ones, of one reviewer or of all, in order."""
         if reviewer is None:
             rows = self._database.pages("SELECT * FROM decisions WHERE id > ? ORDER BY id LIMIT ?")
         else:
-            # The plus keeps SQLite from sorting all of the reviewer's anew for each page.
+            # The plus keeps SQLite from sorting all of the reviewer's again for each page.
             rows = self._database.pages(
                 "SELECT * FROM decisions WHERE +reviewer = ? AND id > ? ORDER BY id LIMIT ?",
                 storable(reviewer),
@@ -113,7 +113,7 @@ class Decisions:
         return map(_decision, rows)
 
     def verdicts(self, sha256: str) -> dict[str, Decision]:
-        """The present verdict of each reviewer who has given a content one."""
+        """Return the present verdict of each reviewer on a content."""
         rows = self._database.query(
             "SELECT d.* FROM verdicts v JOIN decisions d ON d.id = v.decision"
             " WHERE v.content = ? ORDER BY d.id",
@@ -122,8 +122,7 @@ class Decisions:
         return {row["reviewer"]: _decision(row) for row in rows}
 
     def decided(self) -> Iterator[str]:
-        """The contents on which somebody's verdict stands, by SHA-256, in the order they were
-        added."""
+        """Yield the contents (SHA-256) with a present verdict, in the order they were added."""
         rows = self._database.pages(
             "SELECT id, sha256 FROM contents c"
             " WHERE EXISTS (SELECT 1 FROM verdicts WHERE content = c.sha256)"
@@ -132,7 +131,7 @@ class Decisions:
         return (row["sha256"] for row in rows)
 
     def disagreements(self) -> list[str]:
-        """The contents whose reviewers have given them different verdicts, by SHA-256."""
+        """Return the contents (SHA-256) on which reviewers disagree."""
         rows = self._database.query(
             "SELECT content FROM verdicts GROUP BY content HAVING min(verdict) != max(verdict)"
             " ORDER BY content"
@@ -140,13 +139,13 @@ class Decisions:
         return [row["content"] for row in rows]
 
     def reviewers(self) -> list[str]:
-        """Everyone who has ever decided something, in the order of their first act."""
+        """Return all reviewers, in the order of their first action."""
         rows = self._database.query(
             "SELECT reviewer FROM decisions GROUP BY reviewer ORDER BY min(action)"
         )
         return [row["reviewer"] for row in rows]
 
-    def _act(
+    def record(
         self,
         reviewer: str,
         verdicts: Mapping[str, int],
@@ -154,11 +153,12 @@ class Decisions:
         seen: Mapping[str, Seen],
         known: Known | None,
     ) -> int:
+        """Record verdicts as one action, in a blind sample if one is given; see ``decide``."""
         reviewer = reviewer_name(reviewer)
         if not verdicts:
             raise CaseError(
-                tr("no image is named to be decided", "판정할 이미지가 지정되지 않았습니다"),
-                remedy=tr("name one at least", "하나 이상 지정하십시오"),
+                msg("no image is given to decide"),
+                remedy=msg("give at least one"),
             )
         with self._database.batch("decide", reviewer=reviewer) as batch:
             if known is not None:
@@ -167,20 +167,14 @@ class Decisions:
             for sha256, verdict in verdicts.items():
                 if verdict not in _LABELS:
                     raise CaseError(
-                        tr(f"{verdict!r} is no verdict", f"{verdict!r}은(는) 판정값이 아닙니다"),
-                        remedy=tr("give 0, 1, 2 or 3", "0, 1, 2, 3 가운데 하나를 주십시오"),
+                        msg("{verdict!r} is not a verdict", verdict=verdict),
+                        remedy=msg("give 0, 1, 2 or 3"),
                     )
                 query = "SELECT 1 FROM contents WHERE sha256 = ?"
                 if not batch.connection.execute(query, (sha256,)).fetchone():
                     raise CaseError(
-                        tr(
-                            f"{sha256} is no image of this case",
-                            f"{sha256}은(는) 이 사건의 이미지가 아닙니다",
-                        ),
-                        remedy=tr(
-                            "name an image by the SHA-256 under which the case holds it",
-                            "사건에 기록된 이미지의 SHA-256을 지정하십시오",
-                        ),
+                        msg("{sha256} is not an image of this case", sha256=sha256),
+                        remedy=msg("name an image by the SHA-256 under which the case holds it"),
                     )
                 batch.add(
                     "decisions",
@@ -197,17 +191,21 @@ class Decisions:
 
 
 def reviewer_name(reviewer: str) -> str:
-    """The name as it is stored. Raises CaseError for none."""
+    """Return a reviewer's name as it is stored.
+
+    Raises:
+        CaseError: the name is empty.
+    """
     if not reviewer.strip():
         raise CaseError(
-            tr("no reviewer is named", "검토자 이름이 없습니다"),
-            remedy=tr("name who decides", "판정하는 사람의 이름을 지정하십시오"),
+            msg("no reviewer is named"),
+            remedy=msg("name who decides"),
         )
     return storable(reviewer)
 
 
 def seen_columns(seen: Seen | None) -> dict[str, str | bool | None]:
-    """The columns that hold how an image was shown."""
+    """Return the columns of ``decisions`` for how an image was shown."""
     how, blurred = seen or (None, None)
     return {"seen": how, "blurred": blurred}
 
@@ -219,17 +217,22 @@ def _require_unchanged(
     sample: int | None,
     known: Known,
 ) -> None:
-    """Raises SupersededError if one of the contents has another verdict of this reviewer (in a
-    blind sample: of that sample) which is newer than what is known."""
-    standing = batch.connection.execute(
+    """Require that no content has a newer, other verdict of this reviewer than what is known.
+
+    In a blind sample only the verdicts of that sample count.
+
+    Raises:
+        SupersededError: one has.
+    """
+    present = batch.connection.execute(
         "SELECT content, verdict, action FROM decisions d WHERE id > ?1 AND reviewer = ?2"
         " AND verdict IS NOT NULL AND (?3 IS NULL OR sample = ?3)"
         " AND NOT EXISTS (SELECT 1 FROM decisions WHERE undoes = d.action AND content = d.content)"
         " ORDER BY id",
         (known.mark, reviewer, sample),
     )
-    # Of several the last holds.
-    latest = {content: (verdict, action) for content, verdict, action in standing}
+    # The last of several counts.
+    latest = {content: (verdict, action) for content, verdict, action in present}
     changed = {
         content: latest[content][0]
         for content, verdict in verdicts.items()
@@ -242,7 +245,7 @@ def _require_unchanged(
 
 
 def next_action(batch: Batch) -> int:
-    """The number of the act that comes next."""
+    """Return the number of the next action."""
     query = "SELECT coalesce(max(action), 0) + 1 FROM decisions"
     number: int = batch.connection.execute(query).fetchone()[0]
     return number
@@ -263,10 +266,13 @@ def _decision(row: Row) -> Decision:
 
 
 def seen_of(how: SeenHow | None, blurred: int | None) -> Seen | None:
-    """How an image was shown, from the two columns. Raises ValueError."""
-    drawn = how is not None and how != "bulk"
-    if how not in (None, *get_args(SeenHow)) or blurred not in ((0, 1) if drawn else (None,)):
+    """Return how an image was shown, from the two columns.
+
+    Raises:
+        ValueError: mayak does not write such values.
+    """
+    seen = None if how is None else Seen(how, None if blurred is None else bool(blurred))
+    is_valid = blurred is None if seen is None else seen.is_valid
+    if not is_valid or blurred not in (None, 0, 1):
         raise ValueError(f"seen {how!r}, blurred {blurred!r}")
-    if how is None:
-        return None
-    return Seen(how, None if blurred is None else bool(blurred))
+    return seen

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mayak.cli.console import Console
 from mayak.cli.options import JsonOption
-from mayak.language import tr
+from mayak.i18n import msg
 
 if TYPE_CHECKING:
     from mayak.doctor import Check, Mode
@@ -43,28 +43,28 @@ def _show(console: Console, checks: Sequence[Check], modes: Sequence[tuple[Mode,
     from mayak.doctor import GB
 
     words = {
-        "ok": tr("ok", "정상"),
-        "warning": tr("warning", "주의"),
-        "fault": tr("fault", "문제"),
+        "ok": msg("ok"),
+        "warning": msg("warning"),
+        "fault": msg("fault"),
     }
     console.table(
-        tr("This machine", "이 컴퓨터"),
-        [tr("part", "항목"), tr("state", "상태"), tr("found", "내용")],
+        msg("This machine"),
+        [msg("part"), msg("state"), msg("found")],
         [[check.title, words[check.status], check.detail] for check in checks],
         text_columns=3,
     )
     console.table(
-        tr("What runs here", "실행할 수 있는 방식"),
-        [tr("mode", "방식"), tr("GPU memory", "GPU 메모리"), tr("runs", "실행")],
+        msg("What runs here"),
+        [msg("mode"), msg("GPU memory"), msg("runs")],
         [
             [
                 mode.title,
                 f"{mode.memory / GB:.1f} GB" if mode.memory else "–",
-                tr("yes", "가능") if runs else tr("no", "불가"),
+                msg("yes") if runs else msg("no"),
             ]
             for mode, runs in modes
         ],
     )
     for check in checks:
         if check.remedy:
-            console.result(f"{words[check.status]} · {check.title} → {check.remedy}")
+            console.result(words[check.status] + " · " + check.title + " → " + check.remedy)

@@ -25,7 +25,7 @@ from mayak.cli.options import (
 )
 from mayak.cli.triage_summary import show_summary, summary_values
 from mayak.errors import ConfigError, IntegrityError
-from mayak.language import tr
+from mayak.i18n import msg
 from mayak.workers import cores
 
 if TYPE_CHECKING:
@@ -38,40 +38,29 @@ SourcesArgument = Annotated[
     Path,
     Parameter(
         json_list=False,  # a source's name may begin with a bracket
-        help=tr(
-            "Folders, archives, disk images, single files.",
-            "폴더, 압축 파일, 디스크 이미지, 파일.",
-        ),
+        help=msg("Folders, archives, disk images, single files."),
     ),
 ]
 IncludeOption = Annotated[
     list[str] | None,
     Parameter(
         negative="",
-        help=tr(
-            "Take only paths that match this pattern, for example '*/DCIM/*'; repeatable.",
-            "이 패턴에 맞는 경로만 처리합니다. 예: '*/DCIM/*'. 여러 번 지정 가능.",
-        ),
+        help=msg("Take only paths that match this pattern, for example '*/DCIM/*'; repeatable."),
     ),
 ]
 ExcludeOption = Annotated[
     list[str] | None,
     Parameter(
         negative="",
-        help=tr(
-            "Leave out paths that match this pattern; repeatable.",
-            "이 패턴에 맞는 경로를 제외합니다. 여러 번 지정 가능.",
-        ),
+        help=msg("Leave out paths that match this pattern; repeatable."),
     ),
 ]
 SinceOption = Annotated[
     datetime | None,
     Parameter(
-        help=tr(
+        help=msg(
             "Leave out files last changed before this time (local, 2026-01-31 or "
-            "2026-01-31T12:00:00).",
-            "이 시각 전에 마지막으로 변경된 파일을 제외합니다(현지 시각, 2026-01-31 또는 "
-            "2026-01-31T12:00:00).",
+            "2026-01-31T12:00:00)."
         )
     ),
 ]
@@ -79,57 +68,42 @@ SmallestOption = Annotated[
     int,
     Parameter(
         validator=at_least("--smallest", 0),
-        help=tr(
-            "Leave out images whose longer side has fewer pixels.",
-            "긴 변이 이보다 작은(픽셀) 이미지를 제외합니다.",
-        ),
+        help=msg("Leave out images whose longer side has fewer pixels."),
     ),
 ]
 LimitOption = Annotated[
     int | None,
     Parameter(
         validator=at_least("--limit", 1),
-        help=tr("Examine so many images at most.", "최대 이 수만큼의 이미지만 처리합니다."),
+        help=msg("Examine so many images at most."),
     ),
 ]
 KnownGoodOption = Annotated[
     list[Path] | None,
     Parameter(
         negative="",
-        help=tr(
-            "Hash list of files to leave out (text, CSV or NSRL's SQLite); repeatable.",
-            "제외할 파일의 해시 목록(텍스트, CSV, NSRL SQLite). 여러 번 지정 가능.",
-        ),
+        help=msg("Hash list of files to leave out (text, CSV or NSRL's SQLite); repeatable."),
     ),
 ]
 KnownBadOption = Annotated[
     list[Path] | None,
     Parameter(
         negative="",
-        help=tr(
-            "Hash list of files that raise an alert; repeatable.",
-            "경보를 낼 파일의 해시 목록. 여러 번 지정 가능.",
-        ),
+        help=msg("Hash list of files that raise an alert; repeatable."),
     ),
 ]
 AcceptDamagedOption = Annotated[
     bool,
     Parameter(
         negative="",
-        help=tr(
-            "Go on with a source whose hash does not match; the case records it.",
-            "해시가 맞지 않는 원본도 계속 처리합니다. 사건에 기록됩니다.",
-        ),
+        help=msg("Go on with a source whose hash does not match; the case records it."),
     ),
 ]
 ExhaustiveOption = Annotated[
     bool,
     Parameter(
         negative="",
-        help=tr(
-            "Ask the whole model for every image, whatever `mayak calibrate` has set.",
-            "`mayak calibrate`의 설정과 관계없이 모든 이미지를 전체 모델로 봅니다.",
-        ),
+        help=msg("Ask the whole model for every image, whatever `mayak calibrate` has set."),
     ),
 ]
 
@@ -161,7 +135,7 @@ def triage(
     """
     if not sources:
         raise ConfigError(
-            tr("no source is named", "원본이 지정되지 않았습니다"),
+            msg("no source is named"),
             remedy="mayak triage dump.E01 photos/ --case case-0417",
         )
     from mayak.triage import Options, check
@@ -208,12 +182,7 @@ def _run(
     try:
         summary = run(options, cascade or LabelScorer(model, batch_size), console)
     except KeyboardInterrupt:
-        console.note(
-            tr(
-                "stopped; the same command goes on from here",
-                "중단했습니다. 같은 명령을 다시 실행하면 이어집니다",
-            )
-        )
+        console.note(msg("stopped; the same command goes on from here"))
         raise
     drift = None if cascade is None else _record_drift(options, cascade, summary)
     with CaseStore.read(options.case) as store:

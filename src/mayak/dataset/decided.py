@@ -18,11 +18,11 @@ from mayak.case.values import checked
 from mayak.dataset.collect import RawFile, Rejected, order
 from mayak.errors import EvidenceError, IntegrityError, ManifestError
 from mayak.evidence import located, open_source
+from mayak.i18n import join, msg, words
 from mayak.imaging.formats import wrong_extension
 from mayak.imaging.inside import read_inside
 from mayak.imaging.sandbox import Sandbox
 from mayak.labels import LABELS
-from mayak.language import tr
 from mayak.types import EvidenceEntry, EvidencePath, Progress, Task
 from mayak.workers import Lost
 
@@ -91,14 +91,14 @@ class Decided:
             other = folder.resolve()
             if data == other or data in other.parents or other in data.parents:
                 raise ManifestError(
-                    tr(
-                        f"the data folder {data} and {folder} lie one in the other",
-                        f"데이터 폴더 {data}와(과) {folder} 중 하나가 다른 하나 안에 있습니다",
+                    msg(
+                        "the data folder {data} and {folder} lie one in the other",
+                        data=data,
+                        folder=folder,
                     ),
-                    remedy=tr(
+                    remedy=msg(
                         "name a data folder elsewhere with --data: nothing is written among "
-                        "evidence",
-                        "--data로 다른 폴더를 지정하십시오. 증거 사이에는 아무것도 쓰지 않습니다",
+                        "evidence"
                     ),
                 )
 
@@ -120,29 +120,23 @@ class Decided:
             by_source[image.source].append(image)
         if missing := [source for source in sorted(by_source) if not located(source).exists()]:
             raise EvidenceError(
-                tr("sources are missing: ", "원본이 없습니다: ") + ", ".join(missing),
-                remedy=tr(
-                    "connect them where they were when the case was made",
-                    "사건을 만들 때와 같은 위치에 연결하십시오",
-                ),
+                msg("sources are missing: ") + ", ".join(missing),
+                remedy=msg("connect them where they were when the case was made"),
             )
         faults: list[str] = []
-        with progress.task(tr("copying", "복사"), len(agreed), tr("images", "장")) as task:
+        with progress.task(msg("copying"), len(agreed), msg("images", context="unit")) as task:
             for source, images in sorted(by_source.items()):
                 faults += _copy(located(source), images, folder, task)
         if faults:
             more = len(faults) - _SHOWN
             raise IntegrityError(
-                tr(
-                    f"{len(faults)} decided images are not what the case recorded: ",
-                    f"판정된 이미지 {len(faults)}장이 사건의 기록과 다릅니다: ",
+                msg(
+                    "{n_faults} decided images are not what the case recorded: ",
+                    n_faults=len(faults),
                 )
-                + "; ".join(faults[:_SHOWN])
-                + (tr(f"; and {more} more", f"; 그 밖에 {more}건") if more > 0 else ""),
-                remedy=tr(
-                    "give the sources as they were; `mayak verify` checks the case",
-                    "원래 그대로의 원본을 연결하십시오. `mayak verify`로 사건을 확인할 수 있습니다",
-                ),
+                + join("; ", faults[:_SHOWN])
+                + (msg("; and {more} more", more=more) if more > 0 else ""),
+                remedy=msg("give the sources as they were; `mayak verify` checks the case"),
             )
         files = [
             RawFile(image.raw_name, folder / image.raw_name, *image.verdicts) for image in agreed
@@ -154,7 +148,7 @@ class Decided:
         """Files of ``extract`` that cannot be used, told with the place they came from."""
         return [
             replace(
-                item, error=f"{self._by_sha256[_sha256(item.name)].origins[0].path}: {item.error}"
+                item, error=f"{self._by_sha256[_sha256(item.name)].origins[0].path}: " + item.error
             )
             for item in rejected
         ]
@@ -193,27 +187,19 @@ def read_decided(folders: Sequence[Path]) -> Decided:
             other = cases.setdefault(store.id, folder)
             if other is not folder:
                 raise ManifestError(
-                    tr(
-                        f"{other} and {folder} are copies of one case",
-                        f"{other}와(과) {folder}은(는) 같은 사건의 사본입니다",
-                    ),
-                    remedy=tr(
-                        "merge their decisions (`mayak decisions merge`) and name one of them",
-                        "판정을 병합한 뒤(`mayak decisions merge`) 하나만 지정하십시오",
+                    msg("{other} and {folder} are copies of one case", other=other, folder=folder),
+                    remedy=msg(
+                        "merge their decisions (`mayak decisions merge`) and name one of them"
                     ),
                 )
             places += [located(source.path) for source in store.sources()]
-            with checked(folder, tr("a decided image", "판정된 이미지")):
+            with checked(folder, msg("a decided image")):
                 for origin, image in _of_case(store):
                     found[image.sha256].append((origin, image))
     if not found:
         raise ManifestError(
-            tr("nobody has decided anything in ", "판정된 이미지가 없습니다: ")
-            + ", ".join(map(str, folders)),
-            remedy=tr(
-                "decide images first: what the model guessed is no training set",
-                "먼저 이미지를 판정하십시오. 모델의 추정은 학습 자료가 아닙니다",
-            ),
+            msg("nobody has decided anything in ") + ", ".join(map(str, folders)),
+            remedy=msg("decide images first: what the model guessed is no training set"),
         )
     images = []
     for sha256 in sorted(found):
@@ -229,7 +215,7 @@ def _of_case(store: CaseStore) -> Iterator[tuple[Origin, _Image]]:
     sources = {source.id: source.path for source in store.sources()}
     for sha256 in store.decided():
         content = store.content(sha256)
-        places = store.places(sha256)
+        places = store.occurrences(sha256)
         # Where a change was accepted, other bytes lie by now.
         place = next((place for place in places if place.content == sha256), places[0])
         source = sources[place.source]
@@ -280,7 +266,7 @@ def _copy(path: Path, images: list[_Image], folder: Path, task: Task) -> list[st
                     data = stream.read()
             except (EvidenceError, OSError) as error:
                 faults += [
-                    f"{image.origins[0].path}: {error}"
+                    f"{image.origins[0].path}: " + words(error)
                     for image in (*([wanted] if wanted else ()), *inside.values())
                 ]
                 continue
@@ -292,17 +278,14 @@ def _copy(path: Path, images: list[_Image], folder: Path, task: Task) -> list[st
             for image, piece in pieces:
                 task.advance()
                 if piece is None or hashlib.sha256(piece).hexdigest() != image.sha256:
-                    faults.append(
-                        f"{image.origins[0].path}: "
-                        + tr("its bytes have changed", "내용이 변경되었습니다")
-                    )
+                    faults.append(f"{image.origins[0].path}: " + msg("its bytes have changed"))
                 else:
                     target = folder / image.raw_name
                     target.parent.mkdir(parents=True, exist_ok=True)
                     target.write_bytes(piece)
     left = [*files.values(), *(image for its in documents.values() for image in its.values())]
-    gone = tr("is no longer there", "더 이상 없습니다")
-    return faults + [f"{image.origins[0].path}: {gone}" for image in left]
+    gone = msg("is no longer there")
+    return faults + [f"{image.origins[0].path}: " + gone for image in left]
 
 
 def _inside(holder: bytes, names: frozenset[str]) -> dict[str, bytes]:

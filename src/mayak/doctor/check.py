@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from mayak.language import tr
+from mayak.i18n import msg
 
 Status = Literal["ok", "warning", "fault"]
 
@@ -41,9 +41,8 @@ class Machine:
 
 def reinstall() -> str:
     """Return the remedy for a broken installation."""
-    return tr(
-        "install again: `make setup` in the source folder, or `pip install -c constraints.txt .`",
-        "다시 설치하십시오: 소스 폴더에서 `make setup` 또는 `pip install -c constraints.txt .`",
+    return msg(
+        "install again: `make setup` in the source folder, or `pip install -c constraints.txt .`"
     )
 
 

@@ -11,26 +11,26 @@ from typing import Literal
 
 from mayak.config import BASE_MODEL
 from mayak.doctor.check import GB, Check, Machine, existing, reinstall
-from mayak.language import tr
+from mayak.i18n import msg
 
 MODEL_DOWNLOAD = 15.2 * GB
 """Bytes of the published checkpoint: 7.57 billion parameters of two bytes."""
 
 
 def embedded_model(_: Machine) -> Check:
-    title = tr("embedded model", "내장 모델")
+    title = msg("embedded model")
     folder = Path(str(files("mayak"))) / "model" / "nano"
     wanted = ("config.json", "model.safetensors", "tokenizer.json", "chat_template.jinja")
     missing = [name for name in wanted if not (folder / name).is_file()]
     if missing:
-        detail = f"{folder}: " + tr("lacks ", "없는 파일: ") + ", ".join(missing)
+        detail = f"{folder}: " + msg("lacks {missing}", missing=", ".join(missing))
         return Check("nano", title, "warning", detail, reinstall())
     size = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
     return Check("nano", title, "ok", f"nano, {size:.1f} MB", figures={"megabytes": round(size, 1)})
 
 
 def model_cache(_: Machine) -> Check:
-    title = tr("7B model", "7B 모델")
+    title = msg("7B model")
     try:
         cache = Path(importlib.import_module("huggingface_hub.constants").HF_HUB_CACHE)
     except Exception as error:  # noqa: BLE001 - a broken library may raise anything
@@ -38,15 +38,17 @@ def model_cache(_: Machine) -> Check:
     state, lacks = cached(cache / ("models--" + BASE_MODEL.replace("/", "--")))
     figures = {"model": BASE_MODEL, "cache": str(cache), "state": state, "missing": lacks}
     if state == "complete":
-        detail = tr(f"{BASE_MODEL} is in {cache}", f"{BASE_MODEL}이(가) {cache}에 있습니다")
+        detail = msg("{base_model} is in {cache}", base_model=BASE_MODEL, cache=cache)
         return Check("model", title, "ok", detail, figures=figures)
     if state == "partial":
-        detail = tr(
-            f"{BASE_MODEL} is only partly in {cache}: lacks {', '.join(lacks)}",
-            f"{BASE_MODEL}의 일부만 {cache}에 있습니다. 없는 파일: {', '.join(lacks)}",
+        detail = msg(
+            "{base_model} is only partly in {cache}: lacks {lacks}",
+            base_model=BASE_MODEL,
+            cache=cache,
+            lacks=", ".join(lacks),
         )
     else:
-        detail = tr(f"{BASE_MODEL} is not in {cache}", f"{BASE_MODEL}이(가) {cache}에 없습니다")
+        detail = msg("{base_model} is not in {cache}", base_model=BASE_MODEL, cache=cache)
     return Check("model", title, "warning", detail, _fetch_model(cache), figures)
 
 
@@ -76,19 +78,16 @@ def cached(folder: Path) -> tuple[Literal["complete", "partial", "absent"], list
 
 
 def _fetch_model(cache: Path) -> str:
-    text = tr(
-        f"with a network: `hf download {BASE_MODEL}` ({MODEL_DOWNLOAD / GB:.0f} GB). Air-gapped: "
-        f"`hf download {BASE_MODEL} --local-dir DIR` elsewhere, copy DIR here, give --model DIR",
-        f"인터넷이 되면 `hf download {BASE_MODEL}` ({MODEL_DOWNLOAD / GB:.0f} GB). 망분리 "
-        f"환경이면 다른 곳에서 `hf download {BASE_MODEL} --local-dir DIR`로 받아 DIR을 이 "
-        "컴퓨터에 복사하고 --model DIR로 지정하십시오",
+    text = msg(
+        "with a network: `hf download {base_model}` ({model_download:.0f} GB). Air-gapped: `hf "
+        "download {base_model} --local-dir DIR` elsewhere, copy DIR here, give --model DIR",
+        base_model=BASE_MODEL,
+        model_download=MODEL_DOWNLOAD / GB,
     )
     free = shutil.disk_usage(existing(cache)).free
     if free < MODEL_DOWNLOAD:
-        text += tr(
-            f". Only {free / GB:.1f} GB are free there: set HF_HOME to a larger disk",
-            f". 그 위치의 여유 공간은 {free / GB:.1f} GB뿐이므로 HF_HOME을 더 큰 디스크로 "
-            "지정하십시오",
+        text += msg(
+            ". Only {free:.1f} GB are free there: set HF_HOME to a larger disk", free=free / GB
         )
     return text
 
@@ -99,15 +98,10 @@ def offline(_: Machine) -> Check:
         name for name in variables if os.environ.get(name, "").lower() in {"1", "true", "yes", "on"}
     ]
     if on:
-        detail = tr(
-            f"{on[0]} is set: nothing is ever downloaded",
-            f"{on[0]} 설정됨: 아무것도 내려받지 않습니다",
-        )
+        detail = msg("{on} is set: nothing is ever downloaded", on=on[0])
     else:
-        detail = tr(
+        detail = msg(
             "HF_HUB_OFFLINE is not set: a model given by hub id is looked for on the hub; set it "
-            "to 1 on an air-gapped machine",
-            "HF_HUB_OFFLINE이 설정되지 않음: 허브 이름으로 지정한 모델은 허브에서 찾습니다. "
-            "망분리 환경에서는 1로 설정하십시오",
+            "to 1 on an air-gapped machine"
         )
-    return Check("offline", tr("network", "네트워크"), "ok", detail, figures={"offline": bool(on)})
+    return Check("offline", msg("network"), "ok", detail, figures={"offline": bool(on)})

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mayak.doctor.check import GB, Check
-from mayak.language import tr
+from mayak.i18n import msg
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +27,11 @@ def modes() -> tuple[Mode, ...]:
     bf16) and room for activations, rounded up to the sizes of common cards.
     """
     return (
-        Mode("nano-cpu", tr("nano on the CPU", "CPU에서 nano"), 0, quantised=False),
-        Mode("nf4-inference", tr("7B inference, nf4", "7B 추론, nf4"), 7.5 * GB, quantised=True),
-        Mode("nf4-training", tr("7B training, nf4", "7B 학습, nf4"), 9 * GB, quantised=True),
-        Mode("bf16-inference", tr("7B inference, bf16", "7B 추론, bf16"), 19 * GB, quantised=False),
-        Mode("bf16-training", tr("7B training, bf16", "7B 학습, bf16"), 23 * GB, quantised=False),
+        Mode("nano-cpu", msg("nano on the CPU"), 0, quantised=False),
+        Mode("nf4-inference", msg("7B inference, nf4"), 7.5 * GB, quantised=True),
+        Mode("nf4-training", msg("7B training, nf4"), 9 * GB, quantised=True),
+        Mode("bf16-inference", msg("7B inference, bf16"), 19 * GB, quantised=False),
+        Mode("bf16-training", msg("7B training, bf16"), 23 * GB, quantised=False),
     )
 
 

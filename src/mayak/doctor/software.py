@@ -14,9 +14,9 @@ from PIL import Image, ImageFont
 from mayak.doctor.check import Check, Machine, reinstall
 from mayak.errors import MayakError
 from mayak.fonts import FONTS, font_path
+from mayak.i18n import join, msg
 from mayak.imaging import decode
 from mayak.imaging.formats import reads
-from mayak.language import tr
 
 _KOREAN = "한글 마약 대화 0123"
 
@@ -31,7 +31,7 @@ def python(_: Machine) -> Check:
         "Python",
         "ok" if good else "fault",
         detail,
-        "" if good else tr("use 64-bit Python 3.11 or newer", "64비트 Python 3.11 이상을 쓰십시오"),
+        "" if good else msg("use 64-bit Python 3.11 or newer"),
         {"version": version, "bits": bits},
     )
 
@@ -39,7 +39,7 @@ def python(_: Machine) -> Check:
 def torch(machine: Machine) -> Check:
     report = machine.reports["torch"]
     if "error" in report:
-        detail = tr("cannot be loaded: ", "불러올 수 없음: ") + report["error"]
+        detail = msg("cannot be loaded: ") + report["error"]
         return Check("torch", "PyTorch", "fault", detail, reinstall())
     build = f"CUDA {report['cuda']}" if report["cuda"] else "CPU"
     detail = f"{report['version']} ({build})"
@@ -47,7 +47,7 @@ def torch(machine: Machine) -> Check:
 
 
 def libraries(machine: Machine) -> Check:
-    title = tr("libraries", "라이브러리")
+    title = msg("libraries")
     report = machine.reports["libraries"]
     broken = report.get("broken", {"all": report.get("error", "")})
     if broken:
@@ -61,38 +61,35 @@ def libraries(machine: Machine) -> Check:
 def bitsandbytes(machine: Machine) -> Check:
     report = machine.reports["bitsandbytes"]
     if "error" in report:
-        detail = tr("4-bit weights do not work: ", "4비트 가중치를 쓸 수 없음: ") + report["error"]
-        remedy = reinstall() + tr(
-            "; until then give --precision bf16 or fp32",
-            ". 그때까지는 --precision bf16 또는 fp32를 쓰십시오",
-        )
+        detail = msg("4-bit weights do not work: ") + report["error"]
+        remedy = reinstall() + msg("; until then give --precision bf16 or fp32")
         return Check("bitsandbytes", "bitsandbytes", "warning", detail, remedy)
     where = ", ".join(report["devices"])
-    detail = report["version"] + tr(f", nf4 works on {where}", f", nf4 작동: {where}")
+    detail = report["version"] + msg(", nf4 works on {where}", where=where)
     figures = _pick(report, "version", "devices")
     return Check("bitsandbytes", "bitsandbytes", "ok", detail, figures=figures)
 
 
 def fonts(_: Machine) -> Check:
-    title = tr("Korean fonts", "한글 글꼴")
-    faults = []
+    title = msg("Korean fonts")
+    faults: list[str] = []
     for name in FONTS:
         try:
             font = ImageFont.truetype(str(font_path(name)), 24)
             # A font draws the same "missing" box for every character without a glyph.
             drawn = {bytes(font.getmask(sign)) for sign in _KOREAN if sign != " "}
             if len(drawn) < len(set(_KOREAN) - {" "}):
-                faults.append(tr(f"{name} lacks Korean glyphs", f"{name}에 한글 글자가 없음"))
+                faults.append(msg("{name} lacks Korean glyphs", name=name))
         except (MayakError, OSError, ImportError) as error:
-            faults.append(f"{name}: {getattr(error, 'message', error)}")
+            faults.append(f"{name}: " + getattr(error, "message", str(error)))
     if faults:
-        return Check("fonts", title, "fault", "; ".join(faults), reinstall())
-    detail = tr(f"{len(FONTS)} shipped, all render", f"{len(FONTS)}개 포함, 모두 렌더링됩니다")
+        return Check("fonts", title, "fault", join("; ", faults), reinstall())
+    detail = msg("{n_fonts} shipped, all render", n_fonts=len(FONTS))
     return Check("fonts", title, "ok", detail, figures={"fonts": list(FONTS)})
 
 
 def codecs(_: Machine) -> Check:
-    title = tr("image formats", "이미지 형식")
+    title = msg("image formats")
     works = {
         name: _reads_back(name) for name in ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "JPEG2000")
     }
@@ -102,14 +99,11 @@ def codecs(_: Machine) -> Check:
     detail = ", ".join(name for name, good in works.items() if good)
     if not lacks:
         return Check("codecs", title, "ok", detail, figures=figures)
-    detail += tr("; not: ", "; 읽지 못함: ") + ", ".join(lacks)
+    detail += msg("; not: ") + ", ".join(lacks)
     if {"JPEG", "PNG"} & set(lacks):
         return Check("codecs", title, "fault", detail, reinstall(), figures)
     remedy = (
-        tr(
-            "pip install 'mayak[heic]' (its wheel bundles GPL codecs)",
-            "pip install 'mayak[heic]' (GPL 코덱이 포함된 휠입니다)",
-        )
+        msg("pip install 'mayak[heic]' (its wheel bundles GPL codecs)")
         if lacks == ["HEIC"]
         else reinstall()
     )
@@ -132,11 +126,9 @@ def sqlite(_: Machine) -> Check:
     faulty = wal_reset_bug(version)
     detail = ".".join(map(str, version))
     if faulty:
-        detail += tr(
+        detail += msg(
             ", with the WAL-reset bug (repaired in 3.51.3, 3.50.7, 3.44.6); no command of this "
-            "version of mayak uses WAL",
-            ", WAL 초기화 결함 있음(3.51.3, 3.50.7, 3.44.6에서 수정됨). 이 버전의 mayak에는 "
-            "WAL을 쓰는 명령이 없습니다",
+            "version of mayak uses WAL"
         )
     return Check("sqlite", "SQLite", "ok", detail, figures={"wal_reset_bug": faulty})
 

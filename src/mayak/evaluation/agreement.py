@@ -9,7 +9,7 @@ from mayak.config import FP8_PROOF
 from mayak.errors import ModelError
 from mayak.evaluation.record import Result
 from mayak.files import json_bytes, write_durably
-from mayak.language import tr
+from mayak.i18n import msg
 
 LEAST_IMAGES = 100
 """Fewer say too little: of 100 images without a difference, up to 3 % may still differ (95 %)."""
@@ -62,18 +62,17 @@ def allow_fp8(adapter: Path, reference: Result, candidate: Result) -> Agreement:
     if not found.enough:
         path.unlink(missing_ok=True)
         raise ModelError(
-            tr(
-                f"fp8 gives {found.same} of {found.images} images the label that bf16 gives "
-                f"({found.dismissed} are called irrelevant by fp8 alone); "
-                f"{LEAST_SHARE:.0%} of at least {LEAST_IMAGES} are needed",
-                f"fp8은 이미지 {found.images}장 중 {found.same}장에서 bf16과 같은 라벨을 "
-                f"냈습니다(fp8만 관련 없음으로 본 이미지 {found.dismissed}장). 이미지 "
-                f"{LEAST_IMAGES}장 이상에서 {LEAST_SHARE:.0%} 이상 같아야 합니다",
+            msg(
+                "fp8 gives {same} of {images} images the label that bf16 gives ({dismissed} are "
+                "called irrelevant by fp8 alone); {least_share:.0%} of at least {least_images} "
+                "are needed",
+                same=found.same,
+                images=found.images,
+                dismissed=found.dismissed,
+                least_share=LEAST_SHARE,
+                least_images=LEAST_IMAGES,
             ),
-            remedy=tr(
-                "use --precision bf16, or a manifest of more images",
-                "--precision bf16을 쓰거나 이미지가 더 많은 목록을 쓰십시오",
-            ),
+            remedy=msg("use --precision bf16, or a manifest of more images"),
         )
     record = {
         "engine": candidate.engine.fingerprint,

@@ -6,7 +6,6 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import copy_context
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -16,7 +15,7 @@ import torch
 
 from mayak.config import Precision
 from mayak.errors import ModelError
-from mayak.language import tr
+from mayak.i18n import msg
 from mayak.model.load import VisionLanguageModel, load_model, out_of_memory
 from mayak.model.packed import PackedModel, compiles
 from mayak.model.packing import Packed, Piece
@@ -59,13 +58,9 @@ def require_finite(said: torch.Tensor) -> None:
     """Raises ModelError for what is not a number: no score, and never label 0 by default."""
     if not torch.isfinite(said).all():
         raise ModelError(
-            tr(
-                "the model's output is not a number: no label can be read from it",
-                "모델 출력이 숫자가 아니어서 라벨을 읽을 수 없습니다",
-            ),
-            remedy=tr(
-                "weights or adapter are damaged, or training diverged (lower learning_rate)",
-                "가중치나 어댑터가 손상되었거나 학습이 발산했습니다(learning_rate를 낮추십시오)",
+            msg("the model's output is not a number: no label can be read from it"),
+            remedy=msg(
+                "weights or adapter are damaged, or training diverged (lower learning_rate)"
             ),
         )
 
@@ -124,8 +119,7 @@ class Launcher:
         the GPU's memory is full."""
         if self._thread is None:
             return queued(work)
-        # In the context of whoever is told of what happens: it holds the language.
-        launched = self._thread.submit(copy_context().run, queued, work)
+        launched = self._thread.submit(queued, work)
         return lambda: launched.result()()
 
 

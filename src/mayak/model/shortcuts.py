@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from mayak.errors import MayakWarning
-from mayak.language import tr
+from mayak.i18n import msg
 
 OF_CHANGE, _OF_WHOLE = 0.1, 2**-7
 """How far a position may lie from where the long way puts it: a share of what the layer changes
@@ -53,12 +53,7 @@ class Compiled:
         right = self._work(layer, hidden, *given)
         if not _same_step(hidden, found, right, self._of_change):
             self._short, self._unproven = self._work, 0
-            _warn(
-                tr(
-                    "compiled layers give other results on this machine",
-                    "이 컴퓨터에서는 컴파일한 계층의 결과가 다릅니다",
-                )
-            )
+            _warn(msg("compiled layers give other results on this machine"))
         return right
 
 
@@ -118,24 +113,14 @@ class Recorded:
         except RuntimeError as error:
             torch.cuda.set_stream(here)
             why = str(error).partition("\n")[0]
-            _warn(
-                tr(
-                    f"no CUDA graph could be made ({why})",
-                    f"CUDA 그래프를 만들지 못했습니다({why})",
-                )
-            )
+            _warn(msg("no CUDA graph could be made ({why})", why=why))
             return
         given.fill_(math.nan)  # so that what is compared is what the graph writes
         graph.replay()
         if torch.allclose(given, right, rtol=_OF_ANSWERS, atol=_OF_ANSWERS):
             self._taken, self._given, self._graph = taken, given, graph
         else:
-            _warn(
-                tr(
-                    "a CUDA graph gives other results on this machine",
-                    "이 컴퓨터에서는 CUDA 그래프의 결과가 다릅니다",
-                )
-            )
+            _warn(msg("a CUDA graph gives other results on this machine"))
 
 
 def _same_step(
@@ -153,5 +138,5 @@ def _same_step(
 
 
 def _warn(what: str) -> None:
-    told = tr(f"{what}: it goes on without, slower", f"{what}. 이를 쓰지 않고 더 느리게 계속합니다")
+    told = msg("{what}: it goes on without, slower", what=what)
     warnings.warn(told, MayakWarning, stacklevel=2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from mayak.case import CaseStore
-from mayak.language import language, tr
+from mayak.i18n import Language, join, msg
 from mayak.report import words
 from mayak.report.chapters.file_lists import not_selected, selected_files
 from mayak.report.chapters.findings import (
@@ -35,9 +35,11 @@ class DocumentBuilder:
     several documents for paper.
     """
 
-    def __init__(self, case: CaseStore, data: ReportData, *, clear: bool) -> None:
+    def __init__(
+        self, case: CaseStore, data: ReportData, language: Language, *, clear: bool
+    ) -> None:
         """``clear`` shows thumbnails as they are instead of blurred."""
-        self.case, self.data, self._clear = case, data, clear
+        self.case, self.data, self.language, self._clear = case, data, language, clear
 
     def page(self, max_images: int) -> Document:
         """Return everything in one document, with at most ``max_images`` of each class."""
@@ -61,14 +63,14 @@ class DocumentBuilder:
         name = None
         if len(volumes) > 1:
             of = len(volumes)
-            name = tr(f"Volume {number + 1} of {of}", f"제{number + 1}권(전체 {of}권)")
+            name = msg("Volume {number} of {of}", number=number + 1, of=of)
         return self._document(volumes[number], whole=number == 0, volume=name)
 
     def overview(self) -> list[Section]:
         """Return the chapters of text and figures, without images, for a workbook."""
         data = self.data
         return [
-            Section(tr("Case", "사건"), (self._identity(), *notices(data))),
+            Section(msg("Case"), (self._identity(), *notices(data))),
             summary(data),
             not_selected(self.case, data),
             limits(data),
@@ -76,14 +78,14 @@ class DocumentBuilder:
         ]
 
     def _identity(self) -> Facts:
-        number = tr("Case number (UUID)", "사건 식별번호(UUID)")
-        head = tr("Log head (SHA-256)", "기록 최종 해시(SHA-256)")
+        number = msg("Case number (UUID)")
+        head = msg("Log head (SHA-256)")
         return Facts(
             (
-                (tr("Case", "사건"), self.data.name),
+                (msg("Case"), self.data.name),
                 (number, self.data.case),
-                (tr("State of", "기준 시각"), f"{moment(self.data.as_of)} UTC"),
-                (tr("Model run shown", "점수의 출처(모델 실행)"), words.run(self.data.run)),
+                (msg("State of"), f"{moment(self.data.as_of)} UTC"),
+                (msg("Model run shown"), words.run(self.data.run)),
                 (head, self.data.head),
             ),
             code=frozenset({number, head}),
@@ -104,13 +106,13 @@ class DocumentBuilder:
             sections.append(not_selected(self.case, data))
             sections.append(methods(data, clear=self._clear))
             sections += [limits(data), integrity(data)]
-        title = tr("Image analysis report", "디지털 이미지 분석보고서")
+        title = msg("Image analysis report")
         return Document(
             title=title,
-            subtitle=" · ".join(filter(None, (data.name, volume))),
-            running=" · ".join(filter(None, (title, data.name, volume))),
-            stamp=tr("Log head ", "기록 최종 해시 ") + data.head[:32] + "…",
-            language=language(),
+            subtitle=join(" · ", filter(None, (data.name, volume))),
+            running=join(" · ", filter(None, (title, data.name, volume))),
+            stamp=msg("Log head ") + data.head[:32] + "…",
+            language=self.language,
             facts=self._identity(),
             notices=notices(data),
             sections=tuple(sections),

@@ -16,9 +16,9 @@ from typing import Any
 from uuid import UUID, uuid5
 
 from mayak import __version__
-from mayak.case import CaseStore, Decision, Source, Standing, StoredContent, StoredItem
-from mayak.case.listing import State
+from mayak.case import CaseStore, Decision, ReviewStatus, StoredContent, StoredItem, StoredSource
 from mayak.case.records import SeenHow
+from mayak.case.statuses import State
 from mayak.labels import LABELS
 from mayak.report.builder import DocumentBuilder
 from mayak.report.report_data import ReportData, standings
@@ -150,7 +150,7 @@ class _Graph:
         )
         return [tool, configuration, *entries]
 
-    def _source(self, source: Source) -> list[Node]:
+    def _source(self, source: StoredSource) -> list[Node]:
         key = f"source {source.id}"
         folder = source.kind == "folder"
         facets = [
@@ -181,7 +181,7 @@ class _Graph:
         has = {"uco-core:hasFacet": [_to(facet) for facet in facets]}
         return [self._node(kind, key, has), *facets, *hashes]
 
-    def image(self, content: StoredContent, standing: Standing) -> list[Node]:
+    def image(self, content: StoredContent, standing: ReviewStatus) -> list[Node]:
         """Return an image with all its occurrences, the proposal and the decisions."""
         key = content.sha256
         hashes = self._hashes(
@@ -189,7 +189,7 @@ class _Graph:
         )
         nodes = hashes[:]
         objects: list[Node] = []
-        for item in self._case.places(content.sha256):
+        for item in self._case.occurrences(content.sha256):
             occurrence = self._occurrence(item, content, hashes)
             objects.append(_to(occurrence[0]))
             nodes += occurrence
@@ -259,7 +259,7 @@ class _Graph:
         )
         return [file, *facets, within]
 
-    def _proposal(self, standing: Standing, objects: Sequence[Node]) -> Iterator[Node]:
+    def _proposal(self, standing: ReviewStatus, objects: Sequence[Node]) -> Iterator[Node]:
         run, scores = self._data.run, standing.scores
         if run is None or scores is None:
             return
@@ -290,7 +290,7 @@ class _Graph:
     def _analysis(
         self, key: str, label: int, about: Node, text: str, *, confidence: float | None = None
     ) -> Iterator[Node]:
-        classification: Node = {"uco-analysis:class": f"{label}: {LABELS[label].en}"}
+        classification: Node = {"uco-analysis:class": f"{label}: {LABELS[label].name!s}"}
         if confidence is not None:
             decimal = {"@type": "xsd:decimal", "@value": f"{confidence:.6f}"}
             classification["uco-analysis:classificationConfidence"] = decimal

@@ -1,6 +1,7 @@
 """The building blocks of a report, which HTML and PDF both lay out.
 
-Texts are in the reader's language. Templates choose a layout by a block's ``kind`` and add no text.
+Texts are messages, which ``plain`` renders in the reader's language. Templates choose a layout by a
+block's ``kind`` and add no text.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Literal
 
+from mayak.i18n import Language
 from mayak.names import printable
+from mayak.report.text import worded
 
 Tone = Literal["plain", "soft", "good", "warning", "alarm"]
 Cell = str | tuple[str, ...]
@@ -113,7 +116,7 @@ class Document:
     """Header of each PDF page."""
     stamp: str
     """Footer of each PDF page."""
-    language: str
+    language: Language
     facts: Facts
     notices: tuple[Prose, ...]
     sections: tuple[Section, ...]
@@ -121,14 +124,18 @@ class Document:
     """JPEG files by key."""
 
 
-def plain(value: Any, shows: Callable[[str], bool] | None = None) -> Any:  # noqa: ANN401
-    """Return blocks as JSON values, with every text made ``printable`` in this one place."""
+def plain(
+    value: Any,  # noqa: ANN401
+    language: Language,
+    shows: Callable[[str], bool] | None = None,
+) -> Any:  # noqa: ANN401
+    """Return blocks as JSON values: texts in a language and ``printable``, in this one place."""
     if isinstance(value, str):
-        return printable(value, shows)
+        return printable(worded(value, language), shows)
     if is_dataclass(value):
-        return {f.name: plain(getattr(value, f.name), shows) for f in fields(value)}
+        return {f.name: plain(getattr(value, f.name), language, shows) for f in fields(value)}
     if isinstance(value, tuple | list):
-        return [plain(part, shows) for part in value]
+        return [plain(part, language, shows) for part in value]
     if isinstance(value, frozenset):
-        return sorted(plain(part, shows) for part in value)
+        return sorted(plain(part, language, shows) for part in value)
     return value

@@ -38,4 +38,6 @@ def render_html(document: Document) -> str:
         for key, data in document.pictures.items()
     }
     template = environment.get_template("report.html.j2")
-    return with_fonts(template.render(document=plain(document), pictures=pictures))
+    return with_fonts(
+        template.render(document=plain(document, document.language), pictures=pictures)
+    )

@@ -17,7 +17,7 @@ from fontTools.ttLib import TTFont
 
 from mayak.errors import MayakError
 from mayak.fonts import DEFAULT, FALLBACK, font_path
-from mayak.language import tr
+from mayak.i18n import msg
 from mayak.report.builder import DocumentBuilder
 from mayak.report.document import Document, plain
 from mayak.types import Progress
@@ -32,7 +32,7 @@ def write_pdf(builder: DocumentBuilder, folder: Path, progress: Progress) -> Non
         MayakError: the machine has not enough memory.
     """
     volumes = builder.volumes()
-    with progress.task("PDF", len(volumes), tr("volumes", "권")) as task:
+    with progress.task("PDF", len(volumes), msg("volumes")) as task:
         for number in range(len(volumes)):
             name = f"report-{number + 1:03d}.pdf" if len(volumes) > 1 else "report.pdf"
             data = render_pdf(builder.volume(volumes, number), created=builder.data.as_of)
@@ -50,7 +50,7 @@ def render_pdf(document: Document, *, created: datetime) -> bytes:
     Raises:
         MayakError: the machine has not enough memory.
     """
-    values = plain(document, _shows)
+    values = plain(document, document.language, _shows)
     del values["pictures"]
     with tempfile.TemporaryDirectory(prefix="mayak-report-") as name:
         folder = Path(name)
@@ -66,11 +66,8 @@ def render_pdf(document: Document, *, created: datetime) -> bytes:
                 return child.submit(_compile, folder, created.replace(microsecond=0)).result()
             except BrokenProcessPool as error:
                 raise MayakError(
-                    tr("setting the PDF took its process along", "PDF 작성이 중단되었습니다"),
-                    remedy=tr(
-                        "free memory, 1 GB should do, and write the report again",
-                        "메모리를 1 GB 이상 확보한 뒤 다시 실행하십시오",
-                    ),
+                    msg("setting the PDF took its process along"),
+                    remedy=msg("free memory, 1 GB should do, and write the report again"),
                 ) from error
 
 

@@ -11,24 +11,24 @@ from itertools import islice
 from typing import Any, Literal
 
 from mayak.case import (
+    BlindSample,
     CaseStore,
     Counts,
     Extent,
-    Fault,
+    IntegrityFault,
     LogEntry,
+    ReviewStatus,
     Run,
-    Sample,
-    Source,
     SourceCounts,
-    Standing,
     StoredContent,
+    StoredSource,
     latest,
     set_back,
 )
-from mayak.case.listing import State
 from mayak.case.records import Seen
+from mayak.case.statuses import State
 from mayak.errors import CaseError
-from mayak.language import tr
+from mayak.i18n import msg
 from mayak.report.left_out import LeftOut, left_out
 
 PROPOSALS = 100
@@ -72,7 +72,7 @@ class LogSummary:
     unreadable: dict[int, str] = field(default_factory=dict)
     """Reason why a source could not be hashed as a whole."""
     compared: dict[int, tuple[LogEntry, Mapping[str, Any]]] = field(default_factory=dict)
-    """By source: the last verification that compared it, and how (``triage.verify.Compared``)."""
+    """By source: the last verification that compared it, and how (``SourceComparison``)."""
     accepting: list[LogEntry] = field(default_factory=list)
     """Runs of triage with ``--accept-damaged``."""
     set_back: list[tuple[LogEntry, LogEntry]] = field(default_factory=list)
@@ -131,7 +131,7 @@ class ReportData:
     """Files that could not be read, by recorded reason."""
     left_out: LeftOut
     """Files left out by the rule ``not-an-image``."""
-    sources: list[Source]
+    sources: list[StoredSource]
     source_counts: dict[int, SourceCounts]
     """By source; only sources with files."""
     history: LogSummary
@@ -140,8 +140,8 @@ class ReportData:
     """By run: number of images by deciding tier (``Prediction.tier``)."""
     run: Run | None
     """The model run whose scores the report shows."""
-    samples: list[Sample]
-    faults: list[Fault]
+    samples: list[BlindSample]
+    faults: list[IntegrityFault]
     extent: Extent
     """How much was compared with recorded hashes to find the faults."""
     withdrawn: int
@@ -183,7 +183,7 @@ class ReportData:
         return [n for n, source in enumerate(self.sources, 1) if source.id not in done]
 
     @property
-    def damaged(self) -> list[Source]:
+    def damaged(self) -> list[StoredSource]:
         """Sources whose hash did not match, or that had changed, and that were accepted."""
         return [s for s in self.sources if any(h.accepted_damaged for h in s.hashes)]
 
@@ -210,7 +210,7 @@ class ReportData:
         )
 
 
-def collect(case: CaseStore, faults: list[Fault], run: int | None = None) -> ReportData:
+def collect(case: CaseStore, faults: list[IntegrityFault], run: int | None = None) -> ReportData:
     """Collect the data of a case's report, with the scores of one run.
 
     ``run`` None takes the last finished run, or else the last. Memory grows only with the number of
@@ -225,11 +225,8 @@ def collect(case: CaseStore, faults: list[Fault], run: int | None = None) -> Rep
     if not chosen:
         known = ", ".join(str(one.id) for one in runs) or "–"
         raise CaseError(
-            tr(
-                f"case {case.folder} has no run {run}",
-                f"사건 {case.folder}에 실행 {run}이(가) 없습니다",
-            ),
-            remedy=tr(f"name one of these: {known}", f"다음 중 하나를 지정하십시오: {known}"),
+            msg("case {folder} has no run {run}", folder=case.folder, run=run),
+            remedy=msg("name one of these: {known}", known=known),
         )
     found = ReportData(
         case=case.id,
@@ -264,20 +261,20 @@ def collect(case: CaseStore, faults: list[Fault], run: int | None = None) -> Rep
     return found
 
 
-def standings(case: CaseStore, run: Run | None) -> Iterator[tuple[StoredContent, Standing]]:
+def standings(case: CaseStore, run: Run | None) -> Iterator[tuple[StoredContent, ReviewStatus]]:
     """Yield every image of a case with its review status, in the order in which it was found."""
     contents = case.contents()
     while chunk := list(islice(contents, _CHUNK)):
-        known = case.standings(run.id if run else None, [content.sha256 for content in chunk])
+        known = case.statuses(run.id if run else None, [content.sha256 for content in chunk])
         yield from zip(chunk, known, strict=True)
 
 
-def _count(found: ReportData, standing: Standing) -> None:
+def _count(found: ReportData, standing: ReviewStatus) -> None:
     found.images[standing.state] += 1
-    found.files[standing.state] += standing.places
+    found.files[standing.state] += standing.occurrences
     if (label := standing.decided) is not None and standing.state == "selected":
         found.selected.setdefault(label, []).append(standing.sha256)
-        found.selected_files[label] += standing.places
+        found.selected_files[label] += standing.occurrences
         found.agreed[label] += standing.proposal == label
     elif standing.state == "disputed":
         found.disputed.append(standing.sha256)
@@ -292,7 +289,7 @@ def _count(found: ReportData, standing: Standing) -> None:
         who.first, who.last = min(who.first, decision.at), max(who.last, decision.at)
 
 
-def _urgency(standing: Standing) -> tuple[bool, float, float, str]:
+def _urgency(standing: ReviewStatus) -> tuple[bool, float, float, str]:
     """Return the sort key of ``CaseStore.results``: the order of review."""
     scores = standing.scores.values if standing.scores else (1.0, 0.0, 0.0, 0.0)
     return not standing.alerts, scores[0], max(scores), standing.sha256

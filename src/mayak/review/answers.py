@@ -21,7 +21,7 @@ def status(session: ReviewSession, run: int | None) -> Json:
     session.browser.refresh()
     return {
         **session.browser.progress(run),
-        "mark": session.browser.columns.mark,
+        "mark": session.browser.index.mark,
         "sources": {str(source.id): source.path for source in session.store.sources()},
         "run": session.browser.run if run is None else run,
         "runs": [
@@ -34,7 +34,7 @@ def status(session: ReviewSession, run: int | None) -> Json:
             }
             for known in session.browser.runs
         ],
-        "reviewers": list(session.browser.columns.verdicts),
+        "reviewers": list(session.browser.index.verdicts),
     }
 
 
@@ -65,7 +65,7 @@ def facts(session: ReviewSession, sha256: str, run: int | None) -> Json:
                 "source": sources[place.source],
                 "warnings": wrong_extension(place.name, content.format),
             }
-            for place in store.places(sha256)
+            for place in store.occurrences(sha256)
         ],
         "results": [
             {
@@ -130,7 +130,7 @@ def item_values(item: StoredItem) -> Json:
 def sample_values(session: ReviewSession, number: int) -> Json:
     """Return a blind sample, without scores."""
     # Read the mark first: decisions made meanwhile must count as newer than this answer.
-    mark = session.browser.columns.mark
+    mark = session.browser.index.mark
     judged = session.store.sample_items(number)
     (found,) = (s for s in session.store.samples() if s.id == number)
     thumbnails = session.browser.thumbnails(list(judged))

@@ -20,11 +20,12 @@ from mayak.case.decisions import SupersededError
 from mayak.case.reasons import REASONS
 from mayak.errors import ConfigError, MayakError
 from mayak.fonts import font_path
+from mayak.i18n import Language, Message, languages, msg, render
 from mayak.imaging.hashing import PDQ_MATCH_DISTANCE
 from mayak.labels import LABELS
-from mayak.language import Language, language, tr
 from mayak.review import answers
 from mayak.review.answers import Json
+from mayak.review.guard import reader
 from mayak.review.query import parse_filter, parse_sight, parse_sort
 from mayak.review.requests import (
     DecideRequest,
@@ -56,10 +57,14 @@ _TYPES = {
 }
 
 
-def build(session: ReviewSession) -> FastAPI:
-    """Return the application. ``guard.Guard`` decides which requests reach it."""
+def build(session: ReviewSession, language: Language) -> FastAPI:
+    """Return the application. ``guard.Guard`` decides which requests reach it.
+
+    The page is in ``language``, or if that is English in the language that the browser asks for.
+    """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    for add in (_errors, _assets, _images, _results, _overviews, _search, _decisions, _samples):
+    _page(app, session, language)
+    for add in (_errors, _images, _results, _overviews, _search, _decisions, _samples):
         add(app, session)
     return app
 
@@ -68,36 +73,39 @@ def _errors(app: FastAPI, session: ReviewSession) -> None:
     """Translate exceptions into answers: a message, or a question to the reviewer."""
 
     @app.exception_handler(MayakError)
-    async def fault(_: Request, error: MayakError) -> JSONResponse:
-        return JSONResponse({"message": error.message, "remedy": error.remedy}, 400)
+    async def fault(request: Request, error: MayakError) -> JSONResponse:
+        told = {"message": error.message, "remedy": error.remedy}
+        return JSONResponse(_worded(told, request), 400)
 
     @app.exception_handler(CountError)
-    async def miscounted(_: Request, error: CountError) -> JSONResponse:
-        return JSONResponse({"message": error.message, "count": error.count}, 409)
+    async def miscounted(request: Request, error: CountError) -> JSONResponse:
+        return JSONResponse(
+            _worded({"message": error.message}, request) | {"count": error.count}, 409
+        )
 
     @app.exception_handler(SupersededError)
-    async def superseded(_: Request, error: SupersededError) -> JSONResponse:
+    async def superseded(request: Request, error: SupersededError) -> JSONResponse:
         named = dict(list(error.verdicts.items())[:_NAMED])
         await session.read(session.browser.refresh)
-        answer = {"message": error.message, "changed": len(error.verdicts), "verdicts": named}
-        return JSONResponse(answer | {"mark": session.browser.columns.mark}, 409)
+        answer = {"changed": len(error.verdicts), "verdicts": named}
+        answer |= _worded({"message": error.message}, request)
+        return JSONResponse(answer | {"mark": session.browser.index.mark}, 409)
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         where = ".".join(map(str, error.errors()[0]["loc"]))
-        message = tr(f"{where} makes no sense", f"{where}이(가) 올바르지 않습니다")
-        return JSONResponse({"message": message, "remedy": ""}, 422)
+        message = msg("{where} makes no sense", where=where)
+        return JSONResponse(_worded({"message": message, "remedy": ""}, request), 422)
 
 
-def _assets(app: FastAPI, session: ReviewSession) -> None:
+def _page(app: FastAPI, session: ReviewSession, language: Language) -> None:
     """Serve the page itself, its scripts and its fonts."""
     static = dict(_static(files("mayak.review") / "static", "/static/"))
-    started = language()
 
     @app.get("/")
-    async def page() -> HTMLResponse:
-        # The guard has set the language that the browser asks for.
-        return HTMLResponse(_shell(session, "ko" if started == "ko" else language()))
+    async def page(request: Request) -> HTMLResponse:
+        shown = reader(request.headers) if language == "en" else language
+        return HTMLResponse(_shell(session, shown))
 
     @app.get("/static/{name:path}")
     async def asset(name: str) -> Response:
@@ -165,7 +173,7 @@ def _results(app: FastAPI, session: ReviewSession) -> None:
             token, selection = session.select(wanted, sort, stacked=query.get("stack") != "0")
             return {
                 "token": token,
-                "mark": session.browser.columns.mark,
+                "mark": session.browser.index.mark,
                 "shown": len(selection.order),
                 "total": selection.total,
                 "basis": session.browser.progress(wanted.run),
@@ -187,7 +195,7 @@ def _results(app: FastAPI, session: ReviewSession) -> None:
             if selection is None:
                 return None
             found = session.browser.cells(selection, max(start, 0), min(max(count, 0), _MOST))
-            return {"cells": [asdict(cell) for cell in found], "mark": session.browser.columns.mark}
+            return {"cells": [asdict(cell) for cell in found], "mark": session.browser.index.mark}
 
         found = await session.read(work)
         return JSONResponse(found or {"cells": None}, 410 if found is None else 200)
@@ -250,14 +258,14 @@ def _search(app: FastAPI, session: ReviewSession) -> None:
             data = base64.b64decode(picture.data, validate=True)
         except binascii.Error as error:
             raise ConfigError(
-                tr("the file did not arrive whole", "파일이 온전히 전송되지 않았습니다"),
-                remedy=tr("choose it again", "다시 선택하십시오"),
+                msg("the file did not arrive whole"),
+                remedy=msg("choose it again"),
             ) from error
         found = await session.hash(data)
         if isinstance(found, str):
             raise ConfigError(
-                tr("this file cannot be read as an image", "이미지로 읽을 수 없는 파일입니다"),
-                remedy=tr("choose another one", "다른 파일을 선택하십시오"),
+                msg("this file cannot be read as an image"),
+                remedy=msg("choose another one"),
             )
         return {"near": found.hex()}
 
@@ -277,7 +285,7 @@ def _decisions(app: FastAPI, session: ReviewSession) -> None:
             mark=body.mark,
             page=body.page,
         )
-        return {"action": action, "images": images, "mark": session.browser.columns.mark}
+        return {"action": action, "images": images, "mark": session.browser.index.mark}
 
     @app.post("/api/undo")
     async def undo(body: UndoRequest) -> Json:
@@ -291,7 +299,7 @@ def _decisions(app: FastAPI, session: ReviewSession) -> None:
             if selection is not None and images:
                 position = session.browser.position(selection, images[0])
             verdicts = {image: session.browser.verdict(image) for image in images}
-            mark = session.browser.columns.mark
+            mark = session.browser.index.mark
             return {"verdicts": verdicts, "position": position, "mark": mark}
 
         return await session.read(work)
@@ -324,7 +332,7 @@ def _samples(app: FastAPI, session: ReviewSession) -> None:
             mark=body.mark,
             page=body.page,
         )
-        return {"action": action, "mark": session.browser.columns.mark}
+        return {"action": action, "mark": session.browser.index.mark}
 
 
 def _static(folder: Traversable, prefix: str) -> list[tuple[str, Traversable]]:
@@ -337,6 +345,16 @@ def _static(folder: Traversable, prefix: str) -> list[tuple[str, Traversable]]:
     return found
 
 
+def _worded(texts: dict[str, str], request: Request) -> Json:
+    """Return texts of an answer in the language that the browser asks for."""
+    language = reader(request.headers)
+    return {name: render(text, language) for name, text in texts.items()}
+
+
+def _in_each_language(text: Message) -> dict[Language, str]:
+    return {language: render(text, language) for language in languages()}
+
+
 def _shell(session: ReviewSession, shown: Language) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("mayak.review"),
@@ -346,8 +364,8 @@ def _shell(session: ReviewSession, shown: Language) -> str:
     boot = {
         "case": session.store.name,
         "reviewer": session.reviewer,
-        "labels": [{"en": label.en, "ko": label.ko} for label in LABELS],
-        "reasons": {name: {"en": en, "ko": ko} for name, (en, ko) in REASONS.items()},
+        "labels": [_in_each_language(label.name) for label in LABELS],
+        "reasons": {name: _in_each_language(text) for name, text in REASONS.items()},
         "distance": PDQ_MATCH_DISTANCE,
         "language": shown,
     }

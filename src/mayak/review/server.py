@@ -9,7 +9,7 @@ from collections.abc import Callable
 import uvicorn
 
 from mayak.errors import ConfigError
-from mayak.language import tr
+from mayak.i18n import Language, msg
 from mayak.review.app import LARGE, build
 from mayak.review.connections import BATCH, Connection, Server
 from mayak.review.guard import Guard
@@ -21,11 +21,17 @@ PORT = 8323
 _HOST = "127.0.0.1"
 
 
-def serve(session: ReviewSession, *, port: int | None, opened: Callable[[str], None]) -> None:
+def serve(
+    session: ReviewSession,
+    *,
+    port: int | None,
+    opened: Callable[[str], None],
+    language: Language = "en",
+) -> None:
     """Answer the page's requests until the process is interrupted.
 
     ``opened`` is called with the address and its token once the server listens. Without ``port``
-    the usual port is taken, or any if that one is in use.
+    the usual port is taken, or any if that one is in use. ``language`` is that of the page.
 
     Raises:
         ConfigError: the port cannot be used.
@@ -33,7 +39,9 @@ def serve(session: ReviewSession, *, port: int | None, opened: Callable[[str], N
     listener = _listen(port)
     number = listener.getsockname()[1]
     token = secrets.token_urlsafe(32)
-    guard = Guard(build(session), port=number, token=token, refused=session.refused, large=LARGE)
+    guard = Guard(
+        build(session, language), port=number, token=token, refused=session.refused, large=LARGE
+    )
     config = uvicorn.Config(
         guard,
         log_level="error",  # at "warning" it logs every connection that does not speak HTTP
@@ -70,8 +78,6 @@ def _listen(port: int | None) -> socket.socket:
         else:
             return listener
     raise ConfigError(
-        tr(
-            f"port {port} cannot be used: {problem}", f"포트 {port}을(를) 쓸 수 없습니다: {problem}"
-        ),
-        remedy=tr("name another one with --port", "--port로 다른 번호를 지정하십시오"),
+        msg("port {port} cannot be used: {problem}", port=port, problem=problem),
+        remedy=msg("name another one with --port"),
     )

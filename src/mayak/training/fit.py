@@ -20,7 +20,7 @@ from mayak.config import FINAL, TrainConfig
 from mayak.dataset.manifest import FILES, read_manifest
 from mayak.dataset.training_images import TrainingImages
 from mayak.errors import ConfigError, ManifestError
-from mayak.language import tr
+from mayak.i18n import msg
 from mayak.model import VisionLanguageModel, load_model
 from mayak.model.load import out_of_memory
 from mayak.model.packing import Packing
@@ -122,13 +122,14 @@ class _Run:
         for manifest in (self.train_set, self.val_set):
             if len(manifest.samples) < where.processes:
                 raise ManifestError(
-                    tr(
-                        f"{manifest.path} has fewer images than there are devices "
-                        f"({len(manifest.samples)} < {where.processes})",
-                        f"{manifest.path}의 이미지가 장치보다 적습니다 "
-                        f"({len(manifest.samples)} < {where.processes})",
+                    msg(
+                        "{path} has fewer images than there are devices ({n_samples} < "
+                        "{processes})",
+                        path=manifest.path,
+                        n_samples=len(manifest.samples),
+                        processes=where.processes,
                     ),
-                    remedy=tr("use fewer --devices", "--devices를 줄이십시오"),
+                    remedy=msg("use fewer --devices"),
                 )
         self.plan = Plan(
             samples=len(self.train_set.samples),
@@ -149,11 +150,8 @@ class _Run:
         own = [self.output / name for name in (FINAL, CHECKPOINTS, LOG, TENSORBOARD, IDENTITY)]
         if resume and overwrite:
             raise ConfigError(
-                tr(
-                    "--resume and --overwrite exclude each other",
-                    "--resume과 --overwrite는 함께 쓸 수 없습니다",
-                ),
-                remedy=tr("leave one of them out", "둘 중 하나를 빼십시오"),
+                msg("--resume and --overwrite exclude each other"),
+                remedy=msg("leave one of them out"),
             )
         # Not before the model is loaded: what cannot begin must not end what was there.
         self.discarded = [path for path in own if path.exists()] if overwrite else []
@@ -162,33 +160,21 @@ class _Run:
                 check_same(read_json(self.output / IDENTITY), self._identity(), self.output)
             elif self.checkpoints.last() is not None:
                 raise ConfigError(
-                    tr(
-                        f"{self.output / IDENTITY} is missing, so that nobody can tell what the "
-                        "run there is",
-                        f"{self.output / IDENTITY} 파일이 없어 어떤 학습인지 알 수 없습니다",
+                    msg(
+                        "{output} is missing, so that nobody can tell what the run there is",
+                        output=self.output / IDENTITY,
                     ),
-                    remedy=tr(
-                        "put it back, or begin anew with --overwrite",
-                        "파일을 되돌려 놓거나 --overwrite로 새로 시작하십시오",
-                    ),
+                    remedy=msg("put it back, or begin anew with --overwrite"),
                 )
             if self.checkpoints.last() is None:
                 self.note(
-                    tr(
-                        f"no checkpoint in {self.output} yet; beginning at the start",
-                        f"{self.output}에 아직 체크포인트가 없어 처음부터 시작합니다",
-                    )
+                    msg("no checkpoint in {output} yet; beginning at the start", output=self.output)
                 )
         elif not overwrite and any(path.exists() for path in own):
             raise ConfigError(
-                tr(
-                    f"{self.output} already holds a training run",
-                    f"{self.output}에 이미 학습 결과가 있습니다",
-                ),
-                remedy=tr(
-                    "go on with --resume, choose another --output, or discard it with --overwrite",
-                    "--resume으로 이어서 하거나, --output을 바꾸거나, --overwrite로 지우고 "
-                    "시작하십시오",
+                msg("{output} already holds a training run", output=self.output),
+                remedy=msg(
+                    "go on with --resume, choose another --output, or discard it with --overwrite"
                 ),
             )
         for manifest in (self.train_set, self.val_set):
@@ -196,11 +182,10 @@ class _Run:
         images = TrainingImages.of(self.train_set, self.val_set)
         if shared := len({*images.train} & {*images.validation}):
             self.note(
-                tr(
-                    f"{shared} validation image(s) are training images too, byte for byte: the "
+                msg(
+                    "{shared} validation image(s) are training images too, byte for byte: the "
                     "validation accuracy will be too good",
-                    f"검증 이미지 {shared}장이 학습 이미지와 바이트까지 같으므로 검증 정확도가 "
-                    "실제보다 좋게 나옵니다",
+                    shared=shared,
                 )
             )
 
@@ -289,33 +274,32 @@ class _Run:
         plan = self.plan
         if done == plan.total_steps:
             self.note(
-                tr(
-                    f"the run in {self.output} is finished; nothing is left to train",
-                    f"{self.output}의 학습은 이미 끝났습니다",
-                )
+                msg("the run in {output} is finished; nothing is left to train", output=self.output)
             )
             return
         if done:
             self.note(
-                tr(
-                    f"resuming after step {done} of {plan.total_steps}",
-                    f"{plan.total_steps}단계 중 {done}단계 이후부터 이어서 합니다",
+                msg(
+                    "resuming after step {done} of {total_steps}",
+                    done=done,
+                    total_steps=plan.total_steps,
                 )
             )
         self.note(
-            tr(
-                f"{plan.samples} images, {plan.total_steps} steps of {plan.effective_batch} images "
-                f"({plan.batch_size} × {plan.accumulate} accumulated × {plan.processes} device(s))",
-                f"이미지 {plan.samples}장, {plan.total_steps}단계, 단계당 {plan.effective_batch}장 "
-                f"({plan.batch_size} × 누적 {plan.accumulate} × 장치 {plan.processes})",
+            msg(
+                "{samples} images, {total_steps} steps of {effective_batch} images ({batch_size} "
+                "× {accumulate} accumulated × {processes} device(s))",
+                samples=plan.samples,
+                total_steps=plan.total_steps,
+                effective_batch=plan.effective_batch,
+                batch_size=plan.batch_size,
+                accumulate=plan.accumulate,
+                processes=plan.processes,
             )
         )
         if self.config.base_tile:
             self.note(
-                tr(
-                    "each image is taught whole and as its base tile alone (base_tile: true)",
-                    "각 이미지를 전체와 기본 타일만의 두 가지로 학습합니다(base_tile: true)",
-                )
+                msg("each image is taught whole and as its base tile alone (base_tile: true)")
             )
 
     def _fit(self, module: FineTuning, collate: Collate, state: Checkpoint | None) -> Checkpoint:
@@ -338,11 +322,11 @@ class _Run:
             workers=worker_count(left, where.processes) if where.gpus else 0,
             pin=bool(where.gpus),
         )
-        name = tr("training", "학습")
+        name = msg("training")
         with (
             quiet(),
             feed,
-            self.progress.task(name, left * where.processes, tr("images", "장")) as task,
+            self.progress.task(name, left * where.processes, msg("images", context="unit")) as task,
         ):
             watch = Watch(
                 module,

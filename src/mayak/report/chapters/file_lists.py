@@ -7,7 +7,7 @@ from itertools import islice
 
 from mayak.case import CaseStore, StoredContent, StoredItem
 from mayak.case.reasons import reason, remedy
-from mayak.language import tr
+from mayak.i18n import msg
 from mayak.report import words
 from mayak.report.chapters.findings import Finding, stored_content
 from mayak.report.document import Block, Cell, Prose, Section, Table
@@ -26,16 +26,14 @@ def selected_files(case: CaseStore, found: ReportData, shown: list[Finding]) -> 
     chosen = [finding for finding in shown if finding.label is not None]
     for finding in chosen:
         content = stored_content(case, finding.sha256)
-        places = case.places(finding.sha256)
+        places = case.occurrences(finding.sha256)
         rows += [_listed(finding, place, content) for place in places]
     total = found.files["selected"]
     blocks: list[Block] = [
         Prose(
-            tr(
-                "Every file that holds a selected image: name and path, size, times as the "
-                "source states them, hashes.",
-                "선별한 이미지를 담은 모든 파일의 이름과 경로, 크기, 원본에 기록된 시각, "
-                "해시값입니다.",
+            msg(
+                "Every file that holds a selected image: name and path, size, times as the source "
+                "states them, hashes."
             ),
             "soft",
         )
@@ -43,11 +41,11 @@ def selected_files(case: CaseStore, found: ReportData, shown: list[Finding]) -> 
     if len(rows) < total:
         blocks.append(
             Prose(
-                tr(
-                    f"{len(rows):,} of {total:,} files stand here; all are in selected.csv "
-                    "and report.xlsx.",
-                    f"전체 {total:,}개 가운데 {len(rows):,}개를 기재합니다. 전체는 "
-                    "selected.csv와 report.xlsx에 있습니다.",
+                msg(
+                    "{n_rows:,} of {total:,} files stand here; all are in selected.csv and "
+                    "report.xlsx.",
+                    n_rows=len(rows),
+                    total=total,
                 )
             )
         )
@@ -55,10 +53,10 @@ def selected_files(case: CaseStore, found: ReportData, shown: list[Finding]) -> 
         blocks.append(
             Table(
                 (
-                    tr("No.", "번호"),
-                    tr("File", "파일"),
-                    tr("Size, times", "크기, 시각"),
-                    tr("Hashes", "해시값"),
+                    msg("No."),
+                    msg("File"),
+                    msg("Size, times"),
+                    msg("Hashes"),
                 ),
                 tuple(rows),
                 (0.5, 2.4, 1.6, 2.6),
@@ -67,8 +65,8 @@ def selected_files(case: CaseStore, found: ReportData, shown: list[Finding]) -> 
             )
         )
     else:
-        blocks.append(Prose(tr("No file has been selected.", "선별한 파일이 없습니다.")))
-    return Section(tr("List of selected files", "상세목록(선별한 파일)"), tuple(blocks))
+        blocks.append(Prose(msg("No file has been selected.")))
+    return Section(msg("List of selected files"), tuple(blocks))
 
 
 def not_selected(case: CaseStore, found: ReportData) -> Section:
@@ -82,31 +80,31 @@ def not_selected(case: CaseStore, found: ReportData) -> Section:
     if found.counts.failures:
         rows.append((words.kind("failure"), "–", f"{found.counts.failures:,}"))
     rows += [
-        (f"{words.kind('exclusion')}: {reason(rule)}", "–", f"{count:,}")
+        (words.kind("exclusion") + ": " + reason(rule), "–", f"{count:,}")
         for rule, count in sorted(found.exclusions.items())
     ]
     items, listed = found.counts.items, chosen + waiting + rest
     together = (
-        tr(
-            f"With the {chosen:,} selected these are all {items:,} files of the case.",
-            f"선별한 {chosen:,}개와 합하면 사건의 전체 파일 {items:,}개입니다.",
+        msg(
+            "With the {chosen:,} selected these are all {items:,} files of the case.",
+            chosen=chosen,
+            items=items,
         )
         if listed == items
-        else tr(
-            f"WITH THE {chosen:,} SELECTED THESE ARE {listed:,}, BUT THE CASE HAS {items:,} FILES.",
-            f"집계가 맞지 않습니다. 선별한 {chosen:,}개와 합하면 {listed:,}개이나 사건의 전체 "
-            f"파일은 {items:,}개입니다.",
+        else msg(
+            "WITH THE {chosen:,} SELECTED THESE ARE {listed:,}, BUT THE CASE HAS {items:,} FILES.",
+            chosen=chosen,
+            listed=listed,
+            items=items,
         )
     )
     blocks: list[Block] = [
         Prose(
-            tr(
-                f"Not settled (unreviewed.csv): {files(waiting)}; not selected "
-                f"(not-selected.csv): {files(rest)}. report.xlsx holds both lists, each "
-                "file with its reason. ",
-                f"판정이 끝나지 않은 {files(waiting)}는 unreviewed.csv에, 선별하지 않은 "
-                f"{files(rest)}는 not-selected.csv에 사유와 함께 있으며 report.xlsx에도 "
-                "있습니다. ",
+            msg(
+                "Not settled (unreviewed.csv): {waiting}; not selected (not-selected.csv): "
+                "{rest}. report.xlsx holds both lists, each file with its reason. ",
+                waiting=files(waiting),
+                rest=files(rest),
             )
             + together
         )
@@ -114,7 +112,7 @@ def not_selected(case: CaseStore, found: ReportData) -> Section:
     if rows:
         blocks.append(
             Table(
-                (tr("Reason", "사유"), tr("Images", "이미지"), tr("Files", "파일")),
+                (msg("Reason"), msg("Images"), msg("Files")),
                 tuple(rows),
                 (4.0, 1.0, 1.0),
                 numbers=frozenset({1, 2}),
@@ -122,7 +120,7 @@ def not_selected(case: CaseStore, found: ReportData) -> Section:
         )
     if found.counts.failures:
         blocks += _failures(case, found)
-    return Section(tr("What was not selected", "선별하지 않은 파일(제외 목록)"), tuple(blocks))
+    return Section(msg("What was not selected"), tuple(blocks))
 
 
 def _failures(case: CaseStore, found: ReportData) -> list[Block]:
@@ -137,21 +135,21 @@ def _failures(case: CaseStore, found: ReportData) -> list[Block]:
         for item in failed
         if item.failure is not None
     )
-    text = tr("Files that could not be read:", "읽지 못한 파일:")
+    text = msg("Files that could not be read:")
     if len(rows) < total:
-        text = tr(
-            f"Files that could not be read, {len(rows):,} of {total:,} (all in "
-            "not-selected.csv and report.xlsx):",
-            f"읽지 못한 파일 {total:,}개 가운데 {len(rows):,}개(전체는 not-selected.csv와 "
+        text = msg(
+            "Files that could not be read, {n_rows:,} of {total:,} (all in not-selected.csv and "
             "report.xlsx):",
+            n_rows=len(rows),
+            total=total,
         )
     return [
         Prose(text),
         Table(
             (
-                tr("File", "파일"),
-                tr("Step", "단계"),
-                tr("Reason: as recorded", "사유: 기록 원문"),
+                msg("File"),
+                msg("Step"),
+                msg("Reason: as recorded"),
             ),
             rows,
             (3.0, 0.7, 3.0),
@@ -163,13 +161,13 @@ def _failures(case: CaseStore, found: ReportData) -> list[Block]:
 
 def _remedies(found: ReportData) -> list[Block]:
     points = tuple(
-        f"{reason(name)} ({count:,}): {advice}"
+        reason(name) + f" ({count:,}): " + advice
         for name, count in sorted(found.failures.items())
         if (advice := remedy(name)) is not None
     )
     if not points:
         return []
-    return [Prose(tr("What can be done about them:", "조치 방법:"), points=points)]
+    return [Prose(msg("What can be done about them:"), points=points)]
 
 
 def _failed(case: CaseStore) -> Iterator[StoredItem]:
@@ -181,15 +179,15 @@ def _failed(case: CaseStore) -> Iterator[StoredItem]:
 
 def _listed(finding: Finding, place: StoredItem, content: StoredContent) -> tuple[Cell, ...]:
     times = [
-        tr("created ", "생성 ") + moment(place.times.created),
-        tr("modified ", "수정 ") + moment(place.times.modified),
-        tr("accessed ", "접근 ") + moment(place.times.accessed),
+        msg("created ") + moment(place.times.created),
+        msg("modified ") + moment(place.times.modified),
+        msg("accessed ") + moment(place.times.accessed),
     ]
     if zone := words.zone(place):
-        times.append(tr("time zone ", "시간대 ") + zone)
-    marks = [tr("deleted", "삭제됨")] if place.deleted else []
+        times.append(msg("time zone ") + zone)
+    marks = [msg("deleted")] if place.deleted else []
     if place.entry is not None:
-        marks.append(tr(f"entry number {place.entry}", f"항목 번호 {place.entry}"))
+        marks.append(msg("entry number {entry}", entry=place.entry))
     return (
         f"{finding.number:04d}",
         (shortened(place.name, _CELL), shortened(place.display, _CELL), *marks),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mayak.case import CaseStore, Standing, StoredContent
-from mayak.language import tr
+from mayak.case import CaseStore, ReviewStatus, StoredContent
+from mayak.i18n import join, msg
 from mayak.report import words
 from mayak.report.document import Block, Card, Gallery, Prose, Section
 from mayak.report.pictures import picture
@@ -38,29 +38,28 @@ def findings_chapters(found: ReportData, shown: list[Finding], cards: CardMaker)
     """Return a chapter for each class and one for disputed images."""
     sections = []
     if not found.selected and not found.disputed:
-        text = tr("No image has been selected.", "선별한 이미지가 없습니다.")
-        sections.append(Section(tr("Findings", "판정 결과"), (Prose(text),)))
+        text = msg("No image has been selected.")
+        sections.append(Section(msg("Findings"), (Prose(text),)))
     for label in [*sorted(found.selected), None]:
         group = [finding for finding in shown if finding.label == label]
         if not group:
             continue
         if label is None:
             total = len(found.disputed)
-            title = tr("Reviewers differ", "판정 불일치")
-            lead = tr(
-                "Reviewers gave these images different labels. They are not among the "
-                "selected until that is settled.",
-                "검토자마다 판정이 다른 이미지입니다. 판정이 정리될 때까지 선별에 넣지 않습니다.",
+            title = msg("Reviewers differ")
+            lead = msg(
+                "Reviewers gave these images different labels. They are not among the selected "
+                "until that is settled."
             )
         else:
             total = len(found.selected[label])
-            title = tr(f"Findings: {words.label(label)}", f"판정 결과: {words.label(label)}")
+            title = msg("Findings: {label}", label=words.label(label))
             count = files(found.selected_files[label])
-            lead = tr(
-                f"{images(total)} in {count}, decided by reviewers; each card states how the "
-                "image was shown to them.",
-                f"검토자가 판정한 {images(total)}({count})입니다. 카드마다 판정할 때 이미지가 "
-                "어떻게 표시되었는지 적었습니다.",
+            lead = msg(
+                "{images} in {count}, decided by reviewers; each card states how the image was "
+                "shown to them.",
+                images=images(total),
+                count=count,
             )
         blocks: list[Block] = [Prose(lead, "soft")]
         if len(group) < total:
@@ -75,11 +74,9 @@ def proposals_chapter(found: ReportData, cards: CardMaker) -> Section:
     total = found.awaiting
     blocks: list[Block] = [
         Prose(
-            tr(
-                "UNREVIEWED PROPOSALS. The model or a list of known files names these images; "
-                "no reviewer's decision on them stands. They are not findings.",
-                "미검토 제안입니다. 모델이나 해시 목록이 제시하였을 뿐 유효한 검토자 판정이 "
-                "없으며, 판정 결과가 아닙니다.",
+            msg(
+                "UNREVIEWED PROPOSALS. The model or a list of known files names these images; no "
+                "reviewer's decision on them stands. They are not findings."
             ),
             "warning",
         )
@@ -87,17 +84,16 @@ def proposals_chapter(found: ReportData, cards: CardMaker) -> Section:
     if len(found.proposed) < total:
         blocks.append(
             Prose(
-                tr(
-                    f"The first {len(found.proposed):,} of {total:,} are shown, in the order "
-                    "in which they should be looked at; all are in unreviewed.csv and "
-                    "report.xlsx.",
-                    f"전체 {total:,}장 가운데 먼저 확인할 {len(found.proposed):,}장을 "
-                    "보입니다. 전체는 unreviewed.csv와 report.xlsx에 있습니다.",
+                msg(
+                    "The first {n_proposed:,} of {total:,} are shown, in the order in which they "
+                    "should be looked at; all are in unreviewed.csv and report.xlsx.",
+                    n_proposed=len(found.proposed),
+                    total=total,
                 )
             )
         )
     blocks.append(Gallery(tuple(cards.proposals())))
-    return Section(tr("Proposals without a decision", "미검토 제안"), tuple(blocks))
+    return Section(msg("Proposals without a decision"), tuple(blocks))
 
 
 class CardMaker:
@@ -111,7 +107,7 @@ class CardMaker:
     def finding(self, finding: Finding) -> Card:
         """Return the card of an image that reviewers decided on."""
         content, standing = self._look_up(finding.sha256)
-        label = tr("reviewers differ", "판정 불일치")
+        label: str = msg("reviewers differ")
         if finding.label is not None:
             label = words.label(finding.label)
         return self._make(f"{finding.number:04d}", label, content, standing)
@@ -120,52 +116,59 @@ class CardMaker:
         """Yield the cards of the proposals on which nobody has decided."""
         for number, sha256 in enumerate(self._found.proposed, 1):
             content, status = self._look_up(sha256)
-            text = tr("in a list of known files", "해시 목록 일치")
+            text = msg("in a list of known files")
             if status.proposal:
-                text = tr("proposed: ", "제안: ") + words.label(status.proposal)
+                text = msg("proposed: ") + words.label(status.proposal)
             yield self._make(f"P{number:03d}", text, content, status)
 
-    def _look_up(self, sha256: str) -> tuple[StoredContent, Standing]:
+    def _look_up(self, sha256: str) -> tuple[StoredContent, ReviewStatus]:
         run = self._found.run
-        (standing,) = self._case.standings(run.id if run else None, [sha256])
+        (standing,) = self._case.statuses(run.id if run else None, [sha256])
         return stored_content(self._case, sha256), standing
 
-    def _make(self, number: str, label: str, content: StoredContent, standing: Standing) -> Card:
-        places = self._case.places(content.sha256)
+    def _make(
+        self, number: str, label: str, content: StoredContent, standing: ReviewStatus
+    ) -> Card:
+        places = self._case.occurrences(content.sha256)
         small = picture(self._case, content, clear=self._clear)
         if small is not None:
             self.pictures[content.sha256] = small
-        marks = []
+        marks: list[str] = []
         if len(places) > 1:
-            marks.append(tr(f"at {len(places)} places", f"같은 이미지 {len(places)}곳"))
+            marks.append(msg("at {n_places} places", n_places=len(places)))
         if places and all(place.deleted for place in places):
-            marks.append(tr("deleted", "삭제됨"))
+            marks.append(msg("deleted"))
         elif any(place.deleted for place in places):
-            marks.append(tr("deleted at some places", "일부 삭제됨"))
-        marks += [tr("in list: ", "해시 목록: ") + shortened(name, 40) for name in standing.alerts]
+            marks.append(msg("deleted at some places"))
+        marks += [msg("in list: ") + shortened(name, 40) for name in standing.alerts]
         scores = standing.scores
         unscored = (
-            tr("no model was asked", "모델로 분류하지 않음")
-            if self._found.run is None
-            else tr("model gave no result", "모델 결과 없음")
+            msg("no model was asked") if self._found.run is None else msg("model gave no result")
         )
         return Card(
             number=number,
             label=label,
             picture=content.sha256 if small is not None else None,
-            absent=tr("no thumbnail, or not as recorded", "축소 그림이 없거나 기록과 다름"),
+            absent=msg("no thumbnail, or not as recorded"),
             path=shortened(places[0].display, _PATH) if places else "–",
             hash=content.sha256[:16],
             score=None if scores is None else scores.best,
             scored=unscored
             if scores is None
-            else tr("model ", "모델 ") + f"{words.label(scores.label)} · {scores.best:.3f}",
+            else msg("model ") + words.label(scores.label) + f" · {scores.best:.3f}",
             decided=tuple(
-                f"{words.label(d.verdict or 0)} · {shortened(d.reviewer, 40)} · {moment(d.at)}"
-                f" · {words.seen(d.seen)}"
+                join(
+                    " · ",
+                    (
+                        words.label(d.verdict or 0),
+                        shortened(d.reviewer, 40),
+                        moment(d.at),
+                        words.seen(d.seen),
+                    ),
+                )
                 for d in standing.verdicts
             )
-            or (tr("not reviewed", "미검토"),),
+            or (msg("not reviewed"),),
             marks=tuple(marks),
             reviewed=bool(standing.verdicts),
         )
@@ -180,9 +183,11 @@ def stored_content(case: CaseStore, sha256: str) -> StoredContent:
 
 
 def _part(first: int, last: int, count: int, total: int) -> str:
-    return tr(
-        f"{count:,} of {total:,} images are shown here (nos. {first:04d}–{last:04d}); all are in "
+    return msg(
+        "{count:,} of {total:,} images are shown here (nos. {first:04d}–{last:04d}); all are in "
         "the PDF, and all their files in selected.csv and report.xlsx.",
-        f"전체 {total:,}장 가운데 {count:,}장을 보입니다(번호 {first:04d}–{last:04d}). 전체 "
-        "이미지는 PDF에, 전체 파일은 selected.csv와 report.xlsx에 있습니다.",
+        count=count,
+        total=total,
+        first=first,
+        last=last,
     )

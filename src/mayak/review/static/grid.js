@@ -240,7 +240,7 @@ const Marks = ({ cell, verdict, decided }) => html`
     <span class="figure">${cell.score === null ? "–" : cell.score.toFixed(2)}</span>
     ${cell.members > 1 && html`<span class="count" title=${t("stackOf", cell.members)}><${Icon} name="stack" />${number(cell.members)}</span>`}
     ${cell.similar > 0 && html`<span class="count" title=${t("similarTo", cell.similar)}>≈${number(cell.similar)}</span>`}
-    ${cell.places > 1 && html`<span class="count" title=${t("places2", cell.places)}><${Icon} name="pin" />${cell.places}</span>`}
+    ${cell.occurrences > 1 && html`<span class="count" title=${t("places2", cell.occurrences)}><${Icon} name="pin" />${cell.occurrences}</span>`}
   </span>`;
 
 /** Arrow keys; with shift they select. */

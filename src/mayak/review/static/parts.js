@@ -78,6 +78,6 @@ export function described(cell, verdict, decided) {
   if (cell.differs) said.push(t("differing"));
   if (cell.members > 1) said.push(t("stackOf", cell.members));
   if (cell.similar > 0) said.push(t("similarTo", cell.similar));
-  if (cell.places > 1) said.push(t("places2", cell.places));
+  if (cell.occurrences > 1) said.push(t("places2", cell.occurrences));
   return said.join(", ");
 }

@@ -1,4 +1,4 @@
-"""What a case knows of an image by now, from the model and from people together."""
+"""``ReviewStatus``: the model's proposal and the reviewers' decisions on a content together."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ _CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """One content between the model's proposal and people's decisions."""
+class ReviewStatus:
+    """The review status of one content."""
 
     sha256: str
     scores: Scores | None
-    """Of the run that was asked for; None if it has none."""
+    """Of the given run; None if it has none."""
     failure: Failure | None
-    """Why the run has none."""
+    """Why the run has no scores."""
     verdicts: tuple[Decision, ...]
     """The present one of each reviewer, oldest first."""
     alerts: tuple[str, ...]
-    """Names of the lists of known files in which it stands."""
-    places: int
-    """Items that hold it."""
+    """Names of the lists of known files that contain it."""
+    occurrences: int
+    """Number of items that hold it."""
 
     @property
     def proposal(self) -> int | None:
@@ -44,17 +44,18 @@ class Standing:
 
     @property
     def decided(self) -> int | None:
-        """The label on which all who decided agree; None where they differ or nobody did."""
+        """The label on which all reviewers agree; None if they disagree or nobody decided."""
         labels = {decision.verdict for decision in self.verdicts}
         return labels.pop() if len(labels) == 1 else None
 
     @property
     def state(self) -> State:
-        """What is to become of it.
+        """The state of the review.
 
         ``selected``: decided to be relevant. ``irrelevant``: decided not to be. ``disputed``: the
-        reviewers differ. Nobody decided: ``proposed`` by the model as relevant, ``alert`` where
-        only a list names it, ``unclassified`` where the model said nothing, otherwise ``unseen``.
+        reviewers disagree. If nobody decided: ``proposed`` if the model labels it relevant,
+        ``alert`` if only a list of known files contains it, ``unclassified`` if the model has no
+        result, otherwise ``unseen``.
         """
         if self.verdicts:
             decided = self.decided
@@ -66,16 +67,17 @@ class Standing:
         return "unclassified" if self.scores is None else "unseen"
 
 
-class Listing:
-    """The part of a ``CaseStore`` that tells how contents stand."""
+class ReviewStatuses:
+    """Review statuses of the contents of a case."""
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
-    def standings(self, run: int | None, contents: Sequence[str]) -> Iterator[Standing]:
-        """How contents (SHA-256) stand with what a run says of them, in their order."""
+    def statuses(self, run: int | None, contents: Sequence[str]) -> Iterator[ReviewStatus]:
+        """Yield the review statuses of contents (SHA-256) with the scores of a run, in order."""
         left = iter(contents)
         while chunk := list(islice(left, _CHUNK)):
-            yield from map(_standing, self._database.query(_QUERY, json.dumps(chunk), run))
+            yield from map(_status, self._database.query(_QUERY, json.dumps(chunk), run))
 
 
 _QUERY = (
@@ -97,15 +99,15 @@ _QUERY = (
 )
 
 
-def _standing(row: Row) -> Standing:
+def _status(row: Row) -> ReviewStatus:
     try:
         return _parsed(row)
     except PARSE_ERRORS as error:
         raise damaged(None, row["content"], error) from error
 
 
-def _parsed(row: Row) -> Standing:
-    return Standing(
+def _parsed(row: Row) -> ReviewStatus:
+    return ReviewStatus(
         sha256=row["content"],
         scores=None if row["score_0"] is None else scores(row),
         failure=None
@@ -124,5 +126,5 @@ def _parsed(row: Row) -> Standing:
             for reviewer, label, at, action, sample, seen, blurred in parse_json(row["verdicts"])
         ),
         alerts=tuple(dict.fromkeys(texts(row["lists"]))),
-        places=row["places"],
+        occurrences=row["places"],
     )

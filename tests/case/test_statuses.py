@@ -29,7 +29,7 @@ def store(tmp_path):
 
 def states(store, run=1):
     names = [f"{n}.jpg" for n in range(1, 7)]
-    found = store.standings(run, [digest(name) for name in names])
+    found = store.statuses(run, [digest(name) for name in names])
     return [standing.state for standing in found]
 
 
@@ -50,7 +50,7 @@ def test_reviewers_who_differ_settle_nothing(store):
     store.decide("a", {digest("1.jpg"): 3, digest("2.jpg"): 2})
     store.decide("b", {digest("1.jpg"): 3, digest("2.jpg"): 0})
     assert states(store)[:2] == ["selected", "disputed"]
-    first, second = store.standings(1, [digest("1.jpg"), digest("2.jpg")])
+    first, second = store.statuses(1, [digest("1.jpg"), digest("2.jpg")])
     assert (first.decided, second.decided) == (3, None)
     assert [(d.reviewer, d.verdict) for d in second.verdicts] == [("a", 2), ("b", 0)]
     store.undo("b")
@@ -60,7 +60,7 @@ def test_reviewers_who_differ_settle_nothing(store):
 def test_each_place_is_counted_and_a_failure_told(tmp_path):
     with CaseStore.create(tmp_path / "case", operator="a") as store:
         _, run = fill(store)
-        first, second = store.standings(run, [digest("a"), digest("b")])
-    assert (first.places, second.places) == (2, 1)
+        first, second = store.statuses(run, [digest("a"), digest("b")])
+    assert (first.occurrences, second.occurrences) == (2, 1)
     assert (first.proposal, first.scores.values) == (3, (0.1, 0.2, 0.3, 0.4))
     assert (second.state, second.failure.error) == ("unclassified", "ModelError")

@@ -1,8 +1,9 @@
-"""A case's contents and items as columns in memory, so that a million are filtered in an instant.
+"""An in-memory index of a case: its contents and items as NumPy columns.
 
-Every table of a case only grows, so the columns do too: ``refresh`` reads what was added since.
-About 150 bytes a content with one place. The order is that of the case: position 0 is its first
-content or item.
+Filters and sorts over a million contents take milliseconds on it. The tables of a case only grow,
+so the columns do too: ``refresh`` reads the rows that were added since the last time. The index
+takes about 150 bytes for a content that occurs once. Rows are in the order of the case: row 0 is
+the first content or item.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from mayak.case.values import checked, damaged, metadata, verdict
 from mayak.untrusted import PARSE_ERRORS
 
 _PAGE = 10_000
-"""Rows of one statement: a reader holds a writer up for as long as a statement runs."""
-_ASKED = 500
+"""Rows of one statement: a writer waits for readers as long as a statement runs."""
+_CONTENTS_PER_QUERY = 500
 _TABLES = (
     "contents",
     "items",
@@ -44,40 +45,40 @@ Floats = NDArray[np.float32]
 Flags = NDArray[np.bool_]
 
 
-class Names:
-    """Texts, each once, by number."""
+class TextTable:
+    """Distinct texts, numbered in the order in which they first occur."""
 
     def __init__(self) -> None:
         self.texts: list[str] = []
         self._numbers: dict[str, int] = {}
 
     def number(self, text: str) -> int:
-        """The number of a text, a new one for a new text."""
+        """Return the number of a text; add the text if it is new."""
         number = self._numbers.setdefault(text, len(self.texts))
         if number == len(self.texts):
             self.texts.append(text)
         return number
 
     def known(self, text: str) -> int:
-        """The number of a text; -1 for one that is not there."""
+        """Return the number of a text; -1 if it is not in the table."""
         return self._numbers.get(text, -1)
 
 
-class Said:
-    """What one run says of the contents, or nothing of any where there is no run yet."""
+class RunColumns:
+    """Predictions and failures of one run, a row for each content; empty without a run."""
 
     def __init__(self, run: int | None) -> None:
         self.run = run
         self.scores: Floats = np.empty((0, 4), np.float32)
         self.label = np.empty(0, np.int8)
-        """-1 where the run says nothing."""
+        """-1 if the run has no prediction."""
         self.margin: Floats = np.empty(0, np.float32)
         self.off_label: Floats = np.empty(0, np.float32)
         self.failed: Flags = np.empty(0, np.bool_)
         self.seen = {"predictions": 0, "failures": 0}
 
     def grow(self, count: int) -> None:
-        """Make room for as many contents."""
+        """Extend the columns to ``count`` contents."""
         self.scores = _grown(self.scores, count, np.nan)
         self.label = _grown(self.label, count, -1)
         self.margin = _grown(self.margin, count, np.nan)
@@ -85,73 +86,79 @@ class Said:
         self.failed = _grown(self.failed, count, fill=False)
 
 
-class Columns:
-    """What filters and sorts look at; belongs to the thread of its database.
+class ContentIndex:
+    """Columns of contents and items for filters and sorts.
 
-    ``version`` grows whenever something changed.
+    Use it in the thread of its database only. ``version`` grows with every change.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self.version = 0
-        self.cameras, self.folders, self.reasons = Names(), Names(), Names()
+        self.cameras, self.folders, self.reasons = TextTable(), TextTable(), TextTable()
         self._seen = dict.fromkeys(_TABLES, 0)
         self._last = dict.fromkeys(_TABLES, 0)
         self._data_version = -1
-        self._said: dict[int | None, Said] = {}
+        self._runs: dict[int | None, RunColumns] = {}
         # Contents.
         self.ids: Small = np.empty(0, np.int32)
         self.alert: Flags = np.empty(0, np.bool_)
         self.group: Small = np.empty(0, np.int32)
-        """Of contents that are alike, from 1; 0 for one that is like no other."""
+        """Number of the group of near-duplicates, from 1; 0 if the content is in none."""
         self.stack: Small = np.empty(0, np.int32)
-        """Number of the stack of the same picture, from 1; 0 for a content without one."""
+        """Number of the stack of copies of one picture, from 1; 0 if the content is in none."""
         self.pdq: NDArray[np.uint64] = np.empty((0, 4), np.uint64)
         self.quality = np.empty(0, np.int8)
-        """Of the PDQ hash; -1 without one."""
+        """Quality of the PDQ hash; -1 without a hash."""
         self.camera: Small = np.empty(0, np.int32)
         self.taken: Ints = np.empty(0, np.int64)
-        self.place: Floats = np.empty((0, 2), np.float32)
-        """Latitude and longitude in degrees, NaN where none is stated."""
+        self.position: Floats = np.empty((0, 2), np.float32)
+        """GPS latitude and longitude in degrees (N, 2); NaN if the file has none."""
         self.verdicts: dict[str, NDArray[np.int8]] = {}
-        """By reviewer; -1 where there is none."""
+        """By reviewer; -1 if the reviewer has not decided the content."""
         # Items.
         self.items: Small = np.empty(0, np.int32)
         self.item_content: Small = np.empty(0, np.int32)
-        """Position of its content; -1 for a failure or an exclusion."""
+        """Row of its content; -1 for a failure or an exclusion."""
         self.item_source = np.empty(0, np.int16)
         self.item_folder: Small = np.empty(0, np.int32)
         self.item_deleted: Flags = np.empty(0, np.bool_)
         self.item_reason = np.empty(0, np.int16)
-        """Number of ``failure …`` or ``exclusion …``; -1 for a content."""
+        """Number in ``reasons`` of ``failure …`` or ``exclusion …``; -1 for a content."""
         self.item_modified: Ints = np.empty(0, np.int64)
         self.names = b""
-        """Names without their folders, folded, each after a line feed."""
+        """File names without folders, normalised by ``folded``, each after a line feed."""
         self.name_at: Ints = np.empty(0, np.int64)
-        # Contents, by their items.
+        # Contents, computed from their items.
         self.time: Ints = np.empty(0, np.int64)
-        """When taken, by the camera's clock as it stands; else the earliest modification, UTC."""
+        """Seconds since 1970: when taken, by the camera's clock whatever its zone; otherwise the
+        earliest modification, UTC."""
         self.deleted: Flags = np.empty(0, np.bool_)
-        """At every place."""
-        self.places: Small = np.empty(0, np.int32)
+        """Whether all occurrences are deleted."""
+        self.occurrences: Small = np.empty(0, np.int32)
         self.first_item: Small = np.empty(0, np.int32)
 
     def refresh(self, advance: Callable[[int], None] = lambda _: None) -> bool:
-        """Read what was added to the case since; whether anything was. ``advance`` is told how
-        many rows were read. Raises CaseError."""
+        """Read the rows that were added since the last call; return whether there were any.
+
+        Calls ``advance`` with the number of rows of each page.
+
+        Raises:
+            CaseError: a row cannot be read.
+        """
         stamp = self._database.query("PRAGMA data_version")[0][0]
         if stamp == self._data_version:
             return False
-        # As of one moment: what is committed while this reads is for the next time, and no row is
-        # read whose content has not been.
+        # All tables up to one moment: rows committed while this reads wait for the next call, and
+        # no row is read before its content.
         self._last = self._lasts()
         changed = self._read("contents", lambda: self._read_contents(advance))
         changed = self._read("items", lambda: self._read_items(advance)) or changed
         changed = self._read("revisions", self._read_revisions) or changed
         if changed:
-            self._place()
-        for said in self._said.values():
-            changed = self._read("predictions", partial(self._read_run, said, advance)) or changed
+            self._summarise_items()
+        for run in self._runs.values():
+            changed = self._read("predictions", partial(self._read_run, run, advance)) or changed
         changed = self._read("alerts", lambda: self._read_alerts(advance)) or changed
         changed = self._read("group_members", self._read_groups) or changed
         changed = self._read("decisions", self._read_verdicts) or changed
@@ -161,28 +168,30 @@ class Columns:
 
     @property
     def mark(self) -> int:
-        """The last row of the decisions that has been read."""
+        """Id of the last row of ``decisions`` that was read."""
         return self._seen["decisions"]
 
     def _read(self, table: str, read: Callable[[], bool]) -> bool:
         with checked(self._database.folder, table):
             return read()
 
-    def said(self, run: int | None, advance: Callable[[int], None] = lambda _: None) -> Said:
-        """What a run says, as of the last ``refresh``; read when it is first asked for."""
-        if run not in self._said:
-            said = Said(run)
-            said.grow(len(self.ids))
-            self._read("predictions", lambda: self._read_run(said, advance))
-            self._said[run] = said
-        return self._said[run]
+    def run_columns(
+        self, run: int | None, advance: Callable[[int], None] = lambda _: None
+    ) -> RunColumns:
+        """Return the columns of a run as of the last ``refresh``; the first call reads them."""
+        if run not in self._runs:
+            columns = RunColumns(run)
+            columns.grow(len(self.ids))
+            self._read("predictions", lambda: self._read_run(columns, advance))
+            self._runs[run] = columns
+        return self._runs[run]
 
     def ahead(self) -> int:
-        """How many rows the next ``refresh`` will read at most."""
+        """Return an upper bound of the rows that the next ``refresh`` reads."""
         return sum(self._lasts().values()) - sum(self._seen.values())
 
     def _lasts(self) -> dict[str, int]:
-        """The last id of each table, as of one moment."""
+        """Return the last id of each table, all at one moment."""
         lasts = ", ".join(
             f"(SELECT coalesce(max(id), 0) FROM {table})"  # noqa: S608
             for table in _TABLES
@@ -191,13 +200,13 @@ class Columns:
         return dict(zip(_TABLES, row, strict=True))
 
     def at(self, ids: Sequence[int] | Small) -> Ints:
-        """Positions of contents, by their row ids."""
+        """Return the rows of contents in the index, given their ids in the database."""
         return np.searchsorted(self.ids, np.asarray(ids, np.int32))
 
     def _pages(
         self, table: str, sql: str, *values: int | None, seen: dict[str, int] | None = None
     ) -> Iterator[list[Row]]:
-        """Rows of a table that were not seen yet; ``sql`` ends in the range of ids and a limit."""
+        """Yield pages of unread rows; ``sql`` ends in the range of ids and a limit."""
         seen = self._seen if seen is None else seen
         after, last = seen[table], self._last[table]
         while after < last and (rows := self._database.query(sql, *values, after, last, _PAGE)):
@@ -227,7 +236,7 @@ class Columns:
                 "quality": np.array([-1 if q is None else q for q in quality], np.int8),
                 "taken": np.array([taken for taken, _, _ in stated], np.int64),
                 "camera": np.array([camera for _, camera, _ in stated], np.int32),
-                "place": np.array([place for _, _, place in stated], np.float32),
+                "position": np.array([position for _, _, position in stated], np.float32),
             }
             for name, values in columns.items():
                 parts.setdefault(name, []).append(values)
@@ -238,8 +247,8 @@ class Columns:
             setattr(self, name, np.concatenate([getattr(self, name), *arrays]))
             arrays.clear()
         count = len(self.ids)
-        for said in self._said.values():
-            said.grow(count)
+        for run in self._runs.values():
+            run.grow(count)
         self.alert = _grown(self.alert, count, fill=False)
         self.group = _grown(self.group, count, 0)
         self.stack = _grown(self.stack, count, 0)
@@ -247,7 +256,7 @@ class Columns:
         return True
 
     def _stated(self, number: int, text: str) -> tuple[int, int, tuple[float, float]]:
-        """Time, camera's number and place that a content's metadata state."""
+        """Return the time, the camera's number and the position in a content's metadata."""
         nowhere = (np.nan, np.nan)
         if text == "{}":
             return UNKNOWN_TIME, -1, nowhere
@@ -255,10 +264,12 @@ class Columns:
             values = metadata(text)
         except PARSE_ERRORS as error:
             raise damaged(self._database.folder, f"contents id {number}", error) from error
-        taken, where = values.get("taken"), values.get("location")
+        taken, location = values.get("taken"), values.get("location")
         camera = " ".join(str(values[key]) for key in ("make", "model") if values.get(key))
-        place = (where["latitude"], where["longitude"]) if isinstance(where, dict) else nowhere
-        return _wall_clock(taken), self.cameras.number(camera) if camera else -1, place
+        position = nowhere
+        if isinstance(location, dict):
+            position = location["latitude"], location["longitude"]
+        return _wall_clock(taken), self.cameras.number(camera) if camera else -1, position
 
     def _read_items(self, advance: Callable[[int], None]) -> bool:
         parts: dict[str, list[NDArray[Any]]] = {}
@@ -334,15 +345,15 @@ class Columns:
             ]
         return changed
 
-    def _place(self) -> None:
-        """What contents have by the places at which they lie."""
+    def _summarise_items(self) -> None:
+        """Compute the columns of contents that depend on their items."""
         count = len(self.ids)
         held = np.flatnonzero(self.item_content >= 0)
         content = self.item_content[held]
-        self.places = np.bincount(content, minlength=count).astype(np.int32)
+        self.occurrences = np.bincount(content, minlength=count).astype(np.int32)
         self.deleted = np.ones(count, np.bool_)
         self.deleted[content[~self.item_deleted[held]]] = False
-        # Of several writes to one place the last stands: backwards, the first item.
+        # The last of several writes to one element counts: backwards, the first item.
         self.first_item = np.zeros(count, np.int32)
         self.first_item[content[::-1]] = held[::-1]
         never = np.iinfo(np.int64).max
@@ -353,16 +364,16 @@ class Columns:
         earliest[earliest == never] = UNKNOWN_TIME
         self.time = np.where(self.taken == UNKNOWN_TIME, earliest, self.taken)
 
-    def _read_run(self, said: Said, advance: Callable[[int], None]) -> bool:
-        if said.run is None:
+    def _read_run(self, columns: RunColumns, advance: Callable[[int], None]) -> bool:
+        if columns.run is None:
             return False
         pages = self._pages(
             "predictions",
             "SELECT p.id, c.id AS content, score_0, score_1, score_2, score_3, off_label"
             " FROM predictions p JOIN contents c ON c.sha256 = p.content"
             " WHERE +p.run = ? AND p.id BETWEEN ? + 1 AND ? ORDER BY p.id LIMIT ?",
-            said.run,
-            seen=said.seen,
+            columns.run,
+            seen=columns.seen,
         )
         changed = False
         for rows in pages:
@@ -372,18 +383,18 @@ class Columns:
             scores = table[:, 2:6]
             if not (((scores >= 0) & (scores <= 1)).all() and np.isfinite(table[:, 6]).all()):
                 raise ValueError("scores")
-            said.label[at], said.margin[at] = ranked(scores)
-            said.scores[at] = scores
-            said.off_label[at] = table[:, 6]
+            columns.label[at], columns.margin[at] = ranked(scores)
+            columns.scores[at] = scores
+            columns.off_label[at] = table[:, 6]
             advance(len(rows))
         pages = self._pages(
             "failures",
             "SELECT f.id, c.id AS content FROM failures f JOIN contents c ON c.sha256 = f.content"
             " WHERE f.run = ? AND f.id BETWEEN ? + 1 AND ? ORDER BY f.id LIMIT ?",
-            said.run,
-            seen=said.seen,
+            columns.run,
+            seen=columns.seen,
         )
-        return self._mark(said.failed, pages, advance) or changed
+        return self._mark(columns.failed, pages, advance) or changed
 
     def _read_alerts(self, advance: Callable[[int], None]) -> bool:
         pages = self._pages(
@@ -447,8 +458,8 @@ class Columns:
             before,
             last,
         )
-        for start in range(0, len(touched), _ASKED):
-            some = touched[start : start + _ASKED]
+        for start in range(0, len(touched), _CONTENTS_PER_QUERY):
+            some = touched[start : start + _CONTENTS_PER_QUERY]
             at = self.at([row["id"] for row in some])
             for column in self.verdicts.values():
                 column[at] = -1
@@ -470,12 +481,12 @@ class Columns:
 
 
 def folded(text: str) -> str:
-    """A name as searches compare it: one line, composed (macOS parts Hangul), lower case."""
+    """Return a name as searches compare it: one line, NFC (macOS uses NFD), case-folded."""
     return unicodedata.normalize("NFC", text.replace("\n", " ")).casefold()
 
 
 def _wall_clock(text: object) -> int:
-    """Seconds since 1970 that a camera's clock showed, whatever its zone."""
+    """Return the seconds since 1970 that a camera's clock showed, whatever its zone."""
     try:
         moment = datetime.fromisoformat(str(text))
     except ValueError:
