@@ -108,7 +108,7 @@ async def look(app):
 def review(folder):
     """Open the page's session and look at everything."""
     with ReviewSession(folder, "kim") as session:
-        asyncio.run(look(build_app(session)))
+        asyncio.run(look(build_app(session, "en")))
     return 0
 
 
@@ -226,7 +226,7 @@ def test_a_thumbnail_that_is_not_what_its_name_says_is_not_shown(case):
     (folder.parent / "same").write_bytes(data)
     put(linked, lambda path: path.symlink_to(folder.parent / "same"))
     with ReviewSession(folder, "kim") as session:
-        app = build_app(session)
+        app = build_app(session, "en")
         shown = [
             asyncio.run(ask(app, f"/thumb/{path.stem}"))[0] for path in (swapped, linked, whole)
         ]
