@@ -161,7 +161,7 @@ def test_font_without_korean_is_found(tmp_path, monkeypatch):
 
 
 def test_missing_codecs(tmp_path, monkeypatch):
-    monkeypatch.setattr(software, "reads", lambda name: False)
+    monkeypatch.setattr(software, "is_decoded", lambda name: False)
     check = examined(monkeypatch, tmp_path)["codecs"]
     assert (check.status, "mayak[heic]" in check.remedy) == ("warning", True)
     monkeypatch.setattr(software, "_reads_back", lambda name: name != "JPEG")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mayak.errors import ConfigError, MayakError
-from mayak.i18n import Message, join, languages, msg, plural, preferred, render, words
+from mayak.i18n import Message, join, languages, msg, msg_in, plural, preferred, render, words
 
 SOURCES = [
     path for path in Path(str(files("mayak"))).rglob("*.py") if "__pycache__" not in path.parts
@@ -67,7 +67,7 @@ def test_a_plural_is_chosen_by_the_number():
 
 def test_the_same_english_can_have_two_meanings():
     assert render(msg("images"), "ko") == "이미지"
-    assert render(msg("images", context="unit"), "ko") == "장"
+    assert render(msg_in("unit", "images"), "ko") == "장"
 
 
 def test_literal_braces_and_values_with_braces():

@@ -223,7 +223,7 @@ def test_an_act_that_mayak_never_writes_is_named_by_its_line(tmp_path, act):
     }
     path = tmp_path / "acts.jsonl"
     path.write_text(_chained(head, right, {"end": 3}))
-    assert len(read_export(path).acts) == 1
+    assert len(read_export(path).actions) == 1
     path.write_text(_chained(head, right | act, {"end": 3}))
     with pytest.raises(MayakError, match="line 2 is not what mayak writes"):
         read_export(path)

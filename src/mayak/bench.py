@@ -101,8 +101,8 @@ def measure(
     one = msg("one thread")
     some = msg("{threads} threads", threads=_THREADS)
     all_ = msg("{cores} processes", cores=cores())
-    small = [decode(path.read_bytes(), least=least_for_base) for path in paths]
-    images = [decode(path.read_bytes(), least=least) for path in paths]
+    small = [decode(path.read_bytes(), min_sides=least_for_base) for path in paths]
+    images = [decode(path.read_bytes(), min_sides=least) for path in paths]
     base = [readings.prepare(1, image) for image in small]
     whole = [readings.prepare(2, image) for image in images]
     stages: list[tuple[StageName, str, Callable[[], float]]] = [
@@ -165,7 +165,7 @@ def _draw(work: tuple[Path, int, int, int]) -> None:
 def _process(work: tuple[Path, Sides]) -> None:
     """Decode, hash and make the thumbnail of a file, as triage does before scoring."""
     path, least = work
-    picture = decode_picture(path.read_bytes(), least=least)
+    picture = decode_picture(path.read_bytes(), min_sides=least)
     picture.decoded("")
     small = overview(picture.image)
     perceptual_hash(small)

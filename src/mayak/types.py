@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # every command imports this module; numpy would be a third o
 SplitName = Literal["train", "val", "test"]
 Stage = Literal["read", "decode", "classify"]
 Tier = Literal[0, 1, 2]
-LayerKind = Literal["folder", "file", "zip", "tar", "image", "volume", "embedded"]
+LayerKind = Literal["folder", "file", "zip", "tar", "archive", "image", "volume", "embedded"]
 
 _LAYERS = 500
 """Maximum number of layers of a stored path: comparing and hashing it takes a call for each."""

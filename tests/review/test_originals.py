@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from review_samples import picture
 
-from mayak.imaging.decode import other_frames
+from mayak.imaging.frames import other_frames
 from mayak.review.originals import OriginalRequest, Originals
 from mayak.types import EvidencePath
 

@@ -20,7 +20,7 @@ from mayak.names import printable
 if TYPE_CHECKING:
     from mayak.case import CaseStore
     from mayak.case.decision_export import DecisionExport
-    from mayak.case.exchange import TakenIn
+    from mayak.case.exchange import MergeSummary
 
 
 ToOption = Annotated[Path, Parameter(help=msg("File to write; a new one."))]
@@ -160,7 +160,7 @@ def _check_names(
 
 
 def _show_merged(
-    console: Console, case: Path, added: Mapping[str, TakenIn], differing: int
+    console: Console, case: Path, added: Mapping[str, MergeSummary], differing: int
 ) -> None:
     for reviewer, taken in added.items():
         shown = printable(reviewer)

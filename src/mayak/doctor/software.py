@@ -16,7 +16,7 @@ from mayak.errors import MayakError
 from mayak.fonts import FONTS, font_path
 from mayak.i18n import join, msg
 from mayak.imaging import decode
-from mayak.imaging.formats import reads
+from mayak.imaging.formats import is_decoded
 
 _KOREAN = "한글 마약 대화 0123"
 
@@ -93,7 +93,7 @@ def codecs(_: Machine) -> Check:
     works = {
         name: _reads_back(name) for name in ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "JPEG2000")
     }
-    works["HEIC"] = reads("HEIF")
+    works["HEIC"] = is_decoded("HEIF")
     lacks = [name for name, good in works.items() if not good]
     figures = {"formats": works}
     detail = ", ".join(name for name, good in works.items() if good)

@@ -14,7 +14,7 @@ from typing import Any, Self
 import xlsxwriter
 
 from mayak.case import CaseStore, ReviewStatus, StoredContent, StoredItem
-from mayak.i18n import Language, join, msg, render
+from mayak.i18n import Language, join, msg, msg_in, render
 from mayak.imaging.formats import wrong_extension
 from mayak.names import printable
 from mayak.report import words
@@ -148,7 +148,7 @@ def _columns() -> list[tuple[str, Callable[[ListedFile], Value]]]:
         (msg("source"), lambda listed: listed.source),
         (msg("size in bytes"), _size),
         (
-            msg("deleted", context="column"),
+            msg_in("column", "deleted"),
             lambda listed: msg("deleted") if listed.item.deleted else None,
         ),
         (msg("created"), time("created")),

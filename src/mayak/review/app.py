@@ -20,7 +20,7 @@ from mayak.case.decisions import SupersededError
 from mayak.case.reasons import REASONS
 from mayak.errors import ConfigError, MayakError
 from mayak.fonts import font_path
-from mayak.i18n import Language, Message, languages, msg, render
+from mayak.i18n import Language, catalogue, languages, msg, render
 from mayak.imaging.hashing import PDQ_MATCH_DISTANCE
 from mayak.labels import LABELS
 from mayak.review import answers
@@ -99,7 +99,7 @@ def _errors(app: FastAPI, session: ReviewSession) -> None:
 
 
 def _page(app: FastAPI, session: ReviewSession, language: Language) -> None:
-    """Serve the page itself, its scripts and its fonts."""
+    """Serve the page itself, its scripts, words and fonts."""
     static = dict(_static(files("mayak.review") / "static", "/static/"))
 
     @app.get("/")
@@ -114,6 +114,12 @@ def _page(app: FastAPI, session: ReviewSession, language: Language) -> None:
         if file is None:
             return Response(status_code=404)
         return Response(file.read_bytes(), media_type=_TYPES[f".{name.rpartition('.')[2]}"])
+
+    @app.get("/words/{code}")
+    async def words(code: str) -> Response:
+        if code not in languages():
+            return Response(status_code=404)
+        return JSONResponse({} if code == "en" else catalogue(code).forms)
 
     @app.get("/font/{weight}")
     async def font(weight: str) -> Response:
@@ -351,10 +357,6 @@ def _worded(texts: dict[str, str], request: Request) -> Json:
     return {name: render(text, language) for name, text in texts.items()}
 
 
-def _in_each_language(text: Message) -> dict[Language, str]:
-    return {language: render(text, language) for language in languages()}
-
-
 def _shell(session: ReviewSession, shown: Language) -> str:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("mayak.review"),
@@ -364,8 +366,9 @@ def _shell(session: ReviewSession, shown: Language) -> str:
     boot = {
         "case": session.store.name,
         "reviewer": session.reviewer,
-        "labels": [_in_each_language(label.name) for label in LABELS],
-        "reasons": {name: _in_each_language(text) for name, text in REASONS.items()},
+        "labels": [label.name for label in LABELS],
+        "reasons": dict(REASONS),
+        "languages": languages(),
         "distance": PDQ_MATCH_DISTANCE,
         "language": shown,
     }

@@ -63,7 +63,7 @@ class Originals:
 def _work(work: OriginalRequest | bytes) -> bytes | Why:
     if isinstance(work, bytes):
         try:
-            picture = decode_picture(work, least=OVERVIEW, partial=True)
+            picture = decode_picture(work, min_sides=OVERVIEW, partial=True)
             return perceptual_hash(overview(picture.image)).bits
         except DecodeError:
             return "undecodable"

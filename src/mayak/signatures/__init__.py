@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
+from mayak.i18n import msg
 from mayak.signatures import headers
 
 Family = Literal[
@@ -77,8 +78,8 @@ class FileKind:
     """For a container: the kind of its layer in an ``EvidencePath``."""
     description: str = ""
     """Name with an article for messages, if the name alone is not enough."""
-    remedy: tuple[str, str] | None = None
-    """What to do about a kind that is not read, in English and Korean."""
+    remedy: str = ""
+    """What to do about a kind that is not read."""
     encrypted: bool = False
 
     @property
@@ -128,23 +129,14 @@ def at(offset: int, *alternatives: bytes) -> Mark:
     return Mark(offset, alternatives)
 
 
-UNPACK = (
-    "unpack a copy of it, or convert a copy to a raw image, with another program",
-    "사본을 다른 프로그램으로 풀거나 raw 이미지로 변환하십시오",
-)
-CONVERT = ("convert a copy to E01 or raw", "사본을 E01 또는 raw로 변환하십시오")
-MOUNT = (
-    "mount it read-only and give that folder",
-    "읽기 전용으로 마운트한 뒤 그 폴더를 지정하십시오",
-)
-DECRYPT = (
-    "decrypt a copy with its password or key, and give that as a source of its own",
-    "암호나 키로 사본을 복호화하여 별도의 원본으로 지정하십시오",
-)
+UNPACK = msg("unpack a copy of it, or convert a copy to a raw image, with another program")
+CONVERT = msg("convert a copy to E01 or raw")
+MOUNT = msg("mount it read-only and give that folder")
+DECRYPT = msg("decrypt a copy with its password or key, and give that as a source of its own")
 
 
 def _unread(
-    name: str, description: str, *marks: Mark, family: Family, remedy: tuple[str, str] = UNPACK
+    name: str, description: str, *marks: Mark, family: Family, remedy: str = UNPACK
 ) -> FileKind:
     return FileKind(name, family, Use.UNREAD, marks, description=description, remedy=remedy)
 
@@ -174,10 +166,19 @@ def _image(
     return FileKind(name, "image", Use.DECODED, marks, check, extensions)
 
 
-def _named_only(name: str, ext: str) -> FileKind:
-    """An image format that no header tells from others."""
-    return _image(name, check=lambda _: False, ext=ext)
+def _never(_: bytes) -> bool:
+    return False
 
+
+def _named_only(name: str, ext: str) -> FileKind:
+    """An image format that has no signature: only the file's name counts."""
+    return _image(name, check=_never, ext=ext)
+
+
+HEAD = 0x8006
+"""First bytes of a file that are enough to recognise all kinds, except Btrfs."""
+FAR_HEAD = 0x10048
+"""First bytes that are enough for Btrfs, too."""
 
 BOOT = at(510, b"\x55\xaa")
 """The end of a boot sector."""
@@ -265,7 +266,7 @@ KINDS: Rows = (
         "HEIF",
         at(4, b"ftyp"),
         at(8, b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"),
-        ext="heic heif hif",
+        ext="heic heics heif heifs hif",
     ),
     _image("CR3", at(4, b"ftyp"), at(8, b"crx ")),
     _image("JPEG2000", at(0, b"\0\0\0\x0cjP  "), ext="jp2 j2k jpc jpf jpx j2c"),
@@ -330,6 +331,14 @@ CONTAINERS = KindTable(
     tuple(kind for kind in KINDS if kind.layer is not None or kind.use is Use.UNREAD)
 )
 """Kinds that hold files: entered or not read."""
+SINGLE_FILES = KindTable(
+    tuple(
+        kind
+        for kind in KINDS
+        if kind.use in (Use.DECODED, Use.VIDEO) or (kind.use is Use.ENTERED and kind.layer is None)
+    )
+)
+"""Kinds of files that are a source of their own and not a container."""
 PROGRAMS = KindTable(tuple(kind for kind in KINDS if kind.family == "program"))
 ATTACHED = KindTable(
     tuple(
@@ -340,12 +349,17 @@ ATTACHED = KindTable(
     )
 )
 """Kinds that are looked for after the end of an image and among the attachments of a document."""
-UNREAD_VOLUMES = tuple(
-    kind for kind in KINDS if kind.family == "file system" and kind.use is Use.UNREAD
+VOLUMES = KindTable(
+    tuple(kind for kind in KINDS if kind.family in ("file system", "partition table"))
 )
+COMPRESSED = KindTable(tuple(kind for kind in KINDS if kind.family == "compressed file"))
+GPT = KindTable(tuple(kind for kind in VOLUMES.rows if kind.name.startswith("GPT")))
+UNREAD_VOLUMES = tuple(kind for kind in VOLUMES.rows if kind.use is Use.UNREAD)
 
 CONTAINER_LAYERS: frozenset[str] = frozenset(kind.layer for kind in KINDS if kind.layer is not None)
 IMAGE_EXTENSIONS = frozenset(extension for kind in PICTURES.rows for extension in kind.extensions)
 LATE_PDF = next(kind for kind in KINDS if kind.check is headers.is_late_pdf)
 APPLE_DOUBLE = next(kind for kind in KINDS if kind.name == "AppleDouble")
 OFFICE_DOCUMENT = next(kind for kind in KINDS if kind.name == "Office document")
+E01 = next(kind for kind in KINDS if kind.name == "E01")
+NAMED_ONLY = tuple(kind for kind in KINDS if kind.check is _never)

@@ -1,10 +1,11 @@
 // The page: header, views and keys.
 
-import { render } from "./vendor/preact.js";
+import { render as draw } from "./vendor/preact.js";
 import { useEffect, useRef } from "./vendor/hooks.js";
 import { signal } from "./vendor/signals.js";
 import {
-  VIEWS, attempt, blur, boot, filters, go, grey, html, language, notice, number, plain, query, t, tell, theme, view,
+  VIEWS, attempt, blur, boot, filters, go, grey, html, language, notice, number, plain, query, render,
+  t, tell, theme, view,
 } from "./core.js";
 import { Question, acts } from "./deciding.js";
 import { cellAt, expand, look, moveTo, nextOpen, reading, result, selected, skip, status, unselect, waitForCase } from "./result.js";
@@ -16,9 +17,14 @@ import { Button } from "./parts.js";
 import { Sample, judging, leave } from "./sample.js";
 import { Viewer, straighten, turn, zoom } from "./viewer.js";
 import { Rejected, Timeline } from "./views.js";
+import { WORDS } from "./words.js";
 
 const help = signal(false);
 const opened = () => query.peek().open === "1" && view.peek() === "images";
+
+/** The language to which the button in the header switches. */
+const another = () => boot.languages[(boot.languages.indexOf(language.value) + 1) % boot.languages.length];
+const inItself = (code) => new Intl.DisplayNames([code], { type: "language" }).of(code);
 
 function Head() {
   const now = status.value;
@@ -40,8 +46,8 @@ function Head() {
       <span class="figure">${t("progress", now.decided, now.contents)}</span></span>`}
     <span class="controls">
       <${Button} icon="undo" label=${`${t("undo")} (Backspace)`} onClick=${() => acts.undo()} />
-      <button type="button" class="wide" lang=${language.value === "ko" ? "en" : "ko"}
-        onClick=${() => (language.value = language.value === "ko" ? "en" : "ko")}><span>${t("language")}</span></button>
+      <button type="button" class="wide" lang=${another()}
+        onClick=${() => (language.value = another())}><span>${inItself(another())}</span></button>
       <${Button} icon="theme" label=${t("theme")} onClick=${() => (theme.value = dark() ? "light" : "dark")} />
       <${Button} icon="help" label=${`${t("keys")} (?)`} onClick=${() => (help.value = true)} />
     </span>
@@ -71,7 +77,7 @@ function Help() {
   return html`<dialog class="help" ref=${box} onClose=${() => (help.value = false)} aria-label=${t("keys")}
       onClick=${(event) => event.target === box.current && box.current.close()}>
     <div><h2>${t("keys")}</h2>
-      <dl>${t("help").map(([keys, what]) => html`<dt>${keys.split(" ").filter(Boolean).map((key) => (key === "+" && keys.includes("Shift") ? "+ " : html`<kbd>${key}</kbd> `))}</dt><dd>${what}</dd>`)}</dl>
+      <dl>${WORDS.help.map(([keys, what]) => html`<dt>${keys.split(" ").filter(Boolean).map((key) => (key === "+" && keys.includes("Shift") ? "+ " : html`<kbd>${key}</kbd> `))}</dt><dd>${render(what)}</dd>`)}</dl>
       <p class="soft">${t("mouse")}</p>
       <p class="soft">${t("reviewer")}: <bdi>${plain(boot.reviewer)}</bdi></p>
       <button type="button" class="wide" onClick=${() => box.current.close()}><span>${t("close")}</span></button>
@@ -209,6 +215,6 @@ function focusGrid() {
   else document.activeElement?.blur();
 }
 
-render(html`<${ReviewPage} />`, document.getElementById("page"));
+draw(html`<${ReviewPage} />`, document.getElementById("page"));
 attempt(waitForCase());
 look(0);

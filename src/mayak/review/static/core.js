@@ -37,21 +37,49 @@ effect(() => {
 
 // ---------------------------------------------------------------- words
 
-const at = () => (language.value === "ko" ? 1 : 0);
+/** By language: English text → its plural forms. All are loaded before anything is drawn. */
+const catalogues = Object.fromEntries(
+  await Promise.all(
+    boot.languages.map(async (code) => {
+      const answer = await fetch(`/words/${code}`).catch(() => null);
+      return [code, answer?.ok ? await answer.json() : {}];
+    }),
+  ),
+);
+
+const PLURALS = ["zero", "one", "two", "few", "many", "other"]; // as gettext orders its forms
+
+/** Return the plural form for a number. */
+function form(forms, n) {
+  const rules = new Intl.PluralRules(language.value);
+  const used = PLURALS.filter((category) => rules.resolvedOptions().pluralCategories.includes(category));
+  return forms[Math.min(Math.max(used.indexOf(rules.select(n)), 0), forms.length - 1)];
+}
+
+/** Return a text of words.js in the reader's language. */
+export function render({ key, english, n, values }) {
+  const forms = catalogues[language.value]?.[key];
+  const template = forms === undefined ? english : n === undefined ? forms[0] : form(forms, n);
+  return template.replace(/\{(\w+)\}/g, (_, name) =>
+    typeof values[name] === "number" ? number(values[name]) : String(values[name]),
+  );
+}
 
 /** Return the text of a key. Further keys select from a table; other arguments fill the text. */
 export function t(key, ...rest) {
   let word = WORDS[key];
-  while (!Array.isArray(word)) word = word[rest.shift()];
-  const said = word[at()];
-  return typeof said === "function" ? said(...rest) : said;
+  while (typeof word !== "function" && word.english === undefined) word = word[rest.shift()];
+  return render(typeof word === "function" ? word(...rest) : word);
 }
 
+/** Translate an English text of the server. */
+const translated = (english) => render({ key: english, english, values: {} });
+
 export const labelName = (label) =>
-  label < 0 ? t("unscored") : (boot.labels[label]?.[language.value === "ko" ? "ko" : "en"] ?? String(label));
+  label < 0 ? t("unscored") : label in boot.labels ? translated(boot.labels[label]) : String(label);
 
 /** Return why a file gave no image, by the recorded name of the reason. */
-export const reasonName = (name) => boot.reasons[name]?.[language.value === "ko" ? "ko" : "en"] ?? name;
+export const reasonName = (name) => (name in boot.reasons ? translated(boot.reasons[name]) : name);
 
 export const number = (n) => n.toLocaleString("en");
 

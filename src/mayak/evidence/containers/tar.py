@@ -1,8 +1,9 @@
-"""TAR, compressed or not, read in place."""
+"""TAR, read in place, or unpacked first if it is in gzip, bzip2 or xz."""
 
 from __future__ import annotations
 
 import bz2
+import gzip
 import io
 import lzma
 import tarfile
@@ -12,27 +13,30 @@ from functools import partial
 from typing import BinaryIO, cast
 
 from mayak.errors import EvidenceError
-from mayak.evidence.reader import (
-    BZIP2,
-    GZIP,
-    PACKED,
+from mayak.evidence.base import (
+    Container,
+    ContainerFile,
+    ContainerFormat,
+    LimitExceededError,
     Limits,
+    container_gap,
     decode_name,
-    decompressed,
-    failure,
-    gap,
-    moment,
+    entry_failure,
+    from_unix_time,
 )
 from mayak.evidence.streams import BUFFER, CHUNK, Bytes, Unpacked, guarded, stream_of, translated
-from mayak.i18n import msg
+from mayak.signatures import COMPRESSED, HEAD, FileKind
+from mayak.signatures.headers import is_tar
 from mayak.types import EvidenceEntry, EvidencePath, Failure, FileTimes
 
+_FAULTS = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
 
-class TarReader:
-    """A TAR's members, in the order in which they lie.
 
-    A compressed TAR is unpacked to a temporary file first: its members are read in any order. Of
-    one that breaks off there is what came before.
+class TarContainer(Container):
+    """A TAR's members, in their order in the archive.
+
+    A compressed TAR is unpacked to a temporary file first, because its members are read in any
+    order. If its compression breaks off, the members before that are there.
     """
 
     def __init__(self, data: Bytes, path: EvidencePath, limits: Limits) -> None:
@@ -40,11 +44,11 @@ class TarReader:
         self._limits = limits
         self._copy: Unpacked | None = None
         self._fault: Exception | None = None
-        head = data.read_at(0, 16)
-        if head.startswith(PACKED):
+        compression = COMPRESSED.identify(data.read_at(0, HEAD))
+        if compression is not None:
             packed = stream_of(data.read_at, data.size)
-            with translated(path), _unpacking(packed, head) as inner:
-                stream = _AsFarAsItGoes(inner)
+            with translated(path), _decompressed(packed, compression) as inner:
+                stream = _UntilFault(inner)
                 self._copy = Unpacked(cast(BinaryIO, stream), partial(self._check, data.size))
                 self._fault = stream.fault
         self._data: Bytes = self._copy or data
@@ -53,25 +57,25 @@ class TarReader:
         if reason := self._limits.too_much(unpacked, packed):
             raise LimitExceededError(self._path, reason)
 
-    def items(self) -> Iterator[EvidenceEntry | Failure]:
-        # Where the files lie to which hard links may lead.
+    def entries(self) -> Iterator[EvidenceEntry | Failure]:
+        # Offsets of the files to which hard links may lead.
         files: dict[str, int] = {}
-        # Links whose file has not come: it may come later, as where an archive was appended to.
+        # Links to files that may come later, as they do if an archive was appended to.
         waiting: list[tuple[tarfile.TarInfo, EvidencePath]] = []
         if self._fault is not None:
             reason = f"cannot be unpacked beyond {self._data.size} bytes: {self._fault}"
-            yield gap(self._path, "Damaged", reason)
-        yield from self._walked(files, waiting)
-        for member, _ in reversed(waiting):  # of links that lead to one another, too
+            yield container_gap(self._path, "Damaged", reason)
+        yield from self._members(files, waiting)
+        for member, _ in reversed(waiting):  # links may lead to other links
             if member.linkname in files:
                 files.setdefault(member.name, files[member.linkname])
         for member, path in waiting:
             yield self._entry(files, member, path)
 
-    def _walked(
+    def _members(
         self, files: dict[str, int], waiting: list[tuple[tarfile.TarInfo, EvidencePath]]
     ) -> Iterator[EvidenceEntry | Failure]:
-        """The members as they lie, but for the links that wait."""
+        """Yield the members in their order, and add the links to later ones to ``waiting``."""
         seen: set[str] = set()
         count = 0
         try:
@@ -81,7 +85,7 @@ class TarReader:
                 count += 1
                 if count > self._limits.members:
                     reason = f"has more than {self._limits.members} members"
-                    yield gap(self._path, "LimitExceeded", reason)
+                    yield container_gap(self._path, "LimitExceeded", reason)
                     return
                 raw_name = member.name.encode("utf-8", "surrogateescape")
                 name, raw = decode_name(raw_name)
@@ -97,16 +101,16 @@ class TarReader:
                 elif member.islnk() and member.linkname in files:
                     files[member.name] = files[member.linkname]
             # tarfile takes a broken header, and the end of the first of several, for the end.
-            if self._fault is None and self._more(tar.offset):
-                reason = f"has content after member {count} that is no member"
-                yield gap(self._path, "Damaged", reason)
+            if self._fault is None and self._has_more(tar.offset):
+                reason = f"has content after member {count} that is not a member"
+                yield container_gap(self._path, "Damaged", reason)
         except (tarfile.TarError, OSError, ValueError) as exc:
             if self._fault is None:
                 reason = f"cannot be read past member {count}: {exc}"
-                yield gap(self._path, "Damaged", reason)
+                yield container_gap(self._path, "Damaged", reason)
 
     def _member(self, offset: int) -> tarfile.TarInfo:
-        """The member whose header begins at an offset."""
+        """Return the member whose header begins at an offset."""
         rest = stream_of(self._data.read_at, self._data.size - offset, offset)
         with tarfile.open(
             fileobj=rest, mode="r:", encoding="utf-8", errors="surrogateescape"
@@ -116,7 +120,7 @@ class TarReader:
         member.offset_data += offset
         return member
 
-    def _more(self, offset: int) -> bool:
+    def _has_more(self, offset: int) -> bool:
         while block := self._data.read_at(offset, CHUNK):
             if block.strip(b"\0"):
                 return True
@@ -136,19 +140,22 @@ class TarReader:
     ) -> EvidenceEntry | Failure:
         if member.issym():
             reason = f"is a symbolic link to {member.linkname!a}, which is not followed"
-            return failure(path, "SymbolicLink", reason)
+            return entry_failure(path, "SymbolicLink", reason)
         target = member
         if member.islnk():
             if member.linkname not in files:
-                reason = f"is a hard link to {member.linkname!a}, which is no file of the archive"
-                return failure(path, "Damaged", reason)
+                reason = (
+                    f"is a hard link to {member.linkname!a}, which is not a file of the archive"
+                )
+                return entry_failure(path, "Damaged", reason)
             target = self._member(files[member.linkname])
         if not _is_file(target):
-            return failure(path, "SpecialFile", "is a device or pipe")
+            return entry_failure(path, "SpecialFile", "is a device or pipe")
         if not target.issparse() and target.offset_data + target.size > self._data.size:
-            return failure(path, "Damaged", "is cut off: the archive ends before it does")
+            reason = "is cut off: the archive ends before it does"
+            return entry_failure(path, "Damaged", reason)
         return EvidenceEntry(
-            path, target.size, partial(self._open, target), FileTimes(moment(member.mtime))
+            path, target.size, partial(self._open, target), FileTimes(from_unix_time(member.mtime))
         )
 
     def _open(self, member: tarfile.TarInfo) -> BinaryIO:
@@ -169,24 +176,32 @@ def _is_file(member: tarfile.TarInfo) -> bool:
     return member.isreg() or member.type not in tarfile.SUPPORTED_TYPES
 
 
-def _unpacking(packed: BinaryIO, head: bytes) -> BinaryIO:
-    """As ``decompressed``, but what follows the end is a fault of any compression, not of gzip's
-    alone."""
-    if head.startswith(GZIP):
-        return decompressed(packed, head)
-    made = bz2.BZ2Decompressor if head.startswith(BZIP2) else lzma.LZMADecompressor
-    return cast(BinaryIO, io.BufferedReader(_Unpacking(packed, made), BUFFER))
+def _holds_tar(stream: BinaryIO, compression: FileKind) -> bool:
+    """Whether a compressed stream unpacks to a TAR."""
+    try:
+        with stream, _decompressed(stream, compression) as inner:
+            return is_tar(inner.read(512))
+    except (*_FAULTS, EvidenceError):
+        return False
 
 
-class _Unpacking(io.RawIOBase):
-    """What bzip2 or xz streams, one after the other, unpack to."""
+def _decompressed(packed: BinaryIO, compression: FileKind) -> BinaryIO:
+    """Unpack a stream. With any compression, bytes after its end are a fault, as in gzip."""
+    if compression.name == "gzip":
+        return cast(BinaryIO, gzip.GzipFile(fileobj=packed, mode="rb"))
+    make = bz2.BZ2Decompressor if compression.name == "bzip2" else lzma.LZMADecompressor
+    return cast(BinaryIO, io.BufferedReader(_Decompressor(packed, make), BUFFER))
+
+
+class _Decompressor(io.RawIOBase):
+    """The content of bzip2 or xz streams, one after the other."""
 
     def __init__(
-        self, packed: BinaryIO, made: Callable[[], bz2.BZ2Decompressor | lzma.LZMADecompressor]
+        self, packed: BinaryIO, make: Callable[[], bz2.BZ2Decompressor | lzma.LZMADecompressor]
     ) -> None:
         self._packed = packed
-        self._made = made
-        self._inner = made()
+        self._make = make
+        self._inner = make()
         self._rest = b""
 
     def readable(self) -> bool:
@@ -199,7 +214,7 @@ class _Unpacking(io.RawIOBase):
                 while not (left := rest.lstrip(b"\0")):  # zeros may fill up the file
                     if not (rest := self._packed.read(BUFFER)):
                         return 0
-                self._inner, self._rest = self._made(), left
+                self._inner, self._rest = self._make(), left
             if self._inner.needs_input:
                 block, self._rest = self._rest or self._packed.read(BUFFER), b""
                 if not block:
@@ -211,8 +226,8 @@ class _Unpacking(io.RawIOBase):
                 return len(part)
 
 
-class _AsFarAsItGoes:
-    """A decompressor that ends where it breaks off; ``fault`` says why."""
+class _UntilFault:
+    """A stream that ends where decompression fails; ``fault`` is the reason."""
 
     def __init__(self, inner: BinaryIO) -> None:
         self._inner = cast(io.BufferedIOBase, inner)
@@ -220,22 +235,21 @@ class _AsFarAsItGoes:
 
     def read(self, size: int) -> bytes:
         try:
-            # What ``read`` gathers before a fault is lost with it.
+            # Bytes that ``read`` has gathered before a fault would be lost with it.
             return b"" if self.fault else self._inner.read1(size)
-        except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as fault:
+        except _FAULTS as fault:
             self.fault = fault
             return b""
 
 
-class LimitExceededError(EvidenceError):
-    """A container that unpacks to more than is allowed: its path and ``reason``."""
+def _recognises(kind: FileKind, file: ContainerFile) -> bool:
+    if kind in COMPRESSED.rows:
+        return _holds_tar(file.stream(), kind)
+    return kind.name == "TAR"
 
-    def __init__(self, path: EvidencePath, reason: str) -> None:
-        super().__init__(
-            msg("{path} {reason}", path=path, reason=reason),
-            remedy=msg("unpack a copy into a folder"),
-        )
-        self.reason = reason
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return (EvidenceError, (str(self),))
+def _open(file: ContainerFile, path: EvidencePath, limits: Limits) -> Container:
+    return TarContainer(file.data(), path, limits)
+
+
+FORMAT = ContainerFormat(_recognises, _open)

@@ -1,11 +1,11 @@
-"""ext2, ext3 and ext4: inodes as they are on the disk, and files that the Sleuth Kit hangs over.
+"""ext2, ext3 and ext4: inodes as they are on the disk, and files that the Sleuth Kit hangs on.
 
 For a file whose blocks are listed by pointers and that needs the third level of them, the Sleuth
-Kit (4.15) goes through the whole of that level as soon as the file is named: 17 million entries at
-blocks of 1 KiB, 1,000 million at 4 KiB, whatever the size. One inode of a hostile image holds up a
-run for minutes to hours, in C, deaf to Ctrl-C; a sound file of 4 GiB on ext3 does so too. To
-list files it is shown such inodes as empty (``hidden``), and their content is read here
-(``content``).
+Kit (4.15) reads all of that level as soon as the file is listed: 17 million entries with blocks
+of 1 KiB, 1,000 million with 4 KiB, for any size of file. One inode of a hostile image blocks a run
+for minutes to hours, in C, without a reaction to Ctrl-C; an intact file of 4 GiB on ext3 does so,
+too. For listing files, TSK therefore gets such inodes as empty ones (``hidden``), and their content
+is read here (``content``).
 
 Fields: https://docs.kernel.org/filesystems/ext4/dynamic.html and globals.html, little-endian.
 """
@@ -21,7 +21,7 @@ from contextlib import suppress
 import numpy as np
 
 SUPERBLOCK = 1024
-"""Its place and its length in bytes."""
+"""Its offset and its length in bytes."""
 META_BG, IN_64_BIT = 0x10, 0x80
 SPARSE_SUPER = 0x1
 EXTENTS, INLINE, ENCRYPTED = 0x80000, 0x10000000, 0x800
@@ -37,7 +37,7 @@ class Inodes:
     """The inodes of one file system."""
 
     def __init__(self, read: Read, superblock: bytes) -> None:
-        """``read`` gives bytes of the volume."""
+        """``read`` returns bytes of the volume."""
         self._read = read
         self._superblock = superblock
         number = self.number
@@ -52,24 +52,24 @@ class Inodes:
         self._ends: list[int] = []
 
     def number(self, at: int, size: int = 4) -> int:
-        """A number in the superblock."""
+        """Return a number of the superblock."""
         return int.from_bytes(self._superblock[at : at + size], "little")
 
     def raw(self, number: int) -> bytes:
-        """The first 128 bytes of an inode; nothing if they cannot be read."""
-        group, place = divmod(number - 1, self._in_group)
+        """Return the first 128 bytes of an inode; none if they cannot be read."""
+        group, index = divmod(number - 1, self._in_group)
         with suppress(OSError, RuntimeError):
             descriptor = self._read(self._descriptor_at(group), self._descriptor)
-            inode = self._read(self._table(descriptor) + place * self._each, INODE)
+            inode = self._read(self._table(descriptor) + index * self._each, INODE)
             return inode if len(inode) == INODE else b""
         return b""
 
     def is_encrypted(self, number: int) -> bool:
-        """Whether an inode says that its content is encrypted."""
+        """Whether the flags of an inode mark its content as encrypted."""
         return bool(int.from_bytes(self.raw(number)[32:36], "little") & ENCRYPTED)
 
     def hidden_size(self, number: int) -> int:
-        """The size in bytes of a file that is shown as empty; 0 of all others."""
+        """Return the size in bytes of a file that TSK gets as empty; 0 for all others."""
         raw = self.raw(number)
         if not raw:
             return 0
@@ -79,11 +79,11 @@ class Inodes:
         return size if not flags & (EXTENTS | INLINE) and size > self._two_levels else 0
 
     def content(self, number: int, size: int) -> Read:
-        """Reads a file whose blocks are listed by pointers."""
+        """Return a function that reads a file whose blocks are listed by pointers."""
         return _Mapped(self._read, self.raw(number)[40:100], self._block, size).read_at
 
     def hidden(self, offset: int, data: bytes) -> bytes:
-        """Bytes of the volume as they are to be shown: an inode that would take long is empty."""
+        """Return bytes of the volume as TSK gets them: an inode that would take long is empty."""
         parts = list(self._tables(offset, offset + len(data)))
         if not parts:
             return data
@@ -101,7 +101,7 @@ class Inodes:
         return shown.tobytes()
 
     def _tables(self, low: int, high: int) -> Iterator[tuple[int, int]]:
-        """Which bytes from ``low`` to ``high`` are whole inodes; counted from ``low``."""
+        """Yield the ranges between two offsets that are whole inodes, relative to ``low``."""
         if self._starts is None:
             self._starts, self._ends = self._found()
         index = max(bisect_right(self._starts, low) - 1, 0)
@@ -114,21 +114,21 @@ class Inodes:
                 yield first - low, last - low
 
     def _found(self) -> tuple[list[int], list[int]]:
-        """Where the tables of inodes begin and end; those that meet are one."""
-        # Only then does each inode lie at a multiple of its length.
+        """Return the starts and ends of the inode tables; adjacent ones are merged."""
+        # Otherwise an inode is not always at a multiple of its length.
         if self._each & (self._each - 1) or not INODE <= self._each <= self._block:
             return [], []
         starts: list[int] = []
-        # As TSK counts them, and not by the inodes: a group that is none would lie anywhere.
+        # As TSK counts them, not by the inodes: the table of a group too many could be anywhere.
         blocks = self.number(4) - self.number(0x14)
         groups = min(-(-blocks // max(self.number(0x20), 1)), MOST_GROUPS)
         each = self._block // self._descriptor
-        # Where they are, and where TSK looks for them, which knows nothing of META_BG.
-        for place in (self._descriptor_at, self._descriptor_in_a_row):
+        # Their real offsets, and those that TSK reads, because it does not know META_BG.
+        for offset_of in (self._descriptor_at, self._descriptor_in_a_row):
             for first in range(0, groups, max(each, 1)):
                 block = b""
                 with suppress(OSError, RuntimeError):
-                    block = self._read(place(first), self._block)
+                    block = self._read(offset_of(first), self._block)
                 if not block:
                     break
                 count = min(each, groups - first, len(block) // self._descriptor)
@@ -143,7 +143,7 @@ class Inodes:
         return [start for start, _ in merged], [end for _, end in merged]
 
     def _table(self, descriptor: bytes) -> int:
-        """Where the table of a group begins, by its descriptor."""
+        """Return the offset of a group's inode table, by its descriptor."""
         table = int.from_bytes(descriptor[8:12], "little")
         if self._descriptor >= 64:
             table |= int.from_bytes(descriptor[40:44], "little") << 32
@@ -174,10 +174,10 @@ class _Mapped:
         self._size = size
         self._each = block // 4
         self._last: dict[int, tuple[int, bytes]] = {}
-        """The block of pointers that was read last, of each level."""
+        """The block of pointers that was read last, by level."""
 
     def read_at(self, offset: int, size: int) -> bytes:
-        """Raises OSError for a block that is not there."""
+        """Raises OSError if a block is missing."""
         parts: list[bytes] = []
         end = min(offset + size, self._size)
         while offset < end:
@@ -195,7 +195,7 @@ class _Mapped:
         return found
 
     def _number(self, index: int) -> int:
-        """The number of a block of the file; 0 where there is a hole."""
+        """Return the number of a block of the file; 0 in a hole."""
         if index < DIRECT:
             return int(self._first[index])
         index -= DIRECT
@@ -212,8 +212,8 @@ class _Mapped:
                 table = self._at(number, 0, self._block)
                 self._last[level] = number, table
             level -= 1
-            place, index = divmod(index, self._each**level)
-            number = int.from_bytes(table[4 * place : 4 * place + 4], "little")
+            entry, index = divmod(index, self._each**level)
+            number = int.from_bytes(table[4 * entry : 4 * entry + 4], "little")
         return number
 
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from mayak.imaging import decode
-from mayak.imaging.behind import behind
+from mayak.imaging.trailing_data import trailing_data
 
 
 def saved(kind, seed=1, **options):
@@ -46,20 +46,20 @@ OTHERS = {
 def test_what_begins_behind_an_image_is_named(kind, data):
     for name, other in OTHERS.items():
         for between in (b"", bytes(100)):
-            told = f"{len(between + other)} bytes behind the image's end, which begin as {name}"
-            assert behind(data + between + other, kind) == (told,)
+            told = f"{len(between + other)} bytes after the image's end, which begin as {name}"
+            assert trailing_data(data + between + other, kind) == (told,)
 
 
 @pytest.mark.parametrize(("kind", "data"), IMAGES.values(), ids=IMAGES)
 def test_nothing_is_told_of_an_image_alone_or_of_what_nobody_knows(kind, data):
     for more in (b"", bytes(9999), b"SEFT" + bytes(99), b"BMW 320d\n", b"\0\0\0\x18ftypmp42" * 9):
-        assert behind(data + more, kind) == ()
+        assert trailing_data(data + more, kind) == ()
 
 
 @pytest.mark.parametrize(("kind", "data"), IMAGES.values(), ids=IMAGES)
 def test_an_image_that_breaks_off_has_no_end(kind, data):
     for length in range(0, len(data) - 1, 97):
-        assert behind(data[:length], kind) == ()
+        assert trailing_data(data[:length], kind) == ()
 
 
 def test_further_images_of_a_camera_file_are_its_own():
@@ -67,10 +67,10 @@ def test_further_images_of_a_camera_file_are_its_own():
     stream = io.BytesIO()
     pages[0].save(stream, "MPO", save_all=True, append_images=pages[1:])
 
-    assert behind(stream.getvalue(), "MPO") == ()
-    assert behind(saved("GIF") + archive(), "GIF") == ()
+    assert trailing_data(stream.getvalue(), "MPO") == ()
+    assert trailing_data(saved("GIF") + archive(), "GIF") == ()
 
 
 def test_it_stands_among_the_warnings_of_an_image():
     (warning,) = decode(saved("JPEG") + archive()).warnings
-    assert warning.endswith("bytes behind the image's end, which begin as ZIP")
+    assert warning.endswith("bytes after the image's end, which begin as ZIP")

@@ -1,4 +1,4 @@
-"""What lies behind the end of an image in the same file, or is attached to a document."""
+"""Trailing data: another file after the end of an image, in the same file."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from mayak import signatures
 
 _SCAN = 0xDA
 _END = re.compile(rb"\xff\xd9")
-"""Found by ``re`` more than twice as fast as by ``bytes.find``."""
+"""``re`` finds it more than twice as fast as ``bytes.find``."""
 
 _PADDING = 4096
-"""Bytes that may fill up the file before what follows."""
+"""Zero bytes that may separate the image from what follows, at most."""
 
 
-def behind(data: bytes, kind: str) -> tuple[str, ...]:
-    """A warning where more than an image of this format (Pillow's name) is in its bytes: what
-    begins behind its end as another image, a PDF or an archive does.
+def trailing_data(data: bytes, kind: str) -> tuple[str, ...]:
+    """Return a warning if another image, a PDF or an archive begins after the end of an image.
 
-    Known of JPEG and PNG. The further images of an MPO are its own.
+    ``kind`` is Pillow's name of the format: the end is known for JPEG and PNG. The further images
+    of an MPO belong to it.
     """
     end = _png_end(data) if kind == "PNG" else _jpeg_end(data) if kind in ("JPEG", "MPO") else None
     if end is None or end >= len(data):
@@ -27,11 +27,11 @@ def behind(data: bytes, kind: str) -> tuple[str, ...]:
     found = begins_as(rest)
     if found is None or (kind == "MPO" and found == "JPEG"):
         return ()
-    return (f"{len(data) - end} bytes behind the image's end, which begin as {found}",)
+    return (f"{len(data) - end} bytes after the image's end, which begin as {found}",)
 
 
 def begins_as(head: bytes) -> str | None:
-    """What image, document or archive a file of these first 512 bytes is; None for all others."""
+    """Return the kind of image, document or archive that these first 512 bytes begin, or None."""
     kind = signatures.ATTACHED.identify(head)
     if kind is None:
         return None
@@ -50,17 +50,17 @@ def _png_end(data: bytes) -> int | None:
 
 def _jpeg_end(data: bytes) -> int | None:
     at = jpeg_scan(data)
-    # Coded samples hold no such mark, the tables between scans hardly ever.
+    # Coded samples do not contain this marker, the tables between scans hardly ever.
     found = None if at is None else _END.search(data, at)
     return found.end() if found else None
 
 
 def jpeg_scan(data: bytes) -> int | None:
-    """Offset of a JPEG's first scan; None if it has none."""
+    """Return the offset of a JPEG's first scan; None if it has none."""
     at = 2
     while at + 4 <= len(data) and data[at] == 0xFF:
         if data[at + 1] == _SCAN:
             return at
-        # Any number of 0xFF may stand before a marker; each other one has its length behind it.
+        # Any number of 0xFF may precede a marker; after each other marker comes its length.
         at += 1 if data[at + 1] == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4])
     return None

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mayak.imaging import near
-from mayak.imaging.near import linked
+from mayak.imaging import clusters
+from mayak.imaging.clusters import single_linkage
 
 
 def bits(*ones):
@@ -42,7 +42,7 @@ def hashes(rows):
 
 
 def roots(hashes):
-    return linked(b"".join(hashes)).tolist()
+    return single_linkage(b"".join(hashes)).tolist()
 
 
 def test_31_bits_match_and_32_do_not_wherever_they_lie():
@@ -64,7 +64,7 @@ def test_the_groups_are_those_of_a_full_comparison(centres, flipped):
 
 def test_joining_early_changes_nothing(monkeypatch):
     rows = planted(2600, 900, 0.05)
-    monkeypatch.setattr(near, "_PENDING", 7)
+    monkeypatch.setattr(clusters, "_PENDING", 7)
 
     assert roots(hashes(rows)) == by_hand(rows)
 

@@ -1,4 +1,4 @@
-"""Which pictures chain to each other by PDQ."""
+"""Cluster pictures by their PDQ hashes: single linkage, the connected components of all matches."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from numpy.typing import NDArray
 from mayak.imaging.hashing import PDQ_MATCH_DISTANCE
 
 _ROWS, _COLUMNS = 128, 1024
-"""Pairs compared at once; their words and distances, 1.3 MB, fit into a processor's own cache."""
+"""Pairs compared at once; their words and distances, 1.3 MB, fit into a processor's cache."""
 
 _PENDING = 2**17
-"""Matches kept before they are joined, 16 bytes each; joined ones are not looked at again."""
+"""Matches collected before they are joined, 16 bytes each; pairs of one cluster are not compared
+further."""
 
 
-def linked(hashes: bytes | bytearray) -> NDArray[np.int64]:
-    """For each of N PDQ hashes, 32 bytes each in a row, the smallest index of its group, shape
-    (N,): single linkage at the PDQ distance.
+def single_linkage(hashes: bytes | bytearray) -> NDArray[np.int64]:
+    """Return for each of N PDQ hashes (32 bytes each, concatenated) the smallest index in its
+    cluster, shape (N,); pictures are linked up to the PDQ match distance.
 
-    Exact: every pair is compared, on one core. Memory grows with the number of hashes, not with
-    that of pairs or matches.
+    Exact: all pairs are compared, O(N²) on one core. Memory is O(N), however many match.
     """
     words = np.frombuffer(hashes, dtype=np.uint64).reshape(-1, 4)
     columns = np.ascontiguousarray(words.T)
@@ -41,10 +41,10 @@ def linked(hashes: bytes | bytearray) -> NDArray[np.int64]:
 def _matches(
     columns: NDArray[np.uint64], roots: NDArray[np.int64], start: int, at: int
 ) -> NDArray[np.int64]:
-    """(2, N) roots of the pairs of one block that match and are not yet of one group."""
+    """Return (2, N) roots of the pairs of one block that match and are not in one cluster yet."""
     rows = slice(start, start + _ROWS)
     others = slice(at, at + _COLUMNS)
-    # Half of the bits tell nearly all strangers apart; the other half is read for the rest alone.
+    # Half of the bits reject nearly all pairs; the other half is read only for the rest.
     half = np.bitwise_count(columns[0, rows, None] ^ columns[0, None, others])
     half += np.bitwise_count(columns[1, rows, None] ^ columns[1, None, others])
     left, right = np.nonzero(half <= PDQ_MATCH_DISTANCE)
@@ -59,10 +59,10 @@ def _matches(
 
 
 def _joined(roots: NDArray[np.int64], pending: list[NDArray[np.int64]]) -> NDArray[np.int64]:
-    """The roots once the groups that match are one, named after its smallest index."""
+    """Return the roots after the matching clusters are merged, each named by its smallest index."""
     if not pending:
         return roots
-    # Here, so that processes that decode come up without it.
+    # Here, so that worker processes that decode start without it.
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
@@ -70,7 +70,7 @@ def _joined(roots: NDArray[np.int64], pending: list[NDArray[np.int64]]) -> NDArr
     size = len(roots)
     graph = coo_array((np.ones(len(left), dtype=np.int8), (left, right)), shape=(size, size))
     _, labels = connected_components(graph, directed=False)
-    # A root's label is that of its group, and the first index of a label is the smallest.
+    # A root has the label of its cluster, and the first index of a label is the smallest.
     _, first = np.unique(labels, return_index=True)
     joined: NDArray[np.int64] = first[labels[roots]]
     return joined
