@@ -99,7 +99,7 @@ def _errors(app: FastAPI, session: ReviewSession) -> None:
 
 
 def _page(app: FastAPI, session: ReviewSession, language: Language) -> None:
-    """Serve the page itself, its scripts and its fonts."""
+    """Serve the page itself, its scripts, words and fonts."""
     static = dict(_static(files("mayak.review") / "static", "/static/"))
 
     @app.get("/")

@@ -22,7 +22,7 @@ import { WORDS } from "./words.js";
 const help = signal(false);
 const opened = () => query.peek().open === "1" && view.peek() === "images";
 
-/** The language that the button of the head leads to. */
+/** The language to which the button in the header switches. */
 const another = () => boot.languages[(boot.languages.indexOf(language.value) + 1) % boot.languages.length];
 const inItself = (code) => new Intl.DisplayNames([code], { type: "language" }).of(code);
 

@@ -37,7 +37,7 @@ effect(() => {
 
 // ---------------------------------------------------------------- words
 
-/** By language: English text → its forms, one for each plural. All are there before anything is drawn. */
+/** By language: English text → its plural forms. All are loaded before anything is drawn. */
 const catalogues = Object.fromEntries(
   await Promise.all(
     boot.languages.map(async (code) => {
@@ -49,14 +49,14 @@ const catalogues = Object.fromEntries(
 
 const PLURALS = ["zero", "one", "two", "few", "many", "other"]; // as gettext orders its forms
 
-/** Which of the forms is for a number. */
+/** Return the plural form for a number. */
 function form(forms, n) {
   const rules = new Intl.PluralRules(language.value);
   const used = PLURALS.filter((category) => rules.resolvedOptions().pluralCategories.includes(category));
   return forms[Math.min(Math.max(used.indexOf(rules.select(n)), 0), forms.length - 1)];
 }
 
-/** A text of words.js as the reader reads it. */
+/** Return a text of words.js in the reader's language. */
 export function render({ key, english, n, values }) {
   const forms = catalogues[language.value]?.[key];
   const template = forms === undefined ? english : n === undefined ? forms[0] : form(forms, n);
@@ -65,20 +65,20 @@ export function render({ key, english, n, values }) {
   );
 }
 
-/** The text of a key; further keys lead into a table, other arguments are put in the text. */
+/** Return the text of a key. Further keys select from a table; other arguments fill the text. */
 export function t(key, ...rest) {
   let word = WORDS[key];
   while (typeof word !== "function" && word.english === undefined) word = word[rest.shift()];
   return render(typeof word === "function" ? word(...rest) : word);
 }
 
-/** A text that the server knows in English. */
+/** Translate an English text of the server. */
 const translated = (english) => render({ key: english, english, values: {} });
 
 export const labelName = (label) =>
   label < 0 ? t("unscored") : label in boot.labels ? translated(boot.labels[label]) : String(label);
 
-/** Why a file gave no image, by the name that is recorded. */
+/** Return why a file gave no image, by the recorded name of the reason. */
 export const reasonName = (name) => (name in boot.reasons ? translated(boot.reasons[name]) : name);
 
 export const number = (n) => n.toLocaleString("en");
