@@ -24,7 +24,7 @@ from mayak.dataset.training_images import Leakage
 from mayak.errors import ConfigError, ManifestError
 from mayak.evaluation.promise import choose_thresholds, needed
 from mayak.evaluation.run import read_ahead
-from mayak.i18n import msg
+from mayak.i18n import msg, msg_in
 from mayak.imaging.redecode import Redecoder
 from mayak.labels import LABELS
 from mayak.model import Calibration, VisionLanguageModel
@@ -186,9 +186,7 @@ class Reader:
         samples: list[Sample] = []
         images: list[DecodedImage] = []
         found = False
-        with self._progress.task(
-            title, len(manifest.samples), msg("images", context="unit")
-        ) as task:
+        with self._progress.task(title, len(manifest.samples), msg_in("unit", "images")) as task:
             least = self._vlm.least_for_base
             for sample, image in read_ahead(manifest, manifest.samples, least=least):
                 task.advance()

@@ -19,7 +19,7 @@ from mayak.evaluation.answers import parse_answer
 from mayak.evaluation.pictures import contact_sheet
 from mayak.evaluation.record import Kind, Result, Row
 from mayak.files import json_bytes
-from mayak.i18n import Language, msg
+from mayak.i18n import Language, msg, msg_in
 from mayak.imaging import decode
 from mayak.types import (
     Answerer,
@@ -105,7 +105,7 @@ def _run(
     failures: dict[str, Failure] = {}
     with (
         (out / PARTIAL).open("a", encoding="utf-8", newline="\n") as partial,
-        progress.task(_TITLES[kind], len(manifest.samples), msg("images", context="unit")) as task,
+        progress.task(_TITLES[kind], len(manifest.samples), msg_in("unit", "images")) as task,
     ):
         task.advance(len(said))
         for sample, statement in _ask(model, manifest, todo, failures):
