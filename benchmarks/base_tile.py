@@ -23,7 +23,7 @@ from sklearn.metrics import roc_auc_score
 from mayak.config import FINAL, load_train_config
 from mayak.dataset.manifest import FILES, Manifest, read_manifest
 from mayak.evaluation.calibrate import Reader, fit_head, make_promise
-from mayak.imaging.closer import Closer
+from mayak.imaging.redecode import Redecoder
 from mayak.model import load_model
 from mayak.model.cascade import Readings, log_odds
 from mayak.training import train
@@ -69,7 +69,7 @@ def main() -> None:
 def report(adapter: Path, trained: Manifest, sets: dict[str, Manifest]) -> None:
     """Print what an adapter's tiers make of each set, and of the thresholds that the first sets."""
     vlm = load_model("nano", adapter=adapter, device="cpu")
-    with Closer(vlm.least, 2) as closer, ThreadPoolExecutor(2) as pool:
+    with Redecoder(vlm.least, 2) as closer, ThreadPoolExecutor(2) as pool:
         reader = Reader(vlm, Readings(vlm), closer, pool, 8, SilentProgress(), [])
         head = fit_head(*reader.glances(trained))
         found = {name: reader.all_tiers(manifest, head) for name, manifest in sets.items()}

@@ -139,7 +139,7 @@ def _place(frame: FrameType) -> str:
 
 def decoded(paths: list[Path], least: Sides) -> list[DecodedImage]:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(lambda path: decode(path.read_bytes(), least=least), paths))
+        return list(pool.map(lambda path: decode(path.read_bytes(), min_sides=least), paths))
 
 
 def odds_of(readings: Readings, head: HeadOnDevice, pieces: list[Piece]) -> np.ndarray:

@@ -24,7 +24,7 @@ from mayak.dataset import PrepareOptions, prepare
 from mayak.dataset.manifest import FILES, read_manifest
 from mayak.evaluation.calibrate import Reader, fit_head
 from mayak.evaluation.promise import choose_thresholds, drift
-from mayak.imaging.closer import Closer
+from mayak.imaging.redecode import Redecoder
 from mayak.model import load_model
 from mayak.model.cascade import Readings, log_odds
 from mayak.types import SilentProgress
@@ -62,7 +62,7 @@ def main() -> None:
     found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     with (
         tempfile.TemporaryDirectory() as place,
-        Closer(vlm.least, 2) as closer,
+        Redecoder(vlm.least, 2) as closer,
         ThreadPoolExecutor(2) as pool,
     ):
         reader = Reader(vlm, Readings(vlm), closer, pool, 8, SilentProgress(), [])

@@ -24,8 +24,8 @@ from mayak.dataset.training_images import Leakage
 from mayak.errors import ConfigError, ManifestError
 from mayak.evaluation.promise import choose_thresholds, needed
 from mayak.evaluation.run import read_ahead
-from mayak.i18n import msg
-from mayak.imaging.closer import Closer
+from mayak.i18n import msg, msg_in
+from mayak.imaging.redecode import Redecoder
 from mayak.labels import LABELS
 from mayak.model import Calibration, VisionLanguageModel
 from mayak.model.calibration import Head, Promise
@@ -80,7 +80,7 @@ def calibrate(
     failures: list[Failure] = []
     readings = Readings(vlm)
     with (
-        Closer(vlm.least, THREADS) as closer,
+        Redecoder(vlm.least, THREADS) as closer,
         ThreadPoolExecutor(THREADS, "preprocess", torch.set_num_threads, (1,)) as pool,
     ):
         asked = Reader(vlm, readings, closer, pool, batch_size, progress, failures)
@@ -137,7 +137,7 @@ class Reader:
         self,
         vlm: VisionLanguageModel,
         readings: Readings,
-        closer: Closer,
+        closer: Redecoder,
         pool: ThreadPoolExecutor,
         batch_size: int,
         progress: Progress,
@@ -186,9 +186,7 @@ class Reader:
         samples: list[Sample] = []
         images: list[DecodedImage] = []
         found = False
-        with self._progress.task(
-            title, len(manifest.samples), msg("images", context="unit")
-        ) as task:
+        with self._progress.task(title, len(manifest.samples), msg_in("unit", "images")) as task:
             least = self._vlm.least_for_base
             for sample, image in read_ahead(manifest, manifest.samples, least=least):
                 task.advance()

@@ -23,7 +23,7 @@ from typing import get_args
 import psutil
 import torch
 
-from mayak.imaging.closer import Closer
+from mayak.imaging.redecode import Redecoder
 from mayak.model.calibration import Calibration, Head
 from mayak.model.load import VisionLanguageModel
 from mayak.model.packed import PackedModel, compiles
@@ -162,7 +162,7 @@ class CascadeScorer:
         waiting: tuple[deque[_Case], ...] = tuple(deque() for _ in TIERS)
         asked: deque[tuple[Tier, list[_Case], Callable[[], torch.Tensor]]] = deque()
         with (
-            Closer(self._vlm.least, THREADS) as closer,
+            Redecoder(self._vlm.least, THREADS) as closer,
             ThreadPoolExecutor(THREADS, "preprocess", torch.set_num_threads, (1,)) as pool,
             Launcher(self._vlm.device) as launch,
         ):

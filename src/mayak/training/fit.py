@@ -20,7 +20,7 @@ from mayak.config import FINAL, TrainConfig
 from mayak.dataset.manifest import FILES, read_manifest
 from mayak.dataset.training_images import TrainingImages
 from mayak.errors import ConfigError, ManifestError
-from mayak.i18n import msg
+from mayak.i18n import msg, msg_in
 from mayak.model import VisionLanguageModel, load_model
 from mayak.model.load import out_of_memory
 from mayak.model.packing import Packing
@@ -326,7 +326,7 @@ class _Run:
         with (
             quiet(),
             feed,
-            self.progress.task(name, left * where.processes, msg("images", context="unit")) as task,
+            self.progress.task(name, left * where.processes, msg_in("unit", "images")) as task,
         ):
             watch = Watch(
                 module,

@@ -12,10 +12,10 @@ from typing import BinaryIO
 from mayak.case import Content, Exclusion
 from mayak.errors import DecodeError
 from mayak.imaging.decode import decode_picture
+from mayak.imaging.embedded import EmbeddedImage
 from mayak.imaging.formats import is_pdf
 from mayak.imaging.hashing import perceptual_hash, sha256
 from mayak.imaging.inside import hidden_in, pictures_inside
-from mayak.imaging.parts import Part
 from mayak.imaging.thumbnails import overview, thumbnail
 from mayak.types import DecodedImage, EvidenceEntry, EvidencePath, Failure, Prediction, Sides
 
@@ -203,7 +203,7 @@ def _parts(rules: DecodeRules, request: DecodeRequest) -> Iterator[DecodeResult 
             yield found
 
 
-def _names(inside: list[Part]) -> tuple[str, ...]:
+def _names(inside: list[EmbeddedImage]) -> tuple[str, ...]:
     return tuple(part.name for part in inside)
 
 
@@ -227,7 +227,7 @@ def _of_bytes(inner: DecodeRequest, data: bytes) -> DecodeRequest:
     return replace(inner, entry=replace(inner.entry, size=len(data)), data=data)
 
 
-def _inside(request: DecodeRequest) -> list[Part] | Failure:
+def _inside(request: DecodeRequest) -> list[EmbeddedImage] | Failure:
     try:
         return pictures_inside(request.data, request.names)
     except MemoryError:
@@ -281,7 +281,7 @@ def _decoded(
     """Decode one picture; returns its result, how many pictures its file contains, and the bytes
     of the one that its transparency hides."""
     data, about = request.data, request.without_data()
-    picture = decode_picture(data, least=rules.min_sides, partial=True)
+    picture = decode_picture(data, min_sides=rules.min_sides, partial=True)
     digest = request.sha256 or sha256(data)
     # The bytes of a file need not travel back; those of a picture inside it are nowhere else.
     kept = None if request.sha256 else data
@@ -306,4 +306,4 @@ def _decoded(
         thumbnail=thumbnail(picture.image),
         warnings=picture.warnings,
     )
-    return DecodeResult(about, content, shown), picture.frames, picture.uncovered()
+    return DecodeResult(about, content, shown), picture.frames, picture.hidden_ppm()

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from mayak.case import CaseStore
 from mayak.errors import MayakError
+from mayak.imaging.clusters import single_linkage
 from mayak.imaging.hashing import PDQ_MATCH_DISTANCE, PDQ_MIN_QUALITY, PDQ_SAME_DISTANCE
-from mayak.imaging.near import linked
 from mayak.imaging.same import Look, same_picture
 
 _MAX_STACK = 64
@@ -34,7 +34,7 @@ def group(case: CaseStore) -> int:
     for sha256, pdq in case.perceptual_hashes(PDQ_MIN_QUALITY):
         digests += bytes.fromhex(sha256)
         hashes += pdq
-    groups = Groups(digests, linked(hashes))
+    groups = Groups(digests, single_linkage(hashes))
     words = np.frombuffer(hashes, dtype=np.uint64).reshape(-1, 4)
     is_same = _comparison(case)
     stacks: list[list[str]] = []

@@ -19,6 +19,7 @@ from mayak.imaging.formats import (
 )
 from mayak.imaging.office import needs_password
 from mayak.imaging.sandbox import MAX_FILE_BYTES
+from mayak.signatures import CONTAINER_LAYERS
 from mayak.triage.bounded_queue import ByteBoundedQueue
 from mayak.triage.decoding import DecodeRequest, DecodeRules
 from mayak.triage.hashing import ReadFile, hashed
@@ -204,6 +205,6 @@ def _not_an_image(entry: EvidenceEntry) -> Exclusion | Failure:
     if path.kind == "file" and named_as_image(path.name):  # encrypted, overwritten or truncated
         text = "named as an image, but begins as none"
         return Failure(str(path), "decode", "Damaged", text)
-    if path.kind in ("zip", "tar", "image"):
+    if path.kind in CONTAINER_LAYERS:
         return Exclusion("container", "what lies in it follows it")
     return Exclusion("not-an-image", "begins as no image format does")

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import count
 
-from mayak.case import CaseStore, Fault, StoredItem
-from mayak.case import Source as CaseSource
+from mayak.case import CaseStore, IntegrityFault, StoredItem, StoredSource
 from mayak.case.records import Problem
 from mayak.errors import EvidenceError
 from mayak.evidence import Source, located, open_source
@@ -50,14 +49,14 @@ class SourceComparison:
 
 def check_sources(
     case: CaseStore, progress: Progress
-) -> tuple[list[Fault], list[SourceComparison]]:
+) -> tuple[list[IntegrityFault], list[SourceComparison]]:
     """Return the faults of the sources, and how each source was compared.
 
     A source that is one file is hashed as a whole. In a folder, and if triage ended before it had
     hashed the source, each file is compared: by SHA-256 if the case records it (images, documents,
     files of a list), otherwise by presence and size.
     """
-    faults: list[Fault] = []
+    faults: list[IntegrityFault] = []
     compared: list[SourceComparison] = []
     counts = case.source_counts()
     for recorded in case.sources():
@@ -78,11 +77,11 @@ def check_sources(
 
 def _checked(
     case: CaseStore,
-    recorded: CaseSource,
+    recorded: StoredSource,
     source: Source,
     comparison: SourceComparison,
     progress: Progress,
-) -> list[Fault]:
+) -> list[IntegrityFault]:
     if (source.path.kind == "folder") != (recorded.kind == "folder"):
         kinds = f"{recorded.kind} → {source.path.kind}"
         text = msg("is of another kind now")
@@ -104,11 +103,11 @@ def _checked(
 
 def _each(
     case: CaseStore,
-    recorded: CaseSource,
+    recorded: StoredSource,
     source: Source,
     comparison: SourceComparison,
     progress: Progress,
-) -> Iterator[Fault]:
+) -> Iterator[IntegrityFault]:
     last = listed = comparison.files = 0  # counted again: triage may be writing meanwhile
     for known in case.known_items(recorded.id):
         last, listed = known.id, listed + _is_file(known)
@@ -163,8 +162,8 @@ def _unlike(
 
 
 def _gone(
-    case: CaseStore, recorded: CaseSource, comparison: SourceComparison, present: bytearray
-) -> Iterator[Fault]:
+    case: CaseStore, recorded: StoredSource, comparison: SourceComparison, present: bytearray
+) -> Iterator[IntegrityFault]:
     """Count what was compared, and yield the faults of missing files."""
     gone: list[str] = []
     more = 0
@@ -218,7 +217,7 @@ def _is_file(known: StoredItem) -> bool:
 
 
 def _others(
-    case: CaseStore, recorded: CaseSource, path: EvidencePath, present: bytearray
+    case: CaseStore, recorded: StoredSource, path: EvidencePath, present: bytearray
 ) -> Iterator[str | None]:
     """Yield the SHA-256 of files recorded later at the same path, after an accepted change."""
     for serial in count(2):
@@ -229,5 +228,5 @@ def _others(
         yield item.sha256
 
 
-def _fault(recorded: CaseSource, problem: Problem, message: str) -> Fault:
-    return Fault(problem, "evidence", f"source {recorded.id}", message)
+def _fault(recorded: StoredSource, problem: Problem, message: str) -> IntegrityFault:
+    return IntegrityFault(problem, "evidence", f"source {recorded.id}", message)
