@@ -283,7 +283,7 @@ def _action(entry: LogEntry) -> Cell:
         which = ", ".join(map(str, detail.get("sources", ())))
         if detail.get("limited"):
             return msg("triage ended at its limit (sources {which})", which=which)
-        return msg("triage came to the end of sources {which}", which=which)
+        return msg("triage reached the end of sources {which}", which=which)
     if entry.action == "source cannot be hashed":
         return (
             msg("source {source} could not be read to its end", source=detail.get("source")),
