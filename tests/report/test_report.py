@@ -208,6 +208,7 @@ def test_paper_and_page_speak_the_language_that_was_asked_for(report, korean_rep
         "해시값",
         "무결성",
         "판정결과:3마약원본",
+        "보정(SHA-256)없음",
     ):
         assert words in squeezed(text)
         assert words in squeezed(page)
