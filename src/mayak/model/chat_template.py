@@ -34,7 +34,7 @@ def render(
 
     Raises TemplateError, which says why, if it fails, takes longer or grows too large.
     """
-    from mayak.i18n import msg
+    from mayak.i18n import msg, words
 
     job = {
         "template": template,
@@ -58,7 +58,7 @@ def render(
         lines = error.stderr.decode(errors="replace").strip().splitlines()
         raise TemplateError(lines[-1][:200] if lines else f"exit {error.returncode}") from error
     except ValueError as error:
-        raise TemplateError(str(error)) from error
+        raise TemplateError(words(error)) from error
     return text
 
 

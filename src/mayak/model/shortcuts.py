@@ -62,7 +62,7 @@ class Recorded:
 
     Each kernel that is started from Python lets other threads have the interpreter, and waits until
     they give it back: hundreds of them took three times as long as the GPU needs
-    (``benchmarks/LOG.md``). The graph is made when there are first ``count`` rows; where there are
+    (``benchmarks/``). The graph is made when there are first ``count`` rows; where there are
     fewer later, it computes the rest in vain. The work must not wait for the GPU, and its results
     are finite for rows that are.
     """

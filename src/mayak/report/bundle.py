@@ -14,7 +14,7 @@ from mayak.case.folder import WriterLock
 from mayak.case.values import checked
 from mayak.errors import CaseError, ConfigError, IntegrityError
 from mayak.files import file_sha256, staged_folder, unfinished_stages
-from mayak.i18n import Language, msg
+from mayak.i18n import Language, msg, system_error
 from mayak.report.builder import DocumentBuilder
 from mayak.report.case_jsonld import write_case_jsonld
 from mayak.report.html import write_html
@@ -92,7 +92,7 @@ def write_report(
             msg(
                 "{folder}: the report cannot be written ({strerror})",
                 folder=folder,
-                strerror=error.strerror or error,
+                strerror=system_error(error),
             ),
             remedy=msg("check the folder, its permissions and the free disk space"),
         ) from error

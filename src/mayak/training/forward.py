@@ -21,7 +21,7 @@ from mayak.model.shortcuts import Compiled
 
 WORTH_COMPILING = 1000
 """Images from which on a run is over sooner with compiled layers: compiling took 94 s on an H100
-and saved .09 s an image (``benchmarks/LOG.md``)."""
+and saved .09 s an image (``benchmarks/results.csv``)."""
 
 
 class AnswerPass:
