@@ -85,15 +85,15 @@ def measure(
     paths: Sequence[Path],
     *,
     device: str,
-    least: Sides,
-    least_for_base: Sides,
+    min_sides: Sides,
+    min_sides_for_base: Sides,
     batch_size: int,
     seconds: float,
     progress: Progress,
 ) -> list[Stage]:
     """Measure every stage for about ``seconds``, and at least one batch, after a warm-up.
 
-    ``least`` and ``least_for_base`` are the model's smallest useful sides.
+    ``min_sides`` and ``min_sides_for_base`` are the model's smallest useful sides.
 
     Raises:
         ModelError: the model cannot run here.
@@ -101,14 +101,14 @@ def measure(
     one = msg("one thread")
     some = msg("{threads} threads", threads=_THREADS)
     all_ = msg("{cores} processes", cores=cores())
-    small = [decode(path.read_bytes(), min_sides=least_for_base) for path in paths]
-    images = [decode(path.read_bytes(), min_sides=least) for path in paths]
+    small = [decode(path.read_bytes(), min_sides=min_sides_for_base) for path in paths]
+    images = [decode(path.read_bytes(), min_sides=min_sides) for path in paths]
     base = [readings.prepare(1, image) for image in small]
     whole = [readings.prepare(2, image) for image in images]
     stages: list[tuple[StageName, str, Callable[[], float]]] = [
         ("read", one, lambda: _reading(paths, seconds)),
-        ("decode base", all_, lambda: _decoding(paths, least_for_base, seconds)),
-        ("decode", all_, lambda: _decoding(paths, least, seconds)),
+        ("decode base", all_, lambda: _decoding(paths, min_sides_for_base, seconds)),
+        ("decode", all_, lambda: _decoding(paths, min_sides, seconds)),
         ("tiles base", some, lambda: _preparing(partial(readings.prepare, 1), small, seconds)),
         ("tiles all", some, lambda: _preparing(partial(readings.prepare, 2), images, seconds)),
         # Smaller inputs make larger batches, as in the cascade.
@@ -164,8 +164,8 @@ def _draw(work: tuple[Path, int, int, int]) -> None:
 
 def _process(work: tuple[Path, Sides]) -> None:
     """Decode, hash and make the thumbnail of a file, as triage does before scoring."""
-    path, least = work
-    picture = decode_picture(path.read_bytes(), min_sides=least)
+    path, min_sides = work
+    picture = decode_picture(path.read_bytes(), min_sides=min_sides)
     picture.decoded("")
     small = overview(picture.image)
     perceptual_hash(small)
@@ -194,7 +194,7 @@ def _reading(paths: Sequence[Path], seconds: float) -> float:
     raise AssertionError("no images")
 
 
-def _decoding(paths: Sequence[Path], least: Sides, seconds: float) -> float:
+def _decoding(paths: Sequence[Path], min_sides: Sides, seconds: float) -> float:
     """Decode on all cores; starting the processes is not counted."""
     workers, began = cores(), float("inf")
 
@@ -202,7 +202,7 @@ def _decoding(paths: Sequence[Path], least: Sides, seconds: float) -> float:
         for path in cycle(paths):
             if time.perf_counter() - began >= seconds:
                 return
-            yield path, least
+            yield path, min_sides
 
     done, last = 0, 0.0
     for count, (_, result) in enumerate(
