@@ -86,7 +86,7 @@ def test_a_file_that_cannot_be_opened(tmp_path):
 
 def test_a_film_is_hashed_but_not_read_into_memory(file, monkeypatch):
     module = importlib.import_module("mayak.dataset.examine")
-    monkeypatch.setattr(module, "LARGEST_FILE", 100)
+    monkeypatch.setattr(module, "MAX_FILE_BYTES", 100)
 
     found = examine_file(file("film.avi", bytes(101)))
 

@@ -1,4 +1,4 @@
-"""What is in each raw file: hashed, decoded whole, and hashed as a picture."""
+"""Examination of raw files: SHA-256, complete decoding and perceptual hash."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from mayak.isolation import Lost, Workers, shares
 from mayak.language import set_language, tr
 from mayak.types import Progress
 
-LARGEST_FILE = 2**30
-"""Bytes. Files are decoded in memory; a film or a disk image in the folder must not fill it."""
+MAX_FILE_BYTES = 2**30
+"""Files are decoded in memory; a video or a disk image in the folder must not fill it."""
 
 _SECONDS = 120.0
-_MEMORY, _LEAST_MEMORY = 4 * 2**30, 2 * 2**30
-"""What a decoder may spend on one file; the less, if the machine has no more for each."""
+_MEMORY, _MIN_MEMORY = 4 * 2**30, 2 * 2**30
+"""Bytes that a decoder may allocate for one file; less on a machine with little memory."""
 
 _LOST = {
     "crashed": "the decoder crashed over this file",
@@ -51,7 +51,7 @@ def examine(
     """Read every file in ``workers`` processes; both lists in the order of the files' names."""
     images: list[Examined] = []
     rejected: list[Rejected] = []
-    count, memory = shares(max(1, min(workers, len(files))), _MEMORY, _LEAST_MEMORY)
+    count, memory = shares(max(1, min(workers, len(files))), _MEMORY, _MIN_MEMORY)
     pool = Workers[RawFile, Examined | Rejected](
         examine_file, count, seconds=_SECONDS, memory=memory
     )
@@ -70,16 +70,17 @@ def examine(
 
 
 def examine_file(file: RawFile) -> Examined | Rejected:
-    """Read one file; it is opened for reading only.
+    """Examine one file, which is opened for reading only.
 
-    What is recorded is English whatever the user reads: the data set must not differ by it.
+    Recorded messages are in English whatever the user's language, so that the data set does not
+    depend on it.
     """
     set_language("en")
     try:
-        if file.path.stat().st_size > LARGEST_FILE:
+        if file.path.stat().st_size > MAX_FILE_BYTES:
             with file.path.open("rb") as stream:
                 digest = hashlib.file_digest(stream, "sha256").hexdigest()
-            text = f"larger than {LARGEST_FILE // 2**20} MiB"
+            text = f"larger than {MAX_FILE_BYTES // 2**20} MiB"
             return Rejected(file.name, "too-large", text, digest)
         data = file.path.read_bytes()
     except OSError as error:
@@ -108,7 +109,7 @@ def _reason(error: DecodeError, file: RawFile, data: bytes) -> Reason:
         return "bomb"
     if promised is not None and not reads(promised):
         return "codec-missing"
-    # Unknown bytes under an image's name are a lost image; under another name they never were one.
+    # Unknown bytes in a file named as an image are a lost image; otherwise not an image.
     if isinstance(error.__cause__, UnidentifiedImageError) and promised is None:
         return "damaged" if named_as_image(file.name) else "not-an-image"
     return "damaged"
