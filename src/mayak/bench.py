@@ -30,8 +30,8 @@ from mayak.types import DecodedImage, Progress, Sides
 if TYPE_CHECKING:
     import torch
 
-    from mayak.model.cascade import Readings
-    from mayak.model.packing import Piece
+    from mayak.model.cascade import CascadeTiers
+    from mayak.model.packer import PreparedImage
 
 StageName = Literal[
     "read", "decode base", "decode", "tiles base", "tiles all", "tower", "base tile", "full"
@@ -82,7 +82,7 @@ def make_images(folder: Path) -> list[Path]:
 
 
 def measure(
-    readings: Readings,
+    tiers: CascadeTiers,
     paths: Sequence[Path],
     *,
     device: str,
@@ -102,18 +102,26 @@ def measure(
     all_ = tr(f"{cores()} processes", f"프로세스 {cores()}개")
     small = [decode(path.read_bytes(), least=least_for_base) for path in paths]
     images = [decode(path.read_bytes(), least=least) for path in paths]
-    base = [readings.prepare(1, image) for image in small]
-    whole = [readings.prepare(2, image) for image in images]
+    base = [tiers.prepare(1, image) for image in small]
+    whole = [tiers.prepare(2, image) for image in images]
     stages: list[tuple[StageName, str, Callable[[], float]]] = [
         ("read", one, lambda: _reading(paths, seconds)),
         ("decode base", all_, lambda: _decoding(paths, least_for_base, seconds)),
         ("decode", all_, lambda: _decoding(paths, least, seconds)),
-        ("tiles base", some, lambda: _preparing(partial(readings.prepare, 1), small, seconds)),
-        ("tiles all", some, lambda: _preparing(partial(readings.prepare, 2), images, seconds)),
+        ("tiles base", some, lambda: _preparing(partial(tiers.prepare, 1), small, seconds)),
+        ("tiles all", some, lambda: _preparing(partial(tiers.prepare, 2), images, seconds)),
         # Smaller inputs make larger batches, as in the cascade.
-        ("tower", device, lambda: _answering(readings.glance, base, 8 * batch_size, seconds)),
-        ("base tile", device, lambda: _answering(readings.read, base, 4 * batch_size, seconds)),
-        ("full", device, lambda: _answering(readings.read, whole, batch_size, seconds)),
+        (
+            "tower",
+            device,
+            lambda: _answering(tiers.pooled_features, base, 8 * batch_size, seconds),
+        ),
+        (
+            "base tile",
+            device,
+            lambda: _answering(tiers.label_logits, base, 4 * batch_size, seconds),
+        ),
+        ("full", device, lambda: _answering(tiers.label_logits, whole, batch_size, seconds)),
     ]
     found: list[Stage] = []
     with progress.task(tr("measuring", "측정"), len(stages), tr("stages", "단계")) as task:
@@ -219,7 +227,7 @@ def _decoding(paths: Sequence[Path], least: Sides, seconds: float) -> float:
 
 
 def _preparing(
-    prepare: Callable[[DecodedImage], Piece], images: Sequence[DecodedImage], seconds: float
+    prepare: Callable[[DecodedImage], PreparedImage], images: Sequence[DecodedImage], seconds: float
 ) -> float:
     import torch
 
@@ -233,7 +241,10 @@ def _preparing(
 
 
 def _answering(
-    ask: Callable[[list[Piece]], torch.Tensor], pieces: list[Piece], size: int, seconds: float
+    ask: Callable[[list[PreparedImage]], torch.Tensor],
+    pieces: list[PreparedImage],
+    size: int,
+    seconds: float,
 ) -> float:
     """The next batch is queued before the last one's answer is waited for."""
     from mayak.model.scoring import queued

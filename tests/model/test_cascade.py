@@ -16,10 +16,11 @@ from PIL import Image
 from mayak.errors import ModelError
 from mayak.imaging import decode
 from mayak.model import Calibration, CascadeScorer, LabelScorer, load_model
-from mayak.model.calibration import CALIBRATION, Head, Promise
-from mayak.model.cascade import HeadOnDevice, Readings, log_odds
-from mayak.model.packed import PackedModel
+from mayak.model.calibration import CALIBRATION, Head
+from mayak.model.cascade import CascadeTiers, HeadOnDevice, log_odds
+from mayak.model.risk_control import RiskBound
 from mayak.model.scoring import Launcher
+from mayak.model.varlen import VarlenModel
 from model_folder import decoded
 
 INF = float("inf")
@@ -43,7 +44,7 @@ def calibration(vlm):
     width = 2 * vlm.base.config.vision_config.hidden_size
     weights = torch.randn(4, width, generator=torch.Generator().manual_seed(1)).tolist()
     head = Head((0.1,) * width, (2.0,) * width, tuple(map(tuple, weights)), (0.0, 1.0, 0.0, -1.0))
-    promise = Promise(0.01, 0.95, 400, 0, (INF, INF), (0.0, 0.0, 1.0), (1.0, 2.0))
+    promise = RiskBound(0.01, 0.95, 400, 0, (INF, INF), (0.0, 0.0, 1.0), (1.0, 2.0))
     return Calibration(vlm.engine.fingerprint, head, (1.0, 1.0, 1.0), promise, {"val": "digest"})
 
 
@@ -55,11 +56,11 @@ def whole(vlm, images):
 @pytest.fixture(scope="module")
 def odds(vlm, images, calibration):
     """(N, 2): what tiers 0 and 1 say of each image."""
-    readings, head = Readings(vlm), HeadOnDevice(calibration.head, vlm.device)
+    readings, head = CascadeTiers(vlm), HeadOnDevice(calibration.head, vlm.device)
     pieces = [readings.prepare(0, image) for image in images]
     with torch.inference_mode():
-        first = log_odds(head(readings.glance(pieces)).double())
-        labels = readings.read(pieces)[:, :-1]
+        first = log_odds(head(readings.pooled_features(pieces)).double())
+        labels = readings.label_logits(pieces)[:, :-1]
     return torch.stack([first, log_odds(labels)], dim=1)
 
 
@@ -77,19 +78,21 @@ def with_thresholds(calibration, *thresholds):
 
 
 def test_the_base_tile_is_the_whole_models_first(vlm, images):
-    engine = PackedModel(vlm)
+    engine = VarlenModel(vlm)
     for image in images[:8]:
-        assert torch.equal(engine.prepare_base(image).tiles[0], engine.prepare(image).tiles[0])
+        assert torch.equal(
+            engine.packer.prepare_base(image).tiles[0], engine.packer.prepare(image).tiles[0]
+        )
 
 
 def test_a_glance_is_what_the_stock_tower_sees(vlm, images):
-    engine = PackedModel(vlm)
+    engine = VarlenModel(vlm)
     model, tower = vlm.model.model, vlm.model.model.vision_tower
     for image in images[:4]:
-        tile = engine.prepare_base(image).tiles[0]
+        tile = engine.packer.prepare_base(image).tiles[0]
         batch = vlm.processor.image_processor(images=[image.pixels], return_tensors="pt")
         with torch.inference_mode():
-            seen = engine.glance(tile[None])[0]
+            seen = engine.pooled_features(tile[None])[0]
             stock = tower(batch["pixel_values"][0, :1], output_hidden_states=True)
         hidden = stock.hidden_states[model.config.vision_feature_layer][0]
         expected = torch.cat([hidden[0], hidden[1:].mean(dim=0)])
@@ -122,7 +125,7 @@ def test_a_full_gpu_ends_the_cascade_with_a_clear_error(vlm, images, calibration
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
     scorer = CascadeScorer(vlm, with_thresholds(calibration, 0.0, 0.0))
-    monkeypatch.setattr(scorer._readings.packed, "logits_of_base", out_of_memory)
+    monkeypatch.setattr(scorer._tiers.model, "logits_of_base", out_of_memory)
     with pytest.raises(ModelError, match="memory"):
         list(scorer.classify(images))
 

@@ -30,8 +30,8 @@ from mayak.language import printable, tr
 
 if TYPE_CHECKING:
     from mayak.case import CaseStore
-    from mayak.evaluation.promise import Drift
     from mayak.model import CascadeScorer
+    from mayak.model.risk_control import Drift
     from mayak.triage import Options, Summary
 
 _FIRST = 10
@@ -223,12 +223,12 @@ def _compared(options: Options, cascade: CascadeScorer, summary: Summary) -> Dri
     """Whether the relevant images look as those of the calibration did; the case's log keeps it
     with the promise. None where nothing was promised or no image was read."""
     promise = cascade.calibration.promise
-    if promise is None or not cascade.read:
+    if promise is None or not cascade.n_answered:
         return None
     from mayak.case import CaseStore
-    from mayak.evaluation.promise import drift
+    from mayak.model.risk_control import drift
 
-    found = drift(promise.kept, cascade.found)
+    found = drift(promise.kept, cascade.relevant_odds)
     with CaseStore.open(options.case, operator=options.operator) as case:
         case.record(
             "cascade",

@@ -1,4 +1,4 @@
-"""What a run leaves beside the weights: what it is, and everything that happened in it."""
+"""A run's identity, which decides whether it can be resumed, and its log."""
 
 from __future__ import annotations
 
@@ -18,17 +18,21 @@ IDENTITY = "identity.json"
 LOG = "log.jsonl"
 
 _FREE = ("config.checkpoint_every",)
-"""What may change between the parts of a run, because no result depends on it."""
+"""Values that may change between the parts of a run, because no result depends on them."""
 
 
 def write_json(path: Path, value: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
-    """Write JSON, whole or not at all."""
+    """Write JSON, completely or not at all."""
     text = json.dumps(value, ensure_ascii=False, indent=2) + "\n"
     write_atomically(path, lambda file: file.write(text.encode()))
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read what ``write_json`` wrote. Raises ConfigError when it is damaged."""
+    """Read what ``write_json`` wrote.
+
+    Raises:
+        ConfigError: the file is damaged.
+    """
     try:
         value: dict[str, Any] = untrusted.read_json(path, untrusted.RECORD_BYTES)
         if not isinstance(value, dict):
@@ -42,7 +46,11 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def check_same(began: dict[str, Any], now: dict[str, Any], output: Path) -> None:
-    """Raises ConfigError naming every value of ``now`` that is not what the run began with."""
+    """Compare a run's identity with the one that it began with.
+
+    Raises:
+        ConfigError: names every value that has changed.
+    """
     before, after = _flat(began), _flat(now)
     changes = [
         f"{key}: {before.get(key)} → {value}"
@@ -82,7 +90,7 @@ class RunLog:
     path: Path
 
     def append(self, event: str, **values: Any) -> None:  # noqa: ANN401
-        """Add one event; it survives the process's being killed."""
+        """Append one event; it is kept if the process is killed."""
         row = {"event": event, "time": datetime.now(UTC).isoformat(timespec="milliseconds")}
         try:
             with self.path.open("a", encoding="utf-8") as file:
@@ -91,18 +99,18 @@ class RunLog:
             raise unwritable(self.path, error) from error
 
     def rewind(self, step: int) -> None:
-        """Forget what came after ``step``, and everything if that is 0: it is done again."""
+        """Remove the events after ``step``, or all if it is 0: these steps are repeated."""
         kept = [row for row in self.events() if step and row["step"] <= step]
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept)
         write_atomically(self.path, lambda file: file.write(text.encode()))
 
     def flush(self) -> None:
-        """Make sure that the log is on the disk before a checkpoint that follows from it."""
+        """Write the log to the disk before the checkpoint that depends on it."""
         with self.path.open("ab") as file:
             os.fsync(file.fileno())
 
     def events(self) -> list[dict[str, Any]]:
-        """Every event so far; a last line that was cut off by a power failure is left out."""
+        """Return all events; a last line that a power failure cut off is left out."""
         if not self.path.exists():
             return []
         rows = []
