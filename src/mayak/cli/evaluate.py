@@ -23,7 +23,7 @@ from mayak.language import printable, tr
 
 if TYPE_CHECKING:
     from mayak.evaluation.compare import Comparison
-    from mayak.evaluation.record import Result
+    from mayak.evaluation.record import EvaluationResult
 
 ManifestOption = Annotated[
     Path, Parameter(help=tr("Manifest of the images to measure on.", "측정할 이미지의 목록 파일."))
@@ -64,7 +64,7 @@ def evaluate(
 
     console = Console()
 
-    def measured(precision: Precision, out: Path) -> Result:
+    def measured(precision: Precision, out: Path) -> EvaluationResult:
         vlm = load_model(
             base,
             precision=precision,
@@ -168,7 +168,7 @@ def _batch(asked: int | None, default: int) -> int:
     return default if asked is None else asked
 
 
-def _shown(console: Console, result: Result, out: Path, as_json: bool) -> int:
+def _shown(console: Console, result: EvaluationResult, out: Path, as_json: bool) -> int:
     from mayak.evaluation.record import figures
     from mayak.evaluation.run import REPORT
 

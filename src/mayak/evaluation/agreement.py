@@ -1,4 +1,4 @@
-"""Whether a faster precision says what the slower one says, and the record that lets it be used."""
+"""Agreement of a faster precision with a slower one, and the record that allows its use."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 
 from mayak.config import FP8_PROOF
 from mayak.errors import ModelError
-from mayak.evaluation.record import Result
+from mayak.evaluation.record import EvaluationResult
 from mayak.language import tr
 
-LEAST_IMAGES = 100
-"""Fewer say too little: of 100 images without a difference, up to 3 % may still differ (95 %)."""
-LEAST_SHARE = 0.99
-"""Of the images that both must give the same label."""
+MIN_IMAGES = 100
+"""With 100 images without a difference, up to 3 % may still differ (95 % confidence)."""
+MIN_SHARE = 0.99
+"""Share of the images to which both must give the same label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +27,16 @@ class Agreement:
     dismissed: int
     """Images that only the faster engine calls irrelevant."""
     largest_difference: float
-    """Of any image's score."""
+    """Largest difference of any score of any image."""
 
     @property
     def enough(self) -> bool:
-        """Whether the faster engine may stand for the other."""
-        return self.images >= LEAST_IMAGES and self.same >= LEAST_SHARE * self.images
+        """Whether the faster engine may replace the other."""
+        return self.images >= MIN_IMAGES and self.same >= MIN_SHARE * self.images
 
 
-def agreement(reference: Result, candidate: Result) -> Agreement:
-    """Both ran over the same manifest; images that either could not read are left out."""
+def agreement(reference: EvaluationResult, candidate: EvaluationResult) -> Agreement:
+    """Compare two runs over the same manifest; images that either could not read are left out."""
     theirs = {row.id: row for row in reference.rows}
     pairs = [(theirs[row.id], row) for row in candidate.rows if row.id in theirs]
     differences = [
@@ -52,10 +52,11 @@ def agreement(reference: Result, candidate: Result) -> Agreement:
     )
 
 
-def allow_fp8(adapter: Path, reference: Result, candidate: Result) -> Agreement:
-    """Record beside the adapter that its fp8 engine agrees with the bf16 one.
+def allow_fp8(adapter: Path, reference: EvaluationResult, candidate: EvaluationResult) -> Agreement:
+    """Record next to the adapter that its fp8 engine agrees with the bf16 one.
 
-    Raises ModelError, and withdraws an earlier record, where it does not.
+    Raises:
+        ModelError: it does not agree. An earlier record is then removed.
     """
     found = agreement(reference, candidate)
     path = adapter / FP8_PROOF
@@ -65,10 +66,10 @@ def allow_fp8(adapter: Path, reference: Result, candidate: Result) -> Agreement:
             tr(
                 f"fp8 gives {found.same} of {found.images} images the label that bf16 gives "
                 f"({found.dismissed} are called irrelevant by fp8 alone); "
-                f"{LEAST_SHARE:.0%} of at least {LEAST_IMAGES} are needed",
+                f"{MIN_SHARE:.0%} of at least {MIN_IMAGES} are needed",
                 f"fp8은 이미지 {found.images}장 중 {found.same}장에서 bf16과 같은 라벨을 "
                 f"냈습니다(fp8만 관련 없음으로 본 이미지 {found.dismissed}장). 이미지 "
-                f"{LEAST_IMAGES}장 이상에서 {LEAST_SHARE:.0%} 이상 같아야 합니다",
+                f"{MIN_IMAGES}장 이상에서 {MIN_SHARE:.0%} 이상 같아야 합니다",
             ),
             remedy=tr(
                 "use --precision bf16, or a manifest of more images",

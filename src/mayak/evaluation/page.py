@@ -1,4 +1,4 @@
-"""Self-contained HTML pages: no request leaves them, whatever they are opened with."""
+"""Self-contained HTML pages, which load nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from mayak import __version__
 from mayak.evaluation.pictures import data_uri, label_name, surest_first, thumbnail
-from mayak.evaluation.record import Kind, Result, Row
+from mayak.evaluation.record import EvaluationResult, Kind, Row
 from mayak.fonts import with_fonts
 from mayak.labels import LABELS, QUESTION, UNCLASSIFIABLE
 from mayak.language import language, tr
 from mayak.metrics import Interval
 
 _THUMBNAIL = 320
-_MOST_PICTURES = 200
-"""Pictures in a page, about 25 KB each; the CSV files hold the rest."""
+_MAX_PICTURES = 200
+"""Pictures in a page, about 25 KB each; the CSV files contain the rest."""
 
 
-def report(result: Result, figures: dict[str, Any]) -> str:
-    """``report.html`` of one run."""
+def report(result: EvaluationResult, figures: dict[str, Any]) -> str:
+    """Return ``report.html`` of one run."""
     wrong = surest_first(row for row in result.rows if not row.right)
     root = result.manifest.path.resolve().parent.parent
     columns = [label.index for label in LABELS]
@@ -37,7 +37,7 @@ def report(result: Result, figures: dict[str, Any]) -> str:
         figures=figures,
         columns=columns,
         wrong=len(wrong),
-        cards=[card(row, root) for row in wrong[:_MOST_PICTURES]],
+        cards=[card(row, root) for row in wrong[:_MAX_PICTURES]],
         engine=result.engine,
         manifest_name=result.manifest.path.name,
         stages={
@@ -50,7 +50,7 @@ def report(result: Result, figures: dict[str, Any]) -> str:
 
 
 def title(kind: Kind) -> str:
-    """What a run is called in headings."""
+    """Return a run's name in headings."""
     return {
         "evaluate": tr("Fine-tuned model", "미세조정 모델"),
         "zeroshot-generate": tr("Untouched model, free answers", "기본 모델(제로샷, 자유 답변)"),
@@ -59,7 +59,7 @@ def title(kind: Kind) -> str:
 
 
 def card(row: Row, root: Path) -> dict[str, Any]:
-    """One image for a page: thumbnail (None where it cannot be shown) and what was said."""
+    """Return the values of one image on a page: row, thumbnail (None if unreadable) and score."""
     small = thumbnail(root, row, _THUMBNAIL)
     return {
         "row": row,
@@ -69,13 +69,13 @@ def card(row: Row, root: Path) -> dict[str, Any]:
 
 
 def cards(rows: Iterable[Row], root: Path) -> list[dict[str, Any]]:
-    """The first rows as cards, as many as a page bears."""
-    return [card(row, root) for row in list(rows)[:_MOST_PICTURES]]
+    """Return the first rows as cards, up to the limit of a page."""
+    return [card(row, root) for row in list(rows)[:_MAX_PICTURES]]
 
 
 def limits(model: str) -> list[str]:
-    """What the figures do not say."""
-    said = [
+    """Return the limits of the figures, in sentences."""
+    sentences = [
         tr(
             "The figures describe these images. Images of other devices, years, drugs or apps may "
             "be harder.",
@@ -96,7 +96,7 @@ def limits(model: str) -> list[str]:
         ),
     ]
     if model.startswith("nano@"):
-        said.insert(
+        sentences.insert(
             0,
             tr(
                 "The embedded model “nano” and its synthetic images demonstrate the machinery. "
@@ -105,11 +105,11 @@ def limits(model: str) -> list[str]:
                 "성능을 뜻하지 않습니다.",
             ),
         )
-    return said
+    return sentences
 
 
 def render(template: str, **context: Any) -> str:  # noqa: ANN401 - a template's values
-    """A page from one of the shipped templates; every value is escaped."""
+    """Render one of the shipped templates; every value is escaped."""
     folder = Path(str(files("mayak.evaluation") / "templates"))
     environment = Environment(
         loader=FileSystemLoader(folder, encoding="utf-8"),
@@ -132,7 +132,7 @@ def render(template: str, **context: Any) -> str:  # noqa: ANN401 - a template's
 
 
 def p_value(p: float) -> str:
-    """A p-value for people: never "0"."""
+    """Format a p-value; it is never shown as 0."""
     return f"{p:.3f}" if p >= 0.001 else f"{p:.1e}"
 
 
