@@ -48,7 +48,7 @@ def told(folder: Path) -> Told:
         return Told(
             items,
             contents,
-            {p.sha256: (*p.scores, p.off_label) for p in predictions},
+            {p.sha256: (*p.scores.values, p.scores.off_label) for p in predictions},
             case.groups(),
             {(alert.sha256, alert.list_digest, alert.kind) for alert in case.alerts()},
         )

@@ -39,10 +39,10 @@ from PIL import Image
 
 from comparing import SAME_SCORE, Told, differences, digests, furthest, told
 from mayak.case import CaseStore, Exclusion
-from mayak.isolation import Lost, Workers
 from mayak.triage import Options, Summary, triage
 from mayak.triage.verify import check_sources
 from mayak.types import Classifier, SilentProgress
+from mayak.workers import Lost, WorkerPool
 
 PILLOW = "13.0.0"
 SHA256 = "cdcd1ba258178f7356d74170c9a81ba4eab6a5d55748bc402a5a2a6fe6be3510"
@@ -189,7 +189,7 @@ def refused(case: Told) -> dict[str, tuple[str, ...]]:
 def unjust(folder: Path, failures: dict[str, tuple[str, ...]]) -> list[str]:
     """What was refused and plain Pillow decodes."""
     paths = [path for path in failures if (folder / path).is_file()]
-    plain = Workers[str, str | None](plainly, 2, seconds=60).run(str(folder / p) for p in paths)
+    plain = WorkerPool[str, str | None](plainly, 2, seconds=60).run(str(folder / p) for p in paths)
     return [
         f"{path}: Pillow decodes it as {found}"
         for path, found in plain

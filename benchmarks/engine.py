@@ -317,7 +317,8 @@ def later_tiers(vlm: VisionLanguageModel, images: list[DecodedImage]) -> dict[st
 
 def measure_equality(vlm: VisionLanguageModel, images: list[DecodedImage]) -> dict[str, float]:
     """Largest differences of scores: ours and stock bf16, each against the stock model in fp32."""
-    ours = np.array([p.scores for p in LabelScorer(vlm, BATCH, compiled=True).classify(images)])
+    scorer = LabelScorer(vlm, BATCH, compiled=True)
+    ours = np.array([p.scores.values for p in scorer.classify(images)])
     model = vlm.model
     rows = {}
     for name in ("stock", "exact"):

@@ -193,7 +193,7 @@ def measure_bf16(folder: Path, images: list[DecodedImage]) -> dict[str, Any]:
     vlm = load_model(str(folder), precision="bf16", device="cuda")
     scorer = LabelScorer(vlm, batch_size=8)
     some = images[:16]
-    scores = np.array([prediction.scores for prediction in scorer.classify(some)])
+    scores = np.array([prediction.scores.values for prediction in scorer.classify(some)])
     _, seconds = timed(lambda: list(scorer.classify(images)))
     stock = stock_scores(folder, vlm, some, torch.bfloat16)
     free()

@@ -28,10 +28,10 @@ from typing import Any
 from mayak.config import load_train_config
 from mayak.dataset import PrepareOptions, prepare
 from mayak.dataset.manifest import FILES, read_manifest
-from mayak.demo.write import generate
 from mayak.imaging import decode_file
 from mayak.labels import LABELS
 from mayak.types import DecodedImage, SilentProgress
+from mayak_synthetic.raw_folder import generate
 
 RUNS = 3
 SEED = 7

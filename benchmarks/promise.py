@@ -21,12 +21,12 @@ import torch
 
 from mayak.dataset import PrepareOptions, prepare
 from mayak.dataset.manifest import FILES, read_manifest
-from mayak.demo.write import generate
 from mayak.evaluation.calibrate import ManifestScorer, fit_head
 from mayak.model import load_model
 from mayak.model.cascade import log_odds
 from mayak.model.risk_control import choose_thresholds, drift
 from mayak.types import SilentProgress
+from mayak_synthetic.raw_folder import generate
 
 TIMES = 100
 DRAWN = 1200

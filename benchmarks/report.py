@@ -25,7 +25,7 @@ import psutil
 from PIL import Image
 
 from mayak.case import CaseStore, Content, Item
-from mayak.types import Engine, EvidencePath, Prediction
+from mayak.types import Engine, EvidencePath, FileTimes, Prediction, Scores
 
 COMMAND = [sys.executable, "-c", "from mayak.cli.app import main; main()", "--lang", "ko"]
 THUMBNAILS = 200
@@ -101,13 +101,13 @@ def item(number: int, picture: bytes) -> Item:
         thumbnail=picture,
     )
     path = EvidencePath("image", "phone.E01").child("file", f"DCIM/IMG_{number:08}.jpg")
-    return Item(str(path), path.to_json(), content, content.size, TIME, TIME, TIME)
+    return Item(str(path), path.to_json(), content, content.size, FileTimes(TIME, TIME, TIME))
 
 
 def predictions(numbers: range) -> Iterator[Prediction]:
     four = np.random.default_rng(numbers.start).dirichlet((1.6, 0.3, 0.2, 0.2), len(numbers))
     for number, scores in zip(numbers, four.tolist(), strict=True):
-        yield Prediction(digest(number), tuple(scores), 0.01, False, ENGINE.fingerprint)
+        yield Prediction(digest(number), Scores(tuple(scores), 0.01), False, ENGINE.fingerprint)
 
 
 def picture(number: int) -> bytes:

@@ -11,8 +11,8 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from mayak.demo import wording
-from mayak.demo.scenes import SUBJECTS, VOCABULARY, Scene, render
+from mayak_synthetic import wording
+from mayak_synthetic.scenes import SUBJECTS, VOCABULARY, Scene, render
 
 Turn = tuple[str, str]
 

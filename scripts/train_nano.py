@@ -49,9 +49,9 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from mayak.demo.canvas import BASE_BOLD_FONTS, BASE_FONTS, typeface
-from mayak.demo.scenes import SUBJECTS, encode, render
 from mayak.model.shapes import processor_for
+from mayak_synthetic.canvas import BASE_BOLD_FONTS, BASE_FONTS, typeface
+from mayak_synthetic.scenes import SUBJECTS, encode, render
 from nano_corpus import (
     ATTRIBUTES,
     FACT_NAMES,

@@ -5,7 +5,7 @@ import json
 from datetime import UTC, datetime, timedelta, timezone
 
 from mayak.case import Content, Duplicate, Exclusion, Item, SourceHash
-from mayak.types import Engine, Failure, Prediction
+from mayak.types import Engine, Failure, FileTimes, Prediction, Scores
 
 ENGINE = Engine("nano", None, "fp32", "0" * 64, "1" * 64, (("torch", "2.11"),))
 OTHER_ENGINE = Engine("nano", "2" * 64, "fp32", "0" * 64, "1" * 64, (("torch", "2.11"),))
@@ -49,7 +49,7 @@ def five_items():
     """Two contents in three items, a failure, an exclusion."""
     taken = datetime(2026, 3, 1, 9, 30, tzinfo=SEOUL)
     return [
-        item("a.jpg", content("a"), size=1234, modified=taken),
+        item("a.jpg", content("a"), size=1234, times=FileTimes(modified=taken)),
         item("b.jpg", content("b"), deleted=True),
         item("copy of a.jpg", Duplicate(digest("a"))),
         item("c.jpg", Failure("c.jpg", "decode", "DecodeError", "not an image")),
@@ -58,7 +58,7 @@ def five_items():
 
 
 def prediction(name, engine=ENGINE, scores=(0.1, 0.2, 0.3, 0.4)):
-    return Prediction(digest(name), scores, 0.01, False, engine.fingerprint)
+    return Prediction(digest(name), Scores(scores, 0.01), False, engine.fingerprint)
 
 
 def source_hash(**changes):

@@ -5,8 +5,8 @@ from functools import cache
 
 from PIL import Image, ImageDraw, ImageEnhance, ImageFont
 
-from mayak.demo.canvas import Dice
 from mayak.fonts import font_path
+from mayak_synthetic.canvas import SeededRandom
 
 INNOCENT = (
     "오늘 저녁에 시간 돼?", "응 몇 시에?", "7시 어때", "좋아 거기서 봐", "아직 못 샀어",
@@ -41,14 +41,14 @@ def chat(texts, name="민수"):
 
 def hundred_chats():
     """Of a hundred short chats whether each is about drugs, as every fifth is, and the picture."""
-    dice = Dice("chats", 1)
+    rng = SeededRandom("chats", 1)
     for number in range(100):
         deals = number % 5 == 0
         texts = [
-            dice.pick(DRUG if deals and turn % 2 == 0 else INNOCENT)
-            for turn in range(dice.pick((2, 4)))
+            rng.choice(DRUG if deals and turn % 2 == 0 else INNOCENT)
+            for turn in range(rng.choice((2, 4)))
         ]
-        yield deals, chat(texts, dice.pick(("민수", "지영")))
+        yield deals, chat(texts, rng.choice(("민수", "지영")))
 
 
 def jpeg(image, quality=80):

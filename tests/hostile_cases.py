@@ -19,7 +19,7 @@ from PIL import Image
 from mayak.case import Alert, CaseStore, Content, Duplicate, Exclusion, Item
 from mayak.imaging.hashing import perceptual_hash
 from mayak.imaging.thumbnails import thumbnail
-from mayak.types import Engine, EvidencePath, Failure, Prediction
+from mayak.types import Engine, EvidencePath, Failure, Prediction, Scores
 
 ENGINE = Engine("nano", None, "fp32", "0" * 64, "1" * 64, (("torch", "2.11"),))
 FILES = (
@@ -107,7 +107,7 @@ def build(folder):
         case.add_results(
             run,
             [
-                Prediction(digest, (0.7, 0.1, 0.1, 0.1), 0.01, False, ENGINE.fingerprint)
+                Prediction(digest, Scores((0.7, 0.1, 0.1, 0.1), 0.01), False, ENGINE.fingerprint)
                 for digest in digests
             ],
         )

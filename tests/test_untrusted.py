@@ -10,11 +10,11 @@ from case_samples import five_items
 from mayak.case import CaseStore
 from mayak.case.folder import read_identity
 from mayak.case.history import _hash, read_history, write_history
+from mayak.cli.demo_ledger import LEDGER, Ledger
 from mayak.cli.options import base_of
 from mayak.config import load_train_config
 from mayak.dataset.manifest import DATASET_FILE, read_manifest
 from mayak.dataset.store import Store
-from mayak.demo.run import LEDGER, Ledger
 from mayak.errors import MayakError
 from mayak.evaluation.record import METRICS, PREDICTIONS, read_run
 from mayak.hashlists import HashList

@@ -23,9 +23,9 @@ from mayak.errors import MayakError
 from mayak.imaging.decode import decode, decode_picture
 from mayak.imaging.hashing import perceptual_hash, sha256
 from mayak.imaging.thumbnails import overview, thumbnail
-from mayak.isolation import Lost, Workers, cores
 from mayak.language import tr
 from mayak.types import DecodedImage, Progress, Sides
+from mayak.workers import Lost, WorkerPool, cores
 
 if TYPE_CHECKING:
     import torch
@@ -76,7 +76,7 @@ def make_images(folder: Path) -> list[Path]:
     sizes = [(width, height) for width, height, count in KINDS for _ in range(count)]
     order = np.random.default_rng(0).permutation(len(sizes))
     jobs = [(folder / f"{i:02}.jpg", i, *sizes[at]) for i, at in enumerate(order)]
-    for _, result in Workers[tuple[Path, int, int, int], None](_draw, cores()).run(jobs):
+    for _, result in WorkerPool[tuple[Path, int, int, int], None](_draw, cores()).run(jobs):
         _require(result)
     return [path for path, *_ in jobs]
 
@@ -216,7 +216,7 @@ def _decoding(paths: Sequence[Path], least: Sides, seconds: float) -> float:
 
     done, last = 0, 0.0
     for count, (_, result) in enumerate(
-        Workers[tuple[Path, Sides], None](_take_in, workers).run(work())
+        WorkerPool[tuple[Path, Sides], None](_take_in, workers).run(work())
     ):
         _require(result)
         last = time.perf_counter()

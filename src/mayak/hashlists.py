@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import re
 import sqlite3
 from bisect import bisect_left
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Literal, Protocol, Self
 
 from mayak.errors import ConfigError
+from mayak.files import file_sha256
 from mayak.language import tr
 
 HashKind = Literal["md5", "sha1", "sha256"]
@@ -57,7 +57,7 @@ class HashList:
             with path.open("rb") as file:
                 is_database = file.read(len(_SQLITE)) == _SQLITE
                 file.seek(0)
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
+                digest = file_sha256(file)
             known = _Database(path) if is_database else _Sorted(_hashes(path))
         except OSError as error:
             raise _unfit(path, f"cannot be read: {error.strerror}", "읽을 수 없습니다") from error

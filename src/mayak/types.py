@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
@@ -11,6 +9,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple, Protocol, get_args
 
+from mayak.files import canonical_json, json_digest
+from mayak.names import storable
 from mayak.untrusted import PARSE_ERRORS, parse_json
 
 if TYPE_CHECKING:  # every command imports this module; numpy would be a third of its start
@@ -63,8 +63,7 @@ class EvidencePath:
 
     def __str__(self) -> str:
         names = (f"{p.name}#{p.serial}" if p.serial else p.name for p in self.layers)
-        # Windows and NTFS allow lone surrogates, which no terminal or file can take.
-        return "/".join(names).encode("utf-8", "backslashreplace").decode("utf-8")
+        return storable("/".join(names))
 
     def to_json(self) -> str:
         """One line of ASCII JSON: a list of layers, the same for equal paths."""
@@ -76,7 +75,7 @@ class EvidencePath:
             if layer.serial:
                 row["serial"] = layer.serial
             rows.append(row)
-        return json.dumps(rows, separators=(",", ":"))
+        return canonical_json(rows)
 
     @staticmethod
     def from_json(text: str) -> EvidencePath:
@@ -100,24 +99,45 @@ class EvidencePath:
 
 
 @dataclass(frozen=True, slots=True)
-class EvidenceItem:
+class FileTimes:
+    """Time stamps of a file, as its source stores them: aware datetimes, None if not stored."""
+
+    modified: datetime | None = None
+    created: datetime | None = None
+    accessed: datetime | None = None
+    changed: datetime | None = None
+    """Last change of the file's record (NTFS, ext4), not of its content."""
+    zone_known: bool | None = True
+    """True: the times are UTC. False: the source stores wall-clock times without a zone (FAT, most
+    ZIP files), kept here as if they were UTC. None: a case of an older version, which did not
+    record this."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no time stamp."""
+        return not any((self.modified, self.created, self.accessed, self.changed))
+
+
+NO_TIMES = FileTimes()
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceEntry:
     """One file found in a source; readable while the source is open."""
 
     path: EvidencePath
     size: int
     """Bytes, as the source states."""
     opener: Callable[[], BinaryIO] = field(repr=False, compare=False)
-    modified: datetime | None = None
-    """UTC, like the other times; see ``zone_known``."""
-    created: datetime | None = None
-    accessed: datetime | None = None
+    times: FileTimes = NO_TIMES
     deleted: bool = False
-    zone_known: bool = True
-    """False where the source keeps wall-clock time without a zone (FAT, most ZIP): the times
-    then hold that wall clock as if it were UTC."""
 
     def open(self) -> BinaryIO:
-        """A new read-only, seekable stream of the content. Raises EvidenceError, then or later."""
+        """Open a new read-only, seekable stream of the content.
+
+        Raises:
+            EvidenceError: at once, or when the stream is read.
+        """
         return self.opener()
 
 
@@ -169,25 +189,43 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Prediction:
-    """What the model says of one image content."""
+class Scores:
+    """Probabilities of the four labels; the only definition of label and margin."""
 
-    sha256: str
-    scores: tuple[float, float, float, float]
+    values: tuple[float, float, float, float]
     """Softmax over the four label tokens; sums to 1."""
     off_label: float
-    """Probability, of all the vocabulary, that fell outside the four label tokens."""
+    """Probability, over the whole vocabulary, of all tokens that are not label tokens."""
+
+    @property
+    def label(self) -> int:
+        """The label with the highest score; the lowest of equals."""
+        return self.values.index(self.best)
+
+    @property
+    def best(self) -> float:
+        """The highest score."""
+        return max(self.values)
+
+    @property
+    def margin(self) -> float:
+        """The highest score minus the second highest: small if the model is in doubt."""
+        second, best = sorted(self.values)[-2:]
+        return best - second
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The scores of one image content, and the engine that computed them."""
+
+    sha256: str
+    scores: Scores
     calibrated: bool
     engine: str
     """Fingerprint of the engine that scored it (``Engine.fingerprint``)."""
     tier: Tier = 2
     """Which reading decided: 0 the vision tower's, 1 the language model's of the base tile, 2 that
     of the whole image."""
-
-    @property
-    def label(self) -> int:
-        """The label with the highest score; the lowest index of equals."""
-        return max(range(len(self.scores)), key=lambda i: self.scores[i])
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,8 +274,7 @@ def _fingerprint(engine: Engine) -> str:
     fields = asdict(engine)
     if engine.calibration is None:
         del fields["calibration"]
-    canonical = json.dumps(fields, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+    return json_digest(fields, "utf-8")[:16]
 
 
 class Classifier(Protocol):

@@ -24,8 +24,8 @@ from PIL import Image
 from mayak.case import CaseStore
 from mayak.case.records import Seen
 from mayak.cli.app import main as mayak
-from mayak.demo.scenes import render
-from mayak.types import Engine, Prediction
+from mayak.types import Engine, Prediction, Scores
+from mayak_synthetic.scenes import render
 
 STORED = Path(__file__).parent / "stored"
 WORK = Path("/tmp/mayak-stored-case")  # noqa: S108  fixed: the path is part of the case
@@ -63,7 +63,9 @@ def decide(folder: Path) -> None:
         run = case.start_run(ENGINE)
         scores = (0.97, 0.01, 0.01, 0.01)
         case.add_results(
-            run, [Prediction(sha, scores, 0.0, False, ENGINE.fingerprint) for sha in images], {}
+            run,
+            [Prediction(sha, Scores(scores, 0.0), False, ENGINE.fingerprint) for sha in images],
+            {},
         )
         case.finish_run(run)
         sample = case.draw_sample(run, 2, 7, "kim")

@@ -9,8 +9,9 @@ import pytest
 
 from case_samples import digest, fill, images, prediction
 from mayak.case import CaseStore
-from mayak.case.database import canonical, entry_hash, row_digest
+from mayak.case.database import entry_hash, row_digest
 from mayak.errors import IntegrityError
+from mayak.files import canonical_json
 
 
 @pytest.fixture
@@ -194,7 +195,14 @@ def test_a_log_rewritten_to_its_end_has_another_head(folder):
         head, entries = store.head(), list(store.log())
     updates, previous = [], entries[0].previous
     for entry in entries:
-        fields = (entry.sequence, entry.at, "b", entry.action, canonical(entry.detail), previous)
+        fields = (
+            entry.sequence,
+            entry.at,
+            "b",
+            entry.action,
+            canonical_json(entry.detail),
+            previous,
+        )
         previous, before = entry_hash(*fields), previous
         updates.append(
             (

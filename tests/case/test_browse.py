@@ -8,7 +8,7 @@ import pytest
 from case_samples import ENGINE, content, digest, item
 from mayak.case import Alert, Browser, CaseStore, Exclusion, Filter, latest
 from mayak.errors import CaseError, IntegrityError
-from mayak.types import Failure, Prediction
+from mayak.types import Failure, Prediction, Scores
 
 SCORES = {
     "a": (0.7, 0.1, 0.1, 0.1),
@@ -53,7 +53,10 @@ def store(tmp_path):
         run = opened.start_run(ENGINE)
         opened.add_results(
             run,
-            [Prediction(digest(n), s, 0.01, False, ENGINE.fingerprint) for n, s in SCORES.items()],
+            [
+                Prediction(digest(n), Scores(s, 0.01), False, ENGINE.fingerprint)
+                for n, s in SCORES.items()
+            ],
         )
         alike = [[digest("a"), digest("b")]]
         opened.set_groups(alike, distance=31, stacks=alike, stack_distance=10)
@@ -268,7 +271,9 @@ def test_a_group_with_a_number_that_none_can_have_is_refused(store, alike, numbe
 def test_the_columns_follow_the_case(store, browser):
     before = browser.select(Filter(), "found")
     store.add_items(1, [item("late.jpg", content("e")), item("copy.jpg", content("a"))])
-    store.add_results(1, [Prediction(digest("e"), (0, 0, 0, 1), 0, False, ENGINE.fingerprint)])
+    store.add_results(
+        1, [Prediction(digest("e"), Scores((0, 0, 0, 1), 0), False, ENGINE.fingerprint)]
+    )
     store.revise_items(1, [item("icon.png", content("f"))])
     later = [[digest("c"), digest("d")]]
     store.set_groups(later, distance=31, stacks=later, stack_distance=10)
@@ -356,7 +361,10 @@ def test_each_run_is_seen_by_itself(store):
         scores = {"a": (0.0, 0.0, 0.0, 1.0), "b": (1.0, 0.0, 0.0, 0.0)}
         store.add_results(
             second,
-            [Prediction(digest(n), s, 0.01, False, other.fingerprint) for n, s in scores.items()],
+            [
+                Prediction(digest(n), Scores(s, 0.01), False, other.fingerprint)
+                for n, s in scores.items()
+            ],
             {digest("c"): Failure("c", "classify", "ModelError", "no")},
         )
         browser.refresh()

@@ -168,7 +168,7 @@ def test_nobody_goes_on_in_the_name_of_one_who_decides_here(here, tmp_path, oper
 
 
 @pytest.mark.parametrize(
-    "name", ["e\u0301", "\u00e9 ", "\u00e9\u200b", "\u202e\u00e9", "\u3164\u00e9"]
+    "name", ["e\u0301", "\u00e9 ", "\u00e9\u200b", "\u202e\u00e9", "\u3164\u00e9", "\u2800\u00e9"]
 )
 def test_nobody_decides_in_a_name_that_looks_like_that_of_one_who_decides_here(
     here, tmp_path, name

@@ -118,8 +118,8 @@ def test_a_damaged_or_planted_case_ends_in_one_line_and_touches_nothing_else(
 ):
     folder, fresh, canary = case
     # These two, which ask nothing of the case, take nine tenths of a report's time.
-    monkeypatch.setattr("mayak.report.write.paper", lambda *_, **__: b"")
-    monkeypatch.setattr("mayak.report.page.with_fonts", lambda html: html)
+    monkeypatch.setattr("mayak.report.bundle.paper", lambda *_, **__: b"")
+    monkeypatch.setattr("mayak.report.html.with_fonts", lambda html: html)
     codes = set()
     for number in range(ROUNDS):
         for command, options in (

@@ -62,5 +62,5 @@ def test_each_place_is_counted_and_a_failure_told(tmp_path):
         _, run = fill(store)
         first, second = store.standings(run, [digest("a"), digest("b")])
     assert (first.places, second.places) == (2, 1)
-    assert (first.proposal, first.scores) == (3, (0.1, 0.2, 0.3, 0.4))
+    assert (first.proposal, first.scores.values) == (3, (0.1, 0.2, 0.3, 0.4))
     assert (second.state, second.failure.error) == ("unclassified", "ModelError")

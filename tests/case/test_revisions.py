@@ -91,9 +91,9 @@ def test_results_come_alerts_first_then_the_likely_then_the_doubtful(store):
         (5, "1.jpg"),
     ]
     first, second = results[:2]
-    assert (first.alerts, first.label, first.margin) == (("stolen",), 0, 1.0)
-    assert (second.places, second.deleted, second.label) == (2, False, 1)
-    assert second.margin == pytest.approx(0.9)
+    assert (first.alerts, first.scores.label, first.scores.margin) == (("stolen",), 0, 1.0)
+    assert (second.places, second.deleted, second.scores.label) == (2, False, 1)
+    assert second.scores.margin == pytest.approx(0.9)
     assert [r.rank for r in store.results(run, limit=2)] == [1, 2]
     assert store.label_counts(run) == {0: 2, 1: 1, 2: 1, 3: 1}
     assert store.has_result(run, digest("1.jpg")) and not store.has_result(run, digest("x"))
@@ -152,5 +152,5 @@ def test_a_case_of_the_first_version_is_brought_up_to_date(tmp_path, monkeypatch
         assert store.revise_items(source, [item("d.png", content("d"))]) == 1
         assert store.counts() == Counts(5, 4, 1, 0, 3)
         # Nobody knows any more whether their times had a time zone.
-        assert {item.zone_known for item in store.known_items(source)} == {None}
+        assert {item.times.zone_known for item in store.known_items(source)} == {None}
         assert store.verify() == []

@@ -24,7 +24,7 @@ from case_samples import (
 from mayak.case import CaseStore, Counts, Duplicate, Item
 from mayak.case.schema import migrations
 from mayak.errors import CaseError, IntegrityError
-from mayak.types import EvidencePath, Failure
+from mayak.types import EvidencePath, Failure, FileTimes
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def test_everything_comes_out_as_it_went_in(store):
     assert store.sources()[0].hashes == (source_hash(),)
     a, b, copy, failed, excluded = store.known_items(source)
     assert a.display == "phone.zip/a.jpg"
-    assert a.modified == datetime(2026, 3, 1, 0, 30, tzinfo=UTC)
+    assert a.times.modified == datetime(2026, 3, 1, 0, 30, tzinfo=UTC)
     assert a.content == copy.content == digest("a")
     assert b.deleted and not a.deleted
     assert failed.failure == Failure("phone.zip/c.jpg", "decode", "DecodeError", "not an image")
@@ -183,7 +183,9 @@ def test_a_time_without_zone_is_refused_and_nothing_is_written(store):
     source = store.add_source("phone.zip", "zip")
     naive = datetime(2026, 3, 1)
     with pytest.raises(ValueError, match="time zone"):
-        store.add_items(source, [*images(1, 1), item("x", content("x"), created=naive)])
+        store.add_items(
+            source, [*images(1, 1), item("x", content("x"), times=FileTimes(created=naive))]
+        )
     assert store.counts().items == 0
 
 

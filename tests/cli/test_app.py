@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+import mayak
 from mayak.cli import app
 from mayak.cli.app import main
 from mayak.errors import IntegrityError, ManifestError, MayakWarning
@@ -47,6 +48,32 @@ def test_help_in_korean(capsys):
     shown = capsys.readouterr().out
     assert all(f" {name} " in shown for name in COMMANDS)
     assert "압수한 휴대전화" in shown
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_help_groups_every_command_by_job(language, capsys):
+    titles = {
+        "en": ("Dataset and model", "Evidence and case", "Machine"),
+        "ko": ("데이터 세트와 모델", "분석 대상과 사건", "컴퓨터"),
+    }[language]
+    run("--lang", language, "--help")
+    shown = capsys.readouterr().out
+    starts = [shown.index(f"─ {title} ") for title in titles]
+    assert starts == sorted(starts)
+    assert " Commands " not in shown
+    parts = [shown[a:b] for a, b in zip(starts, [*starts[1:], None], strict=True)]
+    first = ("prepare", "triage", "demo")
+    assert all(f" {name} " in part for name, part in zip(first, parts, strict=True))
+
+
+def test_the_package_runs_as_a_module():
+    done = subprocess.run(
+        [sys.executable, "-m", "mayak", "--version"],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, mayak.__version__)
 
 
 def test_language_of_the_locale(monkeypatch, capsys):

@@ -99,7 +99,7 @@ def test_triage_goes_by_the_calibration_unless_it_is_to_be_exhaustive(home, maya
     with CaseStore.read(home / "case") as case:
         (run,) = case.runs()
         assert run.engine["calibration"] == said["digest"]
-        assert all(p.label == 0 for p in case.predictions(1) if p.tier < 2)
+        assert all(p.scores.label == 0 for p in case.predictions(1) if p.tier < 2)
         (entry,) = [e for e in case.log() if e.action == "cascade"]
         assert (entry.detail["alpha"], entry.detail["run"]) == (0.5, 1)
 

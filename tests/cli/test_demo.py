@@ -32,8 +32,10 @@ def generate(folder, counts, *, seed, style, **_):
 @pytest.fixture
 def small(tmp_path, monkeypatch):
     """A demo of 48 and 8 images with a random model of two layers, one epoch."""
-    monkeypatch.setitem(sys.modules, "mayak.demo.write", types.SimpleNamespace(generate=generate))
-    monkeypatch.setattr("mayak.demo.run.software_digest", lambda: "same")
+    monkeypatch.setitem(
+        sys.modules, "mayak_synthetic.raw_folder", types.SimpleNamespace(generate=generate)
+    )
+    monkeypatch.setattr("mayak.cli.demo_ledger.software_digest", lambda: "same")
     model = str(make_model_folder(tmp_path / "model"))
     settings = load_train_config("nano", {"model": model, "epochs": 1, "validations_per_epoch": 1})
     monkeypatch.setattr(demo, "MODEL", model)
@@ -76,7 +78,7 @@ def test_demo_ends_with_figures_and_is_not_done_twice(small, capsys):
         decided = {d.sha256: d.verdict for d in case.decisions()}
         assert decided == {sha256: truth[sha256] for sha256 in decided}
         for result in case.results(found["triage"]["run"], limit=99):
-            assert result.label == 0 or result.sha256 in decided
+            assert result.scores.label == 0 or result.sha256 in decided
         sampled = sum(sample.size for sample in case.samples())
         assert len(decided) == said["decided"] + sampled
         assert all(sample.missed for sample in case.samples())

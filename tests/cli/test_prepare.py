@@ -60,7 +60,7 @@ def test_a_lost_image_is_exit_code_1_and_named_with_its_reason(folder, capsys):
 
     out = capsys.readouterr().out
     assert "damaged images: 1" in out
-    assert "0_irrelevant/[bold]깨진\\n사진.jpg — " in out
+    assert "0_irrelevant/[bold]깨진\\u000a사진.jpg — " in out
 
 
 def test_long_lists_are_cut_and_say_where_the_rest_is(folder, capsys):

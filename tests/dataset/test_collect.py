@@ -5,9 +5,10 @@ import sys
 
 import pytest
 
-from mayak.dataset.collect import collect, portable
+from mayak.dataset.collect import collect
 from mayak.errors import ManifestError
 from mayak.labels import LABELS
+from mayak.names import storable
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="names and links of POSIX")
 
@@ -73,7 +74,7 @@ def test_links_pipes_and_names_that_are_no_text_are_listed_and_not_opened(raw, t
     files, rejected = collect(raw, all_classes=True)
 
     assert files == []
-    assert {portable(name): reason for name, reason in reasons(rejected).items()} == {
+    assert {storable(name): reason for name, reason in reasons(rejected).items()} == {
         "2_transaction_place/linked": "link",
         "2_transaction_place/loop": "link",
         "2_transaction_place/broken.jpg": "link",

@@ -376,7 +376,7 @@ def test_killed_while_publishing_the_folder_does_not_pass_for_whole(small, monke
     replace = Path.replace
 
     def dying(self, target):
-        if self.name == "val_drug_data.json":
+        if target.name == "val_drug_data.json":
             raise KeyboardInterrupt
         return replace(self, target)
 

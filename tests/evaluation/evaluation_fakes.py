@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from mayak.labels import LABELS, QUESTION
-from mayak.types import Engine, Prediction
+from mayak.types import Engine, Prediction, Scores
 
 
 def engine(**changes):
@@ -51,7 +51,7 @@ class FakeClassifier:
             label = int(image.pixels[0, 0, 0]) // 60
             label = self.wrong.get(label, label)
             scores = tuple(0.91 if i == label else 0.03 for i in range(4))
-            yield Prediction(image.sha256, scores, 0.01, False, self.engine.fingerprint)
+            yield Prediction(image.sha256, Scores(scores, 0.01), False, self.engine.fingerprint)
 
 
 class FakeAnswerer(FakeClassifier):

@@ -26,7 +26,7 @@ from pathlib import Path
 
 from hfsplus import volume as hfsplus_volume
 
-from mayak.demo.exfat import volume as exfat_volume
+from mayak_synthetic.exfat import volume as exfat_volume
 
 HERE = Path(__file__).parent / "images"
 

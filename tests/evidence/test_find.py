@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mayak.evidence import open_source
-from mayak.types import EvidenceItem, EvidencePath
+from mayak.types import EvidenceEntry, EvidencePath
 
 IMAGES = Path(__file__).parent / "images"
 
@@ -21,7 +21,7 @@ def contents(item):
 def found_again(path):
     """Bytes as listed and as found, of every file of a source, the last first."""
     with open_source(path) as source:
-        listed = [item for item in source.items() if isinstance(item, EvidenceItem)]
+        listed = [item for item in source.items() if isinstance(item, EvidenceEntry)]
         expected = [(item.path, item.size, contents(item)) for item in listed]
     with open_source(path) as source:
         for at, size, data in reversed(expected):

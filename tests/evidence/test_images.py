@@ -21,7 +21,7 @@ from mayak.evidence import Limits, open_source
 from mayak.evidence.sleuthkit import DiskReader
 from mayak.evidence.streams import FileBytes
 from mayak.language import set_language
-from mayak.types import EvidenceItem, EvidencePath, Failure
+from mayak.types import EvidenceEntry, EvidencePath, Failure
 
 IMAGES = Path(__file__).parent / "images"
 _spec = importlib.util.spec_from_file_location("make_fixtures", IMAGES.parent / "make_fixtures.py")
@@ -112,7 +112,7 @@ def locations(path):
 def found_by_location(path):
     """What is found again, by the location under which it was listed."""
     with open_source(path) as source:
-        listed = [entry.path for entry in source.items() if isinstance(entry, EvidenceItem)]
+        listed = [entry.path for entry in source.items() if isinstance(entry, EvidenceEntry)]
     with open_source(path) as source:
         return {str(at).partition("/")[2]: source.find(at).open().read() for at in listed}
 
@@ -322,7 +322,7 @@ def test_a_split_image_is_read_as_one(unpack, tmp_path):
         (tmp_path / f"disk.{number + 1:03}").write_bytes(piece)
     with open_source(tmp_path / "disk.001") as source:
         assert source.acquire().sha256 == hashlib.sha256(data).hexdigest()
-        assert sum(isinstance(entry, EvidenceItem) for entry in source.items()) == 5
+        assert sum(isinstance(entry, EvidenceEntry) for entry in source.items()) == 5
     (tmp_path / "disk.002").unlink()
     with pytest.raises(EvidenceError, match=r"disk\.002 is missing"):
         open_source(tmp_path / "disk.001")
@@ -536,7 +536,7 @@ def test_a_file_beyond_the_end_of_a_cut_image_fails_and_its_neighbours_do_not(un
     path.write_bytes(data[: data.index(CONTENT["100.jpg"]) + 1024])
     with open_source(path) as source:
         items = {
-            entry.path.name: entry for entry in source.items() if isinstance(entry, EvidenceItem)
+            entry.path.name: entry for entry in source.items() if isinstance(entry, EvidenceEntry)
         }
         assert items["DCIM/사진.jpg"].open().read() == CONTENT["사진.jpg"]
         with pytest.raises(EvidenceError, match="cannot be read: "):
@@ -660,7 +660,7 @@ def test_times_of_fat_are_its_wall_clock_in_any_zone(unpack, monkeypatch):
         time.tzset()
         with open_source(path) as source:
             seen |= {
-                (entry.modified.isoformat(), entry.zone_known)
+                (entry.times.modified.isoformat(), entry.times.zone_known)
                 for entry in source.items()
                 if entry.path.name.startswith("DCIM/")
             }
@@ -853,7 +853,7 @@ def test_inodes_that_the_sleuth_kit_hangs_over_hold_nothing_up(unpack):
 
     with open_source(path) as source:
         source.count()
-        items = [entry for entry in source.items() if isinstance(entry, EvidenceItem)]
+        items = [entry for entry in source.items() if isinstance(entry, EvidenceEntry)]
         named = {entry.path.name for entry in items}
         assert {name for name in whole if "Orphan" not in name and "/" not in name} <= named
         large = [entry for entry in items if entry.size == 0xFFFFFFFF]

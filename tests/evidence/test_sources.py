@@ -19,7 +19,7 @@ import pytest
 from mayak.errors import EvidenceError
 from mayak.evidence import Limits, open_source
 from mayak.language import set_language
-from mayak.types import EvidenceItem, EvidencePath, Failure
+from mayak.types import EvidenceEntry, EvidencePath, Failure
 
 JPEG = b"\xff\xd8\xff\xe0" + bytes(range(200)) + b"\xff\xd9"
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs links, pipes and raw names")
@@ -34,7 +34,7 @@ def listed(path, limits=None):
     """({display path: content}, {display path: reason}) of a source."""
     with open_source(path, limits) as source:
         entries = list(source.items())
-        items = {str(e.path): content(e) for e in entries if isinstance(e, EvidenceItem)}
+        items = {str(e.path): content(e) for e in entries if isinstance(e, EvidenceEntry)}
         failures = {e.path: e.error for e in entries if isinstance(e, Failure)}
     assert len(items) + len(failures) == len(entries)
     return items, failures
@@ -126,8 +126,8 @@ def test_zip_names_are_read_as_utf8_then_cp949_then_cp437(tmp_path, raw, flags, 
         assert item.path.name == shown
         assert item.path.raw == (raw if kept else None)
         assert item.open().read() == JPEG
-        assert item.modified == datetime(2025, 1, 1, tzinfo=UTC)
-        assert not item.zone_known
+        assert item.times.modified == datetime(2025, 1, 1, tzinfo=UTC)
+        assert not item.times.zone_known
 
 
 def test_archives_inside_archives_are_entered_to_the_stated_depth(tmp_path):
@@ -303,8 +303,8 @@ def test_a_tar_lists_files_and_tells_of_the_rest(tmp_path, mode):
     }
     with open_source(path) as source:
         first = next(source.items())
-        assert first.modified == datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
-        assert first.zone_known
+        assert first.times.modified == datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
+        assert first.times.zone_known
 
 
 def test_a_cut_tar_lists_what_is_whole(tmp_path):

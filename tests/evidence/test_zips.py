@@ -12,7 +12,7 @@ import pytest
 
 from mayak.errors import EvidenceError
 from mayak.evidence import Limits, open_source
-from mayak.types import EvidenceItem, EvidencePath, Failure
+from mayak.types import EvidenceEntry, EvidencePath, Failure
 
 FILES = {"a.jpg": b"\xff\xd8\xff" + bytes(range(256)) * 40, "사진/b.png": b"\x89PNG" + b"x" * 9000}
 
@@ -30,7 +30,7 @@ def read(path):
     with open_source(path) as source:
         found = {}
         for entry in source.items():
-            assert isinstance(entry, EvidenceItem), entry
+            assert isinstance(entry, EvidenceEntry), entry
             with entry.open() as stream:
                 found[entry.path.name] = stream.read()
         return found
@@ -117,7 +117,7 @@ def test_a_damaged_directory_is_a_stated_fault(tmp_path, spoil, told):
     with open_source(tmp_path / "folder") as source:
         entries = list(source.items())
     assert [entry.error for entry in entries if isinstance(entry, Failure)] == ["Damaged"]
-    assert sum(isinstance(entry, EvidenceItem) for entry in entries) == 4
+    assert sum(isinstance(entry, EvidenceEntry) for entry in entries) == 4
 
 
 def test_a_directory_that_is_shorter_than_it_says_is_a_gap(tmp_path):

@@ -28,7 +28,7 @@ def test_the_defaults_are_shipped():
     assert font_path().name == "Pretendard-Regular.otf"
 
 
-def test_licences_lie_beside_the_fonts():
+def test_licences_are_next_to_the_fonts():
     texts = [path.read_text("utf-8") for path in font_path().parent.glob("*LICENSE*")]
 
     assert len(texts) == 3

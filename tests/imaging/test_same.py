@@ -8,9 +8,9 @@ import pytest
 from PIL import Image, ImageDraw
 
 from chat_samples import chat, copies, jpeg
-from mayak.demo.scenes import render
 from mayak.imaging.same import Look, same_picture
 from mayak.imaging.thumbnails import thumbnail
+from mayak_synthetic.scenes import render
 
 TEXTS = ("좌표 보낼게", "ㅇㅋ", "다음엔 떨 두개", "네 사장님")
 

@@ -105,7 +105,7 @@ def test_compiled_scores_are_the_uncompiled_ones_and_compiled_once(
     scorer = LabelScorer(vlm, batch_size=3, compiled=True)
     for _ in range(2):
         for mine, theirs in zip(scorer.classify(images), plain, strict=True):
-            assert mine.scores == pytest.approx(theirs.scores, abs=1e-5)
+            assert mine.scores.values == pytest.approx(theirs.scores.values, abs=1e-5)
     assert counters["stats"]["unique_graphs"] == 2
     assert not counters["graph_break"]
 

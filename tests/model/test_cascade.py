@@ -103,8 +103,8 @@ def test_what_no_tier_dismisses_gets_the_whole_models_scores(vlm, images, calibr
     scorer = CascadeScorer(vlm, calibration)
     for mine, theirs in zip(scorer.classify(images), whole, strict=True):
         assert (mine.sha256, mine.tier, mine.calibrated) == (theirs.sha256, 2, True)
-        assert mine.scores == pytest.approx(theirs.scores, abs=1e-5)
-        assert mine.off_label == pytest.approx(theirs.off_label, abs=1e-5)
+        assert mine.scores.values == pytest.approx(theirs.scores.values, abs=1e-5)
+        assert mine.scores.off_label == pytest.approx(theirs.scores.off_label, abs=1e-5)
         assert mine.engine == scorer.engine.fingerprint != theirs.engine
 
 
@@ -163,7 +163,7 @@ def test_what_is_dismissed_is_irrelevant(vlm, images, calibration, odds):
     first = max(odds[:, 0].quantile(0.5).item(), 0.0)
     scorer = CascadeScorer(vlm, with_thresholds(calibration, first, 0.0))
     for prediction in scorer.classify(images):
-        assert prediction.tier == 2 or prediction.label == 0
+        assert prediction.tier == 2 or prediction.scores.label == 0
 
 
 @pytest.mark.parametrize(
@@ -180,17 +180,17 @@ def test_what_is_not_finite_dismisses_nothing(vlm, images, calibration, whole, l
     scorer._head = lambda seen: torch.tensor([logits] * len(seen))
     for mine, theirs in zip(scorer.classify(images[:9]), whole, strict=False):
         assert mine.tier == 2
-        assert mine.scores == pytest.approx(theirs.scores, abs=1e-5)
+        assert mine.scores.values == pytest.approx(theirs.scores.values, abs=1e-5)
 
 
 def test_temperatures_change_scores_and_no_label(vlm, images, calibration, whole):
     tempered = replace(calibration, promise=None, temperatures=(1.0, 1.0, 3.0))
     found = list(CascadeScorer(vlm, tempered).classify(images[:12]))
     for mine, theirs in zip(found, whole, strict=False):
-        assert (mine.label, mine.tier) == (theirs.label, 2)
-        assert max(mine.scores) < max(theirs.scores)
-        logs = torch.tensor(theirs.scores, dtype=torch.float64).log() / 3
-        assert mine.scores == pytest.approx(logs.softmax(0).tolist(), abs=1e-5)
+        assert (mine.scores.label, mine.tier) == (theirs.scores.label, 2)
+        assert max(mine.scores.values) < max(theirs.scores.values)
+        logs = torch.tensor(theirs.scores.values, dtype=torch.float64).log() / 3
+        assert mine.scores.values == pytest.approx(logs.softmax(0).tolist(), abs=1e-5)
 
 
 @pytest.mark.usefixtures("launching")
@@ -331,7 +331,7 @@ def test_the_last_tier_sees_photos_as_the_whole_model_does(vlm, calibration):
     expected = list(plain.classify(seen))
     for mine, theirs in zip(scorer.classify(glanced), expected, strict=True):
         assert mine.tier == 2
-        assert mine.scores == pytest.approx(theirs.scores, abs=1e-5)
+        assert mine.scores.values == pytest.approx(theirs.scores.values, abs=1e-5)
 
 
 def test_without_a_promise_photos_are_decoded_for_the_whole_model(vlm, calibration):

@@ -27,7 +27,7 @@ def test_nf4_on_a_cpu_quantises_the_language_model_alone(model_folder):
     assert len(four_bit) == 2 * 7  # layers × projections
     assert all("language_model.layers" in name for name in four_bit)
     assert vlm.engine.precision == "nf4, fp32"
-    assert sum(scores(vlm).scores) == pytest.approx(1.0, abs=1e-12)
+    assert sum(scores(vlm).scores.values) == pytest.approx(1.0, abs=1e-12)
 
 
 def test_nf4_on_a_cpu_keeps_its_gradients_after_a_look_without(model_folder):
@@ -79,7 +79,7 @@ def test_an_adapter_changes_the_scores(model_folder, tmp_path):
     adapter = save_adapter(tmp_path / "adapter")
     plain = scores(load_model(str(model_folder), precision="fp32", device="cpu"))
     adapted = scores(load_model(str(model_folder), precision="fp32", device="cpu", adapter=adapter))
-    assert adapted.scores != pytest.approx(plain.scores, abs=1e-6)
+    assert adapted.scores.values != pytest.approx(plain.scores.values, abs=1e-6)
 
 
 def refused(model_folder, adapter, match):

@@ -54,8 +54,8 @@ def test_a_mixed_batch_scores_as_the_stock_model_does_singly(vlm, images, stock)
                 whole = model(**batch).logits[0, -1].double().softmax(0)
             four = whole[[28734, 28740, 28750, 28770]]
             expected = (four / four.sum()).tolist()
-            assert prediction.scores == pytest.approx(expected, abs=1e-4)
-            assert prediction.off_label == pytest.approx(1 - four.sum().item(), abs=1e-4)
+            assert prediction.scores.values == pytest.approx(expected, abs=1e-4)
+            assert prediction.scores.off_label == pytest.approx(1 - four.sum().item(), abs=1e-4)
             assert prediction.sha256 == image.sha256
             assert prediction.engine == vlm.engine.fingerprint
 

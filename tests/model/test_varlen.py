@@ -148,7 +148,7 @@ class TestFp8:
         proof.write_text(json.dumps({"engine": vlm.engine.fingerprint}), encoding="utf-8")
         again = load_model(str(model_folder), precision="fp8", device="cpu", adapter=adapter)
         (prediction,) = LabelScorer(again).classify([decoded(90, 90)])
-        assert sum(prediction.scores) == pytest.approx(1.0, abs=1e-12)
+        assert sum(prediction.scores.values) == pytest.approx(1.0, abs=1e-12)
         proof.write_text(json.dumps({"engine": "of other weights"}), encoding="utf-8")
         with pytest.raises(ModelError, match="fp8 has not been shown"):
             load_model(str(model_folder), precision="fp8", device="cpu", adapter=adapter)
@@ -173,7 +173,7 @@ def test_a_merged_adapter_scores_as_one_beside(model_folder, adapter, images):
         with torch.inference_mode():
             logits = stock(**stock_batch(merged, image)).logits[0, -1]
         four = logits[list(merged.prompt.label_ids)].softmax(0).tolist()
-        assert prediction.scores == pytest.approx(four, abs=1e-4)
+        assert prediction.scores.values == pytest.approx(four, abs=1e-4)
 
 
 def test_an_adapter_beside_four_bit_weights_takes_part(model_folder, adapter, images):
@@ -186,6 +186,6 @@ def test_an_adapter_beside_four_bit_weights_takes_part(model_folder, adapter, im
             logits = adapted.model(**stock_batch(adapted, image)).logits[0, -1]
         four = logits[list(adapted.prompt.label_ids)].softmax(0).tolist()
         (prediction,) = LabelScorer(adapted).classify([image])
-        assert prediction.scores == pytest.approx(four, abs=1e-4)
+        assert prediction.scores.values == pytest.approx(four, abs=1e-4)
         (other,) = LabelScorer(plain).classify([image])
-        assert prediction.scores != pytest.approx(other.scores, abs=1e-4)
+        assert prediction.scores.values != pytest.approx(other.scores.values, abs=1e-4)

@@ -3,13 +3,16 @@
 import hashlib
 import io
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from PIL import Image, ImageDraw
 
 from mayak.case import Alert, CaseStore, Content, Duplicate, Exclusion, Item, SourceHash
-from mayak.types import Engine, Failure, Prediction
+from mayak.types import Engine, Failure, FileTimes, Prediction, Scores
 
+TAKEN = datetime(2026, 3, 1, 0, 30, tzinfo=UTC)
+TIMES = FileTimes(modified=TAKEN, created=TAKEN)
 ENGINE = Engine(
     "nano@0123456789abcdef", "2" * 64, "fp32", "0" * 64, "1" * 64, (("torch", "2.15.0"),)
 )
@@ -68,8 +71,7 @@ def sha(number):
 
 def item(name, outcome, **values):
     location = json.dumps([{"kind": "zip", "name": "phone.zip"}, {"kind": "file", "name": name}])
-    taken = datetime(2026, 3, 1, 0, 30, tzinfo=UTC)
-    values = {"size": 1234, "modified": taken, "created": taken} | values
+    values = {"size": 1234, "times": TIMES} | values
     return Item(f"phone.zip/DCIM/Camera/{name}", location, outcome, **values)
 
 
@@ -93,7 +95,12 @@ def make(folder, *, images=24, hostile=HOSTILE):
         case.add_items(
             source,
             [
-                item(name, content(n), deleted=n % 5 == 0, zone_known=n % 2 == 0)
+                item(
+                    name,
+                    content(n),
+                    deleted=n % 5 == 0,
+                    times=replace(TIMES, zone_known=n % 2 == 0),
+                )
                 for n, name in enumerate(names)
             ],
         )
@@ -112,7 +119,7 @@ def make(folder, *, images=24, hostile=HOSTILE):
         case.add_results(
             run,
             [
-                Prediction(sha(n), scores(n % 4), 0.01, False, ENGINE.fingerprint)
+                Prediction(sha(n), Scores(scores(n % 4), 0.01), False, ENGINE.fingerprint)
                 for n in range(len(names) - 1)
             ],
             failed,

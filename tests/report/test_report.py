@@ -24,10 +24,10 @@ from mayak.case import CaseStore
 from mayak.case.folder import WriterLock
 from mayak.case.records import Seen
 from mayak.errors import CaseError, ConfigError
+from mayak.names import printable
 from mayak.report import write_report
-from mayak.report.survey import survey
-from mayak.report.text import visible
-from mayak.types import Failure, SilentProgress
+from mayak.report.report_data import survey
+from mayak.types import Failure, Scores, SilentProgress
 
 LISTS = ("selected", "unreviewed", "not-selected")
 
@@ -139,7 +139,7 @@ def test_a_page_asks_for_nothing_and_runs_nothing(report):
 
 @pytest.mark.parametrize("name", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile_names_are_text_everywhere(report, name):
-    shown = visible(name)
+    shown = printable(name)
     short = shown if len(shown) < 200 else shown[:30]
     assert short in Page(report / "report.html").text or sha(HOSTILE.index(name)) in {
         row["SHA-256"] for row in rows(report, "not-selected")
@@ -158,8 +158,8 @@ def test_hostile_names_are_text_on_paper(report):
     _, text = paper(report / "report.pdf")
     seen = squeezed(text)
     for name in HOSTILE[1:4] + HOSTILE[6:8] + HOSTILE[9:11] + HOSTILE[13:]:
-        assert squeezed(visible(name)) in seen, name
-    assert "‹U+1F600›漢字‹U+0639›" in seen  # no font of ours has the sign
+        assert squeezed(printable(name)) in seen, name
+    assert "\\U0001f600漢字\\u0639" in seen  # no font of ours has the sign
     assert "(4,026characters)" in seen
 
 
@@ -378,8 +378,8 @@ def test_without_decisions_and_model_there_is_a_report_too(tmp_path, write):
 
 
 def test_many_images_are_split_and_what_is_left_out_is_told(own, tmp_path, monkeypatch):
-    monkeypatch.setattr("mayak.report.write.VOLUME", 3)
-    monkeypatch.setattr("mayak.report.write._ON_A_PAGE", 1)
+    monkeypatch.setattr("mayak.report.bundle.VOLUME", 3)
+    monkeypatch.setattr("mayak.report.bundle._ON_A_PAGE", 1)
     with CaseStore.read(own) as store:
         made = write_report(store, tmp_path / "report", SilentProgress())
         found = survey(store, [])
@@ -430,7 +430,7 @@ def test_a_case_that_changes_meanwhile_gives_no_report(own, tmp_path, monkeypatc
         with CaseStore.review(own, operator="b") as other:
             other.decide("b", {sha(0): 0})
 
-    monkeypatch.setattr("mayak.report.write.write_graphs", deciding)
+    monkeypatch.setattr("mayak.report.bundle.write_graphs", deciding)
     with CaseStore.read(own) as store, pytest.raises(CaseError, match="changed while"):
         write_report(store, tmp_path / "report", SilentProgress())
     assert not (tmp_path / "report").exists()
@@ -497,7 +497,7 @@ def test_the_report_names_the_run_whose_scores_it_shows(tmp_path, write):
         second = store.start_run(other)
         for prediction in list(store.predictions(first.id)):
             changed = dataclasses.replace(
-                prediction, scores=(1.0, 0.0, 0.0, 0.0), engine=other.fingerprint
+                prediction, scores=Scores((1.0, 0.0, 0.0, 0.0), 0.01), engine=other.fingerprint
             )
             store.add_results(second, [changed])
         failures = {

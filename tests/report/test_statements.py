@@ -17,9 +17,9 @@ from mayak.case.database import entry_hash
 from mayak.language import set_language
 from mayak.report.chapters import Writer
 from mayak.report.document import plain
-from mayak.report.survey import survey
+from mayak.report.report_data import survey
 from mayak.report.text import shortened
-from mayak.types import Failure, Prediction
+from mayak.types import Failure, Prediction, Scores
 
 
 def said(folder, language="en"):
@@ -274,7 +274,9 @@ def test_the_model_is_said_to_have_been_asked_of_the_images_that_it_was_asked_of
     assert "No model was asked about the images" in said(case)
     with CaseStore.open(case, operator="a") as store:
         run = store.start_run(ENGINE)
-        store.add_results(run, [Prediction(sha(0), scores(0), 0.01, False, ENGINE.fingerprint)])
+        store.add_results(
+            run, [Prediction(sha(0), Scores(scores(0), 0.01), False, ENGINE.fingerprint)]
+        )
     with CaseStore.review(case, operator="b") as store:
         store.decide("b", {sha(1): 1})
     text = said(case)
@@ -295,7 +297,7 @@ def test_images_that_a_quick_stage_dismissed_were_asked_no_question(case):
     with CaseStore.open(case, operator="a") as store:
         run = store.start_run(engine)
         found = [
-            Prediction(sha(n), scores(n), 0.01, True, engine.fingerprint, tier=tier)
+            Prediction(sha(n), Scores(scores(n), 0.01), True, engine.fingerprint, tier=tier)
             for n, tier in ((0, 0), (1, 2))
         ]
         store.add_results(run, found)
@@ -310,7 +312,9 @@ def test_images_that_rest_on_the_models_word_are_counted_or_said_to_be_none(case
     assert "No image rests on the model's word" in said(case)
     with CaseStore.open(case, operator="a") as store:
         run = store.start_run(ENGINE)
-        rows = [Prediction(sha(n), scores(0), 0.01, False, ENGINE.fingerprint) for n in (0, 1)]
+        rows = [
+            Prediction(sha(n), Scores(scores(0), 0.01), False, ENGINE.fingerprint) for n in (0, 1)
+        ]
         store.add_results(run, rows)
     text = said(case)
     assert "No image rests" not in text
@@ -494,7 +498,7 @@ def test_a_score_in_the_graph_is_called_calibrated_only_if_it_is(case, write, tm
     with CaseStore.open(case, operator="a") as store:
         run = store.start_run(engine)
         store.add_results(
-            run, [Prediction(sha(1), scores(1), 0.01, bool(digest), engine.fingerprint)]
+            run, [Prediction(sha(1), Scores(scores(1), 0.01), bool(digest), engine.fingerprint)]
         )
     graph = (write(case, tmp_path / "report").folder / "case.jsonld").read_text(encoding="utf-8")
     assert ("its score is calibrated" in graph) == (digest is not None)

@@ -9,7 +9,7 @@ from PIL import Image
 from mayak.case import Alert, CaseStore, Content, Exclusion, Item
 from mayak.imaging.hashing import perceptual_hash
 from mayak.imaging.thumbnails import thumbnail
-from mayak.types import Engine, EvidencePath, Failure, Prediction
+from mayak.types import Engine, EvidencePath, Failure, Prediction, Scores
 
 ENGINE = Engine("nano", None, "fp32", "0" * 64, "1" * 64, (("torch", "2.11"),))
 
@@ -111,7 +111,7 @@ def build(folder, count, *, stack=0, hostile=False):
         store.add_results(
             run,
             [
-                Prediction(digest, scores(n), 0.01, False, ENGINE.fingerprint)
+                Prediction(digest, Scores(scores(n), 0.01), False, ENGINE.fingerprint)
                 for n, digest in enumerate(digests)
             ],
         )

@@ -9,7 +9,7 @@ from desk_browser import chromium, open_page, until
 from review_samples import ENGINE, HOSTILE, build
 
 from mayak.case import CaseStore
-from mayak.types import Prediction
+from mayak.types import Prediction, Scores
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +167,7 @@ def test_the_model_run_is_chosen_by_address(page, serve, tmp_path):
         run = store.start_run(other)
         drug = (0.0, 0.0, 0.0, 1.0)
         store.add_results(
-            run, [Prediction(sha, drug, 0.01, False, other.fingerprint) for sha in digests]
+            run, [Prediction(sha, Scores(drug, 0.01), False, other.fingerprint) for sha in digests]
         )
     server = serve(case)
     page.goto(server.url)

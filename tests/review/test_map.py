@@ -8,7 +8,7 @@ from review_samples import content as content_of
 from review_samples import picture, scores
 
 from mayak.case import CaseStore, Item
-from mayak.types import Engine, EvidencePath, Prediction
+from mayak.types import Engine, EvidencePath, Prediction, Scores
 
 ENGINE = Engine("nano", None, "fp32", "0" * 64, "1" * 64, (("torch", "2.11"),))
 
@@ -50,7 +50,9 @@ def case(tmp_path_factory):
         name = f"IMG_{number:04}.jpg"
         path = EvidencePath("folder", "evidence").child("file", name)
         items.append(Item(f"evidence/{name}", path.to_json(), found, size=found.size))
-        results.append(Prediction(found.sha256, scores(number), 0.01, False, ENGINE.fingerprint))
+        results.append(
+            Prediction(found.sha256, Scores(scores(number), 0.01), False, ENGINE.fingerprint)
+        )
     with CaseStore.create(folder, operator="maker") as store:
         store.add_items(store.add_source("evidence", "folder"), items)
         run = store.start_run(ENGINE)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mayak.errors import ConfigError, ModelError
-from mayak.training.checkpoint import Checkpoint, Checkpoints, Validation, write_atomically
+from mayak.training.checkpoint import Checkpoint, Checkpoints, Validation, write_file
 
 
 def state(step, best=()):
@@ -60,7 +60,7 @@ def test_what_a_killed_process_left_is_removed(tmp_path):
     store = Checkpoints(tmp_path, 2)
     run(store, Validation(1, 0.9, 0.5))
     before = names(tmp_path)
-    (tmp_path / "last.ckpt.partial").write_bytes(b"half")
+    (tmp_path / "last.ckpt.part").write_bytes(b"half")
     (tmp_path / "best-step000009-accuracy0.9000.ckpt").write_bytes(b"of a future to come again")
     store.tidy(store.last())
     assert names(tmp_path) == before
@@ -90,7 +90,7 @@ def test_torch_reports_a_full_disk_in_its_own_way_and_is_understood(tmp_path):
         def flush(self): ...
 
     with pytest.raises(ConfigError, match="No space left on device"):
-        write_atomically(tmp_path / "a", lambda _: torch.save({"a": torch.ones(9)}, FullFile()))
+        write_file(tmp_path / "a", lambda _: torch.save({"a": torch.ones(9)}, FullFile()))
     assert names(tmp_path) == []
 
 

@@ -186,7 +186,7 @@ def test_the_final_folder_loads_with_plain_peft_and_scores_as_ours(whole, model_
     with torch.no_grad():
         logits = plain(**batch).logits[0, -1].double()
     expected = logits[[28734, 28740, 28750, 28770]].softmax(0).tolist()
-    assert predictions[0].scores == pytest.approx(expected, abs=1e-5)
+    assert predictions[0].scores.values == pytest.approx(expected, abs=1e-5)
 
 
 def test_run_json_says_what_made_the_adapter(whole, model_folder, data):
@@ -403,10 +403,11 @@ def test_a_run_killed_while_finishing_makes_its_final_folder(whole, model_folder
     result, output = whole
     shutil.copytree(output, tmp_path, dirs_exist_ok=True)
     shutil.rmtree(tmp_path / FINAL)
-    (tmp_path / f"{FINAL}.partial").mkdir()
+    killed = tmp_path / f".{FINAL}.{'0' * 32}"
+    killed.mkdir()
     again = run(model_folder, data, tmp_path, resume=True)
     same_run((result, output), (again, tmp_path))
-    assert not (tmp_path / f"{FINAL}.partial").exists()
+    assert not killed.exists()
 
 
 def test_resuming_an_empty_folder_begins_with_a_note(model_folder, data, tmp_path):

@@ -11,7 +11,7 @@ from mayak.case import CaseStore
 from mayak.triage import examine as examining
 from mayak.triage import feed
 from mayak.triage.examine import Found, Job, More, Rules, examine
-from mayak.types import EvidencePath, Failure, Sides
+from mayak.types import NO_TIMES, EvidencePath, Failure, Sides
 
 APPLE_DOUBLE = b"\0\5\x16\7\0\2\0\0Mac OS X        " + bytes(200)
 
@@ -116,7 +116,7 @@ def scan(pages):
 def examined(data):
     """All that is found in a file, without processes."""
     path = EvidencePath("folder", "f").child("file", "scan.tif")
-    job = Job(path, data, len(data), None, None, None, True, False, "0" * 64)
+    job = Job(path, data, len(data), NO_TIMES, False, "0" * 64)
     rules = Rules(32, Sides(100, 100), pixels=False)
     found = []
     while job is not None:

@@ -25,14 +25,14 @@ from pypdf.generic import DictionaryObject, NameObject, NumberObject, StreamObje
 
 from chat_samples import chat, copies
 from mayak.case import CaseStore
-from mayak.demo.exfat import volume
 from mayak.errors import CaseError, ConfigError, EvidenceError, IntegrityError
 from mayak.language import set_language
 from mayak.triage import Options, feed, triage
 from mayak.triage.examine import examine
 from mayak.triage.run import _Writer
 from mayak.triage.verify import check_sources
-from mayak.types import Engine, Failure, Prediction, Sides, SilentProgress
+from mayak.types import Engine, Failure, Prediction, Scores, Sides, SilentProgress
+from mayak_synthetic.exfat import volume
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs links and signals")
 
@@ -51,7 +51,9 @@ class Grey:
             self.seen.append(image.sha256)
             scores = [0.1, 0.1, 0.1, 0.1]
             scores[min(3, int(image.pixels.mean() // 64))] = 0.7
-            yield Prediction(image.sha256, tuple(scores), 0.01, False, self.engine.fingerprint)
+            yield Prediction(
+                image.sha256, Scores(tuple(scores), 0.01), False, self.engine.fingerprint
+            )
 
 
 def picture(number, kind="JPEG", size=(96, 64)):
@@ -134,8 +136,8 @@ def test_every_file_is_accounted_for_and_nothing_is_written_to_the_sources(tmp_p
         assert store.verify() == []
         assert [len(s.hashes) for s in store.sources()] == [0, 1]
         # A folder states UTC, this ZIP the clock of whoever wrote it.
-        assert {item.zone_known for item in store.known_items(1)} == {True}
-        assert {item.zone_known for item in store.known_items(2)} == {False}
+        assert {item.times.zone_known for item in store.known_items(1)} == {True}
+        assert {item.times.zone_known for item in store.known_items(2)} == {False}
         assert store.sources()[1].hashes[0].sha256 == before[phone[1]]
         assert compare(store) == ([], [])
 
@@ -161,7 +163,7 @@ def test_what_a_model_has_said_is_on_disk_while_it_goes_on(tmp_path, monkeypatch
     monkeypatch.setattr("mayak.triage.run._PATIENCE", 0.1)
     monkeypatch.setattr("mayak.triage.run._WAITING", waiting)
     # So many are taken at once; with more, those that are not asked for yet make room.
-    monkeypatch.setattr("mayak.triage.handover._FEW", 4)
+    monkeypatch.setattr("mayak.triage.bounded_queue._MAX_TAKEN", 4)
 
     class Gathering(Grey):
         """Takes eight images, thinks for a while, and answers for all."""
@@ -239,7 +241,7 @@ def test_a_classifier_that_ends_before_its_images_is_a_fault(tmp_path, monkeypat
     folder = pictures(tmp_path / "x", 60)
     monkeypatch.setattr("mayak.triage.run._WAITING", waiting)
     monkeypatch.setattr("mayak.triage.feed._WAITING", 1)
-    monkeypatch.setattr("mayak.triage.handover._FEW", 2)
+    monkeypatch.setattr("mayak.triage.bounded_queue._MAX_TAKEN", 2)
 
     class Hasty(Grey):
         def classify(self, images):
@@ -863,7 +865,11 @@ def test_the_further_pictures_of_an_animation_and_a_scan_are_files_of_their_own(
     with CaseStore.read(tmp_path / "case") as store:
         # The last frame is bright; the digest is that of the frame as PPM.
         assert (
-            next(p.label for p in store.predictions(1) if p.sha256 == found["photos/a.gif/frame 7"])
+            next(
+                p.scores.label
+                for p in store.predictions(1)
+                if p.sha256 == found["photos/a.gif/frame 7"]
+            )
             == 3
         )
         ppm = b"P6\n64 48\n255\n" + bytes([230]) * (64 * 48 * 3)

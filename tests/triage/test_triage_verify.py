@@ -104,7 +104,7 @@ def test_files_that_are_gone_or_cannot_be_read_are_not_said_to_be_compared_by_ha
     def refuse(entry):
         raise OSError("input/output error")
 
-    monkeypatch.setattr("mayak.types.EvidenceItem.open", refuse)
+    monkeypatch.setattr("mayak.types.EvidenceEntry.open", refuse)
     faults, (told,) = compare(tmp_path / "case")
     assert [fault.problem for fault in faults] == ["unreadable", "deleted", "deleted"]
     assert (told.hashed, told.uncompared) == (0, 5)

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mayak.case.database import Database, require_progress
+from mayak.case.scores import ranked
 from mayak.case.values import checked, damaged, metadata, verdict
 from mayak.untrusted import PARSE_ERRORS
 
@@ -371,10 +372,7 @@ class Columns:
             scores = table[:, 2:6]
             if not (((scores >= 0) & (scores <= 1)).all() and np.isfinite(table[:, 6]).all()):
                 raise ValueError("scores")
-            # Before the scores lose digits: the lowest of equals, as everywhere.
-            said.label[at] = scores.argmax(axis=1)
-            ranked = np.sort(scores, axis=1)
-            said.margin[at] = ranked[:, 3] - ranked[:, 2]
+            said.label[at], said.margin[at] = ranked(scores)
             said.scores[at] = scores
             said.off_label[at] = table[:, 6]
             advance(len(rows))

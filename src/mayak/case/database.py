@@ -12,7 +12,6 @@ therefore read in short statements, page by page, and never hold a writer up for
 from __future__ import annotations
 
 import hashlib
-import json
 import sqlite3
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +24,9 @@ from typing import Any
 from mayak.case import schema
 from mayak.case.folder import DATABASE, newer, require_regular, storage_error
 from mayak.errors import CaseError, IntegrityError
-from mayak.language import printable, tr
+from mayak.files import canonical_json, json_digest
+from mayak.language import tr
+from mayak.names import printable, storable
 from mayak.untrusted import PARSE_ERRORS, parse_json
 
 GENESIS = "0" * 64
@@ -56,35 +57,18 @@ _NAMED = 20
 """Objects of a foreign schema that are named; the rest are counted."""
 
 
-def canonical(value: object) -> str:
-    """JSON with sorted keys, no blanks, ASCII only; bytes as hex."""
-    return json.dumps(
-        value,
-        sort_keys=True,
-        separators=(",", ":"),
-        default=lambda other: {"hex": other.hex()} if isinstance(other, bytes) else str(other),
-    )
-
-
 def row_digest(table: str, row: Mapping[str, Value]) -> str:
     """SHA-256 of a row but for its digest. Empty columns are left out, so that a migration can add
     a column without changing what older rows were."""
     values = {name: v for name, v in row.items() if v is not None and name != "digest"}
-    return hashlib.sha256(canonical([table, values]).encode()).hexdigest()
+    return json_digest([table, values])
 
 
 def entry_hash(
     sequence: int, at: str, operator: str, action: str, detail: str, previous: str
 ) -> str:
     """SHA-256 of a log entry; ``detail`` as the text that is stored."""
-    text = canonical([sequence, at, operator, action, detail, previous])
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def storable(text: str) -> str:
-    """Text that SQLite can hold: the raw bytes of odd file names become ``\\udcNN``, which is how
-    JSON writes them too."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    return json_digest([sequence, at, operator, action, detail, previous])
 
 
 @dataclass(slots=True)
@@ -152,7 +136,7 @@ class Batch:
             }
             for table, rows in self._tables.items()
         }
-        detail = canonical({**self.detail, "rows": covered} if covered else self.detail)
+        detail = canonical_json({**self.detail, "rows": covered} if covered else self.detail)
         hashed = entry_hash(self._sequence, at, storable(operator), action, detail, previous)
         execute(
             "INSERT INTO log VALUES (?, ?, ?, ?, ?, ?, ?)",

@@ -8,12 +8,13 @@ from datetime import UTC, datetime
 from sqlite3 import Row
 from typing import get_args
 
-from mayak.case.database import Batch, Database, storable
+from mayak.case.database import Batch, Database
 from mayak.case.records import Decision, Seen, SeenHow
 from mayak.case.values import moment, row_of, verdict
 from mayak.errors import CaseError
 from mayak.labels import LABELS
 from mayak.language import tr
+from mayak.names import storable
 
 _LABELS = frozenset(label.index for label in LABELS)
 

@@ -16,14 +16,13 @@ from mayak.case.history import Act, Draw, History
 from mayak.case.sampling import Samples
 from mayak.case.values import checked
 from mayak.errors import CaseError
-from mayak.language import printable, tr
+from mayak.language import tr
+from mayak.names import is_visible, printable
 
 _CLOCK_TOLERANCE = timedelta(minutes=5)
 """By which the clock of another machine may be ahead of this one's."""
 _MERGE = "merge decisions"
 """What the log calls it."""
-_FILLERS = "\u115f\u1160"
-"""Letters of Hangul that are not drawn."""
 
 
 @dataclass(slots=True)
@@ -325,7 +324,6 @@ def _look(name: str) -> str:
     drawn = [
         char
         for char in unicodedata.normalize("NFKC", name)
-        if char.isspace()
-        or (char.isprintable() and char not in _FILLERS and unicodedata.category(char) != "Mn")
+        if char.isspace() or (is_visible(char) and unicodedata.category(char) != "Mn")
     ]
     return " ".join("".join(drawn).split())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import json
 import os
 import re
 import stat
@@ -13,13 +12,14 @@ import uuid
 import weakref
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from mayak.errors import CaseError, IntegrityError
+from mayak.files import json_bytes, sync_folder, write_durably
 from mayak.language import tr
 from mayak.untrusted import PARSE_ERRORS, RECORD_BYTES, open_regular, read_file, read_json
 
@@ -173,12 +173,11 @@ def write_identity(folder: Path, identity: Identity) -> None:
     """Write ``case.json`` and the thumbnails' folder."""
     (folder / _THUMBNAILS).mkdir()
     write_durably(folder / IDENTITY, identity_text(identity))
-    sync_folder(folder)
 
 
 def identity_text(identity: Identity) -> bytes:
     """``case.json``, byte for byte."""
-    return (json.dumps(asdict(identity), indent=2, ensure_ascii=False) + "\n").encode()
+    return json_bytes(asdict(identity))
 
 
 def read_identity(folder: Path) -> Identity:
@@ -334,35 +333,7 @@ def write_thumbnails(folder: Path, thumbnails: Iterable[bytes]) -> None:
             parent.mkdir(parents=True, exist_ok=True)
         # Nearly all the time is waiting for the disk, which gathers what comes at the same time.
         with ThreadPoolExecutor(_WRITERS) as pool:
-            list(pool.map(write_durably, missing, missing.values()))
+            list(pool.map(partial(write_durably, sync_parent=False), missing, missing.values()))
             list(pool.map(sync_folder, parents | {folder / _THUMBNAILS} if parents else ()))
     except OSError as error:
         raise storage_error(folder, error) from error
-
-
-def write_durably(path: Path, data: bytes) -> None:
-    """Under its name there is the whole file or none, through a crash or a power cut."""
-    part = path.with_name(f"{path.name}.part")
-    try:
-        # Created again: what a killed process left may be a link by now.
-        part.unlink(missing_ok=True)
-        with part.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError:
-        with suppress(OSError):
-            part.unlink()
-        raise
-
-
-def sync_folder(folder: Path) -> None:
-    """Make names that were added to a folder survive a power cut."""
-    if sys.platform == "win32":  # folders cannot be opened there; NTFS journals names by itself
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

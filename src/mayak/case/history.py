@@ -8,7 +8,6 @@ show who wrote the file: that is a matter of how it was handed over.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -16,10 +15,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
 
-from mayak.case.database import GENESIS, canonical
-from mayak.case.folder import write_durably
+from mayak.case.database import GENESIS
 from mayak.case.records import Seen, SeenHow
 from mayak.errors import CaseError, IntegrityError
+from mayak.files import json_digest, write_durably
 from mayak.labels import LABELS
 from mayak.language import tr
 from mayak.untrusted import DOCUMENT_BYTES, PARSE_ERRORS, parse_json, read_file
@@ -185,7 +184,7 @@ def _records(history: History) -> Iterator[dict[str, Any]]:
 
 
 def _hash(previous: str, record: Mapping[str, Any]) -> str:
-    return hashlib.sha256(canonical([previous, record]).encode()).hexdigest()
+    return json_digest([previous, record])
 
 
 def _chained(path: Path, lines: list[bytes]) -> Iterator[dict[str, Any]]:

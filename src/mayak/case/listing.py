@@ -12,8 +12,9 @@ from typing import Literal
 from mayak.case.database import Database
 from mayak.case.decisions import seen_of
 from mayak.case.records import Decision
-from mayak.case.values import damaged, moment, scores, texts, verdict
-from mayak.types import Failure
+from mayak.case.scores import scores
+from mayak.case.values import damaged, moment, texts, verdict
+from mayak.types import Failure, Scores
 from mayak.untrusted import PARSE_ERRORS, parse_json
 
 State = Literal["selected", "disputed", "proposed", "alert", "unclassified", "irrelevant", "unseen"]
@@ -25,9 +26,8 @@ class Standing:
     """One content between the model's proposal and people's decisions."""
 
     sha256: str
-    scores: tuple[float, float, float, float] | None
-    """Of the run that was asked for; None where it has none."""
-    off_label: float | None
+    scores: Scores | None
+    """Of the run that was asked for; None if it has none."""
     failure: Failure | None
     """Why the run has none."""
     verdicts: tuple[Decision, ...]
@@ -39,8 +39,8 @@ class Standing:
 
     @property
     def proposal(self) -> int | None:
-        """The model's label, the lowest of equals."""
-        return None if self.scores is None else self.scores.index(max(self.scores))
+        """The model's label."""
+        return None if self.scores is None else self.scores.label
 
     @property
     def decided(self) -> int | None:
@@ -108,7 +108,6 @@ def _parsed(row: Row) -> Standing:
     return Standing(
         sha256=row["content"],
         scores=None if row["score_0"] is None else scores(row),
-        off_label=row["off_label"],
         failure=None
         if row["error"] is None
         else Failure(row["content"], row["stage"], row["error"], row["message"]),

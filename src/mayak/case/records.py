@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-from mayak.types import EvidencePath, Failure
+from mayak.names import storable
+from mayak.types import NO_TIMES, EvidencePath, Failure, FileTimes, Scores
 
 _RECORDED_HASH = re.compile(r"\bSHA-256 ([0-9a-f]{64})$")
 OutcomeName = Literal["content", "failure", "exclusion"]
@@ -109,13 +110,7 @@ class Item:
     """Its path, losslessly, as JSON; identifies it within the source."""
     outcome: Content | Duplicate | Failure | Exclusion
     size: int | None = None
-    created: datetime | None = None
-    modified: datetime | None = None
-    accessed: datetime | None = None
-    changed: datetime | None = None
-    zone_known: bool = True
-    """Whether the times are UTC; otherwise they are what a clock showed, in a zone that the source
-    does not name."""
+    times: FileTimes = NO_TIMES
     deleted: bool = False
 
 
@@ -128,12 +123,7 @@ class StoredItem:
     display: str
     location: str
     size: int | None
-    created: datetime | None
-    modified: datetime | None
-    accessed: datetime | None
-    changed: datetime | None
-    zone_known: bool | None
-    """None where it was added before this was recorded."""
+    times: FileTimes
     deleted: bool
     outcome: OutcomeName
     content: str | None
@@ -157,7 +147,7 @@ class StoredItem:
         path = self._path
         name = self.display if path is None else path.name
         # As in ``display``: what no text can hold is spelt out.
-        return name.rpartition("/")[2].encode("utf-8", "backslashreplace").decode()
+        return storable(name.rpartition("/")[2])
 
     @property
     def entry(self) -> int | None:
@@ -208,15 +198,12 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a run says of one content, and where that lies."""
+    """The prediction of a run for one content, and the content's first occurrence."""
 
     rank: int
     """1 is what an examiner should see first."""
     sha256: str
-    scores: tuple[float, float, float, float]
-    off_label: float
-    margin: float
-    """The best score less the second best: small where the model is in doubt."""
+    scores: Scores
     alerts: tuple[str, ...]
     """Names of the lists in which it stands."""
     display: str
@@ -224,10 +211,6 @@ class Result:
     places: int
     deleted: bool
     """At every place."""
-
-    @property
-    def label(self) -> int:
-        return self.scores.index(max(self.scores))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from sqlite3 import Row
 from typing import cast, get_args
 
-from mayak.case.database import Batch, canonical
+from mayak.case.database import Batch
 from mayak.case.records import (
     Content,
     Duplicate,
@@ -18,7 +18,8 @@ from mayak.case.records import (
     StoredItem,
 )
 from mayak.case.values import metadata, optional_moment, row_of, texts
-from mayak.types import Failure
+from mayak.files import canonical_json
+from mayak.types import Failure, FileTimes
 
 
 def first(batch: Batch, sql: str, *values: str | int | None) -> int | None:
@@ -41,9 +42,9 @@ def add_content(batch: Batch, content: Content) -> None:
         height=content.height,
         pdq=content.pdq,
         pdq_quality=content.pdq_quality,
-        metadata=canonical(content.metadata),
+        metadata=canonical_json(content.metadata),
         thumbnail=None if thumbnail is None else hashlib.sha256(thumbnail).hexdigest(),
-        warnings=canonical(content.warnings),
+        warnings=canonical_json(content.warnings),
     )
 
 
@@ -56,11 +57,11 @@ def add_item(batch: Batch, source: int, item: Item) -> None:
         display=item.display,
         location=item.location,
         size=item.size,
-        created=utc(item.created),
-        modified=utc(item.modified),
-        accessed=utc(item.accessed),
-        changed=utc(item.changed),
-        zone_known=item.zone_known,
+        created=utc(item.times.created),
+        modified=utc(item.times.modified),
+        accessed=utc(item.times.accessed),
+        changed=utc(item.times.changed),
+        zone_known=item.times.zone_known,
         deleted=item.deleted,
         outcome=name,
         content=content_of(item),
@@ -131,11 +132,13 @@ def stored_item(row: Row) -> StoredItem:
         display=row["display"],
         location=row["location"],
         size=row["size"],
-        created=optional_moment(row["created"]),
-        modified=optional_moment(row["modified"]),
-        accessed=optional_moment(row["accessed"]),
-        changed=optional_moment(row["changed"]),
-        zone_known=None if row["zone_known"] is None else bool(row["zone_known"]),
+        times=FileTimes(
+            modified=optional_moment(row["modified"]),
+            created=optional_moment(row["created"]),
+            accessed=optional_moment(row["accessed"]),
+            changed=optional_moment(row["changed"]),
+            zone_known=None if row["zone_known"] is None else bool(row["zone_known"]),
+        ),
         deleted=bool(row["deleted"]),
         outcome=outcome,
         content=row["content"],

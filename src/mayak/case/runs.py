@@ -8,11 +8,13 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from sqlite3 import Row
 
-from mayak.case.database import Batch, Database, canonical
+from mayak.case.database import Batch, Database
 from mayak.case.records import Result, Run, Unclassified
 from mayak.case.rows import add_failure, first
-from mayak.case.values import json_object, moment, optional_moment, row_of, scores, texts
+from mayak.case.scores import LABEL, scores
+from mayak.case.values import json_object, moment, optional_moment, row_of, texts
 from mayak.errors import CaseError
+from mayak.files import canonical_json
 from mayak.language import tr
 from mayak.types import Engine, Failure, Prediction
 
@@ -32,7 +34,7 @@ class Runs:
             return first(batch, query, engine.fingerprint) or batch.add(
                 "runs",
                 fingerprint=engine.fingerprint,
-                engine=canonical(asdict(engine)),
+                engine=canonical_json(asdict(engine)),
                 started=datetime.now(UTC).isoformat(),
             )
 
@@ -83,8 +85,8 @@ class Runs:
                         "predictions",
                         run=run,
                         content=prediction.sha256,
-                        **{f"score_{i}": float(s) for i, s in enumerate(prediction.scores)},
-                        off_label=float(prediction.off_label),
+                        **{f"score_{i}": float(s) for i, s in enumerate(prediction.scores.values)},
+                        off_label=float(prediction.scores.off_label),
                         calibrated=prediction.calibrated,
                         tier=prediction.tier,
                     )
@@ -174,8 +176,7 @@ class Runs:
     def label_counts(self, run: int) -> dict[int, int]:
         """Contents by the label that a run gives them; the lowest of equals, as everywhere."""
         query = (
-            "SELECT CASE max(score_0, score_1, score_2, score_3) WHEN score_0 THEN 0"
-            " WHEN score_1 THEN 1 WHEN score_2 THEN 2 ELSE 3 END AS label, count(*)"
+            f"SELECT {LABEL} AS label, count(*)"  # noqa: S608
             " FROM predictions WHERE run = ? GROUP BY label ORDER BY label"
         )
         return dict(tuple(row) for row in self._database.query(query, run))
@@ -241,7 +242,6 @@ def _prediction(row: Row) -> Prediction:
     return Prediction(
         sha256=row["content"],
         scores=scores(row),
-        off_label=row["off_label"],
         calibrated=bool(row["calibrated"]),
         engine=row["fingerprint"],
         tier=2 if row["tier"] is None else row["tier"],
@@ -250,14 +250,10 @@ def _prediction(row: Row) -> Prediction:
 
 @row_of("predictions")
 def _result(row: Row) -> Result:
-    found = scores(row)
-    second, best = sorted(found)[-2:]
     return Result(
         rank=row["rank"],
         sha256=row["content"],
-        scores=found,
-        off_label=row["off_label"],
-        margin=best - second,
+        scores=scores(row),
         alerts=texts(row["lists"]),
         display=row["display"],
         places=row["places"],

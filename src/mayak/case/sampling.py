@@ -18,6 +18,7 @@ from sqlite3 import Row
 
 from mayak.case.decisions import Decisions, Known, reviewer_name
 from mayak.case.records import Missed, Sample, Seen
+from mayak.case.scores import LABEL
 from mayak.case.values import checked, moment
 from mayak.errors import CaseError
 from mayak.language import tr
@@ -41,8 +42,7 @@ class Samples(Decisions):
             population = [
                 content
                 for (content,) in batch.connection.execute(
-                    "SELECT content FROM predictions p"
-                    " WHERE run = ? AND score_0 >= max(score_1, score_2, score_3)"
+                    f"SELECT content FROM predictions p WHERE run = ? AND {LABEL} = 0"  # noqa: S608
                     " AND NOT EXISTS (SELECT 1 FROM verdicts WHERE content = p.content)",
                     (run,),
                 )

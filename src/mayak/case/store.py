@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -15,7 +13,7 @@ from types import TracebackType
 from typing import Self, cast
 
 from mayak.case.audit import audit, extent
-from mayak.case.database import GENESIS, Database, storable
+from mayak.case.database import GENESIS, Database
 from mayak.case.exchange import Exchange
 from mayak.case.folder import (
     Identity,
@@ -24,7 +22,6 @@ from mayak.case.folder import (
     read_thumbnail,
     require_regular,
     storage_error,
-    sync_folder,
     write_identity,
     write_thumbnails,
 )
@@ -57,7 +54,9 @@ from mayak.case.rows import (
 from mayak.case.runs import Runs
 from mayak.case.values import checked, json_object, moment, row_of
 from mayak.errors import CaseError
+from mayak.files import staged_folder
 from mayak.language import tr
+from mayak.names import storable
 from mayak.types import EvidencePath, Failure
 
 
@@ -92,30 +91,19 @@ class CaseStore(Exchange, Runs, Listing):
                     tr(f"{folder} is not empty", f"{folder}이(가) 비어 있지 않습니다"),
                     remedy=tr("name a new folder for the case", "사건을 둘 새 폴더를 지정하십시오"),
                 )
-            # Built beside and moved into place: under its name there is a whole case or none.
-            building = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
             # For its owner alone, whatever the umask of a program that uses the library: a closed
             # folder also closes the files in it.
-            building.mkdir(0o700, parents=True)
+            with staged_folder(folder, mode=0o700) as stage:
+                identity = Identity.new(storable(folder.name))
+                database = Database.create(stage, operator=operator)
+                try:
+                    with database.batch("create", always=True, **asdict(identity)):
+                        pass
+                finally:
+                    database.close()
+                write_identity(stage, identity)
         except OSError as error:
             raise storage_error(folder, error) from error
-        try:
-            identity = Identity.new(storable(folder.name))
-            database = Database.create(building, operator=operator)
-            try:
-                with database.batch("create", always=True, **asdict(identity)):
-                    pass
-            finally:
-                database.close()
-            write_identity(building, identity)
-            if folder.exists():
-                folder.rmdir()
-            building.rename(folder)
-            sync_folder(folder.parent)
-        except OSError as error:
-            raise storage_error(folder, error) from error
-        finally:
-            shutil.rmtree(building, ignore_errors=True)
         return cls.open(folder, operator=operator)
 
     @classmethod

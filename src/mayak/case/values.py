@@ -17,10 +17,10 @@ from types import NoneType
 from typing import Any, TypeVar
 
 from mayak.case import schema
-from mayak.case.database import storable
 from mayak.errors import IntegrityError, MayakError
 from mayak.labels import LABELS
-from mayak.language import printable, tr
+from mayak.language import tr
+from mayak.names import printable, storable
 from mayak.untrusted import PARSE_ERRORS, parse_json
 
 Value = TypeVar("Value")
@@ -130,14 +130,6 @@ def metadata(text: str) -> dict[str, Any]:
         altitude = where.get("altitude")
         if altitude is not None and not _is_number(altitude, _HIGHEST):
             raise ValueError(f"altitude {altitude!r}")
-    return found
-
-
-def scores(row: Row) -> tuple[float, float, float, float]:
-    """The four scores of a prediction. Raises ValueError."""
-    found = (row["score_0"], row["score_1"], row["score_2"], row["score_3"])
-    if not (all(0 <= score <= 1 for score in found) and _is_number(row["off_label"], _HIGHEST)):
-        raise ValueError(f"scores {found}")
     return found
 
 

@@ -24,7 +24,7 @@ EXIT_INTERRUPTED = 130
 
 
 def build() -> App:
-    """The application; command modules (and torch behind them) are imported when called."""
+    """Build the application; a command's module (and torch with it) is imported when called."""
     app = App(
         name="mayak",
         version=lambda: str(mayak.__version__),
@@ -38,9 +38,29 @@ def build() -> App:
         print_error=False,
     )
     app["--help"].group = app["--version"].group = Group("Options", sort_key=9)
-    for name, target, en, ko in _COMMANDS:
-        app.command(target, name=name, help=tr(en, ko))
+    groups = _groups()
+    for order, (name, target, en, ko) in enumerate(_COMMANDS):
+        app.command(target, name=name, help=tr(en, ko), group=groups.get(name), sort_key=order)
     return app
+
+
+def _groups() -> dict[str, Group]:
+    """Return the section of the help for each command."""
+    sections = (
+        (
+            tr("Dataset and model", "데이터 세트와 모델"),
+            ("prepare", "train", "evaluate", "zeroshot", "compare", "calibrate"),
+        ),
+        (
+            tr("Evidence and case", "분석 대상과 사건"),
+            ("triage", "classify", "verify", "review", "decisions", "report"),
+        ),
+        (tr("Machine", "컴퓨터"), ("demo", "bench", "doctor")),
+    )
+    groups: dict[str, Group] = {}
+    for order, (title, names) in enumerate(sections):
+        groups |= dict.fromkeys(names, Group(title, sort_key=order))
+    return groups
 
 
 _COMMANDS = (
@@ -140,24 +160,7 @@ _COMMANDS = (
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of the ``mayak`` command."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    # Cases, reports and results hold what was seized: what a command creates, temporary files and
-    # those of its worker processes included, is for the user who runs it. The usual umask (022)
-    # would let every account of the machine read it. Folders that exist keep their rights.
-    os.umask(0o077)
-    for stream in (sys.stdout, sys.stderr):
-        # Windows' CP949 has no é: no character of a file's name may end a run of hours.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-    # Nothing of ours phones home; a library must not either.
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    # torch's threads spin 300,000 times at a barrier: with another program on the cores, a training
-    # step of nano took 13.5 s instead of 2.7 s. Spinning briefly costs nothing on an idle machine.
-    os.environ.setdefault("GOMP_SPINCOUNT", "3000")
-    # Libraries speak to developers; what a user must know, mayak says itself.
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
-    warnings.showwarning = _tell
+    _set_up_process()
     set_process_language(_asked_language(arguments) or system_language())
     app = build()
 
@@ -214,6 +217,28 @@ def main(arguments: list[str] | None = None) -> None:
     except CycloptsError as error:
         Console().error(usage_error(error))
         sys.exit(EXIT_USAGE)
+
+
+def _set_up_process() -> None:
+    """Restrict the rights of new files and quieten libraries, for this process and its workers."""
+    # Cases, reports and results hold what was seized: what a command creates, temporary files and
+    # those of its worker processes included, is for the user who runs it. The usual umask (022)
+    # would let every account of the machine read it. Folders that exist keep their rights.
+    os.umask(0o077)
+    for stream in (sys.stdout, sys.stderr):
+        # Windows' CP949 has no é: no character of a file's name may end a run of hours.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    # Nothing of ours phones home; a library must not either.
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    # torch's threads spin 300,000 times at a barrier: with another program on the cores, a training
+    # step of nano took 13.5 s instead of 2.7 s. Spinning briefly costs nothing on an idle machine.
+    os.environ.setdefault("GOMP_SPINCOUNT", "3000")
+    # Libraries speak to developers; what a user must know, mayak says itself.
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    warnings.showwarning = _tell
 
 
 def _tell(

@@ -19,7 +19,8 @@ from mayak.cli.options import (
 )
 from mayak.config import FINAL, OUTPUT
 from mayak.errors import ConfigError
-from mayak.language import printable, tr
+from mayak.language import tr
+from mayak.names import printable
 
 if TYPE_CHECKING:
     from mayak.evaluation.calibrate import CalibrationResult

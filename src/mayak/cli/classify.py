@@ -22,7 +22,8 @@ from mayak.config import BASE_MODEL
 from mayak.errors import ConfigError, DecodeError
 from mayak.imaging import decode_file
 from mayak.labels import LABELS
-from mayak.language import printable, tr
+from mayak.language import tr
+from mayak.names import printable
 from mayak.types import Classifier, DecodedImage, Failure, Prediction
 
 if TYPE_CHECKING:
@@ -119,9 +120,9 @@ def _show(console: Console, found: list[tuple[Path, Prediction]], failures: list
         rows = [
             [
                 printable(str(path)),
-                f"{prediction.label} {LABELS[prediction.label].name}",
-                *(f"{score:.3f}" for score in prediction.scores),
-                f"{prediction.off_label:.2g}",
+                f"{prediction.scores.label} {LABELS[prediction.scores.label].name}",
+                *(f"{score:.3f}" for score in prediction.scores.values),
+                f"{prediction.scores.off_label:.2g}",
             ]
             for path, prediction in found
         ]
@@ -136,9 +137,9 @@ def _as_json(path: Path, prediction: Prediction) -> dict[str, Any]:
     return {
         "path": printable(str(path)),
         "sha256": prediction.sha256,
-        "label": prediction.label,
-        "name": LABELS[prediction.label].name,
-        "scores": list(prediction.scores),
-        "off_label": prediction.off_label,
+        "label": prediction.scores.label,
+        "name": LABELS[prediction.scores.label].name,
+        "scores": list(prediction.scores.values),
+        "off_label": prediction.scores.off_label,
         "calibrated": prediction.calibrated,
     }

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from rich import console, markup
 
 from mayak.errors import MayakError
-from mayak.language import printable, tr
+from mayak.language import tr
+from mayak.names import printable
 
 if TYPE_CHECKING:
     from rich import progress

@@ -13,7 +13,8 @@ from mayak.cli.console import Console
 from mayak.cli.options import CaseOption, JsonOption, OperatorOption, user
 from mayak.errors import ConfigError
 from mayak.labels import LABELS
-from mayak.language import printable, tr
+from mayak.language import tr
+from mayak.names import printable
 
 if TYPE_CHECKING:
     from mayak.case import CaseStore

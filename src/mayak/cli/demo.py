@@ -19,13 +19,13 @@ from cyclopts import Parameter
 
 from mayak.cli.console import Console
 from mayak.config import FINAL, load_train_config
-from mayak.isolation import cores
 from mayak.labels import LABELS
 from mayak.language import language, set_language, tr
+from mayak.workers import cores
 
 if TYPE_CHECKING:
+    from mayak.cli.demo_ledger import Ledger
     from mayak.dataset import Manifest
-    from mayak.demo.run import Ledger
     from mayak.model import VisionLanguageModel
 
 MODEL = "nano"
@@ -41,7 +41,7 @@ class ImageSet:
     data: str
     seed: int
     counts: tuple[int, int, int, int]
-    """Images of each label. Of places fewer are drawn to train on: `prepare` multiplies them."""
+    """Images of each label. Fewer places are drawn to train on: `prepare` multiplies them."""
     held_out: bool
 
 
@@ -51,9 +51,9 @@ HELD_OUT = ImageSet(
 )
 SETS = (OWN, HELD_OUT)
 PHONE = {0: 20, 1: 8, 2: 8, 3: 8}
-"""Images of each label on the phone that is gone through at the end."""
+"""Images of each label on the phone of the last steps."""
 REVIEWER = "demo script"
-"""Under whose name the demo decides: no person's."""
+"""The reviewer's name in the case: a script, not a person."""
 SAMPLE = 10
 """Images of the blind sample."""
 
@@ -72,12 +72,12 @@ def demo(
         ),
     ] = False,
 ) -> int:
-    """The whole of it on synthetic images: prepare, train, evaluate, compare; triage, review and
+    """Run all steps on synthetic images: prepare, train, evaluate, compare; triage, review and
     report a phone.
 
-    What an earlier run in the same folder has finished is not done again.
+    If an earlier run in the same folder has finished a step, it is not done again.
     """
-    from mayak.demo.run import Ledger
+    from mayak.cli.demo_ledger import Ledger
 
     console = Console()
     started = time.monotonic()
@@ -101,15 +101,15 @@ def demo(
 
 
 class _Run:
-    """One demo folder; each step is done unless the ledger has it already."""
+    """One demo folder; a step is done if the ledger does not have it yet."""
 
     def __init__(self, folder: Path, ledger: Ledger, console: Console) -> None:
         self.folder, self.ledger, self.console = folder, ledger, console
         self.settings = load_train_config(MODEL)
 
     def everything(self) -> None:
-        """All steps in order, each keyed by what it is made from."""
-        from mayak.demo.run import software_digest
+        """Run all steps in order, each keyed by what it is made from."""
+        from mayak.cli.demo_ledger import software_digest
 
         begin = self.ledger.key(software_digest(), {"seed": SEED})
         data, zeroshot = {}, {}
@@ -139,7 +139,7 @@ class _Run:
         self._step("report", None, self.ledger.key(reviewed, "ko"), self._report)
 
     def row(self, images: ImageSet) -> dict[str, Any]:
-        """What came out for one set."""
+        """Return the figures of one set."""
         compared = self._result("comparison", images)
         found = json.loads((compared / "comparison.json").read_text(encoding="utf-8"))
         evaluated = self._metrics("evaluation", images)
@@ -170,7 +170,7 @@ class _Run:
             self.ledger.run(name, key, work)
 
     def _draw(self, images: ImageSet) -> Iterable[Path]:
-        from mayak.demo.write import generate
+        from mayak_synthetic.raw_folder import generate
 
         raw = self.folder / images.raw
         shutil.rmtree(raw, ignore_errors=True)
@@ -246,8 +246,8 @@ class _Run:
         return _files(out)
 
     def _phone(self) -> Iterable[Path]:
-        from mayak.demo.phone import as_on_a_phone, write_phone
-        from mayak.demo.write import generate
+        from mayak_synthetic.phone import as_on_a_phone, write_phone
+        from mayak_synthetic.raw_folder import generate
 
         folders = {label.folder: label.index for label in LABELS}
         with tempfile.TemporaryDirectory() as place:
@@ -276,7 +276,7 @@ class _Run:
         from mayak.model import LabelScorer
         from mayak.triage import Options, triage
 
-        # A step is done whole or again: the case of an interrupted one is not gone on with.
+        # An interrupted step is done again from the start, so its case is not resumed.
         shutil.rmtree(self._case, ignore_errors=True)
         options = Options(
             sources=(self._phone_image,), case=self._case, operator="demo", workers=cores()
@@ -295,11 +295,11 @@ class _Run:
         run = self.triaged()["run"]
         with CaseStore.review(self._case, operator=REVIEWER) as case:
             results = case.results(run, limit=len(truth))
-            proposed = [r.sha256 for r in results if r.label != 0]
+            proposed = [r.sha256 for r in results if r.scores.label != 0]
             for sha256 in proposed:
                 case.decide(REVIEWER, {sha256: truth[sha256]})
             size = min(SAMPLE, len(results) - len(proposed))
-            # A review that was interrupted has drawn already.
+            # An interrupted review may have drawn its sample already.
             if size and not case.samples():
                 case.draw_sample(run, size, SEED, REVIEWER)
             for sample in case.samples():
@@ -333,12 +333,12 @@ class _Run:
         return [self._report_folder / name for name in made.files]
 
     def reviewed(self) -> dict[str, Any]:
-        """What was decided of the phone."""
+        """Return the decisions about the phone."""
         found: dict[str, Any] = json.loads((self.folder / "review.json").read_text("utf-8"))
         return found
 
     def show_review(self) -> None:
-        """What was decided, where the Korean report lies, and how to look at it all."""
+        """Print the decisions, the path of the report, and the command that shows the case."""
         found = self.reviewed()
         result = self.console.result
         result(
@@ -371,13 +371,13 @@ class _Run:
         result(tr("look at the case yourself: ", "직접 검토하기: ") + opening)
 
     def triaged(self) -> dict[str, Any]:
-        """What triage said of the phone."""
+        """Return the summary of the phone's triage."""
         text = (self.folder / "triage.json").read_text(encoding="utf-8")
         found: dict[str, Any] = json.loads(text)
         return found | {"case": str(self._case)}
 
     def show_triage(self) -> None:
-        """What was found where on the phone."""
+        """Print what was found on the phone, by folder."""
         from mayak.case import CaseStore
         from mayak.cli.triage import show_results
 

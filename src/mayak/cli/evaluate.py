@@ -19,7 +19,8 @@ from mayak.cli.options import (
 from mayak.config import BASE_MODEL, FINAL, OUTPUT, Precision
 from mayak.errors import ConfigError
 from mayak.labels import LABELS
-from mayak.language import printable, tr
+from mayak.language import tr
+from mayak.names import printable
 
 if TYPE_CHECKING:
     from mayak.evaluation.compare import Comparison

@@ -9,9 +9,10 @@ from cyclopts import Parameter
 
 from mayak.cli.console import Console
 from mayak.errors import ConfigError
-from mayak.isolation import cores
 from mayak.labels import LABELS
-from mayak.language import printable, tr
+from mayak.language import tr
+from mayak.names import printable
+from mayak.workers import cores
 
 if TYPE_CHECKING:
     from mayak.dataset.collect import Reason, Rejected

@@ -24,9 +24,10 @@ from mayak.cli.options import (
 )
 from mayak.config import BASE_MODEL
 from mayak.errors import ConfigError, IntegrityError
-from mayak.isolation import cores
 from mayak.labels import LABELS
-from mayak.language import printable, tr
+from mayak.language import tr
+from mayak.names import printable
+from mayak.workers import cores
 
 if TYPE_CHECKING:
     from mayak.case import CaseStore
@@ -398,13 +399,13 @@ def show_results(console: Console, case: CaseStore, run: int) -> None:
     """The results that an examiner should see first, and where they lie."""
     rows = []
     for result in case.results(run, limit=_FIRST):
-        label = LABELS[result.label]
+        label = LABELS[result.scores.label]
         marks = [tr("deleted", "삭제됨")] * result.deleted + list(result.alerts)
         rows.append(
             [
                 str(result.rank),
                 f"{label.index} {label.name}",
-                f"{result.scores[result.label]:.3f}",
+                f"{result.scores.best:.3f}",
                 printable(result.display),
                 ", ".join(marks),
             ]

@@ -11,7 +11,8 @@ from cyclopts import Parameter
 from mayak.cli.console import Console
 from mayak.cli.options import CaseOption, JsonOption, OperatorOption, user
 from mayak.errors import CaseError, IntegrityError
-from mayak.language import printable, tr
+from mayak.language import tr
+from mayak.names import printable
 
 if TYPE_CHECKING:
     from mayak.case import CaseStore, Extent, Fault

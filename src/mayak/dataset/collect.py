@@ -11,6 +11,7 @@ from typing import Literal, get_args
 from mayak.errors import ManifestError
 from mayak.labels import LABELS
 from mayak.language import tr
+from mayak.names import storable
 
 Reason = Literal[
     "empty",
@@ -76,11 +77,6 @@ def is_system_file(name: str) -> bool:
     return base in _SYSTEM_FILES or base.startswith("._")
 
 
-def portable(name: str) -> str:
-    """Return a name that can be encoded in UTF-8, with escapes for invalid bytes."""
-    return name.encode("utf-8", errors="backslashreplace").decode()
-
-
 def order(name: str) -> bytes:
     """Return the sort key of a path: the same order on every system and in every locale."""
     return name.encode("utf-8", errors="surrogatepass")
@@ -110,7 +106,7 @@ def collect(raw: Path, *, all_classes: bool) -> tuple[list[RawFile], list[Reject
         ) from error
     present = {name for name in folders if (raw / name).is_dir()}
     missing = [name for name in folders if name not in present]
-    others = sorted(portable(entry.name) for entry in top if entry.name not in present)
+    others = sorted(storable(entry.name) for entry in top if entry.name not in present)
     if not present or (missing and all_classes):
         found = ", ".join(others[:10]) or tr("nothing else", "다른 항목 없음")
         raise ManifestError(
@@ -174,7 +170,7 @@ def _walk(
                 rejected.append(_outside(path))
             elif not entry.is_file():
                 rejected.append(Rejected(path, "special", "a pipe, socket or device"))
-            elif portable(path) != path:
+            elif storable(path) != path:
                 text = "the name is not valid UTF-8, so no manifest can hold it"
                 rejected.append(Rejected(path, "name", text))
             else:

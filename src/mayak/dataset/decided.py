@@ -20,15 +20,13 @@ from mayak.errors import EvidenceError, IntegrityError, ManifestError
 from mayak.evidence import located, open_source
 from mayak.imaging.formats import wrong_extension
 from mayak.imaging.inside import read_inside
-from mayak.isolation import Lost, Workers
+from mayak.imaging.sandbox import Sandbox
 from mayak.labels import LABELS
 from mayak.language import tr
-from mayak.types import EvidenceItem, EvidencePath, Progress, Task
+from mayak.types import EvidenceEntry, EvidencePath, Progress, Task
+from mayak.workers import Lost
 
 _SHOWN = 10
-_SECONDS = 120.0
-_MEMORY = 4 * 2**30
-"""Limits for extracting the pictures embedded in a file, as in triage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,7 +298,7 @@ def _copy(path: Path, images: list[_Image], folder: Path, task: Task) -> list[st
         for entry in source.items():
             if not wanted:
                 break
-            if not isinstance(entry, EvidenceItem):
+            if not isinstance(entry, EvidenceEntry):
                 continue
             itself, inside = wanted.take(entry.path.to_json())
             if not itself and not inside:
@@ -334,10 +332,8 @@ def _fault(image: _Image, why: str) -> str:
 
 def _inside(holder: bytes, names: frozenset[str]) -> dict[str, bytes]:
     """Return the pictures with these names that are embedded in a file, as far as readable."""
-    pool = Workers[tuple[bytes, frozenset[str]], dict[str, bytes]](
-        read_parts, 1, seconds=_SECONDS, memory=_MEMORY
-    )
-    ((_, found),) = pool.run([(holder, names)])
+    with Sandbox[tuple[bytes, frozenset[str]], dict[str, bytes]](read_parts) as sandbox:
+        found = sandbox((holder, names))
     return {} if isinstance(found, Lost) else found
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,26 +9,15 @@ from PIL import Image, UnidentifiedImageError
 
 from mayak.dataset.collect import RawFile, Reason, Rejected, is_system_file, order
 from mayak.errors import DecodeError
+from mayak.files import file_sha256
 from mayak.imaging.decode import decode_picture
 from mayak.imaging.formats import named_as_image, reads, signature, wrong_extension
 from mayak.imaging.hashing import PerceptualHash, perceptual_hash, sha256
+from mayak.imaging.sandbox import MAX_FILE_BYTES, Sandbox
 from mayak.imaging.thumbnails import overview
-from mayak.isolation import Lost, Workers, shares
 from mayak.language import set_language, tr
 from mayak.types import Progress
-
-MAX_FILE_BYTES = 2**30
-"""Files are decoded in memory; a video or a disk image in the folder must not fill it."""
-
-_SECONDS = 120.0
-_MEMORY, _MIN_MEMORY = 4 * 2**30, 2 * 2**30
-"""Bytes that a decoder may allocate for one file; less on a machine with little memory."""
-
-_LOST = {
-    "crashed": "the decoder crashed over this file",
-    "too-slow": f"the decoder took longer than {_SECONDS:.0f} s over this file",
-    "out-of-memory": "the decoder asked for more memory than it may have over this file",
-}
+from mayak.workers import Lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +39,11 @@ def examine(
     """Read every file in ``workers`` processes; both lists in the order of the files' names."""
     images: list[Examined] = []
     rejected: list[Rejected] = []
-    count, memory = shares(max(1, min(workers, len(files))), _MEMORY, _MIN_MEMORY)
-    pool = Workers[RawFile, Examined | Rejected](
-        examine_file, count, seconds=_SECONDS, memory=memory
-    )
+    sandbox = Sandbox[RawFile, Examined | Rejected](examine_file, min(workers, len(files)))
     with progress.task(tr("reading", "읽기"), len(files), tr("files", "개")) as task:
-        for file, result in pool.run(files):
+        for file, result in sandbox.run(files):
             if isinstance(result, Lost):
-                result = Rejected(file.name, "crashed", _LOST[result.why])
+                result = Rejected(file.name, "crashed", sandbox.failure_text(result))
             if isinstance(result, Examined):
                 images.append(result)
             else:
@@ -78,8 +63,7 @@ def examine_file(file: RawFile) -> Examined | Rejected:
     set_language("en")
     try:
         if file.path.stat().st_size > MAX_FILE_BYTES:
-            with file.path.open("rb") as stream:
-                digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            digest = file_sha256(file.path)
             text = f"larger than {MAX_FILE_BYTES // 2**20} MiB"
             return Rejected(file.name, "too-large", text, digest)
         data = file.path.read_bytes()

@@ -7,13 +7,12 @@ duplicate group of every image, seed, counts, rejected files).
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mayak.errors import ManifestError
+from mayak.files import file_sha256, json_digest
 from mayak.labels import LABELS, QUESTION
 from mayak.language import tr
 from mayak.types import Sample, SplitName
@@ -45,7 +44,7 @@ class Manifest:
         """SHA-256 over (id, sha256, label) of all samples, in order of id: the same images with
         the same labels have the same digest, whatever their paths."""
         rows = sorted((s.id, s.sha256, s.label) for s in self.samples)
-        return hashlib.sha256(json.dumps(rows, ensure_ascii=False).encode()).hexdigest()
+        return json_digest(rows, "utf-8")
 
 
 def read_manifest(path: Path) -> Manifest:
@@ -161,7 +160,7 @@ def _sample(
         # An unreadable image stays a sample: whoever decodes it reports the failure.
         try:
             with open_regular(file, follow=True) as stream:
-                sha256 = hashlib.sha256(stream.read()).hexdigest()
+                sha256 = file_sha256(stream)
         except OSError:
             sha256 = MISSING
         row = {"sha256": sha256, "group": sha256}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -12,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mayak.dataset.collect import RawFile, Rejected, collect, order, portable
+from mayak.dataset.collect import RawFile, Rejected, collect, order
 from mayak.dataset.decided import DecidedImages, read_decided
 from mayak.dataset.examine import Examined, examine
 from mayak.dataset.group import group_ids
@@ -21,11 +19,13 @@ from mayak.dataset.options import PrepareOptions, PrepareResult
 from mayak.dataset.split import SPLITS, grouped_split, plain_split
 from mayak.dataset.store import AUGMENTED_FOLDER, IMAGES_FOLDER, DataFolder
 from mayak.errors import ManifestError
+from mayak.files import json_digest
 from mayak.imaging.hashing import PDQ_MATCH_DISTANCE, PDQ_MIN_QUALITY
-from mayak.isolation import Lost, Workers
 from mayak.labels import LABELS, QUESTION
 from mayak.language import tr
+from mayak.names import storable
 from mayak.types import Progress, Sample, SilentProgress, SplitName
+from mayak.workers import Lost, WorkerPool
 
 if TYPE_CHECKING:
     from mayak.dataset.augment import AugmentedImage, AugmentJob
@@ -274,9 +274,9 @@ def _input_digest(images: Sequence[Examined], rejected: Sequence[Rejected]) -> s
     """Return the SHA-256 over (path, SHA-256) of all files. Files that operating systems create are
     excluded: opening the folder in a file manager must not make it another data set."""
     rows = [(image.file.name, image.sha256) for image in images]
-    rows += [(portable(r.name), r.sha256 or "") for r in rejected if r.reason != "system-file"]
+    rows += [(storable(r.name), r.sha256 or "") for r in rejected if r.reason != "system-file"]
     rows.sort(key=lambda row: order(row[0]))
-    return hashlib.sha256(json.dumps(rows, ensure_ascii=False).encode()).hexdigest()
+    return json_digest(rows, "utf-8")
 
 
 def _samples(images: Sequence[Examined], prefix: str, options: PrepareOptions) -> list[Sample]:
@@ -351,7 +351,7 @@ def _augment(
         for copy in range(1, options.augment + 1)
     }
     made: dict[AugmentJob, AugmentedImage] = {}
-    pool = Workers[AugmentJob, AugmentedImage | None](augment, min(options.workers, len(jobs)))
+    pool = WorkerPool[AugmentJob, AugmentedImage | None](augment, min(options.workers, len(jobs)))
     with progress.task(tr("augmenting", "증강"), len(jobs), tr("images", "장")) as task:
         for job, result in pool.run(jobs):
             if result is None or isinstance(result, Lost):
@@ -393,7 +393,7 @@ def _cross_label(samples: Sequence[Sample]) -> tuple[tuple[Sample, ...], ...]:
 
 
 def _digest(digests: Mapping[SplitName, str]) -> str:
-    return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
+    return json_digest(digests, "ascii")
 
 
 def _record(sample: Sample) -> dict[str, str]:
@@ -479,7 +479,7 @@ def _dataset(
         "images": rows,
         "rejected": [
             {
-                "path": f"{prefix}/{portable(item.name)}",
+                "path": f"{prefix}/{storable(item.name)}",
                 "reason": item.reason,
                 "error": item.error,
                 "sha256": item.sha256,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -13,6 +11,7 @@ from typing import Any
 
 from mayak.dataset.manifest import DATASET_FILE, FILES
 from mayak.errors import ManifestError, MayakError
+from mayak.files import json_bytes, write_durably
 from mayak.labels import LABELS
 from mayak.language import tr
 from mayak.untrusted import DOCUMENT_BYTES, PARSE_ERRORS, read_json
@@ -31,11 +30,6 @@ class Previous:
     input_digest: str
     images: frozenset[str]
     """Image files that mayak may replace, POSIX, below the data folder."""
-
-
-def encoded(value: object) -> bytes:
-    """Return JSON as UTF-8 with legible Korean, the same bytes on every system."""
-    return (json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode()
 
 
 class DataFolder:
@@ -152,14 +146,7 @@ class DataFolder:
             if name not in files:
                 (self.data / name).unlink(missing_ok=True)
         for name, value in sorted(files.items(), key=lambda item: item[0] == DATASET_FILE):
-            self._write(staging / name, value)
-
-    def _write(self, staged: Path, value: object) -> None:
-        with staged.open("wb") as stream:
-            stream.write(encoded(value))
-            stream.flush()
-            os.fsync(stream.fileno())
-        staged.replace(self.data / staged.name)
+            write_durably(self.data / name, json_bytes(value))
 
 
 def _image_folders() -> list[str]:

@@ -6,8 +6,6 @@ scaled or cropped copy has other bytes and is not found.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +13,9 @@ from typing import Any, ClassVar, Self
 
 from mayak.dataset.manifest import Manifest, originals
 from mayak.errors import ManifestError, ModelError
-from mayak.language import printable, tr
+from mayak.files import json_digest
+from mayak.language import tr
+from mayak.names import printable
 from mayak.untrusted import DOCUMENT_BYTES, PARSE_ERRORS, RECORD_BYTES, read_json
 
 TRAINING_IMAGES = "training_images.json"
@@ -44,7 +44,7 @@ class TrainingImages:
     def digest(self) -> str:
         """SHA-256 over both lists as canonical JSON."""
         lists = {"train": self.train, "validation": self.validation}
-        return hashlib.sha256(json.dumps(lists, sort_keys=True).encode()).hexdigest()
+        return json_digest(lists, "ascii")
 
     def as_json(self) -> dict[str, Any]:
         """Return the contents of the file."""

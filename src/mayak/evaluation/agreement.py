@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mayak.config import FP8_PROOF
 from mayak.errors import ModelError
 from mayak.evaluation.record import EvaluationResult
+from mayak.files import json_bytes, write_durably
 from mayak.language import tr
 
 MIN_IMAGES = 100
@@ -82,5 +82,5 @@ def allow_fp8(adapter: Path, reference: EvaluationResult, candidate: EvaluationR
         "manifest": str(candidate.manifest.path),
         **asdict(found),
     }
-    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    write_durably(path, json_bytes(record))
     return found

@@ -11,6 +11,7 @@ from mayak import metrics
 from mayak.errors import ConfigError, ManifestError
 from mayak.evaluation import page, plots, record
 from mayak.evaluation.record import Row, SavedRun
+from mayak.files import json_bytes
 from mayak.labels import LABELS
 from mayak.language import tr
 
@@ -99,7 +100,7 @@ def compare(first: Path, second: Path, out: Path) -> Comparison:
     result = _paired(*runs)
     figures = _figures(result)
     files = {
-        RESULT: record.json_bytes(figures),
+        RESULT: json_bytes(figures, allow_nan=False),
         PAGE: _page(result).encode(),
     }
     files |= plots.comparison(

@@ -14,7 +14,8 @@ from mayak.evaluation.record import Row
 from mayak.fonts import font_path
 from mayak.imaging import decode_file
 from mayak.labels import LABELS, UNCLASSIFIABLE
-from mayak.language import printable, tr
+from mayak.language import tr
+from mayak.names import printable
 
 _SIDE = 300
 _GAP = 12

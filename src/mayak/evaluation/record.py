@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from mayak import metrics as measures
 from mayak.dataset.manifest import Manifest
 from mayak.dataset.training_images import Leakage
 from mayak.errors import ConfigError
+from mayak.files import write_durably
 from mayak.labels import LABELS, UNCLASSIFIABLE
 from mayak.language import tr
 from mayak.types import Engine, Failure
@@ -254,9 +254,7 @@ def write_files(out: Path, files: dict[str, bytes], *, last: str, own: Iterable[
             if name not in files:
                 (out / name).unlink(missing_ok=True)
         for name, data in sorted(files.items(), key=lambda item: item[0] == last):
-            written = out / f".{name}.partial"
-            written.write_bytes(data)
-            written.replace(out / name)
+            write_durably(out / name, data)
 
 
 @contextmanager
@@ -275,11 +273,6 @@ def writing(out: Path) -> Iterator[None]:
                 "공간을 확보하거나 --out으로 다른 폴더를 지정하십시오. 같은 명령으로 이어집니다",
             ),
         ) from error
-
-
-def json_bytes(value: Any) -> bytes:  # noqa: ANN401 - whatever JSON can hold
-    """Return indented UTF-8 JSON."""
-    return (json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n").encode()
 
 
 def _relative(path: Path, folder: Path) -> str:

@@ -19,6 +19,7 @@ from mayak.evaluation import page, plots, record
 from mayak.evaluation.answers import parse_answer
 from mayak.evaluation.pictures import contact_sheet
 from mayak.evaluation.record import EvaluationResult, Kind, Row
+from mayak.files import json_bytes
 from mayak.imaging import decode
 from mayak.language import tr
 from mayak.types import (
@@ -180,9 +181,9 @@ def _ask(
             yield (
                 pending.popleft(),
                 {
-                    "predicted": prediction.label,
-                    "scores": list(prediction.scores),
-                    "off_label": prediction.off_label,
+                    "predicted": prediction.scores.label,
+                    "scores": list(prediction.scores.values),
+                    "off_label": prediction.scores.off_label,
                 },
             )
 
@@ -289,7 +290,7 @@ def _write(result: EvaluationResult, out: Path) -> None:
     figures = record.figures(result, out)
     wrong = [row for row in result.rows if not row.right]
     files = {
-        record.METRICS: record.json_bytes(figures),
+        record.METRICS: json_bytes(figures, allow_nan=False),
         record.PREDICTIONS: record.predictions_csv(
             result.rows, answers=result.kind == "zeroshot-generate"
         ).encode(),

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import BinaryIO, Literal, Protocol, cast
 
 from mayak.errors import EvidenceError
-from mayak.types import EvidenceItem, EvidencePath, Failure
+from mayak.types import EvidenceEntry, EvidencePath, Failure
 
 Reason = Literal[
     "Encrypted",
@@ -74,7 +74,7 @@ RATIO_FLOOR = 64 << 20
 class Reader(Protocol):
     """An open container."""
 
-    def items(self) -> Iterator[EvidenceItem | Failure]:
+    def items(self) -> Iterator[EvidenceEntry | Failure]:
         """Its entries, those of the containers inside it not included."""
         ...
 

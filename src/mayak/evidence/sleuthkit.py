@@ -24,7 +24,7 @@ from mayak.evidence.ext import Inodes
 from mayak.evidence.reader import Reason, decode_name, failure, gap, moment
 from mayak.evidence.streams import Bytes, stream_of, translated
 from mayak.language import tr
-from mayak.types import EvidenceItem, EvidencePath, Failure
+from mayak.types import EvidenceEntry, EvidencePath, Failure, FileTimes
 
 Tsk = Any  # pytsk3 states no types
 
@@ -235,7 +235,7 @@ class DiskReader:
             raise fault
         return False
 
-    def items(self) -> Iterator[EvidenceItem | Failure]:
+    def items(self) -> Iterator[EvidenceEntry | Failure]:
         beyond: list[str] = []
         for volume in self._volumes():
             if volume.offset >= self._data.size:
@@ -492,7 +492,7 @@ class _Files:
         # Deleted names of records in use.
         self._unsettled: list[tuple[bytes, int]] = []
 
-    def items(self) -> Iterator[EvidenceItem | Failure]:
+    def items(self) -> Iterator[EvidenceEntry | Failure]:
         root = int(self._system.info.root_inum)
         if self._ntfs and (file := self._record(root)) is not None:
             yield from self._streams(file, b"", False)
@@ -510,7 +510,7 @@ class _Files:
         if self._ntfs:
             yield from self._sweep()
 
-    def _walk(self, folder: int, path: bytes, uses: int) -> Iterator[EvidenceItem | Failure]:
+    def _walk(self, folder: int, path: bytes, uses: int) -> Iterator[EvidenceEntry | Failure]:
         """What lies below a folder."""
         stack = [(folder, path)]
         self._folders[folder] = (path, uses)
@@ -571,7 +571,7 @@ class _Files:
 
     def _entry(
         self, entry: Tsk, prefix: bytes, below: list[tuple[int, bytes]]
-    ) -> Iterator[EvidenceItem | Failure]:
+    ) -> Iterator[EvidenceEntry | Failure]:
         name = entry.info.name
         text = bytes(name.name)
         if text in (b".", b".."):
@@ -613,7 +613,7 @@ class _Files:
         self._records.add(number)
         yield from self._file(entry, full, unlinked)
 
-    def _settled(self) -> Iterator[EvidenceItem | Failure]:
+    def _settled(self) -> Iterator[EvidenceEntry | Failure]:
         """Deleted names of records in use. Another name may have the record now; if the walk met
         none, the file was deleted while it was open, or its folder is damaged."""
         found = set()
@@ -643,7 +643,7 @@ class _Files:
         where = self._path.child("file", text, raw, self._mark(b"\0" + name, number))
         return gap(where, "Damaged", f"is listed, but {why}")
 
-    def _file(self, file: Tsk, name: bytes, unlinked: bool) -> Iterator[EvidenceItem | Failure]:
+    def _file(self, file: Tsk, name: bytes, unlinked: bool) -> Iterator[EvidenceEntry | Failure]:
         meta = file.info.meta
         number = int(meta.addr)
         deleted = unlinked or _is_free(meta)
@@ -657,7 +657,7 @@ class _Files:
         size = int(meta.size)
         if not size and self._inodes:
             size = self._inodes.hidden_size(number)
-        streams: list[EvidenceItem] = []
+        streams: list[EvidenceEntry] = []
         if self._ntfs and number >= FIRST_NTFS_USER_RECORD:
             streams = self._streams(file, name, deleted)
         if deleted and size == 0 and not streams:
@@ -682,21 +682,18 @@ class _Files:
         size: int,
         deleted: bool,
         stream: tuple[Tsk, int] | None,
-    ) -> EvidenceItem:
+    ) -> EvidenceEntry:
         times = (
             self._time(int(getattr(meta, kind)), int(getattr(meta, f"{kind}_nano")))
             for kind in ("mtime", "crtime", "atime")
         )
         modified, created, accessed = times
-        return EvidenceItem(
+        return EvidenceEntry(
             path,
             size,
             partial(self._open, int(meta.addr), size, stream),
-            modified=modified,
-            created=created,
-            accessed=accessed,
-            deleted=deleted,
-            zone_known=not self._fat,
+            FileTimes(modified, created, accessed, zone_known=not self._fat),
+            deleted,
         )
 
     def _time(self, seconds: int, nanoseconds: int) -> datetime | None:
@@ -707,7 +704,7 @@ class _Files:
             return None
         return moment(seconds, nanoseconds)
 
-    def _streams(self, file: Tsk, name: bytes, deleted: bool) -> list[EvidenceItem]:
+    def _streams(self, file: Tsk, name: bytes, deleted: bool) -> list[EvidenceEntry]:
         """NTFS's named streams of a file or folder."""
         meta = file.info.meta
         deleted = deleted or _is_free(meta)
@@ -736,7 +733,7 @@ class _Files:
 
         return stream_of(read_at, size)
 
-    def _nameless(self) -> Generator[EvidenceItem | Failure, None, list[tuple[bytes, int]]]:
+    def _nameless(self) -> Generator[EvidenceEntry | Failure, None, list[tuple[bytes, int]]]:
         """What lies in ext's folders that are in use and that no folder names, and a list of such
         files: deleted while they were open, or named by a folder that is damaged.
 
@@ -770,7 +767,7 @@ class _Files:
             yield gap(self._path, "Unreadable", reason)
         return files
 
-    def _sweep(self) -> Iterator[EvidenceItem | Failure]:
+    def _sweep(self) -> Iterator[EvidenceEntry | Failure]:
         """NTFS records that no folder names: deleted ones, and those of damaged folders."""
         mft = self._record(0)
         for number in self._numbers(FIRST_NTFS_USER_RECORD, 512):

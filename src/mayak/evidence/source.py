@@ -55,7 +55,15 @@ from mayak.evidence.streams import (
 from mayak.evidence.tars import LimitExceededError, TarReader
 from mayak.evidence.zips import ZipReader
 from mayak.language import tr
-from mayak.types import EvidenceItem, EvidencePath, Failure, LayerKind, Progress, SilentProgress
+from mayak.types import (
+    EvidenceEntry,
+    EvidencePath,
+    Failure,
+    FileTimes,
+    LayerKind,
+    Progress,
+    SilentProgress,
+)
 
 _MB = 10**6
 
@@ -93,7 +101,7 @@ class Acquisition:
     """Whether all ``stored`` hashes are those of the bytes read; None if there are none."""
 
 
-_Listing = tuple[Iterator[EvidenceItem | Failure], dict[EvidencePath, EvidenceItem]]
+_Listing = tuple[Iterator[EvidenceEntry | Failure], dict[EvidencePath, EvidenceEntry]]
 
 
 class Source:
@@ -136,7 +144,7 @@ class Source:
         """Count the entries, without opening any, so that there is an end to work towards."""
         self.listed += sum(1 for _ in self._told(self.path, self._reader.items()))
 
-    def items(self, stop: Event | None = None) -> Iterator[EvidenceItem | Failure]:
+    def items(self, stop: Event | None = None) -> Iterator[EvidenceEntry | Failure]:
         """Every file, and a Failure for all that is none: nothing is left out.
 
         What lies in an archive or a disk image follows it, and it is an item itself. An E01 inside
@@ -147,7 +155,7 @@ class Source:
         self._stop = stop
         return self._told(self.path, self._expanded(self._reader.items(), 0))
 
-    def find(self, path: EvidencePath) -> EvidenceItem | None:
+    def find(self, path: EvidencePath) -> EvidenceEntry | None:
         """The file at a path that ``items`` gave; None if it is not there any more.
 
         Enters only the containers that the path names, and keeps what it has listed of them for
@@ -155,7 +163,7 @@ class Source:
         """
         # Within its container a container is listed as a file.
         reader = self._reader
-        item: EvidenceItem | None = None
+        item: EvidenceEntry | None = None
         depth = 0
         for layer in path.layers[1:]:
             if layer.kind in ("volume", "embedded"):
@@ -175,7 +183,7 @@ class Source:
             return self._listed(reader, path)
         return item
 
-    def _listed(self, reader: Reader, path: EvidencePath) -> EvidenceItem | None:
+    def _listed(self, reader: Reader, path: EvidencePath) -> EvidenceEntry | None:
         if isinstance(reader, FolderReader):
             return reader.find(path)
         left, seen = self._listings.setdefault(id(reader), (reader.items(), {}))
@@ -183,15 +191,15 @@ class Source:
             return seen[path]
         with translated():
             for entry in left:
-                if isinstance(entry, EvidenceItem):
+                if isinstance(entry, EvidenceEntry):
                     seen[entry.path] = entry
                     if entry.path == path:
                         return entry
         return None
 
     def _expanded(
-        self, entries: Iterator[EvidenceItem | Failure], depth: int
-    ) -> Iterator[EvidenceItem | Failure]:
+        self, entries: Iterator[EvidenceEntry | Failure], depth: int
+    ) -> Iterator[EvidenceEntry | Failure]:
         for entry in entries:
             if isinstance(entry, Failure):
                 yield entry
@@ -239,8 +247,8 @@ class Source:
         return None
 
     def _told(
-        self, container: EvidencePath, entries: Iterator[EvidenceItem | Failure]
-    ) -> Iterator[EvidenceItem | Failure]:
+        self, container: EvidencePath, entries: Iterator[EvidenceEntry | Failure]
+    ) -> Iterator[EvidenceEntry | Failure]:
         """The entries, and where listing them breaks off a Failure that says so."""
         try:
             yield from entries
@@ -258,7 +266,7 @@ class Source:
             reason = f"cannot be read any further: {type(exc).__name__}: {exc}"
             yield gap(container, "Damaged", reason)
 
-    def _opened(self, item: EvidenceItem, depth: int) -> Reader | Failure | None:
+    def _opened(self, item: EvidenceEntry, depth: int) -> Reader | Failure | None:
         """Reads a nested container, or says why not; None where it only looked like one."""
         if depth == self._limits.depth:
             reason = f"is a container more than {depth} deep, which is not entered"
@@ -273,7 +281,7 @@ class Source:
         except EvidenceError as exc:
             return _not_entered(item.path, exc)
 
-    def _disk(self, item: EvidenceItem) -> Reader | Failure | None:
+    def _disk(self, item: EvidenceEntry) -> Reader | Failure | None:
         with item.open() as stream:
             head = stream.read(DISK_HEAD)
         ewf = disk_kind(head) == "ewf"
@@ -295,7 +303,7 @@ class Source:
         with translated():
             return disk if ewf or disk.holds_known_volume() else None
 
-    def _random(self, item: EvidenceItem) -> Bytes:
+    def _random(self, item: EvidenceEntry) -> Bytes:
         # A ZIP's members can only be read from their start on; of small ones a copy in memory
         # keeps no file open.
         packed = item.path.parent is not None and item.path.parent.kind == "zip"
@@ -304,7 +312,7 @@ class Source:
         with item.open() as stream, translated():
             return Unpacked(stream, partial(self._check, item))
 
-    def _check(self, item: EvidenceItem, unpacked: int) -> None:
+    def _check(self, item: EvidenceEntry, unpacked: int) -> None:
         if unpacked > self._limits.unpacked:
             reason = f"is larger than {self._limits.unpacked} bytes"
             raise LimitExceededError(item.path, reason)
@@ -515,7 +523,7 @@ def _container(data: Bytes, head: bytes) -> LayerKind | None:
     return kind
 
 
-def _nested_kind(item: EvidenceItem) -> tuple[LayerKind | None, _Opened | None]:
+def _nested_kind(item: EvidenceEntry) -> tuple[LayerKind | None, _Opened | None]:
     """What container an item is; of none, how to open it without unpacking its start again."""
     # What cannot be read here fails again, and is told of, where the item is used.
     with suppress(EvidenceError), translated():
@@ -535,7 +543,7 @@ def _nested_kind(item: EvidenceItem) -> tuple[LayerKind | None, _Opened | None]:
     return None, None
 
 
-def _kind_of(item: EvidenceItem, stream: BinaryIO) -> LayerKind | None:
+def _kind_of(item: EvidenceEntry, stream: BinaryIO) -> LayerKind | None:
     head = stream.read(DISK_HEAD)
     kind = archive_kind(head[:HEAD])
     if kind == "packed":
@@ -568,7 +576,7 @@ class _Opened:
             self._stream = None
 
 
-def _is_later_piece(item: EvidenceItem) -> bool:
+def _is_later_piece(item: EvidenceEntry) -> bool:
     """Whether a file lies beside the first of the pieces that its name makes it one of."""
     if not isinstance(item.opener, _OnDisk):
         return False
@@ -597,13 +605,13 @@ class _SingleFile:
         self._data = data
         self._path = path
 
-    def items(self) -> Iterator[EvidenceItem | Failure]:
+    def items(self) -> Iterator[EvidenceEntry | Failure]:
         status = self._file.stat()
-        yield EvidenceItem(
+        yield EvidenceEntry(
             self._path,
             self._data.size,
             partial(stream_of, self._data.read_at, self._data.size),
-            *_times(status),
+            _times(status),
         )
 
     def close(self) -> None:
@@ -617,7 +625,7 @@ class FolderReader:
         self._folder = folder
         self._path = path
 
-    def items(self) -> Iterator[EvidenceItem | Failure]:
+    def items(self) -> Iterator[EvidenceEntry | Failure]:
         stack = [self._folder]
         while stack:
             folder = stack.pop()
@@ -636,7 +644,7 @@ class FolderReader:
                 yield from self._entry(Path(entry.path), below)
             stack.extend(reversed(below))
 
-    def find(self, path: EvidencePath) -> EvidenceItem | None:
+    def find(self, path: EvidencePath) -> EvidenceEntry | None:
         """The file at a path that ``items`` gave, if it is there and no link leads to it."""
         name = path.name.encode("utf-8") if path.raw is None else path.raw
         # The path comes from a case, which anybody may have written.
@@ -646,13 +654,13 @@ class FolderReader:
         if file.resolve() != self._folder.resolve() / file.relative_to(self._folder):
             return None
         entry = next(self._entry(file, []), None)
-        return entry if isinstance(entry, EvidenceItem) else None
+        return entry if isinstance(entry, EvidenceEntry) else None
 
     def _at(self, file: Path) -> EvidencePath:
         name, raw = decode_name(os.fsencode(file.relative_to(self._folder).as_posix()))
         return self._path.child("file", name, raw)
 
-    def _entry(self, file: Path, below: list[Path]) -> Iterator[EvidenceItem | Failure]:
+    def _entry(self, file: Path, below: list[Path]) -> Iterator[EvidenceEntry | Failure]:
         path = self._at(file)
         try:
             status = file.lstat()
@@ -671,7 +679,7 @@ class FolderReader:
         elif not os.access(file, os.R_OK):
             yield failure(path, "Unreadable", "this user may not read it")
         else:
-            yield EvidenceItem(path, status.st_size, _OnDisk(file), *_times(status))
+            yield EvidenceEntry(path, status.st_size, _OnDisk(file), _times(status))
 
     def close(self) -> None:
         return None
@@ -695,14 +703,13 @@ class _OnDisk:
             return guarded(open_quietly(self.file))
 
 
-def _times(status: os.stat_result) -> tuple[datetime | None, datetime | None, datetime | None]:
-    """Modified, created and accessed."""
+def _times(status: os.stat_result) -> FileTimes:
     # On Unix st_ctime is the last change of the entry, not its creation.
     born = getattr(status, "st_birthtime", None)
     if born is None and sys.platform == "win32":
         born = status.st_ctime
-    return (
-        moment(status.st_mtime_ns // 10**9, status.st_mtime_ns % 10**9),
-        None if born is None else moment(born),
-        moment(status.st_atime_ns // 10**9, status.st_atime_ns % 10**9),
+    return FileTimes(
+        modified=moment(status.st_mtime_ns // 10**9, status.st_mtime_ns % 10**9),
+        created=None if born is None else moment(born),
+        accessed=moment(status.st_atime_ns // 10**9, status.st_atime_ns % 10**9),
     )

@@ -25,7 +25,7 @@ from mayak.evidence.reader import (
 )
 from mayak.evidence.streams import BUFFER, CHUNK, Bytes, Unpacked, guarded, stream_of, translated
 from mayak.language import tr
-from mayak.types import EvidenceItem, EvidencePath, Failure
+from mayak.types import EvidenceEntry, EvidencePath, Failure, FileTimes
 
 
 class TarReader:
@@ -53,7 +53,7 @@ class TarReader:
         if reason := self._limits.too_much(unpacked, packed):
             raise LimitExceededError(self._path, reason)
 
-    def items(self) -> Iterator[EvidenceItem | Failure]:
+    def items(self) -> Iterator[EvidenceEntry | Failure]:
         # Where the files lie to which hard links may lead.
         files: dict[str, int] = {}
         # Links whose file has not come: it may come later, as where an archive was appended to.
@@ -70,7 +70,7 @@ class TarReader:
 
     def _walked(
         self, files: dict[str, int], waiting: list[tuple[tarfile.TarInfo, EvidencePath]]
-    ) -> Iterator[EvidenceItem | Failure]:
+    ) -> Iterator[EvidenceEntry | Failure]:
         """The members as they lie, but for the links that wait."""
         seen: set[str] = set()
         count = 0
@@ -133,7 +133,7 @@ class TarReader:
 
     def _entry(
         self, files: dict[str, int], member: tarfile.TarInfo, path: EvidencePath
-    ) -> EvidenceItem | Failure:
+    ) -> EvidenceEntry | Failure:
         if member.issym():
             reason = f"is a symbolic link to {member.linkname!a}, which is not followed"
             return failure(path, "SymbolicLink", reason)
@@ -147,8 +147,8 @@ class TarReader:
             return failure(path, "SpecialFile", "is a device or pipe")
         if not target.issparse() and target.offset_data + target.size > self._data.size:
             return failure(path, "Damaged", "is cut off: the archive ends before it does")
-        return EvidenceItem(
-            path, target.size, partial(self._open, target), modified=moment(member.mtime)
+        return EvidenceEntry(
+            path, target.size, partial(self._open, target), FileTimes(moment(member.mtime))
         )
 
     def _open(self, member: tarfile.TarInfo) -> BinaryIO:

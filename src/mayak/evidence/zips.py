@@ -26,7 +26,7 @@ import numpy as np
 
 from mayak.evidence.reader import RATIO_FLOOR, Limits, decode_name, failure, gap, moment
 from mayak.evidence.streams import BUFFER, CHUNK, Bytes, guarded, stream_of, translated
-from mayak.types import EvidenceItem, EvidencePath, Failure
+from mayak.types import EvidenceEntry, EvidencePath, Failure, FileTimes
 
 ENCRYPTED = 0x1
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
@@ -137,7 +137,7 @@ class ZipReader:
         del names, keys, times
         self._beside = extents.between(self._directory.records)
 
-    def items(self) -> Iterator[EvidenceItem | Failure]:
+    def items(self) -> Iterator[EvidenceEntry | Failure]:
         if self._count > self._limits.members:
             reason = f"has {self._count} members, more than {self._limits.members}"
             yield gap(self._path, "LimitExceeded", reason)
@@ -179,7 +179,7 @@ class ZipReader:
     def _bomb(self, unpacked: int) -> bool:
         return unpacked > max(RATIO_FLOOR, self._limits.ratio * self._data.size)
 
-    def _unlisted(self) -> Iterator[EvidenceItem | Failure]:
+    def _unlisted(self) -> Iterator[EvidenceEntry | Failure]:
         """The members beside those of the directory, and how many bytes are none."""
         unexplained = 0
         position = self._count
@@ -272,7 +272,7 @@ class ZipReader:
                 extra,
             )
 
-    def _entry(self, member: _Member, path: EvidencePath) -> EvidenceItem | Failure:
+    def _entry(self, member: _Member, path: EvidencePath) -> EvidenceEntry | Failure:
         # Only Unix writes a mode; elsewhere these bits mean something else.
         mode = member.attributes >> 16 if member.system == 3 else 0
         if stat.S_ISLNK(mode) and max(member.size, member.packed) <= _LONGEST_TARGET:
@@ -292,12 +292,11 @@ class ZipReader:
             return failure(path, "LimitExceeded", bomb)
         modified = _utc(member.extra)
         zone_known = modified is not None
-        return EvidenceItem(
+        return EvidenceEntry(
             path,
             member.size,
             partial(self._open, member),
-            modified=modified or _clock(member),
-            zone_known=zone_known,
+            FileTimes(modified or _clock(member), zone_known=zone_known),
         )
 
     def _open(self, member: _Member) -> BinaryIO:

@@ -15,10 +15,6 @@ FONTS = {
     "Pretendard-Regular": "Pretendard-Regular.otf",
     "Pretendard-Bold": "Pretendard-Bold.otf",
     "NanumGothic": "NanumGothic.ttf",
-    "NanumSquareR": "NanumSquareR.ttf",
-    "NanumSquareB": "NanumSquareB.ttf",
-    "NanumSquareRoundR": "NanumSquareRoundR.ttf",
-    "NanumSquareRoundB": "NanumSquareRoundB.ttf",
     "NanumGothicCoding": "NanumGothicCoding.ttf",
 }
 """Name to file name; all hold the 11,172 Hangul syllables."""

@@ -4,21 +4,12 @@ from __future__ import annotations
 
 import re
 
-from mayak.imaging.formats import is_pdf, looks_like_image, signature
+from mayak import signatures
 
 _SCAN = 0xDA
 _END = re.compile(rb"\xff\xd9")
 """Found by ``re`` more than twice as fast as by ``bytes.find``."""
 
-_CONTAINERS = (
-    (b"PK\3\4", "ZIP"),
-    (b"7z\xbc\xaf\x27\x1c", "7z"),
-    (b"Rar!\x1a\x07", "RAR"),
-    (b"\x1f\x8b\x08", "gzip"),
-    (b"\xfd7zXZ\0", "xz"),
-    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an Office document"),
-    (b"SQLite format 3\0", "SQLite"),
-)
 _PADDING = 4096
 """Bytes that may fill up the file before what follows."""
 
@@ -41,12 +32,10 @@ def behind(data: bytes, kind: str) -> tuple[str, ...]:
 
 def begins_as(head: bytes) -> str | None:
     """What image, document or archive a file of these first 512 bytes is; None for all others."""
-    for start, name in _CONTAINERS:
-        if head.startswith(start):
-            return name
-    if is_pdf(head):
-        return "PDF"
-    return signature(head) if looks_like_image(head, "") else None
+    kind = signatures.ATTACHED.identify(head)
+    if kind is None:
+        return None
+    return kind.described if kind.family == "document" else kind.name
 
 
 def _png_end(data: bytes) -> int | None:

@@ -8,12 +8,9 @@ from typing import Self
 
 from mayak.errors import DecodeError
 from mayak.imaging.decode import decode, scale_for
-from mayak.isolation import Lost, Workers
+from mayak.imaging.sandbox import Sandbox
 from mayak.types import DecodedImage, Sides
-
-_SECONDS = 120.0
-_MEMORY = 4 * 2**30
-"""As triage's first look."""
+from mayak.workers import Lost
 
 Work = tuple[PickleBuffer, Sides]
 
@@ -26,13 +23,13 @@ class Closer:
 
     def __init__(self, least: Sides, count: int) -> None:
         self._least = least
-        self._workers = Workers(_decoded, count, seconds=_SECONDS, memory=_MEMORY)
+        self._sandbox = Sandbox(_decoded, count)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._workers.close()
+        self._sandbox.close()
 
     def __call__(self, image: DecodedImage) -> DecodedImage:
         """The image with sides of ``least`` or more, if its file has them.
@@ -42,7 +39,7 @@ class Closer:
         """
         if image.data is None or scale_for(image.size, self._least) == image.scale:
             return image
-        larger = self._workers((PickleBuffer(image.data), self._least))
+        larger = self._sandbox((PickleBuffer(image.data), self._least))
         return image if larger is None or isinstance(larger, Lost) else larger
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import struct
 from contextlib import suppress
 from functools import cache
@@ -10,7 +9,7 @@ from pathlib import PurePosixPath
 
 from PIL import Image
 
-from mayak.imaging.headers import stated_format
+from mayak import signatures
 
 with suppress(ImportError):  # the optional extra ``heic``
     import pillow_heif
@@ -27,37 +26,11 @@ _EAGER = {"CUR", "DIB", "FITS", "GBR", "MSP", "PCX", "PPM", "SGI", "XBM"}
 """Pillow takes these by two bytes, small numbers or words: C sources, lists and key stores too.
 Under another name than their own it takes a whole header (``headers``)."""
 
-_HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
-
-_SIGNATURES = (
-    (b"\xff\xd8\xff", "JPEG"),
-    (b"\x89PNG", "PNG"),
-    (b"GIF8", "GIF"),
-    (b"BM", "BMP"),
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-    (b"\0\0\0\x0cjP  ", "JPEG2000"),
-    (b"8BPS", "PSD"),
-    # Nothing here decodes what follows: a failure with that reason, and not "no image".
-    (b"\0\0\0\x0cJXL ", "JPEG XL"),
-    (b"FUJIFILMCCD-RAW", "RAF"),
-    (b"IIU\0", "RW2"),
-    (b"IIRO", "ORF"),
-    (b"IIRS", "ORF"),
-)
-
-_BMP_HEADERS = {12, 40, 52, 56, 64, 108, 124}
-"""Lengths in bytes of the header behind a BMP's first 14 bytes, in all its versions."""
+_BY_HEADER = {"BMP", "ICO"}
+"""Pillow takes these by two or four bytes; their rows in ``signatures`` check the header."""
 
 _ALIKE = ({"JPEG", "MPO"}, {"HEIF", "AVIF"})
 """Formats that share their extensions in practice: an MPO is a JPEG with a second one behind."""
-
-_ICO = b"\0\0\1\0"
-_ICO_BITS = {0, 1, 4, 8, 16, 24, 32}
-"""Of a pixel, as the first entry of an icon states them."""
-
-_PDF = re.compile(rb"%PDF-\d\.\d\s*[\r\n]")
-"""Texts and programs that speak of PDF have other characters behind it."""
 
 _HEAD = 512
 _PREFIX = 16
@@ -66,17 +39,8 @@ _PREFIX = 16
 
 def signature(data: bytes) -> str | None:
     """The image format that the first bytes promise, or None; a damaged file keeps its promise."""
-    for start, name in _SIGNATURES:
-        if data.startswith(start):
-            return name
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "WEBP"
-    if data[4:8] == b"ftyp":
-        brand = data[8:12]
-        if brand == b"crx ":
-            return "CR3"
-        return "AVIF" if brand in (b"avif", b"avis") else "HEIF" if brand in _HEIC_BRANDS else None
-    return stated_format(data)
+    kind = signatures.PICTURES.identify(data)
+    return None if kind is None else kind.name
 
 
 def looks_like_image(head: bytes, name: str) -> bool:
@@ -86,20 +50,17 @@ def looks_like_image(head: bytes, name: str) -> bool:
     that states enough. True of what is recognised and cannot be decoded here (HEIC without its
     codec), so that it becomes a failure with a reason; False of video, data sets and programs.
     """
-    promised = signature(head)
-    if promised == "BMP":  # two letters that any text can start with
-        return int.from_bytes(head[14:18], "little") in _BMP_HEADERS
-    if promised is not None:
+    if signature(head) is not None:
         return True
-    if head.startswith(_ICO):  # four bytes that exFAT's table of capitals starts with
-        reserved, planes, bits = struct.unpack_from("<xBHH", head.ljust(_PREFIX, b"\0"), 8)
-        return not reserved and planes <= 1 and bits in _ICO_BITS
     stated = _extensions().get(_extension(name))
     return any(
         _accepts(format_name, head[:_PREFIX])
         for format_name in tried()
-        if format_name == stated
-        or not (format_name in _EAGER or Image.OPEN[format_name][1] is None)
+        if format_name not in _BY_HEADER
+        and (
+            format_name == stated
+            or not (format_name in _EAGER or Image.OPEN[format_name][1] is None)
+        )
     )
 
 
@@ -108,12 +69,12 @@ def is_apple_double(head: bytes, name: str) -> bool:
     under the same name after ``._``, on disks and in archives of others. A picture of such a name
     is none."""
     base = name.rpartition("/")[2]
-    return base.startswith("._") and head.startswith(b"\0\5\x16\7")
+    return base.startswith("._") and signatures.APPLE_DOUBLE.matches(head)
 
 
 def is_program(head: bytes) -> bool:
     """Whether a file of these first bytes is one of ``_PROGRAMS``, whatever pictures it draws."""
-    return head.startswith((b"%!PS", b"\xc5\xd0\xd3\xc6", b"\xd7\xcd\xc6\x9a"))
+    return signatures.PROGRAMS.identify(head) is not None
 
 
 def is_pdf(data: bytes) -> bool:
@@ -123,7 +84,7 @@ def is_pdf(data: bytes) -> bool:
     """
     if data.startswith(b"%PDF-"):
         return True
-    return _PDF.search(data, 0, _HEAD) is not None and signature(data) is None
+    return signatures.LATE_PDF.matches(data) and signature(data) is None
 
 
 def named_as_image(name: str) -> bool:

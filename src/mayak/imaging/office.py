@@ -5,7 +5,8 @@ from __future__ import annotations
 import struct
 from typing import BinaryIO
 
-_COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+from mayak.signatures import OFFICE_DOCUMENT
+
 _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 _SECTORS = 64
 """Of a directory that are looked at; that of an encrypted document has three."""
@@ -20,7 +21,7 @@ def needs_password(stream: BinaryIO, head: bytes) -> bool:
 
     The stream is left anywhere. Raises what reading raises.
     """
-    if not head.startswith(_COMPOUND) or len(head) < 512:
+    if not OFFICE_DOCUMENT.matches(head) or len(head) < 512:
         return False
     power, sector = struct.unpack_from("<H", head, 30)[0], struct.unpack_from("<L", head, 48)[0]
     if power not in _SECTOR_SIZES:

@@ -7,13 +7,12 @@ own digest, because numbers that were edited by hand guarantee nothing.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from mayak.errors import ModelError
+from mayak.files import json_bytes, json_digest, write_durably
 from mayak.language import tr
 from mayak.model.risk_control import RiskBound
 from mayak.types import Engine
@@ -61,13 +60,9 @@ class Calibration:
             ModelError: the folder cannot be written.
         """
         path = adapter / CALIBRATION
-        partial = path.with_suffix(".partial")
         try:
-            text = json.dumps({**asdict(self), "digest": self.digest}, indent=1)
-            partial.write_text(text + "\n", encoding="utf-8")
-            partial.replace(path)
+            write_durably(path, json_bytes({**asdict(self), "digest": self.digest}))
         except OSError as error:
-            partial.unlink(missing_ok=True)
             raise ModelError(
                 tr(
                     f"{path} cannot be written ({error.strerror})",
@@ -132,7 +127,7 @@ class Calibration:
 
 
 def _digest(values: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+    return json_digest(values, "ascii")
 
 
 def _again() -> str:

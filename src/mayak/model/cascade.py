@@ -32,7 +32,7 @@ from mayak.model.load import VisionLanguageModel
 from mayak.model.packer import PreparedImage, concatenated
 from mayak.model.scoring import THREADS, Launcher, label_logits, require_finite
 from mayak.model.varlen import VarlenModel, compiles
-from mayak.types import DecodedImage, Engine, Prediction, Sides, Tier
+from mayak.types import DecodedImage, Engine, Prediction, Scores, Sides, Tier
 
 TIERS: tuple[Tier, ...] = get_args(Tier)
 LAST: Tier = 2
@@ -278,11 +278,10 @@ class CascadeScorer:
             self.n_answered += 1
             item.prediction = Prediction(
                 sha256=item.sha256,
-                scores=(row[0], row[1], row[2], row[3]),
-                off_label=off_label,
+                scores=Scores((row[0], row[1], row[2], row[3]), off_label),
                 calibrated=True,
                 engine=self._fingerprint,
                 tier=tier,
             )
-            if item.prediction.label:
+            if item.prediction.scores.label:
                 self.relevant_odds.append(item.odds)

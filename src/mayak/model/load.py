@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import warnings
 from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +25,7 @@ from transformers import (
 
 from mayak.config import FP8_PROOF, Precision
 from mayak.errors import MayakError, ModelError
+from mayak.files import file_sha256, json_digest
 from mayak.language import tr
 from mayak.model.folder import (
     ADAPTER_WEIGHTS,
@@ -486,11 +486,8 @@ def _digest(paths: list[Path]) -> str:
 
 
 def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}"
+    return f"{path.name} {file_sha256(path)}"
 
 
 def _preprocessing(processor: LlavaNextProcessor) -> str:
-    settings = processor.image_processor.to_dict()
-    canonical = json.dumps(settings, sort_keys=True, default=str)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return json_digest(processor.image_processor.to_dict(), "ascii")

@@ -7,7 +7,6 @@ tokenizer without it works too.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,6 +16,7 @@ import torch
 from transformers import BatchFeature, LlavaNextProcessor
 
 from mayak.errors import ModelError
+from mayak.files import json_digest
 from mayak.labels import LABELS, QUESTION
 from mayak.language import tr
 from mayak.model.chat_template import TemplateError, render
@@ -76,7 +76,7 @@ class Prompt:
     def digest(self) -> str:
         """SHA-256 of the ids of question, lead, labels and end."""
         ids = [self.question_ids, self.lead_ids, self.label_ids, self.end_id]
-        return hashlib.sha256(json.dumps(ids).encode()).hexdigest()
+        return json_digest(ids, "ascii")
 
     def answer_ids(self, label: int) -> tuple[int, ...]:
         """Return the ids of a training answer: lead, label, end."""

@@ -21,7 +21,7 @@ from mayak.model.load import VisionLanguageModel, load_model, out_of_memory
 from mayak.model.packer import PackedBatch, PreparedImage
 from mayak.model.prompt import Prompt
 from mayak.model.varlen import VarlenModel, compiles
-from mayak.types import DecodedImage, Engine, Prediction, Sides
+from mayak.types import DecodedImage, Engine, Prediction, Scores, Sides
 
 THREADS = 4
 """Threads that prepare images: one resizes about 40 photos of 12 megapixels per second."""
@@ -226,8 +226,7 @@ class LabelScorer:
         for digest, row, mass in zip(digests, scores.tolist(), off_label.tolist(), strict=True):
             yield Prediction(
                 sha256=digest,
-                scores=(row[0], row[1], row[2], row[3]),
-                off_label=mass,
+                scores=Scores((row[0], row[1], row[2], row[3]), mass),
                 calibrated=False,
                 engine=self.engine.fingerprint,
             )

@@ -12,7 +12,6 @@ from mayak.case.records import SeenHow
 from mayak.labels import LABELS
 from mayak.language import language, tr
 from mayak.report import words
-from mayak.report.assurance import integrity, methods, notices
 from mayak.report.document import (
     Block,
     Card,
@@ -25,9 +24,10 @@ from mayak.report.document import (
     Section,
     Table,
 )
+from mayak.report.integrity import integrity, methods, notices
 from mayak.report.limits import limits
 from mayak.report.pictures import picture
-from mayak.report.survey import OPEN, Survey
+from mayak.report.report_data import OPEN, Survey
 from mayak.report.text import files, images, moment, shortened, size
 
 _PATH = 110
@@ -387,7 +387,7 @@ class Writer:
         elif any(place.deleted for place in places):
             marks.append(tr("deleted at some places", "일부 삭제됨"))
         marks += [tr("in list: ", "해시 목록: ") + shortened(name, 40) for name in standing.alerts]
-        best = None if standing.scores is None else max(standing.scores)
+        scores = standing.scores
         unscored = (
             tr("no model was asked", "모델로 분류하지 않음")
             if self._found.run is None
@@ -400,10 +400,10 @@ class Writer:
             absent=tr("no thumbnail, or not as recorded", "축소 그림이 없거나 기록과 다름"),
             path=shortened(places[0].display, _PATH) if places else "–",
             hash=content.sha256[:16],
-            score=best,
+            score=None if scores is None else scores.best,
             scored=unscored
-            if best is None
-            else tr("model ", "모델 ") + f"{words.label(standing.proposal or 0)} · {best:.3f}",
+            if scores is None
+            else tr("model ", "모델 ") + f"{words.label(scores.label)} · {scores.best:.3f}",
             decided=tuple(
                 f"{words.label(d.verdict or 0)} · {shortened(d.reviewer, 40)} · {moment(d.at)}"
                 f" · {words.seen(d.seen)}"
@@ -593,9 +593,9 @@ def _failed(case: CaseStore) -> Iterator[StoredItem]:
 
 def _listed(finding: Finding, place: StoredItem, content: StoredContent) -> tuple[Cell, ...]:
     times = [
-        tr("created ", "생성 ") + moment(place.created),
-        tr("modified ", "수정 ") + moment(place.modified),
-        tr("accessed ", "접근 ") + moment(place.accessed),
+        tr("created ", "생성 ") + moment(place.times.created),
+        tr("modified ", "수정 ") + moment(place.times.modified),
+        tr("accessed ", "접근 ") + moment(place.times.accessed),
     ]
     if zone := words.zone(place):
         times.append(tr("time zone ", "시간대 ") + zone)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Literal
 
-from mayak.report.text import visible
+from mayak.names import printable
 
 Tone = Literal["plain", "soft", "good", "warning", "alarm"]
 Cell = str | tuple[str, ...]
@@ -118,9 +118,9 @@ class Document:
 
 
 def plain(value: Any, shows: Callable[[str], bool] | None = None) -> Any:  # noqa: ANN401
-    """Blocks as what JSON holds, every text made ``visible``: here, so that none is forgotten."""
+    """Blocks as what JSON holds, every text made ``printable``: here, so that none is forgotten."""
     if isinstance(value, str):
-        return visible(value, shows)
+        return printable(value, shows)
     if is_dataclass(value):
         return {f.name: plain(getattr(value, f.name), shows) for f in fields(value)}
     if isinstance(value, tuple | list):

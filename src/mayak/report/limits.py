@@ -7,7 +7,7 @@ from mayak.case.reasons import reason
 from mayak.language import tr
 from mayak.report.document import Block, Prose, Section, Table
 from mayak.report.left_out import kind, kind_of, kinds
-from mayak.report.survey import Survey
+from mayak.report.report_data import Survey
 from mayak.report.text import files, images, moment, shortened
 
 _EXTENSIONS = 15

@@ -16,10 +16,12 @@ import xlsxwriter
 from mayak.case import CaseStore, Standing, StoredContent, StoredItem
 from mayak.imaging.formats import wrong_extension
 from mayak.language import tr
+from mayak.names import printable
 from mayak.report import words
 from mayak.report.document import Section, plain
-from mayak.report.survey import OPEN, Kind, Survey
-from mayak.report.text import cut, moment, visible
+from mayak.report.report_data import OPEN, Kind, Survey
+from mayak.report.text import cut, moment
+from mayak.types import Scores
 
 SELECTED, UNREVIEWED, REST = "selected", "unreviewed", "not-selected"
 
@@ -117,7 +119,7 @@ def _columns() -> list[tuple[str, Callable[[Listed], Value]]]:
 
     def time(name: str) -> Callable[[Listed], Value]:
         return lambda listed: (
-            moment(found) if (found := getattr(listed.item, name)) is not None else None
+            moment(found) if (found := getattr(listed.item.times, name)) is not None else None
         )
 
     def stated(*names: str) -> Callable[[Listed], Value]:
@@ -127,9 +129,9 @@ def _columns() -> list[tuple[str, Callable[[Listed], Value]]]:
 
         return value
 
-    def scored(value: Callable[[Standing], Value]) -> Callable[[Listed], Value]:
+    def scored(value: Callable[[Scores], Value]) -> Callable[[Listed], Value]:
         return lambda listed: (
-            value(listed.standing) if listed.standing and listed.standing.scores else None
+            value(listed.standing.scores) if listed.standing and listed.standing.scores else None
         )
 
     return [
@@ -161,15 +163,15 @@ def _columns() -> list[tuple[str, Callable[[Listed], Value]]]:
         (tr("position (as the file states)", "위치(파일에 적힌 값)"), _position),
         (
             tr("model's label", "모델 분류"),
-            scored(lambda standing: words.label(standing.proposal or 0)),
+            scored(lambda scores: words.label(scores.label)),
         ),
         (
             tr("model's score", "모델 점수"),
-            scored(lambda standing: round(max(standing.scores or (0.0,)), 6)),
+            scored(lambda scores: round(scores.best, 6)),
         ),
         (
             tr("share outside the labels", "분류 밖 확률"),
-            scored(lambda standing: round(standing.off_label or 0.0, 6)),
+            scored(lambda scores: round(scores.off_label, 6)),
         ),
         (
             tr("decisions (label, person, UTC, how shown)", "판정(분류, 판정자, UTC, 표시 방식)"),
@@ -242,7 +244,7 @@ class _Csv:
 def _harmless(cell: Value) -> str:
     if not isinstance(cell, str):
         return str(cell)
-    text = visible(cell)
+    text = printable(cell)
     return f"'{text}" if text.lstrip()[:1] in _FORMULA else text
 
 
@@ -303,7 +305,7 @@ class _Book:
         for column, cell in enumerate(row):
             if isinstance(cell, str):
                 if cell:
-                    sheet.write_string(position, column, _fitting(visible(cell)), form)
+                    sheet.write_string(position, column, _fitting(printable(cell)), form)
             elif cell is not None:
                 sheet.write_number(position, column, cell)
 

@@ -3,31 +3,12 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 from mayak.language import tr
 
 _MARKS = 32
 """Characters of one sign at most; a name of thousands of marks is cut all the same."""
-_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
-"""Printable by Unicode, and yet nothing is seen: Hangul fillers, the empty Braille pattern."""
-
-
-def visible(text: str, shows: Callable[[str], bool] | None = None) -> str:
-    """Text in one line in which every character is seen.
-
-    Controls, line breaks, direction overrides, other blanks than the space and whatever the font
-    does not show (``shows``) stand there by number: ``‹U+202E›``.
-    """
-    if shows is None and text.isprintable() and _BLANK.isdisjoint(text):
-        return text
-    return "".join(
-        char
-        if char.isprintable() and char not in _BLANK and (shows is None or shows(char))
-        else f"‹U+{ord(char):04X}›"
-        for char in text
-    )
 
 
 def shortened(text: str, most: int) -> str:

@@ -7,7 +7,7 @@ from mayak.case.reasons import reason
 from mayak.case.records import Seen, SeenHow
 from mayak.labels import LABELS
 from mayak.language import tr
-from mayak.report.survey import Kind
+from mayak.report.report_data import Kind
 from mayak.report.text import moment
 from mayak.types import Failure
 
@@ -62,11 +62,11 @@ def run(shown: Run | None) -> str:
 
 def zone(item: StoredItem) -> str | None:
     """What the times of a file are to be read by; None where it has none."""
-    if not any((item.created, item.modified, item.accessed, item.changed)):
+    if item.times.is_empty:
         return None
-    if item.zone_known is None:
+    if item.times.zone_known is None:
         return tr("not recorded", "기록 없음")
-    return "UTC" if item.zone_known else tr("unknown", "알 수 없음")
+    return "UTC" if item.times.zone_known else tr("unknown", "알 수 없음")
 
 
 def because(name: str, recorded: str) -> str:

@@ -3,7 +3,7 @@
 ``Desk`` is a case open for one reviewer; ``serve`` shows it on 127.0.0.1, to nobody else.
 """
 
-from mayak.review.desk import Desk
 from mayak.review.server import serve
+from mayak.review.session import Desk
 
 __all__ = ["Desk", "serve"]

@@ -28,9 +28,9 @@ from mayak.imaging.formats import wrong_extension
 from mayak.imaging.hashing import PDQ_MATCH_DISTANCE
 from mayak.labels import LABELS
 from mayak.language import Language, language, tr
-from mayak.review.desk import CountError, Desk, Shown, gone, unknown_image
 from mayak.review.query import parse_filter, parse_sight, parse_sort
 from mayak.review.regions import region, regions
+from mayak.review.session import CountError, Desk, Shown, gone, unknown_image
 from mayak.types import Prediction
 
 Digest = Annotated[str, Part(pattern=r"^[0-9a-f]{64}$")]
@@ -433,7 +433,13 @@ def _facts(desk: Desk, sha256: str, run: int | None) -> Json:
             for place in store.places(sha256)
         ],
         "results": [
-            {"run": number, "current": number == shown, **asdict(result)}
+            {
+                "run": number,
+                "current": number == shown,
+                **asdict(result),
+                "scores": result.scores.values,
+                "off_label": result.scores.off_label,
+            }
             if isinstance(result, Prediction)
             else {"run": number, "current": number == shown, "error": result.message}
             for number, result in store.results_of(sha256).items()
@@ -468,11 +474,7 @@ def _item(item: StoredItem) -> Json:
         "path": item.display,
         "source": item.source,
         "size": item.size,
-        "created": item.created,
-        "modified": item.modified,
-        "accessed": item.accessed,
-        "changed": item.changed,
-        "zone_known": item.zone_known,
+        **asdict(item.times),
         "deleted": item.deleted,
         "failure": None
         if item.failure is None

@@ -19,13 +19,11 @@ from mayak.imaging import decode
 from mayak.imaging.decode import decode_picture
 from mayak.imaging.hashing import perceptual_hash
 from mayak.imaging.inside import picture_inside
+from mayak.imaging.sandbox import MAX_FILE_BYTES, Sandbox
 from mayak.imaging.thumbnails import OVERVIEW, overview
-from mayak.isolation import Helper, Lost
 from mayak.types import EvidencePath
+from mayak.workers import Lost
 
-_SECONDS = 60.0
-_MEMORY = 4 * 2**30
-_LARGEST_FILE = 2**30
 _SIDE = 8192
 """Pixels; browsers refuse or stumble over longer sides."""
 _QUALITY = 92
@@ -46,20 +44,20 @@ class Originals:
     """Reads pictures from their sources, one at a time."""
 
     def __init__(self) -> None:
-        self._helper = Helper(_work, seconds=_SECONDS, memory=_MEMORY)
+        self._sandbox = Sandbox(_work)
 
     def picture(self, wanted: Wanted) -> bytes | Why:
         """A JPEG of the picture, upright, or why there is none."""
-        found = self._helper(wanted)
+        found = self._sandbox(wanted)
         return found.why if isinstance(found, Lost) else found
 
     def hash(self, data: bytes) -> bytes | Why:
         """The PDQ hash of an image file's bytes, or why there is none."""
-        found = self._helper(data)
+        found = self._sandbox(data)
         return found.why if isinstance(found, Lost) else found
 
     def close(self) -> None:
-        self._helper.close()
+        self._sandbox.close()
 
 
 def _work(work: Wanted | bytes) -> bytes | Why:
@@ -100,10 +98,10 @@ def _read(source: str, path: EvidencePath) -> bytes | None:
         _source.cache_clear()
         return None
     item = _source(source).find(path)
-    if item is None or item.size > _LARGEST_FILE:
+    if item is None or item.size > MAX_FILE_BYTES:
         return None
     with item.open() as stream:
-        data = stream.read(_LARGEST_FILE)
+        data = stream.read(MAX_FILE_BYTES)
     if path.kind != "embedded":
         return data
     return picture_inside(data, path.name)

@@ -12,8 +12,8 @@ from mayak.errors import ConfigError
 from mayak.language import tr
 from mayak.review.app import LARGE, build
 from mayak.review.connections import BATCH, Connection, Server
-from mayak.review.desk import Desk
 from mayak.review.guard import Guard
+from mayak.review.session import Desk
 
 PORT = 8323
 """Tried first: the browser keeps what a reviewer set (blur, size) by address."""

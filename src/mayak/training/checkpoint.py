@@ -7,21 +7,19 @@ from one number, the steps done (see ``plan``).
 
 from __future__ import annotations
 
-import os
 import pickle
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO
 
 import torch
 
 from mayak.errors import ConfigError, ModelError
+from mayak.files import PARTIAL, write_durably
 from mayak.language import tr
 
 LAST = "last.ckpt"
-_PARTIAL = ".partial"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +100,7 @@ class Checkpoints:
         """
         known = {LAST} | ({v.file for v in state.best} if state else set())
         for path in self._folder.glob("*"):
-            if path.suffix == _PARTIAL or (path.suffix == ".ckpt" and path.name not in known):
+            if path.suffix == PARTIAL or (path.suffix == ".ckpt" and path.name not in known):
                 path.unlink()
 
     def _write(self, name: str, state: Checkpoint) -> None:
@@ -112,7 +110,7 @@ class Checkpoints:
             "optimizer": state.optimizer,
             "best": [astuple(validation) for validation in state.best],
         }
-        write_atomically(self._folder / name, lambda file: torch.save(content, file))
+        write_file(self._folder / name, lambda file: torch.save(content, file))
 
     def _read(self, path: Path) -> Checkpoint:
         try:
@@ -133,23 +131,16 @@ class Checkpoints:
             ) from e
 
 
-def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Replace ``path`` with what ``write`` writes, or leave it unchanged.
+def write_file(path: Path, content: bytes | Callable[[BinaryIO], object]) -> None:
+    """Write a file durably (``files.write_durably``); its folder is made if it is missing.
 
     Raises:
         ConfigError: the disk is full or the folder cannot be written; names the file.
     """
-    partial = path.with_name(path.name + _PARTIAL)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        write_durably(path, content)
     except (OSError, RuntimeError) as error:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
         raise unwritable(path, error) from error
 
 

@@ -9,9 +9,9 @@ from typing import Any
 from peft import PeftModel
 
 from mayak.dataset.training_images import TRAINING_IMAGES, TrainingImages
+from mayak.files import json_bytes, staged_folder, unfinished_stages
 from mayak.model import VisionLanguageModel
 from mayak.training.checkpoint import unwritable
-from mayak.training.record import write_json
 
 RUN = "run.json"
 
@@ -29,20 +29,17 @@ def write_final(
     Raises:
         ConfigError: the disk is full or the folder cannot be written.
     """
-    partial = folder.with_name(folder.name + ".partial")
     try:
-        shutil.rmtree(partial, ignore_errors=True)
-        # The vocabulary is unchanged; "auto" would ask the hub about the base model's.
-        model.save_pretrained(str(partial), save_embedding_layers=False)
-        vlm.processor.save_pretrained(str(partial))
-        (partial / "README.md").write_text(_card(record), encoding="utf-8")
-        write_json(partial / TRAINING_IMAGES, images.as_json())
-        write_json(partial / RUN, record)
-        if folder.exists():
-            shutil.rmtree(folder)
-        partial.replace(folder)
+        for left in unfinished_stages(folder):  # of a run that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        with staged_folder(folder, overwrite=True) as stage:
+            # The vocabulary is unchanged; "auto" would ask the hub about the base model's.
+            model.save_pretrained(str(stage), save_embedding_layers=False)
+            vlm.processor.save_pretrained(str(stage))
+            (stage / "README.md").write_text(_card(record), encoding="utf-8")
+            (stage / TRAINING_IMAGES).write_bytes(json_bytes(images.as_json()))
+            (stage / RUN).write_bytes(json_bytes(record))
     except OSError as error:
-        shutil.rmtree(partial, ignore_errors=True)
         raise unwritable(folder, error) from error
 
 

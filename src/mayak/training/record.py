@@ -11,8 +11,9 @@ from typing import Any
 
 from mayak import untrusted
 from mayak.errors import ConfigError
+from mayak.files import json_bytes
 from mayak.language import tr
-from mayak.training.checkpoint import unwritable, write_atomically
+from mayak.training.checkpoint import unwritable, write_file
 
 IDENTITY = "identity.json"
 LOG = "log.jsonl"
@@ -23,8 +24,7 @@ _FREE = ("config.checkpoint_every",)
 
 def write_json(path: Path, value: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
     """Write JSON, completely or not at all."""
-    text = json.dumps(value, ensure_ascii=False, indent=2) + "\n"
-    write_atomically(path, lambda file: file.write(text.encode()))
+    write_file(path, json_bytes(value))
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -102,7 +102,7 @@ class RunLog:
         """Remove the events after ``step``, or all if it is 0: these steps are repeated."""
         kept = [row for row in self.events() if step and row["step"] <= step]
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept)
-        write_atomically(self.path, lambda file: file.write(text.encode()))
+        write_file(self.path, text.encode())
 
     def flush(self) -> None:
         """Write the log to the disk before the checkpoint that depends on it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from mayak.case import Duplicate, Exclusion, Item
-from mayak.types import DecodedImage, EvidenceItem, EvidencePath, Failure
+from mayak.types import DecodedImage, EvidenceEntry, EvidencePath, Failure
 
 _EACH = 1 << 20
 """Bytes that each arrival counts for besides its pixels, so that not too many wait that have
@@ -39,7 +39,7 @@ def location_of(path: EvidencePath) -> str:
     return (replace(path, kind="file") if inside else path).to_json()
 
 
-def item_of(entry: EvidenceItem, outcome: Outcome) -> Item:
+def item_of(entry: EvidenceEntry, outcome: Outcome) -> Item:
     if isinstance(outcome, Failure):  # of a duplicate: the path is the first one's
         outcome = replace(outcome, path=str(entry.path))
     return Item(
@@ -47,9 +47,6 @@ def item_of(entry: EvidenceItem, outcome: Outcome) -> Item:
         location=location_of(entry.path),
         outcome=outcome,
         size=entry.size,
-        created=entry.created,
-        modified=entry.modified,
-        accessed=entry.accessed,
-        zone_known=entry.zone_known,
+        times=entry.times,
         deleted=entry.deleted,
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
-from datetime import datetime
 from pickle import PickleBuffer
 from time import monotonic
 
@@ -18,15 +17,8 @@ from mayak.imaging.inside import hidden_in, pictures_inside
 from mayak.imaging.parts import Part
 from mayak.imaging.thumbnails import overview, thumbnail
 from mayak.language import set_language
-from mayak.types import DecodedImage, EvidencePath, Failure, Sides
+from mayak.types import DecodedImage, EvidencePath, Failure, FileTimes, Sides
 
-LARGEST_FILE = 2**30
-"""Bytes. Files are decoded in memory; a film or a disk image must not fill it."""
-SECONDS = 120.0
-MEMORY = 4 * 2**30
-"""What a decoder may spend on one file: enough for the largest picture that is not refused."""
-LEAST_MEMORY = 2 * 2**30
-"""What it may spend at least, however many there are: a HEIC of 200 megapixels takes 1.5 GB."""
 PARTS = 16
 """Pictures inside one file that are looked at in one go, and more as long as that is quick and
 little comes of it: a long document must neither fill the memory nor outlast the time, and to go on
@@ -44,10 +36,7 @@ class Job:
     path: EvidencePath
     data: bytes = field(repr=False)
     size: int | None
-    modified: datetime | None
-    created: datetime | None
-    accessed: datetime | None
-    zone_known: bool
+    times: FileTimes
     deleted: bool
     sha256: str | None = None
     """None for an image inside another file."""
@@ -63,7 +52,7 @@ class Job:
     """Whether it stands in a list of files that are looked for: then no picture is too small."""
 
     def __getstate__(self) -> list[object]:
-        # As a buffer, the bytes need not go through a pipe (``isolation``).
+        # As a buffer, the bytes need not go through a pipe (``workers``).
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         return list((values | {"data": PickleBuffer(self.data)}).values())
 
@@ -120,15 +109,10 @@ def examine(work: tuple[Rules, tuple[Job, ...]]) -> list[Found | More]:
     return [found for job in jobs for found in (_parts if job.part else _whole)(rules, job)]
 
 
-def lost(job: Job, why: str, memory: int) -> Found:
-    """What stands for a file, or a picture inside it, whose decoding took its process along."""
-    messages = {
-        "crashed": "the decoder crashed over this file",
-        "too-slow": f"the decoder took longer than {SECONDS:.0f} s over this file",
-        "out-of-memory": f"the decoder asked for more than {memory / 2**30:.1f} GiB over this file",
-    }
+def lost(job: Job, why: str, text: str) -> Found:
+    """The result for a file, or a picture inside it, whose worker died; ``text`` of the sandbox."""
     told = _within(job, job.names[job.part - 1]) if job.part else _bare(job)
-    return Found(told, Failure(str(told.path), "decode", why, messages[why]))
+    return Found(told, Failure(str(told.path), "decode", why, text))
 
 
 def given_up(job: Job) -> Iterator[Found]:
@@ -213,7 +197,7 @@ def _unopened(job: Job, failure: Failure) -> Found:
 def _within(job: Job, name: str) -> Job:
     """A picture inside a file."""
     path = job.path.child("embedded", name)
-    return Job(path, b"", None, job.modified, job.created, None, job.zone_known, job.deleted)
+    return Job(path, b"", None, _without_access(job.times), job.deleted)
 
 
 def _inside(job: Job) -> list[Part] | Failure:
@@ -256,7 +240,13 @@ def _hidden(job: Job) -> Job:
         path = path.parent.child("embedded", hidden_in(path.name))
     else:
         path = path.child("embedded", hidden_in())
-    return replace(_bare(job), path=path, sha256=None, size=None, accessed=None, sought=False)
+    times = _without_access(job.times)
+    return replace(_bare(job), path=path, sha256=None, size=None, times=times, sought=False)
+
+
+def _without_access(times: FileTimes) -> FileTimes:
+    """The times of a picture inside a file: nobody accessed it by itself."""
+    return replace(times, accessed=None)
 
 
 def _failure(job: Job, error: Exception) -> Failure:

@@ -22,13 +22,10 @@ from mayak.hashlists import HashList
 from mayak.imaging.formats import is_apple_double, is_pdf, is_program, named_as_image
 from mayak.imaging.hashing import sha256
 from mayak.imaging.office import needs_password
-from mayak.isolation import Lost, Workers, free_memory, shares
+from mayak.imaging.sandbox import MAX_FILE_BYTES, Sandbox
 from mayak.triage.arrival import Arrival, Outcome, item_of, location_of, weight
+from mayak.triage.bounded_queue import ByteBoundedQueue
 from mayak.triage.examine import (
-    LARGEST_FILE,
-    LEAST_MEMORY,
-    MEMORY,
-    SECONDS,
     Found,
     Job,
     More,
@@ -39,10 +36,10 @@ from mayak.triage.examine import (
     is_candidate,
     lost,
 )
-from mayak.triage.handover import Handover
 from mayak.triage.held import Held, Place, is_alike
 from mayak.triage.options import Options
-from mayak.types import EvidenceItem, EvidencePath, Failure, Sides
+from mayak.types import EvidenceEntry, EvidencePath, Failure, Sides
+from mayak.workers import Lost, free_memory
 
 _HEAD = 512
 _CHUNK_BYTES = 1 << 20
@@ -75,7 +72,7 @@ Work = tuple[Rules, tuple[Job, ...]]
 class _Read:
     """A file that has been read and is being hashed."""
 
-    entry: EvidenceItem
+    entry: EvidenceEntry
     data: bytes
     digest: str | Future[str]
     content: str | None
@@ -104,11 +101,11 @@ class Feed:
         self._known_good, self._known_bad = known_good, known_bad
         self._alarming: dict[str, str] = {}
         """Why files are looked for, by SHA-256."""
-        self._arrived = Handover(weight, _WAITING)
+        self._arrived = ByteBoundedQueue(weight, _WAITING)
         self._stop = Event()
         self._outcomes: OrderedDict[str, Outcome | None] = OrderedDict()
         """Of each file sent to a worker, by SHA-256; None until it is known."""
-        self._waiting: dict[str, list[tuple[int, EvidenceItem, bool]]] = {}
+        self._waiting: dict[str, list[tuple[int, EvidenceEntry, bool]]] = {}
         self._whole: dict[EvidencePath, Found] = {}
         """Files whose inside is still being examined: known only when that is, so that a run that
         is cut off goes through them again."""
@@ -167,11 +164,10 @@ class Feed:
             self._arrived.end()
 
     def _walk(self, held: Held, source: Source) -> None:
-        count, memory = shares(max(1, self._options.workers), MEMORY, LEAST_MEMORY)
-        pool = Workers[Work, list[Found | More]](examine, count, seconds=SECONDS, memory=memory)
+        pool = Sandbox[Work, list[Found | More]](examine, self._options.workers)
         work = _Agenda(self._chunks(held, source))
         most = min(_UNDER_WAY, free_memory() // 8)
-        for (rules, jobs), result in pool.run(work, weight=_work_bytes, most=most):
+        for (rules, jobs), result in pool.run(work, weight=_work_bytes, max_weight=most):
             if self._stop.is_set():
                 return
             if isinstance(result, Lost) and len(jobs) > 1:
@@ -179,7 +175,7 @@ class Feed:
                 work.again.extend((rules, (job,)) for job in jobs)
                 continue
             if isinstance(result, Lost):
-                result, left = _after_loss(jobs[0], result.why, memory)
+                result, left = _after_loss(jobs[0], result.why, pool.failure_text(result))
             else:
                 left = _further(jobs, result)
             work.again.extend((rules, (job,)) for job in left)
@@ -242,10 +238,7 @@ class Feed:
             location=location_of(job.path),
             outcome=outcome,
             size=job.size,
-            created=job.created,
-            modified=job.modified,
-            accessed=job.accessed,
-            zone_known=job.zone_known,
+            times=job.times,
             deleted=job.deleted,
         )
         image = found.image if isinstance(outcome, Content) else None
@@ -318,7 +311,7 @@ class Feed:
                 ahead.clear()
 
     def _taken_up(
-        self, held: Held, entry: EvidenceItem | Failure, pool: ThreadPoolExecutor
+        self, held: Held, entry: EvidenceEntry | Failure, pool: ThreadPoolExecutor
     ) -> Arrival | _Read | None:
         """An item that is settled, or its bytes; None where nothing is left to do."""
         if isinstance(entry, Failure):
@@ -391,22 +384,19 @@ class Feed:
             entry.path,
             data,
             entry.size,
-            entry.modified,
-            entry.created,
-            entry.accessed,
-            entry.zone_known,
+            entry.times,
             entry.deleted,
             digest,
             sought=alarm is not None,
         )
 
-    def _is_through(self, held: Held, entry: EvidenceItem, content: str) -> bool:
+    def _is_through(self, held: Held, entry: EvidenceEntry, content: str) -> bool:
         """Whether nothing is left to do of a file that the case holds."""
         done = content in self._outcomes or held.has_result(content)
         return done and not held.lacks_inside(location_of(entry.path))
 
     def _duplicate(
-        self, number: int, entry: EvidenceItem, digest: str, known: bool
+        self, number: int, entry: EvidenceEntry, digest: str, known: bool
     ) -> Iterator[Arrival]:
         """The same bytes as a file before: what becomes of that one becomes of this."""
         outcome = self._outcomes[digest]
@@ -415,7 +405,7 @@ class Feed:
         else:
             yield Arrival(number, item_of(entry, outcome), known)
 
-    def _read(self, entry: EvidenceItem) -> bytes | Exclusion | Failure:
+    def _read(self, entry: EvidenceEntry) -> bytes | Exclusion | Failure:
         path = str(entry.path)
         try:
             with entry.open() as stream:
@@ -436,8 +426,8 @@ class Feed:
                     if entry.path.kind in ("zip", "tar", "image"):
                         return Exclusion("container", "what lies in it follows it")
                     return Exclusion("not-an-image", "begins as no image format does")
-                if entry.size > LARGEST_FILE:
-                    text = f"an image of {entry.size} bytes, more than {LARGEST_FILE}"
+                if entry.size > MAX_FILE_BYTES:
+                    text = f"an image of {entry.size} bytes, more than {MAX_FILE_BYTES}"
                     return Failure(path, "read", "TooLarge", text)
                 # In one piece: putting a photo together from two would hold up other threads.
                 stream.seek(0)
@@ -495,13 +485,13 @@ def _further(jobs: tuple[Job, ...], results: list[Found | More]) -> list[Job]:
     ]
 
 
-def _after_loss(job: Job, why: str, memory: int) -> tuple[list[Found | More], list[Job]]:
+def _after_loss(job: Job, why: str, text: str) -> tuple[list[Found | More], list[Job]]:
     """What stands for a job that took its process along, and what is left of it to do."""
     if job.part and job.most > 1:
         return [], [replace(job, alone=job.part + job.most - 1)]
     if job.part >= len(job.names):  # the file itself, or the last picture in it
-        return [lost(job, why, memory)], []
+        return [lost(job, why, text)], []
     following = replace(job, part=job.part + 1, lost=job.lost + 1)
     if following.lost == _LOST:
-        return [lost(job, why, memory), *given_up(following)], []
-    return [lost(job, why, memory)], [following]
+        return [lost(job, why, text), *given_up(following)], []
+    return [lost(job, why, text)], [following]

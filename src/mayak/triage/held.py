@@ -14,7 +14,7 @@ from mayak.evidence import EXCLUSIONS, Source
 from mayak.language import tr
 from mayak.triage.arrival import Arrival, item_of, location_of
 from mayak.triage.options import Options
-from mayak.types import EvidenceItem, EvidencePath, Failure
+from mayak.types import EvidenceEntry, EvidencePath, Failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +141,13 @@ class Held:
     def _was_met(self, number: int) -> bool:
         return number > self._last or bool(self._met[number])
 
-    def unread(self, entry: EvidenceItem | Failure, held: str) -> Arrival:
+    def unread(self, entry: EvidenceEntry | Failure, held: str) -> Arrival:
         """An item whose bytes, of SHA-256 ``held``, cannot be read any more: that ends the run, or
         where damage is accepted costs that content its result. Raises IntegrityError."""
         self.require_accepted(entry, "can no longer be read", "더 이상 읽을 수 없습니다")
         return self._instead(entry, held, "can no longer be read")
 
-    def changed(self, entry: EvidenceItem, held: str, *, accepted: bool) -> Arrival:
+    def changed(self, entry: EvidenceEntry, held: str, *, accepted: bool) -> Arrival:
         """The same for an item whose bytes are others, unless that was ``accepted`` before."""
         if not accepted:
             self.require_accepted(
@@ -165,7 +165,7 @@ class Held:
                 break
         return other, None if before is None else sha256
 
-    def _instead(self, entry: EvidenceItem | Failure, held: str, reason: str) -> Arrival:
+    def _instead(self, entry: EvidenceEntry | Failure, held: str, reason: str) -> Arrival:
         """What stands for a result of the content that an item was."""
         if isinstance(entry, Failure):
             path = str(entry.path)
@@ -175,7 +175,7 @@ class Held:
         failure = Failure(path, "read", "Changed", reason)
         return Arrival(self.number, item, known=True, failure=failure)
 
-    def require_accepted(self, entry: EvidenceItem | Failure, en: str, ko: str) -> None:
+    def require_accepted(self, entry: EvidenceEntry | Failure, en: str, ko: str) -> None:
         """Raises IntegrityError unless damage is accepted."""
         if not self._options.accept_damaged:
             raise IntegrityError(
@@ -187,9 +187,12 @@ class Held:
             )
 
 
-def is_alike(entry: EvidenceItem, before: StoredItem | None) -> bool:
+def is_alike(entry: EvidenceEntry, before: StoredItem | None) -> bool:
     """Whether a file has the size and the time of change that it had."""
-    return before is None or (entry.size, entry.modified) == (before.size, before.modified)
+    return before is None or (entry.size, entry.times.modified) == (
+        before.size,
+        before.times.modified,
+    )
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mayak.case import Exclusion
-from mayak.types import EvidenceItem
+from mayak.types import EvidenceEntry
 
 SMALLEST = 32
 """Pixels: icons and spacers are smaller on their longer side, pictures that show anything are
@@ -59,7 +59,7 @@ class Options:
             "accept_damaged": self.accept_damaged,
         }
 
-    def unwanted(self, item: EvidenceItem) -> Exclusion | None:
+    def unwanted(self, item: EvidenceEntry) -> Exclusion | None:
         """Why the options leave an item out, before a byte of it is read."""
         path = _composed(str(item.path))
         if self.include and not any(matches(path) for matches in self._included):
@@ -67,9 +67,9 @@ class Options:
         for pattern, matches in zip(self.exclude, self._excluded, strict=True):
             if matches(path):
                 return Exclusion("exclude", f"its path matches {pattern}")
-        times = [time for time in (item.modified, item.created) if time is not None]
+        times = [time for time in (item.times.modified, item.times.created) if time is not None]
         # A clock whose zone is not known may be as far off as zones go.
-        margin = timedelta(0) if item.zone_known else timedelta(hours=14)
+        margin = timedelta(0) if item.times.zone_known else timedelta(hours=14)
         if self.since is not None and times and max(times) < self.since - margin:
             return Exclusion("since", f"last changed {max(times).isoformat()}")
         return None

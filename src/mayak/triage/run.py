@@ -27,9 +27,9 @@ from mayak.labels import LABELS
 from mayak.language import tr
 from mayak.triage.acquisition import Acquisitions
 from mayak.triage.arrival import Arrival
+from mayak.triage.bounded_queue import ByteBoundedQueue
 from mayak.triage.feed import Feed
 from mayak.triage.group import group
-from mayak.triage.handover import Handover
 from mayak.triage.options import Options
 from mayak.types import Classifier, DecodedImage, Engine, Failure, Prediction, Progress, Task
 
@@ -209,7 +209,7 @@ class _Writer:
         self._case, self._run, self._bad, self._task = case, run, bad, task
         self._feed, self._acquisitions = feed, acquisitions
         most = min(_WAITING, psutil.virtual_memory().total // 16)
-        self._images = Handover[DecodedImage](lambda image: image.nbytes, most)
+        self._images = ByteBoundedQueue[DecodedImage](lambda image: image.nbytes, most)
         self._said: SimpleQueue[Prediction | None] = SimpleQueue()
         """What the model says; None when it has said all that it will."""
         self._over = self._cut = False
@@ -307,7 +307,7 @@ class _Writer:
         with suppress(Empty):
             while (said := self._said.get(patience > 0, patience)) is not None:
                 self._predictions.append(said)
-                self._labels[said.label] += 1
+                self._labels[said.scores.label] += 1
                 heard += 1
                 patience = 0.0
             self._over = True

@@ -14,7 +14,7 @@ from mayak.errors import EvidenceError
 from mayak.evidence import Source, located, open_source
 from mayak.language import tr
 from mayak.triage.arrival import location_of
-from mayak.types import EvidenceItem, EvidencePath, Failure, Progress
+from mayak.types import EvidenceEntry, EvidencePath, Failure, Progress
 
 _NAMED = 20
 """Files that are gone and told of by name; the rest are counted."""
@@ -126,7 +126,7 @@ def _each(
 
 
 def _unlike(
-    entry: EvidenceItem | Failure, item: StoredItem, taken_in: set[str | None]
+    entry: EvidenceEntry | Failure, item: StoredItem, taken_in: set[str | None]
 ) -> tuple[Problem, str] | None:
     """In what a file that is there differs from what is recorded of it."""
     if isinstance(entry, Failure):

@@ -5,6 +5,8 @@ import { h } from "./vendor/preact.js";
 import htm from "./vendor/htm.js";
 import { WORDS } from "./words.js";
 
+export { plain } from "./names.js";
+
 export const html = htm.bind(h);
 export const boot = JSON.parse(document.getElementById("boot").textContent);
 
@@ -76,13 +78,6 @@ export function fileTime(text, zoneKnown) {
   if (!text || zoneKnown !== false) return moment(text);
   return `${text.slice(0, 19).replace("T", " ")} ${t("noZone")}`;
 }
-
-/** Text of the evidence in one line: what would break it, turn it round or hide in it is spelt out. */
-export const plain = (text) =>
-  String(text).replace(
-    /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]/gu,
-    (char) => `\\u${char.codePointAt(0).toString(16).padStart(4, "0")}`,
-  );
 
 // ---------------------------------------------------------------- address
 

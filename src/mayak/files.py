@@ -1,0 +1,151 @@
+"""Durable writes of files and folders, SHA-256 of files, canonical JSON and its digest."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import json
+import os
+import shutil
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+PARTIAL = ".part"
+"""Suffix of a file that is being written; a process that is killed leaves it."""
+
+Spelling = Literal["compact", "ascii", "utf-8"]
+_SPELLINGS: dict[Spelling, dict[str, Any]] = {
+    "compact": {"separators": (",", ":"), "ensure_ascii": True},
+    "ascii": {"separators": (", ", ": "), "ensure_ascii": True},
+    "utf-8": {"separators": (", ", ": "), "ensure_ascii": False},
+}
+"""Three, because digests of each are recorded: ``compact`` in cases (rows, log, decision exports),
+``ascii`` in adapters (calibration, training images, prompt, preprocessing), ``utf-8`` in data sets
+and engines' fingerprints. With another spelling, recorded digests would no longer verify."""
+
+
+def write_durably(
+    path: Path, content: bytes | Callable[[BinaryIO], object], *, sync_parent: bool = True
+) -> None:
+    """Write a file that is complete or unchanged, even after a crash or a power cut.
+
+    ``content`` may be a function that writes to the file that it is given. Without ``sync_parent``
+    the caller must call ``sync_folder``, once for many files. Raises OSError, and what ``content``
+    raises; the file is then unchanged.
+    """
+    partial = path.with_name(path.name + PARTIAL)
+    try:
+        # Removed and created: what a killed process left may have been replaced by a link.
+        partial.unlink(missing_ok=True)
+        with partial.open("xb") as file:
+            if callable(content):
+                content(file)
+            else:
+                file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            partial.unlink()
+        raise
+    if sync_parent:
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make names that were added to a folder survive a power cut."""
+    if sys.platform != "win32":  # folders cannot be opened there; NTFS journals names by itself
+        _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    # Only Windows requires the right to write.
+    handle = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def staged_folder(target: Path, *, overwrite: bool = False, mode: int = 0o777) -> Iterator[Path]:
+    """Yield a new folder next to ``target`` that takes its place at the end, whole.
+
+    If the block raises, the new folder is removed and ``target`` is unchanged. Raises OSError, also
+    if ``target`` is a folder that is not empty and may not be overwritten.
+    """
+    stage = _stage(target)
+    try:
+        stage.mkdir(mode, parents=True)
+        yield stage
+        _move_into_place(stage, target, overwrite=overwrite)
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def unfinished_stages(target: Path) -> list[Path]:
+    """Return the staged folders of ``target``: of processes that were killed, or that still run."""
+    return sorted(target.parent.glob(f".{glob.escape(target.name)}.{'[0-9a-f]' * 32}"))
+
+
+def _stage(target: Path) -> Path:
+    return target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+
+
+def _move_into_place(stage: Path, target: Path, *, overwrite: bool) -> None:
+    # 1. The content reaches the disk before the name does.
+    for folder, _, names in os.walk(stage):
+        for name in names:
+            _sync(Path(folder, name))
+        sync_folder(Path(folder))
+    # 2. Two renames: a folder that is deleted first would be half of one for a while.
+    old = _stage(target) if overwrite and target.exists() else None
+    if old is not None:
+        target.rename(old)
+    elif target.exists():
+        target.rmdir()
+    try:
+        stage.rename(target)
+    except OSError:
+        if old is not None:
+            old.rename(target)
+        raise
+    sync_folder(target.parent)
+    # 3. The old one is no longer needed.
+    if old is not None:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def file_sha256(file: Path | BinaryIO) -> str:
+    """Return the SHA-256, in lower-case hex, of a file or of the rest of an open one. Raises
+    OSError."""
+    if isinstance(file, Path):
+        with file.open("rb") as stream:
+            return file_sha256(stream)
+    # typeshed's BinaryIO lacks readinto, which every opened file has.
+    return hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+
+
+def canonical_json(value: object, spelling: Spelling = "compact") -> str:
+    """Return the one JSON text of a value: keys sorted, bytes as hex, other objects as ``str``."""
+    return json.dumps(value, sort_keys=True, default=_plain, **_SPELLINGS[spelling])
+
+
+def json_digest(value: object, spelling: Spelling = "compact") -> str:
+    """Return the SHA-256, in lower-case hex, of a value's canonical JSON."""
+    return hashlib.sha256(canonical_json(value, spelling).encode()).hexdigest()
+
+
+def json_bytes(value: object, *, allow_nan: bool = True) -> bytes:
+    """Return indented JSON for people to read, in UTF-8. Raises ValueError for NaN and infinity
+    unless ``allow_nan``."""
+    return (json.dumps(value, ensure_ascii=False, indent=2, allow_nan=allow_nan) + "\n").encode()
+
+
+def _plain(value: object) -> object:
+    return {"hex": value.hex()} if isinstance(value, bytes) else str(value)

@@ -1,0 +1,351 @@
+"""The table of file kinds: how each is recognised by its first bytes, and what mayak does with it.
+
+A kind that is added here is known everywhere: to ``open_source``, to the walk through folders,
+archives and disk images, to the image decoder, and to the warnings about hidden data. The order
+counts: of the rows that match, the first is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal, TypeAlias
+
+from mayak.signatures import headers
+
+Family = Literal[
+    "archive",
+    "compressed file",
+    "disk image",
+    "partition table",
+    "file system",
+    "image",
+    "video",
+    "document",
+    "database",
+    "program",
+    "metadata",
+]
+ContainerLayer = Literal["zip", "tar", "archive", "image"]
+"""The kinds of ``EvidencePath`` layers that a file becomes when its content is listed."""
+
+
+class Use(StrEnum):
+    """What mayak does with a file of a kind."""
+
+    DECODED = "decoded"
+    """Given to the image decoder, which gives a reason if it cannot decode it here."""
+    ENTERED = "entered"
+    """What is in it is listed, or, for a document, its images are taken out of it."""
+    VIDEO = "video"
+    """Accepted as a source; its frames are not looked at."""
+    UNREAD = "not read"
+    """A container or file system that may hold images; it counts as not read, with a remedy."""
+    UNEXAMINED = "not examined"
+    """May hold images, which nothing here looks for; it counts as left out, like unknown files."""
+    NO_PICTURES = "no pictures"
+    """Left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Bytes at one offset: one of these alternatives, all of the same length."""
+
+    offset: int
+    alternatives: tuple[bytes, ...]
+
+    def matches(self, head: bytes) -> bool:
+        length = len(self.alternatives[0])
+        return head[self.offset : self.offset + length] in self.alternatives
+
+
+@dataclass(frozen=True, slots=True)
+class FileKind:
+    """One row: a kind matches if all its marks and its check do."""
+
+    name: str
+    """For an image Pillow's name of the format."""
+    family: Family
+    use: Use
+    marks: tuple[Mark, ...] = ()
+    check: Callable[[bytes], object] | None = None
+    """A header's checks, for a kind whose marks are too short or that has none."""
+    extensions: tuple[str, ...] = ()
+    """Those of an image format, which count if its header is damaged or tells too little."""
+    layer: ContainerLayer | None = None
+    """For a container: the kind of its layer in an ``EvidencePath``."""
+    description: str = ""
+    """Name with an article for messages, if the name alone is not enough."""
+    remedy: tuple[str, str] | None = None
+    """What to do about a kind that is not read, in English and Korean."""
+    encrypted: bool = False
+
+    @property
+    def described(self) -> str:
+        """As in "is a 7z archive"."""
+        return self.description or self.name
+
+    def matches(self, head: bytes) -> bool:
+        """Whether a file with these first bytes is of this kind; 512 of them are enough for all
+        kinds that are not disk images or file systems."""
+        for mark in self.marks:
+            if not mark.matches(head):
+                return False
+        return self.check is None or bool(self.check(head[: headers.HEAD]))
+
+
+Rows: TypeAlias = tuple[FileKind, ...]
+
+
+@dataclass(frozen=True)
+class KindTable:
+    """Some rows, arranged so that few of them are compared with a file."""
+
+    rows: Rows
+    _by_first_byte: tuple[Rows, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        by_first_byte = tuple(
+            tuple(kind for kind in self.rows if _may_begin_with(kind, value))
+            for value in range(256)
+        )
+        object.__setattr__(self, "_by_first_byte", by_first_byte)
+
+    def identify(self, head: bytes) -> FileKind | None:
+        """Return the first row that matches, None if none does."""
+        if not head:
+            return None
+        return next((kind for kind in self._by_first_byte[head[0]] if kind.matches(head)), None)
+
+
+def _may_begin_with(kind: FileKind, first_byte: int) -> bool:
+    starts = [mark for mark in kind.marks if mark.offset == 0]
+    return all(any(a[0] == first_byte for a in mark.alternatives) for mark in starts)
+
+
+def at(offset: int, *alternatives: bytes) -> Mark:
+    return Mark(offset, alternatives)
+
+
+UNPACK = (
+    "unpack a copy of it, or convert a copy to a raw image, with another program",
+    "사본을 다른 프로그램으로 풀거나 raw 이미지로 변환하십시오",
+)
+CONVERT = ("convert a copy to E01 or raw", "사본을 E01 또는 raw로 변환하십시오")
+MOUNT = (
+    "mount it read-only and give that folder",
+    "읽기 전용으로 마운트한 뒤 그 폴더를 지정하십시오",
+)
+DECRYPT = (
+    "decrypt a copy with its password or key, and give that as a source of its own",
+    "암호나 키로 사본을 복호화하여 별도의 원본으로 지정하십시오",
+)
+
+
+def _unread(
+    name: str, description: str, *marks: Mark, family: Family, remedy: tuple[str, str] = UNPACK
+) -> FileKind:
+    return FileKind(name, family, Use.UNREAD, marks, description=description, remedy=remedy)
+
+
+def _file_system(
+    name: str, *marks: Mark, check: Callable[[bytes], object] | None = None
+) -> FileKind:
+    return FileKind(name, "file system", Use.ENTERED, marks, check, layer="image")
+
+
+def _unread_volume(name: str, *marks: Mark, encrypted: bool = False) -> FileKind:
+    return FileKind(
+        name,
+        "file system",
+        Use.UNREAD,
+        marks,
+        layer="image",
+        remedy=DECRYPT if encrypted else MOUNT,
+        encrypted=encrypted,
+    )
+
+
+def _image(
+    name: str, *marks: Mark, check: Callable[[bytes], object] | None = None, ext: str = ""
+) -> FileKind:
+    extensions = tuple(f".{one}" for one in ext.split())
+    return FileKind(name, "image", Use.DECODED, marks, check, extensions)
+
+
+def _named_only(name: str, ext: str) -> FileKind:
+    """An image format that no header tells from others."""
+    return _image(name, check=lambda _: False, ext=ext)
+
+
+BOOT = at(510, b"\x55\xaa")
+"""The end of a boot sector."""
+
+KINDS: Rows = (
+    # Archives.
+    FileKind(
+        "ZIP", "archive", Use.ENTERED, (at(0, b"PK\3\4", b"PK\5\6", b"PK\7\x08"),), layer="zip"
+    ),
+    # Old TARs have no mark; the right checksum in the header is as good.
+    FileKind("TAR", "archive", Use.ENTERED, check=headers.is_tar, layer="tar"),
+    # Entered if a TAR is inside.
+    FileKind("gzip", "compressed file", Use.ENTERED, (at(0, b"\x1f\x8b\x08"),), layer="tar"),
+    FileKind("bzip2", "compressed file", Use.ENTERED, (at(0, b"BZh"),), layer="tar"),
+    FileKind("xz", "compressed file", Use.ENTERED, (at(0, b"\xfd7zXZ\0"),), layer="tar"),
+    # Disk images, partition tables and file systems. TSK reads none of the ``_unread_volume``s;
+    # "encrypted" are those whose mark proves it.
+    FileKind("E01", "disk image", Use.ENTERED, (at(0, b"EVF\x09\x0d\x0a\xff\x00"),), layer="image"),
+    _unread(
+        "Ex01", "an Ex01 image", at(0, b"EVF2\x0d\x0a\x81\x00"), family="disk image", remedy=CONVERT
+    ),
+    _unread(
+        "L01",
+        "an L01 image",
+        at(0, b"LVF\x09\x0d\x0a\xff\x00"),
+        family="disk image",
+        remedy=CONVERT,
+    ),
+    _unread_volume("BitLocker", at(3, b"-FVE-FS-"), encrypted=True),
+    _unread_volume(
+        "BitLocker To Go",
+        at(424, bytes.fromhex("3bd66749292ed84a8399f6a339e3d001")),
+        encrypted=True,
+    ),
+    _unread_volume("LUKS", at(0, b"LUKS\xba\xbe"), encrypted=True),
+    _unread_volume("APFS", at(32, b"NXSB")),
+    # "CS" is short, so the version before it counts, too.
+    _unread_volume("Core Storage (FileVault or a Fusion Drive)", at(88, b"CS"), at(8, b"\x01\0")),
+    _unread_volume("F2FS", at(1024, b"\x10\x20\xf5\xf2")),
+    _unread_volume("EROFS", at(1024, b"\xe2\xe1\xf5\xe0")),
+    _unread_volume("XFS", at(0, b"XFSB")),
+    _unread_volume("Btrfs", at(0x10040, b"_BHRfS_M")),
+    _unread_volume("LVM", at(512, b"LABELONE")),
+    _file_system("NTFS", at(3, b"NTFS    "), BOOT),
+    _file_system("exFAT", at(3, b"EXFAT   "), BOOT),
+    _file_system("FAT12 or FAT16", at(54, b"FAT"), BOOT),
+    _file_system("FAT32", at(82, b"FAT"), BOOT),
+    # Two bytes are few: the block size (2**10 to 2**16) must be one, too.
+    _file_system(
+        "ext2, ext3 or ext4",
+        at(1080, b"\x53\xef"),
+        at(1048, *(bytes((power, 0, 0, 0)) for power in range(7))),
+    ),
+    _file_system("HFS+", at(1024, b"H+\0\4", b"HX\0\5")),
+    _file_system("ISO 9660", at(0x8001, b"CD001")),
+    FileKind("GPT", "partition table", Use.ENTERED, (at(512, b"EFI PART"),), layer="image"),
+    FileKind(
+        "GPT with sectors of 4096 bytes",
+        "partition table",
+        Use.ENTERED,
+        (at(4096, b"EFI PART"),),
+        layer="image",
+    ),
+    FileKind("MBR", "partition table", Use.ENTERED, (BOOT,), headers.has_partitions, layer="image"),
+    # Containers that hold files and are not entered.
+    _unread("7z", "a 7z archive", at(0, b"7z\xbc\xaf\x27\x1c"), family="archive"),
+    _unread("RAR", "a RAR archive", at(0, b"Rar!\x1a\x07"), family="archive"),
+    _unread("VMDK", "a VMDK disk image", at(0, b"KDMV"), family="disk image"),
+    _unread("QCOW2", "a QCOW2 disk image", at(0, b"QFI\xfb"), family="disk image"),
+    _unread("VHDX", "a VHDX disk image", at(0, b"vhdxfile"), family="disk image"),
+    _unread("VHD", "a VHD disk image", at(0, b"conectix"), family="disk image"),
+    # Images, by Pillow's names. Some are decoded by no library here: the decoder says so.
+    _image("JPEG", at(0, b"\xff\xd8\xff"), ext="jpg jpeg jpe jfif"),
+    _image("PNG", at(0, b"\x89PNG"), ext="png apng"),
+    _image("GIF", at(0, b"GIF8"), ext="gif"),
+    _image("BMP", at(0, b"BM"), check=headers.is_bmp, ext="bmp"),
+    _image(
+        "TIFF",
+        at(0, b"II*\0", b"MM\0*", b"II\0*", b"MM*\0", b"II+\0", b"MM\0+"),
+        ext="tif tiff",
+    ),
+    _image("WEBP", at(0, b"RIFF"), at(8, b"WEBP"), ext="webp"),
+    _image("AVIF", at(4, b"ftyp"), at(8, b"avif", b"avis"), ext="avif avifs"),
+    _image(
+        "HEIF",
+        at(4, b"ftyp"),
+        at(8, b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"),
+        ext="heic heif hif",
+    ),
+    _image("CR3", at(4, b"ftyp"), at(8, b"crx ")),
+    _image("JPEG2000", at(0, b"\0\0\0\x0cjP  "), ext="jp2 j2k jpc jpf jpx j2c"),
+    _image("JPEG2000", at(0, b"\xffO\xffQ")),
+    _image("PSD", at(0, b"8BPS"), ext="psd"),
+    _image("JPEG XL", at(0, b"\0\0\0\x0cJXL ")),
+    _image("RAF", at(0, b"FUJIFILMCCD-RAW")),
+    _image("RW2", at(0, b"IIU\0")),
+    _image("ORF", at(0, b"IIRO", b"IIRS")),
+    _image("ICO", at(0, b"\0\0\1\0"), check=headers.is_ico, ext="ico"),
+    _image("DDS", at(0, b"DDS "), ext="dds"),
+    _image("BLP", at(0, b"BLP1", b"BLP2"), ext="blp"),
+    _image("DCX", at(0, b"\xb1\x68\xde\x3a"), ext="dcx"),
+    _image("FLI", at(4, b"\x11\xaf", b"\x12\xaf"), at(14, b"\0\0", b"\3\0"), ext="fli flc"),
+    _image("FTEX", at(0, b"FTEX"), ext="ftc ftu"),
+    _image("ICNS", at(0, b"icns"), ext="icns"),
+    _image("MCIDAS", at(0, b"\0\0\0\0\0\0\0\4")),
+    _image("PIXAR", at(0, b"\x80\xe8\0\0"), ext="pxr"),
+    _image("QOI", at(0, b"qoif"), ext="qoi"),
+    _image("SUN", at(0, b"\x59\xa6\x6a\x95"), ext="ras"),
+    _image("XPM", at(0, b"/* XPM */"), ext="xpm"),
+    _image("XVTHUMB", at(0, b"P7 332")),
+    # A few bytes, digits or words that other files begin with, too: the whole header counts.
+    _image("PPM", check=headers.is_portable, ext="pbm pgm ppm pnm"),
+    _image("PPM", at(0, b"Pf"), check=headers.GREY_FLOATS.match, ext="pfm"),
+    _image("PFM", at(0, b"PF"), check=headers.COLOUR_FLOATS.match),
+    _image("PAM", at(0, b"P7\n"), check=headers.ARBITRARY.match),
+    _image("SGI", at(0, b"\x01\xda"), check=headers.is_sgi, ext="bw rgb rgba sgi"),
+    _image("PCX", at(0, b"\n"), check=headers.is_pcx, ext="pcx"),
+    _image("DIB", check=headers.is_dib, ext="dib"),
+    _image("CUR", at(0, b"\0\0\2\0"), check=headers.is_cursor, ext="cur"),
+    _image("MSP", at(0, b"DanM", b"LinS"), check=headers.is_msp, ext="msp"),
+    _image("GBR", at(20, b"GIMP"), check=headers.is_brush, ext="gbr"),
+    _image("FITS", at(0, b"SIMPLE"), check=headers.FITS.match, ext="fit fits"),
+    _image("XBM", check=headers.XBM.match, ext="xbm"),
+    _named_only("TGA", "tga icb vda vst"),
+    _named_only("IM", "im"),
+    _named_only("IPTC", "iim"),
+    _named_only("PCD", "pcd"),
+    # Videos and documents.
+    FileKind("MP4 or QuickTime", "video", Use.VIDEO, (at(4, b"ftyp"),)),
+    FileKind("PDF", "document", Use.ENTERED, (at(0, b"%PDF-"),)),
+    FileKind("PDF", "document", Use.ENTERED, check=headers.is_late_pdf),
+    # Kinds without a reader so far.
+    FileKind(
+        "Office document",
+        "document",
+        Use.UNEXAMINED,
+        (at(0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"),),
+        description="an Office document",
+    ),
+    FileKind("SQLite", "database", Use.UNEXAMINED, (at(0, b"SQLite format 3\0"),)),
+    # Decoding these would run what they hold, through Ghostscript or Windows.
+    FileKind("PostScript", "program", Use.NO_PICTURES, (at(0, b"%!PS", b"\xc5\xd0\xd3\xc6"),)),
+    FileKind("WMF", "program", Use.NO_PICTURES, (at(0, b"\xd7\xcd\xc6\x9a"),)),
+    FileKind("AppleDouble", "metadata", Use.NO_PICTURES, (at(0, b"\0\5\x16\7"),)),
+)
+
+ALL = KindTable(KINDS)
+PICTURES = KindTable(tuple(kind for kind in KINDS if kind.use is Use.DECODED))
+CONTAINERS = KindTable(
+    tuple(kind for kind in KINDS if kind.layer is not None or kind.use is Use.UNREAD)
+)
+"""Kinds that hold files: entered or not read."""
+PROGRAMS = KindTable(tuple(kind for kind in KINDS if kind.family == "program"))
+ATTACHED = KindTable(
+    tuple(
+        kind
+        for kind in KINDS
+        if kind.use is Use.DECODED
+        or kind.family in ("archive", "compressed file", "document", "database")
+    )
+)
+"""Kinds that are looked for after the end of an image and among the attachments of a document."""
+UNREAD_VOLUMES = tuple(
+    kind for kind in KINDS if kind.family == "file system" and kind.use is Use.UNREAD
+)
+
+CONTAINER_LAYERS: frozenset[str] = frozenset(kind.layer for kind in KINDS if kind.layer is not None)
+IMAGE_EXTENSIONS = frozenset(extension for kind in PICTURES.rows for extension in kind.extensions)
+LATE_PDF = next(kind for kind in KINDS if kind.check is headers.is_late_pdf)
+APPLE_DOUBLE = next(kind for kind in KINDS if kind.name == "AppleDouble")
+OFFICE_DOCUMENT = next(kind for kind in KINDS if kind.name == "Office document")

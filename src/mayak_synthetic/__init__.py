@@ -1,0 +1,1 @@
+"""Synthetic images of the four classes, and a phone image that holds them."""
