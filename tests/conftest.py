@@ -10,15 +10,15 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 
 import pytest
 
-from mayak.language import set_process_language
+from mayak.cli.console import Console
 
 
 @pytest.fixture(autouse=True)
 def english():
-    """Texts are asserted in English; a test of the Korean ones says so itself."""
-    set_process_language("en")
+    """Texts are asserted in English; a test of the Korean ones asks for them itself."""
+    Console.language = "en"
     yield
-    set_process_language("en")
+    Console.language = "en"
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from mayak import doctor
 from mayak.cli.app import main
 from mayak.doctor import Check, cached, diagnose, probe, usable_modes, wal_reset_bug
-from mayak.language import set_language
+from mayak.i18n import render
 
 GOOD = {
     "torch": {"version": "2.15.0", "cuda": "13.2", "warnings": []},
@@ -206,8 +206,7 @@ def test_model_cache_remedy_names_the_air_gapped_way(tmp_path, monkeypatch):
     assert check.figures["model"] == "llava-hf/llava-v1.6-mistral-7b-hf"
     if check.status == "warning":
         assert "--local-dir DIR" in check.remedy
-    set_language("ko")
-    assert examined(monkeypatch, tmp_path)["model"].title == "7B 모델"
+    assert render(check.title, "ko") == "7B 모델"
 
 
 @pytest.mark.parametrize(

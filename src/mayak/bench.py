@@ -20,10 +20,10 @@ import numpy as np
 from PIL import Image
 
 from mayak.errors import MayakError
+from mayak.i18n import msg
 from mayak.imaging.decode import decode, decode_picture
 from mayak.imaging.hashing import perceptual_hash, sha256
 from mayak.imaging.thumbnails import overview, thumbnail
-from mayak.language import tr
 from mayak.types import DecodedImage, Progress, Sides
 from mayak.workers import Lost, WorkerPool, cores
 
@@ -97,9 +97,9 @@ def measure(
     ``least`` and ``least_for_base`` are the model's. Raises ModelError when the model cannot do it
     here.
     """
-    one = tr("one thread", "스레드 1개")
-    some = tr(f"{_THREADS} threads", f"스레드 {_THREADS}개")
-    all_ = tr(f"{cores()} processes", f"프로세스 {cores()}개")
+    one = msg("one thread")
+    some = msg("{threads} threads", threads=_THREADS)
+    all_ = msg("{cores} processes", cores=cores())
     small = [decode(path.read_bytes(), least=least_for_base) for path in paths]
     images = [decode(path.read_bytes(), least=least) for path in paths]
     base = [tiers.prepare(1, image) for image in small]
@@ -124,7 +124,7 @@ def measure(
         ("full", device, lambda: _answering(tiers.label_logits, whole, batch_size, seconds)),
     ]
     found: list[Stage] = []
-    with progress.task(tr("measuring", "측정"), len(stages), tr("stages", "단계")) as task:
+    with progress.task(msg("measuring"), len(stages), msg("stages")) as task:
         for name, on, work in stages:
             found.append(Stage(name, work(), on))
             task.advance()
@@ -182,11 +182,8 @@ def _take_in(work: tuple[Path, Sides]) -> None:
 def _require(result: object) -> None:
     if isinstance(result, Lost):
         raise MayakError(
-            tr(
-                f"a process of the measurement was lost ({result.why})",
-                f"측정 프로세스가 중단되었습니다({result.why})",
-            ),
-            remedy=tr("end other programs and try again", "다른 프로그램을 끝내고 다시 하십시오"),
+            msg("a process of the measurement was lost ({why})", why=result.why),
+            remedy=msg("end other programs and try again"),
         )
 
 

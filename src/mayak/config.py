@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mayak.errors import ConfigError
-from mayak.language import tr
+from mayak.i18n import msg
 from mayak.untrusted import PARSE_ERRORS, RECORD_BYTES, read_file
 
 Precision = Literal["auto", "nf4", "bf16", "fp32", "fp8"]
@@ -73,13 +73,13 @@ def load_train_config(name: str, overrides: dict[str, Any] | None = None) -> Tra
         values = yaml.safe_load(text)
     except (yaml.YAMLError, *PARSE_ERRORS) as error:
         raise ConfigError(
-            tr(f"{origin} is not valid YAML: {error}", f"{origin}의 YAML 문법 오류: {error}"),
-            remedy=tr("start from a copy of repo.yaml", "repo.yaml을 복사해 고치십시오"),
+            msg("{origin} is not valid YAML: {error}", origin=origin, error=error),
+            remedy=msg("start from a copy of repo.yaml"),
         ) from error
     if not isinstance(values, dict):
         raise ConfigError(
-            tr(f"{origin} holds no keys", f"{origin}에 항목이 없습니다"),
-            remedy=tr("start from a copy of repo.yaml", "repo.yaml을 복사해 고치십시오"),
+            msg("{origin} holds no keys", origin=origin),
+            remedy=msg("start from a copy of repo.yaml"),
         )
     values |= {key: value for key, value in (overrides or {}).items() if value is not None}
     try:
@@ -90,9 +90,7 @@ def load_train_config(name: str, overrides: dict[str, Any] | None = None) -> Tra
         )
         raise ConfigError(
             f"{origin}: {faults}",
-            remedy=tr(
-                "compare with the commented repo.yaml", "주석이 달린 repo.yaml과 비교하십시오"
-            ),
+            remedy=msg("compare with the commented repo.yaml"),
         ) from error
 
 
@@ -105,12 +103,6 @@ def _text(name: str) -> tuple[str, str]:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(
-            tr(
-                f"configuration {name} cannot be read ({reason})",
-                f"설정 파일 {name}을(를) 읽을 수 없습니다 ({reason})",
-            ),
-            remedy=tr(
-                f"name a YAML file or one of {', '.join(PRESETS)}",
-                f"YAML 파일 또는 {', '.join(PRESETS)} 중 하나를 지정하십시오",
-            ),
+            msg("configuration {name} cannot be read ({reason})", name=name, reason=reason),
+            remedy=msg("name a YAML file or one of {presets}", presets=", ".join(PRESETS)),
         ) from error

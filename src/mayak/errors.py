@@ -28,7 +28,7 @@ class MayakError(Exception):
         self.remedy = remedy
 
     def __str__(self) -> str:
-        return f"{self.message} → {self.remedy}" if self.remedy else self.message
+        return self.message + " → " + self.remedy if self.remedy else self.message
 
     def __reduce__(self) -> tuple[object, ...]:
         # Errors cross process borders (decode workers); the default loses the remedy.

@@ -14,7 +14,7 @@ from typing import Literal, Protocol, Self
 
 from mayak.errors import ConfigError
 from mayak.files import file_sha256
-from mayak.language import tr
+from mayak.i18n import msg
 
 HashKind = Literal["md5", "sha1", "sha256"]
 
@@ -60,9 +60,11 @@ class HashList:
                 digest = file_sha256(file)
             known = _Database(path) if is_database else _Sorted(_hashes(path))
         except OSError as error:
-            raise _unfit(path, f"cannot be read: {error.strerror}", "읽을 수 없습니다") from error
+            raise _unfit(
+                path, msg("cannot be read: {strerror}", strerror=error.strerror)
+            ) from error
         if not known.count:
-            raise _unfit(path, "holds no hash", "해시가 없습니다")
+            raise _unfit(path, msg("holds no hash"))
         return cls(path.name, digest, known)
 
     def __len__(self) -> int:
@@ -136,7 +138,7 @@ class _Database:
                     f"SELECT count(*) FROM {self._table}{rows}"  # noqa: S608
                 ).fetchone()
         except (sqlite3.Error, UnicodeDecodeError) as error:
-            raise _unfit(path, f"SQLite says: {error}", f"SQLite 오류: {error}") from error
+            raise _unfit(path, msg("SQLite says: {error}", error=error)) from error
 
     def _connect(self) -> sqlite3.Connection:
         # Immutable: nothing is written beside it, on read-only media too.
@@ -155,8 +157,7 @@ class _Database:
                 return table, columns
         raise _unfit(
             self._path,
-            "is no RDS 3 database: no table FILE or METADATA with hashes",
-            "RDS 3 데이터베이스가 아닙니다. 해시가 있는 FILE 또는 METADATA 테이블이 없습니다",
+            msg("is no RDS 3 database: no table FILE or METADATA with hashes"),
         )
 
     def _checked(self, connection: sqlite3.Connection, columns: tuple[HashKind, ...]) -> bool:
@@ -171,10 +172,15 @@ class _Database:
                 elif not _is_hash(kind, value):
                     raise _unfit(
                         self._path,
-                        f"column {kind} of table {self._table}: row {number} is no "
-                        f"{kind.upper()} in hex: {str(value)[:80]!r}",
-                        f"{self._table} 테이블의 {kind} 열: {number}번째 행이 16진수 "
-                        f"{kind.upper()}이(가) 아닙니다: {str(value)[:80]!r}",
+                        msg(
+                            "column {kind} of table {table}: row {number} is no {hash} in hex: "
+                            "{value!r}",
+                            kind=kind,
+                            table=self._table,
+                            number=number,
+                            hash=kind.upper(),
+                            value=str(value)[:80],
+                        ),
                     )
         return lacking
 
@@ -219,9 +225,7 @@ def _is_hash(kind: HashKind, value: object) -> bool:
 def _hashes(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         if file.read(2) in _UTF_16:
-            raise _unfit(
-                path, "is text in UTF-16, which is not read", "UTF-16 텍스트는 읽지 않습니다"
-            )
+            raise _unfit(path, msg("is text in UTF-16, which is not read"))
         file.seek(0)
         lines = enumerate(map(_text, file), 1)
         column: int | None = None
@@ -236,16 +240,16 @@ def _hashes(path: Path) -> Iterator[bytes]:
                 first = False
                 value = _cell(line, column)
             except csv.Error as error:
-                raise _unfit(
-                    path,
-                    f"line {number} is no CSV: {error}",
-                    f"{number}번째 줄이 CSV가 아닙니다: {error}",
-                ) from error
+                text = msg("line {number} is no CSV: {error}", number=number, error=error)
+                raise _unfit(path, text) from error
             if len(value) not in _OF_LENGTH or not re.fullmatch("[0-9a-fA-F]+", value):
                 raise _unfit(
                     path,
-                    f"line {number} is no MD5, SHA-1 or SHA-256: {value[:80]!r}",
-                    f"{number}번째 줄이 MD5, SHA-1, SHA-256이 아닙니다: {value[:80]!r}",
+                    msg(
+                        "line {number} is no MD5, SHA-1 or SHA-256: {value!r}",
+                        number=number,
+                        value=value[:80],
+                    ),
                 )
             yield bytes.fromhex(value)
 
@@ -273,13 +277,11 @@ def _cell(line: str, column: int | None) -> str:
     return cells[column].strip() if column < len(cells) else ""
 
 
-def _unfit(path: Path, en: str, ko: str) -> ConfigError:
+def _unfit(path: Path, text: str) -> ConfigError:
     return ConfigError(
-        f"{path}: " + tr(en, ko),
-        remedy=tr(
+        f"{path}: " + text,
+        remedy=msg(
             "give text in UTF-8 with a hash a line, CSV with a column md5, sha1 or sha256, or "
-            "NSRL's RDS 3 (SQLite)",
-            "한 줄에 해시 하나인 UTF-8 텍스트, md5·sha1·sha256 열이 있는 CSV, 또는 NSRL RDS "
-            "3(SQLite)를 쓰십시오",
+            "NSRL's RDS 3 (SQLite)"
         ),
     )

@@ -4,34 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mayak.language import tr
+from mayak.i18n import Message, msg
 
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """One category: its index, its folder under ``raw_data/`` and its names."""
+    """One category: its index, its folder under ``raw_data/`` and its name."""
 
     index: int
     folder: str
-    ko: str
-    en: str
+    name: Message
 
     @property
     def answer(self) -> str:
         """The model's answer: the digit of the index."""
         return str(self.index)
 
-    @property
-    def name(self) -> str:
-        """The name in the user's language."""
-        return tr(self.en, self.ko)
-
 
 LABELS = (
-    Label(0, "0_irrelevant", "관련 없음", "irrelevant"),
-    Label(1, "1_chat_history", "마약 대화 내역 사진", "drug conversation"),
-    Label(2, "2_transaction_place", "마약 거래 장소", "transaction place"),
-    Label(3, "3_drug_raw", "마약 원본", "drug itself"),
+    Label(0, "0_irrelevant", msg("irrelevant")),
+    Label(1, "1_chat_history", msg("drug conversation")),
+    Label(2, "2_transaction_place", msg("transaction place")),
+    Label(3, "3_drug_raw", msg("drug itself")),
 )
 
 UNCLASSIFIABLE = -1

@@ -17,8 +17,8 @@ from scipy import stats
 from sklearn import metrics as sk
 
 from mayak.errors import ConfigError
+from mayak.i18n import msg
 from mayak.labels import LABELS, UNCLASSIFIABLE
-from mayak.language import tr
 
 RESAMPLES = 2000
 SEED = 42
@@ -237,16 +237,16 @@ def _checked(
     truth, guess = np.asarray(labels, dtype=np.int64), np.asarray(predicted, dtype=np.int64)
     if not len(truth) or not len(truth) == len(guess) == len(groups):
         raise ConfigError(
-            tr(
-                f"{len(truth)} labels, {len(guess)} predictions and {len(groups)} groups",
-                f"라벨 {len(truth)}개, 예측 {len(guess)}개, 그룹 {len(groups)}개",
+            msg(
+                "{n_truth} labels, {n_guess} predictions and {n_groups} groups",
+                n_truth=len(truth),
+                n_guess=len(guess),
+                n_groups=len(groups),
             ),
-            remedy=tr("each image needs one of each", "이미지마다 하나씩 필요합니다"),
+            remedy=msg("each image needs one of each"),
         )
     if not np.isin(truth, _CLASSES).all() or not np.isin(guess, [*_CLASSES, -1]).all():
-        raise ConfigError(
-            tr("labels are 0–3, predictions −1 to 3", "라벨은 0–3, 예측은 −1–3이어야 합니다")
-        )
+        raise ConfigError(msg("labels are 0–3, predictions −1 to 3"))
     return truth, guess
 
 

@@ -13,7 +13,7 @@ import stat
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from mayak.language import tr
+from mayak.i18n import msg
 
 PARSE_ERRORS = (
     ValueError,
@@ -61,7 +61,7 @@ def read_file(path: Path, limit: int, *, follow: bool = True) -> bytes:
     with open_regular(path, follow=follow) as file:
         data = file.read(limit + 1)
     if len(data) > limit:
-        raise ValueError(tr(f"more than {limit} bytes", f"{limit}바이트보다 큼"))
+        raise ValueError(msg("more than {limit} bytes", limit=limit))
     return data
 
 
@@ -74,7 +74,7 @@ def parse_json(text: str | bytes) -> Any:  # noqa: ANN401 - checked by callers
     """Return the value of a JSON text in UTF-8. Raises ValueError for every kind of damage."""
     if isinstance(text, bytes):
         text = text.decode("utf-8")
-    too_deep = ValueError(tr("nested too deeply", "중첩이 너무 깊음"))
+    too_deep = ValueError(msg("nested too deeply"))
     try:
         value = json.loads(text)
     except RecursionError as error:
@@ -99,4 +99,4 @@ def _is_shallow(value: object) -> bool:
 
 def _require_regular(path: Path, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
-        raise OSError(errno.EINVAL, tr("not a regular file", "일반 파일이 아님"), str(path))
+        raise OSError(errno.EINVAL, msg("not a regular file"), str(path))

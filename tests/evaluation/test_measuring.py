@@ -17,7 +17,6 @@ from mayak.dataset.manifest import read_manifest
 from mayak.errors import ConfigError, ManifestError
 from mayak.evaluation import run
 from mayak.evaluation.record import read_run
-from mayak.language import set_language
 
 NAMES = {
     "metrics.json",
@@ -106,8 +105,7 @@ def test_failures_are_listed_and_never_scored(manifest, tmp_path):
     (root / "사진 0.png").unlink()
     (root / "사진 1.png").write_bytes(b"changed")
     out = tmp_path / "out"
-    set_language("ko")
-    result = run.evaluate(manifest, FakeClassifier(), out)
+    result = run.evaluate(manifest, FakeClassifier(), out, language="ko")
     assert [(Path(f.path).name, f.stage, f.error) for f in result.failures] == [
         ("사진 0.png", "read", "FileNotFoundError"),
         ("사진 1.png", "read", "ManifestError"),
@@ -119,7 +117,7 @@ def test_failures_are_listed_and_never_scored(manifest, tmp_path):
     assert [row["image_path"] for row in table(out / "failures.csv")] == [
         f["path"] for f in found["failures"]
     ]
-    # said in the user's language, although a reading thread found it
+    # in the reader's language, although a reading thread found it
     report = (out / "report.html").read_text(encoding="utf-8")
     assert "이후 변경된 파일" in report
     assert "사진 1.png" in report
@@ -211,9 +209,8 @@ def test_out_that_is_a_file_is_an_error(manifest, tmp_path):
 
 @pytest.mark.parametrize("language", ["en", "ko"])
 def test_report_asks_for_nothing_and_escapes_everything(manifest, tmp_path, language):
-    set_language(language)
     answers = FakeAnswerer({3: "<script>alert(1)</script> & 마약"})
-    run.zeroshot(manifest, answers, tmp_path / "out")
+    run.zeroshot(manifest, answers, tmp_path / "out", language=language)
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert f'<html lang="{language}">' in page
     assert "<script" not in page

@@ -20,7 +20,6 @@ from mayak.errors import EvidenceError
 from mayak.evidence import Limits, open_source
 from mayak.evidence.sleuthkit import DiskReader
 from mayak.evidence.streams import FileBytes
-from mayak.language import set_language
 from mayak.types import EvidenceEntry, EvidencePath, Failure
 
 IMAGES = Path(__file__).parent / "images"
@@ -396,7 +395,6 @@ def test_pieces_in_a_folder_are_items_and_read_as_one(unpack, folder):
     assert items == {name: (piece, False) for name, piece in pieces.items()} | below("disk.001")
     assert not failures
     (folder / "disk.002").rename(folder / "disk.003")
-    set_language("ko")
     items, (failure,) = found(folder)
     assert sorted(items) == ["disk.001", "disk.003"]
     assert (failure.path, failure.error) == ("폰/disk.001", "Damaged")

@@ -18,9 +18,9 @@ from pypdf.generic import (
 )
 
 from mayak.errors import DecodeError
+from mayak.i18n import render
 from mayak.imaging import decode
 from mayak.imaging.pdf import embedded_images
-from mayak.language import set_language
 
 
 def picture(seed=4, mode="RGB"):
@@ -356,7 +356,6 @@ def test_a_jpeg_is_no_pdf():
 
 
 def test_in_korean():
-    set_language("ko")
-
-    with pytest.raises(DecodeError, match="디코딩할 수 없습니다"):
+    with pytest.raises(DecodeError) as raised:
         read(b"%PDF-1.7\n")
+    assert "디코딩할 수 없습니다" in render(raised.value.message, "ko")

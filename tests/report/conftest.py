@@ -4,7 +4,6 @@ import pytest
 from report_samples import decide, make
 
 from mayak.case import CaseStore
-from mayak.language import set_language
 from mayak.report import write_report
 from mayak.types import SilentProgress
 
@@ -18,9 +17,8 @@ def case(tmp_path_factory):
 @pytest.fixture(scope="session")
 def write():
     def write(case, folder, language="en", **options):
-        set_language(language)
         with CaseStore.read(case) as store:
-            return write_report(store, Path(folder), SilentProgress(), **options)
+            return write_report(store, Path(folder), SilentProgress(), language=language, **options)
 
     return write
 

@@ -14,7 +14,6 @@ from report_samples import ENGINE, content, decide, item, make, scores, sha
 
 from mayak.case import CaseStore, Exclusion, Item, SourceHash
 from mayak.case.database import entry_hash
-from mayak.language import set_language
 from mayak.report.chapters import Writer
 from mayak.report.document import plain
 from mayak.report.report_data import survey
@@ -24,10 +23,12 @@ from mayak.types import Failure, Prediction, Scores
 
 def said(folder, language="en"):
     """All words of the page on a case."""
-    set_language(language)
     with CaseStore.read(folder) as case:
-        document = Writer(case, survey(case, case.verify()), clear=False).page(300)
-    return json.dumps(plain(dataclasses.replace(document, pictures={})), ensure_ascii=False)
+        found = survey(case, case.verify())
+        document = Writer(case, found, language, clear=False).page(300)
+    return json.dumps(
+        plain(dataclasses.replace(document, pictures={}), language), ensure_ascii=False
+    )
 
 
 def located(*layers):

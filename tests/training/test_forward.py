@@ -8,7 +8,7 @@ from transformers.models.llava_next import modeling_llava_next
 
 from mayak.config import load_train_config
 from mayak.errors import ModelError
-from mayak.language import set_language
+from mayak.i18n import render
 from mayak.model import load_model
 from mayak.model.packer import BatchPacker
 from mayak.training import forward
@@ -171,5 +171,4 @@ def test_layers_are_compiled_where_it_pays(monkeypatch, mixed, images, works, ch
     found, why = compiling(torch.device("cpu"), mixed=mixed, images=images)
     assert found == chosen
     assert said in why
-    set_language("ko")
-    assert "패딩 없이" in compiling(torch.device("cpu"), mixed=mixed, images=images)[1]
+    assert "패딩 없이" in render(why, "ko")

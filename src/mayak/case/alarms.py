@@ -7,42 +7,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from mayak.case.records import Fault, LogEntry
-from mayak.language import tr
+from mayak.i18n import Message, msg, plural
 
 _KEYS = 3
 """Technical keys behind a sentence; the list of all faults has the others."""
 _CLOCK = timedelta(seconds=1)
 """Clocks that are kept right over a network are set back by less than this."""
 
-_RECORDS = {
-    "sources": ("record of a source", "records of sources", "원본 등록 기록"),
-    "source_hashes": ("hash of a source", "hashes of sources", "원본 해시값 기록"),
-    "contents": ("record of an image", "records of images", "이미지 정보 기록"),
-    "items": ("record of a file", "records of files", "파일 목록 기록"),
-    "exclusions": ("record of a left-out file", "records of left-out files", "분석 제외 기록"),
-    "failures": ("record of a failure", "records of failures", "읽기·분류 실패 기록"),
-    "revisions": ("later outcome of a file", "later outcomes of files", "파일 처리 변경 기록"),
-    "runs": ("record of a model run", "records of model runs", "모델 실행 기록"),
-    "finishes": ("end of a model run", "ends of model runs", "모델 실행 종료 기록"),
-    "predictions": ("score of the model", "scores of the model", "모델 점수 기록"),
-    "groupings": (
-        "grouping of similar images",
-        "groupings of similar images",
-        "유사 이미지 그룹 기록",
-    ),
-    "group_members": ("similar image on record", "similar images on record", "유사 이미지 기록"),
-    "alerts": ("match with a hash list", "matches with hash lists", "해시 목록 일치 기록"),
-    "decisions": ("decision of a reviewer", "decisions of reviewers", "검토자 판정 기록"),
-    "samples": ("blind sample", "blind samples", "무작위 표본 기록"),
-    "sample_items": ("image of a blind sample", "images of blind samples", "표본 이미지 기록"),
-    "log": ("entry of the log", "entries of the log", "작업 기록 항목"),
-    "thumbnails": ("thumbnail", "thumbnails", "축소 그림"),
-}
 _OTHERS = {
-    "case.json": ("the file with the case's number and name", "사건의 번호와 이름이 든 파일"),
-    "database": ("the case's database", "사건의 데이터베이스"),
-    "sqlite_sequence": ("the counter of the log", "작업 기록의 일련번호"),
-    "thumbnails": ("a thumbnail", "축소 그림"),
+    "case.json": msg("the file with the case's number and name"),
+    "database": msg("the case's database"),
+    "sqlite_sequence": msg("the counter of the log"),
+    "thumbnails": msg("a thumbnail"),
 }
 _LOCKS = re.compile(r"_(keeps|holds)$")
 """Triggers that refuse to change or to delete rows."""
@@ -55,51 +31,104 @@ def alarms(faults: Sequence[Fault]) -> list[str]:
         kind = "locks" if fault.table == "schema" and _LOCKS.search(fault.key) else fault.table
         groups.setdefault((kind, fault.problem), []).append(fault)
     return [
-        f"{_sentence(kind, problem, group)} ({_keys(group)})"
+        _sentence(kind, problem, group) + f" ({_keys(group)})"
         for (kind, problem), group in groups.items()
     ]
 
 
 def _sentence(kind: str, problem: str, faults: Sequence[Fault]) -> str:
     count = sum(map(_rows, faults))
-    one = count == 1
     if kind == "locks":
-        return tr(
-            f"{count:,} of the locks that keep records from being changed or removed "
-            f"{'was' if one else 'were'} {'removed' if problem == 'deleted' else 'changed'}",
-            f"기록의 변경·삭제를 막는 장치 {count:,}개가 "
-            f"{'제거' if problem == 'deleted' else '변경'}되었습니다",
+        if problem == "deleted":
+            return plural(
+                "{n:,} of the locks that keep records from being changed or removed was removed",
+                "{n:,} of the locks that keep records from being changed or removed were removed",
+                count,
+            )
+        return plural(
+            "{n:,} of the locks that keep records from being changed or removed was changed",
+            "{n:,} of the locks that keep records from being changed or removed were changed",
+            count,
         )
     if kind == "schema":
         if problem == "inserted":
-            return tr(
-                f"{count:,} {'part was' if one else 'parts were'} added to the database that "
-                "mayak does not make",
-                f"mayak이 만들지 않은 구조 요소 {count:,}개가 데이터베이스에 추가되었습니다",
+            return plural(
+                "{n:,} part was added to the database that mayak does not make",
+                "{n:,} parts were added to the database that mayak does not make",
+                count,
             )
-        return tr(
-            f"{count:,} {'part' if one else 'parts'} of the database's structure "
-            f"{'was' if one else 'were'} {'removed' if problem == 'deleted' else 'changed'}",
-            f"데이터베이스의 구조 요소 {count:,}개가 "
-            f"{'제거' if problem == 'deleted' else '변경'}되었습니다",
+        if problem == "deleted":
+            return plural(
+                "{n:,} part of the database's structure was removed",
+                "{n:,} parts of the database's structure were removed",
+                count,
+            )
+        return plural(
+            "{n:,} part of the database's structure was changed",
+            "{n:,} parts of the database's structure were changed",
+            count,
         )
-    if kind not in _RECORDS or problem == "unreadable":
-        about = f"{tr(*_OTHERS[kind])}: " if kind in _OTHERS else ""
-        more = tr(f", and {count - 1:,} more", f", 외 {count - 1:,}건") if count > 1 else ""
+    records = _records(kind, count)
+    if records is None or problem == "unreadable":
+        about = _OTHERS[kind] + ": " if kind in _OTHERS else ""
+        more = msg(", and {count:,} more", count=count - 1) if count > 1 else ""
         return about + faults[0].message + more
-    singular, plural, korean = _RECORDS[kind]
-    noun = singular if one else plural
-    was, is_, does = ("was", "is", "does") if one else ("were", "are", "do")
-    en, ko = {
-        "changed": (f"{is_} not as recorded", "최초 기록과 다릅니다"),
-        "deleted": (f"{was} removed", "제거되었습니다"),
-        "inserted": (f"{was} added without the log", "작업 기록 없이 추가되었습니다"),
-        "chain": (
-            f"{does} not follow from the one before: the log was rewritten",
-            "앞 항목과 이어지지 않습니다. 작업 기록이 다시 쓰였습니다",
+    return _deed(problem, records, count)
+
+
+def _records(kind: str, n: int) -> Message | None:
+    """Name ``n`` rows of a table; None for a table that holds none of the case's records."""
+    return {
+        "sources": plural("{n:,} record of a source", "{n:,} records of sources", n),
+        "source_hashes": plural("{n:,} hash of a source", "{n:,} hashes of sources", n),
+        "contents": plural("{n:,} record of an image", "{n:,} records of images", n),
+        "items": plural("{n:,} record of a file", "{n:,} records of files", n),
+        "exclusions": plural(
+            "{n:,} record of a left-out file", "{n:,} records of left-out files", n
         ),
-    }.get(problem, (f"{does} not agree with other records", "다른 기록과 맞지 않습니다"))
-    return tr(f"{count:,} {noun} {en}", f"{korean} {count:,}건이 {ko}")
+        "failures": plural("{n:,} record of a failure", "{n:,} records of failures", n),
+        "revisions": plural("{n:,} later outcome of a file", "{n:,} later outcomes of files", n),
+        "runs": plural("{n:,} record of a model run", "{n:,} records of model runs", n),
+        "finishes": plural("{n:,} end of a model run", "{n:,} ends of model runs", n),
+        "predictions": plural("{n:,} score of the model", "{n:,} scores of the model", n),
+        "groupings": plural(
+            "{n:,} grouping of similar images", "{n:,} groupings of similar images", n
+        ),
+        "group_members": plural(
+            "{n:,} similar image on record", "{n:,} similar images on record", n
+        ),
+        "alerts": plural("{n:,} match with a hash list", "{n:,} matches with hash lists", n),
+        "decisions": plural("{n:,} decision of a reviewer", "{n:,} decisions of reviewers", n),
+        "samples": plural("{n:,} blind sample", "{n:,} blind samples", n),
+        "sample_items": plural("{n:,} image of a blind sample", "{n:,} images of blind samples", n),
+        "log": plural("{n:,} entry of the log", "{n:,} entries of the log", n),
+        "thumbnails": plural("{n:,} thumbnail", "{n:,} thumbnails", n),
+    }.get(kind)
+
+
+def _deed(problem: str, what: Message, n: int) -> Message:
+    """State what happened to ``n`` rows."""
+    if problem == "changed":
+        return plural("{what} is not as recorded", "{what} are not as recorded", n, what=what)
+    if problem == "deleted":
+        return plural("{what} was removed", "{what} were removed", n, what=what)
+    if problem == "inserted":
+        return plural(
+            "{what} was added without the log", "{what} were added without the log", n, what=what
+        )
+    if problem == "chain":
+        return plural(
+            "{what} does not follow from the one before: the log was rewritten",
+            "{what} do not follow from the one before: the log was rewritten",
+            n,
+            what=what,
+        )
+    return plural(
+        "{what} does not agree with other records",
+        "{what} do not agree with other records",
+        n,
+        what=what,
+    )
 
 
 def _rows(fault: Fault) -> int:
@@ -135,13 +164,13 @@ def set_back(log: Iterable[LogEntry]) -> Iterator[tuple[LogEntry, LogEntry]]:
 
 def clock_note(before: LogEntry, after: LogEntry) -> str:
     """What a pair of ``set_back`` is to be told as."""
-    return tr(
-        f"the log's times run backwards: entry {after.sequence} ({_shown(after)}) follows entry "
-        f"{before.sequence} ({_shown(before)}). The computer's clock was set back, or the log was "
-        "rewritten",
-        f"작업 기록의 시각이 거꾸로 갑니다. 항목 {after.sequence}의 시각({_shown(after)})이 앞 "
-        f"항목 {before.sequence}의 시각({_shown(before)})보다 이릅니다. 컴퓨터의 시계가 "
-        "되돌려졌거나 작업 기록이 다시 쓰였을 수 있습니다",
+    return msg(
+        "the log's times run backwards: entry {sequence} ({at}) follows entry {before_sequence} "
+        "({before_at}). The computer's clock was set back, or the log was rewritten",
+        sequence=after.sequence,
+        at=_shown(after),
+        before_sequence=before.sequence,
+        before_at=_shown(before),
     )
 
 

@@ -30,7 +30,7 @@ from mayak.case.database import (
 from mayak.case.folder import IDENTITY, Identity, identity_text, read_identity, read_thumbnail
 from mayak.case.records import Extent, Fault
 from mayak.errors import CaseError
-from mayak.language import tr
+from mayak.i18n import msg
 from mayak.untrusted import PARSE_ERRORS, RECORD_BYTES, parse_json, read_file
 
 _CHUNK = 500
@@ -62,10 +62,7 @@ def audit(folder: Path, database: Database) -> list[Fault]:
     try:
         for check in checks:
             if any(_SHARED_PAGE in fault.message for fault in faults):
-                text = tr(
-                    "pages are used more than once: the rows were not compared",
-                    "여러 번 쓰인 페이지가 있어 행을 확인하지 않았습니다",
-                )
+                text = msg("pages are used more than once: the rows were not compared")
                 faults.append(Fault("unreadable", "database", PAGES, text))
                 break
             try:
@@ -77,7 +74,7 @@ def audit(folder: Path, database: Database) -> list[Fault]:
                         "unreadable",
                         "database",
                         "",
-                        tr(f"cannot be read ({error})", f"읽을 수 없습니다 ({error})"),
+                        msg("cannot be read ({error})", error=error),
                     )
                 )
     finally:
@@ -107,7 +104,7 @@ def _integrity(connection: sqlite3.Connection) -> Iterator[Fault]:
                     "unreadable",
                     "database",
                     "",
-                    tr(f"SQLite finds: {found}", f"SQLite 검사 결과: {found}"),
+                    msg("SQLite finds: {found}", found=found),
                 )
 
 
@@ -118,10 +115,7 @@ def _references(connection: sqlite3.Connection) -> Iterator[Fault]:
                 "invariant",
                 table,
                 f"id {rowid}",
-                tr(
-                    f"refers to a row of {parent} that is not there",
-                    f"{parent}에 없는 행을 가리킵니다",
-                ),
+                msg("refers to a row of {parent} that is not there", parent=parent),
             )
 
 
@@ -158,7 +152,7 @@ def _chain(connection: sqlite3.Connection) -> Iterator[Fault]:
     # First: a writer may add entries while they are read.
     counter = _counter(connection)
     for (number,) in connection.execute("SELECT sequence FROM log WHERE sequence < 1").fetchall():
-        yield Fault("inserted", "log", f"entry {number}", tr("was inserted", "삽입되었습니다"))
+        yield Fault("inserted", "log", f"entry {number}", msg("was inserted"))
     previous, last = GENESIS, 0
     for entry in _entries(connection):
         sequence = entry["sequence"]
@@ -169,19 +163,16 @@ def _chain(connection: sqlite3.Connection) -> Iterator[Fault]:
                 "chain",
                 "log",
                 f"entry {sequence}",
-                tr(
-                    "does not follow from the entry before it: one of the two was rewritten",
-                    "앞 항목과 이어지지 않습니다. 둘 중 하나가 다시 쓰였습니다",
-                ),
+                msg("does not follow from the entry before it: one of the two was rewritten"),
             )
         fields = ("sequence", "at", "operator", "action", "detail", "previous")
         if entry_hash(*(entry[name] for name in fields)) != entry["hash"]:
-            yield Fault("changed", "log", f"entry {sequence}", tr("was changed", "변경되었습니다"))
+            yield Fault("changed", "log", f"entry {sequence}", msg("was changed"))
         previous, last = entry["hash"], sequence
     if counter > last:
         yield _deleted("log", "entry", last + 1, counter)
     if _counter(connection) < last:
-        message = tr("was set back: nothing can be added", "되돌려져 더 기록할 수 없습니다")
+        message = msg("was set back: nothing can be added")
         yield Fault("changed", "sqlite_sequence", "log", message)
 
 
@@ -205,17 +196,14 @@ def _identity(folder: Path, connection: sqlite3.Connection) -> Iterator[Fault]:
     identity = Identity(**logged)
     stored = read_file(folder / IDENTITY, RECORD_BYTES, follow=False)
     if said == asdict(identity) and stored != identity_text(identity):
-        yield Fault("changed", "case.json", "", tr("was changed", "변경되었습니다"))
+        yield Fault("changed", "case.json", "", msg("was changed"))
     for name, value in said.items():
         if written.get(name) != value:
             yield Fault(
                 "changed",
                 "case.json",
                 name,
-                tr(
-                    f"is {value!r}, the log says {written.get(name)!r}",
-                    f"{value!r}이지만 기록에는 {written.get(name)!r}입니다",
-                ),
+                msg("is {value!r}, the log says {get!r}", value=value, get=written.get(name)),
             )
 
 
@@ -239,7 +227,7 @@ def _rows(connection: sqlite3.Connection) -> Iterator[Fault]:
             "NOT EXISTS (SELECT 1 FROM log WHERE sequence = t.log AND sequence > ?)"
         )
         for (number,) in connection.execute(query, (end, newest)).fetchall():
-            yield Fault("inserted", table, f"id {number}", tr("was inserted", "삽입되었습니다"))
+            yield Fault("inserted", table, f"id {number}", msg("was inserted"))
 
 
 def _batch(
@@ -257,9 +245,7 @@ def _batch(
                 yield _deleted(table, "id", expected, row["id"] - 1)
                 named = True
             if row_digest(table, values) != row["digest"] or row["log"] != sequence:
-                yield Fault(
-                    "changed", table, f"id {row['id']}", tr("was changed", "변경되었습니다")
-                )
+                yield Fault("changed", table, f"id {row['id']}", msg("was changed"))
                 named = True
             running.update(str(row["digest"]).encode())
             expected = row["id"] + 1
@@ -271,15 +257,15 @@ def _batch(
             "changed",
             table,
             _span("id", first, last),
-            tr(
-                f"one of these rows was changed together with its digest (log entry {sequence})",
-                f"이 행들 가운데 하나가 다이제스트와 함께 변경되었습니다 (기록 항목 {sequence})",
+            msg(
+                "one of these rows was changed together with its digest (log entry {sequence})",
+                sequence=sequence,
             ),
         )
 
 
 def _deleted(table: str, name: str, first: int, last: int) -> Fault:
-    return Fault("deleted", table, _span(name, first, last), tr("was deleted", "삭제되었습니다"))
+    return Fault("deleted", table, _span(name, first, last), msg("was deleted"))
 
 
 def _span(name: str, first: int, last: int) -> str:
@@ -299,12 +285,12 @@ def _thumbnails(folder: Path, connection: sqlite3.Connection) -> Iterator[Fault]
             try:
                 read_thumbnail(folder, digest)
             except FileNotFoundError:
-                yield Fault("deleted", "thumbnails", key, tr("is missing", "파일이 없습니다"))
+                yield Fault("deleted", "thumbnails", key, msg("is missing"))
             except OSError as error:
-                message = tr(f"cannot be read ({error})", f"읽을 수 없습니다 ({error})")
+                message = msg("cannot be read ({error})", error=error)
                 yield Fault("unreadable", "thumbnails", key, message)
             except (ValueError, TypeError):
-                message = tr("is another file than was written", "기록된 파일과 다릅니다")
+                message = msg("is another file than was written")
                 yield Fault("changed", "thumbnails", key, message)
 
 
@@ -324,14 +310,14 @@ def _invariants(connection: sqlite3.Connection) -> Iterator[Fault]:
             "invariant",
             "items",
             f"id {number}",
-            tr(f"{display} has not the outcome it states", f"{display}의 결과가 없거나 다릅니다"),
+            msg("{display} has not the outcome it states", display=display),
         )
     query = (
         "SELECT id, sha256 FROM contents c"
         " WHERE NOT EXISTS (SELECT 1 FROM places WHERE content = c.sha256)"
     )
     for number, sha256 in connection.execute(query).fetchall():
-        message = tr(f"no item holds {sha256}", f"{sha256}을(를) 담은 항목이 없습니다")
+        message = msg("no item holds {sha256}", sha256=sha256)
         yield Fault("invariant", "contents", f"id {number}", message)
     query = (
         "SELECT r.id FROM revisions r JOIN items i ON i.id = r.item WHERE i.content IS NOT NULL"
@@ -339,7 +325,7 @@ def _invariants(connection: sqlite3.Connection) -> Iterator[Fault]:
         "  AND b.content IS NOT NULL)"
     )
     for (number,) in connection.execute(query).fetchall():
-        message = tr("revises an item that is a content", "이미 이미지로 확인된 항목을 바꿉니다")
+        message = msg("revises an item that is a content")
         yield Fault("invariant", "revisions", f"id {number}", message)
     query = (
         "SELECT d.run, c.sha256 FROM (SELECT run, max(last_content) AS last FROM finishes"
@@ -348,19 +334,14 @@ def _invariants(connection: sqlite3.Connection) -> Iterator[Fault]:
         " AND NOT EXISTS (SELECT 1 FROM failures WHERE run = d.run AND content = c.sha256)"
     )
     for run, sha256 in connection.execute(query).fetchall():
-        message = tr(
-            f"finished, but {sha256} has no result", f"끝났으나 {sha256}의 결과가 없습니다"
-        )
+        message = msg("finished, but {sha256} has no result", sha256=sha256)
         yield Fault("invariant", "runs", f"id {run}", message)
     query = (
         "SELECT DISTINCT grouping FROM (SELECT grouping FROM group_members"
         " WHERE stack IS NOT NULL GROUP BY grouping, stack HAVING min(number) != max(number))"
     )
     for (number,) in connection.execute(query).fetchall():
-        message = tr(
-            "has a stack whose images are of several groups",
-            "한 묶음의 이미지가 여러 그룹에 걸쳐 있습니다",
-        )
+        message = msg("has a stack whose images are of several groups")
         yield Fault("invariant", "groupings", f"id {number}", message)
     yield from _decided(connection)
 
@@ -374,7 +355,7 @@ def _decided(connection: sqlite3.Connection) -> Iterator[Fault]:
             " OR count(DISTINCT at) > 1 OR min(coalesce(undoes, 0)) != max(coalesce(undoes, 0))"
             " OR min(coalesce(sample, 0)) != max(coalesce(sample, 0))",
             "decisions",
-            tr("is not one act of one reviewer", "한 검토자의 한 번의 판정이 아닙니다"),
+            msg("is not one act of one reviewer"),
         ),
         (
             "SELECT DISTINCT u.action FROM decisions u LEFT JOIN decisions d"
@@ -382,33 +363,27 @@ def _decided(connection: sqlite3.Connection) -> Iterator[Fault]:
             " AND d.verdict IS NOT NULL AND d.sample IS u.sample"
             " WHERE u.undoes IS NOT NULL AND d.id IS NULL",
             "decisions",
-            tr(
-                "withdraws what this reviewer had not decided",
-                "이 검토자가 판정하지 않은 것을 취소합니다",
-            ),
+            msg("withdraws what this reviewer had not decided"),
         ),
         (
             "SELECT DISTINCT d.action FROM decisions d JOIN samples s ON s.id = d.sample"
             " WHERE d.reviewer != s.reviewer OR NOT EXISTS"
             "  (SELECT 1 FROM sample_items WHERE sample = d.sample AND content = d.content)",
             "decisions",
-            tr("judges what was not drawn for it", "추출되지 않은 것을 표본으로 판정합니다"),
+            msg("judges what was not drawn for it"),
         ),
         (
             "SELECT DISTINCT action FROM decisions d WHERE seen = 'copy' AND NOT EXISTS"
             " (SELECT 1 FROM decisions WHERE action = d.action AND seen IN ('opened', 'grid'))"
             " OR sample IS NOT NULL AND seen NOT IN ('opened', 'bulk')",
             "decisions",
-            tr(
-                "states that images were shown in a way in which that act cannot have shown them",
-                "그 판정에서 있을 수 없는 방식으로 이미지를 표시했다고 기록되어 있습니다",
-            ),
+            msg("states that images were shown in a way in which that act cannot have shown them"),
         ),
         (
             "SELECT id FROM samples s WHERE size !="
             " (SELECT count(*) FROM sample_items WHERE sample = s.id)",
             "samples",
-            tr("has not the size that it states", "명시된 크기와 다릅니다"),
+            msg("has not the size that it states"),
         ),
     )
     for query, table, message in checks:

@@ -16,7 +16,7 @@ from mayak.case.positions import Box, bounds, clusters, unwrapped
 from mayak.case.records import Run, latest
 from mayak.case.store import CaseStore
 from mayak.errors import CaseError
-from mayak.language import tr
+from mayak.i18n import msg
 
 Sort = Literal["first", "score", "doubt", "off-label", "newest", "oldest", "found", "near"]
 State = Literal["open", "decided", "differing"]
@@ -628,8 +628,8 @@ class Browser:
         run = self.run if wanted.run is None else wanted.run
         if run is not None and all(run != known.id for known in self.runs):
             raise CaseError(
-                tr(f"there is no run {run} in this case", f"이 사건에 실행 {run}이(가) 없습니다"),
-                remedy=tr("choose another run", "다른 실행을 선택하십시오"),
+                msg("there is no run {run} in this case", run=run),
+                remedy=msg("choose another run"),
             )
         return self.columns.said(run)
 

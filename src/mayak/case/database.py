@@ -25,7 +25,7 @@ from mayak.case import schema
 from mayak.case.folder import DATABASE, newer, require_regular, storage_error
 from mayak.errors import CaseError, IntegrityError
 from mayak.files import canonical_json, json_digest
-from mayak.language import tr
+from mayak.i18n import join, msg
 from mayak.names import printable, storable
 from mayak.untrusted import PARSE_ERRORS, parse_json
 
@@ -182,11 +182,12 @@ class Database:
         require_regular(folder, writing=operator is not None)
         if not path.exists():
             raise IntegrityError(
-                tr(
-                    f"case {folder}: the database {DATABASE} is missing",
-                    f"사건 {folder}: 데이터베이스 {DATABASE}이(가) 없습니다",
+                msg(
+                    "case {folder}: the database {database} is missing",
+                    folder=folder,
+                    database=DATABASE,
                 ),
-                remedy=tr("restore the case from a copy", "사건을 사본에서 복원하십시오"),
+                remedy=msg("restore the case from a copy"),
             )
         with self.translated():
             self.connection = _connect(_address(path, "rw" if operator is not None else "ro"))
@@ -212,13 +213,11 @@ class Database:
         """An empty database of the present version. Raises CaseError."""
         if sqlite3.sqlite_version_info < (3, 37):
             raise CaseError(
-                tr(
-                    f"SQLite {sqlite3.sqlite_version} is too old for a case",
-                    f"SQLite {sqlite3.sqlite_version}은(는) 사건 파일에 쓰기에 너무 오래되었습니다",
+                msg(
+                    "SQLite {sqlite_version} is too old for a case",
+                    sqlite_version=sqlite3.sqlite_version,
                 ),
-                remedy=tr(
-                    "use a Python with SQLite ≥ 3.37", "SQLite 3.37 이상의 Python을 쓰십시오"
-                ),
+                remedy=msg("use a Python with SQLite ≥ 3.37"),
             )
         (folder / DATABASE).touch(exist_ok=False)
         return cls(folder, operator=operator, new=True)
@@ -229,12 +228,7 @@ class Database:
     def query(self, sql: str, *values: Value) -> list[sqlite3.Row]:
         """All rows of a small answer. Raises CaseError."""
         if not self.readable:
-            raise self._tampered(
-                tr(
-                    "the database's schema is not mayak's",
-                    "데이터베이스의 스키마가 mayak의 것이 아닙니다",
-                )
-            )
+            raise self._tampered(msg("the database's schema is not mayak's"))
         # A tree whose pages repeat each other has more rows than its file has bytes.
         try:
             most = _FEW + (self.folder / DATABASE).stat().st_size // _ROW_BYTES
@@ -264,11 +258,8 @@ class Database:
         written. Raises CaseError."""
         if self._operator is None:
             raise CaseError(
-                tr(
-                    f"case {self.folder} is open for reading",
-                    f"사건 {self.folder}은(는) 읽기 전용입니다",
-                ),
-                remedy=tr("open it for writing", "쓰기용으로 여십시오"),
+                msg("case {folder} is open for reading", folder=self.folder),
+                remedy=msg("open it for writing"),
             )
         with self.translated():
             try:
@@ -296,11 +287,8 @@ class Database:
             raise _damaged(self.folder, error) from error
         except OverflowError as error:
             raise CaseError(
-                tr(
-                    f"case {self.folder}: a number is out of SQLite's range",
-                    f"사건 {self.folder}: SQLite의 범위를 벗어난 숫자가 있습니다",
-                ),
-                remedy=tr("mayak verify lists what is wrong", "mayak verify로 문제를 확인하십시오"),
+                msg("case {folder}: a number is out of SQLite's range", folder=self.folder),
+                remedy=msg("mayak verify lists what is wrong"),
             ) from error
 
     def _roll_back(self) -> None:
@@ -346,32 +334,29 @@ class Database:
             self._roll_back()
         newest = len(schema.migrations())
         if not found:
-            raise self._tampered(tr("the database is empty", "데이터베이스가 비어 있습니다"))
+            raise self._tampered(msg("the database is empty"))
         if own is None:
             if version > newest:
                 raise newer(self.folder)
             claimed = version if version > 0 else newest
             if not tampered:
                 faults = schema.faults(found, claimed)
-                told = [f"{printable(one.key)} {one.message}" for one in faults[:_NAMED]]
+                told = [printable(one.key) + " " + one.message for one in faults[:_NAMED]]
                 if more := len(faults) - len(told):
-                    told.append(tr(f"and {more} more", f"그 밖에 {more}건"))
-                named = ", ".join(told)
+                    told.append(msg("and {more} more", more=more))
+                named = join(", ", told)
                 raise self._tampered(
-                    tr(
-                        f"the database's schema is not mayak's: {named}",
-                        f"데이터베이스의 스키마가 mayak의 것이 아닙니다: {named}",
-                    )
+                    msg("the database's schema is not mayak's: {named}", named=named)
                 )
             self.readable = schema.is_readable(found, claimed)
             return False
         if version != own or logged not in (None, own):
             raise self._tampered(
-                tr(
-                    f"the database's version was changed by hand: it is {version}, the log says "
-                    f"{logged or own}",
-                    f"데이터베이스 버전이 임의로 변경되었습니다. {version}이지만 기록에는 "
-                    f"{logged or own}입니다",
+                msg(
+                    "the database's version was changed by hand: it is {version}, the log says "
+                    "{logged}",
+                    version=version,
+                    logged=logged or own,
                 )
             )
         return True
@@ -387,8 +372,8 @@ class Database:
 
     def _tampered(self, message: str) -> IntegrityError:
         return IntegrityError(
-            tr(f"case {self.folder}: ", f"사건 {self.folder}: ") + message,
-            remedy=tr("restore the case from a copy", "사건을 사본에서 복원하십시오"),
+            msg("case {folder}: ", folder=self.folder) + message,
+            remedy=msg("restore the case from a copy"),
         )
 
     def _check_version(self) -> None:
@@ -498,11 +483,8 @@ def require_progress(after: int, rows: Sequence[sqlite3.Row]) -> None:
 def _damaged(folder: Path, reason: object) -> IntegrityError:
     shown = printable(str(reason))
     return IntegrityError(
-        tr(
-            f"case {folder}: the database is damaged ({shown})",
-            f"사건 {folder}: 데이터베이스가 손상되었습니다 ({shown})",
-        ),
-        remedy=tr("restore the case from a copy", "사건을 사본에서 복원하십시오"),
+        msg("case {folder}: the database is damaged ({shown})", folder=folder, shown=shown),
+        remedy=msg("restore the case from a copy"),
     )
 
 
@@ -515,27 +497,19 @@ def _case_error(folder: Path, error: sqlite3.Error) -> CaseError:
         sqlite3.SQLITE_READONLY,
         sqlite3.SQLITE_CANTOPEN,
     ):
-        remedy = tr(
+        remedy = msg(
             "free space on its disk or mend the access rights, then run the same command again: "
-            "it goes on where it stopped",
-            "디스크 공간을 확보하거나 접근 권한을 고친 뒤 같은 명령을 다시 실행하십시오. "
-            "중단된 곳에서 이어집니다",
+            "it goes on where it stopped"
         )
     elif code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        remedy = tr(
-            "another program holds the database: close it and run the command again",
-            "다른 프로그램이 데이터베이스를 쓰고 있습니다. 닫고 다시 실행하십시오",
-        )
+        remedy = msg("another program holds the database: close it and run the command again")
     elif code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_TOOBIG) or (
         not code and not isinstance(error, sqlite3.ProgrammingError | sqlite3.InterfaceError)
     ):
         return _damaged(folder, error)
     else:
-        remedy = tr("mayak verify lists what is wrong", "mayak verify로 문제를 확인하십시오")
+        remedy = msg("mayak verify lists what is wrong")
     return CaseError(
-        tr(
-            f"case {folder}: the database cannot be used ({error})",
-            f"사건 {folder}: 데이터베이스를 사용할 수 없습니다 ({error})",
-        ),
+        msg("case {folder}: the database cannot be used ({error})", folder=folder, error=error),
         remedy=remedy,
     )

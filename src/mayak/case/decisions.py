@@ -12,8 +12,8 @@ from mayak.case.database import Batch, Database
 from mayak.case.records import Decision, Seen, SeenHow
 from mayak.case.values import moment, row_of, verdict
 from mayak.errors import CaseError
+from mayak.i18n import msg
 from mayak.labels import LABELS
-from mayak.language import tr
 from mayak.names import storable
 
 _LABELS = frozenset(label.index for label in LABELS)
@@ -24,11 +24,11 @@ class SupersededError(CaseError):
 
     def __init__(self, verdicts: Mapping[str, int]) -> None:
         super().__init__(
-            tr(
-                f"{len(verdicts)} of these images were decided otherwise meanwhile, by you",
-                f"이 가운데 {len(verdicts)}장은 그사이 본인이 다르게 판정했습니다",
+            msg(
+                "{n_verdicts} of these images were decided otherwise meanwhile, by you",
+                n_verdicts=len(verdicts),
             ),
-            remedy=tr("look at them again", "다시 확인하십시오"),
+            remedy=msg("look at them again"),
         )
         self.verdicts = dict(verdicts)
         """The verdicts that hold now, by SHA-256."""
@@ -157,8 +157,8 @@ class Decisions:
         reviewer = reviewer_name(reviewer)
         if not verdicts:
             raise CaseError(
-                tr("no image is named to be decided", "판정할 이미지가 지정되지 않았습니다"),
-                remedy=tr("name one at least", "하나 이상 지정하십시오"),
+                msg("no image is named to be decided"),
+                remedy=msg("name one at least"),
             )
         with self._database.batch("decide", reviewer=reviewer) as batch:
             if known is not None:
@@ -167,20 +167,14 @@ class Decisions:
             for sha256, verdict in verdicts.items():
                 if verdict not in _LABELS:
                     raise CaseError(
-                        tr(f"{verdict!r} is no verdict", f"{verdict!r}은(는) 판정값이 아닙니다"),
-                        remedy=tr("give 0, 1, 2 or 3", "0, 1, 2, 3 가운데 하나를 주십시오"),
+                        msg("{verdict!r} is no verdict", verdict=verdict),
+                        remedy=msg("give 0, 1, 2 or 3"),
                     )
                 query = "SELECT 1 FROM contents WHERE sha256 = ?"
                 if not batch.connection.execute(query, (sha256,)).fetchone():
                     raise CaseError(
-                        tr(
-                            f"{sha256} is no image of this case",
-                            f"{sha256}은(는) 이 사건의 이미지가 아닙니다",
-                        ),
-                        remedy=tr(
-                            "name an image by the SHA-256 under which the case holds it",
-                            "사건에 기록된 이미지의 SHA-256을 지정하십시오",
-                        ),
+                        msg("{sha256} is no image of this case", sha256=sha256),
+                        remedy=msg("name an image by the SHA-256 under which the case holds it"),
                     )
                 batch.add(
                     "decisions",
@@ -200,8 +194,8 @@ def reviewer_name(reviewer: str) -> str:
     """The name as it is stored. Raises CaseError for none."""
     if not reviewer.strip():
         raise CaseError(
-            tr("no reviewer is named", "검토자 이름이 없습니다"),
-            remedy=tr("name who decides", "판정하는 사람의 이름을 지정하십시오"),
+            msg("no reviewer is named"),
+            remedy=msg("name who decides"),
         )
     return storable(reviewer)
 

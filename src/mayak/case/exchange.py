@@ -16,7 +16,7 @@ from mayak.case.history import Act, Draw, History
 from mayak.case.sampling import Samples
 from mayak.case.values import checked
 from mayak.errors import CaseError
-from mayak.language import tr
+from mayak.i18n import msg
 from mayak.names import is_visible, printable
 
 _CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -186,28 +186,23 @@ class Exchange(Samples):
         run = batch.connection.execute(query, (draw.run,)).fetchone()
         if run is None:
             raise CaseError(
-                tr(
-                    f"{self.folder} has no run of the model that a sample was drawn from "
-                    f"({draw.run})",
-                    f"{self.folder}에는 표본이 추출된 모델의 실행이 없습니다 ({draw.run})",
+                msg(
+                    "{folder} has no run of the model that a sample was drawn from ({run})",
+                    folder=self.folder,
+                    run=draw.run,
                 ),
-                remedy=tr(
-                    "run `mayak triage` with that model first",
-                    "먼저 해당 모델로 `mayak triage`를 실행하십시오",
-                ),
+                remedy=msg("run `mayak triage` with that model first"),
             )
         (held,) = batch.connection.execute("SELECT count(*) FROM contents").fetchone()
         if draw.population > held:  # the estimate of what was missed is computed from it
             raise CaseError(
-                tr(
-                    f"a sample was drawn from {draw.population} images elsewhere; {self.folder} "
-                    f"holds {held}",
-                    f"다른 사본에서 이미지 {draw.population}장 중에서 표본을 추출했으나 "
-                    f"{self.folder}에는 {held}장이 있습니다",
+                msg(
+                    "a sample was drawn from {population} images elsewhere; {folder} holds {held}",
+                    population=draw.population,
+                    folder=self.folder,
+                    held=held,
                 ),
-                remedy=tr(
-                    "triage the same sources here first", "먼저 같은 원본을 이 사건에 처리하십시오"
-                ),
+                remedy=msg("triage the same sources here first"),
             )
         sample = batch.add(
             "samples",
@@ -247,46 +242,38 @@ class Exchange(Samples):
     def _require_same(self, history: History) -> None:
         if history.case != self.id:
             raise CaseError(
-                tr(
-                    f"these decisions belong to another case ({history.case}) than {self.folder} "
-                    f"({self.id})",
-                    f"이 판정은 {self.folder} ({self.id})이(가) 아닌 다른 사건 "
-                    f"({history.case})의 것입니다",
+                msg(
+                    "these decisions belong to another case ({case}) than {folder} ({id})",
+                    case=history.case,
+                    folder=self.folder,
+                    id=self.id,
                 ),
-                remedy=tr(
-                    "merge copies of the same case only", "같은 사건의 사본끼리만 병합하십시오"
-                ),
+                remedy=msg("merge copies of the same case only"),
             )
 
     def _require_credible(self, reviewer: str, at: str, latest: str, *, is_protected: bool) -> None:
         shown = printable(reviewer)
         if is_protected:
             raise CaseError(
-                tr(
-                    f"the file goes on in the name of {shown} ({at}), who decides in "
-                    f"{self.folder} itself",
-                    f"{self.folder}에서 직접 판정하는 {shown}의 이름으로 된 판정이 파일에 더 "
-                    f"있습니다 ({at})",
+                msg(
+                    "the file goes on in the name of {shown} ({at}), who decides in {folder} "
+                    "itself",
+                    shown=shown,
+                    at=at,
+                    folder=self.folder,
                 ),
-                remedy=tr(
-                    f"take it in under another name: --rename '{shown}=NEW NAME'; only if you "
-                    f"know that it is {shown}'s own work in another copy: "
-                    f"--continue '{shown}'",
-                    f"다른 이름으로 병합하십시오: --rename '{shown}=새 이름'. {shown} 본인이 "
-                    f"다른 사본에서 이어서 판정한 것이 확실한 경우에만: --continue '{shown}'",
+                remedy=msg(
+                    "take it in under another name: --rename '{shown}=NEW NAME'; only if you know "
+                    "that it is {shown}'s own work in another copy: --continue '{shown}'",
+                    shown=shown,
                 ),
             )
         if at > latest:
             raise CaseError(
-                tr(
-                    f"the file holds an act of {shown} from the future ({at})",
-                    f"파일에 {shown}의 미래 시각 판정이 있습니다 ({at})",
-                ),
-                remedy=tr(
+                msg("the file holds an act of {shown} from the future ({at})", shown=shown, at=at),
+                remedy=msg(
                     "set this machine's clock if it is slow; otherwise find out who made the file "
-                    "and on which machine",
-                    "이 컴퓨터의 시계가 늦으면 맞추십시오. 아니면 파일을 누가 어느 컴퓨터에서 "
-                    "만들었는지 확인하십시오",
+                    "and on which machine"
                 ),
             )
 
@@ -294,26 +281,27 @@ class Exchange(Samples):
         query = "SELECT 1 FROM contents WHERE sha256 = ?"
         if not batch.connection.execute(query, (sha256,)).fetchone():
             raise CaseError(
-                tr(
-                    f"{self.folder} does not hold {sha256}, which was decided elsewhere",
-                    f"다른 사본에서 판정한 {sha256}이(가) {self.folder}에 없습니다",
+                msg(
+                    "{folder} does not hold {sha256}, which was decided elsewhere",
+                    folder=self.folder,
+                    sha256=sha256,
                 ),
-                remedy=tr(
-                    "triage the same sources here first", "먼저 같은 원본을 이 사건에 처리하십시오"
-                ),
+                remedy=msg("triage the same sources here first"),
             )
 
     def _apart(self, act: Act) -> CaseError:
         return CaseError(
-            tr(
-                f"{act.reviewer} went on in both copies: the {act.number}. act there "
-                f"({act.at}) is not that in {self.folder}",
-                f"{act.reviewer}이(가) 두 사본에서 따로 판정했습니다. 저쪽의 {act.number}번째 "
-                f"판정({act.at})이 {self.folder}의 것과 다릅니다",
+            msg(
+                "{reviewer} went on in both copies: the {number}. act there ({at}) is not that in "
+                "{folder}",
+                reviewer=act.reviewer,
+                number=act.number,
+                at=act.at,
+                folder=self.folder,
             ),
-            remedy=tr(
-                f"take one of the two in as another reviewer: --rename '{act.reviewer}=NEW NAME'",
-                f"한쪽을 다른 검토자 이름으로 병합하십시오: --rename '{act.reviewer}=새 이름'",
+            remedy=msg(
+                "take one of the two in as another reviewer: --rename '{reviewer}=NEW NAME'",
+                reviewer=act.reviewer,
             ),
         )
 

@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 from mayak.errors import CaseError, IntegrityError
 from mayak.files import json_bytes, sync_folder, write_durably
-from mayak.language import tr
+from mayak.i18n import msg
 from mayak.untrusted import PARSE_ERRORS, RECORD_BYTES, open_regular, read_file, read_json
 
 FORMAT = 1
@@ -58,15 +58,14 @@ class Identity:
 def storage_error(folder: Path, error: OSError) -> CaseError:
     """What to tell the user when a file of the case cannot be written."""
     return CaseError(
-        tr(
-            f"case {folder}: cannot be written ({error.strerror or error})",
-            f"사건 {folder}: 쓸 수 없습니다 ({error.strerror or error})",
+        msg(
+            "case {folder}: cannot be written ({strerror})",
+            folder=folder,
+            strerror=error.strerror or error,
         ),
-        remedy=tr(
+        remedy=msg(
             "free space on its disk or mend the access rights, then run the same command again: "
-            "it goes on where it stopped",
-            "디스크 공간을 확보하거나 접근 권한을 고친 뒤 같은 명령을 다시 실행하십시오. "
-            "중단된 곳에서 이어집니다",
+            "it goes on where it stopped"
         ),
     )
 
@@ -93,7 +92,7 @@ def require_regular(folder: Path, *, writing: bool) -> None:
                 continue  # not a case, or not yet
             if name == _THUMBNAILS:
                 if not stat.S_ISDIR(status.st_mode):
-                    raise _foreign(folder, name, tr("is not a folder", "폴더가 아닙니다"))
+                    raise _foreign(folder, name, msg("is not a folder"))
             elif not stat.S_ISREG(status.st_mode):
                 raise _foreign(folder, name, _not_regular())
             elif writing and name != IDENTITY and status.st_nlink > 1:
@@ -102,20 +101,19 @@ def require_regular(folder: Path, *, writing: bool) -> None:
             raise _foreign(
                 folder,
                 journal.name,
-                tr(
+                msg(
                     "makes SQLite delete a file elsewhere (it names a super-journal), and mayak "
-                    "does not write such a journal",
-                    "SQLite가 다른 위치의 파일을 삭제하게 합니다(상위 저널 지정). mayak은 "
-                    "이러한 저널을 만들지 않습니다",
+                    "does not write such a journal"
                 ),
             )
     except OSError as error:
         raise CaseError(
-            tr(
-                f"case {folder}: cannot be read ({error.strerror or error})",
-                f"사건 {folder}: 읽을 수 없습니다 ({error.strerror or error})",
+            msg(
+                "case {folder}: cannot be read ({strerror})",
+                folder=folder,
+                strerror=error.strerror or error,
             ),
-            remedy=tr("mend the access rights", "접근 권한을 고치십시오"),
+            remedy=msg("mend the access rights"),
         ) from error
 
 
@@ -141,31 +139,24 @@ def _names_super_journal(journal: Path) -> bool:
 
 def _foreign(folder: Path, name: str, text: str) -> IntegrityError:
     return IntegrityError(
-        tr(f"case {folder}: {name} {text}", f"사건 {folder}: {name}: {text}"),
-        remedy=tr(
-            "do not use this folder; restore the case from a copy that you trust",
-            "이 폴더를 사용하지 말고, 신뢰할 수 있는 사본에서 사건을 복원하십시오",
-        ),
+        msg("case {folder}: {name} {text}", folder=folder, name=name, text=text),
+        remedy=msg("do not use this folder; restore the case from a copy that you trust"),
     )
 
 
 def _not_regular() -> str:
-    return tr(
-        "is a link or a device, not a file of its own", "일반 파일이 아니라 링크나 장치입니다"
-    )
+    return msg("is a link or a device, not a file of its own")
 
 
 def _hard_linked(folder: Path, name: str) -> IntegrityError:
     return IntegrityError(
-        tr(
-            f"case {folder}: {name} has another name elsewhere (a hard link): writing would change "
+        msg(
+            "case {folder}: {name} has another name elsewhere (a hard link): writing would change "
             "that file as well",
-            f"사건 {folder}: {name}에 다른 이름(하드 링크)이 있어, 쓰면 그 파일도 변경됩니다",
+            folder=folder,
+            name=name,
         ),
-        remedy=tr(
-            "copy the whole case folder and use the copy",
-            "사건 폴더 전체를 복사한 뒤 사본을 사용하십시오",
-        ),
+        remedy=msg("copy the whole case folder and use the copy"),
     )
 
 
@@ -197,22 +188,24 @@ def read_identity(folder: Path) -> Identity:
         return identity
     except OSError as error:
         raise CaseError(
-            tr(
-                f"{folder} is not a case: {IDENTITY} cannot be read ({error.strerror or error})",
-                f"{folder}은(는) 사건 폴더가 아닙니다. {IDENTITY}을(를) 읽을 수 없습니다 "
-                f"({error.strerror or error})",
+            msg(
+                "{folder} is not a case: {identity} cannot be read ({strerror})",
+                folder=folder,
+                identity=IDENTITY,
+                strerror=error.strerror or error,
             ),
-            remedy=tr("name the folder of a case", "사건 폴더를 지정하십시오"),
+            remedy=msg("name the folder of a case"),
         ) from error
     except PARSE_ERRORS as error:
         raise IntegrityError(
-            tr(
-                f"case {folder}: {IDENTITY} is damaged ({error})",
-                f"사건 {folder}: {IDENTITY}이(가) 손상되었습니다 ({error})",
+            msg(
+                "case {folder}: {identity} is damaged ({error})",
+                folder=folder,
+                identity=IDENTITY,
+                error=error,
             ),
-            remedy=tr(
-                "restore it from a copy; the first entry of the case's log holds its id and name",
-                "사본에서 복원하십시오. 사건 기록의 첫 항목에 식별자와 이름이 있습니다",
+            remedy=msg(
+                "restore it from a copy; the first entry of the case's log holds its id and name"
             ),
         ) from error
 
@@ -220,11 +213,8 @@ def read_identity(folder: Path) -> Identity:
 def newer(folder: Path) -> CaseError:
     """The case was written by a later mayak."""
     return CaseError(
-        tr(
-            f"case {folder} was written by a newer version of mayak",
-            f"사건 {folder}은(는) 더 새로운 버전의 mayak에서 작성되었습니다",
-        ),
-        remedy=tr("install that version", "해당 버전을 설치하십시오"),
+        msg("case {folder} was written by a newer version of mayak", folder=folder),
+        remedy=msg("install that version"),
     )
 
 
@@ -248,13 +238,12 @@ class WriterLock:
             holder = self._file.read(20).decode("ascii", "replace").strip() or "?"
             self._file.close()
             raise CaseError(
-                tr(
-                    f"case {folder} is being written by another mayak (process {holder})",
-                    f"다른 mayak(프로세스 {holder})이(가) 사건 {folder}에 쓰고 있습니다",
+                msg(
+                    "case {folder} is being written by another mayak (process {holder})",
+                    folder=folder,
+                    holder=holder,
                 ),
-                remedy=tr(
-                    "wait until it has finished, or end it", "끝날 때까지 기다리거나 종료하십시오"
-                ),
+                remedy=msg("wait until it has finished, or end it"),
             ) from error
         try:
             self._file.truncate(0)
@@ -314,7 +303,7 @@ def read_thumbnail(folder: Path, digest: str) -> bytes:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(parent))
     data = read_file(path, _THUMBNAIL_BYTES, follow=False)
     if hashlib.sha256(data).hexdigest() != digest:
-        raise ValueError(tr("is another file than was written", "기록된 파일과 다릅니다"))
+        raise ValueError(msg("is another file than was written"))
     return data
 
 

@@ -19,8 +19,8 @@ from mayak.case.database import GENESIS
 from mayak.case.records import Seen, SeenHow
 from mayak.errors import CaseError, IntegrityError
 from mayak.files import json_digest, write_durably
+from mayak.i18n import msg
 from mayak.labels import LABELS
-from mayak.language import tr
 from mayak.untrusted import DOCUMENT_BYTES, PARSE_ERRORS, parse_json, read_file
 
 FORMAT = "mayak decisions"
@@ -79,8 +79,8 @@ def write_history(path: Path, history: History) -> str:
     """
     if path.exists():
         raise CaseError(
-            tr(f"{path} exists already", f"{path} 파일이 이미 있습니다"),
-            remedy=tr("name a new file", "새 파일 이름을 지정하십시오"),
+            msg("{path} exists already", path=path),
+            remedy=msg("name a new file"),
         )
     lines, previous = [], GENESIS
     for record in _records(history):
@@ -90,14 +90,10 @@ def write_history(path: Path, history: History) -> str:
         write_durably(path, "".join(lines).encode())
     except OSError as error:
         raise CaseError(
-            tr(
-                f"{path} cannot be written ({error.strerror or error})",
-                f"{path}에 쓸 수 없습니다 ({error.strerror or error})",
+            msg(
+                "{path} cannot be written ({strerror})", path=path, strerror=error.strerror or error
             ),
-            remedy=tr(
-                "check the folder, its permissions and the free disk space",
-                "폴더와 쓰기 권한, 디스크 여유 공간을 확인하십시오",
-            ),
+            remedy=msg("check the folder, its permissions and the free disk space"),
         ) from error
     return previous
 
@@ -110,11 +106,8 @@ def read_history(path: Path) -> History:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise CaseError(
-            tr(
-                f"{path} cannot be read ({reason})",
-                f"{path}을(를) 읽을 수 없습니다 ({reason})",
-            ),
-            remedy=tr("check the path", "경로를 확인하십시오"),
+            msg("{path} cannot be read ({reason})", path=path, reason=reason),
+            remedy=msg("check the path"),
         ) from error
     records = _chained(path, lines)
     if (head := next(records, None)) is None:
@@ -130,9 +123,7 @@ def read_history(path: Path) -> History:
                 ordered.append(_act(record, samples, acts))
                 acts.setdefault(record["reviewer"], []).append(ordered[-1])
         except PARSE_ERRORS as error:
-            raise _damaged(
-                path, number, tr("is not what mayak writes", "mayak이 기록한 내용이 아닙니다")
-            ) from error
+            raise _damaged(path, number, msg("is not what mayak writes")) from error
     return History(head["case"], tuple(samples), tuple(ordered))
 
 
@@ -143,8 +134,8 @@ def renamed(history: History, names: Mapping[str, str]) -> History:
     taken = sorted(reviewers & {names[name] for name in names.keys() & reviewers})
     if taken:
         raise CaseError(
-            tr(f"{taken[0]} has decisions there too", f"{taken[0]}의 판정도 그 안에 있습니다"),
-            remedy=tr("choose a new name", "다른 이름을 지정하십시오"),
+            msg("{taken} has decisions there too", taken=taken[0]),
+            remedy=msg("choose a new name"),
         )
 
     def draw(one: Draw) -> Draw:
@@ -201,29 +192,26 @@ def _chained(path: Path, lines: list[bytes]) -> Iterator[dict[str, Any]]:
                 raise _foreign(path) from error
             if number == len(lines):
                 break
-            text = tr("cannot be read", "읽을 수 없습니다")
+            text = msg("cannot be read")
             raise _damaged(path, number, text) from error
         if number == 1:
             _require_head(path, record)
         previous = _hash(previous, record)
         if said != previous:
-            text = tr(
-                "does not follow from the line before: one of the two was changed, or lines between"
-                " them are missing",
-                "앞줄과 이어지지 않습니다. 둘 중 하나가 바뀌었거나 사이의 줄이 없습니다",
+            text = msg(
+                "does not follow from the line before: one of the two was changed, or lines "
+                "between them are missing"
             )
             raise _damaged(path, number, text)
         if "end" in record:
             if any(lines[number:]):
-                raise _damaged(path, number + 1, tr("was added", "추가된 줄입니다"))
+                raise _damaged(path, number + 1, msg("was added"))
             return
         yield record
     if previous == GENESIS:
         raise _foreign(path)
     whole = len(lines) - 1
-    raise _damaged(
-        path, whole, tr("is the last: the file was cut", "마지막 줄입니다. 파일이 잘렸습니다")
-    )
+    raise _damaged(path, whole, msg("is the last: the file was cut"))
 
 
 def _require_head(path: Path, record: dict[str, Any]) -> None:
@@ -231,11 +219,8 @@ def _require_head(path: Path, record: dict[str, Any]) -> None:
         raise _foreign(path)
     if record.get("version") not in _READ:
         raise CaseError(
-            tr(
-                f"{path} was written by another version of mayak",
-                f"{path}은(는) 다른 버전의 mayak에서 작성되었습니다",
-            ),
-            remedy=tr("use the newer of the two versions", "더 새로운 버전을 쓰십시오"),
+            msg("{path} was written by another version of mayak", path=path),
+            remedy=msg("use the newer of the two versions"),
         )
 
 
@@ -315,19 +300,13 @@ def _is_number(value: object) -> bool:
 
 def _foreign(path: Path) -> CaseError:
     return CaseError(
-        tr(
-            f"{path} is no file of decisions",
-            f"{path}은(는) 판정 기록 파일이 아닙니다",
-        ),
-        remedy=tr(
-            "name a file that `mayak decisions export` wrote",
-            "`mayak decisions export`로 만든 파일을 지정하십시오",
-        ),
+        msg("{path} is no file of decisions", path=path),
+        remedy=msg("name a file that `mayak decisions export` wrote"),
     )
 
 
 def _damaged(path: Path, line: int, text: str) -> IntegrityError:
     return IntegrityError(
-        f"{path}: " + tr(f"line {line} ", f"{line}번째 줄: ") + text,
-        remedy=tr("export it again", "다시 내보내십시오"),
+        f"{path}: " + msg("line {line} ", line=line) + text,
+        remedy=msg("export it again"),
     )

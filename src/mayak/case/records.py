@@ -370,11 +370,8 @@ class Fault:
     key: str
     """Which row (``id 17``), log entry, file or name."""
     message: str
-    """For the user, in their language."""
+    """For people."""
 
     def __str__(self) -> str:
-        return (
-            f"{self.table} {self.key}: {self.message}"
-            if self.key
-            else f"{self.table}: {self.message}"
-        )
+        where = f"{self.table} {self.key}" if self.key else self.table
+        return where + ": " + self.message

@@ -15,7 +15,7 @@ from mayak.case.scores import LABEL, scores
 from mayak.case.values import json_object, moment, optional_moment, row_of, texts
 from mayak.errors import CaseError
 from mayak.files import canonical_json
-from mayak.language import tr
+from mayak.i18n import msg
 from mayak.types import Engine, Failure, Prediction
 
 
@@ -72,13 +72,10 @@ class Runs:
             for prediction in predictions:
                 if engine is None or prediction.engine != engine["fingerprint"]:
                     raise CaseError(
-                        tr(
-                            f"run {run} is not of engine {prediction.engine}",
-                            f"실행 {run}은(는) 엔진 {prediction.engine}의 것이 아닙니다",
+                        msg(
+                            "run {run} is not of engine {engine}", run=run, engine=prediction.engine
                         ),
-                        remedy=tr(
-                            "start a run for this engine", "이 엔진으로 새 실행을 시작하십시오"
-                        ),
+                        remedy=msg("start a run for this engine"),
                     )
                 if _is_new(batch, run, prediction.sha256, done):
                     batch.add(
@@ -99,11 +96,12 @@ class Runs:
         """Record that every content has a result in the run. Raises CaseError if one has none."""
         if (missing := next(self.unclassified(run), None)) is not None:
             raise CaseError(
-                tr(
-                    f"run {run} is not finished: {missing.display} has no result",
-                    f"실행 {run}이(가) 끝나지 않았습니다. {missing.display}의 결과가 없습니다",
+                msg(
+                    "run {run} is not finished: {display} has no result",
+                    run=run,
+                    display=missing.display,
                 ),
-                remedy=tr("resume the run", "실행을 이어서 하십시오"),
+                remedy=msg("resume the run"),
             )
         with self._database.batch("finish run", run=run) as batch:
             last = first(batch, "SELECT coalesce(max(id), 0) FROM contents")

@@ -21,7 +21,7 @@ from mayak.case.records import Missed, Sample, Seen
 from mayak.case.scores import LABEL
 from mayak.case.values import checked, moment
 from mayak.errors import CaseError
-from mayak.language import tr
+from mayak.i18n import msg
 
 
 class Samples(Decisions):
@@ -49,21 +49,16 @@ class Samples(Decisions):
             ]
             if not 1 <= size <= len(population):
                 raise CaseError(
-                    tr(
-                        f"a sample of {size} cannot be drawn: run {run} calls {len(population)} "
+                    msg(
+                        "a sample of {size} cannot be drawn: run {run} calls {n_population} "
                         "images irrelevant that nobody has decided",
-                        f"표본 {size}장을 뽑을 수 없습니다. 실행 {run}이(가) '관련 없음'으로 "
-                        f"분류했고 아직 아무도 판정하지 않은 이미지는 {len(population)}장입니다",
+                        size=size,
+                        run=run,
+                        n_population=len(population),
                     ),
-                    remedy=tr(
-                        f"draw between 1 and {len(population)}",
-                        f"1장에서 {len(population)}장 사이로 뽑으십시오",
-                    )
+                    remedy=msg("draw between 1 and {n_population}", n_population=len(population))
                     if population
-                    else tr(
-                        "there is nothing to estimate: every such image has been decided",
-                        "추정할 대상이 없습니다. 해당 이미지는 모두 판정되었습니다",
-                    ),
+                    else msg("there is nothing to estimate: every such image has been decided"),
                 )
             sample = batch.add(
                 "samples",
@@ -119,21 +114,20 @@ class Samples(Decisions):
         drawn_for = self._row_of(sample)["reviewer"]
         if reviewer_name(reviewer) != drawn_for:
             raise CaseError(
-                tr(
-                    f"sample {sample} was drawn for {drawn_for}, not for {reviewer}",
-                    f"표본 {sample}은(는) {reviewer}이(가) 아니라 {drawn_for}의 표본입니다",
+                msg(
+                    "sample {sample} was drawn for {drawn_for}, not for {reviewer}",
+                    sample=sample,
+                    drawn_for=drawn_for,
+                    reviewer=reviewer,
                 ),
-                remedy=tr("draw one of your own", "본인의 표본을 새로 추출하십시오"),
+                remedy=msg("draw one of your own"),
             )
         items = self.sample_items(sample)
         for sha256 in verdicts:
             if sha256 not in items:
                 raise CaseError(
-                    tr(
-                        f"{sha256} is not in sample {sample}",
-                        f"{sha256}은(는) 표본 {sample}에 없습니다",
-                    ),
-                    remedy=tr("judge the images that were drawn", "추출된 이미지를 판정하십시오"),
+                    msg("{sha256} is not in sample {sample}", sha256=sha256, sample=sample),
+                    remedy=msg("judge the images that were drawn"),
                 )
         return self._act(reviewer, verdicts, sample, seen or {}, known)
 
@@ -141,8 +135,8 @@ class Samples(Decisions):
         rows = self._database.query("SELECT * FROM samples WHERE id = ?", sample)
         if not rows:
             raise CaseError(
-                tr(f"there is no sample {sample}", f"표본 {sample}이(가) 없습니다"),
-                remedy=tr("draw one first", "먼저 표본을 추출하십시오"),
+                msg("there is no sample {sample}", sample=sample),
+                remedy=msg("draw one first"),
             )
         return rows[0]
 

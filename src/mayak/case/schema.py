@@ -10,7 +10,7 @@ from functools import cache
 from importlib import resources
 
 from mayak.case.records import Fault, Problem
-from mayak.language import tr
+from mayak.i18n import msg
 
 Object = tuple[object, object, object, object]
 """Type, name, table and SQL of a row of ``sqlite_master``; of any type in a damaged file."""
@@ -56,11 +56,11 @@ def faults(found: Sequence[Object], version: int) -> list[Fault]:
         if before == after:
             continue
         if not after:
-            problem, text = _REMOVED, tr("was removed", "삭제되었습니다")
+            problem, text = _REMOVED, msg("was removed")
         elif not before:
-            problem, text = _ADDED, tr("was added by hand", "임의로 추가되었습니다")
+            problem, text = _ADDED, msg("was added by hand")
         else:
-            problem, text = _CHANGED, tr("was changed", "변경되었습니다")
+            problem, text = _CHANGED, msg("was changed")
         named.append(Fault(problem, "schema", str(name), text))
     return named
 

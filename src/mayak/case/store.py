@@ -55,7 +55,7 @@ from mayak.case.runs import Runs
 from mayak.case.values import checked, json_object, moment, row_of
 from mayak.errors import CaseError
 from mayak.files import staged_folder
-from mayak.language import tr
+from mayak.i18n import msg
 from mayak.names import storable
 from mayak.types import EvidencePath, Failure
 
@@ -88,8 +88,8 @@ class CaseStore(Exchange, Runs, Listing):
         try:
             if folder.exists() and any(folder.iterdir()):
                 raise CaseError(
-                    tr(f"{folder} is not empty", f"{folder}이(가) 비어 있지 않습니다"),
-                    remedy=tr("name a new folder for the case", "사건을 둘 새 폴더를 지정하십시오"),
+                    msg("{folder} is not empty", folder=folder),
+                    remedy=msg("name a new folder for the case"),
                 )
             # For its owner alone, whatever the umask of a program that uses the library: a closed
             # folder also closes the files in it.
@@ -265,12 +265,15 @@ class CaseStore(Exchange, Runs, Listing):
                     before.content is not None and before.content != content_of(item)
                 ):
                     raise CaseError(
-                        tr(
-                            f"{item.display} cannot be revised: it is "
-                            f"{'not in the case' if before is None else 'a content'}",
-                            f"{item.display}의 결과를 바꿀 수 없습니다",
+                        msg(
+                            "{display} cannot be revised: it is not in the case",
+                            display=item.display,
+                        )
+                        if before is None
+                        else msg(
+                            "{display} cannot be revised: it is a content", display=item.display
                         ),
-                        remedy=tr("mayak verify checks the case", "mayak verify로 확인하십시오"),
+                        remedy=msg("mayak verify checks the case"),
                     )
                 if is_said(before, item):
                     continue
@@ -574,9 +577,6 @@ def _log_entry(row: Row) -> LogEntry:
 def _require_operator(operator: str) -> None:
     if not operator.strip():
         raise CaseError(
-            tr("no operator is named", "담당자 이름이 없습니다"),
-            remedy=tr(
-                "name who is working: the log records it",
-                "작업자의 이름을 지정하십시오. 기록에 남습니다",
-            ),
+            msg("no operator is named"),
+            remedy=msg("name who is working: the log records it"),
         )

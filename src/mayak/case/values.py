@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 
 from mayak.case import schema
 from mayak.errors import IntegrityError, MayakError
+from mayak.i18n import Message, msg, words
 from mayak.labels import LABELS
-from mayak.language import tr
 from mayak.names import printable, storable
 from mayak.untrusted import PARSE_ERRORS, parse_json
 
@@ -52,18 +52,20 @@ def checked(folder: Path | None, what: str) -> Iterator[None]:
 
 def damaged(folder: Path | None, what: str, error: Exception) -> IntegrityError:
     """What to tell the user of values that mayak never writes."""
-    place = tr("the case", "사건") if folder is None else tr(f"case {folder}", f"사건 {folder}")
-    reason = printable(f"{type(error).__name__}: {error}"[:200])
+    place = msg("the case") if folder is None else msg("case {folder}", folder=folder)
+    reason = f"{type(error).__name__}: " + words(error)
+    if not isinstance(reason, Message):
+        reason = printable(reason[:200])
     return IntegrityError(
-        tr(
-            f"{place}: {what} cannot be read as what mayak writes ({reason})",
-            f"{place}: {what}을(를) mayak이 기록한 형식으로 읽을 수 없습니다 ({reason})",
+        msg(
+            "{place}: {what} cannot be read as what mayak writes ({reason})",
+            place=place,
+            what=what,
+            reason=reason,
         ),
-        remedy=tr(
+        remedy=msg(
             "mayak verify lists what was changed: restore the case from a copy. If it finds "
-            "nothing, this is a bug in mayak",
-            "mayak verify로 변경된 내용을 확인하고 사건을 사본에서 복원하십시오. 아무 이상이 "
-            "없으면 mayak의 결함입니다",
+            "nothing, this is a bug in mayak"
         ),
     )
 

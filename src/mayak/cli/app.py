@@ -8,7 +8,7 @@ import os
 import sys
 import traceback
 import warnings
-from typing import Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 
 from cyclopts import App, CycloptsError, Group, Parameter
 
@@ -16,46 +16,56 @@ import mayak
 from mayak.cli.console import Console
 from mayak.cli.usage import usage_error
 from mayak.errors import MayakError, MayakWarning
-from mayak.language import Language, set_process_language, system_language, tr
+from mayak.i18n import Language, languages, msg, system_language, words
+
+if TYPE_CHECKING:
+    from cyclopts.help.protocols import HelpFormatter
 
 EXIT_DONE = 0
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
 
-def build() -> App:
-    """Build the application; a command's module (and torch with it) is imported when called."""
+def build(language: Language = "en") -> App:
+    """Build the application, with its help in ``language``; a command's module (and torch with it)
+    is imported when called."""
     app = App(
         name="mayak",
         version=lambda: str(mayak.__version__),
-        help=tr(
-            "Sorts the images of a seized phone or disk for investigators of drug crime.",
-            "압수한 휴대전화·디스크의 이미지를 마약 범죄 수사용으로 분류합니다.",
-        ),
+        help=msg("Sorts the images of a seized phone or disk for investigators of drug crime."),
         help_format="plaintext",
         suppress_keyboard_interrupt=False,
         exit_on_error=False,
         print_error=False,
+        help_formatter=_formatter(language),
     )
     app["--help"].group = app["--version"].group = Group("Options", sort_key=9)
     groups = _groups()
-    for order, (name, target, en, ko) in enumerate(_COMMANDS):
-        app.command(target, name=name, help=tr(en, ko), group=groups.get(name), sort_key=order)
+    for order, (name, target, text) in enumerate(_COMMANDS):
+        app.command(target, name=name, help=text, group=groups.get(name), sort_key=order)
     return app
+
+
+def _formatter(language: Language) -> HelpFormatter | None:
+    if language == "en":
+        return None
+    from mayak.cli.help import TranslatedFormatter  # an English run does without
+
+    return TranslatedFormatter(language)
 
 
 def _groups() -> dict[str, Group]:
     """Return the section of the help for each command."""
     sections = (
         (
-            tr("Dataset and model", "데이터 세트와 모델"),
+            msg("Dataset and model"),
             ("prepare", "train", "evaluate", "zeroshot", "compare", "calibrate"),
         ),
         (
-            tr("Evidence and case", "분석 대상과 사건"),
+            msg("Evidence and case"),
             ("triage", "classify", "verify", "review", "decisions", "report"),
         ),
-        (tr("Machine", "컴퓨터"), ("demo", "bench", "doctor")),
+        (msg("Machine"), ("demo", "bench", "doctor")),
     )
     groups: dict[str, Group] = {}
     for order, (title, names) in enumerate(sections):
@@ -67,92 +77,77 @@ _COMMANDS = (
     (
         "prepare",
         "mayak.cli.prepare:prepare",
-        "raw_data/ → manifests of train, validation and test.",
-        "raw_data/ → 학습·검증·시험 목록을 만듭니다.",
+        msg("raw_data/ → manifests of train, validation and test."),
     ),
     (
         "train",
         "mayak.cli.train:train",
-        "Fine-tune with QLoRA; resumable.",
-        "QLoRA로 미세조정합니다(이어하기 가능).",
+        msg("Fine-tune with QLoRA; resumable."),
     ),
     (
         "evaluate",
         "mayak.cli.evaluate:evaluate",
-        "Measure a fine-tuned model on the test set.",
-        "미세조정한 모델을 시험 세트에서 측정합니다.",
+        msg("Measure a fine-tuned model on the test set."),
     ),
     (
         "zeroshot",
         "mayak.cli.evaluate:zeroshot",
-        "Measure the untouched model on the test set.",
-        "손대지 않은 모델을 시험 세트에서 측정합니다.",
+        msg("Measure the untouched model on the test set."),
     ),
     (
         "compare",
         "mayak.cli.evaluate:compare",
-        "Compare two runs on the same images.",
-        "같은 이미지에 대한 두 결과를 비교합니다.",
+        msg("Compare two runs on the same images."),
     ),
     (
         "calibrate",
         "mayak.cli.calibrate:calibrate",
-        "Set how sure early tiers must be to dismiss an image in triage.",
-        "분류 시 앞 단계가 이미지를 제외할 기준을 정합니다.",
+        msg("Set how sure early tiers must be to dismiss an image in triage."),
     ),
     (
         "classify",
         "mayak.cli.classify:classify",
-        "Classify a few image files; scores on stdout.",
-        "이미지 몇 장을 바로 분류합니다.",
+        msg("Classify a few image files; scores on stdout."),
     ),
     (
         "triage",
         "mayak.cli.triage:triage",
-        "Evidence → case: find, classify and account for every file; resumable.",
-        "증거 → 사건: 모든 파일을 찾아 분류하고 집계합니다(이어하기 가능).",
+        msg("Evidence → case: find, classify and account for every file; resumable."),
     ),
     (
         "verify",
         "mayak.cli.verify:verify",
-        "Check a case and its sources against what was recorded.",
-        "사건과 원본이 기록과 같은지 확인합니다.",
+        msg("Check a case and its sources against what was recorded."),
     ),
     (
         "review",
         "mayak.cli.review:review",
-        "Look through a case and decide, on a local page.",
-        "로컬 페이지에서 사건을 검토하고 판정합니다.",
+        msg("Look through a case and decide, on a local page."),
     ),
     (
         "decisions",
         "mayak.cli.decisions:app",
-        "What reviewers decided: export, merge, list disagreements.",
-        "검토자의 판정: 내보내기, 병합, 불일치 목록.",
+        msg("What reviewers decided: export, merge, list disagreements."),
     ),
     (
         "report",
         "mayak.cli.report:report",
-        "Case → report: HTML, PDF, XLSX, CSV, CASE JSON-LD.",
-        "사건 → 보고서: HTML, PDF, XLSX, CSV, CASE JSON-LD.",
+        msg("Case → report: HTML, PDF, XLSX, CSV, CASE JSON-LD."),
     ),
     (
         "demo",
         "mayak.cli.demo:demo",
-        "The whole of it on synthetic images, offline, in minutes.",
-        "합성 이미지로 전 과정을 몇 분 안에 보여 줍니다(오프라인).",
+        msg("The whole of it on synthetic images, offline, in minutes."),
     ),
     (
         "bench",
         "mayak.cli.bench:bench",
-        "What this machine does: images a second, and where the time goes.",
-        "이 컴퓨터의 처리 속도를 단계별로 측정합니다.",
+        msg("What this machine does: images a second, and where the time goes."),
     ),
     (
         "doctor",
         "mayak.cli.doctor:doctor",
-        "What this machine has and lacks, with remedies.",
-        "이 컴퓨터에 있는 것과 없는 것, 해결책을 알려 줍니다.",
+        msg("What this machine has and lacks, with remedies."),
     ),
 )
 
@@ -161,31 +156,26 @@ def main(arguments: list[str] | None = None) -> None:
     """Entry point of the ``mayak`` command."""
     arguments = sys.argv[1:] if arguments is None else arguments
     _set_up_process()
-    set_process_language(_asked_language(arguments) or system_language())
-    app = build()
+    Console.language = _asked_language(arguments) or system_language()
+    app = build(Console.language)
 
     @app.meta.default
     def launch(
         *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
         lang: Annotated[
-            Language | None,
-            Parameter(
-                help=tr(
-                    "Language: ko or en (default: the locale's).",
-                    "언어: ko 또는 en (기본: 시스템 언어).",
-                )
-            ),
+            Literal[languages()] | None,  # type: ignore[valid-type]
+            Parameter(help=msg("Language (default: the locale's).")),
         ] = None,
         verbose: Annotated[
             bool,
             Parameter(
                 name=["--verbose", "-v"],
                 negative="",
-                help=tr("Show the traceback of an error.", "오류의 추적 정보를 보입니다."),
+                help=msg("Show the traceback of an error."),
             ),
         ] = False,
     ) -> int:
-        del lang  # read before the help texts were built
+        del lang  # read before the help was asked for
         try:
             return app(tokens, result_action="return_value") or EXIT_DONE
         except MayakError as error:
@@ -200,16 +190,13 @@ def main(arguments: list[str] | None = None) -> None:
                 traceback.print_exc()
             Console().error(
                 MayakError(
-                    tr("unexpected: ", "예기치 않은 오류: ") + f"{type(error).__name__}: {error}",
-                    remedy=tr(
-                        "this is a fault of mayak: report it with what -v prints",
-                        "mayak의 결함입니다. -v로 출력되는 내용과 함께 알려 주십시오",
-                    ),
+                    msg("unexpected: ") + f"{type(error).__name__}: {error}",
+                    remedy=msg("this is a fault of mayak: report it with what -v prints"),
                 )
             )
             return EXIT_USAGE
         except KeyboardInterrupt:
-            Console().note(tr("interrupted", "중단되었습니다"))
+            Console().note(msg("interrupted"))
             return EXIT_INTERRUPTED
 
     try:
@@ -251,22 +238,21 @@ def _tell(
 ) -> None:
     """A warning: ours as a line for the user, others as Python shows them."""
     if issubclass(category, MayakWarning):
-        Console().note(str(message))
+        Console().note(words(message) if isinstance(message, Warning) else message)
     else:
         shown = warnings.formatwarning(message, category, filename, lineno, line)
         (file or sys.stderr).write(shown)
 
 
 def _asked_language(arguments: list[str]) -> Language | None:
-    """``--lang``'s value, needed before the texts that cyclopts shows are built."""
+    """``--lang``'s value, needed before cyclopts parses: its help and its errors are shown in that
+    language."""
     for position, argument in enumerate(arguments):
         value = argument.removeprefix("--lang=")
         if argument == "--lang" and position + 1 < len(arguments):
             value = arguments[position + 1]
         elif value == argument:
             continue
-        if value == "ko":
-            return "ko"
-        if value == "en":
-            return "en"
+        if value in languages():
+            return value
     return None

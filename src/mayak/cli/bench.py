@@ -20,7 +20,7 @@ from mayak.cli.options import (
 )
 from mayak.config import BASE_MODEL
 from mayak.errors import ConfigError
-from mayak.language import tr
+from mayak.i18n import msg
 
 if TYPE_CHECKING:
     from mayak.bench import Outlook, Stage, StageName
@@ -32,18 +32,14 @@ def bench(
     adapter: Annotated[
         Path | None,
         Parameter(
-            help=tr(
+            help=msg(
                 "Adapter that `mayak train` made (default: none; beside 4-bit weights it costs "
-                "time).",
-                "`mayak train`이 만든 어댑터 폴더 (기본: 없음. 4비트 가중치에서는 시간이 더 "
-                "걸립니다).",
+                "time)."
             )
         ),
     ] = None,
     batch_size: ImagesOption = 8,
-    seconds: Annotated[
-        float, Parameter(help=tr("Time for each of eight stages.", "여덟 단계 각각의 측정 시간."))
-    ] = 5.0,
+    seconds: Annotated[float, Parameter(help=msg("Time for each of eight stages."))] = 5.0,
     precision: PrecisionOption = "auto",
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
@@ -55,8 +51,8 @@ def bench(
     for name, value, least in (("--batch-size", batch_size, 1), ("--seconds", seconds, 0.1)):
         if value < least:
             raise ConfigError(
-                tr(f"{name} is {value}", f"{name}이(가) {value}입니다"),
-                remedy=tr(f"use {least} or more", f"{least} 이상을 쓰십시오"),
+                msg("{name} is {value}", name=name, value=value),
+                remedy=msg("use {least} or more", least=least),
             )
     name, revision = (model or BASE_MODEL, None) if adapter is None else base_of(adapter, model)
     from mayak.bench import MIXES, make_images, measure, outlook
@@ -97,24 +93,22 @@ def bench(
 
 def _show(console: Console, stages: list[Stage], outlooks: list[Outlook]) -> None:
     titles: dict[StageName, str] = {
-        "read": tr("read, SHA-256", "읽기, SHA-256"),
-        "decode base": tr(
-            "decode for the base tile, PDQ, thumbnail", "기본 타일용 디코딩, PDQ, 축소 그림"
-        ),
-        "decode": tr("decode for all tiles, PDQ, thumbnail", "모든 타일용 디코딩, PDQ, 축소 그림"),
-        "tiles base": tr("make the base tile", "기본 타일 만들기"),
-        "tiles all": tr("make all tiles", "모든 타일 만들기"),
-        "tower": tr("tier 0: vision tower", "0단계: 비전 타워"),
-        "base tile": tr("tier 1: language model, base tile", "1단계: 언어 모델, 기본 타일"),
-        "full": tr("tier 2: full model", "2단계: 전체 모델"),
+        "read": msg("read, SHA-256"),
+        "decode base": msg("decode for the base tile, PDQ, thumbnail"),
+        "decode": msg("decode for all tiles, PDQ, thumbnail"),
+        "tiles base": msg("make the base tile"),
+        "tiles all": msg("make all tiles"),
+        "tower": msg("tier 0: vision tower"),
+        "base tile": msg("tier 1: language model, base tile"),
+        "full": msg("tier 2: full model"),
     }
     console.table(
-        tr("Each stage alone", "단계별(각각 따로 측정)"),
+        msg("Each stage alone"),
         [
-            tr("stage", "단계"),
-            tr("on", "장치"),
-            tr("images/s", "장/초"),
-            tr("ms an image", "장당 ms"),
+            msg("stage"),
+            msg("on"),
+            msg("images/s"),
+            msg("ms an image"),
         ],
         [
             [titles[stage.name], stage.on, f"{stage.images_s:.1f}", f"{1e3 / stage.images_s:.1f}"]
@@ -123,16 +117,13 @@ def _show(console: Console, stages: list[Stage], outlooks: list[Outlook]) -> Non
         text_columns=2,
     )
     console.table(
-        tr(
-            "Together, at most (arithmetic; tiers 0 / 1 / 2)",
-            "합쳐서 최대(계산값, 0 / 1 / 2단계)",
-        ),
+        msg("Together, at most (arithmetic; tiers 0 / 1 / 2)"),
         [
-            tr("images decided by tier", "단계별 결정 이미지"),
-            tr("model's time by tier", "단계별 모델 시간"),
-            tr("bound by", "병목"),
-            tr("images/s", "장/초"),
-            tr("h for 100,000", "10만 장(시간)"),
+            msg("images decided by tier"),
+            msg("model's time by tier"),
+            msg("bound by"),
+            msg("images/s"),
+            msg("h for 100,000"),
         ],
         [
             [
@@ -154,9 +145,9 @@ def _shares(parts: tuple[float, float, float]) -> str:
 
 def _bound(stage: StageName | None) -> str:
     if stage is None:
-        return tr("the processor", "프로세서")
+        return msg("the processor")
     return {
-        "read": tr("reading", "읽기"),
-        "decode": tr("decoding", "디코딩"),
-        "tiles all": tr("making tiles", "타일 만들기"),
-    }.get(stage, tr("the model", "모델"))
+        "read": msg("reading"),
+        "decode": msg("decoding"),
+        "tiles all": msg("making tiles"),
+    }.get(stage, msg("the model"))

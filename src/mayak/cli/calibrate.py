@@ -19,7 +19,7 @@ from mayak.cli.options import (
 )
 from mayak.config import FINAL, OUTPUT
 from mayak.errors import ConfigError
-from mayak.language import tr
+from mayak.i18n import msg
 from mayak.names import printable
 
 if TYPE_CHECKING:
@@ -33,34 +33,21 @@ def calibrate(
     model: OwnModelOption = None,
     train: Annotated[
         Path,
-        Parameter(
-            help=tr(
-                "Manifest of the images that tier 0's head is fitted to.",
-                "0단계 분류기를 맞출 이미지의 목록 파일.",
-            )
-        ),
+        Parameter(help=msg("Manifest of the images that tier 0's head is fitted to.")),
     ] = Path("data/train_drug_data.json"),
     manifest: Annotated[
         Path,
-        Parameter(
-            help=tr(
-                "Manifest of the images to calibrate on, none of them trained on.",
-                "보정할 이미지의 목록 파일. 학습에 쓰이지 않은 이미지여야 합니다.",
-            )
-        ),
+        Parameter(help=msg("Manifest of the images to calibrate on, none of them trained on.")),
     ] = Path("data/val_drug_data.json"),
     alpha: Annotated[
         float,
         Parameter(
-            help=tr(
-                "Of the images that the whole model calls relevant, the share that may be lost.",
-                "전체 모델이 관련 있다고 보는 이미지 중 놓쳐도 되는 비율.",
+            help=msg(
+                "Of the images that the whole model calls relevant, the share that may be lost."
             )
         ),
     ] = 0.01,
-    confidence: Annotated[
-        float, Parameter(help=tr("Of that promise.", "그 보장의 신뢰 수준."))
-    ] = 0.95,
+    confidence: Annotated[float, Parameter(help=msg("Of that promise."))] = 0.95,
     batch_size: ImagesOption = 8,
     precision: PrecisionOption = "auto",
     device: DeviceOption = "auto",
@@ -70,8 +57,8 @@ def calibrate(
     promised or an image could not be read."""
     if batch_size < 1:
         raise ConfigError(
-            tr(f"--batch-size is {batch_size}", f"--batch-size가 {batch_size}입니다"),
-            remedy=tr("use 1 or more", "1 이상을 쓰십시오"),
+            msg("--batch-size is {batch_size}", batch_size=batch_size),
+            remedy=msg("use 1 or more"),
         )
     base, revision = base_of(adapter, model)
     from mayak.dataset.manifest import read_manifest
@@ -103,7 +90,7 @@ def calibrate(
     if leakage.note:
         console.note(leakage.note)
     for failure in found.failures:
-        console.note(tr("left out: ", "제외: ") + f"{printable(failure.path)} ({failure.message})")
+        console.note(msg("left out: ") + f"{printable(failure.path)} (" + failure.message + ")")
     return int(promise is None or bool(found.failures))
 
 
@@ -139,40 +126,41 @@ def _show(console: Console, found: CalibrationResult, path: Path) -> None:
         ]
         for tier, name in enumerate(
             (
-                tr("vision tower, base tile", "시각 인코더, 기본 타일"),
-                tr("language model, base tile", "언어 모델, 기본 타일"),
-                tr("the whole model", "전체 모델"),
+                msg("vision tower, base tile"),
+                msg("language model, base tile"),
+                msg("the whole model"),
             )
         )
     ]
     console.table(
-        tr("Calibration", "보정"),
+        msg("Calibration"),
         [
-            tr("tier", "단계"),
-            tr("reads", "판독"),
-            tr("decides", "결정"),
-            tr("temperature", "온도"),
+            msg("tier"),
+            msg("reads"),
+            msg("decides"),
+            msg("temperature"),
         ],
         rows,
         text_columns=2,
     )
     console.result(_promised(found, promise))
-    console.result(tr("calibration: ", "보정 파일: ") + str(path))
+    console.result(msg("calibration: ") + str(path))
 
 
 def _promised(found: CalibrationResult, promise: RiskBound | None) -> str:
     if promise is None:
-        return tr(
-            f"nothing can be promised: the whole model calls {found.relevant} of these images "
-            f"relevant, {found.needed} are needed (or a larger --alpha); triage will ask the whole "
-            "model for every image",
-            f"보장할 수 없습니다. 전체 모델이 관련 있다고 본 이미지가 {found.relevant}장이며 "
-            f"{found.needed}장이 필요합니다(또는 더 큰 --alpha). 분류 시 모든 이미지를 전체 "
-            "모델로 봅니다",
+        return msg(
+            "nothing can be promised: the whole model calls {relevant} of these images relevant, "
+            "{needed} are needed (or a larger --alpha); triage will ask the whole model for every "
+            "image",
+            relevant=found.relevant,
+            needed=found.needed,
         )
-    return tr(
-        f"promised: at most {promise.alpha:.1%} of what the whole model calls relevant is lost, "
-        f"with {promise.confidence:.0%} confidence; here {promise.lost} of {promise.relevant}",
-        f"보장: 전체 모델이 관련 있다고 볼 이미지 중 최대 {promise.alpha:.1%}만 놓칩니다(신뢰 "
-        f"수준 {promise.confidence:.0%}). 여기서는 {promise.relevant}장 중 {promise.lost}장",
+    return msg(
+        "promised: at most {alpha:.1%} of what the whole model calls relevant is lost, with "
+        "{confidence:.0%} confidence; here {lost} of {relevant}",
+        alpha=promise.alpha,
+        confidence=promise.confidence,
+        lost=promise.lost,
+        relevant=promise.relevant,
     )

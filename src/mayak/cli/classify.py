@@ -20,9 +20,9 @@ from mayak.cli.options import (
 )
 from mayak.config import BASE_MODEL
 from mayak.errors import ConfigError, DecodeError
+from mayak.i18n import msg
 from mayak.imaging import decode_file
 from mayak.labels import LABELS
-from mayak.language import tr
 from mayak.names import printable
 from mayak.types import Classifier, DecodedImage, Failure, Prediction
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 def classify(
     # json_list: a file's name may begin with a bracket.
-    *files: Annotated[Path, Parameter(json_list=False, help=tr("Image files.", "이미지 파일들."))],
+    *files: Annotated[Path, Parameter(json_list=False, help=msg("Image files."))],
     model: ModelOption = None,
     adapter: AdapterOption = None,
     batch_size: ImagesOption = 8,
@@ -91,46 +91,41 @@ def classified(
 def _check(files: tuple[Path, ...], batch_size: int) -> None:
     if not files:
         raise ConfigError(
-            tr("no files are named", "파일이 지정되지 않았습니다"),
+            msg("no files are named"),
             remedy="mayak classify photo.jpg …",
         )
     if folders := [str(path) for path in files if path.is_dir()]:
         raise ConfigError(
-            tr(f"{', '.join(folders)}: a folder", f"{', '.join(folders)}: 폴더입니다"),
-            remedy=tr(
-                "name image files, for example with FOLDER/*.jpg",
-                "이미지 파일을 지정하십시오. 예: 폴더/*.jpg",
-            ),
+            msg("{folders}: a folder", folders=", ".join(folders)),
+            remedy=msg("name image files, for example with FOLDER/*.jpg"),
         )
     if batch_size < 1:
         raise ConfigError(
-            tr(f"--batch-size is {batch_size}", f"--batch-size가 {batch_size}입니다"),
-            remedy=tr("use 1 or more", "1 이상을 쓰십시오"),
+            msg("--batch-size is {batch_size}", batch_size=batch_size),
+            remedy=msg("use 1 or more"),
         )
 
 
 def _show(console: Console, found: list[tuple[Path, Prediction]], failures: list[Failure]) -> None:
     if found:
         columns = [
-            tr("file", "파일"),
-            tr("label", "라벨"),
+            msg("file"),
+            msg("label"),
             *(label.answer for label in LABELS),
-            tr("off-label", "라벨 외"),
+            msg("off-label"),
         ]
         rows = [
             [
                 printable(str(path)),
-                f"{prediction.scores.label} {LABELS[prediction.scores.label].name}",
+                f"{prediction.scores.label} " + LABELS[prediction.scores.label].name,
                 *(f"{score:.3f}" for score in prediction.scores.values),
                 f"{prediction.scores.off_label:.2g}",
             ]
             for path, prediction in found
         ]
-        console.table(tr("Scores by label", "라벨별 점수"), columns, rows)
+        console.table(msg("Scores by label"), columns, rows)
     for failure in failures:
-        console.note(
-            tr("not read: ", "읽지 못함: ") + f"{printable(failure.path)} ({failure.message})"
-        )
+        console.note(msg("not read: ") + f"{printable(failure.path)} (" + failure.message + ")")
 
 
 def _as_json(path: Path, prediction: Prediction) -> dict[str, Any]:

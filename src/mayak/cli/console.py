@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from rich import console, markup
 
 from mayak.errors import MayakError
-from mayak.language import tr
+from mayak.i18n import Language, join, msg, render
 from mayak.names import printable
 
 if TYPE_CHECKING:
@@ -27,6 +27,10 @@ _PLAIN_INTERVAL_S = 10.0
 class Console:
     """Writes for people on stderr and for machines on stdout; draws nothing off a terminal."""
 
+    language: Language = "en"
+    """What the person at this terminal reads: one language for each process, which the command line
+    sets. Messages are rendered in it; what is printed as JSON stays English."""
+
     def __init__(self) -> None:
         self._out = console.Console(highlight=False, soft_wrap=True)
         self._err = console.Console(stderr=True, highlight=False, soft_wrap=True)
@@ -37,32 +41,41 @@ class Console:
 
     def note(self, text: str) -> None:
         """A line for the person, on stderr."""
-        self._err.print(_shown(text), markup=False)
+        self._err.print(self._shown(text), markup=False)
 
     def error(self, error: MayakError) -> None:
         """One line of what is wrong and one of what to do, on stderr."""
-        said = tr("error: ", "오류: ") + _shown(error.message)
+        said = self._shown(msg("error: ") + error.message)
         self._err.print(said, style="bold red", markup=False)
         if error.remedy:
-            self._err.print(tr("remedy: ", "해결: ") + _shown(error.remedy), markup=False)
+            self._err.print(self._shown(msg("remedy: ") + error.remedy), markup=False)
 
-    def result(self, text: str) -> None:
-        """A line of the result, on stdout."""
-        self._out.print(_shown(text), markup=False)
+    def result(self, text: str, *, one_line: bool = False) -> None:
+        """Lines of the result, on stdout. ``one_line``: a line break in the text is part of a name,
+        and spelt out."""
+        shown = printable(render(text, self.language)) if one_line else self._shown(text)
+        self._out.print(shown, markup=False)
 
     def table(
-        self, title: str, columns: list[str], rows: list[list[str]], *, text_columns: int = 1
+        self,
+        title: str,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        *,
+        text_columns: int = 1,
     ) -> None:
         """A table on stdout; the first ``text_columns`` hold text, the others figures."""
         from rich import table
 
         # A file's name may hold what rich takes for markup.
-        drawn = table.Table(title=markup.escape(title), title_justify="left", show_edge=False)
+        drawn = table.Table(
+            title=markup.escape(self._shown(title)), title_justify="left", show_edge=False
+        )
         for position, column in enumerate(columns):
             justify: Literal["left", "right"] = "left" if position < text_columns else "right"
-            drawn.add_column(markup.escape(column), justify=justify, overflow="fold")
+            drawn.add_column(markup.escape(self._shown(column)), justify=justify, overflow="fold")
         for row in rows:
-            drawn.add_row(*(markup.escape(_shown(cell)) for cell in row))
+            drawn.add_row(*(markup.escape(self._shown(cell)) for cell in row))
         self._out.print(drawn)
 
     def json(self, value: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
@@ -78,13 +91,18 @@ class Console:
         if self._err.is_terminal:
             bars = self._begun()
             try:
-                yield _Bar(bars, name, total, unit)
+                yield _Bar(self, bars, name, total, unit)
             finally:
                 self._ended(bars)
         else:
             lines = _Lines(self, name, total, unit)
             yield lines
             lines.close()
+
+    def _shown(self, text: str) -> str:
+        """Text of ours with names of others in it, in the terminal's language: its lines stay,
+        nothing in it steers a terminal."""
+        return "\n".join(map(printable, render(text, self.language).split("\n")))
 
     def _begun(self) -> progress.Progress:
         from rich import progress
@@ -123,17 +141,21 @@ class _Rate:
     def advance(self, steps: int) -> str:
         self.done += steps
         elapsed = max(time.monotonic() - self.started, 1e-9)
-        return f"{self.done / elapsed:.1f} {self.unit}/s"
+        return msg("{rate:.1f} {unit}/s", rate=self.done / elapsed, unit=self.unit)
 
 
 class _Bar:
-    def __init__(self, bars: progress.Progress, name: str, total: int | None, unit: str) -> None:
+    def __init__(
+        self, console: Console, bars: progress.Progress, name: str, total: int | None, unit: str
+    ) -> None:
         self._bars, self._rate = bars, _Rate(unit)
-        self._id = bars.add_task(name, total=total, rate="", figures="")
+        self._language = console.language
+        self._id = bars.add_task(render(name, self._language), total=total, rate="", figures="")
 
     def advance(self, steps: int = 1, **figures: float | str) -> None:
-        rate = self._rate.advance(steps)
-        self._bars.update(self._id, advance=steps, rate=rate, figures=_figures(figures))
+        rate = render(self._rate.advance(steps), self._language)
+        shown = render(_figures(figures), self._language)
+        self._bars.update(self._id, advance=steps, rate=rate, figures=shown)
 
     def expect(self, total: int) -> None:
         self._bars.update(self._id, total=total)
@@ -149,9 +171,9 @@ class _Lines:
     def advance(self, steps: int = 1, **figures: float | str) -> None:
         rate = self._rate.advance(steps)
         of = f"/{self._total}" if self._total is not None else ""
-        self._last = f"{self._name} {self._rate.done}{of} · {rate}{self._eta()}"
+        self._last = self._name + f" {self._rate.done}{of} · " + rate + self._eta()
         if figures:
-            self._last += f" · {_figures(figures)}"
+            self._last += " · " + _figures(figures)
         if time.monotonic() - self._shown >= _PLAIN_INTERVAL_S:
             self._console.note(self._last)
             self._shown = time.monotonic()
@@ -164,7 +186,7 @@ class _Lines:
             return ""
         elapsed = time.monotonic() - self._rate.started
         left = elapsed / self._rate.done * max(self._total - self._rate.done, 0)
-        return f" · ETA {left:.0f} s"
+        return msg(" · ETA {left:.0f} s", left=left)
 
     def close(self) -> None:
         if self._last:
@@ -172,12 +194,10 @@ class _Lines:
 
 
 def _figures(figures: dict[str, float | str]) -> str:
-    return " ".join(
-        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
-        for name, value in figures.items()
+    return join(
+        " ",
+        [
+            name + (f" {value:.4g}" if isinstance(value, float) else " " + value)
+            for name, value in figures.items()
+        ],
     )
-
-
-def _shown(text: str) -> str:
-    """Text of ours with names of others in it: its lines stay, nothing in it steers a terminal."""
-    return "\n".join(map(printable, text.split("\n")))

@@ -12,8 +12,8 @@ from cyclopts import App, Parameter
 from mayak.cli.console import Console
 from mayak.cli.options import CaseOption, JsonOption, OperatorOption, user
 from mayak.errors import ConfigError
+from mayak.i18n import msg
 from mayak.labels import LABELS
-from mayak.language import tr
 from mayak.names import printable
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def export(
     case: CaseOption,
     *,
-    to: Annotated[Path, Parameter(help=tr("File to write; a new one.", "새로 쓸 파일."))],
+    to: Annotated[Path, Parameter(help=msg("File to write; a new one."))],
     operator: OperatorOption = None,
     as_json: JsonOption = False,
 ) -> int:
@@ -49,14 +49,16 @@ def export(
             }
         )
     else:
-        names = ", ".join(map(printable, reviewers)) or tr("nobody", "없음")
+        names = ", ".join(map(printable, reviewers)) or msg("nobody")
         console.result(
-            tr(
-                f"acts written to {to}: {len(history.acts)} ({names})",
-                f"판정 {len(history.acts)}건을 {to}에 저장했습니다 (검토자: {names})",
+            msg(
+                "acts written to {to}: {n_acts} ({names})",
+                to=to,
+                n_acts=len(history.acts),
+                names=names,
             )
         )
-        console.result(tr("head: ", "최종 해시: ") + head)
+        console.result(msg("head: ") + head)
     return 0
 
 
@@ -67,21 +69,16 @@ def merge(
         Path,
         Parameter(
             json_list=False,
-            help=tr(
-                "Files that `mayak decisions export` wrote.",
-                "`mayak decisions export`로 만든 파일.",
-            ),
+            help=msg("Files that `mayak decisions export` wrote."),
         ),
     ],
     rename: Annotated[
         list[str] | None,
         Parameter(
             negative="",
-            help=tr(
+            help=msg(
                 "OLD=NEW: take in reviewer OLD as NEW, where one went on in both copies; "
-                "repeatable.",
-                "OLD=NEW: 두 사본에서 따로 판정한 검토자 OLD를 NEW로 병합합니다. 여러 번 지정 "
-                "가능.",
+                "repeatable."
             ),
         ),
     ] = None,
@@ -90,11 +87,9 @@ def merge(
         Parameter(
             name="--continue",
             negative="",
-            help=tr(
+            help=msg(
                 "NAME: take in acts that go on in the name of a reviewer who decides in this copy "
-                "itself; only if you know that they are that reviewer's own. Repeatable.",
-                "NAME: 이 사본에서 직접 판정하는 검토자의 이름으로 이어진 판정을 병합합니다. "
-                "본인의 판정이 확실한 경우에만 지정하십시오. 여러 번 지정 가능.",
+                "itself; only if you know that they are that reviewer's own. Repeatable."
             ),
         ),
     ] = None,
@@ -110,7 +105,7 @@ def merge(
 
     if not files:
         raise ConfigError(
-            tr("no file is named", "파일이 지정되지 않았습니다"),
+            msg("no file is named"),
             remedy="mayak decisions merge case-0417 decisions.jsonl",
         )
     names = dict(map(_pair, rename or ()))
@@ -123,11 +118,12 @@ def merge(
     ):
         if unknown := sorted(given - known):
             raise ConfigError(
-                tr(
-                    f"{option} {unknown[0]}: no such reviewer in the files",
-                    f"{option} {unknown[0]}: 파일에 그런 검토자가 없습니다",
+                msg(
+                    "{option} {unknown}: no such reviewer in the files",
+                    option=option,
+                    unknown=unknown[0],
                 ),
-                remedy=tr("they hold: ", "파일에 있는 검토자: ") + ", ".join(sorted(held)),
+                remedy=msg("they hold: ") + ", ".join(sorted(held)),
             )
     console = Console()
     with CaseStore.review(case, operator=operator or user()) as store:
@@ -142,24 +138,19 @@ def merge(
         return 0
     for reviewer, taken in added.items():
         shown = printable(reviewer)
-        console.result(
-            tr(f"new acts of {shown}: {taken.acts}", f"{shown}: 새 판정 {taken.acts}건 병합")
-        )
+        console.result(msg("new acts of {shown}: {acts}", shown=shown, acts=taken.acts))
         console.result(f"    {_moment(taken.first)} – {_moment(taken.last)}")
         if taken.samples:
-            console.result(f"    {tr('samples drawn', '추출한 표본')}: {taken.samples}")
+            console.result("    " + msg("samples drawn") + f": {taken.samples}")
         for label, images in sorted(taken.verdicts.items()):
-            console.result(f"    {label} {LABELS[label].name}: {images}")
+            console.result(f"    {label} " + LABELS[label].name + f": {images}")
         if taken.withdrawn:
-            console.result(f"    {tr('verdicts withdrawn', '취소한 판정')}: {taken.withdrawn}")
+            console.result("    " + msg("verdicts withdrawn") + f": {taken.withdrawn}")
     if not added:
-        console.result(tr("nothing new", "새 판정이 없습니다"))
+        console.result(msg("nothing new"))
     if differing:
-        told = tr(
-            f"images on which reviewers differ: {differing}",
-            f"판정이 서로 다른 이미지: {differing}장",
-        )
-        console.result(f"{told} (mayak decisions disagreements {case})")
+        told = msg("images on which reviewers differ: {differing}", differing=differing)
+        console.result(told + f" (mayak decisions disagreements {case})")
     return 0
 
 
@@ -178,12 +169,8 @@ def disagreements(case: CaseOption, *, as_json: JsonOption = False) -> int:
         for said in row["verdicts"]:
             label = LABELS[said["verdict"]]
             name = printable(said["reviewer"])
-            console.result(f"    {name}: {label.index} {label.name} ({said['at']})")
-    console.result(
-        tr(f"images: {len(rows)}", f"이미지 {len(rows)}장")
-        if rows
-        else tr("no disagreement", "서로 다른 판정이 없습니다")
-    )
+            console.result(f"    {name}: {label.index} " + label.name + f" ({said['at']})")
+    console.result(msg("images: {n_rows}", n_rows=len(rows)) if rows else msg("no disagreement"))
     return 0
 
 
@@ -206,7 +193,7 @@ def _pair(text: str) -> tuple[str, str]:
     old, equals, new = text.partition("=")
     if not (old and equals and new.strip()):
         raise ConfigError(
-            tr(f"--rename {text}: not OLD=NEW", f"--rename {text}: OLD=NEW 형식이 아닙니다"),
+            msg("--rename {text}: not OLD=NEW", text=text),
             remedy="--rename 'police=police 2'",
         )
     return old, new
@@ -216,27 +203,19 @@ app = App(name="decisions", help_format="plaintext")
 for _command, _help in (
     (
         export,
-        tr(
-            "Write all decisions of a case, withdrawn ones too, to a file for another copy of it.",
-            "사건의 모든 판정(취소한 판정 포함)을 다른 사본에 병합할 파일로 내보냅니다.",
-        ),
+        msg("Write all decisions of a case, withdrawn ones too, to a file for another copy of it."),
     ),
     (
         merge,
-        tr(
-            "Take in decisions that were made in another copy of the case: all of the files or, if "
-            "one is wrong, none. Nobody's decision is overwritten; the same file again changes "
-            "nothing.",
-            "사건의 다른 사본에서 내린 판정을 병합합니다. 파일 하나라도 잘못되면 아무것도 병합하지 "
-            "않습니다. 누구의 판정도 덮어쓰지 않으며, 같은 파일을 다시 병합해도 달라지지 않습니다.",
+        msg(
+            "Take in decisions that were made in another copy of the case: all of the files or, "
+            "if one is wrong, none. Nobody's decision is overwritten; the same file again changes "
+            "nothing."
         ),
     ),
     (
         disagreements,
-        tr(
-            "List the images on which reviewers differ, each with what everyone said.",
-            "검토자의 판정이 서로 다른 이미지를 판정 내용과 함께 나열합니다.",
-        ),
+        msg("List the images on which reviewers differ, each with what everyone said."),
     ),
 ):
     app.command(_command, help=_help)

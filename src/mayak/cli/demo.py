@@ -19,8 +19,8 @@ from cyclopts import Parameter
 
 from mayak.cli.console import Console
 from mayak.config import FINAL, load_train_config
+from mayak.i18n import msg
 from mayak.labels import LABELS
-from mayak.language import language, set_language, tr
 from mayak.workers import cores
 
 if TYPE_CHECKING:
@@ -59,16 +59,14 @@ SAMPLE = 10
 
 
 def demo(
-    folder: Annotated[
-        Path, Parameter(help=tr("Folder for all of it.", "모든 결과를 둘 폴더."))
-    ] = Path("demo"),
+    folder: Annotated[Path, Parameter(help=msg("Folder for all of it."))] = Path("demo"),
     *,
     as_json: Annotated[
         bool,
         Parameter(
             name="--json",
             negative="",
-            help=tr("Print the result as JSON.", "결과를 JSON으로 출력합니다."),
+            help=msg("Print the result as JSON."),
         ),
     ] = False,
 ) -> int:
@@ -84,12 +82,7 @@ def demo(
     run = _Run(folder, Ledger(folder), console)
     run.everything()
     rows = [run.row(images) for images in reversed(SETS)]
-    console.note(
-        tr(
-            f"{time.monotonic() - started:.0f} seconds",
-            f"{time.monotonic() - started:.0f}초",
-        )
-    )
+    console.note(msg("{elapsed:.0f} seconds", elapsed=time.monotonic() - started))
     if as_json:
         found = {row.pop("set"): row for row in rows}
         console.json(found | {"triage": run.triaged(), "review": run.reviewed()})
@@ -163,9 +156,9 @@ class _Run:
         self, kind: str, images: ImageSet | None, key: str, work: Callable[[], Iterable[Path]]
     ) -> None:
         name = f"{kind}-{images.name}" if images else kind
-        title = f"{_step_title(kind)} · {_set_title(images)}" if images else _step_title(kind)
+        title = _step_title(kind) + " · " + _set_title(images) if images else _step_title(kind)
         done = self.ledger.done(name, key)
-        self.console.note(title + (tr(": done before", ": 이전에 완료됨") if done else ""))
+        self.console.note(title + (msg(": done before") if done else ""))
         if not done:
             self.ledger.run(name, key, work)
 
@@ -204,7 +197,13 @@ class _Run:
         from mayak.model import AnswerGenerator
 
         out = self._result("zeroshot", images)
-        zeroshot(self._manifest(images), AnswerGenerator(self._untouched), out, self.console)
+        zeroshot(
+            self._manifest(images),
+            AnswerGenerator(self._untouched),
+            out,
+            self.console,
+            language=self.console.language,
+        )
         return _files(out)
 
     def _train(self, resume: bool) -> Iterable[Path]:
@@ -235,6 +234,7 @@ class _Run:
             out,
             self.console,
             leakage=Leakage.of(self._output / FINAL, manifest),
+            language=self.console.language,
         )
         return _files(out)
 
@@ -242,7 +242,12 @@ class _Run:
         from mayak.evaluation.compare import compare
 
         out = self._result("comparison", images)
-        compare(self._result("zeroshot", images), self._result("evaluation", images), out)
+        compare(
+            self._result("zeroshot", images),
+            self._result("evaluation", images),
+            out,
+            language=self.console.language,
+        )
         return _files(out)
 
     def _phone(self) -> Iterable[Path]:
@@ -323,13 +328,10 @@ class _Run:
         from mayak.case import CaseStore
         from mayak.report import write_report
 
-        shown = language()
         with CaseStore.read(self._case) as case:
-            set_language("ko")
-            try:
-                made = write_report(case, self._report_folder, self.console, overwrite=True)
-            finally:
-                set_language(shown)
+            made = write_report(
+                case, self._report_folder, self.console, language="ko", overwrite=True
+            )
         return [self._report_folder / name for name in made.files]
 
     def reviewed(self) -> dict[str, Any]:
@@ -342,33 +344,34 @@ class _Run:
         found = self.reviewed()
         result = self.console.result
         result(
-            tr(
-                f"A script ({found['reviewer']}), not a person, decided {found['decided']} of "
-                f"{found['images']} images by what was drawn; {found['confirmed']} of them are "
-                "relevant.",
-                f"사람이 아니라 스크립트({found['reviewer']})가 그려진 내용에 따라 이미지 "
-                f"{found['images']}장 가운데 {found['decided']}장을 판정하였습니다. 그중 관련 있는 "
-                f"이미지는 {found['confirmed']}장입니다.",
+            msg(
+                "A script ({reviewer}), not a person, decided {decided} of {images} images by "
+                "what was drawn; {confirmed} of them are relevant.",
+                reviewer=found["reviewer"],
+                decided=found["decided"],
+                images=found["images"],
+                confirmed=found["confirmed"],
             )
         )
         if missed := found["sample"]:
             result(
-                tr(
-                    f"Blind sample: {missed['relevant']} of {missed['size']} images called "
-                    f"irrelevant are relevant; an estimated {missed['low']} to {missed['high']} of "
-                    f"these {missed['population']} were missed (95 % confidence).",
-                    f"블라인드 표본: ‘관련 없음’으로 분류된 이미지 {missed['size']}장 가운데 "
-                    f"{missed['relevant']}장이 관련 있었습니다. 이 {missed['population']}장 가운데 "
-                    f"놓친 이미지는 {missed['low']}~{missed['high']}장으로 추정됩니다(95% "
-                    "신뢰수준).",
+                msg(
+                    "Blind sample: {relevant} of {size} images called irrelevant are relevant; an "
+                    "estimated {low} to {high} of these {population} were missed (95 % "
+                    "confidence).",
+                    relevant=missed["relevant"],
+                    size=missed["size"],
+                    low=missed["low"],
+                    high=missed["high"],
+                    population=missed["population"],
                 )
             )
         for name in ("report.pdf", "report.html"):
-            result(tr("Korean report: ", "한국어 보고서: ") + str(self._report_folder / name))
+            result(msg("Korean report: ") + str(self._report_folder / name))
         # As this command was called: after `make demo` no mayak is on the path.
         called = sys.argv[0] if Path(sys.argv[0]).stem == "mayak" else "mayak"
         opening = shlex.join([called, "review", str(self._case)])
-        result(tr("look at the case yourself: ", "직접 검토하기: ") + opening)
+        result(msg("look at the case yourself: ") + opening)
 
     def triaged(self) -> dict[str, Any]:
         """Return the summary of the phone's triage."""
@@ -385,11 +388,15 @@ class _Run:
             show_results(self.console, case, self.triaged()["run"])
             counts = case.counts()
         self.console.result(
-            tr(
-                f"{self._phone_image}: {counts.items} files = {counts.contents} images + "
-                f"{counts.failures} not read + {counts.exclusions} left out; case: {self._case}",
-                f"{self._phone_image}: 파일 {counts.items}개 = 이미지 {counts.contents} + "
-                f"읽지 못함 {counts.failures} + 제외 {counts.exclusions}. 사건: {self._case}",
+            msg(
+                "{phone_image}: {items} files = {contents} images + {failures} not read + "
+                "{exclusions} left out; case: {case}",
+                phone_image=self._phone_image,
+                items=counts.items,
+                contents=counts.contents,
+                failures=counts.failures,
+                exclusions=counts.exclusions,
+                case=self._case,
             )
         )
 
@@ -442,13 +449,13 @@ class _Run:
 
 def _show(console: Console, rows: list[dict[str, Any]]) -> None:
     console.table(
-        tr("Zero-shot against fine-tuned", "제로샷과 미세조정의 비교"),
+        msg("Zero-shot against fine-tuned"),
         [
-            tr("test set", "시험 세트"),
-            tr("number", "장수"),
-            tr("zero-shot", "제로샷"),
-            tr("fine-tuned", "미세조정"),
-            tr("misses", "오분류"),
+            msg("test set"),
+            msg("number"),
+            msg("zero-shot"),
+            msg("fine-tuned"),
+            msg("misses"),
             "McNemar p",
         ],
         [
@@ -464,35 +471,33 @@ def _show(console: Console, rows: list[dict[str, Any]]) -> None:
         ],
     )
     console.result(
-        tr(
+        msg(
             "Synthetic images, a tiny model: this shows that the machinery works and says nothing "
-            "about casework.",
-            "합성 이미지와 아주 작은 모델의 결과입니다. 과정이 동작함을 보여 줄 뿐, 실제 사건에 "
-            "대해서는 아무것도 말해 주지 않습니다.",
+            "about casework."
         )
     )
-    console.result(tr("comparison: ", "비교: ") + rows[0]["comparison"])
-    console.result(tr("report: ", "보고서: ") + rows[0]["report"])
+    console.result(msg("comparison: ") + rows[0]["comparison"])
+    console.result(msg("report: ") + rows[0]["report"])
 
 
 def _set_title(images: ImageSet) -> str:
     if images.held_out:
-        return tr("another style", "다른 양식")
-    return tr("base style", "기본 양식")
+        return msg("another style")
+    return msg("base style")
 
 
 def _step_title(kind: str) -> str:
     return {
-        "draw": tr("drawing", "그리기"),
-        "prepare": tr("preparing", "준비"),
-        "zeroshot": tr("zero-shot", "제로샷"),
-        "train": tr("fine-tuning", "미세조정"),
-        "evaluate": tr("evaluating", "평가"),
-        "compare": tr("comparing", "비교"),
-        "phone": tr("drawing a phone's memory", "휴대전화 저장소 그리기"),
-        "triage": tr("triage of the phone", "휴대전화 분류"),
-        "review": tr("review by a script", "스크립트에 의한 검토"),
-        "report": tr("Korean report", "한국어 보고서"),
+        "draw": msg("drawing"),
+        "prepare": msg("preparing"),
+        "zeroshot": msg("zero-shot"),
+        "train": msg("fine-tuning"),
+        "evaluate": msg("evaluating"),
+        "compare": msg("comparing"),
+        "phone": msg("drawing a phone's memory"),
+        "triage": msg("triage of the phone"),
+        "review": msg("review by a script"),
+        "report": msg("Korean report"),
     }[kind]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from mayak.errors import ConfigError
 from mayak.files import file_sha256, json_bytes, json_digest, write_durably
-from mayak.language import tr
+from mayak.i18n import msg
 from mayak.untrusted import RECORD_BYTES, read_json
 
 LEDGER = "demo.json"
@@ -47,22 +47,16 @@ class Ledger:
             try:
                 self._steps = dict(read_json(self._path, RECORD_BYTES))
                 if not all(isinstance(step, dict) for step in self._steps.values()):
-                    raise ValueError(tr("not a ledger", "기록 형식이 아님"))
+                    raise ValueError(msg("not a ledger"))
             except (ValueError, TypeError, OSError) as error:
                 raise ConfigError(
-                    tr(f"{self._path} cannot be read: {error}", f"{self._path}: {error}"),
-                    remedy=tr(
-                        f"delete {folder} or name another folder",
-                        f"{folder}을(를) 지우거나 다른 폴더를 지정하십시오",
-                    ),
+                    msg("{path} cannot be read: {error}", path=self._path, error=error),
+                    remedy=msg("delete {folder} or name another folder", folder=folder),
                 ) from error
         elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise ConfigError(
-                tr(
-                    f"{folder} is there and is no demo of mayak",
-                    f"{folder}이(가) 이미 있으며 mayak 데모 폴더가 아닙니다",
-                ),
-                remedy=tr("name a new or empty folder", "새 폴더나 빈 폴더를 지정하십시오"),
+                msg("{folder} is there and is no demo of mayak", folder=folder),
+                remedy=msg("name a new or empty folder"),
             )
         folder.mkdir(parents=True, exist_ok=True)
         self._write()

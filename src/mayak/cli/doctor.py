@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from mayak.cli.console import Console
-from mayak.language import tr
+from mayak.i18n import msg
 
 
 def doctor(
@@ -19,7 +19,7 @@ def doctor(
         Parameter(
             name="--json",
             negative="",
-            help=tr("Print the findings as JSON.", "결과를 JSON으로 출력합니다."),
+            help=msg("Print the findings as JSON."),
         ),
     ] = False,
 ) -> int:
@@ -43,29 +43,29 @@ def doctor(
         )
         return 0 if can_run else 2
     words = {
-        "ok": tr("ok", "정상"),
-        "warning": tr("warning", "주의"),
-        "fault": tr("fault", "문제"),
+        "ok": msg("ok"),
+        "warning": msg("warning"),
+        "fault": msg("fault"),
     }
     console.table(
-        tr("This machine", "이 컴퓨터"),
-        [tr("part", "항목"), tr("state", "상태"), tr("found", "내용")],
+        msg("This machine"),
+        [msg("part"), msg("state"), msg("found")],
         [[check.title, words[check.status], check.detail] for check in checks],
         text_columns=3,
     )
     console.table(
-        tr("What runs here", "실행할 수 있는 방식"),
-        [tr("mode", "방식"), tr("GPU memory", "GPU 메모리"), tr("runs", "실행")],
+        msg("What runs here"),
+        [msg("mode"), msg("GPU memory"), msg("runs")],
         [
             [
                 mode.title,
                 f"{mode.memory / GB:.1f} GB" if mode.memory else "–",
-                tr("yes", "가능") if runs else tr("no", "불가"),
+                msg("yes") if runs else msg("no"),
             ]
             for mode, runs in modes
         ],
     )
     for check in checks:
         if check.remedy:
-            console.result(f"{words[check.status]} · {check.title} → {check.remedy}")
+            console.result(words[check.status] + " · " + check.title + " → " + check.remedy)
     return 0 if can_run else 2

@@ -10,78 +10,55 @@ from cyclopts import Parameter
 
 from mayak.config import Precision
 from mayak.errors import ConfigError, ModelError
-from mayak.language import tr
+from mayak.i18n import msg
 from mayak.untrusted import RECORD_BYTES, read_json
 
 ModelOption = Annotated[
     str | None,
     Parameter(
-        help=tr(
-            "Base model: hub id, local folder or nano (default: the adapter's, else the paper's).",
-            "기본 모델: 허브 이름, 폴더 또는 nano (기본: 어댑터의 모델 또는 논문의 모델).",
+        help=msg(
+            "Base model: hub id, local folder or nano (default: the adapter's, else the paper's)."
         )
     ),
 ]
 OwnModelOption = Annotated[
     str | None,
-    Parameter(
-        help=tr(
-            "Base model: hub id, local folder or nano (default: the adapter's own).",
-            "기본 모델: 허브 이름, 폴더 또는 nano (기본: 어댑터에 기록된 모델).",
-        )
-    ),
+    Parameter(help=msg("Base model: hub id, local folder or nano (default: the adapter's own).")),
 ]
 AdapterOption = Annotated[
     Path | None,
-    Parameter(
-        help=tr(
-            "Adapter that `mayak train` made (default: none, the untouched model).",
-            "`mayak train`이 만든 어댑터 폴더 (기본: 없음, 손대지 않은 모델).",
-        )
-    ),
+    Parameter(help=msg("Adapter that `mayak train` made (default: none, the untouched model).")),
 ]
 OwnAdapterOption = Annotated[
     Path,
-    Parameter(help=tr("Adapter that `mayak train` made.", "`mayak train`이 만든 어댑터 폴더.")),
+    Parameter(help=msg("Adapter that `mayak train` made.")),
 ]
-ImagesOption = Annotated[int, Parameter(help=tr("Images at once.", "한 번에 처리할 이미지 수."))]
+ImagesOption = Annotated[int, Parameter(help=msg("Images at once."))]
 PrecisionOption = Annotated[
     Precision,
     Parameter(
-        help=tr(
+        help=msg(
             "Of the base's weights; auto is nf4, as in the paper. fp8 must first agree with bf16: "
-            "`mayak evaluate --precision fp8` compares them.",
-            "기본 모델 가중치의 정밀도. auto는 논문과 같은 nf4. fp8은 먼저 `mayak evaluate "
-            "--precision fp8`로 bf16과 일치하는지 확인해야 합니다.",
+            "`mayak evaluate --precision fp8` compares them."
         )
     ),
 ]
 DeviceOption = Annotated[
     str,
-    Parameter(
-        help=tr(
-            "auto (the first GPU, or the CPU), cpu, cuda, cuda:1 …",
-            "auto(첫 GPU, 없으면 CPU), cpu, cuda, cuda:1 …",
-        )
-    ),
+    Parameter(help=msg("auto (the first GPU, or the CPU), cpu, cuda, cuda:1 …")),
 ]
 JsonOption = Annotated[
     bool,
     Parameter(
         name="--json",
         negative="",
-        help=tr("Print the result as JSON.", "결과를 JSON으로 출력합니다."),
+        help=msg("Print the result as JSON."),
     ),
 ]
-CaseOption = Annotated[Path, Parameter(help=tr("The case's folder.", "사건 폴더."))]
+CaseOption = Annotated[Path, Parameter(help=msg("The case's folder."))]
 OperatorOption = Annotated[
     str | None,
-    Parameter(
-        help=tr(
-            "Who is working, for the case's log (default: the user's name).",
-            "작업자 이름. 사건 기록에 남습니다 (기본: 사용자 이름).",
-        )
-    ),
+    Parameter(help=msg("Who is working, for the case's log (default: the user's name).")),
 ]
 
 
@@ -94,11 +71,9 @@ def base_of(adapter: Path, model: str | None) -> tuple[str, str | None]:
     config = _json(adapter / "adapter_config.json")
     if config is None:
         raise ModelError(
-            tr(f"there is no adapter in {adapter}", f"{adapter}에 어댑터가 없습니다"),
-            remedy=tr(
-                "run `mayak train` first, or name its final_model_checkpoint folder with --adapter",
-                "먼저 `mayak train`을 실행하거나 --adapter로 final_model_checkpoint 폴더를 "
-                "지정하십시오",
+            msg("there is no adapter in {adapter}", adapter=adapter),
+            remedy=msg(
+                "run `mayak train` first, or name its final_model_checkpoint folder with --adapter"
             ),
         )
     if model is not None:
@@ -108,11 +83,8 @@ def base_of(adapter: Path, model: str | None) -> tuple[str, str | None]:
     name = recorded.get("name") or config.get("base_model_name_or_path")
     if not name:
         raise ConfigError(
-            tr(
-                f"{adapter} does not say which base model it was made for",
-                f"{adapter}에 기본 모델이 기록되어 있지 않습니다",
-            ),
-            remedy=tr("name it with --model", "--model로 지정하십시오"),
+            msg("{adapter} does not say which base model it was made for", adapter=adapter),
+            remedy=msg("name it with --model"),
         )
     return str(name), recorded.get("revision") or config.get("revision")
 
@@ -121,9 +93,7 @@ def user() -> str:
     try:
         return getpass.getuser()
     except (OSError, KeyError) as error:  # a container's user without a name
-        raise ConfigError(
-            tr("the user has no name", "사용자 이름을 알 수 없습니다"), remedy="--operator NAME"
-        ) from error
+        raise ConfigError(msg("the user has no name"), remedy="--operator NAME") from error
 
 
 def _json(path: Path) -> dict[str, Any] | None:
@@ -133,7 +103,5 @@ def _json(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise ConfigError(
-            tr(f"{path} cannot be read ({error})", f"{path}을(를) 읽을 수 없습니다({error})")
-        ) from error
+        raise ConfigError(msg("{path} cannot be read ({error})", path=path, error=error)) from error
     return found if isinstance(found, dict) else {}

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from mayak.cli.console import Console
 from mayak.cli.options import CaseOption, JsonOption
 from mayak.errors import IntegrityError
-from mayak.language import tr
+from mayak.i18n import msg
 
 
 def report(
@@ -19,18 +19,14 @@ def report(
     to: Annotated[
         Path | None,
         Parameter(
-            help=tr(
-                "Folder to write (default: the case's name with -report, beside the case).",
-                "보고서를 쓸 폴더 (기본: 사건 폴더 옆의 '사건이름-report').",
-            )
+            help=msg("Folder to write (default: the case's name with -report, beside the case).")
         ),
     ] = None,
     run: Annotated[
         int | None,
         Parameter(
-            help=tr(
-                "Number of the model run whose scores are shown (default: the last finished one).",
-                "점수를 보일 모델 실행의 번호 (기본: 마지막으로 끝난 실행).",
+            help=msg(
+                "Number of the model run whose scores are shown (default: the last finished one)."
             )
         ),
     ] = None,
@@ -38,15 +34,12 @@ def report(
         bool,
         Parameter(
             negative="",
-            help=tr(
-                "Show the thumbnails clearly (default: blurred).",
-                "축소 그림을 흐리게 처리하지 않습니다 (기본: 흐리게).",
-            ),
+            help=msg("Show the thumbnails clearly (default: blurred)."),
         ),
     ] = False,
     overwrite: Annotated[
         bool,
-        Parameter(negative="", help=tr("Replace an earlier report.", "이전 보고서를 바꿉니다.")),
+        Parameter(negative="", help=msg("Replace an earlier report.")),
     ] = False,
     as_json: JsonOption = False,
 ) -> int:
@@ -62,7 +55,15 @@ def report(
     place = case.resolve()
     with CaseStore.read(case) as store:
         folder = to or place.with_name(f"{place.name}-report")
-        made = write_report(store, folder, console, run=run, clear=clear, overwrite=overwrite)
+        made = write_report(
+            store,
+            folder,
+            console,
+            language=console.language,
+            run=run,
+            clear=clear,
+            overwrite=overwrite,
+        )
     found = made.survey
     selected, unsettled, rest = found.listed
     sign = "=" if selected + unsettled + rest == found.counts.items else "≠"
@@ -85,21 +86,19 @@ def report(
         for name in made.files:
             console.result(str(made.folder / name))
         console.result(
-            tr(
-                f"{found.counts.items} files {sign} {selected} selected + {unsettled} not settled "
-                f"+ {rest} not selected",
-                f"파일 {found.counts.items}개 {sign} 선별 {selected} + 미확정 {unsettled} + "
-                f"선별하지 않음 {rest}",
+            msg(
+                "{items} files {sign} {selected} selected + {unsettled} not settled + {rest} not "
+                "selected",
+                items=found.counts.items,
+                sign=sign,
+                selected=selected,
+                unsettled=unsettled,
+                rest=rest,
             )
         )
         if not found.balanced:
-            console.result(tr("THE SUMS DO NOT HOLD", "집계가 맞지 않습니다"))
+            console.result(msg("THE SUMS DO NOT HOLD"))
         if not found.sound:
-            console.result(
-                tr(
-                    "INTEGRITY FAILURE: the report says so on its first page",
-                    "무결성 문제: 보고서 첫 쪽에 표시하였습니다",
-                )
-            )
-        console.result(tr("log head: ", "기록 최종 해시: ") + found.head)
+            console.result(msg("INTEGRITY FAILURE: the report says so on its first page"))
+        console.result(msg("log head: ") + found.head)
     return 0 if found.sound else IntegrityError.exit_code

@@ -16,7 +16,7 @@ from cyclopts import Parameter
 
 from mayak.cli.console import Console
 from mayak.cli.options import CaseOption, user
-from mayak.language import tr
+from mayak.i18n import msg
 
 
 def review(
@@ -24,25 +24,15 @@ def review(
     *,
     reviewer: Annotated[
         str | None,
-        Parameter(
-            help=tr(
-                "Whose decisions these are (default: the user's name).",
-                "판정하는 사람의 이름 (기본: 사용자 이름).",
-            )
-        ),
+        Parameter(help=msg("Whose decisions these are (default: the user's name).")),
     ] = None,
     port: Annotated[
         int | None,
-        Parameter(
-            help=tr(
-                "Port on 127.0.0.1 (default: 8323, or any that is free).",
-                "127.0.0.1의 포트 (기본: 8323, 사용 중이면 빈 포트).",
-            )
-        ),
+        Parameter(help=msg("Port on 127.0.0.1 (default: 8323, or any that is free).")),
     ] = None,
     browser: Annotated[
         bool,
-        Parameter(help=tr("Open the page in the browser.", "브라우저에서 페이지를 엽니다.")),
+        Parameter(help=msg("Open the page in the browser.")),
     ] = False,
 ) -> int:
     """Look through a case in the browser and decide; Ctrl-C ends it.
@@ -58,22 +48,20 @@ def review(
         _warn_of_faults(console, case)
         if desk.lacks_stacks:
             console.note(
-                tr(
+                msg(
                     "an earlier version of mayak grouped this case: copies of a picture show one "
-                    "by one until mayak triage has run on it again",
-                    "이 사건의 이미지는 이전 버전의 mayak이 묶었습니다. mayak triage를 다시 실행할 "
-                    "때까지 같은 사진의 사본도 하나씩 표시됩니다",
+                    "by one until mayak triage has run on it again"
                 )
             )
 
         def opened(address: str) -> None:
             console.result(address)
-            console.note(tr("Ctrl-C ends the review", "Ctrl-C로 검토를 종료합니다"))
+            console.note(msg("Ctrl-C ends the review"))
             sys.stdout.flush()
             if browser:
                 webbrowser.open(until_the_end.enter_context(_redirect_file(address)))
 
-        serve(desk, port=port, opened=opened)
+        serve(desk, port=port, opened=opened, language=console.language)
     return 0
 
 
@@ -106,10 +94,9 @@ def _warn_of_faults(console: Console, case: Path) -> None:
         checks = [entry for entry in store.log() if entry.action == "verify"]
     if checks and (faults := checks[-1].detail.get("faults")):
         console.note(
-            tr(
-                f"INTEGRITY FAILURE ON RECORD: the last verification found {faults} faults. Run "
+            msg(
+                "INTEGRITY FAILURE ON RECORD: the last verification found {faults} faults. Run "
                 "mayak verify before you decide anything",
-                f"기록된 무결성 문제: 마지막 검증에서 문제 {faults}건이 확인되었습니다. 판정하기 "
-                "전에 mayak verify를 실행하십시오",
+                faults=faults,
             )
         )

@@ -9,7 +9,7 @@ from cyclopts import Parameter
 
 from mayak.cli.console import Console
 from mayak.config import OUTPUT, load_train_config
-from mayak.language import tr
+from mayak.i18n import msg
 
 
 def train(
@@ -17,74 +17,48 @@ def train(
     config: Annotated[
         str | None,
         Parameter(
-            help=tr(
+            help=msg(
                 "Preset repo, paper or nano, or a YAML file (default: repo; nano with --model "
-                "nano).",
-                "사전 설정 repo, paper, nano 또는 YAML 파일 (기본: repo, --model nano이면 nano).",
+                "nano)."
             )
         ),
     ] = None,
     data: Annotated[
         Path,
-        Parameter(help=tr("Folder that `mayak prepare` made.", "`mayak prepare`가 만든 폴더.")),
+        Parameter(help=msg("Folder that `mayak prepare` made.")),
     ] = Path("data"),
-    output: Annotated[Path, Parameter(help=tr("Folder of the results.", "결과를 둘 폴더."))] = Path(
-        OUTPUT
-    ),
+    output: Annotated[Path, Parameter(help=msg("Folder of the results."))] = Path(OUTPUT),
     model: Annotated[
         str | None,
-        Parameter(
-            help=tr(
-                "Base model: hub id, local folder or nano.",
-                "기본 모델: 허브 이름, 폴더 또는 nano.",
-            )
-        ),
+        Parameter(help=msg("Base model: hub id, local folder or nano.")),
     ] = None,
     precision: Annotated[
         Literal["nf4", "bf16", "fp32"] | None,
-        Parameter(help=tr("Of the base's weights.", "기본 모델 가중치의 정밀도.")),
+        Parameter(help=msg("Of the base's weights.")),
     ] = None,
-    epochs: Annotated[
-        int | None, Parameter(help=tr("Passes over the training images.", "학습 반복 횟수."))
-    ] = None,
-    batch_size: Annotated[
-        int | None, Parameter(help=tr("Images a forward pass.", "한 번에 계산할 이미지 수."))
-    ] = None,
-    seed: Annotated[
-        int | None, Parameter(help=tr("Seed of everything random.", "모든 무작위의 시드."))
-    ] = None,
+    epochs: Annotated[int | None, Parameter(help=msg("Passes over the training images."))] = None,
+    batch_size: Annotated[int | None, Parameter(help=msg("Images a forward pass."))] = None,
+    seed: Annotated[int | None, Parameter(help=msg("Seed of everything random."))] = None,
     device: Annotated[
         str,
-        Parameter(
-            help=tr(
-                "auto (all GPUs, or the CPU), cpu, cuda, cuda:1 …",
-                "auto(모든 GPU, 없으면 CPU), cpu, cuda, cuda:1 …",
-            )
-        ),
+        Parameter(help=msg("auto (all GPUs, or the CPU), cpu, cuda, cuda:1 …")),
     ] = "auto",
-    devices: Annotated[
-        int | None, Parameter(help=tr("How many of them.", "사용할 장치 수."))
-    ] = None,
+    devices: Annotated[int | None, Parameter(help=msg("How many of them."))] = None,
     resume: Annotated[
         bool,
         Parameter(
             negative="",
-            help=tr("Go on with an interrupted run.", "중단된 학습을 이어서 합니다."),
+            help=msg("Go on with an interrupted run."),
         ),
     ] = False,
     overwrite: Annotated[
         bool,
         Parameter(
             negative="",
-            help=tr(
-                "Discard the run that the output folder holds.",
-                "출력 폴더에 있는 학습 결과를 지우고 시작합니다.",
-            ),
+            help=msg("Discard the run that the output folder holds."),
         ),
     ] = False,
-    json: Annotated[
-        bool, Parameter(negative="", help=tr("Result as JSON.", "결과를 JSON으로 출력합니다."))
-    ] = False,
+    json: Annotated[bool, Parameter(negative="", help=msg("Result as JSON."))] = False,
 ) -> int:
     """Fine-tune the base model with QLoRA; options given here win over the configuration."""
     chosen = config or ("nano" if model == "nano" else "repo")
@@ -113,10 +87,7 @@ def train(
         )
     except KeyboardInterrupt:
         console.note(
-            tr(
-                "interrupted; the same command with --resume goes on from the last checkpoint",
-                "중단되었습니다. 같은 명령에 --resume을 붙이면 마지막 체크포인트부터 이어서 합니다",
-            )
+            msg("interrupted; the same command with --resume goes on from the last checkpoint")
         )
         return 130
     if not result.leads:
@@ -125,18 +96,18 @@ def train(
         console.json(result.summary())
         return 0
     rows = [
-        [tr("validation accuracy", "검증 정확도"), f"{result.best_accuracy:.4f}"],
-        [tr("validation loss", "검증 손실"), f"{result.best_loss:.4f}"],
-        [tr("best step", "최고 단계"), f"{result.best_step}/{result.steps}"],
-        [tr("trained parameters", "학습한 매개변수"), f"{result.trained_parameters:,}"],
-        [tr("images a second", "초당 이미지"), f"{result.samples_per_second:.2f}"],
+        [msg("validation accuracy"), f"{result.best_accuracy:.4f}"],
+        [msg("validation loss"), f"{result.best_loss:.4f}"],
+        [msg("best step"), f"{result.best_step}/{result.steps}"],
+        [msg("trained parameters"), f"{result.trained_parameters:,}"],
+        [msg("images a second"), f"{result.samples_per_second:.2f}"],
     ]
     if result.best_base_tile_accuracy is not None:
         accuracy = f"{result.best_base_tile_accuracy:.4f}"
-        name = tr("validation accuracy, base tile alone", "검증 정확도(기본 타일만)")
+        name = msg("validation accuracy, base tile alone")
         rows.insert(1, [name, accuracy])
     if result.peak_gpu_gib is not None:
-        rows.append([tr("peak GPU memory", "최대 GPU 메모리"), f"{result.peak_gpu_gib:.2f} GiB"])
-    console.table(tr("Training", "학습"), [tr("figure", "항목"), tr("value", "값")], rows)
-    console.result(tr("adapter: ", "어댑터: ") + str(result.final))
+        rows.append([msg("peak GPU memory"), f"{result.peak_gpu_gib:.2f} GiB"])
+    console.table(msg("Training"), [msg("figure"), msg("value")], rows)
+    console.result(msg("adapter: ") + str(result.final))
     return 0

@@ -24,8 +24,8 @@ from mayak.cli.options import (
 )
 from mayak.config import BASE_MODEL
 from mayak.errors import ConfigError, IntegrityError
+from mayak.i18n import join, msg
 from mayak.labels import LABELS
-from mayak.language import tr
 from mayak.names import printable
 from mayak.workers import cores
 
@@ -45,10 +45,7 @@ def triage(
         Path,
         Parameter(
             json_list=False,
-            help=tr(
-                "Folders, archives, disk images, single files.",
-                "폴더, 압축 파일, 디스크 이미지, 파일.",
-            ),
+            help=msg("Folders, archives, disk images, single files."),
         ),
     ],
     case: CaseOption,
@@ -59,9 +56,8 @@ def triage(
         list[str] | None,
         Parameter(
             negative="",
-            help=tr(
-                "Take only paths that match this pattern, for example '*/DCIM/*'; repeatable.",
-                "이 패턴에 맞는 경로만 처리합니다. 예: '*/DCIM/*'. 여러 번 지정 가능.",
+            help=msg(
+                "Take only paths that match this pattern, for example '*/DCIM/*'; repeatable."
             ),
         ),
     ] = None,
@@ -69,76 +65,52 @@ def triage(
         list[str] | None,
         Parameter(
             negative="",
-            help=tr(
-                "Leave out paths that match this pattern; repeatable.",
-                "이 패턴에 맞는 경로를 제외합니다. 여러 번 지정 가능.",
-            ),
+            help=msg("Leave out paths that match this pattern; repeatable."),
         ),
     ] = None,
     since: Annotated[
         datetime | None,
         Parameter(
-            help=tr(
+            help=msg(
                 "Leave out files last changed before this time (local, 2026-01-31 or "
-                "2026-01-31T12:00:00).",
-                "이 시각 전에 마지막으로 변경된 파일을 제외합니다(현지 시각, 2026-01-31 또는 "
-                "2026-01-31T12:00:00).",
+                "2026-01-31T12:00:00)."
             )
         ),
     ] = None,
     smallest: Annotated[
         int,
-        Parameter(
-            help=tr(
-                "Leave out images whose longer side has fewer pixels.",
-                "긴 변이 이보다 작은(픽셀) 이미지를 제외합니다.",
-            )
-        ),
+        Parameter(help=msg("Leave out images whose longer side has fewer pixels.")),
     ] = 32,
     limit: Annotated[
         int | None,
-        Parameter(
-            help=tr("Examine so many images at most.", "최대 이 수만큼의 이미지만 처리합니다.")
-        ),
+        Parameter(help=msg("Examine so many images at most.")),
     ] = None,
     known_good: Annotated[
         list[Path] | None,
         Parameter(
             negative="",
-            help=tr(
-                "Hash list of files to leave out (text, CSV or NSRL's SQLite); repeatable.",
-                "제외할 파일의 해시 목록(텍스트, CSV, NSRL SQLite). 여러 번 지정 가능.",
-            ),
+            help=msg("Hash list of files to leave out (text, CSV or NSRL's SQLite); repeatable."),
         ),
     ] = None,
     known_bad: Annotated[
         list[Path] | None,
         Parameter(
             negative="",
-            help=tr(
-                "Hash list of files that raise an alert; repeatable.",
-                "경보를 낼 파일의 해시 목록. 여러 번 지정 가능.",
-            ),
+            help=msg("Hash list of files that raise an alert; repeatable."),
         ),
     ] = None,
     accept_damaged: Annotated[
         bool,
         Parameter(
             negative="",
-            help=tr(
-                "Go on with a source whose hash does not match; the case records it.",
-                "해시가 맞지 않는 원본도 계속 처리합니다. 사건에 기록됩니다.",
-            ),
+            help=msg("Go on with a source whose hash does not match; the case records it."),
         ),
     ] = False,
     exhaustive: Annotated[
         bool,
         Parameter(
             negative="",
-            help=tr(
-                "Ask the whole model for every image, whatever `mayak calibrate` has set.",
-                "`mayak calibrate`의 설정과 관계없이 모든 이미지를 전체 모델로 봅니다.",
-            ),
+            help=msg("Ask the whole model for every image, whatever `mayak calibrate` has set."),
         ),
     ] = False,
     batch_size: ImagesOption = 8,
@@ -182,12 +154,7 @@ def triage(
     try:
         summary = run(options, classifier, console)
     except KeyboardInterrupt:
-        console.note(
-            tr(
-                "stopped; the same command goes on from here",
-                "중단했습니다. 같은 명령을 다시 실행하면 이어집니다",
-            )
-        )
+        console.note(msg("stopped; the same command goes on from here"))
         raise
     found = None if cascade is None else _compared(options, cascade, summary)
     from mayak.case import CaseStore
@@ -205,7 +172,7 @@ def triage(
 def _check(sources: tuple[Path, ...], limit: int | None, smallest: int, batch_size: int) -> None:
     if not sources:
         raise ConfigError(
-            tr("no source is named", "원본이 지정되지 않았습니다"),
+            msg("no source is named"),
             remedy="mayak triage dump.E01 photos/ --case case-0417",
         )
     for name, value, least in (
@@ -215,8 +182,8 @@ def _check(sources: tuple[Path, ...], limit: int | None, smallest: int, batch_si
     ):
         if value is not None and value < least:
             raise ConfigError(
-                tr(f"{name} is {value}", f"{name}이(가) {value}입니다"),
-                remedy=tr(f"use {least} or more", f"{least} 이상을 쓰십시오"),
+                msg("{name} is {value}", name=name, value=value),
+                remedy=msg("use {least} or more", least=least),
             )
 
 
@@ -282,10 +249,10 @@ def _show(console: Console, case: CaseStore, summary: Summary, drift: Drift | No
     counts = summary.counts
     sign = "=" if counts.balanced else "≠"
     console.table(
-        tr("Images by label", "라벨별 이미지"),
-        [tr("label", "라벨"), tr("images", "이미지")],
+        msg("Images by label"),
+        [msg("label"), msg("images")],
         [
-            [f"{label.index} {label.name}", str(summary.labels.get(label.index, 0))]
+            [f"{label.index} " + label.name, str(summary.labels.get(label.index, 0))]
             for label in LABELS
         ],
     )
@@ -293,60 +260,53 @@ def _show(console: Console, case: CaseStore, summary: Summary, drift: Drift | No
         show_results(console, case, summary.run)
     _show_failures(console, case)
     console.result(
-        tr(
-            f"{counts.items} files {sign} {counts.contents} images + {counts.failures} not read + "
-            f"{counts.exclusions} left out",
-            f"파일 {counts.items}개 {sign} 이미지 {counts.contents} + 읽지 못함 "
-            f"{counts.failures} + 제외 {counts.exclusions}",
+        msg(
+            "{items} files {sign} {contents} images + {failures} not read + {exclusions} left out",
+            items=counts.items,
+            sign=sign,
+            contents=counts.contents,
+            failures=counts.failures,
+            exclusions=counts.exclusions,
         )
     )
     console.result(
-        tr(
-            f"{counts.distinct_contents} different images, {summary.groups} groups of near-"
-            "duplicates",
-            f"서로 다른 이미지 {counts.distinct_contents}장, 유사 이미지 그룹 {summary.groups}개",
+        msg(
+            "{distinct_contents} different images, {groups} groups of near-duplicates",
+            distinct_contents=counts.distinct_contents,
+            groups=summary.groups,
         )
     )
     if summary.tiers.keys() - {2}:
-        said = [f"{name} {summary.tiers.get(tier, 0)}" for tier, name in enumerate(_tiers())]
-        console.result(tr("decided by: ", "결정한 단계: ") + ", ".join(said))
+        said = [name + f" {summary.tiers.get(tier, 0)}" for tier, name in enumerate(_tiers())]
+        console.result(msg("decided by: ") + join(", ", said))
     if drift is not None:
         _show_drift(console, drift)
     for name, count in sorted(case.failure_counts().items()):
-        console.result(tr("not read: ", "읽지 못함: ") + f"{reason(name)} ({name}) {count}")
+        console.result(msg("not read: ") + reason(name) + f" ({name}) {count}")
         if (advice := remedy(name)) is not None:
-            console.result("  " + tr("remedy: ", "해결: ") + advice)
+            console.result("  " + msg("remedy: ") + advice)
     for rule, count in sorted(summary.exclusions.items()):
-        console.result(tr("left out: ", "제외: ") + f"{reason(rule)} ({rule}) {count}")
+        console.result(msg("left out: ") + reason(rule) + f" ({rule}) {count}")
     if (text := warning(left_out(lambda: case.left_out("not-an-image")))) is not None:
         console.result(text)
     if summary.alerts:
         console.result(
-            tr(
-                f"ALERT: {summary.alerts} images stand in a list of known files",
-                f"경보: 이미지 {summary.alerts}장이 등록된 목록에 있습니다",
-            )
+            msg("ALERT: {alerts} images stand in a list of known files", alerts=summary.alerts)
         )
     if summary.limited:
-        console.result(
-            tr(
-                "stopped at --limit: the sources hold more",
-                "--limit에서 멈췄습니다. 원본에 더 있습니다",
-            )
-        )
+        console.result(msg("stopped at --limit: the sources hold more"))
     if summary.unclassified:
         console.result(
-            tr(
-                f"{summary.unclassified} images of the case have no result of this model: run it "
-                "over their sources too",
-                f"사건의 이미지 {summary.unclassified}장은 이 모델의 결과가 없습니다. 해당 원본도 "
-                "지정하여 실행하십시오",
+            msg(
+                "{unclassified} images of the case have no result of this model: run it over "
+                "their sources too",
+                unclassified=summary.unclassified,
             )
         )
     for source in summary.empty:
-        console.result(tr(f"holds no file: {source}", f"파일이 없는 원본: {source}"))
+        console.result(msg("holds no file: {source}", source=source))
     for source in summary.damaged:
-        console.result(tr(f"DAMAGED, accepted: {source}", f"손상된 원본(수락됨): {source}"))
+        console.result(msg("DAMAGED, accepted: {source}", source=source))
 
 
 def _show_failures(console: Console, case: CaseStore) -> None:
@@ -358,8 +318,8 @@ def _show_failures(console: Console, case: CaseStore) -> None:
     ]
     if rows:
         console.table(
-            tr(f"Not read, the first {len(rows)}", f"읽지 못한 파일(처음 {len(rows)}개)"),
-            [tr("place", "위치"), tr("reason", "사유"), tr("recorded", "기록")],
+            msg("Not read, the first {n_rows}", n_rows=len(rows)),
+            [msg("place"), msg("reason"), msg("recorded")],
             rows,
             text_columns=3,
         )
@@ -367,30 +327,29 @@ def _show_failures(console: Console, case: CaseStore) -> None:
 
 def _tiers() -> tuple[str, str, str]:
     return (
-        tr("vision tower", "시각 인코더"),
-        tr("base tile", "기본 타일"),
-        tr("whole model", "전체 모델"),
+        msg("vision tower"),
+        msg("base tile"),
+        msg("whole model"),
     )
 
 
 def _show_drift(console: Console, drift: Drift) -> None:
     if drift.differs:
         console.result(
-            tr(
-                f"WARNING: the {drift.found} relevant images look other than those of the "
-                f"calibration (distance {drift.distance:.2f}): its promise may not hold here. Go "
-                "through the sources with --exhaustive, or calibrate on images like these",
-                f"경고: 관련 이미지 {drift.found}장이 보정에 쓴 이미지와 다릅니다(거리 "
-                f"{drift.distance:.2f}). 보장이 성립하지 않을 수 있으므로 --exhaustive로 다시 "
-                "분류하거나 이와 비슷한 이미지로 보정하십시오",
+            msg(
+                "WARNING: the {found} relevant images look other than those of the calibration "
+                "(distance {distance:.2f}): its promise may not hold here. Go through the sources "
+                "with --exhaustive, or calibrate on images like these",
+                found=drift.found,
+                distance=drift.distance,
             )
         )
     elif drift.p is None:
         console.result(
-            tr(
-                f"{drift.found} relevant images: too few to tell whether they are like those of "
-                "the calibration",
-                f"관련 이미지 {drift.found}장: 보정에 쓴 이미지와 비슷한지 판단하기에 부족합니다",
+            msg(
+                "{found} relevant images: too few to tell whether they are like those of the "
+                "calibration",
+                found=drift.found,
             )
         )
 
@@ -400,25 +359,25 @@ def show_results(console: Console, case: CaseStore, run: int) -> None:
     rows = []
     for result in case.results(run, limit=_FIRST):
         label = LABELS[result.scores.label]
-        marks = [tr("deleted", "삭제됨")] * result.deleted + list(result.alerts)
+        marks = [msg("deleted")] * result.deleted + list(result.alerts)
         rows.append(
             [
                 str(result.rank),
-                f"{label.index} {label.name}",
+                f"{label.index} " + label.name,
                 f"{result.scores.best:.3f}",
                 printable(result.display),
-                ", ".join(marks),
+                join(", ", marks),
             ]
         )
     if rows:
         console.table(
-            tr("First to look at", "먼저 볼 이미지"),
+            msg("First to look at"),
             [
-                tr("rank", "순위"),
-                tr("label", "라벨"),
-                tr("score", "점수"),
-                tr("place", "위치"),
-                tr("note", "비고"),
+                msg("rank"),
+                msg("label"),
+                msg("score"),
+                msg("place"),
+                msg("note"),
             ],
             rows,
             text_columns=5,

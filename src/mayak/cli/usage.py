@@ -17,56 +17,57 @@ from cyclopts import (
 )
 
 from mayak.errors import ConfigError
-from mayak.language import tr
+from mayak.i18n import Message, msg
 
-_WANTED: dict[object, str] = {
-    int: "정수를 쓰십시오",
-    float: "수를 쓰십시오",
-    datetime: "날짜를 2026-01-31 또는 2026-01-31T18:00처럼 쓰십시오",
+_WANTED: dict[object, Message] = {
+    int: msg("give an integer"),
+    float: msg("give a number"),
+    datetime: msg("give a date like 2026-01-31 or 2026-01-31T18:00"),
 }
 """By the type that an option takes."""
 
 
 def usage_error(error: CycloptsError) -> ConfigError:
-    """In the user's language, with where to look."""
+    """Return what the parser found wrong as an error with a remedy."""
     error.verbose = False  # or it begins with our own functions
-    english = str(error)
-    if not english.endswith("..."):
-        english = english.removesuffix(".")
     command = " ".join(("mayak", *(error.command_chain or ())))
-    return ConfigError(
-        tr(english, _in_korean(error)),
-        remedy=tr(f"see `{command} --help`", f"`{command} --help`를 보십시오"),
-    )
+    return ConfigError(_message(error), remedy=msg("see `{command} --help`", command=command))
 
 
-def _in_korean(error: CycloptsError) -> str:
+def _message(error: CycloptsError) -> str:
     name = error.argument.name if error.argument is not None else ""
     match error:
         case MissingArgumentError():
-            return f"{error.keyword or name}의 값이 필요합니다"
+            return msg("{name} requires a value", name=error.keyword or name)
         case UnknownOptionError():
             given = error.token.keyword or error.token.value
             known = [n for argument in error.argument_collection for n in argument.names]
-            return f"알 수 없는 옵션입니다: {given}{_perhaps(given, known)}"
+            return msg("unknown option: {given}", given=given) + _perhaps(given, known)
         case UnknownCommandError() if error.unused_tokens:
             given = error.unused_tokens[0]
             known = list(error.app) if error.app is not None else []
-            return f"알 수 없는 명령입니다: {given}{_perhaps(given, known)}"
+            return msg("unknown command: {given}", given=given) + _perhaps(given, known)
         case UnusedCliTokensError() if error.unused_tokens:
-            return f"인수가 너무 많습니다: {' '.join(error.unused_tokens)}"
+            return msg("too many arguments: {given}", given=" ".join(error.unused_tokens))
         case RepeatArgumentError():
-            return f"{error.token.keyword}이(가) 두 번 이상 지정되었습니다"
+            return msg("{name} is given more than once", name=error.token.keyword)
         case CoercionError() if error.token is not None:
             choices = ", ".join(map(str, get_args(error.target_type)))
-            wanted = f"가능한 값: {choices}" if choices else _WANTED.get(error.target_type)
-            which = f" ({wanted})" if wanted else ""
-            given = error.token.value
-            return f"{error.token.keyword or name}: 쓸 수 없는 값입니다: {given}{which}"
+            wanted: Message | None = (
+                msg("choose from: {choices}", choices=choices)
+                if choices
+                else _WANTED.get(error.target_type)
+            )
+            invalid = msg(
+                "{name}: invalid value: {given}",
+                name=error.token.keyword or name,
+                given=error.token.value,
+            )
+            return invalid if wanted is None else invalid + " (" + wanted + ")"
         case _:
-            return str(error)
+            return str(error).removesuffix(".")
 
 
 def _perhaps(given: str, known: list[str]) -> str:
     near = get_close_matches(given, known, n=1)
-    return f" ({near[0]}?)" if near else ""
+    return msg(". Did you mean {near}?", near=near[0]) if near else ""

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from mayak.errors import ManifestError
+from mayak.i18n import msg
 from mayak.labels import LABELS
-from mayak.language import tr
 from mayak.names import storable
 
 Reason = Literal[
@@ -93,7 +93,7 @@ def collect(raw: Path, *, all_classes: bool) -> tuple[list[RawFile], list[Reject
     """
     if not raw.is_dir():
         raise ManifestError(
-            tr(f"the raw folder {raw} does not exist", f"원본 폴더 {raw}이(가) 없습니다"),
+            msg("the raw folder {raw} does not exist", raw=raw),
             remedy=_wanted(),
         )
     folders = {label.folder: label.index for label in LABELS}
@@ -101,18 +101,20 @@ def collect(raw: Path, *, all_classes: bool) -> tuple[list[RawFile], list[Reject
         top = _entries(raw)
     except OSError as error:
         raise ManifestError(
-            tr(f"{raw} cannot be listed: {error}", f"{raw}의 목록을 읽을 수 없습니다: {error}"),
-            remedy=tr("give yourself the right to read it", "읽기 권한을 확인하십시오"),
+            msg("{raw} cannot be listed: {error}", raw=raw, error=error),
+            remedy=msg("give yourself the right to read it"),
         ) from error
     present = {name for name in folders if (raw / name).is_dir()}
     missing = [name for name in folders if name not in present]
     others = sorted(storable(entry.name) for entry in top if entry.name not in present)
     if not present or (missing and all_classes):
-        found = ", ".join(others[:10]) or tr("nothing else", "다른 항목 없음")
+        found = ", ".join(others[:10]) or msg("nothing else")
         raise ManifestError(
-            tr(
-                f"{raw} lacks {', '.join(missing)} (it also holds: {found})",
-                f"{raw}에 {', '.join(missing)} 폴더가 없습니다 (그 밖에 있는 것: {found})",
+            msg(
+                "{raw} lacks {missing} (it also holds: {found})",
+                raw=raw,
+                missing=", ".join(missing),
+                found=found,
             ),
             remedy=_wanted(),
         )
@@ -137,10 +139,7 @@ def collect(raw: Path, *, all_classes: bool) -> tuple[list[RawFile], list[Reject
 
 def _wanted() -> str:
     names = ", ".join(label.folder for label in LABELS)
-    return tr(
-        f"put the images of each class into one of {names}",
-        f"각 분류의 이미지를 다음 폴더에 넣으십시오: {names}",
-    )
+    return msg("put the images of each class into one of {names}", names=names)
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

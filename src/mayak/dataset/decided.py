@@ -18,11 +18,11 @@ from mayak.case.values import checked
 from mayak.dataset.collect import RawFile, Rejected, order
 from mayak.errors import EvidenceError, IntegrityError, ManifestError
 from mayak.evidence import located, open_source
+from mayak.i18n import join, msg, words
 from mayak.imaging.formats import wrong_extension
 from mayak.imaging.inside import read_inside
 from mayak.imaging.sandbox import Sandbox
 from mayak.labels import LABELS
-from mayak.language import tr
 from mayak.types import EvidenceEntry, EvidencePath, Progress, Task
 from mayak.workers import Lost
 
@@ -91,14 +91,14 @@ class DecidedImages:
             other = folder.resolve()
             if data == other or data in other.parents or other in data.parents:
                 raise ManifestError(
-                    tr(
-                        f"one of the data folder {data} and {folder} is inside the other",
-                        f"데이터 폴더 {data}와(과) {folder} 중 하나가 다른 하나 안에 있습니다",
+                    msg(
+                        "one of the data folder {data} and {folder} is inside the other",
+                        data=data,
+                        folder=folder,
                     ),
-                    remedy=tr(
+                    remedy=msg(
                         "name a data folder elsewhere with --data: nothing is written among "
-                        "evidence",
-                        "--data로 다른 폴더를 지정하십시오. 증거 사이에는 아무것도 쓰지 않습니다",
+                        "evidence"
                     ),
                 )
 
@@ -121,29 +121,23 @@ class DecidedImages:
             by_source[image.source].append(image)
         if missing := [source for source in sorted(by_source) if not located(source).exists()]:
             raise EvidenceError(
-                tr("sources are missing: ", "원본이 없습니다: ") + ", ".join(missing),
-                remedy=tr(
-                    "connect them where they were when the case was made",
-                    "사건을 만들 때와 같은 위치에 연결하십시오",
-                ),
+                msg("sources are missing: ") + ", ".join(missing),
+                remedy=msg("connect them where they were when the case was made"),
             )
         faults: list[str] = []
-        with progress.task(tr("copying", "복사"), len(agreed), tr("images", "장")) as task:
+        with progress.task(msg("copying"), len(agreed), msg("images", context="unit")) as task:
             for source, images in sorted(by_source.items()):
                 faults += _copy(located(source), images, folder, task)
         if faults:
             more = len(faults) - _SHOWN
             raise IntegrityError(
-                tr(
-                    f"{len(faults)} decided images are not what the case recorded: ",
-                    f"판정된 이미지 {len(faults)}장이 사건의 기록과 다릅니다: ",
+                msg(
+                    "{n_faults} decided images are not what the case recorded: ",
+                    n_faults=len(faults),
                 )
-                + "; ".join(faults[:_SHOWN])
-                + (tr(f"; and {more} more", f"; 그 밖에 {more}건") if more > 0 else ""),
-                remedy=tr(
-                    "give the sources as they were; `mayak verify` checks the case",
-                    "원래 그대로의 원본을 연결하십시오. `mayak verify`로 사건을 확인할 수 있습니다",
-                ),
+                + join("; ", faults[:_SHOWN])
+                + (msg("; and {more} more", more=more) if more > 0 else ""),
+                remedy=msg("give the sources as they were; `mayak verify` checks the case"),
             )
         files = [
             RawFile(image.raw_name, folder / image.raw_name, *image.verdicts) for image in agreed
@@ -155,7 +149,7 @@ class DecidedImages:
         """Return unusable files of ``extract``, with their place in the evidence added."""
         return [
             replace(
-                item, error=f"{self._by_sha256[_sha256(item.name)].origins[0].path}: {item.error}"
+                item, error=f"{self._by_sha256[_sha256(item.name)].origins[0].path}: " + item.error
             )
             for item in rejected
         ]
@@ -195,27 +189,19 @@ def read_decided(folders: Sequence[Path]) -> DecidedImages:
             other = cases.setdefault(store.id, folder)
             if other is not folder:
                 raise ManifestError(
-                    tr(
-                        f"{other} and {folder} are copies of one case",
-                        f"{other}와(과) {folder}은(는) 같은 사건의 사본입니다",
-                    ),
-                    remedy=tr(
-                        "merge their decisions (`mayak decisions merge`) and name one of them",
-                        "판정을 병합한 뒤(`mayak decisions merge`) 하나만 지정하십시오",
+                    msg("{other} and {folder} are copies of one case", other=other, folder=folder),
+                    remedy=msg(
+                        "merge their decisions (`mayak decisions merge`) and name one of them"
                     ),
                 )
             places += [located(source.path) for source in store.sources()]
-            with checked(folder, tr("a decided image", "판정된 이미지")):
+            with checked(folder, msg("a decided image")):
                 for origin, image in _of_case(store):
                     found[image.sha256].append((origin, image))
     if not found:
         raise ManifestError(
-            tr("nobody has decided anything in ", "판정된 이미지가 없습니다: ")
-            + ", ".join(map(str, folders)),
-            remedy=tr(
-                "decide images first: a model's predictions are not a training set",
-                "먼저 이미지를 판정하십시오. 모델의 추정은 학습 자료가 아닙니다",
-            ),
+            msg("nobody has decided anything in ") + ", ".join(map(str, folders)),
+            remedy=msg("decide images first: a model's predictions are not a training set"),
         )
     images = []
     for sha256 in sorted(found):
@@ -307,7 +293,7 @@ def _copy(path: Path, images: list[_Image], folder: Path, task: Task) -> list[st
                 with entry.open() as stream:
                     data = stream.read()
             except (EvidenceError, OSError) as error:
-                faults += [_fault(image, str(error)) for image in (*itself, *inside.values())]
+                faults += [_fault(image, words(error)) for image in (*itself, *inside.values())]
                 continue
             found = _inside(data, frozenset(inside)) if inside else {}
             contents = [(image, data) for image in itself]
@@ -319,10 +305,8 @@ def _copy(path: Path, images: list[_Image], folder: Path, task: Task) -> list[st
                     target.parent.mkdir(parents=True, exist_ok=True)
                     target.write_bytes(content)
                 else:
-                    faults.append(
-                        _fault(image, tr("its bytes have changed", "내용이 변경되었습니다"))
-                    )
-    gone = tr("is no longer there", "더 이상 없습니다")
+                    faults.append(_fault(image, msg("its bytes have changed")))
+    gone = msg("is no longer there")
     return faults + [_fault(image, gone) for image in wanted]
 
 

@@ -10,12 +10,12 @@ from PIL import Image, UnidentifiedImageError
 from mayak.dataset.collect import RawFile, Reason, Rejected, is_system_file, order
 from mayak.errors import DecodeError
 from mayak.files import file_sha256
+from mayak.i18n import msg
 from mayak.imaging.decode import decode_picture
 from mayak.imaging.formats import named_as_image, reads, signature, wrong_extension
 from mayak.imaging.hashing import PerceptualHash, perceptual_hash, sha256
 from mayak.imaging.sandbox import MAX_FILE_BYTES, Sandbox
 from mayak.imaging.thumbnails import overview
-from mayak.language import set_language, tr
 from mayak.types import Progress
 from mayak.workers import Lost
 
@@ -40,7 +40,7 @@ def examine(
     images: list[Examined] = []
     rejected: list[Rejected] = []
     sandbox = Sandbox[RawFile, Examined | Rejected](examine_file, min(workers, len(files)))
-    with progress.task(tr("reading", "읽기"), len(files), tr("files", "개")) as task:
+    with progress.task(msg("reading"), len(files), msg("files")) as task:
         for file, result in sandbox.run(files):
             if isinstance(result, Lost):
                 result = Rejected(file.name, "crashed", sandbox.failure_text(result))
@@ -55,12 +55,7 @@ def examine(
 
 
 def examine_file(file: RawFile) -> Examined | Rejected:
-    """Examine one file, which is opened for reading only.
-
-    Recorded messages are in English whatever the user's language, so that the data set does not
-    depend on it.
-    """
-    set_language("en")
+    """Examine one file, which is opened for reading only."""
     try:
         if file.path.stat().st_size > MAX_FILE_BYTES:
             digest = file_sha256(file.path)

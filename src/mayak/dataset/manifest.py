@@ -13,8 +13,8 @@ from typing import Any
 
 from mayak.errors import ManifestError
 from mayak.files import file_sha256, json_digest
+from mayak.i18n import msg
 from mayak.labels import LABELS, QUESTION
-from mayak.language import tr
 from mayak.types import Sample, SplitName
 from mayak.untrusted import DOCUMENT_BYTES, open_regular, parse_json, read_file
 
@@ -59,7 +59,7 @@ def read_manifest(path: Path) -> Manifest:
     records = _read_json(path, "[]")
     if not isinstance(records, list) or not records:
         raise ManifestError(
-            tr(f"{path} holds no list of records", f"{path}에 레코드 목록이 없습니다"),
+            msg("{path} holds no list of records", path=path),
             remedy=_prepare_again(),
         )
     split: SplitName = next((name for name, file in FILES.items() if file == path.name), "test")
@@ -69,7 +69,7 @@ def read_manifest(path: Path) -> Manifest:
     if len(set(ids)) != len(ids):
         twice = next(name for name in ids if ids.count(name) > 1)
         raise ManifestError(
-            tr(f"{path}: the id {twice!r} occurs twice", f"{path}: id {twice!r}가 두 번 나옵니다"),
+            msg("{path}: the id {twice!r} occurs twice", path=path, twice=twice),
             remedy=_prepare_again(),
         )
     return Manifest(path, samples)
@@ -85,7 +85,7 @@ def originals(manifest: Manifest) -> set[str]:
 
 
 def _prepare_again() -> str:
-    return tr("make it again with `mayak prepare`", "`mayak prepare`로 다시 만드십시오")
+    return msg("make it again with `mayak prepare`")
 
 
 def _read_json(path: Path, empty: str) -> Any:  # noqa: ANN401 - checked by the callers
@@ -93,11 +93,11 @@ def _read_json(path: Path, empty: str) -> Any:  # noqa: ANN401 - checked by the 
         return parse_json(read_file(path, DOCUMENT_BYTES) or empty)
     except FileNotFoundError as error:
         raise ManifestError(
-            tr(f"{path} does not exist", f"{path} 파일이 없습니다"), remedy=_prepare_again()
+            msg("{path} does not exist", path=path), remedy=_prepare_again()
         ) from error
     except (OSError, ValueError) as error:
         raise ManifestError(
-            tr(f"{path} cannot be read: {error}", f"{path}을(를) 읽을 수 없습니다: {error}"),
+            msg("{path} cannot be read: {error}", path=path, error=error),
             remedy=_prepare_again(),
         ) from error
 
@@ -115,7 +115,7 @@ def _images(path: Path) -> dict[str, dict[str, str]]:
         for row in images
     ):
         raise ManifestError(
-            tr(f"{path} is damaged: `images`", f"{path}의 `images` 항목이 손상되었습니다"),
+            msg("{path} is damaged: `images`", path=path),
             remedy=_prepare_again(),
         )
     return {row["image_path"]: row for row in images}
@@ -126,7 +126,7 @@ def _sample(
 ) -> Sample:
     if not isinstance(record, dict):
         raise ManifestError(
-            tr(f"{path}: {record!r} is no record", f"{path}: {record!r}은(는) 레코드가 아닙니다"),
+            msg("{path}: {record!r} is no record", path=path, record=record),
             remedy=_prepare_again(),
         )
     needed = ("id", "image_path", "question", "answer")
@@ -134,23 +134,27 @@ def _sample(
     missing += ["image_path"] if "\0" in str(record.get("image_path")) else []
     if missing:
         raise ManifestError(
-            f"{path}: {record!r} " + tr("lacks ", "에 없는 항목: ") + ", ".join(missing),
+            msg(
+                "{path}: {record!r} lacks {missing}",
+                path=path,
+                record=record,
+                missing=", ".join(missing),
+            ),
             remedy=_prepare_again(),
         )
     if record["answer"] not in {label.answer for label in LABELS}:
         raise ManifestError(
-            tr(
-                f"{path}: record {record['id']!r} has the answer {record['answer']!r}",
-                f"{path}: 레코드 {record['id']!r}의 답이 {record['answer']!r}입니다",
+            msg(
+                "{path}: record {id!r} has the answer {answer!r}",
+                path=path,
+                id=record["id"],
+                answer=record["answer"],
             ),
-            remedy=tr("answers are 0, 1, 2 or 3", "답은 0, 1, 2, 3 중 하나입니다"),
+            remedy=msg("answers are 0, 1, 2 or 3"),
         )
     if record["question"] != QUESTION:
         raise ManifestError(
-            tr(
-                f"{path}: record {record['id']!r} asks another question",
-                f"{path}: 레코드 {record['id']!r}의 질문이 다릅니다",
-            ),
+            msg("{path}: record {id!r} asks another question", path=path, id=record["id"]),
             remedy=_prepare_again(),
         )
     image_path = record["image_path"]

@@ -11,8 +11,8 @@ from typing import Any, Literal
 from mayak.dataset.collect import REASONS, Reason, Rejected
 from mayak.dataset.split import SPLITS
 from mayak.errors import ConfigError
+from mayak.i18n import join, msg
 from mayak.labels import LABELS
-from mayak.language import tr
 from mayak.types import Sample, SplitName
 
 Grouping = Literal["pdq", "none"]
@@ -42,7 +42,7 @@ class PrepareOptions:
     def check(self) -> None:
         """Raise ConfigError naming every option that is out of its range."""
         faults = [
-            tr(f"{name} is {value}, not {wanted}", f"{name}: {value} ({wanted}이어야 합니다)")
+            msg("{name} is {value}, not {wanted}", name=name, value=value, wanted=wanted)
             for name, value, good, wanted in (
                 ("--seed", self.seed, 0 <= self.seed < 2**32, "0–4294967295"),
                 ("--test-fraction", self.test_fraction, 0 < self.test_fraction < 1, "0 < x < 1"),
@@ -54,8 +54,8 @@ class PrepareOptions:
         ]
         if faults:
             raise ConfigError(
-                "; ".join(faults),
-                remedy=tr("see mayak prepare --help", "mayak prepare --help 참고"),
+                join("; ", faults),
+                remedy=msg("see mayak prepare --help"),
             )
 
     @property

@@ -20,9 +20,9 @@ from mayak.dataset.split import SPLITS, grouped_split, plain_split
 from mayak.dataset.store import AUGMENTED_FOLDER, IMAGES_FOLDER, DataFolder
 from mayak.errors import ManifestError
 from mayak.files import json_digest
+from mayak.i18n import join, msg
 from mayak.imaging.hashing import PDQ_MATCH_DISTANCE, PDQ_MIN_QUALITY
 from mayak.labels import LABELS, QUESTION
-from mayak.language import tr
 from mayak.names import storable
 from mayak.types import Progress, Sample, SilentProgress, SplitName
 from mayak.workers import Lost, WorkerPool
@@ -194,13 +194,13 @@ def _apart(raw: Path, data: Path) -> tuple[Path, Path]:
         data.is_relative_to(folder) or folder.is_relative_to(data) for folder in inside
     ):
         raise ManifestError(
-            tr(
-                f"one of the raw folder {raw} and the data folder {data} is inside the other",
-                f"원본 폴더 {raw}와(과) 데이터 폴더 {data} 중 하나가 다른 하나 안에 있습니다",
+            msg(
+                "one of the raw folder {raw} and the data folder {data} is inside the other",
+                raw=raw,
+                data=data,
             ),
-            remedy=tr(
-                "name a data folder outside with --data: nothing is written among the originals",
-                "--data로 원본 폴더 밖을 지정하십시오. 원본 사이에는 아무것도 쓰지 않습니다",
+            remedy=msg(
+                "name a data folder outside with --data: nothing is written among the originals"
             ),
         )
     return named, data
@@ -209,8 +209,8 @@ def _apart(raw: Path, data: Path) -> tuple[Path, Path]:
 def _refuse_file(data: Path) -> None:
     if data.exists() and not data.is_dir():
         raise ManifestError(
-            tr(f"{data} is a file, not a folder", f"{data}은(는) 폴더가 아니라 파일입니다"),
-            remedy=tr("name a folder with --data", "--data로 폴더를 지정하십시오"),
+            msg("{data} is a file, not a folder", data=data),
+            remedy=msg("name a folder with --data"),
         )
 
 
@@ -228,20 +228,14 @@ def _refuse_gaps(
     held = {image.file.label for image in images}
     empty = [label for label in LABELS if label.index not in held]
     if not images or (empty and all_classes):
-        described = []
+        described: list[str] = []
         for label in empty:
             its = Counter(r.reason for r in rejected if r.name.startswith(f"{label.folder}/"))
             found = ", ".join(f"{reason} {count}" for reason, count in its.items())
-            described.append(f"{label.folder} ({found or tr('empty', '비어 있음')})")
+            described.append(f"{label.folder} (" + (found or msg("empty")) + ")")
         raise ManifestError(
-            tr(
-                f"no readable image in {', '.join(described)}",
-                f"읽을 수 있는 이미지가 없는 폴더: {', '.join(described)}",
-            ),
-            remedy=tr(
-                "put images of that class there, or decide some if they come from a case",
-                "해당 분류의 이미지를 넣거나, 사건에서 가져오는 경우 더 판정하십시오",
-            ),
+            msg("no readable image in {told}", told=join(", ", described)),
+            remedy=msg("put images of that class there, or decide some if they come from a case"),
         )
 
 
@@ -256,17 +250,15 @@ def _refuse_two_labels(images: Sequence[Examined]) -> None:
     if pairs:
         more = len(pairs) - _SHOWN
         listed = "; ".join(pairs[:_SHOWN]) + (
-            tr(f"; and {more} more", f"; 그 밖에 {more}건") if more > 0 else ""
+            msg("; and {more} more", more=more) if more > 0 else ""
         )
         raise ManifestError(
-            tr(
-                f"the same image is under two labels ({len(pairs)} in all): {listed}",
-                f"같은 이미지가 두 분류에 있습니다(모두 {len(pairs)}건): {listed}",
+            msg(
+                "the same image is under two labels ({n_pairs} in all): {listed}",
+                n_pairs=len(pairs),
+                listed=listed,
             ),
-            remedy=tr(
-                "decide which label is right and remove the other copy",
-                "어느 분류가 맞는지 정하고 다른 사본을 빼십시오",
-            ),
+            remedy=msg("decide which label is right and remove the other copy"),
         )
 
 
@@ -352,7 +344,7 @@ def _augment(
     }
     made: dict[AugmentJob, AugmentedImage] = {}
     pool = WorkerPool[AugmentJob, AugmentedImage | None](augment, min(options.workers, len(jobs)))
-    with progress.task(tr("augmenting", "증강"), len(jobs), tr("images", "장")) as task:
+    with progress.task(msg("augmenting"), len(jobs), msg("images", context="unit")) as task:
         for job, result in pool.run(jobs):
             if result is None or isinstance(result, Lost):
                 raise _augment_error(job, changed=result is None)
@@ -364,24 +356,12 @@ def _augment(
 def _augment_error(job: AugmentJob, *, changed: bool) -> ManifestError:
     if changed:
         return ManifestError(
-            tr(
-                f"{job.source} changed while it was being prepared",
-                f"{job.source}이(가) 준비 도중에 바뀌었습니다",
-            ),
-            remedy=tr(
-                "run it again when nobody writes to the raw folder",
-                "원본 폴더에 쓰는 작업이 없을 때 다시 실행하십시오",
-            ),
+            msg("{source} changed while it was being prepared", source=job.source),
+            remedy=msg("run it again when nobody writes to the raw folder"),
         )
     return ManifestError(
-        tr(
-            f"the process that augmented {job.source} died",
-            f"{job.source}을(를) 증강하던 프로세스가 종료되었습니다",
-        ),
-        remedy=tr(
-            "most often memory has run out: use fewer --workers",
-            "대개 메모리 부족입니다. --workers를 줄이십시오",
-        ),
+        msg("the process that augmented {source} died", source=job.source),
+        remedy=msg("most often memory has run out: use fewer --workers"),
     )
 
 

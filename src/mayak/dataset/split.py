@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 from mayak.errors import ManifestError
+from mayak.i18n import join, msg
 from mayak.labels import LABELS
-from mayak.language import tr
 from mayak.types import SplitName
 
 SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
@@ -38,13 +38,13 @@ def plain_split(
             rest, test_size=val_fraction, stratify=[labels[i] for i in rest], random_state=seed
         )
     except ValueError as error:
-        raise _too_few(Counter(labels), needed, tr("images", "이미지")) from error
+        raise _too_few(Counter(labels), needed, msg("images")) from error
     for index in test:
         splits[index] = "test"
     for index in val:
         splits[index] = "val"
     if not _everywhere(labels, splits):
-        raise _too_few(Counter(labels), needed, tr("images", "이미지"))
+        raise _too_few(Counter(labels), needed, msg("images"))
     return splits
 
 
@@ -80,7 +80,7 @@ def grouped_split(
         strata[max(sorted(set(its)), key=its.count)].append(group)
     counts = Counter({label: len(strata[label]) for label in set(labels)})
     if min(counts.values()) < len(SPLITS):
-        raise _too_few(counts, len(SPLITS), tr("duplicate groups", "중복 그룹"))
+        raise _too_few(counts, len(SPLITS), msg("duplicate groups"))
     chosen: dict[str, SplitName] = {}
     for stratum in strata.values():
         rest = sorted(stratum, key=lambda group: _rank(seed, group))
@@ -94,7 +94,7 @@ def grouped_split(
     splits = [chosen[group] for group in groups]
     if not _everywhere(labels, splits):
         # Only near-duplicates under two labels cause this: other labels' groups took the class.
-        raise _too_few(counts, len(SPLITS) + 1, tr("duplicate groups", "중복 그룹"))
+        raise _too_few(counts, len(SPLITS) + 1, msg("duplicate groups"))
     return splits
 
 
@@ -121,21 +121,20 @@ def _everywhere(labels: Sequence[int], splits: Sequence[SplitName]) -> bool:
 
 
 def _too_few(counts: Counter[int], needed: int, unit: str) -> ManifestError:
-    listed = "; ".join(
-        tr(
-            f"{LABELS[label].folder}: has {counts[label]}, needs {needed}",
-            f"{LABELS[label].folder}: {counts[label]}개 있음, {needed}개 필요",
-        )
-        for label in sorted(counts)
-        if counts[label] < needed
-    ) or tr(f"{needed} a class are needed", f"분류마다 {needed}개 필요")
+    listed = join(
+        "; ",
+        [
+            msg(
+                "{folder}: has {counts}, needs {needed}",
+                folder=LABELS[label].folder,
+                counts=counts[label],
+                needed=needed,
+            )
+            for label in sorted(counts)
+            if counts[label] < needed
+        ],
+    ) or msg("{needed} a class are needed", needed=needed)
     return ManifestError(
-        tr(
-            f"too few {unit} for train, validation and test ({listed})",
-            f"학습·검증·시험으로 나누기에는 {unit} 수가 부족합니다 ({listed})",
-        ),
-        remedy=tr(
-            "add images that are no copies of the ones there, or use --test-only",
-            "기존 이미지의 사본이 아닌 이미지를 더하거나 --test-only를 쓰십시오",
-        ),
+        msg("too few {unit} for train, validation and test ({listed})", unit=unit, listed=listed),
+        remedy=msg("add images that are no copies of the ones there, or use --test-only"),
     )

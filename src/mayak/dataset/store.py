@@ -12,8 +12,8 @@ from typing import Any
 from mayak.dataset.manifest import DATASET_FILE, FILES
 from mayak.errors import ManifestError, MayakError
 from mayak.files import json_bytes, write_durably
+from mayak.i18n import msg
 from mayak.labels import LABELS
-from mayak.language import tr
 from mayak.untrusted import DOCUMENT_BYTES, PARSE_ERRORS, read_json
 
 AUGMENTED_FOLDER = "augmented"
@@ -66,9 +66,10 @@ class DataFolder:
             held = [name for name in (*FILES.values(), DATASET_FILE) if (self.data / name).exists()]
             if held:
                 raise _refusal(
-                    tr(
-                        f"{self.data} holds {', '.join(held)}, and no record of how it was made",
-                        f"{self.data}에 {', '.join(held)}이(가) 있지만 만든 기록이 없습니다",
+                    msg(
+                        "{data} holds {held}, and no record of how it was made",
+                        data=self.data,
+                        held=", ".join(held),
                     )
                 )
             return
@@ -79,17 +80,15 @@ class DataFolder:
         )
         if changed:
             raise _refusal(
-                tr(
-                    f"{self.data} was made with other parameters ({changed})",
-                    f"{self.data}은(는) 다른 설정으로 만든 것입니다 ({changed})",
+                msg(
+                    "{data} was made with other parameters ({changed})",
+                    data=self.data,
+                    changed=changed,
                 )
             )
         if input_digest is not None and input_digest != previous.input_digest:
             raise _refusal(
-                tr(
-                    f"{self.data} was made from other files than there are now",
-                    f"{self.data}은(는) 지금과 다른 파일로 만든 것입니다",
-                )
+                msg("{data} was made from other files than there are now", data=self.data)
             )
 
     @contextmanager
@@ -109,14 +108,8 @@ class DataFolder:
             raise
         except OSError as error:
             raise ManifestError(
-                tr(
-                    f"{self.data} cannot be written: {error}",
-                    f"{self.data}에 쓸 수 없습니다: {error}",
-                ),
-                remedy=tr(
-                    "check its permissions and the free disk space",
-                    "쓰기 권한과 디스크 여유 공간을 확인하십시오",
-                ),
+                msg("{data} cannot be written: {error}", data=self.data, error=error),
+                remedy=msg("check its permissions and the free disk space"),
             ) from error
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -161,8 +154,5 @@ def _is_ours(name: str) -> bool:
 def _refusal(message: str) -> ManifestError:
     return ManifestError(
         message,
-        remedy=tr(
-            "name another folder with --data, or replace it with --overwrite",
-            "--data로 다른 폴더를 지정하거나 --overwrite로 덮어쓰십시오",
-        ),
+        remedy=msg("name another folder with --data, or replace it with --overwrite"),
     )

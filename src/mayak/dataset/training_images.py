@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 from mayak.dataset.manifest import Manifest, originals
 from mayak.errors import ManifestError, ModelError
 from mayak.files import json_digest
-from mayak.language import tr
+from mayak.i18n import msg
 from mayak.names import printable
 from mayak.untrusted import DOCUMENT_BYTES, PARSE_ERRORS, RECORD_BYTES, read_json
 
@@ -72,20 +72,17 @@ class TrainingImages:
                 if not _DIGEST.fullmatch(digest):  # it would equal no image's, and hide leakage
                     raise ValueError(repr(digest))
             if found.digest != values["digest"] or named not in (None, found.digest):
-                raise ValueError(tr("its digest is another", "다이제스트가 일치하지 않습니다"))
+                raise ValueError(msg("its digest is another"))
         except FileNotFoundError as error:
             if named is None:
                 return None
             raise ModelError(
-                tr(
-                    f"{path} is missing, which run.json names",
-                    f"run.json에 적힌 {path} 파일이 없습니다",
-                ),
+                msg("{path} is missing, which run.json names", path=path),
                 remedy=_copy_again(),
             ) from error
         except (OSError, *PARSE_ERRORS) as error:
             raise ModelError(
-                tr(f"{path} is damaged ({error})", f"{path}이(가) 손상되었습니다({error})"),
+                msg("{path} is damaged ({error})", path=path, error=error),
                 remedy=_copy_again(),
             ) from error
         return found
@@ -126,19 +123,19 @@ class Leakage:
             names = ", ".join(printable(sample.image_path) for sample in shared[:_SHOWN])
             names += ", …" if len(shared) > _SHOWN else ""
             raise ManifestError(
-                tr(
-                    f"{manifest.path}: {len(shared)} of {len(manifest.samples)} images are "
-                    f"training images of the adapter {adapter} ({names}): nothing measured on them "
-                    "says how it does on others",
-                    f"{manifest.path}: 이미지 {len(manifest.samples)}장 중 {len(shared)}장이 "
-                    f"어댑터 {adapter}의 학습 이미지입니다({names}). 이런 이미지로 측정한 값은 "
-                    "다른 이미지에서의 성능을 나타내지 않습니다",
+                msg(
+                    "{path}: {n_shared} of {n_samples} images are training images of the adapter "
+                    "{adapter} ({names}): nothing measured on them says how it does on others",
+                    path=manifest.path,
+                    n_shared=len(shared),
+                    n_samples=len(manifest.samples),
+                    adapter=adapter,
+                    names=names,
                 ),
-                remedy=tr(
-                    f"use images that it was not trained on: {instead}, or a folder made with "
+                remedy=msg(
+                    "use images that it was not trained on: {instead}, or a folder made with "
                     "`mayak prepare --test-only`",
-                    f"학습에 쓰이지 않은 이미지를 쓰십시오: {instead} 또는 `mayak prepare "
-                    "--test-only`로 만든 폴더",
+                    instead=instead,
                 ),
             )
         return cls(record.digest, sum(s.sha256 in chosen_by for s in manifest.samples))
@@ -147,24 +144,20 @@ class Leakage:
     def note(self) -> str | None:
         """A caution for readers of the result; None if the images are new to the adapter."""
         if not self.compared:
-            return tr(
-                "these images were not compared with the adapter's training record: whether it was "
-                "trained on them is unknown",
-                "이 이미지를 어댑터의 학습 기록과 비교하지 않아 이 이미지로 학습했는지 알 수 "
-                "없습니다",
+            return msg(
+                "these images were not compared with the adapter's training record: whether it "
+                "was trained on them is unknown"
             )
         if self.record is None:
-            return tr(
+            return msg(
                 "the adapter is without a training record: whether it was trained on these images "
-                "cannot be checked",
-                "이 어댑터에는 학습 기록이 없어 이 이미지로 학습했는지 확인할 수 없습니다",
+                "cannot be checked"
             )
         if self.validation_images:
-            return tr(
-                f"{self.validation_images} of these images chose the adapter's checkpoint during "
+            return msg(
+                "{validation_images} of these images chose the adapter's checkpoint during "
                 "training: figures on them are too good",
-                f"이 중 {self.validation_images}장은 학습 중 어댑터의 체크포인트를 고르는 데 "
-                "쓰였으므로 측정값이 실제보다 좋게 나옵니다",
+                validation_images=self.validation_images,
             )
         return None
 
@@ -181,4 +174,4 @@ def _named(run: Path) -> str | None:
 
 
 def _copy_again() -> str:
-    return tr("copy the adapter folder again", "어댑터 폴더를 다시 복사하십시오")
+    return msg("copy the adapter folder again")

@@ -30,9 +30,9 @@ from PIL import Image, ImageFont
 from mayak.config import BASE_MODEL
 from mayak.errors import MayakError
 from mayak.fonts import FONTS, font_path
+from mayak.i18n import join, msg
 from mayak.imaging import decode
 from mayak.imaging.formats import reads
-from mayak.language import tr
 
 Status = Literal["ok", "warning", "fault"]
 
@@ -78,11 +78,11 @@ def modes() -> tuple[Mode, ...]:
     in nf4, 15.1 GB in bf16) and room for activations, rounded up to what cards are sold with.
     """
     return (
-        Mode("nano-cpu", tr("nano on the CPU", "CPU에서 nano"), 0, quantised=False),
-        Mode("nf4-inference", tr("7B inference, nf4", "7B 추론, nf4"), 7.5 * GB, quantised=True),
-        Mode("nf4-training", tr("7B training, nf4", "7B 학습, nf4"), 9 * GB, quantised=True),
-        Mode("bf16-inference", tr("7B inference, bf16", "7B 추론, bf16"), 19 * GB, quantised=False),
-        Mode("bf16-training", tr("7B training, bf16", "7B 학습, bf16"), 23 * GB, quantised=False),
+        Mode("nano-cpu", msg("nano on the CPU"), 0, quantised=False),
+        Mode("nf4-inference", msg("7B inference, nf4"), 7.5 * GB, quantised=True),
+        Mode("nf4-training", msg("7B training, nf4"), 9 * GB, quantised=True),
+        Mode("bf16-inference", msg("7B inference, bf16"), 19 * GB, quantised=False),
+        Mode("bf16-training", msg("7B training, bf16"), 23 * GB, quantised=False),
     )
 
 
@@ -234,9 +234,8 @@ _STEPS: dict[str, Callable[[], dict[str, Any]]] = {
 
 
 def _reinstall() -> str:
-    return tr(
-        "install again: `make setup` in the source folder, or `pip install -c constraints.txt .`",
-        "다시 설치하십시오: 소스 폴더에서 `make setup` 또는 `pip install -c constraints.txt .`",
+    return msg(
+        "install again: `make setup` in the source folder, or `pip install -c constraints.txt .`"
     )
 
 
@@ -250,7 +249,7 @@ def _python() -> Check:
         "Python",
         "ok" if good else "fault",
         detail,
-        "" if good else tr("use 64-bit Python 3.11 or newer", "64비트 Python 3.11 이상을 쓰십시오"),
+        "" if good else msg("use 64-bit Python 3.11 or newer"),
         {"version": version, "bits": bits},
     )
 
@@ -258,7 +257,7 @@ def _python() -> Check:
 def _torch(found: dict[str, Any]) -> Check:
     report = found["torch"]
     if "error" in report:
-        detail = tr("cannot be loaded: ", "불러올 수 없음: ") + report["error"]
+        detail = msg("cannot be loaded: ") + report["error"]
         return Check("torch", "PyTorch", "fault", detail, _reinstall())
     build = f"CUDA {report['cuda']}" if report["cuda"] else "CPU"
     detail = f"{report['version']} ({build})"
@@ -266,7 +265,7 @@ def _torch(found: dict[str, Any]) -> Check:
 
 
 def _libraries(found: dict[str, Any]) -> Check:
-    title = tr("libraries", "라이브러리")
+    title = msg("libraries")
     report = found["libraries"]
     broken = report.get("broken", {"all": report.get("error", "")})
     if broken:
@@ -280,33 +279,33 @@ def _libraries(found: dict[str, Any]) -> Check:
 def _gpu(found: dict[str, Any]) -> Check:
     report = found["gpu"]
     if gpus := report.get("gpus"):
-        detail = "; ".join(
-            tr(
-                f"{gpu['name']}, {gpu['memory'] / GB:.1f} GB ({gpu['free'] / GB:.1f} GB free)",
-                f"{gpu['name']}, {gpu['memory'] / GB:.1f} GB (여유 {gpu['free'] / GB:.1f} GB)",
-            )
-            for gpu in gpus
+        detail = join(
+            "; ",
+            [
+                msg(
+                    "{name}, {memory:.1f} GB ({free:.1f} GB free)",
+                    name=gpu["name"],
+                    memory=gpu["memory"] / GB,
+                    free=gpu["free"] / GB,
+                )
+                for gpu in gpus
+            ],
         )
         return Check("gpu", "GPU", "ok", detail, figures={"gpus": gpus})
-    detail = tr(
-        "none: the embedded model runs on the CPU, the 7B model is too slow there",
-        "없음: 내장 모델은 CPU로 실행되지만 7B 모델은 CPU에서 너무 느립니다",
-    )
+    detail = msg("none: the embedded model runs on the CPU, the 7B model is too slow there")
     reasons = report.get("warnings", []) + ([report["error"]] if "error" in report else [])
     if reasons:
         detail += f" ({'; '.join(reasons)})"
     if shutil.which("nvidia-smi"):
         built = found["torch"].get("cuda")
-        remedy = tr(
-            f"nvidia-smi is here, yet PyTorch (built for CUDA {built}) sees no GPU: update the "
+        remedy = msg(
+            "nvidia-smi is here, yet PyTorch (built for CUDA {built}) sees no GPU: update the "
             "NVIDIA driver, or install the PyTorch build that suits it",
-            f"nvidia-smi는 있지만 PyTorch(CUDA {built}용)가 GPU를 찾지 못합니다. NVIDIA "
-            "드라이버를 갱신하거나 드라이버에 맞는 PyTorch를 설치하십시오",
+            built=built,
         )
     else:
-        remedy = tr(
-            "for the 7B model use a machine with an NVIDIA GPU of 9 GB or more and its driver",
-            "7B 모델에는 메모리 9 GB 이상의 NVIDIA GPU와 드라이버가 있는 컴퓨터를 쓰십시오",
+        remedy = msg(
+            "for the 7B model use a machine with an NVIDIA GPU of 9 GB or more and its driver"
         )
     return Check("gpu", "GPU", "warning", detail, remedy, {"gpus": []})
 
@@ -315,49 +314,39 @@ def _bf16(found: dict[str, Any]) -> Check:
     gpus = found["gpu"].get("gpus", [])
     without = [gpu["name"] for gpu in gpus if not gpu["bf16"]]
     if without:
-        detail = tr("not on ", "지원하지 않음: ") + ", ".join(without)
-        remedy = tr(
-            "use a GPU of compute capability 8.0 (Ampere) or newer, or --device cpu",
-            "계산 능력 8.0(Ampere) 이상의 GPU 또는 --device cpu를 쓰십시오",
-        )
+        detail = msg("not on ") + ", ".join(without)
+        remedy = msg("use a GPU of compute capability 8.0 (Ampere) or newer, or --device cpu")
         return Check("bf16", "bfloat16", "warning", detail, remedy)
-    detail = (
-        tr("on every GPU", "모든 GPU에서 지원")
-        if gpus
-        else tr("no GPU; the CPU computes in fp32", "GPU 없음, CPU는 fp32로 계산합니다")
-    )
+    detail = msg("on every GPU") if gpus else msg("no GPU; the CPU computes in fp32")
     return Check("bf16", "bfloat16", "ok", detail)
 
 
 def _bitsandbytes(found: dict[str, Any]) -> Check:
     report = found["bitsandbytes"]
     if "error" in report:
-        detail = tr("4-bit weights do not work: ", "4비트 가중치를 쓸 수 없음: ") + report["error"]
-        remedy = _reinstall() + tr(
-            "; until then give --precision bf16 or fp32",
-            ". 그때까지는 --precision bf16 또는 fp32를 쓰십시오",
-        )
+        detail = msg("4-bit weights do not work: ") + report["error"]
+        remedy = _reinstall() + msg("; until then give --precision bf16 or fp32")
         return Check("bitsandbytes", "bitsandbytes", "warning", detail, remedy)
     where = ", ".join(report["devices"])
-    detail = report["version"] + tr(f", nf4 works on {where}", f", nf4 작동: {where}")
+    detail = report["version"] + msg(", nf4 works on {where}", where=where)
     figures = _pick(report, "version", "devices")
     return Check("bitsandbytes", "bitsandbytes", "ok", detail, figures=figures)
 
 
 def _embedded_model() -> Check:
-    title = tr("embedded model", "내장 모델")
+    title = msg("embedded model")
     folder = Path(str(files("mayak"))) / "model" / "nano"
     wanted = ("config.json", "model.safetensors", "tokenizer.json", "chat_template.jinja")
     missing = [name for name in wanted if not (folder / name).is_file()]
     if missing:
-        detail = f"{folder}: " + tr("lacks ", "없는 파일: ") + ", ".join(missing)
+        detail = f"{folder}: " + msg("lacks {missing}", missing=", ".join(missing))
         return Check("nano", title, "warning", detail, _reinstall())
     size = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
     return Check("nano", title, "ok", f"nano, {size:.1f} MB", figures={"megabytes": round(size, 1)})
 
 
 def _model_cache() -> Check:
-    title = tr("7B model", "7B 모델")
+    title = msg("7B model")
     try:
         cache = Path(importlib.import_module("huggingface_hub.constants").HF_HUB_CACHE)
     except Exception as error:  # noqa: BLE001 - whatever a broken library raises is the finding
@@ -365,15 +354,17 @@ def _model_cache() -> Check:
     state, lacks = cached(cache / ("models--" + BASE_MODEL.replace("/", "--")))
     figures = {"model": BASE_MODEL, "cache": str(cache), "state": state, "missing": lacks}
     if state == "complete":
-        detail = tr(f"{BASE_MODEL} is in {cache}", f"{BASE_MODEL}이(가) {cache}에 있습니다")
+        detail = msg("{base_model} is in {cache}", base_model=BASE_MODEL, cache=cache)
         return Check("model", title, "ok", detail, figures=figures)
     if state == "partial":
-        detail = tr(
-            f"{BASE_MODEL} is only partly in {cache}: lacks {', '.join(lacks)}",
-            f"{BASE_MODEL}의 일부만 {cache}에 있습니다. 없는 파일: {', '.join(lacks)}",
+        detail = msg(
+            "{base_model} is only partly in {cache}: lacks {lacks}",
+            base_model=BASE_MODEL,
+            cache=cache,
+            lacks=", ".join(lacks),
         )
     else:
-        detail = tr(f"{BASE_MODEL} is not in {cache}", f"{BASE_MODEL}이(가) {cache}에 없습니다")
+        detail = msg("{base_model} is not in {cache}", base_model=BASE_MODEL, cache=cache)
     return Check("model", title, "warning", detail, _fetch_model(cache), figures)
 
 
@@ -403,19 +394,16 @@ def cached(folder: Path) -> tuple[Literal["complete", "partial", "absent"], list
 
 
 def _fetch_model(cache: Path) -> str:
-    text = tr(
-        f"with a network: `hf download {BASE_MODEL}` ({MODEL_DOWNLOAD / GB:.0f} GB). Air-gapped: "
-        f"`hf download {BASE_MODEL} --local-dir DIR` elsewhere, copy DIR here, give --model DIR",
-        f"인터넷이 되면 `hf download {BASE_MODEL}` ({MODEL_DOWNLOAD / GB:.0f} GB). 망분리 "
-        f"환경이면 다른 곳에서 `hf download {BASE_MODEL} --local-dir DIR`로 받아 DIR을 이 "
-        "컴퓨터에 복사하고 --model DIR로 지정하십시오",
+    text = msg(
+        "with a network: `hf download {base_model}` ({model_download:.0f} GB). Air-gapped: `hf "
+        "download {base_model} --local-dir DIR` elsewhere, copy DIR here, give --model DIR",
+        base_model=BASE_MODEL,
+        model_download=MODEL_DOWNLOAD / GB,
     )
     free = shutil.disk_usage(_existing(cache)).free
     if free < MODEL_DOWNLOAD:
-        text += tr(
-            f". Only {free / GB:.1f} GB are free there: set HF_HOME to a larger disk",
-            f". 그 위치의 여유 공간은 {free / GB:.1f} GB뿐이므로 HF_HOME을 더 큰 디스크로 "
-            "지정하십시오",
+        text += msg(
+            ". Only {free:.1f} GB are free there: set HF_HOME to a larger disk", free=free / GB
         )
     return text
 
@@ -426,40 +414,35 @@ def _offline() -> Check:
         name for name in variables if os.environ.get(name, "").lower() in {"1", "true", "yes", "on"}
     ]
     if on:
-        detail = tr(
-            f"{on[0]} is set: nothing is ever downloaded",
-            f"{on[0]} 설정됨: 아무것도 내려받지 않습니다",
-        )
+        detail = msg("{on} is set: nothing is ever downloaded", on=on[0])
     else:
-        detail = tr(
+        detail = msg(
             "HF_HUB_OFFLINE is not set: a model given by hub id is looked for on the hub; set it "
-            "to 1 on an air-gapped machine",
-            "HF_HUB_OFFLINE이 설정되지 않음: 허브 이름으로 지정한 모델은 허브에서 찾습니다. "
-            "망분리 환경에서는 1로 설정하십시오",
+            "to 1 on an air-gapped machine"
         )
-    return Check("offline", tr("network", "네트워크"), "ok", detail, figures={"offline": bool(on)})
+    return Check("offline", msg("network"), "ok", detail, figures={"offline": bool(on)})
 
 
 def _fonts() -> Check:
-    title = tr("Korean fonts", "한글 글꼴")
-    faults = []
+    title = msg("Korean fonts")
+    faults: list[str] = []
     for name in FONTS:
         try:
             font = ImageFont.truetype(str(font_path(name)), 24)
             # A font without a glyph draws its "missing" box: the same for every such character.
             drawn = {bytes(font.getmask(sign)) for sign in _KOREAN if sign != " "}
             if len(drawn) < len(set(_KOREAN) - {" "}):
-                faults.append(tr(f"{name} lacks Korean glyphs", f"{name}에 한글 글자가 없음"))
+                faults.append(msg("{name} lacks Korean glyphs", name=name))
         except (MayakError, OSError, ImportError) as error:
-            faults.append(f"{name}: {getattr(error, 'message', error)}")
+            faults.append(f"{name}: " + getattr(error, "message", str(error)))
     if faults:
-        return Check("fonts", title, "fault", "; ".join(faults), _reinstall())
-    detail = tr(f"{len(FONTS)} shipped, all render", f"{len(FONTS)}개 포함, 모두 렌더링됩니다")
+        return Check("fonts", title, "fault", join("; ", faults), _reinstall())
+    detail = msg("{n_fonts} shipped, all render", n_fonts=len(FONTS))
     return Check("fonts", title, "ok", detail, figures={"fonts": list(FONTS)})
 
 
 def _codecs() -> Check:
-    title = tr("image formats", "이미지 형식")
+    title = msg("image formats")
     works = {
         name: _reads_back(name) for name in ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "JPEG2000")
     }
@@ -469,14 +452,11 @@ def _codecs() -> Check:
     detail = ", ".join(name for name, good in works.items() if good)
     if not lacks:
         return Check("codecs", title, "ok", detail, figures=figures)
-    detail += tr("; not: ", "; 읽지 못함: ") + ", ".join(lacks)
+    detail += msg("; not: ") + ", ".join(lacks)
     if {"JPEG", "PNG"} & set(lacks):
         return Check("codecs", title, "fault", detail, _reinstall(), figures)
     remedy = (
-        tr(
-            "pip install 'mayak[heic]' (its wheel bundles GPL codecs)",
-            "pip install 'mayak[heic]' (GPL 코덱이 포함된 휠입니다)",
-        )
+        msg("pip install 'mayak[heic]' (its wheel bundles GPL codecs)")
         if lacks == ["HEIC"]
         else _reinstall()
     )
@@ -497,29 +477,27 @@ def _processor() -> Check:
     # Containers and job schedulers give fewer cores than the machine has.
     affinity = getattr(os, "sched_getaffinity", None)
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    detail = tr(f"{cores} cores", f"코어 {cores}개")
+    detail = msg("{cores} cores", cores=cores)
     return Check("cpu", "CPU", "ok", detail, figures={"cores": cores})
 
 
 def _memory() -> Check:
     memory = psutil.virtual_memory()
-    detail = tr(
-        f"{memory.total / GB:.1f} GB, {memory.available / GB:.1f} GB available",
-        f"{memory.total / GB:.1f} GB, 사용 가능 {memory.available / GB:.1f} GB",
+    detail = msg(
+        "{total:.1f} GB, {available:.1f} GB available",
+        total=memory.total / GB,
+        available=memory.available / GB,
     )
     good = memory.available >= SMALLEST_MEMORY
     need = f"{SMALLEST_MEMORY / GB:.0f} GB"
     return Check(
         "memory",
-        tr("memory", "메모리"),
+        msg("memory"),
         "ok" if good else "warning",
         detail,
         ""
         if good
-        else tr(
-            f"end other programs: below {need} the system may stop a run",
-            f"다른 프로그램을 끝내십시오. {need}보다 적으면 시스템이 실행을 멈출 수 있습니다",
-        ),
+        else msg("end other programs: below {need} the system may stop a run", need=need),
         {"total": memory.total, "available": memory.available},
     )
 
@@ -529,15 +507,10 @@ def _disk(folder: Path) -> Check:
     good = free >= _SMALLEST_DISK
     return Check(
         "disk",
-        tr("disk", "디스크"),
+        msg("disk"),
         "ok" if good else "warning",
-        tr(f"{free / GB:.1f} GB free in {folder}", f"{folder}의 여유 공간 {free / GB:.1f} GB"),
-        ""
-        if good
-        else tr(
-            "make room: augmented images and checkpoints are written here",
-            "공간을 확보하십시오. 증강 이미지와 체크포인트가 이곳에 저장됩니다",
-        ),
+        msg("{free:.1f} GB free in {folder}", free=free / GB, folder=folder),
+        "" if good else msg("make room: augmented images and checkpoints are written here"),
         {"free": free},
     )
 
@@ -551,11 +524,9 @@ def _sqlite(version: tuple[int, ...]) -> Check:
     faulty = wal_reset_bug(version)
     detail = ".".join(map(str, version))
     if faulty:
-        detail += tr(
+        detail += msg(
             ", with the WAL-reset bug (repaired in 3.51.3, 3.50.7, 3.44.6); no command of this "
-            "version of mayak uses WAL",
-            ", WAL 초기화 결함 있음(3.51.3, 3.50.7, 3.44.6에서 수정됨). 이 버전의 mayak에는 "
-            "WAL을 쓰는 명령이 없습니다",
+            "version of mayak uses WAL"
         )
     return Check("sqlite", "SQLite", "ok", detail, figures={"wal_reset_bug": faulty})
 

@@ -9,7 +9,7 @@ from mayak.config import FP8_PROOF
 from mayak.errors import ModelError
 from mayak.evaluation.record import EvaluationResult
 from mayak.files import json_bytes, write_durably
-from mayak.language import tr
+from mayak.i18n import msg
 
 MIN_IMAGES = 100
 """With 100 images without a difference, up to 3 % may still differ (95 % confidence)."""
@@ -63,18 +63,17 @@ def allow_fp8(adapter: Path, reference: EvaluationResult, candidate: EvaluationR
     if not found.enough:
         path.unlink(missing_ok=True)
         raise ModelError(
-            tr(
-                f"fp8 gives {found.same} of {found.images} images the label that bf16 gives "
-                f"({found.dismissed} are called irrelevant by fp8 alone); "
-                f"{MIN_SHARE:.0%} of at least {MIN_IMAGES} are needed",
-                f"fp8은 이미지 {found.images}장 중 {found.same}장에서 bf16과 같은 라벨을 "
-                f"냈습니다(fp8만 관련 없음으로 본 이미지 {found.dismissed}장). 이미지 "
-                f"{MIN_IMAGES}장 이상에서 {MIN_SHARE:.0%} 이상 같아야 합니다",
+            msg(
+                "fp8 gives {same} of {images} images the label that bf16 gives ({dismissed} are "
+                "called irrelevant by fp8 alone); {min_share:.0%} of at least {min_images} are "
+                "needed",
+                same=found.same,
+                images=found.images,
+                dismissed=found.dismissed,
+                min_share=MIN_SHARE,
+                min_images=MIN_IMAGES,
             ),
-            remedy=tr(
-                "use --precision bf16, or a manifest of more images",
-                "--precision bf16을 쓰거나 이미지가 더 많은 목록을 쓰십시오",
-            ),
+            remedy=msg("use --precision bf16, or a manifest of more images"),
         )
     record = {
         "engine": candidate.engine.fingerprint,

@@ -25,9 +25,9 @@ from mayak.dataset.manifest import MISSING, Manifest
 from mayak.dataset.training_images import Leakage
 from mayak.errors import ConfigError, ManifestError
 from mayak.evaluation.run import read_ahead
+from mayak.i18n import msg
 from mayak.imaging.closer import Closer
 from mayak.labels import LABELS
-from mayak.language import tr
 from mayak.model import Calibration, VisionLanguageModel
 from mayak.model.calibration import Head
 from mayak.model.cascade import LAST, TIERS, CascadeTiers, HeadOnDevice, log_odds
@@ -61,8 +61,8 @@ class RiskTarget:
         for name, value in (("alpha", self.alpha), ("confidence", self.confidence)):
             if not 0 < value < 1:
                 raise ConfigError(
-                    tr(f"--{name} is {value}", f"--{name}이(가) {value}입니다"),
-                    remedy=tr("use a number between 0 and 1", "0과 1 사이의 수를 쓰십시오"),
+                    msg("--{name} is {value}", name=name, value=value),
+                    remedy=msg("use a number between 0 and 1"),
                 )
 
 
@@ -137,23 +137,20 @@ def _check_apart(train: Manifest, validation: Manifest) -> None:
     shared = next((s for s in validation.samples if known & {s.group, s.sha256}), None)
     if shared is not None:
         raise ManifestError(
-            tr(
-                f"{shared.image_path} of {validation.path}, or a duplicate of it, is a training "
-                "image too: on such images nothing can be promised",
-                f"{validation.path}의 {shared.image_path} 또는 그 중복 이미지가 학습에도 "
-                "쓰였습니다. 이런 이미지로는 아무것도 보장할 수 없습니다",
+            msg(
+                "{image_path} of {path}, or a duplicate of it, is a training image too: on such "
+                "images nothing can be promised",
+                image_path=shared.image_path,
+                path=validation.path,
             ),
-            remedy=tr("use data/val_drug_data.json", "data/val_drug_data.json을 쓰십시오"),
+            remedy=msg("use data/val_drug_data.json"),
         )
     there = {sample.label for sample in train.samples}
     lacking = [label.name for label in LABELS if label.index not in there]
     if lacking:
         raise ManifestError(
-            tr(
-                f"{train.path} holds no image of {', '.join(lacking)}",
-                f"{train.path}에 없는 라벨: {', '.join(lacking)}",
-            ),
-            remedy=tr("add images and run `mayak prepare`", "이미지를 추가해 다시 준비하십시오"),
+            msg("{path} holds no image of {lacking}", path=train.path, lacking=", ".join(lacking)),
+            remedy=msg("add images and run `mayak prepare`"),
         )
 
 
@@ -183,7 +180,7 @@ class ManifestScorer:
         """Return the label (N,) and the vision tower's features (N, D) of each readable image."""
         labels: list[int] = []
         features: list[NDArray[np.float32]] = []
-        title = tr("looking at training images", "학습 이미지 보기")
+        title = msg("looking at training images")
         for samples, images in self._batches(manifest, _TOWER_FACTOR * self._batch_size, title):
             prepared = list(self._pool.map(partial(self._tiers.prepare, 0), images))
             features.append(queued(partial(self._tiers.pooled_features, prepared))().numpy())
@@ -195,7 +192,7 @@ class ManifestScorer:
         on_cpu = HeadOnDevice(head, torch.device("cpu"))
         kept: list[Sample] = []
         parts: list[NDArray[np.float64]] = []
-        title = tr("calibrating", "보정")
+        title = msg("calibrating")
         for samples, images in self._batches(manifest, self._batch_size, title):
             rows = []
             for tier in TIERS:
@@ -220,7 +217,9 @@ class ManifestScorer:
         samples: list[Sample] = []
         images: list[DecodedImage] = []
         found = False
-        with self._progress.task(title, len(manifest.samples), tr("images", "장")) as task:
+        with self._progress.task(
+            title, len(manifest.samples), msg("images", context="unit")
+        ) as task:
             least = self._vlm.least_for_base
             for sample, image in read_ahead(manifest, manifest.samples, least=least):
                 task.advance()
@@ -237,11 +236,8 @@ class ManifestScorer:
                 yield samples, images
         if not found:
             raise ManifestError(
-                tr(
-                    f"none of the images of {manifest.path} can be read",
-                    f"{manifest.path}의 이미지를 하나도 읽을 수 없습니다",
-                ),
-                remedy=tr("run `mayak prepare` again", "`mayak prepare`를 다시 실행하십시오"),
+                msg("none of the images of {path} can be read", path=manifest.path),
+                remedy=msg("run `mayak prepare` again"),
             )
 
 

@@ -12,8 +12,8 @@ from mayak.errors import ConfigError, ManifestError
 from mayak.evaluation import page, plots, record
 from mayak.evaluation.record import Row, SavedRun
 from mayak.files import json_bytes
+from mayak.i18n import Language, msg
 from mayak.labels import LABELS
-from mayak.language import tr
 
 RESULT = "comparison.json"
 PAGE = "comparison.html"
@@ -70,7 +70,7 @@ class Comparison:
         ]
 
 
-def compare(first: Path, second: Path, out: Path) -> Comparison:
+def compare(first: Path, second: Path, out: Path, *, language: Language = "en") -> Comparison:
     """Pair the runs in two folders and write ``comparison.json``, ``.html``, ``.png``, ``.svg``.
 
     Raises:
@@ -79,32 +79,31 @@ def compare(first: Path, second: Path, out: Path) -> Comparison:
     """
     if out.resolve() in (first.resolve(), second.resolve()):
         raise ConfigError(
-            tr(f"{out} is one of the runs compared", f"{out}은(는) 비교 대상 폴더입니다"),
-            remedy=tr("name another with --out", "--out으로 다른 폴더를 지정하십시오"),
+            msg("{out} is one of the runs compared", out=out),
+            remedy=msg("name another with --out"),
         )
     runs = record.read_run(first), record.read_run(second)
     digests = [str(run.figures["dataset"]) for run in runs]
     if digests[0] != digests[1]:
         raise ManifestError(
-            tr(
-                f"the runs are on different data: {first} on {digests[0]}, {second} on "
-                f"{digests[1]}",
-                f"두 결과의 데이터가 다릅니다: {first}은(는) {digests[0]}, {second}은(는) "
-                f"{digests[1]}",
+            msg(
+                "the runs are on different data: {first} on {first_data}, {second} on "
+                "{second_data}",
+                first=first,
+                first_data=digests[0],
+                second=second,
+                second_data=digests[1],
             ),
-            remedy=tr(
-                "run `mayak zeroshot` and `mayak evaluate` with the same --manifest",
-                "같은 --manifest로 `mayak zeroshot`과 `mayak evaluate`를 실행하십시오",
-            ),
+            remedy=msg("run `mayak zeroshot` and `mayak evaluate` with the same --manifest"),
         )
     result = _paired(*runs)
     figures = _figures(result)
     files = {
         RESULT: json_bytes(figures, allow_nan=False),
-        PAGE: _page(result).encode(),
+        PAGE: _page(result, language).encode(),
     }
     files |= plots.comparison(
-        _bars(runs[0], result.first_metrics), _bars(runs[1], result.second_metrics)
+        _bars(runs[0], result.first_metrics), _bars(runs[1], result.second_metrics), language
     )
     record.write_files(out, files, last=RESULT, own=_OWN)
     return result
@@ -120,11 +119,12 @@ def _paired(first: SavedRun, second: SavedRun) -> Comparison:
     pairs = tuple(Pair(row, by_id[row.id]) for row in first.rows if row.id in by_id)
     if not pairs:
         raise ManifestError(
-            tr(
-                f"{first.folder} and {second.folder} have no image in common",
-                f"{first.folder}와(과) {second.folder}에 공통 이미지가 없습니다",
+            msg(
+                "{folder} and {second_folder} have no image in common",
+                folder=first.folder,
+                second_folder=second.folder,
             ),
-            remedy=tr("run both again", "둘 다 다시 실행하십시오"),
+            remedy=msg("run both again"),
         )
     groups = [pair.first.group for pair in pairs]
     right = [pair.first.right for pair in pairs], [pair.second.right for pair in pairs]
@@ -216,7 +216,7 @@ def _bars(run: SavedRun, measured: metrics.Metrics) -> plots.Bars:
     )
 
 
-def _page(result: Comparison) -> str:
+def _page(result: Comparison, language: Language) -> str:
     root = result.second.image_root
     sections: list[dict[str, Any]] = [
         {
@@ -230,15 +230,16 @@ def _page(result: Comparison) -> str:
             ],
         }
         for title, pairs in (
-            (tr("Put right", "새로 맞힌 이미지"), result.fixed),
-            (tr("Made wrong", "새로 틀린 이미지"), result.broken),
-            (tr("Wrong in another way", "다르게 틀린 이미지"), result.moved),
+            (msg("Put right"), result.fixed),
+            (msg("Made wrong"), result.broken),
+            (msg("Wrong in another way"), result.moved),
         )
     ]
     cards = [card for section in sections for card in section["cards"]]
     first, second = result.first.figures, result.second.figures
     return page.render(
         "comparison.html.j2",
+        language,
         result=result,
         titles=[page.title(first["kind"]), page.title(second["kind"])],
         sections=sections,

@@ -13,8 +13,9 @@ from mayak import __version__
 from mayak.evaluation.pictures import data_uri, label_name, surest_first, thumbnail
 from mayak.evaluation.record import EvaluationResult, Kind, Row
 from mayak.fonts import with_fonts
+from mayak.i18n import Language, msg
+from mayak.i18n import render as worded
 from mayak.labels import LABELS, QUESTION, UNCLASSIFIABLE
-from mayak.language import language, tr
 from mayak.metrics import Interval
 
 _THUMBNAIL = 320
@@ -22,7 +23,7 @@ _MAX_PICTURES = 200
 """Pictures in a page, about 25 KB each; the CSV files contain the rest."""
 
 
-def report(result: EvaluationResult, figures: dict[str, Any]) -> str:
+def report(result: EvaluationResult, figures: dict[str, Any], language: Language) -> str:
     """Return ``report.html`` of one run."""
     wrong = surest_first(row for row in result.rows if not row.right)
     root = result.manifest.path.resolve().parent.parent
@@ -31,6 +32,7 @@ def report(result: EvaluationResult, figures: dict[str, Any]) -> str:
         columns.append(UNCLASSIFIABLE)
     return render(
         "report.html.j2",
+        language,
         title=title(result.kind),
         result=result,
         metrics=result.metrics,
@@ -41,9 +43,9 @@ def report(result: EvaluationResult, figures: dict[str, Any]) -> str:
         engine=result.engine,
         manifest_name=result.manifest.path.name,
         stages={
-            "read": tr("reading", "읽기"),
-            "decode": tr("decoding", "디코딩"),
-            "classify": tr("classifying", "분류"),
+            "read": msg("reading"),
+            "decode": msg("decoding"),
+            "classify": msg("classifying"),
         },
         limits=limits(result.engine.model),
     )
@@ -52,9 +54,9 @@ def report(result: EvaluationResult, figures: dict[str, Any]) -> str:
 def title(kind: Kind) -> str:
     """Return a run's name in headings."""
     return {
-        "evaluate": tr("Fine-tuned model", "미세조정 모델"),
-        "zeroshot-generate": tr("Untouched model, free answers", "기본 모델(제로샷, 자유 답변)"),
-        "zeroshot-score": tr("Untouched model, label scores", "기본 모델(제로샷, 라벨 점수)"),
+        "evaluate": msg("Fine-tuned model"),
+        "zeroshot-generate": msg("Untouched model, free answers"),
+        "zeroshot-score": msg("Untouched model, label scores"),
     }[kind]
 
 
@@ -75,57 +77,50 @@ def cards(rows: Iterable[Row], root: Path) -> list[dict[str, Any]]:
 
 def limits(model: str) -> list[str]:
     """Return the limits of the figures, in sentences."""
-    sentences = [
-        tr(
+    sentences: list[str] = [
+        msg(
             "The figures describe these images. Images of other devices, years, drugs or apps may "
-            "be harder.",
-            "이 수치는 이 시험 이미지에 대한 것입니다. 다른 기기, 시기, 마약류, 앱의 이미지는 더 "
-            "어려울 수 있습니다.",
+            "be harder."
         ),
-        tr(
+        msg(
             "Intervals count a group of near-duplicates as one observation. They cover chance in "
-            "the choice of images, not mislabelled images or a test set unlike real work.",
-            "신뢰구간은 유사 이미지 그룹을 관측값 하나로 셉니다. 이미지 선택의 우연만 반영하며, "
-            "잘못 붙은 라벨이나 실무와 다른 시험 세트는 반영하지 않습니다.",
+            "the choice of images, not mislabelled images or a test set unlike real work."
         ),
-        tr(
+        msg(
             "Scores are not calibrated probabilities. A classification tells where to look first; "
-            "it is no finding and needs a person's eye.",
-            "점수는 보정된 확률이 아닙니다. 분류는 먼저 볼 곳을 알려 줄 뿐 판정이 아니며, 반드시 "
-            "사람이 확인해야 합니다.",
+            "it is no finding and needs a person's eye."
         ),
     ]
     if model.startswith("nano@"):
         sentences.insert(
             0,
-            tr(
+            msg(
                 "The embedded model “nano” and its synthetic images demonstrate the machinery. "
-                "They say nothing about casework.",
-                "내장 모델 ‘nano’와 합성 이미지는 동작을 보여 주기 위한 것이며, 실제 사건에 대한 "
-                "성능을 뜻하지 않습니다.",
+                "They say nothing about casework."
             ),
         )
     return sentences
 
 
-def render(template: str, **context: Any) -> str:  # noqa: ANN401 - a template's values
-    """Render one of the shipped templates; every value is escaped."""
+def render(template: str, language: Language, **context: Any) -> str:  # noqa: ANN401
+    """Render one of the shipped templates in a language; every value is escaped."""
     folder = Path(str(files("mayak.evaluation") / "templates"))
     environment = Environment(
         loader=FileSystemLoader(folder, encoding="utf-8"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=lambda value: worded(value, language) if isinstance(value, str) else value,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
     environment.filters |= {"percent": _percent, "interval": _interval, "p_value": p_value}
     environment.globals |= {
-        "tr": tr,
+        "msg": msg,
         "label_name": label_name,
         "labels": LABELS,
         "question": QUESTION,
-        "language": language(),
+        "language": language,
         "version": __version__,
     }
     return with_fonts(environment.get_template(template).render(**context))

@@ -12,9 +12,9 @@ from PIL import Image, ImageDraw, ImageFont
 from mayak.errors import DecodeError
 from mayak.evaluation.record import Row
 from mayak.fonts import font_path
+from mayak.i18n import Language, msg, render
 from mayak.imaging import decode_file
 from mayak.labels import LABELS, UNCLASSIFIABLE
-from mayak.language import tr
 from mayak.names import printable
 
 _SIDE = 300
@@ -27,9 +27,9 @@ _MAX_IMAGES = 80
 
 
 def label_name(index: int) -> str:
-    """Return the name of a label, or of −1, in the user's language."""
+    """Return the name of a label, or of −1."""
     if index == UNCLASSIFIABLE:
-        return tr("not classifiable", "분류불가")
+        return msg("not classifiable")
     return LABELS[index].name
 
 
@@ -57,7 +57,7 @@ def data_uri(picture: Image.Image) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(_jpeg(picture, 78)).decode()
 
 
-def contact_sheet(rows: Iterable[Row], root: Path) -> bytes:
+def contact_sheet(rows: Iterable[Row], root: Path, language: Language) -> bytes:
     """Return misclassified images as one JPEG: name, true → predicted, score, off-label mass."""
     wrong = surest_first(rows)
     shown = wrong[:_MAX_IMAGES]
@@ -70,10 +70,10 @@ def contact_sheet(rows: Iterable[Row], root: Path) -> bytes:
     draw = ImageDraw.Draw(sheet)
     bold = ImageFont.truetype(font_path("Pretendard-Bold"), 19)
     plain = ImageFont.truetype(font_path("Pretendard-Regular"), 15)
-    title = tr(f"Misclassified: {len(wrong)}", f"잘못 분류된 이미지: {len(wrong)}장")
+    title = msg("Misclassified: {n_wrong}", n_wrong=len(wrong))
     if len(wrong) > len(shown):
-        title += tr(f" (the {len(shown)} surest)", f"(점수 높은 {len(shown)}장)")
-    draw.text((_GAP, 12), title, fill="#1b1f24", font=bold)
+        title += msg(" (the {n_shown} surest)", n_shown=len(shown))
+    draw.text((_GAP, 12), render(title, language), fill="#1b1f24", font=bold)
     for at, row in enumerate(shown):
         x = _GAP + at % columns * cell[0]
         y = _HEADER + at // columns * cell[1]
@@ -84,12 +84,12 @@ def contact_sheet(rows: Iterable[Row], root: Path) -> bytes:
         scores = _scores(row)
         name = printable(PurePosixPath(row.image_path).name)
         text = (
-            (f"{label_name(row.label)} → {label_name(row.predicted)}", "#b42318"),
+            (label_name(row.label) + " → " + label_name(row.predicted), "#b42318"),
             (name, "#3d4650"),
             (scores, "#3d4650"),
         )
         for line, (words, colour) in enumerate(text):
-            fitted = _fitted(draw, words, plain, _SIDE - 12)
+            fitted = _fitted(draw, render(words, language), plain, _SIDE - 12)
             draw.text((x + 6, y + _SIDE + 4 + 20 * line), fitted, fill=colour, font=plain)
     return _jpeg(sheet, 85)
 
@@ -97,9 +97,10 @@ def contact_sheet(rows: Iterable[Row], root: Path) -> bytes:
 def _scores(row: Row) -> str:
     if row.scores is None or row.off_label is None:
         return "“" + " ".join((row.answer or "").split()) + "”"
-    return tr(
-        f"score {max(row.scores):.3f}, off-label {row.off_label:.2g}",
-        f"점수 {max(row.scores):.3f}, 라벨 외 {row.off_label:.2g}",
+    return msg(
+        "score {scores:.3f}, off-label {off_label:.2g}",
+        scores=max(row.scores),
+        off_label=row.off_label,
     )
 
 

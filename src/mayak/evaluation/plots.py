@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 
 from mayak.evaluation.pictures import label_name
 from mayak.fonts import font_path
+from mayak.i18n import Language, msg, render
 from mayak.labels import LABELS, UNCLASSIFIABLE
-from mayak.language import tr
 from mayak.metrics import Interval, Metrics
 
 _DPI = 160
@@ -32,7 +32,7 @@ class Bars:
     intervals: tuple[Interval | None, ...]
 
 
-def confusion_matrix(measured: Metrics) -> dict[str, bytes]:
+def confusion_matrix(measured: Metrics, language: Language) -> dict[str, bytes]:
     """Plot ``confusion_matrix.png`` and ``.svg``: counts, shaded by the share of the true label."""
     counts = np.asarray(measured.confusion)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -50,21 +50,23 @@ def confusion_matrix(measured: Metrics) -> dict[str, bytes]:
                 va="center",
                 color="white" if shares[row, column] > 0.55 else _INK,
             )
-        axes.set_xticks(range(len(columns)), [_wrapped(label_name(c)) for c in columns])
-        axes.set_yticks(range(len(LABELS)), [_wrapped(label.name) for label in LABELS])
-        axes.set_xlabel(tr("predicted", "예측"))
-        axes.set_ylabel(tr("true label", "실제 라벨"))
-        axes.set_title(
-            tr("Confusion matrix", "혼동 행렬")
-            + tr(f" ({measured.n} images)", f" ({measured.n}장)")
+        axes.set_xticks(
+            range(len(columns)), [_wrapped(render(label_name(c), language)) for c in columns]
         )
+        axes.set_yticks(
+            range(len(LABELS)), [_wrapped(render(label.name, language)) for label in LABELS]
+        )
+        axes.set_xlabel(render(msg("predicted"), language))
+        axes.set_ylabel(render(msg("true label"), language))
+        title = msg("Confusion matrix") + msg(" ({count} images)", count=measured.n)
+        axes.set_title(render(title, language))
         axes.tick_params(length=0)
         for spine in axes.spines.values():
             spine.set_visible(False)
         return _saved(figure, "confusion_matrix")
 
 
-def per_class_recall(measured: Metrics) -> dict[str, bytes]:
+def per_class_recall(measured: Metrics, language: Language) -> dict[str, bytes]:
     """Plot ``per_class_recall.png`` and ``.svg``: each label's recall with its 95% interval."""
     bars = Bars(
         "",
@@ -72,33 +74,39 @@ def per_class_recall(measured: Metrics) -> dict[str, bytes]:
         tuple(row.recall_interval for row in measured.per_class),
     )
     names = [
-        _wrapped(label.name) + f"\n(n = {row.support})"
+        _wrapped(render(label.name, language)) + f"\n(n = {row.support})"
         for label, row in zip(LABELS, measured.per_class, strict=True)
     ]
     with _style():
-        figure = _bars(
-            names, [bars], [_BLUE], tr("Recall by label, 95% interval", "라벨별 재현율(95% 구간)")
-        )
+        title = msg("Recall by label, 95% interval")
+        figure = _bars(names, [bars], [_BLUE], title, language)
         return _saved(figure, "per_class_recall")
 
 
-def comparison(first: Bars, second: Bars) -> dict[str, bytes]:
+def comparison(first: Bars, second: Bars, language: Language) -> dict[str, bytes]:
     """Plot ``comparison.png`` and ``.svg``: accuracy and recall of two runs, side by side."""
-    names = [tr("accuracy", "정확도"), *(_wrapped(label.name) for label in LABELS)]
+    names = [
+        render(msg("accuracy"), language),
+        *(_wrapped(render(label.name, language)) for label in LABELS),
+    ]
     with _style():
         figure = _bars(
             names,
             [first, second],
             [_GREY, _BLUE],
-            tr(
-                "Accuracy and recall by label, 95% intervals",
-                "정확도와 라벨별 재현율(95% 구간)",
-            ),
+            msg("Accuracy and recall by label, 95% intervals"),
+            language,
         )
         return _saved(figure, "comparison")
 
 
-def _bars(names: Sequence[str], runs: Sequence[Bars], colours: Sequence[str], title: str) -> Figure:
+def _bars(
+    names: Sequence[str],
+    runs: Sequence[Bars],
+    colours: Sequence[str],
+    title: str,
+    language: Language,
+) -> Figure:
     figure = Figure(figsize=(1.9 + 1.35 * len(names), 4.6), layout="constrained")
     axes = figure.subplots()
     width = 0.72 / len(runs)
@@ -117,7 +125,7 @@ def _bars(names: Sequence[str], runs: Sequence[Bars], colours: Sequence[str], ti
                 top = interval.high
             axes.text(x, top + 0.015, f"{value:.1%}", ha="center", va="bottom", fontsize=9.5)
         if run.name:
-            axes.bar(0, 0, color=colour, label=run.name)
+            axes.bar(0, 0, color=colour, label=render(run.name, language))
     axes.set_xticks(range(len(names)), names)
     axes.set_xlim(-0.6, len(names) - 0.4)
     axes.set_ylim(0, 1.1)
@@ -127,7 +135,7 @@ def _bars(names: Sequence[str], runs: Sequence[Bars], colours: Sequence[str], ti
     axes.tick_params(length=0)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
-    axes.set_title(title)
+    axes.set_title(render(title, language))
     if any(run.name for run in runs):
         figure.legend(loc="outside lower center", ncols=len(runs), frameon=False)
     return figure

@@ -16,8 +16,8 @@ from mayak.dataset.manifest import Manifest
 from mayak.dataset.training_images import Leakage
 from mayak.errors import ConfigError
 from mayak.files import write_durably
+from mayak.i18n import msg
 from mayak.labels import LABELS, UNCLASSIFIABLE
-from mayak.language import tr
 from mayak.types import Engine, Failure
 from mayak.untrusted import DOCUMENT_BYTES, PARSE_ERRORS, read_file, read_json
 
@@ -202,22 +202,17 @@ def read_run(folder: Path) -> SavedRun:
             raise KeyError(", ".join(missing))
     except FileNotFoundError as error:
         raise ConfigError(
-            tr(
-                f"{folder} holds no finished run ({Path(error.filename).name} is missing)",
-                f"{folder}에 완료된 결과가 없습니다({Path(error.filename).name} 없음)",
+            msg(
+                "{folder} holds no finished run ({name} is missing)",
+                folder=folder,
+                name=Path(error.filename).name,
             ),
-            remedy=tr(
-                "run `mayak zeroshot` and `mayak evaluate`, or name their folders",
-                "`mayak zeroshot`과 `mayak evaluate`를 실행하거나 결과 폴더를 지정하십시오",
-            ),
+            remedy=msg("run `mayak zeroshot` and `mayak evaluate`, or name their folders"),
         ) from error
     except (OSError, csv.Error, *PARSE_ERRORS) as error:
         raise ConfigError(
-            tr(
-                f"the run in {folder} cannot be read ({error})",
-                f"{folder}의 결과를 읽을 수 없습니다({error})",
-            ),
-            remedy=tr("run it again", "다시 실행하십시오"),
+            msg("the run in {folder} cannot be read ({error})", folder=folder, error=error),
+            remedy=msg("run it again"),
         ) from error
     return SavedRun(folder, found, rows)
 
@@ -232,11 +227,8 @@ def make_folder(out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
-            tr(
-                f"the folder {out} cannot be made ({error.strerror})",
-                f"폴더 {out}을(를) 만들 수 없습니다({error.strerror})",
-            ),
-            remedy=tr("name another with --out", "--out으로 다른 폴더를 지정하십시오"),
+            msg("the folder {out} cannot be made ({strerror})", out=out, strerror=error.strerror),
+            remedy=msg("name another with --out"),
         ) from error
 
 
@@ -264,14 +256,10 @@ def writing(out: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise ConfigError(
-            tr(
-                f"the folder {out} cannot be written ({error.strerror})",
-                f"폴더 {out}에 쓸 수 없습니다({error.strerror})",
+            msg(
+                "the folder {out} cannot be written ({strerror})", out=out, strerror=error.strerror
             ),
-            remedy=tr(
-                "make room or name another with --out; the same command goes on",
-                "공간을 확보하거나 --out으로 다른 폴더를 지정하십시오. 같은 명령으로 이어집니다",
-            ),
+            remedy=msg("make room or name another with --out; the same command goes on"),
         ) from error
 
 

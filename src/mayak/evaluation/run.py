@@ -7,7 +7,6 @@ import json
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import copy_context
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -20,8 +19,8 @@ from mayak.evaluation.answers import parse_answer
 from mayak.evaluation.pictures import contact_sheet
 from mayak.evaluation.record import EvaluationResult, Kind, Row
 from mayak.files import json_bytes
+from mayak.i18n import Language, msg
 from mayak.imaging import decode
-from mayak.language import tr
 from mayak.types import (
     Answerer,
     Classifier,
@@ -59,11 +58,13 @@ def evaluate(
     progress: Progress | None = None,
     *,
     leakage: Leakage | None = None,
+    language: Language = "en",
 ) -> EvaluationResult:
     """Score a manifest's images and write metrics, tables, pictures and a report into ``out``.
 
-    ``leakage`` is the comparison of the images with the adapter's training record; without it the
-    results state that nothing was compared.
+    Pictures and the report are in ``language``; files for programs are in English. ``leakage`` is
+    the comparison of the images with the adapter's training record; without it the results state
+    that nothing was compared.
 
     An image that cannot be read, or that has changed since ``prepare``, is a failure: listed and
     never scored. An interrupted run continues, if engine and data are the same. The same
@@ -73,7 +74,9 @@ def evaluate(
         ManifestError: no image can be read.
     """
     leakage = leakage or Leakage.NOT_COMPARED
-    return _run("evaluate", manifest, classifier, out, progress or SilentProgress(), leakage)
+    return _run(
+        "evaluate", manifest, classifier, out, progress or SilentProgress(), language, leakage
+    )
 
 
 def zeroshot(
@@ -81,10 +84,12 @@ def zeroshot(
     model: Answerer | Classifier,
     out: Path,
     progress: Progress | None = None,
+    *,
+    language: Language = "en",
 ) -> EvaluationResult:
     """Do the same for the untouched model, with free answers and their parser, or label scores."""
     kind: Kind = "zeroshot-generate" if hasattr(model, "answer") else "zeroshot-score"
-    return _run(kind, manifest, model, out, progress or SilentProgress())
+    return _run(kind, manifest, model, out, progress or SilentProgress(), language)
 
 
 def _run(
@@ -93,6 +98,7 @@ def _run(
     model: Answerer | Classifier,
     out: Path,
     progress: Progress,
+    language: Language,
     leakage: Leakage | None = None,
 ) -> EvaluationResult:
     record.make_folder(out)
@@ -104,7 +110,7 @@ def _run(
     failures: dict[str, Failure] = {}
     with (
         (out / PARTIAL).open("a", encoding="utf-8", newline="\n") as partial,
-        progress.task(_TITLES[kind](), len(manifest.samples), tr("images", "장")) as task,
+        progress.task(_TITLES[kind], len(manifest.samples), msg("images", context="unit")) as task,
     ):
         task.advance(len(answers))
         for sample, answer in _ask(model, manifest, todo, failures):
@@ -116,13 +122,13 @@ def _run(
     if not answers:
         (out / PARTIAL).unlink()
         raise ManifestError(
-            tr(
-                f"none of the {len(failures)} images of {manifest.path} can be read"
-                f" (the first: {next(iter(failures.values())).message})",
-                f"{manifest.path}의 이미지 {len(failures)}장을 하나도 읽을 수 없습니다"
-                f"(첫 번째: {next(iter(failures.values())).message})",
+            msg(
+                "none of the {n_failures} images of {path} can be read (the first: {message})",
+                n_failures=len(failures),
+                path=manifest.path,
+                message=next(iter(failures.values())).message,
             ),
-            remedy=tr("run `mayak prepare` again", "`mayak prepare`를 다시 실행하십시오"),
+            remedy=msg("run `mayak prepare` again"),
         )
     # 3. Measure, and write the results.
     rows = tuple(_row(s, answers[s.id]) for s in manifest.samples if s.id in answers)
@@ -140,15 +146,15 @@ def _run(
         failures=tuple(failures[s.id] for s in manifest.samples if s.id in failures),
         leakage=leakage,
     )
-    _write(result, out)
+    _write(result, out, language)
     (out / PARTIAL).unlink()
     return result
 
 
 _TITLES = {
-    "evaluate": lambda: tr("evaluating", "평가"),
-    "zeroshot-generate": lambda: tr("zero-shot, answers", "제로샷(답변 생성)"),
-    "zeroshot-score": lambda: tr("zero-shot, scores", "제로샷(점수)"),
+    "evaluate": msg("evaluating"),
+    "zeroshot-generate": msg("zero-shot, answers"),
+    "zeroshot-score": msg("zero-shot, scores"),
 }
 
 
@@ -197,10 +203,8 @@ def read_ahead(
     with ThreadPoolExecutor(_READERS) as pool:
         try:
             for sample in samples:
-                # In the caller's context, which holds the language of a failure's message.
-                run = copy_context().run
                 path = manifest.locate(sample)
-                waiting.append((sample, pool.submit(run, _read, path, sample, least)))
+                waiting.append((sample, pool.submit(_read, path, sample, least)))
                 if len(waiting) >= _READ_AHEAD:
                     first, future = waiting.popleft()
                     yield first, future.result()
@@ -220,7 +224,7 @@ def _read(path: Path, sample: Sample, least: Sides | None) -> DecodedImage | Fai
             sample.image_path,
             "read",
             type(error).__name__,
-            tr("the file is missing", "파일이 없습니다"),
+            msg("the file is missing"),
         )
     except OSError as error:
         return Failure(
@@ -231,7 +235,7 @@ def _read(path: Path, sample: Sample, least: Sides | None) -> DecodedImage | Fai
             sample.image_path,
             "read",
             "ManifestError",
-            tr("the file has changed since `mayak prepare`", "`mayak prepare` 이후 변경된 파일"),
+            msg("the file has changed since `mayak prepare`"),
         )
     try:
         return decode(data, least=least)
@@ -286,7 +290,7 @@ def _write_line(file: TextIO, row: dict[str, Any]) -> None:
 # --- results ------------------------------------------------------------------------------------
 
 
-def _write(result: EvaluationResult, out: Path) -> None:
+def _write(result: EvaluationResult, out: Path, language: Language) -> None:
     figures = record.figures(result, out)
     wrong = [row for row in result.rows if not row.right]
     files = {
@@ -295,10 +299,10 @@ def _write(result: EvaluationResult, out: Path) -> None:
             result.rows, answers=result.kind == "zeroshot-generate"
         ).encode(),
         record.FAILURES: record.failures_csv(result.failures).encode(),
-        REPORT: page.report(result, figures).encode(),
+        REPORT: page.report(result, figures, language).encode(),
     }
-    files |= plots.confusion_matrix(result.metrics)
-    files |= plots.per_class_recall(result.metrics)
+    files |= plots.confusion_matrix(result.metrics, language)
+    files |= plots.per_class_recall(result.metrics, language)
     if wrong:
-        files[SHEET] = contact_sheet(wrong, result.manifest.path.resolve().parent.parent)
+        files[SHEET] = contact_sheet(wrong, result.manifest.path.resolve().parent.parent, language)
     record.write_files(out, files, last=record.METRICS, own=_OWN)

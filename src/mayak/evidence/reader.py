@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import BinaryIO, Literal, Protocol, cast
 
 from mayak.errors import EvidenceError
+from mayak.i18n import msg
 from mayak.types import EvidenceEntry, EvidencePath, Failure
 
 Reason = Literal[
@@ -62,9 +63,11 @@ class Limits:
     def too_much(self, unpacked: int, packed: int) -> str | None:
         """Why so much from so little is refused; None if it is not."""
         if unpacked > self.unpacked:
-            return f"unpacks to more than {self.unpacked} bytes"
+            return msg("unpacks to more than {limit} bytes", limit=self.unpacked)
         if unpacked > RATIO_FLOOR and unpacked > self.ratio * max(packed, 1):
-            return f"unpacks to more than {self.ratio} times its size: taken for a bomb"
+            return msg(
+                "unpacks to more than {ratio} times its size: taken for a bomb", ratio=self.ratio
+            )
         return None
 
 

@@ -23,7 +23,7 @@ from mayak.evidence import ext
 from mayak.evidence.ext import Inodes
 from mayak.evidence.reader import Reason, decode_name, failure, gap, moment
 from mayak.evidence.streams import Bytes, stream_of, translated
-from mayak.language import tr
+from mayak.i18n import msg
 from mayak.types import EvidenceEntry, EvidencePath, Failure, FileTimes
 
 Tsk = Any  # pytsk3 states no types
@@ -98,9 +98,9 @@ def ewf_pieces(path: Path) -> list[Path]:
     if max(numbers, default=0) > len(pieces):
         missing = f"{path.stem}{path.suffix[:2]}{len(pieces) + 1:02}"
         raise EvidenceError(
-            tr(f"{path}: piece {missing} is missing", f"{path}: 조각 {missing}이(가) 없습니다"),
-            remedy=tr("put all pieces into one folder", "모든 조각을 한 폴더에 두십시오"),
-        ) from FileNotFoundError(f"piece {missing!a} is missing")
+            msg("{path}: piece {missing!r} is missing", path=path, missing=missing),
+            remedy=msg("put all pieces into one folder"),
+        )
     return pieces
 
 
@@ -119,13 +119,13 @@ class EwfBytes:
             head = content.read(11)
         if not head.startswith(EWF_MAGIC[0]):
             raise EvidenceError(
-                tr(f"{path} is EWF of a kind that is not read", f"{path}: 읽지 못하는 EWF 형식"),
-                remedy=tr("convert a copy to E01 or raw", "사본을 E01 또는 raw로 변환하십시오"),
+                msg("{path} is EWF of a kind that is not read", path=path),
+                remedy=msg("convert a copy to E01 or raw"),
             )
         if int.from_bytes(head[9:11], "little") != 1:
             raise EvidenceError(
-                tr(f"{path} is not the first segment", f"{path}은(는) 첫 세그먼트가 아닙니다"),
-                remedy=tr("name the file that ends in 01", "01로 끝나는 파일을 지정하십시오"),
+                msg("{path} is not the first segment", path=path),
+                remedy=msg("name the file that ends in 01"),
             )
         with translated(path):
             self._handle = pyewf.handle()

@@ -54,7 +54,7 @@ from mayak.evidence.streams import (
 )
 from mayak.evidence.tars import LimitExceededError, TarReader
 from mayak.evidence.zips import ZipReader
-from mayak.language import tr
+from mayak.i18n import msg
 from mayak.types import (
     EvidenceEntry,
     EvidencePath,
@@ -314,7 +314,7 @@ class Source:
 
     def _check(self, item: EvidenceEntry, unpacked: int) -> None:
         if unpacked > self._limits.unpacked:
-            reason = f"is larger than {self._limits.unpacked} bytes"
+            reason = msg("is larger than {limit} bytes", limit=self._limits.unpacked)
             raise LimitExceededError(item.path, reason)
 
     @property
@@ -336,7 +336,7 @@ class Source:
         started = datetime.now(UTC)
         megabytes = -(-self._data.size // _MB)
         with (progress or SilentProgress()).task(
-            tr(f"hash of {self.path}", f"{self.path} 해시"), megabytes, "MB"
+            msg("hash of {path}", path=self.path), megabytes, "MB"
         ) as task:
             found = _hashed(self.path, self._data, {"md5", "sha256", *stored}, stop, task.advance)
         return Acquisition(
@@ -371,11 +371,13 @@ def _hashed(
                 block = data.read_at(done, CHUNK)
             if not block:
                 raise EvidenceError(
-                    tr(
-                        f"{path} ends after {done} of {data.size} bytes",
-                        f"{path}: {data.size}바이트 중 {done}바이트에서 끝납니다",
+                    msg(
+                        "{path} ends after {done} of {size} bytes",
+                        path=path,
+                        done=done,
+                        size=data.size,
                     ),
-                    remedy=tr("check that all pieces are there", "모든 조각을 확인하십시오"),
+                    remedy=msg("check that all pieces are there"),
                 )
             list(pool.map(lambda digest, block=block: digest.update(block), digests.values()))
             before, done = done, done + len(block)
@@ -415,13 +417,10 @@ def open_source(path: Path, limits: Limits | None = None) -> Source:
         if isinstance(exc, EvidenceError):
             raise
         raise EvidenceError(
-            tr(
-                f"{path} cannot be opened: {exc.strerror}",
-                f"{path}을(를) 열 수 없습니다: {exc.strerror}",
-            ),
-            remedy=tr("name the folder that holds them all", "모두 담은 폴더를 지정하십시오")
+            msg("{path} cannot be opened: {strerror}", path=path, strerror=exc.strerror),
+            remedy=msg("name the folder that holds them all")
             if exc.errno == errno.EMFILE
-            else tr("check the path and your rights to it", "경로와 권한을 확인하십시오"),
+            else msg("check the path and your rights to it"),
         ) from exc
     try:
         return _recognised(path, data, name, raw, limits)
@@ -457,26 +456,19 @@ def _recognised(path: Path, data: Bytes, name: str, raw: bytes | None, limits: L
 def _unknown(path: Path, unread: str | None = None) -> EvidenceError:
     if unread:
         return EvidenceError(
-            tr(f"{path} is {unread}, which is not read", f"{path}: 읽지 않는 종류입니다({unread})"),
-            remedy=tr(
-                "unpack a copy of it, or convert a copy to a raw image, with another program",
-                "사본을 다른 프로그램으로 풀거나 raw 이미지로 변환하십시오",
+            msg("{path} is {unread}, which is not read", path=path, unread=unread),
+            remedy=msg(
+                "unpack a copy of it, or convert a copy to a raw image, with another program"
             ),
         )
-    known = tr(
+    known = msg(
         "folder; ZIP, UFDR; TAR, TAR in gzip, bzip2 or xz; E01 (split too); raw disk image (split "
-        "too) with MBR, GPT or no partition table and FAT, exFAT, NTFS, ext, HFS+ or ISO 9660; one "
-        "image, video or PDF file",
-        "폴더, ZIP, UFDR, TAR(gzip, bzip2, xz 포함), E01(분할 포함), raw 디스크 이미지(분할 포함. "
-        "MBR, GPT 또는 파티션 표 없음. FAT, exFAT, NTFS, ext, HFS+, ISO 9660), 이미지·동영상·PDF "
-        "파일 하나",
+        "too) with MBR, GPT or no partition table and FAT, exFAT, NTFS, ext, HFS+ or ISO 9660; "
+        "one image, video or PDF file"
     )
     return EvidenceError(
-        tr(f"{path} is of no known kind", f"{path}: 알 수 없는 종류입니다"),
-        remedy=tr(
-            f"give one of: {known}; other files in a folder",
-            f"지원하는 종류: {known}. 그 밖의 파일은 폴더에 넣어 지정하십시오",
-        ),
+        msg("{path} is of no known kind", path=path),
+        remedy=msg("give one of: {known}; other files in a folder", known=known),
     )
 
 
@@ -496,9 +488,9 @@ def _pieces(path: Path) -> list[Path]:
         if number not in numbers:
             missing = f"{path.stem}.{number:0{width}}"
             raise EvidenceError(
-                tr(f"{path}: piece {missing} is missing", f"{path}: 조각 {missing}이(가) 없습니다"),
-                remedy=tr("put all pieces into one folder", "모든 조각을 한 폴더에 두십시오"),
-            ) from FileNotFoundError(f"piece {missing!a} is missing")
+                msg("{path}: piece {missing!r} is missing", path=path, missing=missing),
+                remedy=msg("put all pieces into one folder"),
+            )
     return [path.with_suffix(f".{number:0{width}}") for number in numbers]
 
 
@@ -588,8 +580,7 @@ def _is_later_piece(item: EvidenceEntry) -> bool:
 
 
 def _not_entered(container: EvidencePath, exc: OSError) -> Failure:
-    # An EvidenceError's cause is English, as records are; its text is in the user's language.
-    reason = f"container cannot be entered: {exc.__cause__ or exc}"
+    reason = f"container cannot be entered: {exc.__cause__ or getattr(exc, 'message', exc)!s}"
     return gap(container, "Damaged", reason)
 
 

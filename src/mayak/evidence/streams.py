@@ -15,7 +15,7 @@ from threading import Lock
 from typing import IO, BinaryIO, Protocol, cast
 
 from mayak.errors import ConfigError, EvidenceError, MayakError
-from mayak.language import tr
+from mayak.i18n import msg
 
 CHUNK = 1 << 20
 BUFFER = 1 << 16
@@ -135,15 +135,14 @@ def _temporary() -> Iterator[None]:
     except OSError as exc:
         folder = tempfile.gettempdir()
         raise ConfigError(
-            tr(
-                f"temporary folder {folder}: cannot be written ({exc.strerror or exc})",
-                f"임시 폴더 {folder}: 쓸 수 없습니다 ({exc.strerror or exc})",
+            msg(
+                "temporary folder {folder}: cannot be written ({strerror})",
+                folder=folder,
+                strerror=exc.strerror or exc,
             ),
-            remedy=tr(
+            remedy=msg(
                 "free space there, or name a larger folder with TMPDIR, then run the same command "
-                "again: it goes on where it stopped",
-                "공간을 확보하거나 TMPDIR로 더 큰 폴더를 지정한 뒤 같은 명령을 다시 실행하십시오. "
-                "중단된 곳에서 이어집니다",
+                "again: it goes on where it stopped"
             ),
         ) from exc
 
@@ -254,9 +253,6 @@ class translated:  # noqa: N801
         # zipfile, zlib, lzma and tarfile have no common ancestor below Exception.
         if isinstance(exc, Exception) and not isinstance(exc, MayakError):
             raise EvidenceError(
-                self._what + tr(f"cannot be read: {exc}", f"읽을 수 없습니다: {exc}"),
-                remedy=tr(
-                    "check that the medium is connected and the copy is whole",
-                    "매체가 연결되어 있고 사본이 온전한지 확인하십시오",
-                ),
+                self._what + msg("cannot be read: {exc}", exc=exc),
+                remedy=msg("check that the medium is connected and the copy is whole"),
             ) from exc

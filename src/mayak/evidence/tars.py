@@ -24,7 +24,7 @@ from mayak.evidence.reader import (
     moment,
 )
 from mayak.evidence.streams import BUFFER, CHUNK, Bytes, Unpacked, guarded, stream_of, translated
-from mayak.language import tr
+from mayak.i18n import msg
 from mayak.types import EvidenceEntry, EvidencePath, Failure, FileTimes
 
 
@@ -228,12 +228,12 @@ class _AsFarAsItGoes:
 
 
 class LimitExceededError(EvidenceError):
-    """A container that unpacks to more than is allowed; ``reason`` is English, for the record."""
+    """A container that unpacks to more than is allowed: its path and ``reason``."""
 
     def __init__(self, path: EvidencePath, reason: str) -> None:
         super().__init__(
-            tr(f"{path} {reason}", f"{path}: 압축 해제 한도를 넘습니다"),
-            remedy=tr("unpack a copy into a folder", "사본을 폴더에 풀어 지정하십시오"),
+            msg("{path} {reason}", path=path, reason=reason),
+            remedy=msg("unpack a copy into a folder"),
         )
         self.reason = reason
 

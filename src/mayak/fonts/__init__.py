@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from mayak.errors import ConfigError
-from mayak.language import tr
+from mayak.i18n import msg
 
 FONTS = {
     "Pretendard-Regular": "Pretendard-Regular.otf",
@@ -32,19 +32,14 @@ def font_path(name: str = DEFAULT) -> Path:
     """The file of a shipped font. Raises ConfigError for an unknown name or a missing file."""
     if name not in FONTS:
         raise ConfigError(
-            tr(
-                f"no shipped font is called {name!r}",
-                f"{name!r}(이)라는 글꼴은 포함되어 있지 않습니다",
-            ),
-            remedy=tr(
-                f"choose one of {', '.join(FONTS)}", f"다음 중에서 고르십시오: {', '.join(FONTS)}"
-            ),
+            msg("no shipped font is called {name!r}", name=name),
+            remedy=msg("choose one of {fonts}", fonts=", ".join(FONTS)),
         )
     path = Path(str(files(__name__))) / FONTS[name]
     if not path.is_file():
         raise ConfigError(
-            tr(f"the font file {path} is missing", f"글꼴 파일 {path}이(가) 없습니다"),
-            remedy=tr("install mayak again", "mayak을 다시 설치하십시오"),
+            msg("the font file {path} is missing", path=path),
+            remedy=msg("install mayak again"),
         )
     return path
 

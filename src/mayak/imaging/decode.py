@@ -21,12 +21,12 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from mayak.errors import DecodeError
+from mayak.i18n import msg
 from mayak.imaging import formats
 from mayak.imaging.behind import behind, jpeg_scan
 from mayak.imaging.exif import Metadata, metadata
 from mayak.imaging.parts import Part
 from mayak.imaging.png import is_cgbi, without_large_texts
-from mayak.language import tr
 from mayak.types import DecodedImage, Sides
 from mayak.untrusted import open_regular
 
@@ -181,9 +181,7 @@ def uncovered(data: bytes) -> bytes:
     is none."""
     hidden = decode_picture(data, partial=True).uncovered()
     if hidden is None:
-        raise DecodeError(
-            tr("its transparency hides no picture", "투명 영역에 가려진 그림이 없습니다")
-        )
+        raise DecodeError(msg("its transparency hides no picture"))
     return hidden
 
 
@@ -221,8 +219,8 @@ def _ppm(image: Image.Image) -> bytes:
 def _refuse_empty(data: bytes) -> None:
     if not data:
         raise DecodeError(
-            tr("the file is empty", "파일이 비어 있습니다"),
-            remedy=tr("copy it again from its source", "원본에서 다시 복사하십시오"),
+            msg("the file is empty"),
+            remedy=msg("copy it again from its source"),
         )
 
 
@@ -392,71 +390,52 @@ def _translated(error: Exception, data: bytes) -> DecodeError:
     promised = formats.signature(data)
     if promised == "HEIF" and not formats.reads("HEIF"):
         return DecodeError(
-            tr("HEIC needs a codec that is not installed", "HEIC 코덱이 설치되어 있지 않습니다"),
+            msg("HEIC needs a codec that is not installed"),
             remedy="pip install 'mayak[heic]'",
         )
     if promised and not formats.reads(promised):
         return DecodeError(
-            tr(f"is {promised}, which is not decoded", f"{promised} 형식은 디코딩하지 않습니다"),
+            msg("is {promised}, which is not decoded", promised=promised),
             remedy=_look(),
         )
     if is_cgbi(data):
         return DecodeError(
-            tr(
-                "is an iOS-optimised PNG (CgBI), which is not decoded",
-                "iOS용으로 변형된 PNG(CgBI)이며 디코딩하지 않습니다",
-            ),
+            msg("is an iOS-optimised PNG (CgBI), which is not decoded"),
             remedy=_look(),
         )
-    remedy = tr(
-        "open it in an image viewer; if it is an image, it is damaged",
-        "이미지 뷰어로 열어 보십시오. 이미지라면 손상된 파일입니다",
-    )
+    remedy = msg("open it in an image viewer; if it is an image, it is damaged")
     if isinstance(error, Image.DecompressionBombError):
         return DecodeError(
-            tr(
-                f"refused as a decompression bomb: more than {_MOST_PIXELS // 10**6} million "
-                f"pixels ({error})",
-                f"압축 폭탄으로 의심되어 거부했습니다. 픽셀이 {_MOST_PIXELS // 10**4:,}만 개를 "
-                f"넘습니다 ({error})",
+            msg(
+                "refused as a decompression bomb: more than {most:,} pixels ({error})",
+                most=_MOST_PIXELS,
+                error=error,
             ),
             remedy=_look(),
         )
     if not isinstance(error, UnidentifiedImageError):
         detail = _detail(error)
-        return DecodeError(
-            tr(f"cannot be decoded ({detail})", f"디코딩할 수 없습니다 ({detail})"), remedy=remedy
-        )
+        return DecodeError(msg("cannot be decoded ({detail})", detail=detail), remedy=remedy)
     if promised == "HEIF" and (limit := _heif_limit(data)):
-        return DecodeError(
-            tr(f"libheif refuses it ({limit})", f"libheif가 거부했습니다 ({limit})"), remedy=_look()
-        )
+        return DecodeError(msg("libheif refuses it ({limit})", limit=limit), remedy=_look())
     if promised:
         return DecodeError(
-            tr(
-                f"starts as {promised} but its header is damaged or of an unknown variant",
-                f"{promised}로 시작하지만 헤더가 손상되었거나 알 수 없는 변형입니다",
+            msg(
+                "starts as {promised} but its header is damaged or of an unknown variant",
+                promised=promised,
             ),
             remedy=remedy,
         )
     if formats.is_program(data):
         return DecodeError(
-            tr(
-                "PostScript and Windows metafiles are programs and are not run",
-                "포스트스크립트와 윈도 메타파일은 프로그램이므로 실행하지 않습니다",
-            ),
+            msg("PostScript and Windows metafiles are programs and are not run"),
             remedy=_look(),
         )
-    return DecodeError(
-        tr("not an image in any known format", "알려진 형식의 이미지가 아닙니다"), remedy=remedy
-    )
+    return DecodeError(msg("not an image in any known format"), remedy=remedy)
 
 
 def _look() -> str:
-    return tr(
-        "look at it with another program and record by hand what it shows",
-        "다른 프로그램으로 열어 보고 내용을 직접 기록하십시오",
-    )
+    return msg("look at it with another program and record by hand what it shows")
 
 
 def _heif_limit(data: bytes) -> str | None:

@@ -22,10 +22,10 @@ from pypdf.generic import (
 )
 
 from mayak.errors import DecodeError
+from mayak.i18n import msg
 from mayak.imaging.behind import begins_as
 from mayak.imaging.formats import looks_like_image
 from mayak.imaging.parts import Part
-from mayak.language import tr
 
 # It tells of every blemish that it reads past; without a handler that lands on the terminal.
 logging.getLogger("pypdf").addHandler(logging.NullHandler())
@@ -76,14 +76,11 @@ def embedded_images(data: bytes) -> list[Part]:
             return list(_apart([*found, *_attachments(reader)]))
     except (DependencyError, FileNotDecryptedError) as error:
         raise DecodeError(
-            tr("the PDF is encrypted", "암호화된 PDF입니다"),
-            remedy=tr(
-                "open a copy with its password and save it without one elsewhere",
-                "사본을 암호로 연 뒤 암호 없이 다른 곳에 저장하십시오",
-            ),
+            msg("the PDF is encrypted"),
+            remedy=msg("open a copy with its password and save it without one elsewhere"),
         ) from error
     except Exception as error:
-        raise _unreadable(tr("the PDF", "PDF"), error) from error
+        raise _unreadable(msg("the PDF"), error) from error
 
 
 def _apart(parts: list[Part]) -> Iterator[Part]:
@@ -102,11 +99,8 @@ def _apart(parts: list[Part]) -> Iterator[Part]:
 def _unreadable(what: str, error: Exception) -> DecodeError:
     detail = f"{type(error).__name__}: {' '.join(str(error).split())}"
     return DecodeError(
-        tr(f"{what} cannot be decoded ({detail})", f"{what}: 디코딩할 수 없습니다 ({detail})"),
-        remedy=tr(
-            "open it in a PDF viewer; it may be damaged",
-            "PDF 뷰어로 열어 보십시오. 손상되었을 수 있습니다",
-        ),
+        msg("{what} cannot be decoded ({detail})", what=what, detail=detail),
+        remedy=msg("open it in a PDF viewer; it may be damaged"),
     )
 
 
@@ -135,7 +129,7 @@ def _attachments(reader: PdfReader) -> Iterator[Part]:
 
 
 def _refuse(error: Exception) -> bytes:
-    raise _unreadable(tr("the list of attachments", "첨부 파일 목록"), error) from error
+    raise _unreadable(msg("the list of attachments"), error) from error
 
 
 def _may_show_something(name: str, stream: StreamObject) -> bool:
@@ -157,11 +151,8 @@ def _attachment(name: str, stream: StreamObject) -> bytes:
         return data
     kind = begins_as(data[:_HEAD])
     raise DecodeError(
-        tr(
-            f"{kind} attached to a PDF, which is not looked into",
-            f"PDF에 첨부된 {kind} 파일이며 열어 보지 않습니다",
-        ),
-        remedy=tr("save the attachment elsewhere", "첨부 파일을 다른 곳에 저장하십시오"),
+        msg("{kind} attached to a PDF, which is not looked into", kind=kind),
+        remedy=msg("save the attachment elsewhere"),
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from mayak.errors import MayakWarning
-from mayak.language import tr
+from mayak.i18n import msg
 
 CHANGE_TOLERANCE, _SIZE_TOLERANCE = 0.1, 2**-7
 """Largest accepted difference at a position: the first as a share of what the layer changes there,
@@ -58,12 +58,7 @@ class CheckedCompile:
         right = self._plain(layer, hidden, *args)
         if not _same_step(hidden, found, right, self._tolerance):
             self._fast, self._unchecked = self._plain, 0
-            _warn(
-                tr(
-                    "compiled layers give other results on this machine",
-                    "이 컴퓨터에서는 컴파일한 계층의 결과가 다릅니다",
-                )
-            )
+            _warn(msg("compiled layers give other results on this machine"))
         return right
 
 
@@ -128,12 +123,7 @@ class CheckedCudaGraph:
         except RuntimeError as error:
             torch.cuda.set_stream(current)
             why = str(error).partition("\n")[0]
-            _warn(
-                tr(
-                    f"no CUDA graph could be made ({why})",
-                    f"CUDA 그래프를 만들지 못했습니다({why})",
-                )
-            )
+            _warn(msg("no CUDA graph could be made ({why})", why=why))
             return
         # 3. Compare; NaN first, so that the comparison is with what the graph writes.
         output.fill_(math.nan)
@@ -141,12 +131,7 @@ class CheckedCudaGraph:
         if torch.allclose(output, right, rtol=_GRAPH_TOLERANCE, atol=_GRAPH_TOLERANCE):
             self._input, self._output, self._graph = given, output, graph
         else:
-            _warn(
-                tr(
-                    "a CUDA graph gives other results on this machine",
-                    "이 컴퓨터에서는 CUDA 그래프의 결과가 다릅니다",
-                )
-            )
+            _warn(msg("a CUDA graph gives other results on this machine"))
 
 
 def _same_step(
@@ -164,7 +149,5 @@ def _same_step(
 
 
 def _warn(what: str) -> None:
-    message = tr(
-        f"{what}: it goes on without, slower", f"{what}. 이를 쓰지 않고 더 느리게 계속합니다"
-    )
+    message = msg("{what}: it goes on without, slower", what=what)
     warnings.warn(message, MayakWarning, stacklevel=2)

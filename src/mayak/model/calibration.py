@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from mayak.errors import ModelError
 from mayak.files import json_bytes, json_digest, write_durably
-from mayak.language import tr
+from mayak.i18n import msg
 from mayak.model.risk_control import RiskBound
 from mayak.types import Engine
 from mayak.untrusted import PARSE_ERRORS, RECORD_BYTES, read_json
@@ -64,14 +64,8 @@ class Calibration:
             write_durably(path, json_bytes({**asdict(self), "digest": self.digest}))
         except OSError as error:
             raise ModelError(
-                tr(
-                    f"{path} cannot be written ({error.strerror})",
-                    f"{path}을(를) 쓸 수 없습니다({error.strerror})",
-                ),
-                remedy=tr(
-                    "free space or mend the access rights",
-                    "디스크 공간을 확보하거나 접근 권한을 고치십시오",
-                ),
+                msg("{path} cannot be written ({strerror})", path=path, strerror=error.strerror),
+                remedy=msg("free space or mend the access rights"),
             ) from error
         return path
 
@@ -87,10 +81,7 @@ class Calibration:
             values = dict(read_json(path, RECORD_BYTES))
             if values.pop("digest", None) != _digest(values):
                 raise ValueError(
-                    tr(
-                        "it is not what this version of `mayak calibrate` has written",
-                        "이 버전의 `mayak calibrate`가 기록한 내용이 아닙니다",
-                    )
+                    msg("it is not what this version of `mayak calibrate` has written")
                 )
             promise = values["promise"]
             return cls(
@@ -104,7 +95,7 @@ class Calibration:
             return None
         except (OSError, *PARSE_ERRORS) as error:
             raise ModelError(
-                tr(f"{path} is damaged ({error})", f"{path}이(가) 손상되었습니다({error})"),
+                msg("{path} is damaged ({error})", path=path, error=error),
                 remedy=_again(),
             ) from error
 
@@ -116,11 +107,9 @@ class Calibration:
         """
         if engine.fingerprint != self.engine:
             raise ModelError(
-                tr(
+                msg(
                     "the calibration next to the adapter belongs to another model, prompt, "
-                    "precision or version of the software",
-                    "어댑터 옆의 보정 파일은 다른 모델, 프롬프트, 정밀도 또는 소프트웨어 버전의 "
-                    "것입니다",
+                    "precision or version of the software"
                 ),
                 remedy=_again(),
             )
@@ -131,11 +120,9 @@ def _digest(values: dict[str, Any]) -> str:
 
 
 def _again() -> str:
-    return tr(
+    return msg(
         "run `mayak calibrate` again with the same --precision and --device, or go without it: "
-        "--exhaustive",
-        "같은 --precision과 --device로 `mayak calibrate`를 다시 실행하거나 --exhaustive로 보정 "
-        "없이 진행하십시오",
+        "--exhaustive"
     )
 
 

@@ -35,7 +35,7 @@ def render(
     Raises:
         TemplateError: it fails, takes longer or grows too large; the message gives the reason.
     """
-    from mayak.language import tr
+    from mayak.i18n import msg
 
     job = {
         "template": template,
@@ -54,9 +54,7 @@ def render(
         )
         text: str = json.loads(done.stdout)
     except subprocess.TimeoutExpired as error:
-        raise TemplateError(
-            tr(f"it takes longer than {seconds} s", f"{seconds}초 안에 끝나지 않음")
-        ) from error
+        raise TemplateError(msg("it takes longer than {seconds} s", seconds=seconds)) from error
     except subprocess.CalledProcessError as error:
         lines = error.stderr.decode(errors="replace").strip().splitlines()
         raise TemplateError(lines[-1][:200] if lines else f"exit {error.returncode}") from error

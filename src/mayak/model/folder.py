@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from transformers import LlavaNextConfig, LlavaNextProcessor
 
 from mayak.errors import ModelError
-from mayak.language import tr
+from mayak.i18n import Message, msg, words
 from mayak.untrusted import RECORD_BYTES, read_json
 
 CONFIG = "config.json"
@@ -76,9 +76,9 @@ def _object(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as error:
-        raise _damaged(path, str(error)) from error
+        raise _damaged(path, words(error)) from error
     if not isinstance(value, dict):
-        raise _damaged(path, tr("not a JSON object", "JSON 객체가 아님"))
+        raise _damaged(path, msg("not a JSON object"))
     return value
 
 
@@ -92,37 +92,21 @@ def model_config(folder: Path, name: str, *, weights: bool = True) -> LlavaNextC
     path = folder / CONFIG
     _check_files(folder)
     if (folder / ADAPTER_CONFIG).exists():  # transformers would load it, and the base that it names
-        raise _damaged(folder / ADAPTER_CONFIG, tr("an adapter in a model", "모델 안의 어댑터"))
+        raise _damaged(folder / ADAPTER_CONFIG, msg("an adapter in a model"))
     raw = _object(path)
     kind = raw.get("model_type")
     if kind != "llava_next":
         raise ModelError(
-            tr(
-                f"{name} holds a {kind!s:.50} model, not LLaVA-NeXT",
-                f"{name}은(는) LLaVA-NeXT가 아니라 {kind!s:.50} 모델입니다",
-            )
-            + (
-                tr(
-                    "; code that it brings (auto_map) is never run",
-                    ". 함께 든 코드(auto_map)는 실행하지 않습니다",
-                )
-                if "auto_map" in raw
-                else ""
-            ),
+            msg("{name} holds a {kind!s:.50} model, not LLaVA-NeXT", name=name, kind=kind)
+            + (msg("; code that it brings (auto_map) is never run") if "auto_map" in raw else ""),
             remedy="--model llava-hf/llava-v1.6-mistral-7b-hf",
         )
     if weights_file := raw.get("transformers_weights"):
         raise _wrong(path, "transformers_weights", weights_file, "null")
     if raw.get("quantization_config"):
         raise ModelError(
-            tr(
-                f"{path}: quantization_config: the weights are quantised already",
-                f"{path}: quantization_config: 이미 양자화된 가중치입니다",
-            ),
-            remedy=tr(
-                "use the original weights; --precision nf4 quantises them",
-                "원래 가중치를 쓰십시오. --precision nf4가 양자화합니다",
-            ),
+            msg("{path}: quantization_config: the weights are quantised already", path=path),
+            remedy=msg("use the original weights; --precision nf4 quantises them"),
         )
     for key, value in _integers(raw):
         most = _MAX_BY_KEY.get(key.rpartition(".")[2], _MAX_INTEGER)
@@ -215,19 +199,17 @@ def adapter_config(folder: Path) -> LoraConfig:
     _check_files(folder)
     if not path.is_file():
         raise ModelError(
-            tr(f"{folder} holds no adapter", f"{folder}에 어댑터가 없습니다"),
-            remedy=tr(
-                "run `mayak train`, or name its final_model_checkpoint folder",
-                "`mayak train`을 실행하거나 final_model_checkpoint 폴더를 지정하십시오",
-            ),
+            msg("{folder} holds no adapter", folder=folder),
+            remedy=msg("run `mayak train`, or name its final_model_checkpoint folder"),
         )
     if not weights.is_file():
         raise ModelError(
-            tr(
-                f"the adapter {folder} lacks its weights ({ADAPTER_WEIGHTS})",
-                f"어댑터 {folder}에 가중치 파일 {ADAPTER_WEIGHTS}이(가) 없습니다",
+            msg(
+                "the adapter {folder} lacks its weights ({file})",
+                folder=folder,
+                file=ADAPTER_WEIGHTS,
             ),
-            remedy=tr("copy the adapter folder again", "어댑터 폴더를 다시 복사하십시오"),
+            remedy=msg("copy the adapter folder again"),
         )
     raw = _object(path)
     if raw.get("peft_type") != "LORA":
@@ -244,7 +226,7 @@ def adapter_config(folder: Path) -> LoraConfig:
             path,
             "target_modules",
             targets,
-            tr("a list of modules' names", "모듈 이름의 목록"),
+            msg("a list of modules' names"),
         )
     try:
         return LoraConfig(
@@ -268,7 +250,7 @@ def _check_files(folder: Path) -> None:
     """
     for entry in folder.glob("*"):
         if entry.exists() and not entry.is_file() and not entry.is_dir():
-            raise _damaged(entry, tr("it is not a file", "일반 파일이 아님"))
+            raise _damaged(entry, msg("it is not a file"))
 
 
 def _is_bounded(targets: object) -> bool:
@@ -316,10 +298,10 @@ def _compare(path: Path, config: LlavaNextConfig, shapes: Shapes) -> None:
         part, _, name = key.partition(".")
         stated = getattr(getattr(config, part), name, None)
         if stated != stored:
-            raise _wrong(path, key, stated, tr(f"{stored}, as the weights", f"가중치의 {stored}"))
+            raise _wrong(path, key, stated, msg("{stored}, as the weights", stored=stored))
     places = _length(path, shapes, ".embeddings.position_embedding.weight", 0)
     if (vision.image_size // max(1, vision.patch_size)) ** 2 + 1 != places:
-        wanted = tr(f"one for {places - 1} patches", f"패치 {places - 1}개에 맞는 값")
+        wanted = msg("one for {places} patches", places=places - 1)
         raise _wrong(path, "vision_config.image_size", vision.image_size, wanted)
 
 
@@ -334,28 +316,29 @@ def _length(path: Path, shapes: Shapes, weight: str, axis: int) -> int:
         if name.endswith(end) and start in name and len(shape) > axis:
             return shape[axis]
     raise ModelError(
-        tr(
-            f"{path.parent} cannot be loaded: its *.safetensors hold no {weight}",
-            f"{path.parent}을(를) 불러올 수 없습니다. *.safetensors에 {weight}이(가) 없습니다",
+        msg(
+            "{parent} cannot be loaded: its *.safetensors hold no {weight}",
+            parent=path.parent,
+            weight=weight,
         ),
-        remedy=tr("copy the model folder again", "모델 폴더를 다시 복사하십시오"),
+        remedy=msg("copy the model folder again"),
     )
 
 
 def _wrong(path: Path, key: str, value: object, wanted: str) -> ModelError:
     shown = f"{value!r:.80}"
     return ModelError(
-        tr(
-            f"{path}: {key} is {shown}, not {wanted}",
-            f"{path}: {key} 값이 {shown}입니다(필요한 값: {wanted})",
+        msg(
+            "{path}: {key} is {shown}, not {wanted}", path=path, key=key, shown=shown, wanted=wanted
         ),
-        remedy=tr("copy the folder again from its source", "폴더를 원본에서 다시 복사하십시오"),
+        remedy=msg("copy the folder again from its source"),
     )
 
 
 def _damaged(path: Path, why: str) -> ModelError:
-    why = why.strip().partition("\n")[0]
+    if not isinstance(why, Message):
+        why = why.strip().partition("\n")[0][:200]
     return ModelError(
-        tr(f"{path} cannot be loaded ({why:.200})", f"{path}을(를) 불러올 수 없습니다({why:.200})"),
-        remedy=tr("copy the folder again from its source", "폴더를 원본에서 다시 복사하십시오"),
+        msg("{path} cannot be loaded ({why})", path=path, why=why),
+        remedy=msg("copy the folder again from its source"),
     )

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from mayak.errors import ModelError
-from mayak.language import tr
+from mayak.i18n import msg
 from mayak.model.torch_internals import multiply_fp8
 
 _LARGEST = torch.finfo(torch.float8_e4m3fn).max
@@ -55,10 +55,7 @@ def to_fp8(language: Any, device: torch.device) -> None:  # noqa: ANN401 - a tra
     """
     if device.type == "cuda" and torch.cuda.get_device_capability(device) < (8, 9):
         raise ModelError(
-            tr(
-                f"{torch.cuda.get_device_name(device)} has no fp8",
-                f"{torch.cuda.get_device_name(device)}은(는) fp8을 지원하지 않습니다",
-            ),
+            msg("{device} has no fp8", device=torch.cuda.get_device_name(device)),
             remedy="--precision bf16",
         )
     for layer in language.layers:

@@ -26,7 +26,7 @@ from transformers import (
 from mayak.config import FP8_PROOF, Precision
 from mayak.errors import MayakError, ModelError
 from mayak.files import file_sha256, json_digest
-from mayak.language import tr
+from mayak.i18n import msg
 from mayak.model.folder import (
     ADAPTER_WEIGHTS,
     adapter_config,
@@ -175,11 +175,8 @@ def _model_folder(name: str, revision: str | None) -> tuple[Path, LlavaNextConfi
     local = _is_local(name)
     if not local and ("\\" in name or name.count("/") != 1):
         raise ModelError(
-            tr(f"model folder {name} does not exist", f"모델 폴더 {name}이(가) 없습니다"),
-            remedy=tr(
-                "name a folder, a hub id (owner/name) or `nano`",
-                "폴더, 허브 이름(owner/name) 또는 `nano`를 지정하십시오",
-            ),
+            msg("model folder {name} does not exist", name=name),
+            remedy=msg("name a folder, a hub id (owner/name) or `nano`"),
         )
     folder = _local_folder(name)
     reachable = local or hub_answers()
@@ -232,8 +229,8 @@ def _load_base(
         raise
     except Exception as error:  # a damaged folder fails in many ways
         raise ModelError(
-            tr(f"{name} cannot be loaded: {error}", f"{name}을(를) 불러올 수 없습니다: {error}"),
-            remedy=tr("run `mayak doctor`", "`mayak doctor`를 실행해 보십시오"),
+            msg("{name} cannot be loaded: {error}", name=name, error=error),
+            remedy=msg("run `mayak doctor`"),
         ) from error
     if quantised:
         _check_quantised(model)
@@ -251,14 +248,8 @@ def _precision(precision: Precision, width: torch.dtype, *, adapted: bool) -> st
 def out_of_memory(error: Exception) -> ModelError:
     """Return CUDA's out-of-memory error as one with a remedy."""
     return ModelError(
-        tr(
-            f"the GPU's memory is full ({str(error).splitlines()[0]})",
-            f"GPU 메모리가 부족합니다 ({str(error).splitlines()[0]})",
-        ),
-        remedy=tr(
-            "use --batch-size 1 and --precision nf4, or end other programs on the GPU",
-            "--batch-size 1과 --precision nf4를 쓰거나 GPU를 쓰는 다른 프로그램을 끝내십시오",
-        ),
+        msg("the GPU's memory is full ({reason})", reason=str(error).splitlines()[0]),
+        remedy=msg("use --batch-size 1 and --precision nf4, or end other programs on the GPU"),
     )
 
 
@@ -270,11 +261,9 @@ def _device(name: str) -> torch.device:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise ModelError(
-            tr(f"the device {name!r} cannot be used", f"장치 {name!r}을(를) 쓸 수 없습니다")
+            msg("the device {name!r} cannot be used", name=name)
             + f" ({str(error).splitlines()[0]})",
-            remedy=tr(
-                "use `cpu` or see `mayak doctor`", "`cpu`를 쓰거나 `mayak doctor`를 보십시오"
-            ),
+            remedy=msg("use `cpu` or see `mayak doctor`"),
         ) from error
     if device.type == "cuda":
         # Events and recorded streams belong to the current device.
@@ -288,14 +277,11 @@ def _width(precision: Precision, device: torch.device) -> torch.dtype:
         return torch.float32
     if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         raise ModelError(
-            tr(
-                f"{torch.cuda.get_device_name(device)} has no bfloat16",
-                f"{torch.cuda.get_device_name(device)}은(는) bfloat16을 지원하지 않습니다",
+            msg(
+                "{device} has no bfloat16",
+                device=torch.cuda.get_device_name(device),
             ),
-            remedy=tr(
-                "use a GPU of compute capability 8.0 or later, or --device cpu",
-                "계산 능력 8.0 이상의 GPU 또는 --device cpu를 쓰십시오",
-            ),
+            remedy=msg("use a GPU of compute capability 8.0 or later, or --device cpu"),
         )
     return torch.bfloat16
 
@@ -314,11 +300,13 @@ def _check_whole(name: str, missing: Collection[str]) -> None:
     """Refuse missing weights: transformers fills them with random numbers, and only logs it."""
     if missing:
         raise ModelError(
-            tr(
-                f"{name} lacks {len(missing)} of its weights ({min(missing)} …)",
-                f"{name}에 가중치 {len(missing)}개가 없습니다({min(missing)} …)",
+            msg(
+                "{name} lacks {n_missing} of its weights ({missing} …)",
+                name=name,
+                n_missing=len(missing),
+                missing=min(missing),
             ),
-            remedy=tr("copy the model folder again", "모델 폴더를 다시 복사하십시오"),
+            remedy=msg("copy the model folder again"),
         )
 
 
@@ -342,31 +330,21 @@ def _check_quantised(model: Any) -> None:  # noqa: ANN401 - a transformers model
             expected = ".language_model." in name
             if isinstance(module, Linear4bit) != expected:
                 raise ModelError(
-                    tr(
-                        f"{name} is {'not ' if expected else ''}quantised to 4 bits",
-                        f"{name} 계층의 4비트 양자화 상태가 잘못되었습니다",
-                    ),
-                    remedy=tr(
-                        "install the versions in constraints.txt",
-                        "constraints.txt의 버전을 설치하십시오",
-                    ),
+                    msg("{name} is not quantised to 4 bits", name=name)
+                    if expected
+                    else msg("{name} is quantised to 4 bits", name=name),
+                    remedy=msg("install the versions in constraints.txt"),
                 )
 
 
 def _incomplete(name: str, *, hub_reachable: bool) -> ModelError:
     return ModelError(
-        tr(
-            f"{name} holds no complete model, here or in this machine's model cache",
-            f"{name}에서 온전한 모델을 찾을 수 없습니다(폴더와 이 컴퓨터의 모델 캐시 확인)",
-        )
-        + ("" if hub_reachable else tr("; no hub answers", ". 허브가 응답하지 않습니다")),
-        remedy=tr(
+        msg("{name} holds no complete model, here or in this machine's model cache", name=name)
+        + ("" if hub_reachable else msg("; no hub answers")),
+        remedy=msg(
             "download it once where there is a network (`hf download "
-            "llava-hf/llava-v1.6-mistral-7b-hf --local-dir DIR`), copy DIR here and give "
-            "--model DIR; `--model nano` needs no download",
-            "인터넷이 되는 곳에서 한 번 내려받아(`hf download "
-            "llava-hf/llava-v1.6-mistral-7b-hf --local-dir DIR`) DIR을 이 컴퓨터로 복사한 뒤 "
-            "--model DIR로 지정하십시오. `--model nano`는 내려받지 않아도 됩니다",
+            "llava-hf/llava-v1.6-mistral-7b-hf --local-dir DIR`), copy DIR here and give --model "
+            "DIR; `--model nano` needs no download"
         ),
     )
 
@@ -381,13 +359,12 @@ def _with_adapter(model: Any, adapter: Path, settings: LoraConfig) -> PeftModel:
             )
     except Exception as error:  # a damaged folder fails in many ways
         raise ModelError(
-            tr(
-                f"the adapter {adapter} does not fit this base model: {error}",
-                f"어댑터 {adapter}은(는) 이 기본 모델에 맞지 않습니다: {error}",
+            msg(
+                "the adapter {adapter} does not fit this base model: {error}",
+                adapter=adapter,
+                error=error,
             ),
-            remedy=tr(
-                "use the base model named in its run.json", "run.json에 적힌 기본 모델을 쓰십시오"
-            ),
+            remedy=msg("use the base model named in its run.json"),
         ) from error
     _check_complete(adapted, adapter, set(file_shapes(adapter / ADAPTER_WEIGHTS)))
     _check_effect(adapted, adapter)
@@ -406,14 +383,13 @@ def _check_base(adapter: Path, identity: str) -> None:
     digests = theirs[2].startswith("sha256:") and ours[2].startswith("sha256:")
     if theirs[2] != ours[2] and (digests or theirs[0] == ours[0]):
         raise ModelError(
-            tr(
-                f"the adapter {adapter} was trained on {trained_on}, not on {identity}",
-                f"어댑터 {adapter}은(는) {identity}이(가) 아니라 {trained_on}에서 학습되었습니다",
+            msg(
+                "the adapter {adapter} was trained on {trained_on}, not on {identity}",
+                adapter=adapter,
+                trained_on=trained_on,
+                identity=identity,
             ),
-            remedy=tr(
-                "use that base model, or train again on this one",
-                "그 기본 모델을 쓰거나 이 모델로 다시 학습하십시오",
-            ),
+            remedy=msg("use that base model, or train again on this one"),
         )
 
 
@@ -426,15 +402,10 @@ def _check_proof(adapter: Path | None, engine: Engine) -> None:
         proven = False
     if adapter is None or not proven:
         raise ModelError(
-            tr(
-                "fp8 has not been shown to agree with bf16 for this model and adapter",
-                "이 모델과 어댑터에서 fp8이 bf16과 일치하는지 확인되지 않았습니다",
-            ),
-            remedy=tr(
-                "run `mayak evaluate --precision fp8 --manifest data/val_drug_data.json` with this "
-                "adapter, which compares them, or use --precision bf16",
-                "이 어댑터로 `mayak evaluate --precision fp8 --manifest data/val_drug_data.json`을 "
-                "실행해 비교하거나 --precision bf16을 쓰십시오",
+            msg("fp8 has not been shown to agree with bf16 for this model and adapter"),
+            remedy=msg(
+                "run `mayak evaluate --precision fp8 --manifest data/val_drug_data.json` with "
+                "this adapter, which compares them, or use --precision bf16"
             ),
         )
 
@@ -443,11 +414,13 @@ def _check_complete(model: PeftModel, adapter: Path, stored: set[str]) -> None:
     lacking = set(get_peft_model_state_dict(model, save_embedding_layers=False)) - stored
     if lacking:
         raise ModelError(
-            tr(
-                f"the adapter {adapter} lacks {len(lacking)} of its weights ({min(lacking)} …)",
-                f"어댑터 {adapter}에 가중치 {len(lacking)}개가 없습니다({min(lacking)} …)",
+            msg(
+                "the adapter {adapter} lacks {n_lacking} of its weights ({lacking} …)",
+                adapter=adapter,
+                n_lacking=len(lacking),
+                lacking=min(lacking),
             ),
-            remedy=tr("copy the adapter folder again", "어댑터 폴더를 다시 복사하십시오"),
+            remedy=msg("copy the adapter folder again"),
         )
 
 
@@ -459,15 +432,14 @@ def _check_effect(model: PeftModel, adapter: Path) -> None:
     ]
     if not all(moved) or not moved:
         raise ModelError(
-            tr(
-                f"the adapter {adapter} changes only {sum(moved)} of the {len(moved)} modules that "
-                "it is for",
-                f"어댑터 {adapter}은(는) 대상 모듈 {len(moved)}개 중 {sum(moved)}개만 바꿉니다",
+            msg(
+                "the adapter {adapter} changes only {moved} of the {n_moved} modules that it is "
+                "for",
+                adapter=adapter,
+                moved=sum(moved),
+                n_moved=len(moved),
             ),
-            remedy=tr(
-                "it is untrained, damaged, or was made for another base model",
-                "학습되지 않았거나 손상되었거나 다른 기본 모델용입니다",
-            ),
+            remedy=msg("it is untrained, damaged, or was made for another base model"),
         )
 
 

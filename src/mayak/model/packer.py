@@ -15,8 +15,8 @@ import torch
 from transformers import LlavaNextProcessor
 
 from mayak.errors import ModelError
+from mayak.i18n import msg
 from mayak.labels import LABELS
-from mayak.language import tr
 from mayak.model.folder import LANGUAGE_MODELS, VISION_MODELS
 from mayak.model.prompt import Prompt
 from mayak.model.transformers_internals import FeatureOrder, image_tiles
@@ -191,11 +191,9 @@ def _check_family(config: Any, images: Any) -> None:  # noqa: ANN401 - transform
     }
     if unknown := [name for name, fits in known.items() if not fits]:
         raise ModelError(
-            tr(
-                f"this LLaVA-NeXT cannot be scored: {', '.join(unknown)} is not as in the "
-                "published ones",
-                f"이 LLaVA-NeXT로는 점수를 낼 수 없습니다: {', '.join(unknown)} 설정이 공개된 "
-                "모델과 다릅니다",
+            msg(
+                "this LLaVA-NeXT cannot be scored: {unknown} is not as in the published ones",
+                unknown=", ".join(unknown),
             ),
             remedy="--model llava-hf/llava-v1.6-mistral-7b-hf",
         )

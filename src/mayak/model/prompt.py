@@ -17,8 +17,8 @@ from transformers import BatchFeature, LlavaNextProcessor
 
 from mayak.errors import ModelError
 from mayak.files import json_digest
+from mayak.i18n import msg
 from mayak.labels import LABELS, QUESTION
-from mayak.language import tr
 from mayak.model.chat_template import TemplateError, render
 from mayak.model.transformers_internals import image_token_counts
 from mayak.types import DecodedImage
@@ -64,11 +64,11 @@ class Prompt:
             or tokenizer.eos_token_id is None
         ):
             raise ModelError(
-                tr(
-                    f"this tokenizer gives the labels no single tokens of their own: {tails}",
-                    f"이 토크나이저에서는 라벨이 각각 하나의 토큰이 아닙니다: {tails}",
+                msg(
+                    "this tokenizer gives the labels no single tokens of their own: {tails}",
+                    tails=tails,
                 ),
-                remedy=tr("use a LLaVA-NeXT checkpoint", "LLaVA-NeXT 체크포인트를 쓰십시오"),
+                remedy=msg("use a LLaVA-NeXT checkpoint"),
             )
         return cls(text, tuple(question), tuple(lead), tuple(labels), tokenizer.eos_token_id)
 
@@ -90,10 +90,8 @@ def _rendered(processor: LlavaNextProcessor) -> str:
         template = template.get("default")
     if not template:
         raise ModelError(
-            tr("the processor has no chat template", "프로세서에 대화 템플릿이 없습니다"),
-            remedy=tr(
-                "use the folder of the complete checkpoint", "전체 체크포인트 폴더를 쓰십시오"
-            ),
+            msg("the processor has no chat template"),
+            remedy=msg("use the folder of the complete checkpoint"),
         )
     try:
         text = _render(template, json.dumps(processor.tokenizer.special_tokens_map, default=str))
@@ -102,14 +100,8 @@ def _rendered(processor: LlavaNextProcessor) -> str:
         return text
     except TemplateError as error:
         raise ModelError(
-            tr(
-                f"the model's chat template cannot be rendered: {error}",
-                f"모델의 대화 템플릿을 처리할 수 없습니다: {error}",
-            ),
-            remedy=tr(
-                "use the chat_template.jinja of the published checkpoint",
-                "공개된 체크포인트의 chat_template.jinja를 쓰십시오",
-            ),
+            msg("the model's chat template cannot be rendered: {error}", error=error),
+            remedy=msg("use the chat_template.jinja of the published checkpoint"),
         ) from error
 
 

@@ -6,7 +6,6 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import copy_context
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -16,7 +15,7 @@ import torch
 
 from mayak.config import Precision
 from mayak.errors import ModelError
-from mayak.language import tr
+from mayak.i18n import msg
 from mayak.model.load import VisionLanguageModel, load_model, out_of_memory
 from mayak.model.packer import PackedBatch, PreparedImage
 from mayak.model.prompt import Prompt
@@ -67,13 +66,9 @@ def require_finite(rows: torch.Tensor) -> None:
     """
     if not torch.isfinite(rows).all():
         raise ModelError(
-            tr(
-                "the model's output is not a number: no label can be read from it",
-                "모델 출력이 숫자가 아니어서 라벨을 읽을 수 없습니다",
-            ),
-            remedy=tr(
-                "weights or adapter are damaged, or training diverged (lower learning_rate)",
-                "가중치나 어댑터가 손상되었거나 학습이 발산했습니다(learning_rate를 낮추십시오)",
+            msg("the model's output is not a number: no label can be read from it"),
+            remedy=msg(
+                "weights or adapter are damaged, or training diverged (lower learning_rate)"
             ),
         )
 
@@ -136,8 +131,7 @@ class Launcher:
         (ModelError if the GPU's memory is full)."""
         if self._thread is None:
             return queued(function)
-        # In the caller's context: it holds the language of messages.
-        launched = self._thread.submit(copy_context().run, queued, function)
+        launched = self._thread.submit(queued, function)
         return lambda: launched.result()()
 
 

@@ -14,7 +14,7 @@ from mayak.case.folder import WriterLock
 from mayak.case.values import checked
 from mayak.errors import CaseError, ConfigError, IntegrityError
 from mayak.files import file_sha256, staged_folder, unfinished_stages
-from mayak.language import tr
+from mayak.i18n import Language, msg
 from mayak.report.case_jsonld import write_graphs
 from mayak.report.chapters import Writer, findings
 from mayak.report.html import page
@@ -44,11 +44,12 @@ def write_report(
     folder: Path,
     progress: Progress,
     *,
+    language: Language = "en",
     run: int | None = None,
     clear: bool = False,
     overwrite: bool = False,
 ) -> Made:
-    """Write all reports of a case into a new folder, in the user's language.
+    """Write all reports of a case into a new folder, in ``language``.
 
     The same case gives the same bytes: every time in them is the case's own. Nothing is written to
     the case. ``run`` names whose scores are shown, by default those of the last run that is
@@ -65,7 +66,7 @@ def write_report(
         with staged_folder(folder, overwrite=overwrite, mode=0o700) as stage:
             lock = WriterLock(stage)
             try:
-                found = _write(case, stage, progress, run=run, clear=clear)
+                found = _write(case, stage, progress, language, run=run, clear=clear)
             finally:
                 lock.release()
             lock.path.unlink()
@@ -74,14 +75,12 @@ def write_report(
             (stage / _SUMS).write_text(sums, encoding="utf-8", newline="\n")
     except OSError as error:
         raise ConfigError(
-            tr(
-                f"{folder}: the report cannot be written ({error.strerror or error})",
-                f"{folder}: 보고서를 쓸 수 없습니다 ({error.strerror or error})",
+            msg(
+                "{folder}: the report cannot be written ({strerror})",
+                folder=folder,
+                strerror=error.strerror or error,
             ),
-            remedy=tr(
-                "check the folder, its permissions and the free disk space",
-                "폴더와 쓰기 권한, 디스크 여유 공간을 확인하십시오",
-            ),
+            remedy=msg("check the folder, its permissions and the free disk space"),
         ) from error
     return Made(folder, (*names, _SUMS), found)
 
@@ -101,78 +100,73 @@ def _require_room(case: CaseStore, folder: Path, *, overwrite: bool) -> None:
     inside = case.folder.resolve()
     if folder == inside or inside in folder.parents or folder in inside.parents:
         raise ConfigError(
-            tr(
-                f"{folder} and the case lie in one another",
-                f"{folder}와(과) 사건 폴더가 서로 안에 있습니다",
-            ),
-            remedy=tr("name a folder beside the case", "사건 폴더 밖의 폴더를 지정하십시오"),
+            msg("{folder} and the case lie in one another", folder=folder),
+            remedy=msg("name a folder beside the case"),
         )
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     if (folder / _SUMS).is_file() and (folder / "report.html").is_file():
         if overwrite:
             return
-        remedy = tr(
-            "name another folder, or replace that report with --overwrite",
-            "다른 폴더를 지정하거나 --overwrite로 기존 보고서를 바꾸십시오",
-        )
+        remedy = msg("name another folder, or replace that report with --overwrite")
     else:
-        remedy = tr("name a new folder", "새 폴더를 지정하십시오")
-    raise ConfigError(
-        tr(f"{folder} is not empty", f"{folder}이(가) 비어 있지 않습니다"), remedy=remedy
-    )
+        remedy = msg("name a new folder")
+    raise ConfigError(msg("{folder} is not empty", folder=folder), remedy=remedy)
 
 
 def _write(
-    case: CaseStore, folder: Path, progress: Progress, *, run: int | None, clear: bool
+    case: CaseStore,
+    folder: Path,
+    progress: Progress,
+    language: Language,
+    *,
+    run: int | None,
+    clear: bool,
 ) -> Survey:
     head = case.head()
-    with progress.task(tr("verifying the case", "사건 검증"), 1, tr("cases", "건")) as task:
+    with progress.task(msg("verifying the case"), 1, msg("cases")) as task:
         faults = case.verify()
         task.advance()
     if any((fault.table, fault.key) == ("database", PAGES) for fault in faults):
         raise IntegrityError(
-            tr(
-                f"case {case.folder}: the database is damaged, its rows cannot be counted on",
-                f"사건 {case.folder}: 데이터베이스가 손상되어 내용을 신뢰할 수 없습니다",
+            msg(
+                "case {folder}: the database is damaged, its rows cannot be counted on",
+                folder=case.folder,
             ),
-            remedy=tr(
-                "mayak verify lists the damage; restore the case from a copy",
-                "mayak verify로 손상을 확인하고 사건을 사본에서 복원하십시오",
-            ),
+            remedy=msg("mayak verify lists the damage; restore the case from a copy"),
         )
     # What a tampered case holds may be unfit for a report in ways that no check foresees.
-    told = tr("what the report states", "보고서에 쓸 내용")
+    told = msg("what the report states")
     with checked(case.folder, told) if faults else nullcontext():
         found = survey(case, faults, run)
-        _write_files(case, found, folder, progress, clear=clear)
+        _write_files(case, found, folder, progress, language, clear=clear)
     if case.head() != head:
         raise CaseError(
-            tr(
-                f"case {case.folder} changed while its report was written",
-                f"보고서를 쓰는 동안 사건 {case.folder}이(가) 변경되었습니다",
-            ),
-            remedy=tr(
-                "write it again when nobody works on the case",
-                "사건에 대한 다른 작업이 끝난 뒤 다시 실행하십시오",
-            ),
+            msg("case {folder} changed while its report was written", folder=case.folder),
+            remedy=msg("write it again when nobody works on the case"),
         )
     return found
 
 
 def _write_files(
-    case: CaseStore, found: Survey, folder: Path, progress: Progress, *, clear: bool
+    case: CaseStore,
+    found: Survey,
+    folder: Path,
+    progress: Progress,
+    language: Language,
+    *,
+    clear: bool,
 ) -> None:
-    writer = Writer(case, found, clear=clear)
+    writer = Writer(case, found, language, clear=clear)
     html = page(writer.page(_ON_A_PAGE))
     (folder / "report.html").write_text(html, encoding="utf-8", newline="\n")
-    with progress.task(tr("lists", "목록"), found.counts.items, tr("files", "개")) as task:
+    with progress.task(msg("lists"), found.counts.items, msg("files")) as task:
         numbers = {finding.sha256: finding.number for finding in findings(found)}
         every = _counted(files(case, found, numbers), task)
-        write_tables(every, writer.overview(), found.as_of, folder)
+        write_tables(every, writer.overview(), found.as_of, folder, language)
     write_graphs(case, found, folder, VOLUME)
     slices = writer.slices(VOLUME)
-    with progress.task("PDF", len(slices), tr("volumes", "권")) as task:
+    with progress.task("PDF", len(slices), msg("volumes")) as task:
         for number in range(len(slices)):
             name = f"report-{number + 1:03d}.pdf" if len(slices) > 1 else "report.pdf"
             made = paper(writer.volume(slices, number), at=found.as_of)

@@ -282,7 +282,7 @@ class _Graph:
     def _analysis(
         self, key: str, label: int, about: Node, text: str, *, confidence: float | None = None
     ) -> Iterator[Node]:
-        said: Node = {"uco-analysis:class": f"{label}: {LABELS[label].en}"}
+        said: Node = {"uco-analysis:class": f"{label}: {LABELS[label].name!s}"}
         if confidence is not None:
             decimal = {"@type": "xsd:decimal", "@value": f"{confidence:.6f}"}
             said["uco-analysis:classificationConfidence"] = decimal

@@ -1,7 +1,7 @@
 """What a report is made of: sections of a few kinds of blocks, which page and PDF both lay out.
 
-Texts are in the reader's language. Templates choose a layout by a block's ``kind`` and add no
-words.
+Texts are messages, which ``plain`` renders in the reader's language. Templates choose a layout by a
+block's ``kind`` and add no words.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Literal
 
+from mayak.i18n import Language
 from mayak.names import printable
+from mayak.report.text import worded
 
 Tone = Literal["plain", "soft", "good", "warning", "alarm"]
 Cell = str | tuple[str, ...]
@@ -109,7 +111,7 @@ class Document:
     """At the head of each page of paper."""
     stamp: str
     """At its foot."""
-    language: str
+    language: Language
     facts: Facts
     notices: tuple[Prose, ...]
     sections: tuple[Section, ...]
@@ -117,14 +119,19 @@ class Document:
     """JPEG files."""
 
 
-def plain(value: Any, shows: Callable[[str], bool] | None = None) -> Any:  # noqa: ANN401
-    """Blocks as what JSON holds, every text made ``printable``: here, so that none is forgotten."""
+def plain(
+    value: Any,  # noqa: ANN401
+    language: Language,
+    shows: Callable[[str], bool] | None = None,
+) -> Any:  # noqa: ANN401
+    """Blocks as what JSON holds, every text in the reader's language and made
+    ``printable``: here, so that none is forgotten."""
     if isinstance(value, str):
-        return printable(value, shows)
+        return printable(worded(value, language), shows)
     if is_dataclass(value):
-        return {f.name: plain(getattr(value, f.name), shows) for f in fields(value)}
+        return {f.name: plain(getattr(value, f.name), language, shows) for f in fields(value)}
     if isinstance(value, tuple | list):
-        return [plain(part, shows) for part in value]
+        return [plain(part, language, shows) for part in value]
     if isinstance(value, frozenset):
-        return sorted(plain(part, shows) for part in value)
+        return sorted(plain(part, language, shows) for part in value)
     return value

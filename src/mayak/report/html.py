@@ -27,4 +27,6 @@ def page(document: Document) -> str:
         for key, data in document.pictures.items()
     }
     template = environment.get_template("report.html.j2")
-    return with_fonts(template.render(document=plain(document), pictures=pictures))
+    return with_fonts(
+        template.render(document=plain(document, document.language), pictures=pictures)
+    )

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from mayak.language import tr
+from mayak.i18n import join, msg
 
 KindName = Literal["database", "cache", "mail", "video", "container", "document"]
 
@@ -89,28 +89,27 @@ def warning(left: LeftOut) -> str | None:
         return None
     said = [kinds(left)] if left.kinds else []
     if left.backups:
-        said.append(tr("backups of phones", "휴대전화 백업") + f" {len(left.backups):,}")
-    named = "; ".join(said)
-    return tr(
-        f"NOT LOOKED INTO, though by their names they can hold pictures: {named}.",
-        f"사진이 들어 있을 수 있으나 내용을 분석하지 않은 파일(파일 이름 기준): {named}.",
+        said.append(msg("backups of phones") + f" {len(left.backups):,}")
+    named = join("; ", said)
+    return msg(
+        "NOT LOOKED INTO, though by their names they can hold pictures: {named}.", named=named
     )
 
 
 def kinds(left: LeftOut) -> str:
     """The kinds that can hold pictures, with their numbers."""
-    return "; ".join(f"{kind(name)} {count:,}" for name, count in left.kinds.most_common())
+    return join("; ", [kind(name) + f" {count:,}" for name, count in left.kinds.most_common()])
 
 
 def kind(name: KindName) -> str:
     """What files of a kind are called in a report."""
     return {
-        "database": tr("databases", "데이터베이스"),
-        "cache": tr("caches and stores of thumbnails", "캐시·축소 그림 저장 파일"),
-        "mail": tr("mail and contacts", "전자우편·연락처"),
-        "video": tr("videos", "동영상"),
-        "container": tr("disk images, backups and archives", "디스크 이미지·백업·압축 파일"),
-        "document": tr("documents", "문서"),
+        "database": msg("databases"),
+        "cache": msg("caches and stores of thumbnails"),
+        "mail": msg("mail and contacts"),
+        "video": msg("videos"),
+        "container": msg("disk images, backups and archives"),
+        "document": msg("documents"),
     }[name]
 
 

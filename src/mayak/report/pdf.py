@@ -17,7 +17,7 @@ from fontTools.ttLib import TTFont
 
 from mayak.errors import MayakError
 from mayak.fonts import DEFAULT, FALLBACK, font_path
-from mayak.language import tr
+from mayak.i18n import msg
 from mayak.report.document import Document, plain
 
 _TEMPLATE = "report.typ"
@@ -29,7 +29,7 @@ def paper(document: Document, *, at: datetime) -> bytes:
 
     typst reads the texts as data, from a file: none of them can become markup.
     """
-    values = plain(document, _shows)
+    values = plain(document, document.language, _shows)
     del values["pictures"]
     with tempfile.TemporaryDirectory(prefix="mayak-report-") as name:
         folder = Path(name)
@@ -45,11 +45,8 @@ def paper(document: Document, *, at: datetime) -> bytes:
                 return child.submit(_compile, folder, at.replace(microsecond=0)).result()
             except BrokenProcessPool as error:
                 raise MayakError(
-                    tr("setting the PDF took its process along", "PDF 작성이 중단되었습니다"),
-                    remedy=tr(
-                        "free memory, 1 GB should do, and write the report again",
-                        "메모리를 1 GB 이상 확보한 뒤 다시 실행하십시오",
-                    ),
+                    msg("setting the PDF took its process along"),
+                    remedy=msg("free memory, 1 GB should do, and write the report again"),
                 ) from error
 
 

@@ -28,7 +28,7 @@ from mayak.case import (
 from mayak.case.listing import State
 from mayak.case.records import Seen
 from mayak.errors import CaseError
-from mayak.language import tr
+from mayak.i18n import msg
 from mayak.report.left_out import LeftOut, left_out
 
 PROPOSALS = 100
@@ -222,11 +222,8 @@ def survey(case: CaseStore, faults: list[Fault], run: int | None = None) -> Surv
     if not chosen:
         known = ", ".join(str(one.id) for one in runs) or "–"
         raise CaseError(
-            tr(
-                f"case {case.folder} has no run {run}",
-                f"사건 {case.folder}에 실행 {run}이(가) 없습니다",
-            ),
-            remedy=tr(f"name one of these: {known}", f"다음 중 하나를 지정하십시오: {known}"),
+            msg("case {folder} has no run {run}", folder=case.folder, run=run),
+            remedy=msg("name one of these: {known}", known=known),
         )
     found = Survey(
         case=case.id,

@@ -14,13 +14,13 @@ from typing import Any, Self
 import xlsxwriter
 
 from mayak.case import CaseStore, Standing, StoredContent, StoredItem
+from mayak.i18n import Language, join, msg, render
 from mayak.imaging.formats import wrong_extension
-from mayak.language import tr
 from mayak.names import printable
 from mayak.report import words
 from mayak.report.document import Section, plain
 from mayak.report.report_data import OPEN, Kind, Survey
-from mayak.report.text import cut, moment
+from mayak.report.text import cut, moment, worded
 from mayak.types import Scores
 
 SELECTED, UNREVIEWED, REST = "selected", "unreviewed", "not-selected"
@@ -88,25 +88,28 @@ def write_tables(
     summary: Sequence[Section],
     at: datetime,
     folder: Path,
+    language: Language,
 ) -> None:
-    """Write the three lists as CSV, and all of them with the summary as one workbook. Memory does
-    not grow with them. ``at`` is the time that the workbook states of itself."""
+    """Write the three lists as CSV, and all of them with the summary as one workbook, in a
+    language. Memory does not grow with them. ``at`` is the time that the workbook states of
+    itself."""
     columns = _columns()
-    heads = [head for head, _ in columns]
+    heads = [render(head, language) for head, _ in columns]
     titles = {
-        SELECTED: tr("selected files", "상세목록(선별한 파일)"),
-        UNREVIEWED: tr("not settled", "미확정(미검토·불일치)"),
-        REST: tr("not selected", "제외 목록(선별하지 않음)"),
+        SELECTED: msg("selected files"),
+        UNREVIEWED: msg("not settled"),
+        REST: msg("not selected"),
     }
     with ExitStack() as stack:
-        book = stack.enter_context(closing(_Book(folder / "report.xlsx", at)))
-        book.write(tr("summary", "요약"), _flat(summary))
+        book = stack.enter_context(closing(_Book(folder / "report.xlsx", at, language)))
+        book.write(render(msg("summary"), language), _flat(summary, language))
         lists = {name: stack.enter_context(_Csv(folder / f"{name}.csv")) for name in titles}
         for name, title in titles.items():
             lists[name].add(heads)
-            book.begin(name, title, heads)
+            book.begin(name, render(title, language), heads)
         for name, listed in every:
-            row = [value(listed) for _, value in columns]
+            cells = (value(listed) for _, value in columns)
+            row = [worded(cell, language) if isinstance(cell, str) else cell for cell in cells]
             lists[name].add(row)
             book.add(name, row)
 
@@ -135,53 +138,53 @@ def _columns() -> list[tuple[str, Callable[[Listed], Value]]]:
         )
 
     return [
-        (tr("image number", "이미지 번호"), lambda listed: listed.number),
-        (tr("standing", "구분"), lambda listed: words.kind(listed.kind)),
-        (tr("decided label", "판정 분류"), _label),
-        (tr("file name", "파일 이름"), lambda listed: listed.item.name),
-        (tr("entry number", "항목 번호"), lambda listed: listed.item.entry),
-        (tr("path", "경로"), lambda listed: listed.item.display),
-        (tr("source", "원본"), lambda listed: listed.source),
-        (tr("size in bytes", "크기(바이트)"), _size),
+        (msg("image number"), lambda listed: listed.number),
+        (msg("standing"), lambda listed: words.kind(listed.kind)),
+        (msg("decided label"), _label),
+        (msg("file name"), lambda listed: listed.item.name),
+        (msg("entry number"), lambda listed: listed.item.entry),
+        (msg("path"), lambda listed: listed.item.display),
+        (msg("source"), lambda listed: listed.source),
+        (msg("size in bytes"), _size),
         (
-            tr("deleted", "삭제 여부"),
-            lambda listed: tr("deleted", "삭제됨") if listed.item.deleted else None,
+            msg("deleted", context="column"),
+            lambda listed: msg("deleted") if listed.item.deleted else None,
         ),
-        (tr("created", "생성 시각"), time("created")),
-        (tr("modified", "수정 시각"), time("modified")),
-        (tr("accessed", "접근 시각"), time("accessed")),
-        (tr("changed", "변경 시각"), time("changed")),
-        (tr("time zone of these times", "시각의 시간대"), lambda listed: words.zone(listed.item)),
+        (msg("created"), time("created")),
+        (msg("modified"), time("modified")),
+        (msg("accessed"), time("accessed")),
+        (msg("changed"), time("changed")),
+        (msg("time zone of these times"), lambda listed: words.zone(listed.item)),
         ("MD5", content("md5")),
         ("SHA-1", content("sha1")),
         ("SHA-256", lambda listed: listed.item.sha256),
-        (tr("format", "형식"), content("format")),
-        (tr("width", "가로(화소)"), content("width")),
-        (tr("height", "세로(화소)"), content("height")),
-        (tr("taken (as the file states)", "촬영 시각(파일에 적힌 값)"), stated("taken")),
-        (tr("camera (as the file states)", "촬영 기기(파일에 적힌 값)"), stated("make", "model")),
-        (tr("position (as the file states)", "위치(파일에 적힌 값)"), _position),
+        (msg("format"), content("format")),
+        (msg("width"), content("width")),
+        (msg("height"), content("height")),
+        (msg("taken (as the file states)"), stated("taken")),
+        (msg("camera (as the file states)"), stated("make", "model")),
+        (msg("position (as the file states)"), _position),
         (
-            tr("model's label", "모델 분류"),
+            msg("model's label"),
             scored(lambda scores: words.label(scores.label)),
         ),
         (
-            tr("model's score", "모델 점수"),
+            msg("model's score"),
             scored(lambda scores: round(scores.best, 6)),
         ),
         (
-            tr("share outside the labels", "분류 밖 확률"),
+            msg("share outside the labels"),
             scored(lambda scores: round(scores.off_label, 6)),
         ),
         (
-            tr("decisions (label, person, UTC, how shown)", "판정(분류, 판정자, UTC, 표시 방식)"),
+            msg("decisions (label, person, UTC, how shown)"),
             _decisions,
         ),
         (
-            tr("lists of known files", "해시 목록"),
+            msg("lists of known files"),
             lambda listed: " / ".join(listed.standing.alerts) if listed.standing else None,
         ),
-        (tr("reason or remark", "사유·비고(뒤는 기록 원문)"), _reason),
+        (msg("reason or remark"), _reason),
     ]
 
 
@@ -203,9 +206,15 @@ def _position(listed: Listed) -> Value:
 
 def _decisions(listed: Listed) -> Value:
     verdicts = listed.standing.verdicts if listed.standing else ()
-    return " / ".join(
-        f"{words.label(d.verdict or 0)}, {d.reviewer}, {moment(d.at)} ({words.seen(d.seen)})"
-        for d in verdicts
+    return join(
+        " / ",
+        [
+            words.label(d.verdict or 0)
+            + f", {d.reviewer}, {moment(d.at)} ("
+            + words.seen(d.seen)
+            + ")"
+            for d in verdicts
+        ],
     )
 
 
@@ -220,7 +229,7 @@ def _reason(listed: Listed) -> Value:
         said = [*content.warnings, *wrong_extension(item.name, content.format)]
     if standing and standing.failure:
         said.append(words.failed(standing.failure))
-    return "; ".join(said)
+    return join("; ", said)
 
 
 class _Csv:
@@ -252,7 +261,8 @@ class _Book:
     """An Excel workbook of texts and numbers: no formula, no link; the rows go to disk as they
     come."""
 
-    def __init__(self, path: Path, at: datetime) -> None:
+    def __init__(self, path: Path, at: datetime, language: Language) -> None:
+        self._language = language
         self._book = xlsxwriter.Workbook(
             path,
             {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False},
@@ -305,23 +315,25 @@ class _Book:
         for column, cell in enumerate(row):
             if isinstance(cell, str):
                 if cell:
-                    sheet.write_string(position, column, _fitting(printable(cell)), form)
+                    sheet.write_string(
+                        position, column, _fitting(printable(cell), self._language), form
+                    )
             elif cell is not None:
                 sheet.write_number(position, column, cell)
 
 
-def _fitting(text: str) -> str:
+def _fitting(text: str, language: Language) -> str:
     if len(text) <= _LONGEST:
         return text
-    note = tr(f"… ({len(text):,} characters)", f"… ({len(text):,}자)")
+    note = render(msg("… ({count:,} characters)", count=len(text)), language)
     return text[: cut(text, _LONGEST - len(note))] + note
 
 
-def _flat(sections: Sequence[Section]) -> Iterator[tuple[list[Value], bool]]:
+def _flat(sections: Sequence[Section], language: Language) -> Iterator[tuple[list[Value], bool]]:
     """Blocks as rows of cells, and whether a row is a head."""
     for section in sections:
-        yield [section.title], True
-        for block in plain(section)["blocks"]:
+        yield [render(section.title, language)], True
+        for block in plain(section, language)["blocks"]:
             if block.get("text"):
                 yield [block["text"]], False
             if "columns" in block:

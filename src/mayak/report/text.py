@@ -5,19 +5,39 @@ from __future__ import annotations
 import unicodedata
 from datetime import UTC, datetime
 
-from mayak.language import tr
+from mayak.i18n import Language, Message, msg, plural, render
 
 _MARKS = 32
 """Characters of one sign at most; a name of thousands of marks is cut all the same."""
 
 
+class _Long(Message):
+    """A message that is shortened once it is rendered."""
+
+    __slots__ = ("most",)
+    most: int
+
+
 def shortened(text: str, most: int) -> str:
-    """Text of at most about ``most`` characters: begin, end and how many there are in all."""
+    """Text of at most about ``most`` characters: begin, end and how many there are in all. A
+    message is shortened by ``worded``, in the language in which it is read."""
+    if isinstance(text, Message):
+        long = _Long(str(text), (text,))
+        long.most = most
+        return long
     if len(text) <= most:
         return text
-    count = tr(f"({len(text):,} characters)", f"({len(text):,}자)")
+    count = msg("({count:,} characters)", count=len(text))
     head, tail = cut(text, most // 2), cut(text, len(text) - most // 2)
-    return f"{text[:head]} … {text[tail:]} {count}"
+    return f"{text[:head]} … {text[tail:]} " + count
+
+
+def worded(text: str, language: Language) -> str:
+    """Text as it is read in a language."""
+    rendered = render(text, language)
+    if isinstance(text, _Long):
+        return render(shortened(rendered, text.most), language)
+    return rendered
 
 
 def cut(text: str, at: int) -> int:
@@ -45,12 +65,12 @@ def moment(time: datetime | None) -> str:
 
 def size(count: int | None) -> str:
     """A number of bytes."""
-    return "–" if count is None else tr(f"{count:,} bytes", f"{count:,}바이트")
+    return "–" if count is None else msg("{count:,} bytes", count=count)
 
 
 def images(count: int) -> str:
-    return tr(f"{count:,} image{'s' * (count != 1)}", f"이미지 {count:,}장")
+    return plural("{n:,} image", "{n:,} images", count)
 
 
 def files(count: int) -> str:
-    return tr(f"{count:,} file{'s' * (count != 1)}", f"파일 {count:,}개")
+    return plural("{n:,} file", "{n:,} files", count)

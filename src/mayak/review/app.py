@@ -24,10 +24,11 @@ from mayak.case.decisions import SupersededError
 from mayak.case.reasons import REASONS
 from mayak.errors import ConfigError, MayakError
 from mayak.fonts import font_path
+from mayak.i18n import Language, Message, languages, msg, render
 from mayak.imaging.formats import wrong_extension
 from mayak.imaging.hashing import PDQ_MATCH_DISTANCE
 from mayak.labels import LABELS
-from mayak.language import Language, language, tr
+from mayak.review.guard import reader
 from mayak.review.query import parse_filter, parse_sight, parse_sort
 from mayak.review.regions import region, regions
 from mayak.review.session import CountError, Desk, Shown, gone, unknown_image
@@ -114,38 +115,41 @@ class Judgement(OnPage):
     verdict: int = Field(ge=0, le=3)
 
 
-def build(desk: Desk) -> FastAPI:
-    """The application; whoever may ask it is the guard's business."""
+def build(desk: Desk, language: Language) -> FastAPI:
+    """The application; whoever may ask it is the guard's business. The page is in ``language``, or
+    if that is English in the language that the browser asks for."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     static = dict(_static(files("mayak.review") / "static", "/static/"))
-    started = language()
 
     @app.exception_handler(MayakError)
-    async def fault(_: Request, error: MayakError) -> JSONResponse:
-        return JSONResponse({"message": error.message, "remedy": error.remedy}, 400)
+    async def fault(request: Request, error: MayakError) -> JSONResponse:
+        told = {"message": error.message, "remedy": error.remedy}
+        return JSONResponse(_worded(told, request), 400)
 
     # What the page asks the reviewer before it sends the same again, confirmed.
     @app.exception_handler(CountError)
-    async def miscounted(_: Request, error: CountError) -> JSONResponse:
-        return JSONResponse({"message": error.message, "count": error.count}, 409)
+    async def miscounted(request: Request, error: CountError) -> JSONResponse:
+        return JSONResponse(
+            _worded({"message": error.message}, request) | {"count": error.count}, 409
+        )
 
     @app.exception_handler(SupersededError)
-    async def superseded(_: Request, error: SupersededError) -> JSONResponse:
+    async def superseded(request: Request, error: SupersededError) -> JSONResponse:
         named = dict(list(error.verdicts.items())[:_NAMED])
         await desk.read(desk.browser.refresh)
-        answer = {"message": error.message, "changed": len(error.verdicts), "verdicts": named}
+        answer = {"changed": len(error.verdicts), "verdicts": named}
+        answer |= _worded({"message": error.message}, request)
         return JSONResponse(answer | {"mark": desk.browser.columns.mark}, 409)
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         where = ".".join(map(str, error.errors()[0]["loc"]))
-        message = tr(f"{where} makes no sense", f"{where}이(가) 올바르지 않습니다")
-        return JSONResponse({"message": message, "remedy": ""}, 422)
+        message = msg("{where} makes no sense", where=where)
+        return JSONResponse(_worded({"message": message, "remedy": ""}, request), 422)
 
     @app.get("/")
-    async def page() -> HTMLResponse:
-        # The guard has set the language that the browser asks for.
-        return HTMLResponse(_shell(desk, "ko" if started == "ko" else language()))
+    async def page(request: Request) -> HTMLResponse:
+        return HTMLResponse(_shell(desk, reader(request.headers) if language == "en" else language))
 
     @app.get("/static/{name:path}")
     async def asset(name: str) -> Response:
@@ -286,14 +290,14 @@ def _looking(app: FastAPI, desk: Desk) -> None:
             data = base64.b64decode(picture.data, validate=True)
         except binascii.Error as error:
             raise ConfigError(
-                tr("the file did not arrive whole", "파일이 온전히 전송되지 않았습니다"),
-                remedy=tr("choose it again", "다시 선택하십시오"),
+                msg("the file did not arrive whole"),
+                remedy=msg("choose it again"),
             ) from error
         found = await desk.hash(data)
         if isinstance(found, str):
             raise ConfigError(
-                tr("this file cannot be read as an image", "이미지로 읽을 수 없는 파일입니다"),
-                remedy=tr("choose another one", "다른 파일을 선택하십시오"),
+                msg("this file cannot be read as an image"),
+                remedy=msg("choose another one"),
             )
         return {"near": found.hex()}
 
@@ -355,6 +359,12 @@ def _deciding(app: FastAPI, desk: Desk) -> None:
         return {"action": action, "mark": desk.browser.columns.mark}
 
 
+def _worded(told: dict[str, str], request: Request) -> Json:
+    """Texts of an answer in the language that the browser asks for."""
+    language = reader(request.headers)
+    return {name: render(text, language) for name, text in told.items()}
+
+
 def _static(folder: Traversable, prefix: str) -> list[tuple[str, Traversable]]:
     found = []
     for entry in folder.iterdir():
@@ -363,6 +373,10 @@ def _static(folder: Traversable, prefix: str) -> list[tuple[str, Traversable]]:
         elif f".{entry.name.rpartition('.')[2]}" in _TYPES:
             found.append((prefix + entry.name, entry))
     return found
+
+
+def _in_each_language(text: Message) -> dict[Language, str]:
+    return {language: render(text, language) for language in languages()}
 
 
 def _shell(desk: Desk, shown: Language) -> str:
@@ -374,8 +388,8 @@ def _shell(desk: Desk, shown: Language) -> str:
     boot = {
         "case": desk.store.name,
         "reviewer": desk.reviewer,
-        "labels": [{"en": label.en, "ko": label.ko} for label in LABELS],
-        "reasons": {name: {"en": en, "ko": ko} for name, (en, ko) in REASONS.items()},
+        "labels": [_in_each_language(label.name) for label in LABELS],
+        "reasons": {name: _in_each_language(text) for name, text in REASONS.items()},
         "distance": PDQ_MATCH_DISTANCE,
         "language": shown,
     }

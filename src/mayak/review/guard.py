@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
 
-from mayak.language import set_language, tr
+from mayak.i18n import Language, msg, preferred, render
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -47,6 +47,11 @@ _HEADERS = {
 }
 
 
+def reader(headers: Mapping[str, str]) -> Language:
+    """The language that a browser asks for first."""
+    return preferred(headers.get("accept-language", ""))
+
+
 class Guard:
     """Lets pass what comes from the page itself."""
 
@@ -69,13 +74,11 @@ class Guard:
         if scope["type"] != "http":
             return
         headers = [(name.decode("latin-1"), v.decode("latin-1")) for name, v in scope["headers"]]
-        accepted = dict(headers).get("accept-language", "")
-        set_language("ko" if accepted.lower().startswith("ko") else "en")
         fault = self._fault(scope, headers)
         if fault is not None:
             status, why = fault
             self._refused(f"{scope['method']} {scope['path'][:200]!a}: {why}")
-            await _answer(send, status, why)
+            await _answer(send, status, why, reader(dict(headers)))
             return
         scope["state"][ADMIT]()
         if scope["path"] == "/" and b"token=" in scope["query_string"]:
@@ -87,11 +90,11 @@ class Guard:
                 body = await self._body(scope, receive)
         except TimeoutError:
             self._refused(f"{scope['method']} {scope['path'][:200]!a}: a body too slow")
-            await _answer(send, 408, "too slow")
+            await _answer(send, 408, "too slow", reader(dict(headers)))
             return
         if body is None:
             self._refused(f"{scope['method']} {scope['path'][:200]!a}: a body too large")
-            await _answer(send, 413, "too large")
+            await _answer(send, 413, "too large", reader(dict(headers)))
             return
         given = False
 
@@ -199,15 +202,13 @@ def _values(cookies: list[str], name: str) -> Iterator[str]:
             yield jar[name].value
 
 
-async def _answer(send: Send, status: int, why: str) -> None:
+async def _answer(send: Send, status: int, why: str, language: Language) -> None:
     if status == 401:
-        message = tr(
-            "Open the address that `mayak review` printed.",
-            "`mayak review`가 출력한 주소를 여십시오.",
-        )
+        message = msg("Open the address that `mayak review` printed.")
     else:
-        message = tr(f"Refused: {why}.", f"거부되었습니다: {why}.")
-    body = json.dumps({"message": message, "remedy": ""}, ensure_ascii=False).encode()
+        message = msg("Refused: {why}.", why=why)
+    answer = {"message": render(message, language), "remedy": ""}
+    body = json.dumps(answer, ensure_ascii=False).encode()
     headers = {"content-type": "application/json", "content-length": str(len(body)), **_HEADERS}
     await send(
         {

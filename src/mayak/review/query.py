@@ -9,8 +9,8 @@ from typing import Any, TypeVar, cast
 
 from mayak.case import SORTS, STATES, Box, Filter, Sort
 from mayak.errors import ConfigError
+from mayak.i18n import msg
 from mayak.labels import LABELS
-from mayak.language import tr
 
 Value = TypeVar("Value")
 
@@ -55,8 +55,8 @@ def _read(key: str, text: str, parse: Callable[[str], Value]) -> Value:
         return parse(text)
     except (ValueError, OverflowError) as error:
         raise ConfigError(
-            tr(f"{key}={text[:80]} makes no sense", f"{key}={text[:80]}은(는) 올바르지 않습니다"),
-            remedy=tr("clear the filters", "필터를 지우십시오"),
+            msg("{key}={text} makes no sense", key=key, text=text[:80]),
+            remedy=msg("clear the filters"),
         ) from error
 
 

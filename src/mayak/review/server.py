@@ -9,7 +9,7 @@ from collections.abc import Callable
 import uvicorn
 
 from mayak.errors import ConfigError
-from mayak.language import tr
+from mayak.i18n import Language, msg
 from mayak.review.app import LARGE, build
 from mayak.review.connections import BATCH, Connection, Server
 from mayak.review.guard import Guard
@@ -21,8 +21,11 @@ PORT = 8323
 _HOST = "127.0.0.1"
 
 
-def serve(desk: Desk, *, port: int | None, opened: Callable[[str], None]) -> None:
+def serve(
+    desk: Desk, *, port: int | None, opened: Callable[[str], None], language: Language = "en"
+) -> None:
     """Answer the page's requests; ``opened`` is told the address, with its token, once it works.
+    ``language`` is that of the page.
 
     Without ``port`` the usual one or, where that is taken, any. Raises ConfigError for a port that
     cannot be had. Returns when the process is interrupted.
@@ -30,7 +33,9 @@ def serve(desk: Desk, *, port: int | None, opened: Callable[[str], None]) -> Non
     listener = _listen(port)
     number = listener.getsockname()[1]
     token = secrets.token_urlsafe(32)
-    guard = Guard(build(desk), port=number, token=token, refused=desk.refused, large=LARGE)
+    guard = Guard(
+        build(desk, language), port=number, token=token, refused=desk.refused, large=LARGE
+    )
     config = uvicorn.Config(
         guard,
         log_level="error",  # it warns of each connection that does not speak HTTP
@@ -67,8 +72,6 @@ def _listen(port: int | None) -> socket.socket:
         else:
             return listener
     raise ConfigError(
-        tr(
-            f"port {port} cannot be used: {problem}", f"포트 {port}을(를) 쓸 수 없습니다: {problem}"
-        ),
-        remedy=tr("name another one with --port", "--port로 다른 번호를 지정하십시오"),
+        msg("port {port} cannot be used: {problem}", port=port, problem=problem),
+        remedy=msg("name another one with --port"),
     )

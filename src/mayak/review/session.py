@@ -7,7 +7,6 @@ everything the page asks for is done on one of them, in turn.
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
 import secrets
 from collections import OrderedDict
@@ -24,8 +23,8 @@ from mayak.case.folder import read_thumbnail
 from mayak.case.records import Seen
 from mayak.case.values import checked
 from mayak.errors import CaseError
+from mayak.i18n import msg
 from mayak.imaging.hashing import PDQ_MATCH_DISTANCE
-from mayak.language import tr
 from mayak.review.originals import Originals, Wanted, Why
 
 Result = TypeVar("Result")
@@ -44,8 +43,8 @@ class CountError(CaseError):
 
     def __init__(self, count: int) -> None:
         super().__init__(
-            tr(f"this decision is for {count} images", f"이 판정은 {count}장에 적용됩니다"),
-            remedy=tr("confirm that number", "그 수를 확인하십시오"),
+            msg("this decision is for {count} images", count=count),
+            remedy=msg("confirm that number"),
         )
         self.count = count
 
@@ -146,7 +145,7 @@ class Desk:
         return result
 
     def _checked(self, work: Callable[[], Result]) -> Result:
-        with checked(self.folder, tr("what the page asked for", "페이지가 요청한 내용")):
+        with checked(self.folder, msg("what the page asked for")):
             return work()
 
     def refused(self, what: str) -> None:
@@ -215,7 +214,7 @@ class Desk:
         run = self.browser.run if run is None else run
         if run is None:
             raise CaseError(
-                tr("nothing has been classified yet", "아직 분류된 이미지가 없습니다"),
+                msg("nothing has been classified yet"),
                 remedy="mayak triage",
             )
         return store.draw_sample(run, size, secrets.randbits(32), self.reviewer)
@@ -315,23 +314,18 @@ def _seen(image: str, shown: Shown, copies: set[str]) -> Seen:
 def gone() -> CaseError:
     """A result that the desk does not keep any more."""
     return CaseError(
-        tr("this result is not kept any more", "이 결과는 더 이상 보관되어 있지 않습니다"),
-        remedy=tr("reload the page", "페이지를 새로 고치십시오"),
+        msg("this result is not kept any more"),
+        remedy=msg("reload the page"),
     )
 
 
 def unknown_image(sha256: str) -> CaseError:
     """A content that the case does not hold."""
     return CaseError(
-        tr(
-            f"{sha256[:64]} is no image of this case",
-            f"{sha256[:64]}은(는) 이 사건의 이미지가 아닙니다",
-        ),
-        remedy=tr("reload the page", "페이지를 새로 고치십시오"),
+        msg("{sha256} is no image of this case", sha256=sha256[:64]),
+        remedy=msg("reload the page"),
     )
 
 
 async def _on(pool: ThreadPoolExecutor, work: Callable[[], Result]) -> Result:
-    # Pools do not take the caller's language with them.
-    context = contextvars.copy_context()
-    return await asyncio.wrap_future(pool.submit(context.run, work))
+    return await asyncio.wrap_future(pool.submit(work))

@@ -14,7 +14,7 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from mayak.errors import ModelError
-from mayak.language import tr
+from mayak.i18n import msg
 from mayak.training.checkpoint import Checkpoint, Checkpoints, Validation
 from mayak.training.devices import Devices
 from mayak.training.lightning_internals import terminate_helpers
@@ -69,14 +69,8 @@ class RunCallback(Callback):  # type: ignore[misc]  # lightning is untyped
         loss = trainer.strategy.reduce(self._module.take_step_loss(), reduce_op="mean").item()
         if not math.isfinite(loss):
             raise ModelError(
-                tr(
-                    f"training diverged: the loss of step {step} is {loss}",
-                    f"학습이 발산했습니다: {step}단계의 손실이 {loss}입니다",
-                ),
-                remedy=tr(
-                    "lower learning_rate; the last checkpoint is from before",
-                    "learning_rate를 낮추십시오. 마지막 체크포인트는 그 이전의 것입니다",
-                ),
+                msg("training diverged: the loss of step {step} is {loss}", step=step, loss=loss),
+                remedy=msg("lower learning_rate; the last checkpoint is from before"),
             )
         seconds = time.perf_counter() - self._clock
         samples = self._plan.samples_in(step) * self._plan.processes

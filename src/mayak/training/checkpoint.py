@@ -17,7 +17,7 @@ import torch
 
 from mayak.errors import ConfigError, ModelError
 from mayak.files import PARTIAL, write_durably
-from mayak.language import tr
+from mayak.i18n import msg
 
 LAST = "last.ckpt"
 
@@ -120,14 +120,9 @@ class Checkpoints:
             return Checkpoint(content["step"], content["adapter"], content["optimizer"], best)
         except (OSError, RuntimeError, EOFError, KeyError, TypeError, pickle.UnpicklingError) as e:
             raise ModelError(
-                tr(
-                    f"the checkpoint {path} cannot be read",
-                    f"체크포인트 {path}을(를) 읽을 수 없습니다",
-                )
+                msg("the checkpoint {path} cannot be read", path=path)
                 + f" ({str(e).splitlines()[0] if str(e) else type(e).__name__})",
-                remedy=tr(
-                    "begin anew with --overwrite", "--overwrite로 처음부터 다시 시작하십시오"
-                ),
+                remedy=msg("begin anew with --overwrite"),
             ) from e
 
 
@@ -150,9 +145,6 @@ def unwritable(path: Path, error: Exception) -> ConfigError:
     cause = error if isinstance(error, OSError) else error.__context__ or error
     reason = getattr(cause, "strerror", None) or str(cause).splitlines()[0]
     return ConfigError(
-        tr(f"{path} cannot be written: {reason}", f"{path}에 쓸 수 없습니다: {reason}"),
-        remedy=tr(
-            "free some space there and go on with --resume, or choose another --output",
-            "공간을 확보한 뒤 --resume으로 이어서 하거나 --output을 바꾸십시오",
-        ),
+        msg("{path} cannot be written: {reason}", path=path, reason=reason),
+        remedy=msg("free some space there and go on with --resume, or choose another --output"),
     )

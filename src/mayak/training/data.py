@@ -18,8 +18,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from mayak.dataset.manifest import Manifest
 from mayak.errors import DecodeError, ManifestError
+from mayak.i18n import join, msg
 from mayak.imaging import decode_file
-from mayak.language import tr
 from mayak.model.packer import BatchPacker, PackedBatch
 from mayak.model.torch_internals import stop_workers
 from mayak.training.plan import Plan
@@ -119,10 +119,10 @@ def verify(manifest: Manifest, progress: Progress) -> None:
             reach training in any form.
     """
     faults: list[str] = []
-    name = tr(f"checking {manifest.path.name}", f"{manifest.path.name} 확인")
+    name = msg("checking {name}", name=manifest.path.name)
     with (
         ThreadPoolExecutor(max_workers=os.cpu_count()) as pool,
-        progress.task(name, len(manifest.samples), tr("images", "장")) as task,
+        progress.task(name, len(manifest.samples), msg("images", context="unit")) as task,
     ):
         for fault in pool.map(lambda s: _fault(manifest.locate(s), s), manifest.samples):
             if fault:
@@ -130,17 +130,16 @@ def verify(manifest: Manifest, progress: Progress) -> None:
             task.advance()
     if faults:
         more = len(faults) - _MAX_SHOWN
-        listed = "; ".join(faults[:_MAX_SHOWN])
+        listed = join("; ", faults[:_MAX_SHOWN])
         raise ManifestError(
-            tr(
-                f"{manifest.path}: {len(faults)} image(s) cannot be trained on: {listed}",
-                f"{manifest.path}: 학습에 쓸 수 없는 이미지 {len(faults)}장: {listed}",
+            msg(
+                "{path}: {n_faults} image(s) cannot be trained on: {listed}",
+                path=manifest.path,
+                n_faults=len(faults),
+                listed=listed,
             )
-            + (tr(f"; and {more} more", f"; 그 밖에 {more}장") if more > 0 else ""),
-            remedy=tr(
-                "restore the files, or make the data folder again with `mayak prepare`",
-                "파일을 되돌리거나 `mayak prepare`로 데이터 폴더를 다시 만드십시오",
-            ),
+            + (msg("; and {more} more", more=more) if more > 0 else ""),
+            remedy=msg("restore the files, or make the data folder again with `mayak prepare`"),
         )
 
 
@@ -242,22 +241,19 @@ def _context() -> BaseContext:
 
 
 def _open(path: Path, sample: Sample) -> DecodedImage:
-    fault = None
+    fault: str
     try:
         image = decode_file(path)
         if image.sha256 == sample.sha256:
             return image
-        fault = tr("changed since the manifest was made", "목록을 만든 뒤에 바뀌었습니다")
+        fault = msg("changed since the manifest was made")
     except OSError as error:
         fault = error.strerror or str(error)
     except DecodeError as error:
         fault = error.message
     raise ManifestError(
-        f"{path}: {fault}",
-        remedy=tr(
-            "restore the file or run `mayak prepare` again",
-            "파일을 되돌리거나 `mayak prepare`를 다시 실행하십시오",
-        ),
+        f"{path}: " + fault,
+        remedy=msg("restore the file or run `mayak prepare` again"),
     )
 
 

@@ -10,7 +10,7 @@ import torch
 from lightning.pytorch.strategies import DDPStrategy
 
 from mayak.errors import ConfigError
-from mayak.language import tr
+from mayak.i18n import msg
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,8 @@ class Devices:
         """
         if count is not None and count < 1:
             raise ConfigError(
-                tr(
-                    f"--devices {count} is no number of devices",
-                    f"--devices {count}은(는) 잘못된 값입니다",
-                ),
-                remedy=tr("1 or more", "1 이상"),
+                msg("--devices {count} is no number of devices", count=count),
+                remedy=msg("1 or more"),
             )
         rank = int(os.environ.get("LOCAL_RANK", "0"))
         there = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -48,30 +45,28 @@ class Devices:
         kind, _, index = device.partition(":")
         if device not in ("auto", "cuda") and not (kind == "cuda" and index.isdecimal()):
             raise ConfigError(
-                tr(f"unknown device {device!r}", f"알 수 없는 장치 {device!r}"),
+                msg("unknown device {device!r}", device=device),
                 remedy="auto, cpu, cuda, cuda:0 …",
             )
         gpus = tuple(range(there)) if not index else (int(index),)
         if index and count not in (None, 1):
             raise ConfigError(
-                tr(
-                    f"--device {device} names one device, --devices asks for {count}",
-                    f"--device {device}은(는) 하나인데 --devices는 {count}개입니다",
+                msg(
+                    "--device {device} names one device, --devices asks for {count}",
+                    device=device,
+                    count=count,
                 ),
-                remedy=tr("leave one of them out", "둘 중 하나를 빼십시오"),
+                remedy=msg("leave one of them out"),
             )
         if not gpus or max(gpus) >= there or (count or 1) > there:
             raise ConfigError(
-                tr(
-                    f"{device} was asked for ({count or len(gpus) or 1}), but this machine has "
-                    f"{there} usable GPU(s)",
-                    f"{device}({count or len(gpus) or 1}개)를 지정했지만 쓸 수 있는 GPU는 "
-                    f"{there}개입니다",
+                msg(
+                    "{device} was asked for ({count}), but this machine has {there} usable GPU(s)",
+                    device=device,
+                    count=count or len(gpus) or 1,
+                    there=there,
                 ),
-                remedy=tr(
-                    "see `mayak doctor`, or use --device cpu",
-                    "`mayak doctor`를 보거나 --device cpu를 쓰십시오",
-                ),
+                remedy=msg("see `mayak doctor`, or use --device cpu"),
             )
         gpus = gpus[: count or len(gpus)]
         return cls(gpus, len(gpus), rank if len(gpus) > 1 else 0)

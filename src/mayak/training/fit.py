@@ -16,7 +16,7 @@ from mayak.config import FINAL, TrainConfig
 from mayak.dataset.manifest import FILES, Manifest, read_manifest
 from mayak.dataset.training_images import TrainingImages
 from mayak.errors import ConfigError, ManifestError
-from mayak.language import tr
+from mayak.i18n import msg
 from mayak.model import VisionLanguageModel, load_model
 from mayak.model.load import out_of_memory
 from mayak.model.packer import BatchPacker
@@ -84,13 +84,13 @@ def _inputs(config: TrainConfig, data: Path, devices: Devices) -> RunInputs:
     for manifest in manifests:
         if len(manifest.samples) < devices.processes:
             raise ManifestError(
-                tr(
-                    f"{manifest.path} has fewer images than there are devices "
-                    f"({len(manifest.samples)} < {devices.processes})",
-                    f"{manifest.path}의 이미지가 장치보다 적습니다 "
-                    f"({len(manifest.samples)} < {devices.processes})",
+                msg(
+                    "{path} has fewer images than there are devices ({n_samples} < {processes})",
+                    path=manifest.path,
+                    n_samples=len(manifest.samples),
+                    processes=devices.processes,
                 ),
-                remedy=tr("use fewer --devices", "--devices를 줄이십시오"),
+                remedy=msg("use fewer --devices"),
             )
     train_set, val_set = manifests
     plan = Plan(
@@ -175,24 +175,16 @@ class _Run:
         existing = [path for path in own if path.exists()]
         if resume and overwrite:
             raise ConfigError(
-                tr(
-                    "--resume and --overwrite exclude each other",
-                    "--resume과 --overwrite는 함께 쓸 수 없습니다",
-                ),
-                remedy=tr("leave one of them out", "둘 중 하나를 빼십시오"),
+                msg("--resume and --overwrite exclude each other"),
+                remedy=msg("leave one of them out"),
             )
         if resume:
             self._check_resumable()
         elif not overwrite and existing:
             raise ConfigError(
-                tr(
-                    f"{self.output} already holds a training run",
-                    f"{self.output}에 이미 학습 결과가 있습니다",
-                ),
-                remedy=tr(
-                    "go on with --resume, choose another --output, or discard it with --overwrite",
-                    "--resume으로 이어서 하거나, --output을 바꾸거나, --overwrite로 지우고 "
-                    "시작하십시오",
+                msg("{output} already holds a training run", output=self.output),
+                remedy=msg(
+                    "go on with --resume, choose another --output, or discard it with --overwrite"
                 ),
             )
         return existing if overwrite else []
@@ -204,31 +196,24 @@ class _Run:
             check_same(read_json(identity), self.inputs.identity, self.output)
         elif begun:
             raise ConfigError(
-                tr(
-                    f"{identity} is missing, so that nobody can tell what the run there is",
-                    f"{identity} 파일이 없어 어떤 학습인지 알 수 없습니다",
+                msg(
+                    "{identity} is missing, so that nobody can tell what the run there is",
+                    identity=identity,
                 ),
-                remedy=tr(
-                    "put it back, or begin anew with --overwrite",
-                    "파일을 되돌려 놓거나 --overwrite로 새로 시작하십시오",
-                ),
+                remedy=msg("put it back, or begin anew with --overwrite"),
             )
         if not begun:
             self.note(
-                tr(
-                    f"no checkpoint in {self.output} yet; beginning at the start",
-                    f"{self.output}에 아직 체크포인트가 없어 처음부터 시작합니다",
-                )
+                msg("no checkpoint in {output} yet; beginning at the start", output=self.output)
             )
 
     def _warn_of_shared(self, images: TrainingImages) -> None:
         if shared := len({*images.train} & {*images.validation}):
             self.note(
-                tr(
-                    f"{shared} validation image(s) are training images too, byte for byte: the "
+                msg(
+                    "{shared} validation image(s) are training images too, byte for byte: the "
                     "validation accuracy will be too good",
-                    f"검증 이미지 {shared}장이 학습 이미지와 바이트까지 같으므로 검증 정확도가 "
-                    "실제보다 좋게 나옵니다",
+                    shared=shared,
                 )
             )
 
@@ -257,33 +242,32 @@ class _Run:
         plan = self.plan
         if done == plan.total_steps:
             self.note(
-                tr(
-                    f"the run in {self.output} is finished; nothing is left to train",
-                    f"{self.output}의 학습은 이미 끝났습니다",
-                )
+                msg("the run in {output} is finished; nothing is left to train", output=self.output)
             )
             return
         if done:
             self.note(
-                tr(
-                    f"resuming after step {done} of {plan.total_steps}",
-                    f"{plan.total_steps}단계 중 {done}단계 이후부터 이어서 합니다",
+                msg(
+                    "resuming after step {done} of {total_steps}",
+                    done=done,
+                    total_steps=plan.total_steps,
                 )
             )
         self.note(
-            tr(
-                f"{plan.samples} images, {plan.total_steps} steps of {plan.effective_batch} images "
-                f"({plan.batch_size} × {plan.accumulate} accumulated × {plan.processes} device(s))",
-                f"이미지 {plan.samples}장, {plan.total_steps}단계, 단계당 {plan.effective_batch}장 "
-                f"({plan.batch_size} × 누적 {plan.accumulate} × 장치 {plan.processes})",
+            msg(
+                "{samples} images, {total_steps} steps of {effective_batch} images ({batch_size} "
+                "× {accumulate} accumulated × {processes} device(s))",
+                samples=plan.samples,
+                total_steps=plan.total_steps,
+                effective_batch=plan.effective_batch,
+                batch_size=plan.batch_size,
+                accumulate=plan.accumulate,
+                processes=plan.processes,
             )
         )
         if self.config.base_tile:
             self.note(
-                tr(
-                    "each image is taught whole and as its base tile alone (base_tile: true)",
-                    "각 이미지를 전체와 기본 타일만의 두 가지로 학습합니다(base_tile: true)",
-                )
+                msg("each image is taught whole and as its base tile alone (base_tile: true)")
             )
 
     def _module(self, vlm: VisionLanguageModel, state: Checkpoint | None) -> FineTuning:
@@ -347,7 +331,7 @@ class _Run:
         with (
             quiet(),
             data,
-            self.progress.task(tr("training", "학습"), total, tr("images", "장")) as task,
+            self.progress.task(msg("training"), total, msg("images", context="unit")) as task,
         ):
             outputs = RunOutputs(
                 self.checkpoints, self.config.checkpoint_every, self.log, logger, task

@@ -13,7 +13,7 @@ import torch
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from mayak.language import tr
+from mayak.i18n import msg
 from mayak.model import VisionLanguageModel
 from mayak.model.accelerate import CheckedCompile
 from mayak.model.packer import PackedBatch
@@ -91,30 +91,23 @@ def compiling(device: torch.device, *, mixed: bool, images: int) -> tuple[bool, 
     message. ``mixed``: it computes in bf16 on a GPU.
     """
     if not mixed:
-        return False, tr(
-            "images are packed without padding; layers are not compiled, which is for bf16 on a "
-            "GPU",
-            "이미지를 패딩 없이 이어 붙여 계산합니다. 계층은 컴파일하지 않습니다(GPU의 bf16에서만 "
-            "컴파일합니다)",
+        return False, msg(
+            "images are packed without padding; layers are not compiled, which is for bf16 on a GPU"
         )
     if images < MIN_IMAGES_TO_COMPILE:
-        return False, tr(
-            f"images are packed without padding; layers are not compiled, which takes longer than "
-            f"it saves under {MIN_IMAGES_TO_COMPILE:,} images",
-            f"이미지를 패딩 없이 이어 붙여 계산합니다. {MIN_IMAGES_TO_COMPILE:,}장 미만에서는 "
-            "컴파일에 드는 시간이 더 길어 계층을 컴파일하지 않습니다",
+        return False, msg(
+            "images are packed without padding; layers are not compiled, which takes longer than "
+            "it saves under {min_images_to_compile:,} images",
+            min_images_to_compile=MIN_IMAGES_TO_COMPILE,
         )
     if not compiles(device):
-        return False, tr(
+        return False, msg(
             "images are packed without padding; layers are not compiled, for PyTorch's compiler "
-            "does not work here (it needs Triton, a C compiler and Python's headers)",
-            "이미지를 패딩 없이 이어 붙여 계산합니다. 이 컴퓨터에서는 PyTorch 컴파일러가 동작하지 "
-            "않아 계층을 컴파일하지 않습니다(Triton, C 컴파일러, Python 헤더가 필요합니다)",
+            "does not work here (it needs Triton, a C compiler and Python's headers)"
         )
-    return True, tr(
+    return True, msg(
         "images are packed without padding; layers are compiled, for which the first step takes a "
-        "minute or two",
-        "이미지를 패딩 없이 이어 붙이고 계층을 컴파일해 계산합니다. 첫 단계는 1~2분 걸립니다",
+        "minute or two"
     )
 
 

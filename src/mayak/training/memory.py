@@ -9,7 +9,7 @@ import psutil
 import torch
 from torch.autograd.graph import saved_tensors_hooks
 
-from mayak.language import tr
+from mayak.i18n import msg
 from mayak.model.torch_internals import storage_reference
 from mayak.training.data import Collate, TrainingBatch
 from mayak.training.module import FineTuning, trained
@@ -36,17 +36,17 @@ class MemoryEstimate:
     def __str__(self) -> str:
         needed, free = (f"{part / 2**30:.1f}" for part in (self.needed, self.free))
         if self.fits:
-            return tr(
-                f"activations are kept for the backward pass: {needed} GiB at most, {free} free "
+            return msg(
+                "activations are kept for the backward pass: {needed} GiB at most, {free} free "
                 "(gradient_checkpointing: auto)",
-                f"역전파에 필요한 중간값을 보관합니다: 최대 {needed} GiB, 여유 {free} GiB "
-                "(gradient_checkpointing: auto)",
+                needed=needed,
+                free=free,
             )
-        return tr(
-            f"activations are computed again in the backward pass: keeping them takes up to "
-            f"{needed} GiB, {free} are free (gradient_checkpointing: auto)",
-            f"역전파에서 중간값을 다시 계산합니다: 보관하려면 최대 {needed} GiB가 필요하고 여유는 "
-            f"{free} GiB입니다(gradient_checkpointing: auto)",
+        return msg(
+            "activations are computed again in the backward pass: keeping them takes up to "
+            "{needed} GiB, {free} are free (gradient_checkpointing: auto)",
+            needed=needed,
+            free=free,
         )
 
 

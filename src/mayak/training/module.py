@@ -15,8 +15,8 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from mayak.config import LoraOptions, TrainConfig
 from mayak.errors import ModelError
+from mayak.i18n import msg
 from mayak.labels import LABELS
-from mayak.language import tr
 from mayak.model import VisionLanguageModel
 from mayak.model.scoring import label_scores
 from mayak.training.checkpoint import Validation
@@ -74,9 +74,10 @@ def attach_lora(
     astray = [key for key in weights if "language_model.layers." not in key]
     if count != expected or astray:
         raise _unfit(
-            tr(
-                f"LoRA would train {count:,} parameters instead of {expected:,}",
-                f"LoRA가 {expected:,}개가 아닌 {count:,}개의 매개변수를 학습하게 됩니다",
+            msg(
+                "LoRA would train {count:,} parameters instead of {expected:,}",
+                count=count,
+                expected=expected,
             )
             + "".join(f"; {key}" for key in astray[:1])
         )
@@ -85,14 +86,8 @@ def attach_lora(
 
 def _unfit(reason: str) -> ModelError:
     return ModelError(
-        tr(
-            f"this model's language model cannot be fine-tuned: {reason}",
-            f"이 모델의 언어 모델은 미세조정할 수 없습니다: {reason}",
-        ),
-        remedy=tr(
-            "use a LLaVA-NeXT checkpoint with a Mistral or Llama language model",
-            "언어 모델이 Mistral 또는 Llama인 LLaVA-NeXT 체크포인트를 쓰십시오",
-        ),
+        msg("this model's language model cannot be fine-tuned: {reason}", reason=reason),
+        remedy=msg("use a LLaVA-NeXT checkpoint with a Mistral or Llama language model"),
     )
 
 
@@ -220,14 +215,8 @@ def load_adapter(model: torch.nn.Module, adapter: Adapter) -> None:
     weights = trained(model)
     if {k: v.shape for k, v in weights.items()} != {k: v.shape for k, v in adapter.items()}:
         raise ModelError(
-            tr(
-                "the checkpoint's adapter does not fit this base model",
-                "체크포인트의 어댑터가 이 기본 모델에 맞지 않습니다",
-            ),
-            remedy=tr(
-                "resume with the model that the run began with",
-                "처음 학습에 쓴 모델로 이어서 하십시오",
-            ),
+            msg("the checkpoint's adapter does not fit this base model"),
+            remedy=msg("resume with the model that the run began with"),
         )
     with torch.no_grad():
         for name, weight in weights.items():

@@ -12,7 +12,7 @@ from typing import Any
 from mayak import untrusted
 from mayak.errors import ConfigError
 from mayak.files import json_bytes
-from mayak.language import tr
+from mayak.i18n import msg
 from mayak.training.checkpoint import unwritable, write_file
 
 IDENTITY = "identity.json"
@@ -36,11 +36,11 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         value: dict[str, Any] = untrusted.read_json(path, untrusted.RECORD_BYTES)
         if not isinstance(value, dict):
-            raise ValueError(tr("not a JSON object", "JSON 객체가 아님"))
+            raise ValueError(msg("not a JSON object"))
     except (OSError, ValueError) as error:
         raise ConfigError(
-            tr(f"{path} cannot be read: {error}", f"{path}을(를) 읽을 수 없습니다: {error}"),
-            remedy=tr("begin anew with --overwrite", "--overwrite로 새로 시작하십시오"),
+            msg("{path} cannot be read: {error}", path=path, error=error),
+            remedy=msg("begin anew with --overwrite"),
         ) from error
     return value
 
@@ -60,15 +60,10 @@ def check_same(began: dict[str, Any], now: dict[str, Any], output: Path) -> None
     if not changes:
         return
     raise ConfigError(
-        tr(
-            f"the run in {output} cannot be resumed, for it began otherwise: ",
-            f"{output}의 학습은 다음이 달라져 이어서 할 수 없습니다: ",
-        )
+        msg("the run in {output} cannot be resumed, for it began otherwise: ", output=output)
         + "; ".join(changes),
-        remedy=tr(
-            "resume with the values on the left, or begin anew with another --output or "
-            "--overwrite",
-            "왼쪽 값으로 이어서 하거나, --output을 바꾸거나 --overwrite로 새로 시작하십시오",
+        remedy=msg(
+            "resume with the values on the left, or begin anew with another --output or --overwrite"
         ),
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import copy_context
 from pathlib import Path
 from threading import Event
 from typing import TypeVar
@@ -12,7 +11,7 @@ from typing import TypeVar
 from mayak.case import CaseStore, SourceHash
 from mayak.errors import EvidenceError, IntegrityError
 from mayak.evidence import Acquisition, Source
-from mayak.language import tr
+from mayak.i18n import msg
 from mayak.triage.options import Options
 from mayak.types import Progress
 
@@ -54,14 +53,13 @@ class Acquisitions:
         recorded = next(s for s in self._case.sources() if s.id == number)
         if (recorded.kind == "folder") != (source.path.kind == "folder"):
             raise IntegrityError(
-                tr(
-                    f"{source.path} is of another kind now ({recorded.kind} → {source.path.kind})",
-                    f"{source.path}의 종류가 바뀌었습니다({recorded.kind} → {source.path.kind})",
+                msg(
+                    "{path} is of another kind now ({kind} → {path_kind})",
+                    path=source.path,
+                    kind=recorded.kind,
+                    path_kind=source.path.kind,
                 ),
-                remedy=tr(
-                    "give the source as it was, or take this one in from another path",
-                    "원래 그대로의 원본을 지정하거나, 이 원본은 다른 경로에서 지정하십시오",
-                ),
+                remedy=msg("give the source as it was, or take this one in from another path"),
             )
         before = recorded.hashes
         held = next(self._case.known_items(number), None)
@@ -72,8 +70,7 @@ class Acquisitions:
             if found is not None:
                 self._compare(number, path, found, before)
             return
-        in_context = copy_context().run  # the language of what is told
-        hashing = self._thread.submit(in_context, source.acquire, self._progress, self._stop)
+        hashing = self._thread.submit(source.acquire, self._progress, self._stop)
         self._running.append((number, path, hashing))
 
     def beside(self, arriving: Iterable[T]) -> Iterator[T]:
@@ -114,10 +111,9 @@ class Acquisitions:
             if not self._options.accept_damaged:
                 raise EvidenceError(
                     error.message,
-                    remedy=tr(
+                    remedy=msg(
                         "take a good copy, or go on with --accept-damaged, without a hash of the "
-                        "whole",
-                        "온전한 사본을 쓰거나, --accept-damaged로 전체 해시 없이 계속하십시오",
+                        "whole"
                     ),
                 ) from error
             self.damaged.append(str(path))
@@ -127,24 +123,17 @@ class Acquisitions:
         self, number: int, path: Path, found: Acquisition, before: tuple[SourceHash, ...]
     ) -> None:
         differs = found.matches is False
-        message = tr(
-            f"{path} is damaged: it is not what its stored hash says",
-            f"{path}이(가) 손상되었습니다. 저장된 해시와 다릅니다",
-        )
+        message = msg("{path} is damaged: it is not what its stored hash says", path=path)
         if before and before[-1].sha256 != found.sha256:
             differs = True
-            message = tr(
-                f"{path} has changed since it was last read",
-                f"{path}이(가) 마지막으로 읽은 뒤 변경되었습니다",
-            )
+            message = msg("{path} has changed since it was last read", path=path)
         if differs and not self._options.accept_damaged:
             # Not among its hashes: the next reading is compared with the last that was accepted.
             self._case.record("refuse source", source=number, sha256=found.sha256, md5=found.md5)
             raise IntegrityError(
                 message,
-                remedy=tr(
-                    "take a good copy, or go on with --accept-damaged, which the case records",
-                    "온전한 사본을 쓰거나, --accept-damaged로 계속하십시오. 사건에 기록됩니다",
+                remedy=msg(
+                    "take a good copy, or go on with --accept-damaged, which the case records"
                 ),
             )
         if not before or differs:

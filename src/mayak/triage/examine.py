@@ -16,7 +16,6 @@ from mayak.imaging.hashing import perceptual_hash, sha256
 from mayak.imaging.inside import hidden_in, pictures_inside
 from mayak.imaging.parts import Part
 from mayak.imaging.thumbnails import overview, thumbnail
-from mayak.language import set_language
 from mayak.types import DecodedImage, EvidencePath, Failure, FileTimes, Sides
 
 PARTS = 16
@@ -99,12 +98,11 @@ class More:
 
 
 def examine(work: tuple[Rules, tuple[Job, ...]]) -> list[Found | More]:
-    """What became of some files. What is recorded is English, whatever the user reads.
+    """What became of some files.
 
     Of a file with pictures inside it is said that there are more; they are examined as jobs of
     their own.
     """
-    set_language("en")
     rules, jobs = work
     return [found for job in jobs for found in (_parts if job.part else _whole)(rules, job)]
 

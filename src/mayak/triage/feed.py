@@ -10,7 +10,6 @@ import hashlib
 from collections import OrderedDict, deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import copy_context
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event, Thread
@@ -19,6 +18,7 @@ from mayak.case import CaseStore, Content, Duplicate, Exclusion, Item
 from mayak.errors import EvidenceError, MayakError
 from mayak.evidence import Source
 from mayak.hashlists import HashList
+from mayak.i18n import msg
 from mayak.imaging.formats import is_apple_double, is_pdf, is_program, named_as_image
 from mayak.imaging.hashing import sha256
 from mayak.imaging.office import needs_password
@@ -117,9 +117,7 @@ class Feed:
         """Disk images inside sources that are not what their stored hash says."""
         self.limited = False
         """Whether the walk ended at the options' limit."""
-        # In the context of whoever is told of faults: it holds the language.
-        in_context = copy_context().run
-        self._thread = Thread(target=in_context, args=(self._work,), name="mayak-feed", daemon=True)
+        self._thread = Thread(target=self._work, name="mayak-feed", daemon=True)
 
     @property
     def expected(self) -> int:
@@ -337,7 +335,7 @@ class Feed:
         if content is not None:
             return held.unread(entry, content)
         if document is not None:
-            held.require_accepted(entry, "can no longer be read", "더 이상 읽을 수 없습니다")
+            held.require_accepted(entry, msg("can no longer be read"))
         return Arrival(held.number, item_of(entry, read), known)
 
     def _hashed(self, held: Held, read: _Read) -> Iterator[Arrival | Job]:
@@ -345,9 +343,7 @@ class Feed:
         entry, data, known, content = read.entry, read.data, read.known, read.content
         digest = read.digest if isinstance(read.digest, str) else read.digest.result()
         if read.document not in (None, digest):
-            held.require_accepted(
-                entry, "has changed since it was read", "읽은 뒤에 변경되었습니다"
-            )
+            held.require_accepted(entry, msg("has changed since it was read"))
         if content is not None and digest != content:
             # What lies there now is a file of its own.
             path, taken_in = held.another(entry.path, digest)

@@ -11,7 +11,7 @@ from pathlib import Path
 from mayak.case import CaseStore, Duplicate, Exclusion, Item, StoredContent, StoredItem
 from mayak.errors import EvidenceError, IntegrityError
 from mayak.evidence import EXCLUSIONS, Source
-from mayak.language import tr
+from mayak.i18n import msg
 from mayak.triage.arrival import Arrival, item_of, location_of
 from mayak.triage.options import Options
 from mayak.types import EvidenceEntry, EvidencePath, Failure
@@ -32,10 +32,9 @@ class Place:
         """Raises EvidenceError if the source itself has gone: no fault of its files then."""
         if (found := _identity(self.path)) is None or found != self.identity:
             raise EvidenceError(
-                tr(f"{self.path} is gone", f"{self.path}이(가) 사라졌습니다"),
-                remedy=tr(
-                    "connect it again and run the same command: it goes on where it stopped",
-                    "다시 연결하고 같은 명령을 실행하십시오. 중단된 곳에서 이어집니다",
+                msg("{path} is gone", path=self.path),
+                remedy=msg(
+                    "connect it again and run the same command: it goes on where it stopped"
                 ),
             )
 
@@ -98,9 +97,7 @@ class Held:
                 separators=(",", ":"),
             )
         if entry.error == "HashMismatch":
-            self.require_accepted(
-                entry, "is not what its stored hash says", "저장된 해시와 다릅니다"
-            )
+            self.require_accepted(entry, msg("is not what its stored hash says"))
             self.damaged.append(entry.path)
         excluded = entry.error in EXCLUSIONS
         if not excluded:
@@ -121,9 +118,10 @@ class Held:
             if item.content is None or self._is_met(item, source):
                 continue
             path = EvidencePath.from_json(item.location)
-            gone = Failure(item.display, "read", "Changed", "is no longer there", path)
-            self.require_accepted(gone, "is no longer there", "더 이상 없습니다")
-            yield self._instead(gone, item.content, "is no longer there")
+            text = msg("is no longer there")
+            gone = Failure(item.display, "read", "Changed", text, path)
+            self.require_accepted(gone, text)
+            yield self._instead(gone, item.content, text)
 
     def _is_met(self, item: StoredItem, source: Source) -> bool:
         """Of a picture inside a file, whether the walk came upon that file."""
@@ -144,16 +142,16 @@ class Held:
     def unread(self, entry: EvidenceEntry | Failure, held: str) -> Arrival:
         """An item whose bytes, of SHA-256 ``held``, cannot be read any more: that ends the run, or
         where damage is accepted costs that content its result. Raises IntegrityError."""
-        self.require_accepted(entry, "can no longer be read", "더 이상 읽을 수 없습니다")
-        return self._instead(entry, held, "can no longer be read")
+        text = msg("can no longer be read")
+        self.require_accepted(entry, text)
+        return self._instead(entry, held, text)
 
     def changed(self, entry: EvidenceEntry, held: str, *, accepted: bool) -> Arrival:
         """The same for an item whose bytes are others, unless that was ``accepted`` before."""
+        text = msg("has changed since it was read")
         if not accepted:
-            self.require_accepted(
-                entry, "has changed since it was read", "읽은 뒤에 변경되었습니다"
-            )
-        return self._instead(entry, held, "has changed since it was read")
+            self.require_accepted(entry, text)
+        return self._instead(entry, held, text)
 
     def another(self, path: EvidencePath, sha256: str) -> tuple[EvidencePath, str | None]:
         """The path of other bytes at an item's place, as an item of their own, and their SHA-256 if
@@ -175,15 +173,12 @@ class Held:
         failure = Failure(path, "read", "Changed", reason)
         return Arrival(self.number, item, known=True, failure=failure)
 
-    def require_accepted(self, entry: EvidenceEntry | Failure, en: str, ko: str) -> None:
+    def require_accepted(self, entry: EvidenceEntry | Failure, text: str) -> None:
         """Raises IntegrityError unless damage is accepted."""
         if not self._options.accept_damaged:
             raise IntegrityError(
-                f"{entry.path}: " + tr(en, ko),
-                remedy=tr(
-                    "give the source as it was, or go on with --accept-damaged",
-                    "원래 그대로의 원본을 지정하거나 --accept-damaged로 계속하십시오",
-                ),
+                f"{entry.path}: " + text,
+                remedy=msg("give the source as it was, or go on with --accept-damaged"),
             )
 
 

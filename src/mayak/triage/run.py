@@ -9,7 +9,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from contextvars import copy_context
 from dataclasses import dataclass, replace
 from itertools import groupby
 from queue import Empty, SimpleQueue
@@ -22,9 +21,9 @@ from mayak.case import Alert, CaseStore, Content, Counts, Duplicate, StoredConte
 from mayak.errors import ConfigError
 from mayak.evidence import open_source
 from mayak.hashlists import HashList
+from mayak.i18n import msg
 from mayak.imaging.thumbnails import OVERVIEW
 from mayak.labels import LABELS
-from mayak.language import tr
 from mayak.triage.acquisition import Acquisitions
 from mayak.triage.arrival import Arrival
 from mayak.triage.bounded_queue import ByteBoundedQueue
@@ -111,7 +110,7 @@ def triage(
         for path, source in opened:
             number = case.add_source(os.path.abspath(path), source.path.kind)  # noqa: PTH100
             acquisitions.add(number, path, source)
-            with progress.task(tr("counting", "파일 세기"), None, tr("sources", "개 원본")) as task:
+            with progress.task(msg("counting"), None, msg("sources")) as task:
                 source.count()
                 task.advance()
             if not source.listed:
@@ -124,7 +123,7 @@ def triage(
         sys.setswitchinterval(_SWITCH)
         feed = Feed(options, sources, acquisitions.unproven, run, least, lists, bad)
         stack.callback(feed.close)
-        with progress.task(tr("triage", "분류"), None, tr("files", "개")) as task:
+        with progress.task(msg("triage"), None, msg("files")) as task:
             writer = _Writer(case, run, bad, task, feed, acquisitions)
             stack.callback(writer.end, cut=True)  # whatever happens, before the case is closed
             with writer:
@@ -158,19 +157,16 @@ def check(options: Options) -> None:
     for path in (*options.known_good, *options.known_bad):
         if not path.is_file():
             raise ConfigError(
-                tr(f"{path}: no such hash list", f"{path}: 해시 목록이 없습니다"),
-                remedy=tr("check the path", "경로를 확인하십시오"),
+                msg("{path}: no such hash list", path=path),
+                remedy=msg("check the path"),
             )
     case = options.case.resolve()
     for path in options.sources:
         source = path.resolve()
         if source == case or case in source.parents or source in case.parents:
             raise ConfigError(
-                tr(
-                    f"{path} and the case {options.case} lie in one another",
-                    f"{path}와(과) 사건 폴더 {options.case}이(가) 서로 안에 있습니다",
-                ),
-                remedy=tr("put the case elsewhere", "사건 폴더를 다른 곳에 두십시오"),
+                msg("{path} and the case {case} lie in one another", path=path, case=options.case),
+                remedy=msg("put the case elsewhere"),
             )
 
 
@@ -218,9 +214,7 @@ class _Writer:
         interrupts ``join``, Python before 3.13 takes it to have ended."""
         self._idle.set()
         self._fault: BaseException | None = None
-        # In the context of whoever is told of faults: it holds the language.
-        in_context = copy_context().run
-        self._thread = Thread(target=in_context, args=(self._work,), name="mayak-case")
+        self._thread = Thread(target=self._work, name="mayak-case")
         self._arrived: list[Arrival] = []
         self._predictions: list[Prediction] = []
         self._asked: set[str] = set()
@@ -339,12 +333,14 @@ class _Writer:
         images = self._seen["images"]
         rate = images / max(time.monotonic() - self._began, 1e-9)
         labels = {LABELS[label].name: str(n) for label, n in sorted(self._labels.items())}
-        alerts = {tr("ALERTS", "경보"): str(found)} if (found := self._seen["alerts"]) else {}
+        alerts: dict[str, str] = (
+            {msg("ALERTS"): str(found)} if (found := self._seen["alerts"]) else {}
+        )
         return (
             alerts
             | {
-                tr("images", "이미지"): f"{images} ({rate:.1f}/s)",
-                tr("not read", "읽지 못함"): str(self._seen["failures"]),
+                msg("images"): f"{images} ({rate:.1f}/s)",
+                msg("not read"): str(self._seen["failures"]),
             }
             | labels
         )

@@ -12,7 +12,7 @@ from mayak.case import Source as Recorded
 from mayak.case.records import Problem
 from mayak.errors import EvidenceError
 from mayak.evidence import Source, located, open_source
-from mayak.language import tr
+from mayak.i18n import msg, words
 from mayak.triage.arrival import location_of
 from mayak.types import EvidenceEntry, EvidencePath, Failure, Progress
 
@@ -79,18 +79,18 @@ def _checked(
 ) -> list[Fault]:
     if (source.path.kind == "folder") != (recorded.kind == "folder"):
         kinds = f"{recorded.kind} → {source.path.kind}"
-        text = tr("is of another kind now", "종류가 바뀌었습니다")
-        return [_fault(recorded, "changed", f"{recorded.path}: {text} ({kinds})")]
+        text = msg("is of another kind now")
+        return [_fault(recorded, "changed", f"{recorded.path}: " + text + f" ({kinds})")]
     found = source.acquire(progress) if recorded.hashes else None
     if found is None:
         return list(_each(case, recorded, source, told, progress))
     told.whole = True
     if recorded.hashes[-1].sha256 != found.sha256:
-        text = tr(
-            f"{recorded.path} is not what it was: its SHA-256 is {found.sha256}, it was "
-            f"{recorded.hashes[-1].sha256}",
-            f"{recorded.path}: 변경되었습니다. SHA-256 현재 {found.sha256}, 기록 "
-            f"{recorded.hashes[-1].sha256}",
+        text = msg(
+            "{path} is not what it was: its SHA-256 is {sha256}, it was {hashes_sha256}",
+            path=recorded.path,
+            sha256=found.sha256,
+            hashes_sha256=recorded.hashes[-1].sha256,
         )
         return [_fault(recorded, "changed", text)]
     return []
@@ -104,7 +104,7 @@ def _each(
         last, listed = known.id, listed + _is_file(known)
         told.files += 1
     present = bytearray(last + 1)  # by the items' numbers: there may be millions
-    with progress.task(recorded.path, listed, tr("files", "개")) as task:
+    with progress.task(recorded.path, listed, msg("files")) as task:
         for entry in source.items():
             path = entry.place if isinstance(entry, Failure) else entry.path
             if path is None:  # told of a container, and no file
@@ -133,22 +133,23 @@ def _unlike(
         before = entry.error if item.exclusion is None else item.exclusion.rule
         if item.sha256 is None and before == entry.error:
             return None
-        return "unreadable", f"{item.display}: {entry.message}"
+        return "unreadable", f"{item.display}: " + entry.message
     if item.sha256 is None:
         if item.size in (None, entry.size):
             return None
-        text = tr(
-            f"its size is {entry.size} bytes, {item.size} were recorded",
-            f"크기 현재 {entry.size}바이트, 기록 {item.size}바이트",
+        text = msg(
+            "its size is {size} bytes, {item_size} were recorded",
+            size=entry.size,
+            item_size=item.size,
         )
-        return "changed", f"{item.display}: {text}"
+        return "changed", f"{item.display}: " + text
     try:
         with entry.open() as stream:
             same = hashlib.sha256(stream.read()).hexdigest() in taken_in
     except (EvidenceError, OSError) as error:
-        return "unreadable", f"{item.display}: {error}"
-    text = tr("its bytes have changed", "내용이 변경되었습니다")
-    return None if same else ("changed", f"{item.display}: {text}")
+        return "unreadable", f"{item.display}: " + words(error)
+    text = msg("its bytes have changed")
+    return None if same else ("changed", f"{item.display}: " + text)
 
 
 def _gone(
@@ -182,13 +183,15 @@ def _gone(
                 gone.append(known.display)
             else:
                 more += 1
-    text = tr("is no longer there", "더 이상 없습니다")
+    text = msg("is no longer there")
     for name in gone:
-        yield _fault(recorded, "deleted", f"{name}: {text}")
+        yield _fault(recorded, "deleted", f"{name}: " + text)
     if more:
-        text = tr(
-            f"{recorded.path}: {more} more of {told.files} files are no longer there",
-            f"{recorded.path}: 파일 {told.files}개 중 {more}개가 더 없습니다",
+        text = msg(
+            "{path}: {more} more of {files} files are no longer there",
+            path=recorded.path,
+            more=more,
+            files=told.files,
         )
         yield _fault(recorded, "deleted", text)
 

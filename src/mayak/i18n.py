@@ -1,0 +1,152 @@
+"""Messages: English texts that can be rendered in the language of whoever reads them.
+
+``msg`` and ``plural`` make a ``Message``, a ``str`` whose own value is the English text. So what is
+written for machines is English by construction. Where a person reads (terminal, page, report),
+``render`` looks the message up in the catalogue ``locale/<language>/LC_MESSAGES/mayak.po``.
+
+An f-string, ``str.join`` or another method of ``str`` returns a plain string, which stays English:
+put messages together with ``+`` and ``join``, or pass one to another as a value.
+"""
+
+from __future__ import annotations
+
+import json
+import locale
+import os
+from collections.abc import Callable, Iterable
+from datetime import date
+from functools import cache
+from numbers import Number
+from pathlib import Path
+from typing import NamedTuple, Self, TypeAlias
+
+Language: TypeAlias = str
+"""The code of a language, for example ``ko``. English needs no catalogue."""
+
+_CATALOGUES = Path(__file__).with_name("locale")
+_KEPT = (str, Number, date, list, tuple, dict, set, frozenset, bytes, type(None))
+"""Values that keep their type, because templates format it; others are kept as their text."""
+
+
+class _Template(NamedTuple):
+    key: str
+    plural: str | None
+    values: dict[str, object]
+
+
+class Message(str):
+    """A text in English, with what is needed to render it in another language."""
+
+    __slots__ = ("_source",)
+    _source: _Template | tuple[str, ...]
+
+    def __new__(cls, english: str, source: _Template | tuple[str, ...]) -> Self:
+        self = super().__new__(cls, english)
+        self._source = source
+        return self
+
+    def __getnewargs__(self) -> tuple[str, _Template | tuple[str, ...]]:  # type: ignore[override]
+        return str(self), self._source
+
+    def __add__(self, other: str) -> Message:
+        return join("", (self, other))
+
+    def __radd__(self, other: str) -> Message:
+        return join("", (other, self))
+
+
+def msg(template: str, /, *, context: str = "", **values: object) -> Message:
+    """Return a message; the template names its values as ``str.format`` does. ``context`` tells
+    the catalogue two meanings of the same English words apart."""
+    return _made(template, None, context, values)
+
+
+def plural(
+    singular: str, plural: str, n: int, /, *, context: str = "", **values: object
+) -> Message:
+    """Return a message about ``n`` things; both templates may name ``n``."""
+    return _made(singular, plural, context, {"n": n, **values})
+
+
+def _made(template: str, plural: str | None, context: str, values: dict[str, object]) -> Message:
+    values = {name: v if isinstance(v, _KEPT) else words(v) for name, v in values.items()}
+    english = plural if plural is not None and values["n"] != 1 else template
+    shown = {name: str(v) if isinstance(v, Message) else v for name, v in values.items()}
+    key = f"{context}\x04{template}" if context else template
+    return Message(english.format_map(shown), _Template(key, plural, values))
+
+
+def words(value: object) -> str:
+    """Return the text of an object as a message if it has one: an exception made with one does."""
+    text = str(value)
+    if isinstance(value, BaseException) and not isinstance(text, Message):
+        return next((part for part in value.args if isinstance(part, Message)), text)
+    return text
+
+
+def join(separator: str, parts: Iterable[str]) -> Message:
+    """Return one message made of others, as ``str.join`` does with plain strings."""
+    between = [piece for part in parts for piece in (separator, part)][1:]
+    return Message("".join(between), tuple(between))
+
+
+def render(text: str, language: Language) -> str:
+    """Return the wording of a message in a language, English if it has none; a plain string as it
+    is."""
+    if not isinstance(text, Message) or language == "en":
+        return str(text)
+    source = text._source
+    if not isinstance(source, _Template):
+        return "".join(render(part, language) for part in source)
+    forms, choose = _catalogue(language)
+    wordings = forms.get(source.key)
+    if wordings is None:
+        return str(text)
+    values = {n: render(v, language) if isinstance(v, str) else v for n, v in source.values.items()}
+    which = 0 if source.plural is None else choose(int(str(source.values["n"])))
+    return wordings[which].format_map(values)
+
+
+@cache
+def languages() -> tuple[Language, ...]:
+    """English and every language that has a catalogue."""
+    return ("en", *sorted(path.name for path in _CATALOGUES.iterdir()))
+
+
+def preferred(names: str) -> Language:
+    """Return the language that a locale's name or an Accept-Language header begins with, English if
+    mayak has none such."""
+    return next((code for code in languages() if names.lower().startswith(code)), "en")
+
+
+def system_language() -> Language:
+    """Return the language of the locale."""
+    for variable in ("LC_ALL", "LC_MESSAGES", "LANG"):
+        if value := os.environ.get(variable):
+            return preferred(value)
+    # Windows sets none of the three and names the locale "Korean_Korea".
+    return preferred(locale.getlocale()[0] or "")
+
+
+@cache
+def _catalogue(language: Language) -> tuple[dict[str, list[str]], Callable[[int], int]]:
+    """The wordings by key, and which of them is for a number of things."""
+    import gettext  # an English run does without
+
+    forms: dict[str, list[str]] = {}
+    path = _CATALOGUES / language / "LC_MESSAGES" / "mayak.po"
+    for block in path.read_text(encoding="utf-8").split("\n\n"):
+        fields: dict[str, str] = {}
+        field = ""
+        for line in block.splitlines():
+            if line.startswith('"'):
+                fields[field] += json.loads(line)  # PO escapes strings as JSON does
+            elif not line.startswith("#"):
+                field, _, quoted = line.partition(" ")
+                fields[field] = json.loads(quoted)
+        wordings = [text for field, text in fields.items() if field.startswith("msgstr")]
+        if fields and all(wordings):
+            key = fields["msgid"]
+            forms[f"{fields['msgctxt']}\x04{key}" if "msgctxt" in fields else key] = wordings
+    rule = forms.pop("")[0].partition("plural=")[2].partition(";")[0]
+    return forms, gettext.c2py(rule)

@@ -1,0 +1,124 @@
+"""Messages are English wherever they are written, and in the reader's language when rendered."""
+
+import ast
+import copy
+import json
+import pickle
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from mayak.errors import ConfigError, MayakError
+from mayak.i18n import Message, join, languages, msg, plural, preferred, render, words
+
+SOURCES = [
+    path for path in Path(str(files("mayak"))).rglob("*.py") if "__pycache__" not in path.parts
+]
+
+
+def test_a_message_is_its_english_text():
+    text = msg("{path}: piece {missing!r} is missing", path=Path("disk.001"), missing="disk.002")
+    assert text == "disk.001: piece 'disk.002' is missing"
+    assert json.dumps({"message": text}) == '{"message": "disk.001: piece \'disk.002\' is missing"}'
+    assert type(str(text)) is str
+
+
+def test_it_is_rendered_in_the_language_of_whoever_reads_it():
+    text = msg("{path} is damaged: it is not what its stored hash says", path="a.E01")
+    assert render(text, "en") == "a.E01 is damaged: it is not what its stored hash says"
+    assert "a.E01" in render(text, "ko") and "해시" in render(text, "ko")
+    assert type(render(text, "en")) is type(render(text, "ko")) is str
+
+
+def test_a_plain_text_stays_as_it_is():
+    assert render("encrypted", "ko") == "encrypted"
+
+
+def test_a_message_without_a_wording_stays_english():
+    assert render(msg("no such text {number:,}", number=1000), "ko") == "no such text 1,000"
+
+
+def test_values_that_are_messages_are_rendered_too():
+    inner = msg("encrypted")
+    outer = msg("{path} cannot be read: {error}", path="a", error=inner)
+    assert outer == "a cannot be read: encrypted"
+    assert render(outer, "ko") == "a을(를) 읽을 수 없습니다: 암호화됨"
+
+
+def test_messages_that_are_put_together_are_rendered_part_by_part():
+    text = "a.zip: " + msg("encrypted") + " (" + join(", ", [msg("damaged"), "b"]) + ")"
+    assert isinstance(text, Message)
+    assert text == "a.zip: encrypted (damaged, b)"
+    assert render(text, "ko") == "a.zip: 암호화됨 (손상됨, b)"
+
+
+def test_a_plural_is_chosen_by_the_number():
+    assert [plural("{n:,} file", "{n:,} files", n) for n in (0, 1, 2000)] == [
+        "0 files",
+        "1 file",
+        "2,000 files",
+    ]
+    assert [render(plural("{n:,} file", "{n:,} files", n), "ko") for n in (1, 2000)] == [
+        "파일 1개",
+        "파일 2,000개",
+    ]
+
+
+def test_the_same_english_can_have_two_meanings():
+    assert render(msg("images"), "ko") == "이미지"
+    assert render(msg("images", context="unit"), "ko") == "장"
+
+
+def test_literal_braces_and_values_with_braces():
+    assert msg("{{n}} of {name}", name="{m}") == "{n} of {m}"
+    assert render(msg("{path} {reason}", path="{m}", reason="{"), "ko") == "{m}: {"
+
+
+@pytest.mark.parametrize("through", [lambda it: pickle.loads(pickle.dumps(it)), copy.deepcopy])  # noqa: S301
+def test_copies_and_other_processes_get_whole_messages(through):
+    text = through("a: " + msg("encrypted"))
+    assert (text, render(text, "ko")) == ("a: encrypted", "a: 암호화됨")
+    error = through(ConfigError(msg("encrypted"), remedy=msg("use 1 or more")))
+    assert render(error.message, "ko") == "암호화됨"
+    assert render(error.remedy, "ko") == "1 이상을 쓰십시오"
+
+
+def test_the_text_of_an_error_is_a_message():
+    error = MayakError(msg("encrypted"), remedy=msg("use 1 or more"))
+    assert str(error) == "encrypted → use 1 or more"
+    assert render(str(error), "ko") == "암호화됨 → 1 이상을 쓰십시오"
+    outer = msg("{path} cannot be read: {error}", path="a", error=ValueError(msg("encrypted")))
+    assert render(outer, "ko") == "a을(를) 읽을 수 없습니다: 암호화됨"
+    assert words(ValueError("plain")) == "plain"
+
+
+@pytest.mark.parametrize(
+    ("name", "language"),
+    [
+        ("ko_KR.UTF-8", "ko"),
+        ("Korean_Korea", "ko"),
+        ("ko-KR,ko;q=0.9,en;q=0.8", "ko"),
+        ("en-GB,ko;q=0.5", "en"),
+        ("fr_FR", "en"),
+        ("", "en"),
+    ],
+)
+def test_the_language_of_a_locale_or_a_browser(name, language):
+    assert languages() == ("en", "ko")
+    assert preferred(name) == language
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
+def test_no_message_is_made_inside_an_f_string(source):
+    """It would lose all but its English."""
+    made = {
+        node.lineno
+        for text in ast.walk(ast.parse(source.read_text(encoding="utf-8")))
+        if isinstance(text, ast.FormattedValue) and text.conversion != ord("s")
+        for node in ast.walk(text.value)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id in {"msg", "plural"}
+    }
+    assert made == set()
