@@ -134,7 +134,7 @@ def test_a_full_gpu_ends_the_cascade_with_a_clear_error(vlm, images, calibration
 def test_who_stops_early_waits_for_no_more_than_what_has_begun(vlm, images, calibration, odds):
     thresholds = odds.quantile(0.6, dim=0).tolist()
     scorer = CascadeScorer(vlm, with_thresholds(calibration, *thresholds), batch_size=1)
-    begun, ended, ask = [], [], scorer._ask
+    begun, ended, ask = [], [], scorer._run
 
     def slowly(*arguments):
         begun.append(arguments)
@@ -142,7 +142,7 @@ def test_who_stops_early_waits_for_no_more_than_what_has_begun(vlm, images, cali
         ended.append(answer := ask(*arguments))
         return answer
 
-    scorer._ask = slowly
+    scorer._run = slowly
     found = scorer.classify(images)
     assert next(found).sha256 == images[0].sha256
     found.close()
@@ -235,7 +235,7 @@ def test_where_memory_is_short_batches_of_the_first_tier_are_not_tiny(vlm, image
     decisive = [int(tier) for tier in np.random.default_rng(4).choice(3, 600, p=[0.9, 0.07, 0.03])]
     deciding = {str(number): tier for number, tier in enumerate(decisive)}
     scorer = CascadeScorer(vlm, with_thresholds(calibration, 0.5, 0.5), batch_size=8)
-    scorer._most_bytes = 28 * images[0].nbytes
+    scorer._max_bytes = 28 * images[0].nbytes
     batches = []
 
     def answers(tier, cases):
@@ -244,7 +244,7 @@ def test_where_memory_is_short_batches_of_the_first_tier_are_not_tiny(vlm, image
         sure = [float(deciding[case.sha256] == tier) for case in cases]
         return torch.tensor([[0.7, 0.1, 0.1, 0.1, odds, 0.0] for odds in sure])
 
-    scorer._ask = answers
+    scorer._run = answers
     stream = (replace(images[0], sha256=sha256) for sha256 in deciding)
     found = list(scorer.classify(stream))
     assert [prediction.tier for prediction in found] == decisive

@@ -98,7 +98,7 @@ def test_it_needs_the_optimiser_too(vlm):
 
 @pytest.mark.parametrize(("free", "said"), [(2**40, "kept"), (2**20, "computed again")])
 def test_auto_decides_by_what_is_free_and_says_so(model_folder, tmp_path, monkeypatch, free, said):
-    monkeypatch.setattr(memory, "_state", lambda _: (0, free))
+    monkeypatch.setattr(memory, "_usage", lambda _: (0, free))
     data = make_data(tmp_path)
     asked, notes = set(), []
     passed = AnswerForward.__call__

@@ -205,7 +205,7 @@ def read_decided(folders: Sequence[Path]) -> DecidedImages:
         )
     images = []
     for sha256 in sorted(found):
-        # In the order of the cases' ids, whatever their order on the command line.
+        # In the order of the cases' ids, not of the command line.
         its = sorted(found[sha256], key=lambda pair: pair[0].case)
         image = its[0][1]
         image.origins = [origin for origin, _ in its]

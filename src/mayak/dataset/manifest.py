@@ -42,7 +42,7 @@ class Manifest:
     @property
     def digest(self) -> str:
         """SHA-256 over (id, sha256, label) of all samples, in order of id: the same images with
-        the same labels have the same digest, whatever their paths."""
+        the same labels have the same digest under any paths."""
         rows = sorted((s.id, s.sha256, s.label) for s in self.samples)
         return json_digest(rows, "utf-8")
 
@@ -161,7 +161,7 @@ def _sample(
     row = known.get(image_path)
     if row is None:
         file = path.resolve().parent.parent / image_path
-        # An unreadable image stays a sample: whoever decodes it reports the failure.
+        # An unreadable image stays a sample: the code that decodes it reports the failure.
         try:
             with open_regular(file, follow=True) as stream:
                 sha256 = file_sha256(stream)

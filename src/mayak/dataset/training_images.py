@@ -1,6 +1,6 @@
 """The training record next to an adapter: the images that it was trained on and chosen by.
 
-Images are compared by the SHA-256 of their bytes, whatever their names and folders. A re-encoded,
+Images are compared by the SHA-256 of their bytes, under any name and in any folder. A re-encoded,
 scaled or cropped copy has other bytes and is not found.
 """
 

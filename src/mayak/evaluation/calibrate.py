@@ -68,7 +68,7 @@ class RiskTarget:
 
 @dataclass(frozen=True, slots=True)
 class CalibrationResult:
-    """A calibration and the numbers behind it."""
+    """A calibration and the numbers that it is based on."""
 
     calibration: Calibration
     failures: tuple[Failure, ...]

@@ -211,7 +211,7 @@ class CascadeScorer:
                     size = min(self._sizes[tier], len(waiting[tier]))
                     items = [waiting[tier].popleft() for _ in range(size)]
                     running.append((tier, items, launch(partial(self._run, tier, items))))
-                # 3. Take the results of the oldest batch, if enough are queued behind it.
+                # 3. Take the results of the oldest batch, if enough later ones are queued.
                 if running and (tier is None or len(running) > max_running):
                     for tier, item in self._settle(*running.popleft()):
                         enqueue(tier, item)

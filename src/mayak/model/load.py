@@ -79,7 +79,7 @@ class VisionLanguageModel:
         reduced scale: its tiles then differ by about one level in 256.
 
         An image is fitted into a square of tiles (one much longer than wide into a row of tiles),
-        and squeezed into the base tile whatever its aspect ratio.
+        and squeezed into the base tile, with any aspect ratio.
         """
         images = self.processor.image_processor
         grids: list[list[int]] = images.image_grid_pinpoints
@@ -313,7 +313,7 @@ def _check_whole(name: str, missing: Collection[str]) -> None:
 def _keep_layout(model: torch.nn.Module) -> None:
     """Forbid bitsandbytes to repack the weights at the first forward pass without gradients.
 
-    On processors with AVX512-BF16 it repacks them for a kernel that computes in bf16 whatever the
+    On processors with AVX512-BF16 it repacks them for a kernel that computes in bf16 for any
     requested dtype, and that has no gradient: scores would depend on the processor, and training
     after a validation would lose gradients with only a warning.
     """

@@ -24,7 +24,7 @@ _STEP = 64
 """Attention lengths of single images are rounded up to multiples of so many tokens."""
 _GROUPED = 8
 """Images of equal length that one attention call takes; it takes this number or one. cuDNN would
-plan anew for each other number."""
+make a new plan for each other number."""
 
 
 class VarlenModel:
@@ -134,7 +134,7 @@ def compiles(device: torch.device) -> bool:
         return False
     try:
         torch.compile(torch.cos)(torch.ones(8, device=device))
-    except Exception:  # noqa: BLE001 - scoring works without a compiler, whatever it lacks
+    except Exception:  # noqa: BLE001 - scoring works without a compiler
         return False
     return True
 
@@ -189,7 +189,7 @@ def attend(
 
     One opaque operation, so that compiled code does not depend on the number of images. The length
     of a single image is rounded up into the tokens after it, which the causal mask hides: cuDNN
-    plans anew for each new length.
+    makes a new plan for each length.
     """
     mixed = torch.empty_like(query)
     ends = bounds.tolist()

@@ -122,7 +122,7 @@ class Checkpoints:
             raise ModelError(
                 msg("the checkpoint {path} cannot be read", path=path)
                 + f" ({str(e).splitlines()[0] if str(e) else type(e).__name__})",
-                remedy=msg("begin anew with --overwrite"),
+                remedy=msg("start again with --overwrite"),
             ) from e
 
 

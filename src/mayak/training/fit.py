@@ -200,7 +200,7 @@ class _Run:
                     "{identity} is missing, so that nobody can tell what the run there is",
                     identity=identity,
                 ),
-                remedy=msg("put it back, or begin anew with --overwrite"),
+                remedy=msg("put it back, or start again with --overwrite"),
             )
         if not begun:
             self.note(

@@ -22,7 +22,7 @@ _FREE = ("config.checkpoint_every",)
 """Values that may change between the parts of a run, because no result depends on them."""
 
 
-def write_json(path: Path, value: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
+def write_json(path: Path, value: Any) -> None:  # noqa: ANN401 - any JSON value
     """Write JSON, completely or not at all."""
     write_file(path, json_bytes(value))
 
@@ -40,7 +40,7 @@ def read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise ConfigError(
             msg("{path} cannot be read: {error}", path=path, error=error),
-            remedy=msg("begin anew with --overwrite"),
+            remedy=msg("start again with --overwrite"),
         ) from error
     return value
 
@@ -63,7 +63,8 @@ def check_same(began: dict[str, Any], now: dict[str, Any], output: Path) -> None
         msg("the run in {output} cannot be resumed, for it began otherwise: ", output=output)
         + "; ".join(changes),
         remedy=msg(
-            "resume with the values on the left, or begin anew with another --output or --overwrite"
+            "resume with the values on the left, or start again with another --output or "
+            "--overwrite"
         ),
     )
 
