@@ -18,9 +18,11 @@ demo: setup ## the whole pipeline on synthetic images, into demo/
 test: setup ## the tests
 	@$(BIN)/python -m pytest
 
-lint: setup ## style, types and layers
+lint: setup ## style, words, types and layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell src tests docs benchmarks scripts *.md Makefile pyproject.toml
+	$(BIN)/python scripts/check_words.py
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
@@ -30,8 +32,8 @@ bench: setup ## images a second on this machine, with the embedded model
 corpus: setup ## Pillow's test images through triage, every file accounted for (46 MB by pip)
 	@$(BIN)/python benchmarks/corpus.py
 
-soak: setup ## damaged and planted case folders, 100 of each kind, through verify, report and review
-	@$(BIN)/python benchmarks/hostile.py 100
+soak: setup ## random kills, damaged cases, flipped bytes for SECONDS (1800), continued, from SEED (7)
+	@$(BIN)/python benchmarks/soak.py --seconds $(or $(SECONDS),1800) --seed $(or $(SEED),7)
 
 clean: ## remove caches, builds and the demo's folder
 	rm -rf demo build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

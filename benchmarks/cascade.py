@@ -140,7 +140,7 @@ def _place(frame: FrameType) -> str:
 
 def decoded(paths: list[Path], least: Sides) -> list[DecodedImage]:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(lambda path: decode(path.read_bytes(), least=least), paths))
+        return list(pool.map(lambda path: decode(path.read_bytes(), min_sides=least), paths))
 
 
 def odds_of(readings: CascadeTiers, head: HeadOnDevice, pieces: list[PreparedImage]) -> np.ndarray:

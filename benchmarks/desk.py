@@ -20,6 +20,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -30,6 +31,7 @@ import psutil
 from PIL import Image
 
 from mayak.case import CaseStore
+from mayak.case.database import Database
 from mayak.types import Engine
 
 COMMAND = [sys.executable, "-c", "from mayak.cli.app import main; main()", "review"]
@@ -78,7 +80,8 @@ def make(folder: Path, count: int) -> None:
         store.add_source("/evidence/phone.E01", "image")
         engine = Engine("nano", None, "fp32", "0" * 64, "1" * 64, (("torch", "2"),))
         run = store.start_run(engine)
-        execute = store._database.connection
+    with closing(Database(folder, operator="bench")) as database:
+        execute = database.connection
         execute.execute("PRAGMA synchronous = OFF")
         execute.execute("BEGIN")
         execute.execute("PRAGMA defer_foreign_keys = ON")
@@ -103,7 +106,7 @@ def make(folder: Path, count: int) -> None:
         )
         execute.executemany(
             "INSERT INTO decisions"
-            " VALUES (?,?,'bench','2026-11-23T00:00:00+00:00',?,?,NULL,NULL,1,'')",
+            " VALUES (?,?,'bench','2026-11-23T00:00:00+00:00',?,?,NULL,NULL,1,'',NULL,NULL)",
             ((n, n, digest(n), n % 4) for n in range(1, count // 20)),
         )
         execute.execute("COMMIT")

@@ -2,8 +2,9 @@
 
 Each command runs in a forked process of its own, with its whole command line. It must end within
 the time limit in a result or in one line of error, and leave all outside the case as it was.
-``python benchmarks/hostile.py [rounds]`` prints how often each outcome occurred; the exit code is 1
-if one of them is wrong. POSIX only.
+``python benchmarks/hostile.py [--runs N] [--seconds S]`` takes the kinds of damage in turn and
+prints how often each outcome occurred. ``--seed N`` makes other runs; ``--record FILE`` keeps the
+result, and the next call continues there. The exit code is 1 if an outcome is wrong. POSIX only.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ import select
 import shutil
 import signal
 import sys
-import tempfile
 import time
 from collections import Counter
 from pathlib import Path
@@ -30,6 +30,7 @@ import mayak.review
 import mayak.triage.verify  # noqa: F401
 from hostile_cases import PLANTS, build, state
 from mayak.cli.app import main
+from soaking import Run, soak
 
 SECONDS = 60.0
 ADDRESS = re.compile(rb"http://127\.0\.0\.1:(\d+)/\?token=(\S+)\n")
@@ -107,30 +108,31 @@ def get(port: int, token: str, path: str) -> tuple[int, bytes]:
     return found
 
 
-def run(rounds: int, place: Path) -> bool:
+def prepare(place: Path) -> Run:
+    """Make the case and return the function that damages a copy of it for each command."""
     original, canary = build(place)
     before = state(canary)
-    folder, table, wrong = place / "work" / "case", Counter[tuple[str, str]](), False
+    folder = place / "work" / "case"
     folder.parent.mkdir()
-    for name, plant in PLANTS.items():
-        for number in range(rounds):
-            for command, *options in (["verify"], ["report", "--overwrite"], ["review"]):
-                shutil.rmtree(folder, ignore_errors=True)
-                shutil.copytree(original, folder)
-                plant(folder, canary, random.Random(f"{name} {number}"))
-                arguments = ["--lang", "en", command, str(folder), *options]
-                told = outcome(arguments, place / "output")
-                if state(canary) != before:
-                    told, before = "WRONG: touched the canary", state(canary)
-                table[command, told] += 1
-                if told.startswith("WRONG"):
-                    wrong = True
-                    print(f"{name} {number}: {command}: {told}", flush=True)
-    for (command, told), count in sorted(table.items()):
-        print(f"{count:6} {command:8} {told}")
-    return wrong
+
+    def run(number: int, seed: str) -> Counter[str]:
+        nonlocal before
+        name = list(PLANTS)[(number - 1) % len(PLANTS)]
+        outcomes: Counter[str] = Counter()
+        for command, *options in (["verify"], ["report", "--overwrite"], ["review"]):
+            shutil.rmtree(folder, ignore_errors=True)
+            shutil.copytree(original, folder)
+            PLANTS[name](folder, canary, random.Random(seed))
+            arguments = ["--lang", "en", command, str(folder), *options]
+            ended = outcome(arguments, place / "output")
+            if state(canary) != before:
+                ended, before = "WRONG: touched the canary", state(canary)
+            wrong = ended.startswith("WRONG")
+            outcomes[f"{ended} ({name}, {command})" if wrong else f"{command}: {ended}"] += 1
+        return outcomes
+
+    return run
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory(prefix="hostile-") as made:
-        sys.exit(run(int(sys.argv[1]) if len(sys.argv) > 1 else 10, Path(made)))
+    sys.exit(soak("Damaged case folders through verify, report and review.", prepare))

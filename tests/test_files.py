@@ -1,17 +1,20 @@
 """Durable writes, staged folders and digests: what a crash leaves, and recorded values."""
 
 import dataclasses
+import errno
 import hashlib
 import os
+import stat
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from mayak import files
 from mayak.case.database import row_digest
-from mayak.case.history import History, write_history
+from mayak.case.decision_export import DecisionExport, write_export
 from mayak.cli.demo_ledger import Ledger
 from mayak.dataset.store import Store
 from mayak.dataset.training_images import TrainingImages
@@ -47,8 +50,8 @@ WRITERS = {
     "demo.json": Ledger,
     "dataset.json": lambda folder: Store(folder).publish(folder, [], {"dataset.json": {}}),
     "run.json": lambda folder: write_json(folder / "run.json", {}),
-    "decisions.jsonl": lambda folder: write_history(
-        folder / "decisions.jsonl", History("case", (), ())
+    "decisions.jsonl": lambda folder: write_export(
+        folder / "decisions.jsonl", DecisionExport("case", (), ())
     ),
 }
 
@@ -60,6 +63,24 @@ def test_a_written_file_and_its_name_are_on_the_disk(name, tmp_path, synced):
     assert (tmp_path / name).stat().st_ino in synced
     assert tmp_path.stat().st_ino in synced[synced.index((tmp_path / name).stat().st_ino) :]
     assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="folders cannot be synced there")
+@pytest.mark.parametrize("kind", [errno.EINVAL, errno.ENOTSUP, errno.EIO])
+def test_a_file_system_that_cannot_sync_folders_is_written_all_the_same(
+    kind, tmp_path, monkeypatch
+):
+    sync = os.fsync
+
+    def refused(handle):
+        if stat.S_ISDIR(os.fstat(handle).st_mode):
+            raise OSError(kind, os.strerror(kind))
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", refused)
+    with pytest.raises(OSError) if kind == errno.EIO else nullcontext():
+        write_durably(tmp_path / "a", b"new")
+    assert (tmp_path / "a").read_bytes() == b"new"
 
 
 KILLED = """

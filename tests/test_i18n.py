@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mayak.errors import ConfigError, MayakError
-from mayak.i18n import Message, join, languages, msg, plural, preferred, render, words
+from mayak.i18n import Message, join, languages, msg, msg_in, plural, preferred, render, words
 
 SOURCES = [
     path for path in Path(str(files("mayak"))).rglob("*.py") if "__pycache__" not in path.parts
@@ -67,7 +67,7 @@ def test_a_plural_is_chosen_by_the_number():
 
 def test_the_same_english_can_have_two_meanings():
     assert render(msg("images"), "ko") == "이미지"
-    assert render(msg("images", context="unit"), "ko") == "장"
+    assert render(msg_in("unit", "images"), "ko") == "장"
 
 
 def test_literal_braces_and_values_with_braces():
@@ -79,13 +79,13 @@ def test_literal_braces_and_values_with_braces():
 def test_copies_and_other_processes_get_whole_messages(through):
     text = through("a: " + msg("encrypted"))
     assert (text, render(text, "ko")) == ("a: encrypted", "a: 암호화됨")
-    error = through(ConfigError(msg("encrypted"), remedy=msg("use 1 or more")))
+    error = through(ConfigError(msg("encrypted"), remedy=msg("use {least} or more", least=1)))
     assert render(error.message, "ko") == "암호화됨"
     assert render(error.remedy, "ko") == "1 이상을 쓰십시오"
 
 
 def test_the_text_of_an_error_is_a_message():
-    error = MayakError(msg("encrypted"), remedy=msg("use 1 or more"))
+    error = MayakError(msg("encrypted"), remedy=msg("use {least} or more", least=1))
     assert str(error) == "encrypted → use 1 or more"
     assert render(str(error), "ko") == "암호화됨 → 1 이상을 쓰십시오"
     outer = msg("{path} cannot be read: {error}", path="a", error=ValueError(msg("encrypted")))

@@ -134,6 +134,43 @@ def test_difference_where_everything_is_gained():
     assert interval.low == pytest.approx(1 - 2 * (1 - 0.025**0.01))
 
 
+def test_the_interval_is_that_of_95_percent():
+    # Three of seven groups right: a resample without one of them has probability (4/7)⁷ = 1.99 %,
+    # less than the 2.5 % left out at each end, so the interval starts at one of seven.
+    interval = metrics.share_interval([True] * 3 + [False] * 4, list("abcdefg"))
+    assert interval.low == pytest.approx(1 / 7)
+
+
+def test_a_bootstrap_in_several_blocks_is_that_of_one():
+    # 4,000,000 draws are one block: 1,600 and then 400 resamples of 2,500 groups.
+    n, resamples = 2500, 2000
+    right = np.arange(n) % 5 != 0
+    interval = metrics.share_interval(right, np.arange(n), resamples=resamples, seed=3)
+    draws = np.random.default_rng(3).multinomial(n, np.full(n, 1 / n), size=resamples)
+    low, high = np.percentile(draws @ right.astype(float) / n, [2.5, 97.5])
+    assert (interval.low, interval.high) == pytest.approx((low, high))
+    assert 0.775 < interval.low < 0.8 < interval.high < 0.825
+
+
+def test_difference_interval_of_groups_of_unequal_size():
+    # Group a gains three images of three, b none of one: resamples aa, ab, bb give 1, 3/4 and 0.
+    groups = ["a", "a", "a", "b"]
+    interval = metrics.difference_interval([False] * 4, [True] * 3 + [False], groups)
+    assert interval == metrics.Interval(0.0, 1.0, "bootstrap")
+    # Every group gains all of its images, however many they are: nothing is left to resample.
+    whole = metrics.difference_interval([False] * 4, [True] * 4, groups)
+    assert whole.method == "exact"
+    # Bound for 2 of 2: √0.025; an unseen kind of group moves the difference by up to 2.
+    assert (whole.low, whole.high) == pytest.approx((1 - 2 * (1 - 0.025**0.5), 1.0))
+
+
+def test_difference_interval_of_groups_that_all_change_by_half_says_nothing():
+    groups = ["a", "a", "b", "b", "b", "b"]
+    second = [True, False, True, False, True, False]
+    interval = metrics.difference_interval([False] * 6, second, groups)
+    assert interval == metrics.Interval(-1.0, 1.0, "none")
+
+
 def test_off_label_summary():
     summary = metrics.off_label([0.0, 0.1, 0.2, 0.3, 0.4])
     assert (summary.mean, summary.median, summary.max) == pytest.approx((0.2, 0.2, 0.4))

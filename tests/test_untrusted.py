@@ -8,8 +8,8 @@ import pytest
 
 from case_samples import five_items
 from mayak.case import CaseStore
+from mayak.case.decision_export import _hash, read_export, write_export
 from mayak.case.folder import read_identity
-from mayak.case.history import _hash, read_history, write_history
 from mayak.cli.demo_ledger import LEDGER, Ledger
 from mayak.cli.options import base_of
 from mayak.config import load_train_config
@@ -84,7 +84,7 @@ def _identity(folder):
 
 
 def _history(folder):
-    return folder / "acts.jsonl", lambda: read_history(folder / "acts.jsonl")
+    return folder / "acts.jsonl", lambda: read_export(folder / "acts.jsonl")
 
 
 def _manifest(folder):
@@ -223,25 +223,25 @@ def test_an_act_that_mayak_never_writes_is_named_by_its_line(tmp_path, act):
     }
     path = tmp_path / "acts.jsonl"
     path.write_text(_chained(head, right, {"end": 3}))
-    assert len(read_history(path).acts) == 1
+    assert len(read_export(path).actions) == 1
     path.write_text(_chained(head, right | act, {"end": 3}))
     with pytest.raises(MayakError, match="line 2 is not what mayak writes"):
-        read_history(path)
+        read_export(path)
 
 
 def test_a_history_that_ends_in_its_head_is_no_history(tmp_path):
     head = {"format": "mayak decisions", "version": 1, "case": "c", "end": 1}
     (tmp_path / "acts.jsonl").write_text(_chained(head))
-    with pytest.raises(MayakError, match="is no file of decisions"):
-        read_history(tmp_path / "acts.jsonl")
+    with pytest.raises(MayakError, match="is not a file of decisions"):
+        read_export(tmp_path / "acts.jsonl")
 
 
 def test_a_history_goes_there_and_back(tmp_path):
     with CaseStore.create(tmp_path / "case", operator="a") as store:
         store.add_items(store.add_source("phone.zip", "zip"), five_items())
         store.decide("kim", {next(store.contents()).sha256: 1})
-        write_history(tmp_path / "acts.jsonl", store.history())
-        assert read_history(tmp_path / "acts.jsonl") == store.history()
+        write_export(tmp_path / "acts.jsonl", store.export_decisions())
+        assert read_export(tmp_path / "acts.jsonl") == store.export_decisions()
 
 
 @pytest.mark.parametrize(

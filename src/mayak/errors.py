@@ -11,14 +11,15 @@
     └── CaseError               a case file that cannot be used     (RuntimeError)
         └── IntegrityError      evidence or case changed    exit 3
 
-Every error says what is wrong, naming the file or key, and ``remedy`` says what to do.
+The message of every error names the file or key and what is wrong with it; ``remedy`` is what the
+user can do.
 """
 
 from __future__ import annotations
 
 
 class MayakError(Exception):
-    """A fault that the user can be told about; ``exit_code`` is what the command returns."""
+    """An error with a message for the user; ``exit_code`` is the exit status of the command."""
 
     exit_code = 2
 
@@ -31,7 +32,7 @@ class MayakError(Exception):
         return self.message + " → " + self.remedy if self.remedy else self.message
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Errors cross process borders (decode workers); the default loses the remedy.
+        # Errors are pickled between processes (decode workers); the default loses the remedy.
         return (_rebuild, (type(self), self.message, self.remedy))
 
 
@@ -40,7 +41,7 @@ def _rebuild(kind: type[MayakError], message: str, remedy: str) -> MayakError:
 
 
 class MayakWarning(UserWarning):
-    """Something that the user should know and that stops nothing."""
+    """Something that the user should know but that does not stop the command."""
 
 
 class ConfigError(MayakError, ValueError):
@@ -48,7 +49,7 @@ class ConfigError(MayakError, ValueError):
 
 
 class ManifestError(MayakError, ValueError):
-    """A raw folder or data set that is wrong or unfit for what is asked of it."""
+    """A raw folder or data set that is wrong or unfit for its purpose."""
 
 
 class EvidenceError(MayakError, OSError):
@@ -68,6 +69,6 @@ class CaseError(MayakError, RuntimeError):
 
 
 class IntegrityError(CaseError):
-    """Evidence or a case file that is not what it was."""
+    """Evidence or a case file that is not as it was recorded."""
 
     exit_code = 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import hashlib
 import json
@@ -59,8 +60,14 @@ def write_durably(
 
 def sync_folder(folder: Path) -> None:
     """Make names that were added to a folder survive a power cut."""
-    if sys.platform != "win32":  # folders cannot be opened there; NTFS journals names by itself
+    if sys.platform == "win32":  # folders cannot be opened there; NTFS journals names by itself
+        return
+    try:
         _sync(folder)
+    except OSError as error:
+        # Some file systems cannot sync folders (VirtualBox's shared ones): nothing can be done.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
 
 
 def _sync(path: Path) -> None:

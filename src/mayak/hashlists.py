@@ -1,4 +1,4 @@
-"""Lists of known files, by their hashes: those to leave out and those to be warned of."""
+"""Lists of known files, by their hashes: files to leave out, and files to raise an alert for."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _COLUMN = re.compile(r"(md5|sha-?1|sha-?256)", re.IGNORECASE)
 _SQLITE = b"SQLite format 3\0"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 _CHECKED = 100_000
-"""Rows of a database that are looked at before it is taken for a list of hashes."""
+"""Rows of a database that are checked before it is accepted as a list of hashes."""
 
 
 class _Known(Protocol):
@@ -39,7 +39,7 @@ class _Known(Protocol):
 
 @dataclass(frozen=True)
 class HashList:
-    """A list of MD5, SHA-1 or SHA-256 hashes, of one kind or several. Use as a context manager."""
+    """A list of MD5, SHA-1 or SHA-256 hashes, of one kind or several; a context manager."""
 
     name: str
     digest: str
@@ -48,10 +48,10 @@ class HashList:
 
     @classmethod
     def open(cls, path: Path) -> HashList:
-        """Open a list by its content: a hash a line (alone, or before a file name), CSV with a
-        column named md5, sha1 or sha256, or an SQLite database of NSRL's RDS, version 3.
+        """Open a list by its content: one hash in each line (alone, or before a file name), CSV
+        with a column named md5, sha1 or sha256, or an SQLite database of NSRL's RDS, version 3.
 
-        Raises ConfigError, naming the line, for anything else.
+        Raises ConfigError for anything else; it names the line.
         """
         try:
             with path.open("rb") as file:
@@ -68,7 +68,7 @@ class HashList:
         return cls(path.name, digest, known)
 
     def __len__(self) -> int:
-        """How many hashes it holds."""
+        """Return the number of hashes."""
         return self._known.count
 
     def __enter__(self) -> Self:
@@ -78,19 +78,19 @@ class HashList:
         self._known.close()
 
     def match(self, md5: str, sha1: str, sha256: str) -> HashKind | None:
-        """The strongest hash (lower-case hex) of a file that stands in the list."""
+        """Return the kind of the strongest hash of a file (lower-case hex) that is in the list."""
         values: dict[HashKind, str] = {"md5": md5, "sha1": sha1, "sha256": sha256}
         return next((kind for kind in _KINDS if self._known.holds(kind, values[kind])), None)
 
 
 class _Sorted:
-    """Hashes in memory, by kind: a sorted run of bytes each, no object a hash."""
+    """Hashes in memory: the sorted values of each kind in one ``bytes``."""
 
     def __init__(self, hashes: Iterator[bytes]) -> None:
         runs: dict[HashKind, bytearray] = {kind: bytearray() for kind in _KINDS}
         for value in hashes:
             runs[_OF_LENGTH[2 * len(value)]] += value
-        self._runs = {kind: _Run(bytes(run), _BYTES[kind]) for kind, run in runs.items()}
+        self._runs = {kind: _SortedValues(bytes(run), _BYTES[kind]) for kind, run in runs.items()}
         self.count = sum(map(len, self._runs.values()))
 
     def holds(self, kind: HashKind, value: str) -> bool:
@@ -99,17 +99,17 @@ class _Sorted:
         return at < len(run) and run[at] == wanted
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Do nothing: no file is open."""
 
 
-class _Run:
+class _SortedValues:
     """Fixed-width values in ascending order."""
 
     def __init__(self, values: bytes, width: int) -> None:
         import numpy as np
 
         self._width = width
-        # numpy's fixed-width bytes drop trailing zeros when read, so only the sorting is its.
+        # numpy is used for sorting only: its fixed-width bytes lose trailing zeros when read.
         self._values = np.sort(np.frombuffer(values, dtype=f"S{width}")).tobytes()
 
     def __len__(self) -> int:
@@ -120,19 +120,19 @@ class _Run:
 
 
 class _Database:
-    """NSRL's RDS 3: hashes in hex, upper or lower case, looked up in place."""
+    """NSRL's RDS 3: hashes in hex, upper or lower case, looked up in the database itself."""
 
     def __init__(self, path: Path) -> None:
-        """Raises ConfigError for what holds no hash, or something else where hashes should be."""
+        """Raises ConfigError if there is no hash, or a value that is not a hash."""
         self._path = path
         self._connection: sqlite3.Connection | None = None
-        """Of the lookups, which are one thread's."""
+        """For lookups, which one thread makes."""
         try:
             with closing(self._connect()) as connection:
                 self._table, columns = self._find(connection)
                 lacking = self._checked(connection, columns)
-                self._asked = self._needed(connection, columns)
-                # Rows without a hash are none of the list; to leave them out takes long.
+                self._searched = self._needed(connection, columns)
+                # Rows without a hash do not count; to exclude them takes long.
                 rows = f" WHERE {' OR '.join(map(_given, columns))}" if lacking else ""
                 (self.count,) = connection.execute(
                     f"SELECT count(*) FROM {self._table}{rows}"  # noqa: S608
@@ -141,11 +141,11 @@ class _Database:
             raise _unfit(path, msg("SQLite says: {error}", error=error)) from error
 
     def _connect(self) -> sqlite3.Connection:
-        # Immutable: nothing is written beside it, on read-only media too.
+        # Immutable: no file is written next to it, and read-only media work, too.
         uri = f"{self._path.absolute().as_uri()}?mode=ro&immutable=1"
         connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
-        # The table may be a view, which computes whatever its author liked. Python looks for
-        # Ctrl-C whenever the handler is called.
+        # The table may be a view, which can compute anything. Python checks for Ctrl-C when the
+        # handler is called.
         connection.execute("PRAGMA trusted_schema = OFF")
         connection.set_progress_handler(lambda: None, 100_000)
         return connection
@@ -157,12 +157,12 @@ class _Database:
                 return table, columns
         raise _unfit(
             self._path,
-            msg("is no RDS 3 database: no table FILE or METADATA with hashes"),
+            msg("is not an RDS 3 database: no table FILE or METADATA with hashes"),
         )
 
     def _checked(self, connection: sqlite3.Connection, columns: tuple[HashKind, ...]) -> bool:
-        """Whether a hash is missing in the first rows. Raises ConfigError if something else is
-        there, which no file could ever match."""
+        """Whether a hash is missing in the first rows. Raises ConfigError for a value that is not
+        a hash, which no file could ever match."""
         lacking = False
         query = f"SELECT {', '.join(columns)} FROM {self._table} LIMIT {_CHECKED}"  # noqa: S608
         for number, row in enumerate(connection.execute(query), 1):
@@ -173,7 +173,7 @@ class _Database:
                     raise _unfit(
                         self._path,
                         msg(
-                            "column {kind} of table {table}: row {number} is no {hash} in hex: "
+                            "column {kind} of table {table}: row {number} is not {hash} in hex: "
                             "{value!r}",
                             kind=kind,
                             table=self._table,
@@ -187,8 +187,9 @@ class _Database:
     def _needed(
         self, connection: sqlite3.Connection, columns: tuple[HashKind, ...]
     ) -> tuple[HashKind, ...]:
-        """The columns that have to be asked for a file, down to the first that each row has: most
-        databases have an index of the first alone, and to ask another is to read all rows."""
+        """Return the columns that must be searched for a file: those up to the first that every
+        row has. Most databases have an index of the first only, and searching another column reads
+        all rows."""
         for position, kind in enumerate(columns, 1):
             lacks = f"SELECT 1 FROM {self._table} WHERE {kind} IS NULL OR {kind} = '' LIMIT 1"  # noqa: S608
             if connection.execute(lacks).fetchone() is None:
@@ -196,7 +197,7 @@ class _Database:
         return columns
 
     def holds(self, kind: HashKind, value: str) -> bool:
-        if kind not in self._asked:
+        if kind not in self._searched:
             return False
         query = f"SELECT 1 FROM {self._table} WHERE {kind} IN (?, ?) LIMIT 1"  # noqa: S608
         if self._connection is None:
@@ -210,7 +211,7 @@ class _Database:
 
 
 def _given(kind: HashKind) -> str:
-    """SQL: whether a row has this hash."""
+    """Return the SQL condition that a row has this hash."""
     return f"({kind} IS NOT NULL AND {kind} <> '')"
 
 
@@ -240,13 +241,13 @@ def _hashes(path: Path) -> Iterator[bytes]:
                 first = False
                 value = _cell(line, column)
             except csv.Error as error:
-                text = msg("line {number} is no CSV: {error}", number=number, error=error)
+                text = msg("line {number} is not CSV: {error}", number=number, error=error)
                 raise _unfit(path, text) from error
             if len(value) not in _OF_LENGTH or not re.fullmatch("[0-9a-fA-F]+", value):
                 raise _unfit(
                     path,
                     msg(
-                        "line {number} is no MD5, SHA-1 or SHA-256: {value!r}",
+                        "line {number} is not MD5, SHA-1 or SHA-256: {value!r}",
                         number=number,
                         value=value[:80],
                     ),
@@ -262,7 +263,7 @@ def _text(line: bytes) -> str:
 
 
 def _header(line: str) -> int | None:
-    """The column of the strongest hash, if the line is a header of columns."""
+    """Return the column of the strongest hash, None if the line is not a header."""
     names = [name.strip().lower().replace("-", "") for name in next(csv.reader([line]))]
     if not any(_COLUMN.fullmatch(name) for name in names):
         return None
@@ -271,7 +272,7 @@ def _header(line: str) -> int | None:
 
 def _cell(line: str, column: int | None) -> str:
     if column is None:
-        # md5sum and its kin write the file's name behind the hash.
+        # md5sum and similar programs write the file's name after the hash.
         return line.split(maxsplit=1)[0].lstrip("\\")
     cells = next(csv.reader([line]))
     return cells[column].strip() if column < len(cells) else ""

@@ -30,7 +30,7 @@ _KEPT = (str, Number, date, list, tuple, dict, set, frozenset, bytes, type(None)
 
 class _Template(NamedTuple):
     key: str
-    plural: str | None
+    is_plural: bool
     values: dict[str, object]
 
 
@@ -55,25 +55,26 @@ class Message(str):
         return join("", (other, self))
 
 
-def msg(template: str, /, *, context: str = "", **values: object) -> Message:
-    """Return a message; the template names its values as ``str.format`` does. ``context`` tells
-    the catalogue two meanings of the same English words apart."""
-    return _made(template, None, context, values)
+def msg(template: str, /, **values: object) -> Message:
+    """Return a message; the template names its values as ``str.format`` does."""
+    return _made(template, template, None, values)
 
 
-def plural(
-    singular: str, plural: str, n: int, /, *, context: str = "", **values: object
-) -> Message:
+def msg_in(context: str, template: str, /, **values: object) -> Message:
+    """Return a message; ``context`` tells the catalogue two meanings of the same English apart."""
+    return _made(f"{context}\x04{template}", template, None, values)
+
+
+def plural(singular: str, plural: str, n: int, /, **values: object) -> Message:
     """Return a message about ``n`` things; both templates may name ``n``."""
-    return _made(singular, plural, context, {"n": n, **values})
+    return _made(singular, singular, plural, {"n": n, **values})
 
 
-def _made(template: str, plural: str | None, context: str, values: dict[str, object]) -> Message:
+def _made(key: str, template: str, plural: str | None, values: dict[str, object]) -> Message:
     values = {name: v if isinstance(v, _KEPT) else words(v) for name, v in values.items()}
     english = plural if plural is not None and values["n"] != 1 else template
     shown = {name: str(v) if isinstance(v, Message) else v for name, v in values.items()}
-    key = f"{context}\x04{template}" if context else template
-    return Message(english.format_map(shown), _Template(key, plural, values))
+    return Message(english.format_map(shown), _Template(key, plural is not None, values))
 
 
 def words(value: object) -> str:
@@ -98,12 +99,11 @@ def render(text: str, language: Language) -> str:
     source = text._source
     if not isinstance(source, _Template):
         return "".join(render(part, language) for part in source)
-    forms, choose = _catalogue(language)
-    wordings = forms.get(source.key)
+    wordings = catalogue(language).forms.get(source.key)
     if wordings is None:
         return str(text)
     values = {n: render(v, language) if isinstance(v, str) else v for n, v in source.values.items()}
-    which = 0 if source.plural is None else choose(int(str(source.values["n"])))
+    which = catalogue(language).form(int(str(source.values["n"]))) if source.is_plural else 0
     return wordings[which].format_map(values)
 
 
@@ -128,9 +128,18 @@ def system_language() -> Language:
     return preferred(locale.getlocale()[0] or "")
 
 
+class Catalogue(NamedTuple):
+    """The texts of one language."""
+
+    forms: dict[str, list[str]]
+    """By the English text: the wording, or one for each plural form."""
+    form: Callable[[int], int]
+    """Return which of the forms is for a number of things."""
+
+
 @cache
-def _catalogue(language: Language) -> tuple[dict[str, list[str]], Callable[[int], int]]:
-    """The wordings by key, and which of them is for a number of things."""
+def catalogue(language: Language) -> Catalogue:
+    """Read the catalogue of a language other than English."""
     import gettext  # an English run does without
 
     forms: dict[str, list[str]] = {}
@@ -149,4 +158,4 @@ def _catalogue(language: Language) -> tuple[dict[str, list[str]], Callable[[int]
             key = fields["msgid"]
             forms[f"{fields['msgctxt']}\x04{key}" if "msgctxt" in fields else key] = wordings
     rule = forms.pop("")[0].partition("plural=")[2].partition(";")[0]
-    return forms, gettext.c2py(rule)
+    return Catalogue(forms, gettext.c2py(rule))

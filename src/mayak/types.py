@@ -1,4 +1,4 @@
-"""The values that travel: frozen, comparable, and ignorant of where they are stored."""
+"""Values and protocols shared by the packages: frozen, comparable, independent of storage."""
 
 from __future__ import annotations
 
@@ -20,40 +20,40 @@ if TYPE_CHECKING:  # every command imports this module; numpy would be a third o
 SplitName = Literal["train", "val", "test"]
 Stage = Literal["read", "decode", "classify"]
 Tier = Literal[0, 1, 2]
-LayerKind = Literal["folder", "file", "zip", "tar", "image", "volume", "embedded"]
+LayerKind = Literal["folder", "file", "zip", "tar", "archive", "image", "volume", "embedded"]
 
 _LAYERS = 500
-"""Layers of a stored path at most: comparing and hashing paths takes a call for each layer."""
+"""Maximum number of layers of a stored path: comparing and hashing it takes a call for each."""
 
 
 @dataclass(frozen=True, slots=True)
 class EvidencePath:
-    """Where a piece of evidence lies: a chain of layers, from the source down to the item.
+    """The path of a piece of evidence: a chain of layers, from the source down to the entry.
 
-    Each layer is one container or, at the end, one entry; a layer's name is the entry's path
-    inside the layer above, with ``/`` between folders. ``str()`` joins the names for people;
-    ``to_json`` is the lossless form.
+    Each layer is a container or, at the end, an entry; its name is its path inside the layer above,
+    with ``/`` between folders. ``str()`` joins the names for people; ``to_json`` is the lossless
+    form.
     """
 
     kind: LayerKind
     name: str
     parent: EvidencePath | None = None
     raw: bytes | None = None
-    """The name's bytes as stored, where ``name`` in UTF-8 is not the same."""
+    """The name's bytes as stored, if they differ from ``name`` in UTF-8."""
     serial: int = 0
-    """Tells apart entries of the same name in the same layer: the file system's record number
-    of a deleted or repeated entry, the position of a repeated archive member, a count of what lay
-    at one place after changes; otherwise 0."""
+    """Distinguishes entries of the same name in the same layer: the file system's record number of
+    a deleted or repeated entry, the position of a repeated archive member, a count of the files
+    that were found at one path after changes; otherwise 0."""
 
     def child(
         self, kind: LayerKind, name: str, raw: bytes | None = None, serial: int = 0
     ) -> EvidencePath:
-        """The path of an entry inside this layer."""
+        """Return the path of an entry inside this layer."""
         return EvidencePath(kind, name, self, raw, serial)
 
     @property
     def layers(self) -> tuple[EvidencePath, ...]:
-        """This path and those above it, the source first."""
+        """This path and its parents, the source first."""
         chain: list[EvidencePath] = []
         path: EvidencePath | None = self
         while path is not None:
@@ -66,7 +66,7 @@ class EvidencePath:
         return storable("/".join(names))
 
     def to_json(self) -> str:
-        """One line of ASCII JSON: a list of layers, the same for equal paths."""
+        """Return one line of ASCII JSON: a list of layers, the same for equal paths."""
         rows: list[dict[str, str | int]] = []
         for layer in self.layers:
             row: dict[str, str | int] = {"kind": layer.kind, "name": layer.name}
@@ -79,7 +79,11 @@ class EvidencePath:
 
     @staticmethod
     def from_json(text: str) -> EvidencePath:
-        """The path that ``to_json`` wrote. Raises ValueError for anything else."""
+        """Parse a path that ``to_json`` wrote.
+
+        Raises:
+            ValueError: it is something else.
+        """
         path: EvidencePath | None = None
         try:
             rows = parse_json(text)
@@ -142,7 +146,7 @@ class EvidenceEntry:
 
 
 class Sides(NamedTuple):
-    """Pixels that a picture's sides have at least when a JPEG is decoded at a reduced scale."""
+    """Minimum sides, in pixels, of a JPEG that is decoded at a reduced scale."""
 
     longer: int
     shorter: int
@@ -152,8 +156,8 @@ class Sides(NamedTuple):
 class DecodedImage:
     """Pixels of one image file.
 
-    ``pixels`` is uint8 sRGB of shape (H, W, 3), turned upright by EXIF. ``size`` is the
-    (width, height) in pixels that the file states, before turning and at full scale.
+    ``pixels`` is uint8 sRGB of shape (H, W, 3), rotated upright by EXIF. ``size`` is the
+    (width, height) in pixels in the file's header, before rotation and at full scale.
     """
 
     sha256: str
@@ -161,16 +165,16 @@ class DecodedImage:
     pixels: NDArray[np.uint8] = field(repr=False, compare=False)
     size: tuple[int, int]
     format: str
-    """Pillow's name of the format, found by content (``JPEG``, ``PNG``, ``HEIF`` …)."""
+    """Pillow's name of the format, detected by content (``JPEG``, ``PNG``, ``HEIF`` …)."""
     warnings: tuple[str, ...] = ()
     scale: int = 1
     """Denominator of the scale at which a JPEG was decoded: 1, 2, 4 or 8."""
     data: bytes | None = field(default=None, repr=False, compare=False)
-    """The file's bytes, for a closer look, where the scale was reduced."""
+    """The file's bytes, to decode again at full scale, if the scale was reduced."""
 
     @property
     def nbytes(self) -> int:
-        """Memory that it takes: its pixels, and its file where that comes along."""
+        """Memory of the pixels, and of the file's bytes if they are kept."""
         return self.pixels.nbytes + len(self.data or b"")
 
 
@@ -184,7 +188,7 @@ class Sample:
     label: int
     sha256: str
     group: str
-    """Near- and exact duplicates share a group; a group never straddles splits."""
+    """Near- and exact duplicates share a group; a group is never divided between splits."""
     split: SplitName
 
 
@@ -224,30 +228,30 @@ class Prediction:
     engine: str
     """Fingerprint of the engine that scored it (``Engine.fingerprint``)."""
     tier: Tier = 2
-    """Which reading decided: 0 the vision tower's, 1 the language model's of the base tile, 2 that
-    of the whole image."""
+    """Tier of the cascade that decided: 0 the head on the vision tower, 1 the language model on the
+    base tile, 2 the language model on the whole image."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A file that gave no prediction: a result, never a skip."""
+    """The result for a file without a prediction; a file is never skipped."""
 
     path: str
     stage: Stage
     error: str
-    """Class name of the error, or the word by which ``mayak.evidence`` names the reason."""
+    """Class name of the error, or the name of the reason in ``mayak.evidence``."""
     message: str
     place: EvidencePath | None = field(default=None, compare=False)
-    """Of an entry of a source that cannot be had; None where something is missing of a container
-    that is an item itself."""
+    """Path of an entry that cannot be read; None for a gap in a container that is itself an
+    item."""
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """All that decides a score besides the pixels; each field a digest or a version."""
+    """Everything that determines a score besides the pixels, as digests and versions."""
 
     model: str
-    """Name or folder name of the base model, with its revision or weights digest."""
+    """Name or folder of the base model, with its revision or the digest of its weights."""
     adapter: str | None
     """SHA-256 of the adapter's weights and config; None for the untouched model."""
     precision: str
@@ -256,21 +260,24 @@ class Engine:
     preprocessing: str
     """SHA-256 of the processor's configuration."""
     software: tuple[tuple[str, str], ...]
-    """(package, version) pairs that the scores depend on."""
+    """(package, version) pairs on which the scores depend."""
     calibration: str | None = None
-    """SHA-256 of the calibration by which earlier tiers dismiss images and scores are tempered;
-    None where the whole model scores every image as it is."""
+    """SHA-256 of the calibration (thresholds of the tiers, temperatures); None if the
+    whole model scores every image without calibration."""
 
     @property
     def fingerprint(self) -> str:
-        """First 16 hex digits of the SHA-256 of all fields as canonical JSON; without a calibration
-        that field is left out, and engines are named as before there were any."""
+        """First 16 hex digits of the SHA-256 of all fields as canonical JSON.
+
+        Without a calibration that field is omitted, so that fingerprints from before calibrations
+        existed stay valid.
+        """
         return _fingerprint(self)
 
 
 @lru_cache(16)
 def _fingerprint(engine: Engine) -> str:
-    # Asked for with each prediction, from the thread that the GPU waits for.
+    # Called for each prediction, in the thread for which the GPU waits.
     fields = asdict(engine)
     if engine.calibration is None:
         del fields["calibration"]
@@ -278,46 +285,46 @@ def _fingerprint(engine: Engine) -> str:
 
 
 class Classifier(Protocol):
-    """Scores images. Implemented by ``mayak.model``; nothing above it needs torch."""
+    """Scores images. ``mayak.model`` implements it; its users do not need torch."""
 
     @property
     def engine(self) -> Engine: ...
 
     @property
     def least(self) -> Sides:
-        """Above these sides a JPEG may come to ``classify`` at a reduced scale."""
+        """A JPEG with larger sides may be passed to ``classify`` at a reduced scale."""
         ...
 
     def classify(self, images: Iterable[DecodedImage]) -> Iterator[Prediction]:
-        """One prediction an image, in the order of ``images``; reads ahead by a bounded window."""
+        """Yield one prediction per image, in the order of ``images``; read some images ahead."""
         ...
 
 
 class Answerer(Protocol):
-    """Answers the paper's question in free text (zero-shot, the paper's way)."""
+    """Answers the paper's question in free text, for its zero-shot measurement."""
 
     @property
     def engine(self) -> Engine: ...
 
     def answer(self, images: Iterable[DecodedImage]) -> Iterator[str]:
-        """One answer an image, in the order of ``images``."""
+        """Yield one answer per image, in the order of ``images``."""
         ...
 
 
 class Task(Protocol):
-    """One long piece of work under way."""
+    """A running task with progress."""
 
     def advance(self, steps: int = 1, **figures: float | str) -> None:
-        """``steps`` more are done; ``figures`` (loss, GiB …) are shown beside rate and ETA."""
+        """Report completed steps; ``figures`` (loss, GiB …) are shown next to rate and ETA."""
         ...
 
     def expect(self, total: int) -> None:
-        """There are so many in all, as is known now."""
+        """Set the total number of steps when it becomes known."""
         ...
 
 
 class Progress(Protocol):
-    """Where long work reports to; the command line draws it, libraries only call it."""
+    """Receives the progress of long tasks; the command line draws it."""
 
     def task(self, name: str, total: int | None, unit: str) -> AbstractContextManager[Task]: ...
 
@@ -331,7 +338,7 @@ class _SilentTask:
 
 
 class SilentProgress:
-    """Reports nothing."""
+    """Ignores all progress."""
 
     def task(self, name: str, total: int | None, unit: str) -> AbstractContextManager[Task]:  # noqa: ARG002
         return nullcontext(_SilentTask())

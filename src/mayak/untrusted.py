@@ -1,7 +1,7 @@
 """Bounded reading and parsing of files that somebody else may have made or changed.
 
-Whatever is wrong with such a file, the caller handles two kinds of exceptions: OSError if it cannot
-be read, ``PARSE_ERRORS`` if it does not hold what it should.
+A caller handles two kinds of exceptions: OSError if such a file cannot be read, and
+``PARSE_ERRORS`` if its content is not what it should be.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ RECORD_BYTES = 2**24
 """Limit for JSON that describes one thing: a case, a run, an adapter."""
 
 _DEPTH = 64
-"""Levels of lists and objects; nothing that mayak, PEFT or transformers write has ten."""
+"""Levels of lists and objects; no file that mayak, PEFT or transformers write has ten."""
 
 
 def open_regular(path: Path, *, follow: bool) -> BinaryIO:
@@ -40,7 +40,8 @@ def open_regular(path: Path, *, follow: bool) -> BinaryIO:
 
     Raises OSError, at once, for links, folders, named pipes, sockets and devices.
     """
-    # Before it is opened: opening can act on a device. After that: it may be another by now.
+    # Checked before it is opened, because opening can act on a device, and again after that,
+    # because the path may lead to another file by now.
     _require_regular(path, path.stat(follow_symlinks=follow))
     # O_NONBLOCK: opening a named pipe would wait for its other end. Windows has neither flag.
     flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)

@@ -180,6 +180,39 @@ def electric_meter(rng: SeededRandom, style: Style, size: Size) -> Drawing:
     )
 
 
+def _mailbox_door(
+    draw: ImageDraw.ImageDraw, rng: SeededRandom, at: Point, size: Point, colour: RGB
+) -> None:
+    """Draw the door of one mailbox with its slot, sometimes with a letter in it."""
+    x, y = at
+    width, height = size
+    face = rng.shade(colour, 7)
+    draw.rectangle(
+        (x + 3, y + 3, x + width - 4, y + height - 4),
+        fill=face,
+        outline=mix(face, (0, 0, 0), 0.5),
+        width=2,
+    )
+    draw.line((x + 5, y + 5, x + width - 7, y + 5), fill=mix(face, (255, 255, 255), 0.5), width=2)
+    slot = (x + width * 0.14, y + height * 0.16, x + width * 0.86, y + height * 0.32)
+    draw.rectangle(slot, fill=(16, 16, 18))
+    draw.line(
+        (slot[0], slot[3] + 2, slot[2], slot[3] + 2),
+        fill=mix(face, (255, 255, 255), 0.55),
+        width=2,
+    )
+    if rng.chance(0.25):
+        draw.polygon(
+            (
+                (slot[0] + 8, slot[3]),
+                (slot[2] - 10, slot[3]),
+                (slot[2] - 14, y),
+                (slot[0] + 14, y + 6),
+            ),
+            fill=rng.shade("white", 12),
+        )
+
+
 def mailbox(rng: SeededRandom, style: Style, size: Size) -> Drawing:
     image, wall = surfaces.wall(rng, style, size)
     columns, rows = rng.integer(2, 4), rng.integer(2, 4)
@@ -209,33 +242,7 @@ def mailbox(rng: SeededRandom, style: Style, size: Size) -> Drawing:
     for row in range(rows):
         for column in range(columns):
             x, y = left + column * width, top + row * height
-            face = rng.shade(colour, 7)
-            draw.rectangle(
-                (x + 3, y + 3, x + width - 4, y + height - 4),
-                fill=face,
-                outline=mix(face, (0, 0, 0), 0.5),
-                width=2,
-            )
-            draw.line(
-                (x + 5, y + 5, x + width - 7, y + 5), fill=mix(face, (255, 255, 255), 0.5), width=2
-            )
-            slot = (x + width * 0.14, y + height * 0.16, x + width * 0.86, y + height * 0.32)
-            draw.rectangle(slot, fill=(16, 16, 18))
-            draw.line(
-                (slot[0], slot[3] + 2, slot[2], slot[3] + 2),
-                fill=mix(face, (255, 255, 255), 0.55),
-                width=2,
-            )
-            if rng.chance(0.25):
-                draw.polygon(
-                    (
-                        (slot[0] + 8, slot[3]),
-                        (slot[2] - 10, slot[3]),
-                        (slot[2] - 14, y),
-                        (slot[0] + 14, y + 6),
-                    ),
-                    fill=rng.shade("white", 12),
-                )
+            _mailbox_door(draw, rng, (x, y), (width, height), colour)
             plate = (x + width * 0.25, y + height * 0.46, x + width * 0.75, y + height * 0.7)
             draw.rectangle(plate, fill=(240, 238, 228))
             number = f"{floor + rows - 1 - row}0{column + 1}"
@@ -313,6 +320,62 @@ def air_conditioner(rng: SeededRandom, style: Style, size: Size) -> Drawing:
     return finish(image, rng, style, spot, {"wall": wall})
 
 
+def _manhole(
+    draw: ImageDraw.ImageDraw, rng: SeededRandom, style: Style, at: Point, short: int, iron: RGB
+) -> float:
+    """Draw the cover of a manhole; return its radius."""
+    cx, cy = at
+    r = short * rng.uniform(0.28, 0.36)
+    draw.ellipse(
+        (cx - r - 14, cy - r - 14, cx + r + 14, cy + r + 14), fill=mix(iron, (0, 0, 0), 0.5)
+    )
+    draw.ellipse((cx - r, cy - r, cx + r, cy + r), fill=iron)
+    studs = by_style(style, 8, 6)
+    for ring in range(1, studs):
+        q = r * ring / studs
+        for k in range(ring * 6):
+            a = k * 2 * math.pi / (ring * 6)
+            px, py = cx + q * math.cos(a), cy + q * math.sin(a)
+            draw.rectangle((px - 6, py - 5, px + 6, py + 5), fill=mix(iron, (255, 255, 255), 0.22))
+    draw.ellipse(
+        (cx - r * 0.24, cy - r * 0.24, cx + r * 0.24, cy + r * 0.24),
+        fill=mix(iron, (0, 0, 0), 0.3),
+    )
+    font = typeface(bold(rng, style), round(r * 0.16))
+    draw.text(
+        (cx, cy),
+        rng.choice(("오수", "우수", "하수")),
+        font=font,
+        fill=mix(iron, (255, 255, 255), 0.5),
+        anchor="mm",
+    )
+    return r
+
+
+def _grate(draw: ImageDraw.ImageDraw, rng: SeededRandom, at: Point, short: int, iron: RGB) -> float:
+    """Draw a drain grate; return half of its width."""
+    cx, cy = at
+    half = (short * rng.uniform(0.34, 0.44), short * rng.uniform(0.2, 0.28))
+    corners = (cx - half[0], cy - half[1], cx + half[0], cy + half[1])
+    draw.rectangle(
+        (corners[0] - 16, corners[1] - 16, corners[2] + 16, corners[3] + 16),
+        fill=mix(iron, (190, 186, 180), 0.6),
+    )
+    draw.rectangle(corners, fill=(10, 10, 12))
+    bars = rng.integer(9, 14)
+    for k in range(bars + 1):
+        x = corners[0] + (corners[2] - corners[0]) * k / bars
+        draw.rectangle((x - 6, corners[1], x + 6, corners[3]), fill=iron)
+        draw.line(
+            (x - 5, corners[1], x - 5, corners[3]),
+            fill=mix(iron, (255, 255, 255), 0.4),
+            width=2,
+        )
+    for y in (corners[1], cy, corners[3]):
+        draw.rectangle((corners[0], y - 7, corners[2], y + 7), fill=mix(iron, (255, 255, 255), 0.1))
+    return half[0]
+
+
 def drain(rng: SeededRandom, style: Style, size: Size) -> Drawing:
     image = rng.choice((surfaces.asphalt, surfaces.concrete))(rng, size)
     draw = ImageDraw.Draw(image)
@@ -325,55 +388,9 @@ def drain(rng: SeededRandom, style: Style, size: Size) -> Drawing:
         draw.rectangle((0, y - short * 0.12, size[0], y), fill=rng.shade((176, 172, 166), 10))
         draw.rectangle((0, y, size[0], y + 10), fill=(70, 68, 66))
     if kind == "manhole":
-        r = short * rng.uniform(0.28, 0.36)
-        draw.ellipse(
-            (cx - r - 14, cy - r - 14, cx + r + 14, cy + r + 14), fill=mix(iron, (0, 0, 0), 0.5)
-        )
-        draw.ellipse((cx - r, cy - r, cx + r, cy + r), fill=iron)
-        studs = by_style(style, 8, 6)
-        for ring in range(1, studs):
-            q = r * ring / studs
-            for k in range(ring * 6):
-                a = k * 2 * math.pi / (ring * 6)
-                px, py = cx + q * math.cos(a), cy + q * math.sin(a)
-                draw.rectangle(
-                    (px - 6, py - 5, px + 6, py + 5), fill=mix(iron, (255, 255, 255), 0.22)
-                )
-        draw.ellipse(
-            (cx - r * 0.24, cy - r * 0.24, cx + r * 0.24, cy + r * 0.24),
-            fill=mix(iron, (0, 0, 0), 0.3),
-        )
-        font = typeface(bold(rng, style), round(r * 0.16))
-        draw.text(
-            (cx, cy),
-            rng.choice(("오수", "우수", "하수")),
-            font=font,
-            fill=mix(iron, (255, 255, 255), 0.5),
-            anchor="mm",
-        )
-        extent = r
+        extent = _manhole(draw, rng, style, (cx, cy), short, iron)
     else:
-        half = (short * rng.uniform(0.34, 0.44), short * rng.uniform(0.2, 0.28))
-        corners = (cx - half[0], cy - half[1], cx + half[0], cy + half[1])
-        draw.rectangle(
-            (corners[0] - 16, corners[1] - 16, corners[2] + 16, corners[3] + 16),
-            fill=mix(iron, (190, 186, 180), 0.6),
-        )
-        draw.rectangle(corners, fill=(10, 10, 12))
-        bars = rng.integer(9, 14)
-        for k in range(bars + 1):
-            x = corners[0] + (corners[2] - corners[0]) * k / bars
-            draw.rectangle((x - 6, corners[1], x + 6, corners[3]), fill=iron)
-            draw.line(
-                (x - 5, corners[1], x - 5, corners[3]),
-                fill=mix(iron, (255, 255, 255), 0.4),
-                width=2,
-            )
-        for y in (corners[1], cy, corners[3]):
-            draw.rectangle(
-                (corners[0], y - 7, corners[2], y + 7), fill=mix(iron, (255, 255, 255), 0.1)
-            )
-        extent = half[0]
+        extent = _grate(draw, rng, (cx, cy), short, iron)
     for _ in range(rng.integer(0, 12)):  # fallen leaves
         x, y = rng.integer(0, size[0]), rng.integer(0, size[1])
         draw.ellipse(

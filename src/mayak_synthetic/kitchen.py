@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from PIL import Image, ImageDraw
 
@@ -222,98 +223,158 @@ def food(rng: SeededRandom, style: Style, size: Size) -> Drawing:
         else rng.choice(by_style(style, ("white", "sky_blue"), ("grey", "yellow"))),
     )
     draw = ImageDraw.Draw(image)
-    cx, cy = centre
-    q = r * 0.72
-
-    def bits(count: int, tones: tuple[RGB, ...], side: float, reach: float = 0.85) -> None:
-        for _ in range(count):
-            away, a = math.sqrt(rng.uniform(0, 1)) * q * reach, rng.uniform(0, 6.28)
-            at = (cx + away * math.cos(a), cy + away * math.sin(a))
-            s = side * rng.uniform(0.7, 1.3)
-            draw.polygon(
-                wobbly(rng, at, (s, s * rng.uniform(0.5, 1)), 10, 0.2),
-                fill=rng.shade(rng.choice(tones), 14),
-            )
-
-    if form == "stew":
-        draw.ellipse(
-            (cx - q * 1.1, cy - q * 1.1, cx + q * 1.1, cy + q * 1.1),
-            fill=rng.shade((190, 62, 28), 12),
-        )
-        bits(26, ((244, 236, 214), (90, 140, 60), (216, 110, 60), (236, 200, 150)), short * 0.045)
-    elif form in ("rice_bowl", "salad"):
-        base: RGB = (246, 244, 238) if form == "rice_bowl" else (120, 170, 70)
-        draw.ellipse((cx - q, cy - q, cx + q, cy + q), fill=base)
-        tones: tuple[RGB, ...] = (
-            (226, 120, 40),
-            (80, 140, 60),
-            (150, 90, 50),
-            (240, 210, 90),
-            (200, 50, 50),
-        )
-        for k, tone in enumerate(tones):
-            a = k * 2 * math.pi / len(tones)
-            for _ in range(14):
-                at = (
-                    cx + q * 0.6 * math.cos(a) + rng.uniform(-0.18, 0.18) * q,
-                    cy + q * 0.6 * math.sin(a) + rng.uniform(-0.18, 0.18) * q,
-                )
-                end = (at[0] + rng.uniform(-26, 26), at[1] + rng.uniform(-26, 26))
-                draw.line((*at, *end), fill=rng.shade(tone, 16), width=7)
-        _egg(draw, centre, q * 0.36)
-    elif form == "pizza":
-        draw.ellipse(
-            (cx - q * 1.15, cy - q * 1.15, cx + q * 1.15, cy + q * 1.15), fill=(206, 148, 82)
-        )
-        draw.ellipse((cx - q, cy - q, cx + q, cy + q), fill=(240, 196, 92))
-        bits(16, ((186, 44, 36), (186, 44, 36), (60, 110, 50), (40, 34, 30)), short * 0.05)
-        for k in range(4):
-            a = k * math.pi / 4
-            draw.line(
-                (
-                    cx - q * 1.15 * math.cos(a),
-                    cy - q * 1.15 * math.sin(a),
-                    cx + q * 1.15 * math.cos(a),
-                    cy + q * 1.15 * math.sin(a),
-                ),
-                fill=(150, 100, 50),
-                width=4,
-            )
-    elif form == "noodles":
-        draw.ellipse((cx - q, cy - q, cx + q, cy + q), fill=rng.shade((206, 120, 60), 14))
-        for _ in range(60):
-            x, y = cx + rng.uniform(-0.6, 0.6) * q, cy + rng.uniform(-0.6, 0.6) * q
-            s, a = rng.uniform(0.12, 0.38) * q, rng.integer(0, 360)
-            draw.arc(
-                (x - s, y - s, x + s, y + s),
-                a,
-                a + 170,
-                fill=rng.shade((242, 214, 146), 12),
-                width=6,
-            )
-        bits(8, ((80, 140, 60), (216, 60, 40)), short * 0.03)
-    elif form == "gimbap":
-        for k in range(7):
-            a = k * 2 * math.pi / 6
-            at = centre if k == 6 else (cx + q * 0.62 * math.cos(a), cy + q * 0.62 * math.sin(a))
-            s = q * 0.3
-            for share, tone in ((1.0, (28, 36, 30)), (0.88, (246, 244, 238))):
-                draw.ellipse(
-                    (at[0] - s * share, at[1] - s * share, at[0] + s * share, at[1] + s * share),
-                    fill=tone,
-                )
-            for n, tone in enumerate(
-                ((236, 130, 50), (240, 210, 80), (80, 150, 70), (220, 110, 120))
-            ):
-                px, py = at[0] + s * 0.3 * math.cos(n * 1.57), at[1] + s * 0.3 * math.sin(n * 1.57)
-                draw.rectangle((px - s * 0.2, py - s * 0.2, px + s * 0.2, py + s * 0.2), fill=tone)
-    else:
-        _egg(draw, (cx - q * 0.25, cy), q * 0.6)
-        bits(10, ((206, 60, 44), (90, 150, 60)), short * 0.05, 0.95)
+    _DISHES[form](_Plate(draw, rng, centre, r * 0.72, short))
+    cy = centre[1]
     for k in (-1, 1):  # chopsticks
         x = centre[0] + r * 1.12 + k * 9
         draw.line((x, cy - r, x + 16, cy + r), fill=(176, 178, 182), width=8)
     return image, {"ground": name, "container": "plate", "form": form}
+
+
+@dataclass(frozen=True, slots=True)
+class _Plate:
+    """Where a dish is drawn."""
+
+    draw: ImageDraw.ImageDraw
+    rng: SeededRandom
+    centre: Point
+    radius: float
+    """Of the food, in pixels."""
+    short: int
+    """The shorter side of the picture in pixels."""
+
+
+def _bits(
+    plate: _Plate, count: int, tones: tuple[RGB, ...], side: float, reach: float = 0.85
+) -> None:
+    """Draw pieces of food within ``reach`` of the radius."""
+    rng, (cx, cy) = plate.rng, plate.centre
+    for _ in range(count):
+        away, a = math.sqrt(rng.uniform(0, 1)) * plate.radius * reach, rng.uniform(0, 6.28)
+        at = (cx + away * math.cos(a), cy + away * math.sin(a))
+        s = side * rng.uniform(0.7, 1.3)
+        plate.draw.polygon(
+            wobbly(rng, at, (s, s * rng.uniform(0.5, 1)), 10, 0.2),
+            fill=rng.shade(rng.choice(tones), 14),
+        )
+
+
+def _stew(plate: _Plate) -> None:
+    draw, rng, (cx, cy), q = plate.draw, plate.rng, plate.centre, plate.radius
+    draw.ellipse(
+        (cx - q * 1.1, cy - q * 1.1, cx + q * 1.1, cy + q * 1.1),
+        fill=rng.shade((190, 62, 28), 12),
+    )
+    _bits(
+        plate,
+        26,
+        ((244, 236, 214), (90, 140, 60), (216, 110, 60), (236, 200, 150)),
+        plate.short * 0.045,
+    )
+
+
+def _rice_bowl(plate: _Plate) -> None:
+    _bowl(plate, (246, 244, 238))
+
+
+def _salad(plate: _Plate) -> None:
+    _bowl(plate, (120, 170, 70))
+
+
+def _bowl(plate: _Plate, base: RGB) -> None:
+    """Draw strips of five kinds in a ring around an egg."""
+    draw, rng, (cx, cy), q = plate.draw, plate.rng, plate.centre, plate.radius
+    draw.ellipse((cx - q, cy - q, cx + q, cy + q), fill=base)
+    tones: tuple[RGB, ...] = (
+        (226, 120, 40),
+        (80, 140, 60),
+        (150, 90, 50),
+        (240, 210, 90),
+        (200, 50, 50),
+    )
+    for k, tone in enumerate(tones):
+        a = k * 2 * math.pi / len(tones)
+        for _ in range(14):
+            at = (
+                cx + q * 0.6 * math.cos(a) + rng.uniform(-0.18, 0.18) * q,
+                cy + q * 0.6 * math.sin(a) + rng.uniform(-0.18, 0.18) * q,
+            )
+            end = (at[0] + rng.uniform(-26, 26), at[1] + rng.uniform(-26, 26))
+            draw.line((*at, *end), fill=rng.shade(tone, 16), width=7)
+    _egg(draw, plate.centre, q * 0.36)
+
+
+def _pizza(plate: _Plate) -> None:
+    draw, (cx, cy), q = plate.draw, plate.centre, plate.radius
+    draw.ellipse((cx - q * 1.15, cy - q * 1.15, cx + q * 1.15, cy + q * 1.15), fill=(206, 148, 82))
+    draw.ellipse((cx - q, cy - q, cx + q, cy + q), fill=(240, 196, 92))
+    _bits(
+        plate,
+        16,
+        ((186, 44, 36), (186, 44, 36), (60, 110, 50), (40, 34, 30)),
+        plate.short * 0.05,
+    )
+    for k in range(4):
+        a = k * math.pi / 4
+        draw.line(
+            (
+                cx - q * 1.15 * math.cos(a),
+                cy - q * 1.15 * math.sin(a),
+                cx + q * 1.15 * math.cos(a),
+                cy + q * 1.15 * math.sin(a),
+            ),
+            fill=(150, 100, 50),
+            width=4,
+        )
+
+
+def _noodles(plate: _Plate) -> None:
+    draw, rng, (cx, cy), q = plate.draw, plate.rng, plate.centre, plate.radius
+    draw.ellipse((cx - q, cy - q, cx + q, cy + q), fill=rng.shade((206, 120, 60), 14))
+    for _ in range(60):
+        x, y = cx + rng.uniform(-0.6, 0.6) * q, cy + rng.uniform(-0.6, 0.6) * q
+        s, a = rng.uniform(0.12, 0.38) * q, rng.integer(0, 360)
+        draw.arc(
+            (x - s, y - s, x + s, y + s),
+            a,
+            a + 170,
+            fill=rng.shade((242, 214, 146), 12),
+            width=6,
+        )
+    _bits(plate, 8, ((80, 140, 60), (216, 60, 40)), plate.short * 0.03)
+
+
+def _gimbap(plate: _Plate) -> None:
+    draw, (cx, cy), q = plate.draw, plate.centre, plate.radius
+    for k in range(7):
+        a = k * 2 * math.pi / 6
+        at = plate.centre if k == 6 else (cx + q * 0.62 * math.cos(a), cy + q * 0.62 * math.sin(a))
+        s = q * 0.3
+        for share, tone in ((1.0, (28, 36, 30)), (0.88, (246, 244, 238))):
+            draw.ellipse(
+                (at[0] - s * share, at[1] - s * share, at[0] + s * share, at[1] + s * share),
+                fill=tone,
+            )
+        for n, tone in enumerate(((236, 130, 50), (240, 210, 80), (80, 150, 70), (220, 110, 120))):
+            px, py = at[0] + s * 0.3 * math.cos(n * 1.57), at[1] + s * 0.3 * math.sin(n * 1.57)
+            draw.rectangle((px - s * 0.2, py - s * 0.2, px + s * 0.2, py + s * 0.2), fill=tone)
+
+
+def _fried_egg(plate: _Plate) -> None:
+    draw, (cx, cy), q = plate.draw, plate.centre, plate.radius
+    _egg(draw, (cx - q * 0.25, cy), q * 0.6)
+    _bits(plate, 10, ((206, 60, 44), (90, 150, 60)), plate.short * 0.05, 0.95)
+
+
+_DISHES = {
+    "stew": _stew,
+    "rice_bowl": _rice_bowl,
+    "salad": _salad,
+    "pizza": _pizza,
+    "noodles": _noodles,
+    "gimbap": _gimbap,
+    "fried_egg": _fried_egg,
+}
 
 
 def _egg(draw: ImageDraw.ImageDraw, at: Point, r: float) -> None:

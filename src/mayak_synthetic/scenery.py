@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from mayak_synthetic import surfaces, wording
 from mayak_synthetic.canvas import (
+    RGB,
     Drawing,
     Point,
     SeededRandom,
@@ -120,6 +121,33 @@ def _car(image: Image.Image, rng: SeededRandom, at: Point, long: float) -> None:
         )
 
 
+def _road_marks(draw: ImageDraw.ImageDraw, rng: SeededRandom, size: Size, horizon: float) -> None:
+    """Draw the pavement, and a crossing or a dashed line."""
+    w, h = size
+    draw.polygon(
+        ((0, horizon), (w, horizon), (w, horizon + h * 0.05), (0, horizon + h * 0.05)),
+        fill=rng.shade((170, 166, 160), 10),
+    )
+    if rng.chance(0.5):
+        for k in range(7):  # a crossing
+            a = w * (0.1 + k * 0.12)
+            draw.polygon(
+                (
+                    (a, h * 0.78),
+                    (a + w * 0.06, h * 0.78),
+                    (a + w * 0.07, h * 0.97),
+                    (a - w * 0.01, h * 0.97),
+                ),
+                fill=(222, 222, 216),
+            )
+    else:
+        for k in range(4):
+            draw.rectangle(
+                (w * (0.05 + k * 0.26), h * 0.83, w * (0.2 + k * 0.26), h * 0.845),
+                fill=(238, 220, 120),
+            )
+
+
 def street(rng: SeededRandom, style: Style, size: Size) -> Drawing:
     image, night = _sky_and_time(rng, size)
     w, h = size
@@ -155,28 +183,7 @@ def street(rng: SeededRandom, style: Style, size: Size) -> Drawing:
     road = surfaces.asphalt(rng, (w, h - round(horizon)))
     image.paste(road, (0, round(horizon)))
     draw = ImageDraw.Draw(image)
-    draw.polygon(
-        ((0, horizon), (w, horizon), (w, horizon + h * 0.05), (0, horizon + h * 0.05)),
-        fill=rng.shade((170, 166, 160), 10),
-    )
-    if rng.chance(0.5):
-        for k in range(7):  # a crossing
-            a = w * (0.1 + k * 0.12)
-            draw.polygon(
-                (
-                    (a, h * 0.78),
-                    (a + w * 0.06, h * 0.78),
-                    (a + w * 0.07, h * 0.97),
-                    (a - w * 0.01, h * 0.97),
-                ),
-                fill=(222, 222, 216),
-            )
-    else:
-        for k in range(4):
-            draw.rectangle(
-                (w * (0.05 + k * 0.26), h * 0.83, w * (0.2 + k * 0.26), h * 0.845),
-                fill=(238, 220, 120),
-            )
+    _road_marks(draw, rng, size, horizon)
     for _ in range(rng.integer(1, 3)):
         _car(
             image,
@@ -208,22 +215,10 @@ def building(rng: SeededRandom, style: Style, size: Size) -> Drawing:
     return image, {"time": "night" if night else "day", "count": blocks}
 
 
-def room(rng: SeededRandom, style: Style, size: Size) -> Drawing:
+def _window(image: Image.Image, rng: SeededRandom, size: Size) -> None:
+    """Draw a window with curtains on the wall of a room."""
     w, h = size
-    paper = rng.shade(
-        by_style(
-            style,
-            rng.choice(("beige", "white", "sky_blue")),
-            rng.choice(("pink", "green", "yellow")),
-        ),
-        14,
-    )
-    paper = mix(paper, (255, 255, 255), 0.4)
-    image = toned(noise(rng, size, 3, 2), mix(paper, (0, 0, 0), 0.16), paper)
-    floor = round(h * rng.uniform(0.66, 0.74))
-    image.paste(surfaces.wood(rng, (w, h - floor)), (0, floor))
     draw = ImageDraw.Draw(image)
-    draw.rectangle((0, floor - 10, w, floor), fill=mix(paper, (255, 255, 255), 0.6))
     left = w * rng.uniform(0.08, 0.5)
     window = (left, h * 0.1, left + w * 0.34, h * 0.46)
     view = surfaces.sky(rng, (round(window[2] - window[0]), round(window[3] - window[1])))
@@ -237,12 +232,13 @@ def room(rng: SeededRandom, style: Style, size: Size) -> Drawing:
     curtain = rng.shade(rng.choice(("red", "navy", "green", "beige")), 14)
     for side in (window[0] - w * 0.05, window[2] - w * 0.02):
         draw.rectangle((side, h * 0.07, side + w * 0.07, h * 0.52), fill=curtain)
-    kind = rng.choice(("sofa", "bed", "desk"))
-    tone = rng.shade(
-        by_style(style, rng.choice(("grey", "brown", "navy")), rng.choice(("purple", "orange"))), 16
-    )
-    x = w * rng.uniform(0.06, 0.3)
-    foot = floor + (h - floor) * 0.5
+
+
+def _furniture(image: Image.Image, kind: str, at: Point, size: Size, tone: RGB) -> None:
+    """Draw a sofa, a bed or a desk."""
+    x, foot = at
+    w, h = size
+    draw = ImageDraw.Draw(image)
     if kind == "sofa":
         rounded(image, (x, foot - h * 0.32, x + w * 0.58, foot), 26, tone)
         rounded(
@@ -274,6 +270,32 @@ def room(rng: SeededRandom, style: Style, size: Size) -> Drawing:
             draw.rectangle((x + k * w, top + 16, x + k * w + 12, foot), fill=(110, 78, 50))
         rounded(image, (x + w * 0.16, top - h * 0.2, x + w * 0.42, top - 12), 6, (26, 28, 32))
         draw.rectangle((x + w * 0.27, top - 14, x + w * 0.31, top), fill=(60, 60, 64))
+
+
+def room(rng: SeededRandom, style: Style, size: Size) -> Drawing:
+    w, h = size
+    paper = rng.shade(
+        by_style(
+            style,
+            rng.choice(("beige", "white", "sky_blue")),
+            rng.choice(("pink", "green", "yellow")),
+        ),
+        14,
+    )
+    paper = mix(paper, (255, 255, 255), 0.4)
+    image = toned(noise(rng, size, 3, 2), mix(paper, (0, 0, 0), 0.16), paper)
+    floor = round(h * rng.uniform(0.66, 0.74))
+    image.paste(surfaces.wood(rng, (w, h - floor)), (0, floor))
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((0, floor - 10, w, floor), fill=mix(paper, (255, 255, 255), 0.6))
+    _window(image, rng, size)
+    kind = rng.choice(("sofa", "bed", "desk"))
+    tone = rng.shade(
+        by_style(style, rng.choice(("grey", "brown", "navy")), rng.choice(("purple", "orange"))), 16
+    )
+    x = w * rng.uniform(0.06, 0.3)
+    foot = floor + (h - floor) * 0.5
+    _furniture(image, kind, (x, foot), size, tone)
     lamp = w * rng.uniform(0.82, 0.92)
     draw = ImageDraw.Draw(image)
     draw.rectangle((lamp - 3, h * 0.36, lamp + 3, foot), fill=(60, 56, 52))
@@ -289,6 +311,40 @@ def room(rng: SeededRandom, style: Style, size: Size) -> Drawing:
     return image, {"furniture": kind}
 
 
+def _hills(
+    draw: ImageDraw.ImageDraw, rng: SeededRandom, size: Size, horizon: int, kind: str, night: bool
+) -> None:
+    """Draw three ridges, one before the other."""
+    w, h = size
+    for layer in range(3):
+        tone = mix((120, 150, 180), (52, 96, 60), (layer + 1) / 3)
+        if kind == "snow":
+            tone = mix((150, 170, 200), (226, 232, 240), (layer + 1) / 3)
+        tone = mix(tone, (8, 12, 24), 0.6) if night else tone
+        peak = h * rng.uniform(0.24, 0.34) * (1 - layer * 0.25)
+        phase = (
+            rng.uniform(0, 6),
+            rng.uniform(0, 6),
+            rng.uniform(2.0, 4.0),
+            rng.uniform(6, 11),
+        )
+        ridge = [
+            (
+                x,
+                horizon
+                + layer * h * 0.06
+                - peak
+                * (
+                    0.55
+                    + 0.3 * math.sin(x / w * phase[2] * 2 + phase[0])
+                    + 0.15 * math.sin(x / w * phase[3] * 2 + phase[1])
+                ),
+            )
+            for x in range(0, w + 12, 12)
+        ]
+        draw.polygon([(0, h), *ridge, (w, h)], fill=rng.shade(tone, 6))
+
+
 def landscape(rng: SeededRandom, style: Style, size: Size) -> Drawing:
     image, night = _sky_and_time(rng, size, 0.12)
     w, h = size
@@ -302,33 +358,7 @@ def landscape(rng: SeededRandom, style: Style, size: Size) -> Drawing:
         fill=(244, 244, 226) if night else (255, 240, 180),
     )
     if kind != "sea":
-        for layer in range(3):
-            tone = mix((120, 150, 180), (52, 96, 60), (layer + 1) / 3)
-            if kind == "snow":
-                tone = mix((150, 170, 200), (226, 232, 240), (layer + 1) / 3)
-            tone = mix(tone, (8, 12, 24), 0.6) if night else tone
-            peak = h * rng.uniform(0.24, 0.34) * (1 - layer * 0.25)
-            phase = (
-                rng.uniform(0, 6),
-                rng.uniform(0, 6),
-                rng.uniform(2.0, 4.0),
-                rng.uniform(6, 11),
-            )
-            ridge = [
-                (
-                    x,
-                    horizon
-                    + layer * h * 0.06
-                    - peak
-                    * (
-                        0.55
-                        + 0.3 * math.sin(x / w * phase[2] * 2 + phase[0])
-                        + 0.15 * math.sin(x / w * phase[3] * 2 + phase[1])
-                    ),
-                )
-                for x in range(0, w + 12, 12)
-            ]
-            draw.polygon([(0, h), *ridge, (w, h)], fill=rng.shade(tone, 6))
+        _hills(draw, rng, size, horizon, kind, night)
     low = (w, h - horizon)
     if kind == "sea":
         water = contrast(noise(rng, low, 3, 2), 1.0)
@@ -369,70 +399,9 @@ def landscape(rng: SeededRandom, style: Style, size: Size) -> Drawing:
     return image, {"form": kind, "time": "night" if night else "day"}
 
 
-def pet(rng: SeededRandom, style: Style, size: Size) -> Drawing:
-    """Draw a simple cat or dog, indoors or on grass."""
-    w, h = size
-    image = (
-        room(rng, style, size)[0].filter(ImageFilter.BoxBlur(6))
-        if rng.chance(0.6)
-        else surfaces.foliage(rng, size, rng.shade((110, 160, 70), 14))
-    )
-    kind = rng.choice(("cat", "dog"))
-    fur = rng.shade(
-        rng.choice(
-            by_style(
-                style,
-                ((226, 150, 80), (90, 84, 82), (240, 236, 228), (170, 120, 76)),
-                ((200, 180, 150), (60, 56, 60)),
-            )
-        ),
-        12,
-    )
-    ear_tone = mix(fur, (0, 0, 0), 0.3)
-    s = min(size) * rng.uniform(0.26, 0.32)
-    cx, cy = w * rng.uniform(0.42, 0.58), h * rng.uniform(0.38, 0.46)
-    mask = Image.new("L", size, 0)
-    body = (cx - s * 1.0, cy + s * 0.3, cx + s * 1.0, cy + s * 2.5)
-    ImageDraw.Draw(mask).ellipse(body, fill=255)
-    shadow(image, mask, (10, 12), 0.4)
-    draw = ImageDraw.Draw(image)
-    draw.ellipse(body, fill=mix(fur, (0, 0, 0), 0.12))
-    draw.ellipse(
-        (cx - s * 0.5, cy + s * 0.7, cx + s * 0.5, cy + s * 2.3),
-        fill=mix(fur, (255, 255, 255), 0.45),
-    )
-    if kind == "cat":
-        for k in (-1, 1):
-            draw.polygon(
-                (
-                    (cx + k * s * 0.95, cy - s * 1.15),
-                    (cx + k * s * 0.98, cy - s * 0.1),
-                    (cx + k * s * 0.2, cy - s * 0.75),
-                ),
-                fill=fur,
-            )
-            draw.polygon(
-                (
-                    (cx + k * s * 0.86, cy - s * 0.92),
-                    (cx + k * s * 0.86, cy - s * 0.3),
-                    (cx + k * s * 0.4, cy - s * 0.66),
-                ),
-                fill=(236, 170, 170),
-            )
-    draw.ellipse((cx - s, cy - s * 0.9, cx + s, cy + s * 0.85), fill=fur)
-    if kind == "dog":
-        for k in (-1, 1):
-            ear = [
-                (cx + k * s * 0.62, cy - s * 0.82),
-                (cx + k * s * 1.25, cy - s * 0.3),
-                (cx + k * s * 1.15, cy + s * 0.55),
-                (cx + k * s * 0.75, cy + s * 0.1),
-            ]
-            draw.polygon(ear, fill=ear_tone)
-        draw.ellipse(
-            (cx - s * 0.5, cy - s * 0.02, cx + s * 0.5, cy + s * 0.75),
-            fill=mix(fur, (255, 255, 255), 0.5),
-        )
+def _face(draw: ImageDraw.ImageDraw, kind: str, at: Point, s: float) -> None:
+    """Draw eyes, nose and mouth, and a cat's whiskers; ``s`` is the radius of the head."""
+    cx, cy = at
     for k in (-1, 1):
         x = cx + k * s * 0.42
         r = s * 0.17
@@ -472,4 +441,77 @@ def pet(rng: SeededRandom, style: Style, size: Size) -> Drawing:
                     fill=(250, 250, 250),
                     width=2,
                 )
+
+
+def _cat_ears(draw: ImageDraw.ImageDraw, at: Point, s: float, fur: RGB) -> None:
+    """Draw the ears of a cat; ``s`` is the radius of its head."""
+    cx, cy = at
+    for k in (-1, 1):
+        draw.polygon(
+            (
+                (cx + k * s * 0.95, cy - s * 1.15),
+                (cx + k * s * 0.98, cy - s * 0.1),
+                (cx + k * s * 0.2, cy - s * 0.75),
+            ),
+            fill=fur,
+        )
+        draw.polygon(
+            (
+                (cx + k * s * 0.86, cy - s * 0.92),
+                (cx + k * s * 0.86, cy - s * 0.3),
+                (cx + k * s * 0.4, cy - s * 0.66),
+            ),
+            fill=(236, 170, 170),
+        )
+
+
+def pet(rng: SeededRandom, style: Style, size: Size) -> Drawing:
+    """Draw a simple cat or dog, indoors or on grass."""
+    w, h = size
+    image = (
+        room(rng, style, size)[0].filter(ImageFilter.BoxBlur(6))
+        if rng.chance(0.6)
+        else surfaces.foliage(rng, size, rng.shade((110, 160, 70), 14))
+    )
+    kind = rng.choice(("cat", "dog"))
+    fur = rng.shade(
+        rng.choice(
+            by_style(
+                style,
+                ((226, 150, 80), (90, 84, 82), (240, 236, 228), (170, 120, 76)),
+                ((200, 180, 150), (60, 56, 60)),
+            )
+        ),
+        12,
+    )
+    ear_tone = mix(fur, (0, 0, 0), 0.3)
+    s = min(size) * rng.uniform(0.26, 0.32)
+    cx, cy = w * rng.uniform(0.42, 0.58), h * rng.uniform(0.38, 0.46)
+    mask = Image.new("L", size, 0)
+    body = (cx - s * 1.0, cy + s * 0.3, cx + s * 1.0, cy + s * 2.5)
+    ImageDraw.Draw(mask).ellipse(body, fill=255)
+    shadow(image, mask, (10, 12), 0.4)
+    draw = ImageDraw.Draw(image)
+    draw.ellipse(body, fill=mix(fur, (0, 0, 0), 0.12))
+    draw.ellipse(
+        (cx - s * 0.5, cy + s * 0.7, cx + s * 0.5, cy + s * 2.3),
+        fill=mix(fur, (255, 255, 255), 0.45),
+    )
+    if kind == "cat":
+        _cat_ears(draw, (cx, cy), s, fur)
+    draw.ellipse((cx - s, cy - s * 0.9, cx + s, cy + s * 0.85), fill=fur)
+    if kind == "dog":
+        for k in (-1, 1):
+            ear = [
+                (cx + k * s * 0.62, cy - s * 0.82),
+                (cx + k * s * 1.25, cy - s * 0.3),
+                (cx + k * s * 1.15, cy + s * 0.55),
+                (cx + k * s * 0.75, cy + s * 0.1),
+            ]
+            draw.polygon(ear, fill=ear_tone)
+        draw.ellipse(
+            (cx - s * 0.5, cy - s * 0.02, cx + s * 0.5, cy + s * 0.75),
+            fill=mix(fur, (255, 255, 255), 0.5),
+        )
+    _face(draw, kind, (cx, cy), s)
     return image, {"animal": kind}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from mayak_synthetic import documents, kitchen, scenery, surfaces, wording
 from mayak_synthetic.canvas import (
@@ -210,6 +210,36 @@ def _news(rng: SeededRandom, style: Style, size: Size) -> tuple[Image.Image, lis
     return image, ["오늘의 뉴스", *titles]
 
 
+def _events(
+    draw: ImageDraw.ImageDraw,
+    rng: SeededRandom,
+    size: Size,
+    y: float,
+    font: ImageFont.FreeTypeFont,
+    ink: RGB,
+) -> list[str]:
+    """Draw a list of events below the days, as many as fit; return all of them."""
+    w, h = size
+    letter = round(w / 17)
+    events = rng.sample(wording.EVERYDAY_EVENTS, 3)
+    for event in events:
+        if y > h - letter * 2:
+            break
+        draw.rectangle(
+            (w * 0.06, y, w * 0.075, y + letter * 1.4),
+            fill=rng.shade(rng.choice(("red", "blue", "green", "purple")), 14),
+        )
+        draw.text(
+            (w * 0.11, y + letter * 0.7),
+            f"{rng.integer(8, 20)}시 {event}",
+            font=font,
+            fill=ink,
+            anchor="lm",
+        )
+        y += round(letter * 2)
+    return events
+
+
 def _calendar(rng: SeededRandom, style: Style, size: Size) -> tuple[Image.Image, list[str]]:
     w, h = size
     dark = style == "heldout" and rng.chance(0.5)
@@ -265,22 +295,7 @@ def _calendar(rng: SeededRandom, style: Style, size: Size) -> tuple[Image.Image,
                 fill=rng.shade("green", 40),
             )
     y += letter * 2 + cell[1] * 6
-    events = rng.sample(wording.EVERYDAY_EVENTS, 3)
-    for event in events:
-        if y > h - letter * 2:
-            break
-        draw.rectangle(
-            (w * 0.06, y, w * 0.075, y + letter * 1.4),
-            fill=rng.shade(rng.choice(("red", "blue", "green", "purple")), 14),
-        )
-        draw.text(
-            (w * 0.11, y + letter * 0.7),
-            f"{rng.integer(8, 20)}시 {event}",
-            font=font,
-            fill=ink,
-            anchor="lm",
-        )
-        y += round(letter * 2)
+    events = _events(draw, rng, size, y, font, ink)
     return image, [month, *events]
 
 

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from case_samples import ENGINE, content, digest, item
-from mayak.case import Alert, Browser, CaseStore, Exclusion, Filter, latest
+from mayak.case import Alert, CaseStore, Exclusion, Filter, latest
 from mayak.errors import CaseError, IntegrityError
 from mayak.types import Failure, Prediction, Scores
 
@@ -67,7 +67,7 @@ def store(tmp_path):
 @pytest.fixture
 def browser(store):
     with CaseStore.read(store.folder) as reading:
-        found = Browser(reading, "kim", distance=31)
+        found = reading.browse("kim", distance=31)
         found.refresh()
         yield found
 
@@ -88,6 +88,8 @@ def test_what_to_see_first_is_what_triage_shows_first(store, browser):
         (Filter(labels=frozenset({0, 3})), "ad"),
         (Filter(score=(0.6, 0.7)), "ab"),
         (Filter(margin=(0.0, 0.2)), "c"),
+        (Filter(off_label=0.005), "abcd"),
+        (Filter(off_label=0.02), ""),
         (Filter(folder="phone.zip/DCIM"), "ab"),
         (Filter(folder="phone.zip/DCIM/Camera"), "b"),
         (Filter(folder="phone.zip/DC"), ""),
@@ -132,11 +134,11 @@ def test_a_name_of_macos_is_found_as_it_is_typed(store, browser):
 
 
 def test_the_clock_of_the_camera_counts_as_it_stands(browser):
-    from mayak.case.columns import UNKNOWN_TIME
+    from mayak.case.index import UNKNOWN_TIME
 
     noon = 1772445600  # 2026-03-02 10:00:00 on whatever clock
     assert names(browser, browser.select(Filter(since=noon, until=noon + 1), "newest")) == "b"
-    assert (browser.columns.time == UNKNOWN_TIME).sum() == 3
+    assert (browser.index.time == UNKNOWN_TIME).sum() == 3
     assert names(browser, browser.select(Filter(), "newest"))[0] == "b"
     assert names(browser, browser.select(Filter(), "oldest"))[0] == "b"
 
@@ -312,7 +314,7 @@ def test_another_browser_starts_from_what_stands(store):
     store.decide("kim", {digest("a"): 2})
     store.undo("kim")
     with CaseStore.read(store.folder) as reading:
-        browser = Browser(reading, "kim", distance=31)
+        browser = reading.browse("kim", distance=31)
         browser.refresh()
         assert browser.verdict(digest("a")) == 1
         assert browser.progress() == {
@@ -328,7 +330,7 @@ def test_another_browser_starts_from_what_stands(store):
 
 def test_an_empty_case_has_nothing_to_show(tmp_path):
     with CaseStore.create(tmp_path / "case", operator="kim") as store:
-        browser = Browser(store, "kim", distance=31)
+        browser = store.browse("kim", distance=31)
         browser.refresh()
         for wanted in (Filter(), Filter(text="x"), Filter(near=bytes(32)), Filter(folder="x")):
             assert browser.select(wanted, "first", stacked=True).total == 0
@@ -353,7 +355,7 @@ def test_timeline_and_map_count_every_image_once(browser):
 def test_each_run_is_seen_by_itself(store):
     other = dataclasses.replace(ENGINE, adapter="f" * 64)
     with CaseStore.read(store.folder) as reading:
-        browser = Browser(reading, "kim", distance=31)
+        browser = reading.browse("kim", distance=31)
         browser.refresh()
         (first,) = (run.id for run in browser.runs)
         assert browser.run == first

@@ -97,7 +97,7 @@ def test_how_each_image_was_shown_is_kept(store):
     assert found == [(A, seen[A]), (B, seen[B]), (B, Seen("bulk", None)), (A, None)]
     assert store.verdicts(B)["a"].seen == Seen("bulk", None)
     store.undo("a")
-    (standing,) = store.standings(None, [A])
+    (standing,) = store.statuses(None, [A])
     assert [row.seen for row in standing.verdicts] == [seen[A]]
     assert store.verify() == []
 
@@ -146,10 +146,10 @@ def test_reviewers_do_not_touch_each_other(store):
 @pytest.mark.parametrize(
     ("reviewer", "verdicts", "message"),
     [
-        ("a", {digest("never seen"): 1}, "is no image of this case"),
-        ("a", {A: 4}, "4 is no verdict"),
-        ("a", {A: None}, "None is no verdict"),
-        ("a", {}, "no image is named"),
+        ("a", {digest("never seen"): 1}, "is not an image of this case"),
+        ("a", {A: 4}, "4 is not a verdict"),
+        ("a", {A: None}, "None is not a verdict"),
+        ("a", {}, "no image is given"),
         (" ", {A: 1}, "no reviewer"),
     ],
 )

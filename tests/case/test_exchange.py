@@ -9,15 +9,15 @@ import pytest
 
 from case_samples import ENGINE, OTHER_ENGINE, digest, images, prediction
 from mayak.case import CaseStore
-from mayak.case.history import (
+from mayak.case.decision_export import (
     GENESIS,
-    Act,
-    Draw,
-    History,
+    DecisionAction,
+    DecisionExport,
+    SampleRecord,
     _hash,
-    read_history,
+    read_export,
     renamed,
-    write_history,
+    write_export,
 )
 from mayak.case.records import Seen
 from mayak.errors import CaseError, IntegrityError
@@ -51,14 +51,14 @@ def there(here, tmp_path):
 
 def exported(folder, path):
     with CaseStore.read(folder) as store:
-        write_history(path, store.history())
+        write_export(path, store.export_decisions())
     return path
 
 
 def merged(folder, *paths, operator="a", continued=()):
     """How many acts of whom a merge added."""
     with CaseStore.review(folder, operator=operator) as store:
-        histories = [read_history(path) for path in paths]
+        histories = [read_export(path) for path in paths]
         added = store.merge(histories, continued=continued)
     return {reviewer: taken.acts for reviewer, taken in added.items()}
 
@@ -95,7 +95,7 @@ def test_the_same_again_changes_nothing(here, there, tmp_path):
     merged(here, path)
     with CaseStore.review(here, operator="a") as store:
         head = store.head()
-        assert store.merge([read_history(path), read_history(path)]) == {}
+        assert store.merge([read_export(path), read_export(path)]) == {}
         assert store.head() == head
     # And back: the copy at b's has all of it.
     assert merged(there, exported(here, tmp_path / "a.jsonl")) == {}
@@ -123,37 +123,39 @@ def test_one_reviewer_in_both_copies_is_refused_and_taken_in_under_another_name(
             store.decide("a", {C: verdict})
     path = exported(there, tmp_path / "b.jsonl")
     with CaseStore.review(here, operator="a") as store:
-        with pytest.raises(CaseError, match=r"a went on in both copies: the 2\. act") as caught:
-            store.merge([read_history(path)])
+        with pytest.raises(
+            CaseError, match=r"a decided in both copies: decision 2 there"
+        ) as caught:
+            store.merge([read_export(path)])
         assert "--rename 'a=NEW NAME'" in caught.value.remedy
         assert store.reviewers() == ["a"]
-        other = renamed(read_history(path), {"a": "a at the lab"})
+        other = renamed(read_export(path), {"a": "a at the lab"})
         added = store.merge([other])
         assert {name: taken.acts for name, taken in added.items()} == {"a at the lab": 2, "b": 4}
         assert store.merge([other]) == {}
         assert standing(store, C) == {"a": 0, "a at the lab": 3, "b": 0}
         assert store.verify() == []
         with pytest.raises(CaseError, match="b has decisions there too"):
-            renamed(read_history(path), {"a": "b"})
+            renamed(read_export(path), {"a": "b"})
 
 
 def forged(folder, path, reviewer, at):
     """A file that goes on in the name of a reviewer: all withdrawn, then everything irrelevant."""
     with CaseStore.read(folder) as store:
-        history = store.history()
-    count = sum(act.reviewer == reviewer for act in history.acts)
+        history = store.export_decisions()
+    count = sum(act.reviewer == reviewer for act in history.actions)
     acts = [
-        Act(reviewer, count + number, at, verdicts, undoes, None)
+        DecisionAction(reviewer, count + number, at, verdicts, undoes, None)
         for number, (verdicts, undoes) in enumerate([({}, 1), ({A: 0, B: 0, C: 0}, None)], 1)
     ]
-    write_history(path, replace(history, acts=(*history.acts, *acts)))
+    write_export(path, replace(history, actions=(*history.actions, *acts)))
     return path
 
 
 @pytest.mark.parametrize("operator", ["a", "root"])
 def test_nobody_goes_on_in_the_name_of_one_who_decides_here(here, tmp_path, operator):
     file = forged(here, tmp_path / "f.jsonl", "a", datetime.now(UTC).isoformat())
-    with pytest.raises(CaseError, match="goes on in the name of a ") as caught:
+    with pytest.raises(CaseError, match="further decisions in the name of a ") as caught:
         merged(here, file, operator=operator)
     assert "--rename 'a=NEW NAME'" in caught.value.remedy
     assert "--continue 'a'" in caught.value.remedy
@@ -178,10 +180,12 @@ def test_nobody_decides_in_a_name_that_looks_like_that_of_one_who_decides_here(
         store.decide("\u00e9", {A: 1})
     now = datetime.now(UTC).isoformat()
     with CaseStore.read(here) as store:
-        history = replace(store.history(), acts=(Act(name, 1, now, {A: 0}, None, None),))
-    write_history(tmp_path / "f.jsonl", history)
+        history = replace(
+            store.export_decisions(), actions=(DecisionAction(name, 1, now, {A: 0}, None, None),)
+        )
+    write_export(tmp_path / "f.jsonl", history)
     for continued in ((), ["\u00e9"]):
-        with pytest.raises(CaseError, match="goes on in the name of ") as caught:
+        with pytest.raises(CaseError, match="further decisions in the name of ") as caught:
             merged(here, tmp_path / "f.jsonl", continued=continued)
         assert caught.value.message.isprintable()
     assert merged(here, tmp_path / "f.jsonl", continued=[name]) == {name: 1}
@@ -191,26 +195,26 @@ def test_nobody_decides_in_a_name_that_looks_like_that_of_one_who_decides_here(
 def test_what_verify_would_call_a_fault_for_ever_is_not_taken_in(here, tmp_path, how, drawn):
     """An act cannot have shown images in this way."""
     now = datetime.now(UTC).isoformat()
-    draw = Draw(ENGINE.fingerprint, 7, 8, "b", now, (A,)) if drawn else None
-    act = Act("b", 1, now, {A: 0}, None, draw, {A: Seen(how, False)})
+    draw = SampleRecord(ENGINE.fingerprint, 7, 8, "b", now, (A,)) if drawn else None
+    act = DecisionAction("b", 1, now, {A: 0}, None, draw, {A: Seen(how, False)})
     with CaseStore.read(here) as store:
-        forged = History(store.id, (draw,) if draw else (), (act,))
-    write_history(tmp_path / "f.jsonl", forged)
+        forged = DecisionExport(store.id, (draw,) if draw else (), (act,))
+    write_export(tmp_path / "f.jsonl", forged)
     with pytest.raises(IntegrityError, match="is not what mayak writes"):
         merged(here, tmp_path / "f.jsonl")
 
 
 def test_a_sample_of_more_images_than_there_are_is_not_taken_in(here, tmp_path):
-    draw = Draw(ENGINE.fingerprint, 7, 9, "b", datetime.now(UTC).isoformat(), (A,))
+    draw = SampleRecord(ENGINE.fingerprint, 7, 9, "b", datetime.now(UTC).isoformat(), (A,))
     with CaseStore.read(here) as store:
-        write_history(tmp_path / "f.jsonl", History(store.id, (draw,), ()))
+        write_export(tmp_path / "f.jsonl", DecisionExport(store.id, (draw,), ()))
     with pytest.raises(CaseError, match=r"drawn from 9 images elsewhere; .* holds 8 "):
         merged(here, tmp_path / "f.jsonl")
 
 
 def test_nobody_begins_in_the_name_of_who_merges(here, there, tmp_path):
     file = exported(there, tmp_path / "b.jsonl")
-    with pytest.raises(CaseError, match="goes on in the name of b "):
+    with pytest.raises(CaseError, match="further decisions in the name of b "):
         merged(here, file, operator="b")
     assert merged(here, file, operator="b", continued=["b"]) == {"b": 4}
 
@@ -220,7 +224,7 @@ def test_a_sample_that_nobody_judged_yet_is_told(here, there, tmp_path):
         store.draw_sample(1, 2, 9, "c")
         (drawn,) = (sample.drawn for sample in store.samples() if sample.reviewer == "c")
     with CaseStore.review(here, operator="a") as store:
-        taken = store.merge([read_history(exported(there, tmp_path / "c.jsonl"))])["c"]
+        taken = store.merge([read_export(exported(there, tmp_path / "c.jsonl"))])["c"]
     assert (taken.acts, taken.samples) == (0, 1)
     assert taken.first == taken.last == drawn.isoformat()
 
@@ -235,13 +239,13 @@ def test_who_only_came_in_by_a_merge_comes_in_again(here, there, tmp_path):
 def test_acts_and_samples_from_the_future_are_refused(here, there, tmp_path):
     soon = datetime.now(UTC) + timedelta(minutes=4)
     late = datetime.now(UTC) + timedelta(minutes=20)
-    with pytest.raises(CaseError, match="an act of a from the future"):
+    with pytest.raises(CaseError, match="a decision of a from the future"):
         file = forged(here, tmp_path / "late.jsonl", "a", late.isoformat())
         merged(here, file, continued=["a"])
     with CaseStore.read(there) as store:
-        history = store.history()
+        history = store.export_decisions()
     (draw,) = history.samples
-    history = replace(history, samples=(replace(draw, drawn=late.isoformat()),), acts=())
+    history = replace(history, samples=(replace(draw, drawn=late.isoformat()),), actions=())
     with (
         CaseStore.review(here, operator="a") as store,
         pytest.raises(CaseError, match="of b from the future"),
@@ -285,10 +289,10 @@ def chained(records):
 
 def test_another_case_is_refused(here, there, tmp_path):
     with CaseStore.create(tmp_path / "other", operator="a") as store:
-        other = store.history()
-    write_history(tmp_path / "other.jsonl", other)
+        other = store.export_decisions()
+    write_export(tmp_path / "other.jsonl", other)
     with CaseStore.review(here, operator="a") as store:
-        histories = [read_history(exported(there, tmp_path / "b.jsonl")), other]
+        histories = [read_export(exported(there, tmp_path / "b.jsonl")), other]
         with pytest.raises(CaseError, match="belong to another case"):
             store.merge(histories)
         assert store.reviewers() == ["a"], "all of the files or none"
@@ -347,16 +351,16 @@ def test_a_damaged_file_is_refused_with_the_line(lines, tmp_path, damage, messag
     path = tmp_path / "damaged.jsonl"
     path.write_bytes(b"".join(damage(lines)))
     with pytest.raises(IntegrityError, match=message):
-        read_history(path)
+        read_export(path)
 
 
 @pytest.mark.parametrize("data", [b"", b"\n", b"\xff\xd8\xff", b"[1]\n", b'{"a": 1}\n', b"null"])
 def test_another_file_is_refused(tmp_path, data):
     (tmp_path / "photo.jpg").write_bytes(data)
-    with pytest.raises(CaseError, match="is no file of decisions"):
-        read_history(tmp_path / "photo.jpg")
+    with pytest.raises(CaseError, match="is not a file of decisions"):
+        read_export(tmp_path / "photo.jpg")
     with pytest.raises(CaseError, match="cannot be read"):
-        read_history(tmp_path / "missing")
+        read_export(tmp_path / "missing")
 
 
 @pytest.mark.parametrize(
@@ -396,11 +400,11 @@ def test_values_that_mayak_does_not_write_are_refused_although_the_hashes_fit(
     path = tmp_path / "forged.jsonl"
     path.write_text(chained(records), encoding="utf-8")
     with pytest.raises(IntegrityError, match=f"line {position + 1} is not what mayak writes"):
-        read_history(path)
+        read_export(path)
 
 
 def test_a_file_of_a_later_version_is_refused(lines, tmp_path):
     head = json.loads(lines[0]) | {"version": 3}
     (tmp_path / "later.jsonl").write_text(json.dumps(head) + "\n", encoding="utf-8")
     with pytest.raises(CaseError, match="another version of mayak"):
-        read_history(tmp_path / "later.jsonl")
+        read_export(tmp_path / "later.jsonl")

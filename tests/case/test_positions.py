@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from case_samples import images
-from mayak.case import Browser, CaseStore, Filter
+from mayak.case import CaseStore, Filter
 from mayak.case.positions import clusters
 
 GANGNAM, ITAEWON, SUWON = (37.5118, 127.0592), (37.5345, 126.9946), (37.2636, 127.0286)
@@ -108,7 +108,7 @@ def browser(tmp_path):
         items[number] = dataclasses.replace(items[number], outcome=found)
     with CaseStore.create(tmp_path / "case", operator="kim") as store:
         store.add_items(store.add_source("phone.zip", "zip"), items)
-        browser = Browser(store, "kim", distance=31)
+        browser = store.browse("kim", distance=31)
         browser.refresh()
         yield browser
 

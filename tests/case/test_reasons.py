@@ -6,7 +6,7 @@ from importlib.resources import files
 from typing import get_args
 
 from mayak.case.reasons import REASONS, REMEDIES, reason, remedy
-from mayak.evidence.reader import EXCLUSIONS, Reason
+from mayak.evidence import EXCLUSIONS, Reason
 from mayak.i18n import render
 
 RECORDED = re.compile(r'\b(?:Exclusion\(|Failure\([^"\n]*"\w+",\s*)"([\w-]+)"')

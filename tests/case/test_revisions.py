@@ -24,7 +24,7 @@ def test_an_exclusion_is_lifted_and_a_failure_mended(store):
     assert store.counts() == Counts(5, 5, 0, 0, 3)
     assert store.exclusion_counts() == {}
     assert store.outcome(source, lifted.location).content == digest("d")
-    assert [place.display for place in store.places(digest("a"))] == [
+    assert [place.display for place in store.occurrences(digest("a"))] == [
         "phone.zip/a.jpg",
         "phone.zip/copy of a.jpg",
         "phone.zip/c.jpg",
@@ -92,7 +92,7 @@ def test_results_come_alerts_first_then_the_likely_then_the_doubtful(store):
     ]
     first, second = results[:2]
     assert (first.alerts, first.scores.label, first.scores.margin) == (("stolen",), 0, 1.0)
-    assert (second.places, second.deleted, second.scores.label) == (2, False, 1)
+    assert (second.occurrences, second.deleted, second.scores.label) == (2, False, 1)
     assert second.scores.margin == pytest.approx(0.9)
     assert [r.rank for r in store.results(run, limit=2)] == [1, 2]
     assert store.label_counts(run) == {0: 2, 1: 1, 2: 1, 3: 1}

@@ -7,7 +7,7 @@ from scipy import stats
 
 from case_samples import ENGINE, digest, images, prediction
 from mayak.case import CaseStore
-from mayak.case.sampling import missed
+from mayak.case.sampling import miss_rate
 from mayak.errors import CaseError
 
 IRRELEVANT = (0.7, 0.1, 0.1, 0.1)
@@ -123,16 +123,16 @@ def test_the_interval_is_that_of_the_hypergeometric_tails(population):
                 if stats.hypergeom.sf(relevant - 1, population, number, size) > 0.025
                 and stats.hypergeom.cdf(relevant, population, number, size) > 0.025
             ]
-            found = missed(relevant, size, population)
+            found = miss_rate(relevant, size, population)
             assert (found.low, found.high) == (possible[0], possible[-1])
 
 
 def test_of_a_large_population_it_is_the_interval_of_clopper_and_pearson():
     for relevant, size in ((0, 300), (3, 300), (299, 300)):
         wanted = stats.binomtest(relevant, size).proportion_ci()
-        assert missed(relevant, size, 10**9).interval == pytest.approx(wanted, abs=1e-8)
+        assert miss_rate(relevant, size, 10**9).interval == pytest.approx(wanted, abs=1e-8)
 
 
 def test_who_has_seen_everything_is_sure():
-    found = missed(3, 50, 50)
+    found = miss_rate(3, 50, 50)
     assert (found.low, found.images, found.high) == (3, 3, 3)

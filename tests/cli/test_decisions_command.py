@@ -91,7 +91,7 @@ def test_a_reviewer_of_both_copies_is_taken_in_under_another_name(copies, tmp_pa
     run(capsys, "export", there, "--to", path)
     code, shown = run(capsys, "merge", here, path)
     assert code == 2
-    assert "이검토 went on in both copies" in shown.err
+    assert "이검토 decided in both copies" in shown.err
     assert "--rename" in shown.err
     code, shown = run(capsys, "merge", here, path, "--rename", "이검토=이검토 (2)")
     assert code == 0
@@ -106,7 +106,7 @@ def test_acts_in_the_name_of_one_who_decides_here_need_a_word(copies, tmp_path, 
     run(capsys, "export", there, "--to", path)
     code, shown = run(capsys, "merge", here, path, "--operator", "이검토")
     assert code == 2
-    assert "the file goes on in the name of 이검토 (" in shown.err
+    assert "the file has further decisions in the name of 이검토 (" in shown.err
     assert "--continue '이검토'" in shown.err
     code, shown = run(
         capsys, "merge", here, path, "--operator", "이검토", "--continue", "이검토", language="ko"
@@ -120,7 +120,7 @@ def test_acts_in_the_name_of_one_who_decides_here_need_a_word(copies, tmp_path, 
     ("arguments", "message"),
     [
         (["merge", "{here}"], "no file is named"),
-        (["merge", "{here}", "{here}/case.sqlite"], "is no file of decisions"),
+        (["merge", "{here}", "{here}/case.sqlite"], "is not a file of decisions"),
         (["merge", "{here}", "missing.jsonl"], "missing.jsonl cannot be read"),
         (["merge", "{here}", "{file}", "--rename", "x"], "not OLD=NEW"),
         (["merge", "{here}", "{file}", "--rename", "x=y"], "no such reviewer"),

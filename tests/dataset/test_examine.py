@@ -95,7 +95,7 @@ def test_a_film_is_hashed_but_not_read_into_memory(file, monkeypatch):
 
 def test_heic_without_its_codec(file, monkeypatch):
     module = importlib.import_module("mayak.imaging.formats")
-    monkeypatch.setattr(module, "tried", lambda: ("JPEG", "PNG"))
+    monkeypatch.setattr(module, "decoded_formats", lambda: ("JPEG", "PNG"))
 
     found = examine_file(file("a.heic", b"\0\0\0\x18ftypheic" + bytes(40)))
 

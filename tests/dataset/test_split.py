@@ -92,6 +92,13 @@ def test_too_few_groups_says_how_many_there_are_and_are_needed():
     assert "0_irrelevant" not in raised.value.message
 
 
+def test_a_split_without_one_of_the_classes_is_refused(monkeypatch):
+    # The strata rule this out; the guard is for a change of how groups are taken.
+    monkeypatch.setattr("mayak.dataset.split._take", lambda *_, spare: set())
+    with pytest.raises(ManifestError, match="too few duplicate groups"):
+        grouped_split([0] * 10, [f"g{i}" for i in range(10)], **PAPER)
+
+
 def test_the_plain_split_is_scikit_learns_twice():
     labels = [0] * 60 + [1] * 30 + [2] * 20 + [3] * 50
     rest, test = train_test_split(range(160), test_size=0.15, stratify=labels, random_state=42)

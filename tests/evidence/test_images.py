@@ -18,7 +18,7 @@ import pytest
 
 from mayak.errors import EvidenceError
 from mayak.evidence import Limits, open_source
-from mayak.evidence.sleuthkit import DiskReader
+from mayak.evidence.containers.volumes import DiskContainer
 from mayak.evidence.streams import FileBytes
 from mayak.types import EvidenceEntry, EvidencePath, Failure
 
@@ -323,7 +323,7 @@ def test_a_split_image_is_read_as_one(unpack, tmp_path):
         assert source.acquire().sha256 == hashlib.sha256(data).hexdigest()
         assert sum(isinstance(entry, EvidenceEntry) for entry in source.items()) == 5
     (tmp_path / "disk.002").unlink()
-    with pytest.raises(EvidenceError, match=r"disk\.002 is missing"):
+    with pytest.raises(EvidenceError, match=r"'disk\.002' is missing"):
         open_source(tmp_path / "disk.001")
 
 
@@ -457,7 +457,7 @@ def test_a_piece_that_is_missing_of_an_e01_is_named(unpack, folder):
     data = bytearray(first.read_bytes())
     data[9] = 3  # the piece's number
     (folder / "backup" / "phone.E03").write_bytes(data)
-    with pytest.raises(EvidenceError, match=r"piece phone\.E02 is missing"):
+    with pytest.raises(EvidenceError, match=r"piece 'phone\.E02' is missing"):
         open_source(first)
     items, (failure,) = found(folder)
     assert items.keys() == {"backup/phone.E01", "backup/phone.E03"}
@@ -608,16 +608,33 @@ def test_volumes_of_a_disk_whose_first_sector_is_bad_are_found(unpack, folder, f
     assert (failure.path, failure.error) == ("폰/a.dd", "Unreadable")
 
 
+@pytest.mark.parametrize("bad", [1000, 40_000])
+def test_a_bad_sector_after_the_first_does_not_keep_a_source_from_being_opened(
+    unpack, monkeypatch, bad
+):
+    path = unpack("mbr.dd")
+    whole = FileBytes.read_at
+
+    def read_at(self, offset, size):
+        if offset <= bad < offset + size:
+            raise OSError(5, "Input/output error")
+        return whole(self, offset, size)
+
+    monkeypatch.setattr(FileBytes, "read_at", read_at)
+    with open_source(path) as source:
+        assert source.path.kind == "image"
+
+
 def test_a_fault_that_nobody_foresaw_costs_its_container_alone(unpack, folder, monkeypatch):
     unpack("mbr.dd").rename(folder / "a.dd")
     (folder / "b.jpg").write_bytes(CONTENT["100.jpg"])
-    whole = DiskReader.items
+    whole = DiskContainer.entries
 
     def items(self):
         yield next(whole(self))
         raise OverflowError("Python int too large to convert to C long")
 
-    monkeypatch.setattr(DiskReader, "items", items)
+    monkeypatch.setattr(DiskContainer, "entries", items)
     for source, place in ((folder, "폰/a.dd"), (folder / "a.dd", "a.dd")):
         names, (failure,) = found(source)
         assert len(names) == (4 if source == folder else 2)

@@ -432,7 +432,7 @@ def test_more_sources_than_may_be_open_are_better_named_by_their_folder(tmp_path
     def refuse(path):
         raise OSError(errno.EMFILE, "Too many open files", str(path))
 
-    monkeypatch.setattr("mayak.evidence.source.open_quietly", refuse)
+    monkeypatch.setattr("mayak.evidence.containers.segments.open_quietly", refuse)
     with pytest.raises(EvidenceError, match="Too many open files") as raised:
         open_source(tmp_path / "a.jpg")
     assert "folder" in raised.value.remedy

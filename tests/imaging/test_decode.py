@@ -15,7 +15,7 @@ from PIL import Image, ImageCms, ImageFile
 from mayak.errors import DecodeError
 from mayak.i18n import render
 from mayak.imaging import decode, decode_file, formats
-from mayak.imaging.decode import other_frames
+from mayak.imaging.frames import other_frames
 from mayak.types import Sides
 
 RUST = (200, 60, 30)
@@ -83,7 +83,7 @@ def test_heic_without_the_extra_names_the_extra(monkeypatch):
     pytest.importorskip("pillow_heif")
     data = encoded(plain(), "HEIF")
     module = importlib.import_module("mayak.imaging.formats")
-    monkeypatch.setattr(module, "tried", lambda: ("JPEG", "PNG"))
+    monkeypatch.setattr(module, "decoded_formats", lambda: ("JPEG", "PNG"))
 
     with pytest.raises(DecodeError) as raised:
         decode(data)
@@ -333,7 +333,7 @@ def photograph(size=(1600, 1200), mode="RGB"):
 def test_a_jpeg_is_decoded_no_smaller_than_asked(mode, least, scale, shape):
     data = encoded(photograph(mode=mode), "JPEG", quality=95)
 
-    image = decode(data, least=Sides(*least))
+    image = decode(data, min_sides=Sides(*least))
     whole = decode(data)
 
     assert (image.scale, image.pixels.shape) == (scale, (*shape, 3))
@@ -347,8 +347,8 @@ def test_a_jpeg_is_decoded_no_smaller_than_asked(mode, least, scale, shape):
 def test_sides_count_however_the_picture_lies_and_odd_ones_round_up():
     exif = Image.Exif()
     exif[0x0112] = 6
-    lying = decode(encoded(photograph((1603, 901)), "JPEG", exif=exif), least=Sides(400, 225))
-    thin = decode(encoded(photograph((1600, 3)), "JPEG"), least=Sides(100, 0))
+    lying = decode(encoded(photograph((1603, 901)), "JPEG", exif=exif), min_sides=Sides(400, 225))
+    thin = decode(encoded(photograph((1600, 3)), "JPEG"), min_sides=Sides(100, 0))
 
     assert (lying.scale, lying.pixels.shape, lying.size) == (4, (401, 226, 3), (1603, 901))
     assert max(thin.pixels.shape) >= 100
@@ -358,8 +358,8 @@ def test_sides_count_however_the_picture_lies_and_odd_ones_round_up():
 def test_other_formats_have_no_smaller_scale(name):
     data = encoded(photograph(), name)
 
-    assert decode(data, least=Sides(100, 50)) == decode(data)
-    assert decode(data, least=Sides(100, 50)).pixels.shape == (1200, 1600, 3)
+    assert decode(data, min_sides=Sides(100, 50)) == decode(data)
+    assert decode(data, min_sides=Sides(100, 50)).pixels.shape == (1200, 1600, 3)
 
 
 @pytest.mark.parametrize("name", ["BMP", "GIF", "JPEG", "PNG", "TIFF"])
@@ -401,7 +401,7 @@ def test_a_whole_image_is_the_same_with_and_without_leniency():
 def test_leniency_and_a_smaller_scale_go_together():
     data = encoded(photograph(), "JPEG")
 
-    image = decode(data[: len(data) // 2], least=Sides(400, 300), partial=True)
+    image = decode(data[: len(data) // 2], min_sides=Sides(400, 300), partial=True)
 
     assert (image.scale, image.pixels.shape) == (4, (300, 400, 3))
     assert "incomplete" in image.warnings[-1]

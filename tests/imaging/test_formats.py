@@ -52,7 +52,7 @@ def test_heic_counts_with_and_without_its_codec(monkeypatch):
     start = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
 
     assert looks_like_image(start, "IMG_0001")
-    monkeypatch.setattr(module, "tried", lambda: ("JPEG", "PNG"))
+    monkeypatch.setattr(module, "decoded_formats", lambda: ("JPEG", "PNG"))
     assert looks_like_image(start, "IMG_0001")
 
 

@@ -8,8 +8,9 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from mayak.errors import DecodeError
 from mayak.imaging import decode
-from mayak.imaging.decode import UNDER, other_frames, uncovered
-from mayak.imaging.inside import picture_inside, read_inside
+from mayak.imaging.frames import other_frames
+from mayak.imaging.inside import picture_inside, read_inside, uncovered
+from mayak.imaging.transparency import UNDER
 
 
 def scene():

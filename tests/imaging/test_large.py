@@ -12,7 +12,7 @@ from heic_grid import heic_grid
 from mayak.dataset.collect import RawFile
 from mayak.dataset.examine import Examined, examine_file
 from mayak.errors import DecodeError
-from mayak.imaging import decode
+from mayak.imaging import colour, decode
 from mayak.imaging.decode import decode_picture
 from mayak.types import Sides
 
@@ -47,7 +47,7 @@ def test_a_jpeg_of_200_megapixels_is_decoded_smaller(photo):
 
 
 def test_a_jpeg_of_200_megapixels_is_decoded_as_small_as_is_asked_for(photo):
-    picture = decode_picture(photo, least=Sides(640, 64))
+    picture = decode_picture(photo, min_sides=Sides(640, 64))
 
     assert picture.image.size == (GALAXY[0] // 8, GALAXY[1] // 8)
     assert picture.warnings == ()
@@ -93,7 +93,7 @@ def test_the_thumbnail_in_a_heic_never_stands_for_its_picture():
     picture = Image.fromarray(pixels).resize((2000, 1500))
     picture.save(stream, "HEIF", thumbnails=[512])
 
-    found = decode_picture(stream.getvalue(), least=Sides(240, 64))
+    found = decode_picture(stream.getvalue(), min_sides=Sides(240, 64))
 
     assert found.image.size == (2000, 1500)
 
@@ -127,13 +127,13 @@ def test_so_is_a_jpeg_that_comes_in_several_scans():
 def test_what_would_fill_the_memory_is_refused_by_its_number_of_pixels(kind, monkeypatch):
     stream = io.BytesIO()
     Image.new("RGB", (400, 300)).save(stream, kind)
-    monkeypatch.setattr(decoding, "_MOST_PIXELS", 400 * 300 - 1)
+    monkeypatch.setattr(decoding, "MAX_PIXELS", 400 * 300 - 1)
 
     with pytest.raises(DecodeError, match="decompression bomb") as raised:
         decode(stream.getvalue())
 
     assert "copy" not in raised.value.remedy
-    monkeypatch.setattr(decoding, "_MOST_PIXELS", 400 * 300)
+    monkeypatch.setattr(decoding, "MAX_PIXELS", 400 * 300)
     assert decode(stream.getvalue()).pixels.shape == (300, 400, 3)
 
 
@@ -144,7 +144,8 @@ def test_pillows_own_guard_stays_on_for_what_lies_inside_a_file():
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "L", "CMYK", "LA"])
 def test_a_larger_picture_is_handed_on_at_half_its_size(mode, monkeypatch):
-    monkeypatch.setattr(decoding, "_LARGEST", 399 * 300)
+    for module in (decoding, colour):
+        monkeypatch.setattr(module, "MAX_OUTPUT_PIXELS", 399 * 300)
     stream = io.BytesIO()
     Image.new("RGB", (400, 300), (200, 60, 30)).convert(mode).save(stream, "TIFF")
 

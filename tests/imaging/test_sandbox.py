@@ -1,4 +1,4 @@
-"""A file costs its decoder process that file alone, recorded in the same words everywhere."""
+"""What one file does to its decoder costs that file, and has the same text everywhere."""
 
 import os
 import sys

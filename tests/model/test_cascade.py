@@ -324,8 +324,8 @@ def photo(seed):
 def test_the_last_tier_sees_photos_as_the_whole_model_does(vlm, calibration):
     scorer, plain = CascadeScorer(vlm, calibration), LabelScorer(vlm)
     files = [photo(seed) for seed in range(3)]
-    glanced = [decode(data, least=scorer.least) for data in files]
-    seen = [decode(data, least=plain.least) for data in files]
+    glanced = [decode(data, min_sides=scorer.least) for data in files]
+    seen = [decode(data, min_sides=plain.least) for data in files]
     assert [a.scale > b.scale for a, b in zip(glanced, seen, strict=True)] == [True] * 3
 
     expected = list(plain.classify(seen))

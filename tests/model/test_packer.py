@@ -89,7 +89,7 @@ def test_tiles_of_a_jpeg_that_was_decoded_smaller_are_nearly_the_same():
         (vlm.least, 2, packing.prepare),
         (vlm.least_for_base, 4, packing.prepare_base),
     ):
-        smaller = decode(data, least=least)
+        smaller = decode(data, min_sides=least)
         assert smaller.scale == scale
         apart = (prepare(smaller).tiles.float() - prepare(whole).tiles.float()).abs()
         assert apart.mean() < 0.5

@@ -26,7 +26,7 @@ from mayak.case.records import Seen
 from mayak.errors import CaseError, ConfigError
 from mayak.names import printable
 from mayak.report import write_report
-from mayak.report.report_data import survey
+from mayak.report.report_data import collect
 from mayak.types import Failure, Scores, SilentProgress
 
 LISTS = ("selected", "unreviewed", "not-selected")
@@ -292,7 +292,7 @@ def test_a_case_that_was_tampered_with_says_so_first(own, write, tmp_path):
     database.commit()
     database.close()
     made = write(own, tmp_path / "report")
-    assert not made.survey.sound
+    assert not made.data.sound
     page = Page(made.folder / "report.html").text
     assert page.index("INTEGRITY FAILURE") < page.index("Summary")
     assert "items id 2: was changed" in page
@@ -309,7 +309,7 @@ def test_a_thumbnail_that_was_exchanged_is_not_shown(own, write, tmp_path):
     (path,) = [p for p in (own / "thumbnails").rglob("*") if name in p.name]
     path.write_bytes(thumbnail(99, "something else"))
     made = write(own, tmp_path / "report", clear=True)
-    assert not made.survey.sound
+    assert not made.data.sound
     assert "no thumbnail, or not as recorded" in Page(made.folder / "report.html").text
 
 
@@ -317,12 +317,12 @@ def test_what_the_last_verification_found_is_told(own, write, tmp_path):
     with CaseStore.open(own, operator="김수사") as store:
         store.record("verify", faults=2, absent=[], head=store.head())
     made = write(own, tmp_path / "one")
-    assert not made.survey.sound
+    assert not made.data.sound
     assert "found 2 faults" in Page(made.folder / "report.html").text
     with CaseStore.open(own, operator="김수사") as store:
         store.record("verify", faults=0, absent=[], head=store.head())
     made = write(own, tmp_path / "two")
-    assert made.survey.sound
+    assert made.data.sound
     assert "does not record which sources it compared" in Page(made.folder / "report.html").text
 
 
@@ -378,11 +378,12 @@ def test_without_decisions_and_model_there_is_a_report_too(tmp_path, write):
 
 
 def test_many_images_are_split_and_what_is_left_out_is_told(own, tmp_path, monkeypatch):
-    monkeypatch.setattr("mayak.report.bundle.VOLUME", 3)
-    monkeypatch.setattr("mayak.report.bundle._ON_A_PAGE", 1)
+    monkeypatch.setattr("mayak.report.builder.VOLUME", 3)
+    monkeypatch.setattr("mayak.report.case_jsonld.IMAGES_PER_FILE", 3)
+    monkeypatch.setattr("mayak.report.html._IMAGES", 1)
     with CaseStore.read(own) as store:
         made = write_report(store, tmp_path / "report", SilentProgress())
-        found = survey(store, [])
+        found = collect(store, [])
     volumes = sorted(made.folder.glob("report-*.pdf"))
     shown = sum(len(page.images) for path in volumes for page in PdfReader(path).pages)
     assert len(volumes) > 1
@@ -430,7 +431,7 @@ def test_a_case_that_changes_meanwhile_gives_no_report(own, tmp_path, monkeypatc
         with CaseStore.review(own, operator="b") as other:
             other.decide("b", {sha(0): 0})
 
-    monkeypatch.setattr("mayak.report.bundle.write_graphs", deciding)
+    monkeypatch.setattr("mayak.report.bundle.FORMATS", (deciding,))
     with CaseStore.read(own) as store, pytest.raises(CaseError, match="changed while"):
         write_report(store, tmp_path / "report", SilentProgress())
     assert not (tmp_path / "report").exists()

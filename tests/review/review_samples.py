@@ -20,6 +20,7 @@ HOSTILE = [
     "photo\u202egpj.exe.jpg",
     "two\nlines.jpg",
     '{{ 7*7 }}{% raw %}#read("x").jpg',
+    "same\u3164\u2800\u200b.jpg",
     "long" + "가" * 4000 + ".jpg",
 ]
 HOSTILE_CAMERA = "<b onmouseover=alert(1)>cam</b>\u202eevil"

@@ -9,6 +9,7 @@ from desk_browser import chromium, open_page, until
 from review_samples import ENGINE, HOSTILE, build
 
 from mayak.case import CaseStore
+from mayak.names import printable
 from mayak.types import Prediction, Scores
 
 
@@ -273,8 +274,7 @@ def test_hostile_names_and_exif_are_text(page, serve, tmp_path):
     for number, name in enumerate(HOSTILE):
         page.locator(".facts").get_by_text(digests[number]).wait_for()
         path = page.locator(".place .path").inner_text()
-        visible = name.replace("\u202e", "\\u202e").replace("\n", "\\u000a")
-        assert path == f"evidence/DCIM/{visible}"
+        assert path == f"evidence/DCIM/{printable(name)}"
         if number % 3 == 0:
             assert (
                 "<b onmouseover=alert(1)>cam</b>\\u202eevil" in page.locator(".facts").inner_text()

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from mayak.evidence.sleuthkit import EwfBytes
+from mayak.evidence.containers.ewf import EwfBytes
 from mayak_synthetic import ewf
 
 NOISE = random.Random(1).randbytes(2 * 32768)

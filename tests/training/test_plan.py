@@ -1,3 +1,5 @@
+import hashlib
+
 from mayak.training.plan import Plan
 
 
@@ -80,6 +82,35 @@ def test_processes_share_an_epoch_equally():
     assert p.samples_in(1) == p.samples_in(2) == 2
 
 
+def test_processes_with_short_last_batches_count_their_own_samples():
+    # 11 samples are 6 for each of two processes: batches of 4 and 2, each a step.
+    p = plan(samples=11, processes=2, batch_size=4, accumulate=1, epochs=1)
+    assert (p.batches_per_epoch, p.steps_per_epoch, p.total_steps) == (2, 2, 2)
+    assert p.effective_batch == 8
+    assert [p.passes(s) for s in (1, 2)] == [1, 1]
+    assert [p.samples_in(s) for s in (1, 2)] == [4, 2]
+    for process in range(2):
+        batches = list(p.batches(0, process))
+        assert [len(batch) for batch in batches] == [4, 2]
+        assert list(p.batches(1, process)) == batches[1:]
+
+
+def test_several_processes_gather_several_batches_for_a_step():
+    # 25 samples are 9 for each of three processes: batches of 2, 2, 2, 2, 1; steps of 4, 4, 1.
+    p = plan(samples=25, processes=3, epochs=2)
+    assert (p.batches_per_epoch, p.steps_per_epoch, p.total_steps) == (5, 3, 6)
+    assert [p.passes(s) for s in range(1, 7)] == [2, 2, 1, 2, 2, 1]
+    assert [p.samples_in(s) for s in range(1, 7)] == [4, 4, 1, 4, 4, 1]
+    assert [len(batch) for batch in p.batches(4, 2)] == [2, 2, 1]
+
+
+def test_validation_cuts_an_epoch_of_uneven_rounds():
+    p = plan(samples=40, validations_per_epoch=3, epochs=2)  # validated at 4, 7 and 10 of 10
+    assert p.validation_steps == (4, 7, 10, 14, 17, 20)
+    assert p.rounds(4) == [range(5, 8), range(8, 11), *p.rounds(10)]
+    assert p.rounds(10) == [range(11, 15), range(15, 18), range(18, 21)]
+
+
 def test_random_numbers_differ_by_step_batch_and_process_and_follow_the_seed():
     p = plan()
     seeds = {p.seed_of(s, b, r) for s in range(3) for b in range(3) for r in range(3)}
@@ -87,3 +118,6 @@ def test_random_numbers_differ_by_step_batch_and_process_and_follow_the_seed():
     assert all(0 <= seed < 2**63 for seed in seeds)
     assert plan().seed_of(1, 2, 3) == p.seed_of(1, 2, 3)
     assert plan(seed=8).seed_of(1, 2, 3) != p.seed_of(1, 2, 3)
+    # A checkpoint resumed by a later version goes on with the same numbers.
+    first = hashlib.sha256(b"7/1/2/3").digest()[:8]
+    assert p.seed_of(1, 2, 3) == int.from_bytes(first, "big") // 2

@@ -171,7 +171,9 @@ def test_the_final_folder_loads_with_plain_peft_and_scores_as_ours(whole, model_
     images = [decode_file(manifest.locate(sample)) for sample in manifest.samples]
     vlm = load_model(str(model_folder), precision="fp32", device="cpu", adapter=output / FINAL)
     predictions = list(LabelScorer(vlm).classify(images))
-    hits = sum(p.label == s.label for p, s in zip(predictions, manifest.samples, strict=True))
+    hits = sum(
+        p.scores.label == s.label for p, s in zip(predictions, manifest.samples, strict=True)
+    )
     assert hits / len(images) == result.best_accuracy
 
     prompt = json.loads((output / FINAL / "run.json").read_text(encoding="utf-8"))["prompt"]

@@ -2,16 +2,16 @@
 
 import io
 import unicodedata
+from dataclasses import replace
 
 import pytest
 from PIL import Image, TiffImagePlugin
 from test_triage_run import Grey, Tired, picture, run, told, zipped
 
 from mayak.case import CaseStore
-from mayak.triage import examine as examining
-from mayak.triage import feed
-from mayak.triage.examine import Found, Job, More, Rules, examine
-from mayak.types import NO_TIMES, EvidencePath, Failure, Sides
+from mayak.triage import decoding, local, pipeline
+from mayak.triage.decoding import DecodeRequest, DecodeResult, DecodeRules, MoreParts, decode_files
+from mayak.types import EvidenceEntry, EvidencePath, Failure, Sides
 
 APPLE_DOUBLE = b"\0\5\x16\7\0\2\0\0Mac OS X        " + bytes(200)
 
@@ -116,17 +116,17 @@ def scan(pages):
 def examined(data):
     """All that is found in a file, without processes."""
     path = EvidencePath("folder", "f").child("file", "scan.tif")
-    job = Job(path, data, len(data), NO_TIMES, False, "0" * 64)
-    rules = Rules(32, Sides(100, 100), pixels=False)
+    request = DecodeRequest(EvidenceEntry(path, len(data), io.BytesIO), data, "0" * 64)
+    rules = DecodeRules(32, Sides(100, 100), with_pixels=False)
     found = []
-    while job is not None:
+    while request is not None:
         following = None
-        for result in examine((rules, (job,))):
-            if isinstance(result, More):
-                following = examining.replace(job, part=result.part, names=result.names)
+        for result in decode_files((rules, (request,))):
+            if isinstance(result, MoreParts):
+                following = replace(request, part=result.part, names=result.names)
             else:
                 found.append(result)
-        job = following
+        request = following
     return found
 
 
@@ -145,13 +145,13 @@ def test_the_pages_of_a_scan_are_not_gone_through_for_each_page_again(monkeypatc
     found = examined(data)
 
     assert len(found) == 160
-    assert all(isinstance(result, Found) for result in found)
+    assert all(isinstance(result, DecodeResult) for result in found)
     # Counted, listed and read, and its metadata looked at.
     assert loaded < 10 * 160
 
 
 def test_of_a_file_with_very_many_pictures_the_rest_is_named_as_not_read(monkeypatch):
-    monkeypatch.setattr(examining, "MOST_PARTS", 32)
+    monkeypatch.setattr(decoding, "MAX_PARTS", 32)
 
     found = examined(scan(50))
 
@@ -164,22 +164,22 @@ def test_of_a_file_with_very_many_pictures_the_rest_is_named_as_not_read(monkeyp
 
 def test_files_of_which_none_may_wait_for_another_are_all_read(tmp_path, monkeypatch):
     folder = folder_with(tmp_path, **{f"n{number}_jpg": picture(number) for number in range(40)})
-    monkeypatch.setattr(feed, "_UNDER_WAY", 1)
-    monkeypatch.setattr(feed, "_CHUNK_FILES", 1)
-    under_way, peaks = [0], [0]
-    put, weigh = feed.Feed._deliver, feed._work_bytes
+    monkeypatch.setattr(local, "_MAX_WAITING", 1)
+    monkeypatch.setattr(pipeline, "_CHUNK_FILES", 1)
+    waiting, peaks = [0], [0]
+    is_sorted, nbytes = local._Unfinished.sorted, local._nbytes
 
     def weighed(work):
-        under_way[0] += 1
-        peaks.append(under_way[0])
-        return weigh(work)
+        waiting[0] += 1
+        peaks.append(waiting[0])
+        return nbytes(work)
 
-    def delivered(self, *arguments):
-        under_way[0] -= 2  # weighed when it was fetched, and when it was done
-        return put(self, *arguments)
+    def finished(self, *arguments):
+        waiting[0] -= 2  # weighed when it was fetched, and when it was done
+        return is_sorted(self, *arguments)
 
-    monkeypatch.setattr(feed, "_work_bytes", weighed)
-    monkeypatch.setattr(feed.Feed, "_deliver", delivered)
+    monkeypatch.setattr(local, "_nbytes", weighed)
+    monkeypatch.setattr(local._Unfinished, "sorted", finished)
 
     assert run(tmp_path / "case", folder).counts.contents == 40
     assert max(peaks) == 2  # one file, weighed twice; of four places three stay empty

@@ -27,10 +27,10 @@ from chat_samples import chat, copies
 from mayak.case import CaseStore
 from mayak.errors import CaseError, ConfigError, EvidenceError, IntegrityError
 from mayak.i18n import render
-from mayak.triage import Options, feed, triage
-from mayak.triage.examine import examine
-from mayak.triage.run import _Writer
+from mayak.triage import Options, local, pipeline, triage
+from mayak.triage.decoding import decode_files
 from mayak.triage.verify import check_sources
+from mayak.triage.writing import CaseWriter
 from mayak.types import Engine, Failure, Prediction, Scores, Sides, SilentProgress
 from mayak_synthetic.exfat import volume
 
@@ -159,9 +159,9 @@ def in_case(case):
 def test_what_a_model_has_said_is_on_disk_while_it_goes_on(tmp_path, monkeypatch, waiting):
     folder = pictures(tmp_path / "x", 48)
     on_disk = []
-    monkeypatch.setattr("mayak.triage.run._SECONDS", 0.3)
-    monkeypatch.setattr("mayak.triage.run._PATIENCE", 0.1)
-    monkeypatch.setattr("mayak.triage.run._WAITING", waiting)
+    monkeypatch.setattr("mayak.triage.writing._SECONDS", 0.3)
+    monkeypatch.setattr("mayak.triage.pipeline._PATIENCE", 0.1)
+    monkeypatch.setattr("mayak.triage.pipeline._MAX_IMAGES", waiting)
     # So many are taken at once; with more, those that are not asked for yet make room.
     monkeypatch.setattr("mayak.triage.bounded_queue._MAX_TAKEN", 4)
 
@@ -188,7 +188,7 @@ def test_what_a_model_has_said_is_on_disk_while_it_goes_on(tmp_path, monkeypatch
 @pytest.mark.parametrize("times", [1, 3])
 def test_ctrl_c_while_the_last_is_written_leaves_it_written(tmp_path, monkeypatch, times):
     folder = pictures(tmp_path / "x", 40)
-    flush = _Writer.flush
+    flush = CaseWriter.flush
 
     def interrupted(writer):
         for _ in range(times):
@@ -196,18 +196,19 @@ def test_ctrl_c_while_the_last_is_written_leaves_it_written(tmp_path, monkeypatc
             time.sleep(0.2)
         flush(writer)
 
-    monkeypatch.setattr(_Writer, "flush", interrupted)
+    monkeypatch.setattr("mayak.triage.writing._SECONDS", 1e9)  # one flush, however slow it is
+    monkeypatch.setattr(CaseWriter, "flush", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "case", folder)
     assert in_case(tmp_path / "case") == (40, 40)
-    monkeypatch.setattr(_Writer, "flush", flush)
+    monkeypatch.setattr(CaseWriter, "flush", flush)
     assert sum(run(tmp_path / "case", folder).labels.values()) == 40
 
 
 def test_what_was_read_before_the_source_went_away_is_classified(tmp_path, monkeypatch):
     folder = pictures(tmp_path / "x", 40)
 
-    class Away(feed.Place):
+    class Away(pipeline.SourceIdentity):
         def require(self):
             raise EvidenceError(f"{self.path} is gone")
 
@@ -217,7 +218,7 @@ def test_what_was_read_before_the_source_went_away_is_classified(tmp_path, monke
                 time.sleep(0.02)
                 yield prediction
 
-    monkeypatch.setattr(feed, "Place", Away)
+    monkeypatch.setattr(pipeline, "SourceIdentity", Away)
     with pytest.raises(EvidenceError, match="is gone"):
         run(tmp_path / "case", folder, classifier=Slow())
     assert in_case(tmp_path / "case") == (40, 40)
@@ -239,8 +240,8 @@ def test_a_case_that_cannot_be_written_ends_the_run(tmp_path, monkeypatch):
 @pytest.mark.parametrize("waiting", [1 << 28, 1], ids=["room for all", "no room"])
 def test_a_classifier_that_ends_before_its_images_is_a_fault(tmp_path, monkeypatch, waiting):
     folder = pictures(tmp_path / "x", 60)
-    monkeypatch.setattr("mayak.triage.run._WAITING", waiting)
-    monkeypatch.setattr("mayak.triage.feed._WAITING", 1)
+    monkeypatch.setattr("mayak.triage.pipeline._MAX_IMAGES", waiting)
+    monkeypatch.setattr("mayak.triage.pipeline._MAX_OUTCOMES", 1)
     monkeypatch.setattr("mayak.triage.bounded_queue._MAX_TAKEN", 2)
 
     class Hasty(Grey):
@@ -316,7 +317,7 @@ def test_the_same_bytes_are_classified_once(tmp_path, phone):
     assert len(grey.seen) == len(set(grey.seen)) == 4
 
 
-def held_not(case, entry):
+def unrecorded(case, entry):
     item = told(case)[str(entry.path)]
     assert not isinstance(item, str), entry
     return item
@@ -329,7 +330,7 @@ def test_running_again_does_nothing_and_another_model_runs_beside(tmp_path, phon
     assert run(case, *phone, classifier=again) == first
     assert again.seen == []
     with pytest.MonkeyPatch.context() as patch:  # nor is anything read that was taken in
-        patch.setattr(feed.Feed, "_read", lambda _, entry: held_not(case, entry))
+        patch.setattr(pipeline, "read", lambda entry: unrecorded(case, entry))
         assert run(case, *phone) == first
     other = Grey("other")
     second = run(case, *phone, classifier=other)
@@ -930,17 +931,17 @@ def test_a_run_cut_off_inside_a_file_goes_on_with_what_is_left_of_it(tmp_path, a
 
 def brittle(work):
     """Dies over the third, the twentieth and the last page of a scan."""
-    for job in work[1]:
-        if job.part and {2, 19, 24} & set(range(job.part, job.part + job.most)):
+    for request in work[1]:
+        if request.part and {2, 19, 24} & set(range(request.part, request.part + request.n_parts)):
             os._exit(1)
-    return examine(work)
+    return decode_files(work)
 
 
 def very_brittle(work):
     """Dies over every page but the first."""
-    if any(job.part for job in work[1]):
+    if any(request.part for request in work[1]):
         os._exit(1)
-    return examine(work)
+    return decode_files(work)
 
 
 @pytest.mark.parametrize(("fragile", "had", "tried"), [(brittle, 22, 3), (very_brittle, 1, 3)])
@@ -950,7 +951,7 @@ def test_pages_that_could_not_be_had_are_named_and_tried_again(
     folder = tmp_path / "photos"
     folder.mkdir()
     (folder / "scan.tif").write_bytes(film(range(5, 255, 10), "TIFF"))
-    monkeypatch.setattr(feed, "examine", fragile)
+    monkeypatch.setattr(local, "decode_files", fragile)
     counts = run(tmp_path / "case", folder).counts
     assert (counts.items, counts.contents, counts.failures) == (25, had, 25 - had)
     with CaseStore.read(tmp_path / "case") as store:

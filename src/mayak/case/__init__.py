@@ -1,38 +1,40 @@
-"""The case: a folder with a SQLite database, its log and the thumbnails, in one store's hands."""
+"""The case: a folder with a SQLite database, its log and the thumbnails."""
 
 from mayak.case.alarms import alarms, clock_note, set_back
-from mayak.case.browse import SORTS, STATES, Browser, Cell, Filter, Selection, Sort, State
-from mayak.case.listing import Standing
+from mayak.case.browse import Browser, Cell, Selection
 from mayak.case.positions import Box
+from mayak.case.query import SORTS, STATES, Filter, Sort, State
 from mayak.case.records import (
     Alert,
+    BlindSample,
     Content,
     Counts,
     Decision,
     Duplicate,
     Exclusion,
     Extent,
-    Fault,
+    IntegrityFault,
     Item,
     LogEntry,
-    Missed,
-    Result,
+    MissRateEstimate,
+    RankedResult,
     Run,
-    Sample,
-    Source,
     SourceCounts,
     SourceHash,
     StoredContent,
     StoredItem,
+    StoredSource,
     Unclassified,
     latest,
 )
+from mayak.case.statuses import ReviewStatus
 from mayak.case.store import CaseStore
 
 __all__ = [
     "SORTS",
     "STATES",
     "Alert",
+    "BlindSample",
     "Box",
     "Browser",
     "CaseStore",
@@ -43,23 +45,22 @@ __all__ = [
     "Duplicate",
     "Exclusion",
     "Extent",
-    "Fault",
     "Filter",
+    "IntegrityFault",
     "Item",
     "LogEntry",
-    "Missed",
-    "Result",
+    "MissRateEstimate",
+    "RankedResult",
+    "ReviewStatus",
     "Run",
-    "Sample",
     "Selection",
     "Sort",
-    "Source",
     "SourceCounts",
     "SourceHash",
-    "Standing",
     "State",
     "StoredContent",
     "StoredItem",
+    "StoredSource",
     "Unclassified",
     "alarms",
     "clock_note",

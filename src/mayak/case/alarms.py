@@ -1,4 +1,4 @@
-"""Integrity faults and clock notes as sentences for people who do not know the case's tables."""
+"""Sentences about integrity faults and clocks for people who do not know the tables of a case."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
-from mayak.case.records import Fault, LogEntry
+from mayak.case.records import IntegrityFault, LogEntry
 from mayak.i18n import Message, msg, plural
 
 _KEYS = 3
-"""Technical keys behind a sentence; the list of all faults has the others."""
+"""Technical keys that follow a sentence; the list of all faults has the others."""
 _CLOCK = timedelta(seconds=1)
-"""Clocks that are kept right over a network are set back by less than this."""
+"""Corrections of clocks over a network are smaller than this."""
 
 _OTHERS = {
     "case.json": msg("the file with the case's number and name"),
@@ -21,12 +21,12 @@ _OTHERS = {
     "thumbnails": msg("a thumbnail"),
 }
 _LOCKS = re.compile(r"_(keeps|holds)$")
-"""Triggers that refuse to change or to delete rows."""
+"""Names of triggers that refuse to change or delete rows."""
 
 
-def alarms(faults: Sequence[Fault]) -> list[str]:
-    """One sentence for each kind of fault, with its number and, in brackets, the technical keys."""
-    groups: dict[tuple[str, str], list[Fault]] = {}
+def alarms(faults: Sequence[IntegrityFault]) -> list[str]:
+    """Return a sentence for each kind of fault, with its number and the first technical keys."""
+    groups: dict[tuple[str, str], list[IntegrityFault]] = {}
     for fault in faults:
         kind = "locks" if fault.table == "schema" and _LOCKS.search(fault.key) else fault.table
         groups.setdefault((kind, fault.problem), []).append(fault)
@@ -36,7 +36,7 @@ def alarms(faults: Sequence[Fault]) -> list[str]:
     ]
 
 
-def _sentence(kind: str, problem: str, faults: Sequence[Fault]) -> str:
+def _sentence(kind: str, problem: str, faults: Sequence[IntegrityFault]) -> str:
     count = sum(map(_rows, faults))
     if kind == "locks":
         if problem == "deleted":
@@ -131,25 +131,25 @@ def _deed(problem: str, what: Message, n: int) -> Message:
     )
 
 
-def _rows(fault: Fault) -> int:
-    """Rows that a fault names: of a gap all, of a changed batch one at least."""
+def _rows(fault: IntegrityFault) -> int:
+    """Number of rows of a fault: all of a gap, at least one of a changed batch."""
     span = re.search(r" (\d+)–(\d+)$", fault.key)
     if fault.problem != "deleted" or span is None:
         return 1
     return int(span[2]) - int(span[1]) + 1
 
 
-def _keys(faults: Sequence[Fault]) -> str:
+def _keys(faults: Sequence[IntegrityFault]) -> str:
     keys = ", ".join(fault.key for fault in faults[:_KEYS] if fault.key)
     more = ", …" if len(faults) > _KEYS else ""
     return f"{faults[0].table} {keys}{more}".strip()
 
 
 def set_back(log: Iterable[LogEntry]) -> Iterator[tuple[LogEntry, LogEntry]]:
-    """Pairs of entries that follow each other of which the later one has the earlier time.
+    """Yield pairs of consecutive log entries of which the second has the earlier time.
 
-    Entries are dated within their transaction, one after the other: only a clock that was set
-    back, or a rewritten log, dates one before its predecessor.
+    Entries get their time within their transaction, one after the other. So only a clock that was
+    set back, or a rewritten log, dates an entry before its predecessor.
     """
     previous: tuple[LogEntry, datetime] | None = None
     for entry in log:
@@ -157,13 +157,13 @@ def set_back(log: Iterable[LogEntry]) -> Iterator[tuple[LogEntry, LogEntry]]:
             at = datetime.fromisoformat(entry.at)
             if previous is not None and previous[1] - at > _CLOCK:
                 yield previous[0], entry
-        except (ValueError, TypeError):  # no time, or one without a zone: the audit names it
+        except (ValueError, TypeError):  # not a time, or without a zone: the audit reports it
             continue
         previous = entry, at
 
 
 def clock_note(before: LogEntry, after: LogEntry) -> str:
-    """What a pair of ``set_back`` is to be told as."""
+    """Return a sentence about a pair of ``set_back``."""
     return msg(
         "the log's times run backwards: entry {sequence} ({at}) follows entry {before_sequence} "
         "({before_at}). The computer's clock was set back, or the log was rewritten",

@@ -1,12 +1,12 @@
-"""Finds whatever in a case is not as it was written.
+"""The audit of a case: finds everything that is not as it was written.
 
-Three fences stand around a row: its own digest (names the row that was changed), the digest over
-its batch in the log (catches a row that was changed together with its digest, and names the batch)
-and the chain of log entries (catches a rewritten log). Who rewrites all three from the start is
-found out only by a ``head()`` that was noted elsewhere.
+Three hashes protect a row: its own digest (names the row that was changed), the digest over its
+batch in the log (finds a row that was changed together with its digest, and names the batch) and
+the chain of log entries (finds a rewritten log). If somebody rewrites all three from the start,
+only a ``head()`` that was recorded elsewhere shows it.
 
-The database is read in short statements. As rows are only ever added, a batch that a writer adds
-meanwhile is either seen whole with its log entry or not yet.
+The database is read in short statements. Because rows are only ever added, a batch that a writer
+adds meanwhile is read whole with its log entry or not at all.
 """
 
 from __future__ import annotations
@@ -28,25 +28,25 @@ from mayak.case.database import (
     row_digest,
 )
 from mayak.case.folder import IDENTITY, Identity, identity_text, read_identity, read_thumbnail
-from mayak.case.records import Extent, Fault
+from mayak.case.records import Extent, IntegrityFault
 from mayak.errors import CaseError
 from mayak.i18n import msg
 from mayak.untrusted import PARSE_ERRORS, RECORD_BYTES, parse_json, read_file
 
 _CHUNK = 500
 PAGES = "pages"
-"""Key of the fault that makes a case unfit for a report."""
+"""Key of the fault of which no report can be made."""
 _SHARED_PAGE = "2nd reference to page"
-"""What SQLite says of a page that is in two places of its trees. In a tree made for it, each level
-repeats the one below some hundred times, and reading all rows takes years."""
+"""SQLite's message about a page that is in two places of its trees. In a tree made for it, each
+level repeats the one below some hundred times, and reading all rows would take years."""
 
 
-def audit(folder: Path, database: Database) -> list[Fault]:
-    """All faults of the case in ``folder``; a check that cannot be made is a fault too."""
+def audit(folder: Path, database: Database) -> list[IntegrityFault]:
+    """Return all faults of the case in ``folder``; a check that fails to run is a fault too."""
     connection = database.connection
     if not database.readable:
         return list(_schema(connection))
-    checks: tuple[Callable[[], Iterator[Fault]], ...] = (
+    checks: tuple[Callable[[], Iterator[IntegrityFault]], ...] = (
         lambda: _integrity(connection),
         lambda: _references(connection),
         lambda: _schema(connection),
@@ -56,21 +56,21 @@ def audit(folder: Path, database: Database) -> list[Fault]:
         lambda: _thumbnails(folder, connection),
         lambda: _invariants(connection),
     )
-    faults: list[Fault] = []
-    # A byte changed by hand may leave text that is no UTF-8; it must be read to be named.
+    faults: list[IntegrityFault] = []
+    # A byte changed by hand may leave text that is not UTF-8; it must be read to be named.
     connection.text_factory = lambda raw: raw.decode("utf-8", "surrogateescape")
     try:
         for check in checks:
             if any(_SHARED_PAGE in fault.message for fault in faults):
                 text = msg("pages are used more than once: the rows were not compared")
-                faults.append(Fault("unreadable", "database", PAGES, text))
+                faults.append(IntegrityFault("unreadable", "database", PAGES, text))
                 break
             try:
                 faults.extend(check())
             except (sqlite3.Error, *PARSE_ERRORS) as error:
                 require_uninterrupted(error)
                 faults.append(
-                    Fault(
+                    IntegrityFault(
                         "unreadable",
                         "database",
                         "",
@@ -83,7 +83,7 @@ def audit(folder: Path, database: Database) -> list[Fault]:
 
 
 def extent(database: Database) -> Extent:
-    """How much ``audit`` compares with recorded hashes."""
+    """Return how much ``audit`` compares with recorded hashes."""
     records = sum(_count(database, name) for name in _row_tables())
     (thumbnails,) = database.query("SELECT count(DISTINCT thumbnail) FROM contents")[0]
     return Extent(_count(database, "log"), records, thumbnails)
@@ -93,14 +93,14 @@ def _count(database: Database, table: str) -> int:
     return int(database.query(f"SELECT count(*) FROM {table}")[0][0])  # noqa: S608
 
 
-def _integrity(connection: sqlite3.Connection) -> Iterator[Fault]:
-    # Of a foreign schema only our tables: what others compute is not to be run.
+def _integrity(connection: sqlite3.Connection) -> Iterator[IntegrityFault]:
+    # Only our tables of a foreign schema: SQL of other objects must not run.
     parts = _tables() if any(_schema(connection)) else [""]
     for part in parts:
         check = f"PRAGMA integrity_check('{part}')" if part else "PRAGMA integrity_check"
         for (found,) in connection.execute(check):
             if found != "ok":
-                yield Fault(
+                yield IntegrityFault(
                     "unreadable",
                     "database",
                     "",
@@ -108,10 +108,10 @@ def _integrity(connection: sqlite3.Connection) -> Iterator[Fault]:
                 )
 
 
-def _references(connection: sqlite3.Connection) -> Iterator[Fault]:
+def _references(connection: sqlite3.Connection) -> Iterator[IntegrityFault]:
     for part in _tables():
         for table, rowid, parent, _ in connection.execute(f"PRAGMA foreign_key_check('{part}')"):
-            yield Fault(
+            yield IntegrityFault(
                 "invariant",
                 table,
                 f"id {rowid}",
@@ -125,12 +125,12 @@ def _row_tables() -> list[str]:
 
 
 def _tables() -> list[str]:
-    """The tables of the newest version: an older one is brought up to date before it is read."""
+    """The tables of the newest version; an older case is migrated before it is read."""
     found = schema.pristine(len(schema.migrations()))
     return [str(name) for kind, name, _, _ in found if kind == "table"]
 
 
-def _schema(connection: sqlite3.Connection) -> Iterator[Fault]:
+def _schema(connection: sqlite3.Connection) -> Iterator[IntegrityFault]:
     """Tables, indexes, views and triggers as the migrations make them."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     newest = len(schema.migrations())
@@ -148,18 +148,18 @@ def _entries(connection: sqlite3.Connection) -> Iterator[sqlite3.Row]:
         after = rows[-1]["sequence"]
 
 
-def _chain(connection: sqlite3.Connection) -> Iterator[Fault]:
+def _chain(connection: sqlite3.Connection) -> Iterator[IntegrityFault]:
     # First: a writer may add entries while they are read.
     counter = _counter(connection)
     for (number,) in connection.execute("SELECT sequence FROM log WHERE sequence < 1").fetchall():
-        yield Fault("inserted", "log", f"entry {number}", msg("was inserted"))
+        yield IntegrityFault("inserted", "log", f"entry {number}", msg("was inserted"))
     previous, last = GENESIS, 0
     for entry in _entries(connection):
         sequence = entry["sequence"]
         if sequence > last + 1:
             yield _deleted("log", "entry", last + 1, sequence - 1)
         if sequence == last + 1 and entry["previous"] != previous:
-            yield Fault(
+            yield IntegrityFault(
                 "chain",
                 "log",
                 f"entry {sequence}",
@@ -167,39 +167,39 @@ def _chain(connection: sqlite3.Connection) -> Iterator[Fault]:
             )
         fields = ("sequence", "at", "operator", "action", "detail", "previous")
         if entry_hash(*(entry[name] for name in fields)) != entry["hash"]:
-            yield Fault("changed", "log", f"entry {sequence}", msg("was changed"))
+            yield IntegrityFault("changed", "log", f"entry {sequence}", msg("was changed"))
         previous, last = entry["hash"], sequence
     if counter > last:
         yield _deleted("log", "entry", last + 1, counter)
     if _counter(connection) < last:
         message = msg("was set back: nothing can be added")
-        yield Fault("changed", "sqlite_sequence", "log", message)
+        yield IntegrityFault("changed", "sqlite_sequence", "log", message)
 
 
 def _counter(connection: sqlite3.Connection) -> int:
-    """The highest number that a log entry ever had, as SQLite keeps it; 0 where it does not."""
+    """The highest number that a log entry ever had, as SQLite stores it; 0 if it does not."""
     found = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'log'").fetchone()
     return found[0] if found else 0
 
 
-def _identity(folder: Path, connection: sqlite3.Connection) -> Iterator[Fault]:
+def _identity(folder: Path, connection: sqlite3.Connection) -> Iterator[IntegrityFault]:
     try:
-        said = asdict(read_identity(folder))
+        stated = asdict(read_identity(folder))
     except CaseError as error:
-        yield Fault("unreadable", "case.json", "", error.message)
+        yield IntegrityFault("unreadable", "case.json", "", error.message)
         return
     query = "SELECT detail FROM log WHERE action = 'create' ORDER BY sequence LIMIT 1"
     created = connection.execute(query).fetchone()
     written = parse_json(created["detail"]) if created else {}
-    # Other programs may read what stands there twice or besides.
-    logged: dict[str, Any] = {name: written.get(name) for name in said}
+    # Compared as bytes too: other programs may read duplicate or additional keys.
+    logged: dict[str, Any] = {name: written.get(name) for name in stated}
     identity = Identity(**logged)
     stored = read_file(folder / IDENTITY, RECORD_BYTES, follow=False)
-    if said == asdict(identity) and stored != identity_text(identity):
-        yield Fault("changed", "case.json", "", msg("was changed"))
-    for name, value in said.items():
+    if stated == asdict(identity) and stored != identity_text(identity):
+        yield IntegrityFault("changed", "case.json", "", msg("was changed"))
+    for name, value in stated.items():
         if written.get(name) != value:
-            yield Fault(
+            yield IntegrityFault(
                 "changed",
                 "case.json",
                 name,
@@ -207,8 +207,8 @@ def _identity(folder: Path, connection: sqlite3.Connection) -> Iterator[Fault]:
             )
 
 
-def _rows(connection: sqlite3.Connection) -> Iterator[Fault]:
-    """Every row against its digest, its batch and the log."""
+def _rows(connection: sqlite3.Connection) -> Iterator[IntegrityFault]:
+    """Compare every row with its digest, its batch and the log."""
     ends = dict.fromkeys(_row_tables(), 0)
     newest = 0
     for entry in _entries(connection):
@@ -219,21 +219,21 @@ def _rows(connection: sqlite3.Connection) -> Iterator[Fault]:
                 yield from _batch(connection, table, newest, **covered[table])
                 ends[table] = max(ends[table], covered[table]["last"])
         except PARSE_ERRORS:
-            continue  # a rewritten entry: the chain names it
+            continue  # a rewritten entry: the check of the chain reports it
     for table, end in ends.items():
-        # What a writer adds meanwhile stands in entries after the newest that was read.
+        # Rows that a writer adds meanwhile belong to entries after the newest that was read.
         query = (
             f"SELECT id FROM {table} t WHERE (id < 1 OR id > ?) AND "  # noqa: S608
             "NOT EXISTS (SELECT 1 FROM log WHERE sequence = t.log AND sequence > ?)"
         )
         for (number,) in connection.execute(query, (end, newest)).fetchall():
-            yield Fault("inserted", table, f"id {number}", msg("was inserted"))
+            yield IntegrityFault("inserted", table, f"id {number}", msg("was inserted"))
 
 
 def _batch(
     connection: sqlite3.Connection, table: str, sequence: int, first: int, last: int, digest: str
-) -> Iterator[Fault]:
-    """The rows that log entry ``sequence`` vouches for."""
+) -> Iterator[IntegrityFault]:
+    """Compare the rows of a batch with their digests and with log entry ``sequence``."""
     query = f"SELECT * FROM {table} WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?"  # noqa: S608
     running = hashlib.sha256()
     expected, named = first, False
@@ -245,7 +245,7 @@ def _batch(
                 yield _deleted(table, "id", expected, row["id"] - 1)
                 named = True
             if row_digest(table, values) != row["digest"] or row["log"] != sequence:
-                yield Fault("changed", table, f"id {row['id']}", msg("was changed"))
+                yield IntegrityFault("changed", table, f"id {row['id']}", msg("was changed"))
                 named = True
             running.update(str(row["digest"]).encode())
             expected = row["id"] + 1
@@ -253,7 +253,7 @@ def _batch(
         yield _deleted(table, "id", expected, last)
         named = True
     if not named and running.hexdigest() != digest:
-        yield Fault(
+        yield IntegrityFault(
             "changed",
             table,
             _span("id", first, last),
@@ -264,17 +264,19 @@ def _batch(
         )
 
 
-def _deleted(table: str, name: str, first: int, last: int) -> Fault:
-    return Fault("deleted", table, _span(name, first, last), msg("was deleted"))
+def _deleted(table: str, name: str, first: int, last: int) -> IntegrityFault:
+    return IntegrityFault("deleted", table, _span(name, first, last), msg("was deleted"))
 
 
 def _span(name: str, first: int, last: int) -> str:
     return f"{name} {first}" if first == last else f"{name} {first}–{last}"
 
 
-def _thumbnails(folder: Path, connection: sqlite3.Connection) -> Iterator[Fault]:
-    """Every thumbnail against its name, which is its digest. One that no content names is left by
-    an interrupted batch and means nothing."""
+def _thumbnails(folder: Path, connection: sqlite3.Connection) -> Iterator[IntegrityFault]:
+    """Compare every thumbnail with its name, which is its digest.
+
+    A thumbnail that no content names is left by an interrupted batch; it is not a fault.
+    """
     query = "SELECT id, thumbnail FROM contents WHERE id > ? ORDER BY id LIMIT ?"
     after = 0
     while rows := connection.execute(query, (after, _CHUNK)).fetchall():
@@ -285,18 +287,18 @@ def _thumbnails(folder: Path, connection: sqlite3.Connection) -> Iterator[Fault]
             try:
                 read_thumbnail(folder, digest)
             except FileNotFoundError:
-                yield Fault("deleted", "thumbnails", key, msg("is missing"))
+                yield IntegrityFault("deleted", "thumbnails", key, msg("is missing"))
             except OSError as error:
                 message = msg("cannot be read ({error})", error=error)
-                yield Fault("unreadable", "thumbnails", key, message)
+                yield IntegrityFault("unreadable", "thumbnails", key, message)
             except (ValueError, TypeError):
                 message = msg("is another file than was written")
-                yield Fault("changed", "thumbnails", key, message)
+                yield IntegrityFault("changed", "thumbnails", key, message)
 
 
-def _invariants(connection: sqlite3.Connection) -> Iterator[Fault]:
-    """Nothing vanishes: each item has exactly the outcome it states, each content an item, and in
-    a finished run each content a result."""
+def _invariants(connection: sqlite3.Connection) -> Iterator[IntegrityFault]:
+    """Check that nothing vanished: each item has exactly the outcome it states, each content has an
+    item and, in a finished run, a result."""
     query = (
         "SELECT i.id, i.display FROM items i LEFT JOIN failures f ON f.item = i.id"
         " LEFT JOIN exclusions x ON x.item = i.id"
@@ -306,11 +308,11 @@ def _invariants(connection: sqlite3.Connection) -> Iterator[Fault]:
         " OR (i.outcome = 'exclusion') != (x.id IS NOT NULL)"
     )
     for number, display in connection.execute(query).fetchall():
-        yield Fault(
+        yield IntegrityFault(
             "invariant",
             "items",
             f"id {number}",
-            msg("{display} has not the outcome it states", display=display),
+            msg("{display} does not have the outcome it states", display=display),
         )
     query = (
         "SELECT id, sha256 FROM contents c"
@@ -318,7 +320,7 @@ def _invariants(connection: sqlite3.Connection) -> Iterator[Fault]:
     )
     for number, sha256 in connection.execute(query).fetchall():
         message = msg("no item holds {sha256}", sha256=sha256)
-        yield Fault("invariant", "contents", f"id {number}", message)
+        yield IntegrityFault("invariant", "contents", f"id {number}", message)
     query = (
         "SELECT r.id FROM revisions r JOIN items i ON i.id = r.item WHERE i.content IS NOT NULL"
         " OR EXISTS (SELECT 1 FROM revisions b WHERE b.item = r.item AND b.id < r.id"
@@ -326,7 +328,7 @@ def _invariants(connection: sqlite3.Connection) -> Iterator[Fault]:
     )
     for (number,) in connection.execute(query).fetchall():
         message = msg("revises an item that is a content")
-        yield Fault("invariant", "revisions", f"id {number}", message)
+        yield IntegrityFault("invariant", "revisions", f"id {number}", message)
     query = (
         "SELECT d.run, c.sha256 FROM (SELECT run, max(last_content) AS last FROM finishes"
         " GROUP BY run) d JOIN contents c ON c.id <= d.last"
@@ -335,20 +337,20 @@ def _invariants(connection: sqlite3.Connection) -> Iterator[Fault]:
     )
     for run, sha256 in connection.execute(query).fetchall():
         message = msg("finished, but {sha256} has no result", sha256=sha256)
-        yield Fault("invariant", "runs", f"id {run}", message)
+        yield IntegrityFault("invariant", "runs", f"id {run}", message)
     query = (
         "SELECT DISTINCT grouping FROM (SELECT grouping FROM group_members"
         " WHERE stack IS NOT NULL GROUP BY grouping, stack HAVING min(number) != max(number))"
     )
     for (number,) in connection.execute(query).fetchall():
         message = msg("has a stack whose images are of several groups")
-        yield Fault("invariant", "groupings", f"id {number}", message)
+        yield IntegrityFault("invariant", "groupings", f"id {number}", message)
     yield from _decided(connection)
 
 
-def _decided(connection: sqlite3.Connection) -> Iterator[Fault]:
-    """An act is one reviewer's, and withdraws what that reviewer had decided; a sample is whole,
-    and judged by whom it was drawn for."""
+def _decided(connection: sqlite3.Connection) -> Iterator[IntegrityFault]:
+    """Check that an action is of one reviewer and withdraws only that reviewer's decisions, and
+    that a sample is whole and judged by the reviewer for whom it was drawn."""
     checks = (
         (
             "SELECT action FROM decisions GROUP BY action HAVING count(DISTINCT reviewer) > 1"
@@ -383,10 +385,10 @@ def _decided(connection: sqlite3.Connection) -> Iterator[Fault]:
             "SELECT id FROM samples s WHERE size !="
             " (SELECT count(*) FROM sample_items WHERE sample = s.id)",
             "samples",
-            msg("has not the size that it states"),
+            msg("does not have the size that it states"),
         ),
     )
     for query, table, message in checks:
         name = "action" if table == "decisions" else "id"
         for (number,) in connection.execute(query).fetchall():
-            yield Fault("invariant", table, f"{name} {number}", message)
+            yield IntegrityFault("invariant", table, f"{name} {number}", message)

@@ -1,12 +1,12 @@
-"""The SQLite side of a case: connection, migrations, and batches that log themselves.
+"""The SQLite database of a case: connection, migrations, and batches with their log entry.
 
 Every change is a ``Batch``: rows and the log entry that covers them, in one transaction. The log
-entry's ``detail["rows"]`` states for each table the ids ``first`` to ``last`` and the SHA-256 over
-the rows' digests in that order, so the chain of log entries vouches for every row.
+entry's ``detail["rows"]`` holds for each table the ids ``first`` to ``last`` and the SHA-256 over
+the rows' digests in that order, so the chain of log entries covers every row.
 
 The journal is SQLite's rollback journal (TRUNCATE, ``synchronous=FULL``), never a WAL: SQLite up to
 3.51.2 can lose data when a WAL is reset, and a case on read-only media could not be read. Readers
-therefore read in short statements, page by page, and never hold a writer up for long.
+therefore read in short statements, page by page, so that no writer waits for long.
 """
 
 from __future__ import annotations
@@ -22,7 +22,14 @@ from pathlib import Path
 from typing import Any
 
 from mayak.case import schema
-from mayak.case.folder import DATABASE, newer, require_regular, storage_error
+from mayak.case.folder import (
+    DATABASE,
+    integrity_error,
+    newer,
+    require_regular,
+    storage_error,
+    storage_remedy,
+)
 from mayak.errors import CaseError, IntegrityError
 from mayak.files import canonical_json, json_digest
 from mayak.i18n import join, msg
@@ -30,36 +37,40 @@ from mayak.names import printable, storable
 from mayak.untrusted import PARSE_ERRORS, parse_json
 
 GENESIS = "0" * 64
-"""What the first log entry names as the previous hash."""
+"""The previous hash in the first log entry."""
 
 Value = str | int | float | bytes | None
 
 _PAGE = 500
-_PIECE = 10_000
-"""Rows of a table that a batch keeps before it writes them. More than ordinary batches have: while
-rows wait for their log entry, SQLite goes through all that could refer to each further one."""
+_MAX_WAITING_ROWS = 10_000
+"""Rows of a table that a batch keeps in memory before it writes them. More than ordinary batches
+have: if rows are written before their log entry, SQLite checks for each further row whether it
+satisfies a waiting reference."""
 _TEMPORARY = ""
-"""Address of a database of one connection, in memory or a file that SQLite removes by itself:
+"""Address of a temporary database, in memory or in a file that SQLite removes by itself:
 https://www.sqlite.org/inmemorydb.html#temp_db"""
-_WAIT = 60.0
+_TIMEOUT = 60.0
 """Seconds that a writer waits for readers and a reader for the writer's commit."""
-_LONGEST = 2**26
-"""Bytes of a value or a row. A damaged file may claim any length; no row of ours has a megabyte."""
-_FEW = 10_000
-"""Rows of an answer that come from the question alone, or are not in the file yet."""
+_MAX_BYTES = 2**26
+"""Bytes of a value or a row. A damaged file may claim any length; no row of ours reaches 1 MB."""
+_EXTRA_ROWS = 10_000
+"""Rows of an answer that come from the query alone, or are not in the file yet."""
 _ROW_BYTES = 64
-"""Less than a row of ours has: the digest alone takes as many."""
+"""Fewer than a row of ours takes: the digest alone takes as many."""
 _STEPS = 100_000
-"""Instructions of SQLite's machine, some milliseconds, between two looks for Ctrl-C."""
-_COPIED = 10_000
-"""Pages that are copied at once."""
-_NAMED = 20
-"""Objects of a foreign schema that are named; the rest are counted."""
+"""Instructions of SQLite's machine, some milliseconds, between two checks for Ctrl-C."""
+_PAGES_PER_STEP = 10_000
+"""Pages of one step of a copy."""
+_MAX_NAMED = 20
+"""Objects of a foreign schema that the message names; the rest are counted."""
 
 
 def row_digest(table: str, row: Mapping[str, Value]) -> str:
-    """SHA-256 of a row but for its digest. Empty columns are left out, so that a migration can add
-    a column without changing what older rows were."""
+    """Return the SHA-256 of a row without its digest.
+
+    Empty columns are omitted, so that a migration can add a column without changing the digests of
+    older rows.
+    """
     values = {name: v for name, v in row.items() if v is not None and name != "digest"}
     return json_digest([table, values])
 
@@ -67,13 +78,13 @@ def row_digest(table: str, row: Mapping[str, Value]) -> str:
 def entry_hash(
     sequence: int, at: str, operator: str, action: str, detail: str, previous: str
 ) -> str:
-    """SHA-256 of a log entry; ``detail`` as the text that is stored."""
+    """Return the SHA-256 of a log entry; ``detail`` is the stored text."""
     return json_digest([sequence, at, operator, action, detail, previous])
 
 
 @dataclass(slots=True)
 class _Rows:
-    """What a batch adds to one table."""
+    """Rows that a batch adds to one table."""
 
     first: int
     next: int
@@ -100,7 +111,7 @@ class Batch:
         return not self._tables
 
     def add(self, table: str, **values: Value) -> int:
-        """Add a row; returns its id."""
+        """Add a row; return its id."""
         rows = self._tables.get(table)
         if rows is None:
             query = f"SELECT coalesce(max(id), 0) + 1 FROM {table}"  # noqa: S608
@@ -119,7 +130,7 @@ class Batch:
         row["digest"] = digest = row_digest(table, row)
         rows.running.update(digest.encode())
         rows.waiting.append(row)
-        if len(rows.waiting) == _PIECE:
+        if len(rows.waiting) == _MAX_WAITING_ROWS:
             self._insert(table)
         return number
 
@@ -146,7 +157,7 @@ class Batch:
             self._insert(table)
 
     def _insert(self, table: str) -> None:
-        """Write what waits, so that no transaction has to fit into memory."""
+        """Write the waiting rows, so that a transaction need not fit into memory."""
         rows = self._tables[table].waiting
         if rows:
             names = list(rows[0])
@@ -169,25 +180,24 @@ class Database:
         new: bool = False,
         tampered: bool = False,
     ) -> None:
-        """Connect; without an operator read-only. Raises CaseError, and IntegrityError for a folder
-        or a schema that mayak did not make.
+        """Connect; without an operator read-only.
 
-        ``tampered`` is for the audit, which names each object of a foreign schema: if it is not
-        ``readable`` after that, no row may be read.
+        ``tampered`` is for the audit, which names each object of a foreign schema: if the database
+        is not ``readable`` then, no row may be read.
+
+        Raises:
+            CaseError: the database cannot be used.
+            IntegrityError: mayak did not make the folder or the schema.
         """
         self.folder = folder
         self.readable = True
-        self._operator = operator
+        self.operator = operator
         path = folder / DATABASE
         require_regular(folder, writing=operator is not None)
         if not path.exists():
-            raise IntegrityError(
-                msg(
-                    "case {folder}: the database {database} is missing",
-                    folder=folder,
-                    database=DATABASE,
-                ),
-                remedy=msg("restore the case from a copy"),
+            raise integrity_error(
+                folder,
+                msg("the database {database} is missing", database=DATABASE),
             )
         with self.translated():
             self.connection = _connect(_address(path, "rw" if operator is not None else "ro"))
@@ -210,7 +220,11 @@ class Database:
 
     @classmethod
     def create(cls, folder: Path, *, operator: str) -> Database:
-        """An empty database of the present version. Raises CaseError."""
+        """Create an empty database of the present version.
+
+        Raises:
+            CaseError: it cannot be created.
+        """
         if sqlite3.sqlite_version_info < (3, 37):
             raise CaseError(
                 msg(
@@ -226,24 +240,31 @@ class Database:
         self.connection.close()
 
     def query(self, sql: str, *values: Value) -> list[sqlite3.Row]:
-        """All rows of a small answer. Raises CaseError."""
+        """Return all rows of a small answer.
+
+        Raises:
+            CaseError: the database cannot be read.
+        """
         if not self.readable:
-            raise self._tampered(msg("the database's schema is not mayak's"))
+            raise integrity_error(
+                self.folder,
+                msg("the database's schema is not mayak's"),
+            )
         # A tree whose pages repeat each other has more rows than its file has bytes.
         try:
-            most = _FEW + (self.folder / DATABASE).stat().st_size // _ROW_BYTES
+            max_rows = _EXTRA_ROWS + (self.folder / DATABASE).stat().st_size // _ROW_BYTES
         except OSError as error:
             raise storage_error(self.folder, error) from error
         with self.translated():
-            rows = self.connection.execute(sql, values).fetchmany(most + 1)
-            if len(rows) > most:
+            rows = self.connection.execute(sql, values).fetchmany(max_rows + 1)
+            if len(rows) > max_rows:
                 raise sqlite3.DatabaseError("more rows than the file can hold")
         return rows
 
     def pages(self, sql: str, *values: Value) -> Iterator[sqlite3.Row]:
-        """Rows of a large answer in the order of ``id``, no lock held between pages.
+        """Yield the rows of a large answer in the order of ``id``; no lock is held between pages.
 
-        ``sql`` takes the last id seen and the page's size as its last two parameters.
+        The last two parameters of ``sql`` are the last id read and the size of a page.
         """
         after = 0
         while rows := self.query(sql, *values, after, _PAGE):
@@ -254,9 +275,14 @@ class Database:
 
     @contextmanager
     def batch(self, action: str, *, always: bool = False, **detail: object) -> Iterator[Batch]:
-        """A transaction that ends with its log entry; without rows and ``always`` nothing is
-        written. Raises CaseError."""
-        if self._operator is None:
+        """Open a transaction that ends with its log entry.
+
+        Without rows and without ``always`` nothing is written.
+
+        Raises:
+            CaseError: nothing was written.
+        """
+        if self.operator is None:
             raise CaseError(
                 msg("case {folder} is open for reading", folder=self.folder),
                 remedy=msg("open it for writing"),
@@ -269,7 +295,7 @@ class Database:
                 batch = Batch(self.connection, dict(detail))
                 yield batch
                 if always or not batch.empty:
-                    batch.write(datetime.now(UTC).isoformat(), self._operator, action)
+                    batch.write(datetime.now(UTC).isoformat(), self.operator, action)
                 self.connection.execute("COMMIT")
             except BaseException:
                 self._roll_back()
@@ -277,7 +303,12 @@ class Database:
 
     @contextmanager
     def translated(self) -> Iterator[None]:
-        """SQLite's errors as CaseErrors with a remedy. Raises KeyboardInterrupt for Ctrl-C."""
+        """Translate SQLite's errors.
+
+        Raises:
+            CaseError: with a remedy.
+            KeyboardInterrupt: Ctrl-C ended the statement.
+        """
         try:
             yield
         except sqlite3.Error as error:
@@ -292,15 +323,14 @@ class Database:
             ) from error
 
     def _roll_back(self) -> None:
-        # After a full disk SQLite may have done it by itself; if it cannot, the journal remains
-        # and the next connection does.
+        # After a full disk SQLite may have rolled back by itself; if it cannot, the journal
+        # remains, and the next connection rolls back.
         if self.connection.in_transaction:
             with suppress(sqlite3.Error):
                 self.connection.execute("ROLLBACK")
 
     def _recover(self, path: Path) -> None:
-        """Let a writer's connection undo what a killed process left half-written, which a read-only
-        one may not."""
+        """Roll back what a killed process left half-written; a read-only connection may not."""
         try:
             self.connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
         except sqlite3.OperationalError:
@@ -312,11 +342,14 @@ class Database:
                 undoing.close()
 
     def _has_own_schema(self, *, tampered: bool) -> bool:
-        """Whether the schema is that of the database's version, text for text, and the version the
-        one in its log. Raises IntegrityError naming what is not, unless the case is ``tampered``
-        with: then only ``readable`` says what may be done with it.
+        """Whether the schema is that of the database's version, text for text, and the version that
+        of its log.
 
-        Nothing of the case has been run before: a foreign view or trigger acts when it is used.
+        With ``tampered`` this sets ``readable`` instead of raising for a foreign schema. No SQL of
+        the case has been run before: a foreign view or trigger acts when it is used.
+
+        Raises:
+            IntegrityError: naming what is not mayak's.
         """
         execute = self.connection.execute
         logged: object = None
@@ -326,7 +359,7 @@ class Database:
             version = execute("PRAGMA user_version").fetchone()[0]
             found = schema.objects(self.connection)
             own = schema.version_of(found)
-            if own is None and self._operator is None and schema.lacks_only_guards(found, version):
+            if own is None and self.operator is None and schema.lacks_only_guards(found, version):
                 own = version  # for reading; verify and the report name what was removed
             if own is not None:
                 logged = self._logged_version()
@@ -334,70 +367,68 @@ class Database:
             self._roll_back()
         newest = len(schema.migrations())
         if not found:
-            raise self._tampered(msg("the database is empty"))
+            raise integrity_error(self.folder, msg("the database is empty"))
         if own is None:
             if version > newest:
                 raise newer(self.folder)
             claimed = version if version > 0 else newest
             if not tampered:
                 faults = schema.faults(found, claimed)
-                told = [printable(one.key) + " " + one.message for one in faults[:_NAMED]]
-                if more := len(faults) - len(told):
-                    told.append(msg("and {more} more", more=more))
-                named = join(", ", told)
-                raise self._tampered(
-                    msg("the database's schema is not mayak's: {named}", named=named)
+                listed = [printable(one.key) + " " + one.message for one in faults[:_MAX_NAMED]]
+                if more := len(faults) - len(listed):
+                    listed.append(msg("and {more} more", more=more))
+                named = join(", ", listed)
+                raise integrity_error(
+                    self.folder,
+                    msg("the database's schema is not mayak's: {named}", named=named),
                 )
             self.readable = schema.is_readable(found, claimed)
             return False
         if version != own or logged not in (None, own):
-            raise self._tampered(
+            raise integrity_error(
+                self.folder,
                 msg(
                     "the database's version was changed by hand: it is {version}, the log says "
                     "{logged}",
                     version=version,
                     logged=logged or own,
-                )
+                ),
             )
         return True
 
     def _logged_version(self) -> object:
-        """The version that the log names last; None if its entry was rewritten, which is for the
-        audit to name."""
+        """The last version in the log; None if its entry was rewritten, which the audit reports."""
         query = "SELECT detail FROM log WHERE action = 'migrate' ORDER BY sequence DESC LIMIT 1"
         try:
             return parse_json(self.connection.execute(query).fetchone()["detail"])["version"]
         except PARSE_ERRORS:
             return None
 
-    def _tampered(self, message: str) -> IntegrityError:
-        return IntegrityError(
-            msg("case {folder}: ", folder=self.folder) + message,
-            remedy=msg("restore the case from a copy"),
-        )
-
     def _check_version(self) -> None:
         version = self.connection.execute("PRAGMA user_version").fetchone()[0]
         known = schema.migrations()
-        if version < 1 and self._operator is None:
+        if version < 1 and self.operator is None:
             return  # changed by hand: the audit takes the schema for the newest
         if version > len(known):
             raise newer(self.folder)
-        if version < len(known) and self._operator is None:
+        if version < len(known) and self.operator is None:
             self._copy_up_to_date(known[version:])
             return
         for number in range(version + 1, len(known) + 1):
             self._migrate(number, known[number - 1])
 
     def _copy_up_to_date(self, migrations: Sequence[str]) -> None:
-        """Read an older case in a temporary copy of the newest version. The case itself stays as it
-        is, also on media that cannot be written; the copy's log is the case's, without an entry."""
+        """Read an older case in a temporary copy of the newest version.
+
+        The case itself is not changed, so this works on read-only media too. The copy's log is that
+        of the case, without a further entry.
+        """
         copy = _connect(_TEMPORARY)
         try:
-            # In parts: Python runs its handler of Ctrl-C between them.
-            self.connection.backup(copy, pages=_COPIED, progress=lambda *_: None)
-            # A new column with a check makes SQLite check the rows that are there. Those changed by
-            # hand are for the audit to name.
+            # In steps: Python runs its handler of Ctrl-C between them.
+            self.connection.backup(copy, pages=_PAGES_PER_STEP, progress=lambda *_: None)
+            # A new column with a check makes SQLite check existing rows. The audit reports those
+            # that were changed by hand.
             copy.execute("PRAGMA ignore_check_constraints = ON")
             for sql in migrations:
                 for statement in _statements(sql):
@@ -405,7 +436,7 @@ class Database:
             copy.execute(f"PRAGMA user_version = {len(schema.migrations())}")
         except BaseException as error:
             copy.close()
-            # So SQLite reports an empty value in a column that may not be empty.
+            # SQLite reports an empty value in a column that may not be empty like this.
             if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_ERROR:
                 raise _damaged(self.folder, error) from error
             raise
@@ -413,7 +444,7 @@ class Database:
         self.connection = copy
 
     def _migrate(self, number: int, sql: str) -> None:
-        """One version up, its number and its log entry in one transaction."""
+        """Migrate by one version: schema, version number and log entry in one transaction."""
         try:
             self.connection.execute("BEGIN IMMEDIATE")
             if self.connection.execute("PRAGMA user_version").fetchone()[0] >= number:
@@ -425,7 +456,7 @@ class Database:
             self.connection.execute(f"PRAGMA user_version = {number}")
             digest = hashlib.sha256(sql.encode()).hexdigest()
             batch = Batch(self.connection, {"version": number, "sha256": digest})
-            batch.write(datetime.now(UTC).isoformat(), self._operator or "", "migrate")
+            batch.write(datetime.now(UTC).isoformat(), self.operator or "", "migrate")
             self.connection.execute("COMMIT")
         except BaseException:
             self._roll_back()
@@ -450,31 +481,40 @@ def _connect(address: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
         address,
         uri=True,
-        timeout=_WAIT,
+        timeout=_TIMEOUT,
         isolation_level=None,
         check_same_thread=False,
     )
     connection.row_factory = sqlite3.Row
-    # What SQLite advises for files from elsewhere: https://www.sqlite.org/security.html
+    # SQLite's advice for files from elsewhere: https://www.sqlite.org/security.html
     for pragma in ("trusted_schema = OFF", "cell_size_check = ON", "mmap_size = 0"):
         connection.execute(f"PRAGMA {pragma}")
     if sys.version_info >= (3, 12):
         connection.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)
-    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
-    # Python runs its handler of Ctrl-C in here, and what that raises interrupts the statement.
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_BYTES)
+    # Python runs its handler of Ctrl-C in this callback; an exception ends the statement.
     connection.set_progress_handler(lambda: None, _STEPS)
     return connection
 
 
 def require_uninterrupted(error: Exception) -> None:
-    """Raises KeyboardInterrupt for a statement that Ctrl-C ended, which SQLite only reports."""
+    """Turn SQLite's report of a statement that Ctrl-C ended into an exception.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C ended the statement.
+    """
     if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
         raise KeyboardInterrupt from error
 
 
 def require_progress(after: int, rows: Sequence[sqlite3.Row]) -> None:
-    """Raises sqlite3.DatabaseError for a page of rows that does not lead on: the pages of a damaged
-    tree may refer to each other in circles, and reading by pages would not end."""
+    """Require that a page of rows ends after the last id of the page before.
+
+    The pages of a damaged tree may refer to each other in circles, and reading would not end.
+
+    Raises:
+        sqlite3.DatabaseError: the ids are out of order.
+    """
     last = rows[-1]["id"]
     if not isinstance(last, int) or last <= after:
         raise sqlite3.DatabaseError("ids are out of order")
@@ -482,9 +522,9 @@ def require_progress(after: int, rows: Sequence[sqlite3.Row]) -> None:
 
 def _damaged(folder: Path, reason: object) -> IntegrityError:
     shown = printable(str(reason))
-    return IntegrityError(
-        msg("case {folder}: the database is damaged ({shown})", folder=folder, shown=shown),
-        remedy=msg("restore the case from a copy"),
+    return integrity_error(
+        folder,
+        msg("the database is damaged ({shown})", shown=shown),
     )
 
 
@@ -497,12 +537,9 @@ def _case_error(folder: Path, error: sqlite3.Error) -> CaseError:
         sqlite3.SQLITE_READONLY,
         sqlite3.SQLITE_CANTOPEN,
     ):
-        remedy = msg(
-            "free space on its disk or mend the access rights, then run the same command again: "
-            "it goes on where it stopped"
-        )
+        remedy = storage_remedy()
     elif code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        remedy = msg("another program holds the database: close it and run the command again")
+        remedy = msg("another program uses the database: close it and run the command again")
     elif code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_TOOBIG) or (
         not code and not isinstance(error, sqlite3.ProgrammingError | sqlite3.InterfaceError)
     ):

@@ -1,4 +1,4 @@
-"""What people decide about the contents of a case: verdicts, undone and never forgotten."""
+"""``Decisions``: the verdicts of reviewers; undoing one adds a row too."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from sqlite3 import Row
-from typing import get_args
 
 from mayak.case.database import Batch, Database
 from mayak.case.records import Decision, Seen, SeenHow
@@ -20,7 +19,7 @@ _LABELS = frozenset(label.index for label in LABELS)
 
 
 class SupersededError(CaseError):
-    """The reviewer has meanwhile decided some of the images otherwise, elsewhere."""
+    """The reviewer has decided some of the images differently in another window."""
 
     def __init__(self, verdicts: Mapping[str, int]) -> None:
         super().__init__(
@@ -31,27 +30,24 @@ class SupersededError(CaseError):
             remedy=msg("look at them again"),
         )
         self.verdicts = dict(verdicts)
-        """The verdicts that hold now, by SHA-256."""
+        """The present verdicts, by SHA-256."""
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a page knew of the reviewer's decisions when an act was made there."""
+    """The decisions of the reviewer that a page had read before an action there."""
 
     mark: int
-    """The last row of the decisions that it had read."""
+    """Id of the last row of ``decisions`` that it had read."""
     is_own: Callable[[int], bool] = lambda _: False
-    """Whether a later act was made on that page itself."""
+    """Whether a later action was made on that page itself."""
 
 
 class Decisions:
-    """The part of a ``CaseStore`` that holds decisions.
+    """Decisions of a case: no reviewer's decision changes another's, and no row is removed."""
 
-    A reviewer's verdicts are theirs alone: nobody's decision touches another's. Undoing adds a row
-    as well; nothing is taken away.
-    """
-
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def decide(
         self,
@@ -61,20 +57,24 @@ class Decisions:
         seen: Mapping[str, Seen] | None = None,
         known: Known | None = None,
     ) -> int:
-        """Give contents (SHA-256) their verdicts (0–3) in one act; returns its number.
+        """Record verdicts (0–3) on contents (SHA-256) as one action; return its number.
 
-        ``seen`` states how contents were shown. On disk on return. Raises CaseError, and records
-        nothing, for a content that is not in the case and a verdict that is no label, and
-        SupersededError if the reviewer has given other verdicts since what is ``known``.
+        ``seen`` is how each content was shown. The rows are on disk on return.
+
+        Raises:
+            CaseError: a content is not in the case, or a verdict is not a label.
+            SupersededError: the reviewer has given other verdicts since ``known``.
         """
-        return self._act(reviewer, verdicts, None, seen or {}, known)
+        return self.add_action(reviewer, verdicts, None, seen or {}, known)
 
     def undo(
         self, reviewer: str, *, action: int | None = None, sample: int | None = None
     ) -> list[str]:
-        """Withdraw the reviewer's last act that stands, or the one that is named, or the last in a
-        blind sample; the contents it had decided have the verdict that this reviewer gave them
-        before, or none. Empty when nothing stands."""
+        """Withdraw the reviewer's last action, a given one, or the last one in a blind sample.
+
+        Its contents have the verdict again that this reviewer gave them before, or none. Returns
+        these contents; empty if there is nothing to withdraw.
+        """
         reviewer = reviewer_name(reviewer)
         with self._database.batch("undo", reviewer=reviewer) as batch:
             rows = batch.connection.execute(
@@ -101,11 +101,11 @@ class Decisions:
         return [row["content"] for row in rows]
 
     def decisions(self, reviewer: str | None = None) -> Iterator[Decision]:
-        """All that was ever decided and withdrawn, by one reviewer or everyone, in order."""
+        """Yield all decisions, with withdrawn ones, of one reviewer or of all, in order."""
         if reviewer is None:
             rows = self._database.pages("SELECT * FROM decisions WHERE id > ? ORDER BY id LIMIT ?")
         else:
-            # The plus keeps SQLite from sorting all of the reviewer's anew for each page.
+            # The plus keeps SQLite from sorting all of the reviewer's again for each page.
             rows = self._database.pages(
                 "SELECT * FROM decisions WHERE +reviewer = ? AND id > ? ORDER BY id LIMIT ?",
                 storable(reviewer),
@@ -113,7 +113,7 @@ class Decisions:
         return map(_decision, rows)
 
     def verdicts(self, sha256: str) -> dict[str, Decision]:
-        """The present verdict of each reviewer who has given a content one."""
+        """Return the present verdict of each reviewer on a content."""
         rows = self._database.query(
             "SELECT d.* FROM verdicts v JOIN decisions d ON d.id = v.decision"
             " WHERE v.content = ? ORDER BY d.id",
@@ -122,8 +122,7 @@ class Decisions:
         return {row["reviewer"]: _decision(row) for row in rows}
 
     def decided(self) -> Iterator[str]:
-        """The contents on which somebody's verdict stands, by SHA-256, in the order they were
-        added."""
+        """Yield the contents (SHA-256) with a present verdict, in the order they were added."""
         rows = self._database.pages(
             "SELECT id, sha256 FROM contents c"
             " WHERE EXISTS (SELECT 1 FROM verdicts WHERE content = c.sha256)"
@@ -132,7 +131,7 @@ class Decisions:
         return (row["sha256"] for row in rows)
 
     def disagreements(self) -> list[str]:
-        """The contents whose reviewers have given them different verdicts, by SHA-256."""
+        """Return the contents (SHA-256) on which reviewers disagree."""
         rows = self._database.query(
             "SELECT content FROM verdicts GROUP BY content HAVING min(verdict) != max(verdict)"
             " ORDER BY content"
@@ -140,13 +139,13 @@ class Decisions:
         return [row["content"] for row in rows]
 
     def reviewers(self) -> list[str]:
-        """Everyone who has ever decided something, in the order of their first act."""
+        """Return all reviewers, in the order of their first action."""
         rows = self._database.query(
             "SELECT reviewer FROM decisions GROUP BY reviewer ORDER BY min(action)"
         )
         return [row["reviewer"] for row in rows]
 
-    def _act(
+    def add_action(
         self,
         reviewer: str,
         verdicts: Mapping[str, int],
@@ -154,11 +153,12 @@ class Decisions:
         seen: Mapping[str, Seen],
         known: Known | None,
     ) -> int:
+        """Record verdicts as one action, in a blind sample if one is given; see ``decide``."""
         reviewer = reviewer_name(reviewer)
         if not verdicts:
             raise CaseError(
-                msg("no image is named to be decided"),
-                remedy=msg("name one at least"),
+                msg("no image is given to decide"),
+                remedy=msg("give at least one"),
             )
         with self._database.batch("decide", reviewer=reviewer) as batch:
             if known is not None:
@@ -167,13 +167,13 @@ class Decisions:
             for sha256, verdict in verdicts.items():
                 if verdict not in _LABELS:
                     raise CaseError(
-                        msg("{verdict!r} is no verdict", verdict=verdict),
+                        msg("{verdict!r} is not a verdict", verdict=verdict),
                         remedy=msg("give 0, 1, 2 or 3"),
                     )
                 query = "SELECT 1 FROM contents WHERE sha256 = ?"
                 if not batch.connection.execute(query, (sha256,)).fetchone():
                     raise CaseError(
-                        msg("{sha256} is no image of this case", sha256=sha256),
+                        msg("{sha256} is not an image of this case", sha256=sha256),
                         remedy=msg("name an image by the SHA-256 under which the case holds it"),
                     )
                 batch.add(
@@ -191,7 +191,11 @@ class Decisions:
 
 
 def reviewer_name(reviewer: str) -> str:
-    """The name as it is stored. Raises CaseError for none."""
+    """Return a reviewer's name as it is stored.
+
+    Raises:
+        CaseError: the name is empty.
+    """
     if not reviewer.strip():
         raise CaseError(
             msg("no reviewer is named"),
@@ -201,7 +205,7 @@ def reviewer_name(reviewer: str) -> str:
 
 
 def seen_columns(seen: Seen | None) -> dict[str, str | bool | None]:
-    """The columns that hold how an image was shown."""
+    """Return the columns of ``decisions`` for how an image was shown."""
     how, blurred = seen or (None, None)
     return {"seen": how, "blurred": blurred}
 
@@ -213,17 +217,22 @@ def _require_unchanged(
     sample: int | None,
     known: Known,
 ) -> None:
-    """Raises SupersededError if one of the contents has another verdict of this reviewer (in a
-    blind sample: of that sample) which is newer than what is known."""
-    standing = batch.connection.execute(
+    """Require that no content has a newer, other verdict of this reviewer than what is known.
+
+    In a blind sample only the verdicts of that sample count.
+
+    Raises:
+        SupersededError: one has.
+    """
+    present = batch.connection.execute(
         "SELECT content, verdict, action FROM decisions d WHERE id > ?1 AND reviewer = ?2"
         " AND verdict IS NOT NULL AND (?3 IS NULL OR sample = ?3)"
         " AND NOT EXISTS (SELECT 1 FROM decisions WHERE undoes = d.action AND content = d.content)"
         " ORDER BY id",
         (known.mark, reviewer, sample),
     )
-    # Of several the last holds.
-    latest = {content: (verdict, action) for content, verdict, action in standing}
+    # The last of several counts.
+    latest = {content: (verdict, action) for content, verdict, action in present}
     changed = {
         content: latest[content][0]
         for content, verdict in verdicts.items()
@@ -236,7 +245,7 @@ def _require_unchanged(
 
 
 def next_action(batch: Batch) -> int:
-    """The number of the act that comes next."""
+    """Return the number of the next action."""
     query = "SELECT coalesce(max(action), 0) + 1 FROM decisions"
     number: int = batch.connection.execute(query).fetchone()[0]
     return number
@@ -257,10 +266,13 @@ def _decision(row: Row) -> Decision:
 
 
 def seen_of(how: SeenHow | None, blurred: int | None) -> Seen | None:
-    """How an image was shown, from the two columns. Raises ValueError."""
-    drawn = how is not None and how != "bulk"
-    if how not in (None, *get_args(SeenHow)) or blurred not in ((0, 1) if drawn else (None,)):
+    """Return how an image was shown, from the two columns.
+
+    Raises:
+        ValueError: mayak does not write such values.
+    """
+    seen = None if how is None else Seen(how, None if blurred is None else bool(blurred))
+    is_valid = blurred is None if seen is None else seen.is_valid
+    if not is_valid or blurred not in (None, 0, 1):
         raise ValueError(f"seen {how!r}, blurred {blurred!r}")
-    if how is None:
-        return None
-    return Seen(how, None if blurred is None else bool(blurred))
+    return seen

@@ -1,4 +1,4 @@
-"""Decisions that were made in another copy of the case come in; none is overwritten."""
+"""``Exchange``: decisions to and from other copies of the case; none is overwritten."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 
-from mayak.case.database import Batch
-from mayak.case.decisions import next_action, seen_columns
-from mayak.case.history import Act, Draw, History
+from mayak.case.database import Batch, Database
+from mayak.case.decision_export import DecisionAction, DecisionExport, SampleRecord
+from mayak.case.decisions import Decisions, next_action, seen_columns
 from mayak.case.sampling import Samples
 from mayak.case.values import checked
 from mayak.errors import CaseError
@@ -20,109 +20,117 @@ from mayak.i18n import msg
 from mayak.names import is_visible, printable
 
 _CLOCK_TOLERANCE = timedelta(minutes=5)
-"""By which the clock of another machine may be ahead of this one's."""
+"""How far the clock of another machine may be ahead of this one's."""
 _MERGE = "merge decisions"
-"""What the log calls it."""
+"""Name of a merge in the log."""
 
 
 @dataclass(slots=True)
-class TakenIn:
-    """What a merge added in the name of one reviewer."""
+class MergeSummary:
+    """Numbers of what a merge added for one reviewer."""
 
     acts: int = 0
     samples: int = 0
-    """That were drawn."""
     verdicts: dict[int, int] = field(default_factory=dict)
-    """By label, how many images were given it."""
+    """Number of verdicts by label."""
     withdrawn: int = 0
-    """Verdicts that were withdrawn."""
+    """Number of withdrawn verdicts."""
     first: str = ""
-    """Time of the first act or sample, like ``last`` UTC, ISO 8601."""
+    """Time of the first action or sample; like ``last`` UTC, ISO 8601."""
     last: str = ""
 
-    def add(self, act: Act, withdrawn: int) -> None:
-        """Count an act, which withdraws as many verdicts."""
+    def add(self, action: DecisionAction, withdrawn: int) -> None:
+        """Count an action and the number of verdicts that it withdraws."""
         self.acts += 1
-        for verdict in sorted(act.verdicts.values()):
+        for verdict in sorted(action.verdicts.values()):
             self.verdicts[verdict] = self.verdicts.get(verdict, 0) + 1
         self.withdrawn += withdrawn
-        self._at(act.at)
+        self._at(action.at)
 
-    def add_sample(self, draw: Draw) -> None:
+    def add_sample(self, sample: SampleRecord) -> None:
         """Count a sample."""
         self.samples += 1
-        self._at(draw.drawn)
+        self._at(sample.drawn)
 
     def _at(self, at: str) -> None:
         self.first = min(self.first or at, at)
         self.last = max(self.last, at)
 
 
-class Exchange(Samples):
-    """The part of a ``CaseStore`` that hands decisions over to other copies of the case.
+class Exchange:
+    """Export and merge of the decisions of a case.
 
-    A reviewer's acts are one sequence. Copies agree as long as, of each reviewer, the acts in one
-    are the beginning of those in the other; merging appends what is missing.
+    The actions of a reviewer are one sequence. Two copies of a case agree if, for each reviewer,
+    the actions in one are the beginning of those in the other; merging appends what is missing.
     """
 
-    folder: Path
-    id: str
+    def __init__(
+        self, folder: Path, case: str, database: Database, decisions: Decisions, samples: Samples
+    ) -> None:
+        self._folder = folder
+        self._case = case
+        self._database = database
+        self._decisions = decisions
+        self._samples = samples
 
-    def history(self) -> History:
-        """All samples and acts."""
-        draws = self._draws()
-        acts = tuple(act for _, act in self._acts(draws))
-        return History(self.id, tuple(draws.values()), acts)
+    def export_decisions(self) -> DecisionExport:
+        """Return all samples and actions of the case."""
+        samples = self._sample_records()
+        actions = tuple(action for _, action in self._actions(samples))
+        return DecisionExport(self._case, tuple(samples.values()), actions)
 
     def merge(
-        self, histories: Sequence[History], *, continued: Collection[str] = ()
-    ) -> dict[str, TakenIn]:
-        """Take in what other copies of the case hold and this one does not; returns what was added,
-        by reviewer. All or nothing; the same again does nothing.
+        self, exports: Sequence[DecisionExport], *, continued: Collection[str] = ()
+    ) -> dict[str, MergeSummary]:
+        """Add the samples and actions of other copies of the case that this one lacks.
 
-        A file of decisions does not show who wrote it. So nothing is added in the name of someone
-        who decides in this copy (who made a decision, a sample or the merge here), nor in a name
-        that looks like theirs. ``continued`` names those of them who went on in another copy and
-        whose acts there are theirs.
+        Adds all or nothing; merging the same again does nothing. Returns what was added, by
+        reviewer.
 
-        Raises CaseError for a history of another case, for contents or runs that this copy lacks,
-        for acts in a name that is not in ``continued`` or from the future, and for a reviewer whose
-        acts here and there went apart.
+        A file of decisions does not prove who wrote it. So nothing is added in the name of someone
+        who works in this copy (who made a decision, a sample or the merge here), nor in a name that
+        looks like theirs. ``continued`` names those of them who continued in another copy and whose
+        actions there are their own.
+
+        Raises:
+            CaseError: an export is of another case, this copy lacks contents or runs, an action is
+                in a protected name or from the future, or a reviewer has different actions here
+                and there.
         """
-        with self._database.batch(_MERGE, histories=len(histories)) as batch:
-            draws = {draw: number for number, draw in self._draws().items()}
-            mine: dict[str, list[tuple[int, Act]]] = {}
-            for action, act in self._acts({number: draw for draw, number in draws.items()}):
-                mine.setdefault(act.reviewer, []).append((action, act))
-            action = next_action(batch)
+        with self._database.batch(_MERGE, histories=len(exports)) as batch:
+            samples = {sample: number for number, sample in self._sample_records().items()}
+            mine: dict[str, list[tuple[int, DecisionAction]]] = {}
+            for number, one in self._actions({n: sample for sample, n in samples.items()}):
+                mine.setdefault(one.reviewer, []).append((number, one))
+            following = next_action(batch)
             protected = {_look(name) for name in self._deciding_here(batch)}
             latest = (datetime.now(UTC) + _CLOCK_TOLERANCE).isoformat()
-            added: dict[str, TakenIn] = {}
+            added: dict[str, MergeSummary] = {}
 
             def require_credible(reviewer: str, at: str) -> None:
                 is_protected = reviewer not in continued and _look(reviewer) in protected
                 self._require_credible(reviewer, at, latest, is_protected=is_protected)
 
-            for history in histories:
-                self._require_same(history)
-                for draw in history.samples:
-                    if draw not in draws:
-                        require_credible(draw.reviewer, draw.drawn)
-                        draws[draw] = self._add_draw(batch, draw)
-                        added.setdefault(draw.reviewer, TakenIn()).add_sample(draw)
-                for act in history.acts:
-                    held = mine.setdefault(act.reviewer, [])
-                    if act.number <= len(held):
-                        if held[act.number - 1][1] != act:
-                            raise self._apart(act)
+            for export in exports:
+                self._require_same_case(export)
+                for sample in export.samples:
+                    if sample not in samples:
+                        require_credible(sample.reviewer, sample.drawn)
+                        samples[sample] = self._add_sample(batch, sample)
+                        added.setdefault(sample.reviewer, MergeSummary()).add_sample(sample)
+                for one in export.actions:
+                    known = mine.setdefault(one.reviewer, [])
+                    if one.number <= len(known):
+                        if known[one.number - 1][1] != one:
+                            raise self._conflict(one)
                         continue
-                    require_credible(act.reviewer, act.at)
-                    sample = None if act.sample is None else draws[act.sample]
-                    decided = self._add_act(batch, action, act, held, sample)
-                    held.append((action, act))
-                    action += 1
-                    withdrawn = 0 if act.undoes is None else decided
-                    added.setdefault(act.reviewer, TakenIn()).add(act, withdrawn)
+                    require_credible(one.reviewer, one.at)
+                    drawn = None if one.sample is None else samples[one.sample]
+                    decided = self._add_action(batch, following, one, known, drawn)
+                    known.append((following, one))
+                    following += 1
+                    withdrawn = 0 if one.undoes is None else decided
+                    added.setdefault(one.reviewer, MergeSummary()).add(one, withdrawn)
             batch.detail["acts"] = {reviewer: taken.acts for reviewer, taken in added.items()}
             batch.detail["taken_in"] = {name: asdict(taken) for name, taken in added.items()}
             if confirmed := sorted(added.keys() & set(continued)):
@@ -130,123 +138,130 @@ class Exchange(Samples):
             return added
 
     def _deciding_here(self, batch: Batch) -> set[str]:
-        """Who decided or drew a sample in this copy, and who is at work now."""
+        """Who decided or drew a sample in this copy, and the present operator."""
         rows = batch.connection.execute(
             "SELECT reviewer FROM decisions d JOIN log l ON l.sequence = d.log WHERE l.action != ?"
             " UNION"
             " SELECT reviewer FROM samples s JOIN log l ON l.sequence = s.log WHERE l.action != ?",
             (_MERGE, _MERGE),
         )
-        return {row["reviewer"] for row in rows} | {self._database._operator or ""}
+        return {row["reviewer"] for row in rows} | {self._database.operator or ""}
 
-    def _draws(self) -> dict[int, Draw]:
+    def _sample_records(self) -> dict[int, SampleRecord]:
         rows = self._database.query(
             "SELECT s.*, r.fingerprint FROM samples s JOIN runs r ON r.id = s.run ORDER BY s.id"
         )
         return {
-            row["id"]: Draw(
+            row["id"]: SampleRecord(
                 run=row["fingerprint"],
                 seed=row["seed"],
                 population=row["population"],
                 reviewer=row["reviewer"],
                 drawn=row["drawn"],
-                items=tuple(self.sample_items(row["id"])),
+                items=tuple(self._samples.sample_items(row["id"])),
             )
             for row in rows
         }
 
-    def _acts(self, draws: dict[int, Draw]) -> list[tuple[int, Act]]:
-        """Every act with its number in this copy."""
-        with checked(self.folder, "decisions"):
-            return list(self._numbered(draws))
+    def _actions(self, samples: dict[int, SampleRecord]) -> list[tuple[int, DecisionAction]]:
+        """Every action with its number in this copy."""
+        with checked(self._folder, "decisions"):
+            return list(self._numbered(samples))
 
-    def _numbered(self, draws: dict[int, Draw]) -> Iterator[tuple[int, Act]]:
+    def _numbered(self, samples: dict[int, SampleRecord]) -> Iterator[tuple[int, DecisionAction]]:
         numbers: dict[int, int] = {}
         counts: Counter[str] = Counter()
-        for action, rows in groupby(self.decisions(), key=lambda decision: decision.action):
+        for action, rows in groupby(
+            self._decisions.decisions(), key=lambda decision: decision.action
+        ):
             decisions = list(rows)
             first = decisions[0]
             counts[first.reviewer] += 1
             numbers[action] = counts[first.reviewer]
             yield (
                 action,
-                Act(
+                DecisionAction(
                     reviewer=first.reviewer,
                     number=numbers[action],
                     at=first.at.isoformat(),
                     verdicts={d.sha256: d.verdict for d in decisions if d.verdict is not None},
                     undoes=None if first.undoes is None else numbers[first.undoes],
-                    sample=None if first.sample is None else draws[first.sample],
+                    sample=None if first.sample is None else samples[first.sample],
                     seen={d.sha256: d.seen for d in decisions if d.seen is not None},
                 ),
             )
 
-    def _add_draw(self, batch: Batch, draw: Draw) -> int:
+    def _add_sample(self, batch: Batch, sample: SampleRecord) -> int:
         query = "SELECT id FROM runs WHERE fingerprint = ?"
-        run = batch.connection.execute(query, (draw.run,)).fetchone()
+        run = batch.connection.execute(query, (sample.run,)).fetchone()
         if run is None:
             raise CaseError(
                 msg(
                     "{folder} has no run of the model that a sample was drawn from ({run})",
-                    folder=self.folder,
-                    run=draw.run,
+                    folder=self._folder,
+                    run=sample.run,
                 ),
                 remedy=msg("run `mayak triage` with that model first"),
             )
-        (held,) = batch.connection.execute("SELECT count(*) FROM contents").fetchone()
-        if draw.population > held:  # the estimate of what was missed is computed from it
+        (count,) = batch.connection.execute("SELECT count(*) FROM contents").fetchone()
+        if sample.population > count:  # the estimate of what was missed is computed from it
             raise CaseError(
                 msg(
-                    "a sample was drawn from {population} images elsewhere; {folder} holds {held}",
-                    population=draw.population,
-                    folder=self.folder,
-                    held=held,
+                    "a sample was drawn from {population} images elsewhere; {folder} holds {count}",
+                    population=sample.population,
+                    folder=self._folder,
+                    count=count,
                 ),
                 remedy=msg("triage the same sources here first"),
             )
-        sample = batch.add(
+        number = batch.add(
             "samples",
             run=run["id"],
-            size=len(draw.items),
-            seed=draw.seed,
-            population=draw.population,
-            reviewer=draw.reviewer,
-            drawn=draw.drawn,
+            size=len(sample.items),
+            seed=sample.seed,
+            population=sample.population,
+            reviewer=sample.reviewer,
+            drawn=sample.drawn,
         )
-        for content in draw.items:
+        for content in sample.items:
             self._require_content(batch, content)
-            batch.add("sample_items", sample=sample, content=content)
-        return sample
+            batch.add("sample_items", sample=number, content=content)
+        return number
 
-    def _add_act(
-        self, batch: Batch, action: int, act: Act, held: list[tuple[int, Act]], sample: int | None
+    def _add_action(
+        self,
+        batch: Batch,
+        number: int,
+        action: DecisionAction,
+        before: list[tuple[int, DecisionAction]],
+        sample: int | None,
     ) -> int:
-        """Add an act; returns of how many contents."""
-        undone = None if act.undoes is None else held[act.undoes - 1]
-        contents = act.verdicts if undone is None else undone[1].verdicts
+        """Add an action after those ``before``; return its number of contents."""
+        undone = None if action.undoes is None else before[action.undoes - 1]
+        contents = action.verdicts if undone is None else undone[1].verdicts
         for content in contents:
             self._require_content(batch, content)
             batch.add(
                 "decisions",
-                action=action,
-                reviewer=act.reviewer,
-                at=act.at,
+                action=number,
+                reviewer=action.reviewer,
+                at=action.at,
                 content=content,
-                verdict=act.verdicts.get(content),
+                verdict=action.verdicts.get(content),
                 undoes=None if undone is None else undone[0],
                 sample=sample,
-                **seen_columns(act.seen.get(content)),
+                **seen_columns(action.seen.get(content)),
             )
         return len(contents)
 
-    def _require_same(self, history: History) -> None:
-        if history.case != self.id:
+    def _require_same_case(self, export: DecisionExport) -> None:
+        if export.case != self._case:
             raise CaseError(
                 msg(
-                    "these decisions belong to another case ({case}) than {folder} ({id})",
-                    case=history.case,
-                    folder=self.folder,
-                    id=self.id,
+                    "these decisions belong to another case ({case}) than {folder} ({self_case})",
+                    case=export.case,
+                    folder=self._folder,
+                    self_case=self._case,
                 ),
                 remedy=msg("merge copies of the same case only"),
             )
@@ -256,21 +271,23 @@ class Exchange(Samples):
         if is_protected:
             raise CaseError(
                 msg(
-                    "the file goes on in the name of {shown} ({at}), who decides in {folder} "
-                    "itself",
+                    "the file has further decisions in the name of {shown} ({at}), who works in "
+                    "{folder} itself",
                     shown=shown,
                     at=at,
-                    folder=self.folder,
+                    folder=self._folder,
                 ),
                 remedy=msg(
-                    "take it in under another name: --rename '{shown}=NEW NAME'; only if you know "
+                    "merge it under another name: --rename '{shown}=NEW NAME'; only if you know "
                     "that it is {shown}'s own work in another copy: --continue '{shown}'",
                     shown=shown,
                 ),
             )
         if at > latest:
             raise CaseError(
-                msg("the file holds an act of {shown} from the future ({at})", shown=shown, at=at),
+                msg(
+                    "the file has a decision of {shown} from the future ({at})", shown=shown, at=at
+                ),
                 remedy=msg(
                     "set this machine's clock if it is slow; otherwise find out who made the file "
                     "and on which machine"
@@ -283,32 +300,34 @@ class Exchange(Samples):
             raise CaseError(
                 msg(
                     "{folder} does not hold {sha256}, which was decided elsewhere",
-                    folder=self.folder,
+                    folder=self._folder,
                     sha256=sha256,
                 ),
                 remedy=msg("triage the same sources here first"),
             )
 
-    def _apart(self, act: Act) -> CaseError:
+    def _conflict(self, action: DecisionAction) -> CaseError:
         return CaseError(
             msg(
-                "{reviewer} went on in both copies: the {number}. act there ({at}) is not that in "
-                "{folder}",
-                reviewer=act.reviewer,
-                number=act.number,
-                at=act.at,
-                folder=self.folder,
+                "{reviewer} decided in both copies: decision {number} there ({at}) conflicts with "
+                "decision {number} in {folder}",
+                reviewer=action.reviewer,
+                number=action.number,
+                at=action.at,
+                folder=self._folder,
             ),
             remedy=msg(
-                "take one of the two in as another reviewer: --rename '{reviewer}=NEW NAME'",
-                reviewer=act.reviewer,
+                "merge one of the two as another reviewer: --rename '{reviewer}=NEW NAME'",
+                reviewer=action.reviewer,
             ),
         )
 
 
 def _look(name: str) -> str:
-    """What two names have in common that look the same: composed (macOS parts Hangul), without
-    what is not drawn, blanks at the ends and further ones between words."""
+    """Return a key that is equal for names that look the same.
+
+    Composed (macOS decomposes Hangul), without invisible characters, and with single blanks.
+    """
     drawn = [
         char
         for char in unicodedata.normalize("NFKC", name)

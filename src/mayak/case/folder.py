@@ -1,4 +1,4 @@
-"""The files of a case beside its database: ``case.json``, the writer's lock and the thumbnails."""
+"""The files of a case next to its database: ``case.json``, the writer's lock and the thumbnails."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ _THUMBNAIL_BYTES = 2**24
 
 _DIGEST = re.compile("[0-9a-f]{64}")
 _JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
-"""Begins a rollback journal, and ends one that names a super-journal."""
+"""First bytes of a rollback journal, and last bytes of one that names a super-journal."""
 _JOURNAL_TAIL = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What ``case.json`` says."""
+    """The values in ``case.json``."""
 
     format: int
     id: str
@@ -52,35 +52,52 @@ class Identity:
 
     @classmethod
     def new(cls, name: str) -> Identity:
+        """Make the identity of a new case."""
         return cls(FORMAT, str(uuid.uuid4()), name, datetime.now(UTC).isoformat())
 
 
 def storage_error(folder: Path, error: OSError) -> CaseError:
-    """What to tell the user when a file of the case cannot be written."""
+    """Return the error for a file of the case that cannot be written."""
     return CaseError(
         msg(
             "case {folder}: cannot be written ({strerror})",
             folder=folder,
             strerror=error.strerror or error,
         ),
-        remedy=msg(
-            "free space on its disk or mend the access rights, then run the same command again: "
-            "it goes on where it stopped"
-        ),
+        remedy=storage_remedy(),
+    )
+
+
+def storage_remedy() -> str:
+    """Return what to do if the disk of a case is full or refuses."""
+    return msg(
+        "free space on its disk or correct the access rights, then run the same command again: it "
+        "continues where it stopped"
+    )
+
+
+def integrity_error(folder: Path, text: str, remedy: str = "") -> IntegrityError:
+    """Return the error for a case that is not as mayak wrote it; by default, restore a copy."""
+    return IntegrityError(
+        msg("case {folder}: ", folder=folder) + text,
+        remedy=remedy or msg("restore the case from a copy"),
     )
 
 
 def require_regular(folder: Path, *, writing: bool) -> None:
-    """Refuse a case folder that would make SQLite or mayak act on something outside it: to be
-    called before anything in it is opened. Raises IntegrityError naming the file, CaseError for a
-    folder that cannot be read.
+    """Refuse a case folder that would make SQLite or mayak act on something outside it.
 
-    Links, pipes and devices are refused. A second name of a file (a hard link) is refused only for
-    writing, which would change the other file as well, for instance an older backup of the case.
+    Call this before anything in the folder is opened. Links, pipes and devices are refused. A
+    second name of a file (a hard link) is refused only for writing, which would change the other
+    file as well, for example an older backup of the case.
 
     Only the names and the end of the journal are read. To open and close ``case.sqlite`` here would
-    drop the locks that SQLite holds on it in this process:
+    release the locks that SQLite holds on it in this process:
     https://www.sqlite.org/howtocorrupt.html section 2.2.
+
+    Raises:
+        IntegrityError: naming the file that is refused.
+        CaseError: the folder cannot be read.
     """
     journal = folder / f"{DATABASE}-journal"
     files = [IDENTITY, DATABASE, journal.name, f"{DATABASE}-wal", f"{DATABASE}-shm", _LOCK]
@@ -113,18 +130,19 @@ def require_regular(folder: Path, *, writing: bool) -> None:
                 folder=folder,
                 strerror=error.strerror or error,
             ),
-            remedy=msg("mend the access rights"),
+            remedy=msg("correct the access rights"),
         ) from error
 
 
 def _names_super_journal(journal: Path) -> bool:
-    """Whether a rollback journal ends with the name of a super-journal, which SQLite deletes once
-    the journal is played back (https://www.sqlite.org/atomiccommit.html section 5).
+    """Whether a rollback journal ends with the name of a super-journal.
 
-    The end is the name, its length, its checksum (4 bytes each, big-endian) and the magic
-    (``readSuperJournal`` in SQLite's pager.c). The checksum is not compared: it depends on whether
-    the machine's ``char`` is signed. The header is not read: of a journal of ours there is no such
-    end, whether it is hot or not. mayak has no ``ATTACH``, which alone needs super-journals.
+    SQLite deletes the super-journal once the journal is rolled back
+    (https://www.sqlite.org/atomiccommit.html section 5). The end is the name, its length, its
+    checksum (4 bytes each, big-endian) and the magic (``readSuperJournal`` in SQLite's pager.c).
+    The checksum is not compared: it depends on whether the machine's ``char`` is signed. The header
+    is not read: no journal of ours ends like this, hot or not, because mayak does not use
+    ``ATTACH``, which alone needs super-journals.
     """
     try:
         with open_regular(journal, follow=False) as file:
@@ -138,9 +156,10 @@ def _names_super_journal(journal: Path) -> bool:
 
 
 def _foreign(folder: Path, name: str, text: str) -> IntegrityError:
-    return IntegrityError(
-        msg("case {folder}: {name} {text}", folder=folder, name=name, text=text),
-        remedy=msg("do not use this folder; restore the case from a copy that you trust"),
+    return integrity_error(
+        folder,
+        msg("{name} {text}", name=name, text=text),
+        msg("do not use this folder; restore the case from a copy that you trust"),
     )
 
 
@@ -149,31 +168,35 @@ def _not_regular() -> str:
 
 
 def _hard_linked(folder: Path, name: str) -> IntegrityError:
-    return IntegrityError(
+    return integrity_error(
+        folder,
         msg(
-            "case {folder}: {name} has another name elsewhere (a hard link): writing would change "
-            "that file as well",
-            folder=folder,
+            "{name} has another name elsewhere (a hard link): writing would change that file as "
+            "well",
             name=name,
         ),
-        remedy=msg("copy the whole case folder and use the copy"),
+        msg("copy the whole case folder and use the copy"),
     )
 
 
 def write_identity(folder: Path, identity: Identity) -> None:
-    """Write ``case.json`` and the thumbnails' folder."""
+    """Write ``case.json`` and make the folder of the thumbnails."""
     (folder / _THUMBNAILS).mkdir()
     write_durably(folder / IDENTITY, identity_text(identity))
 
 
 def identity_text(identity: Identity) -> bytes:
-    """``case.json``, byte for byte."""
+    """Return the bytes of ``case.json``."""
     return json_bytes(asdict(identity))
 
 
 def read_identity(folder: Path) -> Identity:
-    """What ``case.json`` says. Raises CaseError if the folder is no case or of a newer version,
-    IntegrityError if ``case.json`` is damaged."""
+    """Read ``case.json``.
+
+    Raises:
+        CaseError: the folder is not a case, or of a newer version.
+        IntegrityError: ``case.json`` is damaged.
+    """
     try:
         values = read_json(folder / IDENTITY, RECORD_BYTES, follow=False)
         version = values["format"]
@@ -184,7 +207,7 @@ def read_identity(folder: Path) -> Identity:
         identity = Identity(**{name: values[name] for name in Identity.__dataclass_fields__})
         if not (isinstance(identity.id, str) and isinstance(identity.name, str)):
             raise TypeError("id, name")
-        identity_text(identity)  # what cannot be written as UTF-8 was not written by mayak
+        identity_text(identity)  # mayak does not write what is not UTF-8
         return identity
     except OSError as error:
         raise CaseError(
@@ -197,21 +220,15 @@ def read_identity(folder: Path) -> Identity:
             remedy=msg("name the folder of a case"),
         ) from error
     except PARSE_ERRORS as error:
-        raise IntegrityError(
-            msg(
-                "case {folder}: {identity} is damaged ({error})",
-                folder=folder,
-                identity=IDENTITY,
-                error=error,
-            ),
-            remedy=msg(
-                "restore it from a copy; the first entry of the case's log holds its id and name"
-            ),
+        raise integrity_error(
+            folder,
+            msg("{identity} is damaged ({error})", identity=IDENTITY, error=error),
+            msg("restore it from a copy; the first entry of the case's log holds its id and name"),
         ) from error
 
 
 def newer(folder: Path) -> CaseError:
-    """The case was written by a later mayak."""
+    """Return the error for a case that a newer version of mayak wrote."""
     return CaseError(
         msg("case {folder} was written by a newer version of mayak", folder=folder),
         remedy=msg("install that version"),
@@ -219,13 +236,19 @@ def newer(folder: Path) -> CaseError:
 
 
 class WriterLock:
-    """Held by the one process that may write a case; the system frees it when the process ends,
-    however it ends."""
+    """The lock of the one process that may write a case.
+
+    The system releases it when the process ends, in whatever way.
+    """
 
     def __init__(self, folder: Path) -> None:
-        """Take the lock. Raises CaseError, naming the holder, if it is taken."""
+        """Take the lock.
+
+        Raises:
+            CaseError: it is taken; the message names the holder.
+        """
         path = self.path = folder / _LOCK
-        require_regular(folder, writing=True)  # the lock is cut to nothing when it is taken
+        require_regular(folder, writing=True)  # taking the lock truncates the file
         try:
             # Never deleted: a second file of the same name would be a second lock.
             flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
@@ -272,7 +295,7 @@ if sys.platform == "win32":
     import msvcrt
 
     def _lock(file: BinaryIO) -> None:
-        file.seek(1 << 30)  # a byte far behind the holder's number, which stays readable
+        file.seek(1 << 30)  # a byte far after the holder's number, which stays readable
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
         file.seek(0)
 
@@ -284,18 +307,22 @@ else:
 
 
 def thumbnail_path(folder: Path, digest: str) -> Path:
-    """Where the thumbnail with this SHA-256 lies. Raises ValueError for any other name, which could
-    lead out of the folder."""
+    """Return the path of the thumbnail with this SHA-256.
+
+    Raises:
+        ValueError: the name is not a SHA-256 and could lead out of the folder.
+    """
     if not _DIGEST.fullmatch(digest):
         raise ValueError(f"not a SHA-256: {digest[:80]!r}")
     return folder / _THUMBNAILS / digest[:2] / f"{digest}.jpg"
 
 
 def read_thumbnail(folder: Path, digest: str) -> bytes:
-    """Return the bytes of a thumbnail, which are what its name says.
+    """Return the bytes of a thumbnail, checked against the SHA-256 in its name.
 
-    Raises OSError for one that is missing, a link, or cannot be read, ValueError for another file
-    than was written.
+    Raises:
+        OSError: it is missing, a link, or cannot be read.
+        ValueError: it is not the file that was written.
     """
     path = thumbnail_path(folder, digest)
     for parent in (path.parent.parent, path.parent):
@@ -308,9 +335,10 @@ def read_thumbnail(folder: Path, digest: str) -> bytes:
 
 
 def write_thumbnails(folder: Path, thumbnails: Iterable[bytes]) -> None:
-    """Put thumbnails on disk, whole and for good; those that are there stay as they are.
+    """Write thumbnails durably; existing ones are not touched.
 
-    Raises CaseError if the disk is full or refuses.
+    Raises:
+        CaseError: the disk is full or refuses.
     """
     paths = {thumbnail_path(folder, hashlib.sha256(data).hexdigest()): data for data in thumbnails}
     try:
@@ -320,7 +348,7 @@ def write_thumbnails(folder: Path, thumbnails: Iterable[bytes]) -> None:
             if parent.is_symlink():
                 raise _foreign(folder, f"{_THUMBNAILS}/{parent.name}", _not_regular())
             parent.mkdir(parents=True, exist_ok=True)
-        # Nearly all the time is waiting for the disk, which gathers what comes at the same time.
+        # Nearly all the time is spent waiting for the disk, which combines concurrent writes.
         with ThreadPoolExecutor(_WRITERS) as pool:
             list(pool.map(partial(write_durably, sync_parent=False), missing, missing.values()))
             list(pool.map(sync_folder, parents | {folder / _THUMBNAILS} if parents else ()))

@@ -1,4 +1,4 @@
-"""Clusters of positions on a map, for the part of it that is in sight."""
+"""Clusters positions for the visible part of a map."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ Degrees = NDArray[np.float64]
 Numbers = NDArray[np.int64]
 
 _FINE = 16
-"""Bins by which a cluster's reach is divided: positions in one bin are never separated."""
+"""Number of bins in the reach of a cluster: positions in one bin are never separated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Images whose positions are near each other. No image of another cluster is in its box."""
+    """Images with positions near each other. No image of another cluster is in its box."""
 
     at: tuple[float, float]
-    """Latitude and longitude of the image nearest to the middle. Not the middle itself: that may be
-    a place where no image was taken."""
+    """Latitude and longitude of the image nearest to the middle. Not the middle itself: possibly no
+    image was taken there."""
     count: int
     labels: tuple[int, ...]
-    """Images by label, from -1 to 3."""
+    """Number of images by label, from -1 to 3."""
     positions: int
-    """Different ones."""
+    """Number of distinct positions."""
     box: Box
-    """Of the positions themselves."""
+    """Bounds of the positions."""
 
 
 def clusters(
-    places: NDArray[np.float32],
+    positions: NDArray[np.float32],
     labels: NDArray[np.int8],
     *,
     west: float,
@@ -45,16 +45,16 @@ def clusters(
     A cluster spans ``reach`` degrees of latitude at most, and as far from west to east. The map
     begins at the longitude ``west``; ``middle`` is the latitude by which it is narrowed.
 
-    Positions are cut apart at the widest gap near the middle of their longer side, until all parts
-    are small enough. So no boundary of a grid separates neighbours, and boxes never overlap.
+    Positions are split at the widest gap near the middle of their longer side, until all parts are
+    small enough. So no boundary of a grid separates neighbours, and boxes never overlap.
     """
-    if not len(places):
+    if not len(positions):
         return []
-    pairs = np.ascontiguousarray(places).view(np.uint64)[:, 0]
+    pairs = np.ascontiguousarray(positions).view(np.uint64)[:, 0]
     _, first, which, times = np.unique(
         pairs, return_index=True, return_inverse=True, return_counts=True
     )
-    spots = places[first]
+    spots = positions[first]
     flat = flattened(spots, west=west, middle=middle)
     bins = np.floor(flat / (reach / _FINE)).astype(np.int64)
     bins -= bins.min(axis=0)
@@ -89,26 +89,26 @@ def clusters(
     return sorted(found, key=lambda cluster: (-cluster.count, cluster.at))
 
 
-def flattened(places: NDArray[np.float32], *, west: float, middle: float) -> Degrees:
-    """Positions on the map (N, 2): to the north and to the east, in degrees of latitude."""
-    flat = unwrapped(places, west)
+def flattened(positions: NDArray[np.float32], *, west: float, middle: float) -> Degrees:
+    """Return positions on the map (N, 2): northward and eastward, in degrees of latitude."""
+    flat = unwrapped(positions, west)
     flat[:, 1] *= np.cos(np.radians(middle))
     return flat
 
 
-def unwrapped(places: NDArray[np.float32], west: float) -> Degrees:
-    """Latitudes and longitudes of which none is west of ``west``: those go on beyond 180°."""
-    found = places.astype(np.float64)
+def unwrapped(positions: NDArray[np.float32], west: float) -> Degrees:
+    """Return latitudes and longitudes with those west of ``west`` continued beyond 180°."""
+    found = positions.astype(np.float64)
     found[found[:, 1] < west, 1] += 360
     return found
 
 
 def bounds(place: NDArray[np.float32], there: Degrees) -> Box | None:
-    """The box of positions, given them as they are and ``unwrapped``; None if there are none."""
+    """Return the box of positions, given also ``unwrapped``; None if there are none."""
     if not len(place):
         return None
     low, high = there.argmin(axis=0), there.argmax(axis=0)
-    # The positions' own longitudes: those that go on beyond 180° have lost their last digits.
+    # The original longitudes: those continued beyond 180° have lost their last digits.
     return (
         float(place[low[0], 0]),
         float(place[low[1], 1]),
@@ -118,7 +118,7 @@ def bounds(place: NDArray[np.float32], there: Degrees) -> Box | None:
 
 
 def _grouped(bins: Numbers) -> Numbers:
-    """The number of the group of each bin (N, 2), from 0."""
+    """Return the number of the group of each bin (N, 2), from 0."""
     group = np.zeros(len(bins), np.int64)
     count = 0
     waiting = [np.arange(len(bins))]
@@ -134,8 +134,8 @@ def _grouped(bins: Numbers) -> Numbers:
         along = bins[order, axis]
         gaps = np.diff(along)
         middles = along[:-1] + gaps / 2
-        # A gap counts the more, the farther it is from both ends: else each cut of a crowd, in
-        # which all gaps are alike, would take a sliver off its edge.
+        # Gaps are weighted by their distance to both ends: otherwise each cut of a dense cluster,
+        # in which all gaps are alike, would take a sliver off its edge.
         inside = np.minimum(middles - along[0], along[-1] - middles)
         cut = int((gaps * inside).argmax()) + 1
         waiting += [order[:cut], order[cut:]]
@@ -143,8 +143,8 @@ def _grouped(bins: Numbers) -> Numbers:
 
 
 def _first_of(group: Numbers, order: Numbers) -> Numbers:
-    """The first of each group in an order."""
+    """Return the first of each group in an order."""
     first = np.zeros(int(group.max()) + 1, np.int64)
-    # Of several writes the last one counts: backwards, the first of the order.
+    # The last of several writes counts: backwards, the first of the order.
     first[group[order[::-1]]] = order[::-1]
     return first

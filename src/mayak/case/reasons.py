@@ -1,5 +1,4 @@
-"""What the recorded reasons are called for which a file gave no image, or an image no result, and
-what can be done."""
+"""Names and remedies for the recorded reasons of excluded files and failures."""
 
 from __future__ import annotations
 
@@ -44,7 +43,7 @@ REASONS: Mapping[str, Message] = {
 
 
 def reason(name: str) -> str:
-    """Return what a recorded reason is called; the recorded name if it is not one of mayak's."""
+    """Return what a recorded reason is called; the recorded name if mayak does not know it."""
     return REASONS.get(name, name)
 
 
@@ -78,5 +77,5 @@ REMEDIES: Mapping[str, Message] = {
 
 
 def remedy(name: str) -> Message | None:
-    """Return what can be done about a failure; None if nothing is known."""
+    """Return what to do about a failure; None if nothing is known."""
     return REMEDIES.get(name)

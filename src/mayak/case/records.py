@@ -1,6 +1,6 @@
-"""What goes into a case and comes out of it: frozen values that know no SQL.
+"""Records of a case: frozen values that are independent of SQL.
 
-Times are aware datetimes (any zone going in, UTC coming out); hashes are lower-case hex.
+Times are aware datetimes (any zone when written, UTC when read); hashes are lower-case hex.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 from mayak.names import storable
 from mayak.types import NO_TIMES, EvidencePath, Failure, FileTimes, Scores
@@ -22,7 +22,7 @@ Problem = Literal["changed", "deleted", "inserted", "chain", "invariant", "unrea
 
 @dataclass(frozen=True, slots=True)
 class SourceHash:
-    """One reading of a whole source, with the hash that the container stores of itself."""
+    """Hashes of one reading of a whole source, and the hash that its container stores."""
 
     md5: str
     sha256: str
@@ -31,41 +31,41 @@ class SourceHash:
     ended: datetime
     stored_hash: str | None = None
     matches: bool | None = None
-    """Whether the stored hash is the one that was read; None where none is stored."""
+    """Whether the stored hash equals that of the reading; None if none is stored."""
     accepted_damaged: bool = False
-    """The operator went on although it does not match."""
+    """The operator continued although it does not match."""
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """Where items came from; ``hashes`` oldest first, empty where nothing was hashed as a whole."""
+class StoredSource:
+    """A source of items; ``hashes`` oldest first, empty if it was not hashed as a whole."""
 
     id: int
     path: str
-    """As the operator gave it."""
+    """As given by the operator."""
     kind: str
     hashes: tuple[SourceHash, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class SourceCounts:
-    """The items of one source."""
+    """Numbers of items of one source."""
 
     files: int
     hashed: int
-    """Those with a recorded SHA-256 of their own (``StoredItem.sha256``)."""
+    """Items with a recorded SHA-256 of their own (``StoredItem.sha256``)."""
     deleted: int
     inside: int
-    """Pictures inside other files: pages, frames, those of documents and under transparency."""
+    """Pictures inside other files: pages, frames, in documents, under transparency."""
     gaps: int
-    """Those that are no file: what a container lacks, next to the container itself."""
+    """Items that are not files but what a container lacks, next to the container itself."""
     has_disk_image: bool
-    """Whether some of them come from a disk image."""
+    """Whether some items come from a disk image."""
 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The image that one or more items hold, by its bytes."""
+    """An image, identified by its bytes; one or more items hold it."""
 
     sha256: str
     md5: str
@@ -79,7 +79,7 @@ class Content:
     """32 bytes, most significant bit first."""
     pdq_quality: int | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    """What JSON can hold."""
+    """Values that JSON can hold."""
     thumbnail: bytes | None = field(default=None, repr=False)
     """The bytes of a JPEG file."""
     warnings: tuple[str, ...] = ()
@@ -87,14 +87,14 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Duplicate:
-    """A content that the case holds already, or that stands earlier in the same batch."""
+    """A content that is already in the case, or earlier in the same batch."""
 
     sha256: str
 
 
 @dataclass(frozen=True, slots=True)
 class Exclusion:
-    """Left out by a stated rule."""
+    """The rule that excludes an item, and why it applies."""
 
     rule: str
     reason: str
@@ -102,12 +102,12 @@ class Exclusion:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One file found in a source and what became of it."""
+    """One file found in a source, with its outcome."""
 
     display: str
-    """Its path, to be read by people."""
+    """Its path for people."""
     location: str
-    """Its path, losslessly, as JSON; identifies it within the source."""
+    """Its path as lossless JSON; identifies it within the source."""
     outcome: Content | Duplicate | Failure | Exclusion
     size: int | None = None
     times: FileTimes = NO_TIMES
@@ -116,7 +116,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class StoredItem:
-    """An item of the case; what stands for its outcome is one of the last three."""
+    """An item of the case; one of the last three fields is its outcome."""
 
     id: int
     source: int
@@ -133,9 +133,12 @@ class StoredItem:
 
     @property
     def sha256(self) -> str | None:
-        """The hash of its bytes, if the case records it: of an image, and of a document or a file
-        of a list, whose hash is part of the reason for which it is left out. Other files that are
-        left out, and those that could not be read, are not hashed."""
+        """The hash of its bytes, if the case records it.
+
+        It does for an image, and for a document or a file in a list of known files, whose hash is
+        part of the reason of its exclusion. Other excluded files, and those that could not be read,
+        are not hashed.
+        """
         if self.content is not None or self.exclusion is None:
             return self.content
         found = _RECORDED_HASH.search(self.exclusion.reason)
@@ -143,16 +146,16 @@ class StoredItem:
 
     @property
     def name(self) -> str:
-        """The file's own name as on the medium, without the number that ``display`` may add."""
+        """The file's name as on the medium, without the number that ``display`` may add."""
         path = self._path
         name = self.display if path is None else path.name
-        # As in ``display``: what no text can hold is spelt out.
+        # As in ``display``: bytes that are not text are escaped.
         return storable(name.rpartition("/")[2])
 
     @property
     def entry(self) -> int | None:
-        """The number that tells it from others of its name (``EvidencePath.serial``); None if there
-        is none."""
+        """The number that distinguishes it from others of the same name (``EvidencePath.serial``);
+        None if there is none."""
         path = self._path
         return None if path is None else path.serial or None
 
@@ -160,7 +163,7 @@ class StoredItem:
     def _path(self) -> EvidencePath | None:
         try:
             return EvidencePath.from_json(self.location)
-        except ValueError:  # told of a container, and no file
+        except ValueError:  # a gap of a container, not a file
             return None
 
 
@@ -185,7 +188,7 @@ class StoredContent:
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """A content that stands in a list of known files."""
+    """A content that is in a list of known files."""
 
     sha256: str
     list: str
@@ -197,20 +200,20 @@ class Alert:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class RankedResult:
     """The prediction of a run for one content, and the content's first occurrence."""
 
     rank: int
-    """1 is what an examiner should see first."""
+    """1 is the first to examine."""
     sha256: str
     scores: Scores
     alerts: tuple[str, ...]
-    """Names of the lists in which it stands."""
+    """Names of the lists of known files that contain it."""
     display: str
-    """The first place."""
-    places: int
+    """Path of the first occurrence."""
+    occurrences: int
     deleted: bool
-    """At every place."""
+    """Whether all occurrences are deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,61 +228,70 @@ class Unclassified:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """All that one engine said of the case."""
+    """All results of one engine."""
 
     id: int
     fingerprint: str
     engine: Mapping[str, Any]
     started: datetime
     finished: datetime | None
-    """None too when contents were added since."""
+    """None also if contents were added since."""
     predictions: int
     failures: int
 
 
 def latest(runs: Sequence[Run]) -> Run | None:
-    """The run to be shown where none is named: the last that is finished, or else the last."""
+    """Return the run to show by default: the last finished one, or else the last."""
     return next((run for run in reversed(runs) if run.finished), runs[-1] if runs else None)
 
 
 class Seen(NamedTuple):
-    """How an image was shown to the person who decided it."""
+    """How an image was shown to the reviewer who decided it."""
 
     how: SeenHow
     """``opened``: in the viewer or a blind sample; ``grid``: as a thumbnail among others; ``copy``:
-    behind another image of the same picture; ``bulk``: it was not drawn on the screen."""
+    represented by another copy of the same picture; ``bulk``: it was not drawn on the screen."""
     blurred: bool | None
-    """Of what was drawn; None for ``bulk``."""
+    """Whether the drawn image was blurred; None for ``bulk``."""
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether mayak writes such values: ``blurred`` is known if the image was drawn."""
+        if self.how not in get_args(SeenHow):
+            return False
+        return self.blurred is None if self.how == "bulk" else isinstance(self.blurred, bool)
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a person said of one content."""
+    """A reviewer's verdict on one content."""
 
     sha256: str
     verdict: int | None
-    """A label, 0–3; None where ``undoes`` withdraws one."""
+    """A label, 0–3; None if ``undoes`` withdraws one."""
     reviewer: str
     at: datetime
     action: int
-    """Number of the act: several contents may be decided at once."""
+    """Number of the action, which may decide several contents."""
     undoes: int | None = None
-    """The act that is withdrawn."""
+    """The action that is withdrawn."""
     sample: int | None = None
-    """The blind sample that it was made in."""
+    """The blind sample in which it was made."""
     seen: Seen | None = None
     """None if it was not made on the page, or before this was recorded."""
 
 
 @dataclass(frozen=True, slots=True)
-class Missed:
-    """What a sample tells: how many images of the population are relevant, of all those that a run
-    called irrelevant and nobody had decided."""
+class MissRateEstimate:
+    """An estimate from a blind sample: how many relevant images the run missed (elusion test).
+
+    The population is every image that the run labelled irrelevant and nobody had decided.
+    """
 
     relevant: int
-    """In the sample."""
+    """Relevant images in the sample."""
     size: int
-    """Of the sample."""
+    """Size of the sample."""
     population: int
     low: int
     """Images of the population, lower end of the 95 % interval."""
@@ -297,32 +309,32 @@ class Missed:
 
     @property
     def images(self) -> int:
-        """Of the population, as the sample has it; the nearest whole number."""
+        """Relevant images of the population at the sample's rate, rounded."""
         return round(self.relevant * self.population / self.size)
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
-    """A blind sample of what a run called irrelevant and nobody had decided when it was drawn."""
+class BlindSample:
+    """A blind sample of the images that a run labelled irrelevant and nobody had decided."""
 
     id: int
     run: int
     size: int
     seed: int
     population: int
-    """Distinct contents it was drawn from."""
+    """Number of distinct contents from which it was drawn."""
     reviewer: str
     drawn: datetime
     judged: int
     relevant: int
-    """Of those that are judged."""
-    missed: Missed | None
+    """Relevant ones of the judged images."""
+    missed: MissRateEstimate | None
     """None until the whole sample is judged."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """One action; ``hash`` covers all other fields, and through ``previous`` all entries before."""
+    """An entry of the log; ``hash`` covers its other fields and, by ``previous``, all before it."""
 
     sequence: int
     at: str
@@ -335,7 +347,7 @@ class LogEntry:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """The numbers of "nothing vanishes"; ``contents`` counts the items that gave a content."""
+    """Numbers of items by outcome; ``contents`` counts the items that hold a content."""
 
     items: int
     contents: int
@@ -350,23 +362,23 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """How much of a case there is for ``CaseStore.verify`` to compare with recorded hashes."""
+    """How much ``CaseStore.verify`` compares with recorded hashes."""
 
     entries: int
-    """Of the log."""
+    """Entries of the log."""
     records: int
     """Rows of all tables but the log."""
     thumbnails: int
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
-    """Something in a case that is not as it was written, or that cannot be."""
+class IntegrityFault:
+    """A part of a case, or a source, that is not as it was recorded."""
 
     problem: Problem
     table: str
-    """A table, ``thumbnails``, ``case.json``, ``schema`` or ``database``; ``evidence`` if a source
-    is not what it was."""
+    """A table, ``thumbnails``, ``case.json``, ``schema`` or ``database``; ``evidence`` for a source
+    that changed."""
     key: str
     """Which row (``id 17``), log entry, file or name."""
     message: str

@@ -1,4 +1,4 @@
-"""Values of a case as rows of its database, and back."""
+"""Converts records of a case to rows of its database, and back."""
 
 from __future__ import annotations
 
@@ -23,11 +23,13 @@ from mayak.types import Failure, FileTimes
 
 
 def first(batch: Batch, sql: str, *values: str | int | None) -> int | None:
+    """Return the first column of the first row of a query."""
     row = batch.connection.execute(sql, values).fetchone()
     return cast(int, row[0]) if row else None
 
 
 def add_content(batch: Batch, content: Content) -> None:
+    """Add a content if it is not in the case."""
     if first(batch, "SELECT id FROM contents WHERE sha256 = ?", content.sha256):
         return
     thumbnail = content.thumbnail
@@ -49,6 +51,7 @@ def add_content(batch: Batch, content: Content) -> None:
 
 
 def add_item(batch: Batch, source: int, item: Item) -> None:
+    """Add an item with its outcome."""
     outcome = item.outcome
     name = {Failure: "failure", Exclusion: "exclusion"}.get(type(outcome), "content")
     number = batch.add(
@@ -73,11 +76,13 @@ def add_item(batch: Batch, source: int, item: Item) -> None:
 
 
 def content_of(item: Item) -> str | None:
+    """Return the SHA-256 of the content that an item holds."""
     outcome = item.outcome
     return outcome.sha256 if isinstance(outcome, Content | Duplicate) else None
 
 
-def is_said(before: StoredItem, item: Item) -> bool:
+def is_recorded(before: StoredItem, item: Item) -> bool:
+    """Whether the recorded outcome of an item is that of ``item``."""
     outcome = item.outcome
     if isinstance(outcome, Failure):
         found = before.failure
@@ -91,6 +96,7 @@ def is_said(before: StoredItem, item: Item) -> bool:
 
 
 def add_revision(batch: Batch, number: int, item: Item) -> None:
+    """Add a later outcome of the item with this id."""
     outcome = item.outcome
     failed = outcome if isinstance(outcome, Failure) else None
     excluded = outcome if isinstance(outcome, Exclusion) else None
@@ -108,12 +114,18 @@ def add_revision(batch: Batch, number: int, item: Item) -> None:
 
 
 def add_failure(batch: Batch, failure: Failure, **about: int | str) -> None:
+    """Add a failure of an item or, in a run, of a content."""
     batch.add(
         "failures", **about, stage=failure.stage, error=failure.error, message=failure.message
     )
 
 
 def utc(moment: datetime | None) -> str | None:
+    """Return a time as ISO 8601 in UTC.
+
+    Raises:
+        ValueError: it has no time zone.
+    """
     if moment is None:
         return None
     if moment.tzinfo is None:
@@ -142,7 +154,7 @@ def stored_item(row: Row) -> StoredItem:
         deleted=bool(row["deleted"]),
         outcome=outcome,
         content=row["content"],
-        # In a case that was changed by hand, the row of an outcome can be missing.
+        # The row of the outcome can be missing in a case that was changed by hand.
         failure=Failure(row["display"], row["stage"], row["error"], row["message"])
         if outcome == "failure" and row["error"] is not None
         else None,

@@ -1,4 +1,4 @@
-"""What models say of the contents of a case: runs, their predictions and failures."""
+"""``Runs``: the predictions and failures of models for the contents of a case."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from sqlite3 import Row
 
 from mayak.case.database import Batch, Database
-from mayak.case.records import Result, Run, Unclassified
+from mayak.case.records import RankedResult, Run, Unclassified
 from mayak.case.rows import add_failure, first
 from mayak.case.scores import LABEL, scores
 from mayak.case.values import json_object, moment, optional_moment, row_of, texts
@@ -20,15 +20,16 @@ from mayak.types import Engine, Failure, Prediction
 
 
 class Runs:
-    """The part of a ``CaseStore`` that holds what models said.
+    """Model runs of a case.
 
-    A run is all that one engine said; a changed engine is another run.
+    A run holds all results of one engine; a changed engine makes another run.
     """
 
-    _database: Database
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     def start_run(self, engine: Engine) -> int:
-        """The id of the engine's run, added if it is not there."""
+        """Add a run for an engine if there is none; return its id."""
         with self._database.batch("start run", fingerprint=engine.fingerprint) as batch:
             query = "SELECT id FROM runs WHERE fingerprint = ?"
             return first(batch, query, engine.fingerprint) or batch.add(
@@ -39,8 +40,10 @@ class Runs:
             )
 
     def unclassified(self, run: int) -> Iterator[Unclassified]:
-        """The contents without prediction or failure in a run, in the order they were added;
-        results may be added while this is read."""
+        """Yield the contents without a result in a run, in the order they were added.
+
+        Results may be added during the iteration.
+        """
         rows = self._database.pages(
             "SELECT c.id, c.sha256, i.source, i.location, i.display FROM contents c "
             "JOIN items i ON i.id = (SELECT min(item) FROM places WHERE content = c.sha256) "
@@ -59,10 +62,12 @@ class Runs:
         predictions: Iterable[Prediction] = (),
         failures: Mapping[str, Failure] | None = None,
     ) -> int:
-        """Add what a run says of contents that lack a result in it; ``failures`` by SHA-256.
+        """Add results of contents that have none in the run; return how many were new.
 
-        Returns how many were new. Raises CaseError for a prediction of another engine or a
-        content that is not in the case.
+        ``failures`` are by SHA-256 of the content.
+
+        Raises:
+            CaseError: a prediction is of another engine, or a content is not in the case.
         """
         with self._database.batch("classify", run=run) as batch:
             engine = batch.connection.execute(
@@ -93,7 +98,11 @@ class Runs:
             return len(done)
 
     def finish_run(self, run: int) -> None:
-        """Record that every content has a result in the run. Raises CaseError if one has none."""
+        """Record that every content has a result in the run.
+
+        Raises:
+            CaseError: a content has none.
+        """
         if (missing := next(self.unclassified(run), None)) is not None:
             raise CaseError(
                 msg(
@@ -111,7 +120,7 @@ class Runs:
                 batch.add("finishes", run=run, finished=finished, last_content=last)
 
     def runs(self) -> list[Run]:
-        """All runs, in the order they were started."""
+        """Return all runs, in the order they were started."""
         rows = self._database.query(
             "SELECT r.*, (SELECT finished FROM finishes WHERE run = r.id"
             "  AND last_content = (SELECT coalesce(max(id), 0) FROM contents)) AS finished,"
@@ -122,7 +131,7 @@ class Runs:
         return [_run(row) for row in rows]
 
     def predictions(self, run: int) -> Iterator[Prediction]:
-        """What a run says, in the order it was added."""
+        """Yield the predictions of a run, in the order they were added."""
         rows = self._database.pages(
             "SELECT p.*, r.fingerprint FROM predictions p JOIN runs r ON r.id = p.run "
             "WHERE +p.run = ? AND p.id > ? ORDER BY p.id LIMIT ?",
@@ -131,7 +140,7 @@ class Runs:
         return map(_prediction, rows)
 
     def results_of(self, sha256: str) -> dict[int, Prediction | Failure]:
-        """What each run says of a content."""
+        """Return the result of each run for a content."""
         query = (
             "SELECT p.*, r.fingerprint FROM predictions p JOIN runs r ON r.id = p.run"
             " WHERE p.run IN (SELECT id FROM runs) AND p.content = ?"
@@ -145,11 +154,11 @@ class Runs:
         return dict(sorted(found.items()))
 
     def has_result(self, run: int, sha256: str) -> bool:
-        """Whether a run has said something of a content, a failure included."""
+        """Whether a run has a prediction or a failure for a content."""
         return bool(self.with_result(run, [sha256]))
 
     def with_result(self, run: int, contents: Iterable[str]) -> set[str]:
-        """Of which of some contents, by SHA-256, a run has said something, a failure included."""
+        """Return those of some contents (SHA-256) for which a run has a prediction or a failure."""
         query = (
             "SELECT value FROM json_each(?2)"
             " WHERE EXISTS (SELECT 1 FROM predictions WHERE run = ?1 AND content = value)"
@@ -158,9 +167,9 @@ class Runs:
         return {row["value"] for row in self._database.query(query, run, json.dumps([*contents]))}
 
     def lacks_inside(self, run: int, source: int, location: str) -> bool:
-        """Whether a run has no result of something that lies inside the item at a location: of a
-        content, or because it could not be read."""
-        # Locations are lists of layers: those inside begin as it does, and go on with a further.
+        """Whether a run lacks a result for something inside the item at a location: for a content,
+        or because it could not be read."""
+        # Locations are lists of layers: those inside begin like it, with a further layer.
         inside = location.removesuffix("]") + ","
         query = (
             "SELECT EXISTS (SELECT 1 FROM present p"
@@ -172,7 +181,7 @@ class Runs:
         return bool(self._database.query(query, run, source, inside)[0][0])
 
     def label_counts(self, run: int) -> dict[int, int]:
-        """Contents by the label that a run gives them; the lowest of equals, as everywhere."""
+        """Return the number of contents by the label of a run."""
         query = (
             f"SELECT {LABEL} AS label, count(*)"  # noqa: S608
             " FROM predictions WHERE run = ? GROUP BY label ORDER BY label"
@@ -180,17 +189,19 @@ class Runs:
         return dict(tuple(row) for row in self._database.query(query, run))
 
     def tier_counts(self, run: int) -> dict[int, int]:
-        """Contents by the reading that decided in a run (``Prediction.tier``)."""
+        """Return the number of contents by the tier that decided in a run (``Prediction.tier``)."""
         query = (
             "SELECT coalesce(tier, 2) AS tier, count(*) FROM predictions WHERE run = ?"
             " GROUP BY 1 ORDER BY 1"
         )
         return dict(tuple(row) for row in self._database.query(query, run))
 
-    def results(self, run: int, *, limit: int) -> list[Result]:
-        """The first ``limit`` results of a run, in the order in which an examiner should see them:
-        alerts, then by the probability that the image is irrelevant, lowest first; of equals the
-        doubtful first."""
+    def results(self, run: int, *, limit: int) -> list[RankedResult]:
+        """Return the first ``limit`` results of a run, in the order in which to examine them.
+
+        Alerts come first, then the rest by the probability that the image is irrelevant, lowest
+        first; of equals the doubtful first.
+        """
         query = (
             "SELECT p.*, (SELECT json_group_array(list) FROM alerts WHERE content = p.content)"
             " AS lists, (SELECT count(*) FROM places WHERE content = p.content) AS places,"
@@ -247,13 +258,13 @@ def _prediction(row: Row) -> Prediction:
 
 
 @row_of("predictions")
-def _result(row: Row) -> Result:
-    return Result(
+def _result(row: Row) -> RankedResult:
+    return RankedResult(
         rank=row["rank"],
         sha256=row["content"],
         scores=scores(row),
         alerts=texts(row["lists"]),
         display=row["display"],
-        places=row["places"],
+        occurrences=row["places"],
         deleted=bool(row["deleted"]),
     )

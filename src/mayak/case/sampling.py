@@ -1,8 +1,8 @@
-"""Blind samples: how much of what a run called irrelevant is not, judged by a person.
+"""``Samples``: blind samples that estimate how many relevant images a run missed (elusion test).
 
-The population of a sample is every distinct content that the run's label calls irrelevant (0) and
-that has no verdict of anybody at the moment of the draw. Files that could not be read, that were
-left out or that come later are not in it.
+The population of a sample is every distinct content that the run labels irrelevant (0) and that
+nobody has decided when the sample is drawn. Files that could not be read, were excluded, or are
+added later are not in it.
 """
 
 from __future__ import annotations
@@ -16,26 +16,35 @@ from functools import cache
 from math import comb
 from sqlite3 import Row
 
+from mayak.case.database import Database
 from mayak.case.decisions import Decisions, Known, reviewer_name
-from mayak.case.records import Missed, Sample, Seen
+from mayak.case.records import BlindSample, MissRateEstimate, Seen
 from mayak.case.scores import LABEL
 from mayak.case.values import checked, moment
 from mayak.errors import CaseError
 from mayak.i18n import msg
 
 
-class Samples(Decisions):
-    """The part of a ``CaseStore`` that draws samples and says what their judgements tell.
+class Samples:
+    """Blind samples of a case, and their estimates.
 
-    A judgement is a decision, marked with its sample; ``undo`` withdraws it as any other. What the
-    reviewer decides of the same content elsewhere, with the scores in view, is no judgement.
+    A judgement is a decision with the number of its sample; ``undo`` withdraws it like any other.
+    What the reviewer decides on the same content elsewhere, where scores are shown, is not a
+    judgement.
     """
 
-    def draw_sample(self, run: int, size: int, seed: int, reviewer: str) -> int:
-        """Draw ``size`` contents for a reviewer to judge; returns the sample's number.
+    def __init__(self, database: Database, decisions: Decisions) -> None:
+        self._database = database
+        self._decisions = decisions
 
-        Those whose SHA-256 over ``seed:content`` (content as hex) is smallest, smallest first:
-        anyone can repeat it. Raises CaseError where the population is smaller.
+    def draw_sample(self, run: int, size: int, seed: int, reviewer: str) -> int:
+        """Draw ``size`` contents for a reviewer to judge; return the sample's number.
+
+        It takes the contents whose SHA-256 over ``seed:content`` (content as hex) is smallest,
+        smallest first, so that anyone can repeat the draw.
+
+        Raises:
+            CaseError: the population is smaller.
         """
         reviewer = reviewer_name(reviewer)
         with self._database.batch("draw sample", run=run, reviewer=reviewer, seed=seed) as batch:
@@ -73,16 +82,18 @@ class Samples(Decisions):
                 batch.add("sample_items", sample=sample, content=content)
             return sample
 
-    def samples(self) -> list[Sample]:
-        """All samples, in the order they were drawn, each with its estimate once it is judged."""
+    def samples(self) -> list[BlindSample]:
+        """Return all samples, in the order they were drawn; each has an estimate once all of it is
+        judged."""
         return [
             self._sample(row) for row in self._database.query("SELECT * FROM samples ORDER BY id")
         ]
 
     def sample_items(self, sample: int) -> dict[str, int | None]:
-        """The contents of a sample in the order to judge them in, with the judgement that stands.
+        """Return the contents of a sample in the order to judge them, with the present judgement.
 
-        Raises CaseError where there is no such sample.
+        Raises:
+            CaseError: there is no such sample.
         """
         self._row_of(sample)
         items = self._database.query(
@@ -106,10 +117,13 @@ class Samples(Decisions):
         seen: Mapping[str, Seen] | None = None,
         known: Known | None = None,
     ) -> int:
-        """Give contents of a reviewer's sample verdicts, in one act; returns the act's number.
+        """Record verdicts on contents of a reviewer's sample as one action; return its number.
 
-        The last judgement of a content stands. Raises CaseError for a sample that was drawn for
-        somebody else, for a content of no such sample, and as ``decide``.
+        The last judgement of a content counts.
+
+        Raises:
+            CaseError: the sample was drawn for another reviewer, a content is not in it, or as
+                ``Decisions.decide``.
         """
         drawn_for = self._row_of(sample)["reviewer"]
         if reviewer_name(reviewer) != drawn_for:
@@ -129,7 +143,7 @@ class Samples(Decisions):
                     msg("{sha256} is not in sample {sample}", sha256=sha256, sample=sample),
                     remedy=msg("judge the images that were drawn"),
                 )
-        return self._act(reviewer, verdicts, sample, seen or {}, known)
+        return self._decisions.add_action(reviewer, verdicts, sample, seen or {}, known)
 
     def _row_of(self, sample: int) -> Row:
         rows = self._database.query("SELECT * FROM samples WHERE id = ?", sample)
@@ -140,7 +154,7 @@ class Samples(Decisions):
             )
         return rows[0]
 
-    def _sample(self, row: Row) -> Sample:
+    def _sample(self, row: Row) -> BlindSample:
         with checked(self._database.folder, f"samples id {row['id']}"):
             drawn = moment(row["drawn"])
             if not 1 <= row["size"] <= row["population"]:
@@ -148,7 +162,7 @@ class Samples(Decisions):
         judgements = [v for v in self.sample_items(row["id"]).values() if v is not None]
         relevant = sum(verdict != 0 for verdict in judgements)
         size, population = row["size"], row["population"]
-        return Sample(
+        return BlindSample(
             id=row["id"],
             run=row["run"],
             size=size,
@@ -158,8 +172,8 @@ class Samples(Decisions):
             drawn=drawn,
             judged=len(judgements),
             relevant=relevant,
-            # A part of the sample that the reviewer chose is no random one.
-            missed=missed(relevant, size, population) if len(judgements) == size else None,
+            # Part of a sample that the reviewer chose is not a random sample.
+            missed=miss_rate(relevant, size, population) if len(judgements) == size else None,
         )
 
 
@@ -168,32 +182,34 @@ def _rank(seed: int, content: str) -> bytes:
 
 
 @cache
-def missed(relevant: int, size: int, population: int) -> Missed:
-    """What a random sample with ``relevant`` relevant images says of its population.
+def miss_rate(relevant: int, size: int, population: int) -> MissRateEstimate:
+    """Estimate the relevant images of a population from a random sample with ``relevant`` of them.
 
-    The interval of Clopper and Pearson (Biometrika 26, 1934), whose tails are taken from the
+    The interval is that of Clopper and Pearson (Biometrika 26, 1934) with tails from the
     hypergeometric distribution, because the population is finite and no image is drawn twice
-    (Buonaccorsi, The American Statistician 41, 1987). All in whole numbers, so exact.
+    (Buonaccorsi, The American Statistician 41, 1987). It is computed in whole numbers, so exact.
     """
     samples = comb(population, size)
-    fewest, most = relevant, population - size + relevant
+    minimum, maximum = relevant, population - size + relevant
 
     def too_few(number: int) -> bool:
-        """Whether, of so many, a sample would hold so many in 2.5 % of all cases or less."""
+        """Whether, with ``number`` relevant images in the population, at most 2.5 % of all samples
+        hold as many as this one, or more."""
         return 40 * (samples - _at_most(relevant - 1, number, size, population)) <= samples
 
     def too_many(number: int) -> bool:
-        """Whether, of so many, a sample would hold so few in 2.5 % of all cases or less."""
+        """Whether, with ``number`` relevant images in the population, at most 2.5 % of all samples
+        hold as few as this one, or fewer."""
         return 40 * _at_most(relevant, number, size, population) <= samples
 
-    low = fewest + bisect_left(range(fewest, most), True, key=lambda n: not too_few(n))
-    high = fewest + bisect_left(range(fewest + 1, most + 1), True, key=too_many)
-    return Missed(relevant, size, population, low, high)
+    low = minimum + bisect_left(range(minimum, maximum), True, key=lambda n: not too_few(n))
+    high = minimum + bisect_left(range(minimum + 1, maximum + 1), True, key=too_many)
+    return MissRateEstimate(relevant, size, population, low, high)
 
 
 def _at_most(relevant: int, number: int, size: int, population: int) -> int:
-    """How many of all samples hold ``relevant`` images or fewer, if the population has ``number``
-    relevant ones."""
+    """Count the samples with ``relevant`` relevant images or fewer, from a population with
+    ``number`` of them."""
     first = max(0, size - (population - number))
     term = comb(number, first) * comb(population - number, size - first)
     total = 0

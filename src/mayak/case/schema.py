@@ -1,4 +1,4 @@
-"""The schema of a case's database: the migrations that make it, and how it differs from them."""
+"""The schema of a case's database: its migrations, and how a database differs from them."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from contextlib import closing, contextmanager
 from functools import cache
 from importlib import resources
 
-from mayak.case.records import Fault, Problem
+from mayak.case.records import IntegrityFault, Problem
 from mayak.i18n import msg
 
 Object = tuple[object, object, object, object]
-"""Type, name, table and SQL of a row of ``sqlite_master``; of any type in a damaged file."""
+"""Type, name, table and SQL of a row of ``sqlite_master``; values of any type in a damaged file."""
 
 
 _REMOVED: Problem = "deleted"
@@ -23,31 +23,31 @@ _CHANGED: Problem = "changed"
 
 @cache
 def migrations() -> tuple[str, ...]:
-    """The SQL of each version, first to last."""
+    """Return the SQL of each version, first to last."""
     folder = resources.files("mayak.case") / "migrations"
     files = sorted((f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
     return tuple(file.read_text(encoding="utf-8") for file in files)
 
 
 def objects(connection: sqlite3.Connection) -> list[Object]:
-    """All tables, indexes, views and triggers. Uses none of them: it is safe in any database."""
+    """Return all tables, indexes, views and triggers without using them, safe in any database."""
     rows = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master")
     return [tuple(row) for row in rows.fetchall()]
 
 
 def pristine(version: int) -> list[Object]:
-    """What the migrations up to a version make."""
+    """Return the objects that the migrations up to a version make."""
     return list(_made_by(migrations()[:version]))
 
 
 def version_of(found: Sequence[Object]) -> int | None:
-    """The version whose schema this is, text for text; None for no version's."""
+    """Return the version whose schema this is, text for text; None if there is none."""
     versions = range(len(migrations()), 0, -1)
     return next((v for v in versions if Counter(found) == Counter(pristine(v))), None)
 
 
-def faults(found: Sequence[Object], version: int) -> list[Fault]:
-    """What was added to, removed from or changed in the schema of a version, by name."""
+def faults(found: Sequence[Object], version: int) -> list[IntegrityFault]:
+    """Return what was added to, removed from or changed in the schema of a version, by name."""
     expected = pristine(version)
     named = []
     for name in sorted({one[1] for one in (*expected, *found)}, key=str):
@@ -61,12 +61,12 @@ def faults(found: Sequence[Object], version: int) -> list[Fault]:
             problem, text = _ADDED, msg("was added by hand")
         else:
             problem, text = _CHANGED, msg("was changed")
-        named.append(Fault(problem, "schema", str(name), text))
+        named.append(IntegrityFault(problem, "schema", str(name), text))
     return named
 
 
 def lacks_only_guards(found: Sequence[Object], version: int) -> bool:
-    """Whether nothing but indexes and triggers of a version are missing: reading needs neither."""
+    """Whether only indexes and triggers of a version are missing: reading needs neither."""
     expected, given = Counter(pristine(version)), Counter(found)
     return not given - expected and _are_guards(expected - given)
 
@@ -74,8 +74,8 @@ def lacks_only_guards(found: Sequence[Object], version: int) -> bool:
 def is_readable(found: Sequence[Object], version: int) -> bool:
     """Whether reading the tables and views of a version runs nothing but mayak's own SQL.
 
-    An index that is missing is not used, and neither are tables, views and triggers with other
-    names. A changed table or view and a foreign index may compute whatever they like.
+    A missing index is not used, and neither are tables, views and triggers with other names. A
+    changed table or view and a foreign index may compute anything.
     """
     expected, given = Counter(pristine(version)), Counter(found)
     ours = {name for _, name, _, _ in expected}
@@ -91,8 +91,8 @@ def _are_guards(some: Iterable[Object]) -> bool:
 
 @cache
 def columns(table: str) -> tuple[tuple[str, str, bool], ...]:
-    """Name, declared type and whether it may be empty, of each column of a table or view in the
-    newest version."""
+    """Return name, declared type and whether it may be empty for each column of a table or view in
+    the newest version."""
     with _made(migrations()) as connection:
         rows = connection.execute(f"PRAGMA table_info({table})").fetchall()
     return tuple((name, kind, not (required or key)) for _, name, kind, required, _, key in rows)

@@ -1,7 +1,7 @@
-"""The values of a case's rows, checked as they are read: one place where damage becomes an error.
+"""Checks the values of a case's rows as they are read, and turns damage into an error.
 
-SQLite does not check the types, the ``NOT NULL`` and the ``CHECK`` of rows that are in a file
-already, and a file can be changed by hand.
+SQLite does not check types, ``NOT NULL`` and ``CHECK`` of existing rows, and a file can be changed
+by hand.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from mayak.untrusted import PARSE_ERRORS, parse_json
 
 Value = TypeVar("Value")
 
-MOST_ROWS = 2**31
-"""Ids are below it: the columns that the review reads hold 32 bits."""
+MAX_ID = 2**31
+"""Ids are below it: the columns of ``ContentIndex`` have 32 bits."""
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "INTEGER": (int,),
@@ -34,14 +34,17 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "TEXT": (str,),
     "BLOB": (bytes,),
 }
-_HIGHEST = sys.float_info.max
+_MAX_FLOAT = sys.float_info.max
 _VERDICTS = frozenset(label.index for label in LABELS)
 
 
 @contextmanager
 def checked(folder: Path | None, what: str) -> Iterator[None]:
-    """Turn values that mayak never writes into one line that names what was read. ``folder`` is
-    named too, if it is known. Raises IntegrityError."""
+    """Translate the error of a value that mayak never writes.
+
+    Raises:
+        IntegrityError: naming what was read, and ``folder`` if it is known.
+    """
     try:
         yield
     except MayakError:
@@ -51,7 +54,7 @@ def checked(folder: Path | None, what: str) -> Iterator[None]:
 
 
 def damaged(folder: Path | None, what: str, error: Exception) -> IntegrityError:
-    """What to tell the user of values that mayak never writes."""
+    """Return the error for values that mayak never writes."""
     place = msg("the case") if folder is None else msg("case {folder}", folder=folder)
     reason = f"{type(error).__name__}: " + words(error)
     if not isinstance(reason, Message):
@@ -73,11 +76,13 @@ def damaged(folder: Path | None, what: str, error: Exception) -> IntegrityError:
 def row_of(
     table: str, view: str | None = None
 ) -> Callable[[Callable[[Row], Value]], Callable[[Row], Value]]:
-    """Decorate a function that takes a row of a table, or of a view of it: all its columns first,
-    then others.
+    """Decorate a function that parses a row of a table, or of a view of it.
 
-    The row's types are checked before, and whatever the function cannot parse raises
-    IntegrityError, which names the row.
+    The columns of the table or view must be the first of the row. Their types are checked before
+    the function is called.
+
+    Raises:
+        IntegrityError: the row cannot be parsed; the message names it.
     """
 
     def decorate(parse: Callable[[Row], Value]) -> Callable[[Row], Value]:
@@ -95,7 +100,11 @@ def row_of(
 
 
 def moment(text: str | None) -> datetime:
-    """The time that ``utc`` wrote. Raises ValueError for anything else."""
+    """Parse a time that ``utc`` wrote.
+
+    Raises:
+        ValueError: it is not a time in UTC.
+    """
     found = datetime.fromisoformat(text) if isinstance(text, str) else None
     if found is None or found.utcoffset() != timedelta(0):
         raise ValueError(f"not a time in UTC: {text!r}")
@@ -103,17 +112,26 @@ def moment(text: str | None) -> datetime:
 
 
 def optional_moment(text: str | None) -> datetime | None:
+    """Parse a time like ``moment``; None for none."""
     return None if text is None else moment(text)
 
 
 def json_object(text: str) -> dict[str, Any]:
-    """The JSON object in a column. Raises ValueError."""
+    """Parse a JSON object.
+
+    Raises:
+        ValueError: it is something else.
+    """
     found: dict[str, Any] = _json(text, dict)
     return found
 
 
 def texts(text: str) -> tuple[str, ...]:
-    """The JSON list of texts in a column. Raises ValueError."""
+    """Parse a JSON list of texts.
+
+    Raises:
+        ValueError: it is something else.
+    """
     found: list[Any] = _json(text, list)
     if not all(isinstance(one, str) for one in found):
         raise ValueError(f"not a list of texts: {text[:80]!r}")
@@ -121,36 +139,44 @@ def texts(text: str) -> tuple[str, ...]:
 
 
 def metadata(text: str) -> dict[str, Any]:
-    """What a content's metadata state. Raises ValueError."""
+    """Parse the metadata of a content.
+
+    Raises:
+        ValueError: they are not a JSON object, or the position in them is not one.
+    """
     if text == "{}":
         return {}
     found = json_object(text)
-    if (where := found.get("location")) is not None:
-        for key, most in (("latitude", 90.0), ("longitude", 180.0)):
-            if not _is_number(where[key], most):
-                raise ValueError(f"{key} {where[key]!r}")
-        altitude = where.get("altitude")
-        if altitude is not None and not _is_number(altitude, _HIGHEST):
+    if (location := found.get("location")) is not None:
+        for key, maximum in (("latitude", 90.0), ("longitude", 180.0)):
+            if not _is_number(location[key], maximum):
+                raise ValueError(f"{key} {location[key]!r}")
+        altitude = location.get("altitude")
+        if altitude is not None and not _is_number(altitude, _MAX_FLOAT):
             raise ValueError(f"altitude {altitude!r}")
     return found
 
 
 def verdict(value: int | None) -> int | None:
-    """A label, or None for a withdrawn decision. Raises ValueError."""
+    """Check that a verdict is a label, or None for a withdrawn decision.
+
+    Raises:
+        ValueError: it is something else.
+    """
     if value is not None and value not in _VERDICTS:
         raise ValueError(f"verdict {value!r}")
     return value
 
 
-def _json(text: str, kind: type) -> Any:  # noqa: ANN401 - of that kind
+def _json(text: str, kind: type) -> Any:  # noqa: ANN401 - a value of that kind
     found = parse_json(text)
     if not isinstance(found, kind):
         raise ValueError(f"not a JSON {kind.__name__}: {text[:80]!r}")
     return _storable(found) if "\\ud" in text.lower() else found
 
 
-def _storable(value: Any) -> Any:  # noqa: ANN401 - whatever JSON can hold
-    """The same without halves of UTF-16 pairs, which no terminal, page or file takes."""
+def _storable(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Return the value without unpaired surrogates, which no terminal, page or file accepts."""
     if isinstance(value, str):
         return storable(value)
     if isinstance(value, list):
@@ -160,8 +186,8 @@ def _storable(value: Any) -> Any:  # noqa: ANN401 - whatever JSON can hold
     return value
 
 
-def _is_number(value: object, most: float) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= most
+def _is_number(value: object, maximum: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= maximum
 
 
 def _require_types(row: Row, names: tuple[str, ...], types: tuple[tuple[type, ...], ...]) -> None:
@@ -169,14 +195,14 @@ def _require_types(row: Row, names: tuple[str, ...], types: tuple[tuple[type, ..
         columns = zip(names, types, row, strict=False)
         wrong = next(name for name, allowed, value in columns if not isinstance(value, allowed))
         raise ValueError(f"{wrong}: {type(row[wrong]).__name__}")
-    if not 0 < row["id"] < MOST_ROWS:
+    if not 0 < row["id"] < MAX_ID:
         raise ValueError(f"id {row['id']}")
 
 
 @cache
 def _declared(table: str, view: str | None) -> tuple[tuple[str, ...], tuple[tuple[type, ...], ...]]:
-    """Names and allowed types of the columns of a table or of a view of it, whose other columns
-    are optional text."""
+    """Names and allowed types of the columns of a table or of a view of it; further columns of a
+    view are optional text."""
     own = {column[0]: column for column in schema.columns(table)}
     shown = schema.columns(view or table)
     found = [own.get(name, (name, "TEXT", True)) for name, _, _ in shown]

@@ -1,4 +1,4 @@
-"""``mayak calibrate``."""
+"""``mayak calibrate``: sets temperatures and thresholds of the cascade."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from cyclopts import Parameter
 
 from mayak.cli.console import Console
 from mayak.cli.options import (
+    BatchSizeOption,
     DeviceOption,
-    ImagesOption,
     JsonOption,
     OwnAdapterOption,
     OwnModelOption,
@@ -18,7 +18,6 @@ from mayak.cli.options import (
     base_of,
 )
 from mayak.config import FINAL, OUTPUT
-from mayak.errors import ConfigError
 from mayak.i18n import msg
 from mayak.names import printable
 
@@ -27,39 +26,40 @@ if TYPE_CHECKING:
     from mayak.model.risk_control import RiskBound
 
 
+TrainOption = Annotated[
+    Path,
+    Parameter(help=msg("Manifest of the images that tier 0's head is fitted to.")),
+]
+ManifestOption = Annotated[
+    Path,
+    Parameter(help=msg("Manifest of the images to calibrate on, none of them trained on.")),
+]
+AlphaOption = Annotated[
+    float,
+    Parameter(
+        help=msg("Of the images that the whole model calls relevant, the share that may be lost.")
+    ),
+]
+ConfidenceOption = Annotated[float, Parameter(help=msg("Of that promise."))]
+
+
 def calibrate(
     *,
     adapter: OwnAdapterOption = Path(OUTPUT) / FINAL,
     model: OwnModelOption = None,
-    train: Annotated[
-        Path,
-        Parameter(help=msg("Manifest of the images that tier 0's head is fitted to.")),
-    ] = Path("data/train_drug_data.json"),
-    manifest: Annotated[
-        Path,
-        Parameter(help=msg("Manifest of the images to calibrate on, none of them trained on.")),
-    ] = Path("data/val_drug_data.json"),
-    alpha: Annotated[
-        float,
-        Parameter(
-            help=msg(
-                "Of the images that the whole model calls relevant, the share that may be lost."
-            )
-        ),
-    ] = 0.01,
-    confidence: Annotated[float, Parameter(help=msg("Of that promise."))] = 0.95,
-    batch_size: ImagesOption = 8,
+    train: TrainOption = Path("data/train_drug_data.json"),
+    manifest: ManifestOption = Path("data/val_drug_data.json"),
+    alpha: AlphaOption = 0.01,
+    confidence: ConfidenceOption = 0.95,
+    batch_size: BatchSizeOption = 8,
     precision: PrecisionOption = "auto",
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> int:
-    """Set how sure an early tier must be to dismiss an image; exit code 1 when nothing can be
-    promised or an image could not be read."""
-    if batch_size < 1:
-        raise ConfigError(
-            msg("--batch-size is {batch_size}", batch_size=batch_size),
-            remedy=msg("use 1 or more"),
-        )
+    """Set how sure an early tier must be to dismiss an image.
+
+    Exit code 1 if there are too few images for a bound, or if an image could not be read.
+    """
     base, revision = base_of(adapter, model)
     from mayak.dataset.manifest import read_manifest
     from mayak.dataset.training_images import Leakage

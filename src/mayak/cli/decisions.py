@@ -1,7 +1,8 @@
-"""``mayak decisions``: what reviewers decided, from one copy of a case to another."""
+"""``mayak decisions``: exports and merges decisions, and lists disagreements."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -18,32 +19,37 @@ from mayak.names import printable
 
 if TYPE_CHECKING:
     from mayak.case import CaseStore
+    from mayak.case.decision_export import DecisionExport
+    from mayak.case.exchange import MergeSummary
+
+
+ToOption = Annotated[Path, Parameter(help=msg("File to write; a new one."))]
 
 
 def export(
     case: CaseOption,
     *,
-    to: Annotated[Path, Parameter(help=msg("File to write; a new one."))],
+    to: ToOption,
     operator: OperatorOption = None,
     as_json: JsonOption = False,
 ) -> int:
     """Write all decisions of a case, withdrawn ones too, to a file of JSON Lines."""
     from mayak.case import CaseStore
-    from mayak.case.history import write_history
+    from mayak.case.decision_export import write_export
 
     console = Console()
     with CaseStore.review(case, operator=operator or user()) as store:
-        history = store.history()
-        head = write_history(to, history)
-        store.record("export decisions", acts=len(history.acts), head=head)
+        export = store.export_decisions()
+        head = write_export(to, export)
+        store.record("export decisions", acts=len(export.actions), head=head)
         reviewers = store.reviewers()
     if as_json:
         console.json(
             {
-                "case": history.case,
+                "case": export.case,
                 "reviewers": reviewers,
-                "acts": len(history.acts),
-                "samples": len(history.samples),
+                "acts": len(export.actions),
+                "samples": len(export.samples),
                 "file": str(to),
                 "head": head,
             }
@@ -52,9 +58,9 @@ def export(
         names = ", ".join(map(printable, reviewers)) or msg("nobody")
         console.result(
             msg(
-                "acts written to {to}: {n_acts} ({names})",
+                "acts written to {to}: {n_actions} ({names})",
                 to=to,
-                n_acts=len(history.acts),
+                n_actions=len(export.actions),
                 names=names,
             )
         )
@@ -62,37 +68,40 @@ def export(
     return 0
 
 
+FilesArgument = Annotated[
+    Path,
+    Parameter(
+        json_list=False,  # a file's name may begin with a bracket
+        help=msg("Files that `mayak decisions export` wrote."),
+    ),
+]
+RenameOption = Annotated[
+    list[str] | None,
+    Parameter(
+        negative="",
+        help=msg(
+            "OLD=NEW: take in reviewer OLD as NEW, where one went on in both copies; repeatable."
+        ),
+    ),
+]
+ContinuedOption = Annotated[
+    list[str] | None,
+    Parameter(
+        name="--continue",
+        negative="",
+        help=msg(
+            "NAME: take in acts that go on in the name of a reviewer who decides in this copy "
+            "itself; only if you know that they are that reviewer's own. Repeatable."
+        ),
+    ),
+]
+
+
 def merge(
     case: CaseOption,
-    # json_list: a file's name may begin with a bracket.
-    *files: Annotated[
-        Path,
-        Parameter(
-            json_list=False,
-            help=msg("Files that `mayak decisions export` wrote."),
-        ),
-    ],
-    rename: Annotated[
-        list[str] | None,
-        Parameter(
-            negative="",
-            help=msg(
-                "OLD=NEW: take in reviewer OLD as NEW, where one went on in both copies; "
-                "repeatable."
-            ),
-        ),
-    ] = None,
-    continued: Annotated[
-        list[str] | None,
-        Parameter(
-            name="--continue",
-            negative="",
-            help=msg(
-                "NAME: take in acts that go on in the name of a reviewer who decides in this copy "
-                "itself; only if you know that they are that reviewer's own. Repeatable."
-            ),
-        ),
-    ] = None,
+    *files: FilesArgument,
+    rename: RenameOption = None,
+    continued: ContinuedOption = None,
     operator: OperatorOption = None,
     as_json: JsonOption = False,
 ) -> int:
@@ -101,7 +110,7 @@ def merge(
     Nobody's decision is overwritten; the same file again changes nothing.
     """
     from mayak.case import CaseStore
-    from mayak.case.history import read_history, renamed
+    from mayak.case.decision_export import read_export, renamed
 
     if not files:
         raise ConfigError(
@@ -109,12 +118,35 @@ def merge(
             remedy="mayak decisions merge case-0417 decisions.jsonl",
         )
     names = dict(map(_pair, rename or ()))
-    histories = [read_history(path) for path in files]
-    held = {act.reviewer for history in histories for act in history.acts}
-    held |= {draw.reviewer for history in histories for draw in history.samples}
+    exports = [read_export(path) for path in files]
+    _check_names(exports, names, continued or ())
+    console = Console()
+    with CaseStore.review(case, operator=operator or user()) as store:
+        added = store.merge(
+            [renamed(export, names) for export in exports], continued=continued or ()
+        )
+        differing = len(store.disagreements())
+    if as_json:
+        acts = {reviewer: summary.acts for reviewer, summary in added.items()}
+        taken_in = {reviewer: asdict(summary) for reviewer, summary in added.items()}
+        console.json({"added": acts, "taken_in": taken_in, "disagreements": differing})
+    else:
+        _show_merged(console, case, added, differing)
+    return 0
+
+
+def _check_names(
+    exports: Sequence[DecisionExport], names: Mapping[str, str], continued: Sequence[str]
+) -> None:
+    """Check that the reviewers of --rename and --continue are in the files.
+
+    Raises:
+        ConfigError: one of them is not.
+    """
+    held = {reviewer for export in exports for reviewer in export.reviewers}
     for option, given, known in (
         ("--rename", names.keys(), held),
-        ("--continue", set(continued or ()), {names.get(name, name) for name in held}),
+        ("--continue", set(continued), {names.get(name, name) for name in held}),
     ):
         if unknown := sorted(given - known):
             raise ConfigError(
@@ -125,37 +157,30 @@ def merge(
                 ),
                 remedy=msg("they hold: ") + ", ".join(sorted(held)),
             )
-    console = Console()
-    with CaseStore.review(case, operator=operator or user()) as store:
-        added = store.merge(
-            [renamed(history, names) for history in histories], continued=continued or ()
-        )
-        differing = len(store.disagreements())
-    if as_json:
-        acts = {reviewer: taken.acts for reviewer, taken in added.items()}
-        taken_in = {reviewer: asdict(taken) for reviewer, taken in added.items()}
-        console.json({"added": acts, "taken_in": taken_in, "disagreements": differing})
-        return 0
-    for reviewer, taken in added.items():
+
+
+def _show_merged(
+    console: Console, case: Path, added: Mapping[str, MergeSummary], differing: int
+) -> None:
+    for reviewer, summary in added.items():
         shown = printable(reviewer)
-        console.result(msg("new acts of {shown}: {acts}", shown=shown, acts=taken.acts))
-        console.result(f"    {_moment(taken.first)} – {_moment(taken.last)}")
-        if taken.samples:
-            console.result("    " + msg("samples drawn") + f": {taken.samples}")
-        for label, images in sorted(taken.verdicts.items()):
+        console.result(msg("new acts of {shown}: {acts}", shown=shown, acts=summary.acts))
+        console.result(f"    {_moment(summary.first)} – {_moment(summary.last)}")
+        if summary.samples:
+            console.result("    " + msg("samples drawn") + f": {summary.samples}")
+        for label, images in sorted(summary.verdicts.items()):
             console.result(f"    {label} " + LABELS[label].name + f": {images}")
-        if taken.withdrawn:
-            console.result("    " + msg("verdicts withdrawn") + f": {taken.withdrawn}")
+        if summary.withdrawn:
+            console.result("    " + msg("verdicts withdrawn") + f": {summary.withdrawn}")
     if not added:
         console.result(msg("nothing new"))
     if differing:
-        told = msg("images on which reviewers differ: {differing}", differing=differing)
-        console.result(told + f" (mayak decisions disagreements {case})")
-    return 0
+        text = msg("images on which reviewers differ: {differing}", differing=differing)
+        console.result(text + f" (mayak decisions disagreements {case})")
 
 
 def disagreements(case: CaseOption, *, as_json: JsonOption = False) -> int:
-    """List the images on which reviewers differ, each with what everyone said."""
+    """List the images on which reviewers differ, with each reviewer's decision."""
     from mayak.case import CaseStore
 
     console = Console()
@@ -177,7 +202,7 @@ def disagreements(case: CaseOption, *, as_json: JsonOption = False) -> int:
 def _differing(store: CaseStore, sha256: str) -> dict[str, Any]:
     return {
         "sha256": sha256,
-        "places": [item.display for item in store.places(sha256)],
+        "places": [item.display for item in store.occurrences(sha256)],
         "verdicts": [
             {"reviewer": reviewer, "verdict": decision.verdict, "at": decision.at.isoformat()}
             for reviewer, decision in store.verdicts(sha256).items()

@@ -18,7 +18,7 @@ from mayak.case.values import checked
 from mayak.dataset.collect import RawFile, Rejected, order
 from mayak.errors import EvidenceError, IntegrityError, ManifestError
 from mayak.evidence import located, open_source
-from mayak.i18n import join, msg, words
+from mayak.i18n import join, msg, msg_in, words
 from mayak.imaging.formats import wrong_extension
 from mayak.imaging.inside import read_inside
 from mayak.imaging.sandbox import Sandbox
@@ -125,7 +125,7 @@ class DecidedImages:
                 remedy=msg("connect them where they were when the case was made"),
             )
         faults: list[str] = []
-        with progress.task(msg("copying"), len(agreed), msg("images", context="unit")) as task:
+        with progress.task(msg("copying"), len(agreed), msg_in("unit", "images")) as task:
             for source, images in sorted(by_source.items()):
                 faults += _copy(located(source), images, folder, task)
         if faults:
@@ -217,7 +217,7 @@ def _of_case(store: CaseStore) -> Iterator[tuple[Origin, _Image]]:
     sources = {source.id: source.path for source in store.sources()}
     for sha256 in store.decided():
         content = store.content(sha256)
-        places = store.places(sha256)
+        places = store.occurrences(sha256)
         # If a change was accepted, other occurrences may have other bytes by now.
         place = next((place for place in places if place.content == sha256), places[0])
         source = sources[place.source]

@@ -12,7 +12,7 @@ from mayak.errors import DecodeError
 from mayak.files import file_sha256
 from mayak.i18n import msg
 from mayak.imaging.decode import decode_picture
-from mayak.imaging.formats import named_as_image, reads, signature, wrong_extension
+from mayak.imaging.formats import is_decoded, named_as_image, signature, wrong_extension
 from mayak.imaging.hashing import PerceptualHash, perceptual_hash, sha256
 from mayak.imaging.sandbox import MAX_FILE_BYTES, Sandbox
 from mayak.imaging.thumbnails import overview
@@ -86,7 +86,7 @@ def _reason(error: DecodeError, file: RawFile, data: bytes) -> Reason:
         return "empty"
     if isinstance(error.__cause__, Image.DecompressionBombError):
         return "bomb"
-    if promised is not None and not reads(promised):
+    if promised is not None and not is_decoded(promised):
         return "codec-missing"
     # Unknown bytes in a file named as an image are a lost image; otherwise not an image.
     if isinstance(error.__cause__, UnidentifiedImageError) and promised is None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mayak.imaging.clusters import single_linkage
 from mayak.imaging.hashing import PerceptualHash
-from mayak.imaging.near import linked
 
 
 def group_ids(digests: Sequence[str], hashes: Sequence[PerceptualHash]) -> list[str]:
@@ -18,7 +18,7 @@ def group_ids(digests: Sequence[str], hashes: Sequence[PerceptualHash]) -> list[
     unique = sorted(content)
     comparable = [digest for digest in unique if content[digest].usable]
     leaders = dict(zip(unique, unique, strict=True))
-    roots = linked(b"".join(content[digest].bits for digest in comparable)).tolist()
+    roots = single_linkage(b"".join(content[digest].bits for digest in comparable)).tolist()
     # ``comparable`` is sorted, so that the smallest index is the smallest digest.
     leaders.update(
         (digest, comparable[root]) for digest, root in zip(comparable, roots, strict=True)

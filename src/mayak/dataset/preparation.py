@@ -20,7 +20,7 @@ from mayak.dataset.split import SPLITS, grouped_split, plain_split
 from mayak.dataset.store import AUGMENTED_FOLDER, IMAGES_FOLDER, DataFolder
 from mayak.errors import ManifestError
 from mayak.files import json_digest
-from mayak.i18n import join, msg
+from mayak.i18n import join, msg, msg_in
 from mayak.imaging.hashing import PDQ_MATCH_DISTANCE, PDQ_MIN_QUALITY
 from mayak.labels import LABELS, QUESTION
 from mayak.names import storable
@@ -344,7 +344,7 @@ def _augment(
     }
     made: dict[AugmentJob, AugmentedImage] = {}
     pool = WorkerPool[AugmentJob, AugmentedImage | None](augment, min(options.workers, len(jobs)))
-    with progress.task(msg("augmenting"), len(jobs), msg("images", context="unit")) as task:
+    with progress.task(msg("augmenting"), len(jobs), msg_in("unit", "images")) as task:
         for job, result in pool.run(jobs):
             if result is None or isinstance(result, Lost):
                 raise _augment_error(job, changed=result is None)

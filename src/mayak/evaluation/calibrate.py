@@ -25,8 +25,8 @@ from mayak.dataset.manifest import MISSING, Manifest
 from mayak.dataset.training_images import Leakage
 from mayak.errors import ConfigError, ManifestError
 from mayak.evaluation.run import read_ahead
-from mayak.i18n import msg
-from mayak.imaging.closer import Closer
+from mayak.i18n import msg, msg_in
+from mayak.imaging.redecode import Redecoder
 from mayak.labels import LABELS
 from mayak.model import Calibration, VisionLanguageModel
 from mayak.model.calibration import Head
@@ -167,7 +167,7 @@ class ManifestScorer:
         self.failures: list[Failure] = []
 
     def __enter__(self) -> Self:
-        self._closer = self._resources.enter_context(Closer(self._vlm.least, THREADS))
+        self._closer = self._resources.enter_context(Redecoder(self._vlm.least, THREADS))
         self._pool = self._resources.enter_context(
             ThreadPoolExecutor(THREADS, "preprocess", torch.set_num_threads, (1,))
         )
@@ -217,9 +217,7 @@ class ManifestScorer:
         samples: list[Sample] = []
         images: list[DecodedImage] = []
         found = False
-        with self._progress.task(
-            title, len(manifest.samples), msg("images", context="unit")
-        ) as task:
+        with self._progress.task(title, len(manifest.samples), msg_in("unit", "images")) as task:
             least = self._vlm.least_for_base
             for sample, image in read_ahead(manifest, manifest.samples, least=least):
                 task.advance()

@@ -13,7 +13,7 @@ from mayak import __version__
 from mayak.evaluation.pictures import data_uri, label_name, surest_first, thumbnail
 from mayak.evaluation.record import EvaluationResult, Kind, Row
 from mayak.fonts import with_fonts
-from mayak.i18n import Language, msg
+from mayak.i18n import Language, msg, msg_in
 from mayak.i18n import render as worded
 from mayak.labels import LABELS, QUESTION, UNCLASSIFIABLE
 from mayak.metrics import Interval
@@ -117,6 +117,7 @@ def render(template: str, language: Language, **context: Any) -> str:  # noqa: A
     environment.filters |= {"percent": _percent, "interval": _interval, "p_value": p_value}
     environment.globals |= {
         "msg": msg,
+        "msg_in": msg_in,
         "label_name": label_name,
         "labels": LABELS,
         "question": QUESTION,

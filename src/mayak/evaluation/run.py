@@ -19,7 +19,7 @@ from mayak.evaluation.answers import parse_answer
 from mayak.evaluation.pictures import contact_sheet
 from mayak.evaluation.record import EvaluationResult, Kind, Row
 from mayak.files import json_bytes
-from mayak.i18n import Language, msg
+from mayak.i18n import Language, msg, msg_in
 from mayak.imaging import decode
 from mayak.types import (
     Answerer,
@@ -110,7 +110,7 @@ def _run(
     failures: dict[str, Failure] = {}
     with (
         (out / PARTIAL).open("a", encoding="utf-8", newline="\n") as partial,
-        progress.task(_TITLES[kind], len(manifest.samples), msg("images", context="unit")) as task,
+        progress.task(_TITLES[kind], len(manifest.samples), msg_in("unit", "images")) as task,
     ):
         task.advance(len(answers))
         for sample, answer in _ask(model, manifest, todo, failures):
@@ -198,7 +198,7 @@ def read_ahead(
     manifest: Manifest, samples: Iterable[Sample], *, least: Sides | None = None
 ) -> Iterator[tuple[Sample, DecodedImage | Failure]]:
     """Yield every sample with its pixels or its failure, in order, decoded ahead by a few threads;
-    ``least`` is passed to ``imaging.decode``."""
+    ``least`` is the ``min_sides`` of ``imaging.decode``."""
     waiting: deque[tuple[Sample, Future[DecodedImage | Failure]]] = deque()
     with ThreadPoolExecutor(_READERS) as pool:
         try:
@@ -238,7 +238,7 @@ def _read(path: Path, sample: Sample, least: Sides | None) -> DecodedImage | Fai
             msg("the file has changed since `mayak prepare`"),
         )
     try:
-        return decode(data, least=least)
+        return decode(data, min_sides=least)
     except DecodeError as error:
         return Failure(sample.image_path, "decode", type(error).__name__, error.message)
 

@@ -1,9 +1,12 @@
 """Evidence in: folders, archives and disk images, listed and read without being written.
 
-``open_source`` opens one; ``Source.items`` lists all that lies in it, deleted files too.
+``open_source`` opens a source; ``Source.items`` lists its files, deleted ones too. Readers are in
+``containers``.
 """
 
-from mayak.evidence.reader import EXCLUSIONS, Limits
-from mayak.evidence.source import Acquisition, Source, located, open_source
+from mayak.evidence.acquire import Acquisition
+from mayak.evidence.base import EXCLUSIONS, Limits, Reason
+from mayak.evidence.open import located, open_source
+from mayak.evidence.walk import Source
 
-__all__ = ["EXCLUSIONS", "Acquisition", "Limits", "Source", "located", "open_source"]
+__all__ = ["EXCLUSIONS", "Acquisition", "Limits", "Reason", "Source", "located", "open_source"]

@@ -23,20 +23,20 @@ IN_MEMORY = 8 << 20
 
 
 class Bytes(Protocol):
-    """Random access to a fixed run of bytes; safe to read from several threads."""
+    """Random access to a fixed number of bytes; safe to read from several threads."""
 
     @property
     def size(self) -> int: ...
 
     def read_at(self, offset: int, size: int) -> bytes:
-        """Up to ``size`` bytes from ``offset``; fewer only at the end. Raises OSError."""
+        """Return up to ``size`` bytes from ``offset``; fewer only at the end. Raises OSError."""
         ...
 
     def close(self) -> None: ...
 
 
 def open_quietly(path: Path) -> BinaryIO:
-    """A file opened for reading that leaves no access time behind, where the system allows."""
+    """Open a file for reading, without changing its access time if the system allows that."""
     # O_NONBLOCK: a pipe put in the file's place must not hang the run.
     flags = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
     quiet = getattr(os, "O_NOATIME", 0)
@@ -51,7 +51,7 @@ def open_quietly(path: Path) -> BinaryIO:
 
 
 class FileBytes:
-    """The bytes of an open file, which is closed at the latest when nothing refers to them."""
+    """The bytes of an open file, which is closed at the latest when they are garbage-collected."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -60,7 +60,7 @@ class FileBytes:
         self.size = file.seek(0, io.SEEK_END)
 
     def read_at(self, offset: int, size: int) -> bytes:
-        # A damaged table may name a place that no file can have.
+        # A damaged table may name an offset that no file can have.
         if not 0 <= offset < self.size:
             return b""
         parts: list[bytes] = []
@@ -76,7 +76,7 @@ class FileBytes:
 
 
 class JoinedBytes:
-    """Several runs of bytes, one after the other."""
+    """Several pieces as one, in their order."""
 
     def __init__(self, pieces: Sequence[Bytes]) -> None:
         self._pieces = pieces
@@ -101,16 +101,16 @@ class JoinedBytes:
 
 
 class Unpacked(FileBytes):
-    """What a stream holds, copied to memory or, when large, to a nameless temporary file.
+    """The content of a stream, copied to memory or, if large, to an unnamed temporary file.
 
     Containers inside compressed archives need random access, which their compression lacks. The
-    copy lives until it is closed or nothing refers to it any more.
+    copy exists until it is closed or garbage-collected.
     """
 
     def __init__(self, stream: BinaryIO, check: Callable[[int], None]) -> None:
-        """``check`` is told the bytes so far, and raises to stop.
+        """``check`` is called with the number of bytes so far, and raises to stop.
 
-        Raises ConfigError if the temporary folder takes no more: no fault of the evidence.
+        Raises ConfigError if the temporary folder is full, which is not a fault of the evidence.
         """
         copy = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115
         try:
@@ -148,7 +148,7 @@ def _temporary() -> Iterator[None]:
 
 
 class _Reading(io.RawIOBase):
-    """A seekable read-only stream over ``read_at``; faults arrive as EvidenceError."""
+    """A seekable read-only stream over ``read_at``; faults are raised as EvidenceError."""
 
     def __init__(self, read_at: Callable[[int, int], bytes], start: int, size: int) -> None:
         self._read_at = read_at
@@ -184,7 +184,7 @@ class _Reading(io.RawIOBase):
         return len(part)
 
     def readall(self) -> bytes:
-        # In as few pieces as it comes: what is inherited reads 8 KiB at a time.
+        # In as few reads as possible: the inherited method reads 8 KiB at a time.
         parts: list[bytes] = []
         while (wanted := self._size - self._position) > 0:
             with translated():
@@ -197,12 +197,12 @@ class _Reading(io.RawIOBase):
 
 
 def stream_of(read_at: Callable[[int, int], bytes], size: int, start: int = 0) -> BinaryIO:
-    """A buffered stream of ``size`` bytes from ``start``."""
+    """Return a buffered stream of ``size`` bytes from ``start``."""
     return io.BufferedReader(_Reading(read_at, start, size), BUFFER)
 
 
 class _Guarded(io.RawIOBase):
-    """Another stream whose faults arrive as EvidenceError."""
+    """Another stream whose faults are raised as EvidenceError."""
 
     def __init__(self, inner: IO[bytes]) -> None:
         self._inner = cast(io.BufferedIOBase, inner)
@@ -235,15 +235,15 @@ class _Guarded(io.RawIOBase):
 
 
 def guarded(inner: IO[bytes]) -> BinaryIO:
-    """A stream of a decompressor, buffered, whose faults arrive as EvidenceError."""
+    """Return a decompressor's stream, buffered, whose faults are raised as EvidenceError."""
     return io.BufferedReader(_Guarded(inner), BUFFER)
 
 
 class translated:  # noqa: N801
-    """Turns what readers and decompressors raise into EvidenceError, once."""
+    """Context manager: what readers and decompressors raise becomes EvidenceError, once."""
 
     def __init__(self, what: object = "") -> None:
-        """``what`` cannot be read, where those who are told do not know it."""
+        """``what`` is named in the message, if the caller does not name it."""
         self._what = f"{what}: " if what else ""
 
     def __enter__(self) -> None:

@@ -1,4 +1,4 @@
-"""From the bytes of an image file to upright sRGB pixels, and to hashes that find duplicates."""
+"""Decode image files into upright sRGB pixels, and hash pictures to find duplicates."""
 
 from mayak.imaging.decode import decode, decode_file
 

@@ -1,4 +1,4 @@
-"""What a camera wrote beside the picture: when, with what, where."""
+"""EXIF: when, with which device and where a picture was taken."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _BASE = ExifTags.Base
 _GPS = ExifTags.GPS
 
 _TEXT_LENGTH = 200
-"""Characters kept of a text field; a maker's notes can hold megabytes."""
+"""Characters kept of a text field; a maker's notes can have megabytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A position by WGS 84 in degrees, north and east positive; height in metres or None."""
+    """A position in WGS 84: degrees, north and east positive; height in metres or None."""
 
     latitude: float
     longitude: float
@@ -31,11 +31,11 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What EXIF states; each field None where it is absent or makes no sense.
+    """What EXIF states; a field is None if it is absent or makes no sense.
 
-    ``taken`` and ``digitised`` are the camera's clock: with its zone where the file states one, and
-    without a zone where it does not, which is then nobody's to add. ``fixed`` is the time of the
-    satellite fix, in UTC. All of it can be written by anybody: it is a statement, not a fact.
+    ``taken`` and ``digitised`` are times of the camera's clock, with a time zone only if the file
+    states one. ``fixed`` is the time of the satellite fix, in UTC. Anybody can write EXIF: it is a
+    statement, not a fact.
     """
 
     taken: datetime | None = None
@@ -48,7 +48,7 @@ class Metadata:
 
 
 def metadata(image: Image.Image) -> Metadata:
-    """Read an open image's EXIF; damaged EXIF gives what can be read of it. Never raises."""
+    """Return the EXIF of an open image, as far as it can be read. Never raises."""
     try:
         exif = image.getexif()
         camera = exif.get_ifd(_IFD.Exif)
@@ -71,10 +71,10 @@ def _text(value: object) -> str | None:
         value = value.decode("latin-1")
     if not isinstance(value, str):
         return None
-    # EXIF means ASCII, which Pillow reads as Latin-1; makers write UTF-8.
+    # EXIF texts are ASCII, which Pillow reads as Latin-1; many devices write UTF-8.
     with suppress(UnicodeError):
         value = value.encode("latin-1").decode("utf-8")
-    # Fixed-width fields are filled with NULs or blanks; nothing unprintable goes further.
+    # Fixed-width fields are padded with NULs or blanks; unprintable characters are dropped.
     kept = "".join(c if c.isprintable() else " " for c in value.split("\0")[0])
     return " ".join(kept.split())[:_TEXT_LENGTH] or None
 
@@ -96,7 +96,7 @@ def _zone(text: str | None) -> timezone | None:
 
 
 def _offset(text: str) -> timedelta:
-    """``+09:00`` as a duration. Raises ValueError."""
+    """Parse ``+09:00``. Raises ValueError."""
     sign = {"+": 1, "-": -1}.get(text[0])
     hours, colon, minutes = text[1:].partition(":")
     if sign is None or not colon:

@@ -1,4 +1,4 @@
-"""Image formats by content: what the first bytes promise, and what this installation decodes."""
+"""Image formats: identified by content, and which of them this installation decodes."""
 
 from __future__ import annotations
 
@@ -17,45 +17,44 @@ with suppress(ImportError):  # the optional extra ``heic``
     pillow_heif.register_heif_opener()
 
 _NOT_PICTURES = {"BUFR", "GRIB", "HDF5", "MPEG"}
-"""Pillow recognises these and cannot decode them: data sets and video."""
+"""Formats that Pillow identifies and cannot decode: data sets and video."""
 
 _PROGRAMS = {"EPS", "WMF"}
-"""Decoding these runs what they hold, through Ghostscript or Windows: never with evidence."""
+"""Formats of programs, which Ghostscript or Windows would run: never with evidence."""
 
 _EAGER = {"CUR", "DIB", "FITS", "GBR", "MSP", "PCX", "PPM", "SGI", "XBM"}
-"""Pillow takes these by two bytes, small numbers or words: C sources, lists and key stores too.
-Under another name than their own it takes a whole header (``headers``)."""
+"""Formats that Pillow accepts by two bytes, small numbers or words, and so C sources, lists and key
+stores too. Without their extension a whole header is required (``signatures.headers``)."""
 
 _BY_HEADER = {"BMP", "ICO"}
-"""Pillow takes these by two or four bytes; their rows in ``signatures`` check the header."""
+"""Formats that Pillow accepts by two or four bytes; ``signatures`` checks their header."""
 
 _ALIKE = ({"JPEG", "MPO"}, {"HEIF", "AVIF"})
-"""Formats that share their extensions in practice: an MPO is a JPEG with a second one behind."""
+"""Formats that share their extensions in practice: an MPO is a JPEG followed by a second one."""
 
-_HEAD = 512
 _PREFIX = 16
-"""Bytes that Pillow shows to a format when it asks whether a file is its own."""
+"""Bytes that Pillow passes to a plugin to ask whether it accepts a file."""
 
 
 def signature(data: bytes) -> str | None:
-    """The image format that the first bytes promise, or None; a damaged file keeps its promise."""
+    """Return the image format by the first bytes, even if the rest is damaged; None if unknown."""
     kind = signatures.PICTURES.identify(data)
     return None if kind is None else kind.name
 
 
 def looks_like_image(head: bytes, name: str) -> bool:
-    """Whether a file with these first bytes (512 are enough) and this name is worth decoding.
+    """Return whether a file with these first bytes (512 are enough) and this name is an image.
 
-    By content; the name counts only for formats that have neither a sure signature nor a header
-    that states enough. True of what is recognised and cannot be decoded here (HEIC without its
-    codec), so that it becomes a failure with a reason; False of video, data sets and programs.
+    By content; the name is used only for formats without a sure signature or a header that states
+    enough. True for formats that cannot be decoded here (HEIC without its codec), so that they
+    become a failure with a reason; False for video, data sets and programs.
     """
     if signature(head) is not None:
         return True
     stated = _extensions().get(_extension(name))
     return any(
         _accepts(format_name, head[:_PREFIX])
-        for format_name in tried()
+        for format_name in decoded_formats()
         if format_name not in _BY_HEADER
         and (
             format_name == stated
@@ -65,22 +64,22 @@ def looks_like_image(head: bytes, name: str) -> bool:
 
 
 def is_apple_double(head: bytes, name: str) -> bool:
-    """Whether a file is an AppleDouble (RFC 1740): what a Mac knows of a file, written next to it,
-    under the same name after ``._``, on disks and in archives of others. A picture of such a name
-    is none."""
+    """Return whether a file is an AppleDouble (RFC 1740): the metadata of a file that a Mac writes
+    next to it, under the same name after ``._``, on foreign disks and in archives. A picture that
+    has such a name is not an AppleDouble."""
     base = name.rpartition("/")[2]
     return base.startswith("._") and signatures.APPLE_DOUBLE.matches(head)
 
 
 def is_program(head: bytes) -> bool:
-    """Whether a file of these first bytes is one of ``_PROGRAMS``, whatever pictures it draws."""
+    """Return whether a file of these first bytes is one of ``_PROGRAMS``, which draw pictures."""
     return signatures.PROGRAMS.identify(head) is not None
 
 
 def is_pdf(data: bytes) -> bool:
-    """Whether a file of these first bytes (512 are enough) is a PDF.
+    """Return whether a file of these first bytes (512 are enough) is a PDF.
 
-    As readers of PDF do, it takes what stands before the header for rubbish, if that is no image.
+    Bytes before the header are ignored, as PDF readers do, unless they begin an image.
     """
     if data.startswith(b"%PDF-"):
         return True
@@ -88,13 +87,13 @@ def is_pdf(data: bytes) -> bool:
 
 
 def named_as_image(name: str) -> bool:
-    """Whether a file's extension is that of an image format."""
+    """Return whether a file's extension is that of an image format."""
     stated = _extensions().get(_extension(name))
     return stated is not None and stated not in _NOT_PICTURES | _PROGRAMS | {"PDF"}
 
 
 def wrong_extension(name: str, found: str) -> tuple[str, ...]:
-    """A warning if a file's extension states another format than the one found."""
+    """Return a warning if a file's extension states another format than the one found."""
     extension = _extension(name)
     stated = _extensions().get(extension)
     if (
@@ -107,14 +106,15 @@ def wrong_extension(name: str, found: str) -> tuple[str, ...]:
     return (f"extension {extension} but content {found}",)
 
 
-def reads(format_name: str) -> bool:
-    """Whether this installation decodes a format (Pillow's name of it)."""
-    return format_name in tried()
+def is_decoded(format_name: str) -> bool:
+    """Return whether this installation decodes a format (Pillow's name of it)."""
+    return format_name in decoded_formats()
 
 
 @cache
-def tried() -> tuple[str, ...]:
-    """Pillow's names of what is tried, the common ones first: they have the surest signatures."""
+def decoded_formats() -> tuple[str, ...]:
+    """Return Pillow's names of the formats to try, the common ones first: they have the surest
+    signatures."""
     Image.preinit()
     Image.init()
     return tuple(name for name in Image.ID if name not in _NOT_PICTURES | _PROGRAMS)
@@ -126,7 +126,7 @@ def _extension(name: str) -> str:
 
 @cache
 def _extensions() -> dict[str, str]:
-    """Extension → Pillow's name of the format, whether or not its codec is installed."""
+    """Return extension → Pillow's name of the format, even if its codec is not installed."""
     heif = dict.fromkeys((".heic", ".heif", ".hif"), "HEIF")
     return heif | {".avif": "AVIF"} | Image.registered_extensions()
 
@@ -136,7 +136,7 @@ def _accepts(format_name: str, prefix: bytes) -> bool:
     if accept is None:
         return True
     try:
-        # A text instead of True says why the file, though recognised, cannot be decoded here.
+        # A text instead of True is the reason why an accepted file cannot be decoded here.
         return bool(accept(prefix))
     except (IndexError, struct.error):  # fewer bytes than the format looks at
         return False

@@ -1,4 +1,4 @@
-"""Hashes that find duplicates: SHA-256 for the same bytes, PDQ for pictures that are alike."""
+"""Hashes that find duplicates: SHA-256 for equal bytes, PDQ for pictures that look alike."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from PIL import Image
 
 PDQ_BITS = 256
 PDQ_MATCH_DISTANCE = 31
-"""Two pictures are alike at this many differing bits or fewer (PDQ's published threshold for the
-same picture; two chats of one app with other words are often within it)."""
+"""Differing bits of two pictures that look alike, at most (PDQ's published threshold for the same
+picture; two chats of one app with different words are often within it)."""
 PDQ_SAME_DISTANCE = 10
-"""Two pictures may be the same one saved twice at this many differing bits or fewer."""
+"""Differing bits of two pictures that may be the same one saved twice, at most."""
 PDQ_MIN_QUALITY = 50
-"""Below it PDQ's authors advise against matching: the picture has too little texture."""
+"""Below this quality PDQ's authors advise against matching: the picture has too little texture."""
 
 _LONG_SIDE = 512
-"""PDQ filters down to 64 × 64 whatever comes in; its authors shrink to this first, for speed."""
+"""PDQ filters every picture down to 64 × 64; its authors shrink to this side first, for speed."""
 _GRID = 64
 _FREQUENCIES = 16
-_LEAST = 5
-"""Pixels of a side; of what is smaller PDQ says nothing, at quality 0."""
+_MIN_SIDE = 5
+"""Pixels of a side, at least; smaller pictures have a hash of zeros, of quality 0."""
 
 Matrix = NDArray[np.float32]
 
@@ -39,35 +39,37 @@ class PerceptualHash:
 
     @property
     def usable(self) -> bool:
-        """Whether there is texture enough to compare it."""
+        """Return whether the picture has enough texture to be compared."""
         return self.quality >= PDQ_MIN_QUALITY
 
 
 def sha256(data: bytes) -> str:
-    """SHA-256 of bytes, lower-case hex."""
+    """Return the SHA-256 of bytes in lower-case hex."""
     return hashlib.sha256(data).hexdigest()
 
 
 def perceptual_hash(image: Image.Image) -> PerceptualHash:
-    """The PDQ hash of an upright picture; of a large one its ``thumbnails.overview`` is enough.
+    """Return the PDQ hash of an upright picture; for a large one, ``thumbnails.overview`` of it is
+    enough.
 
     PDQ (Facebook, "The TMK+PDQF Video-Hashing Algorithm and the PDQ Image-Hashing Algorithm", 2019)
     blurs the luma with two passes of a box along each axis, takes 64 × 64 samples, and compares the
     lowest 16 × 16 frequencies without the constant ones with their median. Blur and sampling are
-    linear and act on rows and columns apart, so each sample is a weighted sum of a few pixels: many
-    times as fast as blurring the whole picture, with the same bits.
+    linear and separable, so each sample is a weighted sum of a few pixels: many times as fast as
+    blurring the whole picture, with the same bits. Written here because it needs no native library
+    in the processes that decode; tests compare it with recorded hashes of the reference.
     """
-    if min(image.size) < _LEAST:
+    if min(image.size) < _MIN_SIDE:
         return PerceptualHash(bytes(PDQ_BITS // 8), 0)
     grid = _grid(np.asarray(image.convert("F"), dtype=np.float32))
     coefficients = (_cosines() @ grid @ _cosines().T).ravel()
-    # The lower of the two middle ones; bit 0, the lowest frequency, comes last.
+    # The lower median; bit 0, the lowest frequency, comes last.
     median = np.partition(coefficients, PDQ_BITS // 2 - 1)[PDQ_BITS // 2 - 1]
     return PerceptualHash(np.packbits((coefficients > median)[::-1]).tobytes(), _quality(grid))
 
 
 def _grid(luma: Matrix) -> Matrix:
-    """(64, 64) samples of (H, W), as if its longer side had been shrunk to 512 first."""
+    """Return (64, 64) samples of (H, W), as if its longer side had been shrunk to 512 first."""
     scale = max(max(luma.shape) / _LONG_SIDE, 1.0)
     for _ in ("rows", "columns"):
         length = len(luma)
@@ -81,13 +83,13 @@ def _grid(luma: Matrix) -> Matrix:
 
 @lru_cache(_LONG_SIDE)
 def _samples(length: int, shrunk: int) -> tuple[NDArray[np.intp], Matrix]:
-    """Which places of a line make each of 64 evenly spaced samples after it was shrunk and went
-    through two passes of PDQ's box, and what each weighs: both (64, K), weights of 0 where fewer
-    do."""
+    """Return the positions in a line and their weights, both (64, K), of which each of 64 evenly
+    spaced samples is the sum after the line was shrunk and blurred by two passes of PDQ's box.
+    Weights of 0 fill up samples of fewer positions."""
     window = -(-shrunk // (2 * _GRID))
     ahead = window // 2
     offsets = np.arange(shrunk)[None, :] - np.arange(shrunk)[:, None]
-    # Cut off at the ends, where it averages over fewer.
+    # At the ends of the line the box averages over fewer positions.
     box = _averaging((offsets >= ahead + 1 - window) & (offsets <= ahead))
     at = ((np.arange(_GRID) + 0.5) * shrunk / _GRID).astype(int)
     all_weights = box[at] @ box @ _shrinking(length, shrunk)
@@ -102,7 +104,7 @@ def _samples(length: int, shrunk: int) -> tuple[NDArray[np.intp], Matrix]:
 
 
 def _shrinking(length: int, shrunk: int) -> NDArray[np.float64]:
-    """(shrunk, length): a line resampled with a triangle twice a new pixel wide (bilinear)."""
+    """Return the weights (shrunk, length) of bilinear resampling: triangles of two new pixels."""
     scale = length / shrunk
     centres = (np.arange(shrunk) + 0.5) * scale
     away = np.abs(np.arange(length) + 0.5 - centres[:, None]) / scale
@@ -110,20 +112,21 @@ def _shrinking(length: int, shrunk: int) -> NDArray[np.float64]:
 
 
 def _averaging(weights: NDArray[Any]) -> NDArray[np.float64]:
-    """Rows that sum to 1."""
+    """Scale rows so that each sums to 1."""
     return np.asarray(weights / weights.sum(axis=1, keepdims=True), dtype=np.float64)
 
 
 @lru_cache(1)
 def _cosines() -> Matrix:
-    """(16, 64): the DCT-II of a line, frequencies 1 to 16."""
+    """Return (16, 64): the DCT-II of a line, frequencies 1 to 16."""
     frequencies = np.arange(1, _FREQUENCIES + 1)
     angles = np.outer(frequencies, 2 * np.arange(_GRID) + 1) * (np.pi / (2 * _GRID))
     return np.asarray(np.sqrt(2 / _GRID) * np.cos(angles), dtype=np.float32)
 
 
 def _quality(grid: Matrix) -> int:
-    """0–100: how much neighbours in the grid differ, in whole percent of white, by PDQ's scale."""
+    """Return 0–100: the differences of neighbours in the grid, in whole percent of white, summed on
+    PDQ's scale."""
     steps = sum(
         int((np.abs(np.diff(grid, axis=axis)) * 100 / 255).astype(int).sum()) for axis in (0, 1)
     )

@@ -1,4 +1,4 @@
-"""The pictures inside a file, whatever its format: pages, frames, embedded and hidden pictures."""
+"""List and read the pictures embedded in a file: of a PDF, pages, frames, and hidden pictures."""
 
 from __future__ import annotations
 
@@ -6,30 +6,37 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 
 from mayak.errors import DecodeError
-from mayak.imaging.decode import UNDER, other_frames, uncovered
+from mayak.i18n import msg
+from mayak.imaging.decode import decode_picture
+from mayak.imaging.embedded import EmbeddedImage
 from mayak.imaging.formats import is_pdf
-from mayak.imaging.parts import Part
+from mayak.imaging.frames import other_frames
 from mayak.imaging.pdf import embedded_images
+from mayak.imaging.transparency import UNDER
 
 
-def pictures_inside(data: bytes, names: Sequence[str] = ()) -> list[Part]:
-    """The pictures of a PDF, or those of an image file after the first; ``names`` of all of them
-    from an earlier call, so that frames need not be counted again.
+def pictures_inside(data: bytes, names: Sequence[str] = ()) -> list[EmbeddedImage]:
+    """Return the pictures of a PDF, or those of an image file after the first.
 
-    A picture that is hidden by transparency is none of them: only decoding finds it. Raises
-    DecodeError if the file cannot be opened.
+    With the ``names`` of an earlier call, frames are not counted again. Pictures hidden by
+    transparency are not included, because only decoding finds them.
+
+    Raises DecodeError if the file cannot be opened.
     """
     return embedded_images(data) if is_pdf(data) else other_frames(data, names)
 
 
 def hidden_in(name: str = "") -> str:
-    """Name of what the transparency of a file hides, or of that of a picture inside the file."""
+    """Return the name of the picture hidden by the transparency of a file, or of the picture
+    ``name`` inside the file."""
     return f"{name}, {UNDER}" if name else UNDER
 
 
 def picture_inside(data: bytes, name: str) -> bytes | None:
-    """The bytes of one picture inside a file; None if there is none of this name. Raises
-    DecodeError."""
+    """Return one picture inside a file as an image file; None if there is none of this name.
+
+    Raises DecodeError.
+    """
     if name == hidden_in():
         return uncovered(data)
     if name.endswith(f", {UNDER}"):
@@ -39,7 +46,7 @@ def picture_inside(data: bytes, name: str) -> bytes | None:
 
 
 def read_inside(data: bytes, names: Collection[str]) -> dict[str, bytes]:
-    """The pictures of these names inside a file, by their names, as far as they can be had."""
+    """Return the pictures of these names inside a file, by name, as far as they can be read."""
     found: dict[str, bytes] = {}
     with suppress(DecodeError):
         if hidden_in() in names:
@@ -55,3 +62,12 @@ def read_inside(data: bytes, names: Collection[str]) -> dict[str, bytes]:
                     if hidden in names:
                         found[hidden] = uncovered(picture)
     return found
+
+
+def uncovered(data: bytes) -> bytes:
+    """Return the picture that the transparency of an image file hides, as PPM. Raises DecodeError
+    if there is none."""
+    hidden = decode_picture(data, partial=True).hidden_ppm()
+    if hidden is None:
+        raise DecodeError(msg("its transparency hides no picture"))
+    return hidden

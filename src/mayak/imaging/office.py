@@ -1,4 +1,4 @@
-"""Office documents that nothing here can look into."""
+"""Encrypted Office documents, which cannot be opened here."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from mayak.signatures import OFFICE_DOCUMENT
 
 _ENCRYPTED = "EncryptedPackage".encode("utf-16-le")
 _SECTORS = 64
-"""Of a directory that are looked at; that of an encrypted document has three."""
+"""Sectors of a directory that are read, at most; that of an encrypted document has three."""
 _SECTOR_SIZES = {9, 12}
-"""As powers of two."""
+"""Exponents of two."""
 
 
 def needs_password(stream: BinaryIO, head: bytes) -> bool:
-    """Whether a file of these first 512 bytes is a Word, Excel or PowerPoint document (2007 and
-    later) that is encrypted: a compound file in which an ``EncryptedPackage`` lies ([MS-OFFCRYPTO]
+    """Return whether a file of these first 512 bytes is an encrypted Word, Excel or PowerPoint
+    document (2007 and later): a compound file with a stream ``EncryptedPackage`` ([MS-OFFCRYPTO]
     2.3.4.4, [MS-CFB] 2).
 
-    The stream is left anywhere. Raises what reading raises.
+    The position of the stream afterwards is undefined. Raises what reading raises.
     """
     if not OFFICE_DOCUMENT.matches(head) or len(head) < 512:
         return False
@@ -32,7 +32,7 @@ def needs_password(stream: BinaryIO, head: bytes) -> bool:
         entries = _sector(stream, sector, size)
         if any(entries[at : at + 64].startswith(_ENCRYPTED) for at in range(0, len(entries), 128)):
             return True
-        # The directory goes on where the table of sectors says.
+        # The table of sectors states the next sector of the directory.
         table, place = divmod(sector, size // 4)
         if table >= len(tables):
             return False

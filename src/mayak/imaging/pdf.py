@@ -1,4 +1,4 @@
-"""The pictures inside a PDF."""
+"""List and read the pictures in a PDF: drawn, stamped, in patterns, and attached."""
 
 from __future__ import annotations
 
@@ -23,27 +23,28 @@ from pypdf.generic import (
 
 from mayak.errors import DecodeError
 from mayak.i18n import msg
-from mayak.imaging.behind import begins_as
+from mayak.imaging.embedded import EmbeddedImage
 from mayak.imaging.formats import looks_like_image
-from mayak.imaging.parts import Part
+from mayak.imaging.trailing_data import begins_as
 
-# It tells of every blemish that it reads past; without a handler that lands on the terminal.
+# pypdf logs every defect that it tolerates; without a handler the terminal would show them.
 logging.getLogger("pypdf").addHandler(logging.NullHandler())
 
 _AS_STORED = {"/DCTDecode", "/JPXDecode"}
-"""Filters whose data are whole files: JPEG and JPEG 2000."""
+"""Filters whose data are complete files: JPEG and JPEG 2000."""
 
 _OWN_CONTAINERS = {"/CCITTFaxDecode", "/JBIG2Decode"}
-"""Filters whose work pypdf hands on inside a TIFF or PNG; of all others it gives the samples."""
+"""Filters whose data pypdf wraps in a TIFF or PNG; for all others it returns the samples."""
 
 _DEVICES: dict[object, str] = {1: "/DeviceGray", 3: "/DeviceRGB", 4: "/DeviceCMYK"}
 """By number of components; every calibrated colour space is read as one of these."""
 
 _BYTES = 2**30
-"""Of one decoded image. pypdf's own limits are less than a page scanned in colour at 600 dpi."""
+"""Bytes of one decoded image, at most. pypdf's own limits are less than a colour page of 600 dpi
+needs."""
 
 _HEAD = 512
-"""First bytes by which attached files are told apart."""
+"""First bytes by which attached files are identified."""
 
 _CONFIGURATION: dict[str, Any] = {
     "maximum_declared_stream_length": _BYTES,
@@ -56,24 +57,28 @@ _CONFIGURATION: dict[str, Any] = {
 }
 
 
-def embedded_images(data: bytes) -> list[Part]:
-    """The raster images of a PDF's pages in their order, each once.
+def embedded_images(data: bytes) -> list[EmbeddedImage]:
+    """Return the raster images of a PDF's pages in their order, each once; attachments come last.
 
-    A name is made of the page, counted from 1, and the names that lead there: ``page 3/Im0``.
-    Files come as stored where the PDF stores them whole (JPEG, JPEG 2000), without what the PDF
-    says beside them (masks, colour spaces); otherwise the pixels come as PNG. Stamps and other
-    annotations are looked through; the small images written into a page's drawing commands are not.
-    Images that are attached come last, as ``attachment NAME``; so do attached documents and
-    archives, which cannot be read here.
-    A name that comes again (``/A#2FB`` reads as ``/B`` in ``/A``) is numbered: ``page 3/A/B (2)``.
+    A name consists of the page, counted from 1, and the names of the objects that lead to the
+    image: ``page 3/Im0``. A name that occurs again (``/A#2FB`` reads as ``/B`` in ``/A``) is
+    numbered: ``page 3/A/B (2)``. Attached images, and attached documents and archives, which cannot
+    be read here, are named ``attachment NAME``.
+
+    Images that the PDF stores as complete files (JPEG, JPEG 2000) are read as stored, without the
+    masks and colour spaces that the PDF states for them; all others are read as PNG. Stamps and
+    other annotations are included, small images within a page's drawing commands are not.
 
     Raises DecodeError for a PDF that is damaged or needs a password.
     """
     try:
         with apply_configuration(**_CONFIGURATION):
             reader = PdfReader(io.BytesIO(data))
-            found = [Part(name, partial(_file, name, stream)) for name, stream in _images(reader)]
-            return list(_apart([*found, *_attachments(reader)]))
+            found = [
+                EmbeddedImage(name, partial(_file, name, stream))
+                for name, stream in _images(reader)
+            ]
+            return list(_with_unique_names([*found, *_attachments(reader)]))
     except (DependencyError, FileNotDecryptedError) as error:
         raise DecodeError(
             msg("the PDF is encrypted"),
@@ -83,8 +88,8 @@ def embedded_images(data: bytes) -> list[Part]:
         raise _unreadable(msg("the PDF"), error) from error
 
 
-def _apart(parts: list[Part]) -> Iterator[Part]:
-    """The same with each name once: by its name a picture is told from all others of its file."""
+def _with_unique_names(parts: list[EmbeddedImage]) -> Iterator[EmbeddedImage]:
+    """Make names unique within the file, because pictures are identified by them."""
     taken: set[str] = set()
     again: Counter[str] = Counter()
     for part in parts:
@@ -105,7 +110,7 @@ def _unreadable(what: str, error: Exception) -> DecodeError:
 
 
 def _file(name: str, stream: StreamObject) -> bytes:
-    """An image file of one image object. Raises DecodeError."""
+    """Return one image object as an image file. Raises DecodeError."""
     try:
         with apply_configuration(**_CONFIGURATION):
             filters = _resolved(stream.get("/Filter"))
@@ -118,30 +123,30 @@ def _file(name: str, stream: StreamObject) -> bytes:
         raise _unreadable(name, error) from error
 
 
-def _attachments(reader: PdfReader) -> Iterator[Part]:
-    """The attached files that are images, and those that may hold some but are not looked into."""
+def _attachments(reader: PdfReader) -> Iterator[EmbeddedImage]:
+    """Yield the attached images, and attached files that may contain images but are not read."""
     try:
         for name, stream in _attached(reader):
-            if _may_show_something(name, stream):
-                yield Part(f"attachment {name}", partial(_attachment, name, stream))
-    except Exception as error:  # noqa: BLE001 - the pages are there whatever is wrong beside them
-        yield Part("attachments", partial(_refuse, error))
+            if _may_contain_image(name, stream):
+                yield EmbeddedImage(f"attachment {name}", partial(_attachment, name, stream))
+    except Exception as error:  # noqa: BLE001 - the pages can be read all the same
+        yield EmbeddedImage("attachments", partial(_refuse, error))
 
 
 def _refuse(error: Exception) -> bytes:
     raise _unreadable(msg("the list of attachments"), error) from error
 
 
-def _may_show_something(name: str, stream: StreamObject) -> bool:
+def _may_contain_image(name: str, stream: StreamObject) -> bool:
     try:
         head = _unpacked(stream)[:_HEAD]
-    except Exception:  # noqa: BLE001 - told of where it is read
+    except Exception:  # noqa: BLE001 - reported when it is read
         return True
     return looks_like_image(head, name) or begins_as(head) is not None
 
 
 def _attachment(name: str, stream: StreamObject) -> bytes:
-    """An attached image file. Raises DecodeError."""
+    """Return an attached image file. Raises DecodeError."""
     try:
         with apply_configuration(**_CONFIGURATION):
             data = _unpacked(stream)
@@ -158,14 +163,14 @@ def _attachment(name: str, stream: StreamObject) -> bytes:
 
 def _unpacked(stream: StreamObject) -> bytes:
     data: bytes = stream.get_data()
-    # pypdf would keep what it has unpacked of every one.
+    # pypdf would keep the unpacked data of every stream.
     stream.decoded_self = None
     return data
 
 
 def _plain(stream: StreamObject) -> StreamObject:
-    """The same image in the one form of which pypdf reads every palette and depth: device colours,
-    8 bits at most, behind Flate alone."""
+    """Return the image in the one form in which pypdf reads all palettes and depths: device
+    colours, at most 8 bits, with Flate as the only filter."""
     plain = StreamObject()
     plain.update({key: stream[key] for key in stream if key not in ("/Filter", "/DecodeParms")})
     samples = stream.get_data()
@@ -183,10 +188,10 @@ def _plain(stream: StreamObject) -> StreamObject:
 def _png(stream: StreamObject) -> bytes:
     image = stream.decode_as_image()
     if image.mode == "P":
-        # Palettes have been applied: what is left stands for tones that pypdf does not know.
+        # Palettes have been applied: what is left are inks that pypdf cannot convert.
         raise NotImplementedError(str(stream.get("/ColorSpace")))
     if image.mode not in ("1", "L", "LA", "RGB", "RGBA"):
-        image = image.convert("RGB")  # PNG knows no CMYK
+        image = image.convert("RGB")  # PNG does not support CMYK
     file = io.BytesIO()
     image.save(file, "PNG")
     return file.getvalue()
@@ -196,38 +201,38 @@ def _images(reader: PdfReader) -> Iterator[tuple[str, StreamObject]]:
     seen: set[int] = set()
     for number, page in enumerate(reader.pages, start=1):
         yield from _drawn(page, f"page {number}", seen)
-        yield from _stamped(page, f"page {number}", seen)
+        yield from _annotated(page, f"page {number}", seen)
 
 
 def _drawn(
     holder: DictionaryObject, name: str, seen: set[int]
 ) -> Iterator[tuple[str, StreamObject]]:
-    """The images that a page, a form or a pattern can draw."""
+    """Yield the images that a page, a form or a pattern can draw."""
     resources = _dictionary(holder.get("/Resources"))
-    for kind, what in (("/XObject", ""), ("/Pattern", "/pattern")):  # names of each on their own
+    for kind, what in (("/XObject", ""), ("/Pattern", "/pattern")):  # each has names of its own
         for key, value in _dictionary(resources.get(kind)).items():
             yield from _within(value, name + what + key, seen)
 
 
-def _stamped(page: PageObject, name: str, seen: set[int]) -> Iterator[tuple[str, StreamObject]]:
-    """The images in the looks of annotations, which can have one for each state."""
+def _annotated(page: PageObject, name: str, seen: set[int]) -> Iterator[tuple[str, StreamObject]]:
+    """Yield the images in the appearances of annotations, which can have one for each state."""
     for number, annotation in enumerate(_array(page.get("/Annots"))):
         for key, value in _dictionary(_dictionary(annotation).get("/AP")).items():
-            look = f"{name}/annotation {number + 1}{key}"
-            yield from _within(value, look, seen)
+            appearance = f"{name}/annotation {number + 1}{key}"
+            yield from _within(value, appearance, seen)
             for state, other in _dictionary(value).items():
-                yield from _within(other, look + state, seen)
+                yield from _within(other, appearance + state, seen)
 
 
 def _attached(reader: PdfReader) -> Iterator[tuple[str, StreamObject]]:
-    """The files in a PDF: of the list that belongs to it, and of notes on its pages."""
+    """Yield the files attached to a PDF: in its list of files, and to annotations of its pages."""
     names = _dictionary(reader.root_object.get("/Names"))
     nodes = [_dictionary(names.get("/EmbeddedFiles"))]
     known = {id(nodes[0])}
     files: list[PdfObject | None] = []
     for node in nodes:
         for kid in map(_dictionary, _array(node.get("/Kids"))):
-            if id(kid) not in known:  # as in ``_within``: circles end
+            if id(kid) not in known:  # as in ``_within``: cycles end
                 known.add(id(kid))
                 nodes.append(kid)
         files.extend(_array(node.get("/Names"))[1::2])
@@ -244,10 +249,11 @@ def _attached(reader: PdfReader) -> Iterator[tuple[str, StreamObject]]:
 
 
 def _within(value: PdfObject, name: str, seen: set[int]) -> Iterator[tuple[str, StreamObject]]:
+    """Yield the object if it is an image, or the images that it can draw; each only once."""
     stream = _resolved(value)
     if not isinstance(stream, StreamObject) or id(stream) in seen:
         return
-    seen.add(id(stream))  # the reader keeps each object that it has read, as one
+    seen.add(id(stream))  # the reader returns one object for each reference
     if stream.get("/Subtype") == "/Image":
         yield name, stream
     else:

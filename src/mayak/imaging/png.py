@@ -1,4 +1,4 @@
-"""PNG chunks that Pillow refuses: large texts and profiles, and Apple's own variant (CgBI)."""
+"""PNGs that Pillow refuses: with large text or profile chunks, and Apple's variant (CgBI)."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ _START = b"\x89PNG\r\n\x1a\n"
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt")
 _EACH = PngImagePlugin.MAX_TEXT_CHUNK
 _ALL = PngImagePlugin.MAX_TEXT_MEMORY
-"""Bytes of one compressed text or profile, and of all texts, beyond which Pillow refuses the whole
+"""Unpacked bytes of one text or profile, and of all texts, above which Pillow refuses the whole
 picture (1 and 64 MiB)."""
 
 
 def is_cgbi(data: bytes) -> bool:
-    """Whether a file is a PNG as Xcode writes them into iOS applications, which only Apple reads:
-    without zlib's header, with the colours in another order."""
+    """Return whether a file is a PNG as Xcode writes it into iOS applications: without zlib's
+    header and with the colours in another order. Only Apple's software reads it."""
     return data.startswith(_START) and data[12:16] == b"CgBI"
 
 
 def without_large_texts(data: bytes) -> tuple[bytes, list[str]]:
-    """A PNG without the texts and the profile that Pillow would refuse, and a warning for each kind
-    left out; other data and all other PNGs as they are.
+    """Return a PNG without the texts and the profile that Pillow would refuse, and a warning for
+    each kind that was left out. Other files are returned as they are.
 
     Nothing is unpacked beyond the limit.
     """
@@ -52,7 +52,7 @@ def without_large_texts(data: bytes) -> tuple[bytes, list[str]]:
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """The kind of each chunk, and where it begins and ends."""
+    """Yield the kind of each chunk, its first byte and the byte after its last."""
     at = len(_START)
     while at + 12 <= len(data):
         end = at + 12 + int.from_bytes(data[at : at + 4])
@@ -65,7 +65,7 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
 
 
 def _unpacked(kind: bytes, body: bytes) -> int:
-    """Bytes that a text or profile unpacks to; one more than the limit if it is beyond."""
+    """Return the unpacked size of a text or profile in bytes; limit + 1 if it is larger."""
     _, _, rest = body.partition(b"\0")
     if kind == b"iTXt":
         packed = rest[:1] == b"\1"

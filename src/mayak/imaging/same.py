@@ -1,6 +1,6 @@
-"""Whether two pictures are the same one saved twice, judged by their thumbnails.
+"""Compare thumbnails: are two pictures the same one, saved twice?
 
-A person decides such pictures together without looking at each: in doubt the answer is no. The
+A person decides such pictures together without looking at each, so in doubt they are different. The
 limits come from measurements of chats (1080 × 2340 and 720 × 1560), receipts, drawn scenes and
 photos, each saved again as JPEG of quality 55–85, at 75 % and 50 % of its size, 6 % brighter and
 darker, and of chats that differ in one syllable (``tests/imaging/test_same.py`` holds the kinds).
@@ -32,11 +32,11 @@ letters is).
 """
 _PHOTO_RESIDUAL = 16.0
 """The same for photos: copies of 12 megapixels at most 8, of 1 megapixel at half their size mostly
-up to 15, some to 25 (these count as alike only). Two photos from the hand, moved by 1 %: from 60
-where there is any detail."""
+up to 15, some to 25 (these only count as alike). Two hand-held photos that differ by 1 % of their
+width: from 60 in areas with detail."""
 _GAIN = 1.15
-"""By which factor contrast may differ: a copy that is 6 % brighter loses up to a tenth where white
-is reached."""
+"""Factor by which contrast may differ: a copy that is 6 % brighter loses up to a tenth where it
+reaches white."""
 _LEVEL = 20.0
 """Largest difference of a neighbourhood's mean from that of the whole picture, in grey levels.
 Copies: at most 19, if one is brighter and the other darker."""
@@ -46,8 +46,8 @@ _SHRINK = 10.0
 """Pixels of a picture to one of those that are compared, at most, if it may hold small print: on
 phones' screens, up to 3200 pixels long, a letter still has three or more."""
 _HALF = 2.2
-"""How many times as large as the other a picture with small print may be: what can be read in one
-must be legible in the other, whichever is shown."""
+"""Factor by which a picture with small print may be larger than the other: what can be read in one
+must be legible in the other, because either may be shown."""
 _COPY = 5.0
 """The same for a photo: messengers send 960 of 4032 pixels."""
 _NARROW = 96
@@ -63,7 +63,7 @@ Plane = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A thumbnail, prepared to be compared."""
+    """A thumbnail, prepared for comparison."""
 
     pixels: NDArray[np.uint8]
     """(H, W, 3) in YCbCr."""
@@ -80,7 +80,10 @@ class Look:
 
     @classmethod
     def of(cls, thumbnail: bytes, longer: int) -> Self:
-        """Raises whatever the decoder raises over a file that is not a thumbnail's JPEG."""
+        """Prepare a thumbnail; ``longer`` is the longer side of the whole picture.
+
+        Raises what the decoder raises for a file that is not a thumbnail's JPEG.
+        """
         with Image.open(io.BytesIO(thumbnail), formats=("JPEG",)) as image:
             if max(image.size) > SIDE:
                 raise ValueError(image.size)
@@ -103,26 +106,26 @@ class Look:
         return width, height
 
     def shrunk(self, longer: int) -> Look:
-        """The same picture with its longer side at most this long."""
+        """Return the picture with a longer side of at most ``longer`` pixels."""
         if max(self.size) <= longer:
             return self
         image = Image.frombytes("YCbCr", self.size, self.pixels.tobytes())
         return Look._made(np.asarray(shrunk(image, longer)), self.longer)
 
     def cut(self, width: int, height: int) -> Look:
-        """The upper left part of it."""
+        """Return the upper left part of the picture."""
         if self.size == (width, height):
             return self
         return Look._made(self.pixels[:height, :width], self.longer)
 
 
 def same_picture(one: Look, other: Look) -> bool:
-    """Whether the two are the same picture; the same answer in either order.
+    """Return whether two thumbnails show the same picture; the order does not matter.
 
-    They must have the same shape, and each neighbourhood of one must be that of the other but for
-    its level and a little of its contrast. Detail that the thumbnails do not hold cannot be
-    compared: pictures that may hold small print are never the same if their thumbnails are too
-    small for it, as those of a whole conversation in one picture are.
+    They must have the same shape, and each neighbourhood of one must equal that of the other except
+    for its level and a little of its contrast. Detail that thumbnails lack cannot be compared:
+    pictures that may have small print are never the same if their thumbnails are too small for it,
+    such as those of a whole conversation in one picture.
     """
     small, large = sorted((one, other), key=lambda look: max(look.size))
     longest, shortest = max(one.longer, other.longer), min(one.longer, other.longer)
@@ -133,16 +136,16 @@ def same_picture(one: Look, other: Look) -> bool:
     if min(small.size) < _NARROW and reduced > 3:
         return False
     large = large.shrunk(max(small.size))
-    # Rounding makes a difference of a pixel.
+    # Rounding may cause a difference of a pixel.
     if max(abs(a - b) for a, b in zip(small.size, large.size, strict=True)) > 1:
         return False
     width, height = (min(sides) for sides in zip(small.size, large.size, strict=True))
-    most = _RESIDUAL if fine else _PHOTO_RESIDUAL
-    return _alike(small.cut(width, height), large.cut(width, height), most)
+    max_residual = _RESIDUAL if fine else _PHOTO_RESIDUAL
+    return _alike(small.cut(width, height), large.cut(width, height), max_residual)
 
 
-def _alike(one: Look, other: Look, most: float) -> bool:
-    """Whether level, colour and detail are the same everywhere, the last up to ``most``."""
+def _alike(one: Look, other: Look, max_residual: float) -> bool:
+    """Return whether level, colour and detail agree everywhere, detail up to ``max_residual``."""
     for plane in zip(one.colour, other.colour, strict=True):
         if np.abs(plane[0] - plane[1]).max() > _COLOUR:
             return False
@@ -152,17 +155,17 @@ def _alike(one: Look, other: Look, most: float) -> bool:
     luma = [look.pixels[..., 0].astype(np.float32) for look in (one, other)]
     shared = _box(luma[0] * luma[1]) - one.mean * other.mean
     for first, second in ((one, other), (other, one)):
-        # What is left of the second's variance when the first, at the contrast that fits best, is
-        # taken from it.
+        # The variance of the second that remains after subtracting the first at the best-fitting
+        # contrast.
         gain = (shared / np.maximum(first.variance, 1.0)).clip(1 / _GAIN, _GAIN)
-        left = second.variance - 2 * gain * shared + gain * gain * first.variance
-        if left.max() > most**2:
+        residual = second.variance - 2 * gain * shared + gain * gain * first.variance
+        if residual.max() > max_residual**2:
             return False
     return True
 
 
 def _box(plane: Plane) -> Plane:
-    """The mean of each pixel's neighbourhood; at an edge its pixels count several times."""
+    """Return the mean of each pixel's neighbourhood; pixels at an edge count several times."""
     height, width = plane.shape
     plane = np.pad(plane, _WINDOW // 2, mode="edge")
     rows: Plane = sum((plane[at : at + height] for at in range(1, _WINDOW)), plane[:height])

@@ -9,6 +9,9 @@ from mayak.workers import Item, Lost, Result, WorkerPool, divide_memory
 MAX_FILE_BYTES = 2**30
 """Size of a file that is decoded. Files are decoded in memory, which a film or a disk image would
 fill."""
+MAX_PIXELS = 225_000_000
+"""Pixels that are decoded, at most. A worker's 4 GiB have room for them with each decoder (WebP's
+takes most, 16 bytes a pixel); phones with 200 megapixels make fewer."""
 
 _SECONDS = 120.0
 _MEMORY = 4 * 2**30

@@ -1,4 +1,4 @@
-"""Small pictures: for all that needs no detail, and for pages and reports."""
+"""Shrink pictures: thumbnails for pages and reports, overviews for hashing."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ _OVERVIEW = 1024
 SIDE = 320
 """Pixels of a thumbnail's longer side, at most."""
 _GAP = 3.0
-"""The resampling filter is applied to a picture at least three times as large; what is larger still
-is averaged by a whole number first, which is faster."""
+"""The resampling filter is applied to a picture three times as large or more; larger pictures are
+first averaged by a whole number, which is faster."""
 _THIN = 32
-"""Pixels of a thumbnail's shorter side, below which nothing is left out."""
+"""Pixels of a thumbnail's shorter side below which no part of the picture is cropped."""
 _QUALITY = 90
-"""At 80, noise of the thumbnail itself hides a changed word (``imaging.same``)."""
+"""At 80, compression noise hides a changed word (``imaging.same``)."""
 OVERVIEW = Sides(3 * SIDE, 64)
-"""Of a picture that is decoded for hash and thumbnail alone: three times the latter, as ``_GAP``,
-and PDQ, which looks at 512 pixels of the longer side, samples 64 rows and columns."""
+"""Sides of a picture that is decoded only for its hash and thumbnail: three thumbnails (``_GAP``),
+and the 64 rows and columns that PDQ samples."""
 
 
 def overview(image: Image.Image) -> Image.Image:
-    """An RGB picture for the PDQ hash, its longer side 1024 at most.
+    """Return an RGB picture with a longer side of at most 1024, for the PDQ hash.
 
-    Shrunk by a whole number, the fastest way.
+    It is averaged by a whole number, which is fastest.
     """
     factor = -(-max(image.size) // _OVERVIEW)
     return image.reduce(factor) if factor > 1 else image
 
 
 def thumbnail(image: Image.Image) -> bytes:
-    """A JPEG of an upright RGB picture, its longer side 320 pixels, or as it was if it was shorter.
+    """Return an upright RGB picture as a JPEG with a longer side of at most 320 pixels.
 
-    Without metadata, and the same bytes for the same pixels.
+    It has no metadata, and the same pixels give the same bytes.
     """
     stream = io.BytesIO()
     shrunk(image, SIDE).save(stream, "JPEG", quality=_QUALITY)
@@ -43,10 +43,11 @@ def thumbnail(image: Image.Image) -> bytes:
 
 
 def shrunk(image: Image.Image, longer: int) -> Image.Image:
-    """The picture with its longer side at most this long; copies of other sizes come out alike.
+    """Return the picture with a longer side of at most ``longer``; copies of other sizes give
+    nearly the same result.
 
-    For that the filter is as wide as a new pixel (bicubic), and both sides are brought to the same
-    scale, which leaves out a part of a new pixel's width at the right or the lower edge.
+    For that, the filter is as wide as a new pixel (bicubic), and both sides have exactly the same
+    scale, which crops less than a new pixel at the right or the lower edge.
     """
     scale = longer / max(image.size)
     if scale >= 1:

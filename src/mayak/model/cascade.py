@@ -25,7 +25,7 @@ from typing import get_args
 import psutil
 import torch
 
-from mayak.imaging.closer import Closer
+from mayak.imaging.redecode import Redecoder
 from mayak.model.accelerate import CheckedCudaGraph
 from mayak.model.calibration import Calibration, Head
 from mayak.model.load import VisionLanguageModel
@@ -175,7 +175,7 @@ class CascadeScorer:
         waiting: _Batches = tuple(deque() for _ in TIERS)
         running: deque[tuple[Tier, list[_Pending], Callable[[], torch.Tensor]]] = deque()
         with (
-            Closer(self._vlm.least, THREADS) as closer,
+            Redecoder(self._vlm.least, THREADS) as closer,
             ThreadPoolExecutor(THREADS, "preprocess", torch.set_num_threads, (1,)) as pool,
             Launcher(self._vlm.device) as launch,
         ):

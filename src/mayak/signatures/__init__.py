@@ -1,17 +1,19 @@
 """The table of file kinds: how each is recognised by its first bytes, and what mayak does with it.
 
-A kind that is added here is known everywhere: to ``open_source``, to the walk through folders,
-archives and disk images, to the image decoder, and to the warnings about hidden data. The order
-counts: of the rows that match, the first is taken.
+A row in ``KINDS`` is all that a kind needs to be known to ``open_source``, to the walk through
+folders, archives and disk images, to the image decoder, and to the warnings about trailing data;
+a container that is entered also needs a reader (``mayak.evidence.containers``). If several rows
+match, the first one counts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
+from mayak.i18n import msg
 from mayak.signatures import headers
 
 Family = Literal[
@@ -72,13 +74,13 @@ class FileKind:
     check: Callable[[bytes], object] | None = None
     """A header's checks, for a kind whose marks are too short or that has none."""
     extensions: tuple[str, ...] = ()
-    """Those of an image format, which count if its header is damaged or tells too little."""
+    """Those of an image format, which count if its header is damaged or not sure."""
     layer: ContainerLayer | None = None
     """For a container: the kind of its layer in an ``EvidencePath``."""
     description: str = ""
     """Name with an article for messages, if the name alone is not enough."""
-    remedy: tuple[str, str] | None = None
-    """What to do about a kind that is not read, in English and Korean."""
+    remedy: str = ""
+    """What to do about a kind that is not read."""
     encrypted: bool = False
 
     @property
@@ -98,25 +100,34 @@ class FileKind:
 Rows: TypeAlias = tuple[FileKind, ...]
 
 
-@dataclass(frozen=True)
 class KindTable:
-    """Some rows, arranged so that few of them are compared with a file."""
+    """Some rows of the table, arranged so that most of them cost one comparison at most."""
 
-    rows: Rows
-    _by_first_byte: tuple[Rows, ...] = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        by_first_byte = tuple(
-            tuple(kind for kind in self.rows if _may_begin_with(kind, value))
-            for value in range(256)
-        )
-        object.__setattr__(self, "_by_first_byte", by_first_byte)
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+        self._by_first_byte: dict[
+            int, tuple[tuple[int, int, tuple[bytes, ...], FileKind], ...]
+        ] = {}
 
     def identify(self, head: bytes) -> FileKind | None:
         """Return the first row that matches, None if none does."""
         if not head:
             return None
-        return next((kind for kind in self._by_first_byte[head[0]] if kind.matches(head)), None)
+        candidates = self._by_first_byte.get(head[0])
+        if candidates is None:
+            rows = (kind for kind in self.rows if _may_begin_with(kind, head[0]))
+            candidates = tuple((*_first_mark(kind), kind) for kind in rows)
+            self._by_first_byte[head[0]] = candidates
+        # Each file of a source is compared, so the first mark is tested without a call.
+        for start, end, alternatives, kind in candidates:
+            if head[start:end] in alternatives and kind.matches(head):
+                return kind
+        return None
+
+
+def _first_mark(kind: FileKind) -> tuple[int, int, tuple[bytes, ...]]:
+    mark = kind.marks[0] if kind.marks else Mark(0, (b"",))
+    return mark.offset, mark.offset + len(mark.alternatives[0]), mark.alternatives
 
 
 def _may_begin_with(kind: FileKind, first_byte: int) -> bool:
@@ -128,23 +139,14 @@ def at(offset: int, *alternatives: bytes) -> Mark:
     return Mark(offset, alternatives)
 
 
-UNPACK = (
-    "unpack a copy of it, or convert a copy to a raw image, with another program",
-    "사본을 다른 프로그램으로 풀거나 raw 이미지로 변환하십시오",
-)
-CONVERT = ("convert a copy to E01 or raw", "사본을 E01 또는 raw로 변환하십시오")
-MOUNT = (
-    "mount it read-only and give that folder",
-    "읽기 전용으로 마운트한 뒤 그 폴더를 지정하십시오",
-)
-DECRYPT = (
-    "decrypt a copy with its password or key, and give that as a source of its own",
-    "암호나 키로 사본을 복호화하여 별도의 원본으로 지정하십시오",
-)
+UNPACK = msg("unpack a copy of it, or convert a copy to a raw image, with another program")
+CONVERT = msg("convert a copy to E01 or raw")
+MOUNT = msg("mount it read-only and give that folder")
+DECRYPT = msg("decrypt a copy with its password or key, and give that as a source of its own")
 
 
 def _unread(
-    name: str, description: str, *marks: Mark, family: Family, remedy: tuple[str, str] = UNPACK
+    name: str, description: str, *marks: Mark, family: Family, remedy: str = UNPACK
 ) -> FileKind:
     return FileKind(name, family, Use.UNREAD, marks, description=description, remedy=remedy)
 
@@ -174,10 +176,19 @@ def _image(
     return FileKind(name, "image", Use.DECODED, marks, check, extensions)
 
 
-def _named_only(name: str, ext: str) -> FileKind:
-    """An image format that no header tells from others."""
-    return _image(name, check=lambda _: False, ext=ext)
+def _never(_: bytes) -> bool:
+    return False
 
+
+def _named_only(name: str, ext: str) -> FileKind:
+    """An image format that has no signature: only the file's name counts."""
+    return _image(name, check=_never, ext=ext)
+
+
+HEAD = 0x8006
+"""First bytes of a file that are enough to recognise all kinds, except Btrfs."""
+FAR_HEAD = 0x10048
+"""First bytes that are enough for Btrfs, too."""
 
 BOOT = at(510, b"\x55\xaa")
 """The end of a boot sector."""
@@ -265,7 +276,7 @@ KINDS: Rows = (
         "HEIF",
         at(4, b"ftyp"),
         at(8, b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"),
-        ext="heic heif hif",
+        ext="heic heics heif heifs hif",
     ),
     _image("CR3", at(4, b"ftyp"), at(8, b"crx ")),
     _image("JPEG2000", at(0, b"\0\0\0\x0cjP  "), ext="jp2 j2k jpc jpf jpx j2c"),
@@ -324,28 +335,45 @@ KINDS: Rows = (
     FileKind("AppleDouble", "metadata", Use.NO_PICTURES, (at(0, b"\0\5\x16\7"),)),
 )
 
+
+def _table(chosen: Callable[[FileKind], bool]) -> KindTable:
+    return KindTable(tuple(kind for kind in KINDS if chosen(kind)))
+
+
 ALL = KindTable(KINDS)
-PICTURES = KindTable(tuple(kind for kind in KINDS if kind.use is Use.DECODED))
-CONTAINERS = KindTable(
-    tuple(kind for kind in KINDS if kind.layer is not None or kind.use is Use.UNREAD)
+PICTURES = _table(lambda kind: kind.use is Use.DECODED)
+CONTAINERS = _table(lambda kind: kind.layer is not None or kind.use is Use.UNREAD)
+"""Kinds that hold files, entered or not read."""
+SINGLE_FILES = _table(
+    lambda kind: (
+        kind.use in (Use.DECODED, Use.VIDEO) or (kind.use is Use.ENTERED and kind.layer is None)
+    )
 )
-"""Kinds that hold files: entered or not read."""
-PROGRAMS = KindTable(tuple(kind for kind in KINDS if kind.family == "program"))
-ATTACHED = KindTable(
-    tuple(
-        kind
-        for kind in KINDS
-        if kind.use is Use.DECODED
+"""Kinds that are a source of their own and not a container."""
+PROGRAMS = _table(lambda kind: kind.family == "program")
+ATTACHED = _table(
+    lambda kind: (
+        kind.use is Use.DECODED
         or kind.family in ("archive", "compressed file", "document", "database")
     )
 )
 """Kinds that are looked for after the end of an image and among the attachments of a document."""
-UNREAD_VOLUMES = tuple(
-    kind for kind in KINDS if kind.family == "file system" and kind.use is Use.UNREAD
-)
+COMPRESSED = _table(lambda kind: kind.family == "compressed file")
+VOLUMES = _table(lambda kind: kind.family in ("file system", "partition table"))
+GPT = _table(lambda kind: kind.name.startswith("GPT"))
+UNREAD_VOLUMES = tuple(kind for kind in VOLUMES.rows if kind.use is Use.UNREAD)
+NAMED_ONLY = tuple(kind for kind in KINDS if kind.check is _never)
 
 CONTAINER_LAYERS: frozenset[str] = frozenset(kind.layer for kind in KINDS if kind.layer is not None)
 IMAGE_EXTENSIONS = frozenset(extension for kind in PICTURES.rows for extension in kind.extensions)
+
+
+def _row(name: str) -> FileKind:
+    (kind,) = (kind for kind in KINDS if kind.name == name)
+    return kind
+
+
+E01 = _row("E01")
+OFFICE_DOCUMENT = _row("Office document")
+APPLE_DOUBLE = _row("AppleDouble")
 LATE_PDF = next(kind for kind in KINDS if kind.check is headers.is_late_pdf)
-APPLE_DOUBLE = next(kind for kind in KINDS if kind.name == "AppleDouble")
-OFFICE_DOCUMENT = next(kind for kind in KINDS if kind.name == "Office document")

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from mayak.dataset.manifest import Manifest
 from mayak.errors import DecodeError, ManifestError
-from mayak.i18n import join, msg
+from mayak.i18n import join, msg, msg_in
 from mayak.imaging import decode_file
 from mayak.model.packer import BatchPacker, PackedBatch
 from mayak.model.torch_internals import stop_workers
@@ -122,7 +122,7 @@ def verify(manifest: Manifest, progress: Progress) -> None:
     name = msg("checking {name}", name=manifest.path.name)
     with (
         ThreadPoolExecutor(max_workers=os.cpu_count()) as pool,
-        progress.task(name, len(manifest.samples), msg("images", context="unit")) as task,
+        progress.task(name, len(manifest.samples), msg_in("unit", "images")) as task,
     ):
         for fault in pool.map(lambda s: _fault(manifest.locate(s), s), manifest.samples):
             if fault:

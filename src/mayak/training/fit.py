@@ -16,7 +16,7 @@ from mayak.config import FINAL, TrainConfig
 from mayak.dataset.manifest import FILES, Manifest, read_manifest
 from mayak.dataset.training_images import TrainingImages
 from mayak.errors import ConfigError, ManifestError
-from mayak.i18n import msg
+from mayak.i18n import msg, msg_in
 from mayak.model import VisionLanguageModel, load_model
 from mayak.model.load import out_of_memory
 from mayak.model.packer import BatchPacker
@@ -331,7 +331,7 @@ class _Run:
         with (
             quiet(),
             data,
-            self.progress.task(msg("training"), total, msg("images", context="unit")) as task,
+            self.progress.task(msg("training"), total, msg_in("unit", "images")) as task,
         ):
             outputs = RunOutputs(
                 self.checkpoints, self.config.checkpoint_every, self.log, logger, task

@@ -1,4 +1,4 @@
-"""Hashes of whole sources: compared before anything is taken in, or computed beside that."""
+"""Hashes whole sources: compared before their files are read, or computed meanwhile."""
 
 from __future__ import annotations
 
@@ -21,34 +21,33 @@ T = TypeVar("T")
 class Acquisitions:
     """Hashes each source of a run once.
 
-    Where there is something to compare with, a hash in the case or one that an E01 carries, it is
-    compared before a byte is taken in. A source that is new is hashed while its files are read:
-    reading it twice, one after the other, would double the time of a run.
+    If there is a hash to compare with, in the case or in an E01, the source is compared before its
+    files are read. A new source is hashed while its files are read: reading it twice, one after the
+    other, would double the time of a run.
     """
 
     def __init__(self, case: CaseStore, options: Options, progress: Progress) -> None:
         self._case, self._options, self._progress = case, options, progress
         self.unproven: set[int] = set()
-        """Sources of which only their files tell what has changed since they were read: that run
-        was cut off before their hash was taken, or their hash is another now and was accepted."""
+        """Numbers of sources whose files have to be compared one by one: an earlier run ended
+        before it had hashed the source, or the hash has changed and that was accepted."""
         self.damaged: list[str] = []
-        """Sources that are not what their hash says, or cannot be read to their end, and were
-        accepted so."""
+        """Accepted sources that differ from their hash or cannot be read to their end."""
         self._stop = Event()
-        # One after the other, as the walk goes: two at once would only make a disk seek.
+        # One after the other: two at once would only make a disk seek.
         self._thread = ThreadPoolExecutor(1, "acquire")
         self._running: list[tuple[int, Path, Future[Acquisition | None]]] = []
 
     def close(self) -> None:
-        """End what is still being hashed."""
+        """End the hashing that still runs."""
         self._stop.set()
         self._thread.shutdown(cancel_futures=True)
 
     def add(self, number: int, path: Path, source: Source) -> None:
-        """Compare a source with what is known of it, or begin to hash it.
+        """Compare a source with its recorded hash, or start to hash it.
 
-        Raises IntegrityError where it differs and that is not accepted, EvidenceError where it
-        cannot be read.
+        Raises: IntegrityError if it differs and that is not accepted, EvidenceError if it cannot be
+        read.
         """
         recorded = next(s for s in self._case.sources() if s.id == number)
         if (recorded.kind == "folder") != (source.path.kind == "folder"):
@@ -73,20 +72,21 @@ class Acquisitions:
         hashing = self._thread.submit(source.acquire, self._progress, self._stop)
         self._running.append((number, path, hashing))
 
-    def beside(self, arriving: Iterable[T]) -> Iterator[T]:
-        """What arrives, as it comes; hashes that are done meanwhile are recorded.
+    def record_during(self, elements: Iterable[T]) -> Iterator[T]:
+        """Yield the elements as they come, and record the hashes that are done meanwhile.
 
-        Not those of unproven sources: with a recorded hash, the next run would compare their files
-        no more.
+        Those of unproven sources are not recorded yet: with a recorded hash, the next run would not
+        compare their files.
         """
-        for each in arriving:
+        for each in elements:
             yield each
             self._record(r for r in self._running if r[-1].done() and r[0] not in self.unproven)
 
     def finish(self, *, compared: bool) -> None:
-        """Wait for what is left; of unproven sources only if all their files were ``compared``.
+        """Wait for the hashes that are left and record them; those of unproven sources only if all
+        their files were ``compared``.
 
-        Raises EvidenceError if a source cannot be read to its end.
+        Raises: EvidenceError if a source cannot be read to its end.
         """
         self._record(r for r in self._running if compared or r[0] not in self.unproven)
 
@@ -101,8 +101,8 @@ class Acquisitions:
     def _hash_of(
         self, number: int, path: Path, hashing: Callable[[], Acquisition | None]
     ) -> Acquisition | None:
-        """None where there is none; also where a source cannot be read to its end and that is
-        accepted, of which nobody can say later whether it has changed."""
+        """Return the hash of a source; None for a folder, and for a source that cannot be read to
+        its end if that is accepted: later changes of it cannot be detected."""
         try:
             return hashing()
         except EvidenceError as error:
@@ -128,7 +128,7 @@ class Acquisitions:
             differs = True
             message = msg("{path} has changed since it was last read", path=path)
         if differs and not self._options.accept_damaged:
-            # Not among its hashes: the next reading is compared with the last that was accepted.
+            # Not recorded as a hash: the next run compares with the last accepted one.
             self._case.record("refuse source", source=number, sha256=found.sha256, md5=found.md5)
             raise IntegrityError(
                 message,

@@ -1,4 +1,4 @@
-"""Which pictures of a case are alike, and which of these are the same picture saved twice."""
+"""Groups near-duplicates, and stacks copies of the same picture within each group."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 
 from mayak.case import CaseStore
 from mayak.errors import MayakError
+from mayak.imaging.clusters import single_linkage
 from mayak.imaging.hashing import PDQ_MATCH_DISTANCE, PDQ_MIN_QUALITY, PDQ_SAME_DISTANCE
-from mayak.imaging.near import linked
 from mayak.imaging.same import Look, same_picture
 
-_MEMBERS = 64
-"""Pictures in a stack, at most."""
-_COMPARED = 64
-"""Comparisons of one picture with others, at most; after that it begins a stack of its own. Bounds
-the time that thousands of pictures of a camera that did not move would take."""
-_LOOKS = 128
-"""Thumbnails kept ready to be compared, 1.6 MB each."""
+_MAX_STACK = 64
+"""Pictures in a stack."""
+_MAX_COMPARISONS = 64
+"""Comparisons of one picture with others; after that it starts a stack of its own. Bounds the time
+for thousands of pictures of a camera that did not move."""
+_MAX_LOOKS = 128
+"""Thumbnails kept in memory for comparison, 1.6 MB each."""
 
 
 def group(case: CaseStore) -> int:
@@ -34,7 +34,7 @@ def group(case: CaseStore) -> int:
     for sha256, pdq in case.perceptual_hashes(PDQ_MIN_QUALITY):
         digests += bytes.fromhex(sha256)
         hashes += pdq
-    groups = Groups(digests, linked(hashes))
+    groups = Groups(digests, single_linkage(hashes))
     words = np.frombuffer(hashes, dtype=np.uint64).reshape(-1, 4)
     is_same = _comparison(case)
     stacks: list[list[str]] = []
@@ -53,11 +53,11 @@ def group(case: CaseStore) -> int:
 def stacked(
     hashes: NDArray[np.uint64], names: Sequence[str], is_same: Callable[[str, str], bool]
 ) -> list[list[str]]:
-    """The stacks of two pictures or more; ``hashes``: PDQ, shape (N, 4).
+    """Return the stacks of two pictures or more; ``hashes``: PDQ, shape (N, 4).
 
-    Complete linkage: any two pictures of a stack differ by ten bits at most, and ``is_same`` holds
-    of them. Greedy: each picture goes into the nearest stack that it fits into, and those with the
-    most others within ten bits go first, so that they and not a far copy decide what fits.
+    Complete linkage: any two pictures of a stack differ by ten bits at most, and ``is_same`` is
+    true for them. Greedy: each picture goes into the nearest stack that it fits into. Pictures with
+    the most others within ten bits go first, so that they decide what fits, not a distant copy.
     """
     around = np.array([(_bits(hashes ^ pdq) <= PDQ_SAME_DISTANCE).sum() for pdq in hashes])
     stacks: list[list[int]] = []
@@ -66,10 +66,10 @@ def stacked(
         pdq = hashes[row]
         away = _bits(firsts[: len(stacks)] ^ pdq)
         near = np.flatnonzero(away <= PDQ_SAME_DISTANCE)
-        left = _COMPARED
+        left = _MAX_COMPARISONS
         for number in near[np.argsort(away[near], kind="stable")].tolist():
             stack = stacks[number]
-            if len(stack) > min(left, _MEMBERS - 1):
+            if len(stack) > min(left, _MAX_STACK - 1):
                 continue
             if _bits(hashes[stack] ^ pdq).max() > PDQ_SAME_DISTANCE:
                 continue
@@ -88,28 +88,28 @@ def stacked(
 
 
 def _bits(differing: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """How many bits are set in each row."""
+    """Count the bits that are set in each row."""
     counts: NDArray[np.int64] = np.bitwise_count(differing).sum(axis=1, dtype=np.int64)
     return counts
 
 
 def _comparison(case: CaseStore) -> Callable[[str, str], bool]:
-    """Whether two contents of a case are the same picture, as far as their thumbnails show it."""
+    """Return a function that compares two contents of a case by their thumbnails."""
 
-    @lru_cache(_LOOKS)
+    @lru_cache(_MAX_LOOKS)
     def look(sha256: str) -> Look | None:
         content = case.content(sha256)
         if content is None:
             return None
         try:
             thumbnail = case.thumbnail(content)
-        except MayakError:  # of another file than the one that was written, too
+        except MayakError:  # also if the file is not the one that was written
             return None
         if thumbnail is None:
             return None
         try:
             return Look.of(thumbnail, max(content.width, content.height))
-        except Exception:  # noqa: BLE001 - whatever it does to the decoder, it proves nothing
+        except Exception:  # noqa: BLE001 - a thumbnail that cannot be decoded proves nothing
             return None
 
     def is_same(one: str, other: str) -> bool:
@@ -120,12 +120,12 @@ def _comparison(case: CaseStore) -> Callable[[str, str], bool]:
 
 
 class Groups(Sequence[list[str]]):
-    """SHA-256 by group: sorted, and the groups by their first. Made when asked for, 40 bytes a
-    picture until then."""
+    """SHA-256 by group, sorted; the groups sorted by their first. A group is built when it is
+    accessed; until then it takes 40 bytes a picture."""
 
     def __init__(self, digests: bytes | bytearray, roots: NDArray[np.int64]) -> None:
-        """``digests``, 32 bytes each in a row; ``roots``, of shape (N,): pictures with the same one
-        are of one group, and a group has two or more."""
+        """``digests``: concatenated, 32 bytes each. ``roots``, shape (N,): pictures with the same
+        root form a group, if there are two or more."""
         words = np.frombuffer(digests, dtype=">u8").reshape(-1, 4)
         sorting = np.lexsort(words.T[::-1])
         _, first, group, sizes = np.unique(
@@ -143,7 +143,7 @@ class Groups(Sequence[list[str]]):
         return len(self._edges) - 1
 
     def rows(self, number: int) -> NDArray[np.int64]:
-        """The positions of a group's members among all pictures, in the group's order."""
+        """Return the indices of a group's members among all pictures, in the group's order."""
         rows: NDArray[np.int64] = self._order[self._edges[number] : self._edges[number + 1]]
         return rows
 

@@ -1,4 +1,4 @@
-"""What a triage run is told: which sources, which files of them, and by which lists."""
+"""The options of a triage run: sources, filters and hash lists."""
 
 from __future__ import annotations
 
@@ -16,40 +16,39 @@ from mayak.case import Exclusion
 from mayak.types import EvidenceEntry
 
 SMALLEST = 32
-"""Pixels: icons and spacers are smaller on their longer side, pictures that show anything are
-not."""
+"""Pixels of the longer side: icons and spacers have fewer, pictures that show anything more."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """One run of triage. Whatever is left out by it is recorded with the rule that did so, and a
-    later run with other options takes it in again."""
+    """Options of one run. Files that they leave out are recorded with the rule, and a later run
+    with other options takes them in."""
 
     sources: tuple[Path, ...]
     case: Path
     operator: str
-    """Who runs it; stands in the case's log."""
+    """Who runs it, for the case's log."""
     include: tuple[str, ...] = ()
     """Glob patterns over the path as displayed; empty: everything."""
     exclude: tuple[str, ...] = ()
     since: datetime | None = None
-    """Aware. Files that were neither modified nor created since are left out; files of unknown time
+    """Aware. Files that were neither modified nor created since are left out; files without a time
     are not."""
     smallest: int = SMALLEST
     """Pixels of the longer side; smaller images are left out."""
     limit: int | None = None
-    """Images to examine at most; the walk ends there."""
+    """Maximum number of files to decode; the walk ends there."""
     known_good: tuple[Path, ...] = ()
     """Hash lists of files to leave out."""
     known_bad: tuple[Path, ...] = ()
-    """Hash lists of files that raise an alert."""
+    """Hash lists of files to be found, which raise an alert."""
     accept_damaged: bool = False
-    """Go on with a source that is not what its hash says."""
+    """Continue with a source that differs from its hash."""
     workers: int = 1
-    """Processes that decode."""
+    """Decoder processes."""
 
     def record(self) -> dict[str, Any]:
-        """What the case's log keeps of it."""
+        """Return what the case's log records of the options."""
         return {
             "include": list(self.include),
             "exclude": list(self.exclude),
@@ -60,7 +59,7 @@ class Options:
         }
 
     def unwanted(self, item: EvidenceEntry) -> Exclusion | None:
-        """Why the options leave an item out, before a byte of it is read."""
+        """Return why the options leave an item out before it is read; None if they do not."""
         path = _composed(str(item.path))
         if self.include and not any(matches(path) for matches in self._included):
             return Exclusion("include", "its path matches no pattern to include")
@@ -68,7 +67,7 @@ class Options:
             if matches(path):
                 return Exclusion("exclude", f"its path matches {pattern}")
         times = [time for time in (item.times.modified, item.times.created) if time is not None]
-        # A clock whose zone is not known may be as far off as zones go.
+        # A clock of unknown zone may be as far off as zones go.
         margin = timedelta(0) if item.times.zone_known else timedelta(hours=14)
         if self.since is not None and times and max(times) < self.since - margin:
             return Exclusion("since", f"last changed {max(times).isoformat()}")
@@ -88,5 +87,6 @@ def _matcher(pattern: str) -> Callable[[str], object]:
 
 
 def _composed(text: str) -> str:
-    """Korean as it is typed: a Mac keeps the letters of each syllable apart in its file names."""
+    """Return text in NFC, as Korean is typed: a Mac stores file names in NFD, each letter of a
+    syllable apart."""
     return unicodedata.normalize("NFC", text)

@@ -1,4 +1,4 @@
-"""Compares the sources of a case with what the case records of them, and counts what it did not."""
+"""Compares the sources of a case with what the case records of them, and counts how."""
 
 from __future__ import annotations
 
@@ -7,23 +7,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import count
 
-from mayak.case import CaseStore, Fault, StoredItem
-from mayak.case import Source as Recorded
+from mayak.case import CaseStore, IntegrityFault, StoredItem, StoredSource
 from mayak.case.records import Problem
 from mayak.errors import EvidenceError
 from mayak.evidence import Source, located, open_source
 from mayak.i18n import msg, words
-from mayak.triage.arrival import location_of
+from mayak.triage.outcome import location_of
 from mayak.types import EvidenceEntry, EvidencePath, Failure, Progress
 
 _NAMED = 20
-"""Files that are gone and told of by name; the rest are counted."""
+"""Missing files that are listed by name; the others are counted."""
 _READ, _UNREAD = 1, 2
-"""Whether a file that is there could be read; 0 if it is gone."""
+"""State of a file: read, or present and not readable; 0 if it is missing."""
 
 
 @dataclass(slots=True)
-class Compared:
+class SourceComparison:
     """How the files of one source were compared with what the case records of them."""
 
     source: int
@@ -32,59 +31,65 @@ class Compared:
     files: int
     """Items of the case, a container's gaps included."""
     absent: bool = False
-    """The source is not there."""
+    """The source does not exist."""
     whole: bool = False
-    """The source is one file and was compared by the hash of the whole, with all files in it."""
+    """The source is one file and was compared by its own hash, which covers all files in it."""
     hashed: int = 0
-    """Files compared by their own SHA-256; pictures in them are covered by that."""
+    """Files compared by their own SHA-256, which covers the pictures in them."""
     sized: int = 0
-    """Files of which no hash is recorded (left out or not read), by presence and size alone."""
+    """Files without a recorded hash (left out or not read), compared by presence and size."""
     added: int = 0
-    """Files of the source that the case does not hold."""
+    """Files of the source that are not in the case."""
 
     @property
     def uncompared(self) -> int:
-        """Items that were not compared at all."""
+        """Number of items that were not compared."""
         return 0 if self.whole else self.files - self.hashed - self.sized
 
 
-def check_sources(case: CaseStore, progress: Progress) -> tuple[list[Fault], list[Compared]]:
-    """The faults of the sources, and how each source was compared.
+def check_sources(
+    case: CaseStore, progress: Progress
+) -> tuple[list[IntegrityFault], list[SourceComparison]]:
+    """Return the faults of the sources, and how each source was compared.
 
-    A source that is one file is hashed as a whole. Of a folder, and if triage was cut off before
-    the whole was hashed, each file is compared: by SHA-256 if the case records it (images,
-    documents, files of a list), otherwise by presence and size.
+    A source that is one file is hashed as a whole. In a folder, and if triage ended before it had
+    hashed the source, each file is compared: by SHA-256 if the case records it (images, documents,
+    files of a list), otherwise by presence and size.
     """
-    faults: list[Fault] = []
-    compared: list[Compared] = []
+    faults: list[IntegrityFault] = []
+    compared: list[SourceComparison] = []
     counts = case.source_counts()
     for recorded in case.sources():
         files = counts[recorded.id].files if recorded.id in counts else 0
-        told = Compared(recorded.id, recorded.path, files)
-        compared.append(told)
+        comparison = SourceComparison(recorded.id, recorded.path, files)
+        compared.append(comparison)
         path = located(recorded.path)
         if not path.exists():
-            told.absent = True
+            comparison.absent = True
             continue
         try:
             with open_source(path) as source:
-                faults += _checked(case, recorded, source, told, progress)
+                faults += _checked(case, recorded, source, comparison, progress)
         except EvidenceError as error:
             faults.append(_fault(recorded, "unreadable", error.message))
     return faults, compared
 
 
 def _checked(
-    case: CaseStore, recorded: Recorded, source: Source, told: Compared, progress: Progress
-) -> list[Fault]:
+    case: CaseStore,
+    recorded: StoredSource,
+    source: Source,
+    comparison: SourceComparison,
+    progress: Progress,
+) -> list[IntegrityFault]:
     if (source.path.kind == "folder") != (recorded.kind == "folder"):
         kinds = f"{recorded.kind} → {source.path.kind}"
         text = msg("is of another kind now")
         return [_fault(recorded, "changed", f"{recorded.path}: " + text + f" ({kinds})")]
     found = source.acquire(progress) if recorded.hashes else None
     if found is None:
-        return list(_each(case, recorded, source, told, progress))
-    told.whole = True
+        return list(_each(case, recorded, source, comparison, progress))
+    comparison.whole = True
     if recorded.hashes[-1].sha256 != found.sha256:
         text = msg(
             "{path} is not what it was: its SHA-256 is {sha256}, it was {hashes_sha256}",
@@ -97,21 +102,25 @@ def _checked(
 
 
 def _each(
-    case: CaseStore, recorded: Recorded, source: Source, told: Compared, progress: Progress
-) -> Iterator[Fault]:
-    last = listed = told.files = 0  # counted again: triage may be writing beside this
+    case: CaseStore,
+    recorded: StoredSource,
+    source: Source,
+    comparison: SourceComparison,
+    progress: Progress,
+) -> Iterator[IntegrityFault]:
+    last = listed = comparison.files = 0  # counted again: triage may be writing meanwhile
     for known in case.known_items(recorded.id):
         last, listed = known.id, listed + _is_file(known)
-        told.files += 1
+        comparison.files += 1
     present = bytearray(last + 1)  # by the items' numbers: there may be millions
     with progress.task(recorded.path, listed, msg("files")) as task:
         for entry in source.items():
             path = entry.place if isinstance(entry, Failure) else entry.path
-            if path is None:  # told of a container, and no file
+            if path is None:  # what a container lacks: not a file
                 continue
             item = case.outcome(recorded.id, location_of(path))
-            if item is None or item.id > last:  # or of a triage that is writing beside this
-                told.added += item is None
+            if item is None or item.id > last:  # or added by triage meanwhile
+                comparison.added += item is None
                 continue
             taken_in = {item.sha256}
             if item.sha256 is not None:
@@ -122,13 +131,13 @@ def _each(
                 if fault[0] == "unreadable":
                     present[item.id] = _UNREAD
                 yield _fault(recorded, *fault)
-    yield from _gone(case, recorded, told, present)
+    yield from _gone(case, recorded, comparison, present)
 
 
 def _unlike(
     entry: EvidenceEntry | Failure, item: StoredItem, taken_in: set[str | None]
 ) -> tuple[Problem, str] | None:
-    """In what a file that is there differs from what is recorded of it."""
+    """Return how an existing file differs from what the case records of it; None if it does not."""
     if isinstance(entry, Failure):
         before = entry.error if item.exclusion is None else item.exclusion.rule
         if item.sha256 is None and before == entry.error:
@@ -153,9 +162,9 @@ def _unlike(
 
 
 def _gone(
-    case: CaseStore, recorded: Recorded, told: Compared, present: bytearray
-) -> Iterator[Fault]:
-    """Count what was compared, and name what is there no more."""
+    case: CaseStore, recorded: StoredSource, comparison: SourceComparison, present: bytearray
+) -> Iterator[IntegrityFault]:
+    """Count what was compared, and yield the faults of missing files."""
     gone: list[str] = []
     more = 0
     holder: tuple[str, bool] = "", False
@@ -165,7 +174,7 @@ def _gone(
             break
         try:
             path = EvidencePath.from_json(known.location)
-        except ValueError:  # told of a container, and no file
+        except ValueError:  # what a container lacks: not a file
             continue
         if path.kind == "embedded":
             while path.kind == "embedded" and path.parent is not None:
@@ -174,10 +183,10 @@ def _gone(
             if location != holder[0]:
                 outer = case.outcome(recorded.id, location)
                 holder = location, outer is not None and _is_hashed(outer, present)
-            told.hashed += holder[1]
+            comparison.hashed += holder[1]
             continue
-        told.hashed += _is_hashed(known, present)
-        told.sized += known.sha256 is None
+        comparison.hashed += _is_hashed(known, present)
+        comparison.sized += known.sha256 is None
         if not present[known.id]:
             if len(gone) < _NAMED:
                 gone.append(known.display)
@@ -191,26 +200,26 @@ def _gone(
             "{path}: {more} more of {files} files are no longer there",
             path=recorded.path,
             more=more,
-            files=told.files,
+            files=comparison.files,
         )
         yield _fault(recorded, "deleted", text)
 
 
 def _is_hashed(known: StoredItem, present: bytearray) -> bool:
-    """Whether a file was compared by its SHA-256: one that is gone or not read was not."""
+    """Whether a file was compared by its SHA-256: a missing or unreadable one was not."""
     read = known.id < len(present) and present[known.id] == _READ
     return known.sha256 is not None and read
 
 
 def _is_file(known: StoredItem) -> bool:
-    """Whether a walk lists an item: no picture in a file, and nothing told of a container."""
+    """Whether a walk lists an item: not a picture in a file, nor what a container lacks."""
     return known.location.startswith("[") and '"kind":"embedded"' not in known.location
 
 
 def _others(
-    case: CaseStore, recorded: Recorded, path: EvidencePath, present: bytearray
+    case: CaseStore, recorded: StoredSource, path: EvidencePath, present: bytearray
 ) -> Iterator[str | None]:
-    """The SHA-256 of what was taken in later at the same place, after a change was accepted."""
+    """Yield the SHA-256 of files recorded later at the same path, after an accepted change."""
     for serial in count(2):
         item = case.outcome(recorded.id, location_of(replace(path, serial=serial)))
         if item is None or item.id >= len(present):
@@ -219,5 +228,5 @@ def _others(
         yield item.sha256
 
 
-def _fault(recorded: Recorded, problem: Problem, message: str) -> Fault:
-    return Fault(problem, "evidence", f"source {recorded.id}", message)
+def _fault(recorded: StoredSource, problem: Problem, message: str) -> IntegrityFault:
+    return IntegrityFault(problem, "evidence", f"source {recorded.id}", message)

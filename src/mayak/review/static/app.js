@@ -1,13 +1,14 @@
-// The page: its head, its views, its keys.
+// The page: header, views and keys.
 
-import { render } from "./vendor/preact.js";
+import { render as draw } from "./vendor/preact.js";
 import { useEffect, useRef } from "./vendor/hooks.js";
 import { signal } from "./vendor/signals.js";
 import {
-  VIEWS, attempt, blur, boot, filters, go, grey, html, language, notice, number, plain, query, t, tell, theme, view,
+  VIEWS, attempt, blur, boot, filters, go, grey, html, language, notice, number, plain, query, render,
+  t, tell, theme, view,
 } from "./core.js";
 import { Question, acts } from "./deciding.js";
-import { cellAt, expand, look, moveTo, nextOpen, reading, result, selected, skip, status, unselect, waitForCase } from "./desk.js";
+import { cellAt, expand, look, moveTo, nextOpen, reading, result, selected, skip, status, unselect, waitForCase } from "./result.js";
 import { Bar, Search, Side, drawer } from "./filters.js";
 import { Grid, arrow, selectAll } from "./grid.js";
 import { Keyboard, MOVING, REPEATING } from "./keys.js";
@@ -16,9 +17,14 @@ import { Button } from "./parts.js";
 import { Sample, judging, leave } from "./sample.js";
 import { Viewer, straighten, turn, zoom } from "./viewer.js";
 import { Rejected, Timeline } from "./views.js";
+import { WORDS } from "./words.js";
 
 const help = signal(false);
 const opened = () => query.peek().open === "1" && view.peek() === "images";
+
+/** The language to which the button in the header switches. */
+const another = () => boot.languages[(boot.languages.indexOf(language.value) + 1) % boot.languages.length];
+const inItself = (code) => new Intl.DisplayNames([code], { type: "language" }).of(code);
 
 function Head() {
   const now = status.value;
@@ -40,8 +46,8 @@ function Head() {
       <span class="figure">${t("progress", now.decided, now.contents)}</span></span>`}
     <span class="controls">
       <${Button} icon="undo" label=${`${t("undo")} (Backspace)`} onClick=${() => acts.undo()} />
-      <button type="button" class="wide" lang=${language.value === "ko" ? "en" : "ko"}
-        onClick=${() => (language.value = language.value === "ko" ? "en" : "ko")}><span>${t("language")}</span></button>
+      <button type="button" class="wide" lang=${another()}
+        onClick=${() => (language.value = another())}><span>${inItself(another())}</span></button>
       <${Button} icon="theme" label=${t("theme")} onClick=${() => (theme.value = dark() ? "light" : "dark")} />
       <${Button} icon="help" label=${`${t("keys")} (?)`} onClick=${() => (help.value = true)} />
     </span>
@@ -56,7 +62,7 @@ function Images() {
   const none = Object.keys(filters.value).length === 0;
   return html`<main class="images">
     <${Side} />
-    <div class="desk"><${Bar} />
+    <div class="main"><${Bar} />
       ${now === null ? html`<p class="empty soft">${t("loading")}</p>` : now.shown === 0 ? html`<p class="empty soft">${none ? t("emptyCase") : t("nothing")}</p>` : html`<${Grid} />`}
     </div>
     ${now !== null && now.shown > 0 && query.value.open === "1" && html`<${Viewer} />`}
@@ -71,7 +77,7 @@ function Help() {
   return html`<dialog class="help" ref=${box} onClose=${() => (help.value = false)} aria-label=${t("keys")}
       onClick=${(event) => event.target === box.current && box.current.close()}>
     <div><h2>${t("keys")}</h2>
-      <dl>${t("help").map(([keys, what]) => html`<dt>${keys.split(" ").filter(Boolean).map((key) => (key === "+" && keys.includes("Shift") ? "+ " : html`<kbd>${key}</kbd> `))}</dt><dd>${what}</dd>`)}</dl>
+      <dl>${WORDS.help.map(([keys, what]) => html`<dt>${keys.split(" ").filter(Boolean).map((key) => (key === "+" && keys.includes("Shift") ? "+ " : html`<kbd>${key}</kbd> `))}</dt><dd>${render(what)}</dd>`)}</dl>
       <p class="soft">${t("mouse")}</p>
       <p class="soft">${t("reviewer")}: <bdi>${plain(boot.reviewer)}</bdi></p>
       <button type="button" class="wide" onClick=${() => box.current.close()}><span>${t("close")}</span></button>
@@ -104,7 +110,7 @@ const Foot = () =>
 
 const PAGES = { rejected: Rejected, time: Timeline, map: Map, sample: Sample };
 
-function Desk() {
+function ReviewPage() {
   const Other = PAGES[view.value];
   return html`<${Head} />${reading.value && html`<${Reading} />`}${Other ? html`<main class="other"><${Other} /></main>` : html`<${Images} />`}
     ${!Other && html`<${Foot} />`}<${Notice} /><${Question} />${help.value && html`<${Help} />`}`;
@@ -152,7 +158,7 @@ const SAMPLE = {
   Escape: leave,
 };
 
-/** Where a digit decides: not on a filter's button, nor anywhere on the page without a focus. */
+/** Whether a digit decides: not with the focus on a filter's button, nor without a focus. */
 const DECIDING = "#grid, .viewer, .judging";
 
 const keyboard = new Keyboard();
@@ -181,7 +187,7 @@ addEventListener("keydown", (event) => {
   if (done) event.preventDefault();
 });
 
-/** Do what a key is for; returns whether it is for anything. A key that is `held` does nothing. */
+/** Handle a key; returns whether it has a function. A key that is `held` does nothing. */
 function carryOut(key, event, held) {
   const images = view.peek() === "images" && result.peek()?.shown;
   if (/^[0-3]$/.test(key)) {
@@ -192,7 +198,7 @@ function carryOut(key, event, held) {
     return true;
   }
   if (images && !opened() && MOVING.has(key)) {
-    // Whoever moves in the grid is in the grid.
+    // Moving in the grid also moves the focus to it.
     if (!event.target.closest?.("#grid")) focusGrid();
     return arrow(key, event.shiftKey);
   }
@@ -209,6 +215,6 @@ function focusGrid() {
   else document.activeElement?.blur();
 }
 
-render(html`<${Desk} />`, document.getElementById("desk"));
+draw(html`<${ReviewPage} />`, document.getElementById("page"));
 attempt(waitForCase());
 look(0);

@@ -1,0 +1,186 @@
+"""What all readers of containers share: the interface, limits, failures, names and times."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import BinaryIO, Literal, Protocol
+
+from mayak.errors import EvidenceError
+from mayak.evidence.streams import Bytes, translated
+from mayak.i18n import msg
+from mayak.signatures import FileKind
+from mayak.types import EvidenceEntry, EvidencePath, Failure
+
+Reason = Literal[
+    "Encrypted",
+    "Unsupported",
+    "Damaged",
+    "HashMismatch",
+    "Unreadable",
+    "LimitExceeded",
+    "SymbolicLink",
+    "SpecialFile",
+    "DeletedWithoutContent",
+]
+EXCLUSIONS: frozenset[Reason] = frozenset({"SymbolicLink", "SpecialFile", "DeletedWithoutContent"})
+"""Values of ``Failure.error`` that state why there is nothing to read, rather than a fault."""
+
+RATIO_FLOOR = 64 << 20
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How far containers are entered; beyond that there is a Failure, ``LimitExceeded``."""
+
+    depth: int = 3
+    """Archives and disk images inside one another, below the source itself."""
+    members: int = 5_000_000
+    """Entries of one archive."""
+    unpacked: int = 64 << 30
+    """Bytes that one compressed container, or one nested archive in all, may unpack to."""
+    ratio: int = 200
+    """Unpacked over packed bytes, applied from 64 MiB unpacked on: small files of one
+    repeated byte compress further without being a bomb."""
+
+    def too_much(self, unpacked: int, packed: int) -> str | None:
+        """Return why this many bytes are refused, None if they are not."""
+        if unpacked > self.unpacked:
+            return msg("unpacks to more than {limit} bytes", limit=self.unpacked)
+        if unpacked > RATIO_FLOOR and unpacked > self.ratio * max(packed, 1):
+            return msg(
+                "unpacks to more than {ratio} times its size: taken for a bomb", ratio=self.ratio
+            )
+        return None
+
+
+class Medium(Bytes, Protocol):
+    """The disk inside a disk image, with the acquisition hashes in the image."""
+
+    @property
+    def stored(self) -> dict[str, str]:
+        """Hex digests by ``md5`` or ``sha1``."""
+        ...
+
+
+class Container(ABC):
+    """An open container. A reader implements ``entries``; the rest is optional."""
+
+    medium: Medium | None = None
+    """For a disk image in a format of its own, the disk inside."""
+    _listing: tuple[Iterator[EvidenceEntry | Failure], dict[EvidencePath, EvidenceEntry]] | None = (
+        None
+    )
+
+    @abstractmethod
+    def entries(self) -> Iterator[EvidenceEntry | Failure]:
+        """Yield its entries, without those of the containers inside it."""
+
+    def find(self, path: EvidencePath) -> EvidenceEntry | None:
+        """Return the file at a path that ``entries`` gave, None if it is not there any more.
+
+        What was listed on the way is kept for the next call.
+        """
+        if self._listing is None:
+            self._listing = self.entries(), {}
+        left, seen = self._listing
+        if path in seen:
+            return seen[path]
+        with translated():
+            for entry in left:
+                if isinstance(entry, EvidenceEntry):
+                    seen[entry.path] = entry
+                    if entry.path == path:
+                        return entry
+        return None
+
+    def close(self) -> None:
+        """Release what the reader itself has opened."""
+        return
+
+
+class ContainerFile(Protocol):
+    """A file that may be a container: the source itself, or an entry of another container."""
+
+    @property
+    def path(self) -> EvidencePath: ...
+
+    @property
+    def head(self) -> bytes:
+        """Its first bytes, as many as ``signatures`` compares."""
+        ...
+
+    @property
+    def on_disk(self) -> Path | None:
+        """Its path on this machine, if it is not inside another container."""
+        ...
+
+    def stream(self) -> BinaryIO:
+        """Open it for reading from its start."""
+        ...
+
+    def data(self) -> Bytes:
+        """Open it for random access, with the pieces of a split file joined."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerFormat:
+    """How one reader recognises and opens its containers."""
+
+    recognises: Callable[[FileKind, ContainerFile], bool]
+    """Whether this reader opens a file, which begins as a file of this kind does."""
+    open: Callable[[ContainerFile, EvidencePath, Limits], Container | None]
+    """Open it under a path; None if it only looked like a container. Raises EvidenceError."""
+    segments: Callable[[Path], list[Path]] | None = None
+    """All files of a container that was split in a way of its own; without it, they are those
+    numbered ``.001``, ``.002`` …  Raises EvidenceError if one is missing."""
+    is_later_segment: Callable[[ContainerFile], bool] | None = None
+    """Whether such a file is read through the first one."""
+
+
+class LimitExceededError(EvidenceError):
+    """A container that unpacks to more than is allowed: its path and ``reason``."""
+
+    def __init__(self, path: EvidencePath, reason: str) -> None:
+        super().__init__(
+            msg("{path} {reason}", path=path, reason=reason),
+            remedy=msg("unpack a copy into a folder"),
+        )
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (EvidenceError, (str(self),))
+
+
+def entry_failure(path: EvidencePath, reason: Reason, message: str) -> Failure:
+    """Return the failure of a file entry; ``message`` is recorded, so it is English."""
+    return Failure(str(path), "read", reason, message, path)
+
+
+def container_gap(path: EvidencePath, reason: Reason, message: str) -> Failure:
+    """Return the failure for a part of a container that is missing; the container itself is an
+    item of its own."""
+    return Failure(str(path), "read", reason, message)
+
+
+def decode_name(raw: bytes, fallback: str = "cp437") -> tuple[str, bytes | None]:
+    """Return a name's text (UTF-8, else CP949, else ``fallback``), and its bytes unless UTF-8."""
+    for encoding in ("utf-8", "cp949"):
+        with suppress(UnicodeDecodeError):
+            return raw.decode(encoding), None if encoding == "utf-8" else raw
+    return raw.decode(fallback, "backslashreplace"), raw
+
+
+def from_unix_time(seconds: float, nanoseconds: int = 0) -> datetime | None:
+    """Return the UTC of a Unix time; None for 0, which file systems write for unknown."""
+    if not seconds and not nanoseconds:
+        return None
+    with suppress(OverflowError):
+        return _EPOCH + timedelta(seconds=seconds, microseconds=nanoseconds // 1000)
+    return None

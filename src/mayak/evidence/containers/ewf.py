@@ -1,0 +1,116 @@
+"""E01 and split E01 (Expert Witness Format), read by libewf; alone imports pyewf."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from threading import Lock
+from typing import BinaryIO
+
+import pyewf
+
+from mayak.errors import EvidenceError
+from mayak.evidence.base import Container, ContainerFile, ContainerFormat, Limits
+from mayak.evidence.containers.segments import missing_piece
+from mayak.evidence.containers.volumes import DiskContainer
+from mayak.evidence.streams import stream_of, translated
+from mayak.i18n import msg
+from mayak.signatures import E01, FileKind
+from mayak.types import EvidencePath
+
+_FIRST_SEGMENT = b"\1\0"
+
+
+def ewf_segments(path: Path) -> list[Path]:
+    """Return an E01 and the segments next to it: E02, E03 …
+
+    Raises EvidenceError if one before the last is missing; whether there should be more after the
+    last, only reading shows.
+    """
+    try:
+        segments = [Path(segment) for segment in pyewf.glob(str(path))]
+    except OSError:  # libewf finds segments by their extension only; this file has another
+        return [path]
+    numbers = [
+        int(other.suffix[2:])
+        for other in path.parent.iterdir()
+        if other.stem == path.stem and re.fullmatch(r"\.[Ee][0-9]{2}", other.suffix)
+    ]
+    if max(numbers, default=0) > len(segments):
+        raise missing_piece(path, f"{path.stem}{path.suffix[:2]}{len(segments) + 1:02}")
+    return segments
+
+
+class EwfBytes:
+    """The disk inside an E01.
+
+    A damaged chunk reads as zeros without an error; only the ``stored`` hashes reveal it.
+    """
+
+    def __init__(self, path: Path, content: BinaryIO | None = None) -> None:
+        """``content`` is an E01 of one segment that is in another container, not at ``path``.
+
+        Raises EvidenceError.
+        """
+        if content is None:
+            with path.open("rb") as file:
+                head = file.read(11)
+        else:
+            head = content.read(11)
+        if not E01.matches(head):
+            raise EvidenceError(
+                msg("{path} is EWF of a kind that is not read", path=path),
+                remedy=msg("convert a copy to E01 or raw"),
+            )
+        if _is_later_segment(head):
+            raise EvidenceError(
+                msg("{path} is not the first segment", path=path),
+                remedy=msg("name the file that ends in 01"),
+            )
+        with translated(path):
+            self._handle = pyewf.handle()
+            if content is None:
+                self._handle.open([str(segment) for segment in ewf_segments(path)])
+            else:
+                self._handle.open_file_objects([content])
+            self.size: int = self._handle.get_media_size()
+            self.stored: dict[str, str] = {
+                name.lower(): value.lower()
+                for name, value in self._handle.get_hash_values().items()
+                if name in ("MD5", "SHA1")
+            }
+        self._lock = Lock()
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        if not 0 <= offset < self.size:
+            return b""
+        with self._lock:
+            self._handle.seek(offset)
+            return bytes(self._handle.read(min(size, self.size - offset)))
+
+    def close(self) -> None:
+        self._handle.close()
+
+
+def _is_later_segment(head: bytes) -> bool:
+    return head[9:11] != _FIRST_SEGMENT
+
+
+def _recognises(kind: FileKind, _: ContainerFile) -> bool:
+    return kind is E01
+
+
+def _open(file: ContainerFile, path: EvidencePath, _: Limits) -> Container:
+    if file.on_disk is not None:
+        medium = EwfBytes(file.on_disk)
+    else:
+        data = file.data()
+        medium = EwfBytes(Path(path.name), stream_of(data.read_at, data.size))
+    disk = DiskContainer(medium, path)
+    disk.medium = medium
+    return disk
+
+
+FORMAT = ContainerFormat(
+    _recognises, _open, ewf_segments, lambda file: _is_later_segment(file.head)
+)

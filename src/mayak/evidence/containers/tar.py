@@ -1,0 +1,255 @@
+"""TAR, read in place, or unpacked first if it is in gzip, bzip2 or xz."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import lzma
+import tarfile
+import zlib
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import BinaryIO, cast
+
+from mayak.errors import EvidenceError
+from mayak.evidence.base import (
+    Container,
+    ContainerFile,
+    ContainerFormat,
+    LimitExceededError,
+    Limits,
+    container_gap,
+    decode_name,
+    entry_failure,
+    from_unix_time,
+)
+from mayak.evidence.streams import BUFFER, CHUNK, Bytes, Unpacked, guarded, stream_of, translated
+from mayak.signatures import COMPRESSED, HEAD, FileKind
+from mayak.signatures.headers import is_tar
+from mayak.types import EvidenceEntry, EvidencePath, Failure, FileTimes
+
+_FAULTS = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
+
+
+class TarContainer(Container):
+    """A TAR's members, in their order in the archive.
+
+    A compressed TAR is unpacked to a temporary file first, because its members are read in any
+    order. If its compression breaks off, the members before that are there.
+    """
+
+    def __init__(self, data: Bytes, path: EvidencePath, limits: Limits) -> None:
+        self._path = path
+        self._limits = limits
+        self._copy: Unpacked | None = None
+        self._fault: Exception | None = None
+        compression = COMPRESSED.identify(data.read_at(0, HEAD))
+        if compression is not None:
+            packed = stream_of(data.read_at, data.size)
+            with translated(path), _decompressed(packed, compression) as inner:
+                stream = _UntilFault(inner)
+                self._copy = Unpacked(cast(BinaryIO, stream), partial(self._check, data.size))
+                self._fault = stream.fault
+        self._data: Bytes = self._copy or data
+
+    def _check(self, packed: int, unpacked: int) -> None:
+        if reason := self._limits.too_much(unpacked, packed):
+            raise LimitExceededError(self._path, reason)
+
+    def entries(self) -> Iterator[EvidenceEntry | Failure]:
+        # Offsets of the files to which hard links may lead.
+        files: dict[str, int] = {}
+        # Links to files that may come later, as they do if an archive was appended to.
+        waiting: list[tuple[tarfile.TarInfo, EvidencePath]] = []
+        if self._fault is not None:
+            reason = f"cannot be unpacked beyond {self._data.size} bytes: {self._fault}"
+            yield container_gap(self._path, "Damaged", reason)
+        yield from self._members(files, waiting)
+        for member, _ in reversed(waiting):  # links may lead to other links
+            if member.linkname in files:
+                files.setdefault(member.name, files[member.linkname])
+        for member, path in waiting:
+            yield self._entry(files, member, path)
+
+    def _members(
+        self, files: dict[str, int], waiting: list[tuple[tarfile.TarInfo, EvidencePath]]
+    ) -> Iterator[EvidenceEntry | Failure]:
+        """Yield the members in their order, and add the links to later ones to ``waiting``."""
+        seen: set[str] = set()
+        count = 0
+        try:
+            tar = self._tar()
+            while (member := tar.next()) is not None:
+                tar.members = []  # type: ignore[attr-defined]  # it would keep them all
+                count += 1
+                if count > self._limits.members:
+                    reason = f"has more than {self._limits.members} members"
+                    yield container_gap(self._path, "LimitExceeded", reason)
+                    return
+                raw_name = member.name.encode("utf-8", "surrogateescape")
+                name, raw = decode_name(raw_name)
+                if not member.isdir():
+                    path = self._path.child("file", name, raw, count if name in seen else 0)
+                    seen.add(name)
+                    if member.islnk() and member.linkname not in files:
+                        waiting.append((member, path))
+                    else:
+                        yield self._entry(files, member, path)
+                if _is_file(member):
+                    files[member.name] = member.offset
+                elif member.islnk() and member.linkname in files:
+                    files[member.name] = files[member.linkname]
+            # tarfile takes a broken header, and the end of the first of several, for the end.
+            if self._fault is None and self._has_more(tar.offset):
+                reason = f"has content after member {count} that is not a member"
+                yield container_gap(self._path, "Damaged", reason)
+        except (tarfile.TarError, OSError, ValueError) as exc:
+            if self._fault is None:
+                reason = f"cannot be read past member {count}: {exc}"
+                yield container_gap(self._path, "Damaged", reason)
+
+    def _member(self, offset: int) -> tarfile.TarInfo:
+        """Return the member whose header begins at an offset."""
+        rest = stream_of(self._data.read_at, self._data.size - offset, offset)
+        with tarfile.open(
+            fileobj=rest, mode="r:", encoding="utf-8", errors="surrogateescape"
+        ) as tar:
+            member = tar.next()
+        assert member is not None  # noqa: S101 - it was read there before
+        member.offset_data += offset
+        return member
+
+    def _has_more(self, offset: int) -> bool:
+        while block := self._data.read_at(offset, CHUNK):
+            if block.strip(b"\0"):
+                return True
+            offset += len(block)
+        return False
+
+    def _tar(self) -> tarfile.TarFile:
+        return tarfile.open(
+            fileobj=stream_of(self._data.read_at, self._data.size),
+            mode="r:",
+            encoding="utf-8",
+            errors="surrogateescape",
+        )
+
+    def _entry(
+        self, files: dict[str, int], member: tarfile.TarInfo, path: EvidencePath
+    ) -> EvidenceEntry | Failure:
+        if member.issym():
+            reason = f"is a symbolic link to {member.linkname!a}, which is not followed"
+            return entry_failure(path, "SymbolicLink", reason)
+        target = member
+        if member.islnk():
+            if member.linkname not in files:
+                reason = (
+                    f"is a hard link to {member.linkname!a}, which is not a file of the archive"
+                )
+                return entry_failure(path, "Damaged", reason)
+            target = self._member(files[member.linkname])
+        if not _is_file(target):
+            return entry_failure(path, "SpecialFile", "is a device or pipe")
+        if not target.issparse() and target.offset_data + target.size > self._data.size:
+            reason = "is cut off: the archive ends before it does"
+            return entry_failure(path, "Damaged", reason)
+        return EvidenceEntry(
+            path, target.size, partial(self._open, target), FileTimes(from_unix_time(member.mtime))
+        )
+
+    def _open(self, member: tarfile.TarInfo) -> BinaryIO:
+        if not member.issparse():
+            return stream_of(self._data.read_at, member.size, member.offset_data)
+        with translated():
+            inner = self._tar().extractfile(member)
+            assert inner is not None  # noqa: S101 - only links and devices give None
+            return guarded(inner)
+
+    def close(self) -> None:
+        if self._copy is not None:
+            self._copy.close()
+
+
+def _is_file(member: tarfile.TarInfo) -> bool:
+    """Whether a member has content; by POSIX also those of a type that is not known."""
+    return member.isreg() or member.type not in tarfile.SUPPORTED_TYPES
+
+
+def _holds_tar(stream: BinaryIO, compression: FileKind) -> bool:
+    """Whether a compressed stream unpacks to a TAR."""
+    try:
+        with stream, _decompressed(stream, compression) as inner:
+            return is_tar(inner.read(512))
+    except (*_FAULTS, EvidenceError):
+        return False
+
+
+def _decompressed(packed: BinaryIO, compression: FileKind) -> BinaryIO:
+    """Unpack a stream. With any compression, bytes after its end are a fault, as in gzip."""
+    if compression.name == "gzip":
+        return cast(BinaryIO, gzip.GzipFile(fileobj=packed, mode="rb"))
+    make = bz2.BZ2Decompressor if compression.name == "bzip2" else lzma.LZMADecompressor
+    return cast(BinaryIO, io.BufferedReader(_Decompressor(packed, make), BUFFER))
+
+
+class _Decompressor(io.RawIOBase):
+    """The content of bzip2 or xz streams, one after the other."""
+
+    def __init__(
+        self, packed: BinaryIO, make: Callable[[], bz2.BZ2Decompressor | lzma.LZMADecompressor]
+    ) -> None:
+        self._packed = packed
+        self._make = make
+        self._inner = make()
+        self._rest = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        while True:
+            if self._inner.eof:
+                rest = self._inner.unused_data
+                while not (left := rest.lstrip(b"\0")):  # zeros may fill up the file
+                    if not (rest := self._packed.read(BUFFER)):
+                        return 0
+                self._inner, self._rest = self._make(), left
+            if self._inner.needs_input:
+                block, self._rest = self._rest or self._packed.read(BUFFER), b""
+                if not block:
+                    raise EOFError("Compressed file ended before the end-of-stream marker")
+            else:
+                block = b""
+            if part := self._inner.decompress(block, len(buffer)):
+                buffer[: len(part)] = part
+                return len(part)
+
+
+class _UntilFault:
+    """A stream that ends where decompression fails; ``fault`` is the reason."""
+
+    def __init__(self, inner: BinaryIO) -> None:
+        self._inner = cast(io.BufferedIOBase, inner)
+        self.fault: Exception | None = None
+
+    def read(self, size: int) -> bytes:
+        try:
+            # Bytes that ``read`` has gathered before a fault would be lost with it.
+            return b"" if self.fault else self._inner.read1(size)
+        except _FAULTS as fault:
+            self.fault = fault
+            return b""
+
+
+def _recognises(kind: FileKind, file: ContainerFile) -> bool:
+    if kind in COMPRESSED.rows:
+        return _holds_tar(file.stream(), kind)
+    return kind.name == "TAR"
+
+
+def _open(file: ContainerFile, path: EvidencePath, limits: Limits) -> Container:
+    return TarContainer(file.data(), path, limits)
+
+
+FORMAT = ContainerFormat(_recognises, _open)

@@ -1,0 +1,201 @@
+"""The records of a ZIP file, as PKWARE's APPNOTE 6.3 defines them; all numbers little-endian."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from mayak.evidence.base import decode_name, from_unix_time
+from mayak.evidence.streams import Bytes, stream_of
+from mayak.types import FileTimes
+
+ENCRYPTED = 0x1
+DESCRIBED = 0x8
+"""A flag: sizes and checksum follow the content, and may be missing before it."""
+
+END = struct.Struct("<4s4H2LH")
+END_64 = struct.Struct("<4sQ2H2L4Q")
+END_64_LOCATOR = struct.Struct("<4sLQL")
+MEMBER = struct.Struct("<4s4B4H3L5H2L")
+LOCAL = struct.Struct("<4s5H3L2H")
+LONGEST_DESCRIPTOR = 24
+_LONGEST_COMMENT = 0xFFFF
+_PACKED_NOTHING = 32
+"""Bytes that a method may need to pack nothing: 2 of Deflate, 14 of bzip2, some more of LZMA."""
+_IN_EXTRA = 0xFFFFFFFF
+"""The value of a field that is too small for its number; the number is in an extra field."""
+_ZIP64, _EXTENDED_TIMESTAMP, _NTFS = 0x0001, 0x5455, 0x000A
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One entry of the central directory, or one local header."""
+
+    name: bytes
+    system: int
+    flags: int
+    method: int
+    time: int
+    date: int
+    crc: int
+    packed: int
+    size: int
+    attributes: int
+    offset: int
+    """Of its local header, in the file."""
+    extra: bytes
+
+    @property
+    def has_content(self) -> bool:
+        return self.size > 0 or self.packed > _PACKED_NOTHING
+
+    @property
+    def text(self) -> str:
+        """Its name, decoded."""
+        return decode_name(self.name)[0]
+
+    def times(self) -> FileTimes:
+        utc = _utc(self.extra)
+        if utc is not None:
+            return FileTimes(utc)
+        return FileTimes(_wall_clock(self.date, self.time), zone_known=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """Where a central directory is, and what its end record states."""
+
+    start: int
+    length: int
+    before: int
+    """Bytes in front of the ZIP; negative if its first ones are missing."""
+    stated: int
+    """Number of members by the end record."""
+    records: tuple[tuple[int, int], ...]
+    """Start and end of the directory and of each of its end records."""
+
+
+def last_directory(data: Bytes, low: int, high: int) -> Directory:
+    """Find the last central directory between two offsets. Raises BadZipFile."""
+    tail_at = max(low, high - END.size - _LONGEST_COMMENT)
+    tail = data.read_at(tail_at, high - tail_at)
+    at = tail.rfind(b"PK\x05\x06")
+    if at < 0 or len(tail) - at < END.size:
+        raise zipfile.BadZipFile("it has no directory")
+    end = tail_at + at
+    *_, stated, length, offset, comment = END.unpack_from(tail, at)
+    # No comment begins as a member does.
+    comment = 0 if tail.startswith(b"PK\x03\x04", at + END.size) else comment
+    records = [(end, min(end + END.size + comment, high))]
+    large_at = end - END_64_LOCATOR.size - END_64.size
+    locator = (
+        data.read_at(end - END_64_LOCATOR.size, END_64_LOCATOR.size) if large_at >= low else b""
+    )
+    if locator.startswith(b"PK\x06\x07"):
+        records.append((end - END_64_LOCATOR.size, end))
+        # At the offset that it states, or right before it if bytes were put in front of the ZIP.
+        for position in (END_64_LOCATOR.unpack(locator)[2], large_at):
+            record = data.read_at(position, END_64.size) if low <= position < high else b""
+            if len(record) == END_64.size and record.startswith(b"PK\x06\x06"):
+                _, more, *_, stated, length, offset = END_64.unpack(record)
+                records.append((position, min(position + 12 + more, end)))
+                end = position
+                break
+    if length > end - low:
+        raise zipfile.BadZipFile("its directory lies outside of it")
+    start = end - length
+    return Directory(start, length, start - offset, stated, (*records, (start, end)))
+
+
+def members_of(data: Bytes, directory: Directory) -> Iterator[Member]:
+    """Yield the entries of a central directory, one at a time. Raises BadZipFile."""
+    stream = stream_of(data.read_at, directory.length, directory.start)
+    while head := stream.read(MEMBER.size):
+        if len(head) < MEMBER.size:
+            raise zipfile.BadZipFile("its directory is cut off")
+        mark, _, system, _, _, flags, method, time, date, *rest = MEMBER.unpack(head)
+        crc, packed, size, name_length, extra_length, comment, _, _, attributes, offset = rest
+        if mark != b"PK\x01\x02":
+            raise zipfile.BadZipFile("its directory is damaged")
+        name, extra = stream.read(name_length), stream.read(extra_length)
+        if len(name) + len(extra) < name_length + extra_length:
+            raise zipfile.BadZipFile("its directory is cut off")
+        stream.seek(comment, io.SEEK_CUR)
+        size, packed, offset = with_zip64(extra, size, packed, offset)
+        if method == zipfile.ZIP_STORED and not flags & ENCRYPTED:
+            size = max(size, packed)  # so many bytes are there, whatever the entry states
+        yield Member(
+            name,
+            system,
+            flags,
+            method,
+            time,
+            date,
+            crc,
+            packed,
+            size,
+            attributes,
+            offset + directory.before,
+            extra,
+        )
+
+
+def descriptor_length(found: bytes, packed: int) -> int:
+    """Return the length of the data descriptor at the start of bytes that follow this many packed
+    ones; 0 if there is none.
+
+    It is the checksum, the packed and the unpacked size, these of 4 or 8 bytes each, mostly after
+    a mark.
+    """
+    mark = 4 if found.startswith(b"PK\x07\x08") else 0
+    for form, length in (("<4xQ", 20), ("<4xL", 12)):
+        if len(found) >= mark + length and struct.unpack_from(form, found, mark)[0] == packed:
+            return mark + length
+    return 0
+
+
+def with_zip64(extra: bytes, *fields: int) -> Iterator[int]:
+    """Yield size, packed size and offset, from the ZIP64 extra field if they are too large."""
+    body = next((body for kind, body in _extra_fields(extra) if kind == _ZIP64), b"")
+    numbers = iter(struct.unpack_from(f"<{len(body) // 8}Q", body))
+    for field in fields:
+        yield next(numbers, field) if field == _IN_EXTRA else field
+
+
+def _extra_fields(extra: bytes) -> Iterator[tuple[int, bytes]]:
+    offset = 0
+    while offset + 4 <= len(extra):
+        kind, size = struct.unpack_from("<HH", extra, offset)
+        yield kind, extra[offset + 4 : offset + 4 + size]
+        offset += 4 + size
+
+
+def _wall_clock(date: int, time: int) -> datetime | None:
+    """Return a time by a clock of an unknown zone, in steps of 2 s; None for impossible dates."""
+    try:
+        return datetime(
+            (date >> 9) + 1980,
+            date >> 5 & 0xF,
+            date & 0x1F,
+            time >> 11,
+            time >> 5 & 0x3F,
+            (time & 0x1F) * 2,
+            tzinfo=UTC,
+        )
+    except ValueError:
+        return None
+
+
+def _utc(extra: bytes) -> datetime | None:
+    """Return the modification time of an extended-timestamp or NTFS extra field, which are UTC."""
+    for kind, body in _extra_fields(extra):
+        if kind == _EXTENDED_TIMESTAMP and len(body) >= 5 and body[0] & 1:
+            return from_unix_time(struct.unpack_from("<i", body, 1)[0])
+        if kind == _NTFS and len(body) >= 16 and body[4:6] == b"\x01\0":
+            # 100 ns since 1601.
+            return from_unix_time(struct.unpack_from("<Q", body, 8)[0] / 1e7 - 11_644_473_600)
+    return None

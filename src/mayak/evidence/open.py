@@ -1,0 +1,189 @@
+"""Open a source by its content: a folder, an archive, a disk image, or one file."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+from mayak.errors import EvidenceError
+from mayak.evidence.base import Container, Limits, decode_name
+from mayak.evidence.containers import reader_of
+from mayak.evidence.containers.folder import FolderContainer, file_times
+from mayak.evidence.containers.segments import open_pieces
+from mayak.evidence.containers.volumes import DiskContainer
+from mayak.evidence.streams import Bytes, stream_of, translated
+from mayak.evidence.walk import Source
+from mayak.i18n import msg
+from mayak.signatures import (
+    CONTAINERS,
+    FAR_HEAD,
+    IMAGE_EXTENSIONS,
+    SINGLE_FILES,
+    FileKind,
+)
+from mayak.types import EvidenceEntry, EvidencePath, Failure
+
+_SECTOR = 512
+
+
+def located(recorded: str) -> Path:
+    """Return where a source is, by its path in a case, which spells out names that are not
+    UTF-8."""
+    path = Path(recorded)
+    if not path.exists():
+        raw = re.sub(r"\\udc([89a-f][0-9a-f])", lambda m: chr(0xDC00 + int(m[1], 16)), recorded)
+        path = Path(raw) if Path(raw).exists() else path
+    return path
+
+
+def open_source(path: Path, limits: Limits | None = None) -> Source:
+    """Open evidence by its content; nothing is written to it.
+
+    Raises EvidenceError: it is missing or not readable, lacks a piece, or is of no known kind.
+    """
+    limits = limits or Limits()
+    # An absolute path: "." has no name to show.
+    name, raw = decode_name(os.fsencode(Path(os.path.abspath(path)).name or str(path)))  # noqa: PTH100
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            # A folder that cannot be listed is not a source; inside one it is a Failure.
+            os.scandir(path).close()
+            root = EvidencePath("folder", name, raw=raw)
+            return Source(root, FolderContainer(path, root), None, limits)
+        if not stat.S_ISREG(status.st_mode) and not stat.S_ISBLK(status.st_mode):
+            raise _unknown(path)
+        data: Bytes = open_pieces(path)
+    except OSError as exc:
+        if isinstance(exc, EvidenceError):
+            raise
+        raise EvidenceError(
+            msg("{path} cannot be opened: {strerror}", path=path, strerror=exc.strerror),
+            remedy=msg("name the folder that holds them all")
+            if exc.errno == errno.EMFILE
+            else msg("check the path and your rights to it"),
+        ) from exc
+    try:
+        with translated():
+            head = _head(data)
+        return _recognised(
+            _SourceFile(EvidencePath("file", name, raw=raw), path, head, data), limits
+        )
+    except BaseException:
+        data.close()
+        raise
+
+
+def _head(data: Bytes) -> bytes:
+    """Return the first ``FAR_HEAD`` bytes, with zeros for unreadable sectors after the first."""
+    head = data.read_at(0, _SECTOR)
+    with suppress(OSError):
+        return data.read_at(0, FAR_HEAD)
+    for offset in range(_SECTOR, min(FAR_HEAD, data.size), _SECTOR):
+        sector = bytes(_SECTOR)
+        with suppress(OSError):
+            sector = data.read_at(offset, _SECTOR)
+        head += sector
+    return head
+
+
+@dataclass(frozen=True, slots=True)
+class _SourceFile:
+    """The file of a source, as readers get it."""
+
+    path: EvidencePath
+    on_disk: Path
+    head: bytes
+    bytes: Bytes
+
+    def stream(self) -> BinaryIO:
+        return stream_of(self.bytes.read_at, self.bytes.size)
+
+    def data(self) -> Bytes:
+        return self.bytes
+
+
+def _recognised(file: _SourceFile, limits: Limits) -> Source:
+    kind = CONTAINERS.identify(file.head)
+    # 1. A container that is known and not read.
+    if kind is not None and kind.layer is None:
+        raise _not_read(file.on_disk, kind)
+    # 2. A container that a reader opens.
+    if kind is not None and (source := _container(file, kind, limits)) is not None:
+        return source
+    # 3. An image, a video or a document.
+    if SINGLE_FILES.identify(file.head) is not None:
+        return _single_file(file, limits)
+    # 4. A disk whose partition table was wiped: volumes are searched for.
+    path = replace(file.path, kind="image")
+    disk = DiskContainer(file.bytes, path)
+    with translated():
+        has_volumes = disk.has_volumes()
+    if has_volumes:
+        return Source(path, disk, file.bytes, limits)
+    # 5. A damaged image, by its name: it counts as not read, as it does in a folder.
+    if file.on_disk.suffix.lower() in IMAGE_EXTENSIONS:
+        return _single_file(file, limits)
+    raise _unknown(file.on_disk)
+
+
+def _container(file: _SourceFile, kind: FileKind, limits: Limits) -> Source | None:
+    reader = reader_of(kind, file)
+    if reader is None or kind.layer is None:
+        return None
+    path = replace(file.path, kind=kind.layer)
+    with translated():
+        container = reader.open(file, path, limits)
+    if container is None:
+        return None
+    if container.medium is None:
+        return Source(path, container, file.bytes, limits)
+    file.bytes.close()
+    return Source(path, container, container.medium, limits)
+
+
+def _single_file(file: _SourceFile, limits: Limits) -> Source:
+    return Source(file.path, _SingleFile(file), file.bytes, limits)
+
+
+def _not_read(path: Path, kind: FileKind) -> EvidenceError:
+    return EvidenceError(
+        msg("{path} is {unread}, which is not read", path=path, unread=kind.described),
+        remedy=kind.remedy,
+    )
+
+
+def _unknown(path: Path) -> EvidenceError:
+    known = msg(
+        "folder; ZIP, UFDR; TAR, TAR in gzip, bzip2 or xz; E01 (split too); raw disk image (split "
+        "too) with MBR, GPT or no partition table and FAT, exFAT, NTFS, ext, HFS+ or ISO 9660; "
+        "one image, video or PDF file"
+    )
+    return EvidenceError(
+        msg("{path} is of no known kind", path=path),
+        remedy=msg("give one of: {known}; other files in a folder", known=known),
+    )
+
+
+class _SingleFile(Container):
+    """A source that is one file."""
+
+    def __init__(self, file: _SourceFile) -> None:
+        self._file = file
+
+    def entries(self) -> Iterator[EvidenceEntry | Failure]:
+        data = self._file.bytes
+        yield EvidenceEntry(
+            self._file.path,
+            data.size,
+            partial(stream_of, data.read_at, data.size),
+            file_times(self._file.on_disk.stat()),
+        )

@@ -1,0 +1,331 @@
+"""The walk through an open source: its entries, and those of the containers among them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Event
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from mayak.errors import EvidenceError, MayakError
+from mayak.evidence.acquire import Acquisition, acquire, acquisition_hash_gap
+from mayak.evidence.base import (
+    Container,
+    ContainerFormat,
+    LimitExceededError,
+    Limits,
+    container_gap,
+)
+from mayak.evidence.containers import reader_of
+from mayak.evidence.containers.folder import FileOnDisk
+from mayak.evidence.containers.segments import (
+    all_pieces,
+    is_later_piece,
+    numbered_pieces,
+    open_pieces,
+)
+from mayak.evidence.streams import IN_MEMORY, Bytes, FileBytes, Unpacked, translated
+from mayak.i18n import msg
+from mayak.signatures import CONTAINERS, FAR_HEAD, HEAD, FileKind
+from mayak.types import EvidenceEntry, EvidencePath, Failure, Progress, SilentProgress
+
+_MIN_FAR = 1 << 20
+"""Bytes of a file from which on its first ``FAR_HEAD`` bytes are compared, too: no volume is
+smaller."""
+_PACKED_LAYERS = ("zip", "archive")
+"""Containers whose members can only be read from their start on."""
+
+
+class Source:
+    """An open source: its entries, and the hash of the whole."""
+
+    def __init__(
+        self,
+        path: EvidencePath,
+        container: Container,
+        data: Bytes | None,
+        limits: Limits,
+    ) -> None:
+        """``data``: the bytes that are hashed, None for a folder."""
+        self.path = path
+        self._container = container
+        self._data = data
+        self._limits = limits
+        self.listed = 0
+        """Number of entries known so far; those of containers inside are added when the walk
+        reaches them."""
+        self._entered: dict[EvidencePath, Container] = {}
+        self._stop: Event | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._container.close()
+        if self._data is not None:
+            self._data.close()
+
+    def count(self) -> None:
+        """Count the entries without opening any, as the total for a progress bar."""
+        self.listed += sum(1 for _ in self._guarded(self.path, self._container.entries()))
+
+    def items(self, stop: Event | None = None) -> Iterator[EvidenceEntry | Failure]:
+        """Yield every file, and a Failure for all that is none: nothing is left out.
+
+        The files in an archive or a disk image follow it, and it is an item itself. An E01 inside
+        is read to its end first: if an acquisition hash in it does not match, a Failure
+        ``HashMismatch`` comes before its files. Raises CancelledError then once ``stop`` is set.
+        """
+        self._stop = stop
+        return self._guarded(self.path, self._expanded(self._container.entries(), 0))
+
+    def find(self, path: EvidencePath) -> EvidenceEntry | None:
+        """Return the file at a path that ``items`` gave; None if it is not there any more.
+
+        Enters only the containers that the path names, and keeps what it has listed of them for
+        the next call. Raises EvidenceError.
+        """
+        # Within its container a container is listed as a file.
+        container = self._container
+        item: EvidenceEntry | None = None
+        depth = 0
+        for layer in path.layers[1:]:
+            if layer.kind in ("volume", "embedded"):
+                continue
+            if item is not None:
+                if item.path not in self._entered:
+                    opened = self._entered_again(item, depth)
+                    if opened is None:
+                        return None
+                    self._entered[item.path] = opened
+                container, depth = self._entered[item.path], depth + 1
+            listed = container.find(replace(layer, kind="file"))
+            if listed is None:
+                return None
+            item = replace(listed, path=layer)
+        if item is None:  # the source is the file
+            return self._container.find(path)
+        return item
+
+    def _entered_again(self, item: EvidenceEntry, depth: int) -> Container | None:
+        """Open the container that an item was listed as; None if it is not one any more."""
+        nested, looked_into = self._recognised(item)
+        if looked_into is not None:
+            looked_into.release()
+        if nested is None or nested.path != item.path:
+            return None
+        opened = self._opened(nested, depth)
+        return None if isinstance(opened, Failure) else opened
+
+    def _expanded(
+        self, entries: Iterator[EvidenceEntry | Failure], depth: int
+    ) -> Iterator[EvidenceEntry | Failure]:
+        """Yield entries, each container followed by its own."""
+        for entry in entries:
+            if isinstance(entry, Failure):
+                yield entry
+                continue
+            nested, looked_into = self._recognised(entry)
+            if nested is None:
+                yield entry if looked_into is None else replace(entry, opener=looked_into)
+                if looked_into is not None:
+                    looked_into.release()
+                    if looked_into.unread is not None:
+                        reason = f"is {looked_into.unread.described}, which is not read"
+                        yield container_gap(entry.path, "Unsupported", reason)
+                continue
+            opened = self._opened(nested, depth)
+            if opened is None:
+                yield entry
+                continue
+            inside = replace(entry, path=nested.path)
+            yield inside
+            if isinstance(opened, Failure):
+                yield opened
+                continue
+            if opened.medium is not None and (
+                gap := acquisition_hash_gap(opened.medium, inside.path, self._stop)
+            ):
+                yield gap
+            if self.listed:
+                self.listed += sum(1 for _ in self._guarded(inside.path, opened.entries()))
+            # Not closed: items handed out earlier may still be opened, and hold what they need.
+            yield from self._guarded(inside.path, self._expanded(opened.entries(), depth + 1))
+
+    def _guarded(
+        self, container: EvidencePath, entries: Iterator[EvidenceEntry | Failure]
+    ) -> Iterator[EvidenceEntry | Failure]:
+        """Yield entries, and a Failure if listing them fails."""
+        try:
+            yield from entries
+        except OSError as exc:
+            # If the source itself is gone, that is not a fault of its files.
+            if container == self.path and isinstance(exc, MayakError):
+                raise
+            yield _not_entered(container, exc)
+        except (MayakError, MemoryError, CancelledError):
+            raise
+        except Exception as exc:  # noqa: BLE001
+            # So broad because readers, mostly other people's, parse whatever bytes a worn medium
+            # or a suspect wrote: an unforeseen fault must lose this container alone, not all that
+            # comes after it.
+            reason = f"cannot be read any further: {type(exc).__name__}: {exc}"
+            yield container_gap(container, "Damaged", reason)
+
+    def _recognised(self, entry: EvidenceEntry) -> tuple[_Nested | None, _LookedInto | None]:
+        """Return the container that an entry is; if it is none, how to open it without reading its
+        start again."""
+        # A file that cannot be read here fails again, with a Failure, where the item is used.
+        with suppress(EvidenceError), translated():
+            stream = entry.open()
+            try:
+                head = stream.read(HEAD)
+                kind = CONTAINERS.identify(head)
+                if kind is None and entry.size >= _MIN_FAR:
+                    head += stream.read(FAR_HEAD - HEAD)
+                    kind = CONTAINERS.identify(head)
+                nested = None if kind is None else self._nested(entry, kind, head)
+                if nested is None:
+                    stream.seek(0)
+                    unread = kind if kind is not None and kind.layer is None else None
+                    return None, _LookedInto(stream, entry.opener, unread)
+            except BaseException:
+                stream.close()
+                raise
+            stream.close()
+            return nested, None
+        return None, None
+
+    def _nested(self, entry: EvidenceEntry, kind: FileKind, head: bytes) -> _Nested | None:
+        if kind.layer is None:
+            return None
+        path = replace(entry.path, kind=kind.layer)
+        file = _NestedFile(entry, path, head, self._limits)
+        reader = reader_of(kind, file)
+        if reader is None or is_later_piece(reader, file):
+            return None
+        return _Nested(file, reader)
+
+    def _opened(self, nested: _Nested, depth: int) -> Container | Failure | None:
+        """Open a nested container, or return why not; None if it only looked like one."""
+        file, reader = nested.file, nested.reader
+        if depth == self._limits.depth:
+            reason = f"is a container more than {depth} deep, which is not entered"
+            return container_gap(file.path, "LimitExceeded", reason)
+        try:
+            with translated():
+                if file.on_disk is not None and any(
+                    piece.is_symlink() for piece in all_pieces(reader, file.on_disk)
+                ):
+                    reason = "has a piece that is a symbolic link, which is not followed"
+                    return container_gap(file.path, "Unsupported", reason)
+                return reader.open(file, file.path, self._limits)
+        except LimitExceededError as exc:
+            return container_gap(file.path, "LimitExceeded", exc.reason)
+        except EvidenceError as exc:
+            return _not_entered(file.path, exc)
+
+    @property
+    def stored(self) -> dict[str, str]:
+        """Acquisition hashes in an E01: ``md5`` or ``sha1``, and the hex."""
+        medium = self._container.medium
+        return {} if medium is None else medium.stored
+
+    def acquire(
+        self, progress: Progress | None = None, stop: Event | None = None
+    ) -> Acquisition | None:
+        """Read all of the source once and hash it; None for a folder, which is not one file.
+
+        May run in a thread of its own while files are read. Raises EvidenceError if the source
+        cannot be read to its end, CancelledError once ``stop`` is set.
+        """
+        if self._data is None:
+            return None
+        return acquire(self.path, self._data, self.stored, progress or SilentProgress(), stop)
+
+
+@dataclass(frozen=True, slots=True)
+class _NestedFile:
+    """An entry that may be a container, as readers get it."""
+
+    entry: EvidenceEntry
+    path: EvidencePath
+    """The entry's, with the kind of the container's layer."""
+    head: bytes
+    limits: Limits
+
+    @property
+    def on_disk(self) -> Path | None:
+        opener = self.entry.opener
+        return opener.file if isinstance(opener, FileOnDisk) else None
+
+    def stream(self) -> BinaryIO:
+        return self.entry.open()
+
+    def data(self) -> Bytes:
+        file, parent = self.on_disk, self.path.parent
+        # A disk is read where it is, so that bad sectors cost only the files that need them.
+        if file is not None and (self.path.kind == "image" or len(numbered_pieces(file)) > 1):
+            return open_pieces(file)
+        # Of small files a copy in memory keeps no file open.
+        is_packed = parent is not None and parent.kind in _PACKED_LAYERS
+        if not is_packed and self.entry.size > IN_MEMORY:
+            return FileBytes(self.entry.open())
+        with self.entry.open() as stream, translated():
+            return Unpacked(stream, self._check)
+
+    def _check(self, unpacked: int) -> None:
+        if unpacked > self.limits.unpacked:
+            reason = msg("is larger than {limit} bytes", limit=self.limits.unpacked)
+            raise LimitExceededError(self.path, reason)
+
+
+@dataclass(frozen=True, slots=True)
+class _Nested:
+    """A container inside the source, and the reader that opens it."""
+
+    file: _NestedFile
+    reader: ContainerFormat
+
+    @property
+    def path(self) -> EvidencePath:
+        return self.file.path
+
+
+class _LookedInto:
+    """Opens a file whose start was read: the first time with the same stream, until the walk goes
+    on to the next file. A list of many files must not hold them all open."""
+
+    def __init__(
+        self, stream: BinaryIO, opener: Callable[[], BinaryIO], unread: FileKind | None
+    ) -> None:
+        self._stream: BinaryIO | None = stream
+        self._opener = opener
+        self.unread = unread
+        """The kind of container that it is, if no reader enters it."""
+
+    def __call__(self) -> BinaryIO:
+        stream, self._stream = self._stream, None
+        return stream or self._opener()
+
+    def release(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+
+def _not_entered(container: EvidencePath, exc: OSError) -> Failure:
+    reason = f"container cannot be entered: {exc.__cause__ or getattr(exc, 'message', exc)!s}"
+    return container_gap(container, "Damaged", reason)

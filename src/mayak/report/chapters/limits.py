@@ -1,0 +1,279 @@
+"""The chapter on limits: what was not examined, and what the model may have missed."""
+
+from __future__ import annotations
+
+from mayak.case import BlindSample
+from mayak.case.reasons import reason
+from mayak.i18n import join, msg, plural
+from mayak.report.document import Block, Prose, Section, Table
+from mayak.report.left_out import kind, kind_of, kinds
+from mayak.report.report_data import ReportData
+from mayak.report.text import files, images, moment, shortened
+
+_EXTENSIONS = 15
+"""Extensions that are listed, the most frequent ones."""
+_BACKUPS = 10
+"""Folders of phone backups that are listed."""
+_CHOSEN = ("include", "exclude", "since", "known-good", "too-small")
+"""Rules that the operator sets by options."""
+
+
+def limits(found: ReportData) -> Section:
+    """Return the chapter."""
+    points = [
+        *_demonstration(found),
+        _not_read(found),
+        *_no_image(found),
+        *_backups(found),
+        *_options(found),
+        *_free_space(found),
+        *_documents(found),
+        msg(
+            "Of an animation at most four frames were examined; of a file with several pictures "
+            "of a camera (MPO) and of a Photoshop file the first picture alone."
+        ),
+        _unseen(found),
+        *_quick(found),
+        msg("What a file states of itself (camera, time, place) can be altered by anybody."),
+    ]
+    blocks: list[Block] = [Prose("", points=tuple(points))]
+    if found.left_out.files:
+        blocks += _by_extension(found)
+    blocks.append(_missed(found))
+    return Section(msg("Limits"), tuple(blocks))
+
+
+def _demonstration(found: ReportData) -> list[str]:
+    if found.run is None or not str(found.run.engine.get("model", "")).startswith("nano@"):
+        return []
+    return [
+        msg(
+            "The embedded model “nano” demonstrates the machinery. Its proposals say nothing "
+            "about real images."
+        )
+    ]
+
+
+def _not_read(found: ReportData) -> str:
+    if not found.counts.failures:
+        return msg(
+            "No listed file failed to be read; what a rule left out was not examined further."
+        )
+    reasons = join(
+        ", ",
+        [
+            reason(name) + f" {count:,}"
+            for name, count in sorted(found.failures.items(), key=lambda pair: (-pair[1], pair[0]))
+        ],
+    )
+    return plural(
+        "{n:,} file could not be read, so that the content was not examined: {reasons}.",
+        "{n:,} files could not be read, so that the content was not examined: {reasons}.",
+        found.counts.failures,
+        reasons=reasons,
+    )
+
+
+def _no_image(found: ReportData) -> list[str]:
+    left = found.left_out
+    if not left.files:
+        return []
+    text = msg(
+        "Left out because they do not begin as an image does: {files}. They were not examined "
+        "further: pictures inside such files were not looked for.",
+        files=files(left.files),
+    )
+    if not left.kinds:
+        return [text]
+    return [
+        text
+        + " "
+        + msg(
+            "By their names, among them are kinds that can hold pictures: {kinds}.",
+            kinds=kinds(left),
+        )
+    ]
+
+
+def _documents(found: ReportData) -> list[str]:
+    if not (count := found.exclusions.get("document", 0)):
+        return []
+    return [
+        msg(
+            "Documents (PDF): {count:,}. The images in them were examined; texts and drawings on "
+            "their pages were not looked at.",
+            count=count,
+        )
+    ]
+
+
+def _backups(found: ReportData) -> list[str]:
+    folders = found.left_out.backups
+    if not folders:
+        return []
+    named = join("; ", [shortened(folder, 120) for folder in folders[:_BACKUPS]])
+    if len(folders) > _BACKUPS:
+        named += "; …"
+    return [
+        msg(
+            "Folders that hold a phone's backup, by the names in them (Manifest.db next to "
+            "Manifest.plist): {n_folders:,}. mayak does not undo the renaming of the files in "
+            "such backups, and of an encrypted one no picture can be recognised. Left out in them "
+            "as no image: {files}. {named}",
+            n_folders=len(folders),
+            files=files(found.left_out.in_backups),
+            named=named,
+        )
+    ]
+
+
+def _options(found: ReportData) -> list[str]:
+    rules = {rule: found.exclusions[rule] for rule in _CHOSEN if found.exclusions.get(rule)}
+    if not rules:
+        return []
+    said = join(", ", [reason(rule) + f" {count:,}" for rule, count in rules.items()])
+    return [
+        msg(
+            "Left out by the settings of triage: {files} ({said}).",
+            files=files(sum(rules.values())),
+            said=said,
+        )
+    ]
+
+
+def _free_space(found: ReportData) -> list[str]:
+    disks = [
+        source
+        for source in found.sources
+        if source.kind == "image"
+        or (source.id in found.source_counts and found.source_counts[source.id].has_disk_image)
+    ]
+    if not disks:
+        return []
+    return [
+        msg(
+            "{n_disks:,} of {n_sources:,} sources are or hold disk images. Their free space was "
+            "not searched: a deleted picture that no entry of the file system names any more was "
+            "not found.",
+            n_disks=len(disks),
+            n_sources=len(found.sources),
+        )
+    ]
+
+
+def _unseen(found: ReportData) -> str:
+    if not (count := found.images["unseen"]):
+        return msg("No image rests on the model's word alone that it is irrelevant.")
+    return msg(
+        "Images that the model calls irrelevant and on which no decision stands may be relevant: "
+        "{images}.",
+        images=images(count),
+    )
+
+
+def _quick(found: ReportData) -> list[str]:
+    tiers = found.tiers[found.run.id] if found.run else {}
+    if not (early := tiers.get(0, 0) + tiers.get(1, 0)):
+        return []
+    return [
+        msg(
+            "Called irrelevant by a quicker reading than the whole model's: {images}. What that "
+            "may have lost, and whether it held, is under Integrity.",
+            images=images(early),
+        )
+    ]
+
+
+def _by_extension(found: ReportData) -> list[Block]:
+    """Return the files that were left out as not an image, by extension."""
+    extensions = found.left_out.extensions
+    order = sorted(extensions.items(), key=lambda pair: (-pair[1], pair[0]))
+    rows = [
+        (
+            f".{name}" if name else msg("(no extension)"),
+            kind(known) if (known := kind_of(name)) else "–",
+            f"{count:,}",
+        )
+        for name, count in order[:_EXTENSIONS]
+    ]
+    if rest := order[_EXTENSIONS:]:
+        rows.append(
+            (
+                msg("{n_rest:,} other extensions", n_rest=len(rest)),
+                "–",
+                f"{sum(count for _, count in rest):,}",
+            )
+        )
+    return [
+        Prose(
+            msg(
+                "Left out as no image, by the extension of the name (what is in them was not "
+                "looked at):"
+            )
+        ),
+        Table(
+            (
+                msg("Extension"),
+                msg("Kind that can hold pictures"),
+                msg("Files"),
+            ),
+            tuple(rows),
+            (2.0, 3.0, 1.0),
+            numbers=frozenset({2}),
+            small=True,
+        ),
+    ]
+
+
+def _missed(found: ReportData) -> Prose:
+    if not found.samples:
+        return Prose(
+            msg(
+                "No blind sample was drawn, so that nothing can be said of how many relevant "
+                "images were missed."
+            ),
+            "warning",
+        )
+    counts = found.counts
+    return Prose(
+        msg(
+            "How much was missed among the images that mayak read and a run called irrelevant, "
+            "estimated from blind random samples of those that nobody had decided. Of files that "
+            "were not read ({failures:,}) or left out ({exclusions:,}), of free space and of what "
+            "came into the case later it says nothing:",
+            failures=counts.failures,
+            exclusions=counts.exclusions,
+        ),
+        points=tuple(map(_estimate, found.samples)),
+    )
+
+
+def _estimate(sample: BlindSample) -> str:
+    drawn = msg(
+        "Sample {sample_id}: {size:,} of {population:,} images that run {run} called irrelevant, "
+        "drawn {moment} UTC, judged by {reviewer}. ",
+        sample_id=sample.id,
+        size=sample.size,
+        population=sample.population,
+        run=sample.run,
+        moment=moment(sample.drawn),
+        reviewer=sample.reviewer,
+    )
+    missed = sample.missed
+    if missed is None:
+        return drawn + msg(
+            "{judged:,} judged so far; there is no estimate until all are.", judged=sample.judged
+        )
+    low, high = (100 * end for end in missed.interval)
+    return drawn + msg(
+        "{relevant:,} were relevant ({fraction:.2f}%). With 95 % confidence between {low:,} and "
+        "{high:,} relevant images were missed among these {population:,} "
+        "({lowest:.2f}–{highest:.2f}%).",
+        relevant=missed.relevant,
+        fraction=100 * missed.fraction,
+        low=missed.low,
+        high=missed.high,
+        population=missed.population,
+        lowest=low,
+        highest=high,
+    )

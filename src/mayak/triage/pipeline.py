@@ -1,0 +1,455 @@
+"""``triage``: takes sources into a case and scores the pictures in them.
+
+The order in which an item passes the stages; 1 to 5 run in the reading thread, 6 and 8 in the
+writing thread, 7 in the thread that called ``triage``:
+
+1. walk: ``Source.items`` lists every file, those inside archives and disk images too.
+2. read: ``reading.read`` reads the files that may be images.
+3. hash: ``hashing.hashed`` computes their SHA-256 while the next ones are read.
+4. resolve: ``resolve.Resolver`` decides, before 2, before 5 and after 5, whether an item is new,
+   known, changed, a copy or left out. Only bytes that are new go on.
+5. decode: ``DecodeAndScore.decode`` makes hashes, picture, thumbnail and metadata of them.
+6. write: ``writing.CaseWriter`` writes what became of the items. An alert is in the case before
+   the picture is scored.
+7. score: ``DecodeAndScore.score`` scores the pictures that have no result in this run.
+8. write: ``writing.CaseWriter`` writes the predictions.
+
+A ``ByteBoundedQueue`` connects the threads: outcomes from 5 to 6, pictures from 6 to 7, predictions
+from 7 to 8. One thread alone writes the case. A run that is interrupted, or killed at any moment,
+is continued by the next one, because resolve compares each item with what the case records of it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import ExitStack, closing, suppress
+from pathlib import Path
+from threading import Event, Thread
+from typing import Protocol
+
+import psutil
+
+from mayak.case import CaseStore
+from mayak.errors import ConfigError
+from mayak.evidence import Source, open_source
+from mayak.hashlists import HashList
+from mayak.i18n import msg
+from mayak.triage.acquisition import Acquisitions
+from mayak.triage.bounded_queue import ByteBoundedQueue
+from mayak.triage.decoding import DecodeBatch, DecodeRequest, DecodeRules
+from mayak.triage.group import group
+from mayak.triage.hashing import ReadFile, hashed
+from mayak.triage.local import LocalStage
+from mayak.triage.options import Options
+from mayak.triage.outcome import ItemOutcome
+from mayak.triage.reading import read
+from mayak.triage.recorded import RecordedSource, SourceIdentity
+from mayak.triage.resolve import FileToRead, Resolver, Step, UnreadFile
+from mayak.triage.summary import Summary
+from mayak.triage.writing import CaseWriter, alerts_of
+from mayak.types import Classifier, DecodedImage, Engine, Prediction, Progress, Sides, Task
+
+_CHUNK_BYTES = 1 << 20
+_CHUNK_FILES = 32
+"""Small files are decoded some at a time: a message for each would cost more than decoding it."""
+_MAX_OUTCOMES = 1 << 28
+"""Bytes of outcomes that may wait for the writer, which is busy for the time of a transaction."""
+_MAX_IMAGES = 1 << 30
+"""Bytes of pictures that may wait to be scored, if the machine has sixteen times as much. Pictures
+that need the whole model come in runs, each of which takes seconds; with this much room decoding
+continues meanwhile."""
+_SWITCH = 0.0005
+"""Seconds that one thread may keep the interpreter (Python's default: 0.005). The reading thread
+releases it at each system call, and would wait that long for the scoring thread each time."""
+_PATIENCE = 1.0
+"""Seconds that the writer waits for predictions before it does other work."""
+
+
+class DecodeAndScore(Protocol):
+    """The stage that decodes files and scores pictures; ``LocalStage`` does it on this machine.
+
+    A stage on other machines finds a file by the path of its request if it can open the same
+    source, or is sent its bytes. It may score a picture where it decoded it: then the result has a
+    prediction and no pixels, and nothing comes to ``score``.
+    """
+
+    @property
+    def engine(self) -> Engine | None:
+        """What scores the pictures; None if nothing does."""
+        ...
+
+    @property
+    def min_sides(self) -> Sides:
+        """Sides from which on a JPEG may be decoded at a reduced scale."""
+        ...
+
+    def decode(
+        self, requests: Iterator[tuple[DecodeRequest, ...]], rules: DecodeRules
+    ) -> Generator[DecodeBatch, None, None]:
+        """Decode files and yield results as they are done; called in the reading thread, for one
+        source after the other. Requests are fetched as there is room for them."""
+        ...
+
+    def score(self, images: Iterable[DecodedImage]) -> Iterator[Prediction]:
+        """Score pictures, in their order, until they end; called once, in the thread that called
+        ``triage``."""
+        ...
+
+
+def triage(options: Options, classifier: Classifier | None, progress: Progress) -> Summary:
+    """Take sources into a case and classify their images; a further call continues the run.
+
+    Without a classifier the images are taken in and not classified.
+
+    Raises: ConfigError, EvidenceError, CaseError, ModelError; IntegrityError for a source that has
+    changed or is damaged. What was done until then is in the case.
+    """
+    return take_in(options, LocalStage(classifier, options.workers), progress)
+
+
+def take_in(options: Options, stage: DecodeAndScore, progress: Progress) -> Summary:
+    """As ``triage``, with any stage that decodes and scores."""
+    check(options)
+    with ExitStack() as stack:
+        # 1. Open everything that is read, and the case.
+        good = [stack.enter_context(HashList.open(path)) for path in options.known_good]
+        bad = [stack.enter_context(HashList.open(path)) for path in options.known_bad]
+        opened = [(path, stack.enter_context(open_source(path))) for path in options.sources]
+        case = stack.enter_context(_case(options))
+        case.record(
+            "triage",
+            options=options.record(),
+            sources=[str(path) for path in options.sources],
+            known_good={known.name: known.digest for known in good},
+            known_bad={known.name: known.digest for known in bad},
+        )
+        if bad:  # contents that the case recorded before it knew these lists
+            case.add_alerts(a for content in case.contents() for a in alerts_of(content, bad))
+        # 2. Compare the sources with their recorded hashes, or start to hash them.
+        acquisitions = Acquisitions(case, options, progress)
+        stack.callback(acquisitions.close)
+        sources, empty = _counted(case, opened, acquisitions, progress)
+        # 3. Run the stages.
+        run = None if stage.engine is None else case.start_run(stage.engine)
+        stack.callback(sys.setswitchinterval, sys.getswitchinterval())
+        sys.setswitchinterval(_SWITCH)
+        resolver = Resolver(options, good, bad)
+        with progress.task(msg("triage"), None, msg("files")) as task:
+            pipeline = Pipeline(options, sources, stage, run, resolver, acquisitions, task)
+            stack.callback(pipeline.stop)  # whatever happens, before the case is closed
+            pipeline.run(CaseWriter(case, run, bad))
+        # 4. State what the run has finished.
+        unclassified = 0 if run is None else sum(1 for _ in case.unclassified(run))
+        if run is not None and not unclassified and not resolver.is_limited:
+            case.finish_run(run)
+        groups = group(case)
+        acquisitions.finish(compared=not resolver.is_limited)
+        # Without this entry, or at a limit, files of the sources may be missing from the case.
+        numbers = [number for number, *_ in sources]
+        case.record("triage finished", sources=numbers, limited=resolver.is_limited)
+        return Summary.of(
+            case,
+            run,
+            groups=groups,
+            limited=resolver.is_limited,
+            unclassified=unclassified,
+            damaged=acquisitions.damaged + resolver.damaged,
+            empty=empty,
+        )
+
+
+def check(options: Options) -> None:
+    """Open what a run needs and close it again, before anything takes long.
+
+    Raises: EvidenceError for a source, ConfigError for a hash list or a case inside a source.
+    """
+    for path in options.sources:
+        open_source(path).close()
+    for path in (*options.known_good, *options.known_bad):
+        if not path.is_file():
+            raise ConfigError(
+                msg("{path}: no such hash list", path=path),
+                remedy=msg("check the path"),
+            )
+    case = options.case.resolve()
+    for path in options.sources:
+        source = path.resolve()
+        if source == case or case in source.parents or source in case.parents:
+            raise ConfigError(
+                msg("{path} and the case {case} lie in one another", path=path, case=options.case),
+                remedy=msg("put the case elsewhere"),
+            )
+
+
+def _case(options: Options) -> CaseStore:
+    folder = options.case
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        return CaseStore.open(folder, operator=options.operator)
+    return CaseStore.create(folder, operator=options.operator)
+
+
+_OpenSource = tuple[int, Path, Source]
+"""Number in the case, path as given, open source."""
+
+
+def _counted(
+    case: CaseStore,
+    opened: list[tuple[Path, Source]],
+    acquisitions: Acquisitions,
+    progress: Progress,
+) -> tuple[list[_OpenSource], list[str]]:
+    """Add the sources to the case and count their files; returns them, and those without any."""
+    sources, empty = [], []
+    for path, source in opened:
+        number = case.add_source(os.path.abspath(path), source.path.kind)  # noqa: PTH100
+        acquisitions.add(number, path, source)
+        with progress.task(msg("counting"), None, msg("sources")) as task:
+            source.count()
+            task.advance()
+        if not source.listed:
+            empty.append(str(path))
+        sources.append((number, path, source))
+    return sources, empty
+
+
+class Pipeline:
+    """The stages of one run, in three threads."""
+
+    def __init__(
+        self,
+        options: Options,
+        sources: list[_OpenSource],
+        stage: DecodeAndScore,
+        run: int | None,
+        resolver: Resolver,
+        acquisitions: Acquisitions,
+        task: Task,
+    ) -> None:
+        self._options, self._stage, self._run = options, stage, run
+        self._sources = [(n, SourceIdentity.of(path), source) for n, path, source in sources]
+        self._rules = DecodeRules(options.smallest, stage.min_sides, with_pixels=run is not None)
+        self._resolver, self._acquisitions, self._task = resolver, acquisitions, task
+        max_images = min(_MAX_IMAGES, psutil.virtual_memory().total // 16)
+        self._outcomes = ByteBoundedQueue[ItemOutcome](lambda each: each.nbytes, _MAX_OUTCOMES)
+        self._images = ByteBoundedQueue[DecodedImage](lambda image: image.nbytes, max_images)
+        # The scoring thread must not wait for the writer, which may be waiting for it.
+        self._predictions = ByteBoundedQueue[Prediction](lambda _: 0, 1)
+        self._reading, self._writing = _StageThread("mayak-read"), _StageThread("mayak-case")
+        self._stop = Event()
+        """Set when the run is to end before its sources do."""
+        self._n_found = 0
+        """Pictures that were found inside files."""
+        self._ended_by: BaseException | None = None
+        """What ended the reading or the writing before their end."""
+
+    def run(self, writer: CaseWriter) -> None:
+        """Run all stages to their end.
+
+        Raises: what ended one of them early, after everything before that is written.
+        """
+        self._reading.start(self._read)
+        self._writing.start(lambda: self._write(writer))
+        try:
+            pictures = (image for images in self._images for image in images)
+            for prediction in self._stage.score(pictures):
+                self._predictions.put([prediction])
+        except BaseException:
+            self._finish(is_cut=True)
+            raise
+        self._finish(is_cut=False)
+        if self._ended_by is not None:
+            raise self._ended_by
+
+    def stop(self) -> None:
+        """End all stages; returns when both threads have ended. What has come is written."""
+        try:
+            self._finish(is_cut=True)
+        finally:
+            self._reading.wait()
+
+    def _finish(self, *, is_cut: bool) -> None:
+        """Wait until everything that has come is written; ``is_cut``: without waiting for more.
+
+        After Ctrl-C too it returns only when the writing thread no longer uses the case.
+        """
+        interrupted = None
+        while True:
+            try:
+                if is_cut:
+                    self._stop.set()
+                    self._outcomes.close()
+                self._images.close()
+                self._predictions.end()
+                self._writing.wait()
+                break
+            except KeyboardInterrupt as error:
+                interrupted, is_cut = error, True
+        if interrupted is not None:
+            raise interrupted
+
+    # ------------------------------------------------------------ the reading thread: 1 to 5
+
+    def _read(self) -> None:
+        try:
+            with CaseStore.read(self._options.case) as case:
+                for number, identity, source in self._sources:
+                    is_unproven = number in self._acquisitions.unproven
+                    recorded = RecordedSource(
+                        case, number, identity, self._run, is_unproven=is_unproven
+                    )
+                    self._decode(recorded, source)
+                    is_folder = source.path.kind == "folder"
+                    if is_folder:
+                        identity.require()  # an unmounted one lists as an empty one
+                    is_complete = not (self._resolver.is_limited or self._stop.is_set())
+                    if is_complete and (is_folder or is_unproven):
+                        self._outcomes.put(self._resolver.missing(recorded, source))
+        except BaseException as error:  # noqa: BLE001 - raised again in the writing thread
+            self._outcomes.end(error)
+        else:
+            self._outcomes.end()
+
+    def _decode(self, recorded: RecordedSource, source: Source) -> None:
+        requests = self._requests(recorded, source)
+        with closing(self._stage.decode(requests, self._rules)) as batches:
+            for batch in batches:
+                if self._stop.is_set():
+                    return
+                self._n_found += batch.n_found
+                steps = (
+                    s for each in batch.results for s in self._resolver.resolve(recorded, each)
+                )
+                self._outcomes.put([step for step in steps if isinstance(step, ItemOutcome)])
+                del batch, steps  # pixels, while the next files are read
+
+    def _requests(
+        self, recorded: RecordedSource, source: Source
+    ) -> Iterator[tuple[DecodeRequest, ...]]:
+        """Collect requests into chunks; outcomes that need no decoding go to the writer."""
+        chunk: list[DecodeRequest] = []
+        settled: list[ItemOutcome] = []
+        size = 0
+        for step in self._resolved(recorded, source):
+            if isinstance(step, ItemOutcome):
+                settled.append(step)
+                if len(settled) >= _CHUNK_FILES:
+                    self._outcomes.put(settled)
+                    settled = []
+            elif isinstance(step, DecodeRequest):
+                chunk.append(step)
+                size += len(step.data)
+                if size >= _CHUNK_BYTES or len(chunk) >= _CHUNK_FILES:
+                    yield tuple(chunk)
+                    chunk, size = [], 0
+        if settled:
+            self._outcomes.put(settled)
+        if chunk:
+            yield tuple(chunk)
+
+    def _resolved(self, recorded: RecordedSource, source: Source) -> Iterator[Step]:
+        with closing(hashed(self._files(recorded, source))) as files:
+            for each in files:
+                if isinstance(each, ItemOutcome):
+                    yield each
+                else:
+                    yield from self._resolver.resolve(recorded, each)
+                if self._resolver.is_limited:
+                    return
+
+    def _files(self, recorded: RecordedSource, source: Source) -> Iterator[ReadFile | ItemOutcome]:
+        """Walk the source and read its files."""
+        for entry in source.items(self._stop):
+            if self._stop.is_set():
+                return
+            for step in self._resolver.resolve(recorded, entry):
+                if isinstance(step, FileToRead):
+                    data = read(step.entry)
+                    if isinstance(data, bytes):
+                        yield ReadFile(step.entry, data, step.before)
+                        continue
+                    (step,) = self._resolver.resolve(recorded, UnreadFile(step, data))
+                if isinstance(step, ItemOutcome):
+                    yield step
+
+    # ------------------------------------------------------------ the writing thread: 6 and 8
+
+    def _write(self, writer: CaseWriter) -> None:
+        try:
+            for outcomes in self._arriving():
+                self._take_in(writer, outcomes)
+                if self._predictions.is_exhausted:
+                    break
+            if self._predictions.is_exhausted and not self._stop.is_set():
+                raise RuntimeError("the classifier ended before its images did")
+            self._task.expect(self._n_expected)
+            self._images.end()
+            while not self._predictions.is_exhausted:
+                self._take_predictions(writer, _PATIENCE)
+            writer.flush()
+        except BaseException as error:  # noqa: BLE001 - raised again by run
+            self._ended_by = self._ended_by or error
+            with suppress(BaseException):  # the same again, most likely
+                self._take_predictions(writer)
+                writer.flush()
+            self._images.end(error)
+            self._images.close()
+
+    def _arriving(self) -> Iterator[list[ItemOutcome]]:
+        """Yield outcomes as they come. What ended the reading is kept until they are written."""
+        try:
+            yield from self._acquisitions.record_during(self._outcomes)
+        except Exception as error:  # noqa: BLE001 - raised again by run
+            self._ended_by = error
+
+    def _take_in(self, writer: CaseWriter, outcomes: list[ItemOutcome]) -> None:
+        images = writer.add_outcomes(outcomes)
+        self._task.expect(self._n_expected)
+        # The other items are done when their picture is scored.
+        self._task.advance(len(outcomes) - len(images), **writer.tally.figures())
+        self._take_predictions(writer)
+        while not self._images.put(images, _PATIENCE):
+            self._take_predictions(writer)
+
+    def _take_predictions(self, writer: CaseWriter, timeout: float = 0.0) -> None:
+        """Take in the predictions that have come; wait for the first for ``timeout`` seconds."""
+        n_taken = 0
+        while predictions := self._predictions.take(timeout):
+            writer.add_predictions(predictions)
+            n_taken += len(predictions)
+            timeout = 0.0
+        self._task.advance(n_taken, **writer.tally.figures())
+        writer.flush_if_due()
+
+    @property
+    def _n_expected(self) -> int:
+        """Items of the run, as far as is known."""
+        n_listed = sum(source.listed for *_, source in self._sources)
+        return n_listed + self._n_found + self._resolver.n_unlisted - self._resolver.n_settled
+
+
+class _StageThread:
+    """A thread for stages, which can be waited for while signals arrive."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        # Not Thread.join: if a signal interrupts it, Python before 3.13 takes the thread for ended.
+        self._ended = Event()
+        self._ended.set()
+
+    def start(self, function: Callable[[], None]) -> None:
+        """Run a function in the thread."""
+        thread = Thread(target=self._work, args=(function,), name=self._name, daemon=True)
+        self._ended.clear()
+        thread.start()
+
+    def wait(self) -> None:
+        """Wait for its end, if it was started."""
+        self._ended.wait()
+
+    def _work(self, function: Callable[[], None]) -> None:
+        try:
+            function()
+        finally:
+            self._ended.set()

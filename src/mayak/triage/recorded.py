@@ -1,0 +1,139 @@
+"""What the case records of a source when a run begins: it is kept, and must not have changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+
+from mayak.case import CaseStore, StoredContent, StoredItem
+from mayak.errors import EvidenceError
+from mayak.evidence import Source
+from mayak.i18n import msg
+from mayak.triage.outcome import location_of
+from mayak.types import EvidenceEntry, EvidencePath
+
+
+@dataclass(frozen=True, slots=True)
+class SourceIdentity:
+    """The path of a source and its identity on the file system.
+
+    If a stick is pulled, an empty folder of the same name remains where it was mounted: the
+    identity tells them apart.
+    """
+
+    path: Path
+    identity: tuple[int, int] | None
+    """Device and inode; None if nothing is there."""
+
+    @classmethod
+    def of(cls, path: Path) -> SourceIdentity:
+        return cls(path, _identity(path))
+
+    def require(self) -> None:
+        """Check that the source itself is there: if not, its files are not at fault.
+
+        Raises: EvidenceError.
+        """
+        if (found := _identity(self.path)) is None or found != self.identity:
+            raise EvidenceError(
+                msg("{path} is gone", path=self.path),
+                remedy=msg(
+                    "connect it again and run the same command: it goes on where it stopped"
+                ),
+            )
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+class RecordedSource:
+    """One source as the case records it when a run begins.
+
+    Remembers which of the recorded items the walk has met, so that the missing ones can be named.
+    """
+
+    def __init__(
+        self,
+        case: CaseStore,
+        number: int,
+        identity: SourceIdentity,
+        run: int | None,
+        *,
+        is_unproven: bool,
+    ) -> None:
+        """``is_unproven``: whether its files have to be compared with their hashes one by one."""
+        self.number, self.identity, self.is_unproven = number, identity, is_unproven
+        self._case, self._run = case, run
+        self._last = case.last_item()
+        self._met = bytearray(self._last + 1)
+        """By the items' numbers: there may be millions."""
+        self._holder = ("", False)
+        """The last file that pictures inside it were looked up for, and whether it was met."""
+        self._is_new = next(case.known_items(number), None) is None
+
+    def item(self, location: str) -> StoredItem | None:
+        """Return the item at a location, as earlier runs and this one recorded it."""
+        # A query costs as much as hashing a small file.
+        item = None if self._is_new else self._case.outcome(self.number, location)
+        if item is not None and item.id <= self._last:
+            self._met[item.id] = 1
+        return item
+
+    def content(self, sha256: str) -> StoredContent | None:
+        """Return the content with this hash, of any source."""
+        return self._case.content(sha256)
+
+    def has_result(self, sha256: str) -> bool:
+        """Whether a content needs no scoring: it has a result in this run, or nothing is scored."""
+        return self._run is None or self._case.has_result(self._run, sha256)
+
+    def lacks_inside(self, location: str) -> bool:
+        """Whether pictures inside a file still lack a result in this run."""
+        return self._run is not None and self._case.lacks_inside(self._run, self.number, location)
+
+    def later_path(self, path: EvidencePath, sha256: str) -> tuple[EvidencePath, str | None]:
+        """Return the path for bytes that replaced those recorded at ``path``, and their SHA-256 if
+        an earlier run recorded them there (None if not)."""
+        for serial in count(2):
+            later = replace(path, serial=serial)
+            before = self.item(location_of(later))
+            if before is None or before.content == sha256:
+                break
+        return later, None if before is None else sha256
+
+    def missing_contents(self, source: Source) -> Iterator[tuple[StoredItem, str]]:
+        """Yield the recorded images that a complete walk of the source has not met, each with the
+        SHA-256 of its content."""
+        if self._is_new:
+            return
+        for item in self._case.known_items(self.number):
+            if item.content is not None and not self._is_met(item, source):
+                yield item, item.content
+
+    def _is_met(self, item: StoredItem, source: Source) -> bool:
+        """Whether the walk met an item; for a picture inside a file, whether it met that file."""
+        path = EvidencePath.from_json(item.location)
+        if path.kind != "embedded" or path.parent is None:
+            return self._was_met(item.id)
+        location = location_of(path.parent)
+        if location != self._holder[0]:
+            holder = self._case.outcome(self.number, location)
+            # A run that is cut off inside a file has recorded pictures of it, but not the file.
+            is_met = source.find(path.parent) if holder is None else self._was_met(holder.id)
+            self._holder = location, bool(is_met)
+        return self._holder[1]
+
+    def _was_met(self, number: int) -> bool:
+        return number > self._last or bool(self._met[number])
+
+
+def is_unchanged(entry: EvidenceEntry, before: StoredItem) -> bool:
+    """Whether a file has the size and the time of change that the case records."""
+    return (entry.size, entry.times.modified) == (before.size, before.times.modified)

@@ -1,0 +1,311 @@
+"""Decides what becomes of each item: new, known, changed, a copy, left out, or to be decoded."""
+
+from __future__ import annotations
+
+import json
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from mayak.case import Content, Duplicate, Exclusion, Item, StoredItem
+from mayak.errors import IntegrityError
+from mayak.evidence import EXCLUSIONS, Source
+from mayak.hashlists import HashList
+from mayak.i18n import msg
+from mayak.imaging.formats import is_pdf
+from mayak.triage.decoding import DecodeRequest, DecodeResult
+from mayak.triage.hashing import HashedFile, listed
+from mayak.triage.options import Options
+from mayak.triage.outcome import ItemOutcome, Outcome, item_of, location_of
+from mayak.triage.recorded import RecordedSource, is_unchanged
+from mayak.types import EvidenceEntry, EvidencePath, Failure
+
+_RECENT = 5_000
+"""Files whose outcome is remembered: more than can be on the way from here to the disk."""
+_MISSING = msg("is no longer there")
+_UNREADABLE = msg("can no longer be read")
+_CHANGED = msg("has changed since it was read")
+
+
+@dataclass(frozen=True, slots=True)
+class FileToRead:
+    """A file whose bytes decide what becomes of it."""
+
+    entry: EvidenceEntry
+    before: StoredItem | None
+    """What the case records at its path."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadFile:
+    """A file that was not read, or not to its end."""
+
+    file: FileToRead
+    reason: Exclusion | Failure
+
+
+Seen = EvidenceEntry | Failure | UnreadFile | HashedFile | DecodeResult
+Step = ItemOutcome | FileToRead | DecodeRequest
+
+
+class Resolver:
+    """Decides what becomes of the items of a run's sources; knows what the run has decided so far.
+
+    For one thread.
+    """
+
+    def __init__(
+        self, options: Options, known_good: Sequence[HashList], known_bad: Sequence[HashList]
+    ) -> None:
+        self._options, self._known_good, self._known_bad = options, known_good, known_bad
+        self._copies = _Copies()
+        self._sought: dict[str, str] = {}
+        """Which list of files to be found contains a file, by SHA-256."""
+        self._n_requests = 0
+        self.n_unlisted = 0
+        """Items that no listing of a source counts: those of changed and missing files."""
+        self.n_settled = 0
+        """Items that need nothing, because an earlier run has finished them."""
+        self.damaged: list[str] = []
+        """Disk images inside sources that differ from their stored hash, and were accepted."""
+        self.is_limited = False
+        """Whether the options' limit is reached: nothing more is to be walked."""
+
+    def resolve(self, recorded: RecordedSource, seen: Seen) -> Iterator[Step]:
+        """Decide what an item becomes, from what is known of it, what the case records of it and
+        the options. Yields nothing for an item that needs nothing, or that waits for its copy.
+
+        ============================ ==================================================
+        known of the item            becomes
+        ============================ ==================================================
+        the source cannot give it    excluded or failed
+        its entry                    nothing if an earlier run finished it; excluded by an
+                                     option; else to be read
+        why it was not read          excluded or failed
+        its SHA-256                  excluded by a hash list; a copy; else to be decoded
+        its decoded picture          content, excluded or failed; and so its copies
+        ============================ ==================================================
+
+        What the case records as a content is kept in any case. If it cannot be read, decoded or
+        found unchanged any more, its result in this run is that failure, and other bytes at its
+        path become an item of their own.
+
+        Raises: IntegrityError if a recorded file differs and that is not accepted; EvidenceError
+        if the source itself is gone.
+        """
+        match seen:
+            case Failure():
+                yield self._not_given(recorded, seen)
+            case EvidenceEntry():
+                yield from self._listed(recorded, seen)
+            case UnreadFile():
+                yield self._unread(recorded, seen.file.entry, seen.file.before, seen.reason)
+            case HashedFile():
+                yield from self._hashed(recorded, seen)
+            case DecodeResult():
+                yield from self._decoded(recorded, seen)
+                if seen.request.sha256 is not None:
+                    yield from self._copies.settle(seen.request.sha256, seen.outcome)
+
+    def missing(self, recorded: RecordedSource, source: Source) -> list[ItemOutcome]:
+        """Return the outcomes of recorded images that a complete walk has not met.
+
+        Raises: IntegrityError unless damage is accepted.
+        """
+        outcomes = []
+        for item, content in recorded.missing_contents(source):
+            self._require_accepted(item.display, _MISSING)
+            gone = Item(item.display, item.location, Duplicate(content))
+            outcomes.append(_kept(recorded, gone, _MISSING))
+        self.n_unlisted += len(outcomes)
+        return outcomes
+
+    def _not_given(self, recorded: RecordedSource, failure: Failure) -> ItemOutcome:
+        """An item that the source lists and cannot give, or what is missing of a container."""
+        if failure.place is not None:
+            location = location_of(failure.place)
+        else:  # it shares its path with the container
+            location = json.dumps(
+                {"path": failure.path, "error": failure.error, "message": failure.message},
+                separators=(",", ":"),
+            )
+        if failure.error == "HashMismatch":
+            self._require_accepted(failure.path, msg("is not what its stored hash says"))
+            self.damaged.append(failure.path)
+        is_excluded = failure.error in EXCLUSIONS
+        if not is_excluded:
+            recorded.identity.require()
+        before = recorded.item(location)
+        if before is not None and before.content is not None:
+            self._require_accepted(failure.path, _UNREADABLE)
+            item = Item(failure.path, location, Duplicate(before.content))
+            return _kept(recorded, item, _UNREADABLE)
+        outcome = Exclusion(failure.error, failure.message) if is_excluded else failure
+        is_deleted = failure.error == "DeletedWithoutContent"
+        item = Item(failure.path, location, outcome, deleted=is_deleted)
+        return ItemOutcome(recorded.number, item, before is not None)
+
+    def _listed(self, recorded: RecordedSource, entry: EvidenceEntry) -> Iterator[Step]:
+        before = recorded.item(location_of(entry.path))
+        if before is not None and before.content is not None:
+            # What an earlier run recorded is kept, even if this run's options exclude it.
+            is_same = not recorded.is_unproven and is_unchanged(entry, before)
+            if is_same and self._is_finished(recorded, entry, before.content):
+                self.n_settled += 1
+                return
+        elif (unwanted := self._options.unwanted(entry)) is not None:
+            yield ItemOutcome(recorded.number, item_of(entry, unwanted), before is not None)
+            return
+        yield FileToRead(entry, before)
+
+    def _unread(
+        self,
+        recorded: RecordedSource,
+        entry: EvidenceEntry,
+        before: StoredItem | None,
+        reason: Exclusion | Failure,
+    ) -> ItemOutcome:
+        if isinstance(reason, Failure):
+            recorded.identity.require()
+        if before is not None and before.content is not None:
+            self._require_accepted(entry.path, _UNREADABLE)
+            item = item_of(entry, Duplicate(before.content))
+            return _kept(recorded, item, _UNREADABLE)
+        if _document_digest(before) is not None:
+            self._require_accepted(entry.path, _UNREADABLE)
+        return ItemOutcome(recorded.number, item_of(entry, reason), before is not None)
+
+    def _hashed(self, recorded: RecordedSource, hashed: HashedFile) -> Iterator[Step]:
+        entry, before, digest = hashed.file.entry, hashed.file.before, hashed.sha256
+        content, is_known = None if before is None else before.content, before is not None
+        if _document_digest(before) not in (None, digest):
+            self._require_accepted(entry.path, _CHANGED)
+        if content is not None and digest != content:
+            # The bytes that are there now are a file of their own.
+            path, later = recorded.later_path(entry.path, digest)
+            if later is None:
+                self._require_accepted(entry.path, _CHANGED)
+            self.n_unlisted += 1
+            item = item_of(entry, Duplicate(content))
+            yield _kept(recorded, item, _CHANGED)
+            entry, content, is_known = replace(entry, path=path), later, later is not None
+        hashes = hashed.hashes() if self._known_bad or self._known_good else ()
+        sought = listed(self._known_bad, hashes)
+        if content is None:
+            left_out = None if sought else listed(self._known_good, hashes)
+            if left_out is not None:
+                # A list can be wrong, and a file in a folder can change: the hash is recorded.
+                known = Exclusion("known-good", f"{left_out}; SHA-256 {digest}")
+                yield ItemOutcome(recorded.number, item_of(entry, known), is_known)
+                return
+            # The pictures in a document are recorded for each copy of it.
+            if not is_pdf(hashed.file.data):
+                if digest in self._copies:
+                    yield from self._copies.add(recorded.number, entry, digest, is_known)
+                    return
+                if recorded.content(digest) is not None and recorded.has_result(digest):
+                    yield ItemOutcome(recorded.number, item_of(entry, Duplicate(digest)), is_known)
+                    return
+        elif self._is_finished(recorded, entry, digest):
+            self.n_settled += 1
+            return
+        if self._n_requests == self._options.limit:
+            self.is_limited = True
+            return
+        self._n_requests += 1
+        self._copies.expect(digest)
+        if sought is not None:
+            self._sought[digest] = f"{sought}, a list of files that are looked for"
+        yield DecodeRequest(entry, hashed.file.data, digest, is_sought=sought is not None)
+
+    def _decoded(self, recorded: RecordedSource, result: DecodeResult) -> Iterator[ItemOutcome]:
+        number, outcome, entry = recorded.number, result.outcome, result.request.entry
+        sought = self._sought.get(result.request.sha256 or "")
+        if isinstance(outcome, Failure) and sought is not None:
+            # No alert can be raised for a file that is not an image; this names the list.
+            outcome = replace(outcome, message=f"{outcome.message}; {sought}")
+        is_content = isinstance(outcome, Content)
+        image = result.image if is_content else None
+        scored = result.prediction if is_content else None
+        item = item_of(entry, outcome)
+        before = recorded.item(item.location)
+        content = None if before is None else before.content
+        if content and not isinstance(outcome, Content):
+            # What an earlier run recorded is kept; only its result is missing, or made of a
+            # picture that this run's options call too small.
+            kept = replace(item, outcome=Duplicate(content))
+            failure = outcome if isinstance(outcome, Failure) else None
+            yield ItemOutcome(number, kept, True, result.image, failure, result.prediction)
+        elif content and isinstance(outcome, Content) and outcome.sha256 != content:
+            # In a document that changed and was accepted, or by another version of a decoder.
+            self.n_unlisted += 1
+            failure = Failure(item.display, "decode", "Changed", "is not what it was")
+            kept = replace(item, outcome=Duplicate(content))
+            yield ItemOutcome(number, kept, True, failure=failure)
+            path, later = recorded.later_path(entry.path, outcome.sha256)
+            item = replace(item, display=str(path), location=location_of(path))
+            yield ItemOutcome(number, item, later is not None, image, prediction=scored)
+        else:
+            yield ItemOutcome(number, item, before is not None, image, prediction=scored)
+
+    def _is_finished(self, recorded: RecordedSource, entry: EvidenceEntry, content: str) -> bool:
+        """Whether nothing is left to do for a recorded file."""
+        has_result = content in self._copies or recorded.has_result(content)
+        return has_result and not recorded.lacks_inside(location_of(entry.path))
+
+    def _require_accepted(self, path: EvidencePath | str, text: str) -> None:
+        """Raises: IntegrityError unless damage is accepted."""
+        if not self._options.accept_damaged:
+            raise IntegrityError(
+                f"{path}: " + text,
+                remedy=msg("give the source as it was, or go on with --accept-damaged"),
+            )
+
+
+class _Copies:
+    """Which bytes were sent to be decoded, what became of them, and which copies wait for that."""
+
+    def __init__(self) -> None:
+        self._outcomes: OrderedDict[str, Outcome | None] = OrderedDict()
+        """By SHA-256; None until it is known."""
+        self._waiting: dict[str, list[tuple[int, EvidenceEntry, bool]]] = {}
+
+    def __contains__(self, sha256: str) -> bool:
+        return sha256 in self._outcomes
+
+    def expect(self, sha256: str) -> None:
+        self._outcomes[sha256] = None
+
+    def add(
+        self, source: int, entry: EvidenceEntry, sha256: str, is_known: bool
+    ) -> Iterator[ItemOutcome]:
+        """Yield the outcome of a copy, if it is known; otherwise ``settle`` yields it later."""
+        outcome = self._outcomes[sha256]
+        if outcome is None:
+            self._waiting.setdefault(sha256, []).append((source, entry, is_known))
+        else:
+            yield ItemOutcome(source, item_of(entry, outcome), is_known)
+
+    def settle(self, sha256: str, outcome: Content | Failure | Exclusion) -> Iterator[ItemOutcome]:
+        """Remember what became of some bytes; yields the outcomes of the copies that waited."""
+        kept: Outcome = Duplicate(sha256) if isinstance(outcome, Content) else outcome
+        self._outcomes[sha256] = kept
+        self._outcomes.move_to_end(sha256)
+        while len(self._outcomes) > _RECENT and self._outcomes[next(iter(self._outcomes))]:
+            self._outcomes.popitem(last=False)
+        for source, entry, is_known in self._waiting.pop(sha256, []):
+            yield ItemOutcome(source, item_of(entry, kept), is_known)
+
+
+def _kept(recorded: RecordedSource, item: Item, reason: str) -> ItemOutcome:
+    """A content that the case records and that is not there as it was: it is kept, and has that
+    failure as its result."""
+    failure = Failure(item.display, "read", "Changed", reason)
+    return ItemOutcome(recorded.number, item, True, failure=failure)
+
+
+def _document_digest(before: StoredItem | None) -> str | None:
+    """The recorded SHA-256 of a document; None for other items."""
+    if before is None or before.exclusion is None or before.exclusion.rule != "document":
+        return None
+    return before.sha256

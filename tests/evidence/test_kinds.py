@@ -1,0 +1,243 @@
+"""Each kind of file has the same outcome as a source, in a folder, in a ZIP and in a disk image."""
+
+import bz2
+import gzip
+import io
+import lzma
+import struct
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from mayak import signatures
+from mayak.errors import EvidenceError
+from mayak.evidence import open_source
+from mayak.imaging.formats import is_pdf, looks_like_image
+from mayak.signatures import KINDS, Use
+from mayak.types import EvidenceEntry, Failure
+from mayak_synthetic.exfat import volume
+
+IMAGES = Path(__file__).parent / "images"
+JPEG = b"\xff\xd8\xff\xe0" + bytes(range(200)) + b"\xff\xd9"
+
+
+def saved(name, mode="RGB"):
+    stream = io.BytesIO()
+    Image.new("RGB", (64, 48), "teal").convert(mode).save(stream, name)
+    return stream.getvalue()
+
+
+def tar(mode="w", form=tarfile.GNU_FORMAT):
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode=mode, format=form) as archive:
+        info = tarfile.TarInfo("a.jpg")
+        info.size = len(JPEG)
+        archive.addfile(info, io.BytesIO(JPEG))
+    return stream.getvalue()
+
+
+def zipped(members):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return stream.getvalue()
+
+
+def fixture(name):
+    whole = IMAGES / name
+    return whole.read_bytes() if whole.exists() else lzma.open(f"{whole}.xz").read()
+
+
+def cursor():
+    bitmap = struct.pack("<L2l2H6L", 40, 64, 96, 1, 24, *[0] * 6) + bytes(64 * 96 * 3)
+    return struct.pack("<3H4B2H2L", 0, 2, 1, 64, 48, 0, 0, 5, 5, len(bitmap), 22) + bitmap
+
+
+def fits():
+    cards = (
+        "SIMPLE  =                    T",
+        "BITPIX  =                    8",
+        "NAXIS   =        2",
+    )
+    return "".join(card.ljust(80) for card in cards).encode().ljust(2880)
+
+
+def core_storage():
+    return bytes(8) + b"\1\0" + bytes(78) + b"CS" + bytes(4096)
+
+
+WHOLE = {
+    "ZIP": zipped({"a.jpg": JPEG}),
+    "TAR": tar(),
+    "gzip": gzip.compress(tar()),
+    "bzip2": bz2.compress(tar()),
+    "xz": lzma.compress(tar()),
+    "E01": fixture("phone.E01"),
+    "NTFS": fixture("ntfs.dd"),
+    "exFAT": fixture("exfat.dd"),
+    "FAT12 or FAT16": fixture("fat.dd"),
+    "ext2, ext3 or ext4": fixture("ext4.dd"),
+    "HFS+": fixture("hfsplus.dd"),
+    "ISO 9660": fixture("disc.iso"),
+    "GPT": fixture("gpt.dd"),
+    "MBR": fixture("mbr.dd"),
+    "Core Storage (FileVault or a Fusion Drive)": core_storage(),
+    "BMP": saved("BMP"),
+    "ICO": saved("ICO"),
+    "PPM": saved("PPM"),
+    "PFM": b"PF\n64 48\n-1.0\n" + bytes(64 * 48 * 12),
+    "PAM": b"P7\nWIDTH 64\nHEIGHT 48\nDEPTH 3\nMAXVAL 255\nTUPLTYPE RGB\nENDHDR\n" + bytes(9216),
+    "SGI": saved("SGI"),
+    "PCX": saved("PCX"),
+    "DIB": saved("DIB"),
+    "CUR": cursor(),
+    "MSP": saved("MSP", "1"),
+    "GBR": struct.pack(">5L4sL", 32, 2, 64, 48, 1, b"GIMP", 10) + b"pen\0" + bytes(64 * 48),
+    "FITS": fits(),
+    "XBM": saved("XBM", "1"),
+}
+"""Real files of the kinds that more than their marks are needed for."""
+FLOATS = saved("PPM", "F")
+LATE_PDF = b"HTTP/1.1 200 OK\r\n\r\n%PDF-1.4\n" + bytes(100)
+
+
+def marked(kind, alternative):
+    """Zeros with the marks of a kind; ``alternative`` counts those of its first mark."""
+    first, *others = kind.marks
+    end = max(mark.offset for mark in kind.marks)
+    data = bytearray(max(4096, (2 << 20) if end > 4096 else 0))
+    chosen = [(first.offset, first.alternatives[alternative])]
+    chosen += [(mark.offset, mark.alternatives[0]) for mark in others]
+    for offset, magic in chosen:
+        data[offset : offset + len(magic)] = magic
+    return bytes(data)
+
+
+def samples():
+    for row, kind in enumerate(KINDS):
+        if kind in signatures.NAMED_ONLY:
+            continue
+        if kind is signatures.LATE_PDF:
+            yield f"{row} late {kind.name}", kind, LATE_PDF
+        elif kind.name == "PPM" and kind.marks:
+            yield f"{row} {kind.name} of floats", kind, FLOATS
+        elif kind.name in WHOLE:
+            yield f"{row} {kind.name}", kind, WHOLE[kind.name]
+        # An E01 of nothing but its mark is taken for a later segment of a split one.
+        if kind.marks and kind.check is None and kind is not signatures.E01:
+            for number in range(len(kind.marks[0].alternatives)):
+                yield f"{row} {kind.name}, mark {number}", kind, marked(kind, number)
+
+
+SAMPLES = {name.translate(str.maketrans("/.", "__")): rest for name, *rest in samples()}
+OTHERS = {
+    "empty": b"",
+    "text": b"A list of things to buy.\n" * 99,
+    "text that begins with BM": b"BM is a text that begins with two letters\n" * 20,
+    "text that speaks of PDF": b"A file begins with %PDF-1.7, then come objects.\n" * 20,
+    "gzip of a text": gzip.compress(b"text" * 99),
+    "exFAT's table of capitals": struct.pack("<256H", *range(256)),
+    "copy of a boot sector": fixture("ntfs.dd")[:8192],
+    "GPT of unknown volumes": fixture("gpt.dd")[: 34 * 512] + bytes(1 << 20),
+}
+FILES = OTHERS | {name: data for name, (_, data) in SAMPLES.items()}
+
+
+def outcome(data, entries, below):
+    """What became of a file, by what was listed at and below its path."""
+    listed = {}
+    for entry in entries:
+        path = entry.path if isinstance(entry, Failure) else str(entry.path)
+        if path == below or path.startswith(f"{below}/"):
+            what = (entry.error, entry.message) if isinstance(entry, Failure) else "file"
+            listed.setdefault(path.removeprefix(below), set()).add(what)
+    own = listed.pop("", set()) - {"file"}
+    if own and not listed:
+        ((_, message),) = own
+        return ("not read", message.removeprefix("container cannot be entered: "))
+    if listed or own:
+        return ("entered", listed, own)
+    looked_at = looks_like_image(data[:512], "sample") or is_pdf(data[:512])
+    return "decoded" if looked_at else "left out"
+
+
+def as_source(path):
+    data = path.read_bytes()
+    try:
+        with open_source(path) as source:
+            entries = list(source.items())
+            return outcome(data, entries, str(source.path))
+    except EvidenceError as error:
+        if "is of no known kind" in error.message:
+            return "left out"
+        assert error.remedy
+        text = str(error.__cause__ or error.message).removeprefix(f"{path} ")
+        return ("not read", text)
+
+
+@pytest.fixture(scope="module")
+def containers(tmp_path_factory):
+    """The entries of a folder, a ZIP and a disk image with all files in each."""
+    root = tmp_path_factory.mktemp("kinds")
+    (root / "folder").mkdir()
+    for name, data in FILES.items():
+        (root / "folder" / name).write_bytes(data)
+    (root / "a.zip").write_bytes(zipped(FILES))
+    (root / "disk.dd").write_bytes(volume(FILES, set()))
+    listed = {}
+    for name in ("folder", "a.zip", "disk.dd"):
+        with open_source(root / name) as source:
+            listed[name] = list(source.items())
+    return root / "folder", listed
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_kind_has_the_same_outcome_wherever_it_is(containers, name):
+    folder, listed = containers
+    expected = as_source(folder / name)
+    found = {where: outcome(FILES[name], listed[where], f"{where}/{name}") for where in listed}
+    assert found == dict.fromkeys(listed, expected)
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_the_outcome_is_that_of_the_table(containers, name):
+    folder, _ = containers
+    kind, data = SAMPLES[name]
+    found = as_source(folder / name)
+    assert signatures.ALL.identify(data) in (kind, signatures.ALL.identify(data[:512]))
+    if kind.use is Use.UNREAD:
+        assert found[0] == "not read"
+        assert kind.name in found[1]
+    elif kind in signatures.SINGLE_FILES.rows and kind.use is not Use.VIDEO:
+        assert found == "decoded"
+    elif kind.use is Use.ENTERED and kind.name in WHOLE and FILES[name] is WHOLE[kind.name]:
+        assert found[0] == "entered"
+    elif kind.use in (Use.VIDEO, Use.UNEXAMINED, Use.NO_PICTURES):
+        assert found == "left out"
+
+
+def test_every_format_that_pillow_knows_by_its_bytes_has_a_row():
+    Image.preinit()
+    Image.init()
+    others = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
+    known = {name for name in Image.ID if Image.OPEN[name][1] is not None} - others
+    assert known <= {kind.name for kind in signatures.PICTURES.rows}
+
+
+def test_every_extension_of_an_image_is_in_the_table():
+    Image.init()
+    others = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF", "PDF", "PALM", "MPO"}
+    extensions = {at for at, name in Image.registered_extensions().items() if name not in others}
+    assert extensions <= signatures.IMAGE_EXTENSIONS
+
+
+@pytest.mark.parametrize("name", ["picture.TGA", "overwritten.jpg"])
+def test_an_image_that_only_its_name_tells_is_a_source(tmp_path, name):
+    (tmp_path / name).write_bytes(bytes(2) + b"\x02" + bytes(500))
+    with open_source(tmp_path / name) as source:
+        (item,) = source.items()
+    assert isinstance(item, EvidenceEntry)
