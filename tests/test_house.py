@@ -1,6 +1,7 @@
 """What is shipped around the code: layers, versions, licence, documents, make targets."""
 
 import ast
+import csv
 import re
 import shlex
 import shutil
@@ -25,6 +26,7 @@ DOCUMENTS = sorted(
     [
         *(path.relative_to(ROOT).as_posix() for path in ROOT.glob("*.md")),
         *(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/*.md")),
+        "benchmarks/README.md",
     ]
 )
 posix = pytest.mark.skipif(sys.platform == "win32", reason="the set-up is a shell script")
@@ -139,7 +141,20 @@ def test_architecture_names_every_package():
     shown = text("docs/architecture.md")
     for path in (ROOT / "src" / "mayak").iterdir():
         if path.suffix == ".py" or (path / "__init__.py").is_file():
-            assert path.stem == "__init__" or f"`{path.stem}`" in shown, path.name
+            assert path.stem in ("__init__", "__main__") or f"`{path.stem}`" in shown, path.name
+
+
+def test_results_are_whole_and_newest_first():
+    with (ROOT / "benchmarks" / "results.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, strict=True))
+    assert all(None not in row and all(row[key] for key in row if key != "unit") for row in rows)
+    dates = [row["date"] for row in rows]
+    assert dates == sorted(dates, reverse=True)
+    machines = set(re.findall(r"^\| `([\w-]+)` \|", text("benchmarks/README.md"), re.MULTILINE))
+    assert {row["machine"] for row in rows} == machines
+    for script in {row["script"].split()[0] for row in rows}:
+        known = (ROOT / "benchmarks" / script, ROOT / "scripts" / script)
+        assert script in ("mayak", "not") or any(path.is_file() for path in known), script
 
 
 def syntax_trees():

@@ -234,7 +234,7 @@ class TestBaseOf:
 
     def test_an_adapter_that_names_none(self, tmp_path):
         self.write(tmp_path, "adapter_config.json", {})
-        with pytest.raises(ConfigError, match="which base model"):
+        with pytest.raises(ConfigError, match="does not name its base model"):
             base_of(tmp_path, None)
 
     def test_a_broken_record_is_named(self, tmp_path):

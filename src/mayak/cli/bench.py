@@ -29,7 +29,7 @@ AdapterOption = Annotated[
     Path | None,
     Parameter(
         help=msg(
-            "Adapter that `mayak train` made (default: none; beside 4-bit weights it costs time)."
+            "Adapter that `mayak train` made (default: none; next to 4-bit weights it costs time)."
         )
     ),
 ]

@@ -32,7 +32,9 @@ TrainOption = Annotated[
 ]
 ManifestOption = Annotated[
     Path,
-    Parameter(help=msg("Manifest of the images to calibrate on, none of them trained on.")),
+    Parameter(
+        help=msg("Manifest of the images to calibrate on; none of them may be a training image.")
+    ),
 ]
 AlphaOption = Annotated[
     float,
@@ -40,7 +42,7 @@ AlphaOption = Annotated[
         help=msg("Of the images that the whole model calls relevant, the share that may be lost.")
     ),
 ]
-ConfidenceOption = Annotated[float, Parameter(help=msg("Of that promise."))]
+ConfidenceOption = Annotated[float, Parameter(help=msg("Confidence of that bound."))]
 
 
 def calibrate(

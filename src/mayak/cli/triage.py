@@ -103,7 +103,7 @@ ExhaustiveOption = Annotated[
     bool,
     Parameter(
         negative="",
-        help=msg("Ask the whole model for every image, whatever `mayak calibrate` has set."),
+        help=msg("Ask the whole model for every image, regardless of `mayak calibrate`."),
     ),
 ]
 
@@ -182,7 +182,7 @@ def _run(
     try:
         summary = run(options, cascade or LabelScorer(model, batch_size), console)
     except KeyboardInterrupt:
-        console.note(msg("stopped; the same command goes on from here"))
+        console.note(msg("stopped; the same command continues from here"))
         raise
     drift = None if cascade is None else _record_drift(options, cascade, summary)
     with CaseStore.read(options.case) as store:

@@ -23,7 +23,7 @@ def modes() -> tuple[Mode, ...]:
     """Return the ways of working, the least demanding first.
 
     The memory is for the 7B model with full AnyRes images, batch 1 and gradient checkpointing. nf4
-    training was measured (benchmarks/LOG.md). The others are the weights (4.9 GB in nf4, 15.1 GB in
+    training was measured (benchmarks/). The others are the weights (4.9 GB in nf4, 15.1 GB in
     bf16) and room for activations, rounded up to the sizes of common cards.
     """
     return (

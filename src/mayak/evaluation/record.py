@@ -16,7 +16,7 @@ from mayak.dataset.manifest import Manifest
 from mayak.dataset.training_images import Leakage
 from mayak.errors import ConfigError
 from mayak.files import write_durably
-from mayak.i18n import msg
+from mayak.i18n import msg, system_error
 from mayak.labels import LABELS, UNCLASSIFIABLE
 from mayak.types import Engine, Failure
 from mayak.untrusted import DOCUMENT_BYTES, PARSE_ERRORS, read_file, read_json
@@ -227,7 +227,11 @@ def make_folder(out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
-            msg("the folder {out} cannot be made ({strerror})", out=out, strerror=error.strerror),
+            msg(
+                "the folder {out} cannot be made ({strerror})",
+                out=out,
+                strerror=system_error(error),
+            ),
             remedy=msg("name another with --out"),
         ) from error
 
@@ -257,7 +261,9 @@ def writing(out: Path) -> Iterator[None]:
     except OSError as error:
         raise ConfigError(
             msg(
-                "the folder {out} cannot be written ({strerror})", out=out, strerror=error.strerror
+                "the folder {out} cannot be written ({strerror})",
+                out=out,
+                strerror=system_error(error),
             ),
             remedy=msg("make room or name another with --out; the same command goes on"),
         ) from error

@@ -19,7 +19,7 @@ from mayak.evaluation.answers import parse_answer
 from mayak.evaluation.pictures import contact_sheet
 from mayak.evaluation.record import EvaluationResult, Kind, Row
 from mayak.files import json_bytes
-from mayak.i18n import Language, msg, msg_in
+from mayak.i18n import Language, msg, msg_in, system_error
 from mayak.imaging import decode
 from mayak.types import (
     Answerer,
@@ -227,9 +227,7 @@ def _read(path: Path, sample: Sample, least: Sides | None) -> DecodedImage | Fai
             msg("the file is missing"),
         )
     except OSError as error:
-        return Failure(
-            sample.image_path, "read", type(error).__name__, error.strerror or str(error)
-        )
+        return Failure(sample.image_path, "read", type(error).__name__, system_error(error))
     if hashlib.sha256(data).hexdigest() != sample.sha256:
         return Failure(
             sample.image_path,

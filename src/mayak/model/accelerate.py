@@ -67,7 +67,7 @@ class CheckedCudaGraph:
 
     Python releases its interpreter lock for each kernel that it starts, and waits to get it back
     from other threads: hundreds of kernels took three times as long as the GPU needs
-    (``benchmarks/LOG.md``). The graph is recorded at the first call with ``count`` rows; a later
+    (``benchmarks/``). The graph is recorded at the first call with ``count`` rows; a later
     call with fewer computes the remaining rows for nothing. The function must not wait for the GPU,
     and its results must be finite for rows that are.
     """

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from mayak.errors import ModelError
 from mayak.files import json_bytes, json_digest, write_durably
-from mayak.i18n import msg
+from mayak.i18n import msg, system_error
 from mayak.model.risk_control import RiskBound
 from mayak.types import Engine
 from mayak.untrusted import PARSE_ERRORS, RECORD_BYTES, read_json
@@ -64,7 +64,9 @@ class Calibration:
             write_durably(path, json_bytes({**asdict(self), "digest": self.digest}))
         except OSError as error:
             raise ModelError(
-                msg("{path} cannot be written ({strerror})", path=path, strerror=error.strerror),
+                msg(
+                    "{path} cannot be written ({strerror})", path=path, strerror=system_error(error)
+                ),
                 remedy=msg("free space or mend the access rights"),
             ) from error
         return path

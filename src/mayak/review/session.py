@@ -346,7 +346,7 @@ def gone() -> CaseError:
 def unknown_image(sha256: str) -> CaseError:
     """Return the error for an image that is not in the case."""
     return CaseError(
-        msg("{sha256} is no image of this case", sha256=sha256[:64]),
+        msg("{sha256} is not an image of this case", sha256=sha256[:64]),
         remedy=msg("reload the page"),
     )
 

@@ -17,7 +17,7 @@ import torch
 
 from mayak.errors import ConfigError, ModelError
 from mayak.files import PARTIAL, write_durably
-from mayak.i18n import msg
+from mayak.i18n import msg, system_error
 
 LAST = "last.ckpt"
 
@@ -143,7 +143,7 @@ def unwritable(path: Path, error: Exception) -> ConfigError:
     """Return a failed write as an error with a remedy."""
     # torch wraps the operating system's error in a RuntimeError.
     cause = error if isinstance(error, OSError) else error.__context__ or error
-    reason = getattr(cause, "strerror", None) or str(cause).splitlines()[0]
+    reason = system_error(cause) if isinstance(cause, OSError) else str(cause).splitlines()[0]
     return ConfigError(
         msg("{path} cannot be written: {reason}", path=path, reason=reason),
         remedy=msg("free some space there and go on with --resume, or choose another --output"),

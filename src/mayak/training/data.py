@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from mayak.dataset.manifest import Manifest
 from mayak.errors import DecodeError, ManifestError
-from mayak.i18n import join, msg, msg_in
+from mayak.i18n import join, msg, msg_in, system_error
 from mayak.imaging import decode_file
 from mayak.model.packer import BatchPacker, PackedBatch
 from mayak.model.torch_internals import stop_workers
@@ -248,7 +248,7 @@ def _open(path: Path, sample: Sample) -> DecodedImage:
             return image
         fault = msg("changed since the manifest was made")
     except OSError as error:
-        fault = error.strerror or str(error)
+        fault = system_error(error)
     except DecodeError as error:
         fault = error.message
     raise ManifestError(

@@ -22,7 +22,7 @@ from mayak.model.varlen import VarlenModel, compiles, decoder_layer
 
 MIN_IMAGES_TO_COMPILE = 1000
 """Images from which on compiling layers saves time over a run: it took 94 s on an H100 and saved
-.09 s per image (``benchmarks/LOG.md``)."""
+.09 s per image (``benchmarks/results.csv``)."""
 
 
 class AnswerForward:
