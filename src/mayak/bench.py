@@ -30,8 +30,8 @@ from mayak.workers import Lost, WorkerPool, cores
 if TYPE_CHECKING:
     import torch
 
-    from mayak.model.cascade import Readings
-    from mayak.model.packing import Piece
+    from mayak.model.cascade import CascadeTiers
+    from mayak.model.packer import PreparedImage
 
 StageName = Literal[
     "read", "decode base", "decode", "tiles base", "tiles all", "tower", "base tile", "full"
@@ -81,7 +81,7 @@ def make_images(folder: Path) -> list[Path]:
 
 
 def measure(
-    readings: Readings,
+    tiers: CascadeTiers,
     paths: Sequence[Path],
     *,
     device: str,
@@ -103,18 +103,26 @@ def measure(
     all_ = msg("{cores} processes", cores=cores())
     small = [decode(path.read_bytes(), min_sides=min_sides_for_base) for path in paths]
     images = [decode(path.read_bytes(), min_sides=min_sides) for path in paths]
-    base = [readings.prepare(1, image) for image in small]
-    whole = [readings.prepare(2, image) for image in images]
+    base = [tiers.prepare(1, image) for image in small]
+    whole = [tiers.prepare(2, image) for image in images]
     stages: list[tuple[StageName, str, Callable[[], float]]] = [
         ("read", one, lambda: _reading(paths, seconds)),
         ("decode base", all_, lambda: _decoding(paths, min_sides_for_base, seconds)),
         ("decode", all_, lambda: _decoding(paths, min_sides, seconds)),
-        ("tiles base", some, lambda: _preparing(partial(readings.prepare, 1), small, seconds)),
-        ("tiles all", some, lambda: _preparing(partial(readings.prepare, 2), images, seconds)),
+        ("tiles base", some, lambda: _preparing(partial(tiers.prepare, 1), small, seconds)),
+        ("tiles all", some, lambda: _preparing(partial(tiers.prepare, 2), images, seconds)),
         # Smaller inputs make larger batches, as in the cascade.
-        ("tower", device, lambda: _answering(readings.glance, base, 8 * batch_size, seconds)),
-        ("base tile", device, lambda: _answering(readings.read, base, 4 * batch_size, seconds)),
-        ("full", device, lambda: _answering(readings.read, whole, batch_size, seconds)),
+        (
+            "tower",
+            device,
+            lambda: _answering(tiers.pooled_features, base, 8 * batch_size, seconds),
+        ),
+        (
+            "base tile",
+            device,
+            lambda: _answering(tiers.label_logits, base, 4 * batch_size, seconds),
+        ),
+        ("full", device, lambda: _answering(tiers.label_logits, whole, batch_size, seconds)),
     ]
     found: list[Stage] = []
     with progress.task(msg("measuring"), len(stages), msg("stages")) as task:
@@ -217,7 +225,7 @@ def _decoding(paths: Sequence[Path], min_sides: Sides, seconds: float) -> float:
 
 
 def _preparing(
-    prepare: Callable[[DecodedImage], Piece], images: Sequence[DecodedImage], seconds: float
+    prepare: Callable[[DecodedImage], PreparedImage], images: Sequence[DecodedImage], seconds: float
 ) -> float:
     import torch
 
@@ -231,7 +239,10 @@ def _preparing(
 
 
 def _answering(
-    ask: Callable[[list[Piece]], torch.Tensor], pieces: list[Piece], size: int, seconds: float
+    ask: Callable[[list[PreparedImage]], torch.Tensor],
+    pieces: list[PreparedImage],
+    size: int,
+    seconds: float,
 ) -> float:
     """Score batches; the next one is queued before waiting for the answer of the last."""
     from mayak.model.scoring import queued
