@@ -18,9 +18,11 @@ demo: setup ## the whole pipeline on synthetic images, into demo/
 test: setup ## the tests
 	@$(BIN)/python -m pytest
 
-lint: setup ## style, types and layers
+lint: setup ## style, words, types and layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell src tests docs benchmarks scripts *.md Makefile pyproject.toml
+	$(BIN)/python scripts/check_words.py
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import io
+import os
 import re
 import sys
 import tokenize
@@ -49,7 +50,7 @@ def main(paths: list[Path]) -> int:
         for _, text in _prose(source):
             words.update(re.findall(r"[a-z][a-z'-]*", text.lower()))
         faults += [
-            f"{path.relative_to(ROOT)}:{line}: {found!r}: write {instead}"
+            f"{os.path.relpath(path)}:{line}: {found!r}: write {instead}"
             for line, text in (*_prose(source), *_texts(source))
             for pattern, instead in FORBIDDEN.items()
             for found in re.findall(pattern, text, re.IGNORECASE)

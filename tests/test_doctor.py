@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from mayak import doctor
 from mayak.cli.app import main
-from mayak.doctor import Check, cached, diagnose, probe, usable_modes, wal_reset_bug
+from mayak.doctor import Check, diagnose, hardware, software, usable_modes
+from mayak.doctor.models import cached
+from mayak.doctor.probe import run_probe
+from mayak.doctor.software import wal_reset_bug
 from mayak.i18n import render
 
 GOOD = {
@@ -27,7 +29,7 @@ def gpu(memory_gb, bf16=True):
 
 
 def examined(monkeypatch, folder, **changed):
-    monkeypatch.setattr(doctor, "probe", lambda: GOOD | changed)
+    monkeypatch.setattr("mayak.doctor.run_probe", lambda: GOOD | changed)
     return {check.name: check for check in diagnose(folder)}
 
 
@@ -60,7 +62,7 @@ def test_this_machine_can_run(tmp_path, monkeypatch, capsys):
 
 def test_broken_torch_is_a_fault_and_exit_code_2(monkeypatch, capsys):
     broken = {"error": "OSError: libcudart.so.13: cannot open shared object file"}
-    monkeypatch.setattr(doctor, "probe", lambda: dict.fromkeys(GOOD, broken))
+    monkeypatch.setattr("mayak.doctor.run_probe", lambda: dict.fromkeys(GOOD, broken))
     with pytest.raises(SystemExit) as stopped:
         main(["--lang", "en", "doctor"])
     shown = capsys.readouterr().out
@@ -70,7 +72,7 @@ def test_broken_torch_is_a_fault_and_exit_code_2(monkeypatch, capsys):
 
 
 def test_korean(monkeypatch, capsys):
-    monkeypatch.setattr(doctor, "probe", lambda: GOOD)
+    monkeypatch.setattr("mayak.doctor.run_probe", lambda: GOOD)
     with pytest.raises(SystemExit):
         main(["--lang", "ko", "doctor"])
     shown = capsys.readouterr().out
@@ -80,8 +82,8 @@ def test_korean(monkeypatch, capsys):
 
 @pytest.mark.skipif(not hasattr(signal, "SIGILL"), reason="no such signal here")
 def test_library_that_kills_its_process(monkeypatch):
-    monkeypatch.setattr(doctor, "_report", die)
-    found = probe(("torch", "libraries"))
+    monkeypatch.setattr("mayak.doctor.probe._report", die)
+    found = run_probe(("torch", "libraries"))
     assert found["torch"]["version"] == "1"
     assert "error" in found["libraries"]
     assert str(int(signal.SIGILL)) in found["libraries"]["error"]
@@ -89,7 +91,7 @@ def test_library_that_kills_its_process(monkeypatch):
 
 def test_library_that_does_not_import():
     # An unknown step raises KeyError in the child, as a broken library raises in its import.
-    assert probe(("nonsense",)) == {"nonsense": {"error": "KeyError: 'nonsense'"}}
+    assert run_probe(("nonsense",)) == {"nonsense": {"error": "KeyError: 'nonsense'"}}
 
 
 @pytest.mark.parametrize(
@@ -145,24 +147,24 @@ def test_one_broken_library_is_named(tmp_path, monkeypatch):
 
 
 def test_missing_font_is_a_fault(tmp_path, monkeypatch):
-    monkeypatch.setattr(doctor, "FONTS", {"Nonesuch": "Nonesuch.otf"})
+    monkeypatch.setattr(software, "FONTS", {"Nonesuch": "Nonesuch.otf"})
     assert examined(monkeypatch, tmp_path)["fonts"].status == "fault"
 
 
 def test_font_without_korean_is_found(tmp_path, monkeypatch):
     matplotlib = pytest.importorskip("matplotlib")
     latin = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
-    monkeypatch.setattr(doctor, "FONTS", {"Latin": ""})
-    monkeypatch.setattr(doctor, "font_path", lambda name: latin)
+    monkeypatch.setattr(software, "FONTS", {"Latin": ""})
+    monkeypatch.setattr(software, "font_path", lambda name: latin)
     check = examined(monkeypatch, tmp_path)["fonts"]
     assert (check.status, check.detail) == ("fault", "Latin lacks Korean glyphs")
 
 
 def test_missing_codecs(tmp_path, monkeypatch):
-    monkeypatch.setattr(doctor, "is_decoded", lambda name: False)
+    monkeypatch.setattr(software, "is_decoded", lambda name: False)
     check = examined(monkeypatch, tmp_path)["codecs"]
     assert (check.status, "mayak[heic]" in check.remedy) == ("warning", True)
-    monkeypatch.setattr(doctor, "_reads_back", lambda name: name != "JPEG")
+    monkeypatch.setattr(software, "_reads_back", lambda name: name != "JPEG")
     assert examined(monkeypatch, tmp_path)["codecs"].status == "fault"
 
 
@@ -171,8 +173,8 @@ def test_folder_that_is_not_there_yet(tmp_path, monkeypatch):
 
 
 def test_little_disk_and_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(doctor, "_SMALLEST_DISK", 1e18)
-    monkeypatch.setattr(doctor, "SMALLEST_MEMORY", 1e18)
+    monkeypatch.setattr(hardware, "_SMALLEST_DISK", 1e18)
+    monkeypatch.setattr(hardware, "SMALLEST_MEMORY", 1e18)
     checks = examined(monkeypatch, tmp_path)
     assert (checks["disk"].status, checks["memory"].status) == ("warning", "warning")
 

@@ -85,8 +85,8 @@ def test_nsrl_is_looked_up_where_it_lies(tmp_path):
     [
         ("", "holds no hash"),
         ("# nothing\n", "holds no hash"),
-        ("name,size\nx,1\n", "line 1 is no MD5"),
-        ("a" * 32 + "\n" + "g" * 32, "line 2 is no MD5"),
+        ("name,size\nx,1\n", "line 1 is not MD5"),
+        ("a" * 32 + "\n" + "g" * 32, "line 2 is not MD5"),
         ("md5\n" + "a" * 31, "line 2"),
     ],
 )
@@ -103,7 +103,7 @@ def test_a_database_of_something_else_is_refused(tmp_path):
     connection.execute("CREATE TABLE notes (text)")
     connection.commit()
     connection.close()
-    with pytest.raises(ConfigError, match="no RDS 3"):
+    with pytest.raises(ConfigError, match="not an RDS 3"):
         HashList.open(path)
     with pytest.raises(ConfigError, match="cannot be read"):
         HashList.open(tmp_path / "missing.txt")
@@ -134,7 +134,7 @@ def test_a_database_in_lower_case_or_both_is_matched(tmp_path):
 def test_a_database_that_can_never_match_is_refused_by_its_column(tmp_path, value):
     sha256, sha1, _ = strongest_first("a")
 
-    with pytest.raises(ConfigError, match="column md5 of table FILE: row 1 is no MD5"):
+    with pytest.raises(ConfigError, match="column md5 of table FILE: row 1 is not MD5"):
         HashList.open(database(tmp_path, (sha256, sha1, value)))
 
 
@@ -167,5 +167,5 @@ def test_utf_16_is_refused_in_words(tmp_path, encoding):
 def test_a_line_that_is_no_csv_is_refused_by_its_number(tmp_path):
     line = '"' + "x" * 200_000  # more than Python's reader takes
 
-    with pytest.raises(ConfigError, match="line 1 is no CSV"):
+    with pytest.raises(ConfigError, match="line 1 is not CSV"):
         HashList.open(written(tmp_path, f"{line}\n"))

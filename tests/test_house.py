@@ -1,11 +1,14 @@
 """What is shipped around the code: layers, versions, licence, documents, make targets."""
 
+import ast
+import csv
 import re
 import shlex
 import shutil
 import subprocess
 import sys
 import tomllib
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -23,6 +26,7 @@ DOCUMENTS = sorted(
     [
         *(path.relative_to(ROOT).as_posix() for path in ROOT.glob("*.md")),
         *(path.relative_to(ROOT).as_posix() for path in ROOT.glob("docs/*.md")),
+        "benchmarks/README.md",
     ]
 )
 posix = pytest.mark.skipif(sys.platform == "win32", reason="the set-up is a shell script")
@@ -137,7 +141,85 @@ def test_architecture_names_every_package():
     shown = text("docs/architecture.md")
     for path in (ROOT / "src" / "mayak").iterdir():
         if path.suffix == ".py" or (path / "__init__.py").is_file():
-            assert path.stem == "__init__" or f"`{path.stem}`" in shown, path.name
+            assert path.stem in ("__init__", "__main__") or f"`{path.stem}`" in shown, path.name
+
+
+def test_results_are_whole_and_newest_first():
+    with (ROOT / "benchmarks" / "results.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file, strict=True))
+    assert all(None not in row and all(row[key] for key in row if key != "unit") for row in rows)
+    dates = [row["date"] for row in rows]
+    assert dates == sorted(dates, reverse=True)
+    machines = set(re.findall(r"^\| `([\w-]+)` \|", text("benchmarks/README.md"), re.MULTILINE))
+    assert {row["machine"] for row in rows} == machines
+    for script in {row["script"].split()[0] for row in rows}:
+        known = (ROOT / "benchmarks" / script, ROOT / "scripts" / script)
+        assert script in ("mayak", "not") or any(path.is_file() for path in known), script
+
+
+def syntax_trees():
+    """The syntax tree of each module of both packages, by its path."""
+    for package in ("mayak", "mayak_synthetic"):
+        for path in sorted((ROOT / "src" / package).rglob("*.py")):
+            yield path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8"))
+
+
+def test_no_two_public_classes_share_a_name():
+    found = defaultdict(list)
+    for module, tree in syntax_trees():
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                found[node.name].append(module)
+    assert not {name: modules for name, modules in found.items() if len(modules) > 1}
+
+
+def checked_words(path, text):
+    path.write_text(text, encoding="utf-8")
+    return subprocess.run(
+        [sys.executable, ROOT / "scripts" / "check_words.py", path],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+    )
+
+
+def test_the_word_list_knows_what_is_plain_english(tmp_path):
+    path = tmp_path / "module.py"
+    plain = checked_words(
+        path, '"""Return None if there is no file, or if it is no longer used."""\n'
+    )
+    assert plain.returncode == 0, plain.stdout
+    poetic = checked_words(path, '"""Say so if it is no file."""\nx = "whoever reads it anew"\n')
+    assert poetic.returncode == 1
+    places = [line.split(": ")[0].split(":")[1] for line in poetic.stdout.splitlines()[:3]]
+    assert places == ["1", "2", "2"]
+    assert checked_words(path, "# Only if; where, where, where.\n" * 10).returncode == 1
+
+
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def lines_of(function):
+    """Its lines of code: without signature, docstring, tables and nested functions, which count on
+    their own."""
+    body = function.body[1:] if ast.get_docstring(function) else function.body
+    lines = {line for node in body for line in range(node.lineno, node.end_lineno + 1)}
+    for node in ast.walk(function):
+        if isinstance(node, FUNCTIONS) and node is not function:
+            lines -= set(range(node.lineno, node.end_lineno + 1))
+        elif isinstance(node, ast.List | ast.Tuple | ast.Set | ast.Dict):
+            lines -= set(range(node.lineno + 1, node.end_lineno))
+    return len(lines)
+
+
+def test_no_function_has_more_than_60_lines_outside_tables():
+    long = {
+        f"{module}: {node.name}": lines
+        for module, tree in syntax_trees()
+        for node in ast.walk(tree)
+        if isinstance(node, FUNCTIONS) and (lines := lines_of(node)) > 60
+    }
+    assert not long
 
 
 @pytest.fixture

@@ -90,13 +90,13 @@ def test_literal_braces_and_values_with_braces():
 def test_copies_and_other_processes_get_whole_messages(through):
     text = through("a: " + msg("encrypted"))
     assert (text, render(text, "ko")) == ("a: encrypted", "a: 암호화됨")
-    error = through(ConfigError(msg("encrypted"), remedy=msg("use 1 or more")))
+    error = through(ConfigError(msg("encrypted"), remedy=msg("use {least} or more", least=1)))
     assert render(error.message, "ko") == "암호화됨"
     assert render(error.remedy, "ko") == "1 이상을 쓰십시오"
 
 
 def test_the_text_of_an_error_is_a_message():
-    error = MayakError(msg("encrypted"), remedy=msg("use 1 or more"))
+    error = MayakError(msg("encrypted"), remedy=msg("use {least} or more", least=1))
     assert str(error) == "encrypted → use 1 or more"
     assert render(str(error), "ko") == "암호화됨 → 1 이상을 쓰십시오"
     outer = msg("{path} cannot be read: {error}", path="a", error=ValueError(msg("encrypted")))

@@ -1,8 +1,8 @@
-"""What this machine does: images a second by stage, and what bounds them together.
+"""Measures how many images per second each stage of triage processes on this machine.
 
-The images are drawn: photos of 12 megapixels with a sensor's grain, screenshots, small pictures
-from the web. Each stage is measured alone, on all that it may use, as triage runs it. Worker
-processes import this module, so torch stays out of its top.
+The images are drawn: 12-megapixel photos with noise, screenshots, small pictures from the web. Each
+stage is measured alone with the threads or processes that triage gives it. Worker processes import
+this module, so torch is imported inside functions only.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ from mayak.workers import Lost, WorkerPool, cores
 if TYPE_CHECKING:
     import torch
 
-    from mayak.model.cascade import Readings
-    from mayak.model.packing import Piece
+    from mayak.model.cascade import CascadeTiers
+    from mayak.model.packer import PreparedImage
 
 StageName = Literal[
     "read", "decode base", "decode", "tiles base", "tiles all", "tower", "base tile", "full"
 ]
 Shares = tuple[float, float, float]
-"""Of the images, decided by tier 0 (the tower), tier 1 (the base tile) and the full model."""
+"""Shares of images decided by tier 0 (vision tower), tier 1 (base tile) and the full model."""
 
-# (width, height, of twenty)
+# width, height, number of images
 KINDS = ((4000, 3000, 8), (3000, 4000, 4), (1080, 2400, 5), (640, 480, 2), (320, 320, 1))
 FULL_MODEL: Shares = (0.0, 0.0, 1.0)
 MIXES: tuple[Shares, ...] = (FULL_MODEL, (0.80, 0.12, 0.08), (0.90, 0.07, 0.03))
 _THREADS = 4
-"""That make tiles, as for the scorers."""
+"""Threads that make tiles, as in the scorers."""
 _WARM_UP = 2
-"""Batches: the first compiles, the second may once more, for sizes that change."""
+"""Batches before measuring: the first compiles, the second may compile for another size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +60,18 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """How fast the stages can be together: arithmetic, not measured."""
+    """Images per second of all stages together: computed, not measured."""
 
     mix: Shares
     images_s: float
     model_time: Shares
-    """Shares of the model's time that its tiers take."""
+    """Share of each tier in the model's time."""
     bound: StageName | None
-    """The slowest of stages that run side by side; None where they share the processor, and each
-    takes its time from the others."""
+    """The slowest stage, if stages run in parallel; None if they share the processor."""
 
 
 def make_images(folder: Path) -> list[Path]:
-    """Twenty seeded JPEGs of ``KINDS``, mixed, drawn by all cores."""
+    """Draw twenty seeded JPEGs of ``KINDS``, in mixed order, on all cores."""
     sizes = [(width, height) for width, height, count in KINDS for _ in range(count)]
     order = np.random.default_rng(0).permutation(len(sizes))
     jobs = [(folder / f"{i:02}.jpg", i, *sizes[at]) for i, at in enumerate(order)]
@@ -82,38 +81,48 @@ def make_images(folder: Path) -> list[Path]:
 
 
 def measure(
-    readings: Readings,
+    tiers: CascadeTiers,
     paths: Sequence[Path],
     *,
     device: str,
-    least: Sides,
-    least_for_base: Sides,
+    min_sides: Sides,
+    min_sides_for_base: Sides,
     batch_size: int,
     seconds: float,
     progress: Progress,
 ) -> list[Stage]:
-    """Every stage for about ``seconds``, but one batch at least, after warming up.
+    """Measure every stage for about ``seconds``, and at least one batch, after a warm-up.
 
-    ``least`` and ``least_for_base`` are the model's. Raises ModelError when the model cannot do it
-    here.
+    ``min_sides`` and ``min_sides_for_base`` are the model's smallest useful sides.
+
+    Raises:
+        ModelError: the model cannot run here.
     """
     one = msg("one thread")
     some = msg("{threads} threads", threads=_THREADS)
     all_ = msg("{cores} processes", cores=cores())
-    small = [decode(path.read_bytes(), min_sides=least_for_base) for path in paths]
-    images = [decode(path.read_bytes(), min_sides=least) for path in paths]
-    base = [readings.prepare(1, image) for image in small]
-    whole = [readings.prepare(2, image) for image in images]
+    small = [decode(path.read_bytes(), min_sides=min_sides_for_base) for path in paths]
+    images = [decode(path.read_bytes(), min_sides=min_sides) for path in paths]
+    base = [tiers.prepare(1, image) for image in small]
+    whole = [tiers.prepare(2, image) for image in images]
     stages: list[tuple[StageName, str, Callable[[], float]]] = [
         ("read", one, lambda: _reading(paths, seconds)),
-        ("decode base", all_, lambda: _decoding(paths, least_for_base, seconds)),
-        ("decode", all_, lambda: _decoding(paths, least, seconds)),
-        ("tiles base", some, lambda: _preparing(partial(readings.prepare, 1), small, seconds)),
-        ("tiles all", some, lambda: _preparing(partial(readings.prepare, 2), images, seconds)),
+        ("decode base", all_, lambda: _decoding(paths, min_sides_for_base, seconds)),
+        ("decode", all_, lambda: _decoding(paths, min_sides, seconds)),
+        ("tiles base", some, lambda: _preparing(partial(tiers.prepare, 1), small, seconds)),
+        ("tiles all", some, lambda: _preparing(partial(tiers.prepare, 2), images, seconds)),
         # Smaller inputs make larger batches, as in the cascade.
-        ("tower", device, lambda: _answering(readings.glance, base, 8 * batch_size, seconds)),
-        ("base tile", device, lambda: _answering(readings.read, base, 4 * batch_size, seconds)),
-        ("full", device, lambda: _answering(readings.read, whole, batch_size, seconds)),
+        (
+            "tower",
+            device,
+            lambda: _answering(tiers.pooled_features, base, 8 * batch_size, seconds),
+        ),
+        (
+            "base tile",
+            device,
+            lambda: _answering(tiers.label_logits, base, 4 * batch_size, seconds),
+        ),
+        ("full", device, lambda: _answering(tiers.label_logits, whole, batch_size, seconds)),
     ]
     found: list[Stage] = []
     with progress.task(msg("measuring"), len(stages), msg("stages")) as task:
@@ -124,10 +133,10 @@ def measure(
 
 
 def outlook(stages: Sequence[Stage], mix: Shares, *, apart: bool) -> Outlook:
-    """At most how many images a second go through all stages, if the tiers decide such shares.
+    """Compute the images per second of all stages together, for a mix of images.
 
-    With ``apart`` the model has a device of its own, the stages run side by side and the slowest
-    bounds them. Otherwise all share the processor, and their times add up.
+    This is an upper bound. With ``apart`` the model has its own device: the stages run in parallel
+    and the slowest one decides. Otherwise they share the processor and their times add up.
     """
     cost = {stage.name: 1 / stage.images_s for stage in stages}
     early = float(mix != FULL_MODEL)
@@ -161,10 +170,10 @@ def _draw(work: tuple[Path, int, int, int]) -> None:
     Image.fromarray(pixels).save(path, quality=88)
 
 
-def _take_in(work: tuple[Path, Sides]) -> None:
-    """What triage makes of a file before the model sees it."""
-    path, least = work
-    picture = decode_picture(path.read_bytes(), min_sides=least)
+def _process(work: tuple[Path, Sides]) -> None:
+    """Decode, hash and make the thumbnail of a file, as triage does before scoring."""
+    path, min_sides = work
+    picture = decode_picture(path.read_bytes(), min_sides=min_sides)
     picture.decoded("")
     small = overview(picture.image)
     perceptual_hash(small)
@@ -183,7 +192,7 @@ def _require(result: object) -> None:
 
 
 def _reading(paths: Sequence[Path], seconds: float) -> float:
-    for path in paths:  # from the disk's cache from now on: disks differ more than machines
+    for path in paths:  # fill the disk's cache, because disks differ more than machines
         path.read_bytes()
     started = time.perf_counter()
     for done, path in enumerate(cycle(paths), 1):
@@ -193,19 +202,19 @@ def _reading(paths: Sequence[Path], seconds: float) -> float:
     raise AssertionError("no images")
 
 
-def _decoding(paths: Sequence[Path], least: Sides, seconds: float) -> float:
-    """Through all cores; the processes' start is not counted."""
+def _decoding(paths: Sequence[Path], min_sides: Sides, seconds: float) -> float:
+    """Decode on all cores; starting the processes is not counted."""
     workers, began = cores(), float("inf")
 
     def work() -> Iterator[tuple[Path, Sides]]:
         for path in cycle(paths):
             if time.perf_counter() - began >= seconds:
                 return
-            yield path, least
+            yield path, min_sides
 
     done, last = 0, 0.0
     for count, (_, result) in enumerate(
-        WorkerPool[tuple[Path, Sides], None](_take_in, workers).run(work())
+        WorkerPool[tuple[Path, Sides], None](_process, workers).run(work())
     ):
         _require(result)
         last = time.perf_counter()
@@ -216,7 +225,7 @@ def _decoding(paths: Sequence[Path], least: Sides, seconds: float) -> float:
 
 
 def _preparing(
-    prepare: Callable[[DecodedImage], Piece], images: Sequence[DecodedImage], seconds: float
+    prepare: Callable[[DecodedImage], PreparedImage], images: Sequence[DecodedImage], seconds: float
 ) -> float:
     import torch
 
@@ -230,9 +239,12 @@ def _preparing(
 
 
 def _answering(
-    ask: Callable[[list[Piece]], torch.Tensor], pieces: list[Piece], size: int, seconds: float
+    ask: Callable[[list[PreparedImage]], torch.Tensor],
+    pieces: list[PreparedImage],
+    size: int,
+    seconds: float,
 ) -> float:
-    """The next batch is queued before the last one's answer is waited for."""
+    """Score batches; the next one is queued before waiting for the answer of the last."""
     from mayak.model.scoring import queued
 
     turn = cycle(pieces)

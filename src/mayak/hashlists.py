@@ -157,7 +157,7 @@ class _Database:
                 return table, columns
         raise _unfit(
             self._path,
-            msg("is no RDS 3 database: no table FILE or METADATA with hashes"),
+            msg("is not an RDS 3 database: no table FILE or METADATA with hashes"),
         )
 
     def _checked(self, connection: sqlite3.Connection, columns: tuple[HashKind, ...]) -> bool:
@@ -173,7 +173,7 @@ class _Database:
                     raise _unfit(
                         self._path,
                         msg(
-                            "column {kind} of table {table}: row {number} is no {hash} in hex: "
+                            "column {kind} of table {table}: row {number} is not {hash} in hex: "
                             "{value!r}",
                             kind=kind,
                             table=self._table,
@@ -241,13 +241,13 @@ def _hashes(path: Path) -> Iterator[bytes]:
                 first = False
                 value = _cell(line, column)
             except csv.Error as error:
-                text = msg("line {number} is no CSV: {error}", number=number, error=error)
+                text = msg("line {number} is not CSV: {error}", number=number, error=error)
                 raise _unfit(path, text) from error
             if len(value) not in _OF_LENGTH or not re.fullmatch("[0-9a-fA-F]+", value):
                 raise _unfit(
                     path,
                     msg(
-                        "line {number} is no MD5, SHA-1 or SHA-256: {value!r}",
+                        "line {number} is not MD5, SHA-1 or SHA-256: {value!r}",
                         number=number,
                         value=value[:80],
                     ),

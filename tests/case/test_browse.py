@@ -88,6 +88,8 @@ def test_what_to_see_first_is_what_triage_shows_first(store, browser):
         (Filter(labels=frozenset({0, 3})), "ad"),
         (Filter(score=(0.6, 0.7)), "ab"),
         (Filter(margin=(0.0, 0.2)), "c"),
+        (Filter(off_label=0.005), "abcd"),
+        (Filter(off_label=0.02), ""),
         (Filter(folder="phone.zip/DCIM"), "ab"),
         (Filter(folder="phone.zip/DCIM/Camera"), "b"),
         (Filter(folder="phone.zip/DC"), ""),

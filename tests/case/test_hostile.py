@@ -31,7 +31,7 @@ from mayak.cli.report import report
 from mayak.cli.verify import verify
 from mayak.dataset.decided import read_decided
 from mayak.errors import IntegrityError, MayakError
-from mayak.review import Desk
+from mayak.review import ReviewSession
 from mayak.review.app import build as build_app
 
 ROUNDS = 10
@@ -107,8 +107,8 @@ async def look(app):
 
 def review(folder):
     """Open the page's session and look at everything."""
-    with Desk(folder, "kim") as desk:
-        asyncio.run(look(build_app(desk)))
+    with ReviewSession(folder, "kim") as session:
+        asyncio.run(look(build_app(session, "en")))
     return 0
 
 
@@ -118,7 +118,7 @@ def test_a_damaged_or_planted_case_ends_in_one_line_and_touches_nothing_else(
 ):
     folder, fresh, canary = case
     # These two, which ask nothing of the case, take nine tenths of a report's time.
-    monkeypatch.setattr("mayak.report.bundle.paper", lambda *_, **__: b"")
+    monkeypatch.setattr("mayak.report.pdf.render_pdf", lambda *_, **__: b"")
     monkeypatch.setattr("mayak.report.html.with_fonts", lambda html: html)
     codes = set()
     for number in range(ROUNDS):
@@ -225,8 +225,8 @@ def test_a_thumbnail_that_is_not_what_its_name_says_is_not_shown(case):
     data = linked.read_bytes()
     (folder.parent / "same").write_bytes(data)
     put(linked, lambda path: path.symlink_to(folder.parent / "same"))
-    with Desk(folder, "kim") as desk:
-        app = build_app(desk)
+    with ReviewSession(folder, "kim") as session:
+        app = build_app(session, "en")
         shown = [
             asyncio.run(ask(app, f"/thumb/{path.stem}"))[0] for path in (swapped, linked, whole)
         ]
@@ -241,7 +241,7 @@ def test_a_trigger_that_would_lose_or_change_decisions_is_refused_by_name(case, 
     for opened in (
         CaseStore.read,
         partial(CaseStore.open, operator="a"),
-        partial(Desk, reviewer="a"),
+        partial(ReviewSession, reviewer="a"),
         lambda place: read_decided([place]),
     ):
         with pytest.raises(IntegrityError, match="schema is not mayak's: z was added by hand"):

@@ -31,7 +31,7 @@ def test_what_keeps_a_review_from_starting_is_said_in_the_language_asked_for(
 def test_a_review_begins_with_the_faults_that_the_last_verification_found(
     tmp_path, capsys, monkeypatch
 ):
-    monkeypatch.setattr("mayak.review.serve", lambda desk, **_: None)
+    monkeypatch.setattr("mayak.review.serve", lambda session, **_: None)
     with CaseStore.create(tmp_path / "case", operator="a") as store:
         store.record("verify", faults=0)
     assert review(capsys, tmp_path / "case") == (0, "")

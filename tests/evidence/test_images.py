@@ -608,6 +608,23 @@ def test_volumes_of_a_disk_whose_first_sector_is_bad_are_found(unpack, folder, f
     assert (failure.path, failure.error) == ("폰/a.dd", "Unreadable")
 
 
+@pytest.mark.parametrize("bad", [1000, 40_000])
+def test_a_bad_sector_after_the_first_does_not_keep_a_source_from_being_opened(
+    unpack, monkeypatch, bad
+):
+    path = unpack("mbr.dd")
+    whole = FileBytes.read_at
+
+    def read_at(self, offset, size):
+        if offset <= bad < offset + size:
+            raise OSError(5, "Input/output error")
+        return whole(self, offset, size)
+
+    monkeypatch.setattr(FileBytes, "read_at", read_at)
+    with open_source(path) as source:
+        assert source.path.kind == "image"
+
+
 def test_a_fault_that_nobody_foresaw_costs_its_container_alone(unpack, folder, monkeypatch):
     unpack("mbr.dd").rename(folder / "a.dd")
     (folder / "b.jpg").write_bytes(CONTENT["100.jpg"])
@@ -741,7 +758,7 @@ def test_a_partition_that_goes_on_behind_the_end_is_told(unpack):
     items, (failure,) = found(path)
     assert items
     assert (failure.path, failure.error) == ("mbr.dd/partition 1", "Damaged")
-    assert "its last 4096 bytes lie beyond" in failure.message
+    assert "its last 4096 bytes are beyond" in failure.message
 
 
 @pytest.mark.parametrize("first", [1 << 16, 1 << 50, (1 << 64) - 100])

@@ -26,7 +26,7 @@ from mayak.case.records import Seen
 from mayak.errors import CaseError, ConfigError
 from mayak.names import printable
 from mayak.report import write_report
-from mayak.report.report_data import survey
+from mayak.report.report_data import collect
 from mayak.types import Failure, Scores, SilentProgress
 
 LISTS = ("selected", "unreviewed", "not-selected")
@@ -76,18 +76,18 @@ def test_every_file_stands_in_one_list(report):
     assert [len(listed[name]) for name in LISTS] == [12, 8, 9]
     paths = [(row["source"], row["path"]) for name in LISTS for row in listed[name]]
     assert len(paths) == len(set(paths)) == 29
-    assert {row["standing"] for row in listed["selected"]} == {"selected"}
-    assert {row["standing"] for row in listed["unreviewed"]} == {
+    assert {row["review status"] for row in listed["selected"]} == {"selected"}
+    assert {row["review status"] for row in listed["unreviewed"]} == {
         "reviewers differ",
         "proposed by the model, not reviewed",
         "in a list of known files, not reviewed",
         "without a model result, not reviewed",
     }
-    failed = [row for row in listed["not-selected"] if row["standing"] == "could not be read"]
+    failed = [row for row in listed["not-selected"] if row["review status"] == "could not be read"]
     assert [row["reason or remark"] for row in failed] == [
         "decoding: could not be decoded (DecodeError): ends <early>"
     ]
-    left_out = [row for row in listed["not-selected"] if "rule" in row["standing"]]
+    left_out = [row for row in listed["not-selected"] if "rule" in row["review status"]]
     assert {row["reason or remark"].split(":")[0] for row in left_out} == {
         "not an image (not-an-image)",
         "smaller than the limit (too-small)",
@@ -208,6 +208,7 @@ def test_paper_and_page_speak_the_language_that_was_asked_for(report, korean_rep
         "해시값",
         "무결성",
         "판정결과:3마약원본",
+        "보정(SHA-256)없음",
     ):
         assert words in squeezed(text)
         assert words in squeezed(page)
@@ -292,7 +293,7 @@ def test_a_case_that_was_tampered_with_says_so_first(own, write, tmp_path):
     database.commit()
     database.close()
     made = write(own, tmp_path / "report")
-    assert not made.survey.sound
+    assert not made.data.sound
     page = Page(made.folder / "report.html").text
     assert page.index("INTEGRITY FAILURE") < page.index("Summary")
     assert "items id 2: was changed" in page
@@ -309,7 +310,7 @@ def test_a_thumbnail_that_was_exchanged_is_not_shown(own, write, tmp_path):
     (path,) = [p for p in (own / "thumbnails").rglob("*") if name in p.name]
     path.write_bytes(thumbnail(99, "something else"))
     made = write(own, tmp_path / "report", clear=True)
-    assert not made.survey.sound
+    assert not made.data.sound
     assert "no thumbnail, or not as recorded" in Page(made.folder / "report.html").text
 
 
@@ -317,12 +318,12 @@ def test_what_the_last_verification_found_is_told(own, write, tmp_path):
     with CaseStore.open(own, operator="김수사") as store:
         store.record("verify", faults=2, absent=[], head=store.head())
     made = write(own, tmp_path / "one")
-    assert not made.survey.sound
+    assert not made.data.sound
     assert "found 2 faults" in Page(made.folder / "report.html").text
     with CaseStore.open(own, operator="김수사") as store:
         store.record("verify", faults=0, absent=[], head=store.head())
     made = write(own, tmp_path / "two")
-    assert made.survey.sound
+    assert made.data.sound
     assert "does not record which sources it compared" in Page(made.folder / "report.html").text
 
 
@@ -354,7 +355,7 @@ def test_a_report_states_how_the_images_were_shown_that_were_decided(own, write,
     folder = write(own, tmp_path / "shown").folder
     page = " ".join(Page(folder / "report.html").text.split())
     assert "does not mean that somebody looked at the image by itself" in page
-    numbers = "opened10inthegrid21behindacopy11notonthescreen1–notrecorded11–"
+    numbers = "opened10inthegrid21withanothercopy11notonthescreen1–notrecorded11–"
     assert numbers in squeezed(page)
     row = next(row for row in rows(folder, "selected") if row["SHA-256"] == sha(3))
     decided = row["decisions (label, person, UTC, how shown)"]
@@ -378,11 +379,12 @@ def test_without_decisions_and_model_there_is_a_report_too(tmp_path, write):
 
 
 def test_many_images_are_split_and_what_is_left_out_is_told(own, tmp_path, monkeypatch):
-    monkeypatch.setattr("mayak.report.bundle.VOLUME", 3)
-    monkeypatch.setattr("mayak.report.bundle._ON_A_PAGE", 1)
+    monkeypatch.setattr("mayak.report.builder.VOLUME", 3)
+    monkeypatch.setattr("mayak.report.case_jsonld.IMAGES_PER_FILE", 3)
+    monkeypatch.setattr("mayak.report.html._IMAGES", 1)
     with CaseStore.read(own) as store:
         made = write_report(store, tmp_path / "report", SilentProgress())
-        found = survey(store, [])
+        found = collect(store, [])
     volumes = sorted(made.folder.glob("report-*.pdf"))
     shown = sum(len(page.images) for path in volumes for page in PdfReader(path).pages)
     assert len(volumes) > 1
@@ -403,7 +405,7 @@ def test_a_folder_in_use_is_left_alone(own, write, tmp_path):
         with pytest.raises(ConfigError, match="not empty"):
             write(own, tmp_path / "full", overwrite=overwrite)
     assert (tmp_path / "full" / "letter.txt").is_file()
-    with pytest.raises(ConfigError, match="in one another"):
+    with pytest.raises(ConfigError, match="inside each other"):
         write(own, own / "report")
     write(own, tmp_path / "report")
     with pytest.raises(ConfigError, match="not empty"):
@@ -430,7 +432,7 @@ def test_a_case_that_changes_meanwhile_gives_no_report(own, tmp_path, monkeypatc
         with CaseStore.review(own, operator="b") as other:
             other.decide("b", {sha(0): 0})
 
-    monkeypatch.setattr("mayak.report.bundle.write_graphs", deciding)
+    monkeypatch.setattr("mayak.report.bundle.FORMATS", (deciding,))
     with CaseStore.read(own) as store, pytest.raises(CaseError, match="changed while"):
         write_report(store, tmp_path / "report", SilentProgress())
     assert not (tmp_path / "report").exists()

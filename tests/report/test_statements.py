@@ -14,9 +14,9 @@ from report_samples import ENGINE, content, decide, item, make, scores, sha
 
 from mayak.case import CaseStore, Exclusion, Item, SourceHash
 from mayak.case.database import entry_hash
-from mayak.report.chapters import Writer
+from mayak.report.builder import DocumentBuilder
 from mayak.report.document import plain
-from mayak.report.report_data import survey
+from mayak.report.report_data import collect
 from mayak.report.text import shortened
 from mayak.types import Failure, Prediction, Scores
 
@@ -24,8 +24,8 @@ from mayak.types import Failure, Prediction, Scores
 def said(folder, language="en"):
     """All words of the page on a case."""
     with CaseStore.read(folder) as case:
-        found = survey(case, case.verify())
-        document = Writer(case, found, language, clear=False).page(300)
+        data = collect(case, case.verify())
+        document = DocumentBuilder(case, data, language, clear=False).page(300)
     return json.dumps(
         plain(dataclasses.replace(document, pictures={}), language), ensure_ascii=False
     )

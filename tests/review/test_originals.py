@@ -12,7 +12,7 @@ from PIL import Image
 from review_samples import picture
 
 from mayak.imaging.frames import other_frames
-from mayak.review.originals import Originals, Wanted
+from mayak.review.originals import OriginalRequest, Originals
 from mayak.types import EvidencePath
 
 
@@ -25,7 +25,7 @@ def originals():
 def wanted(folder, data, *names):
     root = EvidencePath("folder", folder.name)
     places = tuple((str(folder), root.child("file", name).to_json()) for name in names)
-    return Wanted(hashlib.sha256(data).hexdigest(), places)
+    return OriginalRequest(hashlib.sha256(data).hexdigest(), places)
 
 
 def test_a_picture_is_made_anew_without_what_else_its_file_holds(originals, tmp_path):
@@ -64,7 +64,7 @@ def test_a_source_whose_name_is_no_utf8_is_found(originals, tmp_path):
     place = EvidencePath("folder", "x").child("file", "a.jpg").to_json()
     recorded = str(tmp_path / "\\udcc1\\udcf5")  # as the case holds it
     digest = hashlib.sha256(picture(3)).hexdigest()
-    assert isinstance(originals.picture(Wanted(digest, ((recorded, place),))), bytes)
+    assert isinstance(originals.picture(OriginalRequest(digest, ((recorded, place),))), bytes)
 
 
 def test_a_later_frame_is_found_in_its_file(originals, tmp_path):
@@ -74,6 +74,6 @@ def test_a_later_frame_is_found_in_its_file(originals, tmp_path):
     path = EvidencePath("folder", tmp_path.name).child("file", "moving.gif")
     location = path.child("embedded", last.name).to_json()
     digest = hashlib.sha256(last.read()).hexdigest()
-    found = originals.picture(Wanted(digest, ((str(tmp_path), location),)))
+    found = originals.picture(OriginalRequest(digest, ((str(tmp_path), location),)))
     red, _, blue = Image.open(io.BytesIO(found)).convert("RGB").getpixel((20, 15))
     assert blue > 200 > red

@@ -35,7 +35,7 @@ class Selection:
     """Rows of the contents in the index, in order; with stacks the first of each."""
     members: Small
     """Number of contents in each cell: the members of its stack that pass the filter."""
-    held: Small
+    contents: Small
     """Rows of all contents: the members of the first cell, of the second, and so on."""
     filter: Filter
     sort: Sort
@@ -45,10 +45,10 @@ class Selection:
     @property
     def total(self) -> int:
         """Number of contents, with those inside stacks."""
-        return len(self.held)
+        return len(self.contents)
 
     def bounds(self) -> Ints:
-        """Return where the members of each cell begin in ``held``, and the end of the last."""
+        """Return where the members of each cell begin in ``contents``, and the end of the last."""
         ends: Ints = np.concatenate([[0], np.cumsum(self.members, dtype=np.int64)])
         return ends
 
@@ -137,13 +137,13 @@ class Browser:
         masks = view.masks(wanted)
         every = view.all_of(masks)
         order = self._orders.ordered(view, every, wanted, sort)
-        shown, members, held = order, np.ones(len(order), np.int32), order
+        shown, members, contents = order, np.ones(len(order), np.int32), order
         if stacked:
-            shown, members, held = fold_stacks(self.index, order)
+            shown, members, contents = fold_stacks(self.index, order)
         return Selection(
             order=shown,
             members=members,
-            held=held,
+            contents=contents,
             filter=wanted,
             sort=sort,
             stacked=stacked,
@@ -163,7 +163,7 @@ class Browser:
         for offset, at in enumerate(order):
             sha256, thumbnail = names[numbers[offset]]
             label = int(run.label[at])
-            members = selection.held[bounds[offset] : bounds[offset + 1]]
+            members = selection.contents[bounds[offset] : bounds[offset + 1]]
             verdicts = view.verdicts[members]
             stack, group = int(index.stack[at]), int(index.group[at])
             copies = int(sizes[0][stack]) if stack else 1
@@ -196,7 +196,7 @@ class Browser:
         chosen = np.zeros(len(selection.order), np.bool_)
         for start, end in ranges:
             chosen[max(start, 0) : max(end, 0)] = True
-        wanted = selection.held[np.repeat(chosen, selection.members)]
+        wanted = selection.contents[np.repeat(chosen, selection.members)]
         numbers = [int(n) for n in self.index.ids[wanted]]
         names = self._names(numbers)
         return [names[number][0] for number in numbers]
@@ -206,7 +206,7 @@ class Browser:
         at = self._at(sha256)
         if at is None:
             return None
-        found = np.flatnonzero(selection.held == at)
+        found = np.flatnonzero(selection.contents == at)
         if not found.size:
             return None
         return int(np.searchsorted(selection.bounds(), found[0], side="right")) - 1
@@ -214,7 +214,7 @@ class Browser:
     def open_after(self, selection: Selection, start: int) -> int | None:
         """Return the next cell from ``start`` on with a member that the reviewer has not decided;
         continue at the first cell if there is none."""
-        undecided = np.flatnonzero(self._view(Filter()).verdicts[selection.held] < 0)
+        undecided = np.flatnonzero(self._view(Filter()).verdicts[selection.contents] < 0)
         if not undecided.size:
             return None
         cells = np.searchsorted(selection.bounds(), undecided, side="right") - 1

@@ -42,26 +42,26 @@ GENESIS = "0" * 64
 Value = str | int | float | bytes | None
 
 _PAGE = 500
-_PIECE = 10_000
+_MAX_WAITING_ROWS = 10_000
 """Rows of a table that a batch keeps in memory before it writes them. More than ordinary batches
 have: if rows are written before their log entry, SQLite checks for each further row whether it
 satisfies a waiting reference."""
 _TEMPORARY = ""
 """Address of a temporary database, in memory or in a file that SQLite removes by itself:
 https://www.sqlite.org/inmemorydb.html#temp_db"""
-_WAIT = 60.0
+_TIMEOUT = 60.0
 """Seconds that a writer waits for readers and a reader for the writer's commit."""
-_LONGEST = 2**26
+_MAX_BYTES = 2**26
 """Bytes of a value or a row. A damaged file may claim any length; no row of ours reaches 1 MB."""
-_FEW = 10_000
+_EXTRA_ROWS = 10_000
 """Rows of an answer that come from the query alone, or are not in the file yet."""
 _ROW_BYTES = 64
 """Fewer than a row of ours takes: the digest alone takes as many."""
 _STEPS = 100_000
 """Instructions of SQLite's machine, some milliseconds, between two checks for Ctrl-C."""
-_COPIED = 10_000
+_PAGES_PER_STEP = 10_000
 """Pages of one step of a copy."""
-_NAMED = 20
+_MAX_NAMED = 20
 """Objects of a foreign schema that the message names; the rest are counted."""
 
 
@@ -130,7 +130,7 @@ class Batch:
         row["digest"] = digest = row_digest(table, row)
         rows.running.update(digest.encode())
         rows.waiting.append(row)
-        if len(rows.waiting) == _PIECE:
+        if len(rows.waiting) == _MAX_WAITING_ROWS:
             self._insert(table)
         return number
 
@@ -252,12 +252,12 @@ class Database:
             )
         # A tree whose pages repeat each other has more rows than its file has bytes.
         try:
-            most = _FEW + (self.folder / DATABASE).stat().st_size // _ROW_BYTES
+            max_rows = _EXTRA_ROWS + (self.folder / DATABASE).stat().st_size // _ROW_BYTES
         except OSError as error:
             raise storage_error(self.folder, error) from error
         with self.translated():
-            rows = self.connection.execute(sql, values).fetchmany(most + 1)
-            if len(rows) > most:
+            rows = self.connection.execute(sql, values).fetchmany(max_rows + 1)
+            if len(rows) > max_rows:
                 raise sqlite3.DatabaseError("more rows than the file can hold")
         return rows
 
@@ -374,7 +374,7 @@ class Database:
             claimed = version if version > 0 else newest
             if not tampered:
                 faults = schema.faults(found, claimed)
-                listed = [printable(one.key) + " " + one.message for one in faults[:_NAMED]]
+                listed = [printable(one.key) + " " + one.message for one in faults[:_MAX_NAMED]]
                 if more := len(faults) - len(listed):
                     listed.append(msg("and {more} more", more=more))
                 named = join(", ", listed)
@@ -426,7 +426,7 @@ class Database:
         copy = _connect(_TEMPORARY)
         try:
             # In steps: Python runs its handler of Ctrl-C between them.
-            self.connection.backup(copy, pages=_COPIED, progress=lambda *_: None)
+            self.connection.backup(copy, pages=_PAGES_PER_STEP, progress=lambda *_: None)
             # A new column with a check makes SQLite check existing rows. The audit reports those
             # that were changed by hand.
             copy.execute("PRAGMA ignore_check_constraints = ON")
@@ -481,7 +481,7 @@ def _connect(address: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
         address,
         uri=True,
-        timeout=_WAIT,
+        timeout=_TIMEOUT,
         isolation_level=None,
         check_same_thread=False,
     )
@@ -491,7 +491,7 @@ def _connect(address: str) -> sqlite3.Connection:
         connection.execute(f"PRAGMA {pragma}")
     if sys.version_info >= (3, 12):
         connection.setconfig(sqlite3.SQLITE_DBCONFIG_DEFENSIVE, True)
-    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_BYTES)
     # Python runs its handler of Ctrl-C in this callback; an exception ends the statement.
     connection.set_progress_handler(lambda: None, _STEPS)
     return connection

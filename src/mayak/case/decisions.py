@@ -65,7 +65,7 @@ class Decisions:
             CaseError: a content is not in the case, or a verdict is not a label.
             SupersededError: the reviewer has given other verdicts since ``known``.
         """
-        return self.record(reviewer, verdicts, None, seen or {}, known)
+        return self.add_action(reviewer, verdicts, None, seen or {}, known)
 
     def undo(
         self, reviewer: str, *, action: int | None = None, sample: int | None = None
@@ -145,7 +145,7 @@ class Decisions:
         )
         return [row["reviewer"] for row in rows]
 
-    def record(
+    def add_action(
         self,
         reviewer: str,
         verdicts: Mapping[str, int],

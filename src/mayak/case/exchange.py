@@ -26,8 +26,8 @@ _MERGE = "merge decisions"
 
 
 @dataclass(slots=True)
-class TakenIn:
-    """What a merge added for one reviewer."""
+class MergeSummary:
+    """Numbers of what a merge added for one reviewer."""
 
     acts: int = 0
     samples: int = 0
@@ -81,7 +81,7 @@ class Exchange:
 
     def merge(
         self, exports: Sequence[DecisionExport], *, continued: Collection[str] = ()
-    ) -> dict[str, TakenIn]:
+    ) -> dict[str, MergeSummary]:
         """Add the samples and actions of other copies of the case that this one lacks.
 
         Adds all or nothing; merging the same again does nothing. Returns what was added, by
@@ -105,7 +105,7 @@ class Exchange:
             following = next_action(batch)
             protected = {_look(name) for name in self._deciding_here(batch)}
             latest = (datetime.now(UTC) + _CLOCK_TOLERANCE).isoformat()
-            added: dict[str, TakenIn] = {}
+            added: dict[str, MergeSummary] = {}
 
             def require_credible(reviewer: str, at: str) -> None:
                 is_protected = reviewer not in continued and _look(reviewer) in protected
@@ -117,7 +117,7 @@ class Exchange:
                     if sample not in samples:
                         require_credible(sample.reviewer, sample.drawn)
                         samples[sample] = self._add_sample(batch, sample)
-                        added.setdefault(sample.reviewer, TakenIn()).add_sample(sample)
+                        added.setdefault(sample.reviewer, MergeSummary()).add_sample(sample)
                 for one in export.actions:
                     known = mine.setdefault(one.reviewer, [])
                     if one.number <= len(known):
@@ -130,7 +130,7 @@ class Exchange:
                     known.append((following, one))
                     following += 1
                     withdrawn = 0 if one.undoes is None else decided
-                    added.setdefault(one.reviewer, TakenIn()).add(one, withdrawn)
+                    added.setdefault(one.reviewer, MergeSummary()).add(one, withdrawn)
             batch.detail["acts"] = {reviewer: taken.acts for reviewer, taken in added.items()}
             batch.detail["taken_in"] = {name: asdict(taken) for name, taken in added.items()}
             if confirmed := sorted(added.keys() & set(continued)):

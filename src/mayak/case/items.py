@@ -240,13 +240,13 @@ class Items:
             except OSError as error:
                 raise storage_error(self._folder, error) from error
 
-    def perceptual_hashes(self, least_quality: int) -> Iterator[tuple[str, bytes]]:
+    def perceptual_hashes(self, min_quality: int) -> Iterator[tuple[str, bytes]]:
         """Yield SHA-256 and PDQ of the contents whose PDQ has this quality or more, in the order
         they were added."""
         rows = self._database.pages(
             "SELECT id, sha256, pdq FROM contents"
             " WHERE pdq_quality >= ? AND id > ? ORDER BY id LIMIT ?",
-            least_quality,
+            min_quality,
         )
         return ((row["sha256"], row["pdq"]) for row in rows)
 

@@ -143,7 +143,7 @@ class Samples:
                     msg("{sha256} is not in sample {sample}", sha256=sha256, sample=sample),
                     remedy=msg("judge the images that were drawn"),
                 )
-        return self._decisions.record(reviewer, verdicts, sample, seen or {}, known)
+        return self._decisions.add_action(reviewer, verdicts, sample, seen or {}, known)
 
     def _row_of(self, sample: int) -> Row:
         rows = self._database.query("SELECT * FROM samples WHERE id = ?", sample)
@@ -190,7 +190,7 @@ def miss_rate(relevant: int, size: int, population: int) -> MissRateEstimate:
     (Buonaccorsi, The American Statistician 41, 1987). It is computed in whole numbers, so exact.
     """
     samples = comb(population, size)
-    fewest, most = relevant, population - size + relevant
+    minimum, maximum = relevant, population - size + relevant
 
     def too_few(number: int) -> bool:
         """Whether, with ``number`` relevant images in the population, at most 2.5 % of all samples
@@ -202,8 +202,8 @@ def miss_rate(relevant: int, size: int, population: int) -> MissRateEstimate:
         hold as few as this one, or fewer."""
         return 40 * _at_most(relevant, number, size, population) <= samples
 
-    low = fewest + bisect_left(range(fewest, most), True, key=lambda n: not too_few(n))
-    high = fewest + bisect_left(range(fewest + 1, most + 1), True, key=too_many)
+    low = minimum + bisect_left(range(minimum, maximum), True, key=lambda n: not too_few(n))
+    high = minimum + bisect_left(range(minimum + 1, maximum + 1), True, key=too_many)
     return MissRateEstimate(relevant, size, population, low, high)
 
 

@@ -25,7 +25,7 @@ from mayak.untrusted import PARSE_ERRORS, parse_json
 
 Value = TypeVar("Value")
 
-MOST_ROWS = 2**31
+MAX_ID = 2**31
 """Ids are below it: the columns of ``ContentIndex`` have 32 bits."""
 
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -34,7 +34,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "TEXT": (str,),
     "BLOB": (bytes,),
 }
-_HIGHEST = sys.float_info.max
+_MAX_FLOAT = sys.float_info.max
 _VERDICTS = frozenset(label.index for label in LABELS)
 
 
@@ -148,11 +148,11 @@ def metadata(text: str) -> dict[str, Any]:
         return {}
     found = json_object(text)
     if (location := found.get("location")) is not None:
-        for key, most in (("latitude", 90.0), ("longitude", 180.0)):
-            if not _is_number(location[key], most):
+        for key, maximum in (("latitude", 90.0), ("longitude", 180.0)):
+            if not _is_number(location[key], maximum):
                 raise ValueError(f"{key} {location[key]!r}")
         altitude = location.get("altitude")
-        if altitude is not None and not _is_number(altitude, _HIGHEST):
+        if altitude is not None and not _is_number(altitude, _MAX_FLOAT):
             raise ValueError(f"altitude {altitude!r}")
     return found
 
@@ -186,8 +186,8 @@ def _storable(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     return value
 
 
-def _is_number(value: object, most: float) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= most
+def _is_number(value: object, maximum: float) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= maximum
 
 
 def _require_types(row: Row, names: tuple[str, ...], types: tuple[tuple[type, ...], ...]) -> None:
@@ -195,7 +195,7 @@ def _require_types(row: Row, names: tuple[str, ...], types: tuple[tuple[type, ..
         columns = zip(names, types, row, strict=False)
         wrong = next(name for name, allowed, value in columns if not isinstance(value, allowed))
         raise ValueError(f"{wrong}: {type(row[wrong]).__name__}")
-    if not 0 < row["id"] < MOST_ROWS:
+    if not 0 < row["id"] < MAX_ID:
         raise ValueError(f"id {row['id']}")
 
 

@@ -1,4 +1,4 @@
-"""``mayak``: command table, global options, errors → exit codes."""
+"""The ``mayak`` command: table of commands, global options, errors as exit codes."""
 
 from __future__ import annotations
 
@@ -27,8 +27,10 @@ EXIT_INTERRUPTED = 130
 
 
 def build(language: Language = "en") -> App:
-    """Build the application, with its help in ``language``; a command's module (and torch with it)
-    is imported when called."""
+    """Build the application, with its help in a language.
+
+    A command's module (and torch) is imported when it is called.
+    """
     app = App(
         name="mayak",
         version=lambda: str(mayak.__version__),
@@ -127,7 +129,7 @@ _COMMANDS = (
     (
         "decisions",
         "mayak.cli.decisions:app",
-        msg("What reviewers decided: export, merge, list disagreements."),
+        msg("Export and merge decisions, and list disagreements."),
     ),
     (
         "report",
@@ -137,23 +139,23 @@ _COMMANDS = (
     (
         "demo",
         "mayak.cli.demo:demo",
-        msg("The whole of it on synthetic images, offline, in minutes."),
+        msg("Run everything on synthetic images, offline, in minutes."),
     ),
     (
         "bench",
         "mayak.cli.bench:bench",
-        msg("What this machine does: images a second, and where the time goes."),
+        msg("Measure images per second of each stage on this machine."),
     ),
     (
         "doctor",
         "mayak.cli.doctor:doctor",
-        msg("What this machine has and lacks, with remedies."),
+        msg("Check what this machine has and lacks, with remedies."),
     ),
 )
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Entry point of the ``mayak`` command."""
+    """Run the ``mayak`` command and exit."""
     arguments = sys.argv[1:] if arguments is None else arguments
     _set_up_process()
     Console.language = _asked_language(arguments) or system_language()
@@ -185,7 +187,7 @@ def main(arguments: list[str] | None = None) -> None:
             return error.exit_code
         except CycloptsError:
             raise
-        except Exception as error:  # noqa: BLE001 - one line for the user; -v has the rest
+        except Exception as error:  # noqa: BLE001 - one line for the user; -v shows the rest
             if verbose:
                 traceback.print_exc()
             Console().error(
@@ -208,27 +210,27 @@ def main(arguments: list[str] | None = None) -> None:
 
 def _set_up_process() -> None:
     """Restrict the rights of new files and quieten libraries, for this process and its workers."""
-    # Cases, reports and results hold what was seized: what a command creates, temporary files and
-    # those of its worker processes included, is for the user who runs it. The usual umask (022)
-    # would let every account of the machine read it. Folders that exist keep their rights.
+    # Cases, reports and results contain seized data: whatever a command and its worker processes
+    # create, temporary files too, must be readable by the user only. With the usual umask (022)
+    # every account of the machine could read it. Existing folders keep their rights.
     os.umask(0o077)
     for stream in (sys.stdout, sys.stderr):
-        # Windows' CP949 has no é: no character of a file's name may end a run of hours.
+        # Windows' CP949 has no é, and a file's name must not abort a run of hours.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    # Nothing of ours phones home; a library must not either.
+    # mayak sends no telemetry; its libraries must not either.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    # torch's threads spin 300,000 times at a barrier: with another program on the cores, a training
+    # torch's threads spin 300,000 times at a barrier. With another program on the cores, a training
     # step of nano took 13.5 s instead of 2.7 s. Spinning briefly costs nothing on an idle machine.
     os.environ.setdefault("GOMP_SPINCOUNT", "3000")
-    # Libraries speak to developers; what a user must know, mayak says itself.
+    # Messages of libraries are for developers; mayak shows users what they must know.
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
-    warnings.showwarning = _tell
+    warnings.showwarning = _show_warning
 
 
-def _tell(
+def _show_warning(
     message: Warning | str,
     category: type[Warning],
     filename: str,
@@ -236,7 +238,7 @@ def _tell(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    """A warning: ours as a line for the user, others as Python shows them."""
+    """Show mayak's warnings as a line for the user, others as Python does."""
     if issubclass(category, MayakWarning):
         Console().note(words(message) if isinstance(message, Warning) else message)
     else:
@@ -245,8 +247,7 @@ def _tell(
 
 
 def _asked_language(arguments: list[str]) -> Language | None:
-    """``--lang``'s value, needed before cyclopts parses: its help and its errors are shown in that
-    language."""
+    """Return the value of ``--lang``, in which the parser's help and errors are shown."""
     for position, argument in enumerate(arguments):
         value = argument.removeprefix("--lang=")
         if argument == "--lang" and position + 1 < len(arguments):

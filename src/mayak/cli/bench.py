@@ -1,4 +1,4 @@
-"""``mayak bench``: what this machine does, and where the time goes."""
+"""``mayak bench``: measures the stages of triage on this machine."""
 
 from __future__ import annotations
 
@@ -11,63 +11,65 @@ from cyclopts import Parameter
 
 from mayak.cli.console import Console
 from mayak.cli.options import (
+    BatchSizeOption,
     DeviceOption,
-    ImagesOption,
     JsonOption,
     ModelOption,
     PrecisionOption,
+    at_least,
     base_of,
 )
-from mayak.config import BASE_MODEL
-from mayak.errors import ConfigError
 from mayak.i18n import msg
 
 if TYPE_CHECKING:
     from mayak.bench import Outlook, Stage, StageName
 
 
+AdapterOption = Annotated[
+    Path | None,
+    Parameter(
+        help=msg(
+            "Adapter that `mayak train` made (default: none; next to 4-bit weights it costs time)."
+        )
+    ),
+]
+SecondsOption = Annotated[
+    float,
+    Parameter(
+        validator=at_least("--seconds", 0.1),
+        help=msg("Time for each of eight stages."),
+    ),
+]
+
+
 def bench(
     *,
     model: ModelOption = None,
-    adapter: Annotated[
-        Path | None,
-        Parameter(
-            help=msg(
-                "Adapter that `mayak train` made (default: none; beside 4-bit weights it costs "
-                "time)."
-            )
-        ),
-    ] = None,
-    batch_size: ImagesOption = 8,
-    seconds: Annotated[float, Parameter(help=msg("Time for each of eight stages."))] = 5.0,
+    adapter: AdapterOption = None,
+    batch_size: BatchSizeOption = 8,
+    seconds: SecondsOption = 5.0,
     precision: PrecisionOption = "auto",
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> int:
     """Measure each stage of triage alone, on drawn pictures of a phone's sizes.
 
-    Close other programs first: they take their share.
+    Close other programs first, because they slow the measurement down.
     """
-    for name, value, least in (("--batch-size", batch_size, 1), ("--seconds", seconds, 0.1)):
-        if value < least:
-            raise ConfigError(
-                msg("{name} is {value}", name=name, value=value),
-                remedy=msg("use {least} or more", least=least),
-            )
-    name, revision = (model or BASE_MODEL, None) if adapter is None else base_of(adapter, model)
+    base, revision = base_of(adapter, model)
     from mayak.bench import MIXES, make_images, measure, outlook
     from mayak.model import load_model
-    from mayak.model.cascade import Readings
+    from mayak.model.cascade import CascadeTiers
 
     console = Console()
-    vlm = load_model(name, precision=precision, adapter=adapter, device=device, revision=revision)
+    vlm = load_model(base, precision=precision, adapter=adapter, device=device, revision=revision)
     with tempfile.TemporaryDirectory(prefix="mayak-bench-") as folder:
         stages = measure(
-            Readings(vlm),
+            CascadeTiers(vlm),
             make_images(Path(folder)),
             device=str(vlm.device),
-            least=vlm.least,
-            least_for_base=vlm.least_for_base,
+            min_sides=vlm.least,
+            min_sides_for_base=vlm.least_for_base,
             batch_size=batch_size,
             seconds=seconds,
             progress=console,

@@ -1,4 +1,4 @@
-"""``mayak calibrate``."""
+"""``mayak calibrate``: sets temperatures and thresholds of the cascade."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from cyclopts import Parameter
 
 from mayak.cli.console import Console
 from mayak.cli.options import (
+    BatchSizeOption,
     DeviceOption,
-    ImagesOption,
     JsonOption,
     OwnAdapterOption,
     OwnModelOption,
@@ -18,54 +18,57 @@ from mayak.cli.options import (
     base_of,
 )
 from mayak.config import FINAL, OUTPUT
-from mayak.errors import ConfigError
 from mayak.i18n import msg
 from mayak.names import printable
 
 if TYPE_CHECKING:
-    from mayak.evaluation.calibrate import Calibrated
-    from mayak.model.calibration import Promise
+    from mayak.evaluation.calibrate import CalibrationResult
+    from mayak.model.risk_control import RiskBound
+
+
+TrainOption = Annotated[
+    Path,
+    Parameter(help=msg("Manifest of the images that tier 0's head is fitted to.")),
+]
+ManifestOption = Annotated[
+    Path,
+    Parameter(
+        help=msg("Manifest of the images to calibrate on; none of them may be a training image.")
+    ),
+]
+AlphaOption = Annotated[
+    float,
+    Parameter(
+        help=msg("Of the images that the whole model calls relevant, the share that may be lost.")
+    ),
+]
+ConfidenceOption = Annotated[float, Parameter(help=msg("Confidence of that bound."))]
 
 
 def calibrate(
     *,
     adapter: OwnAdapterOption = Path(OUTPUT) / FINAL,
     model: OwnModelOption = None,
-    train: Annotated[
-        Path,
-        Parameter(help=msg("Manifest of the images that tier 0's head is fitted to.")),
-    ] = Path("data/train_drug_data.json"),
-    manifest: Annotated[
-        Path,
-        Parameter(help=msg("Manifest of the images to calibrate on, none of them trained on.")),
-    ] = Path("data/val_drug_data.json"),
-    alpha: Annotated[
-        float,
-        Parameter(
-            help=msg(
-                "Of the images that the whole model calls relevant, the share that may be lost."
-            )
-        ),
-    ] = 0.01,
-    confidence: Annotated[float, Parameter(help=msg("Of that promise."))] = 0.95,
-    batch_size: ImagesOption = 8,
+    train: TrainOption = Path("data/train_drug_data.json"),
+    manifest: ManifestOption = Path("data/val_drug_data.json"),
+    alpha: AlphaOption = 0.01,
+    confidence: ConfidenceOption = 0.95,
+    batch_size: BatchSizeOption = 8,
     precision: PrecisionOption = "auto",
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> int:
-    """Set how sure an early tier must be to dismiss an image; exit code 1 when nothing can be
-    promised or an image could not be read."""
-    if batch_size < 1:
-        raise ConfigError(
-            msg("--batch-size is {batch_size}", batch_size=batch_size),
-            remedy=msg("use 1 or more"),
-        )
+    """Set how sure an early tier must be to dismiss an image.
+
+    Exit code 1 if there are too few images for a bound, or if an image could not be read.
+    """
     base, revision = base_of(adapter, model)
     from mayak.dataset.manifest import read_manifest
     from mayak.dataset.training_images import Leakage
 
     fitted, measured = read_manifest(train), read_manifest(manifest)
     leakage = Leakage.of(adapter, measured, instead="data/val_drug_data.json")
+    from mayak.evaluation.calibrate import RiskTarget
     from mayak.evaluation.calibrate import calibrate as run
     from mayak.model import load_model
 
@@ -75,8 +78,7 @@ def calibrate(
         vlm,
         fitted,
         measured,
-        alpha=alpha,
-        confidence=confidence,
+        RiskTarget(alpha, confidence),
         batch_size=batch_size,
         progress=console,
         leakage=leakage,
@@ -94,7 +96,7 @@ def calibrate(
     return int(promise is None or bool(found.failures))
 
 
-def _as_json(found: Calibrated, path: Path) -> dict[str, object]:
+def _as_json(found: CalibrationResult, path: Path) -> dict[str, object]:
     made, promise = found.calibration, found.calibration.promise
     return {
         "calibration": str(path),
@@ -115,7 +117,7 @@ def _as_json(found: Calibrated, path: Path) -> dict[str, object]:
     }
 
 
-def _show(console: Console, found: Calibrated, path: Path) -> None:
+def _show(console: Console, found: CalibrationResult, path: Path) -> None:
     made, promise = found.calibration, found.calibration.promise
     rows = [
         [
@@ -147,7 +149,7 @@ def _show(console: Console, found: Calibrated, path: Path) -> None:
     console.result(msg("calibration: ") + str(path))
 
 
-def _promised(found: Calibrated, promise: Promise | None) -> str:
+def _promised(found: CalibrationResult, promise: RiskBound | None) -> str:
     if promise is None:
         return msg(
             "nothing can be promised: the whole model calls {relevant} of these images relevant, "

@@ -1,4 +1,4 @@
-"""``mayak classify``: a few image files, scores on stdout."""
+"""``mayak classify``: prints the scores of a few image files."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from cyclopts import Parameter
 from mayak.cli.console import Console
 from mayak.cli.options import (
     AdapterOption,
+    BatchSizeOption,
     DeviceOption,
-    ImagesOption,
     JsonOption,
     ModelOption,
     PrecisionOption,
     base_of,
 )
-from mayak.config import BASE_MODEL
 from mayak.errors import ConfigError, DecodeError
 from mayak.i18n import msg, system_error
 from mayak.imaging import decode_file
@@ -30,23 +29,31 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+FilesArgument = Annotated[
+    Path,
+    Parameter(
+        json_list=False,  # a file's name may begin with a bracket
+        help=msg("Image files."),
+    ),
+]
+
+
 def classify(
-    # json_list: a file's name may begin with a bracket.
-    *files: Annotated[Path, Parameter(json_list=False, help=msg("Image files."))],
+    *files: FilesArgument,
     model: ModelOption = None,
     adapter: AdapterOption = None,
-    batch_size: ImagesOption = 8,
+    batch_size: BatchSizeOption = 8,
     precision: PrecisionOption = "auto",
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> int:
-    """Classify image files one by one; exit code 1 when a file could not be read."""
-    _check(files, batch_size)
-    name, revision = (model or BASE_MODEL, None) if adapter is None else base_of(adapter, model)
+    """Classify image files; exit code 1 if a file could not be read."""
+    _check(files)
+    base, revision = base_of(adapter, model)
     from mayak.model import LabelScorer, load_model
 
     console = Console()
-    vlm = load_model(name, precision=precision, adapter=adapter, device=device, revision=revision)
+    vlm = load_model(base, precision=precision, adapter=adapter, device=device, revision=revision)
     found, failures = classified(LabelScorer(vlm, batch_size, compiled=False), files)
     if as_json:
         console.json(
@@ -67,7 +74,7 @@ def classify(
 def classified(
     classifier: Classifier, files: Iterable[Path]
 ) -> tuple[list[tuple[Path, Prediction]], list[Failure]]:
-    """Each file with its prediction, in order, and the files that could not be read."""
+    """Classify the files; return their predictions in order, and the files that failed."""
     read: list[Path] = []
     failures: list[Failure] = []
 
@@ -88,7 +95,7 @@ def classified(
     return list(zip(read, predictions, strict=True)), failures
 
 
-def _check(files: tuple[Path, ...], batch_size: int) -> None:
+def _check(files: tuple[Path, ...]) -> None:
     if not files:
         raise ConfigError(
             msg("no files are named"),
@@ -98,11 +105,6 @@ def _check(files: tuple[Path, ...], batch_size: int) -> None:
         raise ConfigError(
             msg("{folders}: a folder", folders=", ".join(folders)),
             remedy=msg("name image files, for example with FOLDER/*.jpg"),
-        )
-    if batch_size < 1:
-        raise ConfigError(
-            msg("--batch-size is {batch_size}", batch_size=batch_size),
-            remedy=msg("use 1 or more"),
         )
 
 

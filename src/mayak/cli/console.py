@@ -1,4 +1,4 @@
-"""What the user sees in a terminal: notes and progress on stderr, results on stdout."""
+"""Output of commands: notes and progress on stderr, results on stdout."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PLAIN_INTERVAL_S = 10.0
 
 
 class Console:
-    """Writes for people on stderr and for machines on stdout; draws nothing off a terminal."""
+    """Writes notes and progress to stderr, results to stdout. Bars are drawn on terminals only."""
 
     language: Language = "en"
     """What the person at this terminal reads: one language for each process, which the command line
@@ -35,24 +35,26 @@ class Console:
         self._out = console.Console(highlight=False, soft_wrap=True)
         self._err = console.Console(stderr=True, highlight=False, soft_wrap=True)
         self._bars: progress.Progress | None = None
-        """Of all tasks that are going on; a terminal can show one such display at a time."""
+        """The display of all running tasks; a terminal can show only one at a time."""
         self._tasks = 0
         self._turn = Lock()
 
     def note(self, text: str) -> None:
-        """A line for the person, on stderr."""
+        """Write a line to stderr."""
         self._err.print(self._shown(text), markup=False)
 
     def error(self, error: MayakError) -> None:
-        """One line of what is wrong and one of what to do, on stderr."""
-        said = self._shown(msg("error: ") + error.message)
-        self._err.print(said, style="bold red", markup=False)
+        """Write an error and its remedy to stderr, one line each."""
+        text = self._shown(msg("error: ") + error.message)
+        self._err.print(text, style="bold red", markup=False)
         if error.remedy:
             self._err.print(self._shown(msg("remedy: ") + error.remedy), markup=False)
 
     def result(self, text: str, *, one_line: bool = False) -> None:
-        """Lines of the result, on stdout. ``one_line``: a line break in the text is part of a name,
-        and spelt out."""
+        """Write lines of the result to stdout.
+
+        ``one_line``: a line break in the text is part of a name, and is spelt out.
+        """
         shown = printable(render(text, self.language)) if one_line else self._shown(text)
         self._out.print(shown, markup=False)
 
@@ -64,10 +66,10 @@ class Console:
         *,
         text_columns: int = 1,
     ) -> None:
-        """A table on stdout; the first ``text_columns`` hold text, the others figures."""
+        """Write a table to stdout; the first ``text_columns`` are text, the others numbers."""
         from rich import table
 
-        # A file's name may hold what rich takes for markup.
+        # A file's name may contain rich markup.
         drawn = table.Table(
             title=markup.escape(self._shown(title)), title_justify="left", show_edge=False
         )
@@ -78,33 +80,34 @@ class Console:
             drawn.add_row(*(markup.escape(self._shown(cell)) for cell in row))
         self._out.print(drawn)
 
-    def json(self, value: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
-        """A machine's answer, on stdout."""
-        # What another encoding lacks would be escaped in a way that JSON does not know.
+    def json(self, value: Any) -> None:  # noqa: ANN401 - any JSON value
+        """Write a result for programs to stdout."""
+        # Other encodings would escape missing characters in a way that is not valid JSON.
         unicode = (sys.stdout.encoding or "").lower().startswith("utf")
         sys.stdout.write(json.dumps(value, ensure_ascii=not unicode, indent=2) + "\n")
 
     @contextmanager
     def task(self, name: str, total: int | None, unit: str) -> Iterator[Task]:
-        """Show one task: an animated bar on a terminal, a line every ten seconds elsewhere. Tasks
-        of several threads may go on at once."""
+        """Show a task: an animated bar on a terminal, otherwise a line every ten seconds.
+
+        Several threads may have tasks at once.
+        """
         if self._err.is_terminal:
-            bars = self._begun()
+            bars = self._begin()
             try:
                 yield _Bar(self, bars, name, total, unit)
             finally:
-                self._ended(bars)
+                self._end(bars)
         else:
             lines = _Lines(self, name, total, unit)
             yield lines
             lines.close()
 
     def _shown(self, text: str) -> str:
-        """Text of ours with names of others in it, in the terminal's language: its lines stay,
-        nothing in it steers a terminal."""
+        """Return text in the terminal's language without control characters, except line breaks."""
         return "\n".join(map(printable, render(text, self.language).split("\n")))
 
-    def _begun(self) -> progress.Progress:
+    def _begin(self) -> progress.Progress:
         from rich import progress
 
         with self._turn:
@@ -122,7 +125,7 @@ class Console:
             self._tasks += 1
             return self._bars
 
-    def _ended(self, bars: progress.Progress) -> None:
+    def _end(self, bars: progress.Progress) -> None:
         with self._turn:
             self._tasks -= 1
             if not self._tasks:
@@ -131,7 +134,7 @@ class Console:
 
 
 class _Rate:
-    """Steps a second since the start."""
+    """Counts steps, and steps per second since the start."""
 
     def __init__(self, unit: str) -> None:
         self.unit = unit

@@ -1,7 +1,8 @@
-"""``mayak decisions``: what reviewers decided, from one copy of a case to another."""
+"""``mayak decisions``: exports and merges decisions, and lists disagreements."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -18,12 +19,17 @@ from mayak.names import printable
 
 if TYPE_CHECKING:
     from mayak.case import CaseStore
+    from mayak.case.decision_export import DecisionExport
+    from mayak.case.exchange import MergeSummary
+
+
+ToOption = Annotated[Path, Parameter(help=msg("File to write; a new one."))]
 
 
 def export(
     case: CaseOption,
     *,
-    to: Annotated[Path, Parameter(help=msg("File to write; a new one."))],
+    to: ToOption,
     operator: OperatorOption = None,
     as_json: JsonOption = False,
 ) -> int:
@@ -62,37 +68,38 @@ def export(
     return 0
 
 
+FilesArgument = Annotated[
+    Path,
+    Parameter(
+        json_list=False,  # a file's name may begin with a bracket
+        help=msg("Files that `mayak decisions export` wrote."),
+    ),
+]
+RenameOption = Annotated[
+    list[str] | None,
+    Parameter(
+        negative="",
+        help=msg("OLD=NEW: merge reviewer OLD as NEW, if OLD decided in both copies; repeatable."),
+    ),
+]
+ContinuedOption = Annotated[
+    list[str] | None,
+    Parameter(
+        name="--continue",
+        negative="",
+        help=msg(
+            "NAME: take in acts that go on in the name of a reviewer who decides in this copy "
+            "itself; only if you know that they are that reviewer's own. Repeatable."
+        ),
+    ),
+]
+
+
 def merge(
     case: CaseOption,
-    # json_list: a file's name may begin with a bracket.
-    *files: Annotated[
-        Path,
-        Parameter(
-            json_list=False,
-            help=msg("Files that `mayak decisions export` wrote."),
-        ),
-    ],
-    rename: Annotated[
-        list[str] | None,
-        Parameter(
-            negative="",
-            help=msg(
-                "OLD=NEW: take in reviewer OLD as NEW, where one went on in both copies; "
-                "repeatable."
-            ),
-        ),
-    ] = None,
-    continued: Annotated[
-        list[str] | None,
-        Parameter(
-            name="--continue",
-            negative="",
-            help=msg(
-                "NAME: take in acts that go on in the name of a reviewer who decides in this copy "
-                "itself; only if you know that they are that reviewer's own. Repeatable."
-            ),
-        ),
-    ] = None,
+    *files: FilesArgument,
+    rename: RenameOption = None,
+    continued: ContinuedOption = None,
     operator: OperatorOption = None,
     as_json: JsonOption = False,
 ) -> int:
@@ -110,10 +117,34 @@ def merge(
         )
     names = dict(map(_pair, rename or ()))
     exports = [read_export(path) for path in files]
+    _check_names(exports, names, continued or ())
+    console = Console()
+    with CaseStore.review(case, operator=operator or user()) as store:
+        added = store.merge(
+            [renamed(export, names) for export in exports], continued=continued or ()
+        )
+        differing = len(store.disagreements())
+    if as_json:
+        acts = {reviewer: summary.acts for reviewer, summary in added.items()}
+        taken_in = {reviewer: asdict(summary) for reviewer, summary in added.items()}
+        console.json({"added": acts, "taken_in": taken_in, "disagreements": differing})
+    else:
+        _show_merged(console, case, added, differing)
+    return 0
+
+
+def _check_names(
+    exports: Sequence[DecisionExport], names: Mapping[str, str], continued: Sequence[str]
+) -> None:
+    """Check that the reviewers of --rename and --continue are in the files.
+
+    Raises:
+        ConfigError: one of them is not.
+    """
     held = {reviewer for export in exports for reviewer in export.reviewers}
     for option, given, known in (
         ("--rename", names.keys(), held),
-        ("--continue", set(continued or ()), {names.get(name, name) for name in held}),
+        ("--continue", set(continued), {names.get(name, name) for name in held}),
     ):
         if unknown := sorted(given - known):
             raise ConfigError(
@@ -124,37 +155,30 @@ def merge(
                 ),
                 remedy=msg("they hold: ") + ", ".join(sorted(held)),
             )
-    console = Console()
-    with CaseStore.review(case, operator=operator or user()) as store:
-        added = store.merge(
-            [renamed(export, names) for export in exports], continued=continued or ()
-        )
-        differing = len(store.disagreements())
-    if as_json:
-        acts = {reviewer: taken.acts for reviewer, taken in added.items()}
-        taken_in = {reviewer: asdict(taken) for reviewer, taken in added.items()}
-        console.json({"added": acts, "taken_in": taken_in, "disagreements": differing})
-        return 0
-    for reviewer, taken in added.items():
+
+
+def _show_merged(
+    console: Console, case: Path, added: Mapping[str, MergeSummary], differing: int
+) -> None:
+    for reviewer, summary in added.items():
         shown = printable(reviewer)
-        console.result(msg("new acts of {shown}: {acts}", shown=shown, acts=taken.acts))
-        console.result(f"    {_moment(taken.first)} – {_moment(taken.last)}")
-        if taken.samples:
-            console.result("    " + msg("samples drawn") + f": {taken.samples}")
-        for label, images in sorted(taken.verdicts.items()):
+        console.result(msg("new acts of {shown}: {acts}", shown=shown, acts=summary.acts))
+        console.result(f"    {_moment(summary.first)} – {_moment(summary.last)}")
+        if summary.samples:
+            console.result("    " + msg("samples drawn") + f": {summary.samples}")
+        for label, images in sorted(summary.verdicts.items()):
             console.result(f"    {label} " + LABELS[label].name + f": {images}")
-        if taken.withdrawn:
-            console.result("    " + msg("verdicts withdrawn") + f": {taken.withdrawn}")
+        if summary.withdrawn:
+            console.result("    " + msg("verdicts withdrawn") + f": {summary.withdrawn}")
     if not added:
         console.result(msg("nothing new"))
     if differing:
-        told = msg("images on which reviewers differ: {differing}", differing=differing)
-        console.result(told + f" (mayak decisions disagreements {case})")
-    return 0
+        text = msg("images on which reviewers differ: {differing}", differing=differing)
+        console.result(text + f" (mayak decisions disagreements {case})")
 
 
 def disagreements(case: CaseOption, *, as_json: JsonOption = False) -> int:
-    """List the images on which reviewers differ, each with what everyone said."""
+    """List the images on which reviewers differ, with each reviewer's decision."""
     from mayak.case import CaseStore
 
     console = Console()
@@ -214,7 +238,7 @@ for _command, _help in (
     ),
     (
         disagreements,
-        msg("List the images on which reviewers differ, each with what everyone said."),
+        msg("List the images on which reviewers differ, with each reviewer's decision."),
     ),
 ):
     app.command(_command, help=_help)

@@ -382,7 +382,7 @@ class _Run:
     def show_triage(self) -> None:
         """Print what was found on the phone, by folder."""
         from mayak.case import CaseStore
-        from mayak.cli.triage import show_results
+        from mayak.cli.triage_summary import show_results
 
         with CaseStore.read(self._case) as case:
             show_results(self.console, case, self.triaged()["run"])

@@ -1,30 +1,23 @@
-"""``mayak doctor``."""
+"""``mayak doctor``: shows what this machine has and lacks."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
+from typing import TYPE_CHECKING
 
 from mayak.cli.console import Console
+from mayak.cli.options import JsonOption
 from mayak.i18n import msg
 
+if TYPE_CHECKING:
+    from mayak.doctor import Check, Mode
 
-def doctor(
-    *,
-    as_json: Annotated[
-        bool,
-        Parameter(
-            name="--json",
-            negative="",
-            help=msg("Print the findings as JSON."),
-        ),
-    ] = False,
-) -> int:
-    """Report; 0 where mayak can run, 2 where a fault prevents it."""
-    from mayak.doctor import GB, diagnose, usable_modes
+
+def doctor(*, as_json: JsonOption = False) -> int:
+    """Check this machine; exit code 2 if a fault prevents mayak from running."""
+    from mayak.doctor import diagnose, usable_modes
 
     console = Console()
     checks = diagnose(Path.cwd())
@@ -41,7 +34,14 @@ def doctor(
                 ],
             }
         )
-        return 0 if can_run else 2
+    else:
+        _show(console, checks, modes)
+    return 0 if can_run else 2
+
+
+def _show(console: Console, checks: Sequence[Check], modes: Sequence[tuple[Mode, bool]]) -> None:
+    from mayak.doctor import GB
+
     words = {
         "ok": msg("ok"),
         "warning": msg("warning"),
@@ -68,4 +68,3 @@ def doctor(
     for check in checks:
         if check.remedy:
             console.result(words[check.status] + " · " + check.title + " → " + check.remedy)
-    return 0 if can_run else 2

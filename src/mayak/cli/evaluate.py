@@ -1,4 +1,4 @@
-"""``mayak evaluate``, ``mayak zeroshot`` and ``mayak compare``."""
+"""``mayak evaluate``, ``mayak zeroshot`` and ``mayak compare``: measure and compare models."""
 
 from __future__ import annotations
 
@@ -14,23 +14,26 @@ from mayak.cli.options import (
     OwnAdapterOption,
     OwnModelOption,
     PrecisionOption,
+    at_least,
     base_of,
 )
 from mayak.config import BASE_MODEL, FINAL, OUTPUT, Precision
-from mayak.errors import ConfigError
 from mayak.i18n import msg
 from mayak.labels import LABELS
 from mayak.names import printable
 
 if TYPE_CHECKING:
     from mayak.evaluation.compare import Comparison
-    from mayak.evaluation.record import Result
+    from mayak.evaluation.record import EvaluationResult
 
 ManifestOption = Annotated[Path, Parameter(help=msg("Manifest of the images to measure on."))]
 OutOption = Annotated[Path, Parameter(help=msg("Folder of the results."))]
 BatchOption = Annotated[
     int | None,
-    Parameter(help=msg("Images at once (default: 8 to score, 4 to generate).")),
+    Parameter(
+        validator=at_least("--batch-size", 1),
+        help=msg("Images at once (default: 8 to score, 4 to generate)."),
+    ),
 ]
 
 
@@ -45,9 +48,8 @@ def evaluate(
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> int:
-    """Measure a fine-tuned model on the test set; exit code 1 when an image could not be read."""
+    """Measure a fine-tuned model on the test set; exit code 1 if an image could not be read."""
     base, revision = base_of(adapter, model)
-    batch = _batch(batch_size, 8)
     from mayak.dataset.manifest import read_manifest
     from mayak.dataset.training_images import Leakage
     from mayak.evaluation.run import evaluate as run
@@ -58,7 +60,7 @@ def evaluate(
 
     console = Console()
 
-    def measured(precision: Precision, out: Path) -> Result:
+    def measured(precision: Precision, out: Path) -> EvaluationResult:
         vlm = load_model(
             base,
             precision=precision,
@@ -67,7 +69,7 @@ def evaluate(
             revision=revision,
             unproven=True,
         )
-        scorer = LabelScorer(vlm, batch)
+        scorer = LabelScorer(vlm, batch_size or 8)
         return run(samples, scorer, out, console, leakage=leakage, language=console.language)
 
     result = measured(precision, out)
@@ -83,33 +85,36 @@ def evaluate(
                 images=found.images,
             )
         )
-    return _shown(console, result, out, as_json)
+    return _show(console, result, out, as_json)
+
+
+ModelOption = Annotated[
+    str,
+    Parameter(help=msg("Base model: hub id, local folder or nano.")),
+]
+ByOption = Annotated[
+    Literal["generate", "score"],
+    Parameter(
+        help=msg(
+            "generate: free answers of up to 50 tokens, parsed (the paper's way); score: the "
+            "label's scores."
+        )
+    ),
+]
 
 
 def zeroshot(
     *,
-    model: Annotated[
-        str,
-        Parameter(help=msg("Base model: hub id, local folder or nano.")),
-    ] = BASE_MODEL,
+    model: ModelOption = BASE_MODEL,
     manifest: ManifestOption = Path("data/test_drug_data.json"),
     out: OutOption = Path("evaluation_results_zeroshot"),
-    by: Annotated[
-        Literal["generate", "score"],
-        Parameter(
-            help=msg(
-                "generate: free answers of up to 50 tokens, parsed (the paper's way); score: the "
-                "label's scores."
-            )
-        ),
-    ] = "generate",
+    by: ByOption = "generate",
     batch_size: BatchOption = None,
     precision: PrecisionOption = "auto",
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
 ) -> int:
-    """Measure the untouched model on the test set; exit code 1 when an image could not be read."""
-    batch = _batch(batch_size, 4 if by == "generate" else 8)
+    """Measure the base model on the test set; exit code 1 if an image could not be read."""
     from mayak.dataset.manifest import read_manifest
     from mayak.evaluation.run import zeroshot as run
 
@@ -118,19 +123,25 @@ def zeroshot(
 
     console = Console()
     vlm = load_model(model, precision=precision, device=device)
-    asked = AnswerGenerator(vlm, batch) if by == "generate" else LabelScorer(vlm, batch)
-    result = run(samples, asked, out, console, language=console.language)
-    return _shown(console, result, out, as_json)
+    classifier: AnswerGenerator | LabelScorer = (
+        AnswerGenerator(vlm, batch_size or 4)
+        if by == "generate"
+        else LabelScorer(vlm, batch_size or 8)
+    )
+    result = run(samples, classifier, out, console, language=console.language)
+    return _show(console, result, out, as_json)
+
+
+FirstArgument = Annotated[Path, Parameter(help=msg("Results of one run."))]
+SecondArgument = Annotated[
+    Path,
+    Parameter(help=msg("Results of another, on the same images.")),
+]
 
 
 def compare(
-    first: Annotated[Path, Parameter(help=msg("Results of one run."))] = Path(
-        "evaluation_results_zeroshot"
-    ),
-    second: Annotated[
-        Path,
-        Parameter(help=msg("Results of another, on the same images.")),
-    ] = Path("evaluation_results_epochs5"),
+    first: FirstArgument = Path("evaluation_results_zeroshot"),
+    second: SecondArgument = Path("evaluation_results_epochs5"),
     *,
     out: OutOption = Path("comparison"),
     as_json: JsonOption = False,
@@ -148,16 +159,7 @@ def compare(
     return 0
 
 
-def _batch(asked: int | None, default: int) -> int:
-    if asked is not None and asked < 1:
-        raise ConfigError(
-            msg("--batch-size is {asked}", asked=asked),
-            remedy=msg("use 1 or more"),
-        )
-    return default if asked is None else asked
-
-
-def _shown(console: Console, result: Result, out: Path, as_json: bool) -> int:
+def _show(console: Console, result: EvaluationResult, out: Path, as_json: bool) -> int:
     from mayak.evaluation.record import figures
     from mayak.evaluation.run import REPORT
 

@@ -1,17 +1,35 @@
-"""Options that several commands have, and what they stand for."""
+"""Options that several commands share, and the one check of their ranges."""
 
 from __future__ import annotations
 
 import getpass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from mayak.config import Precision
+from mayak.config import BASE_MODEL, Precision
 from mayak.errors import ConfigError, ModelError
 from mayak.i18n import msg
 from mayak.untrusted import RECORD_BYTES, read_json
+
+
+def at_least(name: str, least: float) -> Callable[[object, float | None], None]:
+    """Return a validator for the value of an option: no smaller than ``least``, or not given.
+
+    All commands check the ranges of their numbers with it. The validator raises ConfigError.
+    """
+
+    def check(_: object, value: float | None) -> None:
+        if value is not None and value < least:
+            raise ConfigError(
+                msg("{name} is {value}", name=name, value=value),
+                remedy=msg("use {least} or more", least=least),
+            )
+
+    return check
+
 
 ModelOption = Annotated[
     str | None,
@@ -33,7 +51,13 @@ OwnAdapterOption = Annotated[
     Path,
     Parameter(help=msg("Adapter that `mayak train` made.")),
 ]
-ImagesOption = Annotated[int, Parameter(help=msg("Images at once."))]
+BatchSizeOption = Annotated[
+    int,
+    Parameter(
+        validator=at_least("--batch-size", 1),
+        help=msg("Images at once."),
+    ),
+]
 PrecisionOption = Annotated[
     Precision,
     Parameter(
@@ -62,12 +86,18 @@ OperatorOption = Annotated[
 ]
 
 
-def base_of(adapter: Path, model: str | None) -> tuple[str, str | None]:
-    """Name and revision of the base model of an adapter, as recorded beside it, or ``model``.
+def base_of(adapter: Path | None, model: str | None) -> tuple[str, str | None]:
+    """Return name and revision of the base model to load: ``model``, or the adapter's own.
 
-    ``run.json`` (ours) is preferred to ``adapter_config.json`` (PEFT's). Raises ModelError where
-    there is no adapter, and ConfigError where it does not say what it was made for.
+    The adapter's ``run.json`` (mayak's) is preferred to its ``adapter_config.json`` (PEFT's).
+    Without an adapter the default is the paper's model.
+
+    Raises:
+        ModelError: there is no adapter in the folder.
+        ConfigError: the adapter does not name its base model, or cannot be read.
     """
+    if adapter is None:
+        return model or BASE_MODEL, None
     config = _json(adapter / "adapter_config.json")
     if config is None:
         raise ModelError(
@@ -83,21 +113,30 @@ def base_of(adapter: Path, model: str | None) -> tuple[str, str | None]:
     name = recorded.get("name") or config.get("base_model_name_or_path")
     if not name:
         raise ConfigError(
-            msg("{adapter} does not say which base model it was made for", adapter=adapter),
+            msg("{adapter} does not name its base model", adapter=adapter),
             remedy=msg("name it with --model"),
         )
     return str(name), recorded.get("revision") or config.get("revision")
 
 
 def user() -> str:
+    """Return the name of the logged-in user.
+
+    Raises:
+        ConfigError: the user has no name.
+    """
     try:
         return getpass.getuser()
-    except (OSError, KeyError) as error:  # a container's user without a name
+    except (OSError, KeyError) as error:  # in a container, a user may have no name
         raise ConfigError(msg("the user has no name"), remedy="--operator NAME") from error
 
 
 def _json(path: Path) -> dict[str, Any] | None:
-    """A JSON object, or None where there is no such file. Raises ConfigError for another one."""
+    """Return a JSON object; None if there is no such file.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
     try:
         found = read_json(path, RECORD_BYTES)
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""``mayak prepare``: raw_data/ → data/."""
+"""``mayak prepare``: makes training, validation and test sets."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from mayak.cli.console import Console
+from mayak.cli.options import JsonOption
 from mayak.errors import ConfigError
 from mayak.i18n import msg
 from mayak.labels import LABELS
@@ -19,84 +20,86 @@ if TYPE_CHECKING:
     from mayak.dataset.options import PrepareResult
 
 _SHOWN = 5
-_TOLD = ("damaged", "unreadable", "bomb", "disagreement")
-"""Reasons whose heading does not say it all."""
+_DETAILED = ("damaged", "unreadable", "bomb", "disagreement")
+"""Reasons that are shown with the recorded error of each file."""
+
+
+RawArgument = Annotated[
+    Path | None,
+    Parameter(
+        help=msg(
+            "Folder with 0_irrelevant, 1_chat_history, 2_transaction_place, 3_drug_raw (default: "
+            "raw_data)."
+        )
+    ),
+]
+FromCaseOption = Annotated[
+    list[Path] | None,
+    Parameter(
+        negative="",
+        json_list=False,  # a case's name may begin with a bracket
+        help=msg(
+            "Take what people decided in this case instead of RAW, read again from its sources; "
+            "repeatable."
+        ),
+    ),
+]
+DataOption = Annotated[Path, Parameter(help=msg("Folder to write the manifests to."))]
+SeedOption = Annotated[int, Parameter(help=msg("Seed of split and augmentation."))]
+TestFractionOption = Annotated[
+    float,
+    Parameter(help=msg("Share of all images to test on.")),
+]
+ValFractionOption = Annotated[
+    float,
+    Parameter(help=msg("Share of the rest to validate on.")),
+]
+GroupOption = Annotated[
+    Literal["pdq", "none"],
+    Parameter(help=msg("pdq: near-duplicates stay in one split; none: the paper's plain split.")),
+]
+AugmentOption = Annotated[
+    int,
+    Parameter(help=msg("New images from each training image of class 2.")),
+]
+WorkersOption = Annotated[
+    int | None,
+    Parameter(help=msg("Processes (default: all cores).")),
+]
+OverwriteOption = Annotated[
+    bool,
+    Parameter(
+        negative="",
+        help=msg("Replace a data folder made from other input."),
+    ),
+]
+TestOnlyOption = Annotated[
+    bool,
+    Parameter(
+        negative="",
+        help=msg("Put every image into the test set, to measure on images from elsewhere."),
+    ),
+]
 
 
 def prepare(
-    raw: Annotated[
-        Path | None,
-        Parameter(
-            help=msg(
-                "Folder with 0_irrelevant, 1_chat_history, 2_transaction_place, 3_drug_raw "
-                "(default: raw_data)."
-            )
-        ),
-    ] = None,
+    raw: RawArgument = None,
     *,
-    from_case: Annotated[
-        list[Path] | None,
-        Parameter(
-            negative="",
-            # a case's name may begin with a bracket
-            json_list=False,
-            help=msg(
-                "Take what people decided in this case instead of RAW, read again from its "
-                "sources; repeatable."
-            ),
-        ),
-    ] = None,
-    data: Annotated[Path, Parameter(help=msg("Folder to write the manifests to."))] = Path("data"),
-    seed: Annotated[int, Parameter(help=msg("Seed of split and augmentation."))] = 42,
-    test_fraction: Annotated[
-        float,
-        Parameter(help=msg("Share of all images to test on.")),
-    ] = 0.15,
-    val_fraction: Annotated[
-        float,
-        Parameter(help=msg("Share of the rest to validate on.")),
-    ] = 0.15,
-    group: Annotated[
-        Literal["pdq", "none"],
-        Parameter(
-            help=msg("pdq: near-duplicates stay in one split; none: the paper's plain split.")
-        ),
-    ] = "pdq",
-    augment: Annotated[
-        int,
-        Parameter(help=msg("New images from each training image of class 2.")),
-    ] = 4,
-    workers: Annotated[
-        int | None,
-        Parameter(help=msg("Processes (default: all cores).")),
-    ] = None,
-    overwrite: Annotated[
-        bool,
-        Parameter(
-            negative="",
-            help=msg("Replace a data folder made from other input."),
-        ),
-    ] = False,
-    test_only: Annotated[
-        bool,
-        Parameter(
-            negative="",
-            help=msg("Put every image into the test set, to measure on images from elsewhere."),
-        ),
-    ] = False,
-    as_json: Annotated[
-        bool,
-        Parameter(
-            name="--json",
-            negative="",
-            help=msg("Print the result as JSON."),
-        ),
-    ] = False,
+    from_case: FromCaseOption = None,
+    data: DataOption = Path("data"),
+    seed: SeedOption = 42,
+    test_fraction: TestFractionOption = 0.15,
+    val_fraction: ValFractionOption = 0.15,
+    group: GroupOption = "pdq",
+    augment: AugmentOption = 4,
+    workers: WorkersOption = None,
+    overwrite: OverwriteOption = False,
+    test_only: TestOnlyOption = False,
+    as_json: JsonOption = False,
 ) -> int:
-    """Split the images of RAW, or those decided in cases, into train, validation and test, and
-    augment class 2.
+    """Split the images of RAW, or those decided in cases, into sets, and augment class 2.
 
-    Exit code 1 when an image could not be read.
+    Exit code 1 if an image could not be read.
     """
     from mayak.dataset import PrepareOptions
     from mayak.dataset import prepare as run
@@ -243,15 +246,15 @@ def _reason(reason: Reason) -> str:
         "disagreement": msg("reviewers differ"),
         "augmented": msg("augmented copies (_aug_N) of images that are there too"),
         "augmented-orphan": msg(
-            "named as augmented copies (_aug_N), without their original (rename what is no copy)"
+            "named as augmented copies (_aug_N), without their original (rename what is not a copy)"
         ),
     }
     return texts[reason]
 
 
 def _detail(item: Rejected) -> str:
-    """What was found."""
-    return " — " + item.error if item.reason in _TOLD else ""
+    """Return the recorded error, for some reasons."""
+    return " — " + item.error if item.reason in _DETAILED else ""
 
 
 def _as_json(result: PrepareResult) -> dict[str, object]:

@@ -1,9 +1,9 @@
-"""``mayak report``: what a case holds, for a prosecutor to read and a court to check."""
+"""``mayak report``: writes a case as HTML, PDF, XLSX, CSV and CASE JSON-LD."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -12,93 +12,107 @@ from mayak.cli.options import CaseOption, JsonOption
 from mayak.errors import IntegrityError
 from mayak.i18n import msg
 
+if TYPE_CHECKING:
+    from mayak.report import ReportBundle
+
+
+ToOption = Annotated[
+    Path | None,
+    Parameter(
+        help=msg("Folder to write (default: the case's name with -report, next to the case).")
+    ),
+]
+RunOption = Annotated[
+    int | None,
+    Parameter(
+        help=msg("Number of the model run whose scores are shown (default: the last finished one).")
+    ),
+]
+ClearOption = Annotated[
+    bool,
+    Parameter(
+        negative="",
+        help=msg("Show the thumbnails clearly (default: blurred)."),
+    ),
+]
+OverwriteOption = Annotated[
+    bool,
+    Parameter(negative="", help=msg("Replace an earlier report.")),
+]
+
 
 def report(
     case: CaseOption,
     *,
-    to: Annotated[
-        Path | None,
-        Parameter(
-            help=msg("Folder to write (default: the case's name with -report, beside the case).")
-        ),
-    ] = None,
-    run: Annotated[
-        int | None,
-        Parameter(
-            help=msg(
-                "Number of the model run whose scores are shown (default: the last finished one)."
-            )
-        ),
-    ] = None,
-    clear: Annotated[
-        bool,
-        Parameter(
-            negative="",
-            help=msg("Show the thumbnails clearly (default: blurred)."),
-        ),
-    ] = False,
-    overwrite: Annotated[
-        bool,
-        Parameter(negative="", help=msg("Replace an earlier report.")),
-    ] = False,
+    to: ToOption = None,
+    run: RunOption = None,
+    clear: ClearOption = False,
+    overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> int:
     """Write the reports of a case in the language of --lang: HTML, PDF, XLSX, CSV, CASE JSON-LD.
 
-    The same case gives the same bytes; nothing is written to the case. Exit code 3 when an
-    integrity failure is open: the report is written and says so on its first page.
+    The same case gives the same bytes; nothing is written to the case. Exit code 3 if an integrity
+    failure is open: the report is written all the same and states it on its first page.
     """
     from mayak.case import CaseStore
     from mayak.report import write_report
 
     console = Console()
-    place = case.resolve()
+    folder = case.resolve()
     with CaseStore.read(case) as store:
-        folder = to or place.with_name(f"{place.name}-report")
-        made = write_report(
+        bundle = write_report(
             store,
-            folder,
+            to or folder.with_name(f"{folder.name}-report"),
             console,
             language=console.language,
             run=run,
             clear=clear,
             overwrite=overwrite,
         )
-    found = made.survey
+    if as_json:
+        console.json(_values(bundle))
+    else:
+        _show(console, bundle)
+    return 0 if bundle.data.sound else IntegrityError.exit_code
+
+
+def _values(bundle: ReportBundle) -> dict[str, object]:
+    data = bundle.data
+    selected, unsettled, rest = data.listed
+    return {
+        "folder": str(bundle.folder),
+        "run": data.run.id if data.run else None,
+        "files": list(bundle.files),
+        "selected": selected,
+        "not_settled": unsettled,
+        "not_selected": rest,
+        "sound": data.sound,
+        "balanced": data.balanced,
+        "faults": len(data.faults),
+        "log_head": data.head,
+    }
+
+
+def _show(console: Console, bundle: ReportBundle) -> None:
+    found = bundle.data
     selected, unsettled, rest = found.listed
     sign = "=" if selected + unsettled + rest == found.counts.items else "≠"
-    if as_json:
-        console.json(
-            {
-                "folder": str(made.folder),
-                "run": found.run.id if found.run else None,
-                "files": list(made.files),
-                "selected": selected,
-                "not_settled": unsettled,
-                "not_selected": rest,
-                "sound": found.sound,
-                "balanced": found.balanced,
-                "faults": len(found.faults),
-                "log_head": found.head,
-            }
+    for name in bundle.files:
+        console.result(str(bundle.folder / name))
+    console.result(
+        msg(
+            "{items} files {sign} {selected} selected + {unsettled} not settled + {rest} not "
+            "selected",
+            items=found.counts.items,
+            sign=sign,
+            selected=selected,
+            unsettled=unsettled,
+            rest=rest,
         )
-    else:
-        for name in made.files:
-            console.result(str(made.folder / name))
-        console.result(
-            msg(
-                "{items} files {sign} {selected} selected + {unsettled} not settled + {rest} not "
-                "selected",
-                items=found.counts.items,
-                sign=sign,
-                selected=selected,
-                unsettled=unsettled,
-                rest=rest,
-            )
-        )
-        if not found.balanced:
-            console.result(msg("THE SUMS DO NOT HOLD"))
-        if not found.sound:
-            console.result(msg("INTEGRITY FAILURE: the report says so on its first page"))
-        console.result(msg("log head: ") + found.head)
-    return 0 if found.sound else IntegrityError.exit_code
+    )
+    if not found.balanced:
+        console.result(msg("THE SUMS DO NOT HOLD"))
+    if not found.sound:
+        console.result(msg("INTEGRITY FAILURE: see the first page of the report"))
+    console.result(msg("log head: ") + found.head)

@@ -1,4 +1,4 @@
-"""``mayak review``: the local page on which a person goes through a case."""
+"""``mayak review``: serves the local page on which a person reviews a case."""
 
 from __future__ import annotations
 
@@ -18,35 +18,39 @@ from mayak.cli.console import Console
 from mayak.cli.options import CaseOption, user
 from mayak.i18n import msg
 
+ReviewerOption = Annotated[
+    str | None,
+    Parameter(help=msg("Whose decisions these are (default: the user's name).")),
+]
+PortOption = Annotated[
+    int | None,
+    Parameter(help=msg("Port on 127.0.0.1 (default: 8323, or any that is free).")),
+]
+BrowserOption = Annotated[
+    bool,
+    Parameter(help=msg("Open the page in the browser.")),
+]
+
 
 def review(
     case: CaseOption,
     *,
-    reviewer: Annotated[
-        str | None,
-        Parameter(help=msg("Whose decisions these are (default: the user's name).")),
-    ] = None,
-    port: Annotated[
-        int | None,
-        Parameter(help=msg("Port on 127.0.0.1 (default: 8323, or any that is free).")),
-    ] = None,
-    browser: Annotated[
-        bool,
-        Parameter(help=msg("Open the page in the browser.")),
-    ] = False,
+    reviewer: ReviewerOption = None,
+    port: PortOption = None,
+    browser: BrowserOption = False,
 ) -> int:
     """Look through a case in the browser and decide; Ctrl-C ends it.
 
-    The page can be reached from this machine only, with the address that is printed. Every decision
-    is on disk before the next image shows, and triage may go on meanwhile.
+    The page can be reached from this machine only, with the address that is printed. Triage may
+    run meanwhile.
     """
-    from mayak.review import Desk, serve
+    from mayak.review import ReviewSession, serve
 
     console = Console()
     logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.WARNING)
-    with Desk(case, reviewer or user()) as desk, ExitStack() as until_the_end:
+    with ReviewSession(case, reviewer or user()) as session, ExitStack() as until_the_end:
         _warn_of_faults(console, case)
-        if desk.lacks_stacks:
+        if session.lacks_stacks:
             console.note(
                 msg(
                     "an earlier version of mayak grouped this case: copies of a picture show one "
@@ -61,18 +65,18 @@ def review(
             if browser:
                 webbrowser.open(until_the_end.enter_context(_redirect_file(address)))
 
-        serve(desk, port=port, opened=opened, language=console.language)
+        serve(session, port=port, opened=opened, language=console.language)
     return 0
 
 
 @contextmanager
 def _redirect_file(address: str) -> Iterator[str]:
-    """The ``file:`` address of a page that leads to ``address``; removed at the end.
+    """Yield the ``file:`` address of a page that redirects to ``address``; remove it at the end.
 
-    Every account of the machine can read the arguments of a browser's process: the token must not
-    be among them.
+    Every account of the machine can read the arguments of a browser's process, so the token must
+    not be one of them.
     """
-    runtime = os.environ.get("XDG_RUNTIME_DIR")  # in memory, and emptied when the user logs out
+    runtime = os.environ.get("XDG_RUNTIME_DIR")  # in memory, and deleted when the user logs out
     place = runtime if runtime and Path(runtime).is_dir() else None
     with tempfile.TemporaryDirectory(prefix="mayak-review-", dir=place) as folder:
         page = Path(folder) / "open.html"
@@ -87,7 +91,7 @@ def _redirect_file(address: str) -> Iterator[str]:
 
 
 def _warn_of_faults(console: Console, case: Path) -> None:
-    """Warn of the faults that the last verification on record found; a new one takes too long."""
+    """Warn of faults that the last recorded verification found; a new one would take too long."""
     from mayak.case import CaseStore
 
     with CaseStore.read(case) as store:

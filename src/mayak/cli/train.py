@@ -1,66 +1,83 @@
-"""``mayak train``."""
+"""``mayak train``: fine-tunes the base model."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from mayak.cli.console import Console
+from mayak.cli.options import JsonOption
 from mayak.config import OUTPUT, load_train_config
 from mayak.i18n import msg
+
+if TYPE_CHECKING:
+    from mayak.training import TrainResult
+
+
+ConfigOption = Annotated[
+    str | None,
+    Parameter(
+        help=msg(
+            "Preset repo, paper or nano, or a YAML file (default: repo; nano with --model nano)."
+        )
+    ),
+]
+DataOption = Annotated[
+    Path,
+    Parameter(help=msg("Folder that `mayak prepare` made.")),
+]
+OutputOption = Annotated[Path, Parameter(help=msg("Folder of the results."))]
+ModelOption = Annotated[
+    str | None,
+    Parameter(help=msg("Base model: hub id, local folder or nano.")),
+]
+PrecisionOption = Annotated[
+    Literal["nf4", "bf16", "fp32"] | None,
+    Parameter(help=msg("Of the base's weights.")),
+]
+EpochsOption = Annotated[int | None, Parameter(help=msg("Passes over the training images."))]
+BatchSizeOption = Annotated[int | None, Parameter(help=msg("Images a forward pass."))]
+SeedOption = Annotated[int | None, Parameter(help=msg("Seed of everything random."))]
+DeviceOption = Annotated[
+    str,
+    Parameter(help=msg("auto (all GPUs, or the CPU), cpu, cuda, cuda:1 …")),
+]
+DevicesOption = Annotated[int | None, Parameter(help=msg("How many of them."))]
+ResumeOption = Annotated[
+    bool,
+    Parameter(
+        negative="",
+        help=msg("Go on with an interrupted run."),
+    ),
+]
+OverwriteOption = Annotated[
+    bool,
+    Parameter(
+        negative="",
+        help=msg("Discard the run in the output folder."),
+    ),
+]
 
 
 def train(
     *,
-    config: Annotated[
-        str | None,
-        Parameter(
-            help=msg(
-                "Preset repo, paper or nano, or a YAML file (default: repo; nano with --model "
-                "nano)."
-            )
-        ),
-    ] = None,
-    data: Annotated[
-        Path,
-        Parameter(help=msg("Folder that `mayak prepare` made.")),
-    ] = Path("data"),
-    output: Annotated[Path, Parameter(help=msg("Folder of the results."))] = Path(OUTPUT),
-    model: Annotated[
-        str | None,
-        Parameter(help=msg("Base model: hub id, local folder or nano.")),
-    ] = None,
-    precision: Annotated[
-        Literal["nf4", "bf16", "fp32"] | None,
-        Parameter(help=msg("Of the base's weights.")),
-    ] = None,
-    epochs: Annotated[int | None, Parameter(help=msg("Passes over the training images."))] = None,
-    batch_size: Annotated[int | None, Parameter(help=msg("Images a forward pass."))] = None,
-    seed: Annotated[int | None, Parameter(help=msg("Seed of everything random."))] = None,
-    device: Annotated[
-        str,
-        Parameter(help=msg("auto (all GPUs, or the CPU), cpu, cuda, cuda:1 …")),
-    ] = "auto",
-    devices: Annotated[int | None, Parameter(help=msg("How many of them."))] = None,
-    resume: Annotated[
-        bool,
-        Parameter(
-            negative="",
-            help=msg("Go on with an interrupted run."),
-        ),
-    ] = False,
-    overwrite: Annotated[
-        bool,
-        Parameter(
-            negative="",
-            help=msg("Discard the run that the output folder holds."),
-        ),
-    ] = False,
-    json: Annotated[bool, Parameter(negative="", help=msg("Result as JSON."))] = False,
+    config: ConfigOption = None,
+    data: DataOption = Path("data"),
+    output: OutputOption = Path(OUTPUT),
+    model: ModelOption = None,
+    precision: PrecisionOption = None,
+    epochs: EpochsOption = None,
+    batch_size: BatchSizeOption = None,
+    seed: SeedOption = None,
+    device: DeviceOption = "auto",
+    devices: DevicesOption = None,
+    resume: ResumeOption = False,
+    overwrite: OverwriteOption = False,
+    as_json: JsonOption = False,
 ) -> int:
-    """Fine-tune the base model with QLoRA; options given here win over the configuration."""
+    """Fine-tune the base model with QLoRA; options override the configuration."""
     chosen = config or ("nano" if model == "nano" else "repo")
     given: dict[str, Any] = {
         "model": model,
@@ -87,14 +104,19 @@ def train(
         )
     except KeyboardInterrupt:
         console.note(
-            msg("interrupted; the same command with --resume goes on from the last checkpoint")
+            msg("interrupted; the same command with --resume continues from the last checkpoint")
         )
         return 130
-    if not result.leads:
+    if not result.leads:  # another process of the same training shows the result
         return 0
-    if json:
+    if as_json:
         console.json(result.summary())
-        return 0
+    else:
+        _show(console, result)
+    return 0
+
+
+def _show(console: Console, result: TrainResult) -> None:
     rows = [
         [msg("validation accuracy"), f"{result.best_accuracy:.4f}"],
         [msg("validation loss"), f"{result.best_loss:.4f}"],
@@ -110,4 +132,3 @@ def train(
         rows.append([msg("peak GPU memory"), f"{result.peak_gpu_gib:.2f} GiB"])
     console.table(msg("Training"), [msg("figure"), msg("value")], rows)
     console.result(msg("adapter: ") + str(result.final))
-    return 0

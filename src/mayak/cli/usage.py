@@ -1,4 +1,4 @@
-"""What the parser of the command line finds wrong, told as all other errors are."""
+"""Turns errors of the command line's parser into errors of mayak."""
 
 from __future__ import annotations
 
@@ -24,12 +24,14 @@ _WANTED: dict[object, Message] = {
     float: msg("give a number"),
     datetime: msg("give a date like 2026-01-31 or 2026-01-31T18:00"),
 }
-"""By the type that an option takes."""
+"""By the type of an option."""
 
 
 def usage_error(error: CycloptsError) -> ConfigError:
     """Return what the parser found wrong as an error with a remedy."""
-    error.verbose = False  # or it begins with our own functions
+    if isinstance(error.__cause__, ConfigError):  # a validator of ours, see options.at_least
+        return error.__cause__
+    error.verbose = False  # otherwise it starts with names of internal functions
     command = " ".join(("mayak", *(error.command_chain or ())))
     return ConfigError(_message(error), remedy=msg("see `{command} --help`", command=command))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -18,88 +18,133 @@ if TYPE_CHECKING:
     from mayak.triage.verify import SourceComparison
 
 
+HeadOption = Annotated[
+    str | None,
+    Parameter(help=msg("Log head that was noted earlier, to check that it is still in the log.")),
+]
+
+
 def verify(
     case: CaseOption,
     *,
     operator: OperatorOption = None,
-    head: Annotated[
-        str | None,
-        Parameter(help=msg("Log head that was noted earlier: whether the log still holds it.")),
-    ] = None,
+    head: HeadOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Check a case and its sources against what was recorded, and say what was not checked.
+    """Check a case and its sources against what was recorded, and list what was not checked.
 
     Exit code 3 if anything differs, otherwise 1 if a source could not be compared.
     """
-    from mayak.case import CaseStore, IntegrityFault, alarms
+    from mayak.case import CaseStore
 
     console = Console()
     with CaseStore.read(case, tampered=True) as store:
-        faults = store.verify()
-        whole = store.readable and not any(fault.problem == "unreadable" for fault in faults)
-        extent = store.extent() if whole else None
-        found, compared = _sources(console, store, faults)
-        faults += found
-        notes = _clock_notes(console, store, faults)
-        noted = store.entry_of(head) if head is not None and store.readable else None
-        if head is not None and store.readable and noted is None:
-            text = msg("the noted head is not in the log")
-            faults.append(IntegrityFault("deleted", "log head", head, text))
-        last = store.head() if store.readable else None
-    absent = [source.path for source in compared or () if source.absent]
+        found = _compare(console, store, head)
     try:
-        # Without the writer's lock: triage may be at work.
+        # Without the writer's lock, because triage may be running.
         with CaseStore.review(case, operator=operator or user(), action="open") as store:
-            sources = None if compared is None else [_recorded(source) for source in compared]
-            store.record("verify", faults=len(faults), absent=absent, head=last, sources=sources)
+            store.record(
+                "verify",
+                faults=len(found.faults),
+                absent=found.absent,
+                head=found.last_head,
+                sources=None
+                if found.compared is None
+                else [_recorded(source) for source in found.compared],
+            )
     except CaseError as error:
         console.note(msg("not recorded in the case: ") + error.message)
     if as_json:
-        console.json(
-            {
-                "faults": [
-                    {"problem": f.problem, "table": f.table, "key": f.key, "message": f.message}
-                    for f in faults
-                ],
-                "notes": notes,
-                "checked": None if extent is None else asdict(extent),
-                "sources": None
-                if compared is None
-                else [asdict(one) | {"uncompared": one.uncompared} for one in compared],
-                "absent": absent,
-                "noted_head_is_entry": noted,
-                "log_head": last,
-            }
-        )
+        console.json(_values(found))
     else:
-        for fault in faults:
-            console.result(str(fault), one_line=True)
-        for note in notes:
-            console.result(msg("note: ") + note)
-        for source in compared or ():
-            console.result(_told(source), one_line=True)
-        of_case = [fault for fault in faults if fault.table not in ("evidence", "log head")]
-        _conclude(console, faults, alarms(of_case), extent, compared)
-        _tell_of_head(console, head, noted)
-        if last is not None:
-            console.result(msg("log head: ") + last)
-    if faults:
+        _show(console, found, head)
+    if found.faults:
         return IntegrityError.exit_code
-    return int(compared is None or any(_is_open(source) for source in compared))
+    return int(found.compared is None or any(_is_open(source) for source in found.compared))
+
+
+@dataclass(frozen=True, slots=True)
+class _Verification:
+    """What was compared, and what differs."""
+
+    faults: list[IntegrityFault]
+    notes: list[str]
+    extent: Extent | None
+    """Of the case; None if it could not be read in full."""
+    compared: list[SourceComparison] | None
+    """Of the sources; None if none could be compared."""
+    noted_entry: int | None
+    """The log entry of the noted head, if there is one."""
+    last_head: str | None
+
+    @property
+    def absent(self) -> list[str]:
+        return [source.path for source in self.compared or () if source.absent]
+
+
+def _compare(console: Console, store: CaseStore, head: str | None) -> _Verification:
+    """Compare the case, its sources and a noted log head with what was recorded."""
+    from mayak.case import IntegrityFault
+
+    faults = store.verify()
+    whole = store.readable and not any(fault.problem == "unreadable" for fault in faults)
+    extent = store.extent() if whole else None
+    found, compared = _sources(console, store, faults)
+    faults += found
+    notes = _clock_notes(console, store, faults)
+    noted = store.entry_of(head) if head is not None and store.readable else None
+    if head is not None and store.readable and noted is None:
+        text = msg("the noted head is not in the log")
+        faults.append(IntegrityFault("deleted", "log head", head, text))
+    last = store.head() if store.readable else None
+    return _Verification(faults, notes, extent, compared, noted, last)
+
+
+def _values(found: _Verification) -> dict[str, object]:
+    """Return the result as JSON values."""
+    return {
+        "faults": [
+            {"problem": f.problem, "table": f.table, "key": f.key, "message": f.message}
+            for f in found.faults
+        ],
+        "notes": found.notes,
+        "checked": None if found.extent is None else asdict(found.extent),
+        "sources": None
+        if found.compared is None
+        else [asdict(one) | {"uncompared": one.uncompared} for one in found.compared],
+        "absent": found.absent,
+        "noted_head_is_entry": found.noted_entry,
+        "log_head": found.last_head,
+    }
+
+
+def _show(console: Console, found: _Verification, head: str | None) -> None:
+    from mayak.case import alarms
+
+    for fault in found.faults:
+        console.result(str(fault), one_line=True)  # names of files may contain line breaks
+    for note in found.notes:
+        console.result(msg("note: ") + note)
+    for source in found.compared or ():
+        console.result(_comparison(source), one_line=True)
+    of_case = [fault for fault in found.faults if fault.table not in ("evidence", "log head")]
+    _conclude(console, found.faults, alarms(of_case), found.extent, found.compared)
+    _show_noted_head(console, head, found.noted_entry)
+    if found.last_head is not None:
+        console.result(msg("log head: ") + found.last_head)
 
 
 def _sources(
     console: Console, store: CaseStore, faults: list[IntegrityFault]
 ) -> tuple[list[IntegrityFault], list[SourceComparison] | None]:
-    """What differs in the sources, and how each was compared; None if none could be."""
+    """Return what differs in the sources, and how each was compared (None: no source could be)."""
     from mayak.triage.verify import check_sources
 
     if any(fault.problem == "unreadable" for fault in faults):
         return [], None
     try:
         return check_sources(store, console)
-    except CaseError as error:  # of rows that were changed, some cannot be read as such
+    except CaseError as error:  # a changed row may be unreadable
         if not faults:
             raise
         console.note(msg("sources not compared: ") + error.message)
@@ -107,12 +152,12 @@ def _sources(
 
 
 def _clock_notes(console: Console, store: CaseStore, faults: list[IntegrityFault]) -> list[str]:
-    """Notes on times of the log that run backwards."""
+    """Return notes on log entries whose times run backwards."""
     from mayak.case import clock_note, set_back
 
     try:
         return [clock_note(*pair) for pair in set_back(store.log())]
-    except CaseError as error:  # an entry that was changed cannot be read as such
+    except CaseError as error:  # a changed entry may be unreadable
         if not faults:
             raise
         console.note(msg("times not compared: ") + error.message)
@@ -120,17 +165,17 @@ def _clock_notes(console: Console, store: CaseStore, faults: list[IntegrityFault
 
 
 def _is_open(source: SourceComparison) -> bool:
-    """Whether a source holds files and none of them was compared."""
+    """Whether a source has files and none of them was compared."""
     return source.absent or (source.files > 0 and source.uncompared == source.files)
 
 
 def _recorded(source: SourceComparison) -> dict[str, object]:
-    """What the case's log keeps of a comparison."""
+    """Return what the case's log records of a comparison."""
     values = asdict(source) | {"uncompared": source.uncompared}
     return {name: value for name, value in values.items() if name != "path"}
 
 
-def _told(source: SourceComparison) -> str:
+def _comparison(source: SourceComparison) -> str:
     title = msg("source {source}, {path}: ", source=source.source, path=source.path)
     if source.absent:
         return title + msg(
@@ -140,7 +185,7 @@ def _told(source: SourceComparison) -> str:
         return title + msg(
             "compared as a whole by SHA-256, with all {files:,} files in it", files=source.files
         )
-    said = [
+    parts = [
         msg(
             "{hashed:,} of {files:,} files compared by SHA-256",
             hashed=source.hashed,
@@ -148,7 +193,7 @@ def _told(source: SourceComparison) -> str:
         )
     ]
     if source.sized:
-        said.append(
+        parts.append(
             msg(
                 "{sized:,} without a recorded hash (left out or not read) by presence and size "
                 "alone",
@@ -156,12 +201,10 @@ def _told(source: SourceComparison) -> str:
             )
         )
     if source.uncompared:
-        said.append(msg("{uncompared:,} not compared", uncompared=source.uncompared))
+        parts.append(msg("{uncompared:,} not compared", uncompared=source.uncompared))
     if source.added:
-        said.append(
-            msg("{added:,} files are there that the case does not hold", added=source.added)
-        )
-    return title + join("; ", said)
+        parts.append(msg("{added:,} files that are not in the case", added=source.added))
+    return title + join("; ", parts)
 
 
 def _conclude(
@@ -198,7 +241,7 @@ def _conclude(
     console.result(result + " (" + what + ")")
 
 
-def _tell_of_head(console: Console, head: str | None, noted: int | None) -> None:
+def _show_noted_head(console: Console, head: str | None, noted: int | None) -> None:
     if head is None:
         console.result(
             msg(
@@ -210,7 +253,8 @@ def _tell_of_head(console: Console, head: str | None, noted: int | None) -> None
     elif noted is not None:
         console.result(
             msg(
-                "the noted log head is entry {noted} of the log; of later entries it says nothing",
+                "the noted log head is entry {noted} of the log; later entries are not "
+                "checked by it",
                 noted=noted,
             )
         )

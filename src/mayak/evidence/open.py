@@ -7,6 +7,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,8 @@ from mayak.signatures import (
     FileKind,
 )
 from mayak.types import EvidenceEntry, EvidencePath, Failure
+
+_SECTOR = 512
 
 
 def located(recorded: str) -> Path:
@@ -70,13 +73,26 @@ def open_source(path: Path, limits: Limits | None = None) -> Source:
         ) from exc
     try:
         with translated():
-            head = data.read_at(0, FAR_HEAD)
+            head = _head(data)
         return _recognised(
             _SourceFile(EvidencePath("file", name, raw=raw), path, head, data), limits
         )
     except BaseException:
         data.close()
         raise
+
+
+def _head(data: Bytes) -> bytes:
+    """Return the first ``FAR_HEAD`` bytes, with zeros for unreadable sectors after the first."""
+    head = data.read_at(0, _SECTOR)
+    with suppress(OSError):
+        return data.read_at(0, FAR_HEAD)
+    for offset in range(_SECTOR, min(FAR_HEAD, data.size), _SECTOR):
+        sector = bytes(_SECTOR)
+        with suppress(OSError):
+            sector = data.read_at(offset, _SECTOR)
+        head += sector
+    return head
 
 
 @dataclass(frozen=True, slots=True)

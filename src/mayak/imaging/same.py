@@ -1,6 +1,6 @@
 """Compare thumbnails: are two pictures the same one, saved twice?
 
-A person decides such pictures together without looking at each, so the answer in doubt is no. The
+A person decides such pictures together without looking at each, so in doubt they are different. The
 limits come from measurements of chats (1080 × 2340 and 720 × 1560), receipts, drawn scenes and
 photos, each saved again as JPEG of quality 55–85, at 75 % and 50 % of its size, 6 % brighter and
 darker, and of chats that differ in one syllable (``tests/imaging/test_same.py`` holds the kinds).

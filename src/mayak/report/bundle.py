@@ -1,9 +1,9 @@
-"""``write_report``: a case in, a folder of reports out."""
+"""Writes all reports of a case into a folder: the order of the steps, and the list of formats."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,28 +15,31 @@ from mayak.case.values import checked
 from mayak.errors import CaseError, ConfigError, IntegrityError
 from mayak.files import file_sha256, staged_folder, unfinished_stages
 from mayak.i18n import Language, msg, system_error
-from mayak.report.case_jsonld import write_graphs
-from mayak.report.chapters import Writer, findings
-from mayak.report.html import page
-from mayak.report.pdf import paper
-from mayak.report.report_data import Survey, survey
-from mayak.report.tables import Listed, files, write_tables
-from mayak.types import Progress, Task
+from mayak.report.builder import DocumentBuilder
+from mayak.report.case_jsonld import write_case_jsonld
+from mayak.report.html import write_html
+from mayak.report.pdf import write_pdf
+from mayak.report.report_data import ReportData, collect
+from mayak.report.tables import write_tables
+from mayak.types import Progress
 
-VOLUME = 1000
-"""Images of a PDF file, and of a JSON-LD file."""
-_ON_A_PAGE = 300
-"""Images of each group of findings that the HTML page shows."""
+FORMATS: tuple[Callable[[DocumentBuilder, Path, Progress], None], ...] = (
+    write_html,
+    write_tables,
+    write_case_jsonld,
+    write_pdf,
+)
+"""One function for each format: it writes its files of the case into a folder."""
 _SUMS = "SHA256SUMS"
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
-    """What was written."""
+class ReportBundle:
+    """The files that were written, and the data they were made from."""
 
     folder: Path
     files: tuple[str, ...]
-    survey: Survey
+    data: ReportData
 
 
 def write_report(
@@ -48,31 +51,42 @@ def write_report(
     run: int | None = None,
     clear: bool = False,
     overwrite: bool = False,
-) -> Made:
+) -> ReportBundle:
     """Write all reports of a case into a new folder, in ``language``.
 
-    The same case gives the same bytes: every time in them is the case's own. Nothing is written to
-    the case. ``run`` names whose scores are shown, by default those of the last run that is
-    finished. ``overwrite`` replaces an earlier report, and nothing else.
+    The same case gives the same bytes: every time in a report is a time of the case. Nothing is
+    written to the case. ``run`` is the model run whose scores are shown, by default the last one
+    that is finished. ``clear`` does not blur thumbnails. ``overwrite`` replaces an earlier report,
+    and nothing else.
 
-    Raises ConfigError for a folder that is in use or cannot be written, CaseError where the case
-    changes meanwhile.
+    1. Refuse a folder that is in use, or that contains the case or is inside it.
+    2. Delete what killed processes left next to it; lock a temporary folder.
+    3. Verify the case. Faults are shown on the first page of the report.
+    4. Collect the data of the report in one pass over the case.
+    5. Write the files of each format.
+    6. Check that the case has not changed meanwhile.
+    7. Write ``SHA256SUMS`` and rename the temporary folder.
+
+    Raises:
+        ConfigError: the folder is in use or cannot be written.
+        CaseError: the case changed meanwhile, or has no such run.
+        IntegrityError: the database is so damaged that its rows cannot be trusted.
     """
     folder = folder.resolve()
-    _require_room(case, folder, overwrite=overwrite)
+    _check_folder(case, folder, overwrite=overwrite)  # 1.
     try:
-        _sweep(folder)
-        # With the rights of a case's folder: it has the same pictures in it.
+        _sweep(folder)  # 2.
+        # Private like the case folder, because it contains the same pictures.
         with staged_folder(folder, overwrite=overwrite, mode=0o700) as stage:
             lock = WriterLock(stage)
             try:
-                found = _write(case, stage, progress, language, run=run, clear=clear)
+                data = _write(case, stage, progress, language, run=run, clear=clear)
             finally:
                 lock.release()
             lock.path.unlink()
             names = sorted(path.name for path in stage.iterdir())
             sums = "".join(f"{file_sha256(stage / name)}  {name}\n" for name in names)
-            (stage / _SUMS).write_text(sums, encoding="utf-8", newline="\n")
+            (stage / _SUMS).write_text(sums, encoding="utf-8", newline="\n")  # 7.
     except OSError as error:
         raise ConfigError(
             msg(
@@ -82,26 +96,26 @@ def write_report(
             ),
             remedy=msg("check the folder, its permissions and the free disk space"),
         ) from error
-    return Made(folder, (*names, _SUMS), found)
+    return ReportBundle(folder, (*names, _SUMS), data)
 
 
 def _sweep(folder: Path) -> None:
-    """Delete what reports of the same name left when their process was killed."""
+    """Delete temporary folders of this report whose process was killed."""
     for left in unfinished_stages(folder):
         try:
             lock = WriterLock(left)
         except CaseError:
-            continue  # it is being written
+            continue  # another process is writing it
         lock.release()
         shutil.rmtree(left, ignore_errors=True)
 
 
-def _require_room(case: CaseStore, folder: Path, *, overwrite: bool) -> None:
+def _check_folder(case: CaseStore, folder: Path, *, overwrite: bool) -> None:
     inside = case.folder.resolve()
     if folder == inside or inside in folder.parents or folder in inside.parents:
         raise ConfigError(
-            msg("{folder} and the case lie in one another", folder=folder),
-            remedy=msg("name a folder beside the case"),
+            msg("{folder} and the case folder are inside each other", folder=folder),
+            remedy=msg("name a folder next to the case"),
         )
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
@@ -122,7 +136,8 @@ def _write(
     *,
     run: int | None,
     clear: bool,
-) -> Survey:
+) -> ReportData:
+    """Verify the case, collect the data and write all formats: steps 3 to 6."""
     head = case.head()
     with progress.task(msg("verifying the case"), 1, msg("cases")) as task:
         faults = case.verify()
@@ -135,46 +150,16 @@ def _write(
             ),
             remedy=msg("mayak verify lists the damage; restore the case from a copy"),
         )
-    # What a tampered case holds may be unfit for a report in ways that no check foresees.
-    told = msg("what the report states")
-    with checked(case.folder, told) if faults else nullcontext():
-        found = survey(case, faults, run)
-        _write_files(case, found, folder, progress, language, clear=clear)
+    # Values of a tampered case may break a report in ways that no check foresees.
+    what = msg("what the report states")
+    with checked(case.folder, what) if faults else nullcontext():
+        data = collect(case, faults, run)
+        builder = DocumentBuilder(case, data, language, clear=clear)
+        for write_format in FORMATS:
+            write_format(builder, folder, progress)
     if case.head() != head:
         raise CaseError(
             msg("case {folder} changed while its report was written", folder=case.folder),
             remedy=msg("write it again when nobody works on the case"),
         )
-    return found
-
-
-def _write_files(
-    case: CaseStore,
-    found: Survey,
-    folder: Path,
-    progress: Progress,
-    language: Language,
-    *,
-    clear: bool,
-) -> None:
-    writer = Writer(case, found, language, clear=clear)
-    html = page(writer.page(_ON_A_PAGE))
-    (folder / "report.html").write_text(html, encoding="utf-8", newline="\n")
-    with progress.task(msg("lists"), found.counts.items, msg("files")) as task:
-        numbers = {finding.sha256: finding.number for finding in findings(found)}
-        every = _counted(files(case, found, numbers), task)
-        write_tables(every, writer.overview(), found.as_of, folder, language)
-    write_graphs(case, found, folder, VOLUME)
-    slices = writer.slices(VOLUME)
-    with progress.task("PDF", len(slices), msg("volumes")) as task:
-        for number in range(len(slices)):
-            name = f"report-{number + 1:03d}.pdf" if len(slices) > 1 else "report.pdf"
-            made = paper(writer.volume(slices, number), at=found.as_of)
-            (folder / name).write_bytes(made)
-            task.advance()
-
-
-def _counted(rows: Iterator[tuple[str, Listed]], task: Task) -> Iterator[tuple[str, Listed]]:
-    for row in rows:
-        yield row
-        task.advance()
+    return data

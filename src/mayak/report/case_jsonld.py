@@ -1,9 +1,9 @@
-"""The case as CASE/UCO 1.5 JSON-LD, for programs of other houses (caseontology.org).
+"""Writes the case as CASE/UCO 1.5 JSON-LD, for other forensic programs (caseontology.org).
 
-An image is a file at each of its places, with hashes. What the model said of it and what each
-person decided are results of separate analyses: the one by a configured tool, with its score as the
-confidence, the other by a person, without any. Texts are in English, as in all recorded files, and
-names as they are.
+An image is a file for each of its occurrences, with hashes. The model's proposal and each decision
+are results of separate analyses: one by a configured tool with the score as its confidence, the
+others by persons, without a confidence. Texts are in English, as in all recorded files; names are
+written unchanged.
 """
 
 from __future__ import annotations
@@ -20,12 +20,14 @@ from mayak.case import CaseStore, Decision, ReviewStatus, StoredContent, StoredI
 from mayak.case.records import SeenHow
 from mayak.case.statuses import State
 from mayak.labels import LABELS
-from mayak.report.report_data import Survey, standings
+from mayak.report.builder import DocumentBuilder
+from mayak.report.report_data import ReportData, standings
+from mayak.types import Progress
 
 Node = dict[str, Any]
 
-_TOLD: tuple[State, ...] = ("selected", "disputed", "irrelevant", "proposed", "alert")
-"""What the graph holds: all that people decided, and what awaits them."""
+_STATES: tuple[State, ...] = ("selected", "disputed", "irrelevant", "proposed", "alert")
+"""Review status of the images in the graph: decided, or waiting for a decision."""
 _SEEN: dict[SeenHow, str] = {
     "opened": "The image was opened",
     "grid": "The image was shown in a grid",
@@ -51,16 +53,22 @@ _CONTEXT = {
 }
 
 
-def write_graphs(case: CaseStore, found: Survey, folder: Path, most: int) -> None:
-    """Write ``case.jsonld``, or from ``most`` images on ``case-001.jsonld`` and so forth; each file
-    can be read without the others."""
-    told = (pair for pair in standings(case, found.run) if pair[1].state in _TOLD)
-    graph = _Graph(case, found)
+IMAGES_PER_FILE = 1000
+
+
+def write_case_jsonld(builder: DocumentBuilder, folder: Path, _: Progress) -> None:
+    """Write ``case.jsonld``, or ``case-001.jsonld`` and so on above ``IMAGES_PER_FILE`` images.
+
+    Each file can be read without the others.
+    """
+    case, data = builder.case, builder.data
+    chosen = (pair for pair in standings(case, data.run) if pair[1].state in _STATES)
+    graph = _Graph(case, data)
     paths: list[Path] = []
     nodes: list[Node] = []
     count = 0
-    for content, standing in told:
-        if count == most:
+    for content, standing in chosen:
+        if count == IMAGES_PER_FILE:
             paths.append(_write(folder, len(paths) + 1, graph.frame() + nodes))
             nodes, count = [], 0
         nodes += graph.image(content, standing)
@@ -80,37 +88,37 @@ def _write(folder: Path, number: int, nodes: Sequence[Node]) -> Path:
 
 
 class _Graph:
-    """Nodes with names that depend on what they stand for alone."""
+    """Makes nodes whose ids depend only on what they describe, so that files can be joined."""
 
-    def __init__(self, case: CaseStore, found: Survey) -> None:
-        self._case, self._found = case, found
-        self._space = UUID(found.case)
+    def __init__(self, case: CaseStore, data: ReportData) -> None:
+        self._case, self._data = case, data
+        self._space = UUID(data.case)
 
     def frame(self) -> list[Node]:
-        """What every file says: the case, the tool, the persons, the sources."""
-        found = self._found
+        """Return the nodes of every file: case, tool, reviewers, sources."""
+        data = self._data
         nodes = [
             self._node(
                 "case-investigation:Investigation",
                 "case",
                 {
-                    "uco-core:name": found.name,
-                    "uco-core:description": f"mayak case {found.case}; log head {found.head} "
-                    f"after {found.entries} entries; {_integrity(found)}",
+                    "uco-core:name": data.name,
+                    "uco-core:description": f"mayak case {data.case}; log head {data.head} "
+                    f"after {data.entries} entries; {_integrity(data)}",
                 },
             )
         ]
         nodes += self._tool()
         nodes += [
             self._node("uco-identity:Person", f"person {name}", {"uco-core:name": name})
-            for name in found.reviewers
+            for name in data.reviewers
         ]
-        for source in found.sources:
+        for source in data.sources:
             nodes += self._source(source)
         return nodes
 
     def _tool(self) -> list[Node]:
-        run = self._found.run
+        run = self._data.run
         engine = dict(run.engine) if run else {}
         engine |= {"software": " ".join(f"{n}=={v}" for n, v in engine.get("software", ()))}
         engine |= {"fingerprint": run.fingerprint} if run else {}
@@ -174,46 +182,46 @@ class _Graph:
         return [self._node(kind, key, has), *facets, *hashes]
 
     def image(self, content: StoredContent, standing: ReviewStatus) -> list[Node]:
-        """An image at all its places, and what was said of it."""
+        """Return an image with all its occurrences, the proposal and the decisions."""
         key = content.sha256
         hashes = self._hashes(
             key, {"MD5": content.md5, "SHA1": content.sha1, "SHA256": content.sha256}
         )
         nodes = hashes[:]
         objects: list[Node] = []
-        for place in self._case.occurrences(content.sha256):
-            placed = self._place(place, content, hashes)
-            objects.append(_to(placed[0]))
-            nodes += placed
-        nodes += self._said(standing, objects)
+        for item in self._case.occurrences(content.sha256):
+            occurrence = self._occurrence(item, content, hashes)
+            objects.append(_to(occurrence[0]))
+            nodes += occurrence
+        nodes += self._proposal(standing, objects)
         for decision in standing.verdicts:
-            nodes += self._decided(decision, objects)
+            nodes += self._decision(decision, objects)
         return nodes
 
-    def _place(
-        self, place: StoredItem, content: StoredContent, hashes: Sequence[Node]
+    def _occurrence(
+        self, item: StoredItem, content: StoredContent, hashes: Sequence[Node]
     ) -> list[Node]:
-        key = f"item {place.id}"
+        key = f"item {item.id}"
         about: Node = {
-            "uco-observable:fileName": place.name,
-            "uco-observable:filePath": place.display,
+            "uco-observable:fileName": item.name,
+            "uco-observable:filePath": item.display,
             "uco-observable:isDirectory": False,
         }
         for name, value in (
-            ("observableCreatedTime", place.times.created),
-            ("modifiedTime", place.times.modified),
-            ("accessedTime", place.times.accessed),
-            ("metadataChangeTime", place.times.changed),
+            ("observableCreatedTime", item.times.created),
+            ("modifiedTime", item.times.modified),
+            ("accessedTime", item.times.accessed),
+            ("metadataChangeTime", item.times.changed),
         ):
             if value is not None:
                 about[f"uco-observable:{name}"] = _time(
-                    value, zoned=place.times.zone_known is not False
+                    value, zoned=item.times.zone_known is not False
                 )
-        if place.size is not None:
-            about["uco-observable:sizeInBytes"] = place.size
-        if place.deleted:
+        if item.size is not None:
+            about["uco-observable:sizeInBytes"] = item.size
+        if item.deleted:
             about["uco-observable:allocationStatus"] = "Unallocated"
-        # A facet belongs to one object alone, the same bytes elsewhere need their own.
+        # A facet belongs to one object only, so each occurrence needs its own facets.
         facets = [
             self._node("uco-observable:FileFacet", f"{key} file", about),
             self._node(
@@ -244,15 +252,15 @@ class _Graph:
             f"{key} within",
             {
                 "uco-core:source": _to(file),
-                "uco-core:target": {"@id": self._name(f"source {place.source}")},
+                "uco-core:target": {"@id": self._name(f"source {item.source}")},
                 "uco-core:kindOfRelationship": "Contained_Within",
                 "uco-core:isDirectional": True,
             },
         )
         return [file, *facets, within]
 
-    def _said(self, standing: ReviewStatus, objects: Sequence[Node]) -> Iterator[Node]:
-        run, scores = self._found.run, standing.scores
+    def _proposal(self, standing: ReviewStatus, objects: Sequence[Node]) -> Iterator[Node]:
+        run, scores = self._data.run, standing.scores
         if run is None or scores is None:
             return
         calibrated = run.engine.get("calibration") is not None
@@ -265,7 +273,7 @@ class _Graph:
             confidence=scores.best,
         )
 
-    def _decided(self, decision: Decision, objects: Sequence[Node]) -> Iterator[Node]:
+    def _decision(self, decision: Decision, objects: Sequence[Node]) -> Iterator[Node]:
         if decision.verdict is None:
             return
         yield from self._analysis(
@@ -282,11 +290,11 @@ class _Graph:
     def _analysis(
         self, key: str, label: int, about: Node, text: str, *, confidence: float | None = None
     ) -> Iterator[Node]:
-        said: Node = {"uco-analysis:class": f"{label}: {LABELS[label].name!s}"}
+        classification: Node = {"uco-analysis:class": f"{label}: {LABELS[label].name!s}"}
         if confidence is not None:
             decimal = {"@type": "xsd:decimal", "@value": f"{confidence:.6f}"}
-            said["uco-analysis:classificationConfidence"] = decimal
-        named = self._node("uco-analysis:ArtifactClassification", f"{key} class", said)
+            classification["uco-analysis:classificationConfidence"] = decimal
+        named = self._node("uco-analysis:ArtifactClassification", f"{key} class", classification)
         facet = self._node(
             "uco-analysis:ArtifactClassificationResultFacet",
             f"{key} facet",
@@ -330,19 +338,19 @@ class _Graph:
         return f"urn:uuid:{uuid5(self._space, key)}"
 
 
-def _integrity(found: Survey) -> str:
-    """What readers of the graph alone must know of the case's integrity."""
-    said = []
-    if found.faults or found.failed_before:
-        said.append(f"INTEGRITY FAILURE ({len(found.faults)} faults now)")
-    if found.damaged:
-        said.append("DAMAGED OR CHANGED SOURCES were accepted")
-    if found.history.unreadable:
-        said.append("SOURCES COULD NOT BE READ TO THEIR END")
-    if not found.balanced:
-        said.append("THE SUMS OF ITS FILES DO NOT HOLD")
-    if said:
-        return f"{', '.join(said)}, see the report"
+def _integrity(data: ReportData) -> str:
+    """Return what readers of this file alone must know about the case's integrity."""
+    faults = []
+    if data.faults or data.failed_before:
+        faults.append(f"INTEGRITY FAILURE ({len(data.faults)} faults now)")
+    if data.damaged:
+        faults.append("DAMAGED OR CHANGED SOURCES were accepted")
+    if data.history.unreadable:
+        faults.append("SOURCES COULD NOT BE READ TO THEIR END")
+    if not data.balanced:
+        faults.append("THE SUMS OF ITS FILES DO NOT HOLD")
+    if faults:
+        return f"{', '.join(faults)}, see the report"
     return "records and thumbnails agree with their recorded hashes"
 
 
@@ -358,6 +366,6 @@ def _to(node: Node) -> Node:
 
 
 def _time(moment: datetime, *, zoned: bool = True) -> Node:
-    """XML Schema has times without a zone for clocks whose zone is not known."""
+    """Return an XML Schema time, without a zone if the zone of the clock is not known."""
     stated = moment if zoned else moment.replace(tzinfo=None)
     return {"@type": "xsd:dateTime", "@value": stated.isoformat()}

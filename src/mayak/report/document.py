@@ -1,7 +1,7 @@
-"""What a report is made of: sections of a few kinds of blocks, which page and PDF both lay out.
+"""The building blocks of a report, which HTML and PDF both lay out.
 
 Texts are messages, which ``plain`` renders in the reader's language. Templates choose a layout by a
-block's ``kind`` and add no words.
+block's ``kind`` and add no text.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Cell = str | tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Prose:
-    """A paragraph; a toned one stands out."""
+    """A paragraph; ``tone`` highlights it."""
 
     text: str
     tone: Tone = "plain"
@@ -36,13 +36,13 @@ class Facts:
 
     rows: tuple[tuple[str, str], ...]
     code: frozenset[str] = frozenset()
-    """Names whose values are hashes or the like, set in even width."""
+    """Names whose values are set in a monospaced font, such as hashes."""
     kind: str = "facts"
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """A few large numbers, each with what it counts and a remark."""
+    """A few large numbers, each with a label and a remark."""
 
     rows: tuple[tuple[str, str, str], ...]
     kind: str = "figures"
@@ -50,14 +50,15 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Rows of text; the columns' widths are shares of the page's."""
+    """Rows of text; the widths of columns are relative to each other."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     widths: tuple[float, ...]
     numbers: frozenset[int] = frozenset()
-    """Columns set to the right."""
+    """Right-aligned columns."""
     code: frozenset[int] = frozenset()
+    """Columns in a monospaced font."""
     small: bool = False
     kind: str = "table"
 
@@ -68,15 +69,15 @@ class Card:
 
     number: str
     label: str
-    """What it was decided to be, or is proposed as."""
+    """The decided or proposed class."""
     picture: str | None
-    """Key in the document's pictures."""
+    """Key in ``Document.pictures``."""
     absent: str
-    """Stands where there is no picture."""
+    """Text shown if there is no picture."""
     path: str
     hash: str
     score: float | None
-    """Drawn as a bar."""
+    """Shown as a bar."""
     scored: str
     decided: tuple[str, ...]
     marks: tuple[str, ...]
@@ -86,6 +87,8 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Gallery:
+    """Cards of images."""
+
     cards: tuple[Card, ...]
     kind: str = "gallery"
 
@@ -95,28 +98,30 @@ Block = Prose | Facts | Figures | Table | Gallery
 
 @dataclass(frozen=True, slots=True)
 class Section:
+    """A chapter."""
+
     title: str
     blocks: tuple[Block, ...]
     alone: bool = False
-    """On paper what follows begins a new page."""
+    """Whether the next section starts on a new page of the PDF."""
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A whole report or one volume of it."""
+    """A whole report, or one volume of it."""
 
     title: str
     subtitle: str
     running: str
-    """At the head of each page of paper."""
+    """Header of each PDF page."""
     stamp: str
-    """At its foot."""
+    """Footer of each PDF page."""
     language: Language
     facts: Facts
     notices: tuple[Prose, ...]
     sections: tuple[Section, ...]
     pictures: dict[str, bytes] = field(repr=False)
-    """JPEG files."""
+    """JPEG files by key."""
 
 
 def plain(
@@ -124,8 +129,7 @@ def plain(
     language: Language,
     shows: Callable[[str], bool] | None = None,
 ) -> Any:  # noqa: ANN401
-    """Blocks as what JSON holds, every text in the reader's language and made
-    ``printable``: here, so that none is forgotten."""
+    """Return blocks as JSON values: texts in a language and ``printable``, in this one place."""
     if isinstance(value, str):
         return printable(worded(value, language), shows)
     if is_dataclass(value):

@@ -1,4 +1,4 @@
-"""The report as one HTML file: no script, no request, nothing outside it."""
+"""Writes the report as one HTML file, without scripts, requests or external files."""
 
 from __future__ import annotations
 
@@ -9,11 +9,22 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from mayak.fonts import with_fonts
+from mayak.report.builder import DocumentBuilder
 from mayak.report.document import Document, plain
+from mayak.types import Progress
+
+_IMAGES = 300
+"""Images of each class that the page shows; the PDF has all."""
 
 
-def page(document: Document) -> str:
-    """The page; every value in it is escaped."""
+def write_html(builder: DocumentBuilder, folder: Path, _: Progress) -> None:
+    """Write ``report.html``."""
+    html = render_html(builder.page(_IMAGES))
+    (folder / "report.html").write_text(html, encoding="utf-8", newline="\n")
+
+
+def render_html(document: Document) -> str:
+    """Return the page; every value in it is escaped."""
     environment = Environment(
         loader=FileSystemLoader(Path(str(files("mayak.report") / "templates")), encoding="utf-8"),
         autoescape=True,

@@ -1,6 +1,6 @@
-"""Counts of the files that triage left out as no image, by what their names state.
+"""Counts the files that triage left out as not an image, by the kind that their names suggest.
 
-A report must not read as if somebody had looked into them.
+Nobody has looked into these files, and a report must state that.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ _KINDS: dict[KindName, str] = {
     "lz4 tgz cpio squashfs z01 cab egg alz lzh arj",
     "document": "doc xls ppt hwp rtf pages key numbers one",
 }
-"""Extensions of kinds that can hold pictures and that mayak does not look into."""
+"""Extensions of kinds that can contain pictures and that mayak does not open."""
 _BY_EXTENSION = {name: kind for kind, names in _KINDS.items() for name in names.split()}
 _CACHES = re.compile(
     r"^(thumbs\.db|thumbcache_.*|imgcache.*|\.?thumbdata.*|data_[0-3]|f_[0-9a-f]+)$"
 )
 _BACKUP = ("manifest.db", "manifest.plist")
-"""Files of the top folder of a backup that iTunes or Finder made of a phone."""
+"""Files in the top folder of a phone backup made by iTunes or Finder."""
 
 
 @dataclass(slots=True)
 class LeftOut:
-    """Files left out by the rule ``not-an-image``, counted by their names alone."""
+    """Files left out by the rule ``not-an-image``, counted by their names only."""
 
     extensions: Counter[str] = field(default_factory=Counter)
     """Without the dot, in lower case; empty for names without one."""
     kinds: Counter[KindName] = field(default_factory=Counter)
-    """Of those whose name states a kind that can hold pictures."""
+    """Files whose name suggests a kind that can contain pictures."""
     backups: list[str] = field(default_factory=list)
-    """Folders that hold a phone's backup by the names of their files."""
+    """Folders that are a phone backup, by the names of their files."""
     in_backups: int = 0
     """Files in these folders."""
 
@@ -54,7 +54,7 @@ class LeftOut:
 
 
 def left_out(names: Callable[[], Iterator[str]]) -> LeftOut:
-    """Count files by their displayed paths, which ``names`` yields anew at each call."""
+    """Count files by their displayed paths. ``names`` is called twice at most."""
     found = LeftOut()
     signs: dict[str, set[str]] = {}
     for path in names():
@@ -84,25 +84,25 @@ def _is_within(path: str, folders: set[str]) -> bool:
 
 
 def warning(left: LeftOut) -> str | None:
-    """That files were not looked into that can hold pictures; None if no name states that."""
+    """Return a warning about files that can contain pictures and were not opened, or None."""
     if not left.kinds and not left.backups:
         return None
-    said = [kinds(left)] if left.kinds else []
+    parts = [kinds(left)] if left.kinds else []
     if left.backups:
-        said.append(msg("backups of phones") + f" {len(left.backups):,}")
-    named = join("; ", said)
+        parts.append(msg("backups of phones") + f" {len(left.backups):,}")
+    named = join("; ", parts)
     return msg(
         "NOT LOOKED INTO, though by their names they can hold pictures: {named}.", named=named
     )
 
 
 def kinds(left: LeftOut) -> str:
-    """The kinds that can hold pictures, with their numbers."""
+    """Return the kinds that can contain pictures, with their numbers."""
     return join("; ", [kind(name) + f" {count:,}" for name, count in left.kinds.most_common()])
 
 
 def kind(name: KindName) -> str:
-    """What files of a kind are called in a report."""
+    """Return the name of a kind in a report."""
     return {
         "database": msg("databases"),
         "cache": msg("caches and stores of thumbnails"),
@@ -114,5 +114,5 @@ def kind(name: KindName) -> str:
 
 
 def kind_of(extension: str) -> KindName | None:
-    """The kind that can hold pictures and is stated by an extension."""
+    """Return the kind of an extension, if it can contain pictures."""
     return _BY_EXTENSION.get(extension)

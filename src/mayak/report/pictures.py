@@ -1,4 +1,4 @@
-"""The small pictures of a report."""
+"""Thumbnails of a report, blurred by default."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from mayak.errors import CaseError
 
 _SIDE = 128
 _RADIUS = 7
-"""Pixels: leaves colours and shapes, no face and no line of text."""
+"""Pixels; colours and shapes remain, faces and text do not."""
 
 
 def picture(case: CaseStore, content: StoredContent, *, clear: bool) -> bytes | None:
-    """A JPEG file of a content's thumbnail, blurred beyond recognition unless ``clear``.
+    """Return an image's thumbnail as a JPEG file, blurred beyond recognition unless ``clear``.
 
-    The blur is in the pixels, so that nothing of the page brings the image back. None where the
-    thumbnail is absent, or is not the file that the case wrote.
+    The pixels themselves are blurred, so that the image cannot be restored from the report. None if
+    the thumbnail is missing or is not the file that the case recorded.
     """
     try:
         data = case.thumbnail(content)
@@ -26,7 +26,7 @@ def picture(case: CaseStore, content: StoredContent, *, clear: bool) -> bytes | 
             return None
         image = Image.open(io.BytesIO(data), formats=["JPEG"])
         image.load()
-    except (CaseError, OSError, ValueError):  # verify names it
+    except (CaseError, OSError, ValueError):  # `mayak verify` reports it
         return None
     if clear:
         return data

@@ -1,4 +1,4 @@
-"""What a report has to say of a case, gathered in one pass over it."""
+"""Collects the data of a report in one pass over the case."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from mayak.i18n import msg
 from mayak.report.left_out import LeftOut, left_out
 
 PROPOSALS = 100
-"""Of the proposals that nobody has reviewed, so many are shown, the likeliest first."""
+"""Proposals that a report shows; the most likely ones first."""
 _CHUNK = 500
 _NOTABLE = frozenset(
     (
@@ -44,16 +44,16 @@ _NOTABLE = frozenset(
         "verify",
     )
 )
-"""Actions of the log that a report names."""
+"""Actions of the log that a report lists."""
 
 Kind = State | Literal["failure", "exclusion"]
 OPEN: tuple[State, ...] = ("disputed", "proposed", "alert", "unclassified")
-"""Contents of which a person has yet to say what is to become."""
+"""States of images that still need a person's decision."""
 
 
 @dataclass(slots=True)
-class Reviewer:
-    """How much of what stands one person has decided."""
+class ReviewerSummary:
+    """The valid decisions of one reviewer."""
 
     images: int
     first: datetime
@@ -62,21 +62,21 @@ class Reviewer:
 
 @dataclass(slots=True)
 class LogSummary:
-    """What the case's log records of its sources, besides their hashes."""
+    """What the case's log records about its sources, besides their hashes."""
 
     notable: list[LogEntry] = field(default_factory=list)
-    """Triage and its end, what its cascade promised, sources that were refused or could not be
-    hashed, and verifications."""
+    """Triage, its end and its risk bound; sources that were refused or could not be hashed;
+    verifications."""
     complete: set[int] = field(default_factory=set)
-    """Sources that triage has gone through to their end, as they are now."""
+    """Sources that triage has read to their end, in their present state."""
     unreadable: dict[int, str] = field(default_factory=dict)
-    """Why a source could not be hashed as a whole."""
+    """Reason why a source could not be hashed as a whole."""
     compared: dict[int, tuple[LogEntry, Mapping[str, Any]]] = field(default_factory=dict)
-    """The last verification that compared a source, and how (``SourceComparison``)."""
+    """By source: the last verification that compared it, and how (``SourceComparison``)."""
     accepting: list[LogEntry] = field(default_factory=list)
-    """Triage that was told to go on with damaged or changed sources and files."""
+    """Runs of triage with ``--accept-damaged``."""
     set_back: list[tuple[LogEntry, LogEntry]] = field(default_factory=list)
-    """Entries that follow each other and whose times run backwards."""
+    """Pairs of consecutive entries whose times run backwards."""
     entries: int = 0
     last: LogEntry | None = None
 
@@ -96,101 +96,100 @@ class LogSummary:
         if entry.action == "triage finished" and not detail.get("limited"):
             self.complete.update(detail.get("sources", ()))
         elif entry.action == "hash source":
-            # Of a changed source that was accepted: what is in it now has still to be listed.
+            # The source has changed and was accepted: its files must be listed again.
             self.complete.discard(detail.get("source", 0))
             self.unreadable.pop(detail.get("source", 0), None)
         elif entry.action == "source cannot be hashed":
             self.unreadable[detail.get("source", 0)] = str(detail.get("reason"))
         elif entry.action == "verify":
-            for told in detail.get("sources") or ():
-                if told.get("whole") or told.get("hashed") or told.get("sized"):
-                    self.compared[told.get("source", 0)] = entry, told
+            for source in detail.get("sources") or ():
+                if source.get("whole") or source.get("hashed") or source.get("sized"):
+                    self.compared[source.get("source", 0)] = entry, source
         return entry
 
     @property
     def last_check(self) -> LogEntry | None:
-        """The last verification that is on record."""
+        """The last recorded verification."""
         return next((e for e in reversed(self.notable) if e.action == "verify"), None)
 
 
 @dataclass(slots=True)
-class Survey:
-    """A case in figures; contents by SHA-256, in the order in which the case found them."""
+class ReportData:
+    """The data of a report. Images are listed by SHA-256, in the order in which they were found."""
 
     case: str
     name: str
     created: datetime
     head: str
     entries: int
-    """Of the log."""
+    """Number of log entries."""
     as_of: datetime
-    """The log's last entry."""
+    """Time of the last log entry."""
     counts: Counts
     exclusions: dict[str, int]
     failures: dict[str, int]
-    """Items that could not be read, by the recorded reason."""
+    """Files that could not be read, by recorded reason."""
     left_out: LeftOut
-    """What was left out as no image."""
+    """Files left out by the rule ``not-an-image``."""
     sources: list[StoredSource]
     source_counts: dict[int, SourceCounts]
-    """Of those with files."""
+    """By source; only sources with files."""
     history: LogSummary
     runs: list[Run]
     tiers: dict[int, dict[int, int]]
-    """By run: images by the reading that decided (``Prediction.tier``)."""
+    """By run: number of images by deciding tier (``Prediction.tier``)."""
     run: Run | None
-    """Whose scores the report shows."""
+    """The model run whose scores the report shows."""
     samples: list[BlindSample]
     faults: list[IntegrityFault]
     extent: Extent
-    """What was compared with recorded hashes to find them."""
+    """How much was compared with recorded hashes to find the faults."""
     withdrawn: int
-    """Decisions that were taken back."""
+    """Number of withdrawn decisions."""
     images: Counter[State] = field(default_factory=Counter)
     files: Counter[State] = field(default_factory=Counter)
     selected: dict[int, list[str]] = field(default_factory=dict)
-    """By the label that was decided."""
+    """By class: SHA-256 of the images."""
     selected_files: Counter[int] = field(default_factory=Counter)
     agreed: Counter[int] = field(default_factory=Counter)
-    """Of the selected, those that the model had called the same."""
+    """By class: selected images with the same predicted class."""
     disputed: list[str] = field(default_factory=list)
     proposed: list[str] = field(default_factory=list)
-    """What the model or a list of known files names and nobody decided: the first ``PROPOSALS``, in
-    the order in which an examiner should see them."""
+    """Unreviewed proposals and alerts: the first ``PROPOSALS``, in the order of review."""
     proposals: Counter[int] = field(default_factory=Counter)
-    reviewers: dict[str, Reviewer] = field(default_factory=dict)
+    reviewers: dict[str, ReviewerSummary] = field(default_factory=dict)
     seen: Counter[Seen | None] = field(default_factory=Counter)
-    """How the images were shown when they were decided, for each decision that holds."""
+    """Valid decisions by how the image was shown."""
 
     @property
     def awaiting(self) -> int:
-        """Images of which ``proposed`` holds the first."""
+        """Number of unreviewed proposals and alerts; ``proposed`` has the first of them."""
         return self.images["proposed"] + self.images["alert"]
 
     @property
     def balanced(self) -> bool:
-        """Whether outcomes and lists both add up to all files."""
+        """Whether both the outcomes and the lists add up to all files."""
         return self.counts.balanced and sum(self.listed) == self.counts.items
 
     @property
     def hashed(self) -> int:
-        """Rows of the lists that carry a SHA-256."""
+        """Number of rows in the lists that have a SHA-256."""
         return sum(counts.hashed for counts in self.source_counts.values())
 
     @property
     def incomplete(self) -> list[int]:
-        """Positions, from 1, of the sources of which files may be missing from the lists."""
+        """Numbers, from 1, of sources whose files may be missing from the lists."""
         done = self.history.complete
         return [n for n, source in enumerate(self.sources, 1) if source.id not in done]
 
     @property
     def damaged(self) -> list[StoredSource]:
-        """Sources that are not what their hash says, or not what they were, and were accepted."""
+        """Sources whose hash did not match, or that had changed, and that were accepted."""
         return [s for s in self.sources if any(h.accepted_damaged for h in s.hashes)]
 
     @property
     def sound(self) -> bool:
-        """No failure of integrity is open."""
+        """Whether there is no integrity failure."""
         return not (self.faults or self.damaged or self.history.unreadable or self.failed_before)
 
     @property
@@ -201,7 +200,7 @@ class Survey:
 
     @property
     def listed(self) -> tuple[int, int, int]:
-        """Files in the lists of the selected, of what is open, and of what was not selected."""
+        """Number of files that are selected, not settled, and not selected."""
         open_files = sum(self.files[state] for state in OPEN)
         rest = self.files["irrelevant"] + self.files["unseen"]
         return (
@@ -211,10 +210,14 @@ class Survey:
         )
 
 
-def survey(case: CaseStore, faults: list[IntegrityFault], run: int | None = None) -> Survey:
-    """Gather it, with the scores of a run (None: the last that is finished, or else the last).
+def collect(case: CaseStore, faults: list[IntegrityFault], run: int | None = None) -> ReportData:
+    """Collect the data of a case's report, with the scores of one run.
 
-    Memory grows with what was selected alone. Raises CaseError for a run that the case lacks.
+    ``run`` None takes the last finished run, or else the last. Memory grows only with the number of
+    selected and disputed images.
+
+    Raises:
+        CaseError: the case has no such run.
     """
     history = LogSummary.of(case.log())
     runs = case.runs()
@@ -225,7 +228,7 @@ def survey(case: CaseStore, faults: list[IntegrityFault], run: int | None = None
             msg("case {folder} has no run {run}", folder=case.folder, run=run),
             remedy=msg("name one of these: {known}", known=known),
         )
-    found = Survey(
+    found = ReportData(
         case=case.id,
         name=case.name,
         created=case.created,
@@ -259,14 +262,14 @@ def survey(case: CaseStore, faults: list[IntegrityFault], run: int | None = None
 
 
 def standings(case: CaseStore, run: Run | None) -> Iterator[tuple[StoredContent, ReviewStatus]]:
-    """Every content of a case and how it stands, in the order in which it was found."""
+    """Yield every image of a case with its review status, in the order in which it was found."""
     contents = case.contents()
     while chunk := list(islice(contents, _CHUNK)):
         known = case.statuses(run.id if run else None, [content.sha256 for content in chunk])
         yield from zip(chunk, known, strict=True)
 
 
-def _count(found: Survey, standing: ReviewStatus) -> None:
+def _count(found: ReportData, standing: ReviewStatus) -> None:
     found.images[standing.state] += 1
     found.files[standing.state] += standing.occurrences
     if (label := standing.decided) is not None and standing.state == "selected":
@@ -278,13 +281,15 @@ def _count(found: Survey, standing: ReviewStatus) -> None:
     elif standing.state == "proposed" and standing.proposal is not None:
         found.proposals[standing.proposal] += 1
     for decision in standing.verdicts:
-        who = found.reviewers.setdefault(decision.reviewer, Reviewer(0, decision.at, decision.at))
+        who = found.reviewers.setdefault(
+            decision.reviewer, ReviewerSummary(0, decision.at, decision.at)
+        )
         who.images += 1
         found.seen[decision.seen] += 1
         who.first, who.last = min(who.first, decision.at), max(who.last, decision.at)
 
 
 def _urgency(standing: ReviewStatus) -> tuple[bool, float, float, str]:
-    """The order of ``CaseStore.results``."""
+    """Return the sort key of ``CaseStore.results``: the order of review."""
     scores = standing.scores.values if standing.scores else (1.0, 0.0, 0.0, 0.0)
     return not standing.alerts, scores[0], max(scores), standing.sha256

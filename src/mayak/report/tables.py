@@ -1,4 +1,4 @@
-"""The lists as CSV and XLSX: every file of the case stands in one of three."""
+"""Writes the lists as CSV and XLSX: every file of the case is in exactly one of three."""
 
 from __future__ import annotations
 
@@ -18,10 +18,12 @@ from mayak.i18n import Language, join, msg, msg_in, render
 from mayak.imaging.formats import wrong_extension
 from mayak.names import printable
 from mayak.report import words
+from mayak.report.builder import DocumentBuilder
+from mayak.report.chapters.findings import findings
 from mayak.report.document import Section, plain
-from mayak.report.report_data import OPEN, Kind, Survey
+from mayak.report.report_data import OPEN, Kind, ReportData
 from mayak.report.text import cut, moment, worded
-from mayak.types import Scores
+from mayak.types import Progress, Scores
 
 SELECTED, UNREVIEWED, REST = "selected", "unreviewed", "not-selected"
 
@@ -29,23 +31,23 @@ _CHUNK = 500
 _ROWS = 1_000_000
 """Rows of a sheet; Excel ends at 1,048,576."""
 _LONGEST = 32_767
-"""Characters that a cell of Excel holds."""
+"""Characters of one Excel cell."""
 _FORMULA = frozenset("=+-@＝＋－＠")
-"""A spreadsheet takes a cell of a CSV file that begins so for a formula."""
+"""A spreadsheet treats a CSV cell that begins with one of these as a formula."""
 
 Value = str | int | float | None
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """One file with all that the lists say of it."""
+class ListedFile:
+    """One file, with everything that the lists show about it."""
 
     item: StoredItem
     source: str
     content: StoredContent | None
     standing: ReviewStatus | None
     number: int | None
-    """Of the finding."""
+    """Number of the finding."""
 
     @property
     def kind(self) -> Kind:
@@ -54,45 +56,12 @@ class Listed:
         return "failure" if self.item.failure else "exclusion"
 
 
-def files(
-    case: CaseStore, found: Survey, numbers: Mapping[str, int]
-) -> Iterator[tuple[str, Listed]]:
-    """Every file of the case and its list: the selected by the number of their finding, the others
-    in the order in which they were found."""
-    sources = {source.id: source.path for source in found.sources}
-    run = found.run.id if found.run else None
-    selected = [sha for label in sorted(found.selected) for sha in found.selected[label]]
-    for standing in case.statuses(run, selected):
-        content = case.content(standing.sha256)
-        for item in case.occurrences(standing.sha256):
-            number = numbers[standing.sha256]
-            yield SELECTED, Listed(item, sources[item.source], content, standing, number)
-    for source in found.sources:
-        items = case.known_items(source.id)
-        while chunk := list(islice(items, _CHUNK)):
-            held = list(dict.fromkeys(item.content for item in chunk if item.content))
-            known = {standing.sha256: standing for standing in case.statuses(run, held)}
-            for item in chunk:
-                told = known.get(item.content or "")
-                if told is None:
-                    yield REST, Listed(item, source.path, None, None, None)
-                elif told.state != "selected":
-                    listed = Listed(
-                        item, source.path, case.content(told.sha256), told, numbers.get(told.sha256)
-                    )
-                    yield UNREVIEWED if told.state in OPEN else REST, listed
+def write_tables(builder: DocumentBuilder, folder: Path, progress: Progress) -> None:
+    """Write the three lists as CSV files, and all of them with the figures as one workbook.
 
-
-def write_tables(
-    every: Iterable[tuple[str, Listed]],
-    summary: Sequence[Section],
-    at: datetime,
-    folder: Path,
-    language: Language,
-) -> None:
-    """Write the three lists as CSV, and all of them with the summary as one workbook, in a
-    language. Memory does not grow with them. ``at`` is the time that the workbook states of
-    itself."""
+    Rows are written as they are read: memory does not grow with the case.
+    """
+    case, data, language = builder.case, builder.data, builder.language
     columns = _columns()
     heads = [render(head, language) for head, _ in columns]
     titles = {
@@ -101,45 +70,77 @@ def write_tables(
         REST: msg("not selected"),
     }
     with ExitStack() as stack:
-        book = stack.enter_context(closing(_Book(folder / "report.xlsx", at, language)))
-        book.write(render(msg("summary"), language), _flat(summary, language))
+        task = stack.enter_context(progress.task(msg("lists"), data.counts.items, msg("files")))
+        book = stack.enter_context(closing(_Book(folder / "report.xlsx", data.as_of, language)))
+        book.write(render(msg("summary"), language), _flat(builder.overview(), language))
         lists = {name: stack.enter_context(_Csv(folder / f"{name}.csv")) for name in titles}
         for name, title in titles.items():
             lists[name].add(heads)
             book.begin(name, render(title, language), heads)
-        for name, listed in every:
+        for name, listed in listed_files(case, data):
             cells = (value(listed) for _, value in columns)
             row = [worded(cell, language) if isinstance(cell, str) else cell for cell in cells]
             lists[name].add(row)
             book.add(name, row)
+            task.advance()
 
 
-def _columns() -> list[tuple[str, Callable[[Listed], Value]]]:
-    """Head and value of each column; the same in all lists."""
+def listed_files(case: CaseStore, data: ReportData) -> Iterator[tuple[str, ListedFile]]:
+    """Yield every file of the case with the name of its list.
 
-    def content(name: str) -> Callable[[Listed], Value]:
+    The selected files come first, in the order of their findings; the others follow in the order in
+    which they were found.
+    """
+    numbers = {finding.sha256: finding.number for finding in findings(data)}
+    sources = {source.id: source.path for source in data.sources}
+    run = data.run.id if data.run else None
+    selected = [sha for label in sorted(data.selected) for sha in data.selected[label]]
+    for standing in case.statuses(run, selected):
+        content = case.content(standing.sha256)
+        for item in case.occurrences(standing.sha256):
+            finding = numbers[standing.sha256]
+            yield SELECTED, ListedFile(item, sources[item.source], content, standing, finding)
+    for source in data.sources:
+        items = case.known_items(source.id)
+        while chunk := list(islice(items, _CHUNK)):
+            images = list(dict.fromkeys(item.content for item in chunk if item.content))
+            known = {standing.sha256: standing for standing in case.statuses(run, images)}
+            for item in chunk:
+                status = known.get(item.content or "")
+                if status is None:
+                    yield REST, ListedFile(item, source.path, None, None, None)
+                elif status.state != "selected":
+                    content, number = case.content(status.sha256), numbers.get(status.sha256)
+                    listed = ListedFile(item, source.path, content, status, number)
+                    yield UNREVIEWED if status.state in OPEN else REST, listed
+
+
+def _columns() -> list[tuple[str, Callable[[ListedFile], Value]]]:
+    """Return title and value of each column; they are the same in all lists."""
+
+    def content(name: str) -> Callable[[ListedFile], Value]:
         return lambda listed: getattr(listed.content, name) if listed.content else None
 
-    def time(name: str) -> Callable[[Listed], Value]:
+    def time(name: str) -> Callable[[ListedFile], Value]:
         return lambda listed: (
             moment(found) if (found := getattr(listed.item.times, name)) is not None else None
         )
 
-    def stated(*names: str) -> Callable[[Listed], Value]:
-        def value(listed: Listed) -> Value:
+    def stated(*names: str) -> Callable[[ListedFile], Value]:
+        def value(listed: ListedFile) -> Value:
             metadata = listed.content.metadata if listed.content else {}
             return " ".join(str(metadata[name]) for name in names if metadata.get(name)) or None
 
         return value
 
-    def scored(value: Callable[[Scores], Value]) -> Callable[[Listed], Value]:
+    def scored(value: Callable[[Scores], Value]) -> Callable[[ListedFile], Value]:
         return lambda listed: (
             value(listed.standing.scores) if listed.standing and listed.standing.scores else None
         )
 
     return [
         (msg("image number"), lambda listed: listed.number),
-        (msg("standing"), lambda listed: words.kind(listed.kind)),
+        (msg("review status"), lambda listed: words.kind(listed.kind)),
         (msg("decided label"), _label),
         (msg("file name"), lambda listed: listed.item.name),
         (msg("entry number"), lambda listed: listed.item.entry),
@@ -188,23 +189,23 @@ def _columns() -> list[tuple[str, Callable[[Listed], Value]]]:
     ]
 
 
-def _label(listed: Listed) -> Value:
+def _label(listed: ListedFile) -> Value:
     decided = listed.standing.decided if listed.standing else None
     return None if decided is None else words.label(decided)
 
 
-def _size(listed: Listed) -> Value:
+def _size(listed: ListedFile) -> Value:
     return listed.item.size if listed.content is None else listed.content.size
 
 
-def _position(listed: Listed) -> Value:
+def _position(listed: ListedFile) -> Value:
     location = listed.content.metadata.get("location") if listed.content else None
     if not isinstance(location, Mapping):
         return None
     return f"{location.get('latitude')}, {location.get('longitude')}"
 
 
-def _decisions(listed: Listed) -> Value:
+def _decisions(listed: ListedFile) -> Value:
     verdicts = listed.standing.verdicts if listed.standing else ()
     return join(
         " / ",
@@ -218,23 +219,22 @@ def _decisions(listed: Listed) -> Value:
     )
 
 
-def _reason(listed: Listed) -> Value:
+def _reason(listed: ListedFile) -> Value:
     item, standing = listed.item, listed.standing
     if item.failure is not None:
         return words.failed(item.failure)
     if item.exclusion is not None:
         return words.because(item.exclusion.rule, item.exclusion.reason)
-    said: list[str] = []
+    remarks: list[str] = []
     if (content := listed.content) is not None:
-        said = [*content.warnings, *wrong_extension(item.name, content.format)]
+        remarks = [*content.warnings, *wrong_extension(item.name, content.format)]
     if standing and standing.failure:
-        said.append(words.failed(standing.failure))
-    return join("; ", said)
+        remarks.append(words.failed(standing.failure))
+    return join("; ", remarks)
 
 
 class _Csv:
-    """A CSV file that a spreadsheet reads as text: UTF-8 with its mark, a record a line, and
-    nothing that it would compute."""
+    """A CSV file that is safe in a spreadsheet: UTF-8 with a BOM, one record a line, no formula."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("w", encoding="utf-8-sig", newline="")
@@ -258,8 +258,7 @@ def _harmless(cell: Value) -> str:
 
 
 class _Book:
-    """An Excel workbook of texts and numbers: no formula, no link; the rows go to disk as they
-    come."""
+    """An Excel workbook of texts and numbers, without formulas; rows are streamed to disk."""
 
     def __init__(self, path: Path, at: datetime, language: Language) -> None:
         self._language = language
@@ -268,18 +267,18 @@ class _Book:
             {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False},
         )
         self._book.set_properties({"created": at.astimezone(UTC).replace(tzinfo=None)})
-        # The prefix keeps Excel from computing a text when somebody edits the cell.
+        # With the prefix Excel does not turn a text into a formula when the cell is edited.
         self._text = self._book.add_format({"quote_prefix": True, "valign": "top"})
         self._head = self._book.add_format({"quote_prefix": True, "bold": True, "bottom": 1})
         self._lists: dict[str, tuple[str, Sequence[str]]] = {}
         self._sheets: dict[str, tuple[Any, int, int]] = {}
-        """Sheet, its next row and its number in the list."""
+        """By list: sheet, next row, number of the sheet."""
 
     def close(self) -> None:
         self._book.close()
 
     def write(self, title: str, rows: Iterable[tuple[Sequence[Value], bool]]) -> None:
-        """A sheet of its own; the rows that are heads are marked."""
+        """Write a sheet; heading rows are formatted."""
         sheet = self._book.add_worksheet(title)
         sheet.set_column(0, 0, 36)
         sheet.set_landscape()
@@ -289,7 +288,7 @@ class _Book:
             self._put(sheet, number, row, self._head if head else self._text)
 
     def begin(self, name: str, title: str, heads: Sequence[str]) -> None:
-        """A list, for which ``add`` begins another sheet where one is full."""
+        """Start a list; ``add`` starts another sheet when one is full."""
         self._lists[name] = (title, heads)
         self._turn(name, 1)
 
@@ -330,7 +329,7 @@ def _fitting(text: str, language: Language) -> str:
 
 
 def _flat(sections: Sequence[Section], language: Language) -> Iterator[tuple[list[Value], bool]]:
-    """Blocks as rows of cells, and whether a row is a head."""
+    """Yield blocks as rows of cells, each with whether it is a heading."""
     for section in sections:
         yield [render(section.title, language)], True
         for block in plain(section, language)["blocks"]:

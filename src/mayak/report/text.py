@@ -1,4 +1,4 @@
-"""Texts as a reader sees them: nothing of a file's name is lost, and nothing of it acts."""
+"""Formats names, numbers and times for a report."""
 
 from __future__ import annotations
 
@@ -8,27 +8,29 @@ from datetime import UTC, datetime
 from mayak.i18n import Language, Message, msg, plural, render
 
 _MARKS = 32
-"""Characters of one sign at most; a name of thousands of marks is cut all the same."""
+"""Longest run of characters that is kept together as one sign."""
 
 
 class _Long(Message):
-    """A message that is shortened once it is rendered."""
+    """A message that is shortened when it is rendered."""
 
-    __slots__ = ("most",)
-    most: int
+    __slots__ = ("max_chars",)
+    max_chars: int
 
 
-def shortened(text: str, most: int) -> str:
-    """Text of at most about ``most`` characters: begin, end and how many there are in all. A
-    message is shortened by ``worded``, in the language in which it is read."""
+def shortened(text: str, max_chars: int) -> str:
+    """Shorten text to about ``max_chars`` characters: beginning, end and the full length.
+
+    A message is shortened by ``worded``, in the language in which it is read.
+    """
     if isinstance(text, Message):
         long = _Long(str(text), (text,))
-        long.most = most
+        long.max_chars = max_chars
         return long
-    if len(text) <= most:
+    if len(text) <= max_chars:
         return text
     count = msg("({count:,} characters)", count=len(text))
-    head, tail = cut(text, most // 2), cut(text, len(text) - most // 2)
+    head, tail = cut(text, max_chars // 2), cut(text, len(text) - max_chars // 2)
     return f"{text[:head]} … {text[tail:]} " + count
 
 
@@ -36,13 +38,15 @@ def worded(text: str, language: Language) -> str:
     """Text as it is read in a language."""
     rendered = render(text, language)
     if isinstance(text, _Long):
-        return render(shortened(rendered, text.most), language)
+        return render(shortened(rendered, text.max_chars), language)
     return rendered
 
 
 def cut(text: str, at: int) -> int:
-    """The place nearest before ``at`` that is not inside a sign: a Mac keeps the letters of each
-    Korean syllable apart, and marks follow the letter that they belong to."""
+    """Return the last position up to ``at`` that is not inside a sign.
+
+    macOS decomposes Korean syllables into letters, and combining marks follow their letter.
+    """
     for place in range(at, max(at - _MARKS, 0), -1):
         if place >= len(text) or not _continues(text[place]):
             return place
@@ -50,7 +54,7 @@ def cut(text: str, at: int) -> int:
 
 
 def _continues(char: str) -> bool:
-    """Whether a character belongs to the sign before it."""
+    """Whether a character continues the sign before it."""
     return (
         unicodedata.category(char) in ("Mn", "Me", "Mc")
         or "\u1160" <= char <= "\u11ff"  # vowels and ends of Korean syllables
@@ -59,12 +63,12 @@ def _continues(char: str) -> bool:
 
 
 def moment(time: datetime | None) -> str:
-    """A time in UTC, to the second."""
+    """Return a time in UTC, to the second."""
     return "–" if time is None else f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def size(count: int | None) -> str:
-    """A number of bytes."""
+    """Return a number of bytes."""
     return "–" if count is None else msg("{count:,} bytes", count=count)
 
 

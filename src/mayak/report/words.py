@@ -1,15 +1,20 @@
-"""What things are called in a report."""
+"""Names of classes, states and reasons in a report."""
 
 from __future__ import annotations
 
-from mayak.case import Run, StoredItem
+from collections.abc import Sequence
+
+from mayak.case import LogEntry, Run, StoredItem
 from mayak.case.reasons import reason
 from mayak.case.records import Seen, SeenHow
 from mayak.i18n import msg
 from mayak.labels import LABELS
-from mayak.report.report_data import Kind
+from mayak.report.report_data import Kind, ReportData
 from mayak.report.text import moment
 from mayak.types import Failure
+
+_NAMED = 20
+"""Numbers that one sentence lists."""
 
 
 def label(index: int) -> str:
@@ -17,7 +22,7 @@ def label(index: int) -> str:
 
 
 def kind(name: Kind) -> str:
-    """Why a file stands in its list."""
+    """Return why a file is in its list."""
     return {
         "selected": msg("selected"),
         "disputed": msg("reviewers differ"),
@@ -32,19 +37,19 @@ def kind(name: Kind) -> str:
 
 
 def seen_how(how: SeenHow | None) -> str:
-    """How an image was shown when it was decided."""
+    """Return how an image was shown when it was decided."""
     if how is None:
         return msg("not recorded")
     return {
         "opened": msg("opened"),
         "grid": msg("in the grid"),
-        "copy": msg("behind a copy"),
+        "copy": msg("with another copy"),
         "bulk": msg("not on the screen"),
     }[how]
 
 
 def seen(how: Seen | None) -> str:
-    """The same, with blurred or clear."""
+    """Return how an image was shown, and whether it was blurred."""
     if how is None or how.blurred is None:
         return seen_how(how and how.how)
     clear = msg("blurred") if how.blurred else msg("clear")
@@ -52,7 +57,7 @@ def seen(how: Seen | None) -> str:
 
 
 def run(shown: Run | None) -> str:
-    """Which run's scores are shown."""
+    """Return the model run whose scores are shown."""
     if shown is None:
         return msg("none: nothing was classified")
     model = str(shown.engine.get("model")).partition("@")[0]
@@ -61,7 +66,7 @@ def run(shown: Run | None) -> str:
 
 
 def zone(item: StoredItem) -> str | None:
-    """What the times of a file are to be read by; None where it has none."""
+    """Return the time zone of a file's times; None if it has no times."""
     if item.times.is_empty:
         return None
     if item.times.zone_known is None:
@@ -70,19 +75,45 @@ def zone(item: StoredItem) -> str | None:
 
 
 def because(name: str, recorded: str) -> str:
-    """A reason, its recorded name and the words that stand on record."""
+    """Return a reason with its recorded name and text."""
     return reason(name) + f" ({name}): " + recorded
 
 
 def failed(failure: Failure) -> str:
-    """Where and why something failed."""
+    """Return the stage and the reason of a failure."""
     return stage(failure.stage) + ": " + because(failure.error, failure.message)
 
 
 def stage(name: str) -> str:
-    """Where a file failed."""
+    """Return the name of the stage in which a file failed."""
     return {
         "read": msg("reading"),
         "decode": msg("decoding"),
         "classify": msg("classifying"),
     }.get(name, name)
+
+
+def moment_of(entry: LogEntry) -> str:
+    """Return the time of a log entry in UTC, to the second."""
+    return f"{entry.at[:19].replace('T', ' ')} UTC"
+
+
+def outcome_sum(found: ReportData) -> str:
+    """Return the sum of files by outcome."""
+    counts = found.counts
+    sign = "=" if counts.balanced else "≠"
+    return msg(
+        "{items:,} files {sign} {contents:,} images + {failures:,} not read + {exclusions:,} left "
+        "out",
+        items=counts.items,
+        sign=sign,
+        contents=counts.contents,
+        failures=counts.failures,
+        exclusions=counts.exclusions,
+    )
+
+
+def numbers(found: Sequence[int]) -> str:
+    """Return numbers as text, the first few if there are many."""
+    shown = ", ".join(map(str, found[:_NAMED]))
+    return shown + (", …" if len(found) > _NAMED else "")

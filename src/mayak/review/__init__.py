@@ -1,9 +1,9 @@
-"""The examiner's desk: a local page on which a person goes through a case and decides.
+"""The review page: a local server on which a person looks through a case and decides.
 
-``Desk`` is a case open for one reviewer; ``serve`` shows it on 127.0.0.1, to nobody else.
+``ReviewSession`` is a case opened by one reviewer; ``serve`` shows it on 127.0.0.1 only.
 """
 
 from mayak.review.server import serve
-from mayak.review.session import Desk
+from mayak.review.session import ReviewSession
 
-__all__ = ["Desk", "serve"]
+__all__ = ["ReviewSession", "serve"]

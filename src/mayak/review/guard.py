@@ -1,7 +1,7 @@
-"""Who may ask the page's server for anything: this machine's browser that was given the token.
+"""Access control of the page's server: only a browser that was given the token may send requests.
 
-The server listens on 127.0.0.1, but so do other users' programs, and any web page open in the same
-browser can send requests here. Each of these is refused, and told of.
+The server listens on 127.0.0.1, but programs of other users on this machine, and any web page open
+in the same browser, can send requests to it. These are refused and logged.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _BODY = 256 * 1024
-"""Bytes that a request may send; ``large`` names the paths that may send more."""
+"""Largest body of a request, in bytes; ``large`` has the paths with another limit."""
 
 _BODY_S = 60.0
-"""In which a request's body must have arrived."""
+"""Time in which the body of a request must arrive."""
 
 ADMIT = "admit"
-"""Key of the request's state: what to call when the request passed."""
+"""Key in the request's state: the function to call when the request is accepted."""
 
 _HEADERS = {
     "content-security-policy": (
@@ -42,7 +42,7 @@ _HEADERS = {
     "referrer-policy": "no-referrer",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
-    # Evidence must not stay behind in the browser's cache.
+    # Evidence must not remain in the browser's cache.
     "cache-control": "no-store",
 }
 
@@ -53,7 +53,7 @@ def reader(headers: Mapping[str, str]) -> Language:
 
 
 class Guard:
-    """Lets pass what comes from the page itself."""
+    """ASGI middleware that accepts only requests of the page itself."""
 
     def __init__(
         self,
@@ -64,10 +64,10 @@ class Guard:
         refused: Callable[[str], None],
         large: dict[str, int],
     ) -> None:
-        """``refused`` is told of each refusal in one line of English."""
+        """``refused`` is called for each refusal, with one line of English."""
         self._app, self._token, self._refused, self._large = app, token, refused, large
         self._hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
-        # Cookies know no ports: two desks on one machine must not log each other out.
+        # Cookies ignore ports: two sessions on one machine must not log each other out.
         self._cookie = f"mayak-{port}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -101,7 +101,7 @@ class Guard:
         async def whole() -> Message:
             nonlocal given
             if given:
-                return await receive()  # that the browser has gone
+                return await receive()  # waits until the browser disconnects
             given = True
             return {"type": "http.request", "body": body, "more_body": False}
 
@@ -116,7 +116,7 @@ class Guard:
         await self._app(scope, whole, guarded)
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes | None:
-        """All that is sent; None where that is more than may be."""
+        """Return the body of a request; None if it is too large."""
         limit = self._large.get(scope["path"], _BODY)
         body = bytearray()
         more = True
@@ -129,7 +129,7 @@ class Guard:
         return bytes(body)
 
     def _fault(self, scope: Scope, headers: list[tuple[str, str]]) -> tuple[int, str] | None:
-        """Status and reason of a refusal; None if there is none."""
+        """Return status and reason of a refusal; None if the request is accepted."""
 
         def all_of(name: str) -> list[str]:
             return [value for key, value in headers if key == name]
@@ -139,7 +139,7 @@ class Guard:
             return 421, "foreign host"
         if scope["method"] not in ("GET", "HEAD", "POST"):
             return 405, "method"
-        # The file that opens the page is another site to the browser, but it has the token.
+        # For the browser, the file that opens the page is another site, but it has the token.
         if self._brings_token(scope):
             return None
         if all_of("sec-fetch-site") not in ([], ["same-origin"], ["none"]):
@@ -159,7 +159,7 @@ class Guard:
         return None
 
     def _brings_token(self, scope: Scope) -> bool:
-        """Whether the address that was printed is asked for."""
+        """Whether the request is for the address that was printed."""
         if scope["path"] != "/" or scope["method"] != "GET":
             return False
         given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
@@ -172,13 +172,13 @@ class Guard:
         )
 
     async def _let_in(self, send: Send, *, by_another_page: bool) -> None:
-        """Set the cookie and lead on to the address without the token."""
+        """Set the cookie and redirect to the address without the token."""
         cookie = f"{self._cookie}={self._token}; Path=/; HttpOnly; SameSite=Strict"
-        # After a redirect the browser would still count the request as the other page's, and hold
-        # the cookie back. A page that goes on by itself is one of this site.
+        # After a redirect the browser would still treat the request as the other page's and not
+        # send the cookie. A page that refreshes itself belongs to this site.
         status, body, headers = 303, b"", {"location": "/"}
         if by_another_page:
-            # With its icon named, or the browser may ask for /favicon.ico, which is not there.
+            # It names the icon, or the browser would request /favicon.ico, which does not exist.
             body = b'<!doctype html><title>mayak</title><link rel="icon" href="/static/icon.svg">'
             status, headers = 200, {"refresh": "0; url=/", "content-type": "text/html"}
         headers |= {"set-cookie": cookie, "content-length": str(len(body)), **_HEADERS}

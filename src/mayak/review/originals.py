@@ -1,6 +1,6 @@
-"""Full-size pictures, read again from their source by a process that a bad file cannot hurt.
+"""Reads full-size images again from their source, in a worker process with limits.
 
-The browser never gets evidence as it lies there, only what was decoded here.
+The browser never receives the bytes of evidence, only a JPEG made from the decoded image.
 """
 
 from __future__ import annotations
@@ -25,34 +25,34 @@ from mayak.types import EvidencePath
 from mayak.workers import Lost
 
 _SIDE = 8192
-"""Pixels; browsers refuse or stumble over longer sides."""
+"""Pixels of the longer side; browsers fail on larger images."""
 _QUALITY = 92
 
 Why = Literal["missing", "changed", "undecodable", "crashed", "too-slow", "out-of-memory"]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """A picture, and where a copy of it lies."""
+class OriginalRequest:
+    """An image to read, with its occurrences."""
 
     sha256: str
     places: tuple[tuple[str, str], ...]
-    """Path of the source and location in it (``EvidencePath`` as JSON)."""
+    """Path of the source, and location in it (``EvidencePath`` as JSON)."""
 
 
 class Originals:
-    """Reads pictures from their sources, one at a time."""
+    """Reads images from their sources, one at a time."""
 
     def __init__(self) -> None:
         self._sandbox = Sandbox(_work)
 
-    def picture(self, wanted: Wanted) -> bytes | Why:
-        """A JPEG of the picture, upright, or why there is none."""
+    def picture(self, wanted: OriginalRequest) -> bytes | Why:
+        """Return the image as an upright JPEG, or the reason why not."""
         found = self._sandbox(wanted)
         return found.why if isinstance(found, Lost) else found
 
     def hash(self, data: bytes) -> bytes | Why:
-        """The PDQ hash of an image file's bytes, or why there is none."""
+        """Return the PDQ hash of an image file, or the reason why not."""
         found = self._sandbox(data)
         return found.why if isinstance(found, Lost) else found
 
@@ -60,7 +60,7 @@ class Originals:
         self._sandbox.close()
 
 
-def _work(work: Wanted | bytes) -> bytes | Why:
+def _work(work: OriginalRequest | bytes) -> bytes | Why:
     if isinstance(work, bytes):
         try:
             picture = decode_picture(work, min_sides=OVERVIEW, partial=True)
@@ -71,7 +71,7 @@ def _work(work: Wanted | bytes) -> bytes | Why:
     for source, location in work.places:
         try:
             data = _read(source, EvidencePath.from_json(location))
-        except DecodeError:  # of the file that holds the picture
+        except DecodeError:  # the file that contains the image cannot be decoded
             why = "undecodable"
             continue
         except (EvidenceError, OSError, ValueError):
@@ -94,7 +94,7 @@ def _source(path: str) -> Source:
 
 
 def _read(source: str, path: EvidencePath) -> bytes | None:
-    if not located(source).exists():  # a medium that was taken out may come back
+    if not located(source).exists():  # a medium that was removed may be connected again
         _source.cache_clear()
         return None
     item = _source(source).find(path)

@@ -1,4 +1,4 @@
-"""What stands behind the question mark of an address: a filter and a sort, or a fault."""
+"""Parses the query string of an address: filter, sort and part of the map."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ Value = TypeVar("Value")
 
 _LONGEST = 4096
 _LARGEST = 1e9
-"""Of the numbers with a fraction, more than any score or degree: the columns hold 32 bits."""
+"""Limit of decimal numbers: above any score or degree; the columns have 32 bits."""
 
 
 def parse_filter(query: Mapping[str, str]) -> Filter:
-    """The filter of an address; other names than its own are left to others.
+    """Return the filter of an address. Other keys are ignored.
 
-    Raises ConfigError that names the key.
+    Raises:
+        ConfigError: a value is wrong; the message names its key.
     """
     values = {
         field: _read(key, query[key], parse)
@@ -33,14 +34,19 @@ def parse_filter(query: Mapping[str, str]) -> Filter:
 
 
 def parse_sort(query: Mapping[str, str]) -> Sort:
-    """The sort of an address; ``first`` where it names none. Raises ConfigError."""
+    """Return the sort of an address, ``first`` by default.
+
+    Raises:
+        ConfigError: there is no such sort.
+    """
     return _read("sort", query.get("sort") or "first", _one_of(SORTS))
 
 
 def parse_sight(query: Mapping[str, str]) -> tuple[Box, float] | None:
-    """The part of the map that is in sight and how far its clusters may reach, all in degrees.
+    """Return the visible part of the map and the largest extent of a cluster, in degrees.
 
-    Raises ConfigError.
+    Raises:
+        ConfigError: the value is wrong.
     """
     if "sight" not in query:
         return None
@@ -71,7 +77,7 @@ def _one_of(values: tuple[Value, ...]) -> Callable[[str], Value]:
 
 
 def _number(text: str) -> int:
-    """A whole number that NumPy can hold."""
+    """Parse a whole number that fits NumPy's int64."""
     number = int(text)
     if not -(2**63) <= number < 2**63:
         raise ValueError(text)
@@ -109,12 +115,12 @@ def _flag(text: str) -> bool:
 
 
 def _camera(text: str) -> str:
-    """``-`` is a picture that names none."""
+    """``-`` selects images that state no camera."""
     return "" if text == "-" else text
 
 
 def _moment(text: str) -> int:
-    """A day or a time; the case's times are compared as they stand, so a zone means nothing."""
+    """Parse a day or a time. Times of a case are compared without their zone."""
     return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
 
 
@@ -147,4 +153,4 @@ _KEYS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "similar": ("similar", _number),
     "run": ("run", _number),
 }
-"""Key in the address: field of the filter, and how its text is read."""
+"""Key in the address: field of the filter, and the parser of its text."""

@@ -1,4 +1,4 @@
-"""Which Korean city, county or district a position lies in, without asking anybody."""
+"""Finds the Korean city, county or district of a position, offline."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 _NEAR = 0.0045
-"""Degrees: simplifying takes the tips of capes away."""
+"""Degrees; simplified boundaries lose the tips of capes, so nearby positions count as inside."""
 
 _PIECE = 2000
-"""Positions that are looked up at once; each is compared with all edges of districts near it."""
+"""Positions looked up at once; each is compared with all edges of the districts near it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +27,17 @@ class _Region:
 
 
 def region(latitude: float, longitude: float) -> str | None:
-    """Province and city, county or district (Korean) of one position: see ``regions``."""
+    """Return province and district (Korean) of one position, as ``regions`` does."""
     return regions(np.array([[latitude, longitude]]))[0]
 
 
 def regions(positions: NDArray[np.floating]) -> list[str | None]:
-    """Province and city, county or district (Korean) of positions (N, 2: latitude and longitude),
-    by boundaries of 2023 simplified to some 200 m, or those of the nearest coast within 500 m; None
-    outside South Korea and at sea."""
+    """Return province and city, county or district (Korean) of each position.
+
+    ``positions`` has the shape (N, 2): latitude and longitude. Boundaries are those of 2023,
+    simplified to about 200 m. A position at sea gets the district of the nearest coast within
+    500 m, or None; so does one outside South Korea.
+    """
     names: list[str | None] = []
     for start in range(0, len(positions), _PIECE):
         names += _named(positions[start : start + _PIECE].astype(np.float64))
@@ -51,7 +54,7 @@ def _named(positions: NDArray[np.float64]) -> list[str | None]:
 
 
 def _numbers(positions: NDArray[np.float64]) -> NDArray[np.int64]:
-    """The number of the region of each position, or -1."""
+    """Return the index of each position's region, or -1."""
     latitude, longitude = positions.T
     found = np.full(len(positions), -1)
     for number, one in enumerate(_regions()):
@@ -59,7 +62,7 @@ def _numbers(positions: NDArray[np.float64]) -> NDArray[np.int64]:
         near = (west <= longitude) & (longitude <= east) & (south <= latitude) & (latitude <= north)
         at = np.flatnonzero(near & (found < 0))
         if at.size:
-            # On the land of an odd number of rings: the islands of a district, the holes in them.
+            # Inside an odd number of rings: rings are islands of a district, or holes in them.
             crossed = [_inside(ring, longitude[at], latitude[at]) for ring in one.rings]
             found[at[np.logical_xor.reduce(crossed)]] = number
     return found

@@ -1,4 +1,4 @@
-"""Serves the page on 127.0.0.1 until it is interrupted."""
+"""The page's HTTP server on 127.0.0.1."""
 
 from __future__ import annotations
 
@@ -13,32 +13,38 @@ from mayak.i18n import Language, msg, words
 from mayak.review.app import LARGE, build
 from mayak.review.connections import BATCH, Connection, Server
 from mayak.review.guard import Guard
-from mayak.review.session import Desk
+from mayak.review.session import ReviewSession
 
 PORT = 8323
-"""Tried first: the browser keeps what a reviewer set (blur, size) by address."""
+"""Tried first, because the browser stores a reviewer's settings (blur, size) by address."""
 
 _HOST = "127.0.0.1"
 
 
 def serve(
-    desk: Desk, *, port: int | None, opened: Callable[[str], None], language: Language = "en"
+    session: ReviewSession,
+    *,
+    port: int | None,
+    opened: Callable[[str], None],
+    language: Language = "en",
 ) -> None:
-    """Answer the page's requests; ``opened`` is told the address, with its token, once it works.
-    ``language`` is that of the page.
+    """Answer the page's requests until the process is interrupted.
 
-    Without ``port`` the usual one or, where that is taken, any. Raises ConfigError for a port that
-    cannot be had. Returns when the process is interrupted.
+    ``opened`` is called with the address and its token once the server listens. Without ``port``
+    the usual port is taken, or any if that one is in use. ``language`` is that of the page.
+
+    Raises:
+        ConfigError: the port cannot be used.
     """
     listener = _listen(port)
     number = listener.getsockname()[1]
     token = secrets.token_urlsafe(32)
     guard = Guard(
-        build(desk, language), port=number, token=token, refused=desk.refused, large=LARGE
+        build(session, language), port=number, token=token, refused=session.refused, large=LARGE
     )
     config = uvicorn.Config(
         guard,
-        log_level="error",  # it warns of each connection that does not speak HTTP
+        log_level="error",  # at "warning" it logs every connection that does not speak HTTP
         log_config=None,
         access_log=False,
         lifespan="off",

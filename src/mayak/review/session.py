@@ -1,7 +1,7 @@
-"""A case on the desk of one reviewer: what is looked at, and what is decided.
+"""One reviewer's open session on a case: the results that are shown, and the decisions.
 
-SQLite's connections belong to threads, so one thread reads and one writes, each with its own store;
-everything the page asks for is done on one of them, in turn.
+SQLite connections belong to one thread each, so one thread reads and one writes, each with its own
+store. Every request of the page runs on one of the two, one after the other.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from mayak.case.values import checked
 from mayak.errors import CaseError
 from mayak.i18n import msg
 from mayak.imaging.hashing import PDQ_MATCH_DISTANCE
-from mayak.review.originals import Originals, Wanted, Why
+from mayak.review.originals import OriginalRequest, Originals, Why
 
 Result = TypeVar("Result")
 
 _SELECTIONS = 12
-"""Results that are kept; the page asks anew for one that is gone."""
+"""Results that are kept. The page asks again for one that was dropped."""
 _REFUSALS = 50
-"""Refused requests of one start that are named in the terminal and in the case's log: nobody fills
-these from outside."""
+"""Refused requests of a session that are logged one by one; further ones are counted. Otherwise
+another program could fill the terminal and the case's log."""
 
 log = logging.getLogger("mayak.review")
 
 
 class CountError(CaseError):
-    """A decision is for another number of images than the reviewer was told."""
+    """A decision is for a number of images that the reviewer has not confirmed."""
 
     def __init__(self, count: int) -> None:
         super().__init__(
@@ -50,23 +50,27 @@ class CountError(CaseError):
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """What was on the screen when an act was made on a page."""
+class ShownImages:
+    """The images that were on the screen when a decision was made on a page."""
 
     how: Literal["opened", "grid"]
     blurred: bool
     places: Mapping[str, int | None] = field(default_factory=dict)
-    """The images that were drawn, by SHA-256, each with its place in the result."""
+    """Drawn images by SHA-256, each with its position in the result (None: not in it)."""
 
 
-class Desk:
-    """A case open for one reviewer. Use as a context manager.
+class ReviewSession:
+    """A case opened by one reviewer. Use as a context manager.
 
-    The methods below ``read`` run on the reading thread, ``await``-ed through it.
+    Methods that need the reading thread are called through ``read``.
     """
 
     def __init__(self, folder: Path, reviewer: str) -> None:
-        """Open the case and begin to read it. Raises CaseError."""
+        """Open the case and start to read it.
+
+        Raises:
+            CaseError: the folder is not a case, or cannot be opened.
+        """
         self.folder = folder
         self.reviewer = reviewer
         self.originals = Originals()
@@ -75,11 +79,11 @@ class Desk:
         self._selections: OrderedDict[str, Selection] = OrderedDict()
         self._refusals = 0
         self._pages: dict[int, str] = {}
-        """The page on which each act was made, since the start."""
+        """By action: the page that made it, since the start of the session."""
         self._read, self._rows = 0, 0
         self._closing = False
         try:
-            # The writer first: it brings a case of an older version up to date.
+            # The writer first: it updates a case of an older version.
             self._writer = self._writing.submit(
                 CaseStore.review, folder, operator=reviewer
             ).result()
@@ -88,7 +92,7 @@ class Desk:
             self._reading.shutdown()
             self._writing.shutdown()
             raise
-        # A million images take a while. What is asked meanwhile waits for the thread that reads.
+        # A million images take a while. Requests made meanwhile wait for the reading thread.
         self._first = self._reading.submit(self.browser.refresh, self._advance)
 
     def _open(self) -> None:
@@ -103,8 +107,11 @@ class Desk:
         self._read += rows
 
     def reading(self) -> tuple[int, int] | None:
-        """Rows of the case that have been read since the start, and how many there are; None once
-        all are. Raises CaseError where reading failed."""
+        """Return how many rows of the case were read, and of how many; None when all were.
+
+        Raises:
+            CaseError: reading failed.
+        """
         if self._first.done():
             self._first.result()
             return None
@@ -122,11 +129,11 @@ class Desk:
         self.close()
 
     def close(self) -> None:
-        """End the threads and the process that reads originals."""
+        """Stop the threads and the process that reads originals."""
         self._closing = True
         if (more := self._refusals - _REFUSALS) > 0:
             self._writing.submit(self._writer.record, "refuse more requests", requests=more)
-        self.store.interrupt()  # who waits for a damaged case need not wait for its end
+        self.store.interrupt()  # reading a damaged case may take long
         self._reading.submit(self.store.close).result()
         self._writing.submit(self._writer.close).result()
         self._reading.shutdown()
@@ -134,12 +141,15 @@ class Desk:
         self.originals.close()
 
     async def read(self, work: Callable[[], Result]) -> Result:
-        """Do ``work`` on the reading thread, in the caller's language. Raises CaseError also for
-        values of a damaged case that only ``work`` stumbles over."""
+        """Run ``work`` on the reading thread, in the caller's language.
+
+        Raises:
+            CaseError: also if ``work`` fails on values of a damaged case.
+        """
         return await _on(self._reading, lambda: self._checked(work))
 
     async def write(self, work: Callable[[CaseStore], Result]) -> Result:
-        """Do ``work`` with the writing store; it is on disk and in the columns on return."""
+        """Run ``work`` with the writing store. On return it is on disk and in the columns."""
         result = await _on(self._writing, lambda: self._checked(lambda: work(self._writer)))
         await self.read(self.browser.refresh)
         return result
@@ -149,7 +159,7 @@ class Desk:
             return work()
 
     def refused(self, what: str) -> None:
-        """Name a refused request in the terminal and in the case's log, or only count it."""
+        """Log a refused request in the terminal and in the case, or only count it."""
         self._refusals += 1
         if self._refusals <= _REFUSALS:
             log.warning("refused %s", what)
@@ -160,7 +170,7 @@ class Desk:
     # ------------------------------------------------------------------ on the reading thread
 
     def select(self, wanted: Filter, sort: Sort, *, stacked: bool) -> tuple[str, Selection]:
-        """A new result and the token under which it is kept."""
+        """Filter and sort the images; return the result and the token under which it is kept."""
         self.browser.refresh()
         token = secrets.token_urlsafe(9)
         self._selections[token] = self.browser.select(wanted, sort, stacked=stacked)
@@ -169,48 +179,56 @@ class Desk:
         return token, self._selections[token]
 
     def selection(self, token: str) -> Selection | None:
-        """The result under a token; None if it is not kept any more."""
+        """Return the result with this token; None if it is not kept any more."""
         found = self._selections.get(token)
         if found is not None:
             self._selections.move_to_end(token)
         return found
 
-    def near(self, sha256: str, most: int, run: int | None) -> list[Cell]:
-        """The nearest of a content's near-duplicates, itself not among them, as a run sees them."""
+    def near(self, sha256: str, max_count: int, run: int | None) -> list[Cell]:
+        """Return at max_count ``max_count`` near-duplicates of an image, the nearest first."""
         content = self.store.content(sha256)
         if content is None or content.pdq is None:
             return []
         selection = self.browser.select(Filter(near=content.pdq, run=run), "near")
-        cells = self.browser.cells(selection, 0, most + 1)
-        return [cell for cell in cells if cell.sha256 != sha256][:most]
+        cells = self.browser.cells(selection, 0, max_count + 1)
+        return [cell for cell in cells if cell.sha256 != sha256][:max_count]
 
-    def wanted(self, sha256: str) -> Wanted:
-        """Where copies of a content lie. Raises CaseError for an unknown one."""
+    def wanted(self, sha256: str) -> OriginalRequest:
+        """Return what the process for originals needs to read an image: its occurrences.
+
+        Raises:
+            CaseError: the image is not in the case.
+        """
         sources = {source.id: source.path for source in self.store.sources()}
         places = self.store.occurrences(sha256)
         if not places:
             raise unknown_image(sha256)
-        return Wanted(sha256, tuple((sources[p.source], p.location) for p in places))
+        return OriginalRequest(sha256, tuple((sources[p.source], p.location) for p in places))
 
     # ------------------------------------------------------------------ anywhere
 
     def thumbnail(self, digest: str) -> bytes | None:
-        """The thumbnail with this SHA-256; None for one that is missing or not what was written."""
+        """Return the thumbnail with this SHA-256; None if it is missing or was changed."""
         try:
             return read_thumbnail(self.folder, digest)
         except (OSError, ValueError):
             return None
 
-    async def original(self, wanted: Wanted) -> bytes | Why:
-        """A picture from its source as a JPEG, or why there is none."""
+    async def original(self, wanted: OriginalRequest) -> bytes | Why:
+        """Return an image read from its source, as a JPEG, or the reason why not."""
         return await asyncio.to_thread(self.originals.picture, wanted)
 
     async def hash(self, data: bytes) -> bytes | Why:
-        """The PDQ hash of an image file's bytes, or why there is none."""
+        """Return the PDQ hash of an image file, or the reason why not."""
         return await asyncio.to_thread(self.originals.hash, data)
 
     def draw(self, store: CaseStore, size: int, run: int | None) -> int:
-        """A blind sample of what a run calls irrelevant. Raises CaseError."""
+        """Draw a blind sample of the images that a run calls irrelevant; return its number.
+
+        Raises:
+            CaseError: nothing was classified, or there are not enough images.
+        """
         run = self.browser.run if run is None else run
         if run is None:
             raise CaseError(
@@ -227,17 +245,19 @@ class Desk:
         ranges: Sequence[tuple[int, int]],
         *,
         count: int | None = None,
-        shown: Shown | None = None,
+        shown: ShownImages | None = None,
         mark: int | None = None,
         page: str = "",
     ) -> tuple[int, list[str]]:
-        """Decide images, and what stands in ranges of a result; the act's number and the images.
+        """Decide images and ranges of a result; return the action's number and the images.
 
-        ``shown`` is what was drawn on the screen, ``mark`` what the page knew of the decisions.
-        Raises CaseError: an unknown image or verdict, a result that is gone, nothing to decide;
-        CountError if the ranges hold another number of images than ``count``, or if an act on a
-        page names none and holds more than was drawn; SupersededError if the reviewer has decided
-        otherwise meanwhile, on another page.
+        ``shown`` has the images on the screen, ``mark`` the last decision that the page had read.
+
+        Raises:
+            CaseError: an unknown image or verdict, a result that was dropped, nothing to decide.
+            CountError: ``count`` is not the number of images; or it is None and the decision, made
+                on a page, is for more images than were drawn.
+            SupersededError: the reviewer has decided otherwise meanwhile, on another page.
         """
         chosen = dict.fromkeys(images)
         copies: set[str] = set()
@@ -277,12 +297,16 @@ class Desk:
         image: str,
         verdict: int,
         *,
-        shown: Shown | None = None,
+        shown: ShownImages | None = None,
         mark: int | None = None,
         page: str = "",
     ) -> int:
-        """Judge an image of a blind sample; the act's number. Raises CaseError, and as ``decide``
-        SupersededError."""
+        """Decide an image of a blind sample; return the action's number.
+
+        Raises:
+            CaseError: the image is not in this reviewer's sample.
+            SupersededError: as for ``decide``.
+        """
         seen = {} if shown is None else {image: _seen(image, shown, set())}
 
         def work(store: CaseStore) -> int:
@@ -305,14 +329,14 @@ class Desk:
         return action
 
 
-def _seen(image: str, shown: Shown, copies: set[str]) -> Seen:
+def _seen(image: str, shown: ShownImages, copies: set[str]) -> Seen:
     if image in shown.places:
         return Seen(shown.how, shown.blurred)
     return Seen("copy", shown.blurred) if image in copies else Seen("bulk", None)
 
 
 def gone() -> CaseError:
-    """A result that the desk does not keep any more."""
+    """Return the error for a result that is not kept any more."""
     return CaseError(
         msg("this result is not kept any more"),
         remedy=msg("reload the page"),
@@ -320,9 +344,9 @@ def gone() -> CaseError:
 
 
 def unknown_image(sha256: str) -> CaseError:
-    """A content that the case does not hold."""
+    """Return the error for an image that is not in the case."""
     return CaseError(
-        msg("{sha256} is no image of this case", sha256=sha256[:64]),
+        msg("{sha256} is not an image of this case", sha256=sha256[:64]),
         remedy=msg("reload the page"),
     )
 

@@ -1,14 +1,15 @@
 """The table of file kinds: how each is recognised by its first bytes, and what mayak does with it.
 
-A kind that is added here is known everywhere: to ``open_source``, to the walk through folders,
-archives and disk images, to the image decoder, and to the warnings about hidden data. The order
-counts: of the rows that match, the first is taken.
+A row in ``KINDS`` is all that a kind needs to be known to ``open_source``, to the walk through
+folders, archives and disk images, to the image decoder, and to the warnings about trailing data;
+a container that is entered also needs a reader (``mayak.evidence.containers``). If several rows
+match, the first one counts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, TypeAlias
 
@@ -73,7 +74,7 @@ class FileKind:
     check: Callable[[bytes], object] | None = None
     """A header's checks, for a kind whose marks are too short or that has none."""
     extensions: tuple[str, ...] = ()
-    """Those of an image format, which count if its header is damaged or tells too little."""
+    """Those of an image format, which count if its header is damaged or not sure."""
     layer: ContainerLayer | None = None
     """For a container: the kind of its layer in an ``EvidencePath``."""
     description: str = ""
@@ -99,25 +100,34 @@ class FileKind:
 Rows: TypeAlias = tuple[FileKind, ...]
 
 
-@dataclass(frozen=True)
 class KindTable:
-    """Some rows, arranged so that few of them are compared with a file."""
+    """Some rows of the table, arranged so that most of them cost one comparison at most."""
 
-    rows: Rows
-    _by_first_byte: tuple[Rows, ...] = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        by_first_byte = tuple(
-            tuple(kind for kind in self.rows if _may_begin_with(kind, value))
-            for value in range(256)
-        )
-        object.__setattr__(self, "_by_first_byte", by_first_byte)
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+        self._by_first_byte: dict[
+            int, tuple[tuple[int, int, tuple[bytes, ...], FileKind], ...]
+        ] = {}
 
     def identify(self, head: bytes) -> FileKind | None:
         """Return the first row that matches, None if none does."""
         if not head:
             return None
-        return next((kind for kind in self._by_first_byte[head[0]] if kind.matches(head)), None)
+        candidates = self._by_first_byte.get(head[0])
+        if candidates is None:
+            rows = (kind for kind in self.rows if _may_begin_with(kind, head[0]))
+            candidates = tuple((*_first_mark(kind), kind) for kind in rows)
+            self._by_first_byte[head[0]] = candidates
+        # Each file of a source is compared, so the first mark is tested without a call.
+        for start, end, alternatives, kind in candidates:
+            if head[start:end] in alternatives and kind.matches(head):
+                return kind
+        return None
+
+
+def _first_mark(kind: FileKind) -> tuple[int, int, tuple[bytes, ...]]:
+    mark = kind.marks[0] if kind.marks else Mark(0, (b"",))
+    return mark.offset, mark.offset + len(mark.alternatives[0]), mark.alternatives
 
 
 def _may_begin_with(kind: FileKind, first_byte: int) -> bool:
@@ -325,41 +335,45 @@ KINDS: Rows = (
     FileKind("AppleDouble", "metadata", Use.NO_PICTURES, (at(0, b"\0\5\x16\7"),)),
 )
 
+
+def _table(chosen: Callable[[FileKind], bool]) -> KindTable:
+    return KindTable(tuple(kind for kind in KINDS if chosen(kind)))
+
+
 ALL = KindTable(KINDS)
-PICTURES = KindTable(tuple(kind for kind in KINDS if kind.use is Use.DECODED))
-CONTAINERS = KindTable(
-    tuple(kind for kind in KINDS if kind.layer is not None or kind.use is Use.UNREAD)
-)
-"""Kinds that hold files: entered or not read."""
-SINGLE_FILES = KindTable(
-    tuple(
-        kind
-        for kind in KINDS
-        if kind.use in (Use.DECODED, Use.VIDEO) or (kind.use is Use.ENTERED and kind.layer is None)
+PICTURES = _table(lambda kind: kind.use is Use.DECODED)
+CONTAINERS = _table(lambda kind: kind.layer is not None or kind.use is Use.UNREAD)
+"""Kinds that hold files, entered or not read."""
+SINGLE_FILES = _table(
+    lambda kind: (
+        kind.use in (Use.DECODED, Use.VIDEO) or (kind.use is Use.ENTERED and kind.layer is None)
     )
 )
-"""Kinds of files that are a source of their own and not a container."""
-PROGRAMS = KindTable(tuple(kind for kind in KINDS if kind.family == "program"))
-ATTACHED = KindTable(
-    tuple(
-        kind
-        for kind in KINDS
-        if kind.use is Use.DECODED
+"""Kinds that are a source of their own and not a container."""
+PROGRAMS = _table(lambda kind: kind.family == "program")
+ATTACHED = _table(
+    lambda kind: (
+        kind.use is Use.DECODED
         or kind.family in ("archive", "compressed file", "document", "database")
     )
 )
 """Kinds that are looked for after the end of an image and among the attachments of a document."""
-VOLUMES = KindTable(
-    tuple(kind for kind in KINDS if kind.family in ("file system", "partition table"))
-)
-COMPRESSED = KindTable(tuple(kind for kind in KINDS if kind.family == "compressed file"))
-GPT = KindTable(tuple(kind for kind in VOLUMES.rows if kind.name.startswith("GPT")))
+COMPRESSED = _table(lambda kind: kind.family == "compressed file")
+VOLUMES = _table(lambda kind: kind.family in ("file system", "partition table"))
+GPT = _table(lambda kind: kind.name.startswith("GPT"))
 UNREAD_VOLUMES = tuple(kind for kind in VOLUMES.rows if kind.use is Use.UNREAD)
+NAMED_ONLY = tuple(kind for kind in KINDS if kind.check is _never)
 
 CONTAINER_LAYERS: frozenset[str] = frozenset(kind.layer for kind in KINDS if kind.layer is not None)
 IMAGE_EXTENSIONS = frozenset(extension for kind in PICTURES.rows for extension in kind.extensions)
+
+
+def _row(name: str) -> FileKind:
+    (kind,) = (kind for kind in KINDS if kind.name == name)
+    return kind
+
+
+E01 = _row("E01")
+OFFICE_DOCUMENT = _row("Office document")
+APPLE_DOUBLE = _row("AppleDouble")
 LATE_PDF = next(kind for kind in KINDS if kind.check is headers.is_late_pdf)
-APPLE_DOUBLE = next(kind for kind in KINDS if kind.name == "AppleDouble")
-OFFICE_DOCUMENT = next(kind for kind in KINDS if kind.name == "Office document")
-E01 = next(kind for kind in KINDS if kind.name == "E01")
-NAMED_ONLY = tuple(kind for kind in KINDS if kind.check is _never)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from mayak.case import Content, Duplicate, Exclusion, Item
+from mayak.signatures import CONTAINER_LAYERS
 from mayak.types import DecodedImage, EvidenceEntry, EvidencePath, Failure, Prediction
 
 _EACH = 1 << 20
@@ -39,7 +40,7 @@ def location_of(path: EvidencePath) -> str:
 
     A container has the location of a file, because it is one to a version that cannot enter it.
     """
-    is_container = path.parent is not None and path.kind in ("zip", "tar", "image")
+    is_container = path.parent is not None and path.kind in CONTAINER_LAYERS
     return (replace(path, kind="file") if is_container else path).to_json()
 
 

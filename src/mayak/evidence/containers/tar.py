@@ -102,7 +102,7 @@ class TarContainer(Container):
                     files[member.name] = files[member.linkname]
             # tarfile takes a broken header, and the end of the first of several, for the end.
             if self._fault is None and self._has_more(tar.offset):
-                reason = f"has content after member {count} that is no member"
+                reason = f"has content after member {count} that is not a member"
                 yield container_gap(self._path, "Damaged", reason)
         except (tarfile.TarError, OSError, ValueError) as exc:
             if self._fault is None:
@@ -144,7 +144,9 @@ class TarContainer(Container):
         target = member
         if member.islnk():
             if member.linkname not in files:
-                reason = f"is a hard link to {member.linkname!a}, which is no file of the archive"
+                reason = (
+                    f"is a hard link to {member.linkname!a}, which is not a file of the archive"
+                )
                 return entry_failure(path, "Damaged", reason)
             target = self._member(files[member.linkname])
         if not _is_file(target):

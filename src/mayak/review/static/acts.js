@@ -1,28 +1,28 @@
 // The input queue: decisions, judgements and withdrawals, in the order in which they were made.
-// No DOM and no network: clock, network and view are arguments, so that tests drive it as the page
-// does.
+// It uses neither DOM nor network: clock, network and view are arguments, so that tests can drive it
+// like the page does.
 //
-// The rule. Keys mean what they would mean if every answer came at once: `3 1 2` decides three
+// The rule: a key means what it would mean if every answer arrived at once. `3 1 2` decides three
 // consecutive images, `3 → 2` leaves out the second, `3 Backspace 2` decides one image with 2.
 //
-// 1. `place` is the position for the next key; it moves on with the key, before the answer has
-//    come. An act keeps what was framed there when the key went down (`frame`), and is carried out
-//    for these images whatever is framed by then.
-// 2. `shown` is the position that is to be seen: that of the next key, so that a key is for what is
-//    framed as it is pressed, however late answers are. It stays at a picture that has still to be
-//    drawn, and at an act whose outcome has to be known. If the reviewer has moved meanwhile, it
-//    goes where they moved, and there is no automatic step.
-// 3. An act whose picture has not been drawn on the screen waits until it is, at most `LIMIT` after
-//    its turn has come; then it is dropped, and the reviewer is told. `shown` goes through such
-//    pictures one by one.
-// 4. An act that fails stops all keys until the reviewer has read which one it was. Acts behind it
-//    whose pictures had been drawn are carried out for their own images; the others are dropped,
-//    and named too. The frame returns to the first image that was not decided.
+// 1. `place` is the position for the next key. It moves on with the key, before the answer arrives.
+//    An act keeps what was framed at that position when the key went down (`frame`), and is carried
+//    out for these images whatever is framed by then.
+// 2. `shown` is the position on the screen: that of the next key, so that a key is for what is framed
+//    when it is pressed, however late answers are. It stays at a picture that is not drawn yet, and
+//    at an act whose outcome must be known first. If the reviewer has moved meanwhile, it goes to
+//    the reviewer's position, and there is no automatic step.
+// 3. An act whose picture is not on the screen yet waits for it, at most `LIMIT` after its turn has
+//    come; then it is dropped, and a message names the image. `shown` steps through such pictures
+//    one by one.
+// 4. If an act fails, all keys are ignored until the reviewer has read which one it was. Later acts
+//    whose pictures had been drawn are carried out for their own images; the others are dropped and
+//    named too. The frame returns to the first image that was not decided.
 // 5. After a key whose outcome is not known at once (a question; a withdrawal or the next open image,
-//    which the server has to find) no verdict is taken until it is known.
-// 6. After the last image no verdict is taken until the reviewer moves.
+//    which the server must find) no verdict is accepted until it is known.
+// 6. After the last image no verdict is accepted until the reviewer moves.
 
-/** Milliseconds that an act waits for its picture to be drawn, once its turn has come. */
+/** Milliseconds that an act waits for its picture to be drawn, after its turn has come. */
 const LIMIT = 6000;
 
 /** The picture was not drawn in time, or the list was left before it was. */
@@ -30,16 +30,16 @@ export class NotDrawn extends Error {}
 
 export class Acts {
   /**
-   * What is looked through, a result or a blind sample; null while one is read. It has
-   * `scope`, which withdrawals keep to, and `size`;
-   * `frame(place)`: what is framed there (`{ at, next }` and what else the network needs; `next`
+   * The result or blind sample on the page; null while it is loaded. Its interface:
+   * `scope` (withdrawals apply to it) and `size`;
+   * `frame(place)`: what is framed at a position (`{ at, next }` and what the network needs; `next`
    * is null after the last image), or null;
-   * `reveal()`: whether the frame had been scrolled out of sight; it is brought back;
-   * `look(frame)`: how it is on the screen; `state` is `drawn`, `waiting`, `absent` (there is no
-   * picture) or `many` (more images than are drawn), `count` how many images, null if unknown;
-   * `taken(frame)`, `restored(frame)`: an act was made of it, it was given up;
+   * `reveal()`: scroll the frame back into sight; returns whether it was out of sight;
+   * `look(frame)`: its state on the screen; `state` is `drawn`, `waiting`, `absent` (there is no
+   * picture) or `many` (more images than are drawn), `count` the number of images, null if unknown;
+   * `taken(frame)`, `restored(frame)`: an act was made for it, or was given up;
    * `show(position)`, `recorded(act, answer)`, `finished()`, and `withdrawn(act, answer)`: a promise
-   * of the position of what was withdrawn, null if it is not in this list.
+   * of the position of the withdrawn image, null if it is not in this list.
    */
   list = null;
   place = 0;
@@ -53,9 +53,9 @@ export class Acts {
   #awaited = null;
 
   /**
-   * `net.decide(act, confirmed)`, `net.undo(act)`: promises of the server's answer.
-   * `view.ask(act, question)`, `view.failed(failures)`: promises of what the reviewer answered.
-   * `view.refused(why)`: a key that does nothing; `why` is `loading`, `wait`, `end` or `away`.
+   * `net.decide(act, confirmed)`, `net.undo(act)`: return promises of the server's answer.
+   * `view.ask(act, question)`, `view.failed(failures)`: return promises of the reviewer's answer.
+   * `view.refused(why)`: a key was ignored; `why` is `loading`, `wait`, `end` or `away`.
    */
   constructor({ clock, net, view }) {
     Object.assign(this, { clock, net, view });
@@ -74,7 +74,7 @@ export class Acts {
     return this.place;
   }
 
-  /** Another list, or the same one at another place. */
+  /** Switch to another list, or to another position in the same list. */
   open(list, place) {
     const other = list !== this.list;
     this.list = list;
@@ -82,7 +82,7 @@ export class Acts {
     this.move(place);
   }
 
-  /** The list is being read anew: nothing can be decided until it is there. */
+  /** The list is loaded again: nothing can be decided until `open`. */
   close() {
     this.list = null;
     this.#leave();
@@ -95,7 +95,7 @@ export class Acts {
     this.#show();
   }
 
-  /** Decide what is framed. */
+  /** Decide the framed image. */
   decide(verdict) {
     if (this.#refuses()) return;
     const frame = this.list.frame(this.place);
@@ -128,13 +128,13 @@ export class Acts {
     this.#add(act, () => known && this.#stand(target.from));
   }
 
-  /** Go where `search` finds (a promise of a position, or of null). */
+  /** Move to the result of `search` (a promise of a position, or of null). */
   find(search) {
     if (this.#refuses()) return;
     this.#add({ kind: "find", search, blocks: true });
   }
 
-  /** Something was drawn, or cannot be: look again for the acts that wait. */
+  /** A picture was drawn, or cannot be: check the waiting acts again. */
   painted() {
     for (const act of this.#queue) {
       if (act.look?.state === "waiting") act.look = act.list.look(act.frame);
@@ -164,7 +164,7 @@ export class Acts {
     if (this.list) this.list.show(this.shown);
   }
 
-  /** Take an act of what is framed now, and then go `on`. */
+  /** Queue an act for the framed image, then go `on`. */
   #add(act, on = () => {}) {
     this.#queue.push(Object.assign(act, { list: this.list, from: this.place, moved: false }));
     on();
@@ -216,7 +216,7 @@ export class Acts {
   }
 
   async _undo(act) {
-    // What was never recorded needs no withdrawal, and nothing else is withdrawn in its place.
+    // A decision that was never recorded needs no withdrawal; nothing else is withdrawn instead.
     if (act.target && act.target.action === undefined) return;
     const answer = await this.net.undo(act);
     const position = await act.list.withdrawn(act, answer);
@@ -230,7 +230,7 @@ export class Acts {
     else this.#stand(found);
   }
 
-  /** Wait until the act's picture has been drawn. Raises NotDrawn. */
+  /** Wait until the act's picture has been drawn. Throws NotDrawn. */
   async #drawn(act) {
     if (act.left) throw new NotDrawn();
     if (act.look.state !== "waiting") return;
@@ -250,7 +250,7 @@ export class Acts {
     }
   }
 
-  /** What waits to be drawn in a list that was left never will be. */
+  /** Drop the acts that wait for pictures of a list that was left: these are never drawn. */
   #leave() {
     for (const act of this.#queue) {
       act.moved = true;
@@ -265,7 +265,7 @@ export class Acts {
     this.#asking = false;
     if (yes) return true;
     this.#forget(act);
-    // Nothing came after it: the reviewer is where they were.
+    // No other act followed: the reviewer is still at that position.
     if (this.#queue.length === 1 && !act.moved && act.list === this.list) {
       this.#stand(act.from);
       this.list.restored(act.frame);

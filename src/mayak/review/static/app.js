@@ -1,4 +1,4 @@
-// The page: its head, its views, its keys.
+// The page: header, views and keys.
 
 import { render as draw } from "./vendor/preact.js";
 import { useEffect, useRef } from "./vendor/hooks.js";
@@ -8,7 +8,7 @@ import {
   t, tell, theme, view,
 } from "./core.js";
 import { Question, acts } from "./deciding.js";
-import { cellAt, expand, look, moveTo, nextOpen, reading, result, selected, skip, status, unselect, waitForCase } from "./desk.js";
+import { cellAt, expand, look, moveTo, nextOpen, reading, result, selected, skip, status, unselect, waitForCase } from "./result.js";
 import { Bar, Search, Side, drawer } from "./filters.js";
 import { Grid, arrow, selectAll } from "./grid.js";
 import { Keyboard, MOVING, REPEATING } from "./keys.js";
@@ -22,7 +22,7 @@ import { WORDS } from "./words.js";
 const help = signal(false);
 const opened = () => query.peek().open === "1" && view.peek() === "images";
 
-/** The language that the button of the head leads to. */
+/** The language to which the button in the header switches. */
 const another = () => boot.languages[(boot.languages.indexOf(language.value) + 1) % boot.languages.length];
 const inItself = (code) => new Intl.DisplayNames([code], { type: "language" }).of(code);
 
@@ -62,7 +62,7 @@ function Images() {
   const none = Object.keys(filters.value).length === 0;
   return html`<main class="images">
     <${Side} />
-    <div class="desk"><${Bar} />
+    <div class="main"><${Bar} />
       ${now === null ? html`<p class="empty soft">${t("loading")}</p>` : now.shown === 0 ? html`<p class="empty soft">${none ? t("emptyCase") : t("nothing")}</p>` : html`<${Grid} />`}
     </div>
     ${now !== null && now.shown > 0 && query.value.open === "1" && html`<${Viewer} />`}
@@ -110,7 +110,7 @@ const Foot = () =>
 
 const PAGES = { rejected: Rejected, time: Timeline, map: Map, sample: Sample };
 
-function Desk() {
+function ReviewPage() {
   const Other = PAGES[view.value];
   return html`<${Head} />${reading.value && html`<${Reading} />`}${Other ? html`<main class="other"><${Other} /></main>` : html`<${Images} />`}
     ${!Other && html`<${Foot} />`}<${Notice} /><${Question} />${help.value && html`<${Help} />`}`;
@@ -158,7 +158,7 @@ const SAMPLE = {
   Escape: leave,
 };
 
-/** Where a digit decides: not on a filter's button, nor anywhere on the page without a focus. */
+/** Whether a digit decides: not with the focus on a filter's button, nor without a focus. */
 const DECIDING = "#grid, .viewer, .judging";
 
 const keyboard = new Keyboard();
@@ -187,7 +187,7 @@ addEventListener("keydown", (event) => {
   if (done) event.preventDefault();
 });
 
-/** Do what a key is for; returns whether it is for anything. A key that is `held` does nothing. */
+/** Handle a key; returns whether it has a function. A key that is `held` does nothing. */
 function carryOut(key, event, held) {
   const images = view.peek() === "images" && result.peek()?.shown;
   if (/^[0-3]$/.test(key)) {
@@ -198,7 +198,7 @@ function carryOut(key, event, held) {
     return true;
   }
   if (images && !opened() && MOVING.has(key)) {
-    // Whoever moves in the grid is in the grid.
+    // Moving in the grid also moves the focus to it.
     if (!event.target.closest?.("#grid")) focusGrid();
     return arrow(key, event.shiftKey);
   }
@@ -215,6 +215,6 @@ function focusGrid() {
   else document.activeElement?.blur();
 }
 
-draw(html`<${Desk} />`, document.getElementById("desk"));
+draw(html`<${ReviewPage} />`, document.getElementById("page"));
 attempt(waitForCase());
 look(0);

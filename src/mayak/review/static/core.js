@@ -1,4 +1,4 @@
-// What every part of the page shares: language, address, preferences, the server.
+// Shared by all parts of the page: language, address, preferences, requests to the server.
 
 import { computed, effect, signal } from "./vendor/signals.js";
 import { h } from "./vendor/preact.js";
@@ -13,7 +13,7 @@ export const boot = JSON.parse(document.getElementById("boot").textContent);
 // ---------------------------------------------------------------- preferences
 
 function preference(name, initial) {
-  // Each reviewer's own: a machine is shared.
+  // Separate for each reviewer, because several people may use the machine.
   const key = `mayak ${boot.reviewer} ${name}`;
   const stored = localStorage.getItem(key);
   const kept = signal(stored === null ? initial : JSON.parse(stored));
@@ -37,7 +37,7 @@ effect(() => {
 
 // ---------------------------------------------------------------- words
 
-/** By language: English text → its forms, one for each plural. All are there before anything is drawn. */
+/** By language: English text → its plural forms. All are loaded before anything is drawn. */
 const catalogues = Object.fromEntries(
   await Promise.all(
     boot.languages.map(async (code) => {
@@ -49,14 +49,14 @@ const catalogues = Object.fromEntries(
 
 const PLURALS = ["zero", "one", "two", "few", "many", "other"]; // as gettext orders its forms
 
-/** Which of the forms is for a number. */
+/** Return the plural form for a number. */
 function form(forms, n) {
   const rules = new Intl.PluralRules(language.value);
   const used = PLURALS.filter((category) => rules.resolvedOptions().pluralCategories.includes(category));
   return forms[Math.min(Math.max(used.indexOf(rules.select(n)), 0), forms.length - 1)];
 }
 
-/** A text of words.js as the reader reads it. */
+/** Return a text of words.js in the reader's language. */
 export function render({ key, english, n, values }) {
   const forms = catalogues[language.value]?.[key];
   const template = forms === undefined ? english : n === undefined ? forms[0] : form(forms, n);
@@ -65,20 +65,20 @@ export function render({ key, english, n, values }) {
   );
 }
 
-/** The text of a key; further keys lead into a table, other arguments are put in the text. */
+/** Return the text of a key. Further keys select from a table; other arguments fill the text. */
 export function t(key, ...rest) {
   let word = WORDS[key];
   while (typeof word !== "function" && word.english === undefined) word = word[rest.shift()];
   return render(typeof word === "function" ? word(...rest) : word);
 }
 
-/** A text that the server knows in English. */
+/** Translate an English text of the server. */
 const translated = (english) => render({ key: english, english, values: {} });
 
 export const labelName = (label) =>
   label < 0 ? t("unscored") : label in boot.labels ? translated(boot.labels[label]) : String(label);
 
-/** Why a file gave no image, by the name that is recorded. */
+/** Return why a file gave no image, by the recorded name of the reason. */
 export const reasonName = (name) => (name in boot.reasons ? translated(boot.reasons[name]) : name);
 
 export const number = (n) => n.toLocaleString("en");
@@ -90,7 +90,7 @@ export function bytes(n) {
   return `${(n / unit[0]).toFixed(1)} ${unit[1]} (${number(n)})`;
 }
 
-/** A time of the case, which is UTC, on this machine's clock, with its zone. */
+/** Show a time of the case (UTC) in this machine's time zone. */
 export function moment(text) {
   if (!text) return "–";
   const time = new Date(text);
@@ -101,7 +101,7 @@ export function moment(text) {
   return `${day} ${two(time.getHours())}:${two(time.getMinutes())}:${two(time.getSeconds())} ${zone}`;
 }
 
-/** A time of a file, by the clock that wrote it where that names no time zone. */
+/** Show a time of a file; one without a time zone is shown unchanged. */
 export function fileTime(text, zoneKnown) {
   if (!text || zoneKnown !== false) return moment(text);
   return `${text.slice(0, 19).replace("T", " ")} ${t("noZone")}`;
@@ -116,11 +116,11 @@ const FILTERS = [
 
 const parse = () => Object.fromEntries(new URLSearchParams(location.search));
 
-/** What stands behind the question mark. */
+/** The query string, as an object. */
 export const query = signal(parse());
 addEventListener("popstate", () => (query.value = parse()));
 
-/** Change some of the address; null removes a key. With `quiet` nothing is added to the history. */
+/** Change keys of the address; null removes a key. `quiet` adds nothing to the history. */
 export function go(changes, quiet = false) {
   const next = { ...query.peek(), ...changes };
   for (const key of Object.keys(next)) if (next[key] === null || next[key] === "") delete next[key];
@@ -132,15 +132,15 @@ export function go(changes, quiet = false) {
 export const filters = computed(() =>
   Object.fromEntries(FILTERS.filter((key) => query.value[key]).map((key) => [key, query.value[key]])),
 );
-/** The run whose labels and scores are shown, where it is not the one that the server chooses. */
+/** The run whose labels and scores are shown, if it is not the one that the server chooses. */
 export const ofRun = computed(() => (query.value.run ? { run: query.value.run } : {}));
-/** What a request about images says of them. */
+/** The parameters of a request about images. */
 export const asked = computed(() => ({ ...filters.value, ...ofRun.value }));
 export const VIEWS = ["images", "rejected", "time", "map", "sample"];
 export const view = computed(() => (VIEWS.includes(query.value.view) ? query.value.view : "images"));
 export const stacked = computed(() => query.value.stack !== "0");
 
-/** Another filter: the place in the list has no meaning any more. */
+/** Change the filter; the position in the list is dropped. */
 export const refine = (changes) => go({ at: null, open: null, ...changes });
 
 export const cleared = () => Object.fromEntries(FILTERS.map((key) => [key, null]));
@@ -148,7 +148,7 @@ export const cleared = () => Object.fromEntries(FILTERS.map((key) => [key, null]
 // ---------------------------------------------------------------- server
 
 export class Refused extends Error {}
-/** Nobody knows whether the server has done what it was asked. */
+/** The server may or may not have carried out the request. */
 export class Unanswered extends Refused {}
 
 export async function ask(path, parameters = {}, options = {}) {
@@ -165,7 +165,7 @@ export async function ask(path, parameters = {}, options = {}) {
   }
   if (answer.status >= 500) throw new Unanswered(t("serverFault", answer.status));
   const body = await answer.json();
-  // 410: the result is gone; 409: the reviewer is asked first.
+  // 410: the result was dropped; 409: the reviewer must confirm.
   if (answer.ok || [409, 410].includes(answer.status)) return body;
   throw new Refused([body.message, body.remedy].filter(Boolean).join(" – "));
 }
@@ -177,7 +177,7 @@ export const send = (path, body) =>
     headers: { "Content-Type": "application/json" },
   });
 
-/** One line for the person, for some seconds. */
+/** Show one line for some seconds. */
 export const notice = signal(null);
 let timer;
 export function tell(text, action = null) {

@@ -1,4 +1,4 @@
-// The input queue on the page: its requests, its questions, its messages.
+// Connects the input queue with the page: requests, questions, messages.
 
 import { useEffect, useRef } from "./vendor/hooks.js";
 import { signal } from "./vendor/signals.js";
@@ -6,7 +6,7 @@ import { Acts, NotDrawn } from "./acts.js";
 import { Unanswered, html, labelName, send, t, tell } from "./core.js";
 import { onDrawn } from "./drawn.js";
 
-/** Tells the acts of this page from those of another one of the same reviewer. */
+/** Identifies this page, because a reviewer can have several open. */
 export const page = crypto.randomUUID();
 
 export const labelled = (verdict) => `${verdict} ${labelName(verdict)}`;
@@ -18,7 +18,7 @@ const clock = {
   },
 };
 
-/** Milliseconds after which a reviewer who sees nothing happen would press the key again. */
+/** Milliseconds after which a reviewer who sees no reaction would press the key again. */
 const SLOW = 500;
 
 const net = {
@@ -39,7 +39,7 @@ const net = {
     }),
 };
 
-/** What is asked or told in the middle of the page: `{ title, lines, yes, no, answer }`. */
+/** The dialog in the middle of the page: `{ title, lines, yes, no, answer }`. */
 const question = signal(null);
 
 const put = (asked) => new Promise((answer) => (question.value = { ...asked, answer }));
@@ -88,12 +88,12 @@ const view = {
 export const acts = new Acts({ clock, net, view });
 onDrawn(() => acts.painted());
 
-// What is not on disk yet would be lost.
+// Decisions that are not on disk yet would be lost.
 addEventListener("beforeunload", (event) => {
   if (acts.pending.some((act) => act.kind === "decide")) event.preventDefault();
 });
 
-/** Decide by a button: the second click of a double click is not meant for the next image. */
+/** Decide by a button; the second click of a double click is ignored. */
 export function press(event, verdict) {
   if (event.detail > 1) tell(t("doubleClick"));
   else acts.decide(verdict);

@@ -1,22 +1,22 @@
-// Which pictures have been drawn on the screen: no verdict is taken for one that has not.
+// Tracks which pictures are drawn on the screen: no verdict is accepted for one that is not.
 
 const drawn = new WeakSet();
 let listener = () => {};
 
-/** Call back whenever a picture was drawn, could not be, or came into sight. */
+/** Call back when a picture was drawn, could not be drawn, or became visible. */
 export const onDrawn = (callback) => (listener = callback);
 export const lookAgain = () => listener();
 
 const nextFrame = () => new Promise((done) => requestAnimationFrame(done));
 
-/** To be called when an image has loaded. */
+/** Call this when an image has loaded. */
 export async function loaded({ target }) {
   try {
     await target.decode();
   } catch {
     return; // it shows something else by now
   }
-  // The first frame may be the one that is just being made.
+  // The first animation frame may be the one that is being made now.
   await nextFrame();
   await nextFrame();
   if (target.isConnected) drawn.add(target);
@@ -25,8 +25,8 @@ export async function loaded({ target }) {
 
 const isDrawn = (picture) => drawn.has(picture) && picture.complete && picture.naturalWidth > 0;
 
-/** How the cell at a position of the grid is on the screen: `drawn`, `absent` (there is no picture to
- * draw), `waiting` (it is still loading), or `hidden` (less than half of it is in sight). */
+/** State of the cell at a position of the grid: `drawn`, `absent` (there is no picture), `waiting`
+ * (it is still loading), or `hidden` (less than half of it is visible). */
 export function inGrid(position) {
   const cell = document.getElementById(`cell-${position}`);
   const grid = document.getElementById("grid");
@@ -37,7 +37,7 @@ export function inGrid(position) {
   return cell.dataset.sha256 ? stateOf(cell) : "waiting";
 }
 
-/** How an image is on the stage of the viewer or of a blind sample. */
+/** State of an image in the viewer or in a blind sample. */
 export function onStage(sha256) {
   const stage = document.querySelector(`.lying[data-sha256="${sha256}"]`);
   if (!stage) return "waiting";

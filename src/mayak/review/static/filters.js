@@ -1,11 +1,11 @@
-// What is shown and in which order: the side with its counts, the chips, the tool bar.
+// Filters and sorting: the side bar with its counts, the chips, the tool bar.
 
 import { signal } from "./vendor/signals.js";
 import {
   attempt, blur, cleared, filters, go, grey, html, labelName, number, plain, query, refine, send,
   size, stacked, t,
 } from "./core.js";
-import { again, fresh, result, selected, status } from "./desk.js";
+import { again, fresh, result, selected, status } from "./result.js";
 import { Button, Icon, Label } from "./parts.js";
 
 const STATES = ["open", "decided", "differing"];
@@ -153,7 +153,7 @@ function chips() {
   });
 }
 
-/** Whose labels and scores these are; a choice where the case has been classified more than once. */
+/** The model run whose labels and scores are shown; a choice if the case has several runs. */
 function Runs() {
   const now = status.value;
   if (!now?.runs.length) return null;

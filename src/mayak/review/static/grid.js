@@ -1,14 +1,14 @@
-// A grid of cells of one size that scrolls through a million: only what is in sight is in the page.
+// A grid that scrolls through a million cells of one size: only visible cells are in the page.
 //
-// Browsers end a box at some 33 million pixels, so the box that scrolls is never that high: small
-// movements are taken as they are, large ones (the scroll bar's) in proportion, and at rest the bar
-// is put where it belongs.
+// Browsers limit the height of a box to about 33 million pixels, so the scrolling box stays below
+// that: small movements are applied directly, large ones (of the scroll bar) in proportion, and when
+// scrolling ends the bar is moved to the right position.
 
 import { useEffect, useLayoutEffect, useRef, useState } from "./vendor/hooks.js";
 import { effect } from "./vendor/signals.js";
 import { go, html, number, size, t } from "./core.js";
 import { acts } from "./deciding.js";
-import { arrived, cellAt, choose, cursor, decidedOf, inSight, moveTo, onReveal, result, selected, toggle, verdictOf } from "./desk.js";
+import { arrived, cellAt, choose, cursor, decidedOf, inSight, moveTo, onReveal, result, selected, toggle, verdictOf } from "./result.js";
 import { lookAgain } from "./drawn.js";
 import { Icon, Shape, Thumbnail, described, partly } from "./parts.js";
 
@@ -16,7 +16,7 @@ const HIGHEST = 4_000_000;
 const SIDES = [104, 148, 208, 288];
 const MOST = 60;
 
-/** What the keyboard needs to know of the grid: cells in a row, rows in sight. */
+/** For the keyboard: cells in a row, visible rows. */
 export const shape = { columns: 1, rows: 1 };
 
 let fresh = true;
@@ -30,8 +30,8 @@ export function Grid() {
   const all = result.value.shown;
   const token = result.value.token;
 
-  // Never more cells than a screen reader, or an old machine, can take: on a wall of pixels they
-  // are larger instead.
+  // Limit the number of cells for screen readers and old machines: on a very large screen the
+  // cells are larger instead.
   const least = Math.sqrt((area.width * area.height) / MOST);
   const wanted = Math.max(Math.min(SIDES[size.value], area.width / 2), least, 1);
   const columns = Math.max(1, Math.floor(area.width / wanted));
@@ -84,7 +84,7 @@ export function Grid() {
     return () => watched.disconnect();
   }, []);
 
-  // The first time the keys are for the grid; later, for whatever was given the focus.
+  // At first the grid has the focus; later whatever the reviewer gave it to.
   useEffect(() => {
     if (fresh && document.activeElement === document.body) box.current.focus({ preventScroll: true });
     fresh = false;
@@ -99,7 +99,7 @@ export function Grid() {
     redraw();
   };
 
-  // The cursor stays in sight, until somebody scrolls.
+  // Keep the cursor visible until the reviewer scrolls.
   useEffect(() => effect(() => bring(cursor.value)), [token, columns, area.height, side]);
   useEffect(() => {
     onReveal(() => {
@@ -110,13 +110,13 @@ export function Grid() {
     });
   });
 
-  // What flies past is not fetched.
+  // Cells that are only scrolled past are not loaded.
   useEffect(() => {
     const waiting = setTimeout(() => inSight(first * columns, (last + 1) * columns), 50);
     return () => clearTimeout(waiting);
   }, [first, last, columns, token]);
 
-  // What has come into sight counts as drawn.
+  // Cells that became visible count as drawn.
   useEffect(lookAgain);
 
   const cells = [];
@@ -139,7 +139,7 @@ export function Grid() {
   </div>`;
 }
 
-/** Drawing a frame with the mouse selects what it touches. */
+/** Select all cells that a frame drawn with the mouse touches. */
 function useFrame(box, state, redraw) {
   const drag = useRef(null);
   const begin = (down) => {
@@ -170,7 +170,7 @@ function useFrame(box, state, redraw) {
       removeEventListener("pointermove", move);
       removeEventListener("pointerup", end);
       removeEventListener("pointercancel", end);
-      // The click that follows is the end of the frame, not a choice of a cell.
+      // The click that follows ends the frame; it does not select a cell.
       if (drag.current) {
         addEventListener("click", (click) => click.stopPropagation(), { capture: true, once: true });
         setTimeout(() => (drag.current = null));

@@ -1,4 +1,4 @@
-// Which key was pressed: by its place on the keyboard, or else by its character.
+// Recognises keys by their position on the keyboard, or else by their character.
 //
 // Input methods (`Process`), Caps Lock, full-width digits, keyboards whose digits need Shift, and the
 // number pad without Num Lock change the character, not the key.
@@ -19,15 +19,15 @@ function keyOf({ code = "", key = "", shiftKey = false }) {
   if (/^[0-3]$/.test(char)) return char;
   const letter = place?.[1] === "Key" ? place[2].toLowerCase() : (HANGUL[key] ?? char).toLowerCase();
   if (/^[a-z]$/.test(letter)) return letter === "r" && (shiftKey || key === "ㄲ") ? "R" : letter;
-  // A name like Enter, or a sign of this layout; behind an input method there is only the place.
+  // A name like Enter, or a sign of this layout; with an input method only the position is known.
   if (key && !["Process", "Unidentified", "Dead"].includes(key)) return char === "=" ? "+" : char;
   return code === "Slash" && shiftKey ? "?" : (SIGNS[code] ?? code);
 }
 
-/** Milliseconds after which a key that was never seen to be let go counts as pressed again. */
+/** Milliseconds after which a key without a release counts as pressed again. */
 const LOST = 1500;
 
-/** Tells a press from the repetitions of a key that is held, also where these are not marked. */
+/** Distinguishes a press from the repetitions of a held key, even if these are not marked. */
 export class Keyboard {
   #held = new Map();
 
@@ -43,7 +43,7 @@ export class Keyboard {
     this.#held.delete(event.code || event.key);
   }
 
-  /** The window was left: what is let go elsewhere is not seen here. */
+  /** The window lost the focus: key releases elsewhere are not reported. */
   clear() {
     this.#held.clear();
   }

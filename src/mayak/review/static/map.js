@@ -1,4 +1,4 @@
-// The map: where images were taken, in clusters that the server makes for the part in sight.
+// The map: where images were taken, in clusters that the server makes for the visible part.
 
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { signal } from "./vendor/signals.js";
@@ -9,7 +9,7 @@ import { useAnswer } from "./views.js";
 const outline = signal(null);
 /** Pixels that a cluster spans at most: no more than its circle. */
 const REACH = 40;
-/** Milliseconds that the map keeps still before the server is asked for the part in sight. */
+/** Milliseconds without movement before the server is asked for the visible part. */
 const SETTLED = 150;
 
 export function Map() {
@@ -83,10 +83,10 @@ export function Map() {
     const timer = setTimeout(() => setSight(now), SETTLED);
     return () => clearTimeout(timer);
   }, [now, !answer?.all]);
-  // Until the answer is about what is in sight, its number is not.
+  // The number is not shown until the answer is for the visible part.
   const count = answer && (answer.all === null ? 0 : answer.sight === now ? answer.count : null);
 
-  // A filter across 180° has a map that goes on beyond it.
+  // For a filter across 180° the map continues beyond it.
   const east = (lon) => (lon < answer.all[1] ? lon + 360 : lon);
   const clusters = answer?.clusters ?? [];
   const most = Math.max(1, ...clusters.map((cluster) => cluster.count));
@@ -156,12 +156,12 @@ function Spot({ cluster, close, right, low }) {
   </div>`;
 }
 
-/** Leads to the images in a box, once their number is known. */
+/** A link to the images in a box, when their number is known. */
 const Show = ({ count, box }) =>
   html`<button type="button" class="wide primary" disabled=${!count} onClick=${() => refine({ view: null, box: addressed(box) })}>
     <span>${t("showThese", count)}</span></button>`;
 
-/** A box as the address holds it: all digits, or images at its border would be left out. */
+/** A box for the address, with all digits: otherwise images at its border would be left out. */
 const addressed = (box) => box.join(",");
 
 const degrees = ([lat, lon]) => `${lat.toFixed(5)}, ${lon.toFixed(5)}`;
@@ -171,7 +171,7 @@ function roomy([south, west, north, east]) {
   return [south - room, west - room, north + room, east + room];
 }
 
-/** A longitude from -180° to 180°. */
+/** Normalise a longitude to -180° to 180°. */
 const turned = (lon) => (Math.abs(lon) <= 180 ? lon : lon - 360 * Math.round(lon / 360));
 
 function graticule(box, x, y, area) {

@@ -1,10 +1,10 @@
-// Small pieces that several views draw: the labels' marks, buttons, thumbnails.
+// Small components of several views: marks of labels, buttons, thumbnails.
 
 import { useEffect, useState } from "./vendor/hooks.js";
 import { html, labelName, t } from "./core.js";
 import { loaded, lookAgain } from "./drawn.js";
 
-// Colours that the colour-blind tell apart, and a shape each for those who see none.
+// Colours that colour-blind people can distinguish, and a shape for each label.
 const SHAPES = [
   html`<circle cx="8" cy="8" r="5.5" />`,
   html`<rect x="2.5" y="2.5" width="11" height="11" rx="2" />`,
@@ -56,7 +56,7 @@ export const Button = ({ icon, label, text, on, ...rest }) =>
 export function Thumbnail({ digest, alt = "" }) {
   const [failed, setFailed] = useState(null);
   useEffect(lookAgain, [digest, failed]);
-  // With a key, so that no element shows the picture before until this one has come.
+  // With a key, so that no element shows the previous picture until this one is loaded.
   return digest && failed !== digest
     ? html`<img class="picture" key=${digest} src=${`/thumb/${digest}`} alt=${alt} draggable=${false} decoding="async"
         onLoad=${loaded} onError=${() => setFailed(digest)} />`
@@ -66,7 +66,7 @@ export function Thumbnail({ digest, alt = "" }) {
 /** Whether some images of a stack are decided, or all of them differently. */
 export const partly = (cell, verdict, decided) => cell.members > 1 && verdict < 0 && decided > 0;
 
-/** What a screen reader says of a cell. */
+/** Text of a cell for screen readers. */
 export function described(cell, verdict, decided) {
   const said = [labelName(cell.label)];
   if (cell.score !== null) said.push(cell.score.toFixed(2));

@@ -1,30 +1,30 @@
-// The blind sample: images that are judged without any score.
+// The blind sample: images that are judged without seeing scores.
 
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { signal } from "./vendor/signals.js";
 import { ask, attempt, blur, boot, html, labelName, moment, ofRun, plain, send, t, tell } from "./core.js";
 import { acts, press } from "./deciding.js";
-import { changed, look, resume } from "./desk.js";
+import { changed, look, resume } from "./result.js";
 import { loaded, lookAgain, onStage } from "./drawn.js";
 import { Button, Shape, Thumbnail } from "./parts.js";
 import { useAnswer } from "./views.js";
 
-/** The sample that is judged: as the server has it, and `at`, the position that is seen. */
+/** The sample that is judged, as the server returned it, with `at`, the position on the screen. */
 export const judging = signal(null);
 
 const drawings = signal(0);
 
 const load = (number) => ask(`/api/samples/${number}`);
 
-/** How far the decisions were read when the last one was made here. */
+/** The mark of the decisions when the last one was made on this page. */
 let newest = 0;
 
-/** Take in what has been judged, here or elsewhere. */
+/** Update what has been judged, here or elsewhere. */
 async function refresh() {
   const now = judging.peek();
   if (!now) return;
   let found;
-  // What was judged here meanwhile is not lost to an older answer.
+  // An older answer does not overwrite what was judged here meanwhile.
   do found = await load(now.id);
   while (found.mark < newest);
   if (judging.peek()?.id === now.id) judging.value = { ...found, at: judging.peek().at };
@@ -38,7 +38,7 @@ async function open(number) {
   changed.value = refresh;
 }
 
-/** A sample as the input queue looks through it. */
+/** A sample with the interface that the input queue needs. */
 const sampleList = ({ id, items: { length: size } }) => ({
   scope: `sample ${id}`,
   size,
@@ -47,7 +47,7 @@ const sampleList = ({ id, items: { length: size } }) => ({
     const { items, mark } = judging.peek();
     const pending = new Set(acts.pending.map((act) => act.frame?.image));
     const open = items.findIndex((item, at) => at !== place && item.verdict === null && !pending.has(item.sha256));
-    // In the order of the draw, and in the end what was left out.
+    // In the order of the draw, then the images that were skipped.
     const next = open < 0 ? null : place + 1 < size ? place + 1 : open;
     return { at: place, image: items[place].sha256, mark, next };
   },

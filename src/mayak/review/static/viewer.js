@@ -1,4 +1,4 @@
-// One image, with all that is known of it.
+// The viewer: one image, with everything that is known about it.
 
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { signal } from "./vendor/signals.js";
@@ -6,18 +6,18 @@ import {
   ask, blur, boot, bytes, cleared, fileTime, go, html, labelName, moment, number, ofRun, plain, t, tell,
 } from "./core.js";
 import { acts, press } from "./deciding.js";
-import { arrived, cellAt, cursor, decidedOf, expand, moveTo, need, nextOpen, result, skip, verdictOf } from "./desk.js";
+import { arrived, cellAt, cursor, decidedOf, expand, moveTo, need, nextOpen, result, skip, verdictOf } from "./result.js";
 import { loaded, lookAgain } from "./drawn.js";
 import { Button, Icon, Label, Shape, Thumbnail, partly } from "./parts.js";
 
 const STILL = { scale: 1, x: 0, y: 0, turn: 0 };
-/** How the picture lies on the stage; another picture lies straight again. */
+/** Rotation and zoom of the picture; reset for another picture. */
 export const lie = signal(STILL);
 
 export const turn = (by) => (lie.value = { ...STILL, turn: lie.peek().turn + by });
 export const straighten = () => (lie.value = { ...STILL, turn: lie.peek().turn });
 
-/** Nearer or farther; what is under a point of the stage (from its middle) stays there. */
+/** Zoom; a point of the picture (relative to the middle) stays at its position. */
 export function zoom(factor, at = [0, 0]) {
   const { scale, x, y, turn } = lie.peek();
   const next = Math.min(Math.max(scale * factor, 1), 40);
@@ -99,7 +99,7 @@ function Stage({ cell }) {
   useEffect(() => {
     setWhy(null);
     if (!sha256) return;
-    // Whoever pages quickly wants no originals.
+    // Do not load originals while the reviewer moves quickly.
     const waiting = setTimeout(() => setFull({ sha256 }), 200);
     return () => clearTimeout(waiting);
   }, [sha256]);

@@ -1,13 +1,13 @@
-// The other views: what was not read, the timeline; the map is in map.js.
+// The other views: files that were not read, and the timeline. The map is in map.js.
 
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import {
   ask, asked, attempt, bytes, fileTime, go, html, labelName, number, plain, query, reasonName, refine, t,
 } from "./core.js";
-import { status } from "./desk.js";
+import { status } from "./result.js";
 import { Icon, Shape } from "./parts.js";
 
-/** What the server says, asked again when the parameters change. */
+/** The server's answer, requested again when the parameters change. */
 export function useAnswer(path, parameters) {
   const [answer, setAnswer] = useState(null);
   const key = JSON.stringify(parameters);
@@ -60,7 +60,7 @@ export function Rejected() {
   </div>`;
 }
 
-/** The rows after the first answer's, a page at a time. */
+/** Further rows after the first answer, one page at a time. */
 function useRest(answer, parameters, count) {
   const [rows, setRows] = useState([]);
   useEffect(() => setRows(answer?.items ?? []), [answer]);
@@ -88,7 +88,7 @@ export function Timeline() {
   const { step, bins, unknown } = answer;
   const first = bins[0]?.[0] ?? 0;
   const slots = bins.length ? (bins.at(-1)[0] - first) / step + 1 : 0;
-  // Where years lie empty, only what holds something is drawn.
+  // If there are empty years, only the intervals with images are drawn.
   const sparse = slots > 400;
   const at = (bin, i) => (sparse ? i : (bin[0] - first) / step);
   const wide = sparse ? bins.length : slots;
@@ -100,7 +100,7 @@ export function Timeline() {
     refine({ view: null, from: short(low[0]), to: short(high[0] + step), sort: "oldest" });
   };
   const inside = (bin) => chosen && bin[0] >= Math.min(...chosen) && bin[0] <= Math.max(...chosen);
-  // As many names below as have room.
+  // As many labels as there is room for.
   const room = Math.ceil(88 / (Math.min(innerWidth, 4000) / wide));
   let named = -room;
   return html`<div class="page timeline">

@@ -1,4 +1,4 @@
-"""The chapter that says what a report does not show, from what the case counts."""
+"""The chapter on limits: what was not examined, and what the model may have missed."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from mayak.case.reasons import reason
 from mayak.i18n import join, msg, plural
 from mayak.report.document import Block, Prose, Section, Table
 from mayak.report.left_out import kind, kind_of, kinds
-from mayak.report.report_data import Survey
+from mayak.report.report_data import ReportData
 from mayak.report.text import files, images, moment, shortened
 
 _EXTENSIONS = 15
-"""Of the files left out as no image, the commonest extensions."""
+"""Extensions that are listed, the most frequent ones."""
 _BACKUPS = 10
-"""Folders of phone backups that are named."""
+"""Folders of phone backups that are listed."""
 _CHOSEN = ("include", "exclude", "since", "known-good", "too-small")
-"""Rules that the operator's options set."""
+"""Rules that the operator sets by options."""
 
 
-def limits(found: Survey) -> Section:
-    """What was not looked at, and how much the model may have missed."""
+def limits(found: ReportData) -> Section:
+    """Return the chapter."""
     points = [
         *_demonstration(found),
         _not_read(found),
@@ -43,7 +43,7 @@ def limits(found: Survey) -> Section:
     return Section(msg("Limits"), tuple(blocks))
 
 
-def _demonstration(found: Survey) -> list[str]:
+def _demonstration(found: ReportData) -> list[str]:
     if found.run is None or not str(found.run.engine.get("model", "")).startswith("nano@"):
         return []
     return [
@@ -54,7 +54,7 @@ def _demonstration(found: Survey) -> list[str]:
     ]
 
 
-def _not_read(found: Survey) -> str:
+def _not_read(found: ReportData) -> str:
     if not found.counts.failures:
         return msg(
             "No listed file failed to be read; what a rule left out was not examined further."
@@ -74,19 +74,19 @@ def _not_read(found: Survey) -> str:
     )
 
 
-def _no_image(found: Survey) -> list[str]:
+def _no_image(found: ReportData) -> list[str]:
     left = found.left_out
     if not left.files:
         return []
-    told = msg(
+    text = msg(
         "Left out because they do not begin as an image does: {files}. They were not examined "
         "further: pictures inside such files were not looked for.",
         files=files(left.files),
     )
     if not left.kinds:
-        return [told]
+        return [text]
     return [
-        told
+        text
         + " "
         + msg(
             "By their names, among them are kinds that can hold pictures: {kinds}.",
@@ -95,7 +95,7 @@ def _no_image(found: Survey) -> list[str]:
     ]
 
 
-def _documents(found: Survey) -> list[str]:
+def _documents(found: ReportData) -> list[str]:
     if not (count := found.exclusions.get("document", 0)):
         return []
     return [
@@ -107,7 +107,7 @@ def _documents(found: Survey) -> list[str]:
     ]
 
 
-def _backups(found: Survey) -> list[str]:
+def _backups(found: ReportData) -> list[str]:
     folders = found.left_out.backups
     if not folders:
         return []
@@ -127,7 +127,7 @@ def _backups(found: Survey) -> list[str]:
     ]
 
 
-def _options(found: Survey) -> list[str]:
+def _options(found: ReportData) -> list[str]:
     rules = {rule: found.exclusions[rule] for rule in _CHOSEN if found.exclusions.get(rule)}
     if not rules:
         return []
@@ -141,7 +141,7 @@ def _options(found: Survey) -> list[str]:
     ]
 
 
-def _free_space(found: Survey) -> list[str]:
+def _free_space(found: ReportData) -> list[str]:
     disks = [
         source
         for source in found.sources
@@ -161,7 +161,7 @@ def _free_space(found: Survey) -> list[str]:
     ]
 
 
-def _unseen(found: Survey) -> str:
+def _unseen(found: ReportData) -> str:
     if not (count := found.images["unseen"]):
         return msg("No image rests on the model's word alone that it is irrelevant.")
     return msg(
@@ -171,7 +171,7 @@ def _unseen(found: Survey) -> str:
     )
 
 
-def _quick(found: Survey) -> list[str]:
+def _quick(found: ReportData) -> list[str]:
     tiers = found.tiers[found.run.id] if found.run else {}
     if not (early := tiers.get(0, 0) + tiers.get(1, 0)):
         return []
@@ -184,8 +184,8 @@ def _quick(found: Survey) -> list[str]:
     ]
 
 
-def _by_extension(found: Survey) -> list[Block]:
-    """What was left out as no image, by the ends of the files' names."""
+def _by_extension(found: ReportData) -> list[Block]:
+    """Return the files that were left out as not an image, by extension."""
     extensions = found.left_out.extensions
     order = sorted(extensions.items(), key=lambda pair: (-pair[1], pair[0]))
     rows = [
@@ -225,7 +225,7 @@ def _by_extension(found: Survey) -> list[Block]:
     ]
 
 
-def _missed(found: Survey) -> Prose:
+def _missed(found: ReportData) -> Prose:
     if not found.samples:
         return Prose(
             msg(

@@ -1,4 +1,4 @@
-// The result that is looked through: its cells, the place in it, what is selected and decided.
+// The result on the page: its cells, the position in it, what is selected and decided.
 
 import { effect, signal, untracked } from "./vendor/signals.js";
 import { ask, asked, attempt, blur, go, ofRun, query, stacked, t, tell, view } from "./core.js";
@@ -10,30 +10,30 @@ const PAGES = 60;
 
 export const result = signal(null);
 export const status = signal(null);
-/** How far the server is with reading the case, until it has read all of it. */
+/** How much of the case the server has read; null when it has read all. */
 export const reading = signal(null);
 
 export async function waitForCase() {
   while ((reading.value = (await ask("/api/reading")).reading))
     await new Promise((done) => setTimeout(done, 400));
 }
-/** The position that is seen; `acts.place` is the one that the next key is for. */
+/** The position on the screen; `acts.place` is the one for the next key. */
 export const cursor = signal(0);
-/** Positions of the result. */
+/** Selected positions. */
 export const selected = signal(new Set());
-/** From where a range is drawn. */
+/** Where the selected range begins. */
 let anchor = 0;
 
-/** Grows when cells have come or verdicts have changed. */
+/** Counts up when cells were loaded or verdicts have changed. */
 export const arrived = signal(0);
 let pages = new Map();
 let coming = new Map();
-/** First and last position that is in sight. */
+/** First and last visible position. */
 let sight = [0, 0];
-/** What was decided here since the cells came, each with how far the decisions were read then. */
+/** Decisions made on this page since the cells were loaded, each with the mark of that time. */
 const verdicts = new Map();
 
-/** Keep what was decided or withdrawn here. */
+/** Keep decisions and withdrawals of this page. */
 export function keep(found, mark) {
   for (const [image, verdict] of found) verdicts.set(image, { verdict, mark });
   arrived.value++;
@@ -46,7 +46,7 @@ function later(cell) {
 
 export const verdictOf = (cell) => later(cell)?.verdict ?? cell.verdict;
 
-/** How many images of a stack are decided; for one that is decided as a whole, all of them. */
+/** How many images of a stack are decided. */
 export function decidedOf(cell) {
   if (verdictOf(cell) >= 0) return cell.members;
   return later(cell) ? 0 : (cell.decided ?? 0);
@@ -63,7 +63,7 @@ export async function select() {
   const { sort, at } = query.peek();
   if (sort) parameters.sort = sort;
   if (at) parameters.at = at;
-  // What is typed before the new result is there is for neither.
+  // Keys typed before the new result is loaded are ignored.
   if (isResult()) acts.close();
   let found;
   try {
@@ -85,13 +85,13 @@ export async function select() {
   arrived.value++;
 }
 
-/** Bring the frame of the grid into sight; returns whether it was out of it. */
+/** Scroll the frame of the grid into sight; returns whether it was out of sight. */
 let bringBack = () => false;
 export const onReveal = (callback) => (bringBack = callback);
 
 const opened = () => query.peek().open === "1";
 
-/** A result as the input queue looks through it. */
+/** A result with the interface that the input queue needs. */
 const resultList = ({ token, shown: size, mark: read }) => ({
   scope: "images",
   size,
@@ -104,7 +104,7 @@ const resultList = ({ token, shown: size, mark: read }) => ({
     const last = positions.at(-1);
     return { at: place, positions, chosen, mark, next: last + 1 < size ? last + 1 : null };
   },
-  // What is selected out of sight is asked for.
+  // Selected images that are out of sight need a confirmation.
   reveal: () => !opened() && !selected.peek().size && bringBack(),
   look({ positions, chosen }) {
     const seen = { how: opened() ? "opened" : "grid", blurred: blur.peek(), places: {}, count: null };
@@ -118,7 +118,7 @@ const resultList = ({ token, shown: size, mark: read }) => ({
       if (state === "drawn") seen.places[cell.sha256] = position;
       return state;
     });
-    // One image is waited for; of several that are in sight, each.
+    // Wait for the picture of one image, or for each visible one of several.
     if (states.includes("absent") || states.includes("hidden")) {
       const alone = states[0] === "hidden" ? "waiting" : "absent";
       return { ...seen, state: chosen.length ? "many" : alone };
@@ -160,7 +160,7 @@ const resultList = ({ token, shown: size, mark: read }) => ({
   finished: () => tell(t("end")),
 });
 
-/** Where there is no result to look through, decisions can still be withdrawn. */
+/** Without a result, decisions can still be withdrawn. */
 const NOWHERE = resultList({ token: "", shown: 0, mark: 0 });
 if (view.peek() !== "images") acts.open(NOWHERE, 0);
 
@@ -173,7 +173,7 @@ function ranges(positions) {
   return found;
 }
 
-/** The result is what is looked through (again). */
+/** Make the result the list of the input queue (again). */
 export function resume() {
   if (isResult()) acts.open(result.peek()?.list ?? NOWHERE, cursor.peek());
 }
@@ -182,7 +182,7 @@ function isResult() {
   return (acts.list?.scope ?? "images") === "images";
 }
 
-// Another filter, sort or stacking is another result; another place in it is not.
+// Another filter, sort or stacking makes another result; another position does not.
 let shown = null;
 effect(() => {
   const key = JSON.stringify([asked.value, query.value.sort, stacked.value]);
@@ -193,12 +193,12 @@ effect(() => {
 
 export const again = () => attempt(select());
 
-/** The cell at a position, if it has come. */
+/** The cell at a position, if it was loaded. */
 export function cellAt(position) {
   return pages.get(Math.floor(position / PAGE))?.[position % PAGE];
 }
 
-/** See to it that the cells from one position to another come. */
+/** Load the cells from one position to another. */
 export function need(first, last) {
   const { token, shown: all } = result.peek() ?? { shown: 0 };
   const from = Math.floor(Math.max(first, 0) / PAGE);
@@ -240,7 +240,7 @@ async function load(token, page, controller) {
   }
 }
 
-/** What the grid shows comes first, and is asked for again when somebody decides elsewhere. */
+/** Load the visible cells first, and again when somebody decides elsewhere. */
 export function inSight(first, last) {
   sight = [first, last];
   need(first, last);
@@ -298,7 +298,7 @@ export function choose(from, to, others = new Set()) {
 
 export function toggle(position) {
   const next = new Set(selected.peek());
-  // The first one that is added joins the one that was looked at.
+  // The first image that is added to the selection joins the current one.
   if (!next.size && position !== acts.place) next.add(acts.place);
   if (!next.delete(position)) next.add(position);
   selected.value = next;
@@ -327,10 +327,10 @@ export function expand() {
   if (here?.members > 1) go({ group: here.group, stack: "0", at: here.sha256, open: null });
 }
 
-// ---------------------------------------------------------------- how far the case is
+// ---------------------------------------------------------------- progress of the case
 
 let polling;
-/** What else is to be asked again when somebody has decided something. */
+/** Functions to call when somebody has decided something. */
 export const changed = signal(null);
 
 export function look(soon = 600) {
@@ -345,7 +345,7 @@ export function look(soon = 600) {
       }
       await refreshFacets();
     } catch {
-      // Said once by whatever the person does next; asking goes on.
+      // The next action of the reviewer shows the error; this keeps asking.
     }
     look(5000);
   }, soon);
@@ -361,7 +361,7 @@ async function refreshFacets() {
   if (now === result.peek()) result.value = { ...now, facets };
 }
 
-/** Images that have come or been classified since the result was made. */
+/** Images that were added or classified since the result was made. */
 export function fresh() {
   const now = status.value;
   const then = result.value?.basis;

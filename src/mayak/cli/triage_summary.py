@@ -1,0 +1,203 @@
+"""What ``mayak triage`` shows at its end: on the terminal, or as JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from mayak.cli.console import Console
+from mayak.i18n import join, msg
+from mayak.labels import LABELS
+from mayak.names import printable
+
+if TYPE_CHECKING:
+    from mayak.case import CaseStore
+    from mayak.model.risk_control import Drift
+    from mayak.triage import Summary
+
+_FIRST = 10
+"""Results and failures that are shown."""
+
+
+def summary_values(case: CaseStore, summary: Summary, drift: Drift | None) -> dict[str, Any]:
+    """Return the summary as JSON values."""
+    from mayak.report.left_out import left_out
+
+    counts = summary.counts
+    left = left_out(lambda: case.left_out("not-an-image"))
+    return {
+        "case": case.id,
+        "run": summary.run,
+        "items": counts.items,
+        "contents": counts.contents,
+        "failures": counts.failures,
+        "exclusions": counts.exclusions,
+        "balanced": counts.balanced,
+        "distinct_contents": counts.distinct_contents,
+        "excluded_by": summary.exclusions,
+        "not_looked_into": {"kinds": dict(left.kinds), "backups": left.backups},
+        "labels": {str(label): count for label, count in summary.labels.items()},
+        "decided_by_tier": {str(tier): count for tier, count in summary.tiers.items()},
+        "drift": None if drift is None else asdict(drift) | {"differs": drift.differs},
+        "unread": summary.failures,
+        "unread_by": case.failure_counts(),
+        "alerts": summary.alerts,
+        "near_duplicate_groups": summary.groups,
+        "limited": summary.limited,
+        "unclassified": summary.unclassified,
+        "damaged_sources": [printable(path) for path in summary.damaged],
+        "empty_sources": [printable(path) for path in summary.empty],
+        "log_head": case.head(),
+    }
+
+
+def show_summary(console: Console, case: CaseStore, summary: Summary, drift: Drift | None) -> None:
+    """Show the results, the sums, and what the examiner must know of them."""
+    counts = summary.counts
+    sign = "=" if counts.balanced else "≠"
+    console.table(
+        msg("Images by label"),
+        [msg("label"), msg("images")],
+        [
+            [f"{label.index} " + label.name, str(summary.labels.get(label.index, 0))]
+            for label in LABELS
+        ],
+    )
+    if summary.run is not None:
+        show_results(console, case, summary.run)
+    _show_failures(console, case)
+    console.result(
+        msg(
+            "{items} files {sign} {contents} images + {failures} not read + {exclusions} left out",
+            items=counts.items,
+            sign=sign,
+            contents=counts.contents,
+            failures=counts.failures,
+            exclusions=counts.exclusions,
+        )
+    )
+    console.result(
+        msg(
+            "{distinct_contents} different images, {groups} groups of near-duplicates",
+            distinct_contents=counts.distinct_contents,
+            groups=summary.groups,
+        )
+    )
+    if summary.tiers.keys() - {2}:
+        counted = [name + f" {summary.tiers.get(tier, 0)}" for tier, name in enumerate(_tiers())]
+        console.result(msg("decided by: ") + join(", ", counted))
+    if drift is not None:
+        _show_drift(console, drift)
+    _show_reasons(console, case, summary)
+    _show_notes(console, summary)
+
+
+def _show_reasons(console: Console, case: CaseStore, summary: Summary) -> None:
+    """Count the files that were not read or left out, by reason."""
+    from mayak.case.reasons import reason, remedy
+    from mayak.report.left_out import left_out, warning
+
+    for name, count in sorted(case.failure_counts().items()):
+        console.result(msg("not read: ") + reason(name) + f" ({name}) {count}")
+        if (advice := remedy(name)) is not None:
+            console.result("  " + msg("remedy: ") + advice)
+    for rule, count in sorted(summary.exclusions.items()):
+        console.result(msg("left out: ") + reason(rule) + f" ({rule}) {count}")
+    if (text := warning(left_out(lambda: case.left_out("not-an-image")))) is not None:
+        console.result(text)
+
+
+def _show_notes(console: Console, summary: Summary) -> None:
+    if summary.alerts:
+        console.result(
+            msg("ALERT: {alerts} images are in a list of known files", alerts=summary.alerts)
+        )
+    if summary.limited:
+        console.result(msg("stopped at --limit: the sources have more files"))
+    if summary.unclassified:
+        console.result(
+            msg(
+                "{unclassified} images of the case have no result of this model: run it over "
+                "their sources too",
+                unclassified=summary.unclassified,
+            )
+        )
+    for source in summary.empty:
+        console.result(msg("source without files: {source}", source=source))
+    for source in summary.damaged:
+        console.result(msg("DAMAGED, accepted: {source}", source=source))
+
+
+def _show_failures(console: Console, case: CaseStore) -> None:
+    from mayak.case.reasons import reason
+
+    rows = [
+        [printable(failure.path), reason(failure.error), printable(failure.message)]
+        for failure in case.first_failures(_FIRST)
+    ]
+    if rows:
+        console.table(
+            msg("Not read, the first {n_rows}", n_rows=len(rows)),
+            [msg("place"), msg("reason"), msg("recorded")],
+            rows,
+            text_columns=3,
+        )
+
+
+def _tiers() -> tuple[str, str, str]:
+    return (
+        msg("vision tower"),
+        msg("base tile"),
+        msg("whole model"),
+    )
+
+
+def _show_drift(console: Console, drift: Drift) -> None:
+    if drift.differs:
+        console.result(
+            msg(
+                "WARNING: the {found} relevant images differ from those of the "
+                "calibration (distance {distance:.2f}): its risk bound may not hold "
+                "here. Run triage with --exhaustive, or calibrate on images like these",
+                found=drift.found,
+                distance=drift.distance,
+            )
+        )
+    elif drift.p is None:
+        console.result(
+            msg(
+                "{found} relevant images: too few to decide whether they are like those"
+                " of the calibration",
+                found=drift.found,
+            )
+        )
+
+
+def show_results(console: Console, case: CaseStore, run: int) -> None:
+    """Show the results that an examiner should see first."""
+    rows = []
+    for result in case.results(run, limit=_FIRST):
+        label = LABELS[result.scores.label]
+        marks = [msg("deleted")] * result.deleted + list(result.alerts)
+        rows.append(
+            [
+                str(result.rank),
+                f"{label.index} " + label.name,
+                f"{result.scores.best:.3f}",
+                printable(result.display),
+                join(", ", marks),
+            ]
+        )
+    if rows:
+        console.table(
+            msg("First to look at"),
+            [
+                msg("rank"),
+                msg("label"),
+                msg("score"),
+                msg("place"),
+                msg("note"),
+            ],
+            rows,
+            text_columns=5,
+        )

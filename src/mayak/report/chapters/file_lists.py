@@ -1,0 +1,196 @@
+"""The chapters that list files: the selected ones, and what was not selected and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+from mayak.case import CaseStore, StoredContent, StoredItem
+from mayak.case.reasons import reason, remedy
+from mayak.i18n import msg
+from mayak.report import words
+from mayak.report.chapters.findings import Finding, stored_content
+from mayak.report.document import Block, Cell, Prose, Section, Table
+from mayak.report.report_data import OPEN, ReportData
+from mayak.report.text import files, moment, shortened, size
+
+_CELL = 320
+"""Characters of a path in a list; CSV and XLSX hold it whole."""
+_FAILURES = 200
+"""Files that could not be read, in the list of a page; CSV and XLSX hold all."""
+
+
+def selected_files(case: CaseStore, found: ReportData, shown: list[Finding]) -> Section:
+    """Return the 상세목록: each file with a selected image, with what identifies it."""
+    rows: list[tuple[Cell, ...]] = []
+    chosen = [finding for finding in shown if finding.label is not None]
+    for finding in chosen:
+        content = stored_content(case, finding.sha256)
+        places = case.occurrences(finding.sha256)
+        rows += [_listed(finding, place, content) for place in places]
+    total = found.files["selected"]
+    blocks: list[Block] = [
+        Prose(
+            msg(
+                "Every file that holds a selected image: name and path, size, times as the source "
+                "states them, hashes."
+            ),
+            "soft",
+        )
+    ]
+    if len(rows) < total:
+        blocks.append(
+            Prose(
+                msg(
+                    "{n_rows:,} of {total:,} files are listed here; all are in selected.csv"
+                    " and report.xlsx.",
+                    n_rows=len(rows),
+                    total=total,
+                )
+            )
+        )
+    if rows:
+        blocks.append(
+            Table(
+                (
+                    msg("No."),
+                    msg("File"),
+                    msg("Size, times"),
+                    msg("Hashes"),
+                ),
+                tuple(rows),
+                (0.5, 2.4, 1.6, 2.6),
+                code=frozenset({3}),
+                small=True,
+            )
+        )
+    else:
+        blocks.append(Prose(msg("No file has been selected.")))
+    return Section(msg("List of selected files"), tuple(blocks))
+
+
+def not_selected(case: CaseStore, found: ReportData) -> Section:
+    """Return the 제외 목록: what was not selected, and why."""
+    chosen, waiting, rest = found.listed
+    rows = [
+        (words.kind(state), f"{found.images[state]:,}", f"{found.files[state]:,}")
+        for state in (*OPEN, "irrelevant", "unseen")
+        if found.images[state]
+    ]
+    if found.counts.failures:
+        rows.append((words.kind("failure"), "–", f"{found.counts.failures:,}"))
+    rows += [
+        (words.kind("exclusion") + ": " + reason(rule), "–", f"{count:,}")
+        for rule, count in sorted(found.exclusions.items())
+    ]
+    items, listed = found.counts.items, chosen + waiting + rest
+    together = (
+        msg(
+            "With the {chosen:,} selected these are all {items:,} files of the case.",
+            chosen=chosen,
+            items=items,
+        )
+        if listed == items
+        else msg(
+            "WITH THE {chosen:,} SELECTED THESE ARE {listed:,}, BUT THE CASE HAS {items:,} FILES.",
+            chosen=chosen,
+            listed=listed,
+            items=items,
+        )
+    )
+    blocks: list[Block] = [
+        Prose(
+            msg(
+                "Not settled (unreviewed.csv): {waiting}; not selected (not-selected.csv): "
+                "{rest}. report.xlsx holds both lists, each file with its reason. ",
+                waiting=files(waiting),
+                rest=files(rest),
+            )
+            + together
+        )
+    ]
+    if rows:
+        blocks.append(
+            Table(
+                (msg("Reason"), msg("Images"), msg("Files")),
+                tuple(rows),
+                (4.0, 1.0, 1.0),
+                numbers=frozenset({1, 2}),
+            )
+        )
+    if found.counts.failures:
+        blocks += _failures(case, found)
+    return Section(msg("What was not selected"), tuple(blocks))
+
+
+def _failures(case: CaseStore, found: ReportData) -> list[Block]:
+    total = found.counts.failures
+    failed = islice(_failed(case), _FAILURES)
+    rows = tuple(
+        (
+            shortened(item.display, _CELL),
+            words.stage(item.failure.stage),
+            shortened(words.because(item.failure.error, item.failure.message), _CELL),
+        )
+        for item in failed
+        if item.failure is not None
+    )
+    text = msg("Files that could not be read:")
+    if len(rows) < total:
+        text = msg(
+            "Files that could not be read, {n_rows:,} of {total:,} (all in not-selected.csv and "
+            "report.xlsx):",
+            n_rows=len(rows),
+            total=total,
+        )
+    return [
+        Prose(text),
+        Table(
+            (
+                msg("File"),
+                msg("Step"),
+                msg("Reason: as recorded"),
+            ),
+            rows,
+            (3.0, 0.7, 3.0),
+            small=True,
+        ),
+        *_remedies(found),
+    ]
+
+
+def _remedies(found: ReportData) -> list[Block]:
+    points = tuple(
+        reason(name) + f" ({count:,}): " + advice
+        for name, count in sorted(found.failures.items())
+        if (advice := remedy(name)) is not None
+    )
+    if not points:
+        return []
+    return [Prose(msg("What can be done about them:"), points=points)]
+
+
+def _failed(case: CaseStore) -> Iterator[StoredItem]:
+    for source in case.sources():
+        for item in case.known_items(source.id):
+            if item.failure is not None:
+                yield item
+
+
+def _listed(finding: Finding, place: StoredItem, content: StoredContent) -> tuple[Cell, ...]:
+    times = [
+        msg("created ") + moment(place.times.created),
+        msg("modified ") + moment(place.times.modified),
+        msg("accessed ") + moment(place.times.accessed),
+    ]
+    if zone := words.zone(place):
+        times.append(msg("time zone ") + zone)
+    marks = [msg("deleted")] if place.deleted else []
+    if place.entry is not None:
+        marks.append(msg("entry number {entry}", entry=place.entry))
+    return (
+        f"{finding.number:04d}",
+        (shortened(place.name, _CELL), shortened(place.display, _CELL), *marks),
+        (size(content.size), *times),
+        (f"MD5 {content.md5}", f"SHA-1 {content.sha1}", f"SHA-256 {content.sha256}"),
+    )

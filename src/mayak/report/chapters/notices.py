@@ -1,0 +1,241 @@
+"""The notices on the first page: integrity faults, missing files, images without a result."""
+
+from __future__ import annotations
+
+from mayak.case import alarms
+from mayak.i18n import msg, plural
+from mayak.report.document import Prose
+from mayak.report.left_out import warning
+from mayak.report.report_data import ReportData
+from mayak.report.text import files as files_text
+from mayak.report.text import images, shortened
+from mayak.report.words import moment_of, numbers
+
+_NOTED = 6
+"""Kinds of faults on the first page."""
+
+
+def notices(found: ReportData) -> tuple[Prose, ...]:
+    """Return the notices of the first page, alarms first."""
+    return tuple(
+        notice
+        for notice in (
+            _faulty(found),
+            _sums_off(found),
+            _faulty_before(found),
+            _damaged(found),
+            _accepting(found),
+            _unhashed(found),
+            _sound(found),
+            _unlike_their_hash(found),
+            _incomplete(found),
+            _without_result(found),
+            _not_looked_into(found),
+        )
+        if notice is not None
+    )
+
+
+def _faulty(found: ReportData) -> Prose | None:
+    if not found.faults:
+        return None
+    count = len(found.faults)
+    points = alarms(found.faults)
+    if (more := len(points) - _NOTED) > 0:
+        points[_NOTED:] = [msg("and {more:,} more kinds, see Integrity", more=more)]
+    return Prose(
+        plural(
+            "INTEGRITY FAILURE. The case is not as it was written: {n:,} fault. Do not rely on "
+            "this report until they are explained.",
+            "INTEGRITY FAILURE. The case is not as it was written: {n:,} faults. Do not rely on "
+            "this report until they are explained.",
+            count,
+        ),
+        "alarm",
+        tuple(shortened(point, 300) for point in points),
+    )
+
+
+def _sums_off(found: ReportData) -> Prose | None:
+    if found.balanced:
+        return None
+    return Prose(
+        msg(
+            "THE SUMS DO NOT HOLD: the lists do not account for all files of the case, see "
+            "Integrity."
+        ),
+        "alarm",
+    )
+
+
+def _faulty_before(found: ReportData) -> Prose | None:
+    check = found.history.last_check
+    if check is None or not (faults := check.detail.get("faults")):
+        return None
+    return Prose(
+        msg(
+            "INTEGRITY FAILURE ON RECORD. The last verification ({moment_of}, {operator}) found "
+            "{faults} faults. Run mayak verify again.",
+            moment_of=moment_of(check),
+            operator=check.operator,
+            faults=faults,
+        ),
+        "alarm",
+    )
+
+
+def _damaged(found: ReportData) -> Prose | None:
+    if not found.damaged:
+        return None
+    return Prose(
+        msg("DAMAGED OR CHANGED SOURCES were accepted by the operator:"),
+        "alarm",
+        tuple(shortened(source.path, 300) for source in found.damaged),
+    )
+
+
+def _accepting(found: ReportData) -> Prose | None:
+    """Return a notice of --accept-damaged; a folder has no hash that would record it."""
+    entries = found.history.accepting
+    if not entries:
+        return None
+    which = numbers([entry.sequence for entry in entries])
+    return Prose(
+        msg(
+            "Triage was told to go on with damaged or changed files (--accept-damaged, log entry "
+            "{which}). An image file of a folder that had changed since it was read is listed "
+            "with its earlier and its later bytes; one that was gone is listed all the same.",
+            which=which,
+        ),
+        "warning",
+    )
+
+
+def _unhashed(found: ReportData) -> Prose | None:
+    reasons = found.history.unreadable
+    if not reasons:
+        return None
+    return Prose(
+        msg("SOURCES THAT COULD NOT BE READ TO THEIR END, so that there is no hash of the whole:"),
+        "alarm",
+        tuple(
+            shortened(f"{source.path}: {reasons[source.id]}", 300)
+            for source in found.sources
+            if source.id in reasons
+        ),
+    )
+
+
+def _sound(found: ReportData) -> Prose | None:
+    if not found.sound:
+        return None
+    extent = found.extent
+    return Prose(
+        msg(
+            "Integrity: {entries:,} log entries, {records:,} records and {thumbnails:,} "
+            "thumbnails of the case were compared with their recorded hashes for this report; no "
+            "fault was found. This does not show a case whose hashes were all computed again or "
+            "that was set back to an earlier state: for that, compare the log head with one that "
+            "was noted elsewhere. ",
+            entries=extent.entries,
+            records=extent.records,
+            thumbnails=extent.thumbnails,
+        )
+        + _compared_again(found),
+        "good",
+    )
+
+
+def _compared_again(found: ReportData) -> str:
+    """Return which sources were compared again after triage, and how."""
+    history, count = found.history, len(found.sources)
+    done = [source for source in found.sources if source.id in history.compared]
+    if not done:
+        check = history.last_check
+        if check is None or "sources" in check.detail:
+            return msg("No source has been compared again since it was taken in.")
+        return msg(
+            "The verification of {moment_of} does not record which sources it compared.",
+            moment_of=moment_of(check),
+        )
+    latest = moment_of(max((history.compared[s.id][0] for s in done), key=lambda e: e.sequence))
+    text = msg(
+        "{n_done:,} of {count:,} sources were compared again, last at {latest}",
+        n_done=len(done),
+        count=count,
+        latest=latest,
+    )
+    by_size = without = 0
+    for source in done:
+        how = history.compared[source.id][1]
+        files = found.source_counts[source.id].files if source.id in found.source_counts else 0
+        by_size += how.get("sized", 0)
+        without += how.get("uncompared", 0) + max(0, files - how.get("files", 0))
+    if by_size:
+        text += msg(
+            "; {files_text} without a recorded hash by presence and size alone",
+            files_text=files_text(by_size),
+        )
+    if without:
+        text += msg("; {files_text} not at all", files_text=files_text(without))
+    left = [n for n, s in enumerate(found.sources, 1) if s.id not in history.compared]
+    if left:
+        text += msg("; not compared: source {numbers}", numbers=numbers(left))
+    check = history.last_check
+    seen = {} if check is None else {s.get("source"): s for s in check.detail.get("sources") or ()}
+    absent = [
+        n
+        for n, source in enumerate(found.sources, 1)
+        if source.id in history.compared and seen.get(source.id, {}).get("absent")
+    ]
+    if check is not None and absent:
+        text += msg(
+            "; absent at the last verification ({moment_of}): source {numbers}",
+            moment_of=moment_of(check),
+            numbers=numbers(absent),
+        )
+    return text + "."
+
+
+def _unlike_their_hash(found: ReportData) -> Prose | None:
+    if not (count := found.failures.get("HashMismatch", 0)):
+        return None
+    return Prose(
+        msg(
+            "Disk images inside the sources that are not what their stored hash says: {count:,}, "
+            "listed among the files that could not be read.",
+            count=count,
+        ),
+        "warning",
+    )
+
+
+def _incomplete(found: ReportData) -> Prose | None:
+    if not found.incomplete:
+        return None
+    which = numbers(found.incomplete)
+    return Prose(
+        msg(
+            "FILES MAY BE MISSING. That triage went through source {which} to the end is not on "
+            "record: it was stopped, ended at its limit, or was done by an earlier version of "
+            "mayak. Files that it did not reach are in no list and no number of this report.",
+            which=which,
+        ),
+        "warning",
+    )
+
+
+def _without_result(found: ReportData) -> Prose | None:
+    if not (missing := found.images["unclassified"]):
+        return None
+    return Prose(
+        msg("Neither a model result nor a decision: {images}.", images=images(missing)),
+        "warning",
+    )
+
+
+def _not_looked_into(found: ReportData) -> Prose | None:
+    text = warning(found.left_out)
+    if text is None:
+        return None
+    return Prose(text + " " + msg("See Limits."), "warning")
