@@ -37,7 +37,7 @@ for arguments in json.loads(sys.argv[1]):
     except SystemExit as left:
         print(f"[{left.code}]", flush=True)
 """
-ENGLISH = re.compile(r"(?<![\w/.`'‘-])(?!mayak )[A-Za-z][a-z]+(?:,? [a-z]{2,}){2,}")
+ENGLISH = re.compile(r"(?<![\w/.`'‘-])(?!mayak )[A-Za-z][a-z]+(?: [a-z]{2,}){2,}")
 """Three words of English in a row."""
 CHANGING = re.compile(
     r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d+)?(?:\+00:00|Z)?"
