@@ -13,7 +13,7 @@ from mayak.report.document import Block, Cell, Facts, Prose, Section, Table
 from mayak.report.report_data import ReportData
 from mayak.report.text import files as files_text
 from mayak.report.text import moment, shortened, size
-from mayak.report.words import moment_of, outcome_sum
+from mayak.report.words import outcome_sum
 
 _PAIRS = 20
 """Pairs of log entries whose times run backwards."""
@@ -178,8 +178,8 @@ def _again(source: StoredSource, found: ReportData) -> str:
         return msg("not on record")
     entry, how = found.history.compared[source.id]
     if how.get("whole"):
-        return moment_of(entry) + msg(": as a whole, by SHA-256")
-    return moment_of(entry) + msg(
+        return entry.time + msg(": as a whole, by SHA-256")
+    return entry.time + msg(
         ": {hashed:,} files by SHA-256, {sized:,} by presence and size, {uncompared:,} not "
         "compared",
         hashed=how.get("hashed", 0),
@@ -253,7 +253,7 @@ def _history(found: ReportData) -> list[Block]:
     notable = found.history.notable
     entries = notable[-_HISTORY:]
     rows: list[tuple[Cell, ...]] = [
-        (str(e.sequence), moment_of(e), shortened(e.operator, 60), _action(e)) for e in entries
+        (str(e.sequence), e.time, shortened(e.operator, 60), _action(e)) for e in entries
     ]
     if not rows:
         return []
