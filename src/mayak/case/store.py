@@ -13,7 +13,6 @@ from datetime import datetime
 from functools import wraps
 from pathlib import Path
 from sqlite3 import Row
-from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
 
 from mayak.case.audit import audit, extent
@@ -180,12 +179,7 @@ class CaseStore:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     # ------------------------------------------------------------------ parts
