@@ -248,8 +248,6 @@ def _recognises(kind: FileKind, file: ContainerFile) -> bool:
     return kind.name == "TAR"
 
 
-def _open(file: ContainerFile, path: EvidencePath, limits: Limits) -> Container:
-    return TarContainer(file.data(), path, limits)
-
-
-FORMAT = ContainerFormat(_recognises, _open)
+FORMAT = ContainerFormat(
+    _recognises, lambda file, path, limits: TarContainer(file.data(), path, limits)
+)
