@@ -156,8 +156,7 @@ class _Database:
             if columns := tuple(kind for kind in _KINDS if kind in names):
                 return table, columns
         raise _unfit(
-            self._path,
-            msg("is not an RDS 3 database: no table FILE or METADATA with hashes"),
+            self._path, msg("is not an RDS 3 database: no table FILE or METADATA with hashes")
         )
 
     def _checked(self, connection: sqlite3.Connection, columns: tuple[HashKind, ...]) -> bool:

@@ -297,8 +297,7 @@ class Browser:
         run = self.run if wanted.run is None else wanted.run
         if run is not None and all(run != known.id for known in self.runs):
             raise CaseError(
-                msg("there is no run {run} in this case", run=run),
-                remedy=msg("choose another run"),
+                msg("there is no run {run} in this case", run=run), remedy=msg("choose another run")
             )
         columns = self.index.run_columns(run)
         return View(self.index, columns, self.reviewer, self._distance, self._ids_by_hash)

@@ -196,8 +196,7 @@ class Database:
         require_regular(folder, writing=operator is not None)
         if not path.exists():
             raise integrity_error(
-                folder,
-                msg("the database {database} is missing", database=DATABASE),
+                folder, msg("the database {database} is missing", database=DATABASE)
             )
         with self.translated():
             self.connection = _connect(_address(path, "rw" if operator is not None else "ro"))
@@ -246,10 +245,7 @@ class Database:
             CaseError: the database cannot be read.
         """
         if not self.readable:
-            raise integrity_error(
-                self.folder,
-                msg("the database's schema is not mayak's"),
-            )
+            raise integrity_error(self.folder, msg("the database's schema is not mayak's"))
         # A tree whose pages repeat each other has more rows than its file has bytes.
         try:
             max_rows = _EXTRA_ROWS + (self.folder / DATABASE).stat().st_size // _ROW_BYTES
@@ -379,8 +375,7 @@ class Database:
                     listed.append(msg("and {more} more", more=more))
                 named = join(", ", listed)
                 raise integrity_error(
-                    self.folder,
-                    msg("the database's schema is not mayak's: {named}", named=named),
+                    self.folder, msg("the database's schema is not mayak's: {named}", named=named)
                 )
             self.readable = schema.is_readable(found, claimed)
             return False
@@ -479,11 +474,7 @@ def _address(path: Path, mode: str) -> str:
 
 def _connect(address: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
-        address,
-        uri=True,
-        timeout=_TIMEOUT,
-        isolation_level=None,
-        check_same_thread=False,
+        address, uri=True, timeout=_TIMEOUT, isolation_level=None, check_same_thread=False
     )
     connection.row_factory = sqlite3.Row
     # SQLite's advice for files from elsewhere: https://www.sqlite.org/security.html
@@ -522,10 +513,7 @@ def require_progress(after: int, rows: Sequence[sqlite3.Row]) -> None:
 
 def _damaged(folder: Path, reason: object) -> IntegrityError:
     shown = printable(str(reason))
-    return integrity_error(
-        folder,
-        msg("the database is damaged ({shown})", shown=shown),
-    )
+    return integrity_error(folder, msg("the database is damaged ({shown})", shown=shown))
 
 
 def _case_error(folder: Path, error: sqlite3.Error) -> CaseError:

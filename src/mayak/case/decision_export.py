@@ -86,10 +86,7 @@ def write_export(path: Path, export: DecisionExport) -> str:
         CaseError: the file exists or cannot be written.
     """
     if path.exists():
-        raise CaseError(
-            msg("{path} exists already", path=path),
-            remedy=msg("name a new file"),
-        )
+        raise CaseError(msg("{path} exists already", path=path), remedy=msg("name a new file"))
     lines, previous = [], GENESIS
     for record in _records(export):
         previous = _hash(previous, record)
@@ -147,8 +144,7 @@ def renamed(export: DecisionExport, names: Mapping[str, str]) -> DecisionExport:
     taken = sorted(reviewers & {names[name] for name in names.keys() & reviewers})
     if taken:
         raise CaseError(
-            msg("{taken} has decisions there too", taken=taken[0]),
-            remedy=msg("choose a new name"),
+            msg("{taken} has decisions there too", taken=taken[0]), remedy=msg("choose a new name")
         )
 
     def sample(one: SampleRecord) -> SampleRecord:
@@ -327,6 +323,5 @@ def _foreign(path: Path) -> CaseError:
 
 def _damaged(path: Path, line: int, text: str) -> IntegrityError:
     return IntegrityError(
-        f"{path}: " + msg("line {line} ", line=line) + text,
-        remedy=msg("export it again"),
+        f"{path}: " + msg("line {line} ", line=line) + text, remedy=msg("export it again")
     )

@@ -156,10 +156,7 @@ class Decisions:
         """Record verdicts as one action, in a blind sample if one is given; see ``decide``."""
         reviewer = reviewer_name(reviewer)
         if not verdicts:
-            raise CaseError(
-                msg("no image is given to decide"),
-                remedy=msg("give at least one"),
-            )
+            raise CaseError(msg("no image is given to decide"), remedy=msg("give at least one"))
         with self._database.batch("decide", reviewer=reviewer) as batch:
             if known is not None:
                 _require_unchanged(batch, reviewer, verdicts, sample, known)
@@ -197,10 +194,7 @@ def reviewer_name(reviewer: str) -> str:
         CaseError: the name is empty.
     """
     if not reviewer.strip():
-        raise CaseError(
-            msg("no reviewer is named"),
-            remedy=msg("name who decides"),
-        )
+        raise CaseError(msg("no reviewer is named"), remedy=msg("name who decides"))
     return storable(reviewer)
 
 

@@ -136,10 +136,7 @@ def ppm(image: Image.Image) -> bytes:
 
 def _refuse_empty(data: bytes) -> None:
     if not data:
-        raise DecodeError(
-            msg("the file is empty"),
-            remedy=msg("copy it again from its source"),
-        )
+        raise DecodeError(msg("the file is empty"), remedy=msg("copy it again from its source"))
 
 
 def open_image(data: bytes) -> Image.Image:

@@ -37,18 +37,15 @@ def _unsupported(promised: str | None, data: bytes) -> DecodeError | None:
     """Return the error for a format that this installation does not decode."""
     if promised == "HEIF" and not formats.is_decoded("HEIF"):
         return DecodeError(
-            msg("HEIC needs a codec that is not installed"),
-            remedy="pip install 'mayak[heic]'",
+            msg("HEIC needs a codec that is not installed"), remedy="pip install 'mayak[heic]'"
         )
     if promised and not formats.is_decoded(promised):
         return DecodeError(
-            msg("is {promised}, which is not decoded", promised=promised),
-            remedy=_look(),
+            msg("is {promised}, which is not decoded", promised=promised), remedy=_look()
         )
     if is_cgbi(data):
         return DecodeError(
-            msg("is an iOS-optimised PNG (CgBI), which is not decoded"),
-            remedy=_look(),
+            msg("is an iOS-optimised PNG (CgBI), which is not decoded"), remedy=_look()
         )
     return None
 
@@ -67,13 +64,9 @@ def _unidentified(promised: str | None, data: bytes) -> DecodeError:
         )
     if formats.is_program(data):
         return DecodeError(
-            msg("PostScript and Windows metafiles are programs and are not run"),
-            remedy=_look(),
+            msg("PostScript and Windows metafiles are programs and are not run"), remedy=_look()
         )
-    return DecodeError(
-        msg("not an image in any known format"),
-        remedy=_check(),
-    )
+    return DecodeError(msg("not an image in any known format"), remedy=_check())
 
 
 def _check() -> str:

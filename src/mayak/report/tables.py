@@ -263,8 +263,7 @@ class _Book:
     def __init__(self, path: Path, at: datetime, language: Language) -> None:
         self._language = language
         self._book = xlsxwriter.Workbook(
-            path,
-            {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False},
+            path, {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
         )
         self._book.set_properties({"created": at.astimezone(UTC).replace(tzinfo=None)})
         # With the prefix Excel does not turn a text into a formula when the cell is edited.

@@ -229,8 +229,7 @@ def _without_result(found: ReportData) -> Prose | None:
     if not (missing := found.images["unclassified"]):
         return None
     return Prose(
-        msg("Neither a model result nor a decision: {images}.", images=images(missing)),
-        "warning",
+        msg("Neither a model result nor a decision: {images}.", images=images(missing)), "warning"
     )
 
 
