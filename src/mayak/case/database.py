@@ -173,12 +173,7 @@ class Database:
     """One connection to a case's database, for one thread at a time."""
 
     def __init__(
-        self,
-        folder: Path,
-        *,
-        operator: str | None,
-        new: bool = False,
-        tampered: bool = False,
+        self, folder: Path, *, operator: str | None, new: bool = False, tampered: bool = False
     ) -> None:
         """Connect; without an operator read-only.
 

@@ -205,11 +205,7 @@ def seen_columns(seen: Seen | None) -> dict[str, str | bool | None]:
 
 
 def _require_unchanged(
-    batch: Batch,
-    reviewer: str,
-    verdicts: Mapping[str, int],
-    sample: int | None,
-    known: Known,
+    batch: Batch, reviewer: str, verdicts: Mapping[str, int], sample: int | None, known: Known
 ) -> None:
     """Require that no content has a newer, other verdict of this reviewer than what is known.
 

@@ -43,11 +43,7 @@ class Source:
     """An open source: its entries, and the hash of the whole."""
 
     def __init__(
-        self,
-        path: EvidencePath,
-        container: Container,
-        data: Bytes | None,
-        limits: Limits,
+        self, path: EvidencePath, container: Container, data: Bytes | None, limits: Limits
     ) -> None:
         """``data``: the bytes that are hashed, None for a folder."""
         self.path = path

@@ -150,11 +150,7 @@ def open_image(data: bytes) -> Image.Image:
 
 
 def decode_frame(
-    data: bytes,
-    *,
-    frame: int = 0,
-    min_sides: Sides | None = None,
-    image: Image.Image | None = None,
+    data: bytes, *, frame: int = 0, min_sides: Sides | None = None, image: Image.Image | None = None
 ) -> DecodedPicture:
     """Decode one picture of a file completely; ``image`` is the file if it is already open.
 

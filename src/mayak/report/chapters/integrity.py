@@ -264,12 +264,7 @@ def _history(found: ReportData) -> list[Block]:
             n_entries=len(entries),
             n_notable=len(notable),
         )
-    columns = (
-        msg("Entry"),
-        msg("Time"),
-        msg("Operator"),
-        msg("What"),
-    )
+    columns = (msg("Entry"), msg("Time"), msg("Operator"), msg("What"))
     return [Prose(text), Table(columns, tuple(rows), (0.6, 1.9, 1.1, 4.0), small=True)]
 
 

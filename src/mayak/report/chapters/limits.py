@@ -212,11 +212,7 @@ def _by_extension(found: ReportData) -> list[Block]:
             )
         ),
         Table(
-            (
-                msg("Extension"),
-                msg("Kind that can hold pictures"),
-                msg("Files"),
-            ),
+            (msg("Extension"), msg("Kind that can hold pictures"), msg("Files")),
             tuple(rows),
             (2.0, 3.0, 1.0),
             numbers=frozenset({2}),
