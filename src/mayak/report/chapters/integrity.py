@@ -133,10 +133,7 @@ def _source(number: int, source: StoredSource, found: ReportData) -> list[Block]
             (msg("Size") + which, size(reading.size)),
             ("MD5" + which, reading.md5),
             ("SHA-256" + which, reading.sha256),
-            (
-                msg("Computed (UTC)") + which,
-                f"{moment(reading.began)} – {moment(reading.ended)}",
-            ),
+            (msg("Computed (UTC)") + which, f"{moment(reading.began)} – {moment(reading.ended)}"),
             (msg("Stored hash") + which, _compared(reading)),
         ]
         code |= {"MD5" + which, "SHA-256" + which}
