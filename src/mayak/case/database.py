@@ -24,11 +24,11 @@ from typing import Any
 from mayak.case import schema
 from mayak.case.folder import (
     DATABASE,
+    STORAGE_REMEDY,
     integrity_error,
     newer,
     require_regular,
     storage_error,
-    storage_remedy,
 )
 from mayak.errors import CaseError, IntegrityError
 from mayak.files import canonical_json, json_digest
@@ -520,7 +520,7 @@ def _case_error(folder: Path, error: sqlite3.Error) -> CaseError:
         sqlite3.SQLITE_READONLY,
         sqlite3.SQLITE_CANTOPEN,
     ):
-        remedy = storage_remedy()
+        remedy = STORAGE_REMEDY
     elif code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         remedy = msg("another program uses the database: close it and run the command again")
     elif code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_TOOBIG) or (
