@@ -120,7 +120,8 @@ def decode_picture(
     an image that ends early or is damaged is decoded as far as it goes, with a warning; the rest is
     black or grey. If nothing can be decoded, that is an error all the same.
     """
-    _refuse_empty(data)
+    if not data:
+        raise DecodeError(msg("the file is empty"), remedy=msg("copy it again from its source"))
     try:
         return decode_frame(data, min_sides=min_sides)
     except Exception as error:
@@ -132,11 +133,6 @@ def decode_picture(
 def ppm(image: Image.Image) -> bytes:
     """Return an RGB picture as a PPM file: its pixels and nothing else."""
     return b"P6\n%d %d\n255\n" % image.size + image.tobytes()
-
-
-def _refuse_empty(data: bytes) -> None:
-    if not data:
-        raise DecodeError(msg("the file is empty"), remedy=msg("copy it again from its source"))
 
 
 def open_image(data: bytes) -> Image.Image:
