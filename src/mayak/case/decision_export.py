@@ -17,18 +17,16 @@ from typing import Any
 
 from mayak.case.database import GENESIS
 from mayak.case.records import Seen
+from mayak.case.values import VERDICTS
 from mayak.errors import CaseError, IntegrityError
 from mayak.files import json_digest, write_durably
 from mayak.i18n import msg, system_error, words
-from mayak.labels import LABELS
 from mayak.untrusted import DOCUMENT_BYTES, PARSE_ERRORS, parse_json, read_file
 
 FORMAT = "mayak decisions"
 VERSION = 2
 _READ = (1, VERSION)
 """Files of version 1 lack how the images were shown."""
-
-_VERDICTS = frozenset(label.index for label in LABELS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,9 +280,7 @@ def _action(
         withdrawn = any(other.undoes == action.undoes for other in before)
         if undone.undoes is not None or withdrawn or undone.sample != action.sample:
             raise ValueError(record)
-    if not all(
-        _is_number(verdict) and verdict in _VERDICTS for verdict in action.verdicts.values()
-    ):
+    if not all(_is_number(verdict) and verdict in VERDICTS for verdict in action.verdicts.values()):
         raise ValueError(record)
     if not action.seen.keys() <= action.verdicts.keys() or not all(
         seen.is_valid for seen in action.seen.values()

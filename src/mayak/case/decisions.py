@@ -9,13 +9,10 @@ from sqlite3 import Row
 
 from mayak.case.database import Batch, Database
 from mayak.case.records import Decision, Seen, SeenHow
-from mayak.case.values import moment, row_of, verdict
+from mayak.case.values import VERDICTS, moment, row_of, verdict
 from mayak.errors import CaseError
 from mayak.i18n import msg
-from mayak.labels import LABELS
 from mayak.names import storable
-
-_LABELS = frozenset(label.index for label in LABELS)
 
 
 class SupersededError(CaseError):
@@ -162,7 +159,7 @@ class Decisions:
                 _require_unchanged(batch, reviewer, verdicts, sample, known)
             action, at = next_action(batch), datetime.now(UTC).isoformat()
             for sha256, verdict in verdicts.items():
-                if verdict not in _LABELS:
+                if verdict not in VERDICTS:
                     raise CaseError(
                         msg("{verdict!r} is not a verdict", verdict=verdict),
                         remedy=msg("give 0, 1, 2 or 3"),
