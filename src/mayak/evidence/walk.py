@@ -129,7 +129,7 @@ class Source:
                 continue
             nested, looked_into = self._recognised(entry)
             if nested is None:
-                yield entry if looked_into is None else replace(entry, opener=looked_into)
+                yield entry if looked_into is None else replace(entry, open=looked_into)
                 if looked_into is not None:
                     looked_into.release()
                     if looked_into.unread is not None:
@@ -190,7 +190,7 @@ class Source:
                 if nested is None:
                     stream.seek(0)
                     unread = kind if kind is not None and kind.layer is None else None
-                    return None, _LookedInto(stream, entry.opener, unread)
+                    return None, _LookedInto(stream, entry.open, unread)
             except BaseException:
                 stream.close()
                 raise
@@ -258,7 +258,7 @@ class _NestedFile:
 
     @property
     def on_disk(self) -> Path | None:
-        opener = self.entry.opener
+        opener = self.entry.open
         return opener.file if isinstance(opener, FileOnDisk) else None
 
     def stream(self) -> BinaryIO:
