@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
-from typing import BinaryIO, Self
+from typing import BinaryIO, NamedTuple, Self
 
 from mayak.errors import EvidenceError, MayakError
 from mayak.evidence.acquire import Acquisition, acquire, acquisition_hash_gap
@@ -22,7 +22,6 @@ from mayak.evidence.base import (
 from mayak.evidence.containers import reader_of
 from mayak.evidence.containers.folder import FileOnDisk
 from mayak.evidence.containers.segments import (
-    all_pieces,
     is_later_piece,
     numbered_pieces,
     open_pieces,
@@ -114,7 +113,7 @@ class Source:
         nested, looked_into = self._recognised(item)
         if looked_into is not None:
             looked_into.release()
-        if nested is None or nested.path != item.path:
+        if nested is None or nested.file.path != item.path:
             return None
         opened = self._opened(nested, depth)
         return None if isinstance(opened, Failure) else opened
@@ -140,7 +139,7 @@ class Source:
             if opened is None:
                 yield entry
                 continue
-            inside = replace(entry, path=nested.path)
+            inside = replace(entry, path=nested.file.path)
             yield inside
             if isinstance(opened, Failure):
                 yield opened
@@ -210,14 +209,15 @@ class Source:
 
     def _opened(self, nested: _Nested, depth: int) -> Container | Failure | None:
         """Open a nested container, or return why not; None if it only looked like one."""
-        file, reader = nested.file, nested.reader
+        file, reader = nested
         if depth == self._limits.depth:
             reason = f"is a container more than {depth} deep, which is not entered"
             return container_gap(file.path, "LimitExceeded", reason)
         try:
             with translated():
+                pieces_of = reader.segments or numbered_pieces
                 if file.on_disk is not None and any(
-                    piece.is_symlink() for piece in all_pieces(reader, file.on_disk)
+                    piece.is_symlink() for piece in pieces_of(file.on_disk)
                 ):
                     reason = "has a piece that is a symbolic link, which is not followed"
                     return container_gap(file.path, "Unsupported", reason)
@@ -282,16 +282,11 @@ class _NestedFile:
             raise LimitExceededError(self.path, reason)
 
 
-@dataclass(frozen=True, slots=True)
-class _Nested:
+class _Nested(NamedTuple):
     """A container inside the source, and the reader that opens it."""
 
     file: _NestedFile
     reader: ContainerFormat
-
-    @property
-    def path(self) -> EvidencePath:
-        return self.file.path
 
 
 class _LookedInto:
