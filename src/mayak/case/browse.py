@@ -40,7 +40,6 @@ class Selection:
     """Rows of all contents: the members of the first cell, of the second, and so on."""
     filter: Filter
     sort: Sort
-    stacked: bool
     facets: dict[str, Any] = field(repr=False)
 
     @property
@@ -147,7 +146,6 @@ class Browser:
             contents=contents,
             filter=wanted,
             sort=sort,
-            stacked=stacked,
             facets=facets.facets(view, masks, every),
         )
 
