@@ -25,7 +25,7 @@ _HISTORY = 50
 
 def integrity(found: ReportData) -> Section:
     """Return the chapter: everything that a court can check."""
-    blocks: list[Block] = [_log(found), *_clock(found), *_sums(found), _hashes(found)]
+    blocks: list[Block] = [_log(found), *_clock(found), _sums(found), _hashes(found)]
     if found.faults:
         faults = found.faults[:_FAULTS]
         blocks.append(
@@ -39,10 +39,8 @@ def integrity(found: ReportData) -> Section:
                 tuple(shortened(str(fault), 300) for fault in faults),
             )
         )
-    for number, source in enumerate(found.sources, 1):
-        blocks += _source(number, source, found)
-    for run in found.runs:
-        blocks += _engine(run, found.tiers[run.id], shown=run == found.run)
+    blocks += [_source(number, source, found) for number, source in enumerate(found.sources, 1)]
+    blocks += [_engine(run, found.tiers[run.id], shown=run == found.run) for run in found.runs]
     blocks += _history(found)
     return Section(msg("Integrity"), tuple(blocks))
 
@@ -76,7 +74,7 @@ def _clock(found: ReportData) -> list[Block]:
     return [Prose(text, "warning", tuple(clock_note(*pair) for pair in pairs[:_PAIRS]))]
 
 
-def _sums(found: ReportData) -> list[Block]:
+def _sums(found: ReportData) -> Prose:
     chosen, waiting, rest = found.listed
     items = found.counts.items
     sign = "=" if chosen + waiting + rest == items else "≠"
@@ -94,7 +92,7 @@ def _sums(found: ReportData) -> list[Block]:
         if found.balanced
         else msg("THE SUMS DO NOT HOLD:")
     )
-    return [Prose(text, "plain" if found.balanced else "alarm", (outcome_sum(found), lists))]
+    return Prose(text, "plain" if found.balanced else "alarm", (outcome_sum(found), lists))
 
 
 def _hashes(found: ReportData) -> Prose:
@@ -117,7 +115,7 @@ def _hashes(found: ReportData) -> Prose:
     return Prose(text)
 
 
-def _source(number: int, source: StoredSource, found: ReportData) -> list[Block]:
+def _source(number: int, source: StoredSource, found: ReportData) -> Facts:
     title = msg("Source {number}", number=number)
     rows: list[tuple[str, str]] = [
         (title, shortened(source.path, 300)),
@@ -138,7 +136,7 @@ def _source(number: int, source: StoredSource, found: ReportData) -> list[Block]
         ]
         code |= {"MD5" + which, "SHA-256" + which}
     rows.append((msg("Compared again"), _again(source, found)))
-    return [Facts(tuple(rows), code=frozenset(code))]
+    return Facts(tuple(rows), code=frozenset(code))
 
 
 def _listed(source: StoredSource, found: ReportData) -> str:
@@ -197,7 +195,7 @@ def _compared(reading: SourceHash) -> str:
     return said
 
 
-def _engine(run: Run, tiers: dict[int, int], *, shown: bool) -> list[Block]:
+def _engine(run: Run, tiers: dict[int, int], *, shown: bool) -> Facts:
     engine = run.engine
     title = msg("Model run {run_id}", run_id=run.id)
     names = {
@@ -243,7 +241,7 @@ def _engine(run: Run, tiers: dict[int, int], *, shown: bool) -> list[Block]:
             whole=counts[2],
         )
         rows.append((msg("Images decided by"), text))
-    return [Facts(tuple(rows), code=frozenset({*names.values(), finger}))]
+    return Facts(tuple(rows), code=frozenset({*names.values(), finger}))
 
 
 def _history(found: ReportData) -> list[Block]:

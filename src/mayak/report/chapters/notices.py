@@ -17,23 +17,20 @@ _NOTED = 6
 
 def notices(found: ReportData) -> tuple[Prose, ...]:
     """Return the notices of the first page, alarms first."""
-    return tuple(
-        notice
-        for notice in (
-            _faulty(found),
-            _sums_off(found),
-            _faulty_before(found),
-            _damaged(found),
-            _accepting(found),
-            _unhashed(found),
-            _sound(found),
-            _unlike_their_hash(found),
-            _incomplete(found),
-            _without_result(found),
-            _not_looked_into(found),
-        )
-        if notice is not None
+    every = (
+        _faulty(found),
+        _sums_off(found),
+        _faulty_before(found),
+        _damaged(found),
+        _accepting(found),
+        _unhashed(found),
+        _sound(found),
+        _unlike_their_hash(found),
+        _incomplete(found),
+        _without_result(found),
+        _not_looked_into(found),
     )
+    return tuple(filter(None, every))
 
 
 def _faulty(found: ReportData) -> Prose | None:
