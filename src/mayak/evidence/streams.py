@@ -147,7 +147,17 @@ def _temporary() -> Iterator[None]:
         ) from exc
 
 
-class _Reading(io.RawIOBase):
+class _Seekable(io.RawIOBase):
+    """A stream to read from any position."""
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+
+class _Reading(_Seekable):
     """A seekable read-only stream over ``read_at``; faults are raised as EvidenceError."""
 
     def __init__(self, read_at: Callable[[int, int], bytes], start: int, size: int) -> None:
@@ -156,20 +166,11 @@ class _Reading(io.RawIOBase):
         self._size = size
         self._position = 0
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
         if base + offset < 0:
             raise ValueError(f"negative seek position {base + offset}")
         self._position = base + offset
-        return self._position
-
-    def tell(self) -> int:
         return self._position
 
     def readinto(self, buffer: object) -> int:
@@ -201,17 +202,11 @@ def stream_of(read_at: Callable[[int, int], bytes], size: int, start: int = 0) -
     return io.BufferedReader(_Reading(read_at, start, size), BUFFER)
 
 
-class _Guarded(io.RawIOBase):
+class _Guarded(_Seekable):
     """Another stream whose faults are raised as EvidenceError."""
 
     def __init__(self, inner: IO[bytes]) -> None:
         self._inner = cast(io.BufferedIOBase, inner)
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         with translated():
