@@ -175,26 +175,25 @@ class _Reading(_Seekable):
 
     def readinto(self, buffer: object) -> int:
         view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
-        wanted = min(len(view), self._size - self._position)
-        if wanted <= 0:
-            return 0
-        with translated():
-            part = self._read_at(self._start + self._position, wanted)
+        part = self._next(len(view))
         view[: len(part)] = part
-        self._position += len(part)
         return len(part)
 
     def readall(self) -> bytes:
         # In as few reads as possible: the inherited method reads 8 KiB at a time.
         parts: list[bytes] = []
-        while (wanted := self._size - self._position) > 0:
-            with translated():
-                part = self._read_at(self._start + self._position, wanted)
-            if not part:
-                break
+        while part := self._next(self._size):
             parts.append(part)
-            self._position += len(part)
         return b"".join(parts)
+
+    def _next(self, limit: int) -> bytes:
+        wanted = min(limit, self._size - self._position)
+        if wanted <= 0:
+            return b""
+        with translated():
+            part = self._read_at(self._start + self._position, wanted)
+        self._position += len(part)
+        return part
 
 
 def stream_of(read_at: Callable[[int, int], bytes], size: int, start: int = 0) -> BinaryIO:
