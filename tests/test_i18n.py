@@ -10,7 +10,18 @@ from pathlib import Path
 import pytest
 
 from mayak.errors import ConfigError, MayakError
-from mayak.i18n import Message, join, languages, msg, msg_in, plural, preferred, render, words
+from mayak.i18n import (
+    Message,
+    join,
+    languages,
+    msg,
+    msg_in,
+    plural,
+    preferred,
+    render,
+    system_error,
+    words,
+)
 
 SOURCES = [
     path for path in Path(str(files("mayak"))).rglob("*.py") if "__pycache__" not in path.parts
@@ -91,6 +102,17 @@ def test_the_text_of_an_error_is_a_message():
     outer = msg("{path} cannot be read: {error}", path="a", error=ValueError(msg("encrypted")))
     assert render(outer, "ko") == "a을(를) 읽을 수 없습니다: 암호화됨"
     assert words(ValueError("plain")) == "plain"
+
+
+def test_errors_of_the_system_are_rendered_too(tmp_path):
+    with pytest.raises(FileNotFoundError) as raised:
+        (tmp_path / "absent").read_bytes()
+    text = msg("{path} cannot be read: {error}", path="a", error=raised.value)
+    assert text == f"a cannot be read: {raised.value}"
+    assert "[Errno 2] 파일이나 폴더가 없음" in render(text, "ko")
+    assert system_error(raised.value) == "No such file or directory"
+    assert render(system_error(OSError(5, msg("encrypted"))), "ko") == "암호화됨"
+    assert system_error(OSError("of another kind")) == "of another kind"
 
 
 @pytest.mark.parametrize(

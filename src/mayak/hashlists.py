@@ -14,7 +14,7 @@ from typing import Literal, Protocol, Self
 
 from mayak.errors import ConfigError
 from mayak.files import file_sha256
-from mayak.i18n import msg
+from mayak.i18n import msg, system_error
 
 HashKind = Literal["md5", "sha1", "sha256"]
 
@@ -61,7 +61,7 @@ class HashList:
             known = _Database(path) if is_database else _Sorted(_hashes(path))
         except OSError as error:
             raise _unfit(
-                path, msg("cannot be read: {strerror}", strerror=error.strerror)
+                path, msg("cannot be read: {strerror}", strerror=system_error(error))
             ) from error
         if not known.count:
             raise _unfit(path, msg("holds no hash"))

@@ -77,10 +77,55 @@ def _made(key: str, template: str, plural: str | None, values: dict[str, object]
     return Message(english.format_map(shown), _Template(key, plural is not None, values))
 
 
+_SYSTEM = {
+    str(text): text
+    for text in (
+        msg("No such file or directory"),
+        msg("Permission denied"),
+        msg("Operation not permitted"),
+        msg("No space left on device"),
+        msg("Disk quota exceeded"),
+        msg("Is a directory"),
+        msg("Not a directory"),
+        msg("File exists"),
+        msg("Directory not empty"),
+        msg("Input/output error"),
+        msg("Read-only file system"),
+        msg("Too many open files"),
+        msg("File name too long"),
+        msg("File too large"),
+        msg("Too many levels of symbolic links"),
+        msg("Device or resource busy"),
+        msg("Text file busy"),
+        msg("No such device"),
+        msg("No such device or address"),
+        msg("Cannot allocate memory"),
+        msg("Invalid argument"),
+        msg("Invalid cross-device link"),
+        msg("Address already in use"),
+        msg("Connection refused"),
+        msg("Broken pipe"),
+        msg("Stale file handle"),
+        msg("Transport endpoint is not connected"),
+    )
+}
+"""What the system calls the usual reasons for which it refuses a file or a connection."""
+
+
+def system_error(error: OSError) -> str:
+    """Return why the system refused, without the number and the path."""
+    reason = error.strerror or str(error)
+    return reason if isinstance(reason, Message) else _SYSTEM.get(reason, reason)
+
+
 def words(value: object) -> str:
-    """Return the text of an object as a message if it has one: an exception made with one does."""
+    """Return the text of an object as a message if it has one: an error of the system, or an
+    exception made with a message."""
     text = str(value)
     if isinstance(value, BaseException) and not isinstance(text, Message):
+        if isinstance(value, OSError) and value.strerror:
+            before, _, after = text.partition(value.strerror)
+            return before + system_error(value) + after
         return next((part for part in value.args if isinstance(part, Message)), text)
     return text
 
@@ -94,7 +139,9 @@ def join(separator: str, parts: Iterable[str]) -> Message:
 def render(text: str, language: Language) -> str:
     """Return the wording of a message in a language, English if it has none; a plain string as it
     is."""
-    if not isinstance(text, Message) or language == "en":
+    if not isinstance(text, Message):
+        return text
+    if language == "en":
         return str(text)
     source = text._source
     if not isinstance(source, _Template):

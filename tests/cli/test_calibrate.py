@@ -189,7 +189,7 @@ def test_shifted_images_are_warned_of(home, mayak):
     replace(made, promise=moved).write(home / "adapter")
     code, out, _ = triage(mayak)
     assert code == 0
-    assert "WARNING: the 24 relevant images look other" in out
+    assert "WARNING: the 24 relevant images differ from" in out
     with CaseStore.read(home / "case") as case:
         (entry,) = [e for e in case.log() if e.action == "cascade"]
     assert entry.detail["differs"] is True

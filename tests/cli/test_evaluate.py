@@ -168,8 +168,8 @@ def test_fp8_is_refused_until_evaluate_has_compared_it_with_bf16(
     assert code == 2
     assert "at least 100 are needed" in err
 
-    monkeypatch.setattr("mayak.evaluation.agreement.LEAST_IMAGES", 4)
-    monkeypatch.setattr("mayak.evaluation.agreement.LEAST_SHARE", 0.0)
+    monkeypatch.setattr("mayak.evaluation.agreement.MIN_IMAGES", 4)
+    monkeypatch.setattr("mayak.evaluation.agreement.MIN_SHARE", 0.0)
     code, out, err = mayak("evaluate", *asked)
     assert code == 0
     assert "accuracy" in out
@@ -234,7 +234,7 @@ class TestBaseOf:
 
     def test_an_adapter_that_names_none(self, tmp_path):
         self.write(tmp_path, "adapter_config.json", {})
-        with pytest.raises(ConfigError, match="which base model"):
+        with pytest.raises(ConfigError, match="does not name its base model"):
             base_of(tmp_path, None)
 
     def test_a_broken_record_is_named(self, tmp_path):

@@ -26,7 +26,7 @@ def test_what_could_not_be_read_and_what_is_empty_is_told_by_name(tmp_path, caps
     assert "not read: damaged (Damaged) 1" in said.out
     assert "remedy: compare it with the medium" in said.out
     assert "NOT LOOKED INTO" not in said.out
-    assert f"holds no file: {sources[1]}" in said.out.replace("\n", "")
+    assert f"source without files: {sources[1]}" in said.out.replace("\n", "")
 
     code, said = call(capsys, *sources, "--case", tmp_path / "case", "--json")
     found = json.loads(said.out)

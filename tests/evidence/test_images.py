@@ -758,7 +758,7 @@ def test_a_partition_that_goes_on_behind_the_end_is_told(unpack):
     items, (failure,) = found(path)
     assert items
     assert (failure.path, failure.error) == ("mbr.dd/partition 1", "Damaged")
-    assert "its last 4096 bytes lie beyond" in failure.message
+    assert "its last 4096 bytes are beyond" in failure.message
 
 
 @pytest.mark.parametrize("first", [1 << 16, 1 << 50, (1 << 64) - 100])

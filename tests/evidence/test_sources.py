@@ -262,6 +262,24 @@ def test_a_damaged_zip_is_refused_by_its_name(tmp_path):
         open_source(tmp_path / "phone.zip")
 
 
+@posix
+def test_a_zip_in_numbered_pieces_is_entered_alone_and_in_a_folder(tmp_path):
+    data = zipped({"a.jpg": JPEG})
+    pieces = {"phone.001": data[:100], "phone.002": data[100:]}
+    folder = tmp_path / "f"
+    folder.mkdir()
+    for name, piece in pieces.items():
+        (folder / name).write_bytes(piece)
+    assert listed(folder / "phone.001") == ({"phone.001/a.jpg": JPEG}, {})
+    files = {f"f/{name}": piece for name, piece in pieces.items()}
+    assert listed(folder) == (files | {"f/phone.001/a.jpg": JPEG}, {})
+
+    (folder / "phone.002").rename(tmp_path / "elsewhere")
+    (folder / "phone.002").symlink_to(tmp_path / "elsewhere")
+    failures = {"f/phone.001": "Unsupported", "f/phone.002": "SymbolicLink"}
+    assert listed(folder) == ({"f/phone.001": data[:100]}, failures)
+
+
 def test_too_many_members_are_refused(tmp_path):
     (tmp_path / "a.zip").write_bytes(zipped({str(n): b"" for n in range(5)}))
     assert listed(tmp_path / "a.zip", Limits(members=4)) == ({}, {"a.zip": "LimitExceeded"})

@@ -102,7 +102,7 @@ def test_sizes_and_places_beyond_four_gigabytes_are_read_from_the_extra_field(tm
         (lambda data: data[:-30], "no directory"),
         (lambda data: data.replace(b"PK\1\2", b"PK\0\0"), "directory is damaged"),
         (lambda data: data[: data.index(b"PK\1\2")] + data[-22:], "directory is damaged"),
-        (lambda data: data[-22:], "lies outside"),
+        (lambda data: data[-22:], "is outside"),
     ],
 )
 def test_a_damaged_directory_is_a_stated_fault(tmp_path, spoil, told):

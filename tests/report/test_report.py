@@ -76,18 +76,18 @@ def test_every_file_stands_in_one_list(report):
     assert [len(listed[name]) for name in LISTS] == [12, 8, 9]
     paths = [(row["source"], row["path"]) for name in LISTS for row in listed[name]]
     assert len(paths) == len(set(paths)) == 29
-    assert {row["standing"] for row in listed["selected"]} == {"selected"}
-    assert {row["standing"] for row in listed["unreviewed"]} == {
+    assert {row["review status"] for row in listed["selected"]} == {"selected"}
+    assert {row["review status"] for row in listed["unreviewed"]} == {
         "reviewers differ",
         "proposed by the model, not reviewed",
         "in a list of known files, not reviewed",
         "without a model result, not reviewed",
     }
-    failed = [row for row in listed["not-selected"] if row["standing"] == "could not be read"]
+    failed = [row for row in listed["not-selected"] if row["review status"] == "could not be read"]
     assert [row["reason or remark"] for row in failed] == [
         "decoding: could not be decoded (DecodeError): ends <early>"
     ]
-    left_out = [row for row in listed["not-selected"] if "rule" in row["standing"]]
+    left_out = [row for row in listed["not-selected"] if "rule" in row["review status"]]
     assert {row["reason or remark"].split(":")[0] for row in left_out} == {
         "not an image (not-an-image)",
         "smaller than the limit (too-small)",
@@ -208,6 +208,7 @@ def test_paper_and_page_speak_the_language_that_was_asked_for(report, korean_rep
         "해시값",
         "무결성",
         "판정결과:3마약원본",
+        "보정(SHA-256)없음",
     ):
         assert words in squeezed(text)
         assert words in squeezed(page)
@@ -354,7 +355,7 @@ def test_a_report_states_how_the_images_were_shown_that_were_decided(own, write,
     folder = write(own, tmp_path / "shown").folder
     page = " ".join(Page(folder / "report.html").text.split())
     assert "does not mean that somebody looked at the image by itself" in page
-    numbers = "opened10inthegrid21behindacopy11notonthescreen1–notrecorded11–"
+    numbers = "opened10inthegrid21withanothercopy11notonthescreen1–notrecorded11–"
     assert numbers in squeezed(page)
     row = next(row for row in rows(folder, "selected") if row["SHA-256"] == sha(3))
     decided = row["decisions (label, person, UTC, how shown)"]
@@ -404,7 +405,7 @@ def test_a_folder_in_use_is_left_alone(own, write, tmp_path):
         with pytest.raises(ConfigError, match="not empty"):
             write(own, tmp_path / "full", overwrite=overwrite)
     assert (tmp_path / "full" / "letter.txt").is_file()
-    with pytest.raises(ConfigError, match="in one another"):
+    with pytest.raises(ConfigError, match="inside each other"):
         write(own, own / "report")
     write(own, tmp_path / "report")
     with pytest.raises(ConfigError, match="not empty"):

@@ -45,7 +45,7 @@ from PIL import Image
 from mayak.case import CaseStore
 from mayak.errors import EvidenceError
 from mayak.evidence import Source
-from mayak.triage import Options, hashing, local, pipeline, triage, writing
+from mayak.triage import Options, hashing, local, reading, triage, writing
 from mayak.triage.decoding import decode_files
 from mayak.types import Engine, EvidenceEntry, Prediction, Scores, Sides, SilentProgress
 
@@ -393,7 +393,7 @@ def take_in(attempt: Attempt, material: Material, case: Path, model: str = "stub
         put = stack.enter_context
         put(patch.dict(os.environ, {PLAN: json.dumps(asdict(attempt))}))
         put(patch.object(local, "decode_files", disturbed_decode))
-        put(patch.object(pipeline, "_CHUNK_FILES", attempt.chunk))
+        put(patch.object(reading, "_CHUNK_FILES", attempt.chunk))
         put(patch.object(writing, "_BATCH", attempt.chunk))
         put(patch.object(hashing, "sha256", _late(hashing.sha256, attempt)))
         put(patch.object(Source, "items", _disturbed_items(Source.items, attempt)))

@@ -9,7 +9,7 @@ from PIL import Image, TiffImagePlugin
 from test_triage_run import Grey, Tired, picture, run, told, zipped
 
 from mayak.case import CaseStore
-from mayak.triage import decoding, local, pipeline
+from mayak.triage import decoding, local, reading
 from mayak.triage.decoding import DecodeRequest, DecodeResult, DecodeRules, MoreParts, decode_files
 from mayak.types import EvidenceEntry, EvidencePath, Failure, Sides
 
@@ -165,7 +165,7 @@ def test_of_a_file_with_very_many_pictures_the_rest_is_named_as_not_read(monkeyp
 def test_files_of_which_none_may_wait_for_another_are_all_read(tmp_path, monkeypatch):
     folder = folder_with(tmp_path, **{f"n{number}_jpg": picture(number) for number in range(40)})
     monkeypatch.setattr(local, "_MAX_WAITING", 1)
-    monkeypatch.setattr(pipeline, "_CHUNK_FILES", 1)
+    monkeypatch.setattr(reading, "_CHUNK_FILES", 1)
     waiting, peaks = [0], [0]
     is_sorted, nbytes = local._Unfinished.sorted, local._nbytes
 

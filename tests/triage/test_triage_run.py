@@ -27,7 +27,7 @@ from chat_samples import chat, copies
 from mayak.case import CaseStore
 from mayak.errors import CaseError, ConfigError, EvidenceError, IntegrityError
 from mayak.i18n import render
-from mayak.triage import Options, local, pipeline, triage
+from mayak.triage import Options, local, reading, triage
 from mayak.triage.decoding import decode_files
 from mayak.triage.verify import check_sources
 from mayak.triage.writing import CaseWriter
@@ -208,7 +208,7 @@ def test_ctrl_c_while_the_last_is_written_leaves_it_written(tmp_path, monkeypatc
 def test_what_was_read_before_the_source_went_away_is_classified(tmp_path, monkeypatch):
     folder = pictures(tmp_path / "x", 40)
 
-    class Away(pipeline.SourceIdentity):
+    class Away(reading.SourceIdentity):
         def require(self):
             raise EvidenceError(f"{self.path} is gone")
 
@@ -218,7 +218,7 @@ def test_what_was_read_before_the_source_went_away_is_classified(tmp_path, monke
                 time.sleep(0.02)
                 yield prediction
 
-    monkeypatch.setattr(pipeline, "SourceIdentity", Away)
+    monkeypatch.setattr(reading, "SourceIdentity", Away)
     with pytest.raises(EvidenceError, match="is gone"):
         run(tmp_path / "case", folder, classifier=Slow())
     assert in_case(tmp_path / "case") == (40, 40)
@@ -241,7 +241,7 @@ def test_a_case_that_cannot_be_written_ends_the_run(tmp_path, monkeypatch):
 def test_a_classifier_that_ends_before_its_images_is_a_fault(tmp_path, monkeypatch, waiting):
     folder = pictures(tmp_path / "x", 60)
     monkeypatch.setattr("mayak.triage.pipeline._MAX_IMAGES", waiting)
-    monkeypatch.setattr("mayak.triage.pipeline._MAX_OUTCOMES", 1)
+    monkeypatch.setattr("mayak.triage.reading._MAX_OUTCOMES", 1)
     monkeypatch.setattr("mayak.triage.bounded_queue._MAX_TAKEN", 2)
 
     class Hasty(Grey):
@@ -330,7 +330,7 @@ def test_running_again_does_nothing_and_another_model_runs_beside(tmp_path, phon
     assert run(case, *phone, classifier=again) == first
     assert again.seen == []
     with pytest.MonkeyPatch.context() as patch:  # nor is anything read that was taken in
-        patch.setattr(pipeline, "read", lambda entry: unrecorded(case, entry))
+        patch.setattr(reading, "read", lambda entry: unrecorded(case, entry))
         assert run(case, *phone) == first
     other = Grey("other")
     second = run(case, *phone, classifier=other)

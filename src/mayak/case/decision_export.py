@@ -19,7 +19,7 @@ from mayak.case.database import GENESIS
 from mayak.case.records import Seen
 from mayak.errors import CaseError, IntegrityError
 from mayak.files import json_digest, write_durably
-from mayak.i18n import msg
+from mayak.i18n import msg, system_error, words
 from mayak.labels import LABELS
 from mayak.untrusted import DOCUMENT_BYTES, PARSE_ERRORS, parse_json, read_file
 
@@ -98,9 +98,7 @@ def write_export(path: Path, export: DecisionExport) -> str:
         write_durably(path, "".join(lines).encode())
     except OSError as error:
         raise CaseError(
-            msg(
-                "{path} cannot be written ({strerror})", path=path, strerror=error.strerror or error
-            ),
+            msg("{path} cannot be written ({strerror})", path=path, strerror=system_error(error)),
             remedy=msg("check the folder, its permissions and the free disk space"),
         ) from error
     return previous
@@ -116,7 +114,7 @@ def read_export(path: Path) -> DecisionExport:
     try:
         lines = read_file(path, DOCUMENT_BYTES).split(b"\n")
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
+        reason = system_error(error) if isinstance(error, OSError) else words(error)
         raise CaseError(
             msg("{path} cannot be read ({reason})", path=path, reason=reason),
             remedy=msg("check the path"),

@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 from mayak.errors import CaseError, IntegrityError
 from mayak.files import json_bytes, sync_folder, write_durably
-from mayak.i18n import msg
+from mayak.i18n import msg, system_error
 from mayak.untrusted import PARSE_ERRORS, RECORD_BYTES, open_regular, read_file, read_json
 
 FORMAT = 1
@@ -62,7 +62,7 @@ def storage_error(folder: Path, error: OSError) -> CaseError:
         msg(
             "case {folder}: cannot be written ({strerror})",
             folder=folder,
-            strerror=error.strerror or error,
+            strerror=system_error(error),
         ),
         remedy=storage_remedy(),
     )
@@ -128,7 +128,7 @@ def require_regular(folder: Path, *, writing: bool) -> None:
             msg(
                 "case {folder}: cannot be read ({strerror})",
                 folder=folder,
-                strerror=error.strerror or error,
+                strerror=system_error(error),
             ),
             remedy=msg("correct the access rights"),
         ) from error
@@ -215,7 +215,7 @@ def read_identity(folder: Path) -> Identity:
                 "{folder} is not a case: {identity} cannot be read ({strerror})",
                 folder=folder,
                 identity=IDENTITY,
-                strerror=error.strerror or error,
+                strerror=system_error(error),
             ),
             remedy=msg("name the folder of a case"),
         ) from error

@@ -129,7 +129,7 @@ _COMMANDS = (
     (
         "decisions",
         "mayak.cli.decisions:app",
-        msg("What reviewers decided: export, merge, list disagreements."),
+        msg("Export and merge decisions, and list disagreements."),
     ),
     (
         "report",
@@ -139,17 +139,17 @@ _COMMANDS = (
     (
         "demo",
         "mayak.cli.demo:demo",
-        msg("The whole of it on synthetic images, offline, in minutes."),
+        msg("Run everything on synthetic images, offline, in minutes."),
     ),
     (
         "bench",
         "mayak.cli.bench:bench",
-        msg("What this machine does: images a second, and where the time goes."),
+        msg("Measure images per second of each stage on this machine."),
     ),
     (
         "doctor",
         "mayak.cli.doctor:doctor",
-        msg("What this machine has and lacks, with remedies."),
+        msg("Check what this machine has and lacks, with remedies."),
     ),
 )
 

@@ -19,7 +19,7 @@ from mayak.cli.options import (
     base_of,
 )
 from mayak.errors import ConfigError, DecodeError
-from mayak.i18n import msg
+from mayak.i18n import msg, system_error
 from mayak.imaging import decode_file
 from mayak.labels import LABELS
 from mayak.names import printable
@@ -85,7 +85,7 @@ def classified(
             except DecodeError as error:
                 failures.append(Failure(str(path), "decode", "DecodeError", error.message))
             except OSError as error:
-                reason = error.strerror or str(error)
+                reason = system_error(error)
                 failures.append(Failure(str(path), "read", type(error).__name__, reason))
             else:
                 read.append(path)

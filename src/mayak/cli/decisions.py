@@ -79,9 +79,7 @@ RenameOption = Annotated[
     list[str] | None,
     Parameter(
         negative="",
-        help=msg(
-            "OLD=NEW: take in reviewer OLD as NEW, where one went on in both copies; repeatable."
-        ),
+        help=msg("OLD=NEW: merge reviewer OLD as NEW, if OLD decided in both copies; repeatable."),
     ),
 ]
 ContinuedOption = Annotated[
@@ -240,7 +238,7 @@ for _command, _help in (
     ),
     (
         disagreements,
-        msg("List the images on which reviewers differ, each with what everyone said."),
+        msg("List the images on which reviewers differ, with each reviewer's decision."),
     ),
 ):
     app.command(_command, help=_help)

@@ -113,7 +113,7 @@ def base_of(adapter: Path | None, model: str | None) -> tuple[str, str | None]:
     name = recorded.get("name") or config.get("base_model_name_or_path")
     if not name:
         raise ConfigError(
-            msg("{adapter} does not say which base model it was made for", adapter=adapter),
+            msg("{adapter} does not name its base model", adapter=adapter),
             remedy=msg("name it with --model"),
         )
     return str(name), recorded.get("revision") or config.get("revision")

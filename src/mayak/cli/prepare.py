@@ -246,7 +246,7 @@ def _reason(reason: Reason) -> str:
         "disagreement": msg("reviewers differ"),
         "augmented": msg("augmented copies (_aug_N) of images that are there too"),
         "augmented-orphan": msg(
-            "named as augmented copies (_aug_N), without their original (rename what is no copy)"
+            "named as augmented copies (_aug_N), without their original (rename what is not a copy)"
         ),
     }
     return texts[reason]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ToOption = Annotated[
     Path | None,
     Parameter(
-        help=msg("Folder to write (default: the case's name with -report, beside the case).")
+        help=msg("Folder to write (default: the case's name with -report, next to the case).")
     ),
 ]
 RunOption = Annotated[
@@ -114,5 +114,5 @@ def _show(console: Console, bundle: ReportBundle) -> None:
     if not found.balanced:
         console.result(msg("THE SUMS DO NOT HOLD"))
     if not found.sound:
-        console.result(msg("INTEGRITY FAILURE: the report says so on its first page"))
+        console.result(msg("INTEGRITY FAILURE: see the first page of the report"))
     console.result(msg("log head: ") + found.head)

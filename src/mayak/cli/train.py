@@ -13,7 +13,7 @@ from mayak.config import OUTPUT, load_train_config
 from mayak.i18n import msg
 
 if TYPE_CHECKING:
-    from mayak.training.fit import TrainResult
+    from mayak.training import TrainResult
 
 
 ConfigOption = Annotated[
@@ -56,7 +56,7 @@ OverwriteOption = Annotated[
     bool,
     Parameter(
         negative="",
-        help=msg("Discard the run that the output folder holds."),
+        help=msg("Discard the run in the output folder."),
     ),
 ]
 
@@ -104,7 +104,7 @@ def train(
         )
     except KeyboardInterrupt:
         console.note(
-            msg("interrupted; the same command with --resume goes on from the last checkpoint")
+            msg("interrupted; the same command with --resume continues from the last checkpoint")
         )
         return 130
     if not result.leads:  # another process of the same training shows the result

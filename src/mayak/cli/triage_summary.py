@@ -12,7 +12,7 @@ from mayak.names import printable
 
 if TYPE_CHECKING:
     from mayak.case import CaseStore
-    from mayak.evaluation.promise import Drift
+    from mayak.model.risk_control import Drift
     from mayak.triage import Summary
 
 _FIRST = 10
@@ -110,10 +110,10 @@ def _show_reasons(console: Console, case: CaseStore, summary: Summary) -> None:
 def _show_notes(console: Console, summary: Summary) -> None:
     if summary.alerts:
         console.result(
-            msg("ALERT: {alerts} images stand in a list of known files", alerts=summary.alerts)
+            msg("ALERT: {alerts} images are in a list of known files", alerts=summary.alerts)
         )
     if summary.limited:
-        console.result(msg("stopped at --limit: the sources hold more"))
+        console.result(msg("stopped at --limit: the sources have more files"))
     if summary.unclassified:
         console.result(
             msg(
@@ -123,7 +123,7 @@ def _show_notes(console: Console, summary: Summary) -> None:
             )
         )
     for source in summary.empty:
-        console.result(msg("holds no file: {source}", source=source))
+        console.result(msg("source without files: {source}", source=source))
     for source in summary.damaged:
         console.result(msg("DAMAGED, accepted: {source}", source=source))
 
@@ -156,9 +156,9 @@ def _show_drift(console: Console, drift: Drift) -> None:
     if drift.differs:
         console.result(
             msg(
-                "WARNING: the {found} relevant images look other than those of the calibration "
-                "(distance {distance:.2f}): its promise may not hold here. Go through the sources "
-                "with --exhaustive, or calibrate on images like these",
+                "WARNING: the {found} relevant images differ from those of the "
+                "calibration (distance {distance:.2f}): its risk bound may not hold "
+                "here. Run triage with --exhaustive, or calibrate on images like these",
                 found=drift.found,
                 distance=drift.distance,
             )
@@ -166,8 +166,8 @@ def _show_drift(console: Console, drift: Drift) -> None:
     elif drift.p is None:
         console.result(
             msg(
-                "{found} relevant images: too few to tell whether they are like those of the "
-                "calibration",
+                "{found} relevant images: too few to decide whether they are like those"
+                " of the calibration",
                 found=drift.found,
             )
         )

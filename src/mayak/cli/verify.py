@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 HeadOption = Annotated[
     str | None,
-    Parameter(help=msg("Log head that was noted earlier: whether the log still holds it.")),
+    Parameter(help=msg("Log head that was noted earlier, to check that it is still in the log.")),
 ]
 
 
@@ -203,9 +203,7 @@ def _comparison(source: SourceComparison) -> str:
     if source.uncompared:
         parts.append(msg("{uncompared:,} not compared", uncompared=source.uncompared))
     if source.added:
-        parts.append(
-            msg("{added:,} files are there that the case does not hold", added=source.added)
-        )
+        parts.append(msg("{added:,} files that are not in the case", added=source.added))
     return title + join("; ", parts)
 
 
@@ -255,7 +253,8 @@ def _show_noted_head(console: Console, head: str | None, noted: int | None) -> N
     elif noted is not None:
         console.result(
             msg(
-                "the noted log head is entry {noted} of the log; of later entries it says nothing",
+                "the noted log head is entry {noted} of the log; later entries are not "
+                "checked by it",
                 noted=noted,
             )
         )

@@ -21,7 +21,7 @@ from mayak.evidence.containers.segments import open_pieces
 from mayak.evidence.containers.volumes import DiskContainer
 from mayak.evidence.streams import Bytes, stream_of, translated
 from mayak.evidence.walk import Source
-from mayak.i18n import msg
+from mayak.i18n import msg, system_error
 from mayak.signatures import (
     CONTAINERS,
     FAR_HEAD,
@@ -66,7 +66,7 @@ def open_source(path: Path, limits: Limits | None = None) -> Source:
         if isinstance(exc, EvidenceError):
             raise
         raise EvidenceError(
-            msg("{path} cannot be opened: {strerror}", path=path, strerror=exc.strerror),
+            msg("{path} cannot be opened: {strerror}", path=path, strerror=system_error(exc)),
             remedy=msg("name the folder that holds them all")
             if exc.errno == errno.EMFILE
             else msg("check the path and your rights to it"),

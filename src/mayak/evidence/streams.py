@@ -15,7 +15,7 @@ from threading import Lock
 from typing import IO, BinaryIO, Protocol, cast
 
 from mayak.errors import ConfigError, EvidenceError, MayakError
-from mayak.i18n import msg
+from mayak.i18n import msg, system_error
 
 CHUNK = 1 << 20
 BUFFER = 1 << 16
@@ -138,7 +138,7 @@ def _temporary() -> Iterator[None]:
             msg(
                 "temporary folder {folder}: cannot be written ({strerror})",
                 folder=folder,
-                strerror=exc.strerror or exc,
+                strerror=system_error(exc),
             ),
             remedy=msg(
                 "free space there, or name a larger folder with TMPDIR, then run the same command "

@@ -178,7 +178,7 @@ class Source:
         except (MayakError, MemoryError, CancelledError):
             raise
         except Exception as exc:  # noqa: BLE001
-            # So broad because readers, mostly other people's, parse whatever bytes a worn medium
+            # So broad because readers, mostly other people's, parse any bytes that a worn medium
             # or a suspect wrote: an unforeseen fault must lose this container alone, not all that
             # comes after it.
             reason = f"cannot be read any further: {type(exc).__name__}: {exc}"

@@ -14,7 +14,7 @@ from mayak.case.folder import WriterLock
 from mayak.case.values import checked
 from mayak.errors import CaseError, ConfigError, IntegrityError
 from mayak.files import file_sha256, staged_folder, unfinished_stages
-from mayak.i18n import Language, msg
+from mayak.i18n import Language, msg, system_error
 from mayak.report.builder import DocumentBuilder
 from mayak.report.case_jsonld import write_case_jsonld
 from mayak.report.html import write_html
@@ -92,7 +92,7 @@ def write_report(
             msg(
                 "{folder}: the report cannot be written ({strerror})",
                 folder=folder,
-                strerror=error.strerror or error,
+                strerror=system_error(error),
             ),
             remedy=msg("check the folder, its permissions and the free disk space"),
         ) from error
@@ -114,8 +114,8 @@ def _check_folder(case: CaseStore, folder: Path, *, overwrite: bool) -> None:
     inside = case.folder.resolve()
     if folder == inside or inside in folder.parents or folder in inside.parents:
         raise ConfigError(
-            msg("{folder} and the case lie in one another", folder=folder),
-            remedy=msg("name a folder beside the case"),
+            msg("{folder} and the case folder are inside each other", folder=folder),
+            remedy=msg("name a folder next to the case"),
         )
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return

@@ -66,7 +66,7 @@ def render_pdf(document: Document, *, created: datetime) -> bytes:
                 return child.submit(_compile, folder, created.replace(microsecond=0)).result()
             except BrokenProcessPool as error:
                 raise MayakError(
-                    msg("setting the PDF took its process along"),
+                    msg("the process that writes the PDF was stopped"),
                     remedy=msg("free memory, 1 GB should do, and write the report again"),
                 ) from error
 

@@ -140,7 +140,7 @@ def _columns() -> list[tuple[str, Callable[[ListedFile], Value]]]:
 
     return [
         (msg("image number"), lambda listed: listed.number),
-        (msg("standing"), lambda listed: words.kind(listed.kind)),
+        (msg("review status"), lambda listed: words.kind(listed.kind)),
         (msg("decided label"), _label),
         (msg("file name"), lambda listed: listed.item.name),
         (msg("entry number"), lambda listed: listed.item.entry),

@@ -43,7 +43,7 @@ def seen_how(how: SeenHow | None) -> str:
     return {
         "opened": msg("opened"),
         "grid": msg("in the grid"),
-        "copy": msg("behind a copy"),
+        "copy": msg("with another copy"),
         "bulk": msg("not on the screen"),
     }[how]
 

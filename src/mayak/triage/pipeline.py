@@ -1,7 +1,7 @@
 """``triage``: takes sources into a case and scores the pictures in them.
 
-The order in which an item passes the stages; 1 to 5 run in the reading thread, 6 and 8 in the
-writing thread, 7 in the thread that called ``triage``:
+The order in which an item passes the stages; 1 to 5 (``reading.ReadingStages``) run in the reading
+thread, 6 and 8 in the writing thread, 7 in the thread that called ``triage``:
 
 1. walk: ``Source.items`` lists every file, those inside archives and disk images too.
 2. read: ``reading.read`` reads the files that may be images.
@@ -23,11 +23,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import ExitStack, closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from threading import Event, Thread
-from typing import Protocol
 
 import psutil
 
@@ -38,24 +37,17 @@ from mayak.hashlists import HashList
 from mayak.i18n import msg
 from mayak.triage.acquisition import Acquisitions
 from mayak.triage.bounded_queue import ByteBoundedQueue
-from mayak.triage.decoding import DecodeBatch, DecodeRequest, DecodeRules
 from mayak.triage.group import group
-from mayak.triage.hashing import ReadFile, hashed
 from mayak.triage.local import LocalStage
 from mayak.triage.options import Options
 from mayak.triage.outcome import ItemOutcome
-from mayak.triage.reading import read
-from mayak.triage.recorded import RecordedSource, SourceIdentity
-from mayak.triage.resolve import FileToRead, Resolver, Step, UnreadFile
+from mayak.triage.reading import OpenSource, ReadingStages
+from mayak.triage.resolve import Resolver
+from mayak.triage.stage import DecodeAndScore
 from mayak.triage.summary import Summary
 from mayak.triage.writing import CaseWriter, alerts_of
-from mayak.types import Classifier, DecodedImage, Engine, Prediction, Progress, Sides, Task
+from mayak.types import Classifier, DecodedImage, Prediction, Progress, Task
 
-_CHUNK_BYTES = 1 << 20
-_CHUNK_FILES = 32
-"""Small files are decoded some at a time: a message for each would cost more than decoding it."""
-_MAX_OUTCOMES = 1 << 28
-"""Bytes of outcomes that may wait for the writer, which is busy for the time of a transaction."""
 _MAX_IMAGES = 1 << 30
 """Bytes of pictures that may wait to be scored, if the machine has sixteen times as much. Pictures
 that need the whole model come in runs, each of which takes seconds; with this much room decoding
@@ -65,37 +57,6 @@ _SWITCH = 0.0005
 releases it at each system call, and would wait that long for the scoring thread each time."""
 _PATIENCE = 1.0
 """Seconds that the writer waits for predictions before it does other work."""
-
-
-class DecodeAndScore(Protocol):
-    """The stage that decodes files and scores pictures; ``LocalStage`` does it on this machine.
-
-    A stage on other machines finds a file by the path of its request if it can open the same
-    source, or is sent its bytes. It may score a picture where it decoded it: then the result has a
-    prediction and no pixels, and nothing comes to ``score``.
-    """
-
-    @property
-    def engine(self) -> Engine | None:
-        """What scores the pictures; None if nothing does."""
-        ...
-
-    @property
-    def min_sides(self) -> Sides:
-        """Sides from which on a JPEG may be decoded at a reduced scale."""
-        ...
-
-    def decode(
-        self, requests: Iterator[tuple[DecodeRequest, ...]], rules: DecodeRules
-    ) -> Generator[DecodeBatch, None, None]:
-        """Decode files and yield results as they are done; called in the reading thread, for one
-        source after the other. Requests are fetched as there is room for them."""
-        ...
-
-    def score(self, images: Iterable[DecodedImage]) -> Iterator[Prediction]:
-        """Score pictures, in their order, until they end; called once, in the thread that called
-        ``triage``."""
-        ...
 
 
 def triage(options: Options, classifier: Classifier | None, progress: Progress) -> Summary:
@@ -137,9 +98,12 @@ def take_in(options: Options, stage: DecodeAndScore, progress: Progress) -> Summ
         sys.setswitchinterval(_SWITCH)
         resolver = Resolver(options, good, bad)
         with progress.task(msg("triage"), None, msg("files")) as task:
-            pipeline = Pipeline(options, sources, stage, run, resolver, acquisitions, task)
+            unproven = acquisitions.unproven
+            reading = ReadingStages(options, sources, unproven, stage, run, resolver)
+            writer = CaseWriter(case, run, bad)
+            pipeline = Pipeline(reading, stage, writer, acquisitions, task)
             stack.callback(pipeline.stop)  # whatever happens, before the case is closed
-            pipeline.run(CaseWriter(case, run, bad))
+            pipeline.run()
         # 4. State what the run has finished.
         unclassified = 0 if run is None else sum(1 for _ in case.unclassified(run))
         if run is not None and not unclassified and not resolver.is_limited:
@@ -190,16 +154,12 @@ def _case(options: Options) -> CaseStore:
     return CaseStore.create(folder, operator=options.operator)
 
 
-_OpenSource = tuple[int, Path, Source]
-"""Number in the case, path as given, open source."""
-
-
 def _counted(
     case: CaseStore,
     opened: list[tuple[Path, Source]],
     acquisitions: Acquisitions,
     progress: Progress,
-) -> tuple[list[_OpenSource], list[str]]:
+) -> tuple[list[OpenSource], list[str]]:
     """Add the sources to the case and count their files; returns them, and those without any."""
     sources, empty = [], []
     for path, source in opened:
@@ -219,38 +179,30 @@ class Pipeline:
 
     def __init__(
         self,
-        options: Options,
-        sources: list[_OpenSource],
+        reading: ReadingStages,
         stage: DecodeAndScore,
-        run: int | None,
-        resolver: Resolver,
+        writer: CaseWriter,
         acquisitions: Acquisitions,
         task: Task,
     ) -> None:
-        self._options, self._stage, self._run = options, stage, run
-        self._sources = [(n, SourceIdentity.of(path), source) for n, path, source in sources]
-        self._rules = DecodeRules(options.smallest, stage.min_sides, with_pixels=run is not None)
-        self._resolver, self._acquisitions, self._task = resolver, acquisitions, task
+        self._reading, self._stage, self._writer = reading, stage, writer
+        self._acquisitions, self._task = acquisitions, task
         max_images = min(_MAX_IMAGES, psutil.virtual_memory().total // 16)
-        self._outcomes = ByteBoundedQueue[ItemOutcome](lambda each: each.nbytes, _MAX_OUTCOMES)
         self._images = ByteBoundedQueue[DecodedImage](lambda image: image.nbytes, max_images)
         # The scoring thread must not wait for the writer, which may be waiting for it.
         self._predictions = ByteBoundedQueue[Prediction](lambda _: 0, 1)
-        self._reading, self._writing = _StageThread("mayak-read"), _StageThread("mayak-case")
-        self._stop = Event()
-        """Set when the run is to end before its sources do."""
-        self._n_found = 0
-        """Pictures that were found inside files."""
+        self._reading_thread = _StageThread("mayak-read")
+        self._writing_thread = _StageThread("mayak-case")
         self._ended_by: BaseException | None = None
         """What ended the reading or the writing before their end."""
 
-    def run(self, writer: CaseWriter) -> None:
+    def run(self) -> None:
         """Run all stages to their end.
 
         Raises: what ended one of them early, after everything before that is written.
         """
-        self._reading.start(self._read)
-        self._writing.start(lambda: self._write(writer))
+        self._reading_thread.start(self._reading.run)
+        self._writing_thread.start(self._write)
         try:
             pictures = (image for images in self._images for image in images)
             for prediction in self._stage.score(pictures):
@@ -267,7 +219,7 @@ class Pipeline:
         try:
             self._finish(is_cut=True)
         finally:
-            self._reading.wait()
+            self._reading_thread.wait()
 
     def _finish(self, *, is_cut: bool) -> None:
         """Wait until everything that has come is written; ``is_cut``: without waiting for more.
@@ -278,155 +230,64 @@ class Pipeline:
         while True:
             try:
                 if is_cut:
-                    self._stop.set()
-                    self._outcomes.close()
+                    self._reading.cut()
                 self._images.close()
                 self._predictions.end()
-                self._writing.wait()
+                self._writing_thread.wait()
                 break
             except KeyboardInterrupt as error:
                 interrupted, is_cut = error, True
         if interrupted is not None:
             raise interrupted
 
-    # ------------------------------------------------------------ the reading thread: 1 to 5
-
-    def _read(self) -> None:
-        try:
-            with CaseStore.read(self._options.case) as case:
-                for number, identity, source in self._sources:
-                    is_unproven = number in self._acquisitions.unproven
-                    recorded = RecordedSource(
-                        case, number, identity, self._run, is_unproven=is_unproven
-                    )
-                    self._decode(recorded, source)
-                    is_folder = source.path.kind == "folder"
-                    if is_folder:
-                        identity.require()  # an unmounted one lists as an empty one
-                    is_complete = not (self._resolver.is_limited or self._stop.is_set())
-                    if is_complete and (is_folder or is_unproven):
-                        self._outcomes.put(self._resolver.missing(recorded, source))
-        except BaseException as error:  # noqa: BLE001 - raised again in the writing thread
-            self._outcomes.end(error)
-        else:
-            self._outcomes.end()
-
-    def _decode(self, recorded: RecordedSource, source: Source) -> None:
-        requests = self._requests(recorded, source)
-        with closing(self._stage.decode(requests, self._rules)) as batches:
-            for batch in batches:
-                if self._stop.is_set():
-                    return
-                self._n_found += batch.n_found
-                steps = (
-                    s for each in batch.results for s in self._resolver.resolve(recorded, each)
-                )
-                self._outcomes.put([step for step in steps if isinstance(step, ItemOutcome)])
-                del batch, steps  # pixels, while the next files are read
-
-    def _requests(
-        self, recorded: RecordedSource, source: Source
-    ) -> Iterator[tuple[DecodeRequest, ...]]:
-        """Collect requests into chunks; outcomes that need no decoding go to the writer."""
-        chunk: list[DecodeRequest] = []
-        settled: list[ItemOutcome] = []
-        size = 0
-        for step in self._resolved(recorded, source):
-            if isinstance(step, ItemOutcome):
-                settled.append(step)
-                if len(settled) >= _CHUNK_FILES:
-                    self._outcomes.put(settled)
-                    settled = []
-            elif isinstance(step, DecodeRequest):
-                chunk.append(step)
-                size += len(step.data)
-                if size >= _CHUNK_BYTES or len(chunk) >= _CHUNK_FILES:
-                    yield tuple(chunk)
-                    chunk, size = [], 0
-        if settled:
-            self._outcomes.put(settled)
-        if chunk:
-            yield tuple(chunk)
-
-    def _resolved(self, recorded: RecordedSource, source: Source) -> Iterator[Step]:
-        with closing(hashed(self._files(recorded, source))) as files:
-            for each in files:
-                if isinstance(each, ItemOutcome):
-                    yield each
-                else:
-                    yield from self._resolver.resolve(recorded, each)
-                if self._resolver.is_limited:
-                    return
-
-    def _files(self, recorded: RecordedSource, source: Source) -> Iterator[ReadFile | ItemOutcome]:
-        """Walk the source and read its files."""
-        for entry in source.items(self._stop):
-            if self._stop.is_set():
-                return
-            for step in self._resolver.resolve(recorded, entry):
-                if isinstance(step, FileToRead):
-                    data = read(step.entry)
-                    if isinstance(data, bytes):
-                        yield ReadFile(step.entry, data, step.before)
-                        continue
-                    (step,) = self._resolver.resolve(recorded, UnreadFile(step, data))
-                if isinstance(step, ItemOutcome):
-                    yield step
-
     # ------------------------------------------------------------ the writing thread: 6 and 8
 
-    def _write(self, writer: CaseWriter) -> None:
+    def _write(self) -> None:
         try:
             for outcomes in self._arriving():
-                self._take_in(writer, outcomes)
+                self._take_outcomes(outcomes)
                 if self._predictions.is_exhausted:
                     break
-            if self._predictions.is_exhausted and not self._stop.is_set():
+            if self._predictions.is_exhausted and not self._reading.is_cut:
                 raise RuntimeError("the classifier ended before its images did")
-            self._task.expect(self._n_expected)
+            self._task.expect(self._reading.n_expected)
             self._images.end()
             while not self._predictions.is_exhausted:
-                self._take_predictions(writer, _PATIENCE)
-            writer.flush()
+                self._take_predictions(_PATIENCE)
+            self._writer.flush()
         except BaseException as error:  # noqa: BLE001 - raised again by run
             self._ended_by = self._ended_by or error
             with suppress(BaseException):  # the same again, most likely
-                self._take_predictions(writer)
-                writer.flush()
+                self._take_predictions()
+                self._writer.flush()
             self._images.end(error)
             self._images.close()
 
     def _arriving(self) -> Iterator[list[ItemOutcome]]:
         """Yield outcomes as they come. What ended the reading is kept until they are written."""
         try:
-            yield from self._acquisitions.record_during(self._outcomes)
+            yield from self._acquisitions.record_during(self._reading.outcomes)
         except Exception as error:  # noqa: BLE001 - raised again by run
             self._ended_by = error
 
-    def _take_in(self, writer: CaseWriter, outcomes: list[ItemOutcome]) -> None:
-        images = writer.add_outcomes(outcomes)
-        self._task.expect(self._n_expected)
+    def _take_outcomes(self, outcomes: list[ItemOutcome]) -> None:
+        images = self._writer.add_outcomes(outcomes)
+        self._task.expect(self._reading.n_expected)
         # The other items are done when their picture is scored.
-        self._task.advance(len(outcomes) - len(images), **writer.tally.figures())
-        self._take_predictions(writer)
+        self._task.advance(len(outcomes) - len(images), **self._writer.tally.figures())
+        self._take_predictions()
         while not self._images.put(images, _PATIENCE):
-            self._take_predictions(writer)
+            self._take_predictions()
 
-    def _take_predictions(self, writer: CaseWriter, timeout: float = 0.0) -> None:
+    def _take_predictions(self, timeout: float = 0.0) -> None:
         """Take in the predictions that have come; wait for the first for ``timeout`` seconds."""
         n_taken = 0
         while predictions := self._predictions.take(timeout):
-            writer.add_predictions(predictions)
+            self._writer.add_predictions(predictions)
             n_taken += len(predictions)
             timeout = 0.0
-        self._task.advance(n_taken, **writer.tally.figures())
-        writer.flush_if_due()
-
-    @property
-    def _n_expected(self) -> int:
-        """Items of the run, as far as is known."""
-        n_listed = sum(source.listed for *_, source in self._sources)
-        return n_listed + self._n_found + self._resolver.n_unlisted - self._resolver.n_settled
+        self._task.advance(n_taken, **self._writer.tally.figures())
+        self._writer.flush_if_due()
 
 
 class _StageThread:

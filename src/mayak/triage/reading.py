@@ -1,9 +1,15 @@
-"""Reads the files of a source that may be images, and states why the others are not read."""
+"""Stages 1 to 5 of triage: walks sources, reads files that may be images, and has them decoded."""
 
 from __future__ import annotations
 
-from mayak.case import Exclusion
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from threading import Event
+
+from mayak.case import CaseStore, Exclusion
 from mayak.errors import EvidenceError
+from mayak.evidence import Source
 from mayak.imaging.formats import (
     is_apple_double,
     is_pdf,
@@ -14,9 +20,148 @@ from mayak.imaging.formats import (
 from mayak.imaging.office import needs_password
 from mayak.imaging.sandbox import MAX_FILE_BYTES
 from mayak.signatures import CONTAINER_LAYERS
+from mayak.triage.bounded_queue import ByteBoundedQueue
+from mayak.triage.decoding import DecodeRequest, DecodeRules
+from mayak.triage.hashing import ReadFile, hashed
+from mayak.triage.options import Options
+from mayak.triage.outcome import ItemOutcome
+from mayak.triage.recorded import RecordedSource, SourceIdentity
+from mayak.triage.resolve import FileToRead, Resolver, Step, UnreadFile
+from mayak.triage.stage import DecodeAndScore
 from mayak.types import EvidenceEntry, Failure
 
+_CHUNK_BYTES = 1 << 20
+_CHUNK_FILES = 32
+"""Small files are decoded some at a time: a message for each would cost more than decoding it."""
+_MAX_OUTCOMES = 1 << 28
+"""Bytes of outcomes that may wait for the writer, which is busy for the time of a transaction."""
 _HEAD = 512
+
+OpenSource = tuple[int, Path, Source]
+"""Number in the case, path as given, open source."""
+
+
+class ReadingStages:
+    """Walk, read, hash, resolve and decode, for the sources of a run; runs in one thread."""
+
+    def __init__(
+        self,
+        options: Options,
+        sources: list[OpenSource],
+        unproven: set[int],
+        stage: DecodeAndScore,
+        run: int | None,
+        resolver: Resolver,
+    ) -> None:
+        """``unproven``: see ``Acquisitions``."""
+        self._options, self._unproven, self._stage, self._run = options, unproven, stage, run
+        self._sources = [(n, SourceIdentity.of(path), source) for n, path, source in sources]
+        self._rules = DecodeRules(options.smallest, stage.min_sides, with_pixels=run is not None)
+        self._resolver = resolver
+        self.outcomes = ByteBoundedQueue[ItemOutcome](lambda each: each.nbytes, _MAX_OUTCOMES)
+        """What became of the items; ends with the error that ended the reading, if one did."""
+        self._stop = Event()
+        self._n_found = 0
+        """Pictures that were found inside files."""
+
+    @property
+    def n_expected(self) -> int:
+        """Items of the run, as far as is known."""
+        n_listed = sum(source.listed for *_, source in self._sources)
+        return n_listed + self._n_found + self._resolver.n_unlisted - self._resolver.n_settled
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether ``cut`` was called."""
+        return self._stop.is_set()
+
+    def cut(self) -> None:
+        """Read no further file, and drop the outcomes that nobody has taken; from any thread."""
+        self._stop.set()
+        self.outcomes.close()
+
+    def run(self) -> None:
+        """Read the sources, one after the other, and end ``outcomes``."""
+        try:
+            with CaseStore.read(self._options.case) as case:
+                for number, identity, source in self._sources:
+                    is_unproven = number in self._unproven
+                    recorded = RecordedSource(
+                        case, number, identity, self._run, is_unproven=is_unproven
+                    )
+                    self._decode(recorded, source)
+                    is_folder = source.path.kind == "folder"
+                    if is_folder:
+                        identity.require()  # an unmounted one lists as an empty one
+                    is_complete = not (self._resolver.is_limited or self._stop.is_set())
+                    if is_complete and (is_folder or is_unproven):
+                        self.outcomes.put(self._resolver.missing(recorded, source))
+        except BaseException as error:  # noqa: BLE001 - raised again in the writing thread
+            self.outcomes.end(error)
+        else:
+            self.outcomes.end()
+
+    def _decode(self, recorded: RecordedSource, source: Source) -> None:
+        requests = self._requests(recorded, source)
+        with closing(self._stage.decode(requests, self._rules)) as batches:
+            for batch in batches:
+                if self._stop.is_set():
+                    return
+                self._n_found += batch.n_found
+                steps = (
+                    s for each in batch.results for s in self._resolver.resolve(recorded, each)
+                )
+                self.outcomes.put([step for step in steps if isinstance(step, ItemOutcome)])
+                del batch, steps  # pixels, while the next files are read
+
+    def _requests(
+        self, recorded: RecordedSource, source: Source
+    ) -> Iterator[tuple[DecodeRequest, ...]]:
+        """Collect requests into chunks; outcomes that need no decoding go to the writer."""
+        chunk: list[DecodeRequest] = []
+        settled: list[ItemOutcome] = []
+        size = 0
+        for step in self._resolved(recorded, source):
+            if isinstance(step, ItemOutcome):
+                settled.append(step)
+                if len(settled) >= _CHUNK_FILES:
+                    self.outcomes.put(settled)
+                    settled = []
+            elif isinstance(step, DecodeRequest):
+                chunk.append(step)
+                size += len(step.data)
+                if size >= _CHUNK_BYTES or len(chunk) >= _CHUNK_FILES:
+                    yield tuple(chunk)
+                    chunk, size = [], 0
+        if settled:
+            self.outcomes.put(settled)
+        if chunk:
+            yield tuple(chunk)
+
+    def _resolved(self, recorded: RecordedSource, source: Source) -> Iterator[Step]:
+        with closing(hashed(self._files(recorded, source))) as files:
+            for each in files:
+                if isinstance(each, ItemOutcome):
+                    yield each
+                else:
+                    yield from self._resolver.resolve(recorded, each)
+                if self._resolver.is_limited:
+                    return
+
+    def _files(self, recorded: RecordedSource, source: Source) -> Iterator[ReadFile | ItemOutcome]:
+        """Walk the source and read its files."""
+        for entry in source.items(self._stop):
+            if self._stop.is_set():
+                return
+            for step in self._resolver.resolve(recorded, entry):
+                if isinstance(step, FileToRead):
+                    data = read(step.entry)
+                    if isinstance(data, bytes):
+                        yield ReadFile(step.entry, data, step.before)
+                        continue
+                    (step,) = self._resolver.resolve(recorded, UnreadFile(step, data))
+                if isinstance(step, ItemOutcome):
+                    yield step
 
 
 def read(entry: EvidenceEntry) -> bytes | Exclusion | Failure:

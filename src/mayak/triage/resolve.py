@@ -193,19 +193,10 @@ class Resolver:
         sought = listed(self._known_bad, hashes)
         if content is None:
             left_out = None if sought else listed(self._known_good, hashes)
-            if left_out is not None:
-                # A list can be wrong, and a file in a folder can change: the hash is recorded.
-                known = Exclusion("known-good", f"{left_out}; SHA-256 {digest}")
-                yield ItemOutcome(recorded.number, item_of(entry, known), is_known)
+            outcomes = self._without_decoding(recorded, entry, hashed, left_out, is_known)
+            if outcomes is not None:
+                yield from outcomes
                 return
-            # The pictures in a document are recorded for each copy of it.
-            if not is_pdf(hashed.file.data):
-                if digest in self._copies:
-                    yield from self._copies.add(recorded.number, entry, digest, is_known)
-                    return
-                if recorded.content(digest) is not None and recorded.has_result(digest):
-                    yield ItemOutcome(recorded.number, item_of(entry, Duplicate(digest)), is_known)
-                    return
         elif self._is_finished(recorded, entry, digest):
             self.n_settled += 1
             return
@@ -217,6 +208,28 @@ class Resolver:
         if sought is not None:
             self._sought[digest] = f"{sought}, a list of files that are looked for"
         yield DecodeRequest(entry, hashed.file.data, digest, is_sought=sought is not None)
+
+    def _without_decoding(
+        self,
+        recorded: RecordedSource,
+        entry: EvidenceEntry,
+        hashed: HashedFile,
+        left_out: str | None,
+        is_known: bool,
+    ) -> list[ItemOutcome] | None:
+        """The outcomes of new bytes that are known from elsewhere; None if they must be decoded."""
+        digest = hashed.sha256
+        if left_out is not None:
+            # A list can be wrong, and a file in a folder can change: the hash is recorded.
+            known = Exclusion("known-good", f"{left_out}; SHA-256 {digest}")
+            return [ItemOutcome(recorded.number, item_of(entry, known), is_known)]
+        if is_pdf(hashed.file.data):  # the pictures in a document are recorded for each copy of it
+            return None
+        if digest in self._copies:
+            return self._copies.add(recorded.number, entry, digest, is_known)
+        if recorded.content(digest) is not None and recorded.has_result(digest):
+            return [ItemOutcome(recorded.number, item_of(entry, Duplicate(digest)), is_known)]
+        return None
 
     def _decoded(self, recorded: RecordedSource, result: DecodeResult) -> Iterator[ItemOutcome]:
         number, outcome, entry = recorded.number, result.outcome, result.request.entry
@@ -278,13 +291,13 @@ class _Copies:
 
     def add(
         self, source: int, entry: EvidenceEntry, sha256: str, is_known: bool
-    ) -> Iterator[ItemOutcome]:
-        """Yield the outcome of a copy, if it is known; otherwise ``settle`` yields it later."""
+    ) -> list[ItemOutcome]:
+        """Return the outcome of a copy, if it is known; otherwise ``settle`` yields it later."""
         outcome = self._outcomes[sha256]
-        if outcome is None:
-            self._waiting.setdefault(sha256, []).append((source, entry, is_known))
-        else:
-            yield ItemOutcome(source, item_of(entry, outcome), is_known)
+        if outcome is not None:
+            return [ItemOutcome(source, item_of(entry, outcome), is_known)]
+        self._waiting.setdefault(sha256, []).append((source, entry, is_known))
+        return []
 
     def settle(self, sha256: str, outcome: Content | Failure | Exclusion) -> Iterator[ItemOutcome]:
         """Remember what became of some bytes; yields the outcomes of the copies that waited."""

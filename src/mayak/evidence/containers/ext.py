@@ -191,7 +191,7 @@ class _Mapped:
     def _at(self, number: int, within: int, length: int) -> bytes:
         found = self._read(number * self._block + within, length)
         if len(found) < length:
-            raise OSError(f"block {number} lies beyond the end of the volume")
+            raise OSError(f"block {number} is beyond the end of the volume")
         return found
 
     def _number(self, index: int) -> int:

@@ -84,7 +84,7 @@ class DiskContainer(Container):
                 beyond.append(volume.path.name)
                 continue
             if (missing := volume.offset + volume.size - self._data.size) > 0:
-                reason = f"is cut off: its last {missing} bytes lie beyond the end of the image"
+                reason = f"is cut off: its last {missing} bytes are beyond the end of the image"
                 yield container_gap(volume.path, "Damaged", reason)
             if (kind := self._unread_kind(volume.offset)) is not None:
                 yield _unread(volume, kind)

@@ -106,7 +106,7 @@ def last_directory(data: Bytes, low: int, high: int) -> Directory:
                 end = position
                 break
     if length > end - low:
-        raise zipfile.BadZipFile("its directory lies outside of it")
+        raise zipfile.BadZipFile("its directory is outside of it")
     start = end - length
     return Directory(start, length, start - offset, stated, (*records, (start, end)))
 
@@ -127,7 +127,7 @@ def members_of(data: Bytes, directory: Directory) -> Iterator[Member]:
         stream.seek(comment, io.SEEK_CUR)
         size, packed, offset = with_zip64(extra, size, packed, offset)
         if method == zipfile.ZIP_STORED and not flags & ENCRYPTED:
-            size = max(size, packed)  # so many bytes are there, whatever the entry states
+            size = max(size, packed)  # so many bytes are there, even if the entry states less
         yield Member(
             name,
             system,

@@ -42,8 +42,8 @@ def selected_files(case: CaseStore, found: ReportData, shown: list[Finding]) -> 
         blocks.append(
             Prose(
                 msg(
-                    "{n_rows:,} of {total:,} files stand here; all are in selected.csv and "
-                    "report.xlsx.",
+                    "{n_rows:,} of {total:,} files are listed here; all are in selected.csv"
+                    " and report.xlsx.",
                     n_rows=len(rows),
                     total=total,
                 )

@@ -216,10 +216,13 @@ def _engine(run: Run, tiers: dict[int, int], *, shown: bool) -> list[Block]:
         if run.finished
         else f"{moment(run.started)} – " + msg("not finished")
     )
-    rows = [
+    rows: list[tuple[str, str]] = [
         (title, msg("scores shown in this report") if shown else "–"),
         (msg("Model"), str(engine.get("model"))),
-        *((said, str(engine.get(key) or msg("none"))) for key, said in names.items()),
+        *(
+            (name, str(digest) if (digest := engine.get(key)) else msg("none"))
+            for key, name in names.items()
+        ),
         (msg("Precision"), str(engine.get("precision"))),
         (msg("Software"), software or "–"),
         (finger, run.fingerprint),
@@ -283,7 +286,7 @@ def _action(entry: LogEntry) -> Cell:
         which = ", ".join(map(str, detail.get("sources", ())))
         if detail.get("limited"):
             return msg("triage ended at its limit (sources {which})", which=which)
-        return msg("triage came to the end of sources {which}", which=which)
+        return msg("triage reached the end of sources {which}", which=which)
     if entry.action == "source cannot be hashed":
         return (
             msg("source {source} could not be read to its end", source=detail.get("source")),

@@ -32,9 +32,9 @@ def methods(found: ReportData, *, clear: bool) -> Section:
         if clear
         else msg("The thumbnails are blurred; the originals are identified by their hashes."),
         msg(
-            "Signs in names that cannot be seen or that change the direction of writing are spelt "
-            "out by number, such as \\u202e; a long name is shortened in the middle and stands "
-            "whole in the CSV files."
+            "Characters in names that cannot be seen or that change the direction "
+            "of writing are spelt out by number, such as \\u202e; a long name is "
+            "shortened in the middle and is complete in the CSV files."
         ),
     ]
     title = msg("Methods")

@@ -48,10 +48,11 @@ def summary(found: ReportData) -> Section:
         _labels(found),
         Prose(
             msg(
-                "Selected is what reviewers decided to be relevant (1, 2 or 3) and nobody "
-                "contradicts. The model only proposes; what is not reviewed, so that no decision "
-                "stands, is listed apart and is no finding. None of this replaces an analysis of "
-                "a substance or a ruling on what a warrant covers."
+                "Selected is what reviewers decided to be relevant (1, 2 or 3) and "
+                "nobody contradicts. The model only proposes; what is not reviewed, so "
+                "that no decision stands, is listed apart and is not a finding. None of"
+                " this replaces an analysis of a substance or a ruling on what a "
+                "warrant covers."
             ),
             "soft",
         ),
@@ -127,11 +128,12 @@ def _seen(found: ReportData) -> list[Block]:
             drawn = how is not None and how != "bulk"
             rows.append((words.seen_how(how), f"{total:,}", f"{blurred:,}" if drawn else "–"))
     text = msg(
-        "How the images were shown when they were decided. A decision does not mean that somebody "
-        "looked at the image by itself: “behind a copy” was decided together with another image "
-        "of the same picture, “not on the screen” without having been drawn. An “opened” image "
-        "was shown by itself: the original, or its thumbnail of at most 320 pixels until the "
-        "original had been read, or if it could not be."
+        "How the images were shown when they were decided. A decision does not "
+        "mean that somebody looked at the image by itself: “with another copy” "
+        "was decided together with another image of the same picture, “not on "
+        "the screen” without having been drawn. An “opened” image was shown by "
+        "itself: the original, or its thumbnail of at most 320 pixels until the"
+        " original had been read, or if it could not be."
     )
     return [
         Prose(text, "soft"),
