@@ -20,7 +20,7 @@ demo: setup ## the whole pipeline on synthetic images, into demo/
 test: setup ## all tests, in up to four processes
 	@$(BIN)/python -m pytest $(PARALLEL)
 
-quick: setup ## tests of a second or less each, while working
+quick: setup ## without the slow files, while working
 	@$(BIN)/python -m pytest $(PARALLEL) --quick
 
 lint: setup ## style, words, types and layers
