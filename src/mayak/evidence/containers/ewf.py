@@ -15,7 +15,7 @@ from mayak.evidence.containers.segments import missing_piece
 from mayak.evidence.containers.volumes import DiskContainer
 from mayak.evidence.streams import stream_of, translated
 from mayak.i18n import msg
-from mayak.signatures import E01, FileKind
+from mayak.signatures import E01
 from mayak.types import EvidencePath
 
 _FIRST_SEGMENT = b"\1\0"
@@ -96,10 +96,6 @@ def _is_later_segment(head: bytes) -> bool:
     return head[9:11] != _FIRST_SEGMENT
 
 
-def _recognises(kind: FileKind, _: ContainerFile) -> bool:
-    return kind is E01
-
-
 def _open(file: ContainerFile, path: EvidencePath, _: Limits) -> Container:
     if file.on_disk is not None:
         medium = EwfBytes(file.on_disk)
@@ -112,5 +108,5 @@ def _open(file: ContainerFile, path: EvidencePath, _: Limits) -> Container:
 
 
 FORMAT = ContainerFormat(
-    _recognises, _open, ewf_segments, lambda file: _is_later_segment(file.head)
+    lambda kind, _: kind is E01, _open, ewf_segments, lambda file: _is_later_segment(file.head)
 )
