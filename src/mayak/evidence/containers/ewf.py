@@ -52,21 +52,6 @@ class EwfBytes:
 
         Raises EvidenceError.
         """
-        if content is None:
-            with path.open("rb") as file:
-                head = file.read(11)
-        else:
-            head = content.read(11)
-        if not E01.matches(head):
-            raise EvidenceError(
-                msg("{path} is EWF of a kind that is not read", path=path),
-                remedy=msg("convert a copy to E01 or raw"),
-            )
-        if _is_later_segment(head):
-            raise EvidenceError(
-                msg("{path} is not the first segment", path=path),
-                remedy=msg("name the file that ends in 01"),
-            )
         with translated(path):
             self._handle = pyewf.handle()
             if content is None:
@@ -97,6 +82,11 @@ def _is_later_segment(head: bytes) -> bool:
 
 
 def _open(file: ContainerFile, path: EvidencePath, _: Limits) -> Container:
+    if _is_later_segment(file.head):
+        raise EvidenceError(
+            msg("{path} is not the first segment", path=file.on_disk or path.name),
+            remedy=msg("name the file that ends in 01"),
+        )
     if file.on_disk is not None:
         medium = EwfBytes(file.on_disk)
     else:
