@@ -301,7 +301,7 @@ def test_a_case_that_was_tampered_with_says_so_first(own, write, tmp_path):
     assert "INTEGRITY FAILURE" in first
     assert "no fault was found" not in first
     korean = write(own, tmp_path / "ko", "ko").folder
-    assert "무결성 문제" in PdfReader(korean / "report.pdf").pages[0].extract_text()
+    assert "무결성 검증 실패" in PdfReader(korean / "report.pdf").pages[0].extract_text()
 
 
 def test_a_thumbnail_that_was_exchanged_is_not_shown(own, write, tmp_path):
