@@ -37,4 +37,4 @@ def test_a_review_begins_with_the_faults_that_the_last_verification_found(
     assert review(capsys, tmp_path / "case") == (0, "")
     with CaseStore.open(tmp_path / "case", operator="a") as store:
         store.record("verify", faults=3)
-    assert "마지막 검증에서 불일치 3건" in review(capsys, tmp_path / "case")[1]
+    assert "마지막 검증 결과: 불일치 3건" in review(capsys, tmp_path / "case")[1]

@@ -202,13 +202,13 @@ def test_paper_and_page_speak_the_language_that_was_asked_for(report, korean_rep
     _, text = paper(korean_report / "report.pdf")
     page = Page(korean_report / "report.html").text
     for words in (
-        "디지털이미지분석보고서",
+        "사진·그림파일선별분석결과",
         "상세목록",
-        "제외목록",
+        "미선별파일목록",
         "해시값",
         "무결성",
-        "판정결과:3마약원본",
-        "보정(SHA-256)없음",
+        "검토결과:3마약류실물(추정)",
+        "점수보정값(SHA-256)없음",
     ):
         assert words in squeezed(text)
         assert words in squeezed(page)
@@ -221,7 +221,7 @@ def test_paper_and_page_speak_the_language_that_was_asked_for(report, korean_rep
 
 def test_korean_lines_end_between_words(korean_report):
     _, text = paper(korean_report / "report.pdf")
-    sentence = "유효한 판정이 없는 제안은 따로 표시하고 판정 결과로 보지 않습니다."
+    sentence = "유효한 검토자 판정이 없는 추천 분류는 따로 표시하고 검토 결과로 보지 않습니다."
     lines = [line.strip() for line in text.splitlines()]
     start = next(n for n, line in enumerate(lines) if "‘선별’은" in line)
     told = " ".join(lines[start : start + 3])

@@ -130,7 +130,7 @@ class Tally:
         figures[msg("images")] = f"{self.images} ({rate:.1f}/s)"
         figures[msg("not read")] = str(self._failures)
         for label, count in sorted(self._labels.items()):
-            figures[LABELS[label].name] = str(count)
+            figures[f"{label} " + LABELS[label].name] = str(count)
         return figures
 
 
