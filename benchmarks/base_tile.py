@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,9 @@ from sklearn.metrics import roc_auc_score
 
 from mayak.config import FINAL, load_train_config
 from mayak.dataset.manifest import FILES, Manifest, read_manifest
-from mayak.evaluation.calibrate import Reader, fit_head, make_promise
-from mayak.imaging.redecode import Redecoder
+from mayak.evaluation.calibrate import ManifestScorer, RiskTarget, fit_head, risk_bound
 from mayak.model import load_model
-from mayak.model.cascade import Readings, log_odds
+from mayak.model.cascade import log_odds
 from mayak.training import train
 from mayak.types import Sample, SilentProgress
 from promise import CONFIDENCE, drawn
@@ -69,14 +67,14 @@ def main() -> None:
 def report(adapter: Path, trained: Manifest, sets: dict[str, Manifest]) -> None:
     """Print what an adapter's tiers make of each set, and of the thresholds that the first sets."""
     vlm = load_model("nano", adapter=adapter, device="cpu")
-    with Redecoder(vlm.least, 2) as closer, ThreadPoolExecutor(2) as pool:
-        reader = Reader(vlm, Readings(vlm), closer, pool, 8, SilentProgress(), [])
-        head = fit_head(*reader.glances(trained))
+    with ManifestScorer(vlm, 8, SilentProgress()) as reader:
+        head = fit_head(*reader.pooled_features(trained))
         found = {name: reader.all_tiers(manifest, head) for name, manifest in sets.items()}
     limits: dict[float, tuple[float, ...] | None] = {}
     for alpha in ALPHAS:
         samples, logits = found["val"]
-        promise, _ = make_promise(samples, logits, odds_of(logits), alpha, CONFIDENCE)
+        target = RiskTarget(alpha, CONFIDENCE)
+        promise, _ = risk_bound(samples, logits, odds_of(logits), target)
         limits[alpha] = promise and tuple(np.inf if t is None else t for t in promise.thresholds)
     for name, read in found.items():
         told = {f"alpha {alpha}": kept and cascade(read, kept) for alpha, kept in limits.items()}

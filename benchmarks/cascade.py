@@ -45,9 +45,10 @@ from engine import build, copies, free, make_images, measure_original, measure_t
 from mayak import bench
 from mayak.imaging import decode
 from mayak.model import Calibration, CascadeScorer, VisionLanguageModel
-from mayak.model.calibration import Head, Promise
-from mayak.model.cascade import TIERS, HeadOnDevice, Readings, log_odds
-from mayak.model.packing import Piece
+from mayak.model.calibration import Head
+from mayak.model.cascade import TIERS, CascadeTiers, HeadOnDevice, log_odds
+from mayak.model.packer import PreparedImage
+from mayak.model.risk_control import RiskBound
 from mayak.model.shapes import processor_for, published_config, published_tokenizer
 from mayak.types import DecodedImage, Engine, Prediction, Sides, SilentProgress
 
@@ -142,14 +143,14 @@ def decoded(paths: list[Path], least: Sides) -> list[DecodedImage]:
         return list(pool.map(lambda path: decode(path.read_bytes(), min_sides=least), paths))
 
 
-def odds_of(readings: Readings, head: HeadOnDevice, pieces: list[Piece]) -> np.ndarray:
+def odds_of(readings: CascadeTiers, head: HeadOnDevice, pieces: list[PreparedImage]) -> np.ndarray:
     """Log-odds (N, 2) of tiers 0 and 1."""
     rows = []
     with torch.inference_mode():
         for start in range(0, len(pieces), BATCHES[1]):
             part = pieces[start : start + BATCHES[1]]
-            first = log_odds(head(readings.glance(part)).double())
-            second = log_odds(readings.read(part)[:, :-1])
+            first = log_odds(head(readings.pooled_features(part)).double())
+            second = log_odds(readings.label_logits(part)[:, :-1])
             rows.append(torch.stack([first, second], dim=1).cpu().numpy())
     return np.concatenate(rows)
 
@@ -173,7 +174,7 @@ def thresholds_for(mix: tuple[float, float, float], odds: np.ndarray) -> tuple[f
 def scorer_with(
     vlm: VisionLanguageModel, head: Head, thresholds: tuple[float, float]
 ) -> CascadeScorer:
-    promise = Promise(0.01, 0.95, 0, 0, thresholds, (0.0, 0.0, 0.0), ())
+    promise = RiskBound(0.01, 0.95, 0, 0, thresholds, (0.0, 0.0, 0.0), ())
     calibration = Calibration(vlm.engine.fingerprint, head, (1.0, 1.0, 1.0), promise, {})
     return CascadeScorer(vlm, calibration, BATCHES[2], compiled=True)
 
@@ -273,13 +274,13 @@ def measure(
 ) -> None:
     """Everything, what matters most first."""
     vlm = build(processor, "bf16")
-    readings = Readings(vlm, compiled=True)
+    readings = CascadeTiers(vlm, compiled=True)
     stages = bench.measure(
         readings,
         paths[:40],
         device="GPU",
-        least=vlm.least,
-        least_for_base=vlm.least_for_base,
+        min_sides=vlm.least,
+        min_sides_for_base=vlm.least_for_base,
         batch_size=BATCHES[2],
         seconds=2.0,
         progress=SilentProgress(),

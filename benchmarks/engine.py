@@ -47,12 +47,12 @@ from mayak.evaluation.run import read_ahead
 from mayak.imaging import decode_file
 from mayak.labels import LABELS
 from mayak.model import LabelScorer, Prompt, VisionLanguageModel
+from mayak.model.accelerate import CheckedCudaGraph
 from mayak.model.fp8 import to_fp8
-from mayak.model.packed import PackedModel, read
-from mayak.model.packing import Packed
+from mayak.model.packer import PackedBatch
 from mayak.model.prompt import ask, token_counts
 from mayak.model.shapes import processor_for, published_config, published_tokenizer
-from mayak.model.shortcuts import Recorded
+from mayak.model.varlen import VarlenModel, decoder_layer
 from mayak.types import Classifier, DecodedImage, Engine, Sample, SilentProgress
 
 SEED = 7
@@ -185,9 +185,9 @@ def arithmetic(tokens: list[int], tiles: list[int]) -> float:
     return (sum(language) + tile * sum(tiles)) / len(tokens) / 1e12
 
 
-def prepared(engine: PackedModel, images: list[DecodedImage], batch: int) -> list[Packed]:
+def prepared(engine: VarlenModel, images: list[DecodedImage], batch: int) -> list[PackedBatch]:
     """Whole batches, pinned, as the scorer makes them."""
-    pieces = [engine.prepare(image) for image in images]
+    pieces = [engine.packer.prepare(image) for image in images]
     return [engine.pack(pieces[i : i + batch]) for i in range(0, len(pieces), batch)]
 
 
@@ -195,7 +195,7 @@ def model_only(
     vlm: VisionLanguageModel, images: list[DecodedImage], *, compiled: bool, batch: int = BATCH
 ) -> dict[str, Any]:
     """Images/s from prepared batches, the median of three passes, and what warming up took."""
-    engine = PackedModel(vlm, compiled=compiled)
+    engine = VarlenModel(vlm, compiled=compiled)
     batches = prepared(engine, images, batch)
     with torch.inference_mode():
         warm = timed(lambda: [engine.logits(part) for part in batches[:2]])
@@ -297,8 +297,8 @@ def copies(paths: list[Path], folder: Path, times: int) -> Path:
 
 def later_tiers(vlm: VisionLanguageModel, images: list[DecodedImage]) -> dict[str, float]:
     """Images/s, model only: the language model over the base tile, and the vision tower alone."""
-    engine = PackedModel(vlm, compiled=True)
-    pieces = [engine.prepare_base(image) for image in images]
+    engine = VarlenModel(vlm, compiled=True)
+    pieces = [engine.packer.prepare_base(image) for image in images]
     batches = [engine.pack(pieces[i : i + 32]) for i in range(0, len(pieces), 32)]
     tiles = torch.cat([piece.tiles for piece in pieces]).pin_memory()
 
@@ -344,18 +344,18 @@ def measure_shortcuts(vlm: VisionLanguageModel, images: list[DecodedImage]) -> d
     """Over base tiles: the labels' logits' largest differences between compiled and uncompiled
     layers, twice (the second time nothing is new), and whether a CUDA graph of each gives the same.
     """
-    plain, short = PackedModel(vlm), PackedModel(vlm)
-    short._read = torch.compile(read, dynamic=True)
-    tiles = torch.cat([plain.prepare_base(image).tiles for image in images]).pin_memory()
+    plain, short = VarlenModel(vlm), VarlenModel(vlm)
+    short._decoder_layer = torch.compile(decoder_layer, dynamic=True)
+    tiles = torch.cat([plain.packer.prepare_base(image).tiles for image in images]).pin_memory()
     tokens = list(vlm.prompt.label_ids)
 
-    def logits(engine: PackedModel) -> torch.Tensor:
+    def logits(engine: VarlenModel) -> torch.Tensor:
         return engine.logits_of_base(tiles.to("cuda"))[:, tokens].float()
 
-    def recordable(engine: PackedModel) -> bool:
-        recorded = Recorded(engine.logits_of_base, len(tiles), vlm.device)
+    def recordable(engine: VarlenModel) -> bool:
+        recorded = CheckedCudaGraph(engine.logits_of_base, len(tiles), vlm.device)
         recorded(tiles)
-        return recorded._taken is not None
+        return recorded._input is not None
 
     with torch.inference_mode():
         right = logits(plain)
@@ -370,7 +370,7 @@ def measure_shortcuts(vlm: VisionLanguageModel, images: list[DecodedImage]) -> d
 
 def profile(vlm: VisionLanguageModel, images: list[DecodedImage], path: Path) -> None:
     """The kernels of two compiled batches, by time, into a file."""
-    engine = PackedModel(vlm, compiled=True)
+    engine = VarlenModel(vlm, compiled=True)
     batches = prepared(engine, images[: 2 * BATCH], BATCH)
     with torch.inference_mode():
         for part in batches:
@@ -431,8 +431,8 @@ def measure(
 ) -> None:
     """Everything, one model after the other."""
     vlm = build(processor, "bf16")
-    engine = PackedModel(vlm)
-    pieces = [engine.prepare(image) for image in images]
+    engine = VarlenModel(vlm)
+    pieces = [engine.packer.prepare(image) for image in images]
     tokens = [len(piece.rows) for piece in pieces]
     tiles = [len(piece.tiles) for piece in pieces]
     work, rate = arithmetic(tokens, tiles), ceiling()

@@ -76,16 +76,16 @@ def make_material(folder: Path) -> dict[str, bytes]:
     }
 
 
-def damaged(data: bytes, dice: random.Random) -> bytes:
+def damaged(data: bytes, rng: random.Random) -> bytes:
     """Return the bytes with some of them changed; a tenth of the sources is also cut off."""
     changed = bytearray(data)
     # Half of the flips are in the first and last 4 KiB, which hold most of the structures.
     ends = [*range(min(4096, len(data))), *range(max(0, len(data) - 4096), len(data))]
-    for _ in range(dice.randint(1, MAX_FLIPS)):
-        at = dice.choice(ends) if dice.random() < 0.5 else dice.randrange(len(data))
-        changed[at] ^= 1 << dice.randrange(8) if dice.random() < 0.5 else dice.randrange(1, 256)
-    if dice.random() < 0.1:
-        del changed[dice.randrange(1, len(changed)) :]
+    for _ in range(rng.randint(1, MAX_FLIPS)):
+        at = rng.choice(ends) if rng.random() < 0.5 else rng.randrange(len(data))
+        changed[at] ^= 1 << rng.randrange(8) if rng.random() < 0.5 else rng.randrange(1, 256)
+    if rng.random() < 0.1:
+        del changed[rng.randrange(1, len(changed)) :]
     return bytes(changed)
 
 
@@ -141,11 +141,11 @@ def prepare(place: Path) -> Run:
     material = make_material(place)
 
     def run(number: int, seed: str) -> Counter[str]:
-        dice = random.Random(seed)
+        rng = random.Random(seed)
         name = list(material)[(number - 1) % len(material)]
         path = place / "damaged" / name
         path.parent.mkdir(exist_ok=True)
-        path.write_bytes(damaged(material[name], dice))
+        path.write_bytes(damaged(material[name], rng))
         before = hashlib.sha256(path.read_bytes()).hexdigest()
         outcome = in_a_child(path, place / "outcome")
         if hashlib.sha256(path.read_bytes()).hexdigest() != before:

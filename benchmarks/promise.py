@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +21,10 @@ import torch
 
 from mayak.dataset import PrepareOptions, prepare
 from mayak.dataset.manifest import FILES, read_manifest
-from mayak.evaluation.calibrate import Reader, fit_head
-from mayak.evaluation.promise import choose_thresholds, drift
-from mayak.imaging.redecode import Redecoder
+from mayak.evaluation.calibrate import ManifestScorer, fit_head
 from mayak.model import load_model
-from mayak.model.cascade import Readings, log_odds
+from mayak.model.cascade import log_odds
+from mayak.model.risk_control import choose_thresholds, drift
 from mayak.types import SilentProgress
 from mayak_synthetic.raw_folder import generate
 
@@ -62,11 +60,9 @@ def main() -> None:
     found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
     with (
         tempfile.TemporaryDirectory() as place,
-        Redecoder(vlm.least, 2) as closer,
-        ThreadPoolExecutor(2) as pool,
+        ManifestScorer(vlm, 8, SilentProgress()) as reader,
     ):
-        reader = Reader(vlm, Readings(vlm), closer, pool, 8, SilentProgress(), [])
-        head = fit_head(*reader.glances(read_manifest(demo / "data" / FILES["train"])))
+        head = fit_head(*reader.pooled_features(read_manifest(demo / "data" / FILES["train"])))
         for style, count, seed in (("base", asked.images, 101), ("heldout", asked.shifted, 102)):
             manifest = read_manifest(drawn(Path(place) / style, count, seed, style))
             _, logits = reader.all_tiers(manifest, head)

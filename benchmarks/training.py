@@ -43,11 +43,11 @@ from mayak.config import load_train_config
 from mayak.imaging import decode_file
 from mayak.labels import QUESTION
 from mayak.model import VisionLanguageModel
-from mayak.model.packing import Packing
+from mayak.model.packer import BatchPacker
 from mayak.model.shapes import processor_for, published_config, published_tokenizer
 from mayak.training import fit, forward
 from mayak.training.data import Batch, Collate, Row
-from mayak.training.memory import foresee, largest_batch
+from mayak.training.memory import estimate_memory, largest_batch
 from mayak.training.module import FineTuning, trained
 from mayak.training.plan import Plan
 
@@ -60,7 +60,7 @@ Lesson = dict[str, torch.Tensor]
 
 def collating(vlm: VisionLanguageModel) -> Collate:
     """How ``mayak train`` makes this model's batches."""
-    return Collate(Packing(vlm.processor, vlm.prompt, vlm.base.config))
+    return Collate(BatchPacker(vlm.processor, vlm.prompt, vlm.base.config))
 
 
 def tuning(vlm: VisionLanguageModel, **changes: Any) -> FineTuning:  # noqa: ANN401
@@ -156,9 +156,9 @@ def measure_ways(
 def foreseen(module: FineTuning, collate: Collate, batch: int) -> dict[str, float]:
     """What the automatic choice sees, and how long it looks."""
     largest = largest_batch(collate, batch).on(module.model.device)
-    foresee(module, largest, mixed=True)
+    estimate_memory(module, largest, mixed=True)
     before = time.perf_counter()
-    found = foresee(module, largest, mixed=True)
+    found = estimate_memory(module, largest, mixed=True)
     return {
         "seconds": round(time.perf_counter() - before, 2),
         "tokens": int(largest.packed.bounds[-1]),
@@ -198,7 +198,7 @@ def product(
     # Workers start as those of the command do: without this file, which would bring them more.
     vars(sys.modules["__main__"]).pop("__file__", None)
     fit.load_model = lambda *_, **__: vlm  # type: ignore[attr-defined,assignment]
-    forward.WORTH_COMPILING = 0
+    forward.MIN_IMAGES_TO_COMPILE = 0
     notes: list[str] = []
     layers = vlm.base.model.language_model.layers
     plain = [
@@ -349,7 +349,7 @@ def exact(vlm: VisionLanguageModel, rows: list[Row]) -> dict[str, Any]:
 
 def floor(vlm: VisionLanguageModel, rows: list[Row]) -> dict[str, float]:
     """Twice the forward pass's arithmetic, at the ceiling: no gradients of frozen weights."""
-    packing = collating(vlm).packing
+    packing = collating(vlm).packer
     pieces = [packing.prepare(image) for image, _ in rows]
     work = arithmetic([len(p.rows) for p in pieces], [len(p.tiles) for p in pieces])
     rate = ceiling()

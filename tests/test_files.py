@@ -16,7 +16,7 @@ from mayak import files
 from mayak.case.database import row_digest
 from mayak.case.decision_export import DecisionExport, write_export
 from mayak.cli.demo_ledger import Ledger
-from mayak.dataset.store import Store
+from mayak.dataset.store import DataFolder
 from mayak.dataset.training_images import TrainingImages
 from mayak.evaluation.record import METRICS, write_files
 from mayak.files import canonical_json, file_sha256, json_digest, staged_folder, write_durably
@@ -48,7 +48,7 @@ WRITERS = {
     CALIBRATION: lambda folder: calibration().write(folder),
     METRICS: lambda folder: write_files(folder, {METRICS: b"{}"}, last=METRICS, own=[METRICS]),
     "demo.json": Ledger,
-    "dataset.json": lambda folder: Store(folder).publish(folder, [], {"dataset.json": {}}),
+    "dataset.json": lambda folder: DataFolder(folder).publish(folder, [], {"dataset.json": {}}),
     "run.json": lambda folder: write_json(folder / "run.json", {}),
     "decisions.jsonl": lambda folder: write_export(
         folder / "decisions.jsonl", DecisionExport("case", (), ())

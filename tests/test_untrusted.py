@@ -14,7 +14,7 @@ from mayak.cli.demo_ledger import LEDGER, Ledger
 from mayak.cli.options import base_of
 from mayak.config import load_train_config
 from mayak.dataset.manifest import DATASET_FILE, read_manifest
-from mayak.dataset.store import Store
+from mayak.dataset.store import DataFolder
 from mayak.errors import MayakError
 from mayak.evaluation.record import METRICS, PREDICTIONS, read_run
 from mayak.hashlists import HashList
@@ -101,7 +101,7 @@ def _dataset(folder):
 
 
 def _previous(folder):
-    return folder / DATASET_FILE, lambda: Store(folder).previous()
+    return folder / DATASET_FILE, lambda: DataFolder(folder).previous()
 
 
 def _calibration(folder):

@@ -30,8 +30,8 @@ from mayak.workers import Lost, WorkerPool, cores
 if TYPE_CHECKING:
     import torch
 
-    from mayak.model.cascade import Readings
-    from mayak.model.packing import Piece
+    from mayak.model.cascade import CascadeTiers
+    from mayak.model.packer import PreparedImage
 
 StageName = Literal[
     "read", "decode base", "decode", "tiles base", "tiles all", "tower", "base tile", "full"
@@ -81,19 +81,19 @@ def make_images(folder: Path) -> list[Path]:
 
 
 def measure(
-    readings: Readings,
+    tiers: CascadeTiers,
     paths: Sequence[Path],
     *,
     device: str,
-    least: Sides,
-    least_for_base: Sides,
+    min_sides: Sides,
+    min_sides_for_base: Sides,
     batch_size: int,
     seconds: float,
     progress: Progress,
 ) -> list[Stage]:
     """Measure every stage for about ``seconds``, and at least one batch, after a warm-up.
 
-    ``least`` and ``least_for_base`` are the model's smallest useful sides.
+    ``min_sides`` and ``min_sides_for_base`` are the model's smallest useful sides.
 
     Raises:
         ModelError: the model cannot run here.
@@ -101,20 +101,28 @@ def measure(
     one = msg("one thread")
     some = msg("{threads} threads", threads=_THREADS)
     all_ = msg("{cores} processes", cores=cores())
-    small = [decode(path.read_bytes(), min_sides=least_for_base) for path in paths]
-    images = [decode(path.read_bytes(), min_sides=least) for path in paths]
-    base = [readings.prepare(1, image) for image in small]
-    whole = [readings.prepare(2, image) for image in images]
+    small = [decode(path.read_bytes(), min_sides=min_sides_for_base) for path in paths]
+    images = [decode(path.read_bytes(), min_sides=min_sides) for path in paths]
+    base = [tiers.prepare(1, image) for image in small]
+    whole = [tiers.prepare(2, image) for image in images]
     stages: list[tuple[StageName, str, Callable[[], float]]] = [
         ("read", one, lambda: _reading(paths, seconds)),
-        ("decode base", all_, lambda: _decoding(paths, least_for_base, seconds)),
-        ("decode", all_, lambda: _decoding(paths, least, seconds)),
-        ("tiles base", some, lambda: _preparing(partial(readings.prepare, 1), small, seconds)),
-        ("tiles all", some, lambda: _preparing(partial(readings.prepare, 2), images, seconds)),
+        ("decode base", all_, lambda: _decoding(paths, min_sides_for_base, seconds)),
+        ("decode", all_, lambda: _decoding(paths, min_sides, seconds)),
+        ("tiles base", some, lambda: _preparing(partial(tiers.prepare, 1), small, seconds)),
+        ("tiles all", some, lambda: _preparing(partial(tiers.prepare, 2), images, seconds)),
         # Smaller inputs make larger batches, as in the cascade.
-        ("tower", device, lambda: _answering(readings.glance, base, 8 * batch_size, seconds)),
-        ("base tile", device, lambda: _answering(readings.read, base, 4 * batch_size, seconds)),
-        ("full", device, lambda: _answering(readings.read, whole, batch_size, seconds)),
+        (
+            "tower",
+            device,
+            lambda: _answering(tiers.pooled_features, base, 8 * batch_size, seconds),
+        ),
+        (
+            "base tile",
+            device,
+            lambda: _answering(tiers.label_logits, base, 4 * batch_size, seconds),
+        ),
+        ("full", device, lambda: _answering(tiers.label_logits, whole, batch_size, seconds)),
     ]
     found: list[Stage] = []
     with progress.task(msg("measuring"), len(stages), msg("stages")) as task:
@@ -164,8 +172,8 @@ def _draw(work: tuple[Path, int, int, int]) -> None:
 
 def _process(work: tuple[Path, Sides]) -> None:
     """Decode, hash and make the thumbnail of a file, as triage does before scoring."""
-    path, least = work
-    picture = decode_picture(path.read_bytes(), min_sides=least)
+    path, min_sides = work
+    picture = decode_picture(path.read_bytes(), min_sides=min_sides)
     picture.decoded("")
     small = overview(picture.image)
     perceptual_hash(small)
@@ -194,7 +202,7 @@ def _reading(paths: Sequence[Path], seconds: float) -> float:
     raise AssertionError("no images")
 
 
-def _decoding(paths: Sequence[Path], least: Sides, seconds: float) -> float:
+def _decoding(paths: Sequence[Path], min_sides: Sides, seconds: float) -> float:
     """Decode on all cores; starting the processes is not counted."""
     workers, began = cores(), float("inf")
 
@@ -202,7 +210,7 @@ def _decoding(paths: Sequence[Path], least: Sides, seconds: float) -> float:
         for path in cycle(paths):
             if time.perf_counter() - began >= seconds:
                 return
-            yield path, least
+            yield path, min_sides
 
     done, last = 0, 0.0
     for count, (_, result) in enumerate(
@@ -217,7 +225,7 @@ def _decoding(paths: Sequence[Path], least: Sides, seconds: float) -> float:
 
 
 def _preparing(
-    prepare: Callable[[DecodedImage], Piece], images: Sequence[DecodedImage], seconds: float
+    prepare: Callable[[DecodedImage], PreparedImage], images: Sequence[DecodedImage], seconds: float
 ) -> float:
     import torch
 
@@ -231,7 +239,10 @@ def _preparing(
 
 
 def _answering(
-    ask: Callable[[list[Piece]], torch.Tensor], pieces: list[Piece], size: int, seconds: float
+    ask: Callable[[list[PreparedImage]], torch.Tensor],
+    pieces: list[PreparedImage],
+    size: int,
+    seconds: float,
 ) -> float:
     """Score batches; the next one is queued before waiting for the answer of the last."""
     from mayak.model.scoring import queued

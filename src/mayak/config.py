@@ -1,4 +1,4 @@
-"""Training configuration: a YAML file, checked whole, every fault reported together."""
+"""Training configuration from a YAML file; all faults are reported together."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BASE_MODEL = "llava-hf/llava-v1.6-mistral-7b-hf"
 OUTPUT = "outputs/llava_next_drug_classifier_epochs5"
 FINAL = "final_model_checkpoint"
 FP8_PROOF = "fp8_agreement.json"
-"""Beside an adapter: that its fp8 engine gave the labels of its bf16 one on validation images."""
+"""Next to an adapter: proof that fp8 gave the same labels as bf16 on validation images."""
 
 Positive = Annotated[int, Field(gt=0)]
 
@@ -37,7 +37,7 @@ class LoraOptions(_Strict):
 
 
 class TrainConfig(_Strict):
-    """Everything that decides a training run but the data."""
+    """Everything except the data that a training run depends on."""
 
     model: str
     revision: str | None = None
@@ -47,24 +47,26 @@ class TrainConfig(_Strict):
     learning_rate: Annotated[float, Field(gt=0)]
     batch_size: Positive
     accumulate: Positive
-    """Batches whose gradients are added before a step."""
+    """Batches whose gradients are accumulated before a step."""
     gradient_clip: Annotated[float, Field(gt=0)]
     gradient_checkpointing: bool | Literal["auto"]
-    """``auto``: where what the backward pass needs does not fit into memory."""
+    """``auto``: if the activations for the backward pass do not fit into memory."""
     validations_per_epoch: Positive
     keep_best: Positive
     checkpoint_every: Positive
-    """Steps between two saves of the last checkpoint, besides those after a validation."""
+    """Steps between two saves of the last checkpoint, in addition to those after a validation."""
     base_tile: bool = False
-    """Whether each image is also taught as its base tile alone, for tier 1 of the cascade."""
+    """Whether each image is also trained as its base tile alone, for tier 1 of the cascade."""
     seed: Annotated[int, Field(ge=0, lt=2**32)]
 
 
 def load_train_config(name: str, overrides: dict[str, Any] | None = None) -> TrainConfig:
-    """A preset (``repo``, ``paper``, ``nano``) or a YAML file, with single values replaced.
+    """Load a preset (``repo``, ``paper``, ``nano``) or a YAML file, with single values replaced.
 
-    ``overrides`` maps keys to values; None values are ignored. Raises ConfigError listing every
-    fault with its key.
+    ``overrides`` maps keys to values; None values are ignored.
+
+    Raises:
+        ConfigError: lists every fault with its key.
     """
     text, origin = _text(name)
     try:

@@ -1,4 +1,4 @@
-"""The four labels and the question that the paper puts to the model."""
+"""The four labels and the paper's question to the model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mayak.i18n import Message, msg
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """One category: its index (the answer's digit), folder under ``raw_data/`` and names."""
+    """One category: its index, its folder under ``raw_data/`` and its names."""
 
     index: int
     folder: str
@@ -21,7 +21,7 @@ class Label:
 
     @property
     def answer(self) -> str:
-        """What the model answers: the digit."""
+        """The model's answer: the digit of the index."""
         return str(self.index)
 
 
@@ -33,8 +33,8 @@ LABELS = (
 )
 
 UNCLASSIFIABLE = -1
-"""What an answer that names no label becomes (분류불가); never a guess."""
+"""Prediction for an answer without a clear label (분류불가)."""
 
 _OPTIONS = ", ".join(f"{label.answer}: {label.paper_name}" for label in LABELS)
 QUESTION = f"이 이미지는 다음 중 어떤 유형입니까? ({_OPTIONS})"
-"""The paper's question, to the letter. A model trained on it is asked nothing else."""
+"""The paper's question, to the letter. A model trained on it gets no other question."""

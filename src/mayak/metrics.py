@@ -1,8 +1,8 @@
-"""How good predictions are, and how sure one can be of that.
+"""Accuracy, precision, recall and their confidence intervals.
 
-Labels are 0–3; a prediction of −1 (unclassifiable) is always wrong. Uncertainty is taken over
-duplicate *groups*, not images: near-identical images are one observation, and counting them as
-many would make every interval too narrow.
+Labels are 0–3; a prediction of −1 (unclassifiable) is always wrong. Intervals are computed over
+duplicate *groups*, not images: near-identical images are one observation, and counting each would
+make every interval too narrow.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ _CLASSES = [label.index for label in LABELS]
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A 95 % confidence interval and how it was found.
+    """A 95 % confidence interval and its method.
 
-    ``bootstrap``: percentiles over resampled groups. ``exact``: Clopper–Pearson over groups, where
-    a bootstrap would collapse to a point. ``none``: a single group that is neither all right nor
-    all wrong says nothing; the interval is the whole range.
+    ``bootstrap``: percentiles over resampled groups. ``exact``: Clopper–Pearson over groups, if a
+    bootstrap would collapse to a point. ``none``: the whole range, for a single group that is
+    partly right.
     """
 
     low: float
@@ -46,7 +46,7 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class ClassMetrics:
-    """One label's figures; ``recall_interval`` is None where the label has no images."""
+    """One label's figures; ``recall_interval`` is None if the label has no images."""
 
     precision: float
     recall: float
@@ -64,10 +64,10 @@ class Metrics:
     accuracy: float
     accuracy_interval: Interval
     macro_f1: float
-    """Mean F1 of the labels that occur; a label without images would count as a failure."""
+    """Mean F1 of the labels that have images; the others would count as 0."""
     per_class: tuple[ClassMetrics, ...]
     confusion: tuple[tuple[int, ...], ...]
-    """Rows: true label 0–3. Columns: predicted 0–3, and −1 last where −1 can occur."""
+    """Rows: true label 0–3. Columns: predicted 0–3, and −1 last if it can occur."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +78,12 @@ class McNemar:
     """Images that only the first run has right."""
     second_only: int
     p: float
-    """Two-sided; 1 where the runs never differ."""
+    """Two-sided; 1 if the runs never differ."""
 
 
 @dataclass(frozen=True, slots=True)
 class OffLabel:
-    """Probability that fell outside the four label tokens, over all images."""
+    """Probability of all tokens but the four labels', summarised over the images."""
 
     mean: float
     median: float
@@ -92,13 +92,13 @@ class OffLabel:
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
-    """How far the highest score is from the share of right answers."""
+class ScoreReliability:
+    """Agreement of the highest score with the share of right answers."""
 
     ece: float
     """Expected calibration error: mean |accuracy − confidence| of equal-width bins, weighted."""
     bins: tuple[tuple[int, float, float], ...]
-    """(images, mean confidence, accuracy) of each bin; zeros where it is empty."""
+    """(images, mean confidence, accuracy) of each bin; zeros if it is empty."""
 
 
 def measure(
@@ -108,9 +108,10 @@ def measure(
     *,
     unclassifiable: bool,
 ) -> Metrics:
-    """All figures of one run. ``unclassifiable`` adds the −1 column to the confusion matrix.
+    """Return all figures of one run. ``unclassifiable`` adds the −1 column to the confusion matrix.
 
-    Raises ConfigError for no images, lengths that differ, or a label out of range.
+    Raises:
+        ConfigError: there are no images, the lengths differ, or a label is out of range.
     """
     truth, guess = _checked(labels, predicted, groups)
     right = truth == guess
@@ -146,11 +147,11 @@ def measure(
 def share_interval(
     right: ArrayLike, groups: ArrayLike, *, resamples: int = RESAMPLES, seed: int = SEED
 ) -> Interval:
-    """The interval of a share of right answers, over groups.
+    """Return the interval of a share of right answers, over groups.
 
-    Percentile bootstrap (Efron and Tibshirani 1993, ch. 13) that resamples whole groups. Where all
-    are right or all wrong every resample agrees and the bootstrap would claim certainty; then
-    Clopper–Pearson (1934) with one trial a group.
+    Percentile bootstrap (Efron and Tibshirani 1993, ch. 13) that resamples whole groups. If all are
+    right or all wrong, every resample is equal and the bootstrap would claim certainty; then
+    Clopper–Pearson (1934) with one trial per group.
     """
     hits, sizes = _by_group(np.asarray(right, dtype=np.float64), groups)
     n = len(sizes)
@@ -170,11 +171,11 @@ def difference_interval(
     resamples: int = RESAMPLES,
     seed: int = SEED,
 ) -> Interval:
-    """The interval of accuracy(second) − accuracy(first) on the same images, over groups.
+    """Return the interval of accuracy(second) − accuracy(first) on the same images, over groups.
 
-    Paired percentile bootstrap. Where every group changes alike (nowhere, or everywhere in the same
+    Paired percentile bootstrap. If every group changes equally (none at all, or all in the same
     direction) it would collapse; then from Clopper–Pearson's bound on the share of groups that
-    would have changed otherwise.
+    change differently.
     """
     change = np.asarray(second, dtype=np.float64) - np.asarray(first, dtype=np.float64)
     gains, sizes = _by_group(change, groups)
@@ -190,10 +191,10 @@ def difference_interval(
 
 
 def mcnemar(first_right: ArrayLike, second_right: ArrayLike) -> McNemar:
-    """McNemar's test in its exact form: two-sided binomial over the discordant pairs.
+    """McNemar's exact test: two-sided binomial over the discordant pairs.
 
-    Images count as independent; bursts of near-duplicates make p too small, which the bootstrap
-    interval of the difference does not.
+    Images are assumed to be independent; bursts of near-duplicates make p too small. The bootstrap
+    interval of the difference does not have this fault.
     """
     first, second = np.asarray(first_right, dtype=bool), np.asarray(second_right, dtype=bool)
     lost, gained = int((first & ~second).sum()), int((~first & second).sum())
@@ -202,7 +203,7 @@ def mcnemar(first_right: ArrayLike, second_right: ArrayLike) -> McNemar:
 
 
 def off_label(masses: ArrayLike) -> OffLabel:
-    """Summary of the off-label masses of at least one image."""
+    """Summarise the off-label masses of at least one image."""
     values = np.asarray(masses, dtype=np.float64)
     return OffLabel(
         float(values.mean()),
@@ -214,8 +215,8 @@ def off_label(masses: ArrayLike) -> OffLabel:
 
 def calibration(
     scores: ArrayLike, labels: Sequence[int], bins: int = CALIBRATION_BINS
-) -> Calibration:
-    """Expected calibration error of scores (N, 4) against labels (N,)."""
+) -> ScoreReliability:
+    """Return the expected calibration error of scores (N, 4) against labels (N,)."""
     table = np.asarray(scores, dtype=np.float64)
     confidence = table.max(axis=1)
     right = (table.argmax(axis=1) == np.asarray(labels)).astype(np.float64)
@@ -227,7 +228,7 @@ def calibration(
     mean_right = np.bincount(place, right, minlength=bins) / filled
     ece = float((counts * np.abs(mean_right - mean_confidence)).sum() / len(confidence))
     rows = zip(counts.tolist(), mean_confidence.tolist(), mean_right.tolist(), strict=True)
-    return Calibration(ece, tuple(rows))
+    return ScoreReliability(ece, tuple(rows))
 
 
 def _checked(
@@ -252,21 +253,21 @@ def _checked(
 def _by_group(
     values: NDArray[np.float64], groups: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Sum of values and number of images of each group, in order of the group's name."""
+    """Return the sum of values and the number of images of each group, in order of its name."""
     _, place = np.unique(np.asarray(groups), return_inverse=True)
     sums = np.bincount(place, values).astype(np.float64)
     return sums, np.bincount(place).astype(np.float64)
 
 
 def _all_alike(n: int) -> float:
-    """Clopper–Pearson's lower bound for n successes of n: (α/2)^(1/n)."""
+    """Return Clopper–Pearson's lower bound for n successes of n: (α/2)^(1/n)."""
     return float(((1.0 - CONFIDENCE) / 2.0) ** (1.0 / n))
 
 
 def _percentiles(
     sums: NDArray[np.float64], sizes: NDArray[np.float64], resamples: int, seed: int
 ) -> Interval:
-    """Percentile interval of sum(sums) / sum(sizes) over resampled groups."""
+    """Return the percentile interval of sum(sums) / sum(sizes) over resampled groups."""
     rng = np.random.default_rng(seed)
     n = len(sizes)
     shares = np.empty(resamples)

@@ -53,7 +53,7 @@ def is_visible(char: str) -> bool:
 
 
 def storable(text: str) -> str:
-    r"""Return a text that UTF-8 can encode: lone surrogates, which stand for undecodable bytes and
+    r"""Return a text that UTF-8 can encode: lone surrogates, which represent undecodable bytes and
     which Windows and NTFS allow in names, become ``\udcff``. Everything else stays as it is."""
     return text.encode("utf-8", "backslashreplace").decode()
 

@@ -168,8 +168,8 @@ def test_fp8_is_refused_until_evaluate_has_compared_it_with_bf16(
     assert code == 2
     assert "at least 100 are needed" in err
 
-    monkeypatch.setattr("mayak.evaluation.agreement.LEAST_IMAGES", 4)
-    monkeypatch.setattr("mayak.evaluation.agreement.LEAST_SHARE", 0.0)
+    monkeypatch.setattr("mayak.evaluation.agreement.MIN_IMAGES", 4)
+    monkeypatch.setattr("mayak.evaluation.agreement.MIN_SHARE", 0.0)
     code, out, err = mayak("evaluate", *asked)
     assert code == 0
     assert "accuracy" in out

@@ -8,13 +8,13 @@ import torch
 from PIL import Image
 
 from mayak.dataset.augment import (
+    AugmentJob,
     Gamma,
     HueSaturationValue,
-    Job,
     MotionBlur,
     Noise,
+    augment,
     augmented,
-    make,
     seed_of,
     shift_saturation_and_value,
 )
@@ -129,13 +129,13 @@ def test_hue_turns_no_further_than_stated():
 def test_a_job_writes_a_jpeg_and_refuses_a_changed_original(tmp_path, pixels):
     source = tmp_path / "원본.png"
     Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(source)
-    job = Job(source, sha256(source.read_bytes()), 1, 42, tmp_path / "made.jpg")
+    job = AugmentJob(source, sha256(source.read_bytes()), 1, 42, tmp_path / "made.jpg")
 
-    made = make(job)
+    made = augment(job)
 
     assert made is not None
     written = decode_file(job.target)
     assert (made.sha256, made.size) == (written.sha256, (80, 60))
     assert written.format == "JPEG"
     source.write_bytes(source.read_bytes() + b"x")
-    assert make(job) is None
+    assert augment(job) is None

@@ -298,7 +298,7 @@ def test_what_cannot_serve_is_refused(lab, second):
     with pytest.raises(ManifestError, match="are copies of one case"):
         made(lab, lab / "case", lab / "case")
     for inside in (lab / "photos" / "data", lab / "case" / "data", lab):
-        with pytest.raises(ManifestError, match="lie one in the other"):
+        with pytest.raises(ManifestError, match="is inside the other"):
             made(lab, data=inside)
     with CaseStore.review(lab / "case", operator="김수사") as store:
         store.undo("김수사")

@@ -437,7 +437,7 @@ def test_two_images_of_a_class_are_too_few(small):
 def test_the_folders_must_lie_apart(tmp_path, raw, data):
     fill(tmp_path / raw, each=1)
 
-    with pytest.raises(ManifestError, match="one in the other"):
+    with pytest.raises(ManifestError, match="is inside the other"):
         prepare(PrepareOptions(raw=tmp_path / raw, data=tmp_path / data))
 
 
@@ -449,7 +449,7 @@ def test_a_linked_raw_folder_keeps_its_name_and_still_may_not_hold_the_data(smal
     result = prepare(options(small))
 
     assert result.samples[0].image_path == "raw_data/0_irrelevant/00.png"
-    with pytest.raises(ManifestError, match="one in the other"):
+    with pytest.raises(ManifestError, match="is inside the other"):
         prepare(options(small, data=small / "disk" / "data"))
 
 

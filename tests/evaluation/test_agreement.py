@@ -30,7 +30,7 @@ def test_counts_by_hand(results):
 
 
 def test_agreement_is_recorded_for_the_engine(results, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "LEAST_IMAGES", 20)
+    monkeypatch.setattr(module, "MIN_IMAGES", 20)
     candidate = results(precision="fp8")
     found = allow_fp8(tmp_path, results(), candidate)
     assert found.same == 20
@@ -46,7 +46,7 @@ def test_too_few_images_prove_nothing(results, tmp_path):
 
 
 def test_disagreement_withdraws_an_earlier_record(results, tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "LEAST_IMAGES", 20)
+    monkeypatch.setattr(module, "MIN_IMAGES", 20)
     allow_fp8(tmp_path, results(), results(precision="fp8"))
     with pytest.raises(ModelError, match=r"fp8 gives 15 of 20 .*5 are called irrelevant"):
         allow_fp8(tmp_path, results(), results({2: 0}, "fp8"))

@@ -16,10 +16,11 @@ from PIL import Image
 from mayak.errors import ModelError
 from mayak.imaging import decode
 from mayak.model import Calibration, CascadeScorer, LabelScorer, load_model
-from mayak.model.calibration import CALIBRATION, Head, Promise
-from mayak.model.cascade import HeadOnDevice, Readings, log_odds
-from mayak.model.packed import PackedModel
+from mayak.model.calibration import CALIBRATION, Head
+from mayak.model.cascade import CascadeTiers, HeadOnDevice, log_odds
+from mayak.model.risk_control import RiskBound
 from mayak.model.scoring import Launcher
+from mayak.model.varlen import VarlenModel
 from model_folder import decoded
 
 INF = float("inf")
@@ -43,7 +44,7 @@ def calibration(vlm):
     width = 2 * vlm.base.config.vision_config.hidden_size
     weights = torch.randn(4, width, generator=torch.Generator().manual_seed(1)).tolist()
     head = Head((0.1,) * width, (2.0,) * width, tuple(map(tuple, weights)), (0.0, 1.0, 0.0, -1.0))
-    promise = Promise(0.01, 0.95, 400, 0, (INF, INF), (0.0, 0.0, 1.0), (1.0, 2.0))
+    promise = RiskBound(0.01, 0.95, 400, 0, (INF, INF), (0.0, 0.0, 1.0), (1.0, 2.0))
     return Calibration(vlm.engine.fingerprint, head, (1.0, 1.0, 1.0), promise, {"val": "digest"})
 
 
@@ -55,11 +56,11 @@ def whole(vlm, images):
 @pytest.fixture(scope="module")
 def odds(vlm, images, calibration):
     """(N, 2): what tiers 0 and 1 say of each image."""
-    readings, head = Readings(vlm), HeadOnDevice(calibration.head, vlm.device)
+    readings, head = CascadeTiers(vlm), HeadOnDevice(calibration.head, vlm.device)
     pieces = [readings.prepare(0, image) for image in images]
     with torch.inference_mode():
-        first = log_odds(head(readings.glance(pieces)).double())
-        labels = readings.read(pieces)[:, :-1]
+        first = log_odds(head(readings.pooled_features(pieces)).double())
+        labels = readings.label_logits(pieces)[:, :-1]
     return torch.stack([first, log_odds(labels)], dim=1)
 
 
@@ -77,19 +78,21 @@ def with_thresholds(calibration, *thresholds):
 
 
 def test_the_base_tile_is_the_whole_models_first(vlm, images):
-    engine = PackedModel(vlm)
+    engine = VarlenModel(vlm)
     for image in images[:8]:
-        assert torch.equal(engine.prepare_base(image).tiles[0], engine.prepare(image).tiles[0])
+        assert torch.equal(
+            engine.packer.prepare_base(image).tiles[0], engine.packer.prepare(image).tiles[0]
+        )
 
 
 def test_a_glance_is_what_the_stock_tower_sees(vlm, images):
-    engine = PackedModel(vlm)
+    engine = VarlenModel(vlm)
     model, tower = vlm.model.model, vlm.model.model.vision_tower
     for image in images[:4]:
-        tile = engine.prepare_base(image).tiles[0]
+        tile = engine.packer.prepare_base(image).tiles[0]
         batch = vlm.processor.image_processor(images=[image.pixels], return_tensors="pt")
         with torch.inference_mode():
-            seen = engine.glance(tile[None])[0]
+            seen = engine.pooled_features(tile[None])[0]
             stock = tower(batch["pixel_values"][0, :1], output_hidden_states=True)
         hidden = stock.hidden_states[model.config.vision_feature_layer][0]
         expected = torch.cat([hidden[0], hidden[1:].mean(dim=0)])
@@ -122,7 +125,7 @@ def test_a_full_gpu_ends_the_cascade_with_a_clear_error(vlm, images, calibration
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
     scorer = CascadeScorer(vlm, with_thresholds(calibration, 0.0, 0.0))
-    monkeypatch.setattr(scorer._readings.packed, "logits_of_base", out_of_memory)
+    monkeypatch.setattr(scorer._tiers.model, "logits_of_base", out_of_memory)
     with pytest.raises(ModelError, match="memory"):
         list(scorer.classify(images))
 
@@ -131,7 +134,7 @@ def test_a_full_gpu_ends_the_cascade_with_a_clear_error(vlm, images, calibration
 def test_who_stops_early_waits_for_no_more_than_what_has_begun(vlm, images, calibration, odds):
     thresholds = odds.quantile(0.6, dim=0).tolist()
     scorer = CascadeScorer(vlm, with_thresholds(calibration, *thresholds), batch_size=1)
-    begun, ended, ask = [], [], scorer._ask
+    begun, ended, ask = [], [], scorer._run
 
     def slowly(*arguments):
         begun.append(arguments)
@@ -139,7 +142,7 @@ def test_who_stops_early_waits_for_no_more_than_what_has_begun(vlm, images, cali
         ended.append(answer := ask(*arguments))
         return answer
 
-    scorer._ask = slowly
+    scorer._run = slowly
     found = scorer.classify(images)
     assert next(found).sha256 == images[0].sha256
     found.close()
@@ -232,7 +235,7 @@ def test_where_memory_is_short_batches_of_the_first_tier_are_not_tiny(vlm, image
     decisive = [int(tier) for tier in np.random.default_rng(4).choice(3, 600, p=[0.9, 0.07, 0.03])]
     deciding = {str(number): tier for number, tier in enumerate(decisive)}
     scorer = CascadeScorer(vlm, with_thresholds(calibration, 0.5, 0.5), batch_size=8)
-    scorer._most_bytes = 28 * images[0].nbytes
+    scorer._max_bytes = 28 * images[0].nbytes
     batches = []
 
     def answers(tier, cases):
@@ -241,7 +244,7 @@ def test_where_memory_is_short_batches_of_the_first_tier_are_not_tiny(vlm, image
         sure = [float(deciding[case.sha256] == tier) for case in cases]
         return torch.tensor([[0.7, 0.1, 0.1, 0.1, odds, 0.0] for odds in sure])
 
-    scorer._ask = answers
+    scorer._run = answers
     stream = (replace(images[0], sha256=sha256) for sha256 in deciding)
     found = list(scorer.classify(stream))
     assert [prediction.tier for prediction in found] == decisive

@@ -355,7 +355,7 @@ def test_a_report_states_how_the_images_were_shown_that_were_decided(own, write,
     folder = write(own, tmp_path / "shown").folder
     page = " ".join(Page(folder / "report.html").text.split())
     assert "does not mean that somebody looked at the image by itself" in page
-    numbers = "opened10inthegrid21behindacopy11notonthescreen1–notrecorded11–"
+    numbers = "opened10inthegrid21withanothercopy11notonthescreen1–notrecorded11–"
     assert numbers in squeezed(page)
     row = next(row for row in rows(folder, "selected") if row["SHA-256"] == sha(3))
     decided = row["decisions (label, person, UTC, how shown)"]

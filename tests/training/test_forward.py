@@ -10,10 +10,10 @@ from mayak.config import load_train_config
 from mayak.errors import ModelError
 from mayak.i18n import render
 from mayak.model import load_model
-from mayak.model.packing import Packing
+from mayak.model.packer import BatchPacker
 from mayak.training import forward
 from mayak.training.data import Collate
-from mayak.training.forward import AnswerPass, compiling
+from mayak.training.forward import AnswerForward, compiling
 from mayak.training.module import FineTuning, trained
 from mayak.training.plan import Plan
 from model_folder import decoded, stock_base_lesson, stock_lesson
@@ -40,7 +40,7 @@ def tuned(name, precision="fp32", dropout=0.0):
     for key, weight in trained(module.model).items():
         if "lora_B" in key:
             weight.data = 0.05 * torch.randn(weight.shape, generator=generator)
-    return vlm, module, Collate(Packing(vlm.processor, vlm.prompt, vlm.base.config))
+    return vlm, module, Collate(BatchPacker(vlm.processor, vlm.prompt, vlm.base.config))
 
 
 @pytest.fixture(scope="module", params=["tiny", "nano"])
@@ -120,7 +120,9 @@ def test_layers_are_traced_once_for_all_lengths_and_numbers_of_images(name, rows
     # The attention that goes image by image is not made for the compiler, and the other needs a
     # GPU, as the compiler's back end does: something that it can trace stands in for both.
     monkeypatch.setattr(
-        forward, "_attend_singly", lambda query, key, value, *_: query * (key.mean() + value.mean())
+        forward,
+        "_attend_one_by_one",
+        lambda query, key, value, *_: query * (key.mean() + value.mean()),
     )
     _, module, collate = tuned(name)
     batches = [collate(rows[:1]), collate(rows[1:3]), collate(rows)]
@@ -152,7 +154,7 @@ def test_a_model_that_is_not_known_is_refused(model_folder):
     vlm = load_model(str(model_folder), precision="fp32", device="cpu")
     vlm.base.config.text_config.attention_dropout = 0.1
     with pytest.raises(ModelError, match="attention_dropout"):
-        AnswerPass(vlm)
+        AnswerForward(vlm)
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,11 @@ from torch.autograd.graph import saved_tensors_hooks
 
 from mayak.config import load_train_config
 from mayak.model import load_model
-from mayak.model.packing import Packing
+from mayak.model.packer import BatchPacker
 from mayak.training import memory, train
 from mayak.training.data import Collate
-from mayak.training.forward import AnswerPass
-from mayak.training.memory import Fit, foresee, kept_bytes, largest_batch
+from mayak.training.forward import AnswerForward
+from mayak.training.memory import MemoryEstimate, estimate_memory, kept_bytes, largest_batch
 from mayak.training.module import FineTuning
 from mayak.training.plan import Plan
 from model_folder import make_data
@@ -38,7 +38,7 @@ def tuned(vlm):
 
 
 def largest(vlm, size):
-    return largest_batch(Collate(Packing(vlm.processor, vlm.prompt, vlm.base.config)), size)
+    return largest_batch(Collate(BatchPacker(vlm.processor, vlm.prompt, vlm.base.config)), size)
 
 
 def kept_by_autograd(module, batch):
@@ -81,7 +81,7 @@ def test_no_image_takes_more_tokens_than_the_blank_one(vlm):
         memory.DecodedImage("", torch.zeros(h, w, 3, dtype=torch.uint8).numpy(), (w, h), "")
         for h, w in [(50, 50), (60, 600), (600, 60), (300, 400), (224, 224), (37, 211)]
     ]
-    packing = Packing(vlm.processor, vlm.prompt, vlm.base.config)
+    packing = BatchPacker(vlm.processor, vlm.prompt, vlm.base.config)
     # The label's token is read too.
     assert max(len(packing.prepare(image).rows) for image in images) + 1 <= length
 
@@ -90,7 +90,7 @@ def test_it_needs_the_optimiser_too(vlm):
     module = tuned(vlm)
     batch = largest(vlm, 1)
     trained = 4 * (2 * 128 + 2 * 96 + 3 * 192) * 2  # as in test_run
-    found = foresee(module, batch, mixed=False)
+    found = estimate_memory(module, batch, mixed=False)
     expected = 1.2 * (kept_bytes(module, batch, mixed=False) + 12 * trained)
     assert found.needed == pytest.approx(expected, rel=0.02)
     assert found.free > 2**20
@@ -98,17 +98,17 @@ def test_it_needs_the_optimiser_too(vlm):
 
 @pytest.mark.parametrize(("free", "said"), [(2**40, "kept"), (2**20, "computed again")])
 def test_auto_decides_by_what_is_free_and_says_so(model_folder, tmp_path, monkeypatch, free, said):
-    monkeypatch.setattr(memory, "_state", lambda _: (0, free))
+    monkeypatch.setattr(memory, "_usage", lambda _: (0, free))
     data = make_data(tmp_path)
     asked, notes = set(), []
-    passed = AnswerPass.__call__
+    passed = AnswerForward.__call__
 
     def watched(self, *args):
         if torch.is_grad_enabled():
             asked.add(self.checkpointed)
         return passed(self, *args)
 
-    monkeypatch.setattr(AnswerPass, "__call__", watched)
+    monkeypatch.setattr(AnswerForward, "__call__", watched)
     config = load_train_config(
         "nano", SETTINGS | {"model": str(model_folder), "gradient_checkpointing": "auto"}
     )
@@ -135,5 +135,5 @@ def test_it_changes_no_result(model_folder, tmp_path):
 
 
 def test_the_sentence_has_both_figures():
-    assert "3.0 GiB at most, 4.0 free" in str(Fit(3 * 2**30, 4 * 2**30))
-    assert "up to 5.0 GiB, 4.0 are free" in str(Fit(5 * 2**30, 4 * 2**30))
+    assert "3.0 GiB at most, 4.0 free" in str(MemoryEstimate(3 * 2**30, 4 * 2**30))
+    assert "up to 5.0 GiB, 4.0 are free" in str(MemoryEstimate(5 * 2**30, 4 * 2**30))

@@ -20,10 +20,9 @@ from mayak.dataset.training_images import TrainingImages
 from mayak.errors import ConfigError, ManifestError, ModelError
 from mayak.imaging import decode_file
 from mayak.model import LabelScorer, load_model
-from mayak.model.cascade import Readings
-from mayak.training import loop as training_loop
-from mayak.training import train
-from mayak.training.forward import AnswerPass
+from mayak.model.cascade import CascadeTiers
+from mayak.training import callback, train
+from mayak.training.forward import AnswerForward
 from model_folder import make_data
 
 SETTINGS = {
@@ -172,7 +171,9 @@ def test_the_final_folder_loads_with_plain_peft_and_scores_as_ours(whole, model_
     images = [decode_file(manifest.locate(sample)) for sample in manifest.samples]
     vlm = load_model(str(model_folder), precision="fp32", device="cpu", adapter=output / FINAL)
     predictions = list(LabelScorer(vlm).classify(images))
-    hits = sum(p.label == s.label for p, s in zip(predictions, manifest.samples, strict=True))
+    hits = sum(
+        p.scores.label == s.label for p, s in zip(predictions, manifest.samples, strict=True)
+    )
     assert hits / len(images) == result.best_accuracy
 
     prompt = json.loads((output / FINAL / "run.json").read_text(encoding="utf-8"))["prompt"]
@@ -240,14 +241,14 @@ def test_the_same_run_twice_is_the_same_to_the_bit(whole, model_folder, data, tm
 
 def killed(monkeypatch, step):
     """Make the process 'die' right after a step was logged, before anything is saved."""
-    advance = training_loop.RunLog.append
+    advance = callback.RunLog.append
 
     def append(self, event, **values):
         advance(self, event, **values)
         if event == "step" and values["step"] == step:
             raise RuntimeError("killed")
 
-    monkeypatch.setattr(training_loop.RunLog, "append", append)
+    monkeypatch.setattr(callback.RunLog, "append", append)
 
 
 @pytest.mark.parametrize(("step", "every"), [(1, 1), (2, 1), (3, 100), (4, 100), (6, 1)])
@@ -295,10 +296,10 @@ def test_the_base_tiles_accuracy_stands_beside_the_whole_images(whole, both, mod
     manifest = read_manifest(data / "val_drug_data.json")
     images = [decode_file(manifest.locate(sample)) for sample in manifest.samples]
     vlm = load_model(str(model_folder), precision="fp32", device="cpu", adapter=output / FINAL)
-    readings = Readings(vlm)
+    readings = CascadeTiers(vlm)
     for tier, told in ((1, result.best_base_tile_accuracy), (2, result.best_accuracy)):
         with torch.no_grad():
-            read = readings.read([readings.prepare(tier, image) for image in images])
+            read = readings.label_logits([readings.prepare(tier, image) for image in images])
         said = read[:, :-1].argmax(dim=1).tolist()
         hits = sum(label == s.label for label, s in zip(said, manifest.samples, strict=True))
         assert hits / len(images) == told
@@ -542,7 +543,7 @@ def test_a_full_gpu_is_a_clear_error(model_folder, data, tmp_path, monkeypatch):
     def full(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    monkeypatch.setattr(AnswerPass, "__call__", full)
+    monkeypatch.setattr(AnswerForward, "__call__", full)
     with pytest.raises(ModelError, match="memory is full") as caught:
         run(model_folder, data, tmp_path / "out")
     assert "--batch-size 1" in caught.value.remedy

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
-from mayak.case.records import IntegrityFault, LogEntry
-from mayak.i18n import Message, msg, plural
+from mayak.case.records import TABLES, IntegrityFault, LogEntry
+from mayak.i18n import Message, join, msg, plural
 
 _KEYS = 3
 """Technical keys that follow a sentence; the list of all faults has the others."""
@@ -31,7 +31,7 @@ def alarms(faults: Sequence[IntegrityFault]) -> list[str]:
         kind = "locks" if fault.table == "schema" and _LOCKS.search(fault.key) else fault.table
         groups.setdefault((kind, fault.problem), []).append(fault)
     return [
-        _sentence(kind, problem, group) + f" ({_keys(group)})"
+        _sentence(kind, problem, group) + " (" + _keys(group) + ")"
         for (kind, problem), group in groups.items()
     ]
 
@@ -140,9 +140,10 @@ def _rows(fault: IntegrityFault) -> int:
 
 
 def _keys(faults: Sequence[IntegrityFault]) -> str:
-    keys = ", ".join(fault.key for fault in faults[:_KEYS] if fault.key)
+    table = TABLES.get(faults[0].table, faults[0].table)
+    keys = join(", ", [fault.key for fault in faults[:_KEYS] if fault.key])
     more = ", …" if len(faults) > _KEYS else ""
-    return f"{faults[0].table} {keys}{more}".strip()
+    return table + " " + keys + more if keys else table + more
 
 
 def set_back(log: Iterable[LogEntry]) -> Iterator[tuple[LogEntry, LogEntry]]:

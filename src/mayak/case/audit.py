@@ -152,7 +152,9 @@ def _chain(connection: sqlite3.Connection) -> Iterator[IntegrityFault]:
     # First: a writer may add entries while they are read.
     counter = _counter(connection)
     for (number,) in connection.execute("SELECT sequence FROM log WHERE sequence < 1").fetchall():
-        yield IntegrityFault("inserted", "log", f"entry {number}", msg("was inserted"))
+        yield IntegrityFault(
+            "inserted", "log", msg("entry {number}", number=number), msg("was inserted")
+        )
     previous, last = GENESIS, 0
     for entry in _entries(connection):
         sequence = entry["sequence"]
@@ -162,12 +164,14 @@ def _chain(connection: sqlite3.Connection) -> Iterator[IntegrityFault]:
             yield IntegrityFault(
                 "chain",
                 "log",
-                f"entry {sequence}",
+                msg("entry {number}", number=sequence),
                 msg("does not follow from the entry before it: one of the two was rewritten"),
             )
         fields = ("sequence", "at", "operator", "action", "detail", "previous")
         if entry_hash(*(entry[name] for name in fields)) != entry["hash"]:
-            yield IntegrityFault("changed", "log", f"entry {sequence}", msg("was changed"))
+            yield IntegrityFault(
+                "changed", "log", msg("entry {number}", number=sequence), msg("was changed")
+            )
         previous, last = entry["hash"], sequence
     if counter > last:
         yield _deleted("log", "entry", last + 1, counter)
@@ -269,7 +273,8 @@ def _deleted(table: str, name: str, first: int, last: int) -> IntegrityFault:
 
 
 def _span(name: str, first: int, last: int) -> str:
-    return f"{name} {first}" if first == last else f"{name} {first}–{last}"
+    numbers = str(first) if first == last else f"{first}–{last}"
+    return msg("entry {number}", number=numbers) if name == "entry" else f"{name} {numbers}"
 
 
 def _thumbnails(folder: Path, connection: sqlite3.Connection) -> Iterator[IntegrityFault]:

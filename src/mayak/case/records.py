@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, get_args
 
-from mayak.i18n import Message, msg, plural
+from mayak.i18n import Message, msg, msg_in, plural
 from mayak.names import storable
 from mayak.types import NO_TIMES, EvidencePath, Failure, FileTimes, Scores
 
@@ -384,6 +384,34 @@ class Extent:
     thumbnails: int
 
 
+TABLES: Mapping[str, Message] = {
+    "sources": msg_in("table", "sources"),
+    "source_hashes": msg_in("table", "source_hashes"),
+    "contents": msg_in("table", "contents"),
+    "items": msg_in("table", "items"),
+    "exclusions": msg_in("table", "exclusions"),
+    "failures": msg_in("table", "failures"),
+    "revisions": msg_in("table", "revisions"),
+    "runs": msg_in("table", "runs"),
+    "finishes": msg_in("table", "finishes"),
+    "predictions": msg_in("table", "predictions"),
+    "groupings": msg_in("table", "groupings"),
+    "group_members": msg_in("table", "group_members"),
+    "alerts": msg_in("table", "alerts"),
+    "decisions": msg_in("table", "decisions"),
+    "samples": msg_in("table", "samples"),
+    "sample_items": msg_in("table", "sample_items"),
+    "log": msg_in("table", "log"),
+    "thumbnails": msg_in("table", "thumbnails"),
+    "schema": msg_in("table", "schema"),
+    "database": msg_in("table", "database"),
+    "sqlite_sequence": msg_in("table", "sqlite_sequence"),
+    "evidence": msg_in("table", "evidence"),
+    "log head": msg_in("table", "log head"),
+}
+"""What the parts of a case are called that an ``IntegrityFault`` names."""
+
+
 @dataclass(frozen=True, slots=True)
 class IntegrityFault:
     """A part of a case, or a source, that is not as it was recorded."""
@@ -398,5 +426,5 @@ class IntegrityFault:
     """For people."""
 
     def __str__(self) -> str:
-        where = f"{self.table} {self.key}" if self.key else self.table
-        return where + ": " + self.message
+        table = TABLES.get(self.table, self.table)
+        return (table + " " + self.key if self.key else table) + ": " + self.message

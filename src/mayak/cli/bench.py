@@ -59,17 +59,17 @@ def bench(
     base, revision = base_of(adapter, model)
     from mayak.bench import MIXES, make_images, measure, outlook
     from mayak.model import load_model
-    from mayak.model.cascade import Readings
+    from mayak.model.cascade import CascadeTiers
 
     console = Console()
     vlm = load_model(base, precision=precision, adapter=adapter, device=device, revision=revision)
     with tempfile.TemporaryDirectory(prefix="mayak-bench-") as folder:
         stages = measure(
-            Readings(vlm),
+            CascadeTiers(vlm),
             make_images(Path(folder)),
             device=str(vlm.device),
-            least=vlm.least,
-            least_for_base=vlm.least_for_base,
+            min_sides=vlm.least,
+            min_sides_for_base=vlm.least_for_base,
             batch_size=batch_size,
             seconds=seconds,
             progress=console,

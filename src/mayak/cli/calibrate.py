@@ -22,8 +22,8 @@ from mayak.i18n import msg
 from mayak.names import printable
 
 if TYPE_CHECKING:
-    from mayak.evaluation.calibrate import Calibrated
-    from mayak.model.calibration import Promise
+    from mayak.evaluation.calibrate import CalibrationResult
+    from mayak.model.risk_control import RiskBound
 
 
 TrainOption = Annotated[
@@ -68,6 +68,7 @@ def calibrate(
 
     fitted, measured = read_manifest(train), read_manifest(manifest)
     leakage = Leakage.of(adapter, measured, instead="data/val_drug_data.json")
+    from mayak.evaluation.calibrate import RiskTarget
     from mayak.evaluation.calibrate import calibrate as run
     from mayak.model import load_model
 
@@ -77,8 +78,7 @@ def calibrate(
         vlm,
         fitted,
         measured,
-        alpha=alpha,
-        confidence=confidence,
+        RiskTarget(alpha, confidence),
         batch_size=batch_size,
         progress=console,
         leakage=leakage,
@@ -96,7 +96,7 @@ def calibrate(
     return int(promise is None or bool(found.failures))
 
 
-def _as_json(found: Calibrated, path: Path) -> dict[str, object]:
+def _as_json(found: CalibrationResult, path: Path) -> dict[str, object]:
     made, promise = found.calibration, found.calibration.promise
     return {
         "calibration": str(path),
@@ -117,7 +117,7 @@ def _as_json(found: Calibrated, path: Path) -> dict[str, object]:
     }
 
 
-def _show(console: Console, found: Calibrated, path: Path) -> None:
+def _show(console: Console, found: CalibrationResult, path: Path) -> None:
     made, promise = found.calibration, found.calibration.promise
     rows = [
         [
@@ -149,7 +149,7 @@ def _show(console: Console, found: Calibrated, path: Path) -> None:
     console.result(msg("calibration: ") + str(path))
 
 
-def _promised(found: Calibrated, promise: Promise | None) -> str:
+def _promised(found: CalibrationResult, promise: RiskBound | None) -> str:
     if promise is None:
         return msg(
             "nothing can be promised: the whole model calls {relevant} of these images relevant, "

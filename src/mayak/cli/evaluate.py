@@ -24,7 +24,7 @@ from mayak.names import printable
 
 if TYPE_CHECKING:
     from mayak.evaluation.compare import Comparison
-    from mayak.evaluation.record import Result
+    from mayak.evaluation.record import EvaluationResult
 
 ManifestOption = Annotated[Path, Parameter(help=msg("Manifest of the images to measure on."))]
 OutOption = Annotated[Path, Parameter(help=msg("Folder of the results."))]
@@ -60,7 +60,7 @@ def evaluate(
 
     console = Console()
 
-    def measured(precision: Precision, out: Path) -> Result:
+    def measured(precision: Precision, out: Path) -> EvaluationResult:
         vlm = load_model(
             base,
             precision=precision,
@@ -159,7 +159,7 @@ def compare(
     return 0
 
 
-def _show(console: Console, result: Result, out: Path, as_json: bool) -> int:
+def _show(console: Console, result: EvaluationResult, out: Path, as_json: bool) -> int:
     from mayak.evaluation.record import figures
     from mayak.evaluation.run import REPORT
 

@@ -13,7 +13,7 @@ from mayak.config import OUTPUT, load_train_config
 from mayak.i18n import msg
 
 if TYPE_CHECKING:
-    from mayak.training.fit import TrainResult
+    from mayak.training import TrainResult
 
 
 ConfigOption = Annotated[

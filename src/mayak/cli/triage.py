@@ -29,8 +29,8 @@ from mayak.i18n import msg
 from mayak.workers import cores
 
 if TYPE_CHECKING:
-    from mayak.evaluation.promise import Drift
     from mayak.model import Calibration, CascadeScorer, VisionLanguageModel
+    from mayak.model.risk_control import Drift
     from mayak.triage import Options, Summary
 
 
@@ -201,12 +201,12 @@ def _record_drift(options: Options, cascade: CascadeScorer, summary: Summary) ->
     None if the calibration has no risk bound or no image was read.
     """
     promise = cascade.calibration.promise
-    if promise is None or not cascade.read:
+    if promise is None or not cascade.n_answered:
         return None
     from mayak.case import CaseStore
-    from mayak.evaluation.promise import drift
+    from mayak.model.risk_control import drift
 
-    found = drift(promise.kept, cascade.found)
+    found = drift(promise.kept, cascade.relevant_odds)
     with CaseStore.open(options.case, operator=options.operator) as case:
         case.record(
             "cascade",

@@ -12,7 +12,7 @@ from mayak.names import printable
 
 if TYPE_CHECKING:
     from mayak.case import CaseStore
-    from mayak.evaluation.promise import Drift
+    from mayak.model.risk_control import Drift
     from mayak.triage import Summary
 
 _FIRST = 10

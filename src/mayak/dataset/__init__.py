@@ -1,4 +1,4 @@
-"""``raw_data/`` or cases → manifests: collected, grouped, split, augmented."""
+"""Preparation of data sets: ``raw_data/`` or decided images of cases → manifests."""
 
 from mayak.dataset.manifest import Manifest, read_manifest
 from mayak.dataset.options import PrepareOptions, PrepareResult

@@ -1,7 +1,7 @@
 """The paper's augmentation of class 2, on torchvision.transforms.v2.
 
 docs/prepare.md has the table from each of the paper's (Albumentations) operations to the one here.
-Heavy to import: only the processes that augment do.
+It is slow to import; only the processes that augment import it.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ JPEG_QUALITY = 95
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
-    """One image to make: the ``copy``-th (from 1) of an original."""
+class AugmentJob:
+    """One augmented image to make: the ``copy``-th (from 1) of an original."""
 
     source: Path
     sha256: str
@@ -36,18 +36,18 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class AugmentedImage:
     """An augmented image that was written; ``size`` is (width, height) in pixels."""
 
     sha256: str
     size: tuple[int, int]
 
 
-def make(job: Job) -> Made | None:
-    """Write one augmented JPEG; None when the original is not what it was when it was examined.
+def augment(job: AugmentJob) -> AugmentedImage | None:
+    """Write one augmented JPEG; return None if the original has changed since it was examined.
 
     JPEG at a fixed quality of 95 without chroma subsampling: a lossless PNG of a phone photo is
-    several times as large, and the originals are JPEGs nearly always.
+    several times as large, and nearly all originals are JPEGs.
     """
     torch.set_num_threads(1)
     try:
@@ -63,17 +63,17 @@ def make(job: Job) -> Made | None:
     image.save(encoded, "JPEG", quality=JPEG_QUALITY, subsampling=0)
     data = encoded.getvalue()
     job.target.write_bytes(data)
-    return Made(hashlib.sha256(data).hexdigest(), image.size)
+    return AugmentedImage(hashlib.sha256(data).hexdigest(), image.size)
 
 
 def seed_of(seed: int, sha256: str, copy: int) -> int:
-    """The random seed of one copy: the same whoever makes it, and in whatever order."""
+    """Return the random seed of one copy, which depends on no order and no worker."""
     digest = hashlib.sha256(f"{seed}:{sha256}:{copy}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
 
 def augmented(pixels: Tensor, seed: int) -> Tensor:
-    """One random variant of uint8 pixels (3, H, W), of the same shape and type."""
+    """Return one random variant of uint8 pixels (3, H, W), with the same shape and type."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         values = functional.to_dtype(pixels, torch.float32, scale=True)
@@ -84,7 +84,7 @@ def augmented(pixels: Tensor, seed: int) -> Tensor:
 
 def _pipeline(height: int, width: int) -> v2.Compose:
     bilinear = v2.InterpolationMode.BILINEAR
-    # The sigmas follow from the kernels by OpenCV's rule, which Albumentations applied.
+    # Sigmas follow from the kernel sizes by OpenCV's rule, which Albumentations used.
     blurs: list[v2.Transform] = [
         MotionBlur(),
         v2.RandomChoice([v2.GaussianBlur(3, 0.8), v2.GaussianBlur(5, 1.1)]),
@@ -96,7 +96,7 @@ def _pipeline(height: int, width: int) -> v2.Compose:
             v2.RandomApply([v2.RandomRotation(15, interpolation=bilinear, fill=0)], 0.7),
             v2.RandomApply([v2.ColorJitter(brightness=0.2, contrast=0.2)], 0.8),
             v2.RandomApply([Noise(10, 50)], 0.3),
-            # A kernel of 5 has no mirrored border to read in an image less than 3 pixels wide.
+            # A kernel of 5 needs 3 pixels to mirror at the border.
             v2.RandomApply([v2.RandomChoice(blurs)], 0.4 if min(height, width) >= 3 else 0.0),
             v2.RandomApply([Gamma(0.8, 1.2)], 0.3),
             v2.RandomApply([HueSaturationValue(10 / 180, 15 / 255, 10 / 255)], 0.3),
@@ -106,7 +106,7 @@ def _pipeline(height: int, width: int) -> v2.Compose:
 
 
 class Noise(torch.nn.Module):
-    """Gaussian noise of a random variance, stated on the 0–255 scale."""
+    """Gaussian noise with a random variance on the 0–255 scale."""
 
     def __init__(self, low: float, high: float) -> None:
         super().__init__()
@@ -120,7 +120,7 @@ class Noise(torch.nn.Module):
 
 
 class MotionBlur(torch.nn.Module):
-    """A line of 3 or 5 pixels in a random direction, as of a camera that moved."""
+    """Blur along a line of 3 or 5 pixels in a random direction, like that of a moving camera."""
 
     def forward(self, values: Tensor) -> Tensor:
         """Pixels (3, H, W) in 0–1."""
@@ -128,7 +128,7 @@ class MotionBlur(torch.nn.Module):
         offsets = _line(size, _uniform(0, math.pi))
         height, width = values.shape[-2:]
         padded = torch.nn.functional.pad(values, [size // 2] * 4, mode="reflect")
-        # A mean of shifted views: a quarter of conv2d's memory, and faster for so few pixels.
+        # The mean of shifted views takes a quarter of conv2d's memory, and is faster.
         total = torch.zeros_like(values)
         for x, y in offsets:
             total += padded[:, y : y + height, x : x + width]
@@ -136,7 +136,7 @@ class MotionBlur(torch.nn.Module):
 
 
 class Gamma(torch.nn.Module):
-    """A power of the pixels, of a random exponent."""
+    """Gamma correction with a random exponent."""
 
     def __init__(self, low: float, high: float) -> None:
         super().__init__()
@@ -157,11 +157,11 @@ class HueSaturationValue(torch.nn.Module):
         self.hue, self.saturation, self.value = hue, saturation, value
 
     def forward(self, values: Tensor) -> Tensor:
-        """Pixels (3, H, W) in 0–1. Greys keep their saturation of 0: they have no hue to gain."""
+        """Pixels (3, H, W) in 0–1. Greys keep their saturation of 0, because they have no hue."""
         hue = _uniform(-self.hue, self.hue)
         saturation = _uniform(-self.saturation, self.saturation)
         value = _uniform(-self.value, self.value)
-        # Strip by strip: each pixel stands alone, and HSV of a phone photo at once takes gigabytes.
+        # In strips: pixels are independent, and HSV of a whole phone photo takes gigabytes.
         strips = [
             shift_saturation_and_value(
                 functional.adjust_hue(strip.clamp(0, 1), hue), saturation, value
@@ -172,7 +172,7 @@ class HueSaturationValue(torch.nn.Module):
 
 
 def shift_saturation_and_value(values: Tensor, saturation: float, value: float) -> Tensor:
-    """Add to S and V of HSV with the hue kept; pixels (3, H, W) in 0–1.
+    """Add to S and V of HSV without changing the hue; pixels (3, H, W) in 0–1.
 
     With V = max and S = (V − min) / V, a channel c becomes V − (V − c)·S′/S, then c·V′/V.
     """
@@ -186,7 +186,7 @@ def shift_saturation_and_value(values: Tensor, saturation: float, value: float) 
 
 
 def _line(size: int, angle: float) -> list[tuple[int, int]]:
-    """The (x, y) of ``size`` pixels in a square of that side, in a line through its middle."""
+    """Return the (x, y) of ``size`` pixels on a line through the middle of a square that wide."""
     middle = size // 2
     return [
         (middle + round(step * math.cos(angle)), middle + round(step * math.sin(angle)))

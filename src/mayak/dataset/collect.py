@@ -1,4 +1,4 @@
-"""What lies in the raw folder: every entry, either to be examined or rejected with a reason."""
+"""Listing of the raw folder: every entry is to be examined, or rejected with a reason."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ REASONS: tuple[Reason, ...] = get_args(Reason)
 HARMLESS: frozenset[Reason] = frozenset(
     {"link", "special", "outside", "system-file", "not-an-image", "disagreement", "augmented"}
 )
-"""Reasons that cost no image: what is no image, and what was left out by rule."""
+"""Reasons that lose no image: files that are not images, and those left out by rule."""
 
 _SYSTEM_FILES = {
     ".ds_store",
@@ -63,7 +63,7 @@ class RawFile:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A file that is not used: ``error`` says in English what was found."""
+    """A file that is not used; ``error`` is the finding, in English."""
 
     name: str
     reason: Reason
@@ -72,22 +72,24 @@ class Rejected:
 
 
 def is_system_file(name: str) -> bool:
-    """Whether an operating system leaves files of this name in folders of pictures."""
+    """Return whether operating systems create files of this name in folders of pictures."""
     base = name.rpartition("/")[2].lower()
     return base in _SYSTEM_FILES or base.startswith("._")
 
 
 def order(name: str) -> bytes:
-    """Sort key of a path: the same order on every system and in every locale."""
+    """Return the sort key of a path: the same order on every system and in every locale."""
     return name.encode("utf-8", errors="surrogatepass")
 
 
 def collect(raw: Path, *, all_classes: bool) -> tuple[list[RawFile], list[Rejected]]:
-    """Every file below ``raw``, each list in the order of its names.
+    """Return every file below ``raw``, to be examined or rejected, each list in order of name.
 
-    Links are not followed, but for ``raw`` itself and the four class folders: those are the
-    user's arrangement, deeper ones are content. Raises ManifestError where ``raw`` or, with
-    ``all_classes``, a class folder is missing.
+    Only ``raw`` itself and the four class folders may be links: these are the user's arrangement,
+    deeper links are content.
+
+    Raises:
+        ManifestError: ``raw`` or, with ``all_classes``, a class folder is missing.
     """
     if not raw.is_dir():
         raise ManifestError(
@@ -175,11 +177,11 @@ def _walk(
 
 
 def _set_apart(files: list[RawFile]) -> tuple[list[RawFile], list[Rejected]]:
-    """Leave out augmented copies, by their names: taken as originals, copies of one picture would
-    fall into train and test alike, for PDQ does not know a turned or cropped picture again.
+    """Separate augmented copies, which are recognised by their names. As originals, copies of one
+    picture would be in train and test, because PDQ does not recognise a rotated or cropped picture.
 
-    One whose original is not next to it is left out too. Its original may be in the data under
-    another name; but the name may also be an original's own, so it counts as an image that is lost.
+    A copy whose original is not next to it is left out too. Its original may be in the data under
+    another name; but the name may also be an original's own, so it counts as a lost image.
     """
     copies = {
         file.name: copy[1]

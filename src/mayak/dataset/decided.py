@@ -1,7 +1,7 @@
-"""What people decided in cases, as images to learn from; never what a model guessed.
+"""Training images from the decisions of people in cases, never from a model's predictions.
 
-The bytes come from the evidence again, opened for reading only, each image checked against the
-SHA-256 under which the case holds it. Of a content that lies at several places the first is read.
+The bytes are read again from the evidence, opened for reading only, and each image is compared with
+the SHA-256 in the case. A content with several occurrences is read from the first.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """A reviewer's present verdict."""
+class VerdictRecord:
+    """A reviewer's current verdict."""
 
     reviewer: str
     verdict: int
@@ -41,15 +41,15 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a content first lay in one case, and what was decided of it there."""
+    """The first occurrence of a content in one case, and the decisions on it there."""
 
     case: str
     """The case's id."""
     case_name: str
     source: str
-    """As the case has it."""
+    """As recorded in the case."""
     path: str
-    decisions: tuple[Said, ...]
+    decisions: tuple[VerdictRecord, ...]
 
 
 @dataclass(slots=True)
@@ -62,11 +62,11 @@ class _Image:
 
     @property
     def verdicts(self) -> set[int]:
-        return {said.verdict for origin in self.origins for said in origin.decisions}
+        return {one.verdict for origin in self.origins for one in origin.decisions}
 
     @property
     def name(self) -> str:
-        """What the file is called in the data set; its extension is that of its format."""
+        """Name of the file in the data set, with the extension of its format."""
         name = f"{self.sha256}.{self.format.lower()}"
         return self.sha256 if wrong_extension(name, self.format) else name
 
@@ -76,8 +76,8 @@ class _Image:
         return f"{LABELS[verdict].folder}/{self.name}"
 
 
-class Decided:
-    """The decided contents of some cases."""
+class DecidedImages:
+    """The contents that people decided on in some cases."""
 
     def __init__(self, images: Sequence[_Image], folders: Sequence[Path]) -> None:
         self._images = images
@@ -86,13 +86,13 @@ class Decided:
         """The cases, and all their sources."""
 
     def refuse_inside(self, data: Path) -> None:
-        """Raise ManifestError where the data folder lies in a case or a source, or they in it."""
+        """Raise ManifestError if the data folder is inside a case or a source, or contains one."""
         for folder in self._folders:
             other = folder.resolve()
             if data == other or data in other.parents or other in data.parents:
                 raise ManifestError(
                     msg(
-                        "the data folder {data} and {folder} lie one in the other",
+                        "one of the data folder {data} and {folder} is inside the other",
                         data=data,
                         folder=folder,
                     ),
@@ -103,11 +103,12 @@ class Decided:
                 )
 
     def extract(self, folder: Path, progress: Progress) -> tuple[list[RawFile], list[Rejected]]:
-        """Copy the images on which all reviewers agree into class folders below ``folder``; the
-        others are rejected. Both in the order of their names.
+        """Copy the images on which all reviewers agree into class folders below ``folder``, and
+        reject the others. Both lists are in order of name.
 
-        Raises EvidenceError naming the sources that are missing, IntegrityError naming the images
-        that are not what the case recorded.
+        Raises:
+            EvidenceError: sources are missing; names them.
+            IntegrityError: images are not as the case recorded them; names them.
         """
         agreed = [image for image in self._images if len(image.verdicts) == 1]
         rejected = [
@@ -144,8 +145,8 @@ class Decided:
         files.sort(key=lambda file: order(file.name))
         return files, rejected
 
-    def placed(self, rejected: Sequence[Rejected]) -> list[Rejected]:
-        """Files of ``extract`` that cannot be used, told with the place they came from."""
+    def located(self, rejected: Sequence[Rejected]) -> list[Rejected]:
+        """Return unusable files of ``extract``, with their place in the evidence added."""
         return [
             replace(
                 item, error=f"{self._by_sha256[_sha256(item.name)].origins[0].path}: " + item.error
@@ -154,7 +155,7 @@ class Decided:
         ]
 
     def with_provenance(self, dataset: Mapping[str, Any]) -> dict[str, Any]:
-        """The value of ``dataset.json``, with where each image and each rejected one came from."""
+        """Return ``dataset.json`` with the origin of each image and each rejected one."""
 
         def known(path: str) -> dict[str, Any]:
             origins = self._by_sha256[_sha256(path)].origins
@@ -169,15 +170,16 @@ class Decided:
 
 
 def _sha256(path: str) -> str:
-    """Of the content that ``extract`` calls so."""
+    """Return the SHA-256 in a file name that ``extract`` made."""
     return PurePosixPath(path).stem
 
 
-def read_decided(folders: Sequence[Path]) -> Decided:
-    """The contents of cases on which somebody's verdict stands.
+def read_decided(folders: Sequence[Path]) -> DecidedImages:
+    """Return the contents of cases that have a current verdict.
 
-    Raises CaseError for what is no case, ManifestError for two copies of one case and where
-    nothing has been decided.
+    Raises:
+        CaseError: a folder is not a case.
+        ManifestError: two folders are copies of one case, or nothing has been decided.
     """
     cases: dict[str, Path] = {}
     places = list(folders)
@@ -199,16 +201,16 @@ def read_decided(folders: Sequence[Path]) -> Decided:
     if not found:
         raise ManifestError(
             msg("nobody has decided anything in ") + ", ".join(map(str, folders)),
-            remedy=msg("decide images first: what the model guessed is no training set"),
+            remedy=msg("decide images first: a model's predictions are not a training set"),
         )
     images = []
     for sha256 in sorted(found):
-        # In the order of the cases' ids, whatever order they were named in.
+        # In the order of the cases' ids, not of the command line.
         its = sorted(found[sha256], key=lambda pair: pair[0].case)
         image = its[0][1]
         image.origins = [origin for origin, _ in its]
         images.append(image)
-    return Decided(images, places)
+    return DecidedImages(images, places)
 
 
 def _of_case(store: CaseStore) -> Iterator[tuple[Origin, _Image]]:
@@ -216,85 +218,109 @@ def _of_case(store: CaseStore) -> Iterator[tuple[Origin, _Image]]:
     for sha256 in store.decided():
         content = store.content(sha256)
         places = store.occurrences(sha256)
-        # Where a change was accepted, other bytes lie by now.
+        # If a change was accepted, other occurrences may have other bytes by now.
         place = next((place for place in places if place.content == sha256), places[0])
         source = sources[place.source]
-        said = tuple(_said(decision) for decision in store.verdicts(sha256).values())
+        verdicts = tuple(_verdict(decision) for decision in store.verdicts(sha256).values())
         yield (
-            Origin(store.id, store.name, source, place.display, said),
+            Origin(store.id, store.name, source, place.display, verdicts),
             _Image(sha256, content.format if content else "", source, place.location),
         )
 
 
-def _said(decision: Decision) -> Said:
+def _verdict(decision: Decision) -> VerdictRecord:
     if decision.verdict is None:
         raise ValueError(decision)
-    return Said(decision.reviewer, decision.verdict, decision.at.isoformat())
+    return VerdictRecord(decision.reviewer, decision.verdict, decision.at.isoformat())
 
 
 def _differing(image: _Image) -> str:
-    said = ", ".join(
+    verdicts = ", ".join(
         f"{one.reviewer}: {one.verdict}" for origin in image.origins for one in origin.decisions
     )
-    return f"{image.origins[0].path}: reviewers differ ({said})"
+    return f"{image.origins[0].path}: reviewers differ ({verdicts})"
+
+
+@dataclass(slots=True)
+class _Wanted:
+    """The images of one source that are still to be copied."""
+
+    files: dict[str, _Image]
+    """Location → image, for images that are files."""
+    embedded: dict[str, dict[str, _Image]]
+    """Location of the file → name in it → image, for embedded images."""
+
+    @classmethod
+    def of(cls, images: list[_Image]) -> _Wanted:
+        """Sort images by how they are read."""
+        wanted = cls({}, defaultdict(dict))
+        for image in images:
+            path = EvidencePath.from_json(image.location)
+            if path.kind == "embedded" and path.parent is not None:
+                wanted.embedded[path.parent.to_json()][path.name] = image
+            else:
+                wanted.files[image.location] = image
+        return wanted
+
+    def take(self, location: str) -> tuple[list[_Image], dict[str, _Image]]:
+        """Remove and return the images at a location: the file itself, and those embedded in it."""
+        file = self.files.pop(location, None)
+        return [] if file is None else [file], self.embedded.pop(location, {})
+
+    def __bool__(self) -> bool:
+        return bool(self.files or self.embedded)
+
+    def __iter__(self) -> Iterator[_Image]:
+        yield from self.files.values()
+        for images in self.embedded.values():
+            yield from images.values()
 
 
 def _copy(path: Path, images: list[_Image], folder: Path, task: Task) -> list[str]:
-    """Copy images out of one source; what is wrong with those that could not be."""
-    files: dict[str, _Image] = {}
-    documents: dict[str, dict[str, _Image]] = defaultdict(dict)
-    for image in images:
-        place = EvidencePath.from_json(image.location)
-        if place.kind == "embedded" and place.parent is not None:
-            documents[place.parent.to_json()][place.name] = image
-        else:
-            files[image.location] = image
+    """Copy images out of one source; return the faults of those that cannot be copied."""
+    wanted = _Wanted.of(images)
     faults: list[str] = []
     with open_source(path) as source:
         for entry in source.items():
-            if not (files or documents):
+            if not wanted:
                 break
             if not isinstance(entry, EvidenceEntry):
                 continue
-            location = entry.path.to_json()
-            pieces: list[tuple[_Image, bytes | None]] = []
-            wanted, inside = files.pop(location, None), documents.pop(location, {})
-            if wanted is None and not inside:
+            itself, inside = wanted.take(entry.path.to_json())
+            if not itself and not inside:
                 continue
             try:
                 with entry.open() as stream:
                     data = stream.read()
             except (EvidenceError, OSError) as error:
-                faults += [
-                    f"{image.origins[0].path}: " + words(error)
-                    for image in (*([wanted] if wanted else ()), *inside.values())
-                ]
+                faults += [_fault(image, words(error)) for image in (*itself, *inside.values())]
                 continue
-            if wanted is not None:
-                pieces.append((wanted, data))
-            if inside:
-                found = _inside(data, frozenset(inside))
-                pieces += [(image, found.get(name)) for name, image in inside.items()]
-            for image, piece in pieces:
+            found = _inside(data, frozenset(inside)) if inside else {}
+            contents = [(image, data) for image in itself]
+            contents += [(image, found.get(name, b"")) for name, image in inside.items()]
+            for image, content in contents:
                 task.advance()
-                if piece is None or hashlib.sha256(piece).hexdigest() != image.sha256:
-                    faults.append(f"{image.origins[0].path}: " + msg("its bytes have changed"))
-                else:
+                if hashlib.sha256(content).hexdigest() == image.sha256:
                     target = folder / image.raw_name
                     target.parent.mkdir(parents=True, exist_ok=True)
-                    target.write_bytes(piece)
-    left = [*files.values(), *(image for its in documents.values() for image in its.values())]
+                    target.write_bytes(content)
+                else:
+                    faults.append(_fault(image, msg("its bytes have changed")))
     gone = msg("is no longer there")
-    return faults + [f"{image.origins[0].path}: " + gone for image in left]
+    return faults + [_fault(image, gone) for image in wanted]
+
+
+def _fault(image: _Image, why: str) -> str:
+    return f"{image.origins[0].path}: {why}"
 
 
 def _inside(holder: bytes, names: frozenset[str]) -> dict[str, bytes]:
-    """The pictures with these names inside a file, as far as they can be had."""
+    """Return the pictures with these names that are embedded in a file, as far as readable."""
     with Sandbox[tuple[bytes, frozenset[str]], dict[str, bytes]](read_parts) as sandbox:
         found = sandbox((holder, names))
     return {} if isinstance(found, Lost) else found
 
 
 def read_parts(work: tuple[bytes, frozenset[str]]) -> dict[str, bytes]:
-    """Runs in a process of its own: the named pictures inside a PDF or an animation."""
+    """Extract the named pictures of a PDF or an animation; runs in a worker process."""
     return read_inside(*work)

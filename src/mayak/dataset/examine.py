@@ -1,4 +1,4 @@
-"""What is in each raw file: hashed, decoded whole, and hashed as a picture."""
+"""Examination of raw files: SHA-256, complete decoding and perceptual hash."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def examine(
 
 
 def examine_file(file: RawFile) -> Examined | Rejected:
-    """Read one file; it is opened for reading only."""
+    """Examine one file, which is opened for reading only."""
     try:
         if file.path.stat().st_size > MAX_FILE_BYTES:
             digest = file_sha256(file.path)
@@ -88,7 +88,7 @@ def _reason(error: DecodeError, file: RawFile, data: bytes) -> Reason:
         return "bomb"
     if promised is not None and not is_decoded(promised):
         return "codec-missing"
-    # Unknown bytes under an image's name are a lost image; under another name they never were one.
+    # Unknown bytes in a file named as an image are a lost image; otherwise not an image.
     if isinstance(error.__cause__, UnidentifiedImageError) and promised is None:
         return "damaged" if named_as_image(file.name) else "not-an-image"
     return "damaged"

@@ -1,4 +1,4 @@
-"""Duplicate groups: the same bytes, or the same picture by PDQ, and whatever these chain to."""
+"""Duplicate groups: connected components of equal bytes and of similar PDQ hashes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from mayak.imaging.hashing import PerceptualHash
 
 
 def group_ids(digests: Sequence[str], hashes: Sequence[PerceptualHash]) -> list[str]:
-    """The group's name of each image, given its SHA-256 and its PDQ hash.
+    """Return the name of each image's group, from its SHA-256 and its PDQ hash.
 
-    A group is named after the smallest SHA-256 in it, so that the name depends neither on the
-    order nor on images outside the group. Hashes of low quality match by SHA-256 alone.
+    A group is named after its smallest SHA-256, so that the name depends neither on the order nor
+    on images outside the group. Images with hashes of low quality match by SHA-256 only.
     """
     content = dict(zip(digests, hashes, strict=True))
     unique = sorted(content)

@@ -1,8 +1,8 @@
-"""The manifest files: what is in which split, and the digest that names exactly that.
+"""Manifest files: the samples of each split, and their digest.
 
-``data/{train,val,test}_drug_data.json`` hold the paper's records (``id``, ``image_path``,
-``question``, ``answer``); ``data/dataset.json`` holds what the paper's format has no room for
-(SHA-256 and duplicate group of every image, seed, counts, rejected files).
+``data/{train,val,test}_drug_data.json`` contain the paper's records (``id``, ``image_path``,
+``question``, ``answer``); ``data/dataset.json`` contains what the paper's format lacks (SHA-256 and
+duplicate group of every image, seed, counts, rejected files).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FILES: dict[SplitName, str] = {
 }
 DATASET_FILE = "dataset.json"
 MISSING = "missing"
-"""In place of the SHA-256 of an image that could not be read."""
+"""Placeholder for the SHA-256 of an image that could not be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,22 +36,25 @@ class Manifest:
     samples: tuple[Sample, ...]
 
     def locate(self, sample: Sample) -> Path:
-        """Where the sample's image lies: paths are relative to the data folder's parent."""
+        """Return the path of a sample's image; paths are relative to the data folder's parent."""
         return self.path.resolve().parent.parent / sample.image_path
 
     @property
     def digest(self) -> str:
         """SHA-256 over (id, sha256, label) of all samples, in order of id: the same images with
-        the same labels have the same digest, wherever they lie."""
+        the same labels have the same digest under any paths."""
         rows = sorted((s.id, s.sha256, s.label) for s in self.samples)
         return json_digest(rows, "utf-8")
 
 
 def read_manifest(path: Path) -> Manifest:
-    """Read one manifest and, from ``dataset.json`` beside it, hashes and groups.
+    """Read one manifest and, from ``dataset.json`` in its folder, hashes and groups.
 
-    A manifest without ``dataset.json`` (one that the original's scripts wrote) is hashed here, and
-    its groups are exact duplicates. Raises ManifestError naming the file and the record.
+    The images of a manifest without ``dataset.json`` (from the original's scripts) are hashed here,
+    and its groups are exact duplicates.
+
+    Raises:
+        ManifestError: names the file and the record that is wrong.
     """
     records = _read_json(path, "[]")
     if not isinstance(records, list) or not records:
@@ -73,8 +76,8 @@ def read_manifest(path: Path) -> Manifest:
 
 
 def originals(manifest: Manifest) -> set[str]:
-    """SHA-256 of the images that the augmented ones of a manifest were made from, as far as a
-    ``dataset.json`` beside it names them."""
+    """Return the SHA-256 of the originals of a manifest's augmented images, as far as a
+    ``dataset.json`` in its folder names them."""
     rows = _images(manifest.path.parent / DATASET_FILE)
     by_id = {row.get("id"): row["sha256"] for row in rows.values()}
     sources = {rows.get(s.image_path, {}).get("augmented_from") for s in manifest.samples}
@@ -100,7 +103,7 @@ def _read_json(path: Path, empty: str) -> Any:  # noqa: ANN401 - checked by the 
 
 
 def _images(path: Path) -> dict[str, dict[str, str]]:
-    """image_path → its row in ``dataset.json``; empty where there is no such file."""
+    """Return image_path → row of ``dataset.json``; empty without such a file."""
     if not path.exists():
         return {}
     found = _read_json(path, "{}")
@@ -158,7 +161,7 @@ def _sample(
     row = known.get(image_path)
     if row is None:
         file = path.resolve().parent.parent / image_path
-        # An unreadable image is the reader's finding, not the manifest's: it stays a sample.
+        # An unreadable image stays a sample: the code that decodes it reports the failure.
         try:
             with open_regular(file, follow=True) as stream:
                 sha256 = file_sha256(stream)

@@ -1,4 +1,4 @@
-"""What ``prepare`` is asked for, and what it made."""
+"""Options and result of ``prepare``."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ Grouping = Literal["pdq", "none"]
 
 @dataclass(frozen=True, slots=True)
 class PrepareOptions:
-    """What ``prepare`` is asked for; the defaults are the paper's."""
+    """Options of ``prepare``; the defaults are the paper's."""
 
     raw: Path = Path("raw_data")
     cases: tuple[Path, ...] = ()
-    """Cases whose decided contents are taken instead of ``raw``."""
+    """Cases whose decided images are used instead of ``raw``."""
     data: Path = Path("data")
     seed: int = 42
     test_fraction: float = 0.15
@@ -33,11 +33,11 @@ class PrepareOptions:
     """Of the images that are not in the test set."""
     group: Grouping = "pdq"
     augment: int = 4
-    """New images from each original of class 2 in the training set."""
+    """Number of new images per original of class 2 in the training set."""
     workers: int = 1
     overwrite: bool = False
     test_only: bool = False
-    """Everything into the test set, to measure on images from elsewhere."""
+    """Put all images into the test set, to measure on images from elsewhere."""
 
     def check(self) -> None:
         """Raise ConfigError naming every option that is out of its range."""
@@ -60,7 +60,7 @@ class PrepareOptions:
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What decides the result besides the input."""
+        """The options that the result depends on."""
         return {
             "seed": self.seed,
             "test_fraction": self.test_fraction,
@@ -73,18 +73,18 @@ class PrepareOptions:
 
 @dataclass(frozen=True, slots=True)
 class PrepareResult:
-    """What was made, and what became of every file."""
+    """The data set, and the outcome of every file."""
 
     data: Path
     samples: tuple[Sample, ...]
-    """Of all splits, the augmented ones (``augmented``) last."""
+    """Samples of all splits; augmented ones last."""
     augmented: frozenset[str]
     """Ids of the augmented samples."""
     rejected: tuple[Rejected, ...]
     noted: Mapping[str, tuple[str, ...]]
-    """image_path → what was adapted or is odd, of the images that have such notes."""
+    """image_path → warnings, for images that have any."""
     cross_label: tuple[tuple[Sample, ...], ...]
-    """Groups of near-duplicates that lie under more than one label."""
+    """Groups of near-duplicates with more than one label."""
     digests: Mapping[SplitName, str]
     digest: str
     """SHA-256 over the digests of the splits."""
@@ -113,11 +113,11 @@ class PrepareResult:
 
     @property
     def group_sizes(self) -> Counter[str]:
-        """group → how many files of the raw folder are in it."""
+        """group → number of files of the raw folder."""
         return Counter(s.group for s in self.samples if s.id not in self.augmented)
 
     @property
     def reasons(self) -> dict[Reason, int]:
-        """reason → how many files were rejected for it, in the order of ``REASONS``."""
+        """reason → number of rejected files, in the order of ``REASONS``."""
         counter = Counter(item.reason for item in self.rejected)
         return {reason: counter[reason] for reason in REASONS if counter[reason]}

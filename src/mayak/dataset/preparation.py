@@ -1,22 +1,23 @@
-"""``raw_data/`` → ``data/``: the whole of the paper's first step, with every file accounted for."""
+"""Preparation of a data set: ``raw_data/`` → ``data/``, with a reason for each file left out."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mayak.dataset.collect import Rejected, collect, order
-from mayak.dataset.decided import read_decided
+from mayak.dataset.collect import RawFile, Rejected, collect, order
+from mayak.dataset.decided import DecidedImages, read_decided
 from mayak.dataset.examine import Examined, examine
 from mayak.dataset.group import group_ids
 from mayak.dataset.manifest import DATASET_FILE, FILES, Manifest
 from mayak.dataset.options import PrepareOptions, PrepareResult
 from mayak.dataset.split import SPLITS, grouped_split, plain_split
-from mayak.dataset.store import AUGMENTED_FOLDER, IMAGES_FOLDER, Store
+from mayak.dataset.store import AUGMENTED_FOLDER, IMAGES_FOLDER, DataFolder
 from mayak.errors import ManifestError
 from mayak.files import json_digest
 from mayak.i18n import join, msg, msg_in
@@ -27,115 +28,163 @@ from mayak.types import Progress, Sample, SilentProgress, SplitName
 from mayak.workers import Lost, WorkerPool
 
 if TYPE_CHECKING:
-    from mayak.dataset.augment import Job, Made
+    from mayak.dataset.augment import AugmentedImage, AugmentJob
 
 FORMAT = 1
 """Version of ``dataset.json``'s layout."""
 
 AUGMENTED_LABEL = 2
-"""The paper augments the places of transaction alone: its rarest class."""
+"""The paper augments only the transaction places, its rarest class."""
 
 _SHOWN = 10
 
 
 def prepare(options: PrepareOptions, progress: Progress | None = None) -> PrepareResult:
-    """Make manifests, augmented images and ``dataset.json`` out of a raw folder, or out of what
-    people decided in cases; these images are copied into the data folder.
+    """Make manifests, augmented images and ``dataset.json`` from a raw folder, or from the decided
+    images of cases, which are copied into the data folder.
 
-    The same files and parameters give the same bytes, on any number of workers and wherever the
-    folders lie. Raw folder, cases and evidence are only ever read. Raises ConfigError for bad
-    options; ManifestError when the input is unfit (one content under two labels, too few images …)
-    or the data folder was made from something else; EvidenceError and IntegrityError for a case's
-    source that is missing or has changed.
+    The same files and parameters give the same bytes, with any number of workers and wherever the
+    folders are. Raw folder, cases and evidence are opened for reading only.
+
+    Raises:
+        ConfigError: an option is out of range.
+        ManifestError: the input is unfit (one content under two labels, too few images …), or the
+            data folder was made from something else.
+        EvidenceError: a case's source is missing.
+        IntegrityError: a case's source has changed.
     """
-    options.check()
     progress = progress or SilentProgress()
+    # 1. Check options and folders, before thousands of images are read.
+    options.check()
+    source = _source(options)
+    folder = DataFolder(source.data)
+    if not options.overwrite:
+        folder.refuse_other(options.parameters)
+    with folder.staging() as staging:
+        # 2. List the files, or copy the decided images.
+        files, left_out = source.files(staging, progress)
+        # 3. Decode and hash every file.
+        images, unreadable = examine(files, options.workers, progress)
+        rejected = sorted([*left_out, *source.located(unreadable)], key=lambda r: order(r.name))
+        # 4. Refuse input that makes no data set, or another one than the folder contains.
+        _refuse_gaps(images, rejected, all_classes=not options.test_only)
+        _refuse_two_labels(images)
+        input_digest = _input_digest(images, rejected)
+        if not options.overwrite:
+            folder.refuse_other(options.parameters, input_digest)
+        # 5. Group near-duplicates, and split.
+        samples = _samples(images, source.prefix, options)
+        # 6. Augment class 2 of the training split.
+        copies = _augment(images, samples, staging, options, progress)
+        # 7. Describe the data set, and replace the folder's files.
+        result = _result(options, source.data, samples, images, rejected, copies, input_digest)
+        description = source.described(_dataset(result, options, images, copies, source.prefix))
+        written: dict[str, object] = {
+            FILES[split]: [_record(s) for s in result.samples if s.split == split]
+            for split in result.digests
+        }
+        new_images = [f"{AUGMENTED_FOLDER}/{copy.job.target.name}" for copy in copies]
+        if source.decided is not None:
+            new_images += [f"{IMAGES_FOLDER}/{image.file.name}" for image in images]
+        folder.publish(staging, new_images, written | {DATASET_FILE: description})
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """The input of ``prepare``: a raw folder, or the decided images of cases."""
+
+    data: Path
+    """The data folder, resolved."""
+    prefix: str
+    """Path of the images in manifests, relative to the data folder's parent."""
+    raw: Path
+    all_classes: bool
+    decided: DecidedImages | None
+
+    def files(self, staging: Path, progress: Progress) -> tuple[list[RawFile], list[Rejected]]:
+        """Return the files to examine, and those left out by rule."""
+        if self.decided is None:
+            return collect(self.raw, all_classes=self.all_classes)
+        return self.decided.extract(staging / IMAGES_FOLDER, progress)
+
+    def located(self, unreadable: list[Rejected]) -> list[Rejected]:
+        """Return files that cannot be read, with their place in the evidence if they have one."""
+        return unreadable if self.decided is None else self.decided.located(unreadable)
+
+    def described(self, description: dict[str, Any]) -> dict[str, Any]:
+        """Return ``dataset.json``, with each image's origin if it comes from a case."""
+        return description if self.decided is None else self.decided.with_provenance(description)
+
+
+def _source(options: PrepareOptions) -> _Source:
+    """Check that the input and the data folder are apart from each other."""
     decided = read_decided(options.cases) if options.cases else None
     if decided is None:
         raw, data = _apart(options.raw, options.data)
         prefix = _relative(raw, data.parent)
     else:
-        data = options.data.resolve()
+        raw, data = options.raw, options.data.resolve()
         decided.refuse_inside(data)
         prefix = f"{data.name}/{IMAGES_FOLDER}"
     _refuse_file(data)
-    store = Store(data)
-    if not options.overwrite:
-        store.refuse_other(options.parameters)
-    with store.staging() as staging:
-        if decided is None:
-            files, rejected = collect(raw, all_classes=not options.test_only)
-        else:
-            files, rejected = decided.extract(staging / IMAGES_FOLDER, progress)
-        images, unreadable = examine(files, options.workers, progress)
-        if decided is not None:
-            unreadable = decided.placed(unreadable)
-        rejected = sorted([*rejected, *unreadable], key=lambda item: order(item.name))
-        _refuse_gaps(images, rejected, all_classes=not options.test_only)
-        _refuse_two_labels(images)
-        input_digest = _input_digest(images, rejected)
-        if not options.overwrite:
-            store.refuse_other(options.parameters, input_digest)
-        samples = _samples(images, prefix, options)
-        made = _augment(images, samples, staging, options, progress)
-        extra = [
-            Sample(
-                id=f"{sample.id}_aug{job.copy}",
-                image_path=f"{data.name}/{AUGMENTED_FOLDER}/{job.target.name}",
-                label=sample.label,
-                sha256=result.sha256,
-                group=sample.group,
-                split="train",
-            )
-            for sample, job, result in made
-        ]
-        everything = (*samples, *extra)
-        digests = {
-            split: Manifest(data / FILES[split], part).digest
-            for split in SPLITS
-            if (part := tuple(s for s in everything if s.split == split))
-        }
-        noted = {
+    return _Source(data, prefix, raw, not options.test_only, decided)
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """An augmented image with its original."""
+
+    original: Sample
+    job: AugmentJob
+    image: AugmentedImage
+
+    def sample(self, data: Path) -> Sample:
+        """Return its row in the training manifest."""
+        return replace(
+            self.original,
+            id=f"{self.original.id}_aug{self.job.copy}",
+            image_path=f"{data.name}/{AUGMENTED_FOLDER}/{self.job.target.name}",
+            sha256=self.image.sha256,
+        )
+
+
+def _result(
+    options: PrepareOptions,
+    data: Path,
+    samples: list[Sample],
+    images: Sequence[Examined],
+    rejected: list[Rejected],
+    copies: Sequence[_Copy],
+    input_digest: str,
+) -> PrepareResult:
+    extra = [copy.sample(data) for copy in copies]
+    everything = (*samples, *extra)
+    digests = {
+        split: Manifest(data / FILES[split], part).digest
+        for split in SPLITS
+        if (part := tuple(s for s in everything if s.split == split))
+    }
+    return PrepareResult(
+        data=options.data,
+        samples=everything,
+        augmented=frozenset(sample.id for sample in extra),
+        rejected=tuple(rejected),
+        noted={
             sample.image_path: image.warnings
             for sample, image in zip(samples, images, strict=True)
             if image.warnings
-        }
-        result = PrepareResult(
-            data=options.data,
-            samples=everything,
-            augmented=frozenset(sample.id for sample in extra),
-            rejected=tuple(rejected),
-            noted=noted,
-            cross_label=_cross_label(samples),
-            digests=digests,
-            digest=_digest(digests),
-            input_digest=input_digest,
-        )
-        rows = [
-            _row(sample, image.format, image.size, warnings=image.warnings)
-            for sample, image in zip(samples, images, strict=True)
-        ]
-        rows += [
-            _row(new, "JPEG", image.size, augmented_from=sample.id)
-            for new, (sample, _, image) in zip(extra, made, strict=True)
-        ]
-        description = _dataset(options, result, rows, prefix)
-        if decided is not None:
-            description = decided.with_provenance(description)
-        files_to_write: dict[str, object] = {
-            FILES[split]: [_record(s) for s in everything if s.split == split] for split in digests
-        }
-        files_to_write[DATASET_FILE] = description
-        new_files = [f"{AUGMENTED_FOLDER}/{job.target.name}" for _, job, _ in made]
-        if decided is not None:
-            new_files += [f"{IMAGES_FOLDER}/{image.file.name}" for image in images]
-        store.publish(staging, new_files, files_to_write)
-    return result
+        },
+        cross_label=_cross_label(samples),
+        digests=digests,
+        digest=_digest(digests),
+        input_digest=input_digest,
+    )
 
 
 def _apart(raw: Path, data: Path) -> tuple[Path, Path]:
-    """Both folders as absolute paths. ``raw`` keeps its own name where it is a link, for the
-    manifests' sake; ``data`` is resolved, as readers of the manifests resolve it."""
+    """Return both folders as absolute paths. If ``raw`` is a link it keeps its own name, which the
+    manifests contain; ``data`` is resolved, as readers of the manifests resolve it."""
     named = raw.resolve()
     if raw.name not in ("", ".."):
         named = raw.absolute().parent.resolve() / raw.name
@@ -146,12 +195,12 @@ def _apart(raw: Path, data: Path) -> tuple[Path, Path]:
     ):
         raise ManifestError(
             msg(
-                "the raw folder {raw} and the data folder {data} lie one in the other",
+                "one of the raw folder {raw} and the data folder {data} is inside the other",
                 raw=raw,
                 data=data,
             ),
             remedy=msg(
-                "name a data folder beside it with --data: nothing is written among the originals"
+                "name a data folder outside with --data: nothing is written among the originals"
             ),
         )
     return named, data
@@ -175,23 +224,23 @@ def _relative(raw: Path, base: Path) -> str:
 def _refuse_gaps(
     images: Sequence[Examined], rejected: Sequence[Rejected], *, all_classes: bool
 ) -> None:
-    """Raise ManifestError for classes without a readable image, saying what was there instead."""
+    """Raise ManifestError for classes without a readable image, with what was found instead."""
     held = {image.file.label for image in images}
     empty = [label for label in LABELS if label.index not in held]
     if not images or (empty and all_classes):
-        told: list[str] = []
+        described: list[str] = []
         for label in empty:
             its = Counter(r.reason for r in rejected if r.name.startswith(f"{label.folder}/"))
             found = ", ".join(f"{reason} {count}" for reason, count in its.items())
-            told.append(f"{label.folder} (" + (found or msg("empty")) + ")")
+            described.append(f"{label.folder} (" + (found or msg("empty")) + ")")
         raise ManifestError(
-            msg("no readable image in {told}", told=join(", ", told)),
+            msg("no readable image in {told}", told=join(", ", described)),
             remedy=msg("put images of that class there, or decide some if they come from a case"),
         )
 
 
 def _refuse_two_labels(images: Sequence[Examined]) -> None:
-    """Raise ManifestError naming both paths where one content lies under two labels."""
+    """Raise ManifestError naming both paths if one content has two labels."""
     first: dict[str, Examined] = {}
     pairs = []
     for image in images:
@@ -205,7 +254,7 @@ def _refuse_two_labels(images: Sequence[Examined]) -> None:
         )
         raise ManifestError(
             msg(
-                "the same image lies under two labels ({n_pairs} in all): {listed}",
+                "the same image is under two labels ({n_pairs} in all): {listed}",
                 n_pairs=len(pairs),
                 listed=listed,
             ),
@@ -214,8 +263,8 @@ def _refuse_two_labels(images: Sequence[Examined]) -> None:
 
 
 def _input_digest(images: Sequence[Examined], rejected: Sequence[Rejected]) -> str:
-    """SHA-256 over (path, SHA-256) of all files found. Files that operating systems leave behind
-    are left out: opening the folder in a file manager makes no other data set of it."""
+    """Return the SHA-256 over (path, SHA-256) of all files. Files that operating systems create are
+    excluded: opening the folder in a file manager must not make it another data set."""
     rows = [(image.file.name, image.sha256) for image in images]
     rows += [(storable(r.name), r.sha256 or "") for r in rejected if r.reason != "system-file"]
     rows.sort(key=lambda row: order(row[0]))
@@ -223,7 +272,7 @@ def _input_digest(images: Sequence[Examined], rejected: Sequence[Rejected]) -> s
 
 
 def _samples(images: Sequence[Examined], prefix: str, options: PrepareOptions) -> list[Sample]:
-    """One sample an image, in the order of ``images``."""
+    """Return one sample per image, in the order of ``images``."""
     labels = [image.file.label for image in images]
     ids = _ids(images)
     groups = ids
@@ -253,7 +302,7 @@ def _samples(images: Sequence[Examined], prefix: str, options: PrepareOptions) -
 
 
 def _ids(images: Sequence[Examined]) -> list[str]:
-    """``<label>_<12 hex digits of SHA-256>``, and ``_2``, ``_3`` … for further copies."""
+    """Return ``<label>_<12 hex digits of SHA-256>``, with ``_2``, ``_3`` … for further copies."""
     seen: Counter[str] = Counter()
     ids = []
     for image in images:
@@ -269,48 +318,51 @@ def _augment(
     staging: Path,
     options: PrepareOptions,
     progress: Progress,
-) -> list[tuple[Sample, Job, Made]]:
-    """Make the copies of the training images of class 2, each content's once, into ``staging``."""
+) -> list[_Copy]:
+    """Write the copies of the training images of class 2, once per content, into ``staging``."""
     originals: dict[str, tuple[Sample, Examined]] = {}
     for sample, image in zip(samples, images, strict=True):
         if sample.label == AUGMENTED_LABEL and sample.split == "train":
             originals.setdefault(sample.sha256, (sample, image))
     if not originals or not options.augment:
         return []
-    # Here and not above: it needs torch, and half of all calls do not.
-    from mayak.dataset.augment import Job, Made, make
+    # Imported here because it needs torch, and half of all calls do not.
+    from mayak.dataset.augment import AugmentedImage, AugmentJob, augment
 
     folder = staging / AUGMENTED_FOLDER
     folder.mkdir()
-    sources = {sample.id: sample for sample, _ in originals.values()}
     jobs = {
-        Job(
+        AugmentJob(
             source=image.file.path,
             sha256=image.sha256,
             copy=copy,
             seed=options.seed,
             target=folder / f"{sample.id}_aug{copy}.jpg",
-        ): sample.id
+        ): sample
         for sample, image in originals.values()
         for copy in range(1, options.augment + 1)
     }
-    made: dict[Job, Made] = {}
-    pool = WorkerPool[Job, Made | None](make, min(options.workers, len(jobs)))
+    made: dict[AugmentJob, AugmentedImage] = {}
+    pool = WorkerPool[AugmentJob, AugmentedImage | None](augment, min(options.workers, len(jobs)))
     with progress.task(msg("augmenting"), len(jobs), msg_in("unit", "images")) as task:
         for job, result in pool.run(jobs):
-            if result is None:
-                raise ManifestError(
-                    msg("{source} changed while it was being prepared", source=job.source),
-                    remedy=msg("run it again when nobody writes to the raw folder"),
-                )
-            if isinstance(result, Lost):
-                raise ManifestError(
-                    msg("the process that augmented {source} died", source=job.source),
-                    remedy=msg("most often memory has run out: use fewer --workers"),
-                )
+            if result is None or isinstance(result, Lost):
+                raise _augment_error(job, changed=result is None)
             made[job] = result
             task.advance()
-    return [(sources[name], job, made[job]) for job, name in jobs.items()]
+    return [_Copy(sample, job, made[job]) for job, sample in jobs.items()]
+
+
+def _augment_error(job: AugmentJob, *, changed: bool) -> ManifestError:
+    if changed:
+        return ManifestError(
+            msg("{source} changed while it was being prepared", source=job.source),
+            remedy=msg("run it again when nobody writes to the raw folder"),
+        )
+    return ManifestError(
+        msg("the process that augmented {source} died", source=job.source),
+        remedy=msg("most often memory has run out: use fewer --workers"),
+    )
 
 
 def _cross_label(samples: Sequence[Sample]) -> tuple[tuple[Sample, ...], ...]:
@@ -325,7 +377,7 @@ def _digest(digests: Mapping[SplitName, str]) -> str:
 
 
 def _record(sample: Sample) -> dict[str, str]:
-    """The paper's record."""
+    """Return the paper's record of a sample."""
     return {
         "id": sample.id,
         "image_path": sample.image_path,
@@ -357,8 +409,22 @@ def _row(
 
 
 def _dataset(
-    options: PrepareOptions, result: PrepareResult, rows: list[dict[str, Any]], prefix: str
+    result: PrepareResult,
+    options: PrepareOptions,
+    images: Sequence[Examined],
+    copies: Sequence[_Copy],
+    prefix: str,
 ) -> dict[str, Any]:
+    """Return the contents of ``dataset.json``."""
+    originals, extra = result.samples[: len(images)], result.samples[len(images) :]
+    rows = [
+        _row(sample, image.format, image.size, warnings=image.warnings)
+        for sample, image in zip(originals, images, strict=True)
+    ]
+    rows += [
+        _row(sample, "JPEG", copy.image.size, augmented_from=copy.original.id)
+        for sample, copy in zip(extra, copies, strict=True)
+    ]
     sizes = result.group_sizes
     return {
         "format": FORMAT,
@@ -404,7 +470,7 @@ def _dataset(
 
 
 def _software() -> dict[str, str]:
-    """Versions of what the bytes of the result depend on."""
+    """Return the versions of the packages that the bytes of the result depend on."""
     found = {}
     for name in ("mayak", "numpy", "pillow", "pillow-heif", "scikit-learn", "torchvision"):
         try:

@@ -1,4 +1,4 @@
-"""Who goes into which split: stratified by label, by whole groups or the paper's way."""
+"""Train, validation and test splits: stratified by label, by whole groups or as in the paper."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ SPLITS: tuple[SplitName, ...] = ("train", "val", "test")
 def plain_split(
     labels: Sequence[int], *, test_fraction: float, val_fraction: float, seed: int
 ) -> list[SplitName]:
-    """The paper's split of images in this order: scikit-learn's stratified ``train_test_split``
+    """Split images in this order as the paper does: scikit-learn's stratified ``train_test_split``
     for the test set, then again for the validation set out of the rest.
 
-    Raises ManifestError when a class is too small to be in all three.
+    Raises:
+        ManifestError: a class is too small to be in all three.
     """
     from sklearn.model_selection import train_test_split
 
@@ -55,14 +56,21 @@ def grouped_split(
     val_fraction: float,
     seed: int,
 ) -> list[SplitName]:
-    """A split that never parts a group, with the fractions of each label met as nearly as may be.
+    """Split whole groups, with the fractions of each label met as closely as possible.
 
-    A group counts for the label that most of its images have (the lowest of equals). Within a
-    label the groups are put in the order of SHA-256(seed, group), and taken for the test set as
-    long as each brings its number of images nearer to the fraction; then for the validation set
-    from the rest. No random-number generator is involved, so that the split is the same with every
-    version of every library, and a new image hardly moves the others. Raises ManifestError
-    when a label has fewer than three groups.
+    A group belongs to the label that most of its images have (the lowest of equals). Within a
+    label:
+
+    1. The groups are sorted by SHA-256(seed, group).
+    2. In this order, a group is taken for the test set if it brings the number of images nearer to
+       the fraction.
+    3. The validation set is taken from the rest in the same way.
+
+    No random-number generator is used, so that the split is the same with every version of every
+    library, and a new image changes the split of few others.
+
+    Raises:
+        ManifestError: a label has fewer than three groups.
     """
     members: dict[str, list[int]] = defaultdict(list)
     for label, group in zip(labels, groups, strict=True):
@@ -85,7 +93,7 @@ def grouped_split(
         chosen |= dict.fromkeys(test, "test")
     splits = [chosen[group] for group in groups]
     if not _everywhere(labels, splits):
-        # Only near-duplicates under two labels can do this: a class that others' groups swallow.
+        # Only near-duplicates under two labels cause this: other labels' groups took the class.
         raise _too_few(counts, len(SPLITS) + 1, msg("duplicate groups"))
     return splits
 
@@ -95,7 +103,7 @@ def _rank(seed: int, group: str) -> bytes:
 
 
 def _take(rest: list[str], size: dict[str, int], fraction: float, *, spare: int) -> set[str]:
-    """The first groups that fill ``fraction`` of the images, leaving at least ``spare`` groups."""
+    """Return the first groups that fill ``fraction`` of the images, leaving ``spare`` groups."""
     images = sum(size[group] for group in rest)
     target = int(images * Fraction(str(fraction)) + Fraction(1, 2))
     taken: set[str] = set()

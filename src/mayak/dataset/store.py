@@ -1,4 +1,4 @@
-"""The data folder: whose it is, and how it is replaced without ever being half of two things."""
+"""The data folder: its identity, and its replacement in one step."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ from mayak.untrusted import DOCUMENT_BYTES, PARSE_ERRORS, read_json
 
 AUGMENTED_FOLDER = "augmented"
 IMAGES_FOLDER = "images"
-"""Of images that were copied out of cases."""
+"""For images that were copied out of cases."""
 _STAGING_FOLDER = ".prepare-unfinished"
 
 
 @dataclass(frozen=True, slots=True)
 class Previous:
-    """What a data folder was made from, by its ``dataset.json``."""
+    """The input that a data folder was made from, by its ``dataset.json``."""
 
     parameters: Mapping[str, Any]
     input_digest: str
     images: frozenset[str]
-    """Image files that are ours to replace, POSIX, below the data folder."""
+    """Image files that mayak may replace, POSIX, below the data folder."""
 
 
-class Store:
-    """The data folder. Only the files that ``prepare`` writes are ever replaced or removed."""
+class DataFolder:
+    """The data folder. Only files that ``prepare`` writes are replaced or removed."""
 
     def __init__(self, data: Path) -> None:
         self.data = data
 
     def previous(self) -> Previous | None:
-        """What the folder was made from; None where there is no (readable) ``dataset.json``."""
+        """Return the input of the folder; None without a readable ``dataset.json``."""
         try:
             value = read_json(self.data / DATASET_FILE, DOCUMENT_BYTES)
             return Previous(
                 parameters=dict(value["parameters"]),
                 input_digest=str(value["input"]["digest"]),
                 images=frozenset(
-                    # Below the folder's present name, whatever it was then.
+                    # Without the folder's name, which may have changed.
                     row["image_path"].partition("/")[2]
                     for row in value["images"]
                     if "augmented_from" in row or "provenance" in row
@@ -56,10 +56,10 @@ class Store:
             return None
 
     def refuse_other(self, parameters: Mapping[str, Any], input_digest: str | None = None) -> None:
-        """Raise ManifestError when the folder was made otherwise than it would be now.
+        """Raise ManifestError if the folder was made with other parameters or from other input.
 
-        ``input_digest`` is None as long as it is not known: the parameters are compared before
-        thousands of images are read.
+        ``input_digest`` is None while it is not known: the parameters are compared before thousands
+        of images are read.
         """
         previous = self.previous()
         if previous is None:
@@ -93,9 +93,10 @@ class Store:
 
     @contextmanager
     def staging(self) -> Iterator[Path]:
-        """A folder inside the data folder to write into; removed afterwards, come what may.
+        """Provide a temporary folder inside the data folder; it is always removed.
 
-        Raises ManifestError where nothing can be written.
+        Raises:
+            ManifestError: nothing can be written there.
         """
         folder = self.data / _STAGING_FOLDER
         new = not self.data.exists()
@@ -103,7 +104,7 @@ class Store:
             shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
             folder.mkdir(parents=True)
             yield folder
-        except MayakError:  # among them errors of the system, of other folders than this
+        except MayakError:  # some are OSErrors too, about other folders
             raise
         except OSError as error:
             raise ManifestError(
@@ -117,11 +118,11 @@ class Store:
                     self.data.rmdir()
 
     def publish(self, staging: Path, images: list[str], files: Mapping[str, object]) -> None:
-        """Put staged ``images`` (POSIX, below the folder) and ``files`` (name → JSON value,
-        ``dataset.json`` among them) in place of ours that are there.
+        """Replace the folder's files with staged ``images`` (POSIX, below the folder) and ``files``
+        (name → JSON value, with ``dataset.json``).
 
-        ``dataset.json`` goes first and comes last: killed in between, the folder has none, and so
-        never passes for something that it is not.
+        ``dataset.json`` is removed first and written last: if the process is killed in between, the
+        folder has none, and is not mistaken for a complete data set.
         """
         previous = self.previous()
         (self.data / DATASET_FILE).unlink(missing_ok=True)
@@ -132,7 +133,7 @@ class Store:
             (self.data / name).parent.mkdir(parents=True, exist_ok=True)
             (staging / name).replace(self.data / name)
         for name in (AUGMENTED_FOLDER, *_image_folders(), IMAGES_FOLDER):
-            with suppress(OSError):  # it holds something, or is not there
+            with suppress(OSError):  # it is not empty, or does not exist
                 (self.data / name).rmdir()
         for name in FILES.values():
             if name not in files:
@@ -146,7 +147,7 @@ def _image_folders() -> list[str]:
 
 
 def _is_ours(name: str) -> bool:
-    """Whether an image may be removed that a ``dataset.json`` says was put there."""
+    """Return whether an image that a ``dataset.json`` names may be removed."""
     return name.rpartition("/")[0] in (AUGMENTED_FOLDER, *_image_folders())
 
 

@@ -1,7 +1,7 @@
-"""The training record: which images an adapter was trained on and chosen by, in a file next to it.
+"""The training record next to an adapter: the images that it was trained on and chosen by.
 
-Images are compared by the SHA-256 of their bytes, under whatever name and in whatever folder.
-A re-encoded, scaled or cropped copy has other bytes and is not found.
+Images are compared by the SHA-256 of their bytes, under any name and in any folder. A re-encoded,
+scaled or cropped copy has other bytes and is not found.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from mayak.dataset.manifest import Manifest, originals
 from mayak.errors import ManifestError, ModelError
@@ -26,7 +26,7 @@ _DIGEST = re.compile("[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class TrainingImages:
-    """SHA-256 of the images that made an adapter."""
+    """SHA-256 of the images that an adapter was trained and chosen with."""
 
     train: tuple[str, ...]
     """Training images, and the originals of augmented ones; sorted, each once."""
@@ -35,7 +35,7 @@ class TrainingImages:
 
     @classmethod
     def of(cls, train: Manifest, validation: Manifest) -> Self:
-        """The record of a training on these two splits."""
+        """Make the record of a training on these two splits."""
         used = {sample.sha256 for sample in train.samples} | originals(train)
         chosen_by = {sample.sha256 for sample in validation.samples} | originals(validation)
         return cls(tuple(sorted(used)), tuple(sorted(chosen_by)))
@@ -47,7 +47,7 @@ class TrainingImages:
         return json_digest(lists, "ascii")
 
     def as_json(self) -> dict[str, Any]:
-        """The contents of the file."""
+        """Return the contents of the file."""
         return {
             "format": FORMAT,
             "digest": self.digest,
@@ -59,8 +59,9 @@ class TrainingImages:
     def read(cls, adapter: Path) -> Self | None:
         """Read the record in an adapter's folder; None for an adapter that never had one.
 
-        Raises ModelError if it is damaged, is not the one that ``run.json`` names, or is missing
-        although ``run.json`` names one.
+        Raises:
+            ModelError: it is damaged, is not the one that ``run.json`` names, or is missing
+                although ``run.json`` names one.
         """
         path = adapter / TRAINING_IMAGES
         named = _named(adapter / "run.json")
@@ -68,7 +69,7 @@ class TrainingImages:
             values = read_json(path, DOCUMENT_BYTES)
             found = cls(tuple(values["train"]), tuple(values["validation"]))
             for digest in (*found.train, *found.validation):
-                if not _DIGEST.fullmatch(digest):  # compared with nothing, it would prove nothing
+                if not _DIGEST.fullmatch(digest):  # it would equal no image's, and hide leakage
                     raise ValueError(repr(digest))
             if found.digest != values["digest"] or named not in (None, found.digest):
                 raise ValueError(msg("its digest is another"))
@@ -89,13 +90,18 @@ class TrainingImages:
 
 @dataclass(frozen=True, slots=True)
 class Leakage:
-    """Whether a set of images was compared with an adapter's training record, and what was found.
-    Training images are never part of it: they are refused."""
+    """Result of comparing a set of images with an adapter's training record. A set that contains
+    training images is refused, and has no result."""
 
     record: str | None
-    """Digest of the training record; None: the adapter has none, and nothing could be compared."""
+    """Digest of the training record; None if there is none, so that nothing could be compared."""
     validation_images: int = 0
     """Images that the adapter's checkpoint was chosen by."""
+    compared: bool = True
+    """Whether a comparison was made, if only to find that the adapter has no record."""
+
+    NOT_COMPARED: ClassVar[Leakage]
+    """For images that were not compared with any record."""
 
     @classmethod
     def of(
@@ -103,8 +109,10 @@ class Leakage:
     ) -> Self:
         """Compare a manifest with an adapter's training record.
 
-        Raises ManifestError if the adapter was trained on any of the images, with the remedy to use
-        ``instead``; ModelError for a damaged record.
+        Raises:
+            ManifestError: the adapter was trained on some of the images; the remedy is to use
+                ``instead``.
+            ModelError: the record is damaged.
         """
         record = TrainingImages.read(adapter)
         if record is None:
@@ -134,7 +142,12 @@ class Leakage:
 
     @property
     def note(self) -> str | None:
-        """What a reader of the result must know; None if the images are new to the adapter."""
+        """A caution for readers of the result; None if the images are new to the adapter."""
+        if not self.compared:
+            return msg(
+                "these images were not compared with the adapter's training record: whether it "
+                "was trained on them is unknown"
+            )
         if self.record is None:
             return msg(
                 "the adapter is without a training record: whether it was trained on these images "
@@ -149,8 +162,11 @@ class Leakage:
         return None
 
 
+Leakage.NOT_COMPARED = Leakage(None, compared=False)
+
+
 def _named(run: Path) -> str | None:
-    """Digest of the training record that ``run.json`` names; None without one."""
+    """Return the digest of the training record that ``run.json`` names, or None."""
     try:
         return str(read_json(run, RECORD_BYTES)["training_images"])
     except (OSError, *PARSE_ERRORS):

@@ -1,4 +1,4 @@
-"""Whether a faster precision says what the slower one says, and the record that lets it be used."""
+"""Agreement of a faster precision with a slower one, and the record that allows its use."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 
 from mayak.config import FP8_PROOF
 from mayak.errors import ModelError
-from mayak.evaluation.record import Result
+from mayak.evaluation.record import EvaluationResult
 from mayak.files import json_bytes, write_durably
 from mayak.i18n import msg
 
-LEAST_IMAGES = 100
-"""Fewer say too little: of 100 images without a difference, up to 3 % may still differ (95 %)."""
-LEAST_SHARE = 0.99
-"""Of the images that both must give the same label."""
+MIN_IMAGES = 100
+"""With 100 images without a difference, up to 3 % may still differ (95 % confidence)."""
+MIN_SHARE = 0.99
+"""Share of the images to which both must give the same label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +27,16 @@ class Agreement:
     dismissed: int
     """Images that only the faster engine calls irrelevant."""
     largest_difference: float
-    """Of any image's score."""
+    """Largest difference of any score of any image."""
 
     @property
     def enough(self) -> bool:
-        """Whether the faster engine may stand for the other."""
-        return self.images >= LEAST_IMAGES and self.same >= LEAST_SHARE * self.images
+        """Whether the faster engine may replace the other."""
+        return self.images >= MIN_IMAGES and self.same >= MIN_SHARE * self.images
 
 
-def agreement(reference: Result, candidate: Result) -> Agreement:
-    """Both ran over the same manifest; images that either could not read are left out."""
+def agreement(reference: EvaluationResult, candidate: EvaluationResult) -> Agreement:
+    """Compare two runs over the same manifest; images that either could not read are left out."""
     theirs = {row.id: row for row in reference.rows}
     pairs = [(theirs[row.id], row) for row in candidate.rows if row.id in theirs]
     differences = [
@@ -52,10 +52,11 @@ def agreement(reference: Result, candidate: Result) -> Agreement:
     )
 
 
-def allow_fp8(adapter: Path, reference: Result, candidate: Result) -> Agreement:
-    """Record beside the adapter that its fp8 engine agrees with the bf16 one.
+def allow_fp8(adapter: Path, reference: EvaluationResult, candidate: EvaluationResult) -> Agreement:
+    """Record next to the adapter that its fp8 engine agrees with the bf16 one.
 
-    Raises ModelError, and withdraws an earlier record, where it does not.
+    Raises:
+        ModelError: it does not agree. An earlier record is then removed.
     """
     found = agreement(reference, candidate)
     path = adapter / FP8_PROOF
@@ -64,13 +65,13 @@ def allow_fp8(adapter: Path, reference: Result, candidate: Result) -> Agreement:
         raise ModelError(
             msg(
                 "fp8 gives {same} of {images} images the label that bf16 gives ({dismissed} are "
-                "called irrelevant by fp8 alone); {least_share:.0%} of at least {least_images} "
-                "are needed",
+                "called irrelevant by fp8 alone); {min_share:.0%} of at least {min_images} are "
+                "needed",
                 same=found.same,
                 images=found.images,
                 dismissed=found.dismissed,
-                least_share=LEAST_SHARE,
-                least_images=LEAST_IMAGES,
+                min_share=MIN_SHARE,
+                min_images=MIN_IMAGES,
             ),
             remedy=msg("use --precision bf16, or a manifest of more images"),
         )

@@ -1,15 +1,17 @@
-"""``calibrate``: the head of tier 0, temperatures, and thresholds that keep a promise.
+"""Calibration of the cascade: tier 0's head, temperatures, and thresholds with a risk bound.
 
-The head is fitted to the training images' labels; temperatures and thresholds are set on images
-that neither it nor the model was trained on. All are decoded as triage decodes them.
+The head is fitted to the labels of the training images. Temperatures and thresholds are set on
+images that neither it nor the model was trained on. All images are decoded as triage decodes them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from typing import Self
 
 import numpy as np
 import torch
@@ -22,79 +24,96 @@ from sklearn.preprocessing import StandardScaler
 from mayak.dataset.manifest import MISSING, Manifest
 from mayak.dataset.training_images import Leakage
 from mayak.errors import ConfigError, ManifestError
-from mayak.evaluation.promise import choose_thresholds, needed
 from mayak.evaluation.run import read_ahead
 from mayak.i18n import msg, msg_in
 from mayak.imaging.redecode import Redecoder
 from mayak.labels import LABELS
 from mayak.model import Calibration, VisionLanguageModel
-from mayak.model.calibration import Head, Promise
-from mayak.model.cascade import LAST, TIERS, HeadOnDevice, Readings, log_odds
+from mayak.model.calibration import Head
+from mayak.model.cascade import LAST, TIERS, CascadeTiers, HeadOnDevice, log_odds
+from mayak.model.risk_control import RiskBound, choose_thresholds, min_relevant
 from mayak.model.scoring import THREADS, queued, require_finite
 from mayak.types import DecodedImage, Failure, Progress, Sample
 
-_GLANCES = 8
-"""Batches of the whole model in one of the tower's."""
+_TOWER_FACTOR = 8
+"""Batch size of the vision tower as a multiple of the whole model's."""
 _STRENGTH = 0.1
-"""Of the head (scikit-learn's C), held back, for two thousand numbers are seen of some thousand
-images. On nano's images 0.001, 0.01 and 1 order those of another style worse or no better."""
-_COLDEST, _HOTTEST = 0.05, 20.0
+"""Inverse regularisation of the head (scikit-learn's C). It is strong because there are two
+thousand features and only some thousand images. On nano's images, 0.001, 0.01 and 1 ranked images
+of another style worse or no better."""
+_MIN_TEMPERATURE, _MAX_TEMPERATURE = 0.05, 20.0
 
 
 @dataclass(frozen=True, slots=True)
-class Calibrated:
-    """A calibration and what came of making it."""
+class RiskTarget:
+    """The risk bound that is asked for."""
+
+    alpha: float
+    """Largest share that may be lost of the images that the whole model calls relevant."""
+    confidence: float
+
+    def check(self) -> None:
+        """Check the ranges.
+
+        Raises:
+            ConfigError: a value is not between 0 and 1.
+        """
+        for name, value in (("alpha", self.alpha), ("confidence", self.confidence)):
+            if not 0 < value < 1:
+                raise ConfigError(
+                    msg("--{name} is {value}", name=name, value=value),
+                    remedy=msg("use a number between 0 and 1"),
+                )
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationResult:
+    """A calibration and the numbers that it is based on."""
 
     calibration: Calibration
     failures: tuple[Failure, ...]
-    """Images that could not be read, and took no part."""
+    """Images that could not be read, and were left out."""
     relevant: int
-    """Calibration images that the whole model calls relevant, one of each duplicate group."""
+    """Calibration images that the whole model calls relevant, one per duplicate group."""
     needed: int
-    """Of these, how many a promise takes at least."""
+    """How many of these a bound needs at least."""
 
 
 def calibrate(
     vlm: VisionLanguageModel,
     train: Manifest,
     validation: Manifest,
+    target: RiskTarget,
     *,
-    alpha: float,
-    confidence: float,
     batch_size: int,
     progress: Progress,
     leakage: Leakage,
-) -> Calibrated:
-    """Calibrate a model: of the images that it calls relevant, at most ``alpha`` may be lost.
+) -> CalibrationResult:
+    """Calibrate a model's cascade.
 
-    Raises ConfigError for an ``alpha`` or ``confidence`` that is no share, ManifestError for
-    manifests that share images or lack a label, ModelError for a model that cannot do it.
+    Raises:
+        ConfigError: the target is out of range.
+        ManifestError: the manifests share images, lack a label, or cannot be read at all.
+        ModelError: the device cannot run the model.
     """
-    for name, value in (("alpha", alpha), ("confidence", confidence)):
-        if not 0 < value < 1:
-            raise ConfigError(
-                msg("--{name} is {value}", name=name, value=value),
-                remedy=msg("use a number between 0 and 1"),
-            )
+    # 1. Check the request.
+    target.check()
     _check_apart(train, validation)
-    failures: list[Failure] = []
-    readings = Readings(vlm)
-    with (
-        Redecoder(vlm.least, THREADS) as closer,
-        ThreadPoolExecutor(THREADS, "preprocess", torch.set_num_threads, (1,)) as pool,
-    ):
-        asked = Reader(vlm, readings, closer, pool, batch_size, progress, failures)
-        labels, seen = asked.glances(train)
-        head = fit_head(labels, seen)
-        samples, logits = asked.all_tiers(validation, head)
+    with ManifestScorer(vlm, batch_size, progress) as scorer:
+        # 2. Fit tier 0's head to the training images.
+        labels, features = scorer.pooled_features(train)
+        head = fit_head(labels, features)
+        # 3. Score the calibration images with every tier.
+        samples, logits = scorer.all_tiers(validation, head)
+    # 4. Choose thresholds and temperatures.
     truth = np.array([sample.label for sample in samples])
     odds = np.stack([log_odds(torch.from_numpy(part)).numpy() for part in logits])
-    promise, relevant = make_promise(samples, logits, odds, alpha, confidence)
+    bound, relevant = risk_bound(samples, logits, odds, target)
     calibration = Calibration(
         engine=vlm.engine.fingerprint,
         head=head,
         temperatures=tuple(_temperature(part, truth) for part in logits),  # type: ignore[arg-type]
-        promise=promise,
+        promise=bound,
         data={
             "train": train.digest,
             "train_images": len(labels),
@@ -104,11 +123,16 @@ def calibrate(
             "validation_images": leakage.validation_images,
         },
     )
-    return Calibrated(calibration, tuple(failures), relevant, needed(alpha, confidence))
+    return CalibrationResult(
+        calibration,
+        tuple(scorer.failures),
+        relevant,
+        min_relevant(target.alpha, target.confidence),
+    )
 
 
 def _check_apart(train: Manifest, validation: Manifest) -> None:
-    # Groups have names within one data folder only; the bytes are the same in all of them.
+    # Group names are unique within one data folder only; SHA-256 compares across folders.
     known = {name for sample in train.samples for name in (sample.group, sample.sha256)} - {MISSING}
     shared = next((s for s in validation.samples if known & {s.group, s.sha256}), None)
     if shared is not None:
@@ -130,36 +154,42 @@ def _check_apart(train: Manifest, validation: Manifest) -> None:
         )
 
 
-class Reader:
-    """A model's readings of whole manifests."""
+class ManifestScorer:
+    """Scores whole manifests with the tiers of a model; a context manager.
 
-    def __init__(
-        self,
-        vlm: VisionLanguageModel,
-        readings: Readings,
-        closer: Redecoder,
-        pool: ThreadPoolExecutor,
-        batch_size: int,
-        progress: Progress,
-        failures: list[Failure],
-    ) -> None:
-        self._vlm, self._readings, self._closer, self._pool = vlm, readings, closer, pool
-        self._batch_size, self._progress, self._failures = batch_size, progress, failures
+    Images that cannot be read are left out and collected in ``failures``.
+    """
 
-    def glances(self, manifest: Manifest) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Labels (N,) and what the tower sees (N, D) of each readable image."""
+    def __init__(self, vlm: VisionLanguageModel, batch_size: int, progress: Progress) -> None:
+        self._vlm, self._tiers = vlm, CascadeTiers(vlm)
+        self._batch_size, self._progress = batch_size, progress
+        self._resources = ExitStack()
+        self.failures: list[Failure] = []
+
+    def __enter__(self) -> Self:
+        self._closer = self._resources.enter_context(Redecoder(self._vlm.least, THREADS))
+        self._pool = self._resources.enter_context(
+            ThreadPoolExecutor(THREADS, "preprocess", torch.set_num_threads, (1,))
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._resources.close()
+
+    def pooled_features(self, manifest: Manifest) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Return the label (N,) and the vision tower's features (N, D) of each readable image."""
         labels: list[int] = []
-        seen: list[NDArray[np.float32]] = []
+        features: list[NDArray[np.float32]] = []
         title = msg("looking at training images")
-        for samples, images in self._batches(manifest, _GLANCES * self._batch_size, title):
-            pieces = list(self._pool.map(partial(self._readings.prepare, 0), images))
-            seen.append(queued(partial(self._readings.glance, pieces))().numpy())
+        for samples, images in self._batches(manifest, _TOWER_FACTOR * self._batch_size, title):
+            prepared = list(self._pool.map(partial(self._tiers.prepare, 0), images))
+            features.append(queued(partial(self._tiers.pooled_features, prepared))().numpy())
             labels += [sample.label for sample in samples]
-        return np.array(labels), np.concatenate(seen)
+        return np.array(labels), np.concatenate(features)
 
     def all_tiers(self, manifest: Manifest, head: Head) -> tuple[list[Sample], NDArray[np.float64]]:
-        """The readable samples, and each tier's logits of the labels, (3, N, 4)."""
-        there = HeadOnDevice(head, torch.device("cpu"))
+        """Return the readable samples, and each tier's logits of the labels, (3, N, 4)."""
+        on_cpu = HeadOnDevice(head, torch.device("cpu"))
         kept: list[Sample] = []
         parts: list[NDArray[np.float64]] = []
         title = msg("calibrating")
@@ -168,14 +198,15 @@ class Reader:
             for tier in TIERS:
                 if tier == LAST:
                     images = list(self._pool.map(self._closer, images))
-                pieces = list(self._pool.map(partial(self._readings.prepare, tier), images))
+                prepared = list(self._pool.map(partial(self._tiers.prepare, tier), images))
                 if tier == 0:
-                    said = there(queued(partial(self._readings.glance, pieces))()).double()
+                    features = queued(partial(self._tiers.pooled_features, prepared))()
+                    logits = on_cpu(features).double()
                 else:
-                    read = queued(partial(self._readings.read, pieces))()
-                    require_finite(read)
-                    said = read[:, :-1]
-                rows.append(said.numpy())
+                    found = queued(partial(self._tiers.label_logits, prepared))()
+                    require_finite(found)
+                    logits = found[:, :-1]
+                rows.append(logits.numpy())
             parts.append(np.stack(rows))
             kept += samples
         return kept, np.concatenate(parts, axis=1)
@@ -191,7 +222,7 @@ class Reader:
             for sample, image in read_ahead(manifest, manifest.samples, least=least):
                 task.advance()
                 if isinstance(image, Failure):
-                    self._failures.append(image)
+                    self.failures.append(image)
                     continue
                 found = True
                 samples.append(sample)
@@ -208,12 +239,12 @@ class Reader:
             )
 
 
-def fit_head(labels: NDArray[np.int64], seen: NDArray[np.float32]) -> Head:
-    """A multinomial logistic regression on standardised numbers."""
-    scaler = StandardScaler().fit(seen)
-    # The patches of flat images can be all alike: StandardScaler leaves such numbers unscaled.
+def fit_head(labels: NDArray[np.int64], features: NDArray[np.float32]) -> Head:
+    """Fit a multinomial logistic regression on standardised features."""
+    scaler = StandardScaler().fit(features)
+    # The patches of plain images can all be equal: StandardScaler leaves such features unscaled.
     model = LogisticRegression(C=_STRENGTH, max_iter=1000)
-    model.fit(scaler.transform(seen), labels)
+    model.fit(scaler.transform(features), labels)
     return Head(
         mean=tuple(scaler.mean_.tolist()),
         scale=tuple(scaler.scale_.tolist()),
@@ -223,38 +254,38 @@ def fit_head(labels: NDArray[np.int64], seen: NDArray[np.float32]) -> Head:
 
 
 def _temperature(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
-    """That at which the labels (N,) are likeliest under logits (N, 4) (Guo et al. 2017,
-    arXiv:1706.04599), had one image more of each label been seen by chance (Laplace's rule): a few
-    images without an error prove no certainty."""
+    """Return the temperature that maximises the likelihood of the labels (N,) under logits (N, 4)
+    (Guo et al. 2017, arXiv:1706.04599), with one more random image per label (Laplace's rule): a
+    few images without an error do not prove certainty."""
     chance = len(LABELS) / (len(truth) + len(LABELS))
 
-    def surprise(log_temperature: float) -> float:
+    def negative_log_likelihood(log_temperature: float) -> float:
         scores = log_softmax(logits / np.exp(log_temperature), axis=1)
         right = scores[np.arange(len(truth)), truth].mean()
         return -float((1 - chance) * right + chance * scores.mean())
 
-    bounds = (np.log(_COLDEST), np.log(_HOTTEST))
-    return float(np.exp(minimize_scalar(surprise, bounds=bounds, method="bounded").x))
+    bounds = (np.log(_MIN_TEMPERATURE), np.log(_MAX_TEMPERATURE))
+    best = minimize_scalar(negative_log_likelihood, bounds=bounds, method="bounded").x
+    return float(np.exp(best))
 
 
-def make_promise(
+def risk_bound(
     samples: list[Sample],
     logits: NDArray[np.float64],
     odds: NDArray[np.float64],
-    alpha: float,
-    confidence: float,
-) -> tuple[Promise | None, int]:
-    """The promise, and on how many relevant images it was tested.
+    target: RiskTarget,
+) -> tuple[RiskBound | None, int]:
+    """Return the risk bound, if there is one, and the number of relevant images.
 
-    Of each group of duplicates the image with the lowest hash takes part: the others say the same
-    again, and the bound is for independent images.
+    Of each duplicate group only the image with the lowest hash is used, because the bound assumes
+    independent images.
     """
     first: dict[str, int] = {}
     for row in sorted(range(len(samples)), key=lambda row: samples[row].sha256):
         first.setdefault(samples[row].group, row)
     rows = sorted(first.values())
     tiers, relevant = odds[:2, rows].T, logits[2, rows].argmax(axis=1) != 0
-    chosen = choose_thresholds(tiers, relevant, alpha=alpha, confidence=confidence)
+    chosen = choose_thresholds(tiers, relevant, alpha=target.alpha, confidence=target.confidence)
     count = int(relevant.sum())
     if chosen is None:
         return None, count
@@ -262,9 +293,9 @@ def make_promise(
     dismissed = tiers > limits
     at_first, at_all = dismissed[:, 0], dismissed.any(axis=1)
     shares = (at_first.mean(), (at_all & ~at_first).mean(), (~at_all).mean())
-    return Promise(
-        alpha=alpha,
-        confidence=confidence,
+    return RiskBound(
+        alpha=target.alpha,
+        confidence=target.confidence,
         relevant=count,
         lost=int((at_all & relevant).sum()),
         thresholds=chosen,

@@ -1,4 +1,4 @@
-"""Two runs on the same images, paired: what one has right that the other has not."""
+"""Paired comparison of two runs on the same images."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What changed from the first run to the second on the images that both scored."""
+    """The changes from the first run to the second, on the images that both could read."""
 
     first: SavedRun
     second: SavedRun
@@ -60,7 +60,7 @@ class Comparison:
 
     @property
     def moved(self) -> list[Pair]:
-        """Wrong in both runs, otherwise in each."""
+        """Wrong in both runs, with different labels."""
         return [
             pair
             for pair in self.pairs
@@ -73,8 +73,9 @@ class Comparison:
 def compare(first: Path, second: Path, out: Path, *, language: Language = "en") -> Comparison:
     """Pair the runs in two folders and write ``comparison.json``, ``.html``, ``.png``, ``.svg``.
 
-    Raises ConfigError for a folder without a finished run, and ManifestError naming both digests
-    when the runs are on different data.
+    Raises:
+        ConfigError: a folder holds no finished run.
+        ManifestError: the runs are on different data; names both digests.
     """
     if out.resolve() in (first.resolve(), second.resolve()):
         raise ConfigError(
@@ -109,7 +110,7 @@ def compare(first: Path, second: Path, out: Path, *, language: Language = "en") 
 
 
 def summary(result: Comparison) -> dict[str, Any]:
-    """The contents of ``comparison.json``."""
+    """Return the contents of ``comparison.json``."""
     return _figures(result)
 
 

@@ -1,4 +1,4 @@
-"""Self-contained HTML pages: no request leaves them, whatever they are opened with."""
+"""Self-contained HTML pages, which load nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from mayak import __version__
 from mayak.evaluation.pictures import data_uri, label_name, surest_first, thumbnail
-from mayak.evaluation.record import Kind, Result, Row
+from mayak.evaluation.record import EvaluationResult, Kind, Row
 from mayak.fonts import with_fonts
 from mayak.i18n import Language, msg, msg_in
 from mayak.i18n import render as worded
@@ -19,12 +19,12 @@ from mayak.labels import LABELS, QUESTION, UNCLASSIFIABLE
 from mayak.metrics import Interval
 
 _THUMBNAIL = 320
-_MOST_PICTURES = 200
-"""Pictures in a page, about 25 KB each; the CSV files hold the rest."""
+_MAX_PICTURES = 200
+"""Pictures in a page, about 25 KB each; the CSV files contain the rest."""
 
 
-def report(result: Result, figures: dict[str, Any], language: Language) -> str:
-    """``report.html`` of one run."""
+def report(result: EvaluationResult, figures: dict[str, Any], language: Language) -> str:
+    """Return ``report.html`` of one run."""
     wrong = surest_first(row for row in result.rows if not row.right)
     root = result.manifest.path.resolve().parent.parent
     columns = [label.index for label in LABELS]
@@ -39,7 +39,7 @@ def report(result: Result, figures: dict[str, Any], language: Language) -> str:
         figures=figures,
         columns=columns,
         wrong=len(wrong),
-        cards=[card(row, root) for row in wrong[:_MOST_PICTURES]],
+        cards=[card(row, root) for row in wrong[:_MAX_PICTURES]],
         engine=result.engine,
         manifest_name=result.manifest.path.name,
         stages={
@@ -52,7 +52,7 @@ def report(result: Result, figures: dict[str, Any], language: Language) -> str:
 
 
 def title(kind: Kind) -> str:
-    """What a run is called in headings."""
+    """Return a run's name in headings."""
     return {
         "evaluate": msg("Fine-tuned model"),
         "zeroshot-generate": msg("Untouched model, free answers"),
@@ -61,7 +61,7 @@ def title(kind: Kind) -> str:
 
 
 def card(row: Row, root: Path) -> dict[str, Any]:
-    """One image for a page: thumbnail (None where it cannot be shown) and what was said."""
+    """Return the values of one image on a page: row, thumbnail (None if unreadable) and score."""
     small = thumbnail(root, row, _THUMBNAIL)
     return {
         "row": row,
@@ -71,13 +71,13 @@ def card(row: Row, root: Path) -> dict[str, Any]:
 
 
 def cards(rows: Iterable[Row], root: Path) -> list[dict[str, Any]]:
-    """The first rows as cards, as many as a page bears."""
-    return [card(row, root) for row in list(rows)[:_MOST_PICTURES]]
+    """Return the first rows as cards, up to the limit of a page."""
+    return [card(row, root) for row in list(rows)[:_MAX_PICTURES]]
 
 
 def limits(model: str) -> list[str]:
-    """What the figures do not say."""
-    said: list[str] = [
+    """Return the limits of the figures, in sentences."""
+    sentences: list[str] = [
         msg(
             "The figures describe these images. Images of other devices, years, drugs or apps may "
             "be harder."
@@ -92,18 +92,18 @@ def limits(model: str) -> list[str]:
         ),
     ]
     if model.startswith("nano@"):
-        said.insert(
+        sentences.insert(
             0,
             msg(
                 "The embedded model “nano” and its synthetic images demonstrate the machinery. "
                 "They say nothing about casework."
             ),
         )
-    return said
+    return sentences
 
 
 def render(template: str, language: Language, **context: Any) -> str:  # noqa: ANN401
-    """A page from one of the shipped templates, in a language; every value is escaped."""
+    """Render one of the shipped templates in a language; every value is escaped."""
     folder = Path(str(files("mayak.evaluation") / "templates"))
     environment = Environment(
         loader=FileSystemLoader(folder, encoding="utf-8"),
@@ -128,7 +128,7 @@ def render(template: str, language: Language, **context: Any) -> str:  # noqa: A
 
 
 def p_value(p: float) -> str:
-    """A p-value for people: never "0"."""
+    """Format a p-value; it is never shown as 0."""
     return f"{p:.3f}" if p >= 0.001 else f"{p:.1e}"
 
 

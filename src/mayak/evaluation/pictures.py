@@ -1,4 +1,4 @@
-"""Small pictures of the images that a report talks about."""
+"""Thumbnails and the contact sheet of misclassified images."""
 
 from __future__ import annotations
 
@@ -22,24 +22,25 @@ _GAP = 12
 _CAPTION = 66
 _HEADER = 44
 _COLUMNS = 4
-_MOST = 80
-"""Images on a sheet; beyond that no one reads it and the picture grows too large to open."""
+_MAX_IMAGES = 80
+"""Images on a sheet; a larger sheet is not read, and becomes too large to open."""
 
 
 def label_name(index: int) -> str:
-    """The name of a label, −1 included."""
+    """Return the name of a label, or of −1."""
     if index == UNCLASSIFIABLE:
         return msg("not classifiable")
     return LABELS[index].name
 
 
 def surest_first(rows: Iterable[Row]) -> list[Row]:
-    """Rows by the score of what was predicted, highest first: sure mistakes teach most."""
+    """Sort rows by the score of the predicted label, highest first."""
     return sorted(rows, key=lambda row: (-(max(row.scores) if row.scores else 0.0), row.id))
 
 
 def thumbnail(root: Path, row: Row, side: int) -> Image.Image | None:
-    """The image within ``side`` × ``side`` pixels; None where it is gone, changed or unreadable."""
+    """Return the image within ``side`` × ``side`` pixels; None if it is missing, changed or
+    unreadable."""
     try:
         image = decode_file(root / row.image_path)
     except (OSError, DecodeError):
@@ -52,14 +53,14 @@ def thumbnail(root: Path, row: Row, side: int) -> Image.Image | None:
 
 
 def data_uri(picture: Image.Image) -> str:
-    """A JPEG as a ``data:`` address."""
+    """Return a picture as a ``data:`` address of a JPEG."""
     return "data:image/jpeg;base64," + base64.b64encode(_jpeg(picture, 78)).decode()
 
 
 def contact_sheet(rows: Iterable[Row], root: Path, language: Language) -> bytes:
-    """The misclassified as one JPEG: name, true → predicted, score and off-label mass."""
+    """Return misclassified images as one JPEG: name, true → predicted, score, off-label mass."""
     wrong = surest_first(rows)
-    shown = wrong[:_MOST]
+    shown = wrong[:_MAX_IMAGES]
     columns = min(_COLUMNS, len(shown))
     lines = -(-len(shown) // columns)
     cell = (_SIDE + _GAP, _SIDE + _CAPTION + _GAP)
@@ -80,12 +81,12 @@ def contact_sheet(rows: Iterable[Row], root: Path, language: Language) -> bytes:
         small = thumbnail(root, row, _SIDE)
         if small is not None:
             sheet.paste(small, (x + (_SIDE - small.width) // 2, y + (_SIDE - small.height) // 2))
-        said = _scores(row)
+        scores = _scores(row)
         name = printable(PurePosixPath(row.image_path).name)
         text = (
             (label_name(row.label) + " → " + label_name(row.predicted), "#b42318"),
             (name, "#3d4650"),
-            (said, "#3d4650"),
+            (scores, "#3d4650"),
         )
         for line, (words, colour) in enumerate(text):
             fitted = _fitted(draw, render(words, language), plain, _SIDE - 12)
@@ -104,7 +105,7 @@ def _scores(row: Row) -> str:
 
 
 def _fitted(draw: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
-    """The text, cut with an ellipsis to a width in pixels."""
+    """Cut a text to a width in pixels, with an ellipsis."""
     if draw.textlength(text, font=font) <= width:
         return text
     while text and draw.textlength(text + "…", font=font) > width:

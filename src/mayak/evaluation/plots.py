@@ -1,4 +1,4 @@
-"""Figures as PNG and SVG, in Korean or English, the same bytes for the same numbers."""
+"""Plots as PNG and SVG, in Korean or English; the same numbers give the same bytes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _BLUE, _GREY, _INK = "#2563a8", "#a3adb8", "#1b1f24"
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """One run's bars: accuracy first, then each label's recall; None where there is nothing."""
+    """One run's bars: accuracy, then each label's recall; None for a label without images."""
 
     name: str
     values: tuple[float | None, ...]
@@ -33,7 +33,7 @@ class Bars:
 
 
 def confusion_matrix(measured: Metrics, language: Language) -> dict[str, bytes]:
-    """``confusion_matrix.png`` and ``.svg``: counts, shaded by the share of the true label."""
+    """Plot ``confusion_matrix.png`` and ``.svg``: counts, shaded by the share of the true label."""
     counts = np.asarray(measured.confusion)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     columns = [label.index for label in LABELS] + [UNCLASSIFIABLE] * (counts.shape[1] > len(LABELS))
@@ -67,7 +67,7 @@ def confusion_matrix(measured: Metrics, language: Language) -> dict[str, bytes]:
 
 
 def per_class_recall(measured: Metrics, language: Language) -> dict[str, bytes]:
-    """``per_class_recall.png`` and ``.svg``: each label's recall with its 95% interval."""
+    """Plot ``per_class_recall.png`` and ``.svg``: each label's recall with its 95% interval."""
     bars = Bars(
         "",
         tuple(row.recall if row.support else None for row in measured.per_class),
@@ -84,7 +84,7 @@ def per_class_recall(measured: Metrics, language: Language) -> dict[str, bytes]:
 
 
 def comparison(first: Bars, second: Bars, language: Language) -> dict[str, bytes]:
-    """``comparison.png`` and ``.svg``: accuracy and recall of two runs, side by side."""
+    """Plot ``comparison.png`` and ``.svg``: accuracy and recall of two runs, side by side."""
     names = [
         render(msg("accuracy"), language),
         *(_wrapped(render(label.name, language)) for label in LABELS),
@@ -142,7 +142,7 @@ def _bars(
 
 
 def _wrapped(name: str) -> str:
-    """A long name on two lines, broken at the space nearest its middle."""
+    """Break a long name into two lines at the space nearest its middle."""
     spaces = [at for at, letter in enumerate(name) if letter == " "]
     if len(name) < 8 or not spaces:
         return name
@@ -165,7 +165,7 @@ def _style() -> Iterator[None]:
         "axes.labelcolor": _INK,
         "xtick.color": _INK,
         "ytick.color": _INK,
-        # A fixed salt names the SVG's elements alike in every run.
+        # A fixed salt gives the SVG's elements the same names in every run.
         "svg.hashsalt": "mayak",
         "svg.fonttype": "path",
     }
@@ -174,7 +174,7 @@ def _style() -> Iterator[None]:
 
 
 def _saved(figure: Figure, name: str) -> dict[str, bytes]:
-    """The figure as PNG and SVG without the date that matplotlib would add."""
+    """Save a figure as PNG and SVG, without the date that matplotlib would add."""
     png, svg = io.BytesIO(), io.BytesIO()
     figure.savefig(png, format="png", dpi=_DPI, metadata={"Software": None})
     figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})

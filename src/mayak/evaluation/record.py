@@ -1,4 +1,4 @@
-"""What a run of evaluate or zeroshot leaves behind, written whole and read back by compare."""
+"""Files of an evaluate or zeroshot run: written completely or not at all, read by compare."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _FAILURE_COLUMNS = ("image_path", "stage", "error", "message")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One scored image: what it is and what the model said."""
+    """One evaluated image and the model's answer."""
 
     id: str
     image_path: str
@@ -41,9 +41,9 @@ class Row:
     group: str
     label: int
     predicted: int
-    """0–3, or −1 for a free answer that names no label."""
+    """0–3, or −1 for a free answer without a clear label."""
     scores: tuple[float, ...] | None
-    """Four scores that sum to 1; None where the model answered in words."""
+    """Four scores that sum to 1; None for a free answer."""
     off_label: float | None
     answer: str | None
 
@@ -54,7 +54,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Result:
+class EvaluationResult:
     """A finished run. ``rows`` and ``failures`` together are the manifest's samples."""
 
     kind: Kind
@@ -64,7 +64,7 @@ class Result:
     rows: tuple[Row, ...]
     failures: tuple[Failure, ...]
     leakage: Leakage | None = None
-    """None for the untouched model, which was trained on nothing of ours."""
+    """None for the untouched model, which was trained on no image of ours."""
 
     @property
     def off_label(self) -> measures.OffLabel | None:
@@ -73,8 +73,8 @@ class Result:
         return measures.off_label(masses) if masses else None
 
     @property
-    def calibration(self) -> measures.Calibration | None:
-        """How honest the scores are; None for free answers."""
+    def calibration(self) -> measures.ScoreReliability | None:
+        """Comparison of scores and accuracy; None for free answers."""
         scored = [(row.scores, row.label) for row in self.rows if row.scores is not None]
         if not scored:
             return None
@@ -82,27 +82,27 @@ class Result:
 
     @property
     def unclassifiable(self) -> int:
-        """Answers that name no label."""
+        """Number of answers without a clear label."""
         return sum(row.predicted == UNCLASSIFIABLE for row in self.rows)
 
 
 @dataclass(frozen=True, slots=True)
 class SavedRun:
-    """A finished run as it lies in its folder."""
+    """A finished run, read from its folder."""
 
     folder: Path
     figures: dict[str, Any]
-    """``metrics.json`` as it stands."""
+    """Contents of ``metrics.json``."""
     rows: tuple[Row, ...]
 
     @property
     def image_root(self) -> Path:
-        """The folder that image paths are relative to: the data folder's parent."""
+        """The folder to which image paths are relative: the data folder's parent."""
         return (self.folder / str(self.figures["manifest"])).resolve().parent.parent
 
 
-def figures(result: Result, out: Path) -> dict[str, Any]:
-    """The contents of ``metrics.json``."""
+def figures(result: EvaluationResult, out: Path) -> dict[str, Any]:
+    """Return the contents of ``metrics.json``."""
     measured = result.metrics
     interval = measured.accuracy_interval
     columns = [label.index for label in LABELS]
@@ -152,6 +152,9 @@ def figures(result: Result, out: Path) -> dict[str, Any]:
 def _compared(leakage: Leakage | None) -> dict[str, Any] | None:
     if leakage is None:
         return None
+    if not leakage.compared:
+        note = "not compared: the caller gave no training record"
+        return {"digest": None, "validation_images": None, "note": note}
     if leakage.record is None:
         note = "the adapter is without a record: leakage cannot be checked"
         return {"digest": None, "validation_images": None, "note": note}
@@ -163,13 +166,13 @@ def _compared(leakage: Leakage | None) -> dict[str, Any] | None:
 
 
 def predictions_csv(rows: Iterable[Row], *, answers: bool) -> str:
-    """``predictions.csv``; ``answers`` adds the column of free answers."""
+    """Return ``predictions.csv``; ``answers`` adds the column of free answers."""
     columns = (*_COLUMNS, "answer") if answers else _COLUMNS
     return _csv(columns, (_cells(row) for row in rows))
 
 
 def failures_csv(failures: Iterable[Failure]) -> str:
-    """``failures.csv``."""
+    """Return ``failures.csv``."""
     return _csv(
         _FAILURE_COLUMNS,
         (
@@ -183,7 +186,11 @@ _REQUIRED = {"kind": str, "dataset": str, "engine": str, "engine_details": dict,
 
 
 def read_run(folder: Path) -> SavedRun:
-    """Read a finished run. Raises ConfigError naming the file that is missing or broken."""
+    """Read a finished run.
+
+    Raises:
+        ConfigError: a file is missing or damaged; names it.
+    """
     try:
         found = read_json(folder / METRICS, DOCUMENT_BYTES)
         table = read_file(folder / PREDICTIONS, DOCUMENT_BYTES).decode("utf-8")
@@ -211,7 +218,11 @@ def read_run(folder: Path) -> SavedRun:
 
 
 def make_folder(out: Path) -> None:
-    """Make the output folder. Raises ConfigError where that cannot be."""
+    """Make the output folder.
+
+    Raises:
+        ConfigError: it cannot be made.
+    """
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -226,11 +237,11 @@ def make_folder(out: Path) -> None:
 
 
 def write_files(out: Path, files: dict[str, bytes], *, last: str, own: Iterable[str]) -> None:
-    """Replace this program's files in ``out``: none of an older run stays beside the new ones.
+    """Replace this program's files in ``out``, so that none of an older run remains.
 
-    ``last`` marks a finished run: it is removed first and written last, so that a folder that
-    holds it holds one whole run, whenever the process is killed. ``own`` names all the files that
-    such a run may have; anything else in the folder is left alone.
+    ``last`` marks a finished run: it is removed first and written last, so that a folder with it
+    contains one complete run, whenever the process is killed. ``own`` names all files that such a
+    run may have; other files in the folder are left alone.
     """
     make_folder(out)
     with writing(out):
@@ -244,7 +255,7 @@ def write_files(out: Path, files: dict[str, bytes], *, last: str, own: Iterable[
 
 @contextmanager
 def writing(out: Path) -> Iterator[None]:
-    """Turns what the system says of a folder that cannot be written into a ConfigError."""
+    """Turn the system's error about a folder that cannot be written into a ConfigError."""
     try:
         yield
     except OSError as error:
@@ -259,7 +270,8 @@ def writing(out: Path) -> Iterator[None]:
 
 
 def _relative(path: Path, folder: Path) -> str:
-    """A POSIX path from the folder, so that both can move together; absolute across drives."""
+    """Return a POSIX path relative to the folder, so that both can be moved together; across drives
+    an absolute one."""
     try:
         return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
     except ValueError:
@@ -268,7 +280,7 @@ def _relative(path: Path, folder: Path) -> str:
 
 def _csv(columns: Iterable[str], rows: Iterable[dict[str, Any]]) -> str:
     text = io.StringIO()
-    # RFC 4180's line end: only then does the writer quote a lone carriage return in a name.
+    # RFC 4180's line end: only with it does the writer quote a lone carriage return in a name.
     writer = csv.DictWriter(text, tuple(columns), extrasaction="ignore", lineterminator="\r\n")
     writer.writeheader()
     writer.writerows(rows)

@@ -1,4 +1,4 @@
-"""A model run over a manifest: every image scored or accounted for, and the results written."""
+"""Evaluation of a model on a manifest: every image is scored or recorded as a failure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mayak.errors import DecodeError, ManifestError
 from mayak.evaluation import page, plots, record
 from mayak.evaluation.answers import parse_answer
 from mayak.evaluation.pictures import contact_sheet
-from mayak.evaluation.record import Kind, Result, Row
+from mayak.evaluation.record import EvaluationResult, Kind, Row
 from mayak.files import json_bytes
 from mayak.i18n import Language, msg, msg_in, system_error
 from mayak.imaging import decode
@@ -45,10 +45,10 @@ _PLOTS = (
 _OWN = (record.METRICS, record.PREDICTIONS, record.FAILURES, *_PLOTS, SHEET, REPORT)
 _READERS = 4
 _READ_AHEAD = 16
-"""Decoded images that wait at most; a 12-megapixel photo takes 36 MB."""
+"""Decoded images that wait; a 12-megapixel photo takes 36 MB."""
 
-_Said = dict[str, Any]
-"""What the model said of one image: ``predicted``, ``scores``, ``off_label``, ``answer``."""
+_Answer = dict[str, Any]
+"""The model's answer to one image: ``predicted``, ``scores``, ``off_label``, ``answer``."""
 
 
 def evaluate(
@@ -59,18 +59,21 @@ def evaluate(
     *,
     leakage: Leakage | None = None,
     language: Language = "en",
-) -> Result:
+) -> EvaluationResult:
     """Score a manifest's images and write metrics, tables, pictures and a report into ``out``.
 
-    Pictures and the report are in ``language``; what programs read is English. ``leakage`` is what
-    came of comparing the images with the adapter's training record; without it the results state
-    that this could not be checked.
+    Pictures and the report are in ``language``; files for programs are in English. ``leakage`` is
+    the comparison of the images with the adapter's training record; without it the results state
+    that nothing was compared.
 
     An image that cannot be read, or that has changed since ``prepare``, is a failure: listed and
-    never scored. An interrupted run takes up again where it stopped, if engine and data are the
-    same. Same predictions → same bytes. Raises ManifestError when no image can be read.
+    never scored. An interrupted run continues, if engine and data are the same. The same
+    predictions give the same bytes.
+
+    Raises:
+        ManifestError: no image can be read.
     """
-    leakage = leakage or Leakage(None)
+    leakage = leakage or Leakage.NOT_COMPARED
     return _run(
         "evaluate", manifest, classifier, out, progress or SilentProgress(), language, leakage
     )
@@ -83,8 +86,8 @@ def zeroshot(
     progress: Progress | None = None,
     *,
     language: Language = "en",
-) -> Result:
-    """The same for the untouched model: free answers and their parser, or label scores."""
+) -> EvaluationResult:
+    """Do the same for the untouched model, with free answers and their parser, or label scores."""
     kind: Kind = "zeroshot-generate" if hasattr(model, "answer") else "zeroshot-score"
     return _run(kind, manifest, model, out, progress or SilentProgress(), language)
 
@@ -97,24 +100,26 @@ def _run(
     progress: Progress,
     language: Language,
     leakage: Leakage | None = None,
-) -> Result:
+) -> EvaluationResult:
     record.make_folder(out)
     key = {"kind": kind, "engine": model.engine.fingerprint, "dataset": manifest.digest}
-    said = _resume(out / PARTIAL, key)
-    todo = [sample for sample in manifest.samples if sample.id not in said]
+    # 1. Continue an interrupted run of the same engine on the same data.
+    answers = _resume(out / PARTIAL, key)
+    todo = [sample for sample in manifest.samples if sample.id not in answers]
+    # 2. Ask the model; store each answer at once.
     failures: dict[str, Failure] = {}
     with (
         (out / PARTIAL).open("a", encoding="utf-8", newline="\n") as partial,
         progress.task(_TITLES[kind], len(manifest.samples), msg_in("unit", "images")) as task,
     ):
-        task.advance(len(said))
-        for sample, statement in _ask(model, manifest, todo, failures):
-            said[sample.id] = statement
+        task.advance(len(answers))
+        for sample, answer in _ask(model, manifest, todo, failures):
+            answers[sample.id] = answer
             with record.writing(out):
-                _write_line(partial, {"id": sample.id} | statement)
+                _write_line(partial, {"id": sample.id} | answer)
             task.advance()
         task.advance(len(failures))
-    if not said:
+    if not answers:
         (out / PARTIAL).unlink()
         raise ManifestError(
             msg(
@@ -125,8 +130,9 @@ def _run(
             ),
             remedy=msg("run `mayak prepare` again"),
         )
-    rows = tuple(_row(s, said[s.id]) for s in manifest.samples if s.id in said)
-    result = Result(
+    # 3. Measure, and write the results.
+    rows = tuple(_row(s, answers[s.id]) for s in manifest.samples if s.id in answers)
+    result = EvaluationResult(
         kind=kind,
         manifest=manifest,
         engine=model.engine,
@@ -152,7 +158,7 @@ _TITLES = {
 }
 
 
-# --- the model's words --------------------------------------------------------------------------
+# --- the model's answers ------------------------------------------------------------------------
 
 
 def _ask(
@@ -160,26 +166,26 @@ def _ask(
     manifest: Manifest,
     samples: Iterable[Sample],
     failures: dict[str, Failure],
-) -> Iterator[tuple[Sample, _Said]]:
-    """What the model says of each readable sample, in order; failures are gathered beside."""
-    asked: deque[Sample] = deque()
+) -> Iterator[tuple[Sample, _Answer]]:
+    """Yield the model's answer to each readable sample, in order; others go to ``failures``."""
+    pending: deque[Sample] = deque()
 
     def readable() -> Iterator[DecodedImage]:
         for sample, image in read_ahead(manifest, samples):
             if isinstance(image, Failure):
                 failures[sample.id] = image
             else:
-                asked.append(sample)
+                pending.append(sample)
                 yield image
 
-    # The model reads ahead by some images; its answers come in the order of the questions.
+    # The model takes some images ahead; its answers come in the order of the images.
     if hasattr(model, "answer"):
         for answer in model.answer(readable()):
-            yield asked.popleft(), {"predicted": parse_answer(answer), "answer": answer}
+            yield pending.popleft(), {"predicted": parse_answer(answer), "answer": answer}
     else:
         for prediction in model.classify(readable()):
             yield (
-                asked.popleft(),
+                pending.popleft(),
                 {
                     "predicted": prediction.scores.label,
                     "scores": list(prediction.scores.values),
@@ -191,8 +197,8 @@ def _ask(
 def read_ahead(
     manifest: Manifest, samples: Iterable[Sample], *, least: Sides | None = None
 ) -> Iterator[tuple[Sample, DecodedImage | Failure]]:
-    """Every sample with its pixels or its failure, in order, decoded by a few threads ahead;
-    ``least``: the ``min_sides`` of ``imaging.decode``."""
+    """Yield every sample with its pixels or its failure, in order, decoded ahead by a few threads;
+    ``least`` is the ``min_sides`` of ``imaging.decode``."""
     waiting: deque[tuple[Sample, Future[DecodedImage | Failure]]] = deque()
     with ThreadPoolExecutor(_READERS) as pool:
         try:
@@ -235,34 +241,34 @@ def _read(path: Path, sample: Sample, least: Sides | None) -> DecodedImage | Fai
         return Failure(sample.image_path, "decode", type(error).__name__, error.message)
 
 
-def _row(sample: Sample, said: _Said) -> Row:
-    scores = said.get("scores")
+def _row(sample: Sample, answer: _Answer) -> Row:
+    scores = answer.get("scores")
     return Row(
         id=sample.id,
         image_path=sample.image_path,
         sha256=sample.sha256,
         group=sample.group,
         label=sample.label,
-        predicted=said["predicted"],
+        predicted=answer["predicted"],
         scores=tuple(scores) if scores is not None else None,
-        off_label=said.get("off_label"),
-        answer=said.get("answer"),
+        off_label=answer.get("off_label"),
+        answer=answer.get("answer"),
     )
 
 
 # --- interrupted runs ---------------------------------------------------------------------------
 
 
-def _resume(path: Path, key: dict[str, str]) -> dict[str, _Said]:
-    """What an interrupted run of the same engine on the same data had found, by id.
+def _resume(path: Path, key: dict[str, str]) -> dict[str, _Answer]:
+    """Return the answers of an interrupted run of the same engine on the same data, by id.
 
-    The file is begun anew otherwise, and where its end was torn, cut back to whole lines.
+    The file of any other run is replaced, and an incomplete last line is removed.
     """
-    # A kill can cut a letter in two.
+    # A kill can split the bytes of a letter.
     text = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
     lines = text.split("\n")
     rows: list[dict[str, Any]] = []
-    for line in lines[:-1]:  # what follows the last newline was being written
+    for line in lines[:-1]:  # the text after the last newline is incomplete
         try:
             rows.append(parse_json(line))
         except ValueError:
@@ -282,7 +288,7 @@ def _write_line(file: TextIO, row: dict[str, Any]) -> None:
 # --- results ------------------------------------------------------------------------------------
 
 
-def _write(result: Result, out: Path, language: Language) -> None:
+def _write(result: EvaluationResult, out: Path, language: Language) -> None:
     figures = record.figures(result, out)
     wrong = [row for row in result.rows if not row.right]
     files = {

@@ -1,4 +1,4 @@
-"""LLaVA-NeXT: loaded, asked the paper's question, and scored at the label's position."""
+"""LLaVA-NeXT: loading, the paper's question, label scores and generated answers."""
 
 from mayak.model.calibration import Calibration
 from mayak.model.cascade import CascadeScorer

@@ -1,4 +1,4 @@
-"""From a stream of images to batches of like length, prepared ahead, answered in order."""
+"""Batches of images with similar lengths for generation, prepared ahead, results in order."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from mayak.types import DecodedImage
 T = TypeVar("T")
 
 _WINDOW_BATCHES = 8
-"""Images of this many batches are sorted by length together: enough to keep padding small, few
-enough that memory stays bounded (8 × 8 photos of 12 megapixels are 2.3 GB)."""
+"""Number of batches whose images are sorted by length together: enough to keep padding small, few
+enough to bound memory (8 × 8 photos of 12 megapixels take 2.3 GB)."""
 
 
 def answer_in_order(
@@ -26,10 +26,10 @@ def answer_in_order(
     prepare: Callable[[list[DecodedImage]], BatchFeature],
     run: Callable[[BatchFeature], list[T]],
 ) -> Iterator[tuple[DecodedImage, T]]:
-    """Every image with ``run``'s answer, in the order of ``images``.
+    """Yield every image with its answer from ``run``, in the order of ``images``.
 
-    ``prepare`` (the processor's work, on the CPU) is called in a thread of its own, one batch ahead
-    of ``run`` (the model's), so that neither waits for the other.
+    ``prepare`` (the processor, on the CPU) runs in a thread, one batch ahead of ``run`` (the
+    model), so that neither waits for the other.
     """
     stream = iter(images)
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="preprocess") as pool:

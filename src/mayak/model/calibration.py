@@ -1,8 +1,8 @@
-"""What ``mayak calibrate`` leaves beside an adapter: thresholds with a promise, and temperatures.
+"""The calibration file next to an adapter: temperatures, and thresholds with a risk bound.
 
-The file holds numbers alone and names the engine that it was measured on; it is refused for any
-other one, since another model, adapter, prompt or precision has other scores. It carries its own
-digest: numbers that were changed by hand promise nothing.
+The file contains only numbers and the engine that they were measured on. It is refused for any
+other engine, because another model, adapter, prompt or precision has other scores. It carries its
+own digest, because numbers that were edited by hand guarantee nothing.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, Self
 from mayak.errors import ModelError
 from mayak.files import json_bytes, json_digest, write_durably
 from mayak.i18n import msg, system_error
+from mayak.model.risk_control import RiskBound
 from mayak.types import Engine
 from mayak.untrusted import PARSE_ERRORS, RECORD_BYTES, read_json
 
@@ -22,36 +23,15 @@ CALIBRATION = "calibration.json"
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """A logistic regression on what the vision tower sees in the base tile (D numbers)."""
+    """Logistic regression on the vision tower's pooled features of the base tile (D numbers)."""
 
     mean: tuple[float, ...]
     scale: tuple[float, ...]
-    """Of each number in the training images; what is seen is standardised by them."""
+    """Of each feature over the training images; features are standardised with both."""
     weights: tuple[tuple[float, ...], ...]
     """(4, D)."""
     bias: tuple[float, ...]
     """(4,)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Promise:
-    """What the thresholds keep to, and on what they were measured."""
-
-    alpha: float
-    """Of the images that the whole model calls relevant, the share that may be lost at most."""
-    confidence: float
-    relevant: int
-    """Calibration images that the whole model calls relevant, one of each duplicate group."""
-    lost: int
-    """Of these, how many an earlier tier dismisses."""
-    thresholds: tuple[float, float | None]
-    """Of tiers 0 and 1: an image whose log-odds of being irrelevant lie above is dismissed. None
-    where tier 1 is not asked: it would dismiss too little that is safe."""
-    shares: tuple[float, float, float]
-    """Of all calibration images, those that each tier decides."""
-    kept: tuple[float, ...]
-    """Tier 0's log-odds of the relevant images that are not lost, for comparison with those that
-    are found later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +42,23 @@ class Calibration:
     """Fingerprint of the engine that was calibrated."""
     head: Head
     temperatures: tuple[float, float, float]
-    """By which each tier's logits are divided before they become scores (Guo et al. 2017)."""
-    promise: Promise | None
-    """None where the images were too few to promise anything: the whole model sees them all."""
+    """Divisors of each tier's logits before the softmax (Guo et al. 2017)."""
+    promise: RiskBound | None
+    """None if there were too few images for a bound: the whole model then reads every image."""
     data: dict[str, Any]
-    """Which images: digests of the manifests, numbers."""
+    """The images used: digests of the manifests, and their numbers."""
 
     @property
     def digest(self) -> str:
-        """SHA-256 of all of it as canonical JSON."""
+        """SHA-256 of the whole value as canonical JSON."""
         return _digest(asdict(self))
 
     def write(self, adapter: Path) -> Path:
-        """Write it into the adapter's folder, whole or not at all. Raises ModelError."""
+        """Write the file into the adapter's folder, completely or not at all.
+
+        Raises:
+            ModelError: the folder cannot be written.
+        """
         path = adapter / CALIBRATION
         try:
             write_durably(path, json_bytes({**asdict(self), "digest": self.digest}))
@@ -89,8 +73,11 @@ class Calibration:
 
     @classmethod
     def read(cls, adapter: Path) -> Self | None:
-        """The calibration in an adapter's folder; None where there is none. Raises ModelError for a
-        damaged or changed one."""
+        """Return the calibration in an adapter's folder, or None if there is none.
+
+        Raises:
+            ModelError: the file is damaged or was changed.
+        """
         path = adapter / CALIBRATION
         try:
             values = dict(read_json(path, RECORD_BYTES))
@@ -103,7 +90,7 @@ class Calibration:
                 engine=str(values["engine"]),
                 head=_head(values["head"]),
                 temperatures=_three(values["temperatures"]),
-                promise=None if promise is None else _promise(promise),
+                promise=None if promise is None else _risk_bound(promise),
                 data=dict(values["data"]),
             )
         except FileNotFoundError:
@@ -115,11 +102,15 @@ class Calibration:
             ) from error
 
     def require(self, engine: Engine) -> None:
-        """Raises ModelError unless it was measured on exactly this engine."""
+        """Check that the calibration was measured on exactly this engine.
+
+        Raises:
+            ModelError: it was measured on another one.
+        """
         if engine.fingerprint != self.engine:
             raise ModelError(
                 msg(
-                    "the calibration beside the adapter belongs to another model, prompt, "
+                    "the calibration next to the adapter belongs to another model, prompt, "
                     "precision or version of the software"
                 ),
                 remedy=_again(),
@@ -151,9 +142,9 @@ def _head(values: dict[str, Any]) -> Head:
     return head
 
 
-def _promise(values: dict[str, Any]) -> Promise:
+def _risk_bound(values: dict[str, Any]) -> RiskBound:
     first, second = values["thresholds"]
-    return Promise(
+    return RiskBound(
         alpha=float(values["alpha"]),
         confidence=float(values["confidence"]),
         relevant=int(values["relevant"]),

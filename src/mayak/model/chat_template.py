@@ -1,5 +1,5 @@
-"""Rendering of a chat template in a process with limits: the template is a program of whoever made
-the model folder.
+"""Rendering of a chat template in a process with limits, because a template is a program that came
+with the model folder.
 
 This file is also that process: run as a script it imports nothing of mayak, and so no torch.
 """
@@ -12,11 +12,11 @@ import sys
 from typing import Any
 
 SECONDS = 60
-"""Of which starting takes one or two."""
+"""Time limit, one or two of which the start takes."""
 _MEMORY = 1 << 29
-"""Bytes beyond what the process begins with; on POSIX systems."""
-_LONGEST = 20_000
-"""Characters of a question; the paper's has some hundred."""
+"""Bytes that the process may allocate after its start; on POSIX systems."""
+_MAX_CHARACTERS = 20_000
+"""Of a rendered question; the paper's has some hundred."""
 
 
 class TemplateError(Exception):
@@ -32,7 +32,8 @@ def render(
 ) -> str:
     """Render a conversation and the start of the answer with transformers' sandboxed Jinja.
 
-    Raises TemplateError, which says why, if it fails, takes longer or grows too large.
+    Raises:
+        TemplateError: it fails, takes longer or grows too large; the message gives the reason.
     """
     from mayak.i18n import msg, words
 
@@ -44,7 +45,7 @@ def render(
     }
     try:
         done = subprocess.run(  # noqa: S603 - this file, by the running Python
-            # -P: the folder of this file is no place to import from.
+            # -P: nothing may be imported from the folder of this file.
             [sys.executable, "-P", __file__],
             input=json.dumps(job).encode(),
             capture_output=True,
@@ -74,7 +75,7 @@ def _serve() -> None:
         add_generation_prompt=True,
         **job["variables"],
     )
-    if len(text) > _LONGEST:
+    if len(text) > _MAX_CHARACTERS:
         raise ValueError(f"{len(text)} characters")
     json.dump(text, sys.stdout)
 

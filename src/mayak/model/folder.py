@@ -1,8 +1,8 @@
 """Checks of a model's or an adapter's folder before anything in it is loaded or allocated.
 
-Both may come from a stranger. What the configuration states must agree with the weights beside it,
-whose shapes the head of a safetensors file names, and no key may ask for code, a download or an
-expression without bound.
+Both may come from an untrusted source. The configuration must agree with the shapes of the weights
+in the headers of the safetensors files, and no key may request code, a download or an unbounded
+regular expression.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ ADAPTER_WEIGHTS = "adapter_model.safetensors"
 _INDEX = "model.safetensors.index.json"
 
 LANGUAGE_MODELS = ("llama", "mistral", "qwen2")
-"""Of LLaVA-NeXT; their decoder layers are alike."""
+"""Language models of LLaVA-NeXT; their decoder layers have the same structure."""
 VISION_MODELS = ("clip_vision_model",)
 
 Shapes = dict[str, tuple[int, ...]]
 
 _MAX_INTEGER = 1 << 24
 _MAX_BY_KEY = {"num_hidden_layers": 1000, "num_labels": 1000}
-"""Of what transformers makes a list or a table as it reads the configuration."""
+"""Keys for which transformers allocates a list or a table when it reads the configuration."""
 _MAX_TILES = 8
-"""Along one side of an image; LLaVA-NeXT has 4 at most."""
+"""Along one side of an image; LLaVA-NeXT has at most 4."""
 _MAX_GRIDS = _MAX_TILES**2
 _STATED = (
     ("text_config.vocab_size", "embed_tokens.weight", 0),
@@ -53,19 +53,24 @@ _MAX_NAMES = 1000
 _MAX_NAME = 200
 _NAME = re.compile(rf"[\w.]{{1,{_MAX_NAME}}}")
 _EXPRESSION = re.compile(r"(?:\.\*|\\d\+|\\\.|[\w.]|\([\w|]+\)){1,500}")
-"""Names, ``.*``, ``\\d+`` and groups of alternatives: nothing repeated holds a repetition."""
+"""Names, ``.*``, ``\\d+`` and groups of alternatives: no repetition contains another."""
 _MAX_REPEATS = 2
 _ADAPTER_KEYS = {
-    # what is checked and used
+    # checked and used
     *("peft_type", "r", "lora_alpha", "lora_dropout", "target_modules", "use_rslora", "use_dora"),
-    # what a loaded adapter does not depend on
+    # no effect on a loaded adapter
     *("task_type", "auto_mapping", "peft_version", "base_model_name_or_path", "revision"),
     *("inference_mode", "init_lora_weights"),
 }
 
 
 def _object(path: Path) -> dict[str, Any]:
-    """Read a JSON object. Raises ModelError for anything else, FileNotFoundError without a file."""
+    """Read a JSON object.
+
+    Raises:
+        ModelError: the file is something else.
+        FileNotFoundError: there is no file.
+    """
     try:
         value = read_json(path, RECORD_BYTES)
     except FileNotFoundError:
@@ -78,10 +83,11 @@ def _object(path: Path) -> dict[str, Any]:
 
 
 def model_config(folder: Path, name: str, *, weights: bool = True) -> LlavaNextConfig:
-    """Return the configuration of a LLaVA-NeXT folder, once it agrees with the ``weights`` there.
+    """Return the configuration of a LLaVA-NeXT folder; with ``weights``, compare it with them.
 
-    Raises ModelError naming the file and the key that is wrong; FileNotFoundError without a
-    ``config.json``.
+    Raises:
+        ModelError: names the file and the key that is wrong.
+        FileNotFoundError: there is no ``config.json``.
     """
     path = folder / CONFIG
     _check_files(folder)
@@ -108,9 +114,9 @@ def model_config(folder: Path, name: str, *, weights: bool = True) -> LlavaNextC
             raise _wrong(path, key, value, f"≤ {most}")
     try:
         config = LlavaNextConfig.from_dict(raw)
-    except Exception as error:  # transformers' own checks raise what they like
+    except Exception as error:  # transformers' checks raise exceptions of many types
         raise _damaged(path, str(error)) from error
-    # Others have sizes that are not compared below, of a million experts for instance.
+    # Other kinds have sizes that are not compared below, for instance a million experts.
     for part, known in (("text_config", LANGUAGE_MODELS), ("vision_config", VISION_MODELS)):
         kind = getattr(config, part).model_type
         if kind not in known:
@@ -123,12 +129,15 @@ def model_config(folder: Path, name: str, *, weights: bool = True) -> LlavaNextC
 
 
 def stored_shapes(folder: Path) -> Shapes:
-    """Shape of each weight in a folder's safetensors files. Raises ModelError for a damaged one,
-    and for an index that names files elsewhere."""
+    """Return the shape of each weight in a folder's safetensors files.
+
+    Raises:
+        ModelError: a file is damaged, or the index names files elsewhere.
+    """
     index = folder / _INDEX
     if index.exists():
         named = _object(index).get("weight_map")
-        # Those of another folder would be loaded unchecked, and not be part of the identity.
+        # Files of another folder would be loaded unchecked, and not be part of the identity.
         for file in named.values() if isinstance(named, dict) else [named]:
             if not isinstance(file, str) or Path(file).name != file:
                 raise _wrong(index, "weight_map", file, "*.safetensors")
@@ -139,7 +148,7 @@ def stored_shapes(folder: Path) -> Shapes:
 
 
 def file_shapes(path: Path) -> Shapes:
-    """Shape of each weight in one file, of which only the head is read."""
+    """Return the shape of each weight in one file; only its header is read."""
     try:
         with safe_open(path, "pt") as file:
             return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
@@ -148,8 +157,11 @@ def file_shapes(path: Path) -> Shapes:
 
 
 def check_processor(folder: Path, processor: LlavaNextProcessor, config: LlavaNextConfig) -> None:
-    """Check the sizes of tiles before an image is cut into them, and what the number of its tokens
-    is computed from. Raises ModelError."""
+    """Check the sizes of tiles, and the values that the number of tokens is computed from.
+
+    Raises:
+        ModelError: a value does not agree with the configuration.
+    """
     images, side = processor.image_processor, config.vision_config.image_size
     patch, further = processor.patch_size, processor.num_additional_image_tokens
     if patch != config.vision_config.patch_size:
@@ -175,10 +187,13 @@ def check_processor(folder: Path, processor: LlavaNextProcessor, config: LlavaNe
 
 
 def adapter_config(folder: Path) -> LoraConfig:
-    """Return the LoRA settings of an adapter's folder, made from the keys that are known to be safe
-    and nothing else: others import modules, ask the hub, or change weights outside the adapter.
+    """Return the LoRA settings of an adapter's folder.
 
-    Raises ModelError naming the file or the key.
+    Only keys that are known to be safe are used: others import modules, ask the hub, or change
+    weights outside the adapter.
+
+    Raises:
+        ModelError: names the file or the key.
     """
     path, weights = folder / ADAPTER_CONFIG, folder / ADAPTER_WEIGHTS
     _check_files(folder)
@@ -228,14 +243,18 @@ def adapter_config(folder: Path) -> LoraConfig:
 
 
 def _check_files(folder: Path) -> None:
-    """A pipe or a device would be read without end. Raises ModelError naming it."""
+    """Refuse pipes and devices, which would be read without end.
+
+    Raises:
+        ModelError: names the entry.
+    """
     for entry in folder.glob("*"):
         if entry.exists() and not entry.is_file() and not entry.is_dir():
             raise _damaged(entry, msg("it is not a file"))
 
 
 def _is_bounded(targets: object) -> bool:
-    """Whether a ``target_modules`` is matched in a time that its author cannot choose."""
+    """Return whether ``target_modules`` can be matched in bounded time."""
     if isinstance(targets, str):
         repeats = targets.count(".*") + targets.count(r"\d+")
         return _EXPRESSION.fullmatch(targets) is not None and repeats <= _MAX_REPEATS
@@ -247,7 +266,7 @@ def _is_bounded(targets: object) -> bool:
 
 
 def _integers(value: object, key: str = "") -> Iterator[tuple[str, int]]:
-    """(dotted key, value) of every integer in a JSON value."""
+    """Yield (dotted key, value) of every integer in a JSON value."""
     if isinstance(value, dict):
         for name, part in value.items():
             yield from _integers(part, f"{key}.{name}" if key else name)
@@ -259,7 +278,11 @@ def _integers(value: object, key: str = "") -> Iterator[tuple[str, int]]:
 
 
 def _compare(path: Path, config: LlavaNextConfig, shapes: Shapes) -> None:
-    """Raises ModelError for the first size that the weights do not have."""
+    """Compare the stated sizes with the weights.
+
+    Raises:
+        ModelError: for the first size that differs.
+    """
     expected = {key: _length(path, shapes, weight, axis) for key, weight, axis in _STATED}
     text, vision = config.text_config, config.vision_config
     heads = max(1, getattr(text, "num_attention_heads", 1))
@@ -283,7 +306,11 @@ def _compare(path: Path, config: LlavaNextConfig, shapes: Shapes) -> None:
 
 
 def _length(path: Path, shapes: Shapes, weight: str, axis: int) -> int:
-    """Length of a stored weight along an axis. Raises ModelError without such a weight."""
+    """Return the length of a stored weight along an axis.
+
+    Raises:
+        ModelError: there is no such weight.
+    """
     start, _, end = weight.rpartition("*")
     for name, shape in shapes.items():
         if name.endswith(end) and start in name and len(shape) > axis:

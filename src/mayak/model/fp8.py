@@ -1,9 +1,9 @@
-"""Row-wise 8-bit floats for the language model's projections (Hopper, Ada and later).
+"""Row-wise fp8 for the language model's projections (Hopper, Ada and later GPUs).
 
 Each weight's row and each token's activations are scaled to fill e4m3's range (±448; Micikevicius
 et al. 2022, *FP8 Formats for Deep Learning*); products are summed in wider numbers and scaled back.
-Three bits of mantissa change the scores: what was changed has to be measured on real images, random
-weights say nothing of it (``mayak.evaluation.agreement``).
+Three bits of mantissa change the scores. The change must be measured on real images, because random
+weights do not show it (``mayak.evaluation.agreement``).
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from torch import nn
 
 from mayak.errors import ModelError
 from mayak.i18n import msg
+from mayak.model.torch_internals import multiply_fp8
 
 _LARGEST = torch.finfo(torch.float8_e4m3fn).max
-_LEAST = 1e-12
-"""Of a row's largest value: a row of zeros stays one."""
+_MIN_SCALE = 1e-12
+"""Lower bound of a row's largest value, so that a row of zeros stays zero."""
 
 
 class RowwiseLinear(nn.Module):
-    """``y = x Wᵀ + b`` in row-wise fp8; takes and gives the width of the layer that it replaces."""
+    """``y = x Wᵀ + b`` in row-wise fp8, with input and output in the replaced layer's dtype."""
 
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
@@ -34,29 +35,23 @@ class RowwiseLinear(nn.Module):
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         """(…, in) → (…, out)."""
         rows, scale = _scaled(hidden.flatten(0, -2))
-        out = torch._scaled_mm(
-            rows,
-            self.weight.T,
-            scale_a=scale,
-            scale_b=self.scale,
-            out_dtype=hidden.dtype,
-            use_fast_accum=True,
-        )
+        out = multiply_fp8(rows, scale, self.weight.T, self.scale, hidden.dtype)
         wide: torch.Tensor = out if self.bias is None else out + self.bias
         return wide.view(*hidden.shape[:-1], -1)
 
 
 def _scaled(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Rows (N, K) as e4m3, and the float32 scales (N, 1) that give them back."""
+    """Return rows (N, K) as e4m3, and the float32 scales (N, 1) that restore them."""
     wide = rows.float()
-    scale = wide.abs().amax(dim=1, keepdim=True).clamp(min=_LEAST) / _LARGEST
+    scale = wide.abs().amax(dim=1, keepdim=True).clamp(min=_MIN_SCALE) / _LARGEST
     return (wide / scale).to(torch.float8_e4m3fn), scale
 
 
 def to_fp8(language: Any, device: torch.device) -> None:  # noqa: ANN401 - a transformers model
     """Replace the projections of a language model's layers, in place.
 
-    Raises ModelError where the device cannot multiply fp8.
+    Raises:
+        ModelError: the device cannot multiply fp8.
     """
     if device.type == "cuda" and torch.cuda.get_device_capability(device) < (8, 9):
         raise ModelError(

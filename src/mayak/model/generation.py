@@ -1,4 +1,4 @@
-"""Free answers to the paper's question: what the untouched model says in its own words."""
+"""Generation of free answers to the paper's question, for the zero-shot measurement."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from mayak.types import DecodedImage, Engine
 
 
 class AnswerGenerator:
-    """``types.Answerer`` over a loaded model: greedy, left-padded, at most 50 tokens by default
-    (the paper's zero-shot run)."""
+    """``types.Answerer`` over a loaded model: greedy decoding, left-padded, at most 50 tokens by
+    default (the paper's zero-shot run)."""
 
     def __init__(
         self, vlm: VisionLanguageModel, batch_size: int = 4, max_new_tokens: int = 50
@@ -26,11 +26,15 @@ class AnswerGenerator:
 
     @property
     def engine(self) -> Engine:
-        """What the answers come from."""
+        """The engine that the answers come from."""
         return self._vlm.engine
 
     def answer(self, images: Iterable[DecodedImage]) -> Iterator[str]:
-        """One answer an image, in order. Raises ModelError when the GPU's memory is full."""
+        """Yield one answer per image, in order.
+
+        Raises:
+            ModelError: the GPU's memory is full.
+        """
         rows = answer_in_order(
             images, self._vlm.processor, self._batch_size, self._prepare, self._run
         )
@@ -51,7 +55,7 @@ class AnswerGenerator:
                 )
         except torch.OutOfMemoryError as error:
             raise out_of_memory(error) from error
-        # Left-padded: every row's answer begins where the prompt's columns end.
+        # With left padding, every answer begins after the prompt's columns.
         answers = ids[:, batch["input_ids"].shape[1] :]
         texts: list[str] = tokenizer.batch_decode(answers, skip_special_tokens=True)
         return [text.strip() for text in texts]

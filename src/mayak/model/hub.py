@@ -1,4 +1,4 @@
-"""Files of a model that was given by its hub name: downloaded, or from this machine's cache."""
+"""Download of a model that was given by its hub name, or its files in this machine's cache."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from huggingface_hub.utils import get_session
 
 _FILES = ("*.json", "*.jinja", "*.safetensors", "tokenizer.model")
 _SECONDS = 4.0
-"""For the hub's first answer. The hub's client would try for half a minute."""
+"""Time limit of the hub's first answer. The hub's client would try for half a minute."""
 
 
 def hub_folder(name: str, *files: str, revision: str | None, cached: bool) -> Path:
-    """Return the folder of a hub model, named after its commit, with ``files`` or all in it;
-    ``cached``: as far as this machine has them, without a question to the hub.
+    """Return the folder of a hub model, named after its commit, with ``files`` or all in it.
+    ``cached``: use only the files in this machine's cache.
 
-    Raises FileNotFoundError if it is neither here nor to be had from the hub.
+    Raises:
+        FileNotFoundError: the model is neither here nor on the hub.
     """
     try:
         folder = snapshot_download(
@@ -34,14 +35,14 @@ def hub_folder(name: str, *files: str, revision: str | None, cached: bool) -> Pa
 
 
 def hub_answers() -> bool:
-    """Whether the hub gives any answer in time: its name must be found, too, which no time limit of
-    a connection covers."""
+    """Return whether the hub answers in time. The time limit covers resolving its name, which the
+    limit of a connection does not."""
     if constants.HF_HUB_OFFLINE:
         return False
     answers = []
 
     def ask() -> None:
-        with suppress(Exception):  # none is a reason to fail: the cache may hold the model
+        with suppress(Exception):  # no fault here is fatal: the cache may hold the model
             answers.append(get_session().head(constants.ENDPOINT, timeout=_SECONDS))
 
     asking = threading.Thread(target=ask, daemon=True)

@@ -1,4 +1,4 @@
-"""A base model and perhaps an adapter, loaded in one of four precisions, with its identity."""
+"""Loading of a base model, with or without an adapter, in one of four precisions."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from peft import LoraConfig, PeftModel, get_peft_model_state_dict
 from transformers import (
     BitsAndBytesConfig,
     GenerationConfig,
+    LlavaNextConfig,
     LlavaNextForConditionalGeneration,
     LlavaNextProcessor,
 )
@@ -40,20 +41,20 @@ from mayak.types import Engine, Sides
 from mayak.untrusted import PARSE_ERRORS, RECORD_BYTES, read_json
 
 NANO = "nano"
-_AS_IT_IS: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-"""No network and no code of the folder; left out, transformers would ask the user about the code
-and run it on "y"."""
+_FOLDER_ONLY: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+"""No network and no code from the folder. Without the second, transformers would ask the user about
+the code, and run it on "y"."""
 _NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16"}
 _SOFTWARE = ("mayak", "torch", "transformers", "peft", "bitsandbytes", "torchvision")
-# Everything but the language model's blocks stays in 16 bits. A list of one's own replaces the
-# default exemption of lm_head, so lm_head is named too; transformers matches from the start of the
-# full name, so the bare names of the tower and the projector would exempt nothing.
+# Everything except the language model's blocks stays in 16 bits. This list replaces the default
+# exemption of lm_head, so it must name lm_head too. transformers matches from the start of the full
+# name, so the bare names of the tower and the projector would exempt nothing.
 _KEPT_WIDE = ["lm_head", "model.vision_tower", "model.multi_modal_projector"]
 
 
 @dataclass(frozen=True)
 class VisionLanguageModel:
-    """A loaded LLaVA-NeXT with processor, prompt and identity."""
+    """A loaded LLaVA-NeXT with its processor, prompt and engine."""
 
     model: Any
     """``LlavaNextForConditionalGeneration``, or a ``PeftModel`` around it, in eval mode."""
@@ -63,22 +64,22 @@ class VisionLanguageModel:
 
     @property
     def device(self) -> torch.device:
-        """Where the weights lie."""
+        """The device of the weights."""
         device: torch.device = self.model.device
         return device
 
     @property
     def base(self) -> Any:  # noqa: ANN401 - a transformers model
-        """The ``LlavaNextForConditionalGeneration`` itself; an adapter's layers lie inside it."""
+        """The ``LlavaNextForConditionalGeneration`` itself, with an adapter's layers inside it."""
         return self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
 
     @property
     def least(self) -> Sides:
-        """Twice what the model sees of an image: above it, a JPEG at a reduced scale makes tiles
-        that differ from the whole one's by about a level in 256.
+        """Twice the resolution that the model sees. A JPEG with larger sides may be decoded at a
+        reduced scale: its tiles then differ by about one level in 256.
 
-        An image is fitted into a square of tiles (only one much longer than wide into a longer
-        row), and pressed into the base tile, whatever its shape.
+        An image is fitted into a square of tiles (one much longer than wide into a row of tiles),
+        and squeezed into the base tile, with any aspect ratio.
         """
         images = self.processor.image_processor
         grids: list[list[int]] = images.image_grid_pinpoints
@@ -90,7 +91,7 @@ class VisionLanguageModel:
         return Sides(self.least.shorter, self.least.shorter)
 
     def inputs(self, batch: Any) -> dict[str, Any]:  # noqa: ANN401 - transformers' BatchFeature
-        """The batch on the model's device, pixels in the model's width.
+        """Return a batch on the model's device, with pixels in the model's dtype.
 
         ``image_sizes`` stays on the CPU: the model turns it into Python numbers, and each would
         wait for the GPU.
@@ -112,81 +113,42 @@ def load_model(
     revision: str | None = None,
     unproven: bool = False,
 ) -> VisionLanguageModel:
-    """Load a base model, and an adapter over it.
+    """Load a base model, and optionally an adapter for it.
 
     ``name`` is ``nano`` (the embedded model), a local folder or a hub id. ``precision`` is the
     base's: ``nf4`` (4-bit, double quantisation, computing in bf16 on a GPU and fp32 on a CPU),
-    ``bf16``, ``fp32`` or ``fp8`` (``mayak.model.fp8``); ``auto`` is ``nf4``, as in the paper.
-    Beside 4-bit weights the adapter stays an adapter; it is added into all others, where it costs
-    nothing more. ``device`` is ``cuda``, ``cuda:1``, ``cpu`` …; ``auto`` takes the first GPU if
-    there is one. Raises ModelError for a folder that holds no LLaVA-NeXT, a model that is not here,
-    a device that cannot do it, an adapter that does not fit or changes nothing, or, unless
-    ``unproven`` is wanted, fp8 that has not been shown to agree with bf16 for this adapter.
+    ``bf16``, ``fp32`` or ``fp8`` (``mayak.model.fp8``); ``auto`` is ``nf4``, as in the paper. With
+    4-bit weights the adapter stays separate; otherwise it is merged into the weights, which costs
+    no time later. ``device`` is ``cuda``, ``cuda:1``, ``cpu`` …; ``auto`` is the first GPU if there
+    is one. ``unproven`` allows fp8 before its agreement with bf16 has been shown.
+
+    Raises:
+        ModelError: the folder holds no LLaVA-NeXT, the model is not available, the device cannot
+            run it, the adapter does not fit or changes nothing, or fp8 has not been shown to agree
+            with bf16 for this adapter.
     """
     target = _device(device)
     width = _width(precision, target)
-    folder = Path(str(files("mayak.model") / "nano" if name == NANO else name))
-    local = folder.is_dir()
-    if not local and ("\\" in name or name.count("/") != 1):
-        raise ModelError(
-            msg("model folder {name} does not exist", name=name),
-            remedy=msg("name a folder, a hub id (owner/name) or `nano`"),
-        )
-    asked = local or hub_answers()
-    try:
-        if not local:
-            folder = hub_folder(name, "config.json", revision=revision, cached=not asked)
-            model_config(folder, name, weights=False)  # before 15 GB of another kind come down
-            folder = hub_folder(name, revision=revision, cached=not asked)
-        config = model_config(folder, name)
-    except FileNotFoundError as error:
-        raise _incomplete(name, asked=asked) from error
-    # Before minutes go into the base model.
-    lora = None if adapter is None else adapter_config(adapter)
     quantised = precision in ("auto", "nf4")
-    try:
-        processor = LlavaNextProcessor.from_pretrained(folder, **_AS_IT_IS)
-        for key in _AS_IT_IS:  # they would be saved with an adapter
-            processor.tokenizer.init_kwargs.pop(key, None)
-        check_processor(folder, processor, config)
-        prompt = Prompt.of(processor)
-        model, found = LlavaNextForConditionalGeneration.from_pretrained(
-            folder,
-            config=config,
-            **_AS_IT_IS,
-            # Never a pickle; and the identity below is that of these files.
-            use_safetensors=True,
-            # The usual one. What a configuration names may be native code on a hub.
-            attn_implementation="sdpa",
-            output_loading_info=True,
-            dtype=width,
-            device_map={"": target},
-            quantization_config=_nf4(width) if quantised else None,
-        )
-        _check_whole(name, found["missing_keys"])
-        # Answers are greedy; a folder's own settings could ask for a million beams.
-        model.generation_config = GenerationConfig(eos_token_id=prompt.end_id)
-    except torch.OutOfMemoryError as error:
-        raise out_of_memory(error) from error
-    except MayakError:
-        raise
-    except Exception as error:  # a damaged folder fails in many ways
-        raise ModelError(
-            msg("{name} cannot be loaded: {error}", name=name, error=error),
-            remedy=msg("run `mayak doctor`"),
-        ) from error
-    if quantised:
-        _check_quantised(model)
-        _keep_layout(model)
-    identity = _identity(name, folder) if local else f"{name}@{folder.name}"
+    # 1. Find and check the folders, before minutes are spent on loading.
+    folder, config = _model_folder(name, revision)
+    lora = None if adapter is None else adapter_config(adapter)
+    # 2. Load processor, prompt and base model.
+    processor, prompt, model = _load_base(
+        name, folder, config, width=width, target=target, quantised=quantised
+    )
+    # 3. Attach the adapter, and merge it unless the weights are quantised.
+    identity = _identity(name, folder) if _is_local(name) else f"{name}@{folder.name}"
     if adapter is not None and lora is not None:
         _check_base(adapter, identity)
         model = _with_adapter(model, adapter, lora)
         if not quantised:
             model = model.merge_and_unload()
+    # 4. Convert to fp8.
     if precision == "fp8":
         to_fp8(model.model.language_model, target)
     model.eval()
+    # 5. Record what the scores depend on.
     engine = Engine(
         model=identity,
         adapter=None if adapter is None else _digest(sorted(adapter.glob("adapter_*"))),
@@ -200,15 +162,91 @@ def load_model(
     return VisionLanguageModel(model, processor, prompt, engine)
 
 
+def _local_folder(name: str) -> Path:
+    return Path(str(files("mayak.model") / "nano" if name == NANO else name))
+
+
+def _is_local(name: str) -> bool:
+    return _local_folder(name).is_dir()
+
+
+def _model_folder(name: str, revision: str | None) -> tuple[Path, LlavaNextConfig]:
+    """Return a model's folder, downloaded if necessary, and its checked configuration."""
+    local = _is_local(name)
+    if not local and ("\\" in name or name.count("/") != 1):
+        raise ModelError(
+            msg("model folder {name} does not exist", name=name),
+            remedy=msg("name a folder, a hub id (owner/name) or `nano`"),
+        )
+    folder = _local_folder(name)
+    reachable = local or hub_answers()
+    try:
+        if not local:
+            folder = hub_folder(name, "config.json", revision=revision, cached=not reachable)
+            # Before 15 GB of another kind of model are downloaded.
+            model_config(folder, name, weights=False)
+            folder = hub_folder(name, revision=revision, cached=not reachable)
+        return folder, model_config(folder, name)
+    except FileNotFoundError as error:
+        raise _incomplete(name, hub_reachable=reachable) from error
+
+
+def _load_base(
+    name: str,
+    folder: Path,
+    config: LlavaNextConfig,
+    *,
+    width: torch.dtype,
+    target: torch.device,
+    quantised: bool,
+) -> tuple[LlavaNextProcessor, Prompt, Any]:
+    """Load the processor, the prompt and the base model of a checked folder."""
+    try:
+        processor = LlavaNextProcessor.from_pretrained(folder, **_FOLDER_ONLY)
+        for key in _FOLDER_ONLY:  # they would be saved with an adapter
+            processor.tokenizer.init_kwargs.pop(key, None)
+        check_processor(folder, processor, config)
+        prompt = Prompt.of(processor)
+        model, found = LlavaNextForConditionalGeneration.from_pretrained(
+            folder,
+            config=config,
+            **_FOLDER_ONLY,
+            # Never a pickle; and the model's identity is the digest of these files.
+            use_safetensors=True,
+            # The usual one. A configuration may name native code on a hub instead.
+            attn_implementation="sdpa",
+            output_loading_info=True,
+            dtype=width,
+            device_map={"": target},
+            quantization_config=_nf4(width) if quantised else None,
+        )
+        _check_whole(name, found["missing_keys"])
+        # Answers are greedy; a folder's own settings could request a million beams.
+        model.generation_config = GenerationConfig(eos_token_id=prompt.end_id)
+    except torch.OutOfMemoryError as error:
+        raise out_of_memory(error) from error
+    except MayakError:
+        raise
+    except Exception as error:  # a damaged folder fails in many ways
+        raise ModelError(
+            msg("{name} cannot be loaded: {error}", name=name, error=error),
+            remedy=msg("run `mayak doctor`"),
+        ) from error
+    if quantised:
+        _check_quantised(model)
+        _keep_layout(model)
+    return processor, prompt, model
+
+
 def _precision(precision: Precision, width: torch.dtype, *, adapted: bool) -> str:
-    """How the engine names it."""
+    """Return the precision as the engine names it."""
     if precision in ("auto", "nf4"):
         return f"nf4, {_NAMES[width]}"
     return f"{precision}, adapter merged" if adapted else precision
 
 
 def out_of_memory(error: Exception) -> ModelError:
-    """CUDA's out-of-memory as an error that says what to do."""
+    """Return CUDA's out-of-memory error as one with a remedy."""
     return ModelError(
         msg("the GPU's memory is full ({reason})", reason=str(error).splitlines()[0]),
         remedy=msg("use --batch-size 1 and --precision nf4, or end other programs on the GPU"),
@@ -228,13 +266,13 @@ def _device(name: str) -> torch.device:
             remedy=msg("use `cpu` or see `mayak doctor`"),
         ) from error
     if device.type == "cuda":
-        # Events, and streams that are being recorded, belong to the current device.
+        # Events and recorded streams belong to the current device.
         torch.cuda.set_device(device.index or 0)
     return device
 
 
 def _width(precision: Precision, device: torch.device) -> torch.dtype:
-    """Number format of what is not quantised."""
+    """Return the dtype of the weights that are not quantised."""
     if precision == "fp32" or (device.type == "cpu" and precision not in ("bf16", "fp8")):
         return torch.float32
     if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
@@ -259,7 +297,7 @@ def _nf4(width: torch.dtype) -> BitsAndBytesConfig:
 
 
 def _check_whole(name: str, missing: Collection[str]) -> None:
-    """transformers fills weights that a file lacks with chance, and only logs it."""
+    """Refuse missing weights: transformers fills them with random numbers, and only logs it."""
     if missing:
         raise ModelError(
             msg(
@@ -273,11 +311,11 @@ def _check_whole(name: str, missing: Collection[str]) -> None:
 
 
 def _keep_layout(model: torch.nn.Module) -> None:
-    """Forbid bitsandbytes to repack the weights at the first look without gradients.
+    """Forbid bitsandbytes to repack the weights at the first forward pass without gradients.
 
-    On processors with AVX512-BF16 it does, for a kernel that computes in bf16 whatever the stated
-    width and has no gradient: scores would depend on the processor, and training that goes on after
-    a validation would lose gradients with no more than a warning.
+    On processors with AVX512-BF16 it repacks them for a kernel that computes in bf16 for any
+    requested dtype, and that has no gradient: scores would depend on the processor, and training
+    after a validation would lose gradients with only a warning.
     """
     for module in model.modules():
         if isinstance(module, Linear4bit):
@@ -285,8 +323,8 @@ def _keep_layout(model: torch.nn.Module) -> None:
 
 
 def _check_quantised(model: Any) -> None:  # noqa: ANN401 - a transformers model
-    """The language model's projections and nothing else are 4-bit; names that match nothing, or
-    too much, would go unnoticed otherwise."""
+    """Check that exactly the language model's projections are 4-bit. Without this, exempted names
+    that match nothing, or too much, would go unnoticed."""
     for name, module in model.named_modules():
         if isinstance(module, torch.nn.Linear):
             expected = ".language_model." in name
@@ -299,11 +337,10 @@ def _check_quantised(model: Any) -> None:  # noqa: ANN401 - a transformers model
                 )
 
 
-def _incomplete(name: str, *, asked: bool) -> ModelError:
-    """``asked``: whether a hub could be asked for it."""
+def _incomplete(name: str, *, hub_reachable: bool) -> ModelError:
     return ModelError(
         msg("{name} holds no complete model, here or in this machine's model cache", name=name)
-        + ("" if asked else msg("; no hub answers")),
+        + ("" if hub_reachable else msg("; no hub answers")),
         remedy=msg(
             "download it once where there is a network (`hf download "
             "llava-hf/llava-v1.6-mistral-7b-hf --local-dir DIR`), copy DIR here and give --model "
@@ -315,7 +352,7 @@ def _incomplete(name: str, *, asked: bool) -> ModelError:
 def _with_adapter(model: Any, adapter: Path, settings: LoraConfig) -> PeftModel:  # noqa: ANN401
     try:
         with warnings.catch_warnings():
-            # PEFT only warns about missing keys; _check_complete makes that an error.
+            # PEFT only warns about missing keys; _check_complete refuses them.
             warnings.simplefilter("ignore")
             adapted = PeftModel.from_pretrained(
                 model, str(adapter), config=settings, local_files_only=True
@@ -335,13 +372,13 @@ def _with_adapter(model: Any, adapter: Path, settings: LoraConfig) -> PeftModel:
 
 
 def _check_base(adapter: Path, identity: str) -> None:
-    """Our adapters record the base that they were trained on; where both are digests of weights,
-    or both revisions of one hub model, they must be the same."""
+    """Compare the base model with the one that the adapter records. If both are digests of weights,
+    or both revisions of one hub model, they must be equal."""
     try:
         recorded = read_json(adapter / "run.json", RECORD_BYTES)
         trained_on = str(recorded["base_model"]["identity"])
     except (OSError, *PARSE_ERRORS):
-        return  # somebody else's adapter, which says nothing of it
+        return  # an adapter that mayak did not train has no record
     theirs, ours = trained_on.rpartition("@"), identity.rpartition("@")
     digests = theirs[2].startswith("sha256:") and ours[2].startswith("sha256:")
     if theirs[2] != ours[2] and (digests or theirs[0] == ours[0]):
@@ -357,7 +394,7 @@ def _check_base(adapter: Path, identity: str) -> None:
 
 
 def _check_proof(adapter: Path | None, engine: Engine) -> None:
-    """What fp8 changes has been measured for exactly this engine (``evaluation.agreement``)."""
+    """Check that fp8 was compared with bf16 for exactly this engine (``evaluation.agreement``)."""
     try:
         path = (adapter or Path()) / FP8_PROOF
         proven = read_json(path, RECORD_BYTES)["engine"] == engine.fingerprint
@@ -388,8 +425,8 @@ def _check_complete(model: PeftModel, adapter: Path, stored: set[str]) -> None:
 
 
 def _check_effect(model: PeftModel, adapter: Path) -> None:
-    """An adapter whose names match nothing loads without a word and leaves the B matrices at zero;
-    no training step leaves one there."""
+    """Refuse an adapter with B matrices of zeros: names that match nothing are ignored silently and
+    leave them so, and a training step never does."""
     moved = [
         bool(weight.detach().any()) for name, weight in model.named_parameters() if "lora_B" in name
     ]
@@ -407,14 +444,14 @@ def _check_effect(model: PeftModel, adapter: Path) -> None:
 
 
 def _identity(name: str, folder: Path) -> str:
-    """``name@sha256:…`` of a folder's weights and configuration."""
+    """Return ``name@sha256:…`` over a folder's weights and configuration."""
     shown = name if name == NANO else folder.resolve().name
     parts = [*folder.glob("*.safetensors"), *folder.glob("*config.json")]
     return f"{shown}@sha256:{_digest(sorted(parts))}"
 
 
 def _digest(paths: list[Path]) -> str:
-    """SHA-256 over the SHA-256s of files, in order of name; shards are hashed side by side."""
+    """Return the SHA-256 over the SHA-256 of each file, in order of name, hashed in parallel."""
     with ThreadPoolExecutor() as pool:
         digests = list(pool.map(_file_digest, paths))
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()

@@ -1,8 +1,8 @@
-"""The paper's question as token ids, and the ids that the four labels have in that place.
+"""The paper's question as token ids, and the token ids of the four labels.
 
 Mistral's tokenizer splits an answer `` 0`` into a blank and ``0``. The blank is the same for every
-label, so it belongs to the prompt when labels are scored; it is found here rather than assumed, so
-that a tokenizer without it works too.
+label, so it belongs to the prompt when labels are scored. It is detected, not assumed, so that a
+tokenizer without it works too.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from mayak.files import json_digest
 from mayak.i18n import msg
 from mayak.labels import LABELS, QUESTION
 from mayak.model.chat_template import TemplateError, render
+from mayak.model.transformers_internals import image_token_counts
 from mayak.types import DecodedImage
 
 
@@ -28,7 +29,7 @@ class Prompt:
     """The rendered question: its text, and the ids of everything that follows it."""
 
     text: str
-    """What the processor's chat template makes of one user turn with an image."""
+    """One user turn with an image, rendered by the processor's chat template."""
     question_ids: tuple[int, ...]
     """Ids of ``text``, with one image token."""
     lead_ids: tuple[int, ...]
@@ -41,13 +42,14 @@ class Prompt:
     def of(cls, processor: LlavaNextProcessor) -> Prompt:
         """Render the question and find the labels' tokens.
 
-        Raises ModelError for a chat template that is missing or takes too long, and when the four
-        labels are not four distinct single tokens at one position: a softmax over them would then
-        mean nothing.
+        Raises:
+            ModelError: the chat template is missing or takes too long; or the four labels are not
+                four distinct single tokens at one position, so that a softmax over them would mean
+                nothing.
         """
         tokenizer = processor.tokenizer
         text = _rendered(processor)
-        # The tokenizer adds the start token itself; a template that writes it would double it.
+        # The tokenizer adds the start token itself; a template that also writes it would double it.
         if tokenizer.bos_token:
             text = text.removeprefix(tokenizer.bos_token)
         text = text.rstrip()
@@ -77,12 +79,12 @@ class Prompt:
         return json_digest(ids, "ascii")
 
     def answer_ids(self, label: int) -> tuple[int, ...]:
-        """Ids of a taught answer: lead, label, end."""
+        """Return the ids of a training answer: lead, label, end."""
         return (*self.lead_ids, self.label_ids[label], self.end_id)
 
 
 def _rendered(processor: LlavaNextProcessor) -> str:
-    """The user's turn, an image and the question, as the processor's chat template writes it."""
+    """Render the user's turn, an image and the question, with the processor's chat template."""
     template = processor.chat_template
     if isinstance(template, dict):  # several of them, by name
         template = template.get("default")
@@ -124,11 +126,11 @@ def ask(
     images: list[DecodedImage],
     suffix: tuple[int, ...],
 ) -> BatchFeature:
-    """A left-padded batch that puts the question to each image.
+    """Return a left-padded batch with the question for each image.
 
     ``suffix`` is appended to every row: nothing to generate an answer, ``prompt.lead_ids`` to score
-    the labels. Gives ``input_ids`` and ``attention_mask`` (B, T), ``pixel_values`` (B, tiles, 3,
-    side, side), ``image_sizes`` (B, 2). Image tokens are never cut.
+    the labels. The batch has ``input_ids`` and ``attention_mask`` (B, T), ``pixel_values``
+    (B, tiles, 3, side, side), ``image_sizes`` (B, 2). Image tokens are never truncated.
     """
     batch = _processed(processor, prompt, images)
     if suffix:
@@ -138,10 +140,8 @@ def ask(
 
 
 def token_counts(processor: LlavaNextProcessor, images: list[DecodedImage]) -> list[int]:
-    """How many image tokens each image takes; padding is least among images of like length."""
-    sizes = [image.pixels.shape[:2] for image in images]
-    counts: list[int] = processor._get_num_multimodal_tokens(image_sizes=sizes)["num_image_tokens"]
-    return counts
+    """Return the number of image tokens of each image, to batch images of similar length."""
+    return image_token_counts(processor, [image.pixels.shape[:2] for image in images])
 
 
 def _processed(

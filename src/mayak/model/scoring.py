@@ -1,4 +1,4 @@
-"""Label scoring: one forward pass an image, read at the position of the label's token."""
+"""Label scoring: one forward pass per image, evaluated at the position of the label's token."""
 
 from __future__ import annotations
 
@@ -17,46 +17,54 @@ from mayak.config import Precision
 from mayak.errors import ModelError
 from mayak.i18n import msg
 from mayak.model.load import VisionLanguageModel, load_model, out_of_memory
-from mayak.model.packed import PackedModel, compiles
-from mayak.model.packing import Packed, Piece
+from mayak.model.packer import PackedBatch, PreparedImage
 from mayak.model.prompt import Prompt
+from mayak.model.varlen import VarlenModel, compiles
 from mayak.types import DecodedImage, Engine, Prediction, Scores, Sides
 
 THREADS = 4
-"""That prepare images: one shrinks about 40 photos of 12 megapixels a second."""
+"""Threads that prepare images: one resizes about 40 photos of 12 megapixels per second."""
 
 
 def label_logits(logits: torch.Tensor, prompt: Prompt) -> torch.Tensor:
-    """What the logits (B, V) of the label's position say, (B, 5) float64 beside them: the four
-    labels' logits and the off-label mass, which is what the softmax over the whole vocabulary
-    leaves to all other tokens. NaN for an image with logits that are not finite."""
+    """Return the four labels' logits and the off-label mass, (B, 5) float64 on the same device,
+    from the logits (B, V) of the label's position.
+
+    The off-label mass is the share of all other tokens in the softmax over the vocabulary. An image
+    with logits that are not finite gets NaN.
+    """
     wide = logits.double()
-    # Not by a list of indices: that would go to the GPU first, and be waited for.
+    # Not with a list of indices: that would be copied to the GPU first, synchronously.
     labels = torch.stack([wide[:, token] for token in prompt.label_ids], dim=1)
     # log of the labels' share of the vocabulary; 1 - exp without cancellation near 0
     inside = labels.logsumexp(dim=1) - wide.logsumexp(dim=1)
-    said = torch.cat([labels, -torch.expm1(inside.clamp(max=0.0))[:, None]], dim=1)
-    return said.where(torch.isfinite(logits).all(dim=1, keepdim=True), math.nan)
+    rows = torch.cat([labels, -torch.expm1(inside.clamp(max=0.0))[:, None]], dim=1)
+    return rows.where(torch.isfinite(logits).all(dim=1, keepdim=True), math.nan)
 
 
 def label_scores(logits: torch.Tensor, prompt: Prompt) -> tuple[torch.Tensor, torch.Tensor]:
-    """Scores (B, 4), the softmax over the four labels' logits, and off-label mass (B,) of the
-    logits (B, V) of the label's position.
+    """Return scores (B, 4), the softmax over the four labels' logits, and off-label mass (B,) for
+    the logits (B, V) of the label's position. Both are float64, so that sums are exact to 1e-12.
 
-    Both float64: sums hold to 1e-12. Raises ModelError for logits that are not finite.
+    Raises:
+        ModelError: a logit is not finite.
     """
     return scores_of(label_logits(logits, prompt))
 
 
-def scores_of(said: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The same of what ``label_logits`` gives."""
-    require_finite(said)
-    return said[:, :-1].softmax(dim=1), said[:, -1]
+def scores_of(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the same for the result of ``label_logits``."""
+    require_finite(rows)
+    return rows[:, :-1].softmax(dim=1), rows[:, -1]
 
 
-def require_finite(said: torch.Tensor) -> None:
-    """Raises ModelError for what is not a number: no score, and never label 0 by default."""
-    if not torch.isfinite(said).all():
+def require_finite(rows: torch.Tensor) -> None:
+    """Refuse values that are not finite: they must not become a score, or label 0 by default.
+
+    Raises:
+        ModelError: a value is not finite.
+    """
+    if not torch.isfinite(rows).all():
         raise ModelError(
             msg("the model's output is not a number: no label can be read from it"),
             remedy=msg(
@@ -65,34 +73,38 @@ def require_finite(said: torch.Tensor) -> None:
         )
 
 
-def queued(work: Callable[[], torch.Tensor]) -> Callable[[], torch.Tensor]:
-    """Start some work of the model, which on a GPU is not waited for; what is returned waits for
-    its result, on the CPU. Raises ModelError when the GPU's memory is full."""
+def queued(function: Callable[[], torch.Tensor]) -> Callable[[], torch.Tensor]:
+    """Start a function of the model, on a GPU asynchronously, and return a function that waits for
+    its result and returns it on the CPU.
+
+    Raises:
+        ModelError: the GPU's memory is full.
+    """
     try:
         with torch.inference_mode():
-            result = work()
+            result = function()
             if not result.is_cuda:
                 return lambda: result
-            # Not simply .cpu(): that waits for all that has been queued behind it, too.
-            answer = torch.empty(result.shape, dtype=result.dtype, pin_memory=True)
-            answer.copy_(result, non_blocking=True)
+            # Not simply .cpu(): that would also wait for everything queued after it.
+            on_cpu = torch.empty(result.shape, dtype=result.dtype, pin_memory=True)
+            on_cpu.copy_(result, non_blocking=True)
             done = torch.cuda.Event()  # type: ignore[no-untyped-call]
             done.record()
     except torch.OutOfMemoryError as error:
         raise out_of_memory(error) from error
 
-    def waited() -> torch.Tensor:
+    def wait() -> torch.Tensor:
         done.synchronize()
-        return answer
+        return on_cpu
 
-    return waited
+    return wait
 
 
 class Launcher:
-    """``queued`` for a model on ``device``, as a context.
+    """``queued`` for a model on ``device``; a context manager.
 
-    On a GPU by a thread of its own, one after the other: starting a kernel waits where a thousand
-    are before it, and whoever asks has other things to do.
+    On a GPU, one thread starts the functions one after the other: starting a kernel blocks if a
+    thousand are queued, and the caller has other things to do.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -103,8 +115,8 @@ class Launcher:
         )
 
     @property
-    def beside(self) -> bool:
-        """Whether the work goes on beside whoever asks for it."""
+    def is_threaded(self) -> bool:
+        """Whether functions run in a thread of their own."""
         return self._thread is not None
 
     def __enter__(self) -> Self:
@@ -114,21 +126,21 @@ class Launcher:
         if self._thread is not None:
             self._thread.shutdown(cancel_futures=True)
 
-    def __call__(self, work: Callable[[], torch.Tensor]) -> Callable[[], torch.Tensor]:
-        """What waits for the result of some work, and raises what the work raises; ModelError when
-        the GPU's memory is full."""
+    def __call__(self, function: Callable[[], torch.Tensor]) -> Callable[[], torch.Tensor]:
+        """Start a function and return one that waits for its result, or raises its exception
+        (ModelError if the GPU's memory is full)."""
         if self._thread is None:
-            return queued(work)
-        launched = self._thread.submit(queued, work)
+            return queued(function)
+        launched = self._thread.submit(queued, function)
         return lambda: launched.result()()
 
 
 class LabelScorer:
     """``types.Classifier`` over a loaded model.
 
-    Images are prepared by a few threads ahead of the model; on a GPU the next batch is queued
-    before the last one's result is waited for, so that the model never waits. ``compiled``: see
-    ``PackedModel``; where it can be, unless said otherwise. It pays from about a thousand images.
+    A few threads prepare images ahead of the model. On a GPU the next batch is queued before the
+    last one's result is read, so that the model never waits. ``compiled``: see ``VarlenModel``; by
+    default if the compiler works. It saves time from about a thousand images on.
     """
 
     def __init__(
@@ -137,7 +149,7 @@ class LabelScorer:
         self._vlm = vlm
         self._batch_size = batch_size
         chosen = compiles(vlm.device) if compiled is None else compiled
-        self._packed = PackedModel(vlm, compiled=chosen)
+        self._model = VarlenModel(vlm, compiled=chosen)
 
     @classmethod
     def load(
@@ -149,56 +161,66 @@ class LabelScorer:
         device: str = "auto",
         batch_size: int = 8,
     ) -> Self:
-        """A classifier over a model given by hub id, folder or ``nano``. Raises ModelError."""
+        """Load a classifier for a model given by hub id, folder or ``nano``.
+
+        Raises:
+            ModelError: the model or adapter cannot be used.
+        """
         vlm = load_model(model, precision=precision, adapter=adapter, device=device)
         return cls(vlm, batch_size)
 
     @property
     def engine(self) -> Engine:
-        """What the scores come from."""
+        """The engine that the scores come from."""
         return self._vlm.engine
 
     @property
     def least(self) -> Sides:
-        """Above these sides a JPEG may come at a reduced scale."""
+        """A JPEG with larger sides may be decoded at a reduced scale."""
         return self._vlm.least
 
     def classify(self, images: Iterable[DecodedImage]) -> Iterator[Prediction]:
-        """One prediction an image, in order. Raises ModelError when the GPU's memory is full."""
-        asked: deque[tuple[list[str], Callable[[], torch.Tensor]]] = deque()
-        for digests, packed in self._batches(images):
-            asked.append((digests, queued(partial(self._read, packed))))
-            if len(asked) > 1:
-                yield from self._answer(*asked.popleft())
-        while asked:
-            yield from self._answer(*asked.popleft())
+        """Yield one prediction per image, in order.
 
-    def _batches(self, images: Iterable[DecodedImage]) -> Iterator[tuple[list[str], Packed]]:
-        """Packed batches with their images' hashes, prepared ahead."""
+        Raises:
+            ModelError: the GPU's memory is full.
+        """
+        running: deque[tuple[list[str], Callable[[], torch.Tensor]]] = deque()
+        for digests, packed in self._batches(images):
+            running.append((digests, queued(partial(self._forward, packed))))
+            if len(running) > 1:
+                yield from self._predictions(*running.popleft())
+        while running:
+            yield from self._predictions(*running.popleft())
+
+    def _batches(self, images: Iterable[DecodedImage]) -> Iterator[tuple[list[str], PackedBatch]]:
+        """Yield packed batches, prepared ahead, with their images' SHA-256."""
         stream = iter(images)
         with ThreadPoolExecutor(THREADS, "preprocess", torch.set_num_threads, (1,)) as pool:
-            waiting: deque[tuple[str, Future[Piece]]] = deque()
+            waiting: deque[tuple[str, Future[PreparedImage]]] = deque()
             while True:
                 ahead = 2 * self._batch_size - len(waiting)
                 waiting.extend(
-                    (image.sha256, pool.submit(self._packed.prepare, image))
+                    (image.sha256, pool.submit(self._model.packer.prepare, image))
                     for image in islice(stream, ahead)
                 )
                 if not waiting:
                     return
                 batch = [waiting.popleft() for _ in range(min(self._batch_size, len(waiting)))]
-                pieces = [piece.result() for _, piece in batch]
-                yield [digest for digest, _ in batch], self._packed.pack(pieces)
+                prepared = [image.result() for _, image in batch]
+                yield [digest for digest, _ in batch], self._model.pack(prepared)
 
-    def _read(self, packed: Packed) -> torch.Tensor:
-        return label_logits(self._packed.logits(packed), self._vlm.prompt)
+    def _forward(self, packed: PackedBatch) -> torch.Tensor:
+        return label_logits(self._model.logits(packed), self._vlm.prompt)
 
-    def _answer(self, digests: list[str], said: Callable[[], torch.Tensor]) -> Iterator[Prediction]:
-        scores, off_label = scores_of(said())
-        for digest, row, outside in zip(digests, scores.tolist(), off_label.tolist(), strict=True):
+    def _predictions(
+        self, digests: list[str], result: Callable[[], torch.Tensor]
+    ) -> Iterator[Prediction]:
+        scores, off_label = scores_of(result())
+        for digest, row, mass in zip(digests, scores.tolist(), off_label.tolist(), strict=True):
             yield Prediction(
                 sha256=digest,
-                scores=Scores((row[0], row[1], row[2], row[3]), outside),
+                scores=Scores((row[0], row[1], row[2], row[3]), mass),
                 calibrated=False,
                 engine=self.engine.fingerprint,
             )

@@ -1,7 +1,7 @@
-"""LLaVA-1.6-Mistral-7B's exact shape, and random weights in it or in a smaller one.
+"""Checkpoints with random weights in the exact shape of LLaVA-1.6-Mistral-7B, or in a smaller one.
 
-The published weights are not needed to know speed, memory, token ids or equality with the stock
-model; benchmarks and tests build checkpoint folders here that every command can load.
+Speed, memory, token ids and equality with the stock model do not depend on the published weights.
+Benchmarks and tests build checkpoint folders here that every command can load.
 """
 
 from __future__ import annotations
@@ -65,8 +65,12 @@ def published_config() -> LlavaNextConfig:
 
 
 def published_tokenizer() -> PreTrainedTokenizerBase:
-    """Mistral's v1 tokenizer, which ``mistral-common`` ships, with the checkpoint's two additions
-    (``<image>`` 32000, ``<pad>`` 32001). Raises ImportError where mistral-common is missing."""
+    """Return Mistral's v1 tokenizer from ``mistral-common``, with the checkpoint's two additions
+    (``<image>`` 32000, ``<pad>`` 32001).
+
+    Raises:
+        ImportError: mistral-common is not installed.
+    """
     import mistral_common
 
     shipped = Path(mistral_common.__file__).parent / "data" / "tokenizer.model.v1"
@@ -81,7 +85,7 @@ def published_tokenizer() -> PreTrainedTokenizerBase:
         )
     tokenizer.add_special_tokens({"extra_special_tokens": ["<image>"]})
     tokenizer.add_special_tokens({"pad_token": "<pad>"})
-    # Saving forgets it, and the reloaded tokenizer would put no blank after the image's token.
+    # Saving loses it, and the reloaded tokenizer would put no blank after the image's token.
     tokenizer.init_kwargs["legacy"] = True
     tokenizer.padding_side = "left"
     return tokenizer
@@ -90,7 +94,7 @@ def published_tokenizer() -> PreTrainedTokenizerBase:
 def processor_for(
     config: LlavaNextConfig, tokenizer: PreTrainedTokenizerBase
 ) -> LlavaNextProcessor:
-    """The processor that belongs to a configuration: tile side, patch and grid from it."""
+    """Return the processor for a configuration, with its tile side, patch size and grid."""
     side = config.vision_config.image_size
     return LlavaNextProcessor(
         image_processor=LlavaNextImageProcessor(

@@ -12,25 +12,25 @@ _MARKS = 32
 
 
 class _Long(Message):
-    """A message that is shortened once it is rendered."""
+    """A message that is shortened when it is rendered."""
 
-    __slots__ = ("most",)
-    most: int
+    __slots__ = ("max_chars",)
+    max_chars: int
 
 
-def shortened(text: str, most: int) -> str:
-    """Shorten text to about ``most`` characters: beginning, end and the full length.
+def shortened(text: str, max_chars: int) -> str:
+    """Shorten text to about ``max_chars`` characters: beginning, end and the full length.
 
     A message is shortened by ``worded``, in the language in which it is read.
     """
     if isinstance(text, Message):
         long = _Long(str(text), (text,))
-        long.most = most
+        long.max_chars = max_chars
         return long
-    if len(text) <= most:
+    if len(text) <= max_chars:
         return text
     count = msg("({count:,} characters)", count=len(text))
-    head, tail = cut(text, most // 2), cut(text, len(text) - most // 2)
+    head, tail = cut(text, max_chars // 2), cut(text, len(text) - max_chars // 2)
     return f"{text[:head]} … {text[tail:]} " + count
 
 
@@ -38,7 +38,7 @@ def worded(text: str, language: Language) -> str:
     """Text as it is read in a language."""
     rendered = render(text, language)
     if isinstance(text, _Long):
-        return render(shortened(rendered, text.most), language)
+        return render(shortened(rendered, text.max_chars), language)
     return rendered
 
 

@@ -42,11 +42,11 @@ Digest = Annotated[str, Part(pattern=r"^[0-9a-f]{64}$")]
 LARGE = {"/api/search-image": 48 * 2**20}
 """Paths whose requests may exceed the guard's usual limit, in bytes: a photo in base 64."""
 
-_MOST = 400
+_MAX_CELLS = 400
 """Cells of one answer."""
-_NAMED = 20
+_MAX_NAMED = 20
 """Images in an answer that somebody else has decided meanwhile."""
-_NEAR = 24
+_MAX_NEAR = 24
 """Similar images of one answer."""
 _TYPES = {
     ".js": "text/javascript; charset=utf-8",
@@ -85,7 +85,7 @@ def _errors(app: FastAPI, session: ReviewSession) -> None:
 
     @app.exception_handler(SupersededError)
     async def superseded(request: Request, error: SupersededError) -> JSONResponse:
-        named = dict(list(error.verdicts.items())[:_NAMED])
+        named = dict(list(error.verdicts.items())[:_MAX_NAMED])
         await session.read(session.browser.refresh)
         answer = {"changed": len(error.verdicts), "verdicts": named}
         answer |= _worded({"message": error.message}, request)
@@ -153,7 +153,9 @@ def _images(app: FastAPI, session: ReviewSession) -> None:
     @app.get("/api/near/{sha256}")
     async def near(sha256: Digest, run: Number | None = None) -> Json:
         return {
-            "cells": await session.read(lambda: list(map(asdict, session.near(sha256, _NEAR, run))))
+            "cells": await session.read(
+                lambda: list(map(asdict, session.near(sha256, _MAX_NEAR, run)))
+            )
         }
 
 
@@ -200,7 +202,7 @@ def _results(app: FastAPI, session: ReviewSession) -> None:
             selection = session.selection(token)
             if selection is None:
                 return None
-            found = session.browser.cells(selection, max(start, 0), min(max(count, 0), _MOST))
+            found = session.browser.cells(selection, max(start, 0), min(max(count, 0), _MAX_CELLS))
             return {"cells": [asdict(cell) for cell in found], "mark": session.browser.index.mark}
 
         found = await session.read(work)
@@ -248,7 +250,7 @@ def _overviews(app: FastAPI, session: ReviewSession) -> None:
     ) -> Json:
         def work() -> Json:
             found = session.browser.rejected(
-                kind or None, reason or None, q, max(start, 0), min(max(count, 0), _MOST)
+                kind or None, reason or None, q, max(start, 0), min(max(count, 0), _MAX_CELLS)
             )
             return {**found, "items": [answers.item_values(item) for item in found["items"]]}
 

@@ -185,14 +185,14 @@ class ReviewSession:
             self._selections.move_to_end(token)
         return found
 
-    def near(self, sha256: str, most: int, run: int | None) -> list[Cell]:
-        """Return at most ``most`` near-duplicates of an image, the nearest first."""
+    def near(self, sha256: str, max_count: int, run: int | None) -> list[Cell]:
+        """Return at max_count ``max_count`` near-duplicates of an image, the nearest first."""
         content = self.store.content(sha256)
         if content is None or content.pdq is None:
             return []
         selection = self.browser.select(Filter(near=content.pdq, run=run), "near")
-        cells = self.browser.cells(selection, 0, most + 1)
-        return [cell for cell in cells if cell.sha256 != sha256][:most]
+        cells = self.browser.cells(selection, 0, max_count + 1)
+        return [cell for cell in cells if cell.sha256 != sha256][:max_count]
 
     def wanted(self, sha256: str) -> OriginalRequest:
         """Return what the process for originals needs to read an image: its occurrences.

@@ -1,8 +1,8 @@
-"""Checkpoints: adapter, optimiser and position, written so that a kill never leaves a broken one.
+"""Checkpoints of adapter, optimiser and step number, written atomically.
 
-Lightning's own checkpoints are not used: they would hold the frozen base (or rely on its being
-filtered out), and resuming inside an epoch depends on loop counters that differ between its
-versions. What a run still has to do follows from one number, the steps done (see ``plan``).
+Lightning's own checkpoints are not used: they would contain the frozen base model, and resuming
+inside an epoch depends on loop counters that differ between its versions. The rest of a run follows
+from one number, the steps done (see ``plan``).
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ class Validation:
     loss: float
     accuracy: float
     base_tile_accuracy: float | None = None
-    """Of the base tiles alone; None where they are not taught. It has no say in what is best."""
+    """Of the base tiles alone; None if they are not trained. It does not affect the ranking."""
 
     @property
     def rank(self) -> tuple[float, float, int]:
-        """Sorts the better first: higher accuracy, then lower loss, then earlier."""
+        """Sort key, best first: higher accuracy, then lower loss, then earlier step."""
         return -self.accuracy, self.loss, self.step
 
     @property
     def file(self) -> str:
-        """Its checkpoint's name."""
+        """Name of its checkpoint file."""
         return f"best-step{self.step:06d}-accuracy{self.accuracy:.4f}.ckpt"
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """All that a run needs to go on after ``step`` steps."""
+    """The state from which a run continues after ``step`` steps."""
 
     step: int
     adapter: dict[str, torch.Tensor]
@@ -61,16 +61,18 @@ class Checkpoints:
         self._folder, self._keep = folder, keep
 
     def rank(self, best: tuple[Validation, ...], new: Validation) -> tuple[Validation, ...]:
-        """The best so far, with a new validation among them if it belongs there."""
+        """Return the ``keep`` best of the best so far and a new validation."""
         return tuple(sorted((*best, new), key=lambda v: v.rank)[: self._keep])
 
     def save(self, state: Checkpoint) -> None:
-        """Write ``last.ckpt``, and the same under a name of its own when the validation after this
-        very step is among the best.
+        """Write ``last.ckpt``, and a copy under its own name if the validation after this step is
+        among the best.
 
-        The order matters: whatever checkpoint ``last.ckpt`` names is there whenever ``last.ckpt``
-        is. Raises ConfigError when the folder cannot be written; the previous checkpoints are then
-        still whole.
+        The copy is written first: every checkpoint that ``last.ckpt`` names exists whenever
+        ``last.ckpt`` does.
+
+        Raises:
+            ConfigError: the folder cannot be written; the previous checkpoints are still complete.
         """
         for validation in state.best:
             if validation.step == state.step:
@@ -79,17 +81,22 @@ class Checkpoints:
         self.tidy(state)
 
     def last(self) -> Checkpoint | None:
-        """The state to resume from; None when none was saved yet. Raises ModelError if damaged."""
+        """Return the state to resume from, or None if none was saved yet.
+
+        Raises:
+            ModelError: the checkpoint is damaged.
+        """
         path = self._folder / LAST
         return self._read(path) if path.exists() else None
 
     def best(self, state: Checkpoint) -> Checkpoint:
-        """The checkpoint of the best validation so far."""
+        """Return the checkpoint of the best validation so far."""
         return self._read(self._folder / state.best[0].file)
 
     def tidy(self, state: Checkpoint | None) -> None:
-        """Remove what ``last.ckpt`` (``state``) does not know: checkpoints that are no longer among
-        the best, and what a killed process left, unfinished or of a future that is to come again.
+        """Remove all files but ``last.ckpt`` (``state``) and the checkpoints that it names: those
+        no longer among the best, and those of a killed process, which may be incomplete or of steps
+        that are repeated.
         """
         known = {LAST} | ({v.file for v in state.best} if state else set())
         for path in self._folder.glob("*"):
@@ -107,7 +114,7 @@ class Checkpoints:
 
     def _read(self, path: Path) -> Checkpoint:
         try:
-            # weights_only: a checkpoint is data, and must not be able to run code.
+            # weights_only: a checkpoint must not be able to run code.
             content = torch.load(path, map_location="cpu", weights_only=True)
             best = tuple(Validation(*row) for row in content["best"])
             return Checkpoint(content["step"], content["adapter"], content["optimizer"], best)
@@ -115,14 +122,15 @@ class Checkpoints:
             raise ModelError(
                 msg("the checkpoint {path} cannot be read", path=path)
                 + f" ({str(e).splitlines()[0] if str(e) else type(e).__name__})",
-                remedy=msg("begin anew with --overwrite"),
+                remedy=msg("start again with --overwrite"),
             ) from e
 
 
 def write_file(path: Path, content: bytes | Callable[[BinaryIO], object]) -> None:
     """Write a file durably (``files.write_durably``); its folder is made if it is missing.
 
-    Raises ConfigError naming the file when the disk is full or the folder cannot be written.
+    Raises:
+        ConfigError: the disk is full or the folder cannot be written; names the file.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -132,8 +140,8 @@ def write_file(path: Path, content: bytes | Callable[[BinaryIO], object]) -> Non
 
 
 def unwritable(path: Path, error: Exception) -> ConfigError:
-    """A failed write as an error that says what to do."""
-    # torch wraps the operating system's error in a RuntimeError of its own.
+    """Return a failed write as an error with a remedy."""
+    # torch wraps the operating system's error in a RuntimeError.
     cause = error if isinstance(error, OSError) else error.__context__ or error
     reason = system_error(cause) if isinstance(cause, OSError) else str(cause).splitlines()[0]
     return ConfigError(

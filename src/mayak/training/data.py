@@ -1,4 +1,4 @@
-"""Samples → decoded images → packed batches; every image checked before training begins."""
+"""Training data: manifest → decoded images → packed batches, and the check of every image."""
 
 from __future__ import annotations
 
@@ -20,45 +20,46 @@ from mayak.dataset.manifest import Manifest
 from mayak.errors import DecodeError, ManifestError
 from mayak.i18n import join, msg, msg_in, system_error
 from mayak.imaging import decode_file
-from mayak.model.packing import Packed, Packing
+from mayak.model.packer import BatchPacker, PackedBatch
+from mayak.model.torch_internals import stop_workers
 from mayak.training.plan import Plan
 from mayak.types import DecodedImage, Progress, Sample
 
 Row = tuple[DecodedImage, int]
 
-_SHOWN = 5
-_FEW = 64
-"""Images in a whole run below which starting worker processes takes longer than they save."""
-_MOST_WORKERS = 8
+_MAX_SHOWN = 5
+_MIN_IMAGES_FOR_WORKERS = 64
+"""With fewer images in a whole run, starting worker processes takes longer than they save."""
+_MAX_WORKERS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
-    """Images with their answers, one behind the other."""
+class TrainingBatch:
+    """Packed images with their answers."""
 
-    packed: Packed
-    """The question, and the answer but for its end."""
+    packed: PackedBatch
+    """The question and the answer, without the answer's end token."""
     answers: torch.Tensor
-    """int64 (B, A): the answers' tokens, which the last A positions foretell."""
+    """int64 (B, A): answer token ids, predicted at the last A positions."""
     base_tiles: bool
-    """Whether the images come twice: whole, and behind them all as their base tiles alone."""
+    """Whether the images come twice: first all whole, then all as their base tiles alone."""
 
     def __len__(self) -> int:
         """Images, each counted once."""
         return len(self.answers) // (2 if self.base_tiles else 1)
 
-    def on(self, device: torch.device) -> Batch:
-        """There, without waiting for it."""
+    def on(self, device: torch.device) -> TrainingBatch:
+        """Return a copy on ``device``, transferred asynchronously."""
         answers = self.answers.to(device, non_blocking=True)
-        return Batch(self.packed.on(device), answers, self.base_tiles)
+        return TrainingBatch(self.packed.on(device), answers, self.base_tiles)
 
-    def pin_memory(self) -> Batch:
-        """As the loader asks for where a GPU computes."""
-        return Batch(self.packed.pin_memory(), self.answers.pin_memory(), self.base_tiles)
+    def pin_memory(self) -> TrainingBatch:
+        """Return a copy in page-locked memory; the data loader calls this for a GPU."""
+        return TrainingBatch(self.packed.pin_memory(), self.answers.pin_memory(), self.base_tiles)
 
 
-class Images(Dataset[Row]):
-    """The images of one split, decoded when asked for, with their labels."""
+class ManifestImages(Dataset[Row]):
+    """The images of one split with their labels, decoded on access."""
 
     def __init__(self, manifest: Manifest) -> None:
         self._rows = [(manifest.locate(sample), sample) for sample in manifest.samples]
@@ -67,50 +68,55 @@ class Images(Dataset[Row]):
         return len(self._rows)
 
     def __getitem__(self, index: int) -> Row:
-        """Raises ManifestError when the file is not, or no longer, the manifest's image."""
+        """Decode an image.
+
+        Raises:
+            ManifestError: the file is missing, unreadable, or not the manifest's image.
+        """
         path, sample = self._rows[index]
         return _open(path, sample), sample.label
 
 
 @dataclass(frozen=True, slots=True)
 class Collate:
-    """Rows → batch; runs in the loader's workers."""
+    """Turns rows into a batch, in the loader's worker processes."""
 
-    packing: Packing
+    packer: BatchPacker
     base_tiles: bool = False
     """Whether base tiles follow, as tier 1 of the cascade reads them."""
 
-    def __call__(self, rows: list[Row]) -> Batch:
-        packing = self.packing
-        views = [packing.prepare, packing.prepare_base] if self.base_tiles else [packing.prepare]
-        shown = [(view(image), label) for view in views for image, label in rows]
-        pieces = [packing.answered(piece, label) for piece, label in shown]
-        answers = [packing.prompt.answer_ids(label) for _, label in shown]
-        return Batch(packing.pack(pieces), torch.tensor(answers), self.base_tiles)
+    def __call__(self, rows: list[Row]) -> TrainingBatch:
+        packer = self.packer
+        views = [packer.prepare, packer.prepare_base] if self.base_tiles else [packer.prepare]
+        labelled = [(view(image), label) for view in views for image, label in rows]
+        images = [packer.with_answer(image, label) for image, label in labelled]
+        answers = [packer.prompt.answer_ids(label) for _, label in labelled]
+        return TrainingBatch(packer.pack(images), torch.tensor(answers), self.base_tiles)
 
 
-class Stretch:
-    """The next ``length`` batches of a stream that outlives it.
+class EpochSlice:
+    """The next ``length`` batches of a stream that continues after them.
 
-    Lightning sees each stretch between two validations as an epoch of its own, while one loader and
-    its workers run through the whole training.
+    Lightning sees the batches between two validations as an epoch, while one loader and its workers
+    run through the whole training.
     """
 
-    def __init__(self, stream: Iterator[Batch], length: int) -> None:
+    def __init__(self, stream: Iterator[TrainingBatch], length: int) -> None:
         self._stream, self._length = stream, length
 
     def __len__(self) -> int:
         return self._length
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[TrainingBatch]:
         return islice(self._stream, self._length)
 
 
 def verify(manifest: Manifest, progress: Progress) -> None:
     """Decode every image once, in threads, and compare its SHA-256 with the manifest's.
 
-    Raises ManifestError naming the images that are missing, unreadable or changed: none of them may
-    reach training in any form.
+    Raises:
+        ManifestError: names the images that are missing, unreadable or changed. None of them may
+            reach training in any form.
     """
     faults: list[str] = []
     name = msg("checking {name}", name=manifest.path.name)
@@ -123,8 +129,8 @@ def verify(manifest: Manifest, progress: Progress) -> None:
                 faults.append(fault)
             task.advance()
     if faults:
-        more = len(faults) - _SHOWN
-        listed = join("; ", faults[:_SHOWN])
+        more = len(faults) - _MAX_SHOWN
+        listed = join("; ", faults[:_MAX_SHOWN])
         raise ManifestError(
             msg(
                 "{path}: {n_faults} image(s) cannot be trained on: {listed}",
@@ -137,36 +143,45 @@ def verify(manifest: Manifest, progress: Progress) -> None:
         )
 
 
-class Feed(LightningDataModule):  # type: ignore[misc]  # lightning is untyped
-    """The batches of one process: training's from step ``done`` to the run's end, and validation's.
+@dataclass(frozen=True, slots=True)
+class LoaderOptions:
+    """How one process loads its batches."""
 
-    A context manager: leaving it ends the ``workers`` processes. ``pin`` prepares memory for faster
-    copies to a GPU.
+    process: int = 0
+    """Rank of this process."""
+    workers: int = 0
+    """Worker processes of each loader; 0 loads in this process."""
+    pin: bool = False
+    """Put batches into page-locked memory, for faster copies to a GPU."""
+
+
+class PackedDataModule(LightningDataModule):  # type: ignore[misc]  # lightning is untyped
+    """The batches of one process: for training from step ``done`` to the end, and for validation.
+
+    A context manager; its end terminates the worker processes.
     """
 
     def __init__(
         self,
-        train: Images,
-        val: Images,
+        train: ManifestImages,
+        val: ManifestImages,
         collate: Collate,
         plan: Plan,
+        options: LoaderOptions,
         *,
         done: int,
-        process: int,
-        workers: int,
-        pin: bool,
     ) -> None:
         super().__init__()
         self._lengths = iter(
             [sum(plan.passes(step) for step in steps) for steps in plan.rounds(done)]
         )
-        batches = list(plan.batches(done, process))
-        # Each image is scored by one process alone: nothing is counted twice.
-        own = list(range(len(val)))[process :: plan.processes]
+        batches = list(plan.batches(done, options.process))
+        # Each image is scored by one process only, so that none is counted twice.
+        own = list(range(len(val)))[options.process :: plan.processes]
         cut = range(0, len(own), plan.batch_size)
         val_batches = [own[start : start + plan.batch_size] for start in cut]
-        self._train = _loader(train, collate, batches, workers, pin=pin)
-        self._val = _loader(val, collate, val_batches, workers, pin=pin)
+        self._train = _loader(train, collate, batches, options)
+        self._val = _loader(val, collate, val_batches, options)
         self._val_length = len(val_batches)
         self._stream = iter(self._train)
 
@@ -174,44 +189,45 @@ class Feed(LightningDataModule):  # type: ignore[misc]  # lightning is untyped
         return self
 
     def __exit__(self, *error: object) -> None:
-        # Whoever still holds an iterator (Lightning does) would keep its processes alive.
-        for source in (self._train, self._val):
-            if (end := getattr(source._iterator, "_shutdown_workers", None)) is not None:
-                end()
+        # Lightning keeps an iterator, which would keep the worker processes alive.
+        for loader in (self._train, self._val):
+            stop_workers(loader)
 
-    def train_dataloader(self) -> Stretch:
-        """The batches up to the next validation; Lightning asks once a stretch."""
-        return Stretch(self._stream, next(self._lengths))
+    def train_dataloader(self) -> EpochSlice:
+        """Return the batches up to the next validation; Lightning calls this once per slice."""
+        return EpochSlice(self._stream, next(self._lengths))
 
-    def val_dataloader(self) -> Stretch:
-        """All validation batches."""
-        return Stretch(iter(self._val), self._val_length)
+    def val_dataloader(self) -> EpochSlice:
+        """Return all validation batches."""
+        return EpochSlice(iter(self._val), self._val_length)
 
-    def transfer_batch_to_device(self, batch: Batch, device: torch.device, *_: object) -> Batch:
-        """Where the model computes; Lightning cannot know what stays on the CPU."""
+    def transfer_batch_to_device(
+        self, batch: TrainingBatch, device: torch.device, *_: object
+    ) -> TrainingBatch:
+        """Move a batch to the model's device; Lightning would also move what stays on the CPU."""
         return batch.on(device)
 
 
 def worker_count(images: int, processes: int) -> int:
-    """Worker processes a loader, where a GPU computes, for that many images in all."""
-    if images < _FEW:
+    """Return the number of worker processes per loader on a GPU, for that many images in all."""
+    if images < _MIN_IMAGES_FOR_WORKERS:
         return 0
-    return max(1, min(_MOST_WORKERS, (os.cpu_count() or 1) // processes - 1))
+    return max(1, min(_MAX_WORKERS, (os.cpu_count() or 1) // processes - 1))
 
 
 def _loader(
-    images: Images, collate: Collate, batches: list[list[int]], workers: int, *, pin: bool
+    images: ManifestImages, collate: Collate, batches: list[list[int]], options: LoaderOptions
 ) -> DataLoader[Row]:
-    """A loader of exactly these batches in this order."""
+    """Return a loader of exactly these batches in this order."""
     return DataLoader(
         images,
         batch_sampler=batches,
         collate_fn=collate,
-        num_workers=workers,
-        persistent_workers=workers > 0,
+        num_workers=options.workers,
+        persistent_workers=options.workers > 0,
         # Never fork: CUDA's state and the tokenizer's threads do not survive it.
-        multiprocessing_context=_context() if workers else None,
-        pin_memory=pin,
+        multiprocessing_context=_context() if options.workers else None,
+        pin_memory=options.pin,
     )
 
 

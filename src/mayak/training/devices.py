@@ -1,4 +1,4 @@
-"""Where a run computes: one device, or several with one process each."""
+"""Devices of a run: one, or several with one process each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mayak.i18n import msg
 
 @dataclass(frozen=True, slots=True)
 class Devices:
-    """The devices of one run, and which of them is this process's."""
+    """The devices of one run, and the one of this process."""
 
     gpus: tuple[int, ...]
     """Indices of the GPUs; empty on a CPU."""
@@ -26,8 +26,12 @@ class Devices:
 
     @classmethod
     def of(cls, device: str, count: int | None) -> Devices:
-        """``auto`` and ``cuda`` take all GPUs there are (``auto`` the CPU if none), ``cuda:1`` that
-        one; ``count`` takes that many GPUs, or processes on a CPU. Raises ConfigError."""
+        """Choose devices. ``auto`` and ``cuda`` mean all GPUs (``auto`` the CPU if there is none),
+        ``cuda:1`` that one; ``count`` is the number of GPUs, or of processes on a CPU.
+
+        Raises:
+            ConfigError: the machine does not have these devices.
+        """
         if count is not None and count < 1:
             raise ConfigError(
                 msg("--devices {count} is no number of devices", count=count),
@@ -69,38 +73,38 @@ class Devices:
 
     @property
     def leads(self) -> bool:
-        """Whether this process is the one that writes files and speaks to the user."""
+        """Whether this process writes files and messages."""
         return self.process == 0
 
     @property
     def own(self) -> str:
-        """This process's device, as ``load_model`` names it."""
+        """This process's device, in the form that ``load_model`` takes."""
         return f"cuda:{self.gpus[self.process]}" if self.gpus else "cpu"
 
     @property
     def names(self) -> list[str]:
-        """What the devices are, for the record."""
+        """Names of the devices, for the record."""
         if not self.gpus:
             return ["cpu"] * self.processes
         return [torch.cuda.get_device_name(index) for index in self.gpus]
 
     def mixed(self, precision: str) -> bool:
-        """Whether training computes in bf16 what may be, over float32 adapters."""
+        """Return whether training uses bf16 autocast over float32 adapters."""
         return bool(self.gpus) and precision != "fp32"
 
     def trainer_options(self, precision: str) -> dict[str, Any]:
-        """Lightning's accelerator, devices, strategy and precision."""
+        """Return Lightning's accelerator, devices, strategy and precision."""
         return {
             "accelerator": "gpu" if self.gpus else "cpu",
             "devices": list(self.gpus) or self.processes,
-            # FSDP2 corrupts training over 4-bit weights without a word; DDP does not. Buffers are
-            # constants here, and sending them would need equally many batches everywhere.
+            # FSDP2 silently corrupts training over 4-bit weights; DDP does not. Buffers are
+            # constants here, and broadcasting them would need as many batches in each process.
             "strategy": DDPStrategy(broadcast_buffers=False) if self.processes > 1 else "auto",
             "precision": "bf16-mixed" if self.mixed(precision) else "32-true",
         }
 
     def peak_gib(self) -> float | None:
-        """Most GPU memory that this process's tensors took so far, in GiB; None on a CPU."""
+        """Return the peak GPU memory of this process's tensors in GiB; None on a CPU."""
         if not self.gpus:
             return None
         return float(torch.cuda.max_memory_allocated(self.gpus[self.process])) / 2**30

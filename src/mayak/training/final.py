@@ -1,4 +1,4 @@
-"""The folder that a run ends in: adapter, processor and record, loadable by plain PEFT."""
+"""The final folder of a run: adapter, processor and record, loadable with plain PEFT."""
 
 from __future__ import annotations
 
@@ -23,15 +23,17 @@ def write_final(
     record: dict[str, Any],
     images: TrainingImages,
 ) -> None:
-    """Write the adapter, the processor, ``run.json`` and the training record, whole or not at all.
+    """Write the adapter, the processor, ``run.json`` and the training record, completely or not at
+    all.
 
-    Raises ConfigError when the disk is full or the folder cannot be written.
+    Raises:
+        ConfigError: the disk is full or the folder cannot be written.
     """
     try:
-        for left in unfinished_stages(folder):  # by a run that was killed
+        for left in unfinished_stages(folder):  # of a run that was killed
             shutil.rmtree(left, ignore_errors=True)
         with staged_folder(folder, overwrite=True) as stage:
-            # The vocabulary is untouched; "auto" would ask the hub about the base model's.
+            # The vocabulary is unchanged; "auto" would ask the hub about the base model's.
             model.save_pretrained(str(stage), save_embedding_layers=False)
             vlm.processor.save_pretrained(str(stage))
             (stage / "README.md").write_text(_card(record), encoding="utf-8")
@@ -42,7 +44,7 @@ def write_final(
 
 
 def _card(record: dict[str, Any]) -> str:
-    """A model card; in place of PEFT's empty form."""
+    """Return a model card, in place of PEFT's empty form."""
     base, best = record["base_model"], record["best"]
     return f"""---
 base_model: {base["name"]}
@@ -50,7 +52,7 @@ library_name: peft
 ---
 # LoRA adapter for {base["name"]}
 
-Made by `mayak train`; everything that made it stands in `{RUN}`.
+Made by `mayak train`; `{RUN}` records everything that it was made from.
 
 - base model: {base["identity"]}
 - training images: {record["dataset"]["train"]["images"]}
@@ -66,6 +68,6 @@ model = PeftModel.from_pretrained(base, FOLDER)
 processor = AutoProcessor.from_pretrained(FOLDER)
 ```
 
-`mayak evaluate` measures it on the test split. What it says of an image is a suggestion for a
-person to check, and nothing more.
+`mayak evaluate` measures it on the test split. Its label of an image is only a suggestion that a
+person must check.
 """

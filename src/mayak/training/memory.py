@@ -1,37 +1,36 @@
-"""Whether a backward pass fits into memory, found out without one."""
+"""Estimate of the memory that a training step needs, from one forward pass."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import psutil
 import torch
 from torch.autograd.graph import saved_tensors_hooks
-from torch.multiprocessing.reductions import StorageWeakRef
 
 from mayak.i18n import msg
-from mayak.training.data import Batch, Collate
+from mayak.model.torch_internals import storage_reference
+from mayak.training.data import Collate, TrainingBatch
 from mayak.training.module import FineTuning, trained
 from mayak.types import DecodedImage
 
-_STATE = 12
-"""Bytes a trained parameter that are not there before the first step: gradient, AdamW's moments."""
-_ROOM = 1.2
-"""Of what is foreseen: gradients of activations, and what the allocator cannot use."""
+_STATE_BYTES = 12
+"""Bytes per trained parameter that are allocated in the first step: gradient, AdamW's moments."""
+_MARGIN = 1.2
+"""Factor for gradients of activations, and for memory that the allocator cannot use."""
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
-    """What a step on the largest batch needs, and what there is, in bytes."""
+class MemoryEstimate:
+    """Memory that a step on the largest batch needs, and free memory, in bytes."""
 
     needed: int
     free: int
 
     @property
     def fits(self) -> bool:
-        """Whether all activations can be kept."""
+        """Whether all activations can be kept for the backward pass."""
         return self.needed <= self.free
 
     def __str__(self) -> str:
@@ -51,38 +50,39 @@ class Fit:
         )
 
 
-def foresee(module: FineTuning, batch: Batch, *, mixed: bool) -> Fit:
-    """Run one forward pass of the training in which nothing is kept, and count what would be.
+def estimate_memory(module: FineTuning, batch: TrainingBatch, *, mixed: bool) -> MemoryEstimate:
+    """Run one forward pass without keeping activations, and count the bytes that would be kept.
 
-    ``mixed``: it computes in bf16 on the GPU, as Lightning will.
+    ``mixed``: compute in bf16 on the GPU, as Lightning will.
     """
     device = module.model.device
-    before, free = _state(device)
+    before, free = _usage(device)
     kept = kept_bytes(module, batch, mixed=mixed)
     passing = max(0, _peak(device) - before)
-    state = _STATE * sum(weight.numel() for weight in trained(module.model).values())
-    return Fit(int(_ROOM * (kept + 2 * passing + state)), free)
+    state = _STATE_BYTES * sum(weight.numel() for weight in trained(module.model).values())
+    return MemoryEstimate(int(_MARGIN * (kept + 2 * passing + state)), free)
 
 
-def kept_bytes(module: FineTuning, batch: Batch, *, mixed: bool) -> int:
-    """Bytes that autograd keeps of a forward pass besides the weights, each storage once."""
+def kept_bytes(module: FineTuning, batch: TrainingBatch, *, mixed: bool) -> int:
+    """Return the bytes that autograd keeps of a forward pass besides the weights, each storage
+    counted once."""
     known = {
         ref.cdata: ref
         for part in (*module.parameters(), *module.buffers())
-        for ref in [_reference(part)]
+        for ref in [storage_reference(part)]
     }
     total = 0
 
     def count(saved: torch.Tensor) -> None:
         nonlocal total
-        ref = _reference(saved)
-        # An address is used again when what lay there is gone.
+        ref = storage_reference(saved)
+        # An address is used again after its storage is freed.
         if ref.cdata not in known or known[ref.cdata].expired():
             known[ref.cdata] = ref
             total += saved.untyped_storage().nbytes()
 
     def never(_: None) -> torch.Tensor:
-        raise AssertionError("no backward pass belongs to this")
+        raise AssertionError("this forward pass has no backward pass")
 
     device = module.model.device.type
     with (
@@ -93,22 +93,17 @@ def kept_bytes(module: FineTuning, batch: Batch, *, mixed: bool) -> int:
     return total
 
 
-def largest_batch(collate: Collate, size: int) -> Batch:
-    """``size`` blank images that take the most tokens of all shapes, with their answers."""
+def largest_batch(collate: Collate, size: int) -> TrainingBatch:
+    """Return a batch of ``size`` blank images in the shape that takes the most tokens."""
     blank = [
         DecodedImage("", np.zeros((height, width, 3), np.uint8), (width, height), "")
-        for height, width in collate.packing.config.image_grid_pinpoints
+        for height, width in collate.packer.config.image_grid_pinpoints
     ]
     return max((collate([(image, 0)] * size) for image in blank), key=lambda b: b.packed.bounds[-1])
 
 
-def _reference(tensor: torch.Tensor) -> Any:  # noqa: ANN401 - untyped in torch
-    """To where it lies; keeps nothing alive."""
-    return StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]
-
-
-def _state(device: torch.device) -> tuple[int, int]:
-    """Bytes in use by tensors, and bytes that could be."""
+def _usage(device: torch.device) -> tuple[int, int]:
+    """Return the bytes that tensors use, and the bytes that are free for them."""
     if device.type != "cuda":
         return 0, psutil.virtual_memory().available
     torch.cuda.reset_peak_memory_stats(device)

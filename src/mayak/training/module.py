@@ -1,4 +1,4 @@
-"""The trained model: LoRA on the language model, loss on the answer alone."""
+"""The model under training: LoRA on the language model, loss on the answer alone."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from mayak.labels import LABELS
 from mayak.model import VisionLanguageModel
 from mayak.model.scoring import label_scores
 from mayak.training.checkpoint import Validation
-from mayak.training.data import Batch
-from mayak.training.forward import AnswerPass
+from mayak.training.data import TrainingBatch
+from mayak.training.forward import AnswerForward
 from mayak.training.plan import Plan
 
 TARGETS = r".*language_model\.layers\.\d+\.(self_attn|mlp)\.(q|k|v|o|gate|up|down)_proj"
-"""Modules that get an adapter. The CLIP tower has q, k and v projections too: a plain list of names
-would train them as well."""
+"""Modules that get an adapter. A plain list of names would also train the CLIP tower, which has q,
+k and v projections too."""
 
 Adapter = dict[str, torch.Tensor]
 
@@ -39,13 +39,16 @@ def attach_lora(
     revision: str | None,
     seed: int,
 ) -> PeftModel:
-    """Freeze ``model`` and lay fresh float32 adapters over its language model.
+    """Freeze ``model`` and attach new float32 adapters to its language model.
 
-    ``name`` and ``revision`` are what the adapter records of its base model. Raises ModelError when
-    the trained parameters are not exactly those that the configuration's shapes foretell.
+    The adapter records ``name`` and ``revision`` as its base model.
+
+    Raises:
+        ModelError: the number of trained parameters differs from the one that the configuration's
+            shapes predict.
     """
     model.requires_grad_(False)
-    # LoRA's A is random; only the seed may decide it.
+    # LoRA's A is random and must depend on the seed only.
     torch.manual_seed(seed)
     settings = LoraConfig(
         r=options.r,
@@ -56,11 +59,11 @@ def attach_lora(
     try:
         expected = expected_parameters(model.config.text_config, options.r)
         with warnings.catch_warnings():
-            # PEFT reads a property that transformers has since renamed.
+            # PEFT reads a property that transformers has renamed.
             warnings.filterwarnings("ignore", message="`is_gradient_checkpointing`")
             adapted = get_peft_model(model, settings)
     except (AttributeError, ValueError) as error:
-        # Other families lack these keys, or have no projections of these names.
+        # Other model families lack these keys, or projections of these names.
         raise _unfit(str(error).splitlines()[0]) from error
     adapted.peft_config["default"].base_model_name_or_path = name
     adapted.peft_config["default"].revision = revision
@@ -89,12 +92,12 @@ def _unfit(reason: str) -> ModelError:
 
 
 def trained(model: torch.nn.Module) -> dict[str, torch.nn.Parameter]:
-    """The parameters that training moves, by name."""
+    """Return the parameters that are trained, by name."""
     return {name: value for name, value in model.named_parameters() if value.requires_grad}
 
 
 def expected_parameters(text_config: Any, rank: int) -> int:  # noqa: ANN401
-    """Σ r · (in + out) over the seven projections of every layer."""
+    """Return Σ r · (in + out) over the seven projections of every layer."""
     hidden, inner = text_config.hidden_size, text_config.intermediate_size
     heads = text_config.num_attention_heads
     width = getattr(text_config, "head_dim", None) or hidden // heads
@@ -104,9 +107,9 @@ def expected_parameters(text_config: Any, rank: int) -> int:  # noqa: ANN401
 
 
 class FineTuning(LightningModule):  # type: ignore[misc]  # lightning is untyped
-    """LLaVA-NeXT under training.
+    """LLaVA-NeXT with adapters, as a Lightning module.
 
-    Lightning counts from zero whenever it is started; ``done`` steps went before, so that the
+    Lightning counts steps from zero at each start. ``done`` steps were done before, so that the
     absolute step is ``done + trainer.global_step``.
     """
 
@@ -124,7 +127,7 @@ class FineTuning(LightningModule):  # type: ignore[misc]  # lightning is untyped
         self.model = attach_lora(
             vlm.model, config.lora, name=config.model, revision=config.revision, seed=config.seed
         )
-        self.answers = AnswerPass(replace(vlm, model=self.model))
+        self.answers = AnswerForward(replace(vlm, model=self.model))
         self._prompt = vlm.prompt
         self._config, self._plan = config, plan
         self._done, self._process = done, process
@@ -138,33 +141,34 @@ class FineTuning(LightningModule):  # type: ignore[misc]  # lightning is untyped
 
     @property
     def step(self) -> int:
-        """Updates of the weights so far, since the run's very beginning."""
+        """Updates of the weights since the beginning of the run, across restarts."""
         return self._done + int(self.trainer.global_step)
 
-    def forward(self, batch: Batch) -> torch.Tensor:
-        """The mean loss of the answers' tokens, of a batch on the model's device."""
+    def forward(self, batch: TrainingBatch) -> torch.Tensor:
+        """Return the mean loss of the answers' tokens, for a batch on the model's device."""
         logits = self.answers(batch.packed, batch.answers.shape[1])
         return functional.cross_entropy(logits.flatten(0, 1), batch.answers.flatten())
 
-    def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
-        """The batch's loss, weighted so that a step's gradient is the mean over its samples."""
+    def training_step(self, batch: TrainingBatch, batch_idx: int) -> torch.Tensor:
+        """Return the batch's loss, weighted so that a step's gradient is the mean over its
+        samples."""
         step = self.step + 1
         within = batch_idx % self._plan.accumulate
         torch.manual_seed(self._plan.seed_of(step, within, self._process))
         loss: torch.Tensor = self(batch)
         share = len(batch) / self._plan.samples_in(step)
         self._step_loss.append(loss.detach() * share)
-        # Lightning divides by `accumulate`, also when an epoch's last step gathers less.
+        # Lightning divides by `accumulate`, even if an epoch's last step has fewer batches.
         return loss * (share * self._plan.accumulate)
 
     def take_step_loss(self) -> torch.Tensor:
-        """Mean loss of the samples of the step that just ended, on this process."""
+        """Return the mean loss of the finished step's samples in this process, and reset it."""
         total = torch.stack(self._step_loss).sum()
         self._step_loss.clear()
         return total
 
-    def validation_step(self, batch: Batch) -> None:
-        """Loss and label scores from one forward pass; the loss is the whole images' alone."""
+    def validation_step(self, batch: TrainingBatch) -> None:
+        """Accumulate loss and accuracy from one forward pass; the loss counts whole images only."""
         answers, count = batch.answers, len(batch)
         logits = self.answers(batch.packed, answers.shape[1])
         losses = functional.cross_entropy(logits.flatten(0, 1), answers.flatten(), reduction="none")
@@ -173,13 +177,13 @@ class FineTuning(LightningModule):  # type: ignore[misc]  # lightning is untyped
         scores, _ = label_scores(logits[:, position], self._prompt)
         ids = torch.tensor(self._prompt.label_ids, device=answers.device)
         truth = (answers[:, position, None] == ids).int().argmax(dim=1)
-        said = scores.argmax(dim=1)
-        self._accuracy.update(said[:count], truth[:count])
+        predicted = scores.argmax(dim=1)
+        self._accuracy.update(predicted[:count], truth[:count])
         if batch.base_tiles:
-            self._base_tile_accuracy.update(said[count:], truth[count:])
+            self._base_tile_accuracy.update(predicted[count:], truth[count:])
 
     def take_validation(self) -> Validation:
-        """What came of the whole validation set, all processes together."""
+        """Return the scores of the whole validation set over all processes, and reset them."""
         metrics = [self._loss, self._accuracy]
         if self._config.base_tile:
             metrics.append(self._base_tile_accuracy)
@@ -189,7 +193,7 @@ class FineTuning(LightningModule):  # type: ignore[misc]  # lightning is untyped
         return found
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW at a constant rate with PyTorch's other defaults (weight decay .01)."""
+        """Return AdamW at a constant rate with PyTorch's other defaults (weight decay .01)."""
         optimizer = torch.optim.AdamW(
             list(trained(self.model).values()), lr=self._config.learning_rate
         )
@@ -198,13 +202,16 @@ class FineTuning(LightningModule):  # type: ignore[misc]  # lightning is untyped
         return optimizer
 
     def adapter(self) -> Adapter:
-        """The trained weights, on the CPU."""
+        """Return the trained weights, on the CPU."""
         return {name: value.detach().cpu() for name, value in trained(self.model).items()}
 
 
 def load_adapter(model: torch.nn.Module, adapter: Adapter) -> None:
-    """Copy trained weights into a model with adapters. Raises ModelError when they are another
-    model's."""
+    """Copy trained weights into a model with adapters.
+
+    Raises:
+        ModelError: the weights belong to another model.
+    """
     weights = trained(model)
     if {k: v.shape for k, v in weights.items()} != {k: v.shape for k, v in adapter.items()}:
         raise ModelError(

@@ -1,8 +1,8 @@
-"""Which samples each step takes, and where validations fall: a pure function of counts and seed.
+"""The samples of each step and the steps of validations: a pure function of counts and seed.
 
-Everything random in a run follows from (seed, epoch) or (seed, step). A run that was killed and
-resumed at step *s* therefore does exactly what an uninterrupted one does from *s* on, without any
-generator's state in the checkpoint.
+Everything random in a run is derived from (seed, epoch) or (seed, step). A run that was killed and
+resumed at step *s* therefore does exactly what an uninterrupted one does from *s* on, and no
+generator's state is needed in the checkpoint.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Plan:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Updates an epoch; the last may gather fewer batches. No step spans two epochs."""
+        """Updates per epoch; the last may have fewer batches. No step spans two epochs."""
         return math.ceil(self.batches_per_epoch / self.accumulate)
 
     @property
@@ -47,43 +47,43 @@ class Plan:
 
     @property
     def effective_batch(self) -> int:
-        """Images a step, over all processes."""
+        """Images per step, over all processes."""
         return self.batch_size * self.accumulate * self.processes
 
     @property
     def validation_steps(self) -> tuple[int, ...]:
-        """After which steps the validation set is scored: evenly through every epoch, and at its
-        end. An epoch with fewer steps than validations is validated after every step."""
+        """The steps after which the validation set is scored: evenly spaced in every epoch, and at
+        its end. An epoch with fewer steps than validations is validated after every step."""
         per_epoch = self.steps_per_epoch
         wanted = self.validations_per_epoch
         within = sorted({math.ceil(i * per_epoch / wanted) for i in range(1, wanted + 1)})
         return tuple(epoch * per_epoch + step for epoch in range(self.epochs) for step in within)
 
     def rounds(self, done: int) -> list[range]:
-        """The steps still to do after ``done`` of them, cut after each validation."""
+        """Return the steps that remain after ``done``, cut after each validation."""
         ends = [step for step in self.validation_steps if step > done]
         return [range(start + 1, end + 1) for start, end in pairwise([done, *ends])]
 
     def passes(self, step: int) -> int:
-        """Batches that one process gathers for a step."""
+        """Return the number of batches that one process accumulates in a step."""
         first = (step - 1) % self.steps_per_epoch * self.accumulate
         return min(self.accumulate, self.batches_per_epoch - first)
 
     def samples_in(self, step: int) -> int:
-        """Samples that one process takes in a step."""
+        """Return the number of samples that one process takes in a step."""
         first = (step - 1) % self.steps_per_epoch * self.accumulate * self.batch_size
         left = math.ceil(self.samples / self.processes) - first
         return min(self.accumulate * self.batch_size, left)
 
     def order(self, epoch: int) -> list[int]:
-        """The epoch's permutation of the samples. With several processes its first few are repeated
-        at the end, fewer than there are processes, so that all processes take equally many."""
+        """Return the epoch's permutation of the samples. With several processes its first few are
+        repeated at the end, fewer than there are processes, so that all take equally many."""
         generator = np.random.default_rng([self.seed, epoch])
         order: list[int] = generator.permutation(self.samples).tolist()
         return order + order[: -self.samples % self.processes]
 
     def batches(self, done: int, process: int = 0) -> Iterator[list[int]]:
-        """Indices of every batch of one process after ``done`` steps, to the end of the run."""
+        """Yield the sample indices of each batch of one process after ``done`` steps."""
         epoch, step = divmod(done, self.steps_per_epoch)
         skipped = step * self.accumulate
         for current in range(epoch, self.epochs):
@@ -93,6 +93,6 @@ class Plan:
             skipped = 0
 
     def seed_of(self, step: int, batch: int, process: int) -> int:
-        """Seed of what is random in one forward pass (LoRA's dropout)."""
+        """Return the seed of one forward pass (LoRA's dropout is random)."""
         text = f"{self.seed}/{step}/{batch}/{process}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) >> 1

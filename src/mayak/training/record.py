@@ -1,4 +1,4 @@
-"""What a run leaves beside the weights: what it is, and everything that happened in it."""
+"""A run's identity, which decides whether it can be resumed, and its log."""
 
 from __future__ import annotations
 
@@ -19,16 +19,20 @@ IDENTITY = "identity.json"
 LOG = "log.jsonl"
 
 _FREE = ("config.checkpoint_every",)
-"""What may change between the parts of a run, because no result depends on it."""
+"""Values that may change between the parts of a run, because no result depends on them."""
 
 
-def write_json(path: Path, value: Any) -> None:  # noqa: ANN401 - whatever JSON can hold
-    """Write JSON, whole or not at all."""
+def write_json(path: Path, value: Any) -> None:  # noqa: ANN401 - any JSON value
+    """Write JSON, completely or not at all."""
     write_file(path, json_bytes(value))
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read what ``write_json`` wrote. Raises ConfigError when it is damaged."""
+    """Read what ``write_json`` wrote.
+
+    Raises:
+        ConfigError: the file is damaged.
+    """
     try:
         value: dict[str, Any] = untrusted.read_json(path, untrusted.RECORD_BYTES)
         if not isinstance(value, dict):
@@ -36,13 +40,17 @@ def read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise ConfigError(
             msg("{path} cannot be read: {error}", path=path, error=error),
-            remedy=msg("begin anew with --overwrite"),
+            remedy=msg("start again with --overwrite"),
         ) from error
     return value
 
 
 def check_same(began: dict[str, Any], now: dict[str, Any], output: Path) -> None:
-    """Raises ConfigError naming every value of ``now`` that is not what the run began with."""
+    """Compare a run's identity with the one that it began with.
+
+    Raises:
+        ConfigError: names every value that has changed.
+    """
     before, after = _flat(began), _flat(now)
     changes = [
         f"{key}: {before.get(key)} → {value}"
@@ -55,7 +63,8 @@ def check_same(began: dict[str, Any], now: dict[str, Any], output: Path) -> None
         msg("the run in {output} cannot be resumed, for it began otherwise: ", output=output)
         + "; ".join(changes),
         remedy=msg(
-            "resume with the values on the left, or begin anew with another --output or --overwrite"
+            "resume with the values on the left, or start again with another --output or "
+            "--overwrite"
         ),
     )
 
@@ -77,7 +86,7 @@ class RunLog:
     path: Path
 
     def append(self, event: str, **values: Any) -> None:  # noqa: ANN401
-        """Add one event; it survives the process's being killed."""
+        """Append one event; it is kept if the process is killed."""
         row = {"event": event, "time": datetime.now(UTC).isoformat(timespec="milliseconds")}
         try:
             with self.path.open("a", encoding="utf-8") as file:
@@ -86,18 +95,18 @@ class RunLog:
             raise unwritable(self.path, error) from error
 
     def rewind(self, step: int) -> None:
-        """Forget what came after ``step``, and everything if that is 0: it is done again."""
+        """Remove the events after ``step``, or all if it is 0: these steps are repeated."""
         kept = [row for row in self.events() if step and row["step"] <= step]
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in kept)
         write_file(self.path, text.encode())
 
     def flush(self) -> None:
-        """Make sure that the log is on the disk before a checkpoint that follows from it."""
+        """Write the log to the disk before the checkpoint that depends on it."""
         with self.path.open("ab") as file:
             os.fsync(file.fileno())
 
     def events(self) -> list[dict[str, Any]]:
-        """Every event so far; a last line that was cut off by a power failure is left out."""
+        """Return all events; a last line that a power failure cut off is left out."""
         if not self.path.exists():
             return []
         rows = []

@@ -229,4 +229,4 @@ def _others(
 
 
 def _fault(recorded: StoredSource, problem: Problem, message: str) -> IntegrityFault:
-    return IntegrityFault(problem, "evidence", f"source {recorded.id}", message)
+    return IntegrityFault(problem, "evidence", msg("source {number}", number=recorded.id), message)

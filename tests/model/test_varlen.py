@@ -14,7 +14,7 @@ from mayak.config import FP8_PROOF
 from mayak.errors import ModelError
 from mayak.model import LabelScorer, load_model
 from mayak.model.fp8 import RowwiseLinear
-from mayak.model.packed import PackedModel, attend
+from mayak.model.varlen import VarlenModel, attend
 from model_folder import decoded, save_adapter
 
 SIZES = [(90, 90), (300, 100), (60, 220), (1, 900), (700, 3), (224, 224), (2000, 1500)]
@@ -50,10 +50,10 @@ def stock_batch(vlm, image):
 
 
 def test_tiles_are_the_stock_processors(vlm, images):
-    engine = PackedModel(vlm)
+    engine = VarlenModel(vlm)
     normalise = vlm.processor.image_processor
     for image in images:
-        tiles = engine.prepare(image).tiles
+        tiles = engine.packer.prepare(image).tiles
         assert tiles.dtype == torch.uint8
         mine = normalise.rescale_and_normalize(
             tiles, True, 1 / 255, True, tuple(normalise.image_mean), tuple(normalise.image_std)
@@ -62,17 +62,17 @@ def test_tiles_are_the_stock_processors(vlm, images):
 
 
 def test_a_packed_batch_gives_the_logits_that_the_stock_model_gives_singly(vlm, images):
-    engine = PackedModel(vlm)
+    engine = VarlenModel(vlm)
     with torch.inference_mode():
-        ours = engine.logits(engine.pack([engine.prepare(image) for image in images]))
+        ours = engine.logits(engine.pack([engine.packer.prepare(image) for image in images]))
         for image, logits in zip(images, ours, strict=True):
             stock = vlm.model(**stock_batch(vlm, image)).logits[0, -1]
             assert torch.allclose(logits, stock, rtol=0, atol=1e-4)
 
 
 def test_an_image_does_not_see_its_neighbours(vlm, images):
-    engine = PackedModel(vlm)
-    pieces = [engine.prepare(image) for image in images]
+    engine = VarlenModel(vlm)
+    pieces = [engine.packer.prepare(image) for image in images]
     with torch.inference_mode():
         together = engine.logits(engine.pack(pieces))
         other_way = engine.logits(engine.pack(pieces[::-1])).flip(0)
@@ -117,7 +117,7 @@ def test_parts_that_are_not_known_are_refused(model_folder, tmp_path, change):
     model = LlavaNextForConditionalGeneration(type(vlm.model.config).from_pretrained(folder))
     other = type(vlm)(model, processor, vlm.prompt, vlm.engine)
     with pytest.raises(ModelError, match=change):
-        PackedModel(other)
+        VarlenModel(other)
 
 
 class TestFp8:

@@ -7,10 +7,18 @@ import torch
 
 from mayak.dataset.manifest import read_manifest
 from mayak.errors import ManifestError
-from mayak.model.packing import Packing
+from mayak.model.packer import BatchPacker
 from mayak.model.prompt import Prompt
 from mayak.model.shapes import processor_for, published_tokenizer
-from mayak.training.data import Collate, Feed, Images, Stretch, verify, worker_count
+from mayak.training.data import (
+    Collate,
+    EpochSlice,
+    LoaderOptions,
+    ManifestImages,
+    PackedDataModule,
+    verify,
+    worker_count,
+)
 from mayak.training.plan import Plan
 from mayak.types import SilentProgress
 from model_folder import make_data, tiny_config
@@ -26,7 +34,7 @@ def root(tmp_path_factory):
 @pytest.fixture(scope="module")
 def collate():
     processor = processor_for(tiny_config(), published_tokenizer())
-    return Collate(Packing(processor, Prompt.of(processor), tiny_config()))
+    return Collate(BatchPacker(processor, Prompt.of(processor), tiny_config()))
 
 
 def manifest(root, split="train"):
@@ -50,21 +58,19 @@ def feed(root, collate, *, done=0, process=0, processes=1, workers=0):
         validations_per_epoch=2,
         seed=1,
     )
-    return plan, Feed(
-        Images(manifest(root)),
-        Images(manifest(root, "val")),
+    return plan, PackedDataModule(
+        ManifestImages(manifest(root)),
+        ManifestImages(manifest(root, "val")),
         collate,
         plan,
+        LoaderOptions(process=process, workers=workers),
         done=done,
-        process=process,
-        workers=workers,
-        pin=False,
     )
 
 
 def labels(batch, collate):
     """Labels 0–3 back from the taught ids."""
-    return [collate.packing.prompt.label_ids.index(row[-2]) for row in batch.answers.tolist()]
+    return [collate.packer.prompt.label_ids.index(row[-2]) for row in batch.answers.tolist()]
 
 
 def same(left, right):
@@ -101,7 +107,7 @@ def test_a_manifest_without_hashes_still_refuses_unreadable_images(own):
 
 
 def test_an_image_that_changes_during_training_is_an_error_and_no_picture(own):
-    images = Images(manifest(own))
+    images = ManifestImages(manifest(own))
     file = own / "raw" / "train" / "0_000.png"
     file.write_bytes((own / "raw" / "train" / "1_000.png").read_bytes())
     with pytest.raises(ManifestError, match=r"0_000\.png: changed"):
@@ -131,16 +137,16 @@ def test_stretches_end_at_validations_and_go_on_where_the_last_ended(root, colla
 
 
 def test_base_tiles_follow_the_whole_images_as_tier_1_reads_them(root, collate):
-    images = Images(manifest(root))
+    images = ManifestImages(manifest(root))
     rows = [images[index] for index in (0, 1, 2)]
-    packing, whole = collate.packing, collate(rows)
+    packer, whole = collate.packer, collate(rows)
     both = replace(collate, base_tiles=True)(rows)
     assert len(both) == len(whole) == 3
     assert torch.equal(both.answers, whole.answers.repeat(2, 1))
     count, tiles = len(whole.packed.rows), len(whole.packed.tiles)
     assert torch.equal(both.packed.rows[:count], whole.packed.rows)
     assert torch.equal(both.packed.tiles[:tiles], whole.packed.tiles)
-    read = packing.pack([packing.prepare_base(image) for image, _ in rows])
+    read = packer.pack([packer.prepare_base(image) for image, _ in rows])
     assert torch.equal(both.packed.tiles[tiles:], read.tiles)
     parts = (both.packed.rows[count:], both.packed.positions[0, count:])
     for part, expected in zip(parts, (read.rows, read.positions[0]), strict=True):
@@ -173,8 +179,8 @@ def test_processes_validate_each_image_once(root, collate):
 
 def test_a_stretch_takes_no_more_than_its_share():
     stream = iter([{"n": n} for n in range(5)])
-    assert [batch["n"] for batch in Stretch(stream, 2)] == [0, 1]
-    assert [batch["n"] for batch in Stretch(stream, 2)] == [2, 3]
+    assert [batch["n"] for batch in EpochSlice(stream, 2)] == [0, 1]
+    assert [batch["n"] for batch in EpochSlice(stream, 2)] == [2, 3]
 
 
 @pytest.mark.parametrize("base_tiles", [False, True])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mayak.evaluation.promise import choose_thresholds, drift, needed
+from mayak.model.risk_control import choose_thresholds, drift, min_relevant
 
 ALPHA, CONFIDENCE = 0.01, 0.95
 
@@ -33,7 +33,7 @@ def choose(odds, relevant, alpha=ALPHA):
 
 def test_needed_by_hand():
     # two ways share the doubt of 5 %: 0.99^n <= 0.025
-    assert needed(0.01, 0.95) == 368
+    assert min_relevant(0.01, 0.95) == 368
     assert 0.99**368 <= 0.025 < 0.99**367
 
 

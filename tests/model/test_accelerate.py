@@ -10,7 +10,7 @@ from torch._dynamo.utils import counters
 
 from mayak.errors import MayakWarning
 from mayak.model import LabelScorer, load_model
-from mayak.model.shortcuts import OF_CHANGE_FP8, Compiled, Recorded
+from mayak.model.accelerate import CHANGE_TOLERANCE_FP8, CheckedCompile, CheckedCudaGraph
 from model_folder import decoded
 
 LAYERS = 3
@@ -50,7 +50,7 @@ def swapped(layer, hidden):
 @pytest.mark.parametrize("from_layer", range(LAYERS))
 def test_a_compiled_layer_that_is_wrong_is_never_believed(monkeypatch, wrong, from_layer):
     compiling_to(monkeypatch, lambda at, hidden: (wrong if at > from_layer else work)(at, hidden))
-    layer = Compiled(work, LAYERS)
+    layer = CheckedCompile(work, LAYERS)
     hidden = hidden_states()
     with pytest.warns(MayakWarning, match="other results") as told:
         for at in range(1, LAYERS + 1):
@@ -65,7 +65,7 @@ def test_a_compiled_layer_that_differs_by_rounding_is_used(monkeypatch):
         return (hidden + work(layer, hidden).bfloat16() - hidden.bfloat16()).bfloat16().float()
 
     compiling_to(monkeypatch, short)
-    layer = Compiled(work, LAYERS)
+    layer = CheckedCompile(work, LAYERS)
     hidden = hidden_states()
     for at in range(1, LAYERS + 1):
         assert torch.equal(layer(at, hidden), work(at, hidden))
@@ -79,15 +79,15 @@ def test_rounding_of_eight_bits_has_a_wider_bound_and_nothing_else_has(monkeypat
 
     compiling_to(monkeypatch, short)
     hidden = hidden_states()
-    wide = Compiled(work, 1, of_change=OF_CHANGE_FP8)
+    wide = CheckedCompile(work, 1, tolerance=CHANGE_TOLERANCE_FP8)
     assert torch.equal(wide(1, hidden), work(1, hidden))
     assert torch.equal(wide(1, hidden), short(1, hidden))
     with pytest.warns(MayakWarning, match="other results"):
-        Compiled(work, 1)(1, hidden)
+        CheckedCompile(work, 1)(1, hidden)
     for wrong in (lambda layer, hidden: hidden.clone(), swapped):
         compiling_to(monkeypatch, wrong)
         with pytest.warns(MayakWarning, match="other results"):
-            Compiled(work, 1, of_change=OF_CHANGE_FP8)(1, hidden)
+            CheckedCompile(work, 1, tolerance=CHANGE_TOLERANCE_FP8)(1, hidden)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "nf4"])
@@ -111,7 +111,7 @@ def test_compiled_scores_are_the_uncompiled_ones_and_compiled_once(
 
 
 def test_recorded_work_is_simply_done_without_a_gpu():
-    recorded = Recorded(lambda rows: rows.sum(dim=1), 4, torch.device("cpu"))
+    recorded = CheckedCudaGraph(lambda rows: rows.sum(dim=1), 4, torch.device("cpu"))
     for count in (4, 1, 3):
         rows = torch.rand(count, 3)
         assert torch.equal(recorded(rows), rows.sum(dim=1))
@@ -140,8 +140,8 @@ def gpu(monkeypatch):
             self.captures = nullcontext
 
         def recorded(self, work, count):
-            made = Recorded(work, count, torch.device("cpu"))
-            made._possible = True
+            made = CheckedCudaGraph(work, count, torch.device("cpu"))
+            made._may_record = True
 
             class Graph:
                 def replay(self):

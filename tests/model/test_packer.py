@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from mayak.imaging import decode
 from mayak.labels import LABELS
 from mayak.model import Prompt, VisionLanguageModel
-from mayak.model.packing import Packing
+from mayak.model.packer import BatchPacker
 from mayak.model.prompt import ask
 from mayak.model.shapes import processor_for, published_config, published_tokenizer
 from model_folder import decoded, tiny_config
@@ -25,7 +25,7 @@ def processor():
 
 @pytest.fixture(scope="module")
 def packing(processor):
-    return Packing(processor, Prompt.of(processor), tiny_config())
+    return BatchPacker(processor, Prompt.of(processor), tiny_config())
 
 
 def ids_of(packing, rows):
@@ -41,7 +41,7 @@ def test_an_answered_piece_is_the_question_with_all_but_the_answers_end(processo
         piece = packing.prepare(image)
         assert torch.equal(ids_of(packing, piece.rows), asked)
         for label in range(len(LABELS)):
-            taught = packing.answered(piece, label)
+            taught = packing.with_answer(piece, label)
             assert taught.tiles is piece.tiles
             *before, last = ids_of(packing, taught.rows).tolist()
             assert before == asked.tolist()
@@ -82,7 +82,7 @@ def sharp_photo(width, height):
 def test_tiles_of_a_jpeg_that_was_decoded_smaller_are_nearly_the_same():
     config, processor = published_config(), processor_for(published_config(), published_tokenizer())
     vlm = VisionLanguageModel(None, processor, Prompt.of(processor), None)
-    packing = Packing(processor, vlm.prompt, config)
+    packing = BatchPacker(processor, vlm.prompt, config)
     data = sharp_photo(3200, 2700)
     whole = decode(data)
     for least, scale, prepare in (
