@@ -106,7 +106,7 @@ def test_the_list_of_selected_files_tells_what_identifies_each(report):
     assert row["MD5"] == hashlib.md5(data).hexdigest()  # noqa: S324
     assert row["SHA-1"] == hashlib.sha1(data).hexdigest()  # noqa: S324
     assert row["SHA-256"] == hashlib.sha256(data).hexdigest()
-    assert (row["size in bytes"], row["deleted"]) == ("1003", "deleted")
+    assert (row["size in bytes"], row["deleted"]) == ("1003", "yes")
     assert row["modified"] == "2026-03-01 00:30:00"
     assert row["time zone of these times"] == "UTC"
     assert row["decided label"] == "3 drug itself"

@@ -88,7 +88,7 @@ def zone(item: StoredItem) -> str | None:
 
 def because(name: str, recorded: str) -> str:
     """Return a reason with its recorded name and text."""
-    return reason(name) + f" ({name}): " + recorded
+    return msg("{reason} ({name}): {recorded}", reason=reason(name), name=name, recorded=recorded)
 
 
 def failed(failure: Failure) -> str:

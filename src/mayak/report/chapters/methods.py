@@ -149,11 +149,13 @@ def _asking(found: ReportData) -> str:
 
 def _deciding(found: ReportData) -> str:
     """Return who decided, and what “not reviewed” means."""
-    back = plural(
-        "{n:,} decision was withdrawn and stays on record.",
-        "{n:,} decisions were withdrawn and stay on record.",
-        found.withdrawn,
-    )
+    back: str = msg("No decision was withdrawn.")
+    if found.withdrawn:
+        back = plural(
+            "{n:,} decision was withdrawn and stays on record.",
+            "{n:,} decisions were withdrawn and stay on record.",
+            found.withdrawn,
+        )
     if not found.reviewers:
         return msg("No decision of a reviewer stands. ") + back
     return (
