@@ -144,3 +144,21 @@ def test_no_message_is_made_inside_an_f_string(source):
         and node.func.id in {"msg", "plural"}
     }
     assert made == set()
+
+
+EDGES = {"cli", "evaluation", "report", "review", "i18n.py"}
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
+def test_only_what_a_person_looks_at_is_rendered(source):
+    """The other packages know no language: what they return is for programs and people alike."""
+    top = source.relative_to(Path(str(files("mayak")))).parts[0]
+    if top not in EDGES:
+        text = source.read_text(encoding="utf-8")
+        imported = {
+            name.name
+            for node in ast.walk(ast.parse(text))
+            if isinstance(node, ast.ImportFrom) and node.module == "mayak.i18n"
+            for name in node.names
+        }
+        assert imported <= {"Message", "join", "msg", "msg_in", "plural", "system_error", "words"}

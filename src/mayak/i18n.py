@@ -1,4 +1,4 @@
-"""Messages: English texts that can be rendered in the language of whoever reads them.
+"""Messages: English texts that can be rendered in the language of the person who reads them.
 
 ``msg`` and ``plural`` make a ``Message``, a ``str`` whose own value is the English text. So what is
 written for machines is English by construction. Where a person reads (terminal, page, report),

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import uvicorn
 
 from mayak.errors import ConfigError
-from mayak.i18n import Language, msg
+from mayak.i18n import Language, msg, words
 from mayak.review.app import LARGE, build
 from mayak.review.connections import BATCH, Connection, Server
 from mayak.review.guard import Guard
@@ -72,9 +72,12 @@ def _listen(port: int | None) -> socket.socket:
         try:
             listener.bind((_HOST, wanted))
             listener.listen(BATCH)
-        except (OSError, OverflowError) as error:
+        except OSError as error:
             listener.close()
-            problem = error
+            problem = words(error)
+        except OverflowError:
+            listener.close()
+            problem = msg("ports are numbers from 0 to 65535")
         else:
             return listener
     raise ConfigError(
