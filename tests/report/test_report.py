@@ -219,6 +219,17 @@ def test_paper_and_page_speak_the_language_that_was_asked_for(report, korean_rep
     assert PdfReader(korean_report / "report.pdf").trailer["/Root"]["/Lang"] == "ko"
 
 
+def test_a_korean_report_is_english_only_in_what_is_on_record(korean_report):
+    page = Page(korean_report / "report.html").text
+    assert "기록 원문 DecodeError: " in page
+    text = re.sub(r"기록 원문 [\w-]+: [^)]*\)", "", page)
+    assert re.findall(r"(?<![\w/.`'‘-])[A-Za-z][a-z]+(?: [a-z]{2,}){2,}", text) == []
+    told = squeezed(text)
+    assert "종류폴더" in told and "종류압축파일(ZIP)" in told
+    for key in ("smallest", "accept_damaged", "not-an-image", "DecodeError"):
+        assert key not in told
+
+
 def test_korean_lines_end_between_words(korean_report):
     _, text = paper(korean_report / "report.pdf")
     sentence = "유효한 검토자 판정이 없는 추천 분류는 따로 표시하고 검토 결과로 보지 않습니다."
