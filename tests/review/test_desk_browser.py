@@ -213,7 +213,7 @@ def test_korean_and_english_switch_live(page, many, serve):
     assert page.locator("html").get_attribute("lang") == "ko"
     assert page.get_by_role("link", name="이미지", exact=True).is_visible()
     latin = re.compile(
-        r"\b(?!mayak|case|kim|Maker|One|Two|English|DCIM|evidence|nano|Space|Enter)[A-Za-z]{3,}"
+        r"\b(?!mayak|case|kim|Maker|One|Two|English|DCIM|evidence|nano|Space|Enter|GPS)[A-Za-z]{3,}"
     )
     assert not latin.findall(page.locator("body").inner_text())
     assert page.url == place
