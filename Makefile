@@ -2,9 +2,11 @@
 
 BIN := .venv/bin
 export PYTHON
+# Files stay whole, for their servers and models are made once for each file.
+PARALLEL := -n logical --maxprocesses 4 --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench corpus soak clean
+.PHONY: help setup demo test quick lint bench corpus soak clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
@@ -15,8 +17,11 @@ setup: ## .venv with mayak and its tools (the others run it first)
 demo: setup ## the whole pipeline on synthetic images, into demo/
 	@$(BIN)/mayak demo
 
-test: setup ## the tests
-	@$(BIN)/python -m pytest
+test: setup ## all tests, in up to four processes
+	@$(BIN)/python -m pytest $(PARALLEL)
+
+quick: setup ## without the slow files, while working
+	@$(BIN)/python -m pytest $(PARALLEL) --quick
 
 lint: setup ## style, words, types and layers
 	$(BIN)/ruff check .

@@ -64,7 +64,8 @@ def main(paths: list[Path]) -> int:
             f"at most {MAX_DIALECT}",
         ),
     }
-    print(*sorted(set(faults)), sep="\n")
+    for fault in sorted(set(faults)):
+        print(fault)
     for name, (rate, limit) in rates.items():
         print(f"{name}: {rate:.2f} per 1,000 of {total} words ({limit})")
     where, often, dialect = (rate for rate, _ in rates.values())

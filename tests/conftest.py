@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 
 # Before anything imports torch or the hub's client, which read these once.
 os.environ["OMP_NUM_THREADS"] = "1"
@@ -11,6 +12,44 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 import pytest
 
 from mayak.cli.console import Console
+
+SLOW = (
+    "case/test_crash.py",
+    "case/test_hostile.py",
+    "case/test_stored_cases.py",
+    "cli/test_calibrate.py",
+    "cli/test_demo.py",
+    "cli/test_evaluate.py",
+    "cli/test_report_command.py",
+    "cli/test_rights.py",
+    "cli/test_train.py",
+    "cli/test_triage_command.py",
+    "dataset/test_decided.py",
+    "dataset/test_preparation.py",
+    "evaluation/test_agreement.py",
+    "evaluation/test_compare.py",
+    "evaluation/test_measuring.py",
+    "imaging/test_large.py",
+    "model/",
+    "report/",
+    "review/",
+    "synthetic/test_scenes.py",
+    "test_bench.py",
+    "test_doctor.py",
+    "training/",
+    "triage/",
+)
+"""Files and folders whose tests take more than about a second each."""
+
+
+def pytest_addoption(parser):
+    parser.addoption("--quick", action="store_true", help="leave out the slow files")
+
+
+def pytest_ignore_collect(collection_path, config):
+    """With ``--quick``: do not even import the slow files."""
+    name = collection_path.relative_to(Path(__file__).parent).as_posix()
+    return True if config.getoption("quick") and name.startswith(SLOW) else None
 
 
 @pytest.fixture(autouse=True)

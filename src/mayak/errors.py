@@ -6,7 +6,7 @@
     ├── ConfigError             a wrong option, key or value        (ValueError)
     ├── ManifestError           a data set that is wrong or unfit   (ValueError)
     ├── EvidenceError           a source that cannot be opened      (OSError)
-    ├── DecodeError             bytes that are no readable image    (ValueError)
+    ├── DecodeError             bytes that are not a readable image (ValueError)
     ├── ModelError              a model that cannot be loaded/run   (RuntimeError)
     └── CaseError               a case file that cannot be used     (RuntimeError)
         └── IntegrityError      evidence or case changed    exit 3

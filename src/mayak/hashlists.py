@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol, Self
+from typing import Literal, Self
 
 from mayak.errors import ConfigError
 from mayak.files import file_sha256
@@ -29,14 +29,6 @@ _CHECKED = 100_000
 """Rows of a database that are checked before it is accepted as a list of hashes."""
 
 
-class _Known(Protocol):
-    count: int
-
-    def holds(self, kind: HashKind, value: str) -> bool: ...
-
-    def close(self) -> None: ...
-
-
 @dataclass(frozen=True)
 class HashList:
     """A list of MD5, SHA-1 or SHA-256 hashes, of one kind or several; a context manager."""
@@ -44,7 +36,7 @@ class HashList:
     name: str
     digest: str
     """SHA-256 of the list's file."""
-    _known: _Known = field(repr=False)
+    _known: _Sorted | _Database = field(repr=False)
 
     @classmethod
     def open(cls, path: Path) -> HashList:
@@ -156,8 +148,7 @@ class _Database:
             if columns := tuple(kind for kind in _KINDS if kind in names):
                 return table, columns
         raise _unfit(
-            self._path,
-            msg("is not an RDS 3 database: no table FILE or METADATA with hashes"),
+            self._path, msg("is not an RDS 3 database: no table FILE or METADATA with hashes")
         )
 
     def _checked(self, connection: sqlite3.Connection, columns: tuple[HashKind, ...]) -> bool:

@@ -132,17 +132,11 @@ class EvidenceEntry:
     path: EvidencePath
     size: int
     """Bytes, as the source states."""
-    opener: Callable[[], BinaryIO] = field(repr=False, compare=False)
+    open: Callable[[], BinaryIO] = field(repr=False, compare=False)
+    """Opens a new read-only, seekable stream of the content. Raises EvidenceError, at once or when
+    the stream is read."""
     times: FileTimes = NO_TIMES
     deleted: bool = False
-
-    def open(self) -> BinaryIO:
-        """Open a new read-only, seekable stream of the content.
-
-        Raises:
-            EvidenceError: at once, or when the stream is read.
-        """
-        return self.opener()
 
 
 class Sides(NamedTuple):

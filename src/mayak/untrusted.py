@@ -15,14 +15,7 @@ from typing import Any, BinaryIO
 
 from mayak.i18n import msg
 
-PARSE_ERRORS = (
-    ValueError,
-    TypeError,
-    LookupError,
-    ArithmeticError,
-    AttributeError,
-    RecursionError,
-)
+PARSE_ERRORS = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError)
 """What Python raises for a value of an unexpected form: damaged text or JSON, a wrong type, a
 missing key, a number out of range, lists that are nested too deeply."""
 

@@ -62,7 +62,7 @@ def test_interrupted_step_is_begun_but_not_done(tmp_path):
 
 def test_folder_of_something_else_is_refused_untouched(tmp_path):
     (tmp_path / "evidence.jpg").write_bytes(b"1")
-    with pytest.raises(ConfigError, match="no demo of mayak") as refused:
+    with pytest.raises(ConfigError, match="not a demo of mayak") as refused:
         Ledger(tmp_path)
     assert refused.value.remedy
     assert [path.name for path in tmp_path.iterdir()] == ["evidence.jpg"]

@@ -188,20 +188,20 @@ def test_a_filter_is_an_address(page, many, serve):
     server = serve(many[1])
     page.goto(server.url)
     page.locator(".row", has_text="transaction place").first.click()
-    until(page, "document.querySelector('.total').textContent.startsWith('55 ')")
+    until(page, "document.querySelector('.total')?.textContent.startsWith('55 ')")
     page.locator(".row", has_text="deleted").click()
     until(page, "location.search.includes('deleted=1')")
-    until(page, "!document.querySelector('.total').textContent.startsWith('55 ')")
+    until(page, "document.querySelector('.total')?.textContent.startsWith('55 ') === false")
     shown = page.locator(".total").inner_text()
     address = page.url
     assert "label=2" in address
     page.goto(address)
-    until(page, "t => document.querySelector('.total').textContent === t", shown)
+    until(page, "t => document.querySelector('.total')?.textContent === t", shown)
     page.go_back()
     page.goto(f"{server.base}/?label=2&score=0.9-1")
     page.locator(".notice.shown", has_text="score").wait_for()
     page.goto(f"{server.base}/?q=img_0007")
-    until(page, "document.querySelector('.total').textContent === '1 image'")
+    until(page, "document.querySelector('.total')?.textContent === '1 image'")
 
 
 def test_korean_and_english_switch_live(page, many, serve):
@@ -353,7 +353,7 @@ def test_triage_may_go_on_meanwhile(page, serve, tmp_path):
         page.keyboard.press("1")
         page.get_by_role("button", name="1 new · show").wait_for()
     page.get_by_role("button", name="1 new · show").click()
-    until(page, "document.querySelector('.total').textContent === '6 images'")
+    until(page, "document.querySelector('.total')?.textContent === '6 images'")
 
 
 @pytest.mark.parametrize(("width", "height"), [(390, 844), (1280, 800), (3840, 2160)])

@@ -361,7 +361,7 @@ def _disturbed_items(items, attempt: Attempt):
         for entry in items(source, stop):
             attempt.pause()
             if isinstance(entry, EvidenceEntry):
-                entry = replace(entry, opener=_once_unreadable(entry.opener, attempt))
+                entry = replace(entry, open=_once_unreadable(entry.open, attempt))
             yield entry
 
     return listed

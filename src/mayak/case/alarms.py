@@ -169,11 +169,7 @@ def clock_note(before: LogEntry, after: LogEntry) -> str:
         "the log's times run backwards: entry {sequence} ({at}) follows entry {before_sequence} "
         "({before_at}). The computer's clock was set back, or the log was rewritten",
         sequence=after.sequence,
-        at=_shown(after),
+        at=after.time,
         before_sequence=before.sequence,
-        before_at=_shown(before),
+        before_at=before.time,
     )
-
-
-def _shown(entry: LogEntry) -> str:
-    return f"{entry.at[:19].replace('T', ' ')} UTC"

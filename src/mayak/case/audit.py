@@ -71,10 +71,7 @@ def audit(folder: Path, database: Database) -> list[IntegrityFault]:
                 require_uninterrupted(error)
                 faults.append(
                     IntegrityFault(
-                        "unreadable",
-                        "database",
-                        "",
-                        msg("cannot be read ({error})", error=error),
+                        "unreadable", "database", "", msg("cannot be read ({error})", error=error)
                     )
                 )
     finally:
@@ -101,10 +98,7 @@ def _integrity(connection: sqlite3.Connection) -> Iterator[IntegrityFault]:
         for (found,) in connection.execute(check):
             if found != "ok":
                 yield IntegrityFault(
-                    "unreadable",
-                    "database",
-                    "",
-                    msg("SQLite finds: {found}", found=found),
+                    "unreadable", "database", "", msg("SQLite finds: {found}", found=found)
                 )
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from sqlite3 import Row
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,6 @@ class Selection:
     """Rows of all contents: the members of the first cell, of the second, and so on."""
     filter: Filter
     sort: Sort
-    stacked: bool
     facets: dict[str, Any] = field(repr=False)
 
     @property
@@ -146,7 +146,6 @@ class Browser:
             contents=contents,
             filter=wanted,
             sort=sort,
-            stacked=stacked,
             facets=facets.facets(view, masks, every),
         )
 
@@ -296,8 +295,7 @@ class Browser:
         run = self.run if wanted.run is None else wanted.run
         if run is not None and all(run != known.id for known in self.runs):
             raise CaseError(
-                msg("there is no run {run} in this case", run=run),
-                remedy=msg("choose another run"),
+                msg("there is no run {run} in this case", run=run), remedy=msg("choose another run")
             )
         columns = self.index.run_columns(run)
         return View(self.index, columns, self.reviewer, self._distance, self._ids_by_hash)
@@ -326,14 +324,7 @@ class Browser:
 
     def thumbnails(self, contents: Sequence[str]) -> dict[str, str | None]:
         """Return the SHA-256 of the thumbnails of contents, by the SHA-256 of the contents."""
-        found: dict[str, str | None] = {}
-        for start in range(0, len(contents), _CONTENTS_PER_QUERY):
-            some = contents[start : start + _CONTENTS_PER_QUERY]
-            marks = ", ".join("?" * len(some))
-            query = f"SELECT sha256, thumbnail FROM contents WHERE sha256 IN ({marks})"  # noqa: S608
-            rows = self._database.query(query, *some)
-            found.update((row["sha256"], row["thumbnail"]) for row in rows)
-        return found
+        return {row["sha256"]: row["thumbnail"] for row in self._rows("sha256", contents)}
 
     def _ids_by_hash(self, prefix: str) -> list[int]:
         """Ids of contents of which a hash begins with some digits."""
@@ -351,11 +342,12 @@ class Browser:
 
     def _names(self, numbers: Sequence[int]) -> dict[int, tuple[str, str | None]]:
         """SHA-256 and thumbnail of contents, by id."""
-        found: dict[int, tuple[str, str | None]] = {}
-        for start in range(0, len(numbers), _CONTENTS_PER_QUERY):
-            some = numbers[start : start + _CONTENTS_PER_QUERY]
+        return {row["id"]: (row["sha256"], row["thumbnail"]) for row in self._rows("id", numbers)}
+
+    def _rows(self, column: str, values: Sequence[int] | Sequence[str]) -> Iterator[Row]:
+        """Yield the contents with these values in a column, in short statements."""
+        for start in range(0, len(values), _CONTENTS_PER_QUERY):
+            some = values[start : start + _CONTENTS_PER_QUERY]
             marks = ", ".join("?" * len(some))
-            query = f"SELECT id, sha256, thumbnail FROM contents WHERE id IN ({marks})"  # noqa: S608
-            for row in self._database.query(query, *some):
-                found[row["id"]] = (row["sha256"], row["thumbnail"])
-        return found
+            query = f"SELECT id, sha256, thumbnail FROM contents WHERE {column} IN ({marks})"  # noqa: S608
+            yield from self._database.query(query, *some)

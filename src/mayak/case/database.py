@@ -24,11 +24,11 @@ from typing import Any
 from mayak.case import schema
 from mayak.case.folder import (
     DATABASE,
+    STORAGE_REMEDY,
     integrity_error,
     newer,
     require_regular,
     storage_error,
-    storage_remedy,
 )
 from mayak.errors import CaseError, IntegrityError
 from mayak.files import canonical_json, json_digest
@@ -173,12 +173,7 @@ class Database:
     """One connection to a case's database, for one thread at a time."""
 
     def __init__(
-        self,
-        folder: Path,
-        *,
-        operator: str | None,
-        new: bool = False,
-        tampered: bool = False,
+        self, folder: Path, *, operator: str | None, new: bool = False, tampered: bool = False
     ) -> None:
         """Connect; without an operator read-only.
 
@@ -196,8 +191,7 @@ class Database:
         require_regular(folder, writing=operator is not None)
         if not path.exists():
             raise integrity_error(
-                folder,
-                msg("the database {database} is missing", database=DATABASE),
+                folder, msg("the database {database} is missing", database=DATABASE)
             )
         with self.translated():
             self.connection = _connect(_address(path, "rw" if operator is not None else "ro"))
@@ -246,10 +240,7 @@ class Database:
             CaseError: the database cannot be read.
         """
         if not self.readable:
-            raise integrity_error(
-                self.folder,
-                msg("the database's schema is not mayak's"),
-            )
+            raise integrity_error(self.folder, msg("the database's schema is not mayak's"))
         # A tree whose pages repeat each other has more rows than its file has bytes.
         try:
             max_rows = _EXTRA_ROWS + (self.folder / DATABASE).stat().st_size // _ROW_BYTES
@@ -379,8 +370,7 @@ class Database:
                     listed.append(msg("and {more} more", more=more))
                 named = join(", ", listed)
                 raise integrity_error(
-                    self.folder,
-                    msg("the database's schema is not mayak's: {named}", named=named),
+                    self.folder, msg("the database's schema is not mayak's: {named}", named=named)
                 )
             self.readable = schema.is_readable(found, claimed)
             return False
@@ -479,11 +469,7 @@ def _address(path: Path, mode: str) -> str:
 
 def _connect(address: str) -> sqlite3.Connection:
     connection = sqlite3.connect(
-        address,
-        uri=True,
-        timeout=_TIMEOUT,
-        isolation_level=None,
-        check_same_thread=False,
+        address, uri=True, timeout=_TIMEOUT, isolation_level=None, check_same_thread=False
     )
     connection.row_factory = sqlite3.Row
     # SQLite's advice for files from elsewhere: https://www.sqlite.org/security.html
@@ -522,10 +508,7 @@ def require_progress(after: int, rows: Sequence[sqlite3.Row]) -> None:
 
 def _damaged(folder: Path, reason: object) -> IntegrityError:
     shown = printable(str(reason))
-    return integrity_error(
-        folder,
-        msg("the database is damaged ({shown})", shown=shown),
-    )
+    return integrity_error(folder, msg("the database is damaged ({shown})", shown=shown))
 
 
 def _case_error(folder: Path, error: sqlite3.Error) -> CaseError:
@@ -537,7 +520,7 @@ def _case_error(folder: Path, error: sqlite3.Error) -> CaseError:
         sqlite3.SQLITE_READONLY,
         sqlite3.SQLITE_CANTOPEN,
     ):
-        remedy = storage_remedy()
+        remedy = STORAGE_REMEDY
     elif code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         remedy = msg("another program uses the database: close it and run the command again")
     elif code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_TOOBIG) or (

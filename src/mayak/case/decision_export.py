@@ -17,18 +17,16 @@ from typing import Any
 
 from mayak.case.database import GENESIS
 from mayak.case.records import Seen
+from mayak.case.values import VERDICTS
 from mayak.errors import CaseError, IntegrityError
 from mayak.files import json_digest, write_durably
 from mayak.i18n import msg, system_error, words
-from mayak.labels import LABELS
 from mayak.untrusted import DOCUMENT_BYTES, PARSE_ERRORS, parse_json, read_file
 
 FORMAT = "mayak decisions"
 VERSION = 2
 _READ = (1, VERSION)
 """Files of version 1 lack how the images were shown."""
-
-_VERDICTS = frozenset(label.index for label in LABELS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +84,7 @@ def write_export(path: Path, export: DecisionExport) -> str:
         CaseError: the file exists or cannot be written.
     """
     if path.exists():
-        raise CaseError(
-            msg("{path} exists already", path=path),
-            remedy=msg("name a new file"),
-        )
+        raise CaseError(msg("{path} exists already", path=path), remedy=msg("name a new file"))
     lines, previous = [], GENESIS
     for record in _records(export):
         previous = _hash(previous, record)
@@ -147,8 +142,7 @@ def renamed(export: DecisionExport, names: Mapping[str, str]) -> DecisionExport:
     taken = sorted(reviewers & {names[name] for name in names.keys() & reviewers})
     if taken:
         raise CaseError(
-            msg("{taken} has decisions there too", taken=taken[0]),
-            remedy=msg("choose a new name"),
+            msg("{taken} has decisions there too", taken=taken[0]), remedy=msg("choose a new name")
         )
 
     def sample(one: SampleRecord) -> SampleRecord:
@@ -286,9 +280,7 @@ def _action(
         withdrawn = any(other.undoes == action.undoes for other in before)
         if undone.undoes is not None or withdrawn or undone.sample != action.sample:
             raise ValueError(record)
-    if not all(
-        _is_number(verdict) and verdict in _VERDICTS for verdict in action.verdicts.values()
-    ):
+    if not all(_is_number(verdict) and verdict in VERDICTS for verdict in action.verdicts.values()):
         raise ValueError(record)
     if not action.seen.keys() <= action.verdicts.keys() or not all(
         seen.is_valid for seen in action.seen.values()
@@ -327,6 +319,5 @@ def _foreign(path: Path) -> CaseError:
 
 def _damaged(path: Path, line: int, text: str) -> IntegrityError:
     return IntegrityError(
-        f"{path}: " + msg("line {line} ", line=line) + text,
-        remedy=msg("export it again"),
+        f"{path}: " + msg("line {line} ", line=line) + text, remedy=msg("export it again")
     )

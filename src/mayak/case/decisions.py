@@ -9,13 +9,10 @@ from sqlite3 import Row
 
 from mayak.case.database import Batch, Database
 from mayak.case.records import Decision, Seen, SeenHow
-from mayak.case.values import moment, row_of, verdict
+from mayak.case.values import VERDICTS, moment, row_of, verdict
 from mayak.errors import CaseError
 from mayak.i18n import msg
-from mayak.labels import LABELS
 from mayak.names import storable
-
-_LABELS = frozenset(label.index for label in LABELS)
 
 
 class SupersededError(CaseError):
@@ -156,16 +153,13 @@ class Decisions:
         """Record verdicts as one action, in a blind sample if one is given; see ``decide``."""
         reviewer = reviewer_name(reviewer)
         if not verdicts:
-            raise CaseError(
-                msg("no image is given to decide"),
-                remedy=msg("give at least one"),
-            )
+            raise CaseError(msg("no image is given to decide"), remedy=msg("give at least one"))
         with self._database.batch("decide", reviewer=reviewer) as batch:
             if known is not None:
                 _require_unchanged(batch, reviewer, verdicts, sample, known)
             action, at = next_action(batch), datetime.now(UTC).isoformat()
             for sha256, verdict in verdicts.items():
-                if verdict not in _LABELS:
+                if verdict not in VERDICTS:
                     raise CaseError(
                         msg("{verdict!r} is not a verdict", verdict=verdict),
                         remedy=msg("give 0, 1, 2 or 3"),
@@ -197,10 +191,7 @@ def reviewer_name(reviewer: str) -> str:
         CaseError: the name is empty.
     """
     if not reviewer.strip():
-        raise CaseError(
-            msg("no reviewer is named"),
-            remedy=msg("name who decides"),
-        )
+        raise CaseError(msg("no reviewer is named"), remedy=msg("name who decides"))
     return storable(reviewer)
 
 
@@ -211,11 +202,7 @@ def seen_columns(seen: Seen | None) -> dict[str, str | bool | None]:
 
 
 def _require_unchanged(
-    batch: Batch,
-    reviewer: str,
-    verdicts: Mapping[str, int],
-    sample: int | None,
-    known: Known,
+    batch: Batch, reviewer: str, verdicts: Mapping[str, int], sample: int | None, known: Known
 ) -> None:
     """Require that no content has a newer, other verdict of this reviewer than what is known.
 

@@ -30,8 +30,8 @@ def facets(view: View, masks: Mapping[str, Flags], every: Flags) -> dict[str, An
             return every
         return view.all_of({name: mask for name, mask in masks.items() if name not in names})
 
-    labels = np.bincount(run.label[others("label")] + 1, minlength=5)
-    by_verdict = others("verdict", "state")
+    labels = np.bincount(run.label[others("labels")] + 1, minlength=5)
+    by_verdict = others("verdicts", "state")
     verdicts = np.bincount(view.verdicts[by_verdict] + 1, minlength=5)
     return {
         "label": {str(n - 1): int(count) for n, count in enumerate(labels)},

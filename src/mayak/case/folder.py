@@ -33,6 +33,12 @@ _THUMBNAILS = "thumbnails"
 _WRITERS = 8
 """Thumbnails that are written at the same time."""
 _THUMBNAIL_BYTES = 2**24
+STORAGE_REMEDY = msg(
+    "free space on its disk or correct the access rights, then run the same command again: it "
+    "continues where it stopped"
+)
+"""What to do if the disk of a case is full or refuses."""
+_NOT_REGULAR = msg("is a link or a device, not a file of its own")
 
 _DIGEST = re.compile("[0-9a-f]{64}")
 _JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
@@ -64,15 +70,7 @@ def storage_error(folder: Path, error: OSError) -> CaseError:
             folder=folder,
             strerror=system_error(error),
         ),
-        remedy=storage_remedy(),
-    )
-
-
-def storage_remedy() -> str:
-    """Return what to do if the disk of a case is full or refuses."""
-    return msg(
-        "free space on its disk or correct the access rights, then run the same command again: it "
-        "continues where it stopped"
+        remedy=STORAGE_REMEDY,
     )
 
 
@@ -111,7 +109,7 @@ def require_regular(folder: Path, *, writing: bool) -> None:
                 if not stat.S_ISDIR(status.st_mode):
                     raise _foreign(folder, name, msg("is not a folder"))
             elif not stat.S_ISREG(status.st_mode):
-                raise _foreign(folder, name, _not_regular())
+                raise _foreign(folder, name, _NOT_REGULAR)
             elif writing and name != IDENTITY and status.st_nlink > 1:
                 raise _hard_linked(folder, name)
         if _names_super_journal(journal):
@@ -161,10 +159,6 @@ def _foreign(folder: Path, name: str, text: str) -> IntegrityError:
         msg("{name} {text}", name=name, text=text),
         msg("do not use this folder; restore the case from a copy that you trust"),
     )
-
-
-def _not_regular() -> str:
-    return msg("is a link or a device, not a file of its own")
 
 
 def _hard_linked(folder: Path, name: str) -> IntegrityError:
@@ -346,7 +340,7 @@ def write_thumbnails(folder: Path, thumbnails: Iterable[bytes]) -> None:
         parents = {path.parent for path in missing}
         for parent in parents:
             if parent.is_symlink():
-                raise _foreign(folder, f"{_THUMBNAILS}/{parent.name}", _not_regular())
+                raise _foreign(folder, f"{_THUMBNAILS}/{parent.name}", _NOT_REGULAR)
             parent.mkdir(parents=True, exist_ok=True)
         # Nearly all the time is spent waiting for the disk, which combines concurrent writes.
         with ThreadPoolExecutor(_WRITERS) as pool:

@@ -114,12 +114,18 @@ class View:
         found: Flags = np.isfinite(self.index.position[:, 0])
         return found
 
+    @property
+    def timed(self) -> Flags:
+        """Contents with a known time."""
+        found: Flags = self.index.time != UNKNOWN_TIME
+        return found
+
     def masks(self, wanted: Filter) -> dict[str, Flags]:
-        """Return for each condition of a filter, by its name, which contents meet it."""
+        """Return for each condition that a filter sets, by its field, which contents meet it."""
         return {
-            one.name: one.mask(self, value)
-            for one in _CRITERIA
-            if (value := one.value(wanted)) is not None
+            name: mask(self, value)
+            for name, mask in _CRITERIA.items()
+            if (value := getattr(wanted, name)) != getattr(_ALL, name)
         }
 
     def all_of(self, masks: Mapping[str, Flags]) -> Flags:
@@ -142,26 +148,11 @@ class View:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Criterion:
-    """One condition of a filter."""
-
-    name: str
-    value: Callable[[Filter], Any]
-    """Returns None if the filter does not set the condition."""
-    mask: Callable[[View, Any], Flags]
-    """Returns the contents that meet the condition with this value."""
-
-
 def _in_state(view: View, state: State) -> Flags:
     if state == "differing":
         return view.differing
     decided = view.verdicts >= 0
     return decided if state == "decided" else ~decided
-
-
-def _in_source(view: View, source: int) -> Flags:
-    return _holding(view.index, view.index.item_source == source)
 
 
 def _in_folder(view: View, folder: str) -> Flags:
@@ -176,17 +167,6 @@ def _by_camera(view: View, camera: str) -> Flags:
     number = view.index.cameras.known(camera) if camera else -1
     found: Flags = view.index.camera == number
     return found
-
-
-def _within(view: View, times: tuple[int | None, int | None]) -> Flags:
-    since, until = times
-    time = view.index.time
-    inside: Flags = time != UNKNOWN_TIME
-    if since is not None:
-        inside &= time >= since
-    if until is not None:
-        inside &= time < until
-    return inside
 
 
 def _in_box(view: View, box: Box) -> Flags:
@@ -218,67 +198,30 @@ def _same_number(column: Small, number: int) -> Flags:
     return found
 
 
-_CRITERIA: tuple[_Criterion, ...] = (
-    _Criterion(
-        "label",
-        lambda wanted: wanted.labels or None,
-        lambda view, labels: np.isin(view.run.label, list(labels)),
-    ),
-    _Criterion(
-        "verdict",
-        lambda wanted: wanted.verdicts or None,
-        lambda view, verdicts: np.isin(view.verdicts, list(verdicts)),
-    ),
-    _Criterion("state", lambda wanted: wanted.state, _in_state),
-    _Criterion(
-        "score",
-        lambda wanted: wanted.score,
-        lambda view, bounds: _between(view.run.scores.max(axis=1, initial=-1.0), bounds),
-    ),
-    _Criterion(
-        "margin",
-        lambda wanted: wanted.margin,
-        lambda view, bounds: _between(view.run.margin, bounds),
-    ),
-    _Criterion(
-        "off_label",
-        lambda wanted: wanted.off_label,
-        lambda view, minimum: view.run.off_label >= minimum,
-    ),
-    _Criterion("source", lambda wanted: wanted.source, _in_source),
-    _Criterion("folder", lambda wanted: wanted.folder, _in_folder),
-    _Criterion("camera", lambda wanted: wanted.camera, _by_camera),
-    _Criterion(
-        "time",
-        lambda wanted: (
-            None if wanted.since is None and wanted.until is None else (wanted.since, wanted.until)
-        ),
-        _within,
-    ),
-    _Criterion("box", lambda wanted: wanted.box, _in_box),
-    _Criterion("located", lambda wanted: wanted.located, lambda view, value: view.located == value),
-    _Criterion(
-        "deleted", lambda wanted: wanted.deleted, lambda view, value: view.index.deleted == value
-    ),
-    _Criterion("alert", lambda wanted: wanted.alert, lambda view, value: view.index.alert == value),
-    _Criterion(
-        "failed", lambda wanted: wanted.failed, lambda view, value: view.run.failed == value
-    ),
-    _Criterion("text", lambda wanted: wanted.text or None, _with_text),
-    _Criterion(
-        "near", lambda wanted: wanted.near, lambda view, pdq: view.distances(pdq) <= view.distance
-    ),
-    _Criterion(
-        "group",
-        lambda wanted: wanted.group,
-        lambda view, number: _same_number(view.index.stack, number),
-    ),
-    _Criterion(
-        "similar",
-        lambda wanted: wanted.similar,
-        lambda view, number: _same_number(view.index.group, number),
-    ),
-)
+_ALL = Filter()
+_CRITERIA: Mapping[str, Callable[[View, Any], Flags]] = {
+    "labels": lambda view, labels: np.isin(view.run.label, list(labels)),
+    "verdicts": lambda view, verdicts: np.isin(view.verdicts, list(verdicts)),
+    "state": _in_state,
+    "score": lambda view, bounds: _between(view.run.scores.max(axis=1, initial=-1.0), bounds),
+    "margin": lambda view, bounds: _between(view.run.margin, bounds),
+    "off_label": lambda view, minimum: view.run.off_label >= minimum,
+    "source": lambda view, source: _holding(view.index, view.index.item_source == source),
+    "folder": _in_folder,
+    "camera": _by_camera,
+    "since": lambda view, since: view.timed & (view.index.time >= since),
+    "until": lambda view, until: view.timed & (view.index.time < until),
+    "box": _in_box,
+    "located": lambda view, value: view.located == value,
+    "deleted": lambda view, value: view.index.deleted == value,
+    "alert": lambda view, value: view.index.alert == value,
+    "failed": lambda view, value: view.run.failed == value,
+    "text": _with_text,
+    "near": lambda view, pdq: view.distances(pdq) <= view.distance,
+    "group": lambda view, number: _same_number(view.index.stack, number),
+    "similar": lambda view, number: _same_number(view.index.group, number),
+}
+"""By field of ``Filter``: which contents meet the condition with the field's value."""
 
 
 def _holding(index: ContentIndex, items: Flags) -> Flags:

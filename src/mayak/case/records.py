@@ -345,6 +345,11 @@ class LogEntry:
     previous: str
     hash: str
 
+    @property
+    def time(self) -> str:
+        """``at`` for people: in UTC, to the second."""
+        return f"{self.at[:19].replace('T', ' ')} UTC"
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:

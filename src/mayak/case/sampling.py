@@ -149,8 +149,7 @@ class Samples:
         rows = self._database.query("SELECT * FROM samples WHERE id = ?", sample)
         if not rows:
             raise CaseError(
-                msg("there is no sample {sample}", sample=sample),
-                remedy=msg("draw one first"),
+                msg("there is no sample {sample}", sample=sample), remedy=msg("draw one first")
             )
         return rows[0]
 

@@ -8,12 +8,12 @@ a class of its own (``items``, ``grouping``, ``runs``, ``decisions``, ``sampling
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import datetime
 from functools import wraps
 from pathlib import Path
 from sqlite3 import Row
-from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar, cast
 
 from mayak.case.audit import audit, extent
@@ -119,21 +119,7 @@ class CaseStore:
         Raises:
             CaseError: another process writes it.
         """
-        _require_operator(operator)
-        identity = _identity(folder, writing=True)
-        lock = WriterLock(folder)
-        try:
-            database = Database(folder, operator=operator)
-            try:
-                with database.batch("open", always=True):
-                    pass
-            except BaseException:
-                database.close()
-                raise
-        except BaseException:
-            lock.release()
-            raise
-        return cls(folder, identity, database, lock)
+        return cls._opened(folder, operator, "open", is_writer=True)
 
     @classmethod
     def review(cls, folder: Path, *, operator: str, action: str = "review") -> CaseStore:
@@ -142,16 +128,22 @@ class CaseStore:
         This takes no lock, because a writer holds it for its whole run; transactions keep the two
         apart. ``action`` is the name of the opening in the log.
         """
+        return cls._opened(folder, operator, action, is_writer=False)
+
+    @classmethod
+    def _opened(cls, folder: Path, operator: str, action: str, *, is_writer: bool) -> CaseStore:
         _require_operator(operator)
         identity = _identity(folder, writing=True)
-        database = Database(folder, operator=operator)
-        try:
+        with ExitStack() as undo:
+            lock = WriterLock(folder) if is_writer else None
+            if lock is not None:
+                undo.callback(lock.release)
+            database = Database(folder, operator=operator)
+            undo.callback(database.close)
             with database.batch(action, always=True):
                 pass
-        except BaseException:
-            database.close()
-            raise
-        return cls(folder, identity, database, None)
+            undo.pop_all()
+        return cls(folder, identity, database, lock)
 
     @classmethod
     def read(cls, folder: Path, *, tampered: bool = False) -> CaseStore:
@@ -180,12 +172,7 @@ class CaseStore:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     # ------------------------------------------------------------------ parts
@@ -318,6 +305,5 @@ def _log_entry(row: Row) -> LogEntry:
 def _require_operator(operator: str) -> None:
     if not operator.strip():
         raise CaseError(
-            msg("no operator is named"),
-            remedy=msg("name who is working: the log records it"),
+            msg("no operator is named"), remedy=msg("name who is working: the log records it")
         )

@@ -35,7 +35,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "BLOB": (bytes,),
 }
 _MAX_FLOAT = sys.float_info.max
-_VERDICTS = frozenset(label.index for label in LABELS)
+VERDICTS = frozenset(label.index for label in LABELS)
 
 
 @contextmanager
@@ -163,7 +163,7 @@ def verdict(value: int | None) -> int | None:
     Raises:
         ValueError: it is something else.
     """
-    if value is not None and value not in _VERDICTS:
+    if value is not None and value not in VERDICTS:
         raise ValueError(f"verdict {value!r}")
     return value
 

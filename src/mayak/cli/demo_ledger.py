@@ -55,7 +55,7 @@ class Ledger:
                 ) from error
         elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise ConfigError(
-                msg("{folder} is there and is no demo of mayak", folder=folder),
+                msg("{folder} is there and is not a demo of mayak", folder=folder),
                 remedy=msg("name a new or empty folder"),
             )
         folder.mkdir(parents=True, exist_ok=True)

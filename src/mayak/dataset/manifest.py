@@ -126,7 +126,7 @@ def _sample(
 ) -> Sample:
     if not isinstance(record, dict):
         raise ManifestError(
-            msg("{path}: {record!r} is no record", path=path, record=record),
+            msg("{path}: {record!r} is not a record", path=path, record=record),
             remedy=_prepare_again(),
         )
     needed = ("id", "image_path", "question", "answer")

@@ -136,5 +136,5 @@ def _too_few(counts: Counter[int], needed: int, unit: str) -> ManifestError:
     ) or msg("{needed} a class are needed", needed=needed)
     return ManifestError(
         msg("too few {unit} for train, validation and test ({listed})", unit=unit, listed=listed),
-        remedy=msg("add images that are no copies of the ones there, or use --test-only"),
+        remedy=msg("add images that are not copies of the ones there, or use --test-only"),
     )

@@ -88,7 +88,7 @@ def limits(model: str) -> list[str]:
         ),
         msg(
             "Scores are not calibrated probabilities. A classification tells where to look first; "
-            "it is no finding and needs a person's eye."
+            "it is not a finding and needs a person's eye."
         ),
     ]
     if model.startswith("nano@"):

@@ -147,7 +147,17 @@ def _temporary() -> Iterator[None]:
         ) from exc
 
 
-class _Reading(io.RawIOBase):
+class _Seekable(io.RawIOBase):
+    """A stream to read from any position."""
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+
+class _Reading(_Seekable):
     """A seekable read-only stream over ``read_at``; faults are raised as EvidenceError."""
 
     def __init__(self, read_at: Callable[[int, int], bytes], start: int, size: int) -> None:
@@ -156,12 +166,6 @@ class _Reading(io.RawIOBase):
         self._size = size
         self._position = 0
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
         if base + offset < 0:
@@ -169,31 +173,27 @@ class _Reading(io.RawIOBase):
         self._position = base + offset
         return self._position
 
-    def tell(self) -> int:
-        return self._position
-
     def readinto(self, buffer: object) -> int:
         view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
-        wanted = min(len(view), self._size - self._position)
-        if wanted <= 0:
-            return 0
-        with translated():
-            part = self._read_at(self._start + self._position, wanted)
+        part = self._next(len(view))
         view[: len(part)] = part
-        self._position += len(part)
         return len(part)
 
     def readall(self) -> bytes:
         # In as few reads as possible: the inherited method reads 8 KiB at a time.
         parts: list[bytes] = []
-        while (wanted := self._size - self._position) > 0:
-            with translated():
-                part = self._read_at(self._start + self._position, wanted)
-            if not part:
-                break
+        while part := self._next(self._size):
             parts.append(part)
-            self._position += len(part)
         return b"".join(parts)
+
+    def _next(self, limit: int) -> bytes:
+        wanted = min(limit, self._size - self._position)
+        if wanted <= 0:
+            return b""
+        with translated():
+            part = self._read_at(self._start + self._position, wanted)
+        self._position += len(part)
+        return part
 
 
 def stream_of(read_at: Callable[[int, int], bytes], size: int, start: int = 0) -> BinaryIO:
@@ -201,17 +201,11 @@ def stream_of(read_at: Callable[[int, int], bytes], size: int, start: int = 0) -
     return io.BufferedReader(_Reading(read_at, start, size), BUFFER)
 
 
-class _Guarded(io.RawIOBase):
+class _Guarded(_Seekable):
     """Another stream whose faults are raised as EvidenceError."""
 
     def __init__(self, inner: IO[bytes]) -> None:
         self._inner = cast(io.BufferedIOBase, inner)
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         with translated():

@@ -8,8 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
-from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO, NamedTuple, Self
 
 from mayak.errors import EvidenceError, MayakError
 from mayak.evidence.acquire import Acquisition, acquire, acquisition_hash_gap
@@ -23,7 +22,6 @@ from mayak.evidence.base import (
 from mayak.evidence.containers import reader_of
 from mayak.evidence.containers.folder import FileOnDisk
 from mayak.evidence.containers.segments import (
-    all_pieces,
     is_later_piece,
     numbered_pieces,
     open_pieces,
@@ -44,11 +42,7 @@ class Source:
     """An open source: its entries, and the hash of the whole."""
 
     def __init__(
-        self,
-        path: EvidencePath,
-        container: Container,
-        data: Bytes | None,
-        limits: Limits,
+        self, path: EvidencePath, container: Container, data: Bytes | None, limits: Limits
     ) -> None:
         """``data``: the bytes that are hashed, None for a folder."""
         self.path = path
@@ -64,12 +58,7 @@ class Source:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -124,7 +113,7 @@ class Source:
         nested, looked_into = self._recognised(item)
         if looked_into is not None:
             looked_into.release()
-        if nested is None or nested.path != item.path:
+        if nested is None or nested.file.path != item.path:
             return None
         opened = self._opened(nested, depth)
         return None if isinstance(opened, Failure) else opened
@@ -139,7 +128,7 @@ class Source:
                 continue
             nested, looked_into = self._recognised(entry)
             if nested is None:
-                yield entry if looked_into is None else replace(entry, opener=looked_into)
+                yield entry if looked_into is None else replace(entry, open=looked_into)
                 if looked_into is not None:
                     looked_into.release()
                     if looked_into.unread is not None:
@@ -150,7 +139,7 @@ class Source:
             if opened is None:
                 yield entry
                 continue
-            inside = replace(entry, path=nested.path)
+            inside = replace(entry, path=nested.file.path)
             yield inside
             if isinstance(opened, Failure):
                 yield opened
@@ -200,7 +189,7 @@ class Source:
                 if nested is None:
                     stream.seek(0)
                     unread = kind if kind is not None and kind.layer is None else None
-                    return None, _LookedInto(stream, entry.opener, unread)
+                    return None, _LookedInto(stream, entry.open, unread)
             except BaseException:
                 stream.close()
                 raise
@@ -220,14 +209,15 @@ class Source:
 
     def _opened(self, nested: _Nested, depth: int) -> Container | Failure | None:
         """Open a nested container, or return why not; None if it only looked like one."""
-        file, reader = nested.file, nested.reader
+        file, reader = nested
         if depth == self._limits.depth:
             reason = f"is a container more than {depth} deep, which is not entered"
             return container_gap(file.path, "LimitExceeded", reason)
         try:
             with translated():
+                pieces_of = reader.segments or numbered_pieces
                 if file.on_disk is not None and any(
-                    piece.is_symlink() for piece in all_pieces(reader, file.on_disk)
+                    piece.is_symlink() for piece in pieces_of(file.on_disk)
                 ):
                     reason = "has a piece that is a symbolic link, which is not followed"
                     return container_gap(file.path, "Unsupported", reason)
@@ -268,7 +258,7 @@ class _NestedFile:
 
     @property
     def on_disk(self) -> Path | None:
-        opener = self.entry.opener
+        opener = self.entry.open
         return opener.file if isinstance(opener, FileOnDisk) else None
 
     def stream(self) -> BinaryIO:
@@ -292,16 +282,11 @@ class _NestedFile:
             raise LimitExceededError(self.path, reason)
 
 
-@dataclass(frozen=True, slots=True)
-class _Nested:
+class _Nested(NamedTuple):
     """A container inside the source, and the reader that opens it."""
 
     file: _NestedFile
     reader: ContainerFormat
-
-    @property
-    def path(self) -> EvidencePath:
-        return self.file.path
 
 
 class _LookedInto:

@@ -1,4 +1,4 @@
-"""The shipped Korean fonts, so that nothing depends on what the system has."""
+"""The shipped Korean fonts: texts look the same if the system has none."""
 
 from __future__ import annotations
 
@@ -25,11 +25,15 @@ FALLBACK = "NanumGothic"
 
 _COMPOSING = ["ccmp", "ljmo", "vjmo", "tjmo", "kern"]
 MARK = "/* the shipped fonts */"
-"""In the style of an HTML page: where ``with_fonts`` puts them."""
+"""In the style of an HTML page: the place where ``with_fonts`` inserts them."""
 
 
 def font_path(name: str = DEFAULT) -> Path:
-    """The file of a shipped font. Raises ConfigError for an unknown name or a missing file."""
+    """Return the file of a shipped font.
+
+    Raises:
+        ConfigError: the name is unknown, or the file is missing.
+    """
     if name not in FONTS:
         raise ConfigError(
             msg("no shipped font is called {name!r}", name=name),
@@ -45,8 +49,10 @@ def font_path(name: str = DEFAULT) -> Path:
 
 
 def with_fonts(page: str) -> str:
-    """A page of HTML that shows its text wherever it is opened: the default fonts stand in it, with
-    no more than the glyphs that it needs. The same bytes for the same page."""
+    """Return an HTML page with the default fonts embedded, reduced to the glyphs that it needs.
+
+    The same page gives the same bytes.
+    """
     faces = [
         f"@font-face {{ font-family: Pretendard; font-weight: {weight}; "
         f"src: url(data:font/woff;base64,{_subset(name, page)}) format('woff'); }}"
@@ -56,7 +62,7 @@ def with_fonts(page: str) -> str:
 
 
 def _subset(name: str, text: str) -> str:
-    """A shipped font with the glyphs of a text, as WOFF in Base64."""
+    """Return a shipped font with the glyphs of a text, as WOFF in Base64."""
     from fontTools import subset  # half a second to import
 
     # Without the time of its making; of the layout rules those that put a Mac's Hangul names, whose

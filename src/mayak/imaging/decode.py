@@ -120,7 +120,8 @@ def decode_picture(
     an image that ends early or is damaged is decoded as far as it goes, with a warning; the rest is
     black or grey. If nothing can be decoded, that is an error all the same.
     """
-    _refuse_empty(data)
+    if not data:
+        raise DecodeError(msg("the file is empty"), remedy=msg("copy it again from its source"))
     try:
         return decode_frame(data, min_sides=min_sides)
     except Exception as error:
@@ -134,14 +135,6 @@ def ppm(image: Image.Image) -> bytes:
     return b"P6\n%d %d\n255\n" % image.size + image.tobytes()
 
 
-def _refuse_empty(data: bytes) -> None:
-    if not data:
-        raise DecodeError(
-            msg("the file is empty"),
-            remedy=msg("copy it again from its source"),
-        )
-
-
 def open_image(data: bytes) -> Image.Image:
     """Open an image file with Pillow, without decoding it. Raises what Pillow raises."""
     if data.startswith(b"\xff\xd8\xff"):
@@ -153,11 +146,7 @@ def open_image(data: bytes) -> Image.Image:
 
 
 def decode_frame(
-    data: bytes,
-    *,
-    frame: int = 0,
-    min_sides: Sides | None = None,
-    image: Image.Image | None = None,
+    data: bytes, *, frame: int = 0, min_sides: Sides | None = None, image: Image.Image | None = None
 ) -> DecodedPicture:
     """Decode one picture of a file completely; ``image`` is the file if it is already open.
 

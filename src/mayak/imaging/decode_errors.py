@@ -13,6 +13,9 @@ from mayak.imaging import formats
 from mayak.imaging.png import is_cgbi
 from mayak.imaging.sandbox import MAX_PIXELS
 
+_CHECK = msg("open it in an image viewer; if it is an image, it is damaged")
+_LOOK = msg("look at it with another program and record by hand what it shows")
+
 
 def decode_error(error: Exception, data: bytes) -> DecodeError:
     """Return the error for bytes over which a decoder raised ``error``."""
@@ -26,29 +29,26 @@ def decode_error(error: Exception, data: bytes) -> DecodeError:
                 most=MAX_PIXELS,
                 error=error,
             ),
-            remedy=_look(),
+            remedy=_LOOK,
         )
     if isinstance(error, UnidentifiedImageError):
         return _unidentified(promised, data)
-    return DecodeError(msg("cannot be decoded ({detail})", detail=detail(error)), remedy=_check())
+    return DecodeError(msg("cannot be decoded ({detail})", detail=detail(error)), remedy=_CHECK)
 
 
 def _unsupported(promised: str | None, data: bytes) -> DecodeError | None:
     """Return the error for a format that this installation does not decode."""
     if promised == "HEIF" and not formats.is_decoded("HEIF"):
         return DecodeError(
-            msg("HEIC needs a codec that is not installed"),
-            remedy="pip install 'mayak[heic]'",
+            msg("HEIC needs a codec that is not installed"), remedy="pip install 'mayak[heic]'"
         )
     if promised and not formats.is_decoded(promised):
         return DecodeError(
-            msg("is {promised}, which is not decoded", promised=promised),
-            remedy=_look(),
+            msg("is {promised}, which is not decoded", promised=promised), remedy=_LOOK
         )
     if is_cgbi(data):
         return DecodeError(
-            msg("is an iOS-optimised PNG (CgBI), which is not decoded"),
-            remedy=_look(),
+            msg("is an iOS-optimised PNG (CgBI), which is not decoded"), remedy=_LOOK
         )
     return None
 
@@ -56,32 +56,20 @@ def _unsupported(promised: str | None, data: bytes) -> DecodeError | None:
 def _unidentified(promised: str | None, data: bytes) -> DecodeError:
     """Return the error for bytes that no decoder accepted."""
     if promised == "HEIF" and (limit := _heif_limit(data)):
-        return DecodeError(msg("libheif refuses it ({limit})", limit=limit), remedy=_look())
+        return DecodeError(msg("libheif refuses it ({limit})", limit=limit), remedy=_LOOK)
     if promised:
         return DecodeError(
             msg(
                 "starts as {promised} but its header is damaged or of an unknown variant",
                 promised=promised,
             ),
-            remedy=_check(),
+            remedy=_CHECK,
         )
     if formats.is_program(data):
         return DecodeError(
-            msg("PostScript and Windows metafiles are programs and are not run"),
-            remedy=_look(),
+            msg("PostScript and Windows metafiles are programs and are not run"), remedy=_LOOK
         )
-    return DecodeError(
-        msg("not an image in any known format"),
-        remedy=_check(),
-    )
-
-
-def _check() -> str:
-    return msg("open it in an image viewer; if it is an image, it is damaged")
-
-
-def _look() -> str:
-    return msg("look at it with another program and record by hand what it shows")
+    return DecodeError(msg("not an image in any known format"), remedy=_CHECK)
 
 
 def _heif_limit(data: bytes) -> str | None:

@@ -33,7 +33,7 @@ def without_large_texts(data: bytes) -> tuple[bytes, list[str]]:
     profile = False
     kept: list[bytes] = []
     end = 0
-    for kind, start, stop in _chunks(data):
+    for kind, start, stop in chunks(data):
         if kind != b"iCCP" and kind not in _TEXTS:
             continue
         size = _unpacked(kind, data[start + 8 : stop - 4])
@@ -51,8 +51,8 @@ def without_large_texts(data: bytes) -> tuple[bytes, list[str]]:
     return (b"".join((*kept, data[end:])), warnings) if kept else (data, [])
 
 
-def _chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Yield the kind of each chunk, its first byte and the byte after its last."""
+def chunks(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yield the kind of each chunk of a PNG, its first byte and the byte after its last."""
     at = len(_START)
     while at + 12 <= len(data):
         end = at + 12 + int.from_bytes(data[at : at + 4])

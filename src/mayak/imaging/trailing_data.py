@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from mayak import signatures
+from mayak.imaging.png import chunks
 
 _SCAN = 0xDA
 _END = re.compile(rb"\xff\xd9")
@@ -39,13 +40,7 @@ def begins_as(head: bytes) -> str | None:
 
 
 def _png_end(data: bytes) -> int | None:
-    at = 8
-    while at + 12 <= len(data):
-        length, kind = int.from_bytes(data[at : at + 4]), data[at + 4 : at + 8]
-        at += 12 + length
-        if kind == b"IEND":
-            return at
-    return None
+    return next((end for kind, _, end in chunks(data) if kind == b"IEND"), None)
 
 
 def _jpeg_end(data: bytes) -> int | None:

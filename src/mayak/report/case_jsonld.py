@@ -157,26 +157,14 @@ class _Graph:
             self._node(
                 "uco-observable:FileFacet",
                 f"{key} file",
-                {
-                    "uco-observable:filePath": source.path,
-                    "uco-observable:isDirectory": folder,
-                },
+                {"uco-observable:filePath": source.path, "uco-observable:isDirectory": folder},
             )
         ]
         hashes: list[Node] = []
         if source.hashes:
             last = source.hashes[-1]
             hashes = self._hashes(key, {"MD5": last.md5, "SHA256": last.sha256})
-            facets.append(
-                self._node(
-                    "uco-observable:ContentDataFacet",
-                    f"{key} data",
-                    {
-                        "uco-observable:sizeInBytes": last.size,
-                        "uco-observable:hash": [_to(one) for one in hashes],
-                    },
-                )
-            )
+            facets.append(self._content(key, last.size, hashes))
         kind = "uco-observable:Directory" if folder else "uco-observable:File"
         has = {"uco-core:hasFacet": [_to(facet) for facet in facets]}
         return [self._node(kind, key, has), *facets, *hashes]
@@ -224,14 +212,7 @@ class _Graph:
         # A facet belongs to one object only, so each occurrence needs its own facets.
         facets = [
             self._node("uco-observable:FileFacet", f"{key} file", about),
-            self._node(
-                "uco-observable:ContentDataFacet",
-                f"{key} data",
-                {
-                    "uco-observable:sizeInBytes": content.size,
-                    "uco-observable:hash": [_to(one) for one in hashes],
-                },
-            ),
+            self._content(key, content.size, hashes),
             self._node(
                 "uco-observable:RasterPictureFacet",
                 f"{key} picture",
@@ -252,7 +233,7 @@ class _Graph:
             f"{key} within",
             {
                 "uco-core:source": _to(file),
-                "uco-core:target": {"@id": self._name(f"source {item.source}")},
+                "uco-core:target": self._ref(f"source {item.source}"),
                 "uco-core:kindOfRelationship": "Contained_Within",
                 "uco-core:isDirectional": True,
             },
@@ -300,7 +281,7 @@ class _Graph:
             f"{key} facet",
             {"uco-analysis:classification": [_to(named)]},
         )
-        analysis = {"@id": self._name(f"{key} analysis")}
+        analysis = self._ref(f"{key} analysis")
         result = self._node(
             "uco-analysis:AnalyticResult",
             f"{key} result",
@@ -314,6 +295,13 @@ class _Graph:
             "uco-analysis:Analysis", f"{key} analysis", about | {"uco-action:result": [_to(result)]}
         )
         yield from (result, facet, named)
+
+    def _content(self, key: str, size: int, hashes: Sequence[Node]) -> Node:
+        about = {
+            "uco-observable:sizeInBytes": size,
+            "uco-observable:hash": [_to(one) for one in hashes],
+        }
+        return self._node("uco-observable:ContentDataFacet", f"{key} data", about)
 
     def _hashes(self, key: str, values: dict[str, str]) -> list[Node]:
         return [

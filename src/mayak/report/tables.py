@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import xlsxwriter
 
@@ -73,14 +73,14 @@ def write_tables(builder: DocumentBuilder, folder: Path, progress: Progress) -> 
         task = stack.enter_context(progress.task(msg("lists"), data.counts.items, msg("files")))
         book = stack.enter_context(closing(_Book(folder / "report.xlsx", data.as_of, language)))
         book.write(render(msg("summary"), language), _flat(builder.overview(), language))
-        lists = {name: stack.enter_context(_Csv(folder / f"{name}.csv")) for name in titles}
+        lists = {name: stack.enter_context(_csv(folder / f"{name}.csv")) for name in titles}
         for name, title in titles.items():
-            lists[name].add(heads)
+            lists[name](heads)
             book.begin(name, render(title, language), heads)
         for name, listed in listed_files(case, data):
             cells = (value(listed) for _, value in columns)
             row = [worded(cell, language) if isinstance(cell, str) else cell for cell in cells]
-            lists[name].add(row)
+            lists[name](row)
             book.add(name, row)
             task.advance()
 
@@ -167,22 +167,10 @@ def _columns() -> list[tuple[str, Callable[[ListedFile], Value]]]:
         (msg("taken (as the file states)"), stated("taken")),
         (msg("camera (as the file states)"), stated("make", "model")),
         (msg("position (as the file states)"), _position),
-        (
-            msg("model's label"),
-            scored(lambda scores: words.label(scores.label)),
-        ),
-        (
-            msg("model's score"),
-            scored(lambda scores: round(scores.best, 6)),
-        ),
-        (
-            msg("share outside the labels"),
-            scored(lambda scores: round(scores.off_label, 6)),
-        ),
-        (
-            msg("decisions (label, person, UTC, how shown)"),
-            _decisions,
-        ),
+        (msg("model's label"), scored(lambda scores: words.label(scores.label))),
+        (msg("model's score"), scored(lambda scores: round(scores.best, 6))),
+        (msg("share outside the labels"), scored(lambda scores: round(scores.off_label, 6))),
+        (msg("decisions (label, person, UTC, how shown)"), _decisions),
         (
             msg("lists of known files"),
             lambda listed: " / ".join(listed.standing.alerts) if listed.standing else None,
@@ -235,21 +223,13 @@ def _reason(listed: ListedFile) -> Value:
     return join("; ", remarks)
 
 
-class _Csv:
-    """A CSV file that is safe in a spreadsheet: UTF-8 with a BOM, one record a line, no formula."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("w", encoding="utf-8-sig", newline="")
-        self._writer = csv.writer(self._file, quoting=csv.QUOTE_ALL)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def add(self, row: Sequence[Value]) -> None:
-        self._writer.writerow(["" if cell is None else _harmless(cell) for cell in row])
+@contextmanager
+def _csv(path: Path) -> Iterator[Callable[[Sequence[Value]], object]]:
+    """Yield a function that adds a row to a CSV file that is safe in a spreadsheet: UTF-8 with a
+    BOM, one record a line, no formula."""
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.writer(file, quoting=csv.QUOTE_ALL)
+        yield lambda row: writer.writerow("" if cell is None else _harmless(cell) for cell in row)
 
 
 def _harmless(cell: Value) -> str:
@@ -265,8 +245,7 @@ class _Book:
     def __init__(self, path: Path, at: datetime, language: Language) -> None:
         self._language = language
         self._book = xlsxwriter.Workbook(
-            path,
-            {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False},
+            path, {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
         )
         self._book.set_properties({"created": at.astimezone(UTC).replace(tzinfo=None)})
         # With the prefix Excel does not turn a text into a formula when the cell is edited.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mayak.case import LogEntry, Run, StoredItem
+from mayak.case import Run, StoredItem
 from mayak.case.reasons import reason
 from mayak.case.records import Seen, SeenHow
 from mayak.i18n import msg
@@ -103,11 +103,6 @@ def stage(name: str) -> str:
         "decode": msg("decoding"),
         "classify": msg("classifying"),
     }.get(name, name)
-
-
-def moment_of(entry: LogEntry) -> str:
-    """Return the time of a log entry in UTC, to the second."""
-    return f"{entry.at[:19].replace('T', ' ')} UTC"
 
 
 def numbers(found: Sequence[int]) -> str:

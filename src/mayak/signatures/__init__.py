@@ -266,9 +266,7 @@ KINDS: Rows = (
     _image("GIF", at(0, b"GIF8"), ext="gif"),
     _image("BMP", at(0, b"BM"), check=headers.is_bmp, ext="bmp"),
     _image(
-        "TIFF",
-        at(0, b"II*\0", b"MM\0*", b"II\0*", b"MM*\0", b"II+\0", b"MM\0+"),
-        ext="tif tiff",
+        "TIFF", at(0, b"II*\0", b"MM\0*", b"II\0*", b"MM*\0", b"II+\0", b"MM\0+"), ext="tif tiff"
     ),
     _image("WEBP", at(0, b"RIFF"), at(8, b"WEBP"), ext="webp"),
     _image("AVIF", at(4, b"ftyp"), at(8, b"avif", b"avis"), ext="avif avifs"),

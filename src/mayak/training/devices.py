@@ -34,7 +34,7 @@ class Devices:
         """
         if count is not None and count < 1:
             raise ConfigError(
-                msg("--devices {count} is no number of devices", count=count),
+                msg("--devices {count} is not a number of devices", count=count),
                 remedy=msg("1 or more"),
             )
         rank = int(os.environ.get("LOCAL_RANK", "0"))

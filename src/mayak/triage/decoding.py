@@ -52,7 +52,7 @@ class DecodeRequest:
     def __getstate__(self) -> list[object]:
         # As a buffer, the bytes need not go through a pipe (see ``workers``).
         values = {f.name: getattr(self, f.name) for f in fields(self)}
-        entry = replace(self.entry, opener=_not_open)
+        entry = replace(self.entry, open=_not_open)
         return list((values | {"data": PickleBuffer(self.data), "entry": entry}).values())
 
     @property

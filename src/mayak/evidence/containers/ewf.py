@@ -15,7 +15,7 @@ from mayak.evidence.containers.segments import missing_piece
 from mayak.evidence.containers.volumes import DiskContainer
 from mayak.evidence.streams import stream_of, translated
 from mayak.i18n import msg
-from mayak.signatures import E01, FileKind
+from mayak.signatures import E01
 from mayak.types import EvidencePath
 
 _FIRST_SEGMENT = b"\1\0"
@@ -52,21 +52,6 @@ class EwfBytes:
 
         Raises EvidenceError.
         """
-        if content is None:
-            with path.open("rb") as file:
-                head = file.read(11)
-        else:
-            head = content.read(11)
-        if not E01.matches(head):
-            raise EvidenceError(
-                msg("{path} is EWF of a kind that is not read", path=path),
-                remedy=msg("convert a copy to E01 or raw"),
-            )
-        if _is_later_segment(head):
-            raise EvidenceError(
-                msg("{path} is not the first segment", path=path),
-                remedy=msg("name the file that ends in 01"),
-            )
         with translated(path):
             self._handle = pyewf.handle()
             if content is None:
@@ -96,11 +81,12 @@ def _is_later_segment(head: bytes) -> bool:
     return head[9:11] != _FIRST_SEGMENT
 
 
-def _recognises(kind: FileKind, _: ContainerFile) -> bool:
-    return kind is E01
-
-
 def _open(file: ContainerFile, path: EvidencePath, _: Limits) -> Container:
+    if _is_later_segment(file.head):
+        raise EvidenceError(
+            msg("{path} is not the first segment", path=file.on_disk or path.name),
+            remedy=msg("name the file that ends in 01"),
+        )
     if file.on_disk is not None:
         medium = EwfBytes(file.on_disk)
     else:
@@ -112,5 +98,5 @@ def _open(file: ContainerFile, path: EvidencePath, _: Limits) -> Container:
 
 
 FORMAT = ContainerFormat(
-    _recognises, _open, ewf_segments, lambda file: _is_later_segment(file.head)
+    lambda kind, _: kind is E01, _open, ewf_segments, lambda file: _is_later_segment(file.head)
 )

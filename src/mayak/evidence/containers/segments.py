@@ -54,11 +54,6 @@ def open_pieces(path: Path) -> Bytes:
     return JoinedBytes(pieces)
 
 
-def all_pieces(reader: ContainerFormat, file: Path) -> list[Path]:
-    """Return all files of a container. Raises EvidenceError if one is missing."""
-    return (reader.segments or numbered_pieces)(file)
-
-
 def is_later_piece(reader: ContainerFormat, file: ContainerFile) -> bool:
     """Whether a file is read through the first piece of a split container."""
     if reader.is_later_segment is not None:

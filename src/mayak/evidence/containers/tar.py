@@ -111,10 +111,7 @@ class TarContainer(Container):
 
     def _member(self, offset: int) -> tarfile.TarInfo:
         """Return the member whose header begins at an offset."""
-        rest = stream_of(self._data.read_at, self._data.size - offset, offset)
-        with tarfile.open(
-            fileobj=rest, mode="r:", encoding="utf-8", errors="surrogateescape"
-        ) as tar:
+        with self._tar(offset) as tar:
             member = tar.next()
         assert member is not None  # noqa: S101 - it was read there before
         member.offset_data += offset
@@ -127,13 +124,9 @@ class TarContainer(Container):
             offset += len(block)
         return False
 
-    def _tar(self) -> tarfile.TarFile:
-        return tarfile.open(
-            fileobj=stream_of(self._data.read_at, self._data.size),
-            mode="r:",
-            encoding="utf-8",
-            errors="surrogateescape",
-        )
+    def _tar(self, offset: int = 0) -> tarfile.TarFile:
+        rest = stream_of(self._data.read_at, self._data.size - offset, offset)
+        return tarfile.open(fileobj=rest, mode="r:", encoding="utf-8", errors="surrogateescape")
 
     def _entry(
         self, files: dict[str, int], member: tarfile.TarInfo, path: EvidencePath
@@ -248,8 +241,6 @@ def _recognises(kind: FileKind, file: ContainerFile) -> bool:
     return kind.name == "TAR"
 
 
-def _open(file: ContainerFile, path: EvidencePath, limits: Limits) -> Container:
-    return TarContainer(file.data(), path, limits)
-
-
-FORMAT = ContainerFormat(_recognises, _open)
+FORMAT = ContainerFormat(
+    _recognises, lambda file, path, limits: TarContainer(file.data(), path, limits)
+)

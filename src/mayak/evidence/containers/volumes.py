@@ -253,10 +253,6 @@ def _likely_starts(start: int, end: int) -> list[int]:
     return sorted(offset for offset in {start, start + _OLD_TRACK, *whole} if offset < end)
 
 
-def _recognises(kind: FileKind, _: ContainerFile) -> bool:
-    return kind in VOLUMES.rows
-
-
 def _open(file: ContainerFile, path: EvidencePath, _: Limits) -> Container | None:
     disk = DiskContainer(file.data(), path)
     # A copy of a boot sector begins like a disk, so a known volume must follow. Nothing but a disk
@@ -265,4 +261,4 @@ def _open(file: ContainerFile, path: EvidencePath, _: Limits) -> Container | Non
     return disk if is_disk or disk.has_known_volume() else None
 
 
-FORMAT = ContainerFormat(_recognises, _open)
+FORMAT = ContainerFormat(lambda kind, _: kind in VOLUMES.rows, _open)

@@ -19,7 +19,6 @@ import numpy as np
 
 from mayak.evidence.base import (
     Container,
-    ContainerFile,
     ContainerFormat,
     Limits,
     container_gap,
@@ -35,7 +34,6 @@ from mayak.evidence.containers.zip_records import (
 )
 from mayak.evidence.containers.zip_recovery import MIN_REGION, Extents, is_bomb, unlisted_members
 from mayak.evidence.streams import Bytes, guarded, stream_of, translated
-from mayak.signatures import FileKind
 from mayak.types import EvidenceEntry, EvidencePath, Failure
 
 UNLISTED = "[unlisted]/"
@@ -189,12 +187,7 @@ def _name_key(member: Member) -> int:
     return int.from_bytes(digest.digest())
 
 
-def _recognises(kind: FileKind, _: ContainerFile) -> bool:
-    return kind.name == "ZIP"
-
-
-def _open(file: ContainerFile, path: EvidencePath, limits: Limits) -> Container:
-    return ZipContainer(file.data(), path, limits)
-
-
-FORMAT = ContainerFormat(_recognises, _open)
+FORMAT = ContainerFormat(
+    lambda kind, _: kind.name == "ZIP",
+    lambda file, path, limits: ZipContainer(file.data(), path, limits),
+)

@@ -52,12 +52,7 @@ def selected_files(case: CaseStore, found: ReportData, shown: list[Finding]) -> 
     if rows:
         blocks.append(
             Table(
-                (
-                    msg("No."),
-                    msg("File"),
-                    msg("Size, times"),
-                    msg("Hashes"),
-                ),
+                (msg("No."), msg("File"), msg("Size, times"), msg("Hashes")),
                 tuple(rows),
                 (0.5, 2.4, 1.6, 2.6),
                 code=frozenset({3}),
@@ -146,11 +141,7 @@ def _failures(case: CaseStore, found: ReportData) -> list[Block]:
     return [
         Prose(text),
         Table(
-            (
-                msg("File"),
-                msg("Step"),
-                msg("Reason: as recorded"),
-            ),
+            (msg("File"), msg("Step"), msg("Reason: as recorded")),
             rows,
             (3.0, 0.7, 3.0),
             small=True,

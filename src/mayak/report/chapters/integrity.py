@@ -12,7 +12,7 @@ from mayak.report.document import Block, Cell, Facts, Prose, Section, Table
 from mayak.report.report_data import ReportData
 from mayak.report.text import files as files_text
 from mayak.report.text import moment, shortened, size
-from mayak.report.words import moment_of, source_kind
+from mayak.report.words import source_kind
 
 _PAIRS = 20
 """Pairs of log entries whose times run backwards."""
@@ -24,7 +24,7 @@ _HISTORY = 50
 
 def integrity(found: ReportData) -> Section:
     """Return the chapter: everything that a court can check."""
-    blocks: list[Block] = [_log(found), *_clock(found), *_sums(found), _hashes(found)]
+    blocks: list[Block] = [_log(found), *_clock(found), _sums(found), _hashes(found)]
     if found.faults:
         faults = found.faults[:_FAULTS]
         blocks.append(
@@ -38,10 +38,8 @@ def integrity(found: ReportData) -> Section:
                 tuple(shortened(str(fault), 300) for fault in faults),
             )
         )
-    for number, source in enumerate(found.sources, 1):
-        blocks += _source(number, source, found)
-    for run in found.runs:
-        blocks += _engine(run, found.tiers[run.id], shown=run == found.run)
+    blocks += [_source(number, source, found) for number, source in enumerate(found.sources, 1)]
+    blocks += [_engine(run, found.tiers[run.id], shown=run == found.run) for run in found.runs]
     blocks += _history(found)
     return Section(msg("Integrity"), tuple(blocks))
 
@@ -75,14 +73,14 @@ def _clock(found: ReportData) -> list[Block]:
     return [Prose(text, "warning", tuple(clock_note(*pair) for pair in pairs[:_PAIRS]))]
 
 
-def _sums(found: ReportData) -> list[Block]:
+def _sums(found: ReportData) -> Prose:
     text = (
         msg("Every listed file is accounted for:")
         if found.balanced
         else msg("THE SUMS DO NOT HOLD:")
     )
     sums = (found.counts.sum_text, found.listed_text)
-    return [Prose(text, "plain" if found.balanced else "alarm", sums)]
+    return Prose(text, "plain" if found.balanced else "alarm", sums)
 
 
 def _hashes(found: ReportData) -> Prose:
@@ -105,7 +103,7 @@ def _hashes(found: ReportData) -> Prose:
     return Prose(text)
 
 
-def _source(number: int, source: StoredSource, found: ReportData) -> list[Block]:
+def _source(number: int, source: StoredSource, found: ReportData) -> Facts:
     title = msg("Source {number}", number=number)
     rows: list[tuple[str, str]] = [
         (title, shortened(source.path, 300)),
@@ -121,15 +119,12 @@ def _source(number: int, source: StoredSource, found: ReportData) -> list[Block]
             (msg("Size") + which, size(reading.size)),
             ("MD5" + which, reading.md5),
             ("SHA-256" + which, reading.sha256),
-            (
-                msg("Computed (UTC)") + which,
-                f"{moment(reading.began)} – {moment(reading.ended)}",
-            ),
+            (msg("Computed (UTC)") + which, f"{moment(reading.began)} – {moment(reading.ended)}"),
             (msg("Stored hash") + which, _compared(reading)),
         ]
         code |= {"MD5" + which, "SHA-256" + which}
     rows.append((msg("Compared again"), _again(source, found)))
-    return [Facts(tuple(rows), code=frozenset(code))]
+    return Facts(tuple(rows), code=frozenset(code))
 
 
 def _listed(source: StoredSource, found: ReportData) -> str:
@@ -166,8 +161,8 @@ def _again(source: StoredSource, found: ReportData) -> str:
         return msg("not on record")
     entry, how = found.history.compared[source.id]
     if how.get("whole"):
-        return moment_of(entry) + msg(": as a whole, by SHA-256")
-    return moment_of(entry) + msg(
+        return entry.time + msg(": as a whole, by SHA-256")
+    return entry.time + msg(
         ": {hashed:,} files by SHA-256, {sized:,} by presence and size, {uncompared:,} not "
         "compared",
         hashed=how.get("hashed", 0),
@@ -188,7 +183,7 @@ def _compared(reading: SourceHash) -> str:
     return said
 
 
-def _engine(run: Run, tiers: dict[int, int], *, shown: bool) -> list[Block]:
+def _engine(run: Run, tiers: dict[int, int], *, shown: bool) -> Facts:
     engine = run.engine
     title = msg("Model run {run_id}", run_id=run.id)
     names = {
@@ -234,14 +229,14 @@ def _engine(run: Run, tiers: dict[int, int], *, shown: bool) -> list[Block]:
             whole=counts[2],
         )
         rows.append((msg("Images decided by"), text))
-    return [Facts(tuple(rows), code=frozenset({*names.values(), finger}))]
+    return Facts(tuple(rows), code=frozenset({*names.values(), finger}))
 
 
 def _history(found: ReportData) -> list[Block]:
     notable = found.history.notable
     entries = notable[-_HISTORY:]
     rows: list[tuple[Cell, ...]] = [
-        (str(e.sequence), moment_of(e), shortened(e.operator, 60), _action(e)) for e in entries
+        (str(e.sequence), e.time, shortened(e.operator, 60), _action(e)) for e in entries
     ]
     if not rows:
         return []
@@ -252,12 +247,7 @@ def _history(found: ReportData) -> list[Block]:
             n_entries=len(entries),
             n_notable=len(notable),
         )
-    columns = (
-        msg("Entry"),
-        msg("Time"),
-        msg("Operator"),
-        msg("What"),
-    )
+    columns = (msg("Entry"), msg("Time"), msg("Operator"), msg("What"))
     return [Prose(text), Table(columns, tuple(rows), (0.6, 1.9, 1.1, 4.0), small=True)]
 
 

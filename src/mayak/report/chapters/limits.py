@@ -21,37 +21,35 @@ _CHOSEN = ("include", "exclude", "since", "known-good", "too-small")
 def limits(found: ReportData) -> Section:
     """Return the chapter."""
     points = [
-        *_demonstration(found),
+        _demonstration(found),
         _not_read(found),
-        *_no_image(found),
-        *_backups(found),
-        *_options(found),
-        *_free_space(found),
-        *_documents(found),
+        _no_image(found),
+        _backups(found),
+        _options(found),
+        _free_space(found),
+        _documents(found),
         msg(
             "Of an animation at most four frames were examined; of a file with several pictures "
             "of a camera (MPO) and of a Photoshop file the first picture alone."
         ),
         _unseen(found),
-        *_quick(found),
+        _quick(found),
         msg("What a file states of itself (camera, time, place) can be altered by anybody."),
     ]
-    blocks: list[Block] = [Prose("", points=tuple(points))]
+    blocks: list[Block] = [Prose("", points=tuple(filter(None, points)))]
     if found.left_out.files:
         blocks += _by_extension(found)
     blocks.append(_missed(found))
     return Section(msg("Limits"), tuple(blocks))
 
 
-def _demonstration(found: ReportData) -> list[str]:
+def _demonstration(found: ReportData) -> str | None:
     if found.run is None or not str(found.run.engine.get("model", "")).startswith("nano@"):
-        return []
-    return [
-        msg(
-            "The embedded model “nano” demonstrates the machinery. Its proposals say nothing "
-            "about real images."
-        )
-    ]
+        return None
+    return msg(
+        "The embedded model “nano” demonstrates the machinery. Its proposals say nothing "
+        "about real images."
+    )
 
 
 def _not_read(found: ReportData) -> str:
@@ -74,74 +72,64 @@ def _not_read(found: ReportData) -> str:
     )
 
 
-def _no_image(found: ReportData) -> list[str]:
+def _no_image(found: ReportData) -> str | None:
     left = found.left_out
     if not left.files:
-        return []
+        return None
     text = msg(
         "Left out because they do not begin as an image does: {files}. They were not examined "
         "further: pictures inside such files were not looked for.",
         files=files(left.files),
     )
     if not left.kinds:
-        return [text]
-    return [
-        text
-        + " "
-        + msg(
-            "By their names, among them are kinds that can hold pictures: {kinds}.",
-            kinds=kinds(left),
-        )
-    ]
+        return text
+    named = msg(
+        "By their names, among them are kinds that can hold pictures: {kinds}.", kinds=kinds(left)
+    )
+    return text + " " + named
 
 
-def _documents(found: ReportData) -> list[str]:
+def _documents(found: ReportData) -> str | None:
     if not (count := found.exclusions.get("document", 0)):
-        return []
-    return [
-        msg(
-            "Documents (PDF): {count:,}. The images in them were examined; texts and drawings on "
-            "their pages were not looked at.",
-            count=count,
-        )
-    ]
+        return None
+    return msg(
+        "Documents (PDF): {count:,}. The images in them were examined; texts and drawings on "
+        "their pages were not looked at.",
+        count=count,
+    )
 
 
-def _backups(found: ReportData) -> list[str]:
+def _backups(found: ReportData) -> str | None:
     folders = found.left_out.backups
     if not folders:
-        return []
+        return None
     named = join("; ", [shortened(folder, 120) for folder in folders[:_BACKUPS]])
     if len(folders) > _BACKUPS:
         named += "; …"
-    return [
-        msg(
-            "Folders that hold a phone's backup, by the names in them (Manifest.db next to "
-            "Manifest.plist): {n_folders:,}. mayak does not undo the renaming of the files in "
-            "such backups, and of an encrypted one no picture can be recognised. Left out in them "
-            "as no image: {files}. {named}",
-            n_folders=len(folders),
-            files=files(found.left_out.in_backups),
-            named=named,
-        )
-    ]
+    return msg(
+        "Folders that hold a phone's backup, by the names in them (Manifest.db next to "
+        "Manifest.plist): {n_folders:,}. mayak does not undo the renaming of the files in "
+        "such backups, and of an encrypted one no picture can be recognised. Left out in them "
+        "as no image: {files}. {named}",
+        n_folders=len(folders),
+        files=files(found.left_out.in_backups),
+        named=named,
+    )
 
 
-def _options(found: ReportData) -> list[str]:
+def _options(found: ReportData) -> str | None:
     rules = {rule: found.exclusions[rule] for rule in _CHOSEN if found.exclusions.get(rule)}
     if not rules:
-        return []
+        return None
     said = join(", ", [reason(rule) + f" {count:,}" for rule, count in rules.items()])
-    return [
-        msg(
-            "Left out by the settings of triage: {files} ({said}).",
-            files=files(sum(rules.values())),
-            said=said,
-        )
-    ]
+    return msg(
+        "Left out by the settings of triage: {files} ({said}).",
+        files=files(sum(rules.values())),
+        said=said,
+    )
 
 
-def _free_space(found: ReportData) -> list[str]:
+def _free_space(found: ReportData) -> str | None:
     disks = [
         source
         for source in found.sources
@@ -149,16 +137,14 @@ def _free_space(found: ReportData) -> list[str]:
         or (source.id in found.source_counts and found.source_counts[source.id].has_disk_image)
     ]
     if not disks:
-        return []
-    return [
-        msg(
-            "{n_disks:,} of {n_sources:,} sources are or hold disk images. Their free space was "
-            "not searched: a deleted picture that no entry of the file system names any more was "
-            "not found.",
-            n_disks=len(disks),
-            n_sources=len(found.sources),
-        )
-    ]
+        return None
+    return msg(
+        "{n_disks:,} of {n_sources:,} sources are or hold disk images. Their free space was "
+        "not searched: a deleted picture that no entry of the file system names any more was "
+        "not found.",
+        n_disks=len(disks),
+        n_sources=len(found.sources),
+    )
 
 
 def _unseen(found: ReportData) -> str:
@@ -171,17 +157,15 @@ def _unseen(found: ReportData) -> str:
     )
 
 
-def _quick(found: ReportData) -> list[str]:
+def _quick(found: ReportData) -> str | None:
     tiers = found.tiers[found.run.id] if found.run else {}
     if not (early := tiers.get(0, 0) + tiers.get(1, 0)):
-        return []
-    return [
-        msg(
-            "Called irrelevant by a quicker reading than the whole model's: {images}. What that "
-            "may have lost, and whether it held, is under Integrity.",
-            images=images(early),
-        )
-    ]
+        return None
+    return msg(
+        "Called irrelevant by a quicker reading than the whole model's: {images}. What that "
+        "may have lost, and whether it held, is under Integrity.",
+        images=images(early),
+    )
 
 
 def _by_extension(found: ReportData) -> list[Block]:
@@ -212,11 +196,7 @@ def _by_extension(found: ReportData) -> list[Block]:
             )
         ),
         Table(
-            (
-                msg("Extension"),
-                msg("Kind that can hold pictures"),
-                msg("Files"),
-            ),
+            (msg("Extension"), msg("Kind that can hold pictures"), msg("Files")),
             tuple(rows),
             (2.0, 3.0, 1.0),
             numbers=frozenset({2}),

@@ -9,7 +9,7 @@ from mayak.report.left_out import warning
 from mayak.report.report_data import ReportData
 from mayak.report.text import files as files_text
 from mayak.report.text import images, shortened
-from mayak.report.words import moment_of, numbers
+from mayak.report.words import numbers
 
 _NOTED = 6
 """Kinds of faults on the first page."""
@@ -17,23 +17,20 @@ _NOTED = 6
 
 def notices(found: ReportData) -> tuple[Prose, ...]:
     """Return the notices of the first page, alarms first."""
-    return tuple(
-        notice
-        for notice in (
-            _faulty(found),
-            _sums_off(found),
-            _faulty_before(found),
-            _damaged(found),
-            _accepting(found),
-            _unhashed(found),
-            _sound(found),
-            _unlike_their_hash(found),
-            _incomplete(found),
-            _without_result(found),
-            _not_looked_into(found),
-        )
-        if notice is not None
+    every = (
+        _faulty(found),
+        _sums_off(found),
+        _faulty_before(found),
+        _damaged(found),
+        _accepting(found),
+        _unhashed(found),
+        _sound(found),
+        _unlike_their_hash(found),
+        _incomplete(found),
+        _without_result(found),
+        _not_looked_into(found),
     )
+    return tuple(filter(None, every))
 
 
 def _faulty(found: ReportData) -> Prose | None:
@@ -76,7 +73,7 @@ def _faulty_before(found: ReportData) -> Prose | None:
         msg(
             "INTEGRITY FAILURE ON RECORD. The last verification ({moment_of}, {operator}) found "
             "{faults}. Run mayak verify again.",
-            moment_of=moment_of(check),
+            moment_of=check.time,
             operator=check.operator,
             faults=plural("{n:,} fault", "{n:,} faults", faults),
         ),
@@ -156,9 +153,9 @@ def _compared_again(found: ReportData) -> str:
             return msg("No source has been compared again since it was taken in.")
         return msg(
             "The verification of {moment_of} does not record which sources it compared.",
-            moment_of=moment_of(check),
+            moment_of=check.time,
         )
-    latest = moment_of(max((history.compared[s.id][0] for s in done), key=lambda e: e.sequence))
+    latest = max((history.compared[s.id][0] for s in done), key=lambda e: e.sequence).time
     text = msg(
         "{n_done:,} of {count:,} sources were compared again, last at {latest}",
         n_done=len(done),
@@ -191,7 +188,7 @@ def _compared_again(found: ReportData) -> str:
     if check is not None and absent:
         text += msg(
             "; absent at the last verification ({moment_of}): source {numbers}",
-            moment_of=moment_of(check),
+            moment_of=check.time,
             numbers=numbers(absent),
         )
     return text + "."
@@ -229,8 +226,7 @@ def _without_result(found: ReportData) -> Prose | None:
     if not (missing := found.images["unclassified"]):
         return None
     return Prose(
-        msg("Neither a model result nor a decision: {images}.", images=images(missing)),
-        "warning",
+        msg("Neither a model result nor a decision: {images}.", images=images(missing)), "warning"
     )
 
 

@@ -100,12 +100,7 @@ def _labels(found: ReportData) -> Table:
 
 def _reviewers(found: ReportData) -> Table:
     return Table(
-        (
-            msg("Reviewer"),
-            msg("Images"),
-            msg("First decision (UTC)"),
-            msg("Last decision (UTC)"),
-        ),
+        (msg("Reviewer"), msg("Images"), msg("First decision (UTC)"), msg("Last decision (UTC)")),
         tuple(
             (shortened(name, 80), f"{who.images:,}", moment(who.first), moment(who.last))
             for name, who in found.reviewers.items()
@@ -138,11 +133,7 @@ def _seen(found: ReportData) -> list[Block]:
     return [
         Prose(text, "soft"),
         Table(
-            (
-                msg("How the image was shown"),
-                msg("Decisions"),
-                msg("of these, blurred"),
-            ),
+            (msg("How the image was shown"), msg("Decisions"), msg("of these, blurred")),
             tuple(rows),
             (2.2, 0.9, 1.2),
             numbers=frozenset({1, 2}),

@@ -109,7 +109,7 @@ export function Sample() {
   return html`<div class="page sample">
     <p>${t("sampleIntro")}</p>
     <form onSubmit=${(event) => attempt(draw(event))}>
-      <label>${t("sampleSize")}<input name="size" type="number" min="1" max="100000" value="200" /></label>
+      <label>${t("sampleSize")}<input name="size" type="number" min="1" max="100000" defaultValue="200" /></label>
       <button class="wide primary"><span>${t("draw")}</span></button>
     </form>
     ${answer?.samples.length > 0 && html`<h2>${t("samples")}</h2>`}
