@@ -29,7 +29,14 @@ from mayak.evidence.containers.segments import (
 from mayak.evidence.streams import IN_MEMORY, Bytes, FileBytes, Unpacked, translated
 from mayak.i18n import msg
 from mayak.signatures import CONTAINERS, FAR_HEAD, HEAD, FileKind
-from mayak.types import EvidenceEntry, EvidencePath, Failure, Progress, SilentProgress
+from mayak.types import (
+    EvidenceEntry,
+    EvidencePath,
+    Failure,
+    OutcomeReason,
+    Progress,
+    SilentProgress,
+)
 
 _MIN_FAR = 1 << 20
 """Bytes of a file from which on its first ``FAR_HEAD`` bytes are compared, too: no volume is
@@ -133,7 +140,7 @@ class Source:
                     looked_into.release()
                     if looked_into.unread is not None:
                         reason = f"is {looked_into.unread.described}, which is not read"
-                        yield container_gap(entry.path, "Unsupported", reason)
+                        yield container_gap(entry.path, OutcomeReason.UNSUPPORTED, reason)
                 continue
             opened = self._opened(nested, depth)
             if opened is None:
@@ -171,7 +178,7 @@ class Source:
             # or a suspect wrote: an unforeseen fault must lose this container alone, not all that
             # comes after it.
             reason = f"cannot be read any further: {type(exc).__name__}: {exc}"
-            yield container_gap(container, "Damaged", reason)
+            yield container_gap(container, OutcomeReason.DAMAGED, reason)
 
     def _recognised(self, entry: EvidenceEntry) -> tuple[_Nested | None, _LookedInto | None]:
         """Return the container that an entry is; if it is none, how to open it without reading its
@@ -212,7 +219,7 @@ class Source:
         file, reader = nested
         if depth == self._limits.depth:
             reason = f"is a container more than {depth} deep, which is not entered"
-            return container_gap(file.path, "LimitExceeded", reason)
+            return container_gap(file.path, OutcomeReason.LIMIT_EXCEEDED, reason)
         try:
             with translated():
                 pieces_of = reader.segments or numbered_pieces
@@ -220,10 +227,10 @@ class Source:
                     piece.is_symlink() for piece in pieces_of(file.on_disk)
                 ):
                     reason = "has a piece that is a symbolic link, which is not followed"
-                    return container_gap(file.path, "Unsupported", reason)
+                    return container_gap(file.path, OutcomeReason.UNSUPPORTED, reason)
                 return reader.open(file, file.path, self._limits)
         except LimitExceededError as exc:
-            return container_gap(file.path, "LimitExceeded", exc.reason)
+            return container_gap(file.path, OutcomeReason.LIMIT_EXCEEDED, exc.reason)
         except EvidenceError as exc:
             return _not_entered(file.path, exc)
 
@@ -313,4 +320,4 @@ class _LookedInto:
 
 def _not_entered(container: EvidencePath, exc: OSError) -> Failure:
     reason = f"container cannot be entered: {exc.__cause__ or getattr(exc, 'message', exc)!s}"
-    return container_gap(container, "Damaged", reason)
+    return container_gap(container, OutcomeReason.DAMAGED, reason)

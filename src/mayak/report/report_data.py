@@ -31,6 +31,7 @@ from mayak.errors import CaseError
 from mayak.i18n import Message, msg
 from mayak.report.left_out import LeftOut, left_out
 from mayak.report.text import files as files_text
+from mayak.types import OutcomeReason
 
 PROPOSALS = 100
 """Proposals that a report shows; the most likely ones first."""
@@ -247,7 +248,7 @@ def collect(case: CaseStore, faults: list[IntegrityFault], run: int | None = Non
         counts=case.counts(),
         exclusions=case.exclusion_counts(),
         failures=case.failure_counts(),
-        left_out=left_out(lambda: case.left_out("not-an-image")),
+        left_out=left_out(lambda: case.left_out(OutcomeReason.NOT_AN_IMAGE)),
         sources=case.sources(),
         source_counts=case.source_counts(),
         history=history,

@@ -28,7 +28,7 @@ from mayak.triage.outcome import ItemOutcome
 from mayak.triage.recorded import RecordedSource, SourceIdentity
 from mayak.triage.resolve import FileToRead, Resolver, Step, UnreadFile
 from mayak.triage.stage import DecodeAndScore
-from mayak.types import EvidenceEntry, Failure
+from mayak.types import EvidenceEntry, Failure, OutcomeReason
 
 _CHUNK_BYTES = 1 << 20
 _CHUNK_FILES = 32
@@ -174,28 +174,34 @@ def read(entry: EvidenceEntry) -> bytes | Exclusion | Failure:
         with entry.open() as stream:
             head = stream.read(_HEAD)
             if not head:
-                return Exclusion("empty", "0 bytes")
+                return Exclusion(OutcomeReason.EMPTY, "0 bytes")
             if is_apple_double(head, entry.path.name):
-                return Exclusion("apple-double", "AppleDouble: what a Mac keeps beside a file")
+                return Exclusion(
+                    OutcomeReason.APPLE_DOUBLE, "AppleDouble: what a Mac keeps beside a file"
+                )
             if is_program(head):
-                return Exclusion("program", "PostScript or a metafile: it would have to be run")
+                return Exclusion(
+                    OutcomeReason.PROGRAM, "PostScript or a metafile: it would have to be run"
+                )
             if not (is_pdf(head) or looks_like_image(head, entry.path.name)):
                 if needs_password(stream, head):
-                    return Failure(path, "read", "Encrypted", "is a document with a password")
+                    return Failure(
+                        path, "read", OutcomeReason.ENCRYPTED, "is a document with a password"
+                    )
                 return _not_an_image(entry)
             if entry.size > MAX_FILE_BYTES:
                 text = f"an image of {entry.size} bytes, more than {MAX_FILE_BYTES}"
-                return Failure(path, "read", "TooLarge", text)
+                return Failure(path, "read", OutcomeReason.TOO_LARGE, text)
             # In one call: joining two parts of a photo would hold up other threads.
             stream.seek(0)
             data = stream.read(entry.size)
             if more := stream.read():
                 data += more
     except (EvidenceError, OSError) as error:
-        return Failure(path, "read", "Unreadable", str(error.__cause__ or error))
+        return Failure(path, "read", OutcomeReason.UNREADABLE, str(error.__cause__ or error))
     if len(data) < entry.size:
         text = f"{len(data)} of {entry.size} bytes could be read"
-        return Failure(path, "read", "Damaged", text)
+        return Failure(path, "read", OutcomeReason.DAMAGED, text)
     return data
 
 
@@ -204,7 +210,7 @@ def _not_an_image(entry: EvidenceEntry) -> Exclusion | Failure:
     path = entry.path
     if path.kind == "file" and named_as_image(path.name):  # encrypted, overwritten or truncated
         text = "named as an image, but begins as none"
-        return Failure(str(path), "decode", "Damaged", text)
+        return Failure(str(path), "decode", OutcomeReason.DAMAGED, text)
     if path.kind in CONTAINER_LAYERS:
-        return Exclusion("container", "what lies in it follows it")
-    return Exclusion("not-an-image", "begins as no image format does")
+        return Exclusion(OutcomeReason.CONTAINER, "what lies in it follows it")
+    return Exclusion(OutcomeReason.NOT_AN_IMAGE, "begins as no image format does")
