@@ -21,7 +21,7 @@ from mayak.cli.options import (
 from mayak.errors import ConfigError, DecodeError
 from mayak.i18n import msg, system_error
 from mayak.imaging import decode_file
-from mayak.labels import LABELS
+from mayak.labels import LABELS, numbered_label
 from mayak.names import printable
 from mayak.types import Classifier, DecodedImage, Failure, OutcomeReason, Prediction
 
@@ -121,7 +121,7 @@ def _show(console: Console, found: list[tuple[Path, Prediction]], failures: list
         rows = [
             [
                 printable(str(path)),
-                f"{prediction.scores.label} " + LABELS[prediction.scores.label].name,
+                numbered_label(prediction.scores.label),
                 *(f"{score:.3f}" for score in prediction.scores.values),
                 f"{prediction.scores.off_label:.2g}",
             ]

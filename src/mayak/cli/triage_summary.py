@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mayak.cli.console import Console
 from mayak.i18n import join, msg, plural
-from mayak.labels import LABELS
+from mayak.labels import LABELS, numbered_label
 from mayak.names import printable
 from mayak.types import OutcomeReason
 
@@ -169,12 +169,11 @@ def show_results(console: Console, case: CaseStore, run: int) -> None:
     """Show the results that an examiner should see first."""
     rows = []
     for result in case.results(run, limit=_FIRST):
-        label = LABELS[result.scores.label]
         marks = [msg("deleted")] * result.deleted + list(result.alerts)
         rows.append(
             [
                 str(result.rank),
-                f"{label.index} " + label.name,
+                numbered_label(result.scores.label),
                 f"{result.scores.best:.3f}",
                 printable(result.display),
                 join(", ", marks),
