@@ -26,6 +26,7 @@ from mayak.case import (
     set_back,
 )
 from mayak.case.records import Seen
+from mayak.case.scores import review_key
 from mayak.case.statuses import State
 from mayak.errors import CaseError
 from mayak.i18n import Message, msg
@@ -264,7 +265,8 @@ def collect(case: CaseStore, faults: list[IntegrityFault], run: int | None = Non
     for _, standing in standings(case, found.run):
         _count(found, standing)
         if standing.state in ("proposed", "alert"):
-            first.append((_urgency(standing), standing.sha256))
+            key = review_key(standing.sha256, standing.scores, has_alert=bool(standing.alerts))
+            first.append((key, standing.sha256))
             if len(first) > 8 * PROPOSALS:
                 first = heapq.nsmallest(PROPOSALS, first)
     found.proposed = [sha256 for _, sha256 in heapq.nsmallest(PROPOSALS, first)]
@@ -297,9 +299,3 @@ def _count(found: ReportData, standing: ReviewStatus) -> None:
         who.images += 1
         found.seen[decision.seen] += 1
         who.first, who.last = min(who.first, decision.at), max(who.last, decision.at)
-
-
-def _urgency(standing: ReviewStatus) -> tuple[bool, float, float, str]:
-    """Return the sort key of ``CaseStore.results``: the order of review."""
-    scores = standing.scores.values if standing.scores else (1.0, 0.0, 0.0, 0.0)
-    return not standing.alerts, scores[0], max(scores), standing.sha256
