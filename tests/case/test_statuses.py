@@ -30,7 +30,7 @@ def store(tmp_path):
 def states(store, run=1):
     names = [f"{n}.jpg" for n in range(1, 7)]
     found = store.statuses(run, [digest(name) for name in names])
-    return [standing.state for standing in found]
+    return [status.state for status in found]
 
 
 def test_before_anybody_decides_the_model_and_the_lists_speak(store):

@@ -141,9 +141,9 @@ def test_each_image_tells_who_decided_it_and_where_it_lay(lab):
         assert (origin["case"], origin["case_name"]) == (store.id, "case")
         assert origin["source"] == str(lab / "photos")
         assert origin["path"] == "photos/00.jpg"
-        standing = store.verdicts(digest(encoded(0)))
+        verdicts = store.verdicts(digest(encoded(0)))
         assert origin["decisions"] == [
-            {"reviewer": name, "verdict": 0, "at": standing[name].at.isoformat()}
+            {"reviewer": name, "verdict": 0, "at": verdicts[name].at.isoformat()}
             for name in ("김수사", "이검토")
         ]
     (origin,) = rows[digest(encoded(50, "PNG"))]["provenance"]

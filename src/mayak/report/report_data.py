@@ -244,17 +244,17 @@ def collect(case: CaseStore, faults: list[IntegrityFault], run: int | None = Non
         withdrawn=sum(1 for decision in case.decisions() if decision.undoes is not None),
     )
     first: list[tuple[tuple[bool, float, float, str], str]] = []
-    for _, standing in standings(case, found.run):
-        _count(found, standing)
-        if standing.state in ("proposed", "alert"):
-            first.append((_urgency(standing), standing.sha256))
+    for _, status in statuses(case, found.run):
+        _count(found, status)
+        if status.state in ("proposed", "alert"):
+            first.append((_urgency(status), status.sha256))
             if len(first) > 8 * PROPOSALS:
                 first = heapq.nsmallest(PROPOSALS, first)
     found.proposed = [sha256 for _, sha256 in heapq.nsmallest(PROPOSALS, first)]
     return found
 
 
-def standings(case: CaseStore, run: Run | None) -> Iterator[tuple[StoredContent, ReviewStatus]]:
+def statuses(case: CaseStore, run: Run | None) -> Iterator[tuple[StoredContent, ReviewStatus]]:
     """Yield every image of a case with its review status, in the order in which it was found."""
     contents = case.contents()
     while chunk := list(islice(contents, _CHUNK)):
@@ -262,18 +262,18 @@ def standings(case: CaseStore, run: Run | None) -> Iterator[tuple[StoredContent,
         yield from zip(chunk, known, strict=True)
 
 
-def _count(found: ReportData, standing: ReviewStatus) -> None:
-    found.images[standing.state] += 1
-    found.files[standing.state] += standing.occurrences
-    if (label := standing.decided) is not None and standing.state == "selected":
-        found.selected.setdefault(label, []).append(standing.sha256)
-        found.selected_files[label] += standing.occurrences
-        found.agreed[label] += standing.proposal == label
-    elif standing.state == "disputed":
-        found.disputed.append(standing.sha256)
-    elif standing.state == "proposed" and standing.proposal is not None:
-        found.proposals[standing.proposal] += 1
-    for decision in standing.verdicts:
+def _count(found: ReportData, status: ReviewStatus) -> None:
+    found.images[status.state] += 1
+    found.files[status.state] += status.occurrences
+    if (label := status.decided) is not None and status.state == "selected":
+        found.selected.setdefault(label, []).append(status.sha256)
+        found.selected_files[label] += status.occurrences
+        found.agreed[label] += status.proposal == label
+    elif status.state == "disputed":
+        found.disputed.append(status.sha256)
+    elif status.state == "proposed" and status.proposal is not None:
+        found.proposals[status.proposal] += 1
+    for decision in status.verdicts:
         who = found.reviewers.setdefault(
             decision.reviewer, ReviewerSummary(0, decision.at, decision.at)
         )
@@ -282,7 +282,7 @@ def _count(found: ReportData, standing: ReviewStatus) -> None:
         who.first, who.last = min(who.first, decision.at), max(who.last, decision.at)
 
 
-def _urgency(standing: ReviewStatus) -> tuple[bool, float, float, str]:
+def _urgency(status: ReviewStatus) -> tuple[bool, float, float, str]:
     """Return the sort key of ``CaseStore.results``: the order of review."""
-    scores = standing.scores.values if standing.scores else (1.0, 0.0, 0.0, 0.0)
-    return not standing.alerts, scores[0], max(scores), standing.sha256
+    scores = status.scores.values if status.scores else (1.0, 0.0, 0.0, 0.0)
+    return not status.alerts, scores[0], max(scores), status.sha256

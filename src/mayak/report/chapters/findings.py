@@ -106,11 +106,11 @@ class CardMaker:
 
     def finding(self, finding: Finding) -> Card:
         """Return the card of an image that reviewers decided on."""
-        content, standing = self._look_up(finding.sha256)
+        content, status = self._look_up(finding.sha256)
         label: str = msg("reviewers differ")
         if finding.label is not None:
             label = words.label(finding.label)
-        return self._make(f"{finding.number:04d}", label, content, standing)
+        return self._make(f"{finding.number:04d}", label, content, status)
 
     def proposals(self) -> Iterator[Card]:
         """Yield the cards of the proposals on which nobody has decided."""
@@ -123,12 +123,10 @@ class CardMaker:
 
     def _look_up(self, sha256: str) -> tuple[StoredContent, ReviewStatus]:
         run = self._found.run
-        (standing,) = self._case.statuses(run.id if run else None, [sha256])
-        return stored_content(self._case, sha256), standing
+        (status,) = self._case.statuses(run.id if run else None, [sha256])
+        return stored_content(self._case, sha256), status
 
-    def _make(
-        self, number: str, label: str, content: StoredContent, standing: ReviewStatus
-    ) -> Card:
+    def _make(self, number: str, label: str, content: StoredContent, status: ReviewStatus) -> Card:
         places = self._case.occurrences(content.sha256)
         small = picture(self._case, content, clear=self._clear)
         if small is not None:
@@ -140,8 +138,8 @@ class CardMaker:
             marks.append(msg("deleted"))
         elif any(place.deleted for place in places):
             marks.append(msg("deleted at some places"))
-        marks += [msg("in list: ") + shortened(name, 40) for name in standing.alerts]
-        scores = standing.scores
+        marks += [msg("in list: ") + shortened(name, 40) for name in status.alerts]
+        scores = status.scores
         unscored = (
             msg("no model was asked") if self._found.run is None else msg("model gave no result")
         )
@@ -166,11 +164,11 @@ class CardMaker:
                         words.seen(d.seen),
                     ),
                 )
-                for d in standing.verdicts
+                for d in status.verdicts
             )
             or (msg("not reviewed"),),
             marks=tuple(marks),
-            reviewed=bool(standing.verdicts),
+            reviewed=bool(status.verdicts),
         )
 
 
