@@ -235,7 +235,7 @@ class Failure:
     error: str
     """Class name of the error, or the name of the reason in ``mayak.evidence``."""
     message: str
-    place: EvidencePath | None = field(default=None, compare=False)
+    entry: EvidencePath | None = field(default=None, compare=False)
     """Path of an entry that cannot be read; None for a gap in a container that is itself an
     item."""
 

@@ -55,7 +55,7 @@ async ([first, count, failing]) => {
       size,
       frame: (place) => ({ image: place, next: place + 1 < size ? place + 1 : null }),
       reveal: () => false,
-      look: ({ image }) => ({ state: drawn.has(image) ? "drawn" : "waiting", count: 1, places: {} }),
+      look: ({ image }) => ({ state: drawn.has(image) ? "drawn" : "waiting", count: 1, positions: {} }),
       taken() {},
       restored() {},
       show(position) {

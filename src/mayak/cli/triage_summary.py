@@ -138,7 +138,7 @@ def _show_failures(console: Console, case: CaseStore) -> None:
     if rows:
         console.table(
             msg("Not read, the first {n_rows}", n_rows=len(rows)),
-            [msg("place"), msg("reason"), msg("recorded")],
+            [msg("path"), msg("reason"), msg("recorded")],
             rows,
             text_columns=3,
         )
@@ -195,7 +195,7 @@ def show_results(console: Console, case: CaseStore, run: int) -> None:
                 msg("rank"),
                 msg("label"),
                 msg("score"),
-                msg("place"),
+                msg("path"),
                 msg("note"),
             ],
             rows,

@@ -36,7 +36,7 @@ class OriginalRequest:
     """An image to read, with its occurrences."""
 
     sha256: str
-    places: tuple[tuple[str, str], ...]
+    occurrences: tuple[tuple[str, str], ...]
     """Path of the source, and location in it (``EvidencePath`` as JSON)."""
 
 
@@ -68,7 +68,7 @@ def _work(work: OriginalRequest | bytes) -> bytes | Why:
         except DecodeError:
             return "undecodable"
     why: Why = "missing"
-    for source, location in work.places:
+    for source, location in work.occurrences:
         try:
             data = _read(source, EvidencePath.from_json(location))
         except DecodeError:  # the file that contains the image cannot be decoded

@@ -55,7 +55,7 @@ class ShownImages:
 
     how: Literal["opened", "grid"]
     blurred: bool
-    places: Mapping[str, int | None] = field(default_factory=dict)
+    positions: Mapping[str, int | None] = field(default_factory=dict)
     """Drawn images by SHA-256, each with its position in the result (None: not in it)."""
 
 
@@ -201,10 +201,10 @@ class ReviewSession:
             CaseError: the image is not in the case.
         """
         sources = {source.id: source.path for source in self.store.sources()}
-        places = self.store.occurrences(sha256)
-        if not places:
+        occurrences = self.store.occurrences(sha256)
+        if not occurrences:
             raise unknown_image(sha256)
-        return OriginalRequest(sha256, tuple((sources[p.source], p.location) for p in places))
+        return OriginalRequest(sha256, tuple((sources[o.source], o.location) for o in occurrences))
 
     # ------------------------------------------------------------------ anywhere
 
@@ -262,8 +262,8 @@ class ReviewSession:
         chosen = dict.fromkeys(images)
         copies: set[str] = set()
         if ranges:
-            places = [] if shown is None else [p for p in shown.places.values() if p is not None]
-            drawn = [(place, place + 1) for place in places]
+            positions = {} if shown is None else shown.positions
+            drawn = [(at, at + 1) for at in positions.values() if at is not None]
 
             def expand() -> tuple[list[str], list[str]] | None:
                 selection = self.selection(token)
@@ -277,9 +277,9 @@ class ReviewSession:
                 raise gone()
             chosen |= dict.fromkeys(found[0])
             copies = set(found[1])
-        if shown is not None and (unknown := shown.places.keys() - chosen.keys()):
+        if shown is not None and (unknown := shown.positions.keys() - chosen.keys()):
             raise unknown_image(min(unknown))
-        whole = shown is None or chosen.keys() <= shown.places.keys() | copies
+        whole = shown is None or chosen.keys() <= shown.positions.keys() | copies
         if count != len(chosen) if count is not None else not whole:
             raise CountError(len(chosen))
         verdicts = dict.fromkeys(chosen, verdict)
@@ -330,7 +330,7 @@ class ReviewSession:
 
 
 def _seen(image: str, shown: ShownImages, copies: set[str]) -> Seen:
-    if image in shown.places:
+    if image in shown.positions:
         return Seen(shown.how, shown.blurred)
     return Seen("copy", shown.blurred) if image in copies else Seen("bulk", None)
 

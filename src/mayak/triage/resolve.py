@@ -122,8 +122,8 @@ class Resolver:
 
     def _not_given(self, recorded: RecordedSource, failure: Failure) -> ItemOutcome:
         """An item that the source lists and cannot give, or what is missing of a container."""
-        if failure.place is not None:
-            location = location_of(failure.place)
+        if failure.entry is not None:
+            location = location_of(failure.entry)
         else:  # it shares its path with the container
             location = json.dumps(
                 {"path": failure.path, "error": failure.error, "message": failure.message},

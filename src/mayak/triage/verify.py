@@ -115,7 +115,7 @@ def _each(
     present = bytearray(last + 1)  # by the items' numbers: there may be millions
     with progress.task(recorded.path, listed, msg("files")) as task:
         for entry in source.items():
-            path = entry.place if isinstance(entry, Failure) else entry.path
+            path = entry.entry if isinstance(entry, Failure) else entry.path
             if path is None:  # what a container lacks: not a file
                 continue
             item = case.outcome(recorded.id, location_of(path))

@@ -47,7 +47,7 @@ const put = (asked) => new Promise((answer) => (question.value = { ...asked, ans
 const TEXTS = {
   many: ({ look }, { count }, label) => ({
     title: t("askMany", count, label),
-    lines: [t("askManyWhy", Object.keys(look.places).length)],
+    lines: [t("askManyWhy", Object.keys(look.positions).length)],
     yes: t("yesMany", count),
   }),
   absent: ({ look: { count } }, _, label) => ({

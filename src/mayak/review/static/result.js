@@ -107,7 +107,7 @@ const resultList = ({ token, shown: size, mark: read }) => ({
   // Selected images that are out of sight need a confirmation.
   reveal: () => !opened() && !selected.peek().size && bringBack(),
   look({ positions, chosen }) {
-    const seen = { how: opened() ? "opened" : "grid", blurred: blur.peek(), places: {}, count: null };
+    const seen = { how: opened() ? "opened" : "grid", blurred: blur.peek(), positions: {}, count: null };
     if (acts.list !== this) return { ...seen, state: "waiting" };
     const cells = positions.map(cellAt);
     if (positions.length === 1) seen.image = cells[0]?.sha256;
@@ -115,7 +115,7 @@ const resultList = ({ token, shown: size, mark: read }) => ({
     const states = positions.map((position, n) => {
       const cell = cells[n];
       const state = !cell ? "hidden" : opened() ? onStage(cell.sha256) : inGrid(position);
-      if (state === "drawn") seen.places[cell.sha256] = position;
+      if (state === "drawn") seen.positions[cell.sha256] = position;
       return state;
     });
     // Wait for the picture of one image, or for each visible one of several.
@@ -125,8 +125,8 @@ const resultList = ({ token, shown: size, mark: read }) => ({
     }
     return { ...seen, state: states.includes("waiting") ? "waiting" : "drawn" };
   },
-  request({ verdict, frame: { positions, mark }, look: { how, blurred, places, count, image } }) {
-    const shown = { how, blurred, places };
+  request({ verdict, frame: { positions, mark }, look: { how, blurred, positions: drawn, count, image } }) {
+    const shown = { how, blurred, positions: drawn };
     const body = { verdict, mark, shown };
     if (positions.length > 1 || count !== 1) return ["/api/decide", { ...body, token, ranges: ranges(positions), count }];
     return ["/api/decide", { ...body, images: [image] }];

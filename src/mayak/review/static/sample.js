@@ -54,10 +54,10 @@ const sampleList = ({ id, items: { length: size } }) => ({
   reveal: () => false,
   look({ image, at }) {
     const state = acts.list === this ? onStage(image) : "waiting";
-    return { state, how: "opened", blurred: blur.peek(), count: 1, places: state === "drawn" ? { [image]: at } : {} };
+    return { state, how: "opened", blurred: blur.peek(), count: 1, positions: state === "drawn" ? { [image]: at } : {} };
   },
-  request({ verdict, frame: { image, mark }, look: { how, blurred, places } }) {
-    return [`/api/samples/${id}/judge`, { image, verdict, mark, shown: { how, blurred, places } }];
+  request({ verdict, frame: { image, mark }, look: { how, blurred, positions } }) {
+    return [`/api/samples/${id}/judge`, { image, verdict, mark, shown: { how, blurred, positions } }];
   },
   taken() {},
   restored() {},

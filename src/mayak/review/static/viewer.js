@@ -220,16 +220,16 @@ function Facts({ facts }) {
       (alert) => html`<p class="alert"><${Icon} name="bell" /> ${t("hashBy", plain(alert.list), alert.kind)}</p>`,
     )}
     ${facts.results.map((said) => html`<${Scores} said=${said} many=${facts.results.length > 1} />`)}
-    <section><h2>${t("places", facts.places.length)}</h2>
-      ${facts.places.slice(0, 50).map(
-        (place) => html`<div class="place">
-          <code class="path">${plain(place.path)}</code>
-          <span class="soft times">${place.deleted && html`<b class="deleted"><${Icon} name="trash" />${t("deleted")}</b>`}
-            ${["modified", "created", "accessed", "changed"].filter((key) => place[key]).map((key) => html`<span class="figure">${t(key)} ${fileTime(place[key], place.zone_known)}</span>`)}</span>
-          ${place.warnings.map((text) => html`<p class="warning">${plain(text)}</p>`)}
+    <section><h2>${t("places", facts.occurrences.length)}</h2>
+      ${facts.occurrences.slice(0, 50).map(
+        (found) => html`<div class="occurrence">
+          <code class="path">${plain(found.path)}</code>
+          <span class="soft times">${found.deleted && html`<b class="deleted"><${Icon} name="trash" />${t("deleted")}</b>`}
+            ${["modified", "created", "accessed", "changed"].filter((key) => found[key]).map((key) => html`<span class="figure">${t(key)} ${fileTime(found[key], found.zone_known)}</span>`)}</span>
+          ${found.warnings.map((text) => html`<p class="warning">${plain(text)}</p>`)}
         </div>`,
       )}
-      ${facts.places.length > 50 && html`<p class="soft">+ ${number(facts.places.length - 50)}</p>`}
+      ${facts.occurrences.length > 50 && html`<p class="soft">+ ${number(facts.occurrences.length - 50)}</p>`}
     </section>
     ${facts.warnings.length > 0 &&
     html`<section><h2>${t("warnings")}</h2>${facts.warnings.map((text) => html`<p class="warning">${plain(text)}</p>`)}</section>`}
