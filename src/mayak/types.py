@@ -285,7 +285,7 @@ class Classifier(Protocol):
     def engine(self) -> Engine: ...
 
     @property
-    def least(self) -> Sides:
+    def min_sides(self) -> Sides:
         """A JPEG with larger sides may be passed to ``classify`` at a reduced scale."""
         ...
 

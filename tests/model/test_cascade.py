@@ -324,8 +324,8 @@ def photo(seed):
 def test_the_last_tier_sees_photos_as_the_whole_model_does(vlm, calibration):
     scorer, plain = CascadeScorer(vlm, calibration), LabelScorer(vlm)
     files = [photo(seed) for seed in range(3)]
-    glanced = [decode(data, min_sides=scorer.least) for data in files]
-    seen = [decode(data, min_sides=plain.least) for data in files]
+    glanced = [decode(data, min_sides=scorer.min_sides) for data in files]
+    seen = [decode(data, min_sides=plain.min_sides) for data in files]
     assert [a.scale > b.scale for a, b in zip(glanced, seen, strict=True)] == [True] * 3
 
     expected = list(plain.classify(seen))
@@ -336,4 +336,4 @@ def test_the_last_tier_sees_photos_as_the_whole_model_does(vlm, calibration):
 
 def test_without_a_promise_photos_are_decoded_for_the_whole_model(vlm, calibration):
     bare = CascadeScorer(vlm, replace(calibration, promise=None))
-    assert bare.least == LabelScorer(vlm).least != CascadeScorer(vlm, calibration).least
+    assert bare.min_sides == LabelScorer(vlm).min_sides != CascadeScorer(vlm, calibration).min_sides

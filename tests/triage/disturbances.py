@@ -312,7 +312,7 @@ _dice = random.Random()
 class Stub:
     """A classifier that only looks at the mean grey: label 0 to 3 from dark to light."""
 
-    least = Sides(10_000, 10_000)
+    min_sides = Sides(10_000, 10_000)
     engine = Engine("grey", None, "fp32", "0" * 64, "1" * 64, ())
 
     def __init__(self, attempt: Attempt) -> None:

@@ -40,7 +40,7 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="needs links and sign
 class Grey:
     """A classifier that only looks at the mean grey: label 0 to 3 from dark to light."""
 
-    least = Sides(10_000, 10_000)
+    min_sides = Sides(10_000, 10_000)
 
     def __init__(self, model="grey"):
         self.engine = Engine(model, None, "fp32", "0" * 64, "1" * 64, ())
@@ -359,10 +359,10 @@ def test_what_options_left_out_comes_in_without_them(tmp_path, phone):
     first = run(case, phone[0], exclude=("*/0.jpg",), known_good=(known,), include=("사진/DCIM/*",))
     assert first.exclusions == {"include": 5, "exclude": 1, "known-good": 1}
     assert first.counts.balanced
-    second = run(case, phone[0], smallest=0)
+    second = run(case, phone[0], min_pixels=0)
     assert second.exclusions == {"not-an-image": 1, "empty": 1}
     assert second.counts.contents == 5
-    assert second.counts == run(tmp_path / "fresh", phone[0], smallest=0).counts
+    assert second.counts == run(tmp_path / "fresh", phone[0], min_pixels=0).counts
     with CaseStore.read(case) as store:
         assert store.verify() == []
 
@@ -628,7 +628,7 @@ def test_another_model_over_one_source_says_how_many_are_left(tmp_path, phone):
     run(case, *phone)
     summary = run(case, phone[1], classifier=Grey("other"))
     assert (summary.unclassified, sum(summary.labels.values())) == (2, 2)
-    whole = run(case, phone[0], classifier=Grey("other"), smallest=1000)
+    whole = run(case, phone[0], classifier=Grey("other"), min_pixels=1000)
     assert (whole.unclassified, sum(whole.labels.values())) == (0, 4)
     assert whole.counts == run(case, *phone).counts
 

@@ -147,7 +147,7 @@ def triage(
         include=tuple(include or ()),
         exclude=tuple(exclude or ()),
         since=None if since is None else since.astimezone(),
-        smallest=smallest,
+        min_pixels=smallest,
         limit=limit,
         known_good=tuple(known_good or ()),
         known_bad=tuple(known_bad or ()),

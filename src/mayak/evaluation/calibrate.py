@@ -167,7 +167,7 @@ class ManifestScorer:
         self.failures: list[Failure] = []
 
     def __enter__(self) -> Self:
-        self._closer = self._resources.enter_context(Redecoder(self._vlm.least, THREADS))
+        self._closer = self._resources.enter_context(Redecoder(self._vlm.min_sides, THREADS))
         self._pool = self._resources.enter_context(
             ThreadPoolExecutor(THREADS, "preprocess", torch.set_num_threads, (1,))
         )
@@ -218,8 +218,8 @@ class ManifestScorer:
         images: list[DecodedImage] = []
         found = False
         with self._progress.task(title, len(manifest.samples), msg_in("unit", "images")) as task:
-            least = self._vlm.least_for_base
-            for sample, image in read_ahead(manifest, manifest.samples, least=least):
+            min_sides = self._vlm.min_base_sides
+            for sample, image in read_ahead(manifest, manifest.samples, min_sides=min_sides):
                 task.advance()
                 if isinstance(image, Failure):
                     self.failures.append(image)

@@ -145,8 +145,14 @@ def figures(result: EvaluationResult, out: Path) -> dict[str, Any]:
         "dataset": result.manifest.digest,
         "manifest": _relative(result.manifest.path, out),
         "training_record": _compared(result.leakage),
-        "failures": [asdict(failure) for failure in result.failures],
+        "failures": [_failure_values(failure) for failure in result.failures],
     }
+
+
+def _failure_values(failure: Failure) -> dict[str, Any]:
+    values = asdict(failure)
+    values["place"] = values.pop("entry")  # the key of the file's format
+    return values
 
 
 def _compared(leakage: Leakage | None) -> dict[str, Any] | None:

@@ -195,16 +195,16 @@ def _ask(
 
 
 def read_ahead(
-    manifest: Manifest, samples: Iterable[Sample], *, least: Sides | None = None
+    manifest: Manifest, samples: Iterable[Sample], *, min_sides: Sides | None = None
 ) -> Iterator[tuple[Sample, DecodedImage | Failure]]:
     """Yield every sample with its pixels or its failure, in order, decoded ahead by a few threads;
-    ``least`` is the ``min_sides`` of ``imaging.decode``."""
+    ``min_sides`` is that of ``imaging.decode``."""
     waiting: deque[tuple[Sample, Future[DecodedImage | Failure]]] = deque()
     with ThreadPoolExecutor(_READERS) as pool:
         try:
             for sample in samples:
                 path = manifest.locate(sample)
-                waiting.append((sample, pool.submit(_read, path, sample, least)))
+                waiting.append((sample, pool.submit(_read, path, sample, min_sides)))
                 if len(waiting) >= _READ_AHEAD:
                     first, future = waiting.popleft()
                     yield first, future.result()
@@ -215,7 +215,7 @@ def read_ahead(
             pool.shutdown(cancel_futures=True)
 
 
-def _read(path: Path, sample: Sample, least: Sides | None) -> DecodedImage | Failure:
+def _read(path: Path, sample: Sample, min_sides: Sides | None) -> DecodedImage | Failure:
     try:
         with open_regular(path, follow=True) as file:
             data = file.read()
@@ -236,7 +236,7 @@ def _read(path: Path, sample: Sample, least: Sides | None) -> DecodedImage | Fai
             msg("the file has changed since `mayak prepare`"),
         )
     try:
-        return decode(data, min_sides=least)
+        return decode(data, min_sides=min_sides)
     except DecodeError as error:
         return Failure(sample.image_path, "decode", type(error).__name__, error.message)
 

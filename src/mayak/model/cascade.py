@@ -159,10 +159,10 @@ class CascadeScorer:
         return self._engine
 
     @property
-    def least(self) -> Sides:
+    def min_sides(self) -> Sides:
         """A JPEG with larger sides may be decoded at a reduced scale. Without its bytes the last
         tier sees it at that scale."""
-        return self._vlm.least if self._first == LAST else self._vlm.least_for_base
+        return self._vlm.min_sides if self._first == LAST else self._vlm.min_base_sides
 
     def classify(self, images: Iterable[DecodedImage]) -> Iterator[Prediction]:
         """Yield one prediction per image, in order.
@@ -175,7 +175,7 @@ class CascadeScorer:
         waiting: _Batches = tuple(deque() for _ in TIERS)
         running: deque[tuple[Tier, list[_Pending], Callable[[], torch.Tensor]]] = deque()
         with (
-            Redecoder(self._vlm.least, THREADS) as closer,
+            Redecoder(self._vlm.min_sides, THREADS) as closer,
             ThreadPoolExecutor(THREADS, "preprocess", torch.set_num_threads, (1,)) as pool,
             Launcher(self._vlm.device) as launch,
         ):

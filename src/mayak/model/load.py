@@ -74,7 +74,7 @@ class VisionLanguageModel:
         return self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
 
     @property
-    def least(self) -> Sides:
+    def min_sides(self) -> Sides:
         """Twice the resolution that the model sees. A JPEG with larger sides may be decoded at a
         reduced scale: its tiles then differ by about one level in 256.
 
@@ -86,9 +86,9 @@ class VisionLanguageModel:
         return Sides(2 * max(map(min, grids)), 2 * images.crop_size.height)
 
     @property
-    def least_for_base(self) -> Sides:
+    def min_base_sides(self) -> Sides:
         """The same for the base tile alone."""
-        return Sides(self.least.shorter, self.least.shorter)
+        return Sides(self.min_sides.shorter, self.min_sides.shorter)
 
     def inputs(self, batch: Any) -> dict[str, Any]:  # noqa: ANN401 - transformers' BatchFeature
         """Return a batch on the model's device, with pixels in the model's dtype.

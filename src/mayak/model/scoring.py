@@ -175,9 +175,9 @@ class LabelScorer:
         return self._vlm.engine
 
     @property
-    def least(self) -> Sides:
+    def min_sides(self) -> Sides:
         """A JPEG with larger sides may be decoded at a reduced scale."""
-        return self._vlm.least
+        return self._vlm.min_sides
 
     def classify(self, images: Iterable[DecodedImage]) -> Iterator[Prediction]:
         """Yield one prediction per image, in order.

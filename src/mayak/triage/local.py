@@ -45,15 +45,15 @@ class LocalStage:
         """The classifier's engine, with how its pixels are made."""
         if self._classifier is None:
             return None
-        engine, least = self._classifier.engine, self._classifier.least
-        decoding = f"JPEG scaled down to {least.longer} by {least.shorter} or more"
+        engine, min_sides = self._classifier.engine, self._classifier.min_sides
+        decoding = f"JPEG scaled down to {min_sides.longer} by {min_sides.shorter} or more"
         made = hashlib.sha256(f"{engine.preprocessing} {decoding}".encode()).hexdigest()
         return replace(engine, preprocessing=made)
 
     @property
     def min_sides(self) -> Sides:
         """Sides from which on a JPEG may be decoded at a reduced scale."""
-        return OVERVIEW if self._classifier is None else self._classifier.least
+        return OVERVIEW if self._classifier is None else self._classifier.min_sides
 
     def decode(
         self, requests: Iterator[tuple[DecodeRequest, ...]], rules: DecodeRules

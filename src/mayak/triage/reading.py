@@ -56,7 +56,7 @@ class ReadingStages:
         """``unproven``: see ``Acquisitions``."""
         self._options, self._unproven, self._stage, self._run = options, unproven, stage, run
         self._sources = [(n, SourceIdentity.of(path), source) for n, path, source in sources]
-        self._rules = DecodeRules(options.smallest, stage.min_sides, with_pixels=run is not None)
+        self._rules = DecodeRules(options.min_pixels, stage.min_sides, with_pixels=run is not None)
         self._resolver = resolver
         self.outcomes = ByteBoundedQueue[ItemOutcome](lambda each: each.nbytes, _MAX_OUTCOMES)
         """What became of the items; ends with the error that ended the reading, if one did."""
