@@ -102,13 +102,13 @@ def test_unclassified_streams_while_results_arrive(store):
     run = store.start_run(ENGINE)
     store.add_results(run, [prediction(f"{n}.jpg") for n in range(1, 101)])
     seen = []
-    for missing in store.unclassified(run):
+    for missing in store.without_result(run):
         assert missing.display == f"phone.zip/{len(seen) + 101}.jpg"
         store.add_results(run, [replace(prediction("x"), sha256=missing.sha256)])
         seen.append(missing.sha256)
         if len(seen) == 600:
             break
-    assert len(list(store.unclassified(run))) == 500
+    assert len(list(store.without_result(run))) == 500
 
 
 def test_a_run_with_gaps_is_not_finished(store):
@@ -130,7 +130,7 @@ def test_another_engine_is_another_run(store):
     _, run = fill(store)
     other = store.start_run(OTHER_ENGINE)
     assert other != run
-    assert {u.sha256 for u in store.unclassified(other)} == {digest("a"), digest("b")}
+    assert {u.sha256 for u in store.without_result(other)} == {digest("a"), digest("b")}
     with pytest.raises(CaseError, match="not of engine"):
         store.add_results(run, [prediction("a", OTHER_ENGINE)])
     store.add_results(other, [prediction("a", OTHER_ENGINE)])

@@ -96,7 +96,7 @@ def test_a_run_cut_off_between_a_picture_and_the_hidden_one_goes_on(tmp_path, af
 
     summary = run(tmp_path / "case", folder)
 
-    assert (summary.counts.contents, summary.unclassified) == (5, 0)
+    assert (summary.counts.contents, summary.without_result) == (5, 0)
     assert set(told(tmp_path / "case")) == {
         "photos/a.tif",
         "photos/a.tif/under the transparency",

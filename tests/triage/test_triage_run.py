@@ -572,7 +572,7 @@ def test_a_changed_document_of_a_folder_is_named_and_stops_the_next_run(tmp_path
 
     scan.write_bytes(document(3, 4))
     summary = run(tmp_path / "case", folder, classifier=Grey("other"), accept_damaged=True)
-    assert (counts.contents, summary.counts.contents, summary.unclassified) == (2, 4, 0)
+    assert (counts.contents, summary.counts.contents, summary.without_result) == (2, 4, 0)
     with CaseStore.read(tmp_path / "case") as store:
         assert [(r.predictions, r.failures) for r in store.runs()] == [(2, 0), (2, 2)]
         assert store.verify() == []
@@ -627,9 +627,9 @@ def test_another_model_over_one_source_says_how_many_are_left(tmp_path, phone):
     case = tmp_path / "case"
     run(case, *phone)
     summary = run(case, phone[1], classifier=Grey("other"))
-    assert (summary.unclassified, sum(summary.labels.values())) == (2, 2)
+    assert (summary.without_result, sum(summary.labels.values())) == (2, 2)
     whole = run(case, phone[0], classifier=Grey("other"), min_pixels=1000)
-    assert (whole.unclassified, sum(whole.labels.values())) == (0, 4)
+    assert (whole.without_result, sum(whole.labels.values())) == (0, 4)
     assert whole.counts == run(case, *phone).counts
 
 
@@ -922,7 +922,7 @@ def test_a_run_cut_off_inside_a_file_goes_on_with_what_is_left_of_it(tmp_path, a
     rest = Grey()
     summary = run(tmp_path / "case", folder, classifier=rest)
 
-    assert (summary.counts.contents, summary.unclassified) == (25, 0)
+    assert (summary.counts.contents, summary.without_result) == (25, 0)
     assert len(rest.seen) == 25 - after
     with CaseStore.read(tmp_path / "case") as store:
         assert store.runs()[0].predictions == 25
@@ -987,7 +987,7 @@ def test_an_accepted_change_costs_the_content_its_result_and_not_the_run(tmp_pat
         run(tmp_path / "case", folder, classifier=Grey("other"))
     summary = run(tmp_path / "case", folder, classifier=Grey("other"), accept_damaged=True)
 
-    assert (summary.run, summary.unclassified) == (2, 0)
+    assert (summary.run, summary.without_result) == (2, 0)
     with CaseStore.read(tmp_path / "case") as store:
         # What lies there now is a picture of its own.
         assert [(r.predictions, r.failures) for r in store.runs()] == [(3, 0), (3, 1)]
@@ -1045,7 +1045,7 @@ def test_an_image_that_is_gone_from_a_folder_stops_the_next_run(tmp_path, phone)
         run(tmp_path / "case", folder)
     summary = run(tmp_path / "case", folder, classifier=Grey("other"), accept_damaged=True)
 
-    assert (summary.counts, summary.unclassified) == (counts, 0)
+    assert (summary.counts, summary.without_result) == (counts, 0)
     with CaseStore.read(tmp_path / "case") as store:
         assert [(r.predictions, r.failures) for r in store.runs()] == [(4, 0), (2, 2)]
 

@@ -8,6 +8,7 @@ from mayak.case.records import (
     Alert,
     BlindSample,
     Content,
+    ContentWithoutResult,
     Counts,
     Decision,
     Duplicate,
@@ -24,7 +25,6 @@ from mayak.case.records import (
     StoredContent,
     StoredItem,
     StoredSource,
-    Unclassified,
     latest,
 )
 from mayak.case.statuses import ReviewStatus

@@ -218,7 +218,7 @@ class RankedResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Unclassified:
+class ContentWithoutResult:
     """A content without a result in a run, and the first item that holds it."""
 
     sha256: str

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from sqlite3 import Row
 
 from mayak.case.database import Batch, Database
-from mayak.case.records import RankedResult, Run, Unclassified
+from mayak.case.records import ContentWithoutResult, RankedResult, Run
 from mayak.case.rows import add_failure, first
 from mayak.case.scores import LABEL, scores
 from mayak.case.values import json_object, moment, optional_moment, row_of, texts
@@ -39,7 +39,7 @@ class Runs:
                 started=datetime.now(UTC).isoformat(),
             )
 
-    def unclassified(self, run: int) -> Iterator[Unclassified]:
+    def without_result(self, run: int) -> Iterator[ContentWithoutResult]:
         """Yield the contents without a result in a run, in the order they were added.
 
         Results may be added during the iteration.
@@ -54,7 +54,9 @@ class Runs:
             run,
         )
         for row in rows:
-            yield Unclassified(row["sha256"], row["source"], row["location"], row["display"])
+            yield ContentWithoutResult(
+                row["sha256"], row["source"], row["location"], row["display"]
+            )
 
     def add_results(
         self,
@@ -103,7 +105,7 @@ class Runs:
         Raises:
             CaseError: a content has none.
         """
-        if (missing := next(self.unclassified(run), None)) is not None:
+        if (missing := next(self.without_result(run), None)) is not None:
             raise CaseError(
                 msg(
                     "run {run} is not finished: {display} has no result",

@@ -17,7 +17,15 @@ from mayak.case.values import damaged, moment, texts, verdict
 from mayak.types import Failure, Scores
 from mayak.untrusted import PARSE_ERRORS, parse_json
 
-State = Literal["selected", "disputed", "proposed", "alert", "unclassified", "irrelevant", "unseen"]
+State = Literal[
+    "selected",
+    "disputed",
+    "proposed",
+    "alert",
+    "without_result",
+    "irrelevant",
+    "unreviewed_irrelevant",
+]
 _CHUNK = 500
 
 
@@ -54,8 +62,8 @@ class ReviewStatus:
 
         ``selected``: decided to be relevant. ``irrelevant``: decided not to be. ``disputed``: the
         reviewers disagree. If nobody decided: ``proposed`` if the model labels it relevant,
-        ``alert`` if only a list of known files contains it, ``unclassified`` if the model has no
-        result, otherwise ``unseen``.
+        ``alert`` if only a list of known files contains it, ``without_result`` if the model has no
+        result, otherwise ``unreviewed_irrelevant``.
         """
         if self.verdicts:
             decided = self.decided
@@ -64,7 +72,7 @@ class ReviewStatus:
             return "proposed"
         if self.alerts:
             return "alert"
-        return "unclassified" if self.scores is None else "unseen"
+        return "without_result" if self.scores is None else "unreviewed_irrelevant"
 
 
 class ReviewStatuses:

@@ -216,7 +216,7 @@ class CaseStore:
     start_run = _of("_runs", Runs.start_run)
     finish_run = _of("_runs", Runs.finish_run)
     runs = _of("_runs", Runs.runs)
-    unclassified = _of("_runs", Runs.unclassified)
+    without_result = _of("_runs", Runs.without_result)
     add_results = _of("_runs", Runs.add_results)
     predictions = _of("_runs", Runs.predictions)
     results = _of("_runs", Runs.results)

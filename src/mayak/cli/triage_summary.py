@@ -44,7 +44,7 @@ def summary_values(case: CaseStore, summary: Summary, drift: Drift | None) -> di
         "alerts": summary.alerts,
         "near_duplicate_groups": summary.groups,
         "limited": summary.limited,
-        "unclassified": summary.unclassified,
+        "unclassified": summary.without_result,
         "damaged_sources": [printable(path) for path in summary.damaged],
         "empty_sources": [printable(path) for path in summary.empty],
         "log_head": case.head(),
@@ -114,12 +114,12 @@ def _show_notes(console: Console, summary: Summary) -> None:
         )
     if summary.limited:
         console.result(msg("stopped at --limit: the sources have more files"))
-    if summary.unclassified:
+    if summary.without_result:
         console.result(
             msg(
                 "{unclassified} images of the case have no result of this model: run it over "
                 "their sources too",
-                unclassified=summary.unclassified,
+                unclassified=summary.without_result,
             )
         )
     for source in summary.empty:

@@ -40,7 +40,7 @@ _NOTABLE = frozenset(
 """Actions of the log that a report lists."""
 
 Kind = State | Literal["failure", "exclusion"]
-OPEN: tuple[State, ...] = ("disputed", "proposed", "alert", "unclassified")
+OPEN: tuple[State, ...] = ("disputed", "proposed", "alert", "without_result")
 """States of images that still need a person's decision."""
 
 
@@ -195,7 +195,7 @@ class ReportData:
     def listed(self) -> tuple[int, int, int]:
         """Number of files that are selected, not settled, and not selected."""
         open_files = sum(self.files[state] for state in OPEN)
-        rest = self.files["irrelevant"] + self.files["unseen"]
+        rest = self.files["irrelevant"] + self.files["unreviewed_irrelevant"]
         return (
             self.files["selected"],
             open_files,

@@ -105,8 +105,8 @@ def take_in(options: Options, stage: DecodeAndScore, progress: Progress) -> Summ
             stack.callback(pipeline.stop)  # whatever happens, before the case is closed
             pipeline.run()
         # 4. State what the run has finished.
-        unclassified = 0 if run is None else sum(1 for _ in case.unclassified(run))
-        if run is not None and not unclassified and not resolver.is_limited:
+        without_result = 0 if run is None else sum(1 for _ in case.without_result(run))
+        if run is not None and not without_result and not resolver.is_limited:
             case.finish_run(run)
         groups = group(case)
         acquisitions.finish(compared=not resolver.is_limited)
@@ -118,7 +118,7 @@ def take_in(options: Options, stage: DecodeAndScore, progress: Progress) -> Summ
             run,
             groups=groups,
             limited=resolver.is_limited,
-            unclassified=unclassified,
+            without_result=without_result,
             damaged=acquisitions.damaged + resolver.damaged,
             empty=empty,
         )

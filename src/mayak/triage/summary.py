@@ -27,7 +27,7 @@ class Summary:
     """Of near-duplicates."""
     limited: bool
     """Whether the run ended at its limit: the sources hold more."""
-    unclassified: int
+    without_result: int
     """Contents of the case without a result in this run: their source was not among its sources, or
     the run ended before them."""
     damaged: list[str]
@@ -43,7 +43,7 @@ class Summary:
         *,
         groups: int,
         limited: bool,
-        unclassified: int,
+        without_result: int,
         damaged: list[str],
         empty: list[str],
     ) -> Summary:
@@ -60,7 +60,7 @@ class Summary:
             alerts=sum(1 for _ in case.alerts()),
             groups=groups,
             limited=limited,
-            unclassified=unclassified,
+            without_result=without_result,
             damaged=damaged,
             empty=empty,
         )

@@ -69,7 +69,7 @@ def not_selected(case: CaseStore, found: ReportData) -> Section:
     chosen, waiting, rest = found.listed
     rows = [
         (words.kind(state), f"{found.images[state]:,}", f"{found.files[state]:,}")
-        for state in (*OPEN, "irrelevant", "unseen")
+        for state in (*OPEN, "irrelevant", "unreviewed_irrelevant")
         if found.images[state]
     ]
     if found.counts.failures:

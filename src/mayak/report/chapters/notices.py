@@ -19,7 +19,7 @@ def notices(found: ReportData) -> tuple[Prose, ...]:
     """Return the notices of the first page, alarms first."""
     every = (
         _faulty(found),
-        _sums_off(found),
+        _unbalanced_counts(found),
         _faulty_before(found),
         _damaged(found),
         _accepting(found),
@@ -28,7 +28,7 @@ def notices(found: ReportData) -> tuple[Prose, ...]:
         _unlike_their_hash(found),
         _incomplete(found),
         _without_result(found),
-        _not_looked_into(found),
+        _unopened_kinds(found),
     )
     return tuple(filter(None, every))
 
@@ -53,7 +53,7 @@ def _faulty(found: ReportData) -> Prose | None:
     )
 
 
-def _sums_off(found: ReportData) -> Prose | None:
+def _unbalanced_counts(found: ReportData) -> Prose | None:
     if found.balanced:
         return None
     return Prose(
@@ -223,14 +223,14 @@ def _incomplete(found: ReportData) -> Prose | None:
 
 
 def _without_result(found: ReportData) -> Prose | None:
-    if not (missing := found.images["unclassified"]):
+    if not (missing := found.images["without_result"]):
         return None
     return Prose(
         msg("Neither a model result nor a decision: {images}.", images=images(missing)), "warning"
     )
 
 
-def _not_looked_into(found: ReportData) -> Prose | None:
+def _unopened_kinds(found: ReportData) -> Prose | None:
     text = warning(found.left_out)
     if text is None:
         return None
