@@ -160,7 +160,7 @@ def test_what_a_model_has_said_is_on_disk_while_it_goes_on(tmp_path, monkeypatch
     folder = pictures(tmp_path / "x", 48)
     on_disk = []
     monkeypatch.setattr("mayak.triage.writing._SECONDS", 0.3)
-    monkeypatch.setattr("mayak.triage.pipeline._PATIENCE", 0.1)
+    monkeypatch.setattr("mayak.triage.pipeline._PREDICTION_WAIT_S", 0.1)
     monkeypatch.setattr("mayak.triage.pipeline._MAX_IMAGES", waiting)
     # So many are taken at once; with more, those that are not asked for yet make room.
     monkeypatch.setattr("mayak.triage.bounded_queue._MAX_TAKEN", 4)

@@ -167,7 +167,7 @@ class ManifestScorer:
         self.failures: list[Failure] = []
 
     def __enter__(self) -> Self:
-        self._closer = self._resources.enter_context(Redecoder(self._vlm.min_sides, THREADS))
+        self._redecode = self._resources.enter_context(Redecoder(self._vlm.min_sides, THREADS))
         self._pool = self._resources.enter_context(
             ThreadPoolExecutor(THREADS, "preprocess", torch.set_num_threads, (1,))
         )
@@ -197,7 +197,7 @@ class ManifestScorer:
             rows = []
             for tier in TIERS:
                 if tier == LAST:
-                    images = list(self._pool.map(self._closer, images))
+                    images = list(self._pool.map(self._redecode, images))
                 prepared = list(self._pool.map(partial(self._tiers.prepare, tier), images))
                 if tier == 0:
                     features = queued(partial(self._tiers.pooled_features, prepared))()

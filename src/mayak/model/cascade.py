@@ -175,13 +175,13 @@ class CascadeScorer:
         waiting: _Batches = tuple(deque() for _ in TIERS)
         running: deque[tuple[Tier, list[_Pending], Callable[[], torch.Tensor]]] = deque()
         with (
-            Redecoder(self._vlm.min_sides, THREADS) as closer,
+            Redecoder(self._vlm.min_sides, THREADS) as redecode,
             ThreadPoolExecutor(THREADS, "preprocess", torch.set_num_threads, (1,)) as pool,
             Launcher(self._vlm.device) as launch,
         ):
 
             def prepare(tier: Tier, image: DecodedImage) -> PreparedImage:
-                return self._tiers.prepare(tier, closer(image) if tier == LAST else image)
+                return self._tiers.prepare(tier, redecode(image) if tier == LAST else image)
 
             def enqueue(tier: Tier, item: _Pending) -> None:
                 if item.image is not None and (item.prepared is None or tier == LAST):

@@ -60,20 +60,20 @@ class LocalStage:
     ) -> Generator[DecodeBatch, None, None]:
         """Decode files, those of a tuple in one process; yields results as they are done."""
         sandbox = Sandbox[DecodeWork, list[DecodeResult | MoreParts]](decode_files, self._n_workers)
-        agenda = _Agenda((rules, each) for each in requests)
+        work = _WorkQueue((rules, each) for each in requests)
         unfinished = _Unfinished()
         max_waiting = min(_MAX_WAITING, free_memory() // 8)
-        done = sandbox.run(agenda, weight=_nbytes, max_weight=max_waiting)
+        done = sandbox.run(work, weight=_nbytes, max_weight=max_waiting)
         for (_, chunk), result in done:
             if isinstance(result, Lost) and len(chunk) > 1:
                 # One of these files killed the process: they are decoded one by one.
-                agenda.again.extend((rules, (each,)) for each in chunk)
+                work.again.extend((rules, (each,)) for each in chunk)
                 continue
             if isinstance(result, Lost):
                 result, left = _after_loss(chunk[0], result.why, sandbox.failure_text(result))
             else:
                 left = _continued(chunk, result)
-            agenda.again.extend((rules, (each,)) for each in left)
+            work.again.extend((rules, (each,)) for each in left)
             yield unfinished.sorted(chunk, result, {each.path for each in left})
             del chunk, result, left  # large files, while the next is read
 
@@ -87,7 +87,7 @@ class LocalStage:
             yield replace(prediction, engine=engine.fingerprint)
 
 
-class _Agenda(Iterator[DecodeWork]):
+class _WorkQueue(Iterator[DecodeWork]):
     """Work that results have added, then the work of the walk; it can end and continue later."""
 
     def __init__(self, walk: Iterator[DecodeWork]) -> None:

@@ -52,10 +52,10 @@ _MAX_IMAGES = 1 << 30
 """Bytes of pictures that may wait to be scored, if the machine has sixteen times as much. Pictures
 that need the whole model come in runs, each of which takes seconds; with this much room decoding
 continues meanwhile."""
-_SWITCH = 0.0005
+_SWITCH_INTERVAL_S = 0.0005
 """Seconds that one thread may keep the interpreter (Python's default: 0.005). The reading thread
 releases it at each system call, and would wait that long for the scoring thread each time."""
-_PATIENCE = 1.0
+_PREDICTION_WAIT_S = 1.0
 """Seconds that the writer waits for predictions before it does other work."""
 
 
@@ -67,10 +67,10 @@ def triage(options: Options, classifier: Classifier | None, progress: Progress) 
     Raises: ConfigError, EvidenceError, CaseError, ModelError; IntegrityError for a source that has
     changed or is damaged. What was done until then is in the case.
     """
-    return take_in(options, LocalStage(classifier, options.workers), progress)
+    return run_triage(options, LocalStage(classifier, options.workers), progress)
 
 
-def take_in(options: Options, stage: DecodeAndScore, progress: Progress) -> Summary:
+def run_triage(options: Options, stage: DecodeAndScore, progress: Progress) -> Summary:
     """As ``triage``, with any stage that decodes and scores."""
     check(options)
     with ExitStack() as stack:
@@ -95,7 +95,7 @@ def take_in(options: Options, stage: DecodeAndScore, progress: Progress) -> Summ
         # 3. Run the stages.
         run = None if stage.engine is None else case.start_run(stage.engine)
         stack.callback(sys.setswitchinterval, sys.getswitchinterval())
-        sys.setswitchinterval(_SWITCH)
+        sys.setswitchinterval(_SWITCH_INTERVAL_S)
         resolver = Resolver(options, good, bad)
         with progress.task(msg("triage"), None, msg("files")) as task:
             unproven = acquisitions.unproven
@@ -208,35 +208,35 @@ class Pipeline:
             for prediction in self._stage.score(pictures):
                 self._predictions.put([prediction])
         except BaseException:
-            self._finish(is_cut=True)
+            self._finish(is_cancelled=True)
             raise
-        self._finish(is_cut=False)
+        self._finish(is_cancelled=False)
         if self._ended_by is not None:
             raise self._ended_by
 
     def stop(self) -> None:
         """End all stages; returns when both threads have ended. What has come is written."""
         try:
-            self._finish(is_cut=True)
+            self._finish(is_cancelled=True)
         finally:
             self._reading_thread.wait()
 
-    def _finish(self, *, is_cut: bool) -> None:
-        """Wait until everything that has come is written; ``is_cut``: without waiting for more.
+    def _finish(self, *, is_cancelled: bool) -> None:
+        """Wait until everything that has come is written; if ``is_cancelled``, wait for no more.
 
         After Ctrl-C too it returns only when the writing thread no longer uses the case.
         """
         interrupted = None
         while True:
             try:
-                if is_cut:
-                    self._reading.cut()
+                if is_cancelled:
+                    self._reading.cancel()
                 self._images.close()
                 self._predictions.end()
                 self._writing_thread.wait()
                 break
             except KeyboardInterrupt as error:
-                interrupted, is_cut = error, True
+                interrupted, is_cancelled = error, True
         if interrupted is not None:
             raise interrupted
 
@@ -248,12 +248,12 @@ class Pipeline:
                 self._take_outcomes(outcomes)
                 if self._predictions.is_exhausted:
                     break
-            if self._predictions.is_exhausted and not self._reading.is_cut:
+            if self._predictions.is_exhausted and not self._reading.is_cancelled:
                 raise RuntimeError("the classifier ended before its images did")
             self._task.expect(self._reading.n_expected)
             self._images.end()
             while not self._predictions.is_exhausted:
-                self._take_predictions(_PATIENCE)
+                self._take_predictions(_PREDICTION_WAIT_S)
             self._writer.flush()
         except BaseException as error:  # noqa: BLE001 - raised again by run
             self._ended_by = self._ended_by or error
@@ -276,7 +276,7 @@ class Pipeline:
         # The other items are done when their picture is scored.
         self._task.advance(len(outcomes) - len(images), **self._writer.tally.figures())
         self._take_predictions()
-        while not self._images.put(images, _PATIENCE):
+        while not self._images.put(images, _PREDICTION_WAIT_S):
             self._take_predictions()
 
     def _take_predictions(self, timeout: float = 0.0) -> None:

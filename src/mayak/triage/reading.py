@@ -71,11 +71,11 @@ class ReadingStages:
         return n_listed + self._n_found + self._resolver.n_unlisted - self._resolver.n_settled
 
     @property
-    def is_cut(self) -> bool:
-        """Whether ``cut`` was called."""
+    def is_cancelled(self) -> bool:
+        """Whether ``cancel`` was called."""
         return self._stop.is_set()
 
-    def cut(self) -> None:
+    def cancel(self) -> None:
         """Read no further file, and drop the outcomes that nobody has taken; from any thread."""
         self._stop.set()
         self.outcomes.close()

@@ -88,7 +88,7 @@ def _checked(
         return [_fault(recorded, "changed", f"{recorded.path}: " + text + f" ({kinds})")]
     found = source.acquire(progress) if recorded.hashes else None
     if found is None:
-        return list(_each(case, recorded, source, comparison, progress))
+        return list(_compare_files(case, recorded, source, comparison, progress))
     comparison.whole = True
     if recorded.hashes[-1].sha256 != found.sha256:
         text = msg(
@@ -101,7 +101,7 @@ def _checked(
     return []
 
 
-def _each(
+def _compare_files(
     case: CaseStore,
     recorded: StoredSource,
     source: Source,
@@ -124,17 +124,17 @@ def _each(
                 continue
             taken_in = {item.sha256}
             if item.sha256 is not None:
-                taken_in |= set(_others(case, recorded, path, present))
+                taken_in |= set(_later_versions(case, recorded, path, present))
             present[item.id] = _READ
             task.advance()
-            if (fault := _unlike(entry, item, taken_in)) is not None:
+            if (fault := _difference(entry, item, taken_in)) is not None:
                 if fault[0] == "unreadable":
                     present[item.id] = _UNREAD
                 yield _fault(recorded, *fault)
-    yield from _gone(case, recorded, comparison, present)
+    yield from _missing_files(case, recorded, comparison, present)
 
 
-def _unlike(
+def _difference(
     entry: EvidenceEntry | Failure, item: StoredItem, taken_in: set[str | None]
 ) -> tuple[Problem, str] | None:
     """Return how an existing file differs from what the case records of it; None if it does not."""
@@ -161,7 +161,7 @@ def _unlike(
     return None if same else ("changed", f"{item.display}: " + text)
 
 
-def _gone(
+def _missing_files(
     case: CaseStore, recorded: StoredSource, comparison: SourceComparison, present: bytearray
 ) -> Iterator[IntegrityFault]:
     """Count what was compared, and yield the faults of missing files."""
@@ -216,7 +216,7 @@ def _is_file(known: StoredItem) -> bool:
     return known.location.startswith("[") and '"kind":"embedded"' not in known.location
 
 
-def _others(
+def _later_versions(
     case: CaseStore, recorded: StoredSource, path: EvidencePath, present: bytearray
 ) -> Iterator[str | None]:
     """Yield the SHA-256 of files recorded later at the same path, after an accepted change."""
