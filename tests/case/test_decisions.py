@@ -9,7 +9,7 @@ import pytest
 
 from case_samples import digest, fill, images
 from mayak.case import CaseStore, database, schema
-from mayak.case.decisions import Known, SupersededError
+from mayak.case.decisions import PageState, SupersededError
 from mayak.case.records import Seen
 from mayak.errors import CaseError
 
@@ -114,7 +114,7 @@ def test_a_verdict_over_a_newer_one_of_the_same_reviewer_is_refused(store):
         return max(row["id"] for row in store._database.query("SELECT id FROM decisions"))
 
     store.decide("a", {A: 1})
-    known = Known(mark())
+    known = PageState(mark())
     store.decide("a", {A: 3}, known=known)
     elsewhere = store.decide("a", {B: 2})
     store.decide("b", {A: 0, B: 0})
@@ -126,9 +126,9 @@ def test_a_verdict_over_a_newer_one_of_the_same_reviewer_is_refused(store):
     # The same verdict again, an act of the same page, or one that was withdrawn, is no question.
     store.decide("a", {B: 2}, known=known)
     store.decide("a", {A: 3}, known=known)
-    store.decide("a", {B: 0}, known=Known(known.mark, lambda action: action >= elsewhere))
+    store.decide("a", {B: 0}, known=PageState(known.mark, lambda action: action >= elsewhere))
     store.undo("a")
-    store.decide("a", {A: 1}, known=Known(mark()))
+    store.decide("a", {A: 1}, known=PageState(mark()))
     assert (verdicts_of(store, A), verdicts_of(store, B)) == ({"a": 1, "b": 0}, {"a": 2, "b": 0})
 
 

@@ -73,7 +73,7 @@ def _sentence(kind: str, problem: str, faults: Sequence[IntegrityFault]) -> str:
         about = _OTHERS[kind] + ": " if kind in _OTHERS else ""
         more = msg(", and {count:,} more", count=count - 1) if count > 1 else ""
         return about + faults[0].message + more
-    return _deed(problem, records, count)
+    return _change_sentence(problem, records, count)
 
 
 def _records(kind: str, n: int) -> Message | None:
@@ -106,7 +106,7 @@ def _records(kind: str, n: int) -> Message | None:
     }.get(kind)
 
 
-def _deed(problem: str, what: Message, n: int) -> Message:
+def _change_sentence(problem: str, what: Message, n: int) -> Message:
     """State what happened to ``n`` rows."""
     if problem == "changed":
         return plural("{what} is not as recorded", "{what} are not as recorded", n, what=what)

@@ -28,7 +28,7 @@ from mayak.case.database import (
     row_digest,
 )
 from mayak.case.folder import IDENTITY, Identity, identity_text, read_identity, read_thumbnail
-from mayak.case.records import Extent, IntegrityFault
+from mayak.case.records import IntegrityFault, VerificationScope
 from mayak.errors import CaseError
 from mayak.i18n import msg
 from mayak.untrusted import PARSE_ERRORS, RECORD_BYTES, parse_json, read_file
@@ -79,11 +79,11 @@ def audit(folder: Path, database: Database) -> list[IntegrityFault]:
     return list(dict.fromkeys(faults))
 
 
-def extent(database: Database) -> Extent:
+def extent(database: Database) -> VerificationScope:
     """Return how much ``audit`` compares with recorded hashes."""
     records = sum(_count(database, name) for name in _row_tables())
     (thumbnails,) = database.query("SELECT count(DISTINCT thumbnail) FROM contents")[0]
-    return Extent(_count(database, "log"), records, thumbnails)
+    return VerificationScope(_count(database, "log"), records, thumbnails)
 
 
 def _count(database: Database, table: str) -> int:

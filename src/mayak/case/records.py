@@ -367,7 +367,7 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class Extent:
+class VerificationScope:
     """How much ``CaseStore.verify`` compares with recorded hashes."""
 
     entries: int

@@ -31,7 +31,7 @@ from mayak.case.folder import (
 )
 from mayak.case.grouping import Groupings
 from mayak.case.items import Items
-from mayak.case.records import Extent, IntegrityFault, LogEntry
+from mayak.case.records import IntegrityFault, LogEntry, VerificationScope
 from mayak.case.runs import Runs
 from mayak.case.sampling import Samples
 from mayak.case.statuses import ReviewStatuses
@@ -272,7 +272,7 @@ class CaseStore:
         rows = self._database.query("SELECT hash FROM log ORDER BY sequence DESC LIMIT 1")
         return cast(str, rows[0]["hash"]) if rows else GENESIS
 
-    def extent(self) -> Extent:
+    def extent(self) -> VerificationScope:
         """Return how much ``verify`` compares."""
         return extent(self._database)
 

@@ -288,7 +288,9 @@ class _Run:
         )
         summary = triage(options, LabelScorer(self._finetuned), self.console)
         found = self.folder / "triage.json"
-        found.write_text(json.dumps(asdict(summary), indent=1) + "\n", encoding="utf-8")
+        values = asdict(summary)
+        values["unclassified"] = values.pop("without_result")  # the key of the file's format
+        found.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
         return [self._case / "case.json", found]
 
     def _review(self) -> Iterable[Path]:

@@ -14,7 +14,7 @@ from mayak.errors import CaseError, IntegrityError
 from mayak.i18n import join, msg
 
 if TYPE_CHECKING:
-    from mayak.case import CaseStore, Extent, IntegrityFault
+    from mayak.case import CaseStore, IntegrityFault, VerificationScope
     from mayak.triage.verify import SourceComparison
 
 
@@ -69,7 +69,7 @@ class _Verification:
 
     faults: list[IntegrityFault]
     notes: list[str]
-    extent: Extent | None
+    extent: VerificationScope | None
     """Of the case; None if it could not be read in full."""
     compared: list[SourceComparison] | None
     """Of the sources; None if none could be compared."""
@@ -211,7 +211,7 @@ def _conclude(
     console: Console,
     faults: Sequence[IntegrityFault],
     sentences: Sequence[str],
-    extent: Extent | None,
+    extent: VerificationScope | None,
     compared: Sequence[SourceComparison] | None,
 ) -> None:
     for sentence in sentences:

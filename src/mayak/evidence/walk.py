@@ -95,7 +95,7 @@ class Source:
                 continue
             if item is not None:
                 if item.path not in self._entered:
-                    opened = self._entered_again(item, depth)
+                    opened = self._reopen_container(item, depth)
                     if opened is None:
                         return None
                     self._entered[item.path] = opened
@@ -108,11 +108,11 @@ class Source:
             return self._container.find(path)
         return item
 
-    def _entered_again(self, item: EvidenceEntry, depth: int) -> Container | None:
+    def _reopen_container(self, item: EvidenceEntry, depth: int) -> Container | None:
         """Open the container that an item was listed as; None if it is not one any more."""
-        nested, looked_into = self._recognised(item)
-        if looked_into is not None:
-            looked_into.release()
+        nested, peeked = self._recognised(item)
+        if peeked is not None:
+            peeked.release()
         if nested is None or nested.file.path != item.path:
             return None
         opened = self._opened(nested, depth)
@@ -126,13 +126,13 @@ class Source:
             if isinstance(entry, Failure):
                 yield entry
                 continue
-            nested, looked_into = self._recognised(entry)
+            nested, peeked = self._recognised(entry)
             if nested is None:
-                yield entry if looked_into is None else replace(entry, open=looked_into)
-                if looked_into is not None:
-                    looked_into.release()
-                    if looked_into.unread is not None:
-                        reason = f"is {looked_into.unread.described}, which is not read"
+                yield entry if peeked is None else replace(entry, open=peeked)
+                if peeked is not None:
+                    peeked.release()
+                    if peeked.unread is not None:
+                        reason = f"is {peeked.unread.described}, which is not read"
                         yield container_gap(entry.path, "Unsupported", reason)
                 continue
             opened = self._opened(nested, depth)
@@ -163,7 +163,7 @@ class Source:
             # If the source itself is gone, that is not a fault of its files.
             if container == self.path and isinstance(exc, MayakError):
                 raise
-            yield _not_entered(container, exc)
+            yield _entry_error(container, exc)
         except (MayakError, MemoryError, CancelledError):
             raise
         except Exception as exc:  # noqa: BLE001
@@ -173,7 +173,7 @@ class Source:
             reason = f"cannot be read any further: {type(exc).__name__}: {exc}"
             yield container_gap(container, "Damaged", reason)
 
-    def _recognised(self, entry: EvidenceEntry) -> tuple[_Nested | None, _LookedInto | None]:
+    def _recognised(self, entry: EvidenceEntry) -> tuple[_Nested | None, _PeekedFile | None]:
         """Return the container that an entry is; if it is none, how to open it without reading its
         start again."""
         # A file that cannot be read here fails again, with a Failure, where the item is used.
@@ -189,7 +189,7 @@ class Source:
                 if nested is None:
                     stream.seek(0)
                     unread = kind if kind is not None and kind.layer is None else None
-                    return None, _LookedInto(stream, entry.open, unread)
+                    return None, _PeekedFile(stream, entry.open, unread)
             except BaseException:
                 stream.close()
                 raise
@@ -225,7 +225,7 @@ class Source:
         except LimitExceededError as exc:
             return container_gap(file.path, "LimitExceeded", exc.reason)
         except EvidenceError as exc:
-            return _not_entered(file.path, exc)
+            return _entry_error(file.path, exc)
 
     @property
     def stored(self) -> dict[str, str]:
@@ -289,7 +289,7 @@ class _Nested(NamedTuple):
     reader: ContainerFormat
 
 
-class _LookedInto:
+class _PeekedFile:
     """Opens a file whose start was read: the first time with the same stream, until the walk goes
     on to the next file. A list of many files must not hold them all open."""
 
@@ -311,6 +311,6 @@ class _LookedInto:
             self._stream = None
 
 
-def _not_entered(container: EvidencePath, exc: OSError) -> Failure:
+def _entry_error(container: EvidencePath, exc: OSError) -> Failure:
     reason = f"container cannot be entered: {exc.__cause__ or getattr(exc, 'message', exc)!s}"
     return container_gap(container, "Damaged", reason)

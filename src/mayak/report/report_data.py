@@ -14,7 +14,6 @@ from mayak.case import (
     BlindSample,
     CaseStore,
     Counts,
-    Extent,
     IntegrityFault,
     LogEntry,
     ReviewStatus,
@@ -22,6 +21,7 @@ from mayak.case import (
     SourceCounts,
     StoredContent,
     StoredSource,
+    VerificationScope,
     latest,
     set_back,
 )
@@ -135,7 +135,7 @@ class ReportData:
     """The model run whose scores the report shows."""
     samples: list[BlindSample]
     faults: list[IntegrityFault]
-    extent: Extent
+    extent: VerificationScope
     """How much was compared with recorded hashes to find the faults."""
     withdrawn: int
     """Number of withdrawn decisions."""

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Literal, Self, TypeVar
 
 from mayak.case import CaseStore, Cell, Filter, Selection, Sort
-from mayak.case.decisions import Known
+from mayak.case.decisions import PageState
 from mayak.case.folder import read_thumbnail
 from mayak.case.records import Seen
 from mayak.case.values import checked
@@ -318,10 +318,10 @@ class ReviewSession:
 
     # ------------------------------------------------------------------ on the writing thread
 
-    def _known(self, mark: int | None, page: str) -> Known | None:
+    def _known(self, mark: int | None, page: str) -> PageState | None:
         if mark is None:
             return None
-        return Known(mark, lambda action: self._pages.get(action) == page)
+        return PageState(mark, lambda action: self._pages.get(action) == page)
 
     def _made(self, page: str, action: int) -> int:
         if page:
