@@ -160,7 +160,7 @@ def wrong(folder: Path, files: set[str], summary: Summary, case: Told) -> list[s
     faults = []
     paths = {path for path, *_ in case.items}
     inside = {path for path in paths - files if not any(path.startswith(f"{f}/") for f in files)}
-    if not summary.counts.balanced:
+    if not summary.counts.is_balanced:
         faults.append("items are not images + failures + exclusions")
     if lost := files - paths:
         faults.append(f"not accounted for: {sorted(lost)}")

@@ -101,8 +101,8 @@ def resampled(
                 float(gone[relevant].mean()),
                 float(gone[~relevant].mean()),
                 float(gone_other[other_relevant].mean()),
-                drift(kept, seen[later][(relevant & ~gone)[later]].tolist()).differs,
-                drift(kept, other[other_relevant & ~gone_other, 0].tolist()).differs,
+                drift(kept, seen[later][(relevant & ~gone)[later]].tolist()).has_drifted,
+                drift(kept, other[other_relevant & ~gone_other, 0].tolist()).has_drifted,
             )
         )
     if not rows:

@@ -136,7 +136,7 @@ class EvidenceEntry:
     """Opens a new read-only, seekable stream of the content. Raises EvidenceError, at once or when
     the stream is read."""
     times: FileTimes = NO_TIMES
-    deleted: bool = False
+    is_deleted: bool = False
 
 
 class Sides(NamedTuple):
@@ -218,7 +218,7 @@ class Prediction:
 
     sha256: str
     scores: Scores
-    calibrated: bool
+    is_calibrated: bool
     engine: str
     """Fingerprint of the engine that scored it (``Engine.fingerprint``)."""
     tier: Tier = 2

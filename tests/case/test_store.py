@@ -63,7 +63,7 @@ def test_counts_state_the_invariant(store):
     fill(store)
     counts = store.counts()
     assert counts == Counts(items=5, contents=3, failures=1, exclusions=1, distinct_contents=2)
-    assert counts.balanced
+    assert counts.is_balanced
 
 
 def test_odd_file_names_survive(store):
@@ -259,7 +259,7 @@ def test_readers_read_while_the_writer_writes(store):
         thread.join()
         assert len(list(half_read)) == 999
     assert faults == []
-    assert totals and all(counts.balanced for counts in totals)
+    assert totals and all(counts.is_balanced for counts in totals)
 
 
 def test_readers_do_not_write(store):
@@ -336,4 +336,4 @@ def test_a_second_file_at_one_place_gets_a_place_of_its_own(store):
         "phone.dd/A.JPG#2": digest("b"),
         "phone.dd/A.JPG#3": digest("c"),
     }
-    assert store.counts().balanced and store.verify() == []
+    assert store.counts().is_balanced and store.verify() == []

@@ -58,7 +58,7 @@ def found(path):
             name = str(entry.path).removeprefix(f"{path.name}/")
             if not name.startswith("$") or "OrphanFiles" in name:
                 name = unicodedata.normalize("NFC", name)  # HFS+ keeps them decomposed
-                items[name.split("#")[0]] = (content, entry.deleted)
+                items[name.split("#")[0]] = (content, entry.is_deleted)
     return items, failures
 
 

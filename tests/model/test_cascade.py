@@ -102,7 +102,7 @@ def test_a_glance_is_what_the_stock_tower_sees(vlm, images):
 def test_what_no_tier_dismisses_gets_the_whole_models_scores(vlm, images, calibration, whole):
     scorer = CascadeScorer(vlm, calibration)
     for mine, theirs in zip(scorer.classify(images), whole, strict=True):
-        assert (mine.sha256, mine.tier, mine.calibrated) == (theirs.sha256, 2, True)
+        assert (mine.sha256, mine.tier, mine.is_calibrated) == (theirs.sha256, 2, True)
         assert mine.scores.values == pytest.approx(theirs.scores.values, abs=1e-5)
         assert mine.scores.off_label == pytest.approx(theirs.scores.off_label, abs=1e-5)
         assert mine.engine == scorer.engine.fingerprint != theirs.engine

@@ -76,7 +76,7 @@ def test_a_picture_under_transparency_is_examined_besides_what_is_seen(tmp_path)
     }
     assert found["photos/a.png"] == found["photos/b.png"]
     assert found["photos/a.png/under the transparency"] in grey.seen
-    assert summary.counts.balanced and summary.counts.contents == 4
+    assert summary.counts.is_balanced and summary.counts.contents == 4
     with CaseStore.read(tmp_path / "case") as store:
         content = store.content(found["photos/a.png"])
         assert "another picture is hidden (under the transparency)" in content.warnings

@@ -123,7 +123,7 @@ def test_every_file_is_accounted_for_and_nothing_is_written_to_the_sources(tmp_p
     assert digests(*phone) == before
     counts = summary.counts
     assert (counts.items, counts.contents, counts.failures, counts.exclusions) == (12, 6, 2, 4)
-    assert counts.balanced
+    assert counts.is_balanced
     assert counts.distinct_contents == 4
     assert sum(summary.labels.values()) == 4
     assert summary.exclusions == {"not-an-image": 2, "empty": 1, "too-small": 1}
@@ -358,7 +358,7 @@ def test_what_options_left_out_comes_in_without_them(tmp_path, phone):
     )
     first = run(case, phone[0], exclude=("*/0.jpg",), known_good=(known,), include=("사진/DCIM/*",))
     assert first.exclusions == {"include": 5, "exclude": 1, "known-good": 1}
-    assert first.counts.balanced
+    assert first.counts.is_balanced
     second = run(case, phone[0], min_pixels=0)
     assert second.exclusions == {"not-an-image": 1, "empty": 1}
     assert second.counts.contents == 5
@@ -444,7 +444,7 @@ def test_since_gives_a_clock_of_unknown_zone_the_benefit_of_the_doubt(tmp_path):
 
 def test_the_limit_stops_and_the_next_run_goes_on(tmp_path, phone):
     summary = run(tmp_path / "case", *phone, limit=4)  # a broken one and an icon are of them
-    assert summary.limited
+    assert summary.is_limited
     assert summary.counts.distinct_contents == 2
     assert run(tmp_path / "case", *phone).counts == run(tmp_path / "fresh", *phone).counts
 
@@ -1094,7 +1094,7 @@ def test_bad_input_is_refused_before_a_case_is_made(tmp_path, phone):
 def test_an_empty_folder_gives_an_empty_case(tmp_path):
     (tmp_path / "empty").mkdir()
     summary = run(tmp_path / "case", tmp_path / "empty")
-    assert summary.counts.items == 0 and summary.counts.balanced
+    assert summary.counts.items == 0 and summary.counts.is_balanced
 
 
 SCRIPT = """

@@ -29,7 +29,7 @@ def expected(material, tmp_path_factory):
 @posix
 def test_the_material_has_every_kind_of_outcome(expected):
     assert expected["faults of the record"] == []
-    assert expected["counts"].balanced
+    assert expected["counts"].is_balanced
     assert len(expected["alerts"]) == 2
     assert len(expected["groups"]) >= 1 and len(expected["stacks"]) >= 1
     assert set(expected["left out"]) == {

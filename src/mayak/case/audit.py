@@ -44,7 +44,7 @@ level repeats the one below some hundred times, and reading all rows would take 
 def audit(folder: Path, database: Database) -> list[IntegrityFault]:
     """Return all faults of the case in ``folder``; a check that fails to run is a fault too."""
     connection = database.connection
-    if not database.readable:
+    if not database.is_readable:
         return list(_schema(connection))
     checks: tuple[Callable[[], Iterator[IntegrityFault]], ...] = (
         lambda: _integrity(connection),

@@ -362,7 +362,7 @@ class Counts:
     distinct_contents: int
 
     @property
-    def balanced(self) -> bool:
+    def is_balanced(self) -> bool:
         return self.items == self.contents + self.failures + self.exclusions
 
 

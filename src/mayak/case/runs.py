@@ -91,7 +91,7 @@ class Runs:
                         content=prediction.sha256,
                         **{f"score_{i}": float(s) for i, s in enumerate(prediction.scores.values)},
                         off_label=float(prediction.scores.off_label),
-                        calibrated=prediction.calibrated,
+                        calibrated=prediction.is_calibrated,
                         tier=prediction.tier,
                     )
             for sha256, failure in (failures or {}).items():
@@ -253,7 +253,7 @@ def _prediction(row: Row) -> Prediction:
     return Prediction(
         sha256=row["content"],
         scores=scores(row),
-        calibrated=bool(row["calibrated"]),
+        is_calibrated=bool(row["calibrated"]),
         engine=row["fingerprint"],
         tier=2 if row["tier"] is None else row["tier"],
     )

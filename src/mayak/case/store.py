@@ -155,9 +155,9 @@ class CaseStore:
         return cls(folder, identity, Database(folder, operator=None, tampered=tampered), None)
 
     @property
-    def readable(self) -> bool:
+    def is_readable(self) -> bool:
         """Whether a case that was opened ``tampered`` allows more than ``verify``."""
-        return self._database.readable
+        return self._database.is_readable
 
     def interrupt(self) -> None:
         """End the statement that another thread runs; it raises KeyboardInterrupt there."""

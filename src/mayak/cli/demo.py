@@ -289,7 +289,9 @@ class _Run:
         summary = triage(options, LabelScorer(self._finetuned), self.console)
         found = self.folder / "triage.json"
         values = asdict(summary)
-        values["unclassified"] = values.pop("without_result")  # the key of the file's format
+        # The keys of the file's format.
+        values["unclassified"] = values.pop("without_result")
+        values["limited"] = values.pop("is_limited")
         found.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
         return [self._case / "case.json", found]
 

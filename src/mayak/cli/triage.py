@@ -216,6 +216,6 @@ def _record_drift(options: Options, cascade: CascadeScorer, summary: Summary) ->
             relevant=promise.relevant,
             lost=promise.lost,
             **asdict(found),
-            differs=found.differs,
+            differs=found.has_drifted,
         )
     return found

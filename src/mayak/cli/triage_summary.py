@@ -32,18 +32,18 @@ def summary_values(case: CaseStore, summary: Summary, drift: Drift | None) -> di
         "contents": counts.contents,
         "failures": counts.failures,
         "exclusions": counts.exclusions,
-        "balanced": counts.balanced,
+        "balanced": counts.is_balanced,
         "distinct_contents": counts.distinct_contents,
         "excluded_by": summary.exclusions,
         "not_looked_into": {"kinds": dict(left.kinds), "backups": left.backups},
         "labels": {str(label): count for label, count in summary.labels.items()},
         "decided_by_tier": {str(tier): count for tier, count in summary.tiers.items()},
-        "drift": None if drift is None else asdict(drift) | {"differs": drift.differs},
+        "drift": None if drift is None else asdict(drift) | {"differs": drift.has_drifted},
         "unread": summary.failures,
         "unread_by": case.failure_counts(),
         "alerts": summary.alerts,
         "near_duplicate_groups": summary.groups,
-        "limited": summary.limited,
+        "limited": summary.is_limited,
         "unclassified": summary.without_result,
         "damaged_sources": [printable(path) for path in summary.damaged],
         "empty_sources": [printable(path) for path in summary.empty],
@@ -54,7 +54,7 @@ def summary_values(case: CaseStore, summary: Summary, drift: Drift | None) -> di
 def show_summary(console: Console, case: CaseStore, summary: Summary, drift: Drift | None) -> None:
     """Show the results, the sums, and what the examiner must know of them."""
     counts = summary.counts
-    sign = "=" if counts.balanced else "≠"
+    sign = "=" if counts.is_balanced else "≠"
     console.table(
         msg("Images by label"),
         [msg("label"), msg("images")],
@@ -112,7 +112,7 @@ def _show_notes(console: Console, summary: Summary) -> None:
         console.result(
             msg("ALERT: {alerts} images are in a list of known files", alerts=summary.alerts)
         )
-    if summary.limited:
+    if summary.is_limited:
         console.result(msg("stopped at --limit: the sources have more files"))
     if summary.without_result:
         console.result(
@@ -153,7 +153,7 @@ def _tiers() -> tuple[str, str, str]:
 
 
 def _show_drift(console: Console, drift: Drift) -> None:
-    if drift.differs:
+    if drift.has_drifted:
         console.result(
             msg(
                 "WARNING: the {found} relevant images differ from those of the "

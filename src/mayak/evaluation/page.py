@@ -25,7 +25,7 @@ _MAX_PICTURES = 200
 
 def report(result: EvaluationResult, figures: dict[str, Any], language: Language) -> str:
     """Return ``report.html`` of one run."""
-    wrong = surest_first(row for row in result.rows if not row.right)
+    wrong = surest_first(row for row in result.rows if not row.is_right)
     root = result.manifest.path.resolve().parent.parent
     columns = [label.index for label in LABELS]
     if len(result.metrics.confusion[0]) > len(LABELS):

@@ -48,7 +48,7 @@ class Row:
     answer: str | None
 
     @property
-    def right(self) -> bool:
+    def is_right(self) -> bool:
         """Whether the prediction is the label."""
         return self.predicted == self.label
 

@@ -290,7 +290,7 @@ def _write_line(file: TextIO, row: dict[str, Any]) -> None:
 
 def _write(result: EvaluationResult, out: Path, language: Language) -> None:
     figures = record.figures(result, out)
-    wrong = [row for row in result.rows if not row.right]
+    wrong = [row for row in result.rows if not row.is_right]
     files = {
         record.METRICS: json_bytes(figures, allow_nan=False),
         record.PREDICTIONS: record.predictions_csv(

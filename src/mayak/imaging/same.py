@@ -75,7 +75,7 @@ class ComparisonThumbnail:
     """(H, W), likewise."""
     colour: tuple[Plane, Plane]
     """Cb and Cr of the neighbourhoods, of every other row and column, as JPEG keeps them."""
-    flat: bool
+    is_flat: bool
     """Whether it may hold small print."""
 
     @classmethod
@@ -130,7 +130,7 @@ def same_picture(one: ComparisonThumbnail, other: ComparisonThumbnail) -> bool:
     small, large = sorted((one, other), key=lambda look: max(look.size))
     longest, shortest = max(one.longer, other.longer), min(one.longer, other.longer)
     reduced = longest / max(small.size)
-    fine = one.flat or other.flat
+    fine = one.is_flat or other.is_flat
     if longest > (_HALF if fine else _COPY) * shortest or (fine and reduced > _SHRINK):
         return False
     if min(small.size) < _NARROW and reduced > 3:

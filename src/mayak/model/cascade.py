@@ -279,7 +279,7 @@ class CascadeScorer:
             item.prediction = Prediction(
                 sha256=item.sha256,
                 scores=Scores((row[0], row[1], row[2], row[3]), off_label),
-                calibrated=True,
+                is_calibrated=True,
                 engine=self._fingerprint,
                 tier=tier,
             )

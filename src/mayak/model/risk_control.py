@@ -57,7 +57,7 @@ class Drift:
     p: float | None
 
     @property
-    def differs(self) -> bool:
+    def has_drifted(self) -> bool:
         """Whether the images differ from those of the calibration."""
         return self.p is not None and self.p < DRIFT_LEVEL
 

@@ -221,6 +221,6 @@ class LabelScorer:
             yield Prediction(
                 sha256=digest,
                 scores=Scores((row[0], row[1], row[2], row[3]), mass),
-                calibrated=False,
+                is_calibrated=False,
                 engine=self.engine.fingerprint,
             )

@@ -335,7 +335,7 @@ def _integrity(data: ReportData) -> str:
         faults.append("DAMAGED OR CHANGED SOURCES were accepted")
     if data.history.unreadable:
         faults.append("SOURCES COULD NOT BE READ TO THEIR END")
-    if not data.balanced:
+    if not data.is_balanced:
         faults.append("THE SUMS OF ITS FILES DO NOT HOLD")
     if faults:
         return f"{', '.join(faults)}, see the report"

@@ -102,7 +102,7 @@ class Section:
 
     title: str
     blocks: tuple[Block, ...]
-    alone: bool = False
+    ends_page: bool = False
     """Whether the next section starts on a new page of the PDF."""
 
 

@@ -160,9 +160,9 @@ class ReportData:
         return self.images["proposed"] + self.images["alert"]
 
     @property
-    def balanced(self) -> bool:
+    def is_balanced(self) -> bool:
         """Whether both the outcomes and the lists add up to all files."""
-        return self.counts.balanced and sum(self.listed) == self.counts.items
+        return self.counts.is_balanced and sum(self.listed) == self.counts.items
 
     @property
     def hashed(self) -> int:
@@ -181,7 +181,7 @@ class ReportData:
         return [s for s in self.sources if any(h.accepted_damaged for h in s.hashes)]
 
     @property
-    def sound(self) -> bool:
+    def has_no_fault(self) -> bool:
         """Whether there is no integrity failure."""
         return not (self.faults or self.damaged or self.history.unreadable or self.failed_before)
 

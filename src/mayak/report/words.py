@@ -96,7 +96,7 @@ def stage(name: str) -> str:
 def outcome_sum(found: ReportData) -> str:
     """Return the sum of files by outcome."""
     counts = found.counts
-    sign = "=" if counts.balanced else "≠"
+    sign = "=" if counts.is_balanced else "≠"
     return msg(
         "{items:,} files {sign} {contents:,} images + {failures:,} not read + {exclusions:,} left "
         "out",

@@ -55,5 +55,5 @@ def item_of(entry: EvidenceEntry, result: Outcome) -> Item:
         # A picture inside a file has no size if its bytes could not be read.
         size=(entry.size or None) if entry.path.kind == "embedded" else entry.size,
         times=entry.times,
-        deleted=entry.deleted,
+        deleted=entry.is_deleted,
     )

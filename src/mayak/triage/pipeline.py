@@ -117,7 +117,7 @@ def run_triage(options: Options, stage: DecodeAndScore, progress: Progress) -> S
             case,
             run,
             groups=groups,
-            limited=resolver.is_limited,
+            is_limited=resolver.is_limited,
             without_result=without_result,
             damaged=acquisitions.damaged + resolver.damaged,
             empty=empty,

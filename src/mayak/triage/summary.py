@@ -25,7 +25,7 @@ class Summary:
     alerts: int
     groups: int
     """Of near-duplicates."""
-    limited: bool
+    is_limited: bool
     """Whether the run ended at its limit: the sources hold more."""
     without_result: int
     """Contents of the case without a result in this run: their source was not among its sources, or
@@ -42,7 +42,7 @@ class Summary:
         run: int | None,
         *,
         groups: int,
-        limited: bool,
+        is_limited: bool,
         without_result: int,
         damaged: list[str],
         empty: list[str],
@@ -59,7 +59,7 @@ class Summary:
             tiers={} if run is None else case.tier_counts(run),
             alerts=sum(1 for _ in case.alerts()),
             groups=groups,
-            limited=limited,
+            is_limited=is_limited,
             without_result=without_result,
             damaged=damaged,
             empty=empty,

@@ -234,7 +234,7 @@ class DiskContainer(Container):
 
 
 def _unread(volume: Volume, kind: FileKind) -> Failure:
-    if kind.encrypted:
+    if kind.is_encrypted:
         reason = f"is an encrypted volume ({kind.name}), which is not read"
         return container_gap(volume.path, "Encrypted", reason)
     reason = f"is {kind.name}, which is not read: {kind.remedy!s}"

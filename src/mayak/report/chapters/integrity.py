@@ -89,10 +89,10 @@ def _sums(found: ReportData) -> Prose:
     )
     text = (
         msg("Every listed file is accounted for:")
-        if found.balanced
+        if found.is_balanced
         else msg("THE SUMS DO NOT HOLD:")
     )
-    return Prose(text, "plain" if found.balanced else "alarm", (outcome_sum(found), lists))
+    return Prose(text, "plain" if found.is_balanced else "alarm", (outcome_sum(found), lists))
 
 
 def _hashes(found: ReportData) -> Prose:

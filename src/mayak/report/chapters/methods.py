@@ -79,7 +79,7 @@ def _accounting(found: ReportData) -> str:
     )
     text += _no_files(found)
     sums = outcome_sum(found)
-    if counts.balanced:
+    if counts.is_balanced:
         return text + msg("The numbers add up: {sums}.", sums=sums)
     return text + msg("THE NUMBERS DO NOT ADD UP: {sums}.", sums=sums)
 

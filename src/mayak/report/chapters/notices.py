@@ -54,7 +54,7 @@ def _faulty(found: ReportData) -> Prose | None:
 
 
 def _unbalanced_counts(found: ReportData) -> Prose | None:
-    if found.balanced:
+    if found.is_balanced:
         return None
     return Prose(
         msg(
@@ -124,7 +124,7 @@ def _unhashed(found: ReportData) -> Prose | None:
 
 
 def _sound(found: ReportData) -> Prose | None:
-    if not found.sound:
+    if not found.has_no_fault:
         return None
     extent = found.extent
     return Prose(

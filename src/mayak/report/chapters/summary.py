@@ -61,7 +61,7 @@ def summary(found: ReportData) -> Section:
         blocks += [_reviewers(found), *_seen(found)]
     else:
         blocks.append(Prose(_undecided(found), "warning"))
-    return Section(msg("Summary"), tuple(blocks), alone=True)
+    return Section(msg("Summary"), tuple(blocks), ends_page=True)
 
 
 def _labels(found: ReportData) -> Table:
