@@ -14,13 +14,13 @@ from mayak.i18n import (
     Message,
     join,
     languages,
+    message_of,
     msg,
     msg_in,
     plural,
     preferred,
     render,
     system_error,
-    words,
 )
 
 SOURCES = [
@@ -101,7 +101,7 @@ def test_the_text_of_an_error_is_a_message():
     assert render(str(error), "ko") == "암호화됨 → 1 이상을 쓰십시오"
     outer = msg("{path} cannot be read: {error}", path="a", error=ValueError(msg("encrypted")))
     assert render(outer, "ko") == "a을(를) 읽을 수 없습니다: 암호화됨"
-    assert words(ValueError("plain")) == "plain"
+    assert message_of(ValueError("plain")) == "plain"
 
 
 def test_errors_of_the_system_are_rendered_too(tmp_path):
@@ -161,4 +161,12 @@ def test_only_what_a_person_looks_at_is_rendered(source):
             if isinstance(node, ast.ImportFrom) and node.module == "mayak.i18n"
             for name in node.names
         }
-        assert imported <= {"Message", "join", "msg", "msg_in", "plural", "system_error", "words"}
+        assert imported <= {
+            "Message",
+            "join",
+            "msg",
+            "msg_in",
+            "plural",
+            "system_error",
+            "message_of",
+        }

@@ -71,7 +71,7 @@ def plural(singular: str, plural: str, n: int, /, **values: object) -> Message:
 
 
 def _made(key: str, template: str, plural: str | None, values: dict[str, object]) -> Message:
-    values = {name: v if isinstance(v, _KEPT) else words(v) for name, v in values.items()}
+    values = {name: v if isinstance(v, _KEPT) else message_of(v) for name, v in values.items()}
     english = plural if plural is not None and values["n"] != 1 else template
     shown = {name: str(v) if isinstance(v, Message) else v for name, v in values.items()}
     return Message(english.format_map(shown), _Template(key, plural is not None, values))
@@ -118,7 +118,7 @@ def system_error(error: OSError) -> str:
     return reason if isinstance(reason, Message) else _SYSTEM.get(reason, reason)
 
 
-def words(value: object) -> str:
+def message_of(value: object) -> str:
     """Return the text of an object as a message if it has one: an error of the system, or an
     exception made with a message."""
     text = str(value)

@@ -15,7 +15,7 @@ from report_samples import ENGINE, content, decide, item, make, scores, sha
 from mayak.case import CaseStore, Exclusion, Item, SourceHash
 from mayak.case.database import entry_hash
 from mayak.report.builder import DocumentBuilder
-from mayak.report.document import plain
+from mayak.report.document import to_json_values
 from mayak.report.report_data import collect
 from mayak.report.text import shortened
 from mayak.types import Failure, Prediction, Scores
@@ -27,7 +27,7 @@ def said(folder, language="en"):
         data = collect(case, case.verify())
         document = DocumentBuilder(case, data, language, clear=False).page(300)
     return json.dumps(
-        plain(dataclasses.replace(document, pictures={}), language), ensure_ascii=False
+        to_json_values(dataclasses.replace(document, pictures={}), language), ensure_ascii=False
     )
 
 

@@ -18,7 +18,7 @@ from mayak.case.values import checked
 from mayak.dataset.collect import RawFile, Rejected, order
 from mayak.errors import EvidenceError, IntegrityError, ManifestError
 from mayak.evidence import located, open_source
-from mayak.i18n import join, msg, msg_in, words
+from mayak.i18n import join, message_of, msg, msg_in
 from mayak.imaging.formats import wrong_extension
 from mayak.imaging.inside import read_inside
 from mayak.imaging.sandbox import Sandbox
@@ -293,7 +293,9 @@ def _copy(path: Path, images: list[_Image], folder: Path, task: Task) -> list[st
                 with entry.open() as stream:
                     data = stream.read()
             except (EvidenceError, OSError) as error:
-                faults += [_fault(image, words(error)) for image in (*itself, *inside.values())]
+                faults += [
+                    _fault(image, message_of(error)) for image in (*itself, *inside.values())
+                ]
                 continue
             found = _inside(data, frozenset(inside)) if inside else {}
             contents = [(image, data) for image in itself]

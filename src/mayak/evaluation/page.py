@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from mayak import __version__
-from mayak.evaluation.pictures import data_uri, label_name, surest_first, thumbnail
+from mayak.evaluation.pictures import by_confidence, data_uri, label_name, thumbnail
 from mayak.evaluation.record import EvaluationResult, Kind, Row
 from mayak.fonts import with_fonts
 from mayak.i18n import Language, msg, msg_in
@@ -25,7 +25,7 @@ _MAX_PICTURES = 200
 
 def report(result: EvaluationResult, figures: dict[str, Any], language: Language) -> str:
     """Return ``report.html`` of one run."""
-    wrong = surest_first(row for row in result.rows if not row.is_right)
+    wrong = by_confidence(row for row in result.rows if not row.is_right)
     root = result.manifest.path.resolve().parent.parent
     columns = [label.index for label in LABELS]
     if len(result.metrics.confusion[0]) > len(LABELS):

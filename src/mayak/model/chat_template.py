@@ -35,7 +35,7 @@ def render(
     Raises:
         TemplateError: it fails, takes longer or grows too large; the message gives the reason.
     """
-    from mayak.i18n import msg, words
+    from mayak.i18n import message_of, msg
 
     job = {
         "template": template,
@@ -59,7 +59,7 @@ def render(
         lines = error.stderr.decode(errors="replace").strip().splitlines()
         raise TemplateError(lines[-1][:200] if lines else f"exit {error.returncode}") from error
     except ValueError as error:
-        raise TemplateError(words(error)) from error
+        raise TemplateError(message_of(error)) from error
     return text
 
 

@@ -20,7 +20,7 @@ from mayak.names import printable
 from mayak.report import words
 from mayak.report.builder import DocumentBuilder
 from mayak.report.chapters.findings import findings
-from mayak.report.document import Section, plain
+from mayak.report.document import Section, to_json_values
 from mayak.report.report_data import OPEN, Kind, ReportData
 from mayak.report.text import cut, moment, worded
 from mayak.types import Progress, Scores
@@ -227,10 +227,12 @@ def _csv(path: Path) -> Iterator[Callable[[Sequence[Value]], object]]:
     BOM, one record a line, no formula."""
     with path.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file, quoting=csv.QUOTE_ALL)
-        yield lambda row: writer.writerow("" if cell is None else _harmless(cell) for cell in row)
+        yield lambda row: writer.writerow(
+            "" if cell is None else _escape_formula(cell) for cell in row
+        )
 
 
-def _harmless(cell: Value) -> str:
+def _escape_formula(cell: Value) -> str:
     if not isinstance(cell, str):
         return str(cell)
     text = printable(cell)
@@ -311,7 +313,7 @@ def _flat(sections: Sequence[Section], language: Language) -> Iterator[tuple[lis
     """Yield blocks as rows of cells, each with whether it is a heading."""
     for section in sections:
         yield [render(section.title, language)], True
-        for block in plain(section, language)["blocks"]:
+        for block in to_json_values(section, language)["blocks"]:
             if block.get("text"):
                 yield [block["text"]], False
             if "columns" in block:

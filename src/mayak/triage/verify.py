@@ -11,7 +11,7 @@ from mayak.case import CaseStore, IntegrityFault, StoredItem, StoredSource
 from mayak.case.records import Problem
 from mayak.errors import EvidenceError
 from mayak.evidence import Source, located, open_source
-from mayak.i18n import msg, words
+from mayak.i18n import message_of, msg
 from mayak.triage.outcome import location_of
 from mayak.types import EvidenceEntry, EvidencePath, Failure, Progress
 
@@ -156,7 +156,7 @@ def _difference(
         with entry.open() as stream:
             same = hashlib.sha256(stream.read()).hexdigest() in taken_in
     except (EvidenceError, OSError) as error:
-        return "unreadable", f"{item.display}: " + words(error)
+        return "unreadable", f"{item.display}: " + message_of(error)
     text = msg("its bytes have changed")
     return None if same else ("changed", f"{item.display}: " + text)
 
