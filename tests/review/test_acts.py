@@ -42,8 +42,8 @@ PRESS = """([key, code, more]) => {
 
 
 PATIENCE = """async (milliseconds) => {
-  const { acts } = await import("/static/deciding.js");
-  acts.clock = {
+  const { actions } = await import("/static/deciding.js");
+  actions.clock = {
     after(_, work) {
       const timer = setTimeout(work, milliseconds);
       return () => clearTimeout(timer);
@@ -112,7 +112,7 @@ def at_rest(page):
     """Nothing waits to be recorded."""
     until(
         page,
-        "async () => !(await import('/static/deciding.js')).acts.pending.length",
+        "async () => !(await import('/static/deciding.js')).actions.pending.length",
     )
 
 

@@ -5,7 +5,7 @@ import { signal } from "./vendor/signals.js";
 import {
   ask, blur, boot, bytes, cleared, fileTime, go, html, labelName, moment, number, ofRun, plain, t, tell,
 } from "./core.js";
-import { acts, press } from "./deciding.js";
+import { actions, press } from "./deciding.js";
 import { arrived, cellAt, cursor, decidedOf, expand, moveTo, need, nextOpen, result, skip, verdictOf } from "./result.js";
 import { loaded, lookAgain } from "./drawn.js";
 import { Button, Icon, Label, Shape, Thumbnail, partly } from "./parts.js";
@@ -71,7 +71,7 @@ export function Viewer() {
     <${Stage} cell=${cell} />
     ${panel.value && html`<aside class="facts" aria-label=${t("details")}>${facts && html`<${Facts} facts=${facts} />`}</aside>`}
     <footer>
-      <${Button} icon="left" label=${t("previous")} onClick=${() => moveTo(acts.place - 1)} />
+      <${Button} icon="left" label=${t("previous")} onClick=${() => moveTo(actions.position - 1)} />
       <div class="verdicts" role="group" aria-label=${t("decide")}>
         ${boot.labels.map(
           (_, label) =>
@@ -83,7 +83,7 @@ export function Viewer() {
         )}
       </div>
       <${Button} icon="skip" label=${t("skip")} onClick=${skip} />
-      <${Button} icon="undo" label=${t("undo")} onClick=${() => acts.undo()} />
+      <${Button} icon="undo" label=${t("undo")} onClick=${() => actions.undo()} />
       <${Button} icon="right" label=${t("nextOpen")} text=${t("nextOpen")} onClick=${nextOpen} />
     </footer>
   </section>`;
@@ -152,7 +152,7 @@ function Stage({ cell }) {
     pointers.delete(event.pointerId);
     const moved = held ? event.clientX - held.from : 0;
     if (event.pointerType === "touch" && lie.peek().scale === 1 && Math.abs(moved) > 60) {
-      moveTo(acts.place + (moved < 0 ? 1 : -1));
+      moveTo(actions.position + (moved < 0 ? 1 : -1));
     }
   };
 
