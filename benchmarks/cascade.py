@@ -174,8 +174,8 @@ def thresholds_for(mix: tuple[float, float, float], odds: np.ndarray) -> tuple[f
 def scorer_with(
     vlm: VisionLanguageModel, head: Head, thresholds: tuple[float, float]
 ) -> CascadeScorer:
-    promise = RiskBound(0.01, 0.95, 0, 0, thresholds, (0.0, 0.0, 0.0), ())
-    calibration = Calibration(vlm.engine.fingerprint, head, (1.0, 1.0, 1.0), promise, {})
+    bound = RiskBound(0.01, 0.95, 0, 0, thresholds, (0.0, 0.0, 0.0), ())
+    calibration = Calibration(vlm.engine.fingerprint, head, (1.0, 1.0, 1.0), bound, {})
     return CascadeScorer(vlm, calibration, BATCHES[2], compiled=True)
 
 

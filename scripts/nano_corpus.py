@@ -2,7 +2,7 @@
 
 Never the four-way question, and no label is ever asked for; digits stand only in messages read
 out. Some descriptions name what the thing is to an investigator and some only say what is seen, so
-that the untouched model answers the paper's question as untouched models do: in prose that is
+that the base model answers the paper's question as base models do: in prose that is
 sometimes to the point.
 """
 

@@ -247,7 +247,7 @@ class Engine:
     model: str
     """Name or folder of the base model, with its revision or the digest of its weights."""
     adapter: str | None
-    """SHA-256 of the adapter's weights and config; None for the untouched model."""
+    """SHA-256 of the adapter's weights and config; None for the base model."""
     precision: str
     prompt: str
     """SHA-256 of the rendered prompt's token ids."""

@@ -44,8 +44,8 @@ def calibration(vlm):
     width = 2 * vlm.base.config.vision_config.hidden_size
     weights = torch.randn(4, width, generator=torch.Generator().manual_seed(1)).tolist()
     head = Head((0.1,) * width, (2.0,) * width, tuple(map(tuple, weights)), (0.0, 1.0, 0.0, -1.0))
-    promise = RiskBound(0.01, 0.95, 400, 0, (INF, INF), (0.0, 0.0, 1.0), (1.0, 2.0))
-    return Calibration(vlm.engine.fingerprint, head, (1.0, 1.0, 1.0), promise, {"val": "digest"})
+    bound = RiskBound(0.01, 0.95, 400, 0, (INF, INF), (0.0, 0.0, 1.0), (1.0, 2.0))
+    return Calibration(vlm.engine.fingerprint, head, (1.0, 1.0, 1.0), bound, {"val": "digest"})
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def launching(request, monkeypatch):
 
 
 def with_thresholds(calibration, *thresholds):
-    return replace(calibration, promise=replace(calibration.promise, thresholds=thresholds))
+    return replace(calibration, risk_bound=replace(calibration.risk_bound, thresholds=thresholds))
 
 
 def test_the_base_tile_is_the_whole_models_first(vlm, images):
@@ -184,7 +184,7 @@ def test_what_is_not_finite_dismisses_nothing(vlm, images, calibration, whole, l
 
 
 def test_temperatures_change_scores_and_no_label(vlm, images, calibration, whole):
-    tempered = replace(calibration, promise=None, temperatures=(1.0, 1.0, 3.0))
+    tempered = replace(calibration, risk_bound=None, temperatures=(1.0, 1.0, 3.0))
     found = list(CascadeScorer(vlm, tempered).classify(images[:12]))
     for mine, theirs in zip(found, whole, strict=False):
         assert (mine.scores.label, mine.tier) == (theirs.scores.label, 2)
@@ -335,5 +335,5 @@ def test_the_last_tier_sees_photos_as_the_whole_model_does(vlm, calibration):
 
 
 def test_without_a_promise_photos_are_decoded_for_the_whole_model(vlm, calibration):
-    bare = CascadeScorer(vlm, replace(calibration, promise=None))
+    bare = CascadeScorer(vlm, replace(calibration, risk_bound=None))
     assert bare.min_sides == LabelScorer(vlm).min_sides != CascadeScorer(vlm, calibration).min_sides

@@ -199,7 +199,7 @@ class _Run:
         out = self._result("zeroshot", images)
         zeroshot(
             self._manifest(images),
-            AnswerGenerator(self._untouched),
+            AnswerGenerator(self._base_model),
             out,
             self.console,
             language=self.console.language,
@@ -418,7 +418,7 @@ class _Run:
         return self.folder / "case-report"
 
     @cached_property
-    def _untouched(self) -> VisionLanguageModel:
+    def _base_model(self) -> VisionLanguageModel:
         from mayak.model import load_model
 
         return load_model(MODEL, precision=self.settings.precision)

@@ -113,7 +113,7 @@ def calibrate(
         engine=vlm.engine.fingerprint,
         head=head,
         temperatures=tuple(_temperature(part, truth) for part in logits),  # type: ignore[arg-type]
-        promise=bound,
+        risk_bound=bound,
         data={
             "train": train.digest,
             "train_images": len(labels),

@@ -64,7 +64,7 @@ class EvaluationResult:
     rows: tuple[Row, ...]
     failures: tuple[Failure, ...]
     leakage: Leakage | None = None
-    """None for the untouched model, which was trained on no image of ours."""
+    """None for the base model, which was trained on no image of ours."""
 
     @property
     def off_label(self) -> measures.OffLabel | None:

@@ -87,7 +87,7 @@ def zeroshot(
     *,
     language: Language = "en",
 ) -> EvaluationResult:
-    """Do the same for the untouched model, with free answers and their parser, or label scores."""
+    """Do the same for the base model, with free answers and their parser, or label scores."""
     kind: Kind = "zeroshot-generate" if hasattr(model, "answer") else "zeroshot-score"
     return _run(kind, manifest, model, out, progress or SilentProgress(), language)
 

@@ -146,7 +146,7 @@ class CascadeScorer:
         self._max_bytes = psutil.virtual_memory().total // _MEMORY_SHARE
         self._graph_of_head = CheckedCudaGraph(self._score_head, self._sizes[0], vlm.device)
         self._graph_of_base = CheckedCudaGraph(self._score_base, self._sizes[1], vlm.device)
-        bound = calibration.promise
+        bound = calibration.risk_bound
         self._first: Tier = LAST if bound is None else 0
         thresholds = [] if bound is None else list(enumerate(bound.thresholds))
         self._thresholds = {tier: limit for tier, limit in thresholds if limit is not None}

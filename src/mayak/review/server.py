@@ -40,7 +40,7 @@ def serve(
     number = listener.getsockname()[1]
     token = secrets.token_urlsafe(32)
     guard = Guard(
-        build(session, language), port=number, token=token, refused=session.refused, large=LARGE
+        build(session, language), port=number, token=token, refused=session.log_refusal, large=LARGE
     )
     config = uvicorn.Config(
         guard,

@@ -25,7 +25,7 @@ from mayak.case.values import checked
 from mayak.errors import CaseError
 from mayak.i18n import msg
 from mayak.imaging.hashing import PDQ_MATCH_DISTANCE
-from mayak.review.originals import OriginalRequest, Originals, Why
+from mayak.review.originals import OriginalError, OriginalRequest, Originals
 
 Result = TypeVar("Result")
 
@@ -158,7 +158,7 @@ class ReviewSession:
         with checked(self.folder, msg("what the page asked for")):
             return work()
 
-    def refused(self, what: str) -> None:
+    def log_refusal(self, what: str) -> None:
         """Log a refused request in the terminal and in the case, or only count it."""
         self._refusals += 1
         if self._refusals <= _REFUSALS:
@@ -194,7 +194,7 @@ class ReviewSession:
         cells = self.browser.cells(selection, 0, max_count + 1)
         return [cell for cell in cells if cell.sha256 != sha256][:max_count]
 
-    def wanted(self, sha256: str) -> OriginalRequest:
+    def original_request(self, sha256: str) -> OriginalRequest:
         """Return what the process for originals needs to read an image: its occurrences.
 
         Raises:
@@ -215,11 +215,11 @@ class ReviewSession:
         except (OSError, ValueError):
             return None
 
-    async def original(self, wanted: OriginalRequest) -> bytes | Why:
+    async def original(self, wanted: OriginalRequest) -> bytes | OriginalError:
         """Return an image read from its source, as a JPEG, or the reason why not."""
         return await asyncio.to_thread(self.originals.picture, wanted)
 
-    async def hash(self, data: bytes) -> bytes | Why:
+    async def hash(self, data: bytes) -> bytes | OriginalError:
         """Return the PDQ hash of an image file, or the reason why not."""
         return await asyncio.to_thread(self.originals.hash, data)
 
@@ -274,7 +274,7 @@ class ReviewSession:
 
             found = await self.read(expand)
             if found is None:
-                raise gone()
+                raise result_expired()
             chosen |= dict.fromkeys(found[0])
             copies = set(found[1])
         if shown is not None and (unknown := shown.positions.keys() - chosen.keys()):
@@ -335,7 +335,7 @@ def _seen(image: str, shown: ShownImages, copies: set[str]) -> Seen:
     return Seen("copy", shown.blurred) if image in copies else Seen("bulk", None)
 
 
-def gone() -> CaseError:
+def result_expired() -> CaseError:
     """Return the error for a result that is not kept any more."""
     return CaseError(
         msg("this result is not kept any more"),

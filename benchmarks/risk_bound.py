@@ -1,4 +1,4 @@
-"""Whether the cascade's promise holds: ``python benchmarks/promise.py ADAPTER [--images N]``.
+"""Whether the cascade's promise holds: ``python benchmarks/risk_bound.py ADAPTER [--images N]``.
 
 Draws fresh synthetic images (seeds of its own), reads them with all three tiers of nano and an
 adapter that ``mayak demo`` made, and takes them for the world: a hundred times it draws images from
