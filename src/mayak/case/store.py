@@ -37,7 +37,7 @@ from mayak.case.sampling import Samples
 from mayak.case.statuses import ReviewStatuses
 from mayak.case.values import json_object, row_of
 from mayak.errors import CaseError
-from mayak.files import staged_folder
+from mayak.files import temporary_folder
 from mayak.i18n import msg
 from mayak.names import storable
 
@@ -99,15 +99,15 @@ class CaseStore:
                 )
             # For its owner alone, independent of the umask of a program that uses the library: a
             # closed folder also closes the files in it.
-            with staged_folder(folder, mode=0o700) as stage:
+            with temporary_folder(folder, mode=0o700) as temporary:
                 identity = Identity.new(storable(folder.name))
-                database = Database.create(stage, operator=operator)
+                database = Database.create(temporary, operator=operator)
                 try:
                     with database.batch("create", always=True, **asdict(identity)):
                         pass
                 finally:
                     database.close()
-                write_identity(stage, identity)
+                write_identity(temporary, identity)
         except OSError as error:
             raise storage_error(folder, error) from error
         return cls.open(folder, operator=operator)
