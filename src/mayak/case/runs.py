@@ -206,7 +206,7 @@ class Runs:
         """
         query = (
             "SELECT p.*, (SELECT json_group_array(list) FROM alerts WHERE content = p.content)"
-            " AS lists, (SELECT count(*) FROM places WHERE content = p.content) AS places,"
+            " AS lists, (SELECT count(*) FROM places WHERE content = p.content) AS occurrences,"
             " (SELECT min(deleted) FROM present WHERE id IN"
             "  (SELECT item FROM places WHERE content = p.content)) AS deleted,"
             " (SELECT display FROM items WHERE id ="
@@ -267,6 +267,6 @@ def _result(row: Row) -> RankedResult:
         scores=scores(row),
         alerts=texts(row["lists"]),
         display=row["display"],
-        occurrences=row["places"],
+        occurrences=row["occurrences"],
         deleted=bool(row["deleted"]),
     )

@@ -99,7 +99,7 @@ _QUERY = (
     "  (SELECT list FROM alerts WHERE content = c.value ORDER BY id)) AS lists,"
     # Not from the view: SQLite would gather all places of the case for each page.
     " (SELECT count(*) FROM items WHERE content = c.value)"
-    " + (SELECT count(*) FROM revisions WHERE content = c.value) AS places"
+    " + (SELECT count(*) FROM revisions WHERE content = c.value) AS occurrences"
     " FROM json_each(?1) c"
     " LEFT JOIN predictions p ON p.run = ?2 AND p.content = c.value"
     " LEFT JOIN failures f ON f.run = ?2 AND f.content = c.value"
@@ -130,5 +130,5 @@ def _status(row: Row) -> ReviewStatus:
                 )
             ),
             alerts=tuple(dict.fromkeys(texts(row["lists"]))),
-            occurrences=row["places"],
+            occurrences=row["occurrences"],
         )

@@ -189,10 +189,10 @@ def disagreements(case: CaseOption, *, as_json: JsonOption = False) -> int:
         return 0
     for row in rows:
         console.result(f"{row['places'][0]}  {row['sha256']}")
-        for said in row["verdicts"]:
-            label = LABELS[said["verdict"]]
-            name = printable(said["reviewer"])
-            console.result(f"    {name}: {label.index} " + label.name + f" ({said['at']})")
+        for decision in row["verdicts"]:
+            label = LABELS[decision["verdict"]]
+            name = printable(decision["reviewer"])
+            console.result(f"    {name}: {label.index} " + label.name + f" ({decision['at']})")
     console.result(msg("images: {n_rows}", n_rows=len(rows)) if rows else msg("no disagreement"))
     return 0
 

@@ -255,9 +255,9 @@ class _Run:
         from mayak_synthetic.raw_folder import generate
 
         folders = {label.folder: label.index for label in LABELS}
-        with tempfile.TemporaryDirectory() as place:
+        with tempfile.TemporaryDirectory() as folder:
             generate(
-                Path(place),
+                Path(folder),
                 PHONE,
                 seed=SEED + 1,
                 style="base",
@@ -266,7 +266,7 @@ class _Run:
             )
             images: dict[str, bytes] = {}
             labels: dict[str, int] = {}
-            for path in sorted(_files(Path(place))):
+            for path in sorted(_files(Path(folder))):
                 name, copies = path.name, 0
                 while name in images:  # names are drawn for each label on its own
                     copies += 1
@@ -316,7 +316,7 @@ class _Run:
                     if judged is None:
                         case.judge(REVIEWER, sample.id, {sha256: truth[sha256]})
             missed = [sample.missed for sample in case.samples()]
-        said = {
+        figures = {
             "reviewer": REVIEWER,
             "images": len(results),
             "decided": len(proposed),
@@ -325,7 +325,7 @@ class _Run:
             "report": str(self._report_folder),
         }
         path = self.folder / "review.json"
-        path.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
         return [path]
 
     def _report(self) -> Iterable[Path]:

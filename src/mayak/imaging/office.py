@@ -33,10 +33,10 @@ def needs_password(stream: BinaryIO, head: bytes) -> bool:
         if any(entries[at : at + 64].startswith(_ENCRYPTED) for at in range(0, len(entries), 128)):
             return True
         # The table of sectors states the next sector of the directory.
-        table, place = divmod(sector, size // 4)
+        table, index = divmod(sector, size // 4)
         if table >= len(tables):
             return False
-        following = _sector(stream, tables[table], size)[4 * place : 4 * place + 4]
+        following = _sector(stream, tables[table], size)[4 * index : 4 * index + 4]
         sector = int.from_bytes(following, "little")
         if len(following) < 4:
             return False

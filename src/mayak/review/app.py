@@ -74,8 +74,8 @@ def _errors(app: FastAPI, session: ReviewSession) -> None:
 
     @app.exception_handler(MayakError)
     async def fault(request: Request, error: MayakError) -> JSONResponse:
-        told = {"message": error.message, "remedy": error.remedy}
-        return JSONResponse(_worded(told, request), 400)
+        error_values = {"message": error.message, "remedy": error.remedy}
+        return JSONResponse(_worded(error_values, request), 400)
 
     @app.exception_handler(CountError)
     async def miscounted(request: Request, error: CountError) -> JSONResponse:
@@ -228,7 +228,7 @@ def _overviews(app: FastAPI, session: ReviewSession) -> None:
         return await session.read(lambda: session.browser.timeline(wanted))
 
     @app.get("/api/map")
-    async def places(request: Request) -> Json:
+    async def map_positions(request: Request) -> Json:
         query = request.query_params
         wanted, sight = parse_filter(query), parse_sight(query)
 

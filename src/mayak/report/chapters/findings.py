@@ -127,16 +127,16 @@ class CardMaker:
         return stored_content(self._case, sha256), status
 
     def _make(self, number: str, label: str, content: StoredContent, status: ReviewStatus) -> Card:
-        places = self._case.occurrences(content.sha256)
+        occurrences = self._case.occurrences(content.sha256)
         small = picture(self._case, content, clear=self._clear)
         if small is not None:
             self.pictures[content.sha256] = small
         marks: list[str] = []
-        if len(places) > 1:
-            marks.append(msg("at {n_places} places", n_places=len(places)))
-        if places and all(place.deleted for place in places):
+        if len(occurrences) > 1:
+            marks.append(msg("at {n_places} places", n_places=len(occurrences)))
+        if occurrences and all(item.deleted for item in occurrences):
             marks.append(msg("deleted"))
-        elif any(place.deleted for place in places):
+        elif any(item.deleted for item in occurrences):
             marks.append(msg("deleted at some places"))
         marks += [msg("in list: ") + shortened(name, 40) for name in status.alerts]
         scores = status.scores
@@ -148,7 +148,7 @@ class CardMaker:
             label=label,
             picture=content.sha256 if small is not None else None,
             absent=msg("no thumbnail, or not as recorded"),
-            path=shortened(places[0].display, _PATH) if places else "–",
+            path=shortened(occurrences[0].display, _PATH) if occurrences else "–",
             hash=content.sha256[:16],
             score=None if scores is None else scores.best,
             scored=unscored

@@ -173,14 +173,14 @@ def _again(source: StoredSource, found: ReportData) -> str:
 
 def _compared(reading: SourceHash) -> str:
     if reading.stored_hash is None:
-        said = msg("the source stores no hash of itself")
+        text = msg("the source stores no hash of itself")
     elif reading.matches:
-        said = msg("matches the stored hash") + f" ({reading.stored_hash})"
+        text = msg("matches the stored hash") + f" ({reading.stored_hash})"
     else:
-        said = msg("DIFFERS from the stored hash") + f" ({reading.stored_hash})"
+        text = msg("DIFFERS from the stored hash") + f" ({reading.stored_hash})"
     if reading.accepted_damaged:
-        said += msg("; accepted by the operator")
-    return said
+        text += msg("; accepted by the operator")
+    return text
 
 
 def _engine(run: Run, tiers: dict[int, int], *, shown: bool) -> Facts:

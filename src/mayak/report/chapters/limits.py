@@ -121,11 +121,11 @@ def _options(found: ReportData) -> str | None:
     rules = {rule: found.exclusions[rule] for rule in _CHOSEN if found.exclusions.get(rule)}
     if not rules:
         return None
-    said = join(", ", [reason(rule) + f" {count:,}" for rule, count in rules.items()])
+    text = join(", ", [reason(rule) + f" {count:,}" for rule, count in rules.items()])
     return msg(
         "Left out by the settings of triage: {files} ({said}).",
         files=files(sum(rules.values())),
-        said=said,
+        said=text,
     )
 
 
