@@ -16,7 +16,7 @@ from mayak import signatures
 from mayak.errors import EvidenceError
 from mayak.evidence import open_source
 from mayak.imaging.formats import is_pdf, looks_like_image
-from mayak.signatures import KINDS, Use
+from mayak.signatures import KINDS, FileKind, Use
 from mayak.types import EvidenceEntry, Failure
 from mayak_synthetic.exfat import volume
 
@@ -241,3 +241,10 @@ def test_an_image_that_only_its_name_tells_is_a_source(tmp_path, name):
     with open_source(tmp_path / name) as source:
         (item,) = source.items()
     assert isinstance(item, EvidenceEntry)
+
+
+@pytest.mark.parametrize("family", ["archive", "compressed file", "disk image", "file system"])
+def test_a_container_that_is_entered_needs_a_layer(family):
+    """Otherwise no reader is asked for it, and each such file counts as not an image."""
+    with pytest.raises(ValueError, match=r"^New: a container that is entered needs a layer"):
+        FileKind("New", family, Use.ENTERED)
