@@ -152,6 +152,9 @@ def outcome(data, entries, below):
     listed = {}
     for entry in entries:
         path = entry.path if isinstance(entry, Failure) else str(entry.path)
+        # Of a source that is listed as it is: it has no entries.
+        if isinstance(entry, Failure) and entry.error == "NoEntries":
+            continue
         if path == below or path.startswith(f"{below}/"):
             what = (entry.error, entry.message) if isinstance(entry, Failure) else "file"
             listed.setdefault(path.removeprefix(below), set()).add(what)
@@ -248,3 +251,13 @@ def test_a_container_that_is_entered_needs_a_layer(family):
     """Otherwise no reader is asked for it, and each such file counts as not an image."""
     with pytest.raises(ValueError, match=r"^New: a container that is entered needs a layer"):
         FileKind("New", family, Use.ENTERED)
+
+
+@pytest.mark.parametrize("content", [zipped({}), zipped({"folder/": b""})], ids=["bare", "folder"])
+def test_a_container_without_files_is_followed_by_that_statement(tmp_path, content):
+    """Otherwise a reader that finds nothing would look like one whose files were all listed."""
+    tmp_path.joinpath("a.zip").write_bytes(content)
+    with open_source(tmp_path) as source:
+        entry, gap = source.items()
+    assert isinstance(entry, EvidenceEntry)
+    assert (gap.path, gap.error) == (str(entry.path), "NoEntries")

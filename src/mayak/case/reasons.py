@@ -22,6 +22,7 @@ REASONS: Mapping[str, Message] = {
     "SymbolicLink": msg("link"),
     "SpecialFile": msg("device or the like"),
     "DeletedWithoutContent": msg("deleted, no content left"),
+    "NoEntries": msg("archive or disk image in which no file is listed"),
     # Failures.
     "Encrypted": msg("encrypted"),
     "Unsupported": msg("format not supported"),

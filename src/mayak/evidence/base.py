@@ -26,8 +26,11 @@ Reason = Literal[
     "SymbolicLink",
     "SpecialFile",
     "DeletedWithoutContent",
+    "NoEntries",
 ]
-EXCLUSIONS: frozenset[Reason] = frozenset({"SymbolicLink", "SpecialFile", "DeletedWithoutContent"})
+EXCLUSIONS: frozenset[Reason] = frozenset(
+    {"SymbolicLink", "SpecialFile", "DeletedWithoutContent", "NoEntries"}
+)
 """Values of ``Failure.error`` that state why there is nothing to read, rather than a fault."""
 
 RATIO_FLOOR = 64 << 20

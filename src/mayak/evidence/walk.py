@@ -73,7 +73,8 @@ class Source:
     def items(self, stop: Event | None = None) -> Iterator[EvidenceEntry | Failure]:
         """Yield every file, and a Failure for all that is none: nothing is left out.
 
-        The files in an archive or a disk image follow it, and it is an item itself. An E01 inside
+        The files in an archive or a disk image follow it, and it is an item itself; if there are
+        none, a Failure ``NoEntries`` follows. An E01 inside
         is read to its end first: if an acquisition hash in it does not match, a Failure
         ``HashMismatch`` comes before its files. Raises CancelledError then once ``stop`` is set.
         """
@@ -151,7 +152,12 @@ class Source:
             if self.listed:
                 self.listed += sum(1 for _ in self._guarded(inside.path, opened.entries()))
             # Not closed: items handed out earlier may still be opened, and hold what they need.
-            yield from self._guarded(inside.path, self._expanded(opened.entries(), depth + 1))
+            is_empty = True
+            for item in self._guarded(inside.path, self._expanded(opened.entries(), depth + 1)):
+                is_empty = False
+                yield item
+            if is_empty:
+                yield container_gap(inside.path, "NoEntries", "no file is listed in it")
 
     def _guarded(
         self, container: EvidencePath, entries: Iterator[EvidenceEntry | Failure]
