@@ -88,7 +88,7 @@ language model learns to say what is seen. Its heads are dropped."""
 
 
 def tokenizer_for(texts: Iterator[str]) -> PreTrainedTokenizerFast:
-    """A byte-level BPE whose digits and blanks are separate tokens, as Mistral's do in an answer."""
+    """A byte-level BPE whose digits and blanks are tokens, as Mistral's are in an answer."""
     tokenizer = Tokenizer(models.BPE(unk_token=None))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
