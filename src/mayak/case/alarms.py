@@ -77,7 +77,7 @@ def _sentence(kind: str, problem: str, faults: Sequence[IntegrityFault]) -> str:
 
 
 def _records(kind: str, n: int) -> Message | None:
-    """Name ``n`` rows of a table; None for a table that holds none of the case's records."""
+    """Name ``n`` rows of a table; None for a table without records of the case."""
     return {
         "sources": plural("{n:,} record of a source", "{n:,} records of sources", n),
         "source_hashes": plural("{n:,} hash of a source", "{n:,} hashes of sources", n),

@@ -254,9 +254,11 @@ def fit_head(labels: NDArray[np.int64], features: NDArray[np.float32]) -> Head:
 
 
 def _temperature(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
-    """Return the temperature that maximises the likelihood of the labels (N,) under logits (N, 4)
-    (Guo et al. 2017, arXiv:1706.04599), with one more random image per label (Laplace's rule): a
-    few images without an error do not prove certainty."""
+    """Return the temperature that maximises the likelihood of the labels (N,) under logits (N, 4).
+
+    Guo et al. 2017, arXiv:1706.04599, with one more random image per label (Laplace's rule): a few
+    images without an error do not prove certainty.
+    """
     chance = len(LABELS) / (len(truth) + len(LABELS))
 
     def negative_log_likelihood(log_temperature: float) -> float:

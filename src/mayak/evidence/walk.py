@@ -71,12 +71,14 @@ class Source:
         self.listed += sum(1 for _ in self._guarded(self.path, self._container.entries()))
 
     def items(self, stop: Event | None = None) -> Iterator[EvidenceEntry | Failure]:
-        """Yield every file, and a Failure for all that is none: nothing is left out.
+        """Yield every file of the source, and a Failure for each entry that cannot be read.
 
-        The files in an archive or a disk image follow it, and it is an item itself; if there are
-        none, a Failure ``NoEntries`` follows. An E01 inside
-        is read to its end first: if an acquisition hash in it does not match, a Failure
-        ``HashMismatch`` comes before its files. Raises CancelledError then once ``stop`` is set.
+        An archive or a disk image is an item itself and is followed by its files, or by a Failure
+        ``NoEntries`` if it has none. An E01 inside is read to its end first: if an acquisition
+        hash in it does not match, a Failure ``HashMismatch`` comes before its files.
+
+        Raises:
+            CancelledError: ``stop`` was set while an E01 was read.
         """
         self._stop = stop
         return self._guarded(self.path, self._expanded(self._container.entries(), 0))

@@ -1,4 +1,4 @@
-"""Decoding in worker processes: one budget of time, memory and bytes, one text for each loss."""
+"""Worker processes for decoders, with limits of time, memory and file size."""
 
 from __future__ import annotations
 

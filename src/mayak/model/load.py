@@ -87,7 +87,7 @@ class VisionLanguageModel:
 
     @property
     def least_for_base(self) -> Sides:
-        """The same for the base tile alone."""
+        """Twice the resolution of the base tile, as ``least`` is for all tiles."""
         return Sides(self.least.shorter, self.least.shorter)
 
     def inputs(self, batch: Any) -> dict[str, Any]:  # noqa: ANN401 - transformers' BatchFeature

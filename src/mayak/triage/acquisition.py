@@ -1,4 +1,4 @@
-"""Hashes whole sources: compared before their files are read, or computed meanwhile."""
+"""Hash whole sources and compare them with recorded hashes, before or while files are read."""
 
 from __future__ import annotations
 

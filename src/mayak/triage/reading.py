@@ -200,7 +200,7 @@ def read(entry: EvidenceEntry) -> bytes | Exclusion | Failure:
 
 
 def _not_an_image(entry: EvidenceEntry) -> Exclusion | Failure:
-    """What becomes of a file that begins like no image."""
+    """What becomes of a file that does not begin like an image."""
     path = entry.path
     if path.kind == "file" and named_as_image(path.name):  # encrypted, overwritten or truncated
         text = "named as an image, but begins as none"

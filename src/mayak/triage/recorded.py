@@ -1,4 +1,4 @@
-"""What the case records of a source when a run begins: it is kept, and must not have changed."""
+"""Read what earlier runs recorded of a source, to compare it with the source as it is now."""
 
 from __future__ import annotations
 

@@ -275,7 +275,7 @@ class _Region:
         return crc, position - at - len(inflater.unused_data), size
 
     def _described(self, at: int) -> tuple[int, int, int] | None:
-        """Return the same of content whose end is known only by the descriptor after it."""
+        """Return CRC-32, packed and unpacked size of content that ends at its data descriptor."""
         position = at
         while (position := self._find(_DESCRIPTOR, position, self.high)) < self.high:
             found = self._read(position, LONGEST_DESCRIPTOR)
