@@ -36,8 +36,8 @@ def test_a_message_is_its_english_text():
 
 
 def test_it_is_rendered_in_the_language_of_whoever_reads_it():
-    text = msg("{path} is damaged: it is not what its stored hash says", path="a.E01")
-    assert render(text, "en") == "a.E01 is damaged: it is not what its stored hash says"
+    text = msg("{path} is damaged: it does not match its stored hash", path="a.E01")
+    assert render(text, "en") == "a.E01 is damaged: it does not match its stored hash"
     assert "a.E01" in render(text, "ko") and "해시" in render(text, "ko")
     assert type(render(text, "en")) is type(render(text, "ko")) is str
 

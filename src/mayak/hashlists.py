@@ -56,7 +56,7 @@ class HashList:
                 path, msg("cannot be read: {strerror}", strerror=system_error(error))
             ) from error
         if not known.count:
-            raise _unfit(path, msg("holds no hash"))
+            raise _unfit(path, msg("has no hash"))
         return cls(path.name, digest, known)
 
     def __len__(self) -> int:

@@ -139,7 +139,7 @@ def _check_apart(train: Manifest, validation: Manifest) -> None:
         raise ManifestError(
             msg(
                 "{image_path} of {path}, or a duplicate of it, is a training image too: on such "
-                "images nothing can be promised",
+                "images no bound can be given",
                 image_path=shared.image_path,
                 path=validation.path,
             ),
@@ -149,7 +149,7 @@ def _check_apart(train: Manifest, validation: Manifest) -> None:
     lacking = [label.name for label in LABELS if label.index not in there]
     if lacking:
         raise ManifestError(
-            msg("{path} holds no image of {lacking}", path=train.path, lacking=", ".join(lacking)),
+            msg("{path} has no image of {lacking}", path=train.path, lacking=", ".join(lacking)),
             remedy=msg("add images and run `mayak prepare`"),
         )
 

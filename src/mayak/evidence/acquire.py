@@ -77,7 +77,10 @@ def acquisition_hash_gap(medium: Medium, path: EvidencePath, stop: Event | None)
         if found[name] != value:
             reason = f"{name.upper()} {value} is stored, {found[name]} was read"
             return container_gap(
-                path, "HashMismatch", f"is not what its stored hash says: {reason}"
+                # The text identifies the item in cases that were recorded before: it stays.
+                path,
+                "HashMismatch",
+                f"is not what its stored hash says: {reason}",
             )
     return None
 

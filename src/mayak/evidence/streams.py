@@ -142,7 +142,7 @@ def _temporary() -> Iterator[None]:
             ),
             remedy=msg(
                 "free space there, or name a larger folder with TMPDIR, then run the same command "
-                "again: it goes on where it stopped"
+                "again: it continues where it stopped"
             ),
         ) from exc
 

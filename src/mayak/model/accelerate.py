@@ -151,5 +151,5 @@ def _same_step(
 
 
 def _warn(what: str) -> None:
-    message = msg("{what}: it goes on without, slower", what=what)
+    message = msg("{what}: it continues without, slower", what=what)
     warnings.warn(message, MayakWarning, stacklevel=2)

@@ -147,5 +147,5 @@ def unwritable(path: Path, error: Exception) -> ConfigError:
     reason = system_error(cause) if isinstance(cause, OSError) else str(cause).splitlines()[0]
     return ConfigError(
         msg("{path} cannot be written: {reason}", path=path, reason=reason),
-        remedy=msg("free some space there and go on with --resume, or choose another --output"),
+        remedy=msg("free some space there and continue with --resume, or choose another --output"),
     )

@@ -112,8 +112,8 @@ class Acquisitions:
                 raise EvidenceError(
                     error.message,
                     remedy=msg(
-                        "take a good copy, or go on with --accept-damaged, without a hash of the "
-                        "whole"
+                        "take a good copy, or continue with --accept-damaged, without a hash of "
+                        "the whole"
                     ),
                 ) from error
             self.damaged.append(str(path))
@@ -123,7 +123,7 @@ class Acquisitions:
         self, number: int, path: Path, found: Acquisition, before: tuple[SourceHash, ...]
     ) -> None:
         differs = found.matches is False
-        message = msg("{path} is damaged: it is not what its stored hash says", path=path)
+        message = msg("{path} is damaged: it does not match its stored hash", path=path)
         if before and before[-1].sha256 != found.sha256:
             differs = True
             message = msg("{path} has changed since it was last read", path=path)
@@ -133,7 +133,7 @@ class Acquisitions:
             raise IntegrityError(
                 message,
                 remedy=msg(
-                    "take a good copy, or go on with --accept-damaged, which the case records"
+                    "take a good copy, or continue with --accept-damaged, which the case records"
                 ),
             )
         if not before or differs:

@@ -40,7 +40,7 @@ class SourceIdentity:
             raise EvidenceError(
                 msg("{path} is gone", path=self.path),
                 remedy=msg(
-                    "connect it again and run the same command: it goes on where it stopped"
+                    "connect it again and run the same command: it continues where it stopped"
                 ),
             )
 

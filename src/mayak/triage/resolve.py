@@ -130,7 +130,7 @@ class Resolver:
                 separators=(",", ":"),
             )
         if failure.error == "HashMismatch":
-            self._require_accepted(failure.path, msg("is not what its stored hash says"))
+            self._require_accepted(failure.path, msg("does not match its stored hash"))
             self.damaged.append(failure.path)
         is_excluded = failure.error in EXCLUSIONS
         if not is_excluded:
@@ -271,7 +271,7 @@ class Resolver:
         if not self._options.accept_damaged:
             raise IntegrityError(
                 f"{path}: " + text,
-                remedy=msg("give the source as it was, or go on with --accept-damaged"),
+                remedy=msg("give the source as it was, or continue with --accept-damaged"),
             )
 
 

@@ -100,6 +100,7 @@ class DiskContainer(Container):
         try:
             mounted = self._mount(volume)
             if mounted is None:
+                # The text identifies the item in cases that were recorded before: it stays.
                 reason = f"holds no known file system ({volume.size} bytes)"
                 yield container_gap(volume.path, "Unsupported", reason)
                 return
