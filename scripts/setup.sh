@@ -59,7 +59,7 @@ if ! "$python" -c 'import venv, ensurepip' 2>/dev/null; then
     name=$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
     stop "$python cannot make virtual environments
 sudo apt install python3-venv (for an interpreter beside the system's: $name)" \
-        "$python(으)로 가상 환경을 만들 수 없습니다
+        "가상 환경을 만들 수 없습니다: $python
 sudo apt install python3-venv (시스템 기본이 아닌 인터프리터라면: $name)"
 fi
 

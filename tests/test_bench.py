@@ -70,7 +70,7 @@ def test_it_speaks_korean(small, capsys):
     asked = ("--lang", "ko", "bench", "--model", "nano", "--device", "cpu")
     assert run(*asked, "--seconds", "0.1", "--batch-size", "1") == 0
     shown = capsys.readouterr().out
-    assert "0단계: 비전 타워" in shown
+    assert "0단계: 비전 인코더" in shown
     assert "0 / 0 / 100 %" in shown
 
 

@@ -54,7 +54,7 @@ def test_values_that_are_messages_are_rendered_too():
     inner = msg("encrypted")
     outer = msg("{path} cannot be read: {error}", path="a", error=inner)
     assert outer == "a cannot be read: encrypted"
-    assert render(outer, "ko") == "a을(를) 읽을 수 없습니다: 암호화됨"
+    assert render(outer, "ko") == "읽을 수 없습니다: a(암호화됨)"
 
 
 def test_messages_that_are_put_together_are_rendered_part_by_part():
@@ -92,15 +92,15 @@ def test_copies_and_other_processes_get_whole_messages(through):
     assert (text, render(text, "ko")) == ("a: encrypted", "a: 암호화됨")
     error = through(ConfigError(msg("encrypted"), remedy=msg("use {least} or more", least=1)))
     assert render(error.message, "ko") == "암호화됨"
-    assert render(error.remedy, "ko") == "1 이상을 쓰십시오"
+    assert render(error.remedy, "ko") == "1 이상의 값을 지정하십시오"
 
 
 def test_the_text_of_an_error_is_a_message():
     error = MayakError(msg("encrypted"), remedy=msg("use {least} or more", least=1))
     assert str(error) == "encrypted → use 1 or more"
-    assert render(str(error), "ko") == "암호화됨 → 1 이상을 쓰십시오"
+    assert render(str(error), "ko") == "암호화됨 → 1 이상의 값을 지정하십시오"
     outer = msg("{path} cannot be read: {error}", path="a", error=ValueError(msg("encrypted")))
-    assert render(outer, "ko") == "a을(를) 읽을 수 없습니다: 암호화됨"
+    assert render(outer, "ko") == "읽을 수 없습니다: a(암호화됨)"
     assert words(ValueError("plain")) == "plain"
 
 

@@ -9,11 +9,15 @@ from mayak.i18n import Message, msg
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """One category: its index, its folder under ``raw_data/`` and its name."""
+    """One category: its index, its folder under ``raw_data/`` and its names."""
 
     index: int
     folder: str
+    paper_name: str
+    """The paper's name, to the letter: the question contains it, and reports cite it once."""
     name: Message
+    """The name on screens and in reports. Its Korean is worded apart from the paper's name, which
+    reads as if the drug had been identified."""
 
     @property
     def answer(self) -> str:
@@ -22,17 +26,15 @@ class Label:
 
 
 LABELS = (
-    Label(0, "0_irrelevant", msg("irrelevant")),
-    Label(1, "1_chat_history", msg("drug conversation")),
-    Label(2, "2_transaction_place", msg("transaction place")),
-    Label(3, "3_drug_raw", msg("drug itself")),
+    Label(0, "0_irrelevant", "관련 없음", msg("irrelevant")),
+    Label(1, "1_chat_history", "마약 대화 내역 사진", msg("drug conversation")),
+    Label(2, "2_transaction_place", "마약 거래 장소", msg("transaction place")),
+    Label(3, "3_drug_raw", "마약 원본", msg("drug itself")),
 )
 
 UNCLASSIFIABLE = -1
 """Prediction for an answer without a clear label (분류불가)."""
 
-QUESTION = (
-    "이 이미지는 다음 중 어떤 유형입니까? "
-    "(0: 관련 없음, 1: 마약 대화 내역 사진, 2: 마약 거래 장소, 3: 마약 원본)"
-)
+_OPTIONS = ", ".join(f"{label.answer}: {label.paper_name}" for label in LABELS)
+QUESTION = f"이 이미지는 다음 중 어떤 유형입니까? ({_OPTIONS})"
 """The paper's question, to the letter. A model trained on it gets no other question."""

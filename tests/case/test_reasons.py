@@ -51,7 +51,7 @@ def remedies(script):
 
 
 def test_a_reason_reads_in_the_users_language():
-    assert render(reason("too-small"), "ko") == "기준보다 작은 이미지"
+    assert render(reason("too-small"), "ko") == "크기 기준 미만"
     assert render(reason("Encrypted"), "ko") == "암호화됨"
     assert reason("Encrypted") == "encrypted"
     assert reason("SomebodyElsesError") == "SomebodyElsesError"

@@ -55,7 +55,7 @@ def test_help_in_korean(capsys):
 def test_help_groups_every_command_by_job(language, capsys):
     titles = {
         "en": ("Dataset and model", "Evidence and case", "Machine"),
-        "ko": ("데이터 세트와 모델", "분석 대상과 사건", "컴퓨터"),
+        "ko": ("데이터 세트와 모델", "분석 대상과 케이스", "컴퓨터"),
     }[language]
     run("--lang", language, "--help")
     shown = capsys.readouterr().out
@@ -92,7 +92,7 @@ def test_what_a_thread_finds_wrong_is_told_in_the_language_that_was_asked_for(co
 
     command(it)
     assert run("--lang", "ko", "it") == 2
-    assert "absent.json 파일이 없습니다" in capsys.readouterr().err
+    assert "파일이 없습니다: absent.json" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("language", ["en", "ko"])
@@ -227,13 +227,13 @@ WRONG = [
     (
         ["train", "--epochs", "x"],
         "--epochs: invalid value: x (give an integer)",
-        "--epochs: 쓸 수 없는 값입니다: x (정수를",
+        "--epochs: 사용할 수 없는 값입니다: x (정수를",
         "mayak train --help",
     ),
     (
         ["triage", "a", "--case", "c", "--since", "soon"],
         "--since: invalid value: soon (give a date like",
-        "--since: 쓸 수 없는 값입니다: soon (날짜를",
+        "--since: 사용할 수 없는 값입니다: soon (날짜를",
         "mayak triage --help",
     ),
     (
@@ -251,7 +251,7 @@ WRONG = [
     (
         ["report", "--case", "a", "--case", "b"],
         "--case is given more than once",
-        "--case이(가) 두 번 이상",
+        "두 번 이상 지정되었습니다: --case",
         "mayak report --help",
     ),
 ]
@@ -284,7 +284,7 @@ def test_our_warnings_are_told_as_lines_and_those_of_others_as_python_does(comma
 
 def test_a_wrong_global_option_is_told_too(capsys):
     assert run("--lang", "ko", "--lang", "en", "doctor") == 2
-    assert "--lang이(가) 두 번 이상" in capsys.readouterr().err
+    assert "두 번 이상 지정되었습니다: --lang" in capsys.readouterr().err
 
 
 _ODD = "사진/é 😀 \u200b.jpg"

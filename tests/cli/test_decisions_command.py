@@ -80,7 +80,7 @@ def test_korean(copies, tmp_path, capsys):
     assert "판정 1건을" in shown
     shown = run(capsys, "merge", here, path, language="ko")[1].out
     assert "이검토: 새 판정 1건 병합" in shown
-    assert "마약 원본" in run(capsys, "disagreements", here, language="ko")[1].out
+    assert "마약류 실물(추정)" in run(capsys, "disagreements", here, language="ko")[1].out
 
 
 def test_a_reviewer_of_both_copies_is_taken_in_under_another_name(copies, tmp_path, capsys):

@@ -163,7 +163,7 @@ def test_from_a_case(case, capsys):
     with pytest.raises(SystemExit):
         options = ["--test-only", "--augment", "0", "--workers", "1"]
         main(["prepare", "--lang", "ko", "--from-case", str(case), *options])
-    assert "검토자의 판정이 서로 다름: 1" in capsys.readouterr().out
+    assert "판정 불일치: 1" in capsys.readouterr().out
 
 
 def test_from_a_case_is_instead_of_a_raw_folder(case, capsys):

@@ -45,7 +45,7 @@ def test_a_second_report_replaces_the_first_only_when_asked(case, capsys):
     assert "--overwrite" in said.err
     assert run(capsys, "report", case, "--lang", "ko", "--overwrite")[0] == 0
     page = (case.with_name("case-0417-report") / "report.html").read_text(encoding="utf-8")
-    assert "디지털 이미지 분석보고서" in page
+    assert "사진·그림 파일 선별 분석 결과" in page
 
 
 def test_an_open_failure_of_integrity_is_exit_code_3_and_the_report_is_there(case, capsys):

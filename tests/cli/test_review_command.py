@@ -23,7 +23,7 @@ def test_what_keeps_a_review_from_starting_is_said_in_the_language_asked_for(
         (case / {"identity": "case.json", "database": "case.sqlite"}[damage]).write_bytes(b"{")
     code, said = review(capsys, case)
     assert code in (2, 3)
-    assert "사건" in said and "해결: " in said
+    assert "케이스" in said and "해결: " in said
     for english in ("is not a case", "name the folder", "is damaged", "restore"):
         assert english not in said
 
@@ -37,4 +37,4 @@ def test_a_review_begins_with_the_faults_that_the_last_verification_found(
     assert review(capsys, tmp_path / "case") == (0, "")
     with CaseStore.open(tmp_path / "case", operator="a") as store:
         store.record("verify", faults=3)
-    assert "마지막 검증에서 문제 3건" in review(capsys, tmp_path / "case")[1]
+    assert "마지막 검증 결과: 불일치 3건" in review(capsys, tmp_path / "case")[1]

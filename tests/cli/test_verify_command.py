@@ -81,9 +81,8 @@ def test_a_source_that_is_absent_is_named_and_is_no_success(case, capsys):
     assert "1 of 2 sources NOT compared" in said
     code, said = say(case, capsys, language="ko")
     assert code == 1
-    assert (
-        "대조하지 못함. 원본이 없습니다" in said and "원본 2개 가운데 1개는 대조하지 못함" in said
-    )
+    assert "대조하지 못함. 분석 대상이 연결되어 있지 않음" in said
+    assert "분석 대상 2개 중 1개는 대조하지 못함" in said
     code, found = verify(case, capsys)
     assert code == 1
     assert [one["absent"] for one in found["sources"]] == [False, True]
@@ -168,6 +167,6 @@ def test_faults_are_told_as_sentences_with_their_number(tmp_path, capsys):
     assert "1 record of a left-out file was removed (exclusions id 1)" in said
     assert "2 of the triggers that protect records were removed" in said
     _, said = say(tmp_path / "case", capsys, language="ko")
-    assert "이미지 정보 기록 2건이 최초 기록과 다릅니다" in said
-    assert "분석 제외 기록 1건이 제거되었습니다" in said
+    assert "최초 기록과 다름: 이미지 정보 기록 2건" in said
+    assert "제거됨: 분석 제외 기록 1건" in said
     assert "기록의 변경·삭제를 막는 장치 2개가 제거되었습니다" in said

@@ -106,7 +106,7 @@ def test_the_list_of_selected_files_tells_what_identifies_each(report):
     assert row["MD5"] == hashlib.md5(data).hexdigest()  # noqa: S324
     assert row["SHA-1"] == hashlib.sha1(data).hexdigest()  # noqa: S324
     assert row["SHA-256"] == hashlib.sha256(data).hexdigest()
-    assert (row["size in bytes"], row["deleted"]) == ("1003", "deleted")
+    assert (row["size in bytes"], row["deleted"]) == ("1003", "yes")
     assert row["modified"] == "2026-03-01 00:30:00"
     assert row["time zone of these times"] == "UTC"
     assert row["decided label"] == "3 drug itself"
@@ -202,13 +202,13 @@ def test_paper_and_page_speak_the_language_that_was_asked_for(report, korean_rep
     _, text = paper(korean_report / "report.pdf")
     page = Page(korean_report / "report.html").text
     for words in (
-        "디지털이미지분석보고서",
+        "사진·그림파일선별분석결과",
         "상세목록",
-        "제외목록",
+        "미선별파일목록",
         "해시값",
         "무결성",
-        "판정결과:3마약원본",
-        "보정(SHA-256)없음",
+        "검토결과:3마약류실물(추정)",
+        "점수보정값(SHA-256)없음",
     ):
         assert words in squeezed(text)
         assert words in squeezed(page)
@@ -219,9 +219,20 @@ def test_paper_and_page_speak_the_language_that_was_asked_for(report, korean_rep
     assert PdfReader(korean_report / "report.pdf").trailer["/Root"]["/Lang"] == "ko"
 
 
+def test_a_korean_report_is_english_only_in_what_is_on_record(korean_report):
+    page = Page(korean_report / "report.html").text
+    assert "기록 원문 DecodeError: " in page
+    text = re.sub(r"기록 원문 [\w-]+: [^)]*\)", "", page)
+    assert re.findall(r"(?<![\w/.`'‘-])[A-Za-z][a-z]+(?: [a-z]{2,}){2,}", text) == []
+    told = squeezed(text)
+    assert "종류폴더" in told and "종류압축파일(ZIP)" in told
+    for key in ("smallest", "accept_damaged", "not-an-image", "DecodeError"):
+        assert key not in told
+
+
 def test_korean_lines_end_between_words(korean_report):
     _, text = paper(korean_report / "report.pdf")
-    sentence = "유효한 판정이 없는 제안은 따로 표시하고 판정 결과로 보지 않습니다."
+    sentence = "유효한 검토자 판정이 없는 추천 분류는 따로 표시하고 검토 결과로 보지 않습니다."
     lines = [line.strip() for line in text.splitlines()]
     start = next(n for n, line in enumerate(lines) if "‘선별’은" in line)
     told = " ".join(lines[start : start + 3])
@@ -301,7 +312,7 @@ def test_a_case_that_was_tampered_with_says_so_first(own, write, tmp_path):
     assert "INTEGRITY FAILURE" in first
     assert "no fault was found" not in first
     korean = write(own, tmp_path / "ko", "ko").folder
-    assert "무결성 문제" in PdfReader(korean / "report.pdf").pages[0].extract_text()
+    assert "무결성 검증 실패" in PdfReader(korean / "report.pdf").pages[0].extract_text()
 
 
 def test_a_thumbnail_that_was_exchanged_is_not_shown(own, write, tmp_path):

@@ -92,7 +92,7 @@ def test_that_all_files_were_listed_is_said_of_sources_that_were_gone_through_al
         "FILES MAY BE MISSING. There is no record that triage reached the end of source 2" in text
     )
     assert "triage ended at its limit (sources 1, 2)" in text
-    assert "빠진 파일이 있을 수 있습니다. 번호 2의 원본은" in said(case, "ko")
+    assert "끝까지 처리하였다는 기록이 없는 분석 대상: 번호 2" in said(case, "ko")
     log(case, "triage finished", sources=[second], limited=False)
     assert "Triage went through every source to its end" in said(case)
 
@@ -116,7 +116,7 @@ def test_deleted_files_without_content_count_as_deleted(case):
 
 
 def test_pictures_inside_files_and_notes_on_archives_are_named_where_they_count_as_files(case):
-    assert "Counted as files" not in said(case)
+    assert "Counted as" not in said(case)
     inner = located(("folder", "photos"), ("file", "scan.tif"), ("embedded", "page 2"))
     gap = json.dumps({"path": "photos/cut.zip", "error": "Damaged", "message": "no directory"})
     add(
@@ -127,8 +127,8 @@ def test_pictures_inside_files_and_notes_on_archives_are_named_where_they_count_
     )
     text = said(case)
     assert "5 files = 3 images + 1 not read + 1 left out" in text
-    assert "Counted as files are also 1 pictures inside other files: pages, frames" in text
-    assert "Counted as files that could not be read are also 1 notes on what could not" in text
+    assert "Counted as a file is also 1 picture inside another file: a page, a frame" in text
+    assert "Counted as a file that could not be read is also 1 note on what could not" in text
     assert "1행도 읽지 못한 파일로 세며" in said(case, "ko")
 
 
@@ -153,7 +153,7 @@ def test_sums_that_do_not_hold_are_not_called_sums(case):
     assert "BUT THE CASE HAS 3 FILES" in text
     assert text.index("THE SUMS DO NOT HOLD: the lists do not account") < text.index('"sections"')
     korean = said(case, "ko")
-    assert "집계가 맞지 않습니다" in korean and "집계되었습니다" not in korean
+    assert "집계가 맞지 않습니다" in korean and "집계가 맞습니다" not in korean
 
 
 # ---------------------------------------------------------------------- hashes
@@ -175,7 +175,7 @@ def test_how_many_rows_carry_a_hash_is_counted(case):
     assert "3 carry none: 1 could not be read, and the others were left out" in text
     assert "4 of its 7 files have a hash of their own in the lists" in text
     assert "the hash of each file stands in the lists" not in text
-    assert "목록 7행 가운데 4행에 해시값이 있습니다" in said(case, "ko")
+    assert "목록 7행 중 4행에 해시값이 있습니다" in said(case, "ko")
 
 
 def test_a_source_without_a_hash_is_told_with_the_reason(case):
@@ -210,7 +210,7 @@ def test_files_left_out_as_no_image_are_counted_by_the_kinds_that_their_names_st
     ) in text
     assert "Left out because they do not begin as an image does: 10 files." in text
     assert '[".db", "databases", "2"]' in text and '["(no extension)", "–", "1"]' in text
-    assert "데이터베이스 2; 캐시·축소 그림 저장 파일 2; 동영상 1" in said(case, "ko")
+    assert "데이터베이스 2; 캐시·썸네일 저장 파일 2; 동영상 1" in said(case, "ko")
 
 
 def test_extensions_beyond_the_commonest_are_summed(case):
@@ -240,7 +240,7 @@ def test_what_is_not_looked_at_of_documents_and_animations_is_a_limit(case):
     assert "Of an animation at most four frames" in text and "some frames only" not in text
     add(case, left_out("scan.pdf", "document", f"a PDF with 0 images, SHA-256 {'d' * 64}"))
     assert "Documents (PDF): 1. The images in them were examined; texts and" in said(case)
-    assert "문서(PDF) 1개는 안의 이미지만 분석하였으며" in said(case, "ko")
+    assert "문서(PDF) 1개는 문서에 포함된 이미지만 분석하였으며" in said(case, "ko")
 
 
 def test_free_space_is_a_limit_of_disk_images_alone(case):
@@ -408,7 +408,7 @@ def test_a_source_that_was_absent_later_is_not_said_to_have_been_compared_withou
     text = said(case)
     assert "1 of 1 sources were compared again" in text
     assert "absent at the last verification" in text and "UTC): source 1." in text
-    assert "때 없던 원본: 1." in said(case, "ko")
+    assert "때 연결되지 않은 분석 대상: 1." in said(case, "ko")
 
 
 def test_a_triage_that_accepted_changed_files_is_told_on_the_first_page(case):
@@ -425,7 +425,7 @@ def test_alarms_of_the_first_page_are_sentences(case):
     tamper(case, "UPDATE contents SET width = width + 1")
     first = said(case).split('"sections"')[0]
     assert "2 records of images are not as recorded (contents id 1, id 2)" in first
-    alarm = "이미지 정보 기록 2건이 최초 기록과 다릅니다 (이미지 정보 기록 id 1, id 2)"
+    alarm = "최초 기록과 다름: 이미지 정보 기록 2건 (이미지 정보 기록 id 1, id 2)"
     assert alarm in said(case, "ko")
 
 

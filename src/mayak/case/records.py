@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, NamedTuple, get_args
 
-from mayak.i18n import Message, msg_in
+from mayak.i18n import Message, msg, msg_in, plural
 from mayak.names import storable
 from mayak.types import NO_TIMES, EvidencePath, Failure, FileTimes, Scores
 
@@ -364,6 +364,18 @@ class Counts:
     @property
     def balanced(self) -> bool:
         return self.items == self.contents + self.failures + self.exclusions
+
+    @property
+    def sum_text(self) -> Message:
+        """The sum of items by outcome, for people."""
+        return msg(
+            "{items} {sign} {images} + {failures:,} not read + {exclusions:,} left out",
+            items=plural("{n:,} file", "{n:,} files", self.items),
+            sign="=" if self.balanced else "≠",
+            images=plural("{n:,} image", "{n:,} images", self.contents),
+            failures=self.failures,
+            exclusions=self.exclusions,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ from mayak.case.database import Database
 from mayak.case.decisions import seen_of
 from mayak.case.records import Decision
 from mayak.case.scores import scores
-from mayak.case.values import damaged, moment, texts, verdict
+from mayak.case.values import checked, moment, texts, verdict
 from mayak.types import Failure, Scores
-from mayak.untrusted import PARSE_ERRORS, parse_json
+from mayak.untrusted import parse_json
 
 State = Literal["selected", "disputed", "proposed", "alert", "unclassified", "irrelevant", "unseen"]
 _CHUNK = 500
@@ -100,31 +100,27 @@ _QUERY = (
 
 
 def _status(row: Row) -> ReviewStatus:
-    try:
-        return _parsed(row)
-    except PARSE_ERRORS as error:
-        raise damaged(None, row["content"], error) from error
-
-
-def _parsed(row: Row) -> ReviewStatus:
-    return ReviewStatus(
-        sha256=row["content"],
-        scores=None if row["score_0"] is None else scores(row),
-        failure=None
-        if row["error"] is None
-        else Failure(row["content"], row["stage"], row["error"], row["message"]),
-        verdicts=tuple(
-            Decision(
-                sha256=row["content"],
-                verdict=verdict(label),
-                reviewer=reviewer,
-                at=moment(at),
-                action=action,
-                sample=sample,
-                seen=seen_of(seen, blurred),
-            )
-            for reviewer, label, at, action, sample, seen, blurred in parse_json(row["verdicts"])
-        ),
-        alerts=tuple(dict.fromkeys(texts(row["lists"]))),
-        occurrences=row["places"],
-    )
+    with checked(None, row["content"]):
+        return ReviewStatus(
+            sha256=row["content"],
+            scores=None if row["score_0"] is None else scores(row),
+            failure=None
+            if row["error"] is None
+            else Failure(row["content"], row["stage"], row["error"], row["message"]),
+            verdicts=tuple(
+                Decision(
+                    sha256=row["content"],
+                    verdict=verdict(label),
+                    reviewer=reviewer,
+                    at=moment(at),
+                    action=action,
+                    sample=sample,
+                    seen=seen_of(seen, blurred),
+                )
+                for reviewer, label, at, action, sample, seen, blurred in parse_json(
+                    row["verdicts"]
+                )
+            ),
+            alerts=tuple(dict.fromkeys(texts(row["lists"]))),
+            occurrences=row["places"],
+        )

@@ -198,9 +198,9 @@ class _Lines:
 
 def _figures(figures: dict[str, float | str]) -> str:
     return join(
-        " ",
+        " · ",
         [
-            name + (f" {value:.4g}" if isinstance(value, float) else " " + value)
+            name + (f": {value:.4g}" if isinstance(value, float) else ": " + value)
             for name, value in figures.items()
         ],
     )

@@ -389,13 +389,9 @@ class _Run:
             counts = case.counts()
         self.console.result(
             msg(
-                "{phone_image}: {items} files = {contents} images + {failures} not read + "
-                "{exclusions} left out; case: {case}",
+                "{phone_image}: {sums}; case: {case}",
                 phone_image=self._phone_image,
-                items=counts.items,
-                contents=counts.contents,
-                failures=counts.failures,
-                exclusions=counts.exclusions,
+                sums=counts.sum_text,
                 case=self._case,
             )
         )

@@ -96,21 +96,9 @@ def _values(bundle: ReportBundle) -> dict[str, object]:
 
 def _show(console: Console, bundle: ReportBundle) -> None:
     found = bundle.data
-    selected, unsettled, rest = found.listed
-    sign = "=" if selected + unsettled + rest == found.counts.items else "≠"
     for name in bundle.files:
         console.result(str(bundle.folder / name))
-    console.result(
-        msg(
-            "{items} files {sign} {selected} selected + {unsettled} not settled + {rest} not "
-            "selected",
-            items=found.counts.items,
-            sign=sign,
-            selected=selected,
-            unsettled=unsettled,
-            rest=rest,
-        )
-    )
+    console.result(found.listed_text)
     if not found.balanced:
         console.result(msg("THE SUMS DO NOT HOLD"))
     if not found.sound:

@@ -16,7 +16,7 @@ from cyclopts import Parameter
 
 from mayak.cli.console import Console
 from mayak.cli.options import CaseOption, user
-from mayak.i18n import msg
+from mayak.i18n import msg, plural
 
 ReviewerOption = Annotated[
     str | None,
@@ -99,8 +99,8 @@ def _warn_of_faults(console: Console, case: Path) -> None:
     if checks and (faults := checks[-1].detail.get("faults")):
         console.note(
             msg(
-                "INTEGRITY FAILURE ON RECORD: the last verification found {faults} faults. Run "
-                "mayak verify before you decide anything",
-                faults=faults,
+                "INTEGRITY FAILURE ON RECORD: the last verification found {faults}. Run mayak "
+                "verify before you decide anything",
+                faults=plural("{n:,} fault", "{n:,} faults", faults),
             )
         )

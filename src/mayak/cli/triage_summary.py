@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from mayak.cli.console import Console
-from mayak.i18n import join, msg
+from mayak.i18n import join, msg, plural
 from mayak.labels import LABELS
 from mayak.names import printable
 
@@ -54,7 +54,6 @@ def summary_values(case: CaseStore, summary: Summary, drift: Drift | None) -> di
 def show_summary(console: Console, case: CaseStore, summary: Summary, drift: Drift | None) -> None:
     """Show the results, the sums, and what the examiner must know of them."""
     counts = summary.counts
-    sign = "=" if counts.balanced else "≠"
     console.table(
         msg("Images by label"),
         [msg("label"), msg("images")],
@@ -66,23 +65,10 @@ def show_summary(console: Console, case: CaseStore, summary: Summary, drift: Dri
     if summary.run is not None:
         show_results(console, case, summary.run)
     _show_failures(console, case)
-    console.result(
-        msg(
-            "{items} files {sign} {contents} images + {failures} not read + {exclusions} left out",
-            items=counts.items,
-            sign=sign,
-            contents=counts.contents,
-            failures=counts.failures,
-            exclusions=counts.exclusions,
-        )
-    )
-    console.result(
-        msg(
-            "{distinct_contents} different images, {groups} groups of near-duplicates",
-            distinct_contents=counts.distinct_contents,
-            groups=summary.groups,
-        )
-    )
+    console.result(counts.sum_text)
+    different = plural("{n} different image", "{n} different images", counts.distinct_contents)
+    groups = plural("{n} group of near-duplicates", "{n} groups of near-duplicates", summary.groups)
+    console.result(different + ", " + groups)
     if summary.tiers.keys() - {2}:
         counted = [name + f" {summary.tiers.get(tier, 0)}" for tier, name in enumerate(_tiers())]
         console.result(msg("decided by: ") + join(", ", counted))
@@ -110,16 +96,21 @@ def _show_reasons(console: Console, case: CaseStore, summary: Summary) -> None:
 def _show_notes(console: Console, summary: Summary) -> None:
     if summary.alerts:
         console.result(
-            msg("ALERT: {alerts} images are in a list of known files", alerts=summary.alerts)
+            plural(
+                "ALERT: {n:,} image is in a list of known files",
+                "ALERT: {n:,} images are in a list of known files",
+                summary.alerts,
+            )
         )
     if summary.limited:
         console.result(msg("stopped at --limit: the sources have more files"))
     if summary.unclassified:
         console.result(
-            msg(
-                "{unclassified} images of the case have no result of this model: run it over "
-                "their sources too",
-                unclassified=summary.unclassified,
+            plural(
+                "{n:,} image of the case has no result of this model: run it over its source too",
+                "{n:,} images of the case have no result of this model: run it over their sources "
+                "too",
+                summary.unclassified,
             )
         )
     for source in summary.empty:

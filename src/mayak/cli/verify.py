@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from mayak.cli.console import Console
 from mayak.cli.options import CaseOption, JsonOption, OperatorOption, user
 from mayak.errors import CaseError, IntegrityError
-from mayak.i18n import join, msg
+from mayak.i18n import join, msg, plural
 
 if TYPE_CHECKING:
     from mayak.case import CaseStore, Extent, IntegrityFault
@@ -234,7 +234,7 @@ def _conclude(
             "; {left} of {n_compared} sources NOT compared", left=left, n_compared=len(compared)
         )
     result = (
-        msg("{n_faults} faults", n_faults=len(faults))
+        plural("{n:,} fault", "{n:,} faults", len(faults))
         if faults
         else msg("no fault found in what was compared")
     )

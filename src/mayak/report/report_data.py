@@ -28,8 +28,9 @@ from mayak.case import (
 from mayak.case.records import Seen
 from mayak.case.statuses import State
 from mayak.errors import CaseError
-from mayak.i18n import msg
+from mayak.i18n import Message, msg
 from mayak.report.left_out import LeftOut, left_out
+from mayak.report.text import files as files_text
 
 PROPOSALS = 100
 """Proposals that a report shows; the most likely ones first."""
@@ -200,6 +201,21 @@ class ReportData:
             self.files["selected"],
             open_files,
             rest + self.counts.failures + self.counts.exclusions,
+        )
+
+    @property
+    def listed_text(self) -> Message:
+        """The sum of ``listed``, for people."""
+        selected, unsettled, rest = self.listed
+        items = self.counts.items
+        return msg(
+            "{items} {sign} {selected:,} selected + {unsettled:,} not settled + {rest:,} not "
+            "selected",
+            items=files_text(items),
+            sign="=" if selected + unsettled + rest == items else "≠",
+            selected=selected,
+            unsettled=unsettled,
+            rest=rest,
         )
 
 

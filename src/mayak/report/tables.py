@@ -149,7 +149,9 @@ def _columns() -> list[tuple[str, Callable[[ListedFile], Value]]]:
         (msg("size in bytes"), _size),
         (
             msg_in("column", "deleted"),
-            lambda listed: msg("deleted") if listed.item.deleted else None,
+            lambda listed: (
+                msg_in("answer", "yes") if listed.item.deleted else msg_in("answer", "no")
+            ),
         ),
         (msg("created"), time("created")),
         (msg("modified"), time("modified")),

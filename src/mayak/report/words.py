@@ -9,7 +9,7 @@ from mayak.case.reasons import reason
 from mayak.case.records import Seen, SeenHow
 from mayak.i18n import msg
 from mayak.labels import LABELS
-from mayak.report.report_data import Kind, ReportData
+from mayak.report.report_data import Kind
 from mayak.report.text import moment
 from mayak.types import Failure
 
@@ -65,6 +65,18 @@ def run(shown: Run | None) -> str:
     return msg("{run}: {model}, {until}", run=shown.id, model=model, until=until)
 
 
+def source_kind(kind: str) -> str:
+    """Return the name of a source's kind."""
+    return {
+        "folder": msg("folder"),
+        "file": msg("single file"),
+        "zip": msg("ZIP archive"),
+        "tar": msg("TAR archive"),
+        "archive": msg("archive"),
+        "image": msg("disk image"),
+    }.get(kind, kind)
+
+
 def zone(item: StoredItem) -> str | None:
     """Return the time zone of a file's times; None if it has no times."""
     if item.times.is_empty:
@@ -76,7 +88,7 @@ def zone(item: StoredItem) -> str | None:
 
 def because(name: str, recorded: str) -> str:
     """Return a reason with its recorded name and text."""
-    return reason(name) + f" ({name}): " + recorded
+    return msg("{reason} ({name}): {recorded}", reason=reason(name), name=name, recorded=recorded)
 
 
 def failed(failure: Failure) -> str:
@@ -91,21 +103,6 @@ def stage(name: str) -> str:
         "decode": msg("decoding"),
         "classify": msg("classifying"),
     }.get(name, name)
-
-
-def outcome_sum(found: ReportData) -> str:
-    """Return the sum of files by outcome."""
-    counts = found.counts
-    sign = "=" if counts.balanced else "≠"
-    return msg(
-        "{items:,} files {sign} {contents:,} images + {failures:,} not read + {exclusions:,} left "
-        "out",
-        items=counts.items,
-        sign=sign,
-        contents=counts.contents,
-        failures=counts.failures,
-        exclusions=counts.exclusions,
-    )
 
 
 def numbers(found: Sequence[int]) -> str:

@@ -127,10 +127,10 @@ class Tally:
         """Return what the progress display shows next to the number of files."""
         rate = self.images / max(time.monotonic() - self._began, 1e-9)
         figures: dict[str, str] = {msg("ALERTS"): str(self._alerts)} if self._alerts else {}
-        figures[msg("images")] = f"{self.images} ({rate:.1f}/s)"
+        figures[msg("images")] = msg("{n} ({rate:.1f}/s)", n=self.images, rate=rate)
         figures[msg("not read")] = str(self._failures)
         for label, count in sorted(self._labels.items()):
-            figures[LABELS[label].name] = str(count)
+            figures[f"{label} " + LABELS[label].name] = str(count)
         return figures
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from mayak import __version__
 from mayak.case import LogEntry, Run, SourceHash, StoredSource, clock_note
-from mayak.i18n import msg
+from mayak.i18n import join, msg, plural
 from mayak.report.document import Block, Cell, Facts, Prose, Section, Table
 from mayak.report.report_data import ReportData
 from mayak.report.text import files as files_text
 from mayak.report.text import moment, shortened, size
-from mayak.report.words import outcome_sum
+from mayak.report.words import source_kind
 
 _PAIRS = 20
 """Pairs of log entries whose times run backwards."""
@@ -75,24 +74,13 @@ def _clock(found: ReportData) -> list[Block]:
 
 
 def _sums(found: ReportData) -> Prose:
-    chosen, waiting, rest = found.listed
-    items = found.counts.items
-    sign = "=" if chosen + waiting + rest == items else "≠"
-    lists = msg(
-        "{items:,} files {sign} {chosen:,} selected + {waiting:,} not settled + {rest:,} not "
-        "selected",
-        items=items,
-        sign=sign,
-        chosen=chosen,
-        waiting=waiting,
-        rest=rest,
-    )
     text = (
         msg("Every listed file is accounted for:")
         if found.balanced
         else msg("THE SUMS DO NOT HOLD:")
     )
-    return Prose(text, "plain" if found.balanced else "alarm", (outcome_sum(found), lists))
+    sums = (found.counts.sum_text, found.listed_text)
+    return Prose(text, "plain" if found.balanced else "alarm", sums)
 
 
 def _hashes(found: ReportData) -> Prose:
@@ -119,7 +107,7 @@ def _source(number: int, source: StoredSource, found: ReportData) -> Facts:
     title = msg("Source {number}", number=number)
     rows: list[tuple[str, str]] = [
         (title, shortened(source.path, 300)),
-        (msg("Kind"), source.kind),
+        (msg("Kind"), source_kind(source.kind)),
         (msg("Listed"), _listed(source, found)),
     ]
     code: set[str] = set()
@@ -268,9 +256,9 @@ def _action(entry: LogEntry) -> Cell:
     if entry.action == "verify":
         absent = detail.get("absent", [])
         return msg(
-            "verification: {faults} faults in what was compared, {n_absent} sources absent",
-            faults=detail.get("faults"),
-            n_absent=len(absent),
+            "verification: {faults} in what was compared, {absent} absent",
+            faults=plural("{n:,} fault", "{n:,} faults", detail.get("faults", 0)),
+            absent=plural("{n:,} source", "{n:,} sources", len(absent)),
         )
     if entry.action == "triage finished":
         which = ", ".join(map(str, detail.get("sources", ())))
@@ -329,7 +317,25 @@ def _risk_bound(detail: Mapping[str, Any]) -> Cell:
     return text, drift
 
 
-def _options(options: dict[str, Any]) -> list[str]:
-    given = {name: value for name, value in options.items() if value not in (None, [], False)}
-    text = " ".join(f"{name}={json.dumps(v, ensure_ascii=False)}" for name, v in given.items())
-    return [msg("options ") + text] if text else []
+def _options(options: Mapping[str, Any]) -> list[str]:
+    """Return the settings of a triage that differ from doing nothing."""
+    names = {
+        "include": msg("paths like "),
+        "exclude": msg("no paths like "),
+        "since": msg("changed since "),
+        "smallest": msg("longer side in pixels, at least: "),
+        "limit": msg("images at most: "),
+        "accept_damaged": msg("damaged sources accepted"),
+    }
+    given = [
+        names.get(name, f"{name} ") + _value(value)
+        for name, value in options.items()
+        if value not in (None, [], False)
+    ]
+    return [msg("options: ") + join("; ", given)] if given else []
+
+
+def _value(value: object) -> str:
+    if value is True:
+        return ""
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

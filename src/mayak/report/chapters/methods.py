@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from mayak.i18n import msg, plural
-from mayak.labels import QUESTION
+from mayak.i18n import join, msg, plural
+from mayak.labels import LABELS, QUESTION
 from mayak.report.document import Prose, Section
 from mayak.report.report_data import ReportData
 from mayak.report.text import files as files_text
 from mayak.report.text import images
-from mayak.report.words import numbers, outcome_sum
+from mayak.report.words import numbers
 
 
 def methods(found: ReportData, *, clear: bool) -> Section:
@@ -78,7 +78,7 @@ def _accounting(found: ReportData) -> str:
         "out, which then was not examined further. "
     )
     text += _no_files(found)
-    sums = outcome_sum(found)
+    sums = found.counts.sum_text
     if counts.balanced:
         return text + msg("The numbers add up: {sums}.", sums=sums)
     return text + msg("THE NUMBERS DO NOT ADD UP: {sums}.", sums=sums)
@@ -90,17 +90,22 @@ def _no_files(found: ReportData) -> str:
     gaps = sum(counts.gaps for counts in found.source_counts.values())
     text = ""
     if inside:
-        text += msg(
-            "Counted as files are also {inside:,} pictures inside other files: pages, frames, "
+        text += plural(
+            "Counted as a file is also {n:,} picture inside another file: a page, a frame, a "
+            "picture of a document or one under transparency. ",
+            "Counted as files are also {n:,} pictures inside other files: pages, frames, "
             "pictures of documents and pictures under transparency. ",
-            inside=inside,
+            inside,
         )
     if gaps:
-        text += msg(
-            "Counted as files that could not be read are also {gaps:,} notes on what could not be "
-            "listed of archives, disk images and folders, besides the row of the archive or disk "
-            "image itself. ",
-            gaps=gaps,
+        text += plural(
+            "Counted as a file that could not be read is also {n:,} note on what could not be "
+            "listed of an archive, a disk image or a folder, besides the row of the archive or "
+            "disk image itself. ",
+            "Counted as files that could not be read are also {n:,} notes on what could not be "
+            "listed of archives, disk images and folders, besides the rows of the archives and "
+            "disk images themselves. ",
+            gaps,
         )
     return text
 
@@ -117,6 +122,16 @@ def _asking(found: ReportData) -> str:
         images=images(asked),
         question=QUESTION,
     )
+    names = [
+        msg(
+            "class {index} {name} (the paper’s name: ‘{paper}’)",
+            index=label.index,
+            name=label.name,
+            paper=label.paper_name,
+        )
+        for label in LABELS[1:]
+    ]
+    text += msg("This report calls the classes: {names}. ", names=join(", ", names))
     if quick := tiers.get(0, 0):
         text += msg(
             "Called irrelevant by a quicker stage, without the question: {images}. ",
@@ -134,9 +149,13 @@ def _asking(found: ReportData) -> str:
 
 def _deciding(found: ReportData) -> str:
     """Return who decided, and what “not reviewed” means."""
-    back = msg(
-        "{withdrawn:,} decisions were withdrawn and stay on record.", withdrawn=found.withdrawn
-    )
+    back: str = msg("No decision was withdrawn.")
+    if found.withdrawn:
+        back = plural(
+            "{n:,} decision was withdrawn and stays on record.",
+            "{n:,} decisions were withdrawn and stay on record.",
+            found.withdrawn,
+        )
     if not found.reviewers:
         return msg("No decision of a reviewer is valid. ") + back
     return (

@@ -72,10 +72,10 @@ def _faulty_before(found: ReportData) -> Prose | None:
     return Prose(
         msg(
             "INTEGRITY FAILURE ON RECORD. The last verification ({moment_of}, {operator}) found "
-            "{faults} faults. Run mayak verify again.",
+            "{faults}. Run mayak verify again.",
             moment_of=check.time,
             operator=check.operator,
-            faults=faults,
+            faults=plural("{n:,} fault", "{n:,} faults", faults),
         ),
         "alarm",
     )

@@ -56,13 +56,14 @@ function form(forms, n) {
   return forms[Math.min(Math.max(used.indexOf(rules.select(n)), 0), forms.length - 1)];
 }
 
-/** Return a text of words.js in the reader's language. */
+const filling = (value) =>
+  typeof value === "number" ? number(value) : value?.key === undefined ? String(value) : render(value);
+
+/** Return a text of words.js in the reader's language; its values can be such texts too. */
 export function render({ key, english, n, values }) {
   const forms = catalogues[language.value]?.[key];
   const template = forms === undefined ? english : n === undefined ? forms[0] : form(forms, n);
-  return template.replace(/\{(\w+)\}/g, (_, name) =>
-    typeof values[name] === "number" ? number(values[name]) : String(values[name]),
-  );
+  return template.replace(/\{(\w+)\}/g, (_, name) => filling(values[name]));
 }
 
 /** Return the text of a key. Further keys select from a table; other arguments fill the text. */

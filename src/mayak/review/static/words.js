@@ -3,6 +3,8 @@
 
 const msg = (english, values = {}) => ({ key: english, english, values });
 const plural = (one, many, n, values = {}) => ({ key: one, english: n === 1 ? one : many, n, values: { n, ...values } });
+const filesText = (n) => plural("{n} file", "{n} files", n);
+const imagesText = (n) => plural("{n} image", "{n} images", n);
 
 export const WORDS = {
   images: msg("Images"),
@@ -67,7 +69,7 @@ export const WORDS = {
   grey: msg("Grey"),
   shown: (shown, total) =>
     shown === total
-      ? plural("{n} image", "{n} images", total)
+      ? imagesText(total)
       : plural("{n} image in {stacks} stacks", "{n} images in {stacks} stacks", total, { stacks: shown }),
   selected: (n) => msg("{n} selected", { n }),
   nothing: msg("No image fits these filters."),
@@ -189,7 +191,13 @@ export const WORDS = {
   searchRejected: msg("Search by path"),
   reasonAndRecord: msg("Reason, and the words on record"),
   path: msg("Path"),
-  balance: (items, images, failures, exclusions) => msg("{items} files = {images} images + {failures} not read + {exclusions} left out", { items, images, failures, exclusions }),
+  balance: (items, images, failures, exclusions) =>
+    msg("{files} = {images} + {failures} not read + {exclusions} left out", {
+      files: filesText(items),
+      images: imagesText(images),
+      failures,
+      exclusions,
+    }),
   loadMore: msg("Show more"),
   noRejected: msg("Nothing here."),
 
