@@ -87,7 +87,10 @@ class Source:
         """Return the file at a path that ``items`` gave; None if it is not there any more.
 
         Enters only the containers that the path names, and keeps what it has listed of them for
-        the next call. Raises EvidenceError.
+        the next call.
+
+        Raises:
+            EvidenceError: a container cannot be read.
         """
         # Within its container a container is listed as a file.
         container = self._container
@@ -246,8 +249,11 @@ class Source:
     ) -> Acquisition | None:
         """Read all of the source once and hash it; None for a folder, which is not one file.
 
-        May run in a thread of its own while files are read. Raises EvidenceError if the source
-        cannot be read to its end, CancelledError once ``stop`` is set.
+        May run in a thread of its own while files are read.
+
+        Raises:
+            EvidenceError: the source cannot be read to its end.
+            CancelledError: ``stop`` was set.
         """
         if self._data is None:
             return None

@@ -46,8 +46,9 @@ class Acquisitions:
     def add(self, number: int, path: Path, source: Source) -> None:
         """Compare a source with its recorded hash, or start to hash it.
 
-        Raises: IntegrityError if it differs and that is not accepted, EvidenceError if it cannot be
-        read.
+        Raises:
+            IntegrityError: it differs and that is not accepted.
+            EvidenceError: it cannot be read.
         """
         recorded = next(s for s in self._case.sources() if s.id == number)
         if (recorded.kind == "folder") != (source.path.kind == "folder"):
@@ -86,7 +87,8 @@ class Acquisitions:
         """Wait for the hashes that are left and record them; those of unproven sources only if all
         their files were ``compared``.
 
-        Raises: EvidenceError if a source cannot be read to its end.
+        Raises:
+            EvidenceError: a source cannot be read to its end.
         """
         self._record(r for r in self._running if compared or r[0] not in self.unproven)
 

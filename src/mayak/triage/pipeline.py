@@ -62,16 +62,21 @@ _PATIENCE = 1.0
 def triage(options: Options, classifier: Classifier | None, progress: Progress) -> Summary:
     """Take sources into a case and classify their images; a further call continues the run.
 
-    Without a classifier the images are recorded and not classified.
+    Without a classifier the images are recorded and not classified. If an error is raised, what
+    was done until then is in the case.
 
-    Raises: ConfigError, EvidenceError, CaseError, ModelError; IntegrityError for a source that has
-    changed or is damaged. What was done until then is in the case.
+    Raises:
+        IntegrityError: a source has changed or is damaged.
+        EvidenceError: a source cannot be read.
+        ConfigError: an option or a hash list is not valid.
+        CaseError: the case cannot be written.
+        ModelError: the model failed.
     """
     return take_in(options, LocalStage(classifier, options.workers), progress)
 
 
 def take_in(options: Options, stage: DecodeAndScore, progress: Progress) -> Summary:
-    """As ``triage``, with any stage that decodes and scores."""
+    """Do what ``triage`` does, with any stage that decodes and scores."""
     check(options)
     with ExitStack() as stack:
         # 1. Open everything that is read, and the case.
@@ -127,7 +132,9 @@ def take_in(options: Options, stage: DecodeAndScore, progress: Progress) -> Summ
 def check(options: Options) -> None:
     """Open what a run needs and close it again, before anything takes long.
 
-    Raises: EvidenceError for a source, ConfigError for a hash list or a case inside a source.
+    Raises:
+        EvidenceError: a source cannot be opened.
+        ConfigError: a hash list is not valid, or the case is inside a source.
     """
     for path in options.sources:
         open_source(path).close()

@@ -34,7 +34,8 @@ class SourceIdentity:
     def require(self) -> None:
         """Check that the source itself is there: if not, its files are not at fault.
 
-        Raises: EvidenceError.
+        Raises:
+            EvidenceError: another source is there, or none.
         """
         if (found := _identity(self.path)) is None or found != self.identity:
             raise EvidenceError(

@@ -90,8 +90,9 @@ class Resolver:
         found unchanged any more, its result in this run is that failure, and other bytes at its
         path become an item of their own.
 
-        Raises: IntegrityError if a recorded file differs and that is not accepted; EvidenceError
-        if the source itself is gone.
+        Raises:
+            IntegrityError: a recorded file differs and that is not accepted.
+            EvidenceError: the source itself is gone.
         """
         match seen:
             case Failure():
@@ -110,7 +111,8 @@ class Resolver:
     def missing(self, recorded: RecordedSource, source: Source) -> list[ItemOutcome]:
         """Return the outcomes of recorded images that a complete walk has not met.
 
-        Raises: IntegrityError unless damage is accepted.
+        Raises:
+            IntegrityError: damage is not accepted.
         """
         outcomes = []
         for item, content in recorded.missing_contents(source):
@@ -267,7 +269,11 @@ class Resolver:
         return has_result and not recorded.lacks_inside(location_of(entry.path))
 
     def _require_accepted(self, path: EvidencePath | str, text: str) -> None:
-        """Raises: IntegrityError unless damage is accepted."""
+        """Refuse damage that is not accepted.
+
+        Raises:
+            IntegrityError: damage is not accepted.
+        """
         if not self._options.accept_damaged:
             raise IntegrityError(
                 f"{path}: " + text,

@@ -87,7 +87,8 @@ def unlisted_members(
 def _inner_directory(region: _Region) -> tuple[Directory, Extents, int]:
     """Return the directory in a region, the extents of its members, and what they unpack to.
 
-    Raises BadZipFile if there is none, or only that of a ZIP that is a member itself.
+    Raises:
+        BadZipFile: there is none, or only that of a ZIP that is a member itself.
     """
     inner = last_directory(region.data, region.low, region.high)
     if region.is_in_member(inner.start):
