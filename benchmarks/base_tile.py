@@ -3,7 +3,7 @@
 Trains nano on the data of a ``mayak demo`` without and with ``base_tile``, for the same number of
 steps, and reads fresh synthetic images (seeds of their own) with all three tiers. Thresholds are
 set on the ``val`` images as ``mayak calibrate`` sets them; with ``--test`` they are then held
-against images that decided nothing, and against the style that nothing was trained on. What lies in
+against images that decided nothing, and against the style that nothing was trained on. What is in
 PLACE already is not made again.
 """
 

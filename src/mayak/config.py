@@ -78,7 +78,7 @@ def load_train_config(name: str, overrides: dict[str, Any] | None = None) -> Tra
         ) from error
     if not isinstance(values, dict):
         raise ConfigError(
-            msg("{origin} holds no keys", origin=origin),
+            msg("{origin} has no keys", origin=origin),
             remedy=msg("start from a copy of repo.yaml"),
         )
     values |= {key: value for key, value in (overrides or {}).items() if value is not None}

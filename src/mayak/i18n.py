@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import locale
 import os
+import re
 from collections.abc import Callable, Iterable
 from datetime import date
 from functools import cache
@@ -163,7 +164,9 @@ def languages() -> tuple[Language, ...]:
 def preferred(names: str) -> Language:
     """Return the language that a locale's name or an Accept-Language header begins with, English if
     mayak has none such."""
-    return next((code for code in languages() if names.lower().startswith(code)), "en")
+    first = re.split(r"[^a-z]", names.lower(), maxsplit=1)[0]
+    code = locale.normalize(first).partition("_")[0]  # "korean" of Windows is "ko"
+    return code if code in languages() else "en"
 
 
 def system_language() -> Language:

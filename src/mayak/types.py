@@ -188,7 +188,10 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Probabilities of the four labels; the only definition of label and margin."""
+    """Probabilities of the four labels; defines label and margin.
+
+    ``mayak.case.scores`` has the same definitions in SQL and for NumPy arrays.
+    """
 
     values: tuple[float, float, float, float]
     """Softmax over the four label tokens; sums to 1."""

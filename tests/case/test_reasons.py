@@ -29,7 +29,7 @@ def test_every_failure_has_a_remedy_and_none_touches_evidence():
         for script in (files("mayak") / package).iterdir():
             if script.name.endswith(".py"):
                 stated |= set(remedies(script.read_text("utf-8")))
-    assert "give the source as it was, or go on with --accept-damaged" in stated
+    assert "give the source as it was, or continue with --accept-damaged" in stated
     assert [
         text for text in stated if ALTERS.search(text) and not re.search("copy|elsewhere", text)
     ] == []

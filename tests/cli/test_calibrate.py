@@ -74,7 +74,7 @@ def tiers(home, run=1):
 def test_too_few_images_promise_nothing_and_the_whole_model_sees_all(home, mayak):
     code, out, _ = calibrate(mayak)
     assert code == 1
-    assert "nothing can be promised" in out
+    assert "no bound can be given" in out
     assert "368 are needed" in out
     made = json.loads((home / "adapter" / CALIBRATION).read_text(encoding="utf-8"))
     assert made["promise"] is None

@@ -131,7 +131,7 @@ def test_every_file_is_accounted_for_and_nothing_is_written_to_the_sources(tmp_p
     assert found["사진/DCIM/0.jpg"] == found["사진/DCIM/copy of 0.dat"]
     assert found["사진/DCIM/1.jpg"] == found["phone.zip/a/1.jpg"]
     assert found["사진/broken.jpg"].stage == "decode"
-    assert "begins as none" in found["사진/scrambled.jpg"].message
+    assert "does not begin like any known image format" in found["사진/scrambled.jpg"].message
     with CaseStore.read(tmp_path / "case") as store:
         assert store.verify() == []
         assert [len(s.hashes) for s in store.sources()] == [0, 1]
@@ -424,7 +424,7 @@ def test_files_that_are_looked_for_are_neither_harmless_nor_too_small(tmp_path, 
     lists = {"known_good": (tmp_path / "good.txt",), "known_bad": (tmp_path / "bad.txt",)}
     summary = run(tmp_path / "case", folder, **lists)
     assert summary.alerts == 2 and summary.exclusions == {"not-an-image": 1, "empty": 1}
-    assert "its sha256 stands in bad.txt" in told(tmp_path / "case")["사진/broken.jpg"].message
+    assert "its sha256 is in bad.txt" in told(tmp_path / "case")["사진/broken.jpg"].message
     good = run(tmp_path / "good", folder, known_good=lists["known_good"])
     assert good.exclusions["known-good"] == 4
     reason = told(tmp_path / "good")["사진/DCIM/0.jpg"].reason

@@ -1,4 +1,4 @@
-"""The audit of a case: finds everything that is not as it was written.
+"""Integrity check of a case: find rows and files that were changed, deleted or inserted.
 
 Three hashes protect a row: its own digest (names the row that was changed), the digest over its
 batch in the log (finds a row that was changed together with its digest, and names the batch) and

@@ -102,7 +102,7 @@ class Batch:
         # Not the last entry's sequence: where entries were deleted by hand, the gap must stay.
         last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'log'").fetchone()
         if last is not None and not isinstance(last["seq"], int):  # a table without types
-            raise sqlite3.DatabaseError("sqlite_sequence holds no number")
+            raise sqlite3.DatabaseError("sqlite_sequence has no number")
         self._sequence = (last["seq"] if last else 0) + 1
 
     @property

@@ -1,4 +1,4 @@
-"""Filters and sorts of the contents of a case: a table of masks and a table of orders.
+"""Filter and sort the contents of a case with NumPy masks and orders.
 
 To add a criterion, add a field to ``Filter`` and a row to ``_CRITERIA``.
 """

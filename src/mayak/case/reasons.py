@@ -10,18 +10,19 @@ REASONS: Mapping[str, Message] = {
     # Rules of exclusion.
     "not-an-image": msg("not an image"),
     "empty": msg("empty file"),
-    "apple-double": msg("what a Mac keeps beside a file (AppleDouble)"),
-    "program": msg("program that draws, never run"),
+    "apple-double": msg("metadata that macOS writes next to a file (AppleDouble)"),
+    "program": msg("PostScript or metafile (not executed)"),
     "container": msg("archive or disk image (what could be listed in it follows)"),
     "document": msg("document (its images are files of their own)"),
     "too-small": msg("smaller than the limit"),
-    "include": msg("outside the paths asked for"),
-    "exclude": msg("in a path that was left out"),
-    "since": msg("older than the date asked for"),
-    "known-good": msg("in a list of harmless files"),
+    "include": msg("not in --include"),
+    "exclude": msg("in --exclude"),
+    "since": msg("older than --since"),
+    "known-good": msg("in a list of known-good files"),
     "SymbolicLink": msg("link"),
     "SpecialFile": msg("device or the like"),
     "DeletedWithoutContent": msg("deleted, no content left"),
+    "NoEntries": msg("archive or disk image in which no file is listed"),
     # Failures.
     "Encrypted": msg("encrypted"),
     "Unsupported": msg("format not supported"),
@@ -29,7 +30,7 @@ REASONS: Mapping[str, Message] = {
     "Unreadable": msg("could not be read"),
     "LimitExceeded": msg("beyond the limits for one file"),
     "TooLarge": msg("too large"),
-    "HashMismatch": msg("not what its stored hash says"),
+    "HashMismatch": msg("stored hash does not match"),
     "Changed": msg("changed since it was read"),
     "DecodeError": msg("could not be decoded"),
     "GivenUp": msg("given up after several crashes"),
@@ -57,7 +58,7 @@ REMEDIES: Mapping[str, Message] = {
         "decrypt a copy with its password or key, and give that as a source of its own"
     ),
     "Unsupported": msg("unpack a copy with another program, and give that as a source of its own"),
-    "Damaged": msg("compare it with the medium; if that holds it whole, take the copy again"),
+    "Damaged": msg("compare it with the medium; if it is whole there, take the copy again"),
     "LimitExceeded": msg("give what is inside as a source of its own"),
     "HashMismatch": msg(
         "find out when it was changed; if the medium is there, take the copy again"

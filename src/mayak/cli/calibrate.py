@@ -152,14 +152,14 @@ def _show(console: Console, found: CalibrationResult, path: Path) -> None:
 def _bound_text(found: CalibrationResult, bound: RiskBound | None) -> str:
     if bound is None:
         return msg(
-            "nothing can be promised: the whole model calls {relevant} of these images relevant, "
+            "no bound can be given: the whole model calls {relevant} of these images relevant, "
             "{needed} are needed (or a larger --alpha); triage will ask the whole model for every "
             "image",
             relevant=found.relevant,
             needed=found.needed,
         )
     return msg(
-        "promised: at most {alpha:.1%} of what the whole model calls relevant is lost, with "
+        "bound: at most {alpha:.1%} of what the whole model calls relevant is lost, with "
         "{confidence:.0%} confidence; here {lost} of {relevant}",
         alpha=bound.alpha,
         confidence=bound.confidence,

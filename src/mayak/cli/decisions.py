@@ -88,7 +88,7 @@ ContinuedOption = Annotated[
         name="--continue",
         negative="",
         help=msg(
-            "NAME: take in acts that go on in the name of a reviewer who decides in this copy "
+            "NAME: also add further decisions by a reviewer who decides in this copy "
             "itself; only if you know that they are that reviewer's own. Repeatable."
         ),
     ),

@@ -472,8 +472,8 @@ def _show(console: Console, rows: list[dict[str, Any]]) -> None:
     )
     console.result(
         msg(
-            "Synthetic images, a tiny model: this shows that the machinery works and says nothing "
-            "about casework."
+            "Synthetic images, a tiny model: this shows that the program works. It does not "
+            "measure accuracy on real cases."
         )
     )
     console.result(msg("comparison: ") + rows[0]["comparison"])

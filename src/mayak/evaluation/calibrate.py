@@ -139,7 +139,7 @@ def _check_apart(train: Manifest, validation: Manifest) -> None:
         raise ManifestError(
             msg(
                 "{image_path} of {path}, or a duplicate of it, is a training image too: on such "
-                "images nothing can be promised",
+                "images no bound can be given",
                 image_path=shared.image_path,
                 path=validation.path,
             ),
@@ -149,7 +149,7 @@ def _check_apart(train: Manifest, validation: Manifest) -> None:
     lacking = [label.name for label in LABELS if label.index not in there]
     if lacking:
         raise ManifestError(
-            msg("{path} holds no image of {lacking}", path=train.path, lacking=", ".join(lacking)),
+            msg("{path} has no image of {lacking}", path=train.path, lacking=", ".join(lacking)),
             remedy=msg("add images and run `mayak prepare`"),
         )
 
@@ -254,9 +254,11 @@ def fit_head(labels: NDArray[np.int64], features: NDArray[np.float32]) -> Head:
 
 
 def _temperature(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
-    """Return the temperature that maximises the likelihood of the labels (N,) under logits (N, 4)
-    (Guo et al. 2017, arXiv:1706.04599), with one more random image per label (Laplace's rule): a
-    few images without an error do not prove certainty."""
+    """Return the temperature that maximises the likelihood of the labels (N,) under logits (N, 4).
+
+    Guo et al. 2017, arXiv:1706.04599, with one more random image per label (Laplace's rule): a few
+    images without an error do not prove certainty.
+    """
     chance = len(LABELS) / (len(truth) + len(LABELS))
 
     def negative_log_likelihood(log_temperature: float) -> float:

@@ -74,7 +74,7 @@ def compare(first: Path, second: Path, out: Path, *, language: Language = "en") 
     """Pair the runs in two folders and write ``comparison.json``, ``.html``, ``.png``, ``.svg``.
 
     Raises:
-        ConfigError: a folder holds no finished run.
+        ConfigError: a folder has no finished run.
         ManifestError: the runs are on different data; names both digests.
     """
     if out.resolve() in (first.resolve(), second.resolve()):

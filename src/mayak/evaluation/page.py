@@ -95,8 +95,8 @@ def limits(model: str) -> list[str]:
         sentences.insert(
             0,
             msg(
-                "The embedded model “nano” and its synthetic images demonstrate the machinery. "
-                "They say nothing about casework."
+                "The embedded model “nano” and its synthetic images demonstrate that the program "
+                "works. They do not measure accuracy on real cases."
             ),
         )
     return sentences

@@ -209,7 +209,7 @@ def read_run(folder: Path) -> SavedRun:
     except FileNotFoundError as error:
         raise ConfigError(
             msg(
-                "{folder} holds no finished run ({name} is missing)",
+                "{folder} has no finished run ({name} is missing)",
                 folder=folder,
                 name=Path(error.filename).name,
             ),
@@ -271,7 +271,7 @@ def writing(out: Path) -> Iterator[None]:
                 out=out,
                 strerror=system_error(error),
             ),
-            remedy=msg("make room or name another with --out; the same command goes on"),
+            remedy=msg("make room or name another with --out; the same command continues"),
         ) from error
 
 

@@ -87,7 +87,10 @@ def zeroshot(
     *,
     language: Language = "en",
 ) -> EvaluationResult:
-    """Do the same for the base model, with free answers and their parser, or label scores."""
+    """Evaluate the base model on a manifest, by its free answers or by label scores.
+
+    Writes the same files as ``evaluate`` into ``out``.
+    """
     kind: Kind = "zeroshot-generate" if hasattr(model, "answer") else "zeroshot-score"
     return _run(kind, manifest, model, out, progress or SilentProgress(), language)
 

@@ -26,8 +26,11 @@ Reason = Literal[
     "SymbolicLink",
     "SpecialFile",
     "DeletedWithoutContent",
+    "NoEntries",
 ]
-EXCLUSIONS: frozenset[Reason] = frozenset({"SymbolicLink", "SpecialFile", "DeletedWithoutContent"})
+EXCLUSIONS: frozenset[Reason] = frozenset(
+    {"SymbolicLink", "SpecialFile", "DeletedWithoutContent", "NoEntries"}
+)
 """Values of ``Failure.error`` that state why there is nothing to read, rather than a fault."""
 
 RATIO_FLOOR = 64 << 20
@@ -36,7 +39,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How far containers are entered; beyond that there is a Failure, ``LimitExceeded``."""
+    """Limits of nesting, number and size of a container's entries; beyond them a container
+    has a Failure ``LimitExceeded``."""
 
     depth: int = 3
     """Archives and disk images inside one another, below the source itself."""

@@ -71,11 +71,14 @@ class Source:
         self.listed += sum(1 for _ in self._guarded(self.path, self._container.entries()))
 
     def items(self, stop: Event | None = None) -> Iterator[EvidenceEntry | Failure]:
-        """Yield every file, and a Failure for all that is none: nothing is left out.
+        """Yield every file of the source, and a Failure for each entry that cannot be read.
 
-        The files in an archive or a disk image follow it, and it is an item itself. An E01 inside
-        is read to its end first: if an acquisition hash in it does not match, a Failure
-        ``HashMismatch`` comes before its files. Raises CancelledError then once ``stop`` is set.
+        An archive or a disk image is an item itself and is followed by its files, or by a Failure
+        ``NoEntries`` if it has none. An E01 inside is read to its end first: if an acquisition
+        hash in it does not match, a Failure ``HashMismatch`` comes before its files.
+
+        Raises:
+            CancelledError: ``stop`` was set while an E01 was read.
         """
         self._stop = stop
         return self._guarded(self.path, self._expanded(self._container.entries(), 0))
@@ -84,7 +87,10 @@ class Source:
         """Return the file at a path that ``items`` gave; None if it is not there any more.
 
         Enters only the containers that the path names, and keeps what it has listed of them for
-        the next call. Raises EvidenceError.
+        the next call.
+
+        Raises:
+            EvidenceError: a container cannot be read.
         """
         # Within its container a container is listed as a file.
         container = self._container
@@ -151,7 +157,12 @@ class Source:
             if self.listed:
                 self.listed += sum(1 for _ in self._guarded(inside.path, opened.entries()))
             # Not closed: items handed out earlier may still be opened, and hold what they need.
-            yield from self._guarded(inside.path, self._expanded(opened.entries(), depth + 1))
+            is_empty = True
+            for item in self._guarded(inside.path, self._expanded(opened.entries(), depth + 1)):
+                is_empty = False
+                yield item
+            if is_empty:
+                yield container_gap(inside.path, "NoEntries", "no file is listed in it")
 
     def _guarded(
         self, container: EvidencePath, entries: Iterator[EvidenceEntry | Failure]
@@ -238,8 +249,11 @@ class Source:
     ) -> Acquisition | None:
         """Read all of the source once and hash it; None for a folder, which is not one file.
 
-        May run in a thread of its own while files are read. Raises EvidenceError if the source
-        cannot be read to its end, CancelledError once ``stop`` is set.
+        May run in a thread of its own while files are read.
+
+        Raises:
+            EvidenceError: the source cannot be read to its end.
+            CancelledError: ``stop`` was set.
         """
         if self._data is None:
             return None

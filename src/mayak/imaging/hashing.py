@@ -83,9 +83,11 @@ def _grid(luma: Matrix) -> Matrix:
 
 @lru_cache(_LONG_SIDE)
 def _samples(length: int, shrunk: int) -> tuple[NDArray[np.intp], Matrix]:
-    """Return the positions in a line and their weights, both (64, K), of which each of 64 evenly
-    spaced samples is the sum after the line was shrunk and blurred by two passes of PDQ's box.
-    Weights of 0 fill up samples of fewer positions."""
+    """Return the positions in a line and their weights, both (64, K), for 64 evenly spaced samples.
+
+    Each sample is the weighted sum of a line that was shrunk and blurred by two passes of PDQ's
+    box. Weights of 0 fill up samples of fewer positions.
+    """
     window = -(-shrunk // (2 * _GRID))
     ahead = window // 2
     offsets = np.arange(shrunk)[None, :] - np.arange(shrunk)[:, None]

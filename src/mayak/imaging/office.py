@@ -15,9 +15,10 @@ _SECTOR_SIZES = {9, 12}
 
 
 def needs_password(stream: BinaryIO, head: bytes) -> bool:
-    """Return whether a file of these first 512 bytes is an encrypted Word, Excel or PowerPoint
-    document (2007 and later): a compound file with a stream ``EncryptedPackage`` ([MS-OFFCRYPTO]
-    2.3.4.4, [MS-CFB] 2).
+    """Return whether a file with these first 512 bytes is an encrypted Office document.
+
+    Such a Word, Excel or PowerPoint document (2007 and later) is a compound file with a stream
+    ``EncryptedPackage`` ([MS-OFFCRYPTO] 2.3.4.4, [MS-CFB] 2).
 
     The position of the stream afterwards is undefined. Raises what reading raises.
     """

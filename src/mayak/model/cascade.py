@@ -228,9 +228,11 @@ class CascadeScorer:
         return next(full, None)
 
     def _partial_batch(self, waiting: _Batches, *, ended: bool) -> Tier | None:
-        """Return the tier to run if none has a full batch and no more images come for now: the
-        fullest, because it frees most room; at the end the first, so that the images that it passes
-        on fill the batches of later tiers."""
+        """Return the tier to run if none has a full batch and no more images come for now.
+
+        That is the fullest, because it frees most room; at the end the first, so that the images
+        that it passes on fill the batches of later tiers.
+        """
         some = [tier for tier in TIERS if waiting[tier]]
         if ended:
             return some[0] if some else None

@@ -199,7 +199,7 @@ def adapter_config(folder: Path) -> LoraConfig:
     _check_files(folder)
     if not path.is_file():
         raise ModelError(
-            msg("{folder} holds no adapter", folder=folder),
+            msg("{folder} has no adapter", folder=folder),
             remedy=msg("run `mayak train`, or name its final_model_checkpoint folder"),
         )
     if not weights.is_file():

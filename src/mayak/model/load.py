@@ -87,7 +87,7 @@ class VisionLanguageModel:
 
     @property
     def min_base_sides(self) -> Sides:
-        """The same for the base tile alone."""
+        """Twice the resolution of the base tile, as ``min_sides`` is for all tiles."""
         return Sides(self.min_sides.shorter, self.min_sides.shorter)
 
     def inputs(self, batch: Any) -> dict[str, Any]:  # noqa: ANN401 - transformers' BatchFeature
@@ -123,7 +123,7 @@ def load_model(
     is one. ``unproven`` allows fp8 before its agreement with bf16 has been shown.
 
     Raises:
-        ModelError: the folder holds no LLaVA-NeXT, the model is not available, the device cannot
+        ModelError: the folder has no LLaVA-NeXT, the model is not available, the device cannot
             run it, the adapter does not fit or changes nothing, or fp8 has not been shown to agree
             with bf16 for this adapter.
     """
@@ -339,7 +339,7 @@ def _check_quantised(model: Any) -> None:  # noqa: ANN401 - a transformers model
 
 def _incomplete(name: str, *, hub_reachable: bool) -> ModelError:
     return ModelError(
-        msg("{name} holds no complete model, here or in this machine's model cache", name=name)
+        msg("{name} has no complete model, here or in this machine's model cache", name=name)
         + ("" if hub_reachable else msg("; no hub answers")),
         remedy=msg(
             "download it once where there is a network (`hf download "

@@ -53,7 +53,7 @@ def label_scores(logits: torch.Tensor, prompt: Prompt) -> tuple[torch.Tensor, to
 
 
 def scores_of(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the same for the result of ``label_logits``."""
+    """Return scores (N, 4) and off-label masses (N,) for the result of ``label_logits``."""
     require_finite(rows)
     return rows[:, :-1].softmax(dim=1), rows[:, -1]
 

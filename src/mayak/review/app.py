@@ -94,7 +94,7 @@ def _errors(app: FastAPI, session: ReviewSession) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         where = ".".join(map(str, error.errors()[0]["loc"]))
-        message = msg("{where} makes no sense", where=where)
+        message = msg("{where} is not valid", where=where)
         return JSONResponse(_worded({"message": message, "remedy": ""}, request), 422)
 
 

@@ -1,4 +1,4 @@
-"""What the page's server answers, as JSON values."""
+"""JSON answers of the review server."""
 
 from __future__ import annotations
 

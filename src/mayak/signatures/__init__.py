@@ -29,6 +29,9 @@ Family = Literal[
     "program",
     "metadata",
 ]
+_CONTAINER_FAMILIES = frozenset(
+    {"archive", "compressed file", "disk image", "partition table", "file system"}
+)
 ContainerLayer = Literal["zip", "tar", "archive", "image"]
 """The kinds of ``EvidencePath`` layers that a file becomes when its content is listed."""
 
@@ -82,6 +85,12 @@ class FileKind:
     remedy: str = ""
     """What to do about a kind that is not read."""
     is_encrypted: bool = False
+
+    def __post_init__(self) -> None:
+        is_container = self.family in _CONTAINER_FAMILIES
+        if self.use is Use.ENTERED and is_container and self.layer is None:
+            # Without a layer no reader is asked, and its files would be missing without a word.
+            raise ValueError(f"{self.name}: a container that is entered needs a layer")
 
     @property
     def described(self) -> str:

@@ -184,7 +184,8 @@ class _Run:
             raise ConfigError(
                 msg("{output} already holds a training run", output=self.output),
                 remedy=msg(
-                    "go on with --resume, choose another --output, or discard it with --overwrite"
+                    "continue with --resume, choose another --output, or discard it with "
+                    "--overwrite"
                 ),
             )
         return existing if overwrite else []

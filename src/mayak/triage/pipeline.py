@@ -7,7 +7,7 @@ thread, 6 and 8 in the writing thread, 7 in the thread that called ``triage``:
 2. read: ``reading.read`` reads the files that may be images.
 3. hash: ``hashing.hashed`` computes their SHA-256 while the next ones are read.
 4. resolve: ``resolve.Resolver`` decides, before 2, before 5 and after 5, whether an item is new,
-   known, changed, a copy or left out. Only bytes that are new go on.
+   known, changed, a copy or left out. Only new bytes continue.
 5. decode: ``DecodeAndScore.decode`` makes hashes, picture, thumbnail and metadata of them.
 6. write: ``writing.CaseWriter`` writes what became of the items. An alert is in the case before
    the picture is scored.
@@ -62,16 +62,21 @@ _PREDICTION_WAIT_S = 1.0
 def triage(options: Options, classifier: Classifier | None, progress: Progress) -> Summary:
     """Take sources into a case and classify their images; a further call continues the run.
 
-    Without a classifier the images are taken in and not classified.
+    Without a classifier the images are recorded and not classified. If an error is raised, what
+    was done until then is in the case.
 
-    Raises: ConfigError, EvidenceError, CaseError, ModelError; IntegrityError for a source that has
-    changed or is damaged. What was done until then is in the case.
+    Raises:
+        IntegrityError: a source has changed or is damaged.
+        EvidenceError: a source cannot be read.
+        ConfigError: an option or a hash list is not valid.
+        CaseError: the case cannot be written.
+        ModelError: the model failed.
     """
     return run_triage(options, LocalStage(classifier, options.workers), progress)
 
 
 def run_triage(options: Options, stage: DecodeAndScore, progress: Progress) -> Summary:
-    """As ``triage``, with any stage that decodes and scores."""
+    """Do what ``triage`` does, with any stage that decodes and scores."""
     check(options)
     with ExitStack() as stack:
         # 1. Open everything that is read, and the case.
@@ -127,7 +132,9 @@ def run_triage(options: Options, stage: DecodeAndScore, progress: Progress) -> S
 def check(options: Options) -> None:
     """Open what a run needs and close it again, before anything takes long.
 
-    Raises: EvidenceError for a source, ConfigError for a hash list or a case inside a source.
+    Raises:
+        EvidenceError: a source cannot be opened.
+        ConfigError: a hash list is not valid, or the case is inside a source.
     """
     for path in options.sources:
         open_source(path).close()
@@ -142,7 +149,9 @@ def check(options: Options) -> None:
         source = path.resolve()
         if source == case or case in source.parents or source in case.parents:
             raise ConfigError(
-                msg("{path} and the case {case} lie in one another", path=path, case=options.case),
+                msg(
+                    "{path} and the case {case} are inside each other", path=path, case=options.case
+                ),
                 remedy=msg("put the case elsewhere"),
             )
 

@@ -176,9 +176,11 @@ def read(entry: EvidenceEntry) -> bytes | Exclusion | Failure:
             if not head:
                 return Exclusion("empty", "0 bytes")
             if is_apple_double(head, entry.path.name):
-                return Exclusion("apple-double", "AppleDouble: what a Mac keeps beside a file")
+                return Exclusion(
+                    "apple-double", "AppleDouble: metadata that macOS writes next to a file"
+                )
             if is_program(head):
-                return Exclusion("program", "PostScript or a metafile: it would have to be run")
+                return Exclusion("program", "PostScript or a metafile, which is not executed")
             if not (is_pdf(head) or looks_like_image(head, entry.path.name)):
                 if needs_password(stream, head):
                     return Failure(path, "read", "Encrypted", "is a document with a password")
@@ -200,11 +202,11 @@ def read(entry: EvidenceEntry) -> bytes | Exclusion | Failure:
 
 
 def _not_an_image(entry: EvidenceEntry) -> Exclusion | Failure:
-    """What becomes of a file that begins like no image."""
+    """What becomes of a file that does not begin like an image."""
     path = entry.path
     if path.kind == "file" and named_as_image(path.name):  # encrypted, overwritten or truncated
-        text = "named as an image, but begins as none"
+        text = "named as an image, but does not begin like any known image format"
         return Failure(str(path), "decode", "Damaged", text)
     if path.kind in CONTAINER_LAYERS:
-        return Exclusion("container", "what lies in it follows it")
-    return Exclusion("not-an-image", "begins as no image format does")
+        return Exclusion("container", "its files are listed next")
+    return Exclusion("not-an-image", "does not begin like any known image format")

@@ -90,8 +90,9 @@ class Resolver:
         found unchanged any more, its result in this run is that failure, and other bytes at its
         path become an item of their own.
 
-        Raises: IntegrityError if a recorded file differs and that is not accepted; EvidenceError
-        if the source itself is gone.
+        Raises:
+            IntegrityError: a recorded file differs and that is not accepted.
+            EvidenceError: the source itself is gone.
         """
         match known:
             case Failure():
@@ -110,7 +111,8 @@ class Resolver:
     def missing(self, recorded: RecordedSource, source: Source) -> list[ItemOutcome]:
         """Return the outcomes of recorded images that a complete walk has not met.
 
-        Raises: IntegrityError unless damage is accepted.
+        Raises:
+            IntegrityError: damage is not accepted.
         """
         outcomes = []
         for item, content in recorded.missing_contents(source):
@@ -130,7 +132,7 @@ class Resolver:
                 separators=(",", ":"),
             )
         if failure.error == "HashMismatch":
-            self._require_accepted(failure.path, msg("is not what its stored hash says"))
+            self._require_accepted(failure.path, msg("does not match its stored hash"))
             self.damaged.append(failure.path)
         is_excluded = failure.error in EXCLUSIONS
         if not is_excluded:
@@ -267,11 +269,15 @@ class Resolver:
         return has_result and not recorded.lacks_inside(location_of(entry.path))
 
     def _require_accepted(self, path: EvidencePath | str, text: str) -> None:
-        """Raises: IntegrityError unless damage is accepted."""
+        """Refuse damage that is not accepted.
+
+        Raises:
+            IntegrityError: damage is not accepted.
+        """
         if not self._options.accept_damaged:
             raise IntegrityError(
                 f"{path}: " + text,
-                remedy=msg("give the source as it was, or go on with --accept-damaged"),
+                remedy=msg("give the source as it was, or continue with --accept-damaged"),
             )
 
 

@@ -1,4 +1,4 @@
-"""What came of a triage run, as the command line shows it."""
+"""The figures of a finished triage run, for the command line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mayak.case import CaseStore, Counts
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What came of a run."""
+    """Figures of a finished run."""
 
     run: int | None
     counts: Counts

@@ -46,7 +46,7 @@ def integrity(found: ReportData) -> Section:
 
 def _log(found: ReportData) -> Facts:
     head = msg("Log head (SHA-256)")
-    case = msg("Case number (UUID)")
+    case = msg("Case id (UUID)")
     return Facts(
         (
             (case, found.case),
@@ -132,7 +132,7 @@ def _listed(source: StoredSource, found: ReportData) -> str:
     text = files_text(counts.files if counts else 0)
     if source.id in found.history.complete:
         return text + msg(", to the end of the source")
-    return text + msg("; that it was gone through to the end is not on record")
+    return text + msg("; there is no record that triage reached its end")
 
 
 def _no_hash(source: StoredSource, found: ReportData) -> str:

@@ -47,8 +47,8 @@ def _demonstration(found: ReportData) -> str | None:
     if found.run is None or not str(found.run.engine.get("model", "")).startswith("nano@"):
         return None
     return msg(
-        "The embedded model “nano” demonstrates the machinery. Its proposals say nothing "
-        "about real images."
+        "The embedded model “nano” demonstrates that the program works. Its proposals about real "
+        "images have no meaning."
     )
 
 
@@ -151,7 +151,7 @@ def _unreviewed_irrelevant(found: ReportData) -> str:
     if not (count := found.images["unreviewed_irrelevant"]):
         return msg("No image rests on the model's word alone that it is irrelevant.")
     return msg(
-        "Images that the model calls irrelevant and on which no decision stands may be relevant: "
+        "Images that the model calls irrelevant and on which no decision is valid may be relevant: "
         "{images}.",
         images=images(count),
     )

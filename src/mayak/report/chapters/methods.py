@@ -157,11 +157,11 @@ def _deciding(found: ReportData) -> str:
             found.withdrawn,
         )
     if not found.reviewers:
-        return msg("No decision of a reviewer stands. ") + back
+        return msg("No decision of a reviewer is valid. ") + back
     return (
         msg(
             "The reviewers named in this report decided, not the model. Each decision is kept "
-            "with name and time. ‘Not reviewed’ means that no decision stands, not that nobody "
+            "with name and time. ‘Not reviewed’ means that no decision is valid, not that nobody "
             "looked. "
         )
         + back

@@ -99,7 +99,7 @@ def _accepting(found: ReportData) -> Prose | None:
     which = numbers([entry.sequence for entry in entries])
     return Prose(
         msg(
-            "Triage was told to go on with damaged or changed files (--accept-damaged, log entry "
+            "Triage was run with --accept-damaged on damaged or changed files (log entry "
             "{which}). An image file of a folder that had changed since it was read is listed "
             "with its earlier and its later bytes; one that was gone is listed all the same.",
             which=which,
@@ -150,7 +150,7 @@ def _compared_again(found: ReportData) -> str:
     if not done:
         check = history.last_check
         if check is None or "sources" in check.detail:
-            return msg("No source has been compared again since it was taken in.")
+            return msg("No source has been compared again since triage read it.")
         return msg(
             "The verification of {moment_of} does not record which sources it compared.",
             moment_of=check.time,
@@ -199,7 +199,7 @@ def _unlike_their_hash(found: ReportData) -> Prose | None:
         return None
     return Prose(
         msg(
-            "Disk images inside the sources that are not what their stored hash says: {count:,}, "
+            "Disk images inside the sources that do not match their stored hash: {count:,}, "
             "listed among the files that could not be read.",
             count=count,
         ),
@@ -213,8 +213,8 @@ def _incomplete(found: ReportData) -> Prose | None:
     which = numbers(found.incomplete)
     return Prose(
         msg(
-            "FILES MAY BE MISSING. That triage went through source {which} to the end is not on "
-            "record: it was stopped, ended at its limit, or was done by an earlier version of "
+            "FILES MAY BE MISSING. There is no record that triage reached the end of source "
+            "{which}: it was stopped, ended at its limit, or was done by an earlier version of "
             "mayak. Files that it did not reach are in no list and no number of this report.",
             which=which,
         ),
