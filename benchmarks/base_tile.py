@@ -3,7 +3,7 @@
 Trains nano on the data of a ``mayak demo`` without and with ``base_tile``, for the same number of
 steps, and reads fresh synthetic images (seeds of their own) with all three tiers. Thresholds are
 set on the ``val`` images as ``mayak calibrate`` sets them; with ``--test`` they are then held
-against images that decided nothing, and against the style that nothing was trained on. What lies in
+against images that decided nothing, and against the style that nothing was trained on. What is in
 PLACE already is not made again.
 """
 
@@ -26,7 +26,7 @@ from mayak.model import load_model
 from mayak.model.cascade import log_odds
 from mayak.training import train
 from mayak.types import Sample, SilentProgress
-from promise import CONFIDENCE, drawn
+from risk_bound import CONFIDENCE, drawn
 
 ALPHAS = (0.01, 0.05)
 SETS = {"val": ("base", 201), "test": ("base", 202), "heldout": ("heldout", 203)}
@@ -74,8 +74,8 @@ def report(adapter: Path, trained: Manifest, sets: dict[str, Manifest]) -> None:
     for alpha in ALPHAS:
         samples, logits = found["val"]
         target = RiskTarget(alpha, CONFIDENCE)
-        promise, _ = risk_bound(samples, logits, odds_of(logits), target)
-        limits[alpha] = promise and tuple(np.inf if t is None else t for t in promise.thresholds)
+        bound, _ = risk_bound(samples, logits, odds_of(logits), target)
+        limits[alpha] = bound and tuple(np.inf if t is None else t for t in bound.thresholds)
     for name, read in found.items():
         told = {f"alpha {alpha}": kept and cascade(read, kept) for alpha, kept in limits.items()}
         row = {"adapter": adapter.parent.name, "set": name, **quality(read), **told}

@@ -76,8 +76,8 @@ class Watched:
         return self._scorer.engine
 
     @property
-    def least(self) -> Sides:
-        return self._scorer.least
+    def min_sides(self) -> Sides:
+        return self._scorer.min_sides
 
     def classify(self, images: Iterable[DecodedImage]) -> Iterator[Prediction]:
         for prediction in self._scorer.classify(images):
@@ -138,9 +138,9 @@ def _place(frame: FrameType) -> str:
     return where if at is frame else f"{where} > {called}"
 
 
-def decoded(paths: list[Path], least: Sides) -> list[DecodedImage]:
+def decoded(paths: list[Path], min_sides: Sides) -> list[DecodedImage]:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return list(pool.map(lambda path: decode(path.read_bytes(), min_sides=least), paths))
+        return list(pool.map(lambda path: decode(path.read_bytes(), min_sides=min_sides), paths))
 
 
 def odds_of(readings: CascadeTiers, head: HeadOnDevice, pieces: list[PreparedImage]) -> np.ndarray:
@@ -174,8 +174,8 @@ def thresholds_for(mix: tuple[float, float, float], odds: np.ndarray) -> tuple[f
 def scorer_with(
     vlm: VisionLanguageModel, head: Head, thresholds: tuple[float, float]
 ) -> CascadeScorer:
-    promise = RiskBound(0.01, 0.95, 0, 0, thresholds, (0.0, 0.0, 0.0), ())
-    calibration = Calibration(vlm.engine.fingerprint, head, (1.0, 1.0, 1.0), promise, {})
+    bound = RiskBound(0.01, 0.95, 0, 0, thresholds, (0.0, 0.0, 0.0), ())
+    calibration = Calibration(vlm.engine.fingerprint, head, (1.0, 1.0, 1.0), bound, {})
     return CascadeScorer(vlm, calibration, BATCHES[2], compiled=True)
 
 
@@ -279,8 +279,8 @@ def measure(
         readings,
         paths[:40],
         device="GPU",
-        min_sides=vlm.least,
-        min_sides_for_base=vlm.least_for_base,
+        min_sides=vlm.min_sides,
+        min_base_sides=vlm.min_base_sides,
         batch_size=BATCHES[2],
         seconds=2.0,
         progress=SilentProgress(),
@@ -290,7 +290,7 @@ def measure(
     width = 2 * vlm.base.config.vision_config.hidden_size
     plain = random_head(width)
     head = HeadOnDevice(plain, vlm.device)
-    images = decoded(paths, vlm.least_for_base)
+    images = decoded(paths, vlm.min_base_sides)
     odds = odds_of(readings, head, [readings.prepare(0, image) for image in images])
     del readings
     folder = paths[0].parent

@@ -1,4 +1,4 @@
-"""What two cases say of the same files, for the scripts beside it that hold one against another."""
+"""Reads what two cases record of the same files, for the scripts that compare them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from mayak.case import CaseStore
 
 SAME_SCORE = 1e-4
-"""The same image beside others in its batch is padded otherwise, and fp32 sums round anew: a
+"""An image among others in its batch is padded otherwise, and fp32 sums round differently: a
 ten-thousandth is far above that and far below anything that an order or a label turns on."""
 
 

@@ -6,7 +6,7 @@ crashes, hangs, bombs and reads out of bounds that were found in it over the yea
 case of its own, and the following is checked:
 
 1. items = images + failures + exclusions, each file of the corpus is an item, and whatever else is
-   an item lies inside one of them;
+   an item is inside one of them;
 2. no decoder crashed, hung or ran out of memory, and each failure has a reason;
 3. folder and ZIP come out the same: outcomes, reasons, sizes, hashes, thumbnails, scores, groups;
 4. ``verify`` finds no fault in any of the cases, nor in the sources;
@@ -160,7 +160,7 @@ def wrong(folder: Path, files: set[str], summary: Summary, case: Told) -> list[s
     faults = []
     paths = {path for path, *_ in case.items}
     inside = {path for path in paths - files if not any(path.startswith(f"{f}/") for f in files)}
-    if not summary.counts.balanced:
+    if not summary.counts.is_balanced:
         faults.append("items are not images + failures + exclusions")
     if lost := files - paths:
         faults.append(f"not accounted for: {sorted(lost)}")

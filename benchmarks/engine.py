@@ -6,7 +6,7 @@ on the same images:
 
 1. the floor: a large bf16 matrix product, and what the images' arithmetic takes at that rate;
 2. model only, from prepared batches in pinned memory: precisions, compiled or not, adapter merged
-   or beside;
+   or apart;
 3. end to end, from JPEG files to predictions, as ``mayak evaluate`` and ``mayak triage`` go;
 4. the original's way (nf4, batches of 4 in file order, 8 generated tokens), end to end and from
    prepared batches;
@@ -285,7 +285,7 @@ def measure_triage(scorer: Classifier | None, folder: Path) -> float:
 
 
 def copies(paths: list[Path], folder: Path, times: int) -> Path:
-    """A folder of files that differ in a byte behind the image, so that none is a duplicate; in the
+    """A folder of files that differ in a byte after the image, so that none is a duplicate; in the
     order of their names come all images, then all again."""
     folder.mkdir()
     for path in paths:
@@ -479,12 +479,12 @@ def measure(
     del vlm, scorer
     free()
     vlm = adapted(build(processor, "bf16"))
-    note("bf16 compiled, adapter beside", model_only(vlm, images, compiled=True))
+    note("bf16 compiled, adapter apart", model_only(vlm, images, compiled=True))
     del vlm
     free()
     vlm = build(processor, "nf4")
     note("nf4 eager", model_only(vlm, images, compiled=False))
-    note("nf4 compiled, adapter beside", model_only(adapted(vlm), images, compiled=True))
+    note("nf4 compiled, adapter apart", model_only(adapted(vlm), images, compiled=True))
 
 
 if __name__ == "__main__":

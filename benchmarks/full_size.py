@@ -4,7 +4,7 @@ Builds a folder with LLaVA-1.6-Mistral-7B's exact configuration, the real Mistra
 processor, and random weights; makes phone photos and screenshots; then runs mayak's own training,
 evaluation and zero-shot on them and measures, in one process on the same images:
 
-1. parameters that train, and where they lie;
+1. parameters that train, and where they are;
 2. peak memory and samples/s of QLoRA training at batch 1 and 4;
 3. label scores of mixed batches against the stock model, one image at a time;
 4. images/s of label scoring against the original's way (nf4, batch 4, generate 8 tokens), both from

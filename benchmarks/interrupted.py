@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def draw(folder: Path, count: int, seed: int) -> tuple[list[Path], Path]:
-    """Files in a folder and a ZIP beside it, and a list of five of them to raise alerts."""
+    """Files in a folder and a ZIP next to it, and a list of five of them to raise alerts."""
     rng = np.random.default_rng(seed)
     kinds = [*SHARES, "image"]
     chances = [*SHARES.values(), 1 - sum(SHARES.values())]
@@ -210,7 +210,7 @@ def ended(process: subprocess.Popen[str]) -> tuple[dict[str, object], list[str]]
 
 
 def state(case: Path, faults: list[str]) -> str:
-    """What a killed run has left behind."""
+    """What a killed run has left."""
     if not case.exists():
         return "no case yet"
     with CaseStore.read(case) as store:

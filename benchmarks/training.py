@@ -15,7 +15,7 @@ process, over the same 16 images:
    ``base_tile: true``.
 
 ``--parts`` leaves some out: bf16, heart, exact, nf4 (with the original's), train. Each figure is
-written when it is there; what fails is noted and the rest goes on; nothing new is begun when the
+written when it is there; what fails is noted and the rest continues; nothing new is begun when the
 time is up. Losses of random weights say only whether the ways agree.
 """
 

@@ -56,7 +56,7 @@ def files(kind: str, count: int) -> Iterator[tuple[str, bytes]]:
     for number in range(count):
         data = drawn[number % len(drawn)]
         comment = b"%012d" % number
-        # A comment segment right behind the start mark: other bytes, the same pixels.
+        # A comment segment right after the start mark: other bytes, the same pixels.
         yield (
             f"DCIM/{number // 1000:03}/IMG_{number:06}.jpg",
             (data[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + data[2:]),

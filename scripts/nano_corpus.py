@@ -1,8 +1,8 @@
 """What the embedded model is taught to say: descriptions and questions about a rendered scene.
 
-Never the four-way question, and no label is ever asked for; digits stand only in messages read
+Never the four-way question, and no label is ever asked for; digits appear only in messages read
 out. Some descriptions name what the thing is to an investigator and some only say what is seen, so
-that the untouched model answers the paper's question as untouched models do: in prose that is
+that the base model answers the paper's question as base models do: in prose that is
 sometimes to the point.
 """
 
@@ -63,7 +63,7 @@ REMARKS = {
 
 
 def conversations(scene: Scene, rng: random.Random) -> list[Turn]:
-    """(question, answer) pairs about a scene; the wording is drawn anew for each."""
+    """(question, answer) pairs about a scene; each gets a wording of its own."""
     name = VOCABULARY[scene.subject]
     turns = [(question, _description(scene, rng)) for question in rng.sample(DESCRIBE, 3)]
     turns += [(_kind(rng), _description(scene, rng)) for _ in range(2)]

@@ -12,7 +12,7 @@ word?), at a ninth of the cost of a whole image; then all of the model learns to
 whole images. Images are rendered by worker processes while the model trains, which draws from those
 that are there; tiles of letters are set on the training device, new ones at every step.
 Training ends after ``--steps`` or ``--seconds``, whichever comes first; ``training_log.json`` says
-how many steps that was. ``--of FOLDER`` goes on with the model in that folder: it only learns to
+how many steps that was. ``--of FOLDER`` continues with the model in that folder: it only learns to
 talk, its eyes stay as they are. Two CPU cores are enough for that.
 """
 
@@ -88,7 +88,7 @@ language model learns to say what is seen. Its heads are dropped."""
 
 
 def tokenizer_for(texts: Iterator[str]) -> PreTrainedTokenizerFast:
-    """A byte-level BPE whose digits and blanks stand alone, as Mistral's do in an answer."""
+    """A byte-level BPE whose digits and blanks are tokens, as Mistral's are in an answer."""
     tokenizer = Tokenizer(models.BPE(unk_token=None))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -264,7 +264,7 @@ def _render(index: int) -> Example:
 
 
 class Pool:
-    """Rendered examples by tile count; their pixels lie on the training device."""
+    """Rendered examples by tile count; their pixels are on the training device."""
 
     def __init__(
         self,
@@ -323,7 +323,7 @@ class Letters:
     def __init__(self, device: torch.device) -> None:
         self.device = device
         rng = random.Random(SEED)
-        # The 2,350 syllables of KS X 1001, and whatever else the messages hold.
+        # The 2,350 syllables of KS X 1001, and all other characters of the messages.
         rows = [bytes((a, b)) for a in range(0xB0, 0xC9) for b in range(0xA1, 0xFF)]
         syllables = [row.decode("euc-kr") for row in rows]
         others = sorted({c for word in WORDS for c in word} | set("0123456789") - set(syllables))
@@ -364,7 +364,7 @@ class Letters:
 
     def set(self, count: int) -> tuple[torch.Tensor, torch.Tensor]:
         """(B, 3, s, s) in 0–1, and of each patch its letter's three parts and its word: (B, P, 4),
-        -100 where no letter's middle lies."""
+        -100 without the middle of a letter."""
 
         def draw(low: float, high: float, *shape: int) -> torch.Tensor:
             return low + (high - low) * torch.rand(count, *shape, device=self.device)
@@ -394,7 +394,7 @@ class Letters:
         ink = ink + (1 - ink) * draw(0, 1, 3, 1, 1)
         paper, mat, ink = (torch.where(dark, c, 1 - c) for c in (paper, mat, ink))
         ground = paper + (mat - paper) * bubble.unsqueeze(1)
-        edge = CELL + 8  # letters may stand partly or wholly outside
+        edge = CELL + 8  # letters may be partly or wholly outside
         whole = SIDE + 2 * edge
         cell = torch.arange(CELL, device=self.device)
         x = (across.round().long() + edge).unsqueeze(-1) + cell - 2
@@ -504,7 +504,7 @@ def collate(
 
     Rows are padded on the right: pads come last, so causal attention never sees them. ``ids`` is
     (B, T); ``source`` and ``spot`` say which patch goes to which position, ``taught`` and
-    ``wanted`` which position must foretell which id.
+    ``wanted`` which position must predict which id.
     """
     talks = [rng.sample(example.turns, TURNS) for example in chosen]
     orders = [example.order for example in chosen]
@@ -571,7 +571,7 @@ def _sent(parts: dict[str, np.ndarray], device: torch.device) -> dict[str, torch
 
 class Sight(nn.Module):
     """The auxiliary task: the subject from the mean image token, each attribute from the mean
-    and from the patch that shows it best, a letter and its word from the patch it stands on."""
+    and from the patch that shows it best, a letter and its word from the patch that it is on."""
 
     def __init__(self, width: int, letters: tuple[int, ...]) -> None:
         super().__init__()
@@ -793,7 +793,7 @@ def train(asked: argparse.Namespace) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--of", type=Path, help="folder of the model to go on with")
+    parser.add_argument("--of", type=Path, help="folder of the model to continue with")
     parser.add_argument("--steps", type=int, default=100_000)
     parser.add_argument("--seconds", type=float, default=1370)
     parser.add_argument("--workers", type=int, default=16)

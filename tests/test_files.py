@@ -1,4 +1,4 @@
-"""Durable writes, staged folders and digests: what a crash leaves, and recorded values."""
+"""Durable writes, temporary folders and digests: what a crash leaves, and recorded values."""
 
 import dataclasses
 import errno
@@ -19,7 +19,7 @@ from mayak.cli.demo_ledger import Ledger
 from mayak.dataset.store import DataFolder
 from mayak.dataset.training_images import TrainingImages
 from mayak.evaluation.record import METRICS, write_files
-from mayak.files import canonical_json, file_sha256, json_digest, staged_folder, write_durably
+from mayak.files import canonical_json, file_sha256, json_digest, temporary_folder, write_durably
 from mayak.model.calibration import CALIBRATION, Calibration, Head
 from mayak.training.record import write_json
 from mayak.types import Engine
@@ -127,13 +127,13 @@ def test_a_link_under_the_name_of_the_partial_file_is_not_followed(tmp_path):
     assert (tmp_path / "evidence.dd").read_bytes() == b"evidence"
 
 
-def test_a_staged_folder_replaces_the_old_one_whole(tmp_path, synced):
+def test_a_temporary_folder_replaces_the_old_one_whole(tmp_path, synced):
     target = tmp_path / "report"
     (target / "inside").mkdir(parents=True)
     (target / "inside" / "old").write_bytes(b"old")
-    with staged_folder(target, overwrite=True) as stage:
-        (stage / "deep").mkdir()
-        (stage / "deep" / "new").write_bytes(b"new")
+    with temporary_folder(target, overwrite=True) as temporary:
+        (temporary / "deep").mkdir()
+        (temporary / "deep" / "new").write_bytes(b"new")
         assert (target / "inside" / "old").read_bytes() == b"old"
     assert [path.relative_to(target) for path in target.rglob("*")] == [
         Path("deep"),
@@ -143,23 +143,23 @@ def test_a_staged_folder_replaces_the_old_one_whole(tmp_path, synced):
     assert [target] == list(tmp_path.iterdir())
 
 
-def test_a_staged_folder_that_fails_leaves_the_old_one_and_nothing_else(tmp_path):
+def test_a_temporary_folder_that_fails_leaves_the_old_one_and_nothing_else(tmp_path):
     target = tmp_path / "report"
     target.mkdir()
     (target / "old").write_bytes(b"old")
-    with pytest.raises(ValueError, match="no"), staged_folder(target) as stage:
-        (stage / "new").write_bytes(b"new")
+    with pytest.raises(ValueError, match="no"), temporary_folder(target) as temporary:
+        (temporary / "new").write_bytes(b"new")
         raise ValueError("no")
     assert [path.name for path in tmp_path.rglob("*")] == ["report", "old"]
 
 
-def test_a_staged_folder_takes_the_place_of_an_empty_one_and_of_no_other(tmp_path):
+def test_a_temporary_folder_takes_the_place_of_an_empty_one_and_of_no_other(tmp_path):
     target = tmp_path / "case"
     target.mkdir()
-    with staged_folder(target) as stage:
-        (stage / "first").write_bytes(b"first")
-    with pytest.raises(OSError, match="not empty"), staged_folder(target) as stage:
-        (stage / "second").write_bytes(b"second")
+    with temporary_folder(target) as temporary:
+        (temporary / "first").write_bytes(b"first")
+    with pytest.raises(OSError, match="not empty"), temporary_folder(target) as temporary:
+        (temporary / "second").write_bytes(b"second")
     assert [path.name for path in tmp_path.rglob("*")] == ["case", "first"]
 
 
@@ -175,19 +175,22 @@ def test_a_swap_that_is_refused_puts_the_old_folder_back(tmp_path, monkeypatch):
         return rename(path, new)
 
     monkeypatch.setattr(Path, "rename", refused)
-    with pytest.raises(OSError, match="refused"), staged_folder(target, overwrite=True) as stage:
-        (stage / "new").write_bytes(b"new")
+    with (
+        pytest.raises(OSError, match="refused"),
+        temporary_folder(target, overwrite=True) as temporary,
+    ):
+        (temporary / "new").write_bytes(b"new")
     assert (target / "old").read_bytes() == b"old"
     assert [target] == list(tmp_path.iterdir())
 
 
 def test_folders_of_killed_processes_are_found_and_others_are_not(tmp_path):
     target = tmp_path / "re[port"
-    with staged_folder(target) as stage:
+    with temporary_folder(target) as temporary:
         (tmp_path / ".re[port.old").mkdir()
         (tmp_path / f".repo.{'0' * 32}").mkdir()
-        assert files.unfinished_stages(target) == [stage]
-    assert files.unfinished_stages(target) == []
+        assert files.unfinished_folders(target) == [temporary]
+    assert files.unfinished_folders(target) == []
 
 
 def test_the_digest_of_a_file_is_that_of_its_bytes(tmp_path):

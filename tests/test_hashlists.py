@@ -83,8 +83,8 @@ def test_nsrl_is_looked_up_where_it_lies(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "holds no hash"),
-        ("# nothing\n", "holds no hash"),
+        ("", "has no hash"),
+        ("# nothing\n", "has no hash"),
         ("name,size\nx,1\n", "line 1 is not MD5"),
         ("a" * 32 + "\n" + "g" * 32, "line 2 is not MD5"),
         ("md5\n" + "a" * 31, "line 2"),
@@ -139,7 +139,7 @@ def test_a_database_that_can_never_match_is_refused_by_its_column(tmp_path, valu
 
 
 def test_a_database_without_a_hash_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match="holds no hash"):
+    with pytest.raises(ConfigError, match="has no hash"):
         HashList.open(database(tmp_path, ("", None, ""), ("", "", "")))
 
 

@@ -14,13 +14,13 @@ from mayak.i18n import (
     Message,
     join,
     languages,
+    message_of,
     msg,
     msg_in,
     plural,
     preferred,
     render,
     system_error,
-    words,
 )
 
 SOURCES = [
@@ -36,8 +36,8 @@ def test_a_message_is_its_english_text():
 
 
 def test_it_is_rendered_in_the_language_of_whoever_reads_it():
-    text = msg("{path} is damaged: it is not what its stored hash says", path="a.E01")
-    assert render(text, "en") == "a.E01 is damaged: it is not what its stored hash says"
+    text = msg("{path} is damaged: it does not match its stored hash", path="a.E01")
+    assert render(text, "en") == "a.E01 is damaged: it does not match its stored hash"
     assert "a.E01" in render(text, "ko") and "해시" in render(text, "ko")
     assert type(render(text, "en")) is type(render(text, "ko")) is str
 
@@ -101,7 +101,7 @@ def test_the_text_of_an_error_is_a_message():
     assert render(str(error), "ko") == "암호화됨 → 1 이상의 값을 지정하십시오"
     outer = msg("{path} cannot be read: {error}", path="a", error=ValueError(msg("encrypted")))
     assert render(outer, "ko") == "읽을 수 없습니다: a(암호화됨)"
-    assert words(ValueError("plain")) == "plain"
+    assert message_of(ValueError("plain")) == "plain"
 
 
 def test_errors_of_the_system_are_rendered_too(tmp_path):
@@ -123,12 +123,33 @@ def test_errors_of_the_system_are_rendered_too(tmp_path):
         ("ko-KR,ko;q=0.9,en;q=0.8", "ko"),
         ("en-GB,ko;q=0.5", "en"),
         ("fr_FR", "en"),
+        ("kok_IN", "en"),
+        ("ko", "ko"),
+        ("C.UTF-8", "en"),
         ("", "en"),
     ],
 )
 def test_the_language_of_a_locale_or_a_browser(name, language):
-    assert languages() == ("en", "ko")
+    assert {"en", "ko"} <= set(languages())
     assert preferred(name) == language
+
+
+def test_a_language_needs_its_catalogue_only_and_may_lack_wordings(tmp_path, monkeypatch):
+    path = tmp_path / "ja" / "LC_MESSAGES" / "mayak.po"
+    path.parent.mkdir(parents=True)
+    path.write_text(
+        'msgid ""\nmsgstr ""\n"Plural-Forms: nplurals=1; plural=0;\\n"\n\n'
+        'msgid "encrypted"\nmsgstr "暗号化"\n\nmsgid "damaged"\nmsgstr ""\n',
+        encoding="utf-8",
+    )
+    monkeypatch.setattr("mayak.i18n._CATALOGUES", tmp_path)
+    languages.cache_clear()
+    try:
+        assert languages() == ("en", "ja")
+        assert preferred("ja_JP.UTF-8") == "ja"
+        assert render(join(", ", [msg("encrypted"), msg("damaged")]), "ja") == "暗号化, damaged"
+    finally:
+        languages.cache_clear()
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)
@@ -161,4 +182,12 @@ def test_only_what_a_person_looks_at_is_rendered(source):
             if isinstance(node, ast.ImportFrom) and node.module == "mayak.i18n"
             for name in node.names
         }
-        assert imported <= {"Message", "join", "msg", "msg_in", "plural", "system_error", "words"}
+        assert imported <= {
+            "Message",
+            "join",
+            "msg",
+            "msg_in",
+            "plural",
+            "system_error",
+            "message_of",
+        }

@@ -81,7 +81,7 @@ def test_the_glossary_and_the_catalogue_name_things_alike():
     for english, text in {
         "source": "Source",
         "case": "Case",
-        "case id": "Case number (UUID)",
+        "case id": "Case id (UUID)",
         "operator": "Operator",
         "reviewer": "Reviewer",
         "disagreement": "Reviewers differ",

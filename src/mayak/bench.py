@@ -86,14 +86,14 @@ def measure(
     *,
     device: str,
     min_sides: Sides,
-    min_sides_for_base: Sides,
+    min_base_sides: Sides,
     batch_size: int,
     seconds: float,
     progress: Progress,
 ) -> list[Stage]:
     """Measure every stage for about ``seconds``, and at least one batch, after a warm-up.
 
-    ``min_sides`` and ``min_sides_for_base`` are the model's smallest useful sides.
+    ``min_sides`` and ``min_base_sides`` are the model's smallest useful sides.
 
     Raises:
         ModelError: the model cannot run here.
@@ -101,13 +101,13 @@ def measure(
     one = msg("one thread")
     some = msg("{threads} threads", threads=_THREADS)
     all_ = msg("{cores} processes", cores=cores())
-    small = [decode(path.read_bytes(), min_sides=min_sides_for_base) for path in paths]
+    small = [decode(path.read_bytes(), min_sides=min_base_sides) for path in paths]
     images = [decode(path.read_bytes(), min_sides=min_sides) for path in paths]
     base = [tiers.prepare(1, image) for image in small]
     whole = [tiers.prepare(2, image) for image in images]
     stages: list[tuple[StageName, str, Callable[[], float]]] = [
         ("read", one, lambda: _reading(paths, seconds)),
-        ("decode base", all_, lambda: _decoding(paths, min_sides_for_base, seconds)),
+        ("decode base", all_, lambda: _decoding(paths, min_base_sides, seconds)),
         ("decode", all_, lambda: _decoding(paths, min_sides, seconds)),
         ("tiles base", some, lambda: _preparing(partial(tiers.prepare, 1), small, seconds)),
         ("tiles all", some, lambda: _preparing(partial(tiers.prepare, 2), images, seconds)),

@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mayak.errors import ConfigError
-from mayak.i18n import msg, system_error, words
+from mayak.i18n import message_of, msg, system_error
 from mayak.untrusted import PARSE_ERRORS, RECORD_BYTES, read_file
 
 Precision = Literal["auto", "nf4", "bf16", "fp32", "fp8"]
@@ -78,7 +78,7 @@ def load_train_config(name: str, overrides: dict[str, Any] | None = None) -> Tra
         ) from error
     if not isinstance(values, dict):
         raise ConfigError(
-            msg("{origin} holds no keys", origin=origin),
+            msg("{origin} has no keys", origin=origin),
             remedy=msg("start from a copy of repo.yaml"),
         )
     values |= {key: value for key, value in (overrides or {}).items() if value is not None}
@@ -101,7 +101,7 @@ def _text(name: str) -> tuple[str, str]:
     try:
         return read_file(path, RECORD_BYTES).decode("utf-8"), name
     except (OSError, ValueError) as error:
-        reason = system_error(error) if isinstance(error, OSError) else words(error)
+        reason = system_error(error) if isinstance(error, OSError) else message_of(error)
         raise ConfigError(
             msg("configuration {name} cannot be read ({reason})", name=name, reason=reason),
             remedy=msg("name a YAML file or one of {presets}", presets=", ".join(PRESETS)),

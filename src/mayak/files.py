@@ -80,44 +80,44 @@ def _sync(path: Path) -> None:
 
 
 @contextmanager
-def staged_folder(target: Path, *, overwrite: bool = False, mode: int = 0o777) -> Iterator[Path]:
+def temporary_folder(target: Path, *, overwrite: bool = False, mode: int = 0o777) -> Iterator[Path]:
     """Yield a new folder next to ``target`` that takes its place at the end, whole.
 
     If the block raises, the new folder is removed and ``target`` is unchanged. Raises OSError, also
     if ``target`` is a folder that is not empty and may not be overwritten.
     """
-    stage = _stage(target)
+    temporary = _temporary_name(target)
     try:
-        stage.mkdir(mode, parents=True)
-        yield stage
-        _move_into_place(stage, target, overwrite=overwrite)
+        temporary.mkdir(mode, parents=True)
+        yield temporary
+        _move_into_place(temporary, target, overwrite=overwrite)
     finally:
-        shutil.rmtree(stage, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
-def unfinished_stages(target: Path) -> list[Path]:
-    """Return the staged folders of ``target``: of processes that were killed, or that still run."""
+def unfinished_folders(target: Path) -> list[Path]:
+    """Return temporary folders of ``target``, of processes that were killed or still run."""
     return sorted(target.parent.glob(f".{glob.escape(target.name)}.{'[0-9a-f]' * 32}"))
 
 
-def _stage(target: Path) -> Path:
+def _temporary_name(target: Path) -> Path:
     return target.with_name(f".{target.name}.{uuid.uuid4().hex}")
 
 
-def _move_into_place(stage: Path, target: Path, *, overwrite: bool) -> None:
+def _move_into_place(temporary: Path, target: Path, *, overwrite: bool) -> None:
     # 1. The content reaches the disk before the name does.
-    for folder, _, names in os.walk(stage):
+    for folder, _, names in os.walk(temporary):
         for name in names:
             _sync(Path(folder, name))
         sync_folder(Path(folder))
     # 2. Two renames: a folder that is deleted first would be half of one for a while.
-    old = _stage(target) if overwrite and target.exists() else None
+    old = _temporary_name(target) if overwrite and target.exists() else None
     if old is not None:
         target.rename(old)
     elif target.exists():
         target.rmdir()
     try:
-        stage.rename(target)
+        temporary.rename(target)
     except OSError:
         if old is not None:
             old.rename(target)

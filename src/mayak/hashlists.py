@@ -43,7 +43,8 @@ class HashList:
         """Open a list by its content: one hash in each line (alone, or before a file name), CSV
         with a column named md5, sha1 or sha256, or an SQLite database of NSRL's RDS, version 3.
 
-        Raises ConfigError for anything else; it names the line.
+        Raises:
+            ConfigError: the list has anything else; the message names the line.
         """
         try:
             with path.open("rb") as file:
@@ -56,7 +57,7 @@ class HashList:
                 path, msg("cannot be read: {strerror}", strerror=system_error(error))
             ) from error
         if not known.count:
-            raise _unfit(path, msg("holds no hash"))
+            raise _unfit(path, msg("has no hash"))
         return cls(path.name, digest, known)
 
     def __len__(self) -> int:

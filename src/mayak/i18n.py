@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import locale
 import os
+import re
 from collections.abc import Callable, Iterable
 from datetime import date
 from functools import cache
@@ -71,7 +72,7 @@ def plural(singular: str, plural: str, n: int, /, **values: object) -> Message:
 
 
 def _made(key: str, template: str, plural: str | None, values: dict[str, object]) -> Message:
-    values = {name: v if isinstance(v, _KEPT) else words(v) for name, v in values.items()}
+    values = {name: v if isinstance(v, _KEPT) else message_of(v) for name, v in values.items()}
     english = plural if plural is not None and values["n"] != 1 else template
     shown = {name: str(v) if isinstance(v, Message) else v for name, v in values.items()}
     return Message(english.format_map(shown), _Template(key, plural is not None, values))
@@ -118,7 +119,7 @@ def system_error(error: OSError) -> str:
     return reason if isinstance(reason, Message) else _SYSTEM.get(reason, reason)
 
 
-def words(value: object) -> str:
+def message_of(value: object) -> str:
     """Return the text of an object as a message if it has one: an error of the system, or an
     exception made with a message."""
     text = str(value)
@@ -163,7 +164,9 @@ def languages() -> tuple[Language, ...]:
 def preferred(names: str) -> Language:
     """Return the language that a locale's name or an Accept-Language header begins with, English if
     mayak has none such."""
-    return next((code for code in languages() if names.lower().startswith(code)), "en")
+    first = re.split(r"[^a-z]", names.lower(), maxsplit=1)[0]
+    code = locale.normalize(first).partition("_")[0]  # "korean" of Windows is "ko"
+    return code if code in languages() else "en"
 
 
 def system_language() -> Language:

@@ -137,7 +137,7 @@ class EvidenceEntry:
     """Opens a new read-only, seekable stream of the content. Raises EvidenceError, at once or when
     the stream is read."""
     times: FileTimes = NO_TIMES
-    deleted: bool = False
+    is_deleted: bool = False
 
 
 class Sides(NamedTuple):
@@ -189,7 +189,10 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Probabilities of the four labels; the only definition of label and margin."""
+    """Probabilities of the four labels; defines label and margin.
+
+    ``mayak.case.scores`` has the same definitions in SQL and for NumPy arrays.
+    """
 
     values: tuple[float, float, float, float]
     """Softmax over the four label tokens; sums to 1."""
@@ -219,7 +222,7 @@ class Prediction:
 
     sha256: str
     scores: Scores
-    calibrated: bool
+    is_calibrated: bool
     engine: str
     """Fingerprint of the engine that scored it (``Engine.fingerprint``)."""
     tier: Tier = 2
@@ -250,6 +253,7 @@ class OutcomeReason(StrEnum):
     SYMBOLIC_LINK = "SymbolicLink"
     SPECIAL_FILE = "SpecialFile"
     DELETED_WITHOUT_CONTENT = "DeletedWithoutContent"
+    NO_ENTRIES = "NoEntries"
     # The file could not be read.
     ENCRYPTED = "Encrypted"
     UNSUPPORTED = "Unsupported"
@@ -279,7 +283,7 @@ class Failure:
     error: str
     """An ``OutcomeReason``, or the class name of another error."""
     message: str
-    place: EvidencePath | None = field(default=None, compare=False)
+    entry: EvidencePath | None = field(default=None, compare=False)
     """Path of an entry that cannot be read; None for a gap in a container that is itself an
     item."""
 
@@ -291,7 +295,7 @@ class Engine:
     model: str
     """Name or folder of the base model, with its revision or the digest of its weights."""
     adapter: str | None
-    """SHA-256 of the adapter's weights and config; None for the untouched model."""
+    """SHA-256 of the adapter's weights and config; None for the base model."""
     precision: str
     prompt: str
     """SHA-256 of the rendered prompt's token ids."""
@@ -329,7 +333,7 @@ class Classifier(Protocol):
     def engine(self) -> Engine: ...
 
     @property
-    def least(self) -> Sides:
+    def min_sides(self) -> Sides:
         """A JPEG with larger sides may be passed to ``classify`` at a reduced scale."""
         ...
 

@@ -259,7 +259,8 @@ class _Process(Generic[Item, Result]):
     def _has_started(self, seconds: float | None) -> bool:
         """Wait for the first message of the process; return False if it takes too long.
 
-        Raises RuntimeError if the process ended instead, which is not the item's fault.
+        Raises:
+            RuntimeError: the process ended instead, which is not the item's fault.
         """
         if not self._started:
             try:

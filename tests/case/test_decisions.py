@@ -9,7 +9,7 @@ import pytest
 
 from case_samples import digest, fill, images
 from mayak.case import CaseStore, database, schema
-from mayak.case.decisions import Known, SupersededError
+from mayak.case.decisions import PageState, SupersededError
 from mayak.case.records import Seen
 from mayak.errors import CaseError
 
@@ -29,7 +29,7 @@ def store(folder):
         yield store
 
 
-def standing(store, sha256):
+def verdicts_of(store, sha256):
     return {reviewer: decision.verdict for reviewer, decision in store.verdicts(sha256).items()}
 
 
@@ -37,8 +37,8 @@ def test_one_act_decides_several(store):
     first = store.decide("김수사", {A: 3, B: 3})
     second = store.decide("김수사", {B: 0})
     assert second > first
-    assert standing(store, A) == {"김수사": 3}
-    assert standing(store, B) == {"김수사": 0}
+    assert verdicts_of(store, A) == {"김수사": 3}
+    assert verdicts_of(store, B) == {"김수사": 0}
     history = list(store.decisions())
     assert [(d.sha256, d.verdict, d.action, d.undoes) for d in history] == [
         (A, 3, first, None),
@@ -56,20 +56,20 @@ def test_undo_goes_back_without_limit_and_across_restarts(folder):
         store.decide("a", {A: 2})
         store.decide("a", {A: 3})
         assert store.undo("a") == [A]
-        assert standing(store, A) == {"a": 2}
+        assert verdicts_of(store, A) == {"a": 2}
         store.decide("a", {A: 0})
     with CaseStore.review(folder, operator="a") as store:
         assert store.undo("a") == [A]
-        assert standing(store, A) == {"a": 2}
+        assert verdicts_of(store, A) == {"a": 2}
         assert store.undo("a") == [A]
-        assert standing(store, A) == {"a": 1}
+        assert verdicts_of(store, A) == {"a": 1}
         assert store.undo("a") == [A, B]
-        assert standing(store, A) == standing(store, B) == {}
+        assert verdicts_of(store, A) == verdicts_of(store, B) == {}
         head = store.head()
         assert store.undo("a") == []
         assert store.head() == head
         assert store.decide("a", {B: 2}) > max(d.action for d in store.decisions() if d.undoes)
-        assert standing(store, B) == {"a": 2}
+        assert verdicts_of(store, B) == {"a": 2}
         assert store.verify() == []
         withdrawn = [(d.sha256, d.verdict) for d in store.decisions() if d.undoes is not None]
         assert withdrawn == [(A, None), (A, None), (A, None), (A, None), (B, None)]
@@ -80,11 +80,11 @@ def test_an_act_or_the_last_of_a_sample_is_withdrawn_by_itself(store):
     store.decide("a", {A: 2})
     store.decide("a", {B: 3})
     assert store.undo("a", action=first) == [A]
-    assert standing(store, A) == {"a": 2}
+    assert verdicts_of(store, A) == {"a": 2}
     assert store.undo("a", action=first) == []
     assert store.undo("b", action=first + 1) == []
     assert store.undo("a", sample=1) == []
-    assert (standing(store, A), standing(store, B)) == ({"a": 2}, {"a": 3})
+    assert (verdicts_of(store, A), verdicts_of(store, B)) == ({"a": 2}, {"a": 3})
     assert store.verify() == []
 
 
@@ -97,8 +97,8 @@ def test_how_each_image_was_shown_is_kept(store):
     assert found == [(A, seen[A]), (B, seen[B]), (B, Seen("bulk", None)), (A, None)]
     assert store.verdicts(B)["a"].seen == Seen("bulk", None)
     store.undo("a")
-    (standing,) = store.statuses(None, [A])
-    assert [row.seen for row in standing.verdicts] == [seen[A]]
+    (status,) = store.statuses(None, [A])
+    assert [row.seen for row in status.verdicts] == [seen[A]]
     assert store.verify() == []
 
 
@@ -114,7 +114,7 @@ def test_a_verdict_over_a_newer_one_of_the_same_reviewer_is_refused(store):
         return max(row["id"] for row in store._database.query("SELECT id FROM decisions"))
 
     store.decide("a", {A: 1})
-    known = Known(mark())
+    known = PageState(mark())
     store.decide("a", {A: 3}, known=known)
     elsewhere = store.decide("a", {B: 2})
     store.decide("b", {A: 0, B: 0})
@@ -126,19 +126,19 @@ def test_a_verdict_over_a_newer_one_of_the_same_reviewer_is_refused(store):
     # The same verdict again, an act of the same page, or one that was withdrawn, is no question.
     store.decide("a", {B: 2}, known=known)
     store.decide("a", {A: 3}, known=known)
-    store.decide("a", {B: 0}, known=Known(known.mark, lambda action: action >= elsewhere))
+    store.decide("a", {B: 0}, known=PageState(known.mark, lambda action: action >= elsewhere))
     store.undo("a")
-    store.decide("a", {A: 1}, known=Known(mark()))
-    assert (standing(store, A), standing(store, B)) == ({"a": 1, "b": 0}, {"a": 2, "b": 0})
+    store.decide("a", {A: 1}, known=PageState(mark()))
+    assert (verdicts_of(store, A), verdicts_of(store, B)) == ({"a": 1, "b": 0}, {"a": 2, "b": 0})
 
 
 def test_reviewers_do_not_touch_each_other(store):
     store.decide("a", {A: 1})
     store.decide("b", {A: 2, B: 0})
-    assert standing(store, A) == {"a": 1, "b": 2}
+    assert verdicts_of(store, A) == {"a": 1, "b": 2}
     assert store.undo("a") == [A]
     assert store.undo("a") == []
-    assert standing(store, A) == {"b": 2}
+    assert verdicts_of(store, A) == {"b": 2}
     assert store.reviewers() == ["a", "b"]
     assert [d.verdict for d in store.decisions("b")] == [2, 0]
 

@@ -63,7 +63,7 @@ def merged(folder, *paths, operator="a", continued=()):
     return {reviewer: taken.acts for reviewer, taken in added.items()}
 
 
-def standing(store, sha256):
+def verdicts_of(store, sha256):
     return {name: decision.verdict for name, decision in store.verdicts(sha256).items()}
 
 
@@ -72,8 +72,8 @@ def test_two_reviewers_stand_beside_each_other(here, there, tmp_path):
         store.decide("a", {C: 3})
     assert merged(here, exported(there, tmp_path / "b.jsonl")) == {"b": 4}
     with CaseStore.read(here) as store, CaseStore.read(there) as other:
-        assert standing(store, A) == {"a": 1, "b": 3}
-        assert standing(store, C)["a"] == 3
+        assert verdicts_of(store, A) == {"a": 1, "b": 3}
+        assert verdicts_of(store, C)["a"] == 3
         assert store.disagreements() == sorted([A, C])
         theirs = [(d.sha256, d.verdict, d.at) for d in other.decisions("b")]
         assert [(d.sha256, d.verdict, d.at) for d in store.decisions("b")] == theirs
@@ -106,12 +106,12 @@ def test_a_merged_act_can_be_undone_here_and_the_undoing_goes_back(here, there, 
     with CaseStore.review(here, operator="b") as store:
         assert len(store.undo("b")) == 3  # the judgements of the sample
         assert store.undo("b") == [A, B]
-        assert standing(store, A) == {"a": 1}
+        assert verdicts_of(store, A) == {"a": 1}
         assert store.samples()[0].judged == 0
     back = exported(here, tmp_path / "back.jsonl")
     assert merged(there, back, continued=["b"]) == {"b": 2}
     with CaseStore.read(there) as store:
-        assert standing(store, A) == {"a": 1}
+        assert verdicts_of(store, A) == {"a": 1}
         assert store.verify() == []
 
 
@@ -133,7 +133,7 @@ def test_one_reviewer_in_both_copies_is_refused_and_taken_in_under_another_name(
         added = store.merge([other])
         assert {name: taken.acts for name, taken in added.items()} == {"a at the lab": 2, "b": 4}
         assert store.merge([other]) == {}
-        assert standing(store, C) == {"a": 0, "a at the lab": 3, "b": 0}
+        assert verdicts_of(store, C) == {"a": 0, "a at the lab": 3, "b": 0}
         assert store.verify() == []
         with pytest.raises(CaseError, match="b has decisions there too"):
             renamed(read_export(path), {"a": "b"})
@@ -160,12 +160,12 @@ def test_nobody_goes_on_in_the_name_of_one_who_decides_here(here, tmp_path, oper
     assert "--rename 'a=NEW NAME'" in caught.value.remedy
     assert "--continue 'a'" in caught.value.remedy
     with CaseStore.read(here) as store:
-        assert standing(store, A) == {"a": 1}
+        assert verdicts_of(store, A) == {"a": 1}
         assert {entry.action for entry in store.log()}.isdisjoint({"merge decisions"})
     # One examiner on two machines, who knows that these acts are their own.
     assert merged(here, file, operator=operator, continued=["a"]) == {"a": 2}
     with CaseStore.read(here) as store:
-        assert standing(store, A) == {"a": 0}
+        assert verdicts_of(store, A) == {"a": 0}
         assert list(store.log())[-1].detail["continued"] == ["a"]
 
 

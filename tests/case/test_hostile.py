@@ -254,7 +254,7 @@ def test_each_foreign_object_is_named_and_verify_goes_on_as_far_as_that_is_safe(
     run(folder, "CREATE TABLE notes (text)", "CREATE VIEW n AS SELECT 1", "DROP INDEX contents_md5")
     change(folder, "UPDATE sources SET kind = 'x'")
     with CaseStore.read(folder, tampered=True) as store:
-        assert store.readable
+        assert store.is_readable
         named = {(fault.problem, fault.table, fault.key) for fault in store.verify()}
     foreign = {("inserted", "schema", "notes"), ("inserted", "schema", "n")}
     foreign.add(("deleted", "schema", "contents_md5"))
@@ -262,7 +262,7 @@ def test_each_foreign_object_is_named_and_verify_goes_on_as_far_as_that_is_safe(
 
     run(folder, "DROP VIEW verdicts", f"CREATE VIEW verdicts AS {ENDLESS} x AS content FROM c")
     with CaseStore.read(folder, tampered=True) as store:
-        assert not store.readable
+        assert not store.is_readable
         named = {(fault.problem, fault.table, fault.key) for fault in store.verify()}
         assert named == foreign | {("changed", "schema", "verdicts")}
         with pytest.raises(IntegrityError, match="schema is not mayak's"):
@@ -275,7 +275,7 @@ def test_a_case_without_one_of_its_guards_can_be_read_but_not_written(case):
     run(folder, "DROP TRIGGER decisions_keeps", "DROP INDEX contents_md5")
     with CaseStore.read(folder) as store:
         named = {(fault.problem, fault.key) for fault in store.verify()}
-        assert store.counts().balanced
+        assert store.counts().is_balanced
     assert named == {("deleted", "decisions_keeps"), ("deleted", "contents_md5")}
     for opened in (CaseStore.open, CaseStore.review):
         with pytest.raises(IntegrityError, match="contents_md5 was removed, decisions_keeps was"):

@@ -15,7 +15,7 @@ from mayak.workers import Lost
 SOURCE = Path(str(files("mayak")))
 
 RECORDED = re.compile(
-    r"\b(?:Exclusion\(|Failure\([^\"\n]*\"\w+\",\s*|(?:entry_failure|container_gap)\(\s*[^\"\n]*,\s*)"
+    r"\b(?:Exclusion\(\s*|Failure\([^\"\n]*\"\w+\",\s*|(?:entry_failure|container_gap)\(\s*[^\"\n]*,\s*)"
     r"\"([\w-]+)\""
 )
 """A reason that is written out where an outcome is made."""
@@ -59,7 +59,7 @@ def test_every_failure_has_a_remedy_and_none_touches_evidence():
         for script in (files("mayak") / package).iterdir():
             if script.name.endswith(".py"):
                 stated |= set(remedies(script.read_text("utf-8")))
-    assert "give the source as it was, or go on with --accept-damaged" in stated
+    assert "give the source as it was, or continue with --accept-damaged" in stated
     assert [
         text for text in stated if ALTERS.search(text) and not re.search("copy|elsewhere", text)
     ] == []

@@ -29,7 +29,7 @@ def test_an_exclusion_is_lifted_and_a_failure_mended(store):
         "phone.zip/copy of a.jpg",
         "phone.zip/c.jpg",
     ]
-    assert [missing.display for missing in store.unclassified(run)] == ["phone.zip/d.png"]
+    assert [missing.display for missing in store.without_result(run)] == ["phone.zip/d.png"]
     assert store.revise_items(source, [lifted, mended]) == 0
     assert store.verify() == []
 

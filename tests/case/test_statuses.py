@@ -30,19 +30,33 @@ def store(tmp_path):
 def states(store, run=1):
     names = [f"{n}.jpg" for n in range(1, 7)]
     found = store.statuses(run, [digest(name) for name in names])
-    return [standing.state for standing in found]
+    return [status.state for status in found]
 
 
 def test_before_anybody_decides_the_model_and_the_lists_speak(store):
-    before = ["proposed", "unseen", "alert", "unseen", "proposed", "unclassified"]
+    before = [
+        "proposed",
+        "unreviewed_irrelevant",
+        "alert",
+        "unreviewed_irrelevant",
+        "proposed",
+        "without_result",
+    ]
     assert states(store) == before
-    assert states(store, None) == ["unclassified"] * 2 + ["alert"] + ["unclassified"] * 3
+    assert states(store, None) == ["without_result"] * 2 + ["alert"] + ["without_result"] * 3
 
 
 def test_people_overrule_the_model(store):
     store.decide("a", {digest("1.jpg"): 0, digest("2.jpg"): 1, digest("3.jpg"): 0})
     store.decide("a", {digest("6.jpg"): 2})
-    after = ["irrelevant", "selected", "irrelevant", "unseen", "proposed", "selected"]
+    after = [
+        "irrelevant",
+        "selected",
+        "irrelevant",
+        "unreviewed_irrelevant",
+        "proposed",
+        "selected",
+    ]
     assert states(store) == after
 
 
@@ -63,4 +77,4 @@ def test_each_place_is_counted_and_a_failure_told(tmp_path):
         first, second = store.statuses(run, [digest("a"), digest("b")])
     assert (first.occurrences, second.occurrences) == (2, 1)
     assert (first.proposal, first.scores.values) == (3, (0.1, 0.2, 0.3, 0.4))
-    assert (second.state, second.failure.error) == ("unclassified", "ModelError")
+    assert (second.state, second.failure.error) == ("without_result", "ModelError")

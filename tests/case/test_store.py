@@ -63,7 +63,7 @@ def test_counts_state_the_invariant(store):
     fill(store)
     counts = store.counts()
     assert counts == Counts(items=5, contents=3, failures=1, exclusions=1, distinct_contents=2)
-    assert counts.balanced
+    assert counts.is_balanced
 
 
 def test_odd_file_names_survive(store):
@@ -102,13 +102,13 @@ def test_unclassified_streams_while_results_arrive(store):
     run = store.start_run(ENGINE)
     store.add_results(run, [prediction(f"{n}.jpg") for n in range(1, 101)])
     seen = []
-    for missing in store.unclassified(run):
+    for missing in store.without_result(run):
         assert missing.display == f"phone.zip/{len(seen) + 101}.jpg"
         store.add_results(run, [replace(prediction("x"), sha256=missing.sha256)])
         seen.append(missing.sha256)
         if len(seen) == 600:
             break
-    assert len(list(store.unclassified(run))) == 500
+    assert len(list(store.without_result(run))) == 500
 
 
 def test_a_run_with_gaps_is_not_finished(store):
@@ -130,7 +130,7 @@ def test_another_engine_is_another_run(store):
     _, run = fill(store)
     other = store.start_run(OTHER_ENGINE)
     assert other != run
-    assert {u.sha256 for u in store.unclassified(other)} == {digest("a"), digest("b")}
+    assert {u.sha256 for u in store.without_result(other)} == {digest("a"), digest("b")}
     with pytest.raises(CaseError, match="not of engine"):
         store.add_results(run, [prediction("a", OTHER_ENGINE)])
     store.add_results(other, [prediction("a", OTHER_ENGINE)])
@@ -259,7 +259,7 @@ def test_readers_read_while_the_writer_writes(store):
         thread.join()
         assert len(list(half_read)) == 999
     assert faults == []
-    assert totals and all(counts.balanced for counts in totals)
+    assert totals and all(counts.is_balanced for counts in totals)
 
 
 def test_readers_do_not_write(store):
@@ -336,4 +336,4 @@ def test_a_second_file_at_one_place_gets_a_place_of_its_own(store):
         "phone.dd/A.JPG#2": digest("b"),
         "phone.dd/A.JPG#3": digest("c"),
     }
-    assert store.counts().balanced and store.verify() == []
+    assert store.counts().is_balanced and store.verify() == []

@@ -74,7 +74,7 @@ def tiers(home, run=1):
 def test_too_few_images_promise_nothing_and_the_whole_model_sees_all(home, mayak):
     code, out, _ = calibrate(mayak)
     assert code == 1
-    assert "nothing can be promised" in out
+    assert "no bound can be given" in out
     assert "368 are needed" in out
     made = json.loads((home / "adapter" / CALIBRATION).read_text(encoding="utf-8"))
     assert made["promise"] is None
@@ -185,8 +185,8 @@ def test_shifted_images_are_warned_of(home, mayak):
     calibrate(mayak, "--alpha", 0.5, "--confidence", 0.5)
     made = Calibration.read(home / "adapter")
     kept = tuple(map(float, range(50, 90)))
-    moved = replace(made.promise, thresholds=(1e9, None), kept=kept)
-    replace(made, promise=moved).write(home / "adapter")
+    moved = replace(made.risk_bound, thresholds=(1e9, None), kept=kept)
+    replace(made, risk_bound=moved).write(home / "adapter")
     code, out, _ = triage(mayak)
     assert code == 0
     assert "WARNING: the 24 relevant images differ from" in out

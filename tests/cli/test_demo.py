@@ -106,7 +106,7 @@ def test_demo_ends_with_figures_and_is_not_done_twice(small, capsys):
     assert "First to look at" in second.out
     assert "A script (demo script), not a person, decided" in second.out
     assert "mayak review out/case" in second.out
-    assert "says nothing about casework" in second.out
+    assert "does not measure accuracy on real cases" in second.out
     assert "another style" in second.out
 
     # A lost result is made again, and only that.

@@ -165,7 +165,7 @@ def test_faults_are_told_as_sentences_with_their_number(tmp_path, capsys):
     assert code == 3
     assert "2 records of images are not as recorded (contents id 1, id 2)" in said
     assert "1 record of a left-out file was removed (exclusions id 1)" in said
-    assert "2 of the locks that keep records from being changed or removed were removed" in said
+    assert "2 of the triggers that protect records were removed" in said
     _, said = say(tmp_path / "case", capsys, language="ko")
     assert "최초 기록과 다름: 이미지 정보 기록 2건" in said
     assert "제거됨: 분석 제외 기록 1건" in said

@@ -32,7 +32,7 @@ def digest(data):
     return hashlib.sha256(data).hexdigest()
 
 
-def take_in(case, *sources):
+def run_triage(case, *sources):
     """A case of images that are files of their own, without the processes of triage."""
     opened = CaseStore.create if not case.exists() else CaseStore.open
     with opened(case, operator="김수사") as store:
@@ -79,7 +79,7 @@ def lab(tmp_path):
     with zipfile.ZipFile(tmp_path / "phone.zip", "w") as archive:
         archive.writestr("forwarded.jpg", encoded(0, quality=40))  # a near-duplicate of 0
         archive.writestr("shot.png", encoded(50, "PNG"))
-    take_in(tmp_path / "case", photos, tmp_path / "phone.zip")
+    run_triage(tmp_path / "case", photos, tmp_path / "phone.zip")
     verdicts = {encoded(seed): seed % 4 for seed in range(16)}
     verdicts |= {encoded(0, quality=40): 0, encoded(50, "PNG"): 3}
     decide(tmp_path / "case", "김수사", verdicts)
@@ -141,9 +141,9 @@ def test_each_image_tells_who_decided_it_and_where_it_lay(lab):
         assert (origin["case"], origin["case_name"]) == (store.id, "case")
         assert origin["source"] == str(lab / "photos")
         assert origin["path"] == "photos/00.jpg"
-        standing = store.verdicts(digest(encoded(0)))
+        verdicts = store.verdicts(digest(encoded(0)))
         assert origin["decisions"] == [
-            {"reviewer": name, "verdict": 0, "at": standing[name].at.isoformat()}
+            {"reviewer": name, "verdict": 0, "at": verdicts[name].at.isoformat()}
             for name in ("김수사", "이검토")
         ]
     (origin,) = rows[digest(encoded(50, "PNG"))]["provenance"]
@@ -175,7 +175,7 @@ def second(lab):
     folder.mkdir()
     (folder / "same.jpg").write_bytes(encoded(1))
     (folder / "own.jpg").write_bytes(encoded(70))
-    return take_in(lab / "case 2", folder)
+    return run_triage(lab / "case 2", folder)
 
 
 def test_an_image_of_two_cases_is_one(lab, second):

@@ -71,7 +71,7 @@ def test_the_digest_depends_on_images_and_labels_and_not_on_order_or_place(writt
 @pytest.mark.parametrize(
     ("records", "message"),
     [
-        ((), "holds no list"),
+        ((), "has no list"),
         ((record(answer="4"),), "has the answer '4'"),
         ((record(question="What is it?"),), "asks another question"),
         (({"id": "a"},), "lacks image_path, question, answer"),

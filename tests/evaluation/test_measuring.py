@@ -226,7 +226,7 @@ def test_report_tells_its_engine_data_and_limits(manifest, tmp_path):
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert result.engine.fingerprint in page
     assert manifest.digest in page
-    assert "They say nothing about casework" in page
+    assert "They do not measure accuracy on real cases" in page
     assert "75.00%" in page
     assert page.count("<figure>") == 5
 

@@ -58,7 +58,7 @@ def found(path):
             name = str(entry.path).removeprefix(f"{path.name}/")
             if not name.startswith("$") or "OrphanFiles" in name:
                 name = unicodedata.normalize("NFC", name)  # HFS+ keeps them decomposed
-                items[name.split("#")[0]] = (content, entry.deleted)
+                items[name.split("#")[0]] = (content, entry.is_deleted)
     return items, failures
 
 
@@ -102,7 +102,7 @@ def locations(path):
     places = {}
     with open_source(path) as source:
         for entry in source.items():
-            where = entry.place if isinstance(entry, Failure) else entry.path
+            where = entry.entry if isinstance(entry, Failure) else entry.path
             assert where not in places
             places[where] = entry if isinstance(entry, Failure) else entry.open().read()
     return {str(where).partition("/")[2]: content for where, content in places.items()}
@@ -497,7 +497,7 @@ def test_an_e01_inside_is_compared_with_the_hash_that_it_stores(
         found = [entry for entry in entries if isinstance(entry, Failure)]
         assert [failure.error for failure in found] == ["HashMismatch"]
         assert found[0].path == f"{source.name}/backup/worn.E01"
-        assert found[0].place is None
+        assert found[0].entry is None
         assert found[0].message == (
             "is not what its stored hash says: "
             f"MD5 {dict(acquisition.stored)['md5']} is stored, {acquisition.md5} was read"

@@ -16,7 +16,7 @@ from mayak import signatures
 from mayak.errors import EvidenceError
 from mayak.evidence import open_source
 from mayak.imaging.formats import is_pdf, looks_like_image
-from mayak.signatures import KINDS, Use
+from mayak.signatures import KINDS, FileKind, Use
 from mayak.types import EvidenceEntry, Failure
 from mayak_synthetic.exfat import volume
 
@@ -152,6 +152,9 @@ def outcome(data, entries, below):
     listed = {}
     for entry in entries:
         path = entry.path if isinstance(entry, Failure) else str(entry.path)
+        # Of a source that is listed as it is: it has no entries.
+        if isinstance(entry, Failure) and entry.error == "NoEntries":
+            continue
         if path == below or path.startswith(f"{below}/"):
             what = (entry.error, entry.message) if isinstance(entry, Failure) else "file"
             listed.setdefault(path.removeprefix(below), set()).add(what)
@@ -246,3 +249,20 @@ def test_an_image_that_only_its_name_tells_is_a_source(tmp_path, name):
     with open_source(tmp_path / name) as source:
         (item,) = source.items()
     assert isinstance(item, EvidenceEntry)
+
+
+@pytest.mark.parametrize("family", ["archive", "compressed file", "disk image", "file system"])
+def test_a_container_that_is_entered_needs_a_layer(family):
+    """Otherwise no reader is asked for it, and each such file counts as not an image."""
+    with pytest.raises(ValueError, match=r"^New: a container that is entered needs a layer"):
+        FileKind("New", family, Use.ENTERED)
+
+
+@pytest.mark.parametrize("content", [zipped({}), zipped({"folder/": b""})], ids=["bare", "folder"])
+def test_a_container_without_files_is_followed_by_that_statement(tmp_path, content):
+    """Otherwise a reader that finds nothing would look like one whose files were all listed."""
+    tmp_path.joinpath("a.zip").write_bytes(content)
+    with open_source(tmp_path) as source:
+        entry, gap = source.items()
+    assert isinstance(entry, EvidenceEntry)
+    assert (gap.path, gap.error) == (str(entry.path), "NoEntries")

@@ -317,7 +317,7 @@ def photograph(size=(1600, 1200), mode="RGB"):
 
 
 @pytest.mark.parametrize(
-    ("least", "scale", "shape"),
+    ("min_sides", "scale", "shape"),
     [
         ((200, 150), 8, (150, 200)),
         ((201, 10), 4, (300, 400)),
@@ -330,10 +330,10 @@ def photograph(size=(1600, 1200), mode="RGB"):
     ],
 )
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
-def test_a_jpeg_is_decoded_no_smaller_than_asked(mode, least, scale, shape):
+def test_a_jpeg_is_decoded_no_smaller_than_asked(mode, min_sides, scale, shape):
     data = encoded(photograph(mode=mode), "JPEG", quality=95)
 
-    image = decode(data, min_sides=Sides(*least))
+    image = decode(data, min_sides=Sides(*min_sides))
     whole = decode(data)
 
     assert (image.scale, image.pixels.shape) == (scale, (*shape, 3))

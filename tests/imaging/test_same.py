@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from chat_samples import chat, copies, jpeg
-from mayak.imaging.same import Look, same_picture
+from mayak.imaging.same import ComparisonThumbnail, same_picture
 from mayak.imaging.thumbnails import thumbnail
 from mayak_synthetic.scenes import render
 
@@ -16,7 +16,7 @@ TEXTS = ("좌표 보낼게", "ㅇㅋ", "다음엔 떨 두개", "네 사장님")
 
 
 def look(image):
-    return Look.of(thumbnail(image), max(image.size))
+    return ComparisonThumbnail.of(thumbnail(image), max(image.size))
 
 
 def opened(data):
@@ -130,8 +130,8 @@ def test_a_hand_that_moved_makes_another_picture(moved):
 def test_what_is_not_a_thumbnail_is_refused():
     for data in (b"", b"\xff\xd8 not a picture", jpeg(Image.new("RGB", (400, 300)))):
         with pytest.raises((OSError, ValueError)):
-            Look.of(data, 400)
+            ComparisonThumbnail.of(data, 400)
     png = io.BytesIO()
     Image.new("RGB", (40, 30)).save(png, "PNG")
     with pytest.raises(OSError):
-        Look.of(png.getvalue(), 40)
+        ComparisonThumbnail.of(png.getvalue(), 40)

@@ -28,9 +28,9 @@ def small_budget(monkeypatch):
 
 
 TEXTS = {
-    b"crash": "the decoder crashed over this file",
-    b"hang": "the decoder took longer than 10 s over this file",
-    b"bomb": "the decoder asked for more than 0.5 GiB over this file",
+    b"crash": "the decoder crashed on this file",
+    b"hang": "the decoder took longer than 10 s on this file",
+    b"bomb": "the decoder needed more than 0.5 GiB on this file",
 }
 
 

@@ -44,8 +44,8 @@ def calibration(vlm):
     width = 2 * vlm.base.config.vision_config.hidden_size
     weights = torch.randn(4, width, generator=torch.Generator().manual_seed(1)).tolist()
     head = Head((0.1,) * width, (2.0,) * width, tuple(map(tuple, weights)), (0.0, 1.0, 0.0, -1.0))
-    promise = RiskBound(0.01, 0.95, 400, 0, (INF, INF), (0.0, 0.0, 1.0), (1.0, 2.0))
-    return Calibration(vlm.engine.fingerprint, head, (1.0, 1.0, 1.0), promise, {"val": "digest"})
+    bound = RiskBound(0.01, 0.95, 400, 0, (INF, INF), (0.0, 0.0, 1.0), (1.0, 2.0))
+    return Calibration(vlm.engine.fingerprint, head, (1.0, 1.0, 1.0), bound, {"val": "digest"})
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def launching(request, monkeypatch):
 
 
 def with_thresholds(calibration, *thresholds):
-    return replace(calibration, promise=replace(calibration.promise, thresholds=thresholds))
+    return replace(calibration, risk_bound=replace(calibration.risk_bound, thresholds=thresholds))
 
 
 def test_the_base_tile_is_the_whole_models_first(vlm, images):
@@ -102,7 +102,7 @@ def test_a_glance_is_what_the_stock_tower_sees(vlm, images):
 def test_what_no_tier_dismisses_gets_the_whole_models_scores(vlm, images, calibration, whole):
     scorer = CascadeScorer(vlm, calibration)
     for mine, theirs in zip(scorer.classify(images), whole, strict=True):
-        assert (mine.sha256, mine.tier, mine.calibrated) == (theirs.sha256, 2, True)
+        assert (mine.sha256, mine.tier, mine.is_calibrated) == (theirs.sha256, 2, True)
         assert mine.scores.values == pytest.approx(theirs.scores.values, abs=1e-5)
         assert mine.scores.off_label == pytest.approx(theirs.scores.off_label, abs=1e-5)
         assert mine.engine == scorer.engine.fingerprint != theirs.engine
@@ -184,7 +184,7 @@ def test_what_is_not_finite_dismisses_nothing(vlm, images, calibration, whole, l
 
 
 def test_temperatures_change_scores_and_no_label(vlm, images, calibration, whole):
-    tempered = replace(calibration, promise=None, temperatures=(1.0, 1.0, 3.0))
+    tempered = replace(calibration, risk_bound=None, temperatures=(1.0, 1.0, 3.0))
     found = list(CascadeScorer(vlm, tempered).classify(images[:12]))
     for mine, theirs in zip(found, whole, strict=False):
         assert (mine.scores.label, mine.tier) == (theirs.scores.label, 2)
@@ -324,8 +324,8 @@ def photo(seed):
 def test_the_last_tier_sees_photos_as_the_whole_model_does(vlm, calibration):
     scorer, plain = CascadeScorer(vlm, calibration), LabelScorer(vlm)
     files = [photo(seed) for seed in range(3)]
-    glanced = [decode(data, min_sides=scorer.least) for data in files]
-    seen = [decode(data, min_sides=plain.least) for data in files]
+    glanced = [decode(data, min_sides=scorer.min_sides) for data in files]
+    seen = [decode(data, min_sides=plain.min_sides) for data in files]
     assert [a.scale > b.scale for a, b in zip(glanced, seen, strict=True)] == [True] * 3
 
     expected = list(plain.classify(seen))
@@ -335,5 +335,5 @@ def test_the_last_tier_sees_photos_as_the_whole_model_does(vlm, calibration):
 
 
 def test_without_a_promise_photos_are_decoded_for_the_whole_model(vlm, calibration):
-    bare = CascadeScorer(vlm, replace(calibration, promise=None))
-    assert bare.least == LabelScorer(vlm).least != CascadeScorer(vlm, calibration).least
+    bare = CascadeScorer(vlm, replace(calibration, risk_bound=None))
+    assert bare.min_sides == LabelScorer(vlm).min_sides != CascadeScorer(vlm, calibration).min_sides

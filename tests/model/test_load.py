@@ -89,7 +89,7 @@ def refused(model_folder, adapter, match):
 
 
 def test_an_adapter_that_is_none(model_folder, tmp_path):
-    refused(model_folder, tmp_path, "holds no adapter")
+    refused(model_folder, tmp_path, "has no adapter")
 
 
 def test_an_adapter_of_another_size(model_folder, tmp_path):
@@ -126,7 +126,7 @@ def test_folders_that_are_no_model(model_folder, tmp_path):
     missing = str(tmp_path / "none")
     with pytest.raises(ModelError, match="does not exist"):
         load_model(missing, device="cpu")
-    with pytest.raises(ModelError, match="holds no complete model") as caught:
+    with pytest.raises(ModelError, match="has no complete model") as caught:
         load_model(str(tmp_path), device="cpu")
     assert "--model nano" in caught.value.remedy
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "mistral"}), encoding="utf-8")

@@ -85,11 +85,11 @@ def test_tiles_of_a_jpeg_that_was_decoded_smaller_are_nearly_the_same():
     packing = BatchPacker(processor, vlm.prompt, config)
     data = sharp_photo(3200, 2700)
     whole = decode(data)
-    for least, scale, prepare in (
-        (vlm.least, 2, packing.prepare),
-        (vlm.least_for_base, 4, packing.prepare_base),
+    for min_sides, scale, prepare in (
+        (vlm.min_sides, 2, packing.prepare),
+        (vlm.min_base_sides, 4, packing.prepare_base),
     ):
-        smaller = decode(data, min_sides=least)
+        smaller = decode(data, min_sides=min_sides)
         assert smaller.scale == scale
         apart = (prepare(smaller).tiles.float() - prepare(whole).tiles.float()).abs()
         assert apart.mean() < 0.5

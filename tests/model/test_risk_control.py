@@ -91,17 +91,17 @@ def found(seed, thresholds, **changes):
 
 def test_images_like_those_of_the_calibration_raise_no_warning(calibrated):
     thresholds, kept = calibrated
-    assert not any(drift(kept, found(seed, thresholds)[0]).differs for seed in range(20, 40))
+    assert not any(drift(kept, found(seed, thresholds)[0]).has_drifted for seed in range(20, 40))
 
 
 def test_shifted_images_break_the_promise_and_are_warned_of(calibrated):
     thresholds, kept = calibrated
     seen, lost = found(8, thresholds, shift=2.0)
     assert lost > 5 * ALPHA
-    assert drift(kept, seen).differs
+    assert drift(kept, seen).has_drifted
 
 
 def test_few_images_tell_nothing(calibrated):
     _, kept = calibrated
     told = drift(kept, [50.0] * 19)
-    assert (told.found, told.p, told.differs) == (19, None, False)
+    assert (told.found, told.p, told.has_drifted) == (19, None, False)

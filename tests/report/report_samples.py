@@ -109,7 +109,10 @@ def make(folder, *, images=24, hostile=HOSTILE):
             [
                 item("copy of 3.png", Duplicate(sha(3)), deleted=True),
                 item("broken.jpg", Failure("broken.jpg", "decode", "DecodeError", "ends <early>")),
-                item("=note.txt", Exclusion("not-an-image", "begins as no image does")),
+                item(
+                    "=note.txt",
+                    Exclusion("not-an-image", "does not begin like any known image format"),
+                ),
                 item("icon.png", Exclusion("too-small", "16 × 16 pixels")),
             ],
         )

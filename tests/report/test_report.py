@@ -304,7 +304,7 @@ def test_a_case_that_was_tampered_with_says_so_first(own, write, tmp_path):
     database.commit()
     database.close()
     made = write(own, tmp_path / "report")
-    assert not made.data.sound
+    assert not made.data.has_no_fault
     page = Page(made.folder / "report.html").text
     assert page.index("INTEGRITY FAILURE") < page.index("Summary")
     assert "items id 2: was changed" in page
@@ -321,7 +321,7 @@ def test_a_thumbnail_that_was_exchanged_is_not_shown(own, write, tmp_path):
     (path,) = [p for p in (own / "thumbnails").rglob("*") if name in p.name]
     path.write_bytes(thumbnail(99, "something else"))
     made = write(own, tmp_path / "report", clear=True)
-    assert not made.data.sound
+    assert not made.data.has_no_fault
     assert "no thumbnail, or not as recorded" in Page(made.folder / "report.html").text
 
 
@@ -329,12 +329,12 @@ def test_what_the_last_verification_found_is_told(own, write, tmp_path):
     with CaseStore.open(own, operator="김수사") as store:
         store.record("verify", faults=2, absent=[], head=store.head())
     made = write(own, tmp_path / "one")
-    assert not made.data.sound
+    assert not made.data.has_no_fault
     assert "found 2 faults" in Page(made.folder / "report.html").text
     with CaseStore.open(own, operator="김수사") as store:
         store.record("verify", faults=0, absent=[], head=store.head())
     made = write(own, tmp_path / "two")
-    assert made.data.sound
+    assert made.data.has_no_fault
     assert "does not record which sources it compared" in Page(made.folder / "report.html").text
 
 

@@ -15,7 +15,7 @@ from report_samples import ENGINE, content, decide, item, make, scores, sha
 from mayak.case import CaseStore, Exclusion, Item, SourceHash
 from mayak.case.database import entry_hash
 from mayak.report.builder import DocumentBuilder
-from mayak.report.document import plain
+from mayak.report.document import to_json_values
 from mayak.report.report_data import collect
 from mayak.report.text import shortened
 from mayak.types import Failure, Prediction, Scores
@@ -27,7 +27,7 @@ def said(folder, language="en"):
         data = collect(case, case.verify())
         document = DocumentBuilder(case, data, language, clear=False).page(300)
     return json.dumps(
-        plain(dataclasses.replace(document, pictures={}), language), ensure_ascii=False
+        to_json_values(dataclasses.replace(document, pictures={}), language), ensure_ascii=False
     )
 
 
@@ -36,7 +36,7 @@ def located(*layers):
     return json.dumps(layers, separators=(",", ":"))
 
 
-def left_out(name, rule="not-an-image", reason="begins as no image format does"):
+def left_out(name, rule="not-an-image", reason="does not begin like any known image format"):
     return Item(
         f"photos/{name}", located(("folder", "photos"), ("file", name)), Exclusion(rule, reason)
     )
@@ -88,7 +88,9 @@ def test_that_all_files_were_listed_is_said_of_sources_that_were_gone_through_al
         store.record("triage finished", sources=[1, second], limited=True)
     text = said(case)
     assert "Triage went through every source" not in text
-    assert "FILES MAY BE MISSING. That triage went through source 2 to the end is not" in text
+    assert (
+        "FILES MAY BE MISSING. There is no record that triage reached the end of source 2" in text
+    )
     assert "triage ended at its limit (sources 1, 2)" in text
     assert "끝까지 처리하였다는 기록이 없는 분석 대상: 번호 2" in said(case, "ko")
     log(case, "triage finished", sources=[second], limited=False)
@@ -98,7 +100,7 @@ def test_that_all_files_were_listed_is_said_of_sources_that_were_gone_through_al
 def test_archives_are_not_said_to_have_been_listed_whole(case):
     add(
         case,
-        left_out("cut.zip", "container", "what lies in it follows it"),
+        left_out("cut.zip", "container", "its files are listed next"),
         item("cut.zip", Failure("cut.zip", "read", "Damaged", "it has no directory")),
     )
     text = said(case)
@@ -120,7 +122,7 @@ def test_pictures_inside_files_and_notes_on_archives_are_named_where_they_count_
     add(
         case,
         Item("photos/scan.tif/page 2", inner, content(2)),
-        left_out("cut.zip", "container", "what lies in it follows it"),
+        left_out("cut.zip", "container", "its files are listed next"),
         Item("photos/cut.zip", gap, Failure("photos/cut.zip", "read", "Damaged", "no directory")),
     )
     text = said(case)
@@ -164,7 +166,7 @@ def test_how_many_rows_carry_a_hash_is_counted(case):
         case,
         left_out("notes.txt"),
         left_out("scan.pdf", "document", f"a PDF with 0 images, SHA-256 {'d' * 64}"),
-        left_out("known.jpg", "known-good", f"its md5 stands in a.txt; SHA-256 {'e' * 64}"),
+        left_out("known.jpg", "known-good", f"its md5 is in a.txt; SHA-256 {'e' * 64}"),
         left_out("odd.pdf", "document", "a PDF with 0 images"),  # of an earlier version
         item("broken.jpg", Failure("broken.jpg", "decode", "DecodeError", "ends early")),
     )
@@ -193,18 +195,18 @@ def test_a_source_without_a_hash_is_told_with_the_reason(case):
 
 def test_files_left_out_as_no_image_are_counted_by_the_kinds_that_their_names_state(case):
     text = said(case)
-    assert "NOT LOOKED INTO" not in text and "do not begin as an image" not in text
+    assert "NOT OPENED" not in text and "do not begin as an image" not in text
     add(case, left_out("notes.txt"))
     text = said(case)
     assert "Left out because they do not begin as an image does: 1 file." in text
-    assert "NOT LOOKED INTO" not in text
+    assert "NOT OPENED" not in text
     names = ["chat.db", "chat.db-wal", "CLIP.MP4", "mail.eml", "Thumbs.db", "snap@3x.ktx"]
     add(case, *(left_out(name) for name in [*names, "phone.dmg", "old.hwp", "README"]))
     text = said(case)
     assert (
-        "NOT LOOKED INTO, though by their names they can hold pictures: databases 2; caches and "
-        "stores of thumbnails 2; videos 1; mail and contacts 1; disk images, backups and archives "
-        "1; documents 1. See Limits."
+        "NOT OPENED: files whose names suggest that they can contain pictures: databases 2; "
+        "caches and stores of thumbnails 2; videos 1; mail and contacts 1; disk images, "
+        "backups and archives 1; documents 1. See Limits."
     ) in text
     assert "Left out because they do not begin as an image does: 10 files." in text
     assert '[".db", "databases", "2"]' in text and '["(no extension)", "–", "1"]' in text
@@ -265,7 +267,7 @@ def test_what_the_settings_of_triage_left_out_is_counted(case):
     add(
         case, left_out("old.jpg", "since", "last changed 2019"), left_out("i.png", "too-small", "-")
     )
-    assert "Left out by the settings of triage: 2 files (older than the date" in said(case)
+    assert "Left out by the settings of triage: 2 files (older than --since" in said(case)
 
 
 # ---------------------------------------------------------------------- the model
@@ -319,7 +321,7 @@ def test_images_that_rest_on_the_models_word_are_counted_or_said_to_be_none(case
         store.add_results(run, rows)
     text = said(case)
     assert "No image rests" not in text
-    assert "on which no decision stands may be relevant: 2 images" in text
+    assert "on which no decision is valid may be relevant: 2 images" in text
 
 
 def test_the_estimate_of_what_was_missed_names_what_it_does_not_cover(tmp_path):
@@ -344,7 +346,7 @@ def test_nobody_is_said_to_have_decided_or_looked_if_no_decision_stands(tmp_path
     text = said(folder)
     assert "Nobody has decided anything yet. The report holds 6 proposals" in text
     assert "The reviewers named in this report decided" not in text
-    assert "No decision of a reviewer stands" in text
+    assert "No decision of a reviewer is valid" in text
     with CaseStore.review(folder, operator="b") as store:
         store.decide("b", {sha(1): 1})
     assert "The reviewers named in this report decided" in said(folder)
@@ -352,7 +354,7 @@ def test_nobody_is_said_to_have_decided_or_looked_if_no_decision_stands(tmp_path
         store.undo("b")
     text = said(folder)
     assert "Nobody has decided" not in text
-    assert "No decision stands (withdrawn: 1)." in text
+    assert "No decision is valid (withdrawn: 1)." in text
     for claim in ("no reviewer has looked", "검토자가 확인하지 않았"):
         assert claim not in text + said(folder, "ko")
 
@@ -414,8 +416,8 @@ def test_a_triage_that_accepted_changed_files_is_told_on_the_first_page(case):
     assert "--accept-damaged" not in said(case)
     log(case, "triage", sources=["/evidence/photos"], options={"accept_damaged": True})
     text = said(case)
-    assert "Triage was told to go on with damaged or changed" in text
-    assert text.index("--accept-damaged, log entry") < text.index('"sections"')
+    assert "Triage was run with --accept-damaged on damaged or changed" in text
+    assert text.index("Triage was run with --accept-damaged") < text.index('"sections"')
     assert "(--accept-damaged, 작업 기록 항목" in said(case, "ko")
 
 
@@ -446,9 +448,9 @@ def test_a_log_whose_times_run_backwards_is_noted_under_integrity(case):
 
 
 def test_disk_images_that_are_not_what_their_hash_says_are_told_on_the_first_page(case):
-    assert "not what their stored hash says" not in said(case)
+    assert "do not match their stored hash" not in said(case)
     add(case, item("x.E01", Failure("x.E01", "read", "HashMismatch", "MD5")))
-    assert "that are not what their stored hash says: 1, listed" in said(case)
+    assert "that do not match their stored hash: 1, listed" in said(case)
 
 
 # ---------------------------------------------------------------------- lists, graph, names
@@ -460,7 +462,7 @@ def test_lists_name_files_as_the_medium_does_and_give_hashes_that_are_known(case
         {"kind": "file", "name": "DCIM/1#2.png", "serial": 94491},
     ]
     deleted = Item("usb.dd/DCIM/1#2.png#94491", json.dumps(layers), content(2), deleted=True)
-    listed = f"its md5 stands in a.txt; SHA-256 {'e' * 64}"
+    listed = f"its md5 is in a.txt; SHA-256 {'e' * 64}"
     add(case, deleted, left_out("known.jpg", "known-good", listed), left_out("notes.txt"))
     with CaseStore.review(case, operator="b") as store:
         store.decide("b", {sha(2): 3})

@@ -2,7 +2,7 @@
 // that are not real. A function of the seed of the first sequence and how many to try; returns what
 // went wrong, and how much was tried.
 async ([first, count, failing]) => {
-  const { Acts } = await import("/static/acts.js");
+  const { Actions } = await import("/static/actions.js");
   const { Keyboard } = await import("/static/keys.js");
 
   const random = (seed) => () => {
@@ -16,7 +16,7 @@ async ([first, count, failing]) => {
   const settle = () => new Promise((done) => { port1.onmessage = done; port2.postMessage(0); });
 
   // What keeps the frame where it is: a picture that is not drawn, an outcome that is not known.
-  const unsettled = (act) => act.blocks || act.look?.state === "waiting";
+  const unsettled = (action) => action.blocks || action.look?.state === "waiting";
 
   async function one(seed) {
     const dice = random(seed);
@@ -49,13 +49,13 @@ async ([first, count, failing]) => {
     const wrong = [];
     const drawn = new Set(kind === "grid" ? Array.from({ length: size }, (_, n) => n) : []);
     let visible = -1;
-    let acts;
+    let actions;
     const list = {
       scope: kind === "sample" ? "sample 1" : "images",
       size,
       frame: (place) => ({ image: place, next: place + 1 < size ? place + 1 : null }),
       reveal: () => false,
-      look: ({ image }) => ({ state: drawn.has(image) ? "drawn" : "waiting", count: 1, places: {} }),
+      look: ({ image }) => ({ state: drawn.has(image) ? "drawn" : "waiting", count: 1, positions: {} }),
       taken() {},
       restored() {},
       show(position) {
@@ -66,7 +66,7 @@ async ([first, count, failing]) => {
         clock.after(pick(0, 16, 40, 150), () => {
           if (visible !== position) return;
           drawn.add(position);
-          acts.painted();
+          actions.painted();
         });
       },
       recorded() {},
@@ -89,7 +89,7 @@ async ([first, count, failing]) => {
       },
       async undo({ target }) {
         await late();
-        const named = target?.action ?? null;
+        const named = target?.number ?? null;
         const last = log.findLast((entry) => !entry.undone && (named === null || entry.action === named));
         if (last) last.undone = true;
         await late();
@@ -102,13 +102,13 @@ async ([first, count, failing]) => {
     const view = {
       ask: async () => true,
       failed: async (failures) => {
-        for (const { act } of failures) lost.add(act);
+        for (const { action } of failures) lost.add(action);
         await new Promise((done) => clock.after(300, done));
       },
       refused: (why) => (refused = why),
     };
-    acts = new Acts({ clock, net, view });
-    acts.open(list, 0);
+    actions = new Actions({ clock, net, view });
+    actions.open(list, 0);
 
     const open = (entries, from) => {
       const held = new Set(entries.filter((entry) => !entry.undone).map((entry) => entry.image));
@@ -127,12 +127,12 @@ async ([first, count, failing]) => {
     const keyboard = new Keyboard();
     const keydown = (code, repeat = false) => {
       const { key, repeated } = keyboard.press({ code, key: "Process", repeat, timeStamp: now });
-      if (key === "ArrowRight") acts.move(acts.place + 1);
-      else if (key === "ArrowLeft") acts.move(acts.place - 1);
+      if (key === "ArrowRight") actions.move(actions.position + 1);
+      else if (key === "ArrowLeft") actions.move(actions.position - 1);
       else if (repeated) return;
-      else if (key === "Backspace") acts.undo();
-      else if (key === "n") acts.find(nextOpen);
-      else acts.decide(Number(key));
+      else if (key === "Backspace") actions.undo();
+      else if (key === "n") actions.find(nextOpen);
+      else actions.decide(Number(key));
     };
     const keyup = (code) => keyboard.release({ code });
     const step = (to) => {
@@ -145,23 +145,23 @@ async ([first, count, failing]) => {
       const what = dice();
       refused = null;
       if (failing) {
-        place = acts.place;
+        place = actions.position;
       }
       if (what < 0.66) {
         const verdict = Math.floor(dice() * 4);
         const code = pick("Digit", "Numpad") + verdict;
-        const queued = acts.pending.length;
+        const queued = actions.pending.length;
         keydown(code);
         pressed++;
         if (refused) {
           ignored++;
-          const fair = refused === "end" ? ended || failing : failing || acts.pending.some((act) => act.blocks);
+          const fair = refused === "end" ? ended || failing : failing || actions.pending.some((action) => action.blocks);
           if (!fair) wrong.push(`key ${n} was refused: ${refused}`);
         } else {
           if (ended && !failing) wrong.push(`key ${n} after the last image was taken`);
-          if (acts.pending.length !== queued + 1) wrong.push(`key ${n} is not queued once`);
-          typed.push({ act: acts.pending.at(-1), image: place, verdict });
-          if (visible !== acts.place && !acts.pending.some(unsettled)) wrong.push(`key ${n}: the frame stays at ${visible}`);
+          if (actions.pending.length !== queued + 1) wrong.push(`key ${n} is not queued once`);
+          typed.push({ action: actions.pending.at(-1), image: place, verdict });
+          if (visible !== actions.position && !actions.pending.some(unsettled)) wrong.push(`key ${n}: the frame stays at ${visible}`);
           const next = place + 1;
           step(next);
           ended = next >= size;
@@ -180,7 +180,7 @@ async ([first, count, failing]) => {
         keydown(by < 0 ? "ArrowLeft" : "ArrowRight");
         keyup(by < 0 ? "ArrowLeft" : "ArrowRight");
         step(place + by);
-        if (kind === "grid" && visible !== acts.place) wrong.push(`key ${n} moved, but ${visible} is shown`);
+        if (kind === "grid" && visible !== actions.position) wrong.push(`key ${n} moved, but ${visible} is shown`);
       } else if (what < 0.83 && !failing) {
         keydown("KeyN");
         keyup("KeyN");
@@ -194,10 +194,10 @@ async ([first, count, failing]) => {
         }
       } else if (what < 0.88) {
         const to = Math.floor(dice() * size);
-        acts.move(to);
+        actions.move(to);
         step(to);
       } else {
-        const last = typed.findLast((entry) => !entry.undone && !lost.has(entry.act));
+        const last = typed.findLast((entry) => !entry.undone && !lost.has(entry.action));
         keydown("Backspace");
         keyup("Backspace");
         if (last && !refused) {
@@ -208,18 +208,18 @@ async ([first, count, failing]) => {
       await until(now + pick(0, 0, 40, 100, 200));
     }
     await until(now + 60_000);
-    if (acts.pending.length) wrong.push("acts are left in the queue");
+    if (actions.pending.length) wrong.push("actions are left in the queue");
 
     const told = (entries) => entries.map(({ image, verdict }) => `${image}:${verdict}`).join(" ");
-    const expected = typed.filter((entry) => !lost.has(entry.act));
+    const expected = typed.filter((entry) => !lost.has(entry.action));
     if (told(log) !== told(expected)) wrong.push(`recorded ${told(log)}, typed ${told(expected)}`);
     const standing = (entries) => told(entries.filter((entry) => !entry.undone));
     if (standing(log) !== standing(expected)) wrong.push(`standing ${standing(log)}, typed ${standing(expected)}`);
     if (!failing) {
       if (lost.size) wrong.push(`${lost.size} were lost`);
-      if (acts.place !== place) wrong.push(`the next key is for ${acts.place}, not ${place}`);
+      if (actions.position !== place) wrong.push(`the next key is for ${actions.position}, not ${place}`);
     }
-    if (visible !== acts.place) wrong.push(`${visible} is shown, ${acts.place} is framed`);
+    if (visible !== actions.position) wrong.push(`${visible} is shown, ${actions.position} is framed`);
     return { wrong: wrong.map((text) => `sequence ${seed} (${kind}): ${text}`), pressed, ignored, recorded: log.length, lost: lost.size };
   }
 

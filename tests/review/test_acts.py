@@ -42,8 +42,8 @@ PRESS = """([key, code, more]) => {
 
 
 PATIENCE = """async (milliseconds) => {
-  const { acts } = await import("/static/deciding.js");
-  acts.clock = {
+  const { actions } = await import("/static/deciding.js");
+  actions.clock = {
     after(_, work) {
       const timer = setTimeout(work, milliseconds);
       return () => clearTimeout(timer);
@@ -112,7 +112,7 @@ def at_rest(page):
     """Nothing waits to be recorded."""
     until(
         page,
-        "async () => !(await import('/static/deciding.js')).acts.pending.length",
+        "async () => !(await import('/static/deciding.js')).actions.pending.length",
     )
 
 
@@ -560,14 +560,14 @@ def test_a_number_that_is_no_longer_true_is_refused(made, serve):
     digests, case = made
     server = serve(case)
     token = server.json("GET", "/api/select?sort=found&stack=0")["token"]
-    screen = {"how": "grid", "blurred": False, "places": {digests[0]: 0}}
+    screen = {"how": "grid", "blurred": False, "positions": {digests[0]: 0}}
     body = {"verdict": 1, "token": token, "ranges": [[0, 5]], "shown": screen}
     for changes in ({}, {"count": 4}):
         status, _, data = server.ask("POST", "/api/decide", body | changes)
         assert (status, json.loads(data)["count"]) == (409, 5)
     assert verdicts(case) == {}
     assert len(server.json("POST", "/api/decide", body | {"count": 5})["images"]) == 5
-    elsewhere = screen | {"places": {digests[9]: 9}}
+    elsewhere = screen | {"positions": {digests[9]: 9}}
     assert server.ask("POST", "/api/decide", body | {"shown": elsewhere, "count": 5})[0] == 400
 
 

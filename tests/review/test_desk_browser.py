@@ -273,7 +273,7 @@ def test_hostile_names_and_exif_are_text(page, serve, tmp_path):
     page.goto(f"{server.base}/?sort=found&stack=0&open=1")
     for number, name in enumerate(HOSTILE):
         page.locator(".facts").get_by_text(digests[number]).wait_for()
-        path = page.locator(".place .path").inner_text()
+        path = page.locator(".occurrence .path").inner_text()
         assert path == f"evidence/DCIM/{printable(name)}"
         if number % 3 == 0:
             assert (

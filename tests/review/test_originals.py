@@ -24,8 +24,8 @@ def originals():
 
 def wanted(folder, data, *names):
     root = EvidencePath("folder", folder.name)
-    places = tuple((str(folder), root.child("file", name).to_json()) for name in names)
-    return OriginalRequest(hashlib.sha256(data).hexdigest(), places)
+    occurrences = tuple((str(folder), root.child("file", name).to_json()) for name in names)
+    return OriginalRequest(hashlib.sha256(data).hexdigest(), occurrences)
 
 
 def test_a_picture_is_made_anew_without_what_else_its_file_holds(originals, tmp_path):

@@ -36,7 +36,7 @@ def test_every_file_is_found_as_it_was_put_in(phone):
             name = str(entry.path).removeprefix("phone.E01/partition 1/")
             # The file system's own tables are listed too.
             if name not in ("$ALLOC_BITMAP", "$UPCASE_TABLE"):
-                found[name.split("#")[0]] = (entry.open().read(), entry.deleted)
+                found[name.split("#")[0]] = (entry.open().read(), entry.is_deleted)
                 times |= {entry.times.modified, entry.times.created, entry.times.accessed}
     assert found == {name: (content, name in DELETED) for name, content in FILES.items()}
     assert {time.replace(tzinfo=None) for time in times} == {MODIFIED.replace(tzinfo=None)}

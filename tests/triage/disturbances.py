@@ -312,7 +312,7 @@ _dice = random.Random()
 class Stub:
     """A classifier that only looks at the mean grey: label 0 to 3 from dark to light."""
 
-    least = Sides(10_000, 10_000)
+    min_sides = Sides(10_000, 10_000)
     engine = Engine("grey", None, "fp32", "0" * 64, "1" * 64, ())
 
     def __init__(self, attempt: Attempt) -> None:
@@ -376,7 +376,7 @@ def _once_unreadable(opener, attempt: Attempt):
     return opened
 
 
-def take_in(attempt: Attempt, material: Material, case: Path, model: str = "stub") -> None:
+def run_triage(attempt: Attempt, material: Material, case: Path, model: str = "stub") -> None:
     """Call ``triage`` with the delays and faults of an attempt."""
     _dice.seed(attempt.seed)
     options = Options(
@@ -424,7 +424,7 @@ def begun(attempt: Attempt, material: Material, case: Path, model: str, log: Pat
     status = 3
     try:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        take_in(attempt, material, case, model)
+        run_triage(attempt, material, case, model)
         status = 0
     except KeyboardInterrupt:
         status = 130

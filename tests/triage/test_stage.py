@@ -9,7 +9,7 @@ from mayak.case import CaseStore
 from mayak.evidence import open_source
 from mayak.triage import Options, triage
 from mayak.triage.local import LocalStage
-from mayak.triage.pipeline import take_in
+from mayak.triage.pipeline import run_triage
 from mayak.types import SilentProgress
 
 __all__ = ["phone"]
@@ -53,7 +53,7 @@ def test_a_stage_that_scores_where_it_decodes_gives_the_same_case(tmp_path, phon
     here = triage(options(tmp_path / "here", phone), Grey(), SilentProgress())
     progress = Counted()
 
-    there = take_in(options(tmp_path / "there", phone), Elsewhere(Grey()), progress)
+    there = run_triage(options(tmp_path / "there", phone), Elsewhere(Grey()), progress)
 
     assert there == here
     assert progress.done == progress.total == here.counts.items
@@ -68,7 +68,7 @@ def test_a_request_names_its_file_for_a_machine_that_opens_the_same_source(tmp_p
     archive = zipped(tmp_path / "a.zip", {"1.jpg": picture(1), "inner.zip": inner})
     stage = Elsewhere(Grey())
 
-    take_in(options(tmp_path / "case", [archive]), stage, SilentProgress())
+    run_triage(options(tmp_path / "case", [archive]), stage, SilentProgress())
 
     assert len(stage.addresses) == 2
     with open_source(archive) as source:

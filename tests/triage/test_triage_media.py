@@ -109,7 +109,7 @@ def test_sources_without_the_right_to_write_are_left_as_they_are(tmp_path, media
     before = traces(media)
     summary = run(tmp_path / "case", *sorted(media.iterdir()))
     assert traces(media) == before
-    assert (summary.counts.contents, summary.counts.balanced) == (22, True)
+    assert (summary.counts.contents, summary.counts.is_balanced) == (22, True)
     assert sound(tmp_path / "case")
 
 

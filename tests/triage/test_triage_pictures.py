@@ -76,7 +76,7 @@ def test_a_picture_under_transparency_is_examined_besides_what_is_seen(tmp_path)
     }
     assert found["photos/a.png"] == found["photos/b.png"]
     assert found["photos/a.png/under the transparency"] in grey.seen
-    assert summary.counts.balanced and summary.counts.contents == 4
+    assert summary.counts.is_balanced and summary.counts.contents == 4
     with CaseStore.read(tmp_path / "case") as store:
         content = store.content(found["photos/a.png"])
         assert "another picture is hidden (under the transparency)" in content.warnings
@@ -96,7 +96,7 @@ def test_a_run_cut_off_between_a_picture_and_the_hidden_one_goes_on(tmp_path, af
 
     summary = run(tmp_path / "case", folder)
 
-    assert (summary.counts.contents, summary.unclassified) == (5, 0)
+    assert (summary.counts.contents, summary.without_result) == (5, 0)
     assert set(told(tmp_path / "case")) == {
         "photos/a.tif",
         "photos/a.tif/under the transparency",

@@ -40,7 +40,7 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="needs links and sign
 class Grey:
     """A classifier that only looks at the mean grey: label 0 to 3 from dark to light."""
 
-    least = Sides(10_000, 10_000)
+    min_sides = Sides(10_000, 10_000)
 
     def __init__(self, model="grey"):
         self.engine = Engine(model, None, "fp32", "0" * 64, "1" * 64, ())
@@ -123,7 +123,7 @@ def test_every_file_is_accounted_for_and_nothing_is_written_to_the_sources(tmp_p
     assert digests(*phone) == before
     counts = summary.counts
     assert (counts.items, counts.contents, counts.failures, counts.exclusions) == (12, 6, 2, 4)
-    assert counts.balanced
+    assert counts.is_balanced
     assert counts.distinct_contents == 4
     assert sum(summary.labels.values()) == 4
     assert summary.exclusions == {"not-an-image": 2, "empty": 1, "too-small": 1}
@@ -131,7 +131,7 @@ def test_every_file_is_accounted_for_and_nothing_is_written_to_the_sources(tmp_p
     assert found["사진/DCIM/0.jpg"] == found["사진/DCIM/copy of 0.dat"]
     assert found["사진/DCIM/1.jpg"] == found["phone.zip/a/1.jpg"]
     assert found["사진/broken.jpg"].stage == "decode"
-    assert "begins as none" in found["사진/scrambled.jpg"].message
+    assert "does not begin like any known image format" in found["사진/scrambled.jpg"].message
     with CaseStore.read(tmp_path / "case") as store:
         assert store.verify() == []
         assert [len(s.hashes) for s in store.sources()] == [0, 1]
@@ -160,7 +160,7 @@ def test_what_a_model_has_said_is_on_disk_while_it_goes_on(tmp_path, monkeypatch
     folder = pictures(tmp_path / "x", 48)
     on_disk = []
     monkeypatch.setattr("mayak.triage.writing._SECONDS", 0.3)
-    monkeypatch.setattr("mayak.triage.pipeline._PATIENCE", 0.1)
+    monkeypatch.setattr("mayak.triage.pipeline._PREDICTION_WAIT_S", 0.1)
     monkeypatch.setattr("mayak.triage.pipeline._MAX_IMAGES", waiting)
     # So many are taken at once; with more, those that are not asked for yet make room.
     monkeypatch.setattr("mayak.triage.bounded_queue._MAX_TAKEN", 4)
@@ -358,11 +358,11 @@ def test_what_options_left_out_comes_in_without_them(tmp_path, phone):
     )
     first = run(case, phone[0], exclude=("*/0.jpg",), known_good=(known,), include=("사진/DCIM/*",))
     assert first.exclusions == {"include": 5, "exclude": 1, "known-good": 1}
-    assert first.counts.balanced
-    second = run(case, phone[0], smallest=0)
+    assert first.counts.is_balanced
+    second = run(case, phone[0], min_pixels=0)
     assert second.exclusions == {"not-an-image": 1, "empty": 1}
     assert second.counts.contents == 5
-    assert second.counts == run(tmp_path / "fresh", phone[0], smallest=0).counts
+    assert second.counts == run(tmp_path / "fresh", phone[0], min_pixels=0).counts
     with CaseStore.read(case) as store:
         assert store.verify() == []
 
@@ -424,7 +424,7 @@ def test_files_that_are_looked_for_are_neither_harmless_nor_too_small(tmp_path, 
     lists = {"known_good": (tmp_path / "good.txt",), "known_bad": (tmp_path / "bad.txt",)}
     summary = run(tmp_path / "case", folder, **lists)
     assert summary.alerts == 2 and summary.exclusions == {"not-an-image": 1, "empty": 1}
-    assert "its sha256 stands in bad.txt" in told(tmp_path / "case")["사진/broken.jpg"].message
+    assert "its sha256 is in bad.txt" in told(tmp_path / "case")["사진/broken.jpg"].message
     good = run(tmp_path / "good", folder, known_good=lists["known_good"])
     assert good.exclusions["known-good"] == 4
     reason = told(tmp_path / "good")["사진/DCIM/0.jpg"].reason
@@ -444,7 +444,7 @@ def test_since_gives_a_clock_of_unknown_zone_the_benefit_of_the_doubt(tmp_path):
 
 def test_the_limit_stops_and_the_next_run_goes_on(tmp_path, phone):
     summary = run(tmp_path / "case", *phone, limit=4)  # a broken one and an icon are of them
-    assert summary.limited
+    assert summary.is_limited
     assert summary.counts.distinct_contents == 2
     assert run(tmp_path / "case", *phone).counts == run(tmp_path / "fresh", *phone).counts
 
@@ -572,7 +572,7 @@ def test_a_changed_document_of_a_folder_is_named_and_stops_the_next_run(tmp_path
 
     scan.write_bytes(document(3, 4))
     summary = run(tmp_path / "case", folder, classifier=Grey("other"), accept_damaged=True)
-    assert (counts.contents, summary.counts.contents, summary.unclassified) == (2, 4, 0)
+    assert (counts.contents, summary.counts.contents, summary.without_result) == (2, 4, 0)
     with CaseStore.read(tmp_path / "case") as store:
         assert [(r.predictions, r.failures) for r in store.runs()] == [(2, 0), (2, 2)]
         assert store.verify() == []
@@ -627,9 +627,9 @@ def test_another_model_over_one_source_says_how_many_are_left(tmp_path, phone):
     case = tmp_path / "case"
     run(case, *phone)
     summary = run(case, phone[1], classifier=Grey("other"))
-    assert (summary.unclassified, sum(summary.labels.values())) == (2, 2)
-    whole = run(case, phone[0], classifier=Grey("other"), smallest=1000)
-    assert (whole.unclassified, sum(whole.labels.values())) == (0, 4)
+    assert (summary.without_result, sum(summary.labels.values())) == (2, 2)
+    whole = run(case, phone[0], classifier=Grey("other"), min_pixels=1000)
+    assert (whole.without_result, sum(whole.labels.values())) == (0, 4)
     assert whole.counts == run(case, *phone).counts
 
 
@@ -922,7 +922,7 @@ def test_a_run_cut_off_inside_a_file_goes_on_with_what_is_left_of_it(tmp_path, a
     rest = Grey()
     summary = run(tmp_path / "case", folder, classifier=rest)
 
-    assert (summary.counts.contents, summary.unclassified) == (25, 0)
+    assert (summary.counts.contents, summary.without_result) == (25, 0)
     assert len(rest.seen) == 25 - after
     with CaseStore.read(tmp_path / "case") as store:
         assert store.runs()[0].predictions == 25
@@ -987,7 +987,7 @@ def test_an_accepted_change_costs_the_content_its_result_and_not_the_run(tmp_pat
         run(tmp_path / "case", folder, classifier=Grey("other"))
     summary = run(tmp_path / "case", folder, classifier=Grey("other"), accept_damaged=True)
 
-    assert (summary.run, summary.unclassified) == (2, 0)
+    assert (summary.run, summary.without_result) == (2, 0)
     with CaseStore.read(tmp_path / "case") as store:
         # What lies there now is a picture of its own.
         assert [(r.predictions, r.failures) for r in store.runs()] == [(3, 0), (3, 1)]
@@ -1045,7 +1045,7 @@ def test_an_image_that_is_gone_from_a_folder_stops_the_next_run(tmp_path, phone)
         run(tmp_path / "case", folder)
     summary = run(tmp_path / "case", folder, classifier=Grey("other"), accept_damaged=True)
 
-    assert (summary.counts, summary.unclassified) == (counts, 0)
+    assert (summary.counts, summary.without_result) == (counts, 0)
     with CaseStore.read(tmp_path / "case") as store:
         assert [(r.predictions, r.failures) for r in store.runs()] == [(4, 0), (2, 2)]
 
@@ -1094,7 +1094,7 @@ def test_bad_input_is_refused_before_a_case_is_made(tmp_path, phone):
 def test_an_empty_folder_gives_an_empty_case(tmp_path):
     (tmp_path / "empty").mkdir()
     summary = run(tmp_path / "case", tmp_path / "empty")
-    assert summary.counts.items == 0 and summary.counts.balanced
+    assert summary.counts.items == 0 and summary.counts.is_balanced
 
 
 SCRIPT = """

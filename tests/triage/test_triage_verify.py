@@ -25,7 +25,7 @@ def document(*shades):
     return stream.getvalue()
 
 
-def take_in(case, *sources, **options):
+def run_triage(case, *sources, **options):
     triage(
         Options(sources=sources, case=case, operator="김수사", workers=1, **options),
         None,
@@ -54,7 +54,7 @@ def photos(tmp_path):
 
 def test_files_without_a_hash_are_compared_by_presence_and_size(tmp_path, photos):
     case = tmp_path / "case"
-    take_in(case, photos)
+    run_triage(case, photos)
     faults, (told,) = compare(case)
     assert faults == []
     assert (told.files, told.hashed, told.sized, told.uncompared) == (8, 5, 3, 0)
@@ -74,7 +74,7 @@ def test_files_without_a_hash_are_compared_by_presence_and_size(tmp_path, photos
 def test_a_change_that_keeps_the_size_of_a_file_without_a_hash_is_not_claimed_to_be_seen(
     tmp_path, photos
 ):
-    take_in(tmp_path / "case", photos)
+    run_triage(tmp_path / "case", photos)
     (photos / "chat.db").write_bytes(b"SQLite format 3\0 and less")
     faults, (told,) = compare(tmp_path / "case")
     assert (faults, told.sized) == ([], 3)
@@ -83,7 +83,7 @@ def test_a_change_that_keeps_the_size_of_a_file_without_a_hash_is_not_claimed_to
 def test_files_of_a_list_of_known_files_are_compared_by_their_hash(tmp_path, photos):
     known = tmp_path / "known.txt"
     known.write_text(hashlib.sha256(picture(3)).hexdigest(), encoding="utf-8")
-    take_in(tmp_path / "case", photos, known_good=(known,))
+    run_triage(tmp_path / "case", photos, known_good=(known,))
     faults, (told,) = compare(tmp_path / "case")
     assert (faults, told.hashed, told.sized) == ([], 5, 3)
     (photos / "1.jpg").write_bytes(picture(3)[:-1] + b"?")
@@ -94,7 +94,7 @@ def test_files_of_a_list_of_known_files_are_compared_by_their_hash(tmp_path, pho
 def test_files_that_are_gone_or_cannot_be_read_are_not_said_to_be_compared_by_hash(
     tmp_path, photos, monkeypatch
 ):
-    take_in(tmp_path / "case", photos)
+    run_triage(tmp_path / "case", photos)
     (photos / "1.jpg").unlink()
     (photos / "scan.pdf").unlink()  # with two pictures in it
     faults, (told,) = compare(tmp_path / "case")
@@ -112,13 +112,13 @@ def test_files_that_are_gone_or_cannot_be_read_are_not_said_to_be_compared_by_ha
 
 def test_what_an_archive_in_a_folder_could_not_give_is_counted_as_not_compared(tmp_path, photos):
     (photos / "phone.7z").write_bytes(b"7z\xbc\xaf\x27\x1c" + bytes(100))
-    take_in(tmp_path / "case", photos)
+    run_triage(tmp_path / "case", photos)
     faults, (told,) = compare(tmp_path / "case")
     assert (faults, told.files, told.uncompared) == ([], 10, 1)
 
 
 def test_a_source_that_is_not_there_is_named_and_nothing_of_it_is_compared(tmp_path, photos):
-    take_in(tmp_path / "case", photos)
+    run_triage(tmp_path / "case", photos)
     photos.rename(tmp_path / "elsewhere")
     faults, (told,) = compare(tmp_path / "case")
     assert (faults, told.absent, told.path) == ([], True, str(photos))

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from disturbances import Attempt, differences, make_material, random_attempt, state, take_in
+from disturbances import Attempt, differences, make_material, random_attempt, run_triage, state
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "disturbed.py"
 
@@ -22,14 +22,14 @@ def material(tmp_path_factory):
 @pytest.fixture(scope="module")
 def expected(material, tmp_path_factory):
     folder = tmp_path_factory.mktemp("undisturbed")
-    take_in(Attempt(seed=0), material, folder / "case")
+    run_triage(Attempt(seed=0), material, folder / "case")
     return state(folder / "case")
 
 
 @posix
 def test_the_material_has_every_kind_of_outcome(expected):
     assert expected["faults of the record"] == []
-    assert expected["counts"].balanced
+    assert expected["counts"].is_balanced
     assert len(expected["alerts"]) == 2
     assert len(expected["groups"]) >= 1 and len(expected["stacks"]) >= 1
     assert set(expected["left out"]) == {
@@ -54,14 +54,14 @@ def test_delays_and_faults_leave_no_trace(tmp_path, material, expected, seed):
     attempt.arm(tmp_path / "tokens")
     ended_by = None
     try:
-        take_in(attempt, material, tmp_path / "case")
+        run_triage(attempt, material, tmp_path / "case")
     except Exception as error:  # noqa: BLE001 - any fault may end it
         ended_by = error
     came = attempt.disarm()
     assert came or ended_by is None
     last = random_attempt(dice)
     last.arm(tmp_path / "tokens")
-    take_in(last, material, tmp_path / "case")
+    run_triage(last, material, tmp_path / "case")
 
     assert differences(expected, state(tmp_path / "case")) == []
 

@@ -15,7 +15,7 @@ _CLOCK = timedelta(seconds=1)
 """Corrections of clocks over a network are smaller than this."""
 
 _OTHERS = {
-    "case.json": msg("the file with the case's number and name"),
+    "case.json": msg("the file with the case's id and name"),
     "database": msg("the case's database"),
     "sqlite_sequence": msg("the counter of the log"),
     "thumbnails": msg("a thumbnail"),
@@ -41,13 +41,13 @@ def _sentence(kind: str, problem: str, faults: Sequence[IntegrityFault]) -> str:
     if kind == "locks":
         if problem == "deleted":
             return plural(
-                "{n:,} of the locks that keep records from being changed or removed was removed",
-                "{n:,} of the locks that keep records from being changed or removed were removed",
+                "{n:,} of the triggers that protect records was removed",
+                "{n:,} of the triggers that protect records were removed",
                 count,
             )
         return plural(
-            "{n:,} of the locks that keep records from being changed or removed was changed",
-            "{n:,} of the locks that keep records from being changed or removed were changed",
+            "{n:,} of the triggers that protect records was changed",
+            "{n:,} of the triggers that protect records were changed",
             count,
         )
     if kind == "schema":
@@ -73,11 +73,11 @@ def _sentence(kind: str, problem: str, faults: Sequence[IntegrityFault]) -> str:
         about = _OTHERS[kind] + ": " if kind in _OTHERS else ""
         more = msg(", and {count:,} more", count=count - 1) if count > 1 else ""
         return about + faults[0].message + more
-    return _deed(problem, records, count)
+    return _change_sentence(problem, records, count)
 
 
 def _records(kind: str, n: int) -> Message | None:
-    """Name ``n`` rows of a table; None for a table that holds none of the case's records."""
+    """Name ``n`` rows of a table; None for a table without records of the case."""
     return {
         "sources": plural("{n:,} record of a source", "{n:,} records of sources", n),
         "source_hashes": plural("{n:,} hash of a source", "{n:,} hashes of sources", n),
@@ -106,7 +106,7 @@ def _records(kind: str, n: int) -> Message | None:
     }.get(kind)
 
 
-def _deed(problem: str, what: Message, n: int) -> Message:
+def _change_sentence(problem: str, what: Message, n: int) -> Message:
     """State what happened to ``n`` rows."""
     if problem == "changed":
         return plural("{what} is not as recorded", "{what} are not as recorded", n, what=what)

@@ -1,4 +1,4 @@
-"""The audit of a case: finds everything that is not as it was written.
+"""Integrity check of a case: find rows and files that were changed, deleted or inserted.
 
 Three hashes protect a row: its own digest (names the row that was changed), the digest over its
 batch in the log (finds a row that was changed together with its digest, and names the batch) and
@@ -28,7 +28,7 @@ from mayak.case.database import (
     row_digest,
 )
 from mayak.case.folder import IDENTITY, Identity, identity_text, read_identity, read_thumbnail
-from mayak.case.records import Extent, IntegrityFault
+from mayak.case.records import IntegrityFault, VerificationScope
 from mayak.errors import CaseError
 from mayak.i18n import msg
 from mayak.untrusted import PARSE_ERRORS, RECORD_BYTES, parse_json, read_file
@@ -44,7 +44,7 @@ level repeats the one below some hundred times, and reading all rows would take 
 def audit(folder: Path, database: Database) -> list[IntegrityFault]:
     """Return all faults of the case in ``folder``; a check that fails to run is a fault too."""
     connection = database.connection
-    if not database.readable:
+    if not database.is_readable:
         return list(_schema(connection))
     checks: tuple[Callable[[], Iterator[IntegrityFault]], ...] = (
         lambda: _integrity(connection),
@@ -79,11 +79,11 @@ def audit(folder: Path, database: Database) -> list[IntegrityFault]:
     return list(dict.fromkeys(faults))
 
 
-def extent(database: Database) -> Extent:
+def extent(database: Database) -> VerificationScope:
     """Return how much ``audit`` compares with recorded hashes."""
     records = sum(_count(database, name) for name in _row_tables())
     (thumbnails,) = database.query("SELECT count(DISTINCT thumbnail) FROM contents")[0]
-    return Extent(_count(database, "log"), records, thumbnails)
+    return VerificationScope(_count(database, "log"), records, thumbnails)
 
 
 def _count(database: Database, table: str) -> int:

@@ -102,7 +102,7 @@ class Batch:
         # Not the last entry's sequence: where entries were deleted by hand, the gap must stay.
         last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'log'").fetchone()
         if last is not None and not isinstance(last["seq"], int):  # a table without types
-            raise sqlite3.DatabaseError("sqlite_sequence holds no number")
+            raise sqlite3.DatabaseError("sqlite_sequence has no number")
         self._sequence = (last["seq"] if last else 0) + 1
 
     @property
@@ -178,14 +178,14 @@ class Database:
         """Connect; without an operator read-only.
 
         ``tampered`` is for the audit, which names each object of a foreign schema: if the database
-        is not ``readable`` then, no row may be read.
+        is not ``is_readable`` then, no row may be read.
 
         Raises:
             CaseError: the database cannot be used.
             IntegrityError: mayak did not make the folder or the schema.
         """
         self.folder = folder
-        self.readable = True
+        self.is_readable = True
         self.operator = operator
         path = folder / DATABASE
         require_regular(folder, writing=operator is not None)
@@ -198,7 +198,7 @@ class Database:
             try:
                 if operator is None:
                     self._recover(path)
-                if not new and not self._has_own_schema(tampered=tampered) and not self.readable:
+                if not new and not self._has_own_schema(tampered=tampered) and not self.is_readable:
                     return
                 if operator is not None:
                     for pragma in (
@@ -239,7 +239,7 @@ class Database:
         Raises:
             CaseError: the database cannot be read.
         """
-        if not self.readable:
+        if not self.is_readable:
             raise integrity_error(self.folder, msg("the database's schema is not mayak's"))
         # A tree whose pages repeat each other has more rows than its file has bytes.
         try:
@@ -336,8 +336,8 @@ class Database:
         """Whether the schema is that of the database's version, text for text, and the version that
         of its log.
 
-        With ``tampered`` this sets ``readable`` instead of raising for a foreign schema. No SQL of
-        the case has been run before: a foreign view or trigger acts when it is used.
+        With ``tampered`` this sets ``is_readable`` and does not raise for a foreign schema. No SQL
+        of the case has been run before: a foreign view or trigger acts when it is used.
 
         Raises:
             IntegrityError: naming what is not mayak's.
@@ -372,7 +372,7 @@ class Database:
                 raise integrity_error(
                     self.folder, msg("the database's schema is not mayak's: {named}", named=named)
                 )
-            self.readable = schema.is_readable(found, claimed)
+            self.is_readable = schema.is_readable(found, claimed)
             return False
         if version != own or logged not in (None, own):
             raise integrity_error(

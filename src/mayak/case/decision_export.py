@@ -20,7 +20,7 @@ from mayak.case.records import Seen
 from mayak.case.values import VERDICTS
 from mayak.errors import CaseError, IntegrityError
 from mayak.files import json_digest, write_durably
-from mayak.i18n import msg, system_error, words
+from mayak.i18n import message_of, msg, system_error
 from mayak.untrusted import DOCUMENT_BYTES, PARSE_ERRORS, parse_json, read_file
 
 FORMAT = "mayak decisions"
@@ -109,7 +109,7 @@ def read_export(path: Path) -> DecisionExport:
     try:
         lines = read_file(path, DOCUMENT_BYTES).split(b"\n")
     except (OSError, ValueError) as error:
-        reason = system_error(error) if isinstance(error, OSError) else words(error)
+        reason = system_error(error) if isinstance(error, OSError) else message_of(error)
         raise CaseError(
             msg("{path} cannot be read ({reason})", path=path, reason=reason),
             remedy=msg("check the path"),

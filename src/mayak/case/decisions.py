@@ -31,7 +31,7 @@ class SupersededError(CaseError):
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class PageState:
     """The decisions of the reviewer that a page had read before an action there."""
 
     mark: int
@@ -52,7 +52,7 @@ class Decisions:
         verdicts: Mapping[str, int],
         *,
         seen: Mapping[str, Seen] | None = None,
-        known: Known | None = None,
+        known: PageState | None = None,
     ) -> int:
         """Record verdicts (0–3) on contents (SHA-256) as one action; return its number.
 
@@ -148,7 +148,7 @@ class Decisions:
         verdicts: Mapping[str, int],
         sample: int | None,
         seen: Mapping[str, Seen],
-        known: Known | None,
+        known: PageState | None,
     ) -> int:
         """Record verdicts as one action, in a blind sample if one is given; see ``decide``."""
         reviewer = reviewer_name(reviewer)
@@ -202,7 +202,7 @@ def seen_columns(seen: Seen | None) -> dict[str, str | bool | None]:
 
 
 def _require_unchanged(
-    batch: Batch, reviewer: str, verdicts: Mapping[str, int], sample: int | None, known: Known
+    batch: Batch, reviewer: str, verdicts: Mapping[str, int], sample: int | None, known: PageState
 ) -> None:
     """Require that no content has a newer, other verdict of this reviewer than what is known.
 

@@ -103,12 +103,12 @@ class Exchange:
             for number, one in self._actions({n: sample for sample, n in samples.items()}):
                 mine.setdefault(one.reviewer, []).append((number, one))
             following = next_action(batch)
-            protected = {_look(name) for name in self._deciding_here(batch)}
+            protected = {_confusable_key(name) for name in self._local_reviewers(batch)}
             latest = (datetime.now(UTC) + _CLOCK_TOLERANCE).isoformat()
             added: dict[str, MergeSummary] = {}
 
             def require_credible(reviewer: str, at: str) -> None:
-                is_protected = reviewer not in continued and _look(reviewer) in protected
+                is_protected = reviewer not in continued and _confusable_key(reviewer) in protected
                 self._require_credible(reviewer, at, latest, is_protected=is_protected)
 
             for export in exports:
@@ -137,7 +137,7 @@ class Exchange:
                 batch.detail["continued"] = confirmed
             return added
 
-    def _deciding_here(self, batch: Batch) -> set[str]:
+    def _local_reviewers(self, batch: Batch) -> set[str]:
         """Who decided or drew a sample in this copy, and the present operator."""
         rows = batch.connection.execute(
             "SELECT reviewer FROM decisions d JOIN log l ON l.sequence = d.log WHERE l.action != ?"
@@ -323,7 +323,7 @@ class Exchange:
         )
 
 
-def _look(name: str) -> str:
+def _confusable_key(name: str) -> str:
     """Return a key that is equal for names that look the same.
 
     Composed (macOS decomposes Hangul), without invisible characters, and with single blanks.

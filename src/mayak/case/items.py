@@ -109,9 +109,11 @@ class Items:
     def _with_free_location(
         self, source: int, item: Item, added: Mapping[str, Item]
     ) -> Item | None:
-        """An item whose location is taken by another one, with a location of its own; None if the
-        item itself is in the case. No reader gives two files one location; if one did, neither
-        file may vanish."""
+        """Return an item whose location is taken by another one with a location of its own.
+
+        None if the item itself is in the case. No reader gives two files one location; if one did,
+        neither file may vanish.
+        """
         try:
             path = EvidencePath.from_json(item.location)
         except ValueError:  # a gap of a container: the same location is the same gap
@@ -124,7 +126,7 @@ class Items:
         return None if same else moved
 
     def _is_there(self, source: int, item: Item, added: Mapping[str, Item]) -> bool | None:
-        """Whether the item at the same location is the same; None if there is none."""
+        """Whether the item at this location has the same content or outcome; None without one."""
         if (there := added.get(storable(item.location))) is not None:
             content = content_of(item)
             return content_of(there) == content if content else there.outcome == item.outcome

@@ -103,17 +103,17 @@ def unwrapped(positions: NDArray[np.float32], west: float) -> Degrees:
     return found
 
 
-def bounds(place: NDArray[np.float32], there: Degrees) -> Box | None:
+def bounds(positions: NDArray[np.float32], there: Degrees) -> Box | None:
     """Return the box of positions, given also ``unwrapped``; None if there are none."""
-    if not len(place):
+    if not len(positions):
         return None
     low, high = there.argmin(axis=0), there.argmax(axis=0)
     # The original longitudes: those continued beyond 180° have lost their last digits.
     return (
-        float(place[low[0], 0]),
-        float(place[low[1], 1]),
-        float(place[high[0], 0]),
-        float(place[high[1], 1]),
+        float(positions[low[0], 0]),
+        float(positions[low[1], 1]),
+        float(positions[high[0], 0]),
+        float(positions[high[1], 1]),
     )
 
 

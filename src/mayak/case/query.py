@@ -1,4 +1,4 @@
-"""Filters and sorts of the contents of a case: a table of masks and a table of orders.
+"""Filter and sort the contents of a case with NumPy masks and orders.
 
 To add a criterion, add a field to ``Filter`` and a row to ``_CRITERIA``.
 """
@@ -330,8 +330,8 @@ def fold_stacks(index: ContentIndex, order: Small) -> tuple[Small, Small, Small]
 def _first_of(numbers: Small) -> Ints:
     """Return for each element of a row of group numbers the first place with the same number; its
     own place for 0, which is not a group."""
-    places = np.arange(len(numbers))
+    positions = np.arange(len(numbers))
     first = np.zeros(int(numbers.max(initial=0)) + 1, np.int64)
     # The last of several writes to one element counts: backwards, the first of the row.
-    first[numbers[::-1]] = places[::-1]
-    return np.where(numbers == 0, places, first[numbers])
+    first[numbers[::-1]] = positions[::-1]
+    return np.where(numbers == 0, positions, first[numbers])

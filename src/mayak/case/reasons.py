@@ -12,18 +12,19 @@ REASONS: Mapping[str, Message] = {
     # Rules of exclusion.
     OutcomeReason.NOT_AN_IMAGE: msg("not an image"),
     OutcomeReason.EMPTY: msg("empty file"),
-    OutcomeReason.APPLE_DOUBLE: msg("what a Mac keeps beside a file (AppleDouble)"),
-    OutcomeReason.PROGRAM: msg("program that draws, never run"),
+    OutcomeReason.APPLE_DOUBLE: msg("metadata that macOS writes next to a file (AppleDouble)"),
+    OutcomeReason.PROGRAM: msg("PostScript or metafile (not executed)"),
     OutcomeReason.CONTAINER: msg("archive or disk image (what could be listed in it follows)"),
     OutcomeReason.DOCUMENT: msg("document (its images are files of their own)"),
     OutcomeReason.TOO_SMALL: msg("smaller than the limit"),
-    OutcomeReason.INCLUDE: msg("outside the paths asked for"),
-    OutcomeReason.EXCLUDE: msg("in a path that was left out"),
-    OutcomeReason.SINCE: msg("older than the date asked for"),
-    OutcomeReason.KNOWN_GOOD: msg("in a list of harmless files"),
+    OutcomeReason.INCLUDE: msg("not in --include"),
+    OutcomeReason.EXCLUDE: msg("in --exclude"),
+    OutcomeReason.SINCE: msg("older than --since"),
+    OutcomeReason.KNOWN_GOOD: msg("in a list of known-good files"),
     OutcomeReason.SYMBOLIC_LINK: msg("link"),
     OutcomeReason.SPECIAL_FILE: msg("device or the like"),
     OutcomeReason.DELETED_WITHOUT_CONTENT: msg("deleted, no content left"),
+    OutcomeReason.NO_ENTRIES: msg("archive or disk image in which no file is listed"),
     # Failures.
     OutcomeReason.ENCRYPTED: msg("encrypted"),
     OutcomeReason.UNSUPPORTED: msg("format not supported"),
@@ -31,7 +32,7 @@ REASONS: Mapping[str, Message] = {
     OutcomeReason.UNREADABLE: msg("could not be read"),
     OutcomeReason.LIMIT_EXCEEDED: msg("beyond the limits for one file"),
     OutcomeReason.TOO_LARGE: msg("too large"),
-    OutcomeReason.HASH_MISMATCH: msg("not what its stored hash says"),
+    OutcomeReason.HASH_MISMATCH: msg("stored hash does not match"),
     OutcomeReason.CHANGED: msg("changed since it was read"),
     OutcomeReason.DECODE_ERROR: msg("could not be decoded"),
     OutcomeReason.GIVEN_UP: msg("given up after several crashes"),
@@ -60,7 +61,7 @@ REMEDIES: Mapping[str, Message] = {
         "unpack a copy with another program, and give that as a source of its own"
     ),
     OutcomeReason.DAMAGED: msg(
-        "compare it with the medium; if that holds it whole, take the copy again"
+        "compare it with the medium; if it is whole there, take the copy again"
     ),
     OutcomeReason.LIMIT_EXCEEDED: msg("give what is inside as a source of its own"),
     OutcomeReason.HASH_MISMATCH: msg(

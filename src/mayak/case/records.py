@@ -218,7 +218,7 @@ class RankedResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Unclassified:
+class ContentWithoutResult:
     """A content without a result in a run, and the first item that holds it."""
 
     sha256: str
@@ -362,7 +362,7 @@ class Counts:
     distinct_contents: int
 
     @property
-    def balanced(self) -> bool:
+    def is_balanced(self) -> bool:
         return self.items == self.contents + self.failures + self.exclusions
 
     @property
@@ -371,7 +371,7 @@ class Counts:
         return msg(
             "{items} {sign} {images} + {failures:,} not read + {exclusions:,} left out",
             items=plural("{n:,} file", "{n:,} files", self.items),
-            sign="=" if self.balanced else "≠",
+            sign="=" if self.is_balanced else "≠",
             images=plural("{n:,} image", "{n:,} images", self.contents),
             failures=self.failures,
             exclusions=self.exclusions,
@@ -379,7 +379,7 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class Extent:
+class VerificationScope:
     """How much ``CaseStore.verify`` compares with recorded hashes."""
 
     entries: int

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from sqlite3 import Row
 
 from mayak.case.database import Batch, Database
-from mayak.case.records import RankedResult, Run, Unclassified
+from mayak.case.records import ContentWithoutResult, RankedResult, Run
 from mayak.case.rows import add_failure, first
 from mayak.case.scores import LABEL, REVIEW_ORDER, scores
 from mayak.case.values import json_object, moment, optional_moment, row_of, texts
@@ -39,7 +39,7 @@ class Runs:
                 started=datetime.now(UTC).isoformat(),
             )
 
-    def unclassified(self, run: int) -> Iterator[Unclassified]:
+    def without_result(self, run: int) -> Iterator[ContentWithoutResult]:
         """Yield the contents without a result in a run, in the order they were added.
 
         Results may be added during the iteration.
@@ -54,7 +54,9 @@ class Runs:
             run,
         )
         for row in rows:
-            yield Unclassified(row["sha256"], row["source"], row["location"], row["display"])
+            yield ContentWithoutResult(
+                row["sha256"], row["source"], row["location"], row["display"]
+            )
 
     def add_results(
         self,
@@ -89,7 +91,7 @@ class Runs:
                         content=prediction.sha256,
                         **{f"score_{i}": float(s) for i, s in enumerate(prediction.scores.values)},
                         off_label=float(prediction.scores.off_label),
-                        calibrated=prediction.calibrated,
+                        calibrated=prediction.is_calibrated,
                         tier=prediction.tier,
                     )
             for sha256, failure in (failures or {}).items():
@@ -103,7 +105,7 @@ class Runs:
         Raises:
             CaseError: a content has none.
         """
-        if (missing := next(self.unclassified(run), None)) is not None:
+        if (missing := next(self.without_result(run), None)) is not None:
             raise CaseError(
                 msg(
                     "run {run} is not finished: {display} has no result",
@@ -203,7 +205,7 @@ class Runs:
         """
         query = (
             "SELECT p.*, (SELECT json_group_array(list) FROM alerts WHERE content = p.content)"  # noqa: S608
-            " AS lists, (SELECT count(*) FROM places WHERE content = p.content) AS places,"
+            " AS lists, (SELECT count(*) FROM places WHERE content = p.content) AS occurrences,"
             " (SELECT min(deleted) FROM present WHERE id IN"
             "  (SELECT item FROM places WHERE content = p.content)) AS deleted,"
             " (SELECT display FROM items WHERE id ="
@@ -248,7 +250,7 @@ def _prediction(row: Row) -> Prediction:
     return Prediction(
         sha256=row["content"],
         scores=scores(row),
-        calibrated=bool(row["calibrated"]),
+        is_calibrated=bool(row["calibrated"]),
         engine=row["fingerprint"],
         tier=2 if row["tier"] is None else row["tier"],
     )
@@ -262,6 +264,6 @@ def _result(row: Row) -> RankedResult:
         scores=scores(row),
         alerts=texts(row["lists"]),
         display=row["display"],
-        occurrences=row["places"],
+        occurrences=row["occurrences"],
         deleted=bool(row["deleted"]),
     )

@@ -17,7 +17,7 @@ from math import comb
 from sqlite3 import Row
 
 from mayak.case.database import Database
-from mayak.case.decisions import Decisions, Known, reviewer_name
+from mayak.case.decisions import Decisions, PageState, reviewer_name
 from mayak.case.records import BlindSample, MissRateEstimate, Seen
 from mayak.case.scores import LABEL
 from mayak.case.values import checked, moment
@@ -115,7 +115,7 @@ class Samples:
         verdicts: Mapping[str, int],
         *,
         seen: Mapping[str, Seen] | None = None,
-        known: Known | None = None,
+        known: PageState | None = None,
     ) -> int:
         """Record verdicts on contents of a reviewer's sample as one action; return its number.
 

@@ -17,7 +17,15 @@ from mayak.case.values import checked, moment, texts, verdict
 from mayak.types import Failure, Scores
 from mayak.untrusted import parse_json
 
-State = Literal["selected", "disputed", "proposed", "alert", "unclassified", "irrelevant", "unseen"]
+State = Literal[
+    "selected",
+    "disputed",
+    "proposed",
+    "alert",
+    "without_result",
+    "irrelevant",
+    "unreviewed_irrelevant",
+]
 _CHUNK = 500
 
 
@@ -54,8 +62,8 @@ class ReviewStatus:
 
         ``selected``: decided to be relevant. ``irrelevant``: decided not to be. ``disputed``: the
         reviewers disagree. If nobody decided: ``proposed`` if the model labels it relevant,
-        ``alert`` if only a list of known files contains it, ``unclassified`` if the model has no
-        result, otherwise ``unseen``.
+        ``alert`` if only a list of known files contains it, ``without_result`` if the model has no
+        result, otherwise ``unreviewed_irrelevant``.
         """
         if self.verdicts:
             decided = self.decided
@@ -64,7 +72,7 @@ class ReviewStatus:
             return "proposed"
         if self.alerts:
             return "alert"
-        return "unclassified" if self.scores is None else "unseen"
+        return "without_result" if self.scores is None else "unreviewed_irrelevant"
 
 
 class ReviewStatuses:
@@ -91,7 +99,7 @@ _QUERY = (
     "  (SELECT list FROM alerts WHERE content = c.value ORDER BY id)) AS lists,"
     # Not from the view: SQLite would gather all places of the case for each page.
     " (SELECT count(*) FROM items WHERE content = c.value)"
-    " + (SELECT count(*) FROM revisions WHERE content = c.value) AS places"
+    " + (SELECT count(*) FROM revisions WHERE content = c.value) AS occurrences"
     " FROM json_each(?1) c"
     " LEFT JOIN predictions p ON p.run = ?2 AND p.content = c.value"
     " LEFT JOIN failures f ON f.run = ?2 AND f.content = c.value"
@@ -122,5 +130,5 @@ def _status(row: Row) -> ReviewStatus:
                 )
             ),
             alerts=tuple(dict.fromkeys(texts(row["lists"]))),
-            occurrences=row["places"],
+            occurrences=row["occurrences"],
         )

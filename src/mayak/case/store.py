@@ -31,13 +31,13 @@ from mayak.case.folder import (
 )
 from mayak.case.grouping import Groupings
 from mayak.case.items import Items
-from mayak.case.records import Extent, IntegrityFault, LogEntry
+from mayak.case.records import IntegrityFault, LogEntry, VerificationScope
 from mayak.case.runs import Runs
 from mayak.case.sampling import Samples
 from mayak.case.statuses import ReviewStatuses
 from mayak.case.values import json_object, row_of
 from mayak.errors import CaseError
-from mayak.files import staged_folder
+from mayak.files import temporary_folder
 from mayak.i18n import msg
 from mayak.names import storable
 
@@ -99,15 +99,15 @@ class CaseStore:
                 )
             # For its owner alone, independent of the umask of a program that uses the library: a
             # closed folder also closes the files in it.
-            with staged_folder(folder, mode=0o700) as stage:
+            with temporary_folder(folder, mode=0o700) as temporary:
                 identity = Identity.new(storable(folder.name))
-                database = Database.create(stage, operator=operator)
+                database = Database.create(temporary, operator=operator)
                 try:
                     with database.batch("create", always=True, **asdict(identity)):
                         pass
                 finally:
                     database.close()
-                write_identity(stage, identity)
+                write_identity(temporary, identity)
         except OSError as error:
             raise storage_error(folder, error) from error
         return cls.open(folder, operator=operator)
@@ -155,9 +155,9 @@ class CaseStore:
         return cls(folder, identity, Database(folder, operator=None, tampered=tampered), None)
 
     @property
-    def readable(self) -> bool:
+    def is_readable(self) -> bool:
         """Whether a case that was opened ``tampered`` allows more than ``verify``."""
-        return self._database.readable
+        return self._database.is_readable
 
     def interrupt(self) -> None:
         """End the statement that another thread runs; it raises KeyboardInterrupt there."""
@@ -216,7 +216,7 @@ class CaseStore:
     start_run = _of("_runs", Runs.start_run)
     finish_run = _of("_runs", Runs.finish_run)
     runs = _of("_runs", Runs.runs)
-    unclassified = _of("_runs", Runs.unclassified)
+    without_result = _of("_runs", Runs.without_result)
     add_results = _of("_runs", Runs.add_results)
     predictions = _of("_runs", Runs.predictions)
     results = _of("_runs", Runs.results)
@@ -272,7 +272,7 @@ class CaseStore:
         rows = self._database.query("SELECT hash FROM log ORDER BY sequence DESC LIMIT 1")
         return cast(str, rows[0]["hash"]) if rows else GENESIS
 
-    def extent(self) -> Extent:
+    def extent(self) -> VerificationScope:
         """Return how much ``verify`` compares."""
         return extent(self._database)
 

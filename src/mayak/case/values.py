@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from mayak.case import schema
 from mayak.errors import IntegrityError, MayakError
-from mayak.i18n import Message, msg, words
+from mayak.i18n import Message, message_of, msg
 from mayak.labels import LABELS
 from mayak.names import printable, storable
 from mayak.untrusted import PARSE_ERRORS, parse_json
@@ -55,14 +55,14 @@ def checked(folder: Path | None, what: str) -> Iterator[None]:
 
 def damaged(folder: Path | None, what: str, error: Exception) -> IntegrityError:
     """Return the error for values that mayak never writes."""
-    place = msg("the case") if folder is None else msg("case {folder}", folder=folder)
-    reason = f"{type(error).__name__}: " + words(error)
+    case = msg("the case") if folder is None else msg("case {folder}", folder=folder)
+    reason = f"{type(error).__name__}: " + message_of(error)
     if not isinstance(reason, Message):
         reason = printable(reason[:200])
     return IntegrityError(
         msg(
             "{place}: {what} cannot be read as what mayak writes ({reason})",
-            place=place,
+            place=case,
             what=what,
             reason=reason,
         ),

@@ -16,7 +16,7 @@ import mayak
 from mayak.cli.console import Console
 from mayak.cli.usage import usage_error
 from mayak.errors import MayakError, MayakWarning
-from mayak.i18n import Language, languages, msg, system_language, words
+from mayak.i18n import Language, languages, message_of, msg, system_language
 
 if TYPE_CHECKING:
     from cyclopts.help.protocols import HelpFormatter
@@ -240,7 +240,7 @@ def _show_warning(
 ) -> None:
     """Show mayak's warnings as a line for the user, others as Python does."""
     if issubclass(category, MayakWarning):
-        Console().note(words(message) if isinstance(message, Warning) else message)
+        Console().note(message_of(message) if isinstance(message, Warning) else message)
     else:
         shown = warnings.formatwarning(message, category, filename, lineno, line)
         (file or sys.stderr).write(shown)

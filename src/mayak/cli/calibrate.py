@@ -84,7 +84,7 @@ def calibrate(
         leakage=leakage,
     )
     path = found.calibration.write(adapter)
-    promise = found.calibration.promise
+    bound = found.calibration.risk_bound
     if as_json:
         console.json(_as_json(found, path))
     else:
@@ -93,11 +93,11 @@ def calibrate(
         console.note(leakage.note)
     for failure in found.failures:
         console.note(msg("left out: ") + f"{printable(failure.path)} (" + failure.message + ")")
-    return int(promise is None or bool(found.failures))
+    return int(bound is None or bool(found.failures))
 
 
 def _as_json(found: CalibrationResult, path: Path) -> dict[str, object]:
-    made, promise = found.calibration, found.calibration.promise
+    made, bound = found.calibration, found.calibration.risk_bound
     return {
         "calibration": str(path),
         "digest": made.digest,
@@ -106,24 +106,24 @@ def _as_json(found: CalibrationResult, path: Path) -> dict[str, object]:
         "temperatures": list(made.temperatures),
         "relevant": found.relevant,
         "needed": found.needed,
-        "promise": promise
+        "promise": bound
         and {
-            "alpha": promise.alpha,
-            "confidence": promise.confidence,
-            "lost": promise.lost,
-            "thresholds": list(promise.thresholds),
-            "shares": list(promise.shares),
+            "alpha": bound.alpha,
+            "confidence": bound.confidence,
+            "lost": bound.lost,
+            "thresholds": list(bound.thresholds),
+            "shares": list(bound.shares),
         },
     }
 
 
 def _show(console: Console, found: CalibrationResult, path: Path) -> None:
-    made, promise = found.calibration, found.calibration.promise
+    made, bound = found.calibration, found.calibration.risk_bound
     rows = [
         [
             str(tier),
             name,
-            "–" if promise is None else f"{promise.shares[tier]:.1%}",
+            "–" if bound is None else f"{bound.shares[tier]:.1%}",
             f"{made.temperatures[tier]:.2f}",
         ]
         for tier, name in enumerate(
@@ -145,24 +145,24 @@ def _show(console: Console, found: CalibrationResult, path: Path) -> None:
         rows,
         text_columns=2,
     )
-    console.result(_promised(found, promise))
+    console.result(_bound_text(found, bound))
     console.result(msg("calibration: ") + str(path))
 
 
-def _promised(found: CalibrationResult, promise: RiskBound | None) -> str:
-    if promise is None:
+def _bound_text(found: CalibrationResult, bound: RiskBound | None) -> str:
+    if bound is None:
         return msg(
-            "nothing can be promised: the whole model calls {relevant} of these images relevant, "
+            "no bound can be given: the whole model calls {relevant} of these images relevant, "
             "{needed} are needed (or a larger --alpha); triage will ask the whole model for every "
             "image",
             relevant=found.relevant,
             needed=found.needed,
         )
     return msg(
-        "promised: at most {alpha:.1%} of what the whole model calls relevant is lost, with "
+        "bound: at most {alpha:.1%} of what the whole model calls relevant is lost, with "
         "{confidence:.0%} confidence; here {lost} of {relevant}",
-        alpha=promise.alpha,
-        confidence=promise.confidence,
-        lost=promise.lost,
-        relevant=promise.relevant,
+        alpha=bound.alpha,
+        confidence=bound.confidence,
+        lost=bound.lost,
+        relevant=bound.relevant,
     )

@@ -140,5 +140,5 @@ def _as_json(path: Path, prediction: Prediction) -> dict[str, Any]:
         "name": LABELS[prediction.scores.label].name,
         "scores": list(prediction.scores.values),
         "off_label": prediction.scores.off_label,
-        "calibrated": prediction.calibrated,
+        "calibrated": prediction.is_calibrated,
     }

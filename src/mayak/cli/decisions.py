@@ -88,7 +88,7 @@ ContinuedOption = Annotated[
         name="--continue",
         negative="",
         help=msg(
-            "NAME: take in acts that go on in the name of a reviewer who decides in this copy "
+            "NAME: also add further decisions by a reviewer who decides in this copy "
             "itself; only if you know that they are that reviewer's own. Repeatable."
         ),
     ),
@@ -189,10 +189,10 @@ def disagreements(case: CaseOption, *, as_json: JsonOption = False) -> int:
         return 0
     for row in rows:
         console.result(f"{row['places'][0]}  {row['sha256']}")
-        for said in row["verdicts"]:
-            name = printable(said["reviewer"])
-            label = numbered_label(said["verdict"])
-            console.result(f"    {name}: " + label + f" ({said['at']})")
+        for decision in row["verdicts"]:
+            name = printable(decision["reviewer"])
+            label = numbered_label(decision["verdict"])
+            console.result(f"    {name}: " + label + f" ({decision['at']})")
     console.result(msg("images: {n_rows}", n_rows=len(rows)) if rows else msg("no disagreement"))
     return 0
 

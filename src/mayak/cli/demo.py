@@ -199,7 +199,7 @@ class _Run:
         out = self._result("zeroshot", images)
         zeroshot(
             self._manifest(images),
-            AnswerGenerator(self._untouched),
+            AnswerGenerator(self._base_model),
             out,
             self.console,
             language=self.console.language,
@@ -255,9 +255,9 @@ class _Run:
         from mayak_synthetic.raw_folder import generate
 
         folders = {label.folder: label.index for label in LABELS}
-        with tempfile.TemporaryDirectory() as place:
+        with tempfile.TemporaryDirectory() as folder:
             generate(
-                Path(place),
+                Path(folder),
                 PHONE,
                 seed=SEED + 1,
                 style="base",
@@ -266,7 +266,7 @@ class _Run:
             )
             images: dict[str, bytes] = {}
             labels: dict[str, int] = {}
-            for path in sorted(_files(Path(place))):
+            for path in sorted(_files(Path(folder))):
                 name, copies = path.name, 0
                 while name in images:  # names are drawn for each label on its own
                     copies += 1
@@ -288,7 +288,11 @@ class _Run:
         )
         summary = triage(options, LabelScorer(self._finetuned), self.console)
         found = self.folder / "triage.json"
-        found.write_text(json.dumps(asdict(summary), indent=1) + "\n", encoding="utf-8")
+        values = asdict(summary)
+        # The keys of the file's format.
+        values["unclassified"] = values.pop("without_result")
+        values["limited"] = values.pop("is_limited")
+        found.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
         return [self._case / "case.json", found]
 
     def _review(self) -> Iterable[Path]:
@@ -312,7 +316,7 @@ class _Run:
                     if judged is None:
                         case.judge(REVIEWER, sample.id, {sha256: truth[sha256]})
             missed = [sample.missed for sample in case.samples()]
-        said = {
+        figures = {
             "reviewer": REVIEWER,
             "images": len(results),
             "decided": len(proposed),
@@ -321,7 +325,7 @@ class _Run:
             "report": str(self._report_folder),
         }
         path = self.folder / "review.json"
-        path.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
+        path.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
         return [path]
 
     def _report(self) -> Iterable[Path]:
@@ -414,7 +418,7 @@ class _Run:
         return self.folder / "case-report"
 
     @cached_property
-    def _untouched(self) -> VisionLanguageModel:
+    def _base_model(self) -> VisionLanguageModel:
         from mayak.model import load_model
 
         return load_model(MODEL, precision=self.settings.precision)
@@ -468,8 +472,8 @@ def _show(console: Console, rows: list[dict[str, Any]]) -> None:
     )
     console.result(
         msg(
-            "Synthetic images, a tiny model: this shows that the machinery works and says nothing "
-            "about casework."
+            "Synthetic images, a tiny model: this shows that the program works. It does not "
+            "measure accuracy on real cases."
         )
     )
     console.result(msg("comparison: ") + rows[0]["comparison"])

@@ -74,7 +74,7 @@ def report(
         console.json(_values(bundle))
     else:
         _show(console, bundle)
-    return 0 if bundle.data.sound else IntegrityError.exit_code
+    return 0 if bundle.data.has_no_fault else IntegrityError.exit_code
 
 
 def _values(bundle: ReportBundle) -> dict[str, object]:
@@ -87,8 +87,8 @@ def _values(bundle: ReportBundle) -> dict[str, object]:
         "selected": selected,
         "not_settled": unsettled,
         "not_selected": rest,
-        "sound": data.sound,
-        "balanced": data.balanced,
+        "sound": data.has_no_fault,
+        "balanced": data.is_balanced,
         "faults": len(data.faults),
         "log_head": data.head,
     }
@@ -99,8 +99,8 @@ def _show(console: Console, bundle: ReportBundle) -> None:
     for name in bundle.files:
         console.result(str(bundle.folder / name))
     console.result(found.listed_text)
-    if not found.balanced:
+    if not found.is_balanced:
         console.result(msg("THE SUMS DO NOT HOLD"))
-    if not found.sound:
+    if not found.has_no_fault:
         console.result(msg("INTEGRITY FAILURE: see the first page of the report"))
     console.result(msg("log head: ") + found.head)

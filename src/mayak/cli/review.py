@@ -77,8 +77,8 @@ def _redirect_file(address: str) -> Iterator[str]:
     not be one of them.
     """
     runtime = os.environ.get("XDG_RUNTIME_DIR")  # in memory, and deleted when the user logs out
-    place = runtime if runtime and Path(runtime).is_dir() else None
-    with tempfile.TemporaryDirectory(prefix="mayak-review-", dir=place) as folder:
+    parent = runtime if runtime and Path(runtime).is_dir() else None
+    with tempfile.TemporaryDirectory(prefix="mayak-review-", dir=parent) as folder:
         page = Path(folder) / "open.html"
         page.touch(0o600)
         page.write_text(

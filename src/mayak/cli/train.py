@@ -107,7 +107,7 @@ def train(
             msg("interrupted; the same command with --resume continues from the last checkpoint")
         )
         return 130
-    if not result.leads:  # another process of the same training shows the result
+    if not result.is_leader:  # another process of the same training shows the result
         return 0
     if as_json:
         console.json(result.summary())

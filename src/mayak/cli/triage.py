@@ -147,7 +147,7 @@ def triage(
         include=tuple(include or ()),
         exclude=tuple(exclude or ()),
         since=None if since is None else since.astimezone(),
-        smallest=smallest,
+        min_pixels=smallest,
         limit=limit,
         known_good=tuple(known_good or ()),
         known_bad=tuple(known_bad or ()),
@@ -200,22 +200,22 @@ def _record_drift(options: Options, cascade: CascadeScorer, summary: Summary) ->
 
     None if the calibration has no risk bound or no image was read.
     """
-    promise = cascade.calibration.promise
-    if promise is None or not cascade.n_answered:
+    bound = cascade.calibration.risk_bound
+    if bound is None or not cascade.n_answered:
         return None
     from mayak.case import CaseStore
     from mayak.model.risk_control import drift
 
-    found = drift(promise.kept, cascade.relevant_odds)
+    found = drift(bound.kept, cascade.relevant_odds)
     with CaseStore.open(options.case, operator=options.operator) as case:
         case.record(
             "cascade",
             run=summary.run,
-            alpha=promise.alpha,
-            confidence=promise.confidence,
-            relevant=promise.relevant,
-            lost=promise.lost,
+            alpha=bound.alpha,
+            confidence=bound.confidence,
+            relevant=bound.relevant,
+            lost=bound.lost,
             **asdict(found),
-            differs=found.differs,
+            differs=found.has_drifted,
         )
     return found

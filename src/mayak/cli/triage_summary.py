@@ -33,19 +33,19 @@ def summary_values(case: CaseStore, summary: Summary, drift: Drift | None) -> di
         "contents": counts.contents,
         "failures": counts.failures,
         "exclusions": counts.exclusions,
-        "balanced": counts.balanced,
+        "balanced": counts.is_balanced,
         "distinct_contents": counts.distinct_contents,
         "excluded_by": summary.exclusions,
         "not_looked_into": {"kinds": dict(left.kinds), "backups": left.backups},
         "labels": {str(label): count for label, count in summary.labels.items()},
         "decided_by_tier": {str(tier): count for tier, count in summary.tiers.items()},
-        "drift": None if drift is None else asdict(drift) | {"differs": drift.differs},
+        "drift": None if drift is None else asdict(drift) | {"differs": drift.has_drifted},
         "unread": summary.failures,
         "unread_by": case.failure_counts(),
         "alerts": summary.alerts,
         "near_duplicate_groups": summary.groups,
-        "limited": summary.limited,
-        "unclassified": summary.unclassified,
+        "limited": summary.is_limited,
+        "unclassified": summary.without_result,
         "damaged_sources": [printable(path) for path in summary.damaged],
         "empty_sources": [printable(path) for path in summary.empty],
         "log_head": case.head(),
@@ -103,15 +103,15 @@ def _show_notes(console: Console, summary: Summary) -> None:
                 summary.alerts,
             )
         )
-    if summary.limited:
+    if summary.is_limited:
         console.result(msg("stopped at --limit: the sources have more files"))
-    if summary.unclassified:
+    if summary.without_result:
         console.result(
             plural(
                 "{n:,} image of the case has no result of this model: run it over its source too",
                 "{n:,} images of the case have no result of this model: run it over their sources "
                 "too",
-                summary.unclassified,
+                summary.without_result,
             )
         )
     for source in summary.empty:
@@ -130,7 +130,7 @@ def _show_failures(console: Console, case: CaseStore) -> None:
     if rows:
         console.table(
             msg("Not read, the first {n_rows}", n_rows=len(rows)),
-            [msg("place"), msg("reason"), msg("recorded")],
+            [msg("path"), msg("reason"), msg("recorded")],
             rows,
             text_columns=3,
         )
@@ -145,7 +145,7 @@ def _tiers() -> tuple[str, str, str]:
 
 
 def _show_drift(console: Console, drift: Drift) -> None:
-    if drift.differs:
+    if drift.has_drifted:
         console.result(
             msg(
                 "WARNING: the {found} relevant images differ from those of the "
@@ -186,7 +186,7 @@ def show_results(console: Console, case: CaseStore, run: int) -> None:
                 msg("rank"),
                 msg("label"),
                 msg("score"),
-                msg("place"),
+                msg("path"),
                 msg("note"),
             ],
             rows,

@@ -14,7 +14,7 @@ from mayak.errors import CaseError, IntegrityError
 from mayak.i18n import join, msg, plural
 
 if TYPE_CHECKING:
-    from mayak.case import CaseStore, Extent, IntegrityFault
+    from mayak.case import CaseStore, IntegrityFault, VerificationScope
     from mayak.triage.verify import SourceComparison
 
 
@@ -69,7 +69,7 @@ class _Verification:
 
     faults: list[IntegrityFault]
     notes: list[str]
-    extent: Extent | None
+    extent: VerificationScope | None
     """Of the case; None if it could not be read in full."""
     compared: list[SourceComparison] | None
     """Of the sources; None if none could be compared."""
@@ -87,16 +87,16 @@ def _compare(console: Console, store: CaseStore, head: str | None) -> _Verificat
     from mayak.case import IntegrityFault
 
     faults = store.verify()
-    whole = store.readable and not any(fault.problem == "unreadable" for fault in faults)
+    whole = store.is_readable and not any(fault.problem == "unreadable" for fault in faults)
     extent = store.extent() if whole else None
     found, compared = _sources(console, store, faults)
     faults += found
     notes = _clock_notes(console, store, faults)
-    noted = store.entry_of(head) if head is not None and store.readable else None
-    if head is not None and store.readable and noted is None:
+    noted = store.entry_of(head) if head is not None and store.is_readable else None
+    if head is not None and store.is_readable and noted is None:
         text = msg("the noted head is not in the log")
         faults.append(IntegrityFault("deleted", "log head", head, text))
-    last = store.head() if store.readable else None
+    last = store.head() if store.is_readable else None
     return _Verification(faults, notes, extent, compared, noted, last)
 
 
@@ -211,7 +211,7 @@ def _conclude(
     console: Console,
     faults: Sequence[IntegrityFault],
     sentences: Sequence[str],
-    extent: Extent | None,
+    extent: VerificationScope | None,
     compared: Sequence[SourceComparison] | None,
 ) -> None:
     for sentence in sentences:

@@ -18,7 +18,7 @@ from mayak.case.values import checked
 from mayak.dataset.collect import RawFile, Rejected, order
 from mayak.errors import EvidenceError, IntegrityError, ManifestError
 from mayak.evidence import located, open_source
-from mayak.i18n import join, msg, msg_in, words
+from mayak.i18n import join, message_of, msg, msg_in
 from mayak.imaging.formats import wrong_extension
 from mayak.imaging.inside import read_inside
 from mayak.imaging.sandbox import Sandbox
@@ -182,7 +182,7 @@ def read_decided(folders: Sequence[Path]) -> DecidedImages:
         ManifestError: two folders are copies of one case, or nothing has been decided.
     """
     cases: dict[str, Path] = {}
-    places = list(folders)
+    locations = list(folders)
     found: dict[str, list[tuple[Origin, _Image]]] = defaultdict(list)
     for folder in folders:
         with CaseStore.read(folder) as store:
@@ -194,7 +194,7 @@ def read_decided(folders: Sequence[Path]) -> DecidedImages:
                         "merge their decisions (`mayak decisions merge`) and name one of them"
                     ),
                 )
-            places += [located(source.path) for source in store.sources()]
+            locations += [located(source.path) for source in store.sources()]
             with checked(folder, msg("a decided image")):
                 for origin, image in _of_case(store):
                     found[image.sha256].append((origin, image))
@@ -210,21 +210,22 @@ def read_decided(folders: Sequence[Path]) -> DecidedImages:
         image = its[0][1]
         image.origins = [origin for origin, _ in its]
         images.append(image)
-    return DecidedImages(images, places)
+    return DecidedImages(images, locations)
 
 
 def _of_case(store: CaseStore) -> Iterator[tuple[Origin, _Image]]:
     sources = {source.id: source.path for source in store.sources()}
     for sha256 in store.decided():
         content = store.content(sha256)
-        places = store.occurrences(sha256)
+        occurrences = store.occurrences(sha256)
         # If a change was accepted, other occurrences may have other bytes by now.
-        place = next((place for place in places if place.content == sha256), places[0])
-        source = sources[place.source]
+        unchanged = (item for item in occurrences if item.content == sha256)
+        item = next(unchanged, occurrences[0])
+        source = sources[item.source]
         verdicts = tuple(_verdict(decision) for decision in store.verdicts(sha256).values())
         yield (
-            Origin(store.id, store.name, source, place.display, verdicts),
-            _Image(sha256, content.format if content else "", source, place.location),
+            Origin(store.id, store.name, source, item.display, verdicts),
+            _Image(sha256, content.format if content else "", source, item.location),
         )
 
 
@@ -293,7 +294,9 @@ def _copy(path: Path, images: list[_Image], folder: Path, task: Task) -> list[st
                 with entry.open() as stream:
                     data = stream.read()
             except (EvidenceError, OSError) as error:
-                faults += [_fault(image, words(error)) for image in (*itself, *inside.values())]
+                faults += [
+                    _fault(image, message_of(error)) for image in (*itself, *inside.values())
+                ]
                 continue
             found = _inside(data, frozenset(inside)) if inside else {}
             contents = [(image, data) for image in itself]

@@ -79,16 +79,16 @@ def examine_file(file: RawFile) -> Examined | Rejected:
 
 
 def _reason(error: DecodeError, file: RawFile, data: bytes) -> Reason:
-    promised = signature(data)
-    if is_system_file(file.name) and promised is None:
+    signature_format = signature(data)
+    if is_system_file(file.name) and signature_format is None:
         return "system-file"
     if not data:
         return "empty"
     if isinstance(error.__cause__, Image.DecompressionBombError):
         return "bomb"
-    if promised is not None and not is_decoded(promised):
+    if signature_format is not None and not is_decoded(signature_format):
         return "codec-missing"
     # Unknown bytes in a file named as an image are a lost image; otherwise not an image.
-    if isinstance(error.__cause__, UnidentifiedImageError) and promised is None:
+    if isinstance(error.__cause__, UnidentifiedImageError) and signature_format is None:
         return "damaged" if named_as_image(file.name) else "not-an-image"
     return "damaged"

@@ -59,7 +59,7 @@ def read_manifest(path: Path) -> Manifest:
     records = _read_json(path, "[]")
     if not isinstance(records, list) or not records:
         raise ManifestError(
-            msg("{path} holds no list of records", path=path),
+            msg("{path} has no list of records", path=path),
             remedy=_prepare_again(),
         )
     split: SplitName = next((name for name, file in FILES.items() if file == path.name), "test")

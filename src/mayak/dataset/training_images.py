@@ -125,7 +125,7 @@ class Leakage:
             raise ManifestError(
                 msg(
                     "{path}: {n_shared} of {n_samples} images are training images of the adapter "
-                    "{adapter} ({names}): nothing measured on them says how it does on others",
+                    "{adapter} ({names}): results on them do not measure generalisation",
                     path=manifest.path,
                     n_shared=len(shared),
                     n_samples=len(manifest.samples),

@@ -1,4 +1,4 @@
-"""Which ways of working this machine has enough GPU memory for."""
+"""Check which ways to train and to score fit into this machine's GPU memory."""
 
 from __future__ import annotations
 

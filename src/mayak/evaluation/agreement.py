@@ -30,7 +30,7 @@ class Agreement:
     """Largest difference of any score of any image."""
 
     @property
-    def enough(self) -> bool:
+    def is_enough(self) -> bool:
         """Whether the faster engine may replace the other."""
         return self.images >= MIN_IMAGES and self.same >= MIN_SHARE * self.images
 
@@ -60,7 +60,7 @@ def allow_fp8(adapter: Path, reference: EvaluationResult, candidate: EvaluationR
     """
     found = agreement(reference, candidate)
     path = adapter / FP8_PROOF
-    if not found.enough:
+    if not found.is_enough:
         path.unlink(missing_ok=True)
         raise ModelError(
             msg(

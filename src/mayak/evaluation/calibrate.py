@@ -113,7 +113,7 @@ def calibrate(
         engine=vlm.engine.fingerprint,
         head=head,
         temperatures=tuple(_temperature(part, truth) for part in logits),  # type: ignore[arg-type]
-        promise=bound,
+        risk_bound=bound,
         data={
             "train": train.digest,
             "train_images": len(labels),
@@ -139,7 +139,7 @@ def _check_apart(train: Manifest, validation: Manifest) -> None:
         raise ManifestError(
             msg(
                 "{image_path} of {path}, or a duplicate of it, is a training image too: on such "
-                "images nothing can be promised",
+                "images no bound can be given",
                 image_path=shared.image_path,
                 path=validation.path,
             ),
@@ -149,7 +149,7 @@ def _check_apart(train: Manifest, validation: Manifest) -> None:
     lacking = [label.name for label in LABELS if label.index not in there]
     if lacking:
         raise ManifestError(
-            msg("{path} holds no image of {lacking}", path=train.path, lacking=", ".join(lacking)),
+            msg("{path} has no image of {lacking}", path=train.path, lacking=", ".join(lacking)),
             remedy=msg("add images and run `mayak prepare`"),
         )
 
@@ -167,7 +167,7 @@ class ManifestScorer:
         self.failures: list[Failure] = []
 
     def __enter__(self) -> Self:
-        self._closer = self._resources.enter_context(Redecoder(self._vlm.least, THREADS))
+        self._redecode = self._resources.enter_context(Redecoder(self._vlm.min_sides, THREADS))
         self._pool = self._resources.enter_context(
             ThreadPoolExecutor(THREADS, "preprocess", torch.set_num_threads, (1,))
         )
@@ -197,7 +197,7 @@ class ManifestScorer:
             rows = []
             for tier in TIERS:
                 if tier == LAST:
-                    images = list(self._pool.map(self._closer, images))
+                    images = list(self._pool.map(self._redecode, images))
                 prepared = list(self._pool.map(partial(self._tiers.prepare, tier), images))
                 if tier == 0:
                     features = queued(partial(self._tiers.pooled_features, prepared))()
@@ -218,8 +218,8 @@ class ManifestScorer:
         images: list[DecodedImage] = []
         found = False
         with self._progress.task(title, len(manifest.samples), msg_in("unit", "images")) as task:
-            least = self._vlm.least_for_base
-            for sample, image in read_ahead(manifest, manifest.samples, least=least):
+            min_sides = self._vlm.min_base_sides
+            for sample, image in read_ahead(manifest, manifest.samples, min_sides=min_sides):
                 task.advance()
                 if isinstance(image, Failure):
                     self.failures.append(image)
@@ -254,9 +254,11 @@ def fit_head(labels: NDArray[np.int64], features: NDArray[np.float32]) -> Head:
 
 
 def _temperature(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
-    """Return the temperature that maximises the likelihood of the labels (N,) under logits (N, 4)
-    (Guo et al. 2017, arXiv:1706.04599), with one more random image per label (Laplace's rule): a
-    few images without an error do not prove certainty."""
+    """Return the temperature that maximises the likelihood of the labels (N,) under logits (N, 4).
+
+    Guo et al. 2017, arXiv:1706.04599, with one more random image per label (Laplace's rule): a few
+    images without an error do not prove certainty.
+    """
     chance = len(LABELS) / (len(truth) + len(LABELS))
 
     def negative_log_likelihood(log_temperature: float) -> float:

@@ -51,12 +51,12 @@ class Comparison:
     @property
     def fixed(self) -> list[Pair]:
         """Wrong in the first run, right in the second."""
-        return [pair for pair in self.pairs if pair.second.right and not pair.first.right]
+        return [pair for pair in self.pairs if pair.second.is_right and not pair.first.is_right]
 
     @property
     def broken(self) -> list[Pair]:
         """Right in the first run, wrong in the second."""
-        return [pair for pair in self.pairs if pair.first.right and not pair.second.right]
+        return [pair for pair in self.pairs if pair.first.is_right and not pair.second.is_right]
 
     @property
     def moved(self) -> list[Pair]:
@@ -64,8 +64,8 @@ class Comparison:
         return [
             pair
             for pair in self.pairs
-            if not pair.first.right
-            and not pair.second.right
+            if not pair.first.is_right
+            and not pair.second.is_right
             and pair.first.predicted != pair.second.predicted
         ]
 
@@ -74,7 +74,7 @@ def compare(first: Path, second: Path, out: Path, *, language: Language = "en") 
     """Pair the runs in two folders and write ``comparison.json``, ``.html``, ``.png``, ``.svg``.
 
     Raises:
-        ConfigError: a folder holds no finished run.
+        ConfigError: a folder has no finished run.
         ManifestError: the runs are on different data; names both digests.
     """
     if out.resolve() in (first.resolve(), second.resolve()):
@@ -127,7 +127,7 @@ def _paired(first: SavedRun, second: SavedRun) -> Comparison:
             remedy=msg("run both again"),
         )
     groups = [pair.first.group for pair in pairs]
-    right = [pair.first.right for pair in pairs], [pair.second.right for pair in pairs]
+    right = [pair.first.is_right for pair in pairs], [pair.second.is_right for pair in pairs]
     return Comparison(
         first=first,
         second=second,

@@ -10,7 +10,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from mayak import __version__
-from mayak.evaluation.pictures import data_uri, surest_first, thumbnail
+from mayak.evaluation.pictures import by_confidence, data_uri, thumbnail
 from mayak.evaluation.record import EvaluationResult, Kind, Row
 from mayak.fonts import with_fonts
 from mayak.i18n import Language, msg, msg_in
@@ -25,7 +25,7 @@ _MAX_PICTURES = 200
 
 def report(result: EvaluationResult, figures: dict[str, Any], language: Language) -> str:
     """Return ``report.html`` of one run."""
-    wrong = surest_first(row for row in result.rows if not row.right)
+    wrong = by_confidence(row for row in result.rows if not row.is_right)
     root = result.manifest.path.resolve().parent.parent
     columns = [label.index for label in LABELS]
     if len(result.metrics.confusion[0]) > len(LABELS):
@@ -95,8 +95,8 @@ def limits(model: str) -> list[str]:
         sentences.insert(
             0,
             msg(
-                "The embedded model “nano” and its synthetic images demonstrate the machinery. "
-                "They say nothing about casework."
+                "The embedded model “nano” and its synthetic images demonstrate that the program "
+                "works. They do not measure accuracy on real cases."
             ),
         )
     return sentences

@@ -26,7 +26,7 @@ _MAX_IMAGES = 80
 """Images on a sheet; a larger sheet is not read, and becomes too large to open."""
 
 
-def surest_first(rows: Iterable[Row]) -> list[Row]:
+def by_confidence(rows: Iterable[Row]) -> list[Row]:
     """Sort rows by the score of the predicted label, highest first."""
     return sorted(rows, key=lambda row: (-(max(row.scores) if row.scores else 0.0), row.id))
 
@@ -52,7 +52,7 @@ def data_uri(picture: Image.Image) -> str:
 
 def contact_sheet(rows: Iterable[Row], root: Path, language: Language) -> bytes:
     """Return misclassified images as one JPEG: name, true → predicted, score, off-label mass."""
-    wrong = surest_first(rows)
+    wrong = by_confidence(rows)
     shown = wrong[:_MAX_IMAGES]
     columns = min(_COLUMNS, len(shown))
     lines = -(-len(shown) // columns)

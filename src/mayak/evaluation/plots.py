@@ -109,11 +109,11 @@ def _bars(
     figure = Figure(figsize=(1.9 + 1.35 * len(names), 4.6), layout="constrained")
     axes = figure.subplots()
     width = 0.72 / len(runs)
-    for place, (run, colour) in enumerate(zip(runs, colours, strict=True)):
+    for number, (run, colour) in enumerate(zip(runs, colours, strict=True)):
         for at, (value, interval) in enumerate(zip(run.values, run.intervals, strict=True)):
             if value is None:
                 continue
-            x = at + (place - (len(runs) - 1) / 2) * width
+            x = at + (number - (len(runs) - 1) / 2) * width
             axes.bar(x, value, width * 0.94, color=colour)
             top = value
             if interval is not None:

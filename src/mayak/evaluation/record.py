@@ -48,7 +48,7 @@ class Row:
     answer: str | None
 
     @property
-    def right(self) -> bool:
+    def is_right(self) -> bool:
         """Whether the prediction is the label."""
         return self.predicted == self.label
 
@@ -64,7 +64,7 @@ class EvaluationResult:
     rows: tuple[Row, ...]
     failures: tuple[Failure, ...]
     leakage: Leakage | None = None
-    """None for the untouched model, which was trained on no image of ours."""
+    """None for the base model, which was trained on no image of ours."""
 
     @property
     def off_label(self) -> measures.OffLabel | None:
@@ -145,8 +145,14 @@ def figures(result: EvaluationResult, out: Path) -> dict[str, Any]:
         "dataset": result.manifest.digest,
         "manifest": _relative(result.manifest.path, out),
         "training_record": _compared(result.leakage),
-        "failures": [asdict(failure) for failure in result.failures],
+        "failures": [_failure_values(failure) for failure in result.failures],
     }
+
+
+def _failure_values(failure: Failure) -> dict[str, Any]:
+    values = asdict(failure)
+    values["place"] = values.pop("entry")  # the key of the file's format
+    return values
 
 
 def _compared(leakage: Leakage | None) -> dict[str, Any] | None:
@@ -203,7 +209,7 @@ def read_run(folder: Path) -> SavedRun:
     except FileNotFoundError as error:
         raise ConfigError(
             msg(
-                "{folder} holds no finished run ({name} is missing)",
+                "{folder} has no finished run ({name} is missing)",
                 folder=folder,
                 name=Path(error.filename).name,
             ),
@@ -265,7 +271,7 @@ def writing(out: Path) -> Iterator[None]:
                 out=out,
                 strerror=system_error(error),
             ),
-            remedy=msg("make room or name another with --out; the same command goes on"),
+            remedy=msg("make room or name another with --out; the same command continues"),
         ) from error
 
 

@@ -87,7 +87,10 @@ def zeroshot(
     *,
     language: Language = "en",
 ) -> EvaluationResult:
-    """Do the same for the untouched model, with free answers and their parser, or label scores."""
+    """Evaluate the base model on a manifest, by its free answers or by label scores.
+
+    Writes the same files as ``evaluate`` into ``out``.
+    """
     kind: Kind = "zeroshot-generate" if hasattr(model, "answer") else "zeroshot-score"
     return _run(kind, manifest, model, out, progress or SilentProgress(), language)
 
@@ -195,16 +198,16 @@ def _ask(
 
 
 def read_ahead(
-    manifest: Manifest, samples: Iterable[Sample], *, least: Sides | None = None
+    manifest: Manifest, samples: Iterable[Sample], *, min_sides: Sides | None = None
 ) -> Iterator[tuple[Sample, DecodedImage | Failure]]:
     """Yield every sample with its pixels or its failure, in order, decoded ahead by a few threads;
-    ``least`` is the ``min_sides`` of ``imaging.decode``."""
+    ``min_sides`` is that of ``imaging.decode``."""
     waiting: deque[tuple[Sample, Future[DecodedImage | Failure]]] = deque()
     with ThreadPoolExecutor(_READERS) as pool:
         try:
             for sample in samples:
                 path = manifest.locate(sample)
-                waiting.append((sample, pool.submit(_read, path, sample, least)))
+                waiting.append((sample, pool.submit(_read, path, sample, min_sides)))
                 if len(waiting) >= _READ_AHEAD:
                     first, future = waiting.popleft()
                     yield first, future.result()
@@ -215,7 +218,7 @@ def read_ahead(
             pool.shutdown(cancel_futures=True)
 
 
-def _read(path: Path, sample: Sample, least: Sides | None) -> DecodedImage | Failure:
+def _read(path: Path, sample: Sample, min_sides: Sides | None) -> DecodedImage | Failure:
     try:
         with open_regular(path, follow=True) as file:
             data = file.read()
@@ -236,7 +239,7 @@ def _read(path: Path, sample: Sample, least: Sides | None) -> DecodedImage | Fai
             msg("the file has changed since `mayak prepare`"),
         )
     try:
-        return decode(data, min_sides=least)
+        return decode(data, min_sides=min_sides)
     except DecodeError as error:
         return Failure(sample.image_path, "decode", type(error).__name__, error.message)
 
@@ -290,7 +293,7 @@ def _write_line(file: TextIO, row: dict[str, Any]) -> None:
 
 def _write(result: EvaluationResult, out: Path, language: Language) -> None:
     figures = record.figures(result, out)
-    wrong = [row for row in result.rows if not row.right]
+    wrong = [row for row in result.rows if not row.is_right]
     files = {
         record.METRICS: json_bytes(figures, allow_nan=False),
         record.PREDICTIONS: record.predictions_csv(

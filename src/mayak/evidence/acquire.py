@@ -43,7 +43,9 @@ def acquire(
 ) -> Acquisition:
     """Read all bytes of a source once and hash them.
 
-    Raises EvidenceError if they cannot be read to their end, CancelledError once ``stop`` is set.
+    Raises:
+        EvidenceError: they cannot be read to their end.
+        CancelledError: ``stop`` was set.
     """
     started = datetime.now(UTC)
     megabytes = -(-data.size // _MB)
@@ -64,7 +66,8 @@ def acquisition_hash_gap(medium: Medium, path: EvidencePath, stop: Event | None)
     """Read a nested disk image to its end; return a Failure if it does not match its acquisition
     hash.
 
-    Raises CancelledError once ``stop`` is set.
+    Raises:
+        CancelledError: ``stop`` was set.
     """
     if not medium.stored:
         return None
@@ -77,7 +80,10 @@ def acquisition_hash_gap(medium: Medium, path: EvidencePath, stop: Event | None)
         if found[name] != value:
             reason = f"{name.upper()} {value} is stored, {found[name]} was read"
             return container_gap(
-                path, OutcomeReason.HASH_MISMATCH, f"is not what its stored hash says: {reason}"
+                # The text identifies the item in cases that were recorded before: it stays.
+                path,
+                OutcomeReason.HASH_MISMATCH,
+                f"is not what its stored hash says: {reason}",
             )
     return None
 
@@ -91,7 +97,9 @@ def _digests(
 ) -> dict[str, str]:
     """Return the hex digests of all bytes by name; ``advance`` gets the MB done.
 
-    Raises EvidenceError if they cannot be read to their end, CancelledError once ``stop`` is set.
+    Raises:
+        EvidenceError: they cannot be read to their end.
+        CancelledError: ``stop`` was set.
     """
     digests = {name: hashlib.new(name, usedforsecurity=False) for name in names}
     done = 0

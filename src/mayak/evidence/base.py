@@ -21,6 +21,7 @@ EXCLUSIONS = frozenset(
         OutcomeReason.SYMBOLIC_LINK,
         OutcomeReason.SPECIAL_FILE,
         OutcomeReason.DELETED_WITHOUT_CONTENT,
+        OutcomeReason.NO_ENTRIES,
     }
 )
 """Values of ``Failure.error`` that state why there is nothing to read, rather than a fault."""
@@ -31,7 +32,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How far containers are entered; beyond that there is a Failure, ``LimitExceeded``."""
+    """Limits of nesting, number and size of a container's entries; beyond them a container
+    has a Failure ``LimitExceeded``."""
 
     depth: int = 3
     """Archives and disk images inside one another, below the source itself."""

@@ -47,7 +47,8 @@ def located(recorded: str) -> Path:
 def open_source(path: Path, limits: Limits | None = None) -> Source:
     """Open evidence by its content; nothing is written to it.
 
-    Raises EvidenceError: it is missing or not readable, lacks a piece, or is of no known kind.
+    Raises:
+        EvidenceError: it is missing or not readable, lacks a piece, or is of no known kind.
     """
     limits = limits or Limits()
     # An absolute path: "." has no name to show.

@@ -110,7 +110,8 @@ class Unpacked(FileBytes):
     def __init__(self, stream: BinaryIO, check: Callable[[int], None]) -> None:
         """``check`` is called with the number of bytes so far, and raises to stop.
 
-        Raises ConfigError if the temporary folder is full, which is not a fault of the evidence.
+        Raises:
+            ConfigError: the temporary folder is full, which is not a fault of the evidence.
         """
         copy = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115
         try:
@@ -142,7 +143,7 @@ def _temporary() -> Iterator[None]:
             ),
             remedy=msg(
                 "free space there, or name a larger folder with TMPDIR, then run the same command "
-                "again: it goes on where it stopped"
+                "again: it continues where it stopped"
             ),
         ) from exc
 

@@ -78,11 +78,14 @@ class Source:
         self.listed += sum(1 for _ in self._guarded(self.path, self._container.entries()))
 
     def items(self, stop: Event | None = None) -> Iterator[EvidenceEntry | Failure]:
-        """Yield every file, and a Failure for all that is none: nothing is left out.
+        """Yield every file of the source, and a Failure for each entry that cannot be read.
 
-        The files in an archive or a disk image follow it, and it is an item itself. An E01 inside
-        is read to its end first: if an acquisition hash in it does not match, a Failure
-        ``HashMismatch`` comes before its files. Raises CancelledError then once ``stop`` is set.
+        An archive or a disk image is an item itself and is followed by its files, or by a Failure
+        ``NoEntries`` if it has none. An E01 inside is read to its end first: if an acquisition
+        hash in it does not match, a Failure ``HashMismatch`` comes before its files.
+
+        Raises:
+            CancelledError: ``stop`` was set while an E01 was read.
         """
         self._stop = stop
         return self._guarded(self.path, self._expanded(self._container.entries(), 0))
@@ -91,7 +94,10 @@ class Source:
         """Return the file at a path that ``items`` gave; None if it is not there any more.
 
         Enters only the containers that the path names, and keeps what it has listed of them for
-        the next call. Raises EvidenceError.
+        the next call.
+
+        Raises:
+            EvidenceError: a container cannot be read.
         """
         # Within its container a container is listed as a file.
         container = self._container
@@ -102,7 +108,7 @@ class Source:
                 continue
             if item is not None:
                 if item.path not in self._entered:
-                    opened = self._entered_again(item, depth)
+                    opened = self._reopen_container(item, depth)
                     if opened is None:
                         return None
                     self._entered[item.path] = opened
@@ -115,11 +121,11 @@ class Source:
             return self._container.find(path)
         return item
 
-    def _entered_again(self, item: EvidenceEntry, depth: int) -> Container | None:
+    def _reopen_container(self, item: EvidenceEntry, depth: int) -> Container | None:
         """Open the container that an item was listed as; None if it is not one any more."""
-        nested, looked_into = self._recognised(item)
-        if looked_into is not None:
-            looked_into.release()
+        nested, peeked = self._recognised(item)
+        if peeked is not None:
+            peeked.release()
         if nested is None or nested.file.path != item.path:
             return None
         opened = self._opened(nested, depth)
@@ -133,13 +139,13 @@ class Source:
             if isinstance(entry, Failure):
                 yield entry
                 continue
-            nested, looked_into = self._recognised(entry)
+            nested, peeked = self._recognised(entry)
             if nested is None:
-                yield entry if looked_into is None else replace(entry, open=looked_into)
-                if looked_into is not None:
-                    looked_into.release()
-                    if looked_into.unread is not None:
-                        reason = f"is {looked_into.unread.described}, which is not read"
+                yield entry if peeked is None else replace(entry, open=peeked)
+                if peeked is not None:
+                    peeked.release()
+                    if peeked.unread is not None:
+                        reason = f"is {peeked.unread.described}, which is not read"
                         yield container_gap(entry.path, OutcomeReason.UNSUPPORTED, reason)
                 continue
             opened = self._opened(nested, depth)
@@ -158,7 +164,14 @@ class Source:
             if self.listed:
                 self.listed += sum(1 for _ in self._guarded(inside.path, opened.entries()))
             # Not closed: items handed out earlier may still be opened, and hold what they need.
-            yield from self._guarded(inside.path, self._expanded(opened.entries(), depth + 1))
+            is_empty = True
+            for item in self._guarded(inside.path, self._expanded(opened.entries(), depth + 1)):
+                is_empty = False
+                yield item
+            if is_empty:
+                yield container_gap(
+                    inside.path, OutcomeReason.NO_ENTRIES, "no file is listed in it"
+                )
 
     def _guarded(
         self, container: EvidencePath, entries: Iterator[EvidenceEntry | Failure]
@@ -170,7 +183,7 @@ class Source:
             # If the source itself is gone, that is not a fault of its files.
             if container == self.path and isinstance(exc, MayakError):
                 raise
-            yield _not_entered(container, exc)
+            yield _entry_error(container, exc)
         except (MayakError, MemoryError, CancelledError):
             raise
         except Exception as exc:  # noqa: BLE001
@@ -180,7 +193,7 @@ class Source:
             reason = f"cannot be read any further: {type(exc).__name__}: {exc}"
             yield container_gap(container, OutcomeReason.DAMAGED, reason)
 
-    def _recognised(self, entry: EvidenceEntry) -> tuple[_Nested | None, _LookedInto | None]:
+    def _recognised(self, entry: EvidenceEntry) -> tuple[_Nested | None, _PeekedFile | None]:
         """Return the container that an entry is; if it is none, how to open it without reading its
         start again."""
         # A file that cannot be read here fails again, with a Failure, where the item is used.
@@ -196,7 +209,7 @@ class Source:
                 if nested is None:
                     stream.seek(0)
                     unread = kind if kind is not None and kind.layer is None else None
-                    return None, _LookedInto(stream, entry.open, unread)
+                    return None, _PeekedFile(stream, entry.open, unread)
             except BaseException:
                 stream.close()
                 raise
@@ -232,7 +245,7 @@ class Source:
         except LimitExceededError as exc:
             return container_gap(file.path, OutcomeReason.LIMIT_EXCEEDED, exc.reason)
         except EvidenceError as exc:
-            return _not_entered(file.path, exc)
+            return _entry_error(file.path, exc)
 
     @property
     def stored(self) -> dict[str, str]:
@@ -245,8 +258,11 @@ class Source:
     ) -> Acquisition | None:
         """Read all of the source once and hash it; None for a folder, which is not one file.
 
-        May run in a thread of its own while files are read. Raises EvidenceError if the source
-        cannot be read to its end, CancelledError once ``stop`` is set.
+        May run in a thread of its own while files are read.
+
+        Raises:
+            EvidenceError: the source cannot be read to its end.
+            CancelledError: ``stop`` was set.
         """
         if self._data is None:
             return None
@@ -296,7 +312,7 @@ class _Nested(NamedTuple):
     reader: ContainerFormat
 
 
-class _LookedInto:
+class _PeekedFile:
     """Opens a file whose start was read: the first time with the same stream, until the walk goes
     on to the next file. A list of many files must not hold them all open."""
 
@@ -318,6 +334,6 @@ class _LookedInto:
             self._stream = None
 
 
-def _not_entered(container: EvidencePath, exc: OSError) -> Failure:
+def _entry_error(container: EvidencePath, exc: OSError) -> Failure:
     reason = f"container cannot be entered: {exc.__cause__ or getattr(exc, 'message', exc)!s}"
     return container_gap(container, OutcomeReason.DAMAGED, reason)

@@ -49,7 +49,7 @@ def font_path(name: str = DEFAULT) -> Path:
 
 
 def with_fonts(page: str) -> str:
-    """Return an HTML page with the default fonts embedded, reduced to the glyphs that it needs.
+    """Embed the default fonts in an HTML page at ``MARK``, reduced to the glyphs that it needs.
 
     The same page gives the same bytes.
     """

@@ -88,7 +88,9 @@ class DecodedPicture:
 def decode_file(path: Path) -> DecodedImage:
     """Decode a file; it is opened read-only.
 
-    Raises OSError if it cannot be read, DecodeError if its bytes are not a complete image.
+    Raises:
+        OSError: it cannot be read.
+        DecodeError: its bytes are not a complete image.
     """
     with open_regular(path, follow=True) as file:
         return decode(file.read())
@@ -103,8 +105,9 @@ def decode(data: bytes, *, min_sides: Sides | None = None, partial: bool = False
     adapted. A JPEG of more than 179 million pixels is decoded at a smaller scale, other pictures of
     that size are reduced. ``min_sides`` and ``partial`` are those of ``decode_picture``.
 
-    Raises DecodeError for anything that is not a complete, readable image, and for more than 225
-    million pixels to decode; its ``__cause__`` is the error of the decoder.
+    Raises:
+        DecodeError: the bytes are not a complete, readable image, or have more than 225 million
+            pixels to decode; its ``__cause__`` is the error of the decoder.
     """
     picture = decode_picture(data, min_sides=min_sides, partial=partial)
     return picture.decoded(hashlib.sha256(data).hexdigest(), data)

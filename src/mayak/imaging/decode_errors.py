@@ -19,8 +19,8 @@ _LOOK = msg("look at it with another program and record by hand what it shows")
 
 def decode_error(error: Exception, data: bytes) -> DecodeError:
     """Return the error for bytes over which a decoder raised ``error``."""
-    promised = formats.signature(data)
-    if unsupported := _unsupported(promised, data):
+    signature_format = formats.signature(data)
+    if unsupported := _unsupported(signature_format, data):
         return unsupported
     if isinstance(error, Image.DecompressionBombError):
         return DecodeError(
@@ -32,19 +32,19 @@ def decode_error(error: Exception, data: bytes) -> DecodeError:
             remedy=_LOOK,
         )
     if isinstance(error, UnidentifiedImageError):
-        return _unidentified(promised, data)
+        return _unidentified(signature_format, data)
     return DecodeError(msg("cannot be decoded ({detail})", detail=detail(error)), remedy=_CHECK)
 
 
-def _unsupported(promised: str | None, data: bytes) -> DecodeError | None:
+def _unsupported(signature_format: str | None, data: bytes) -> DecodeError | None:
     """Return the error for a format that this installation does not decode."""
-    if promised == "HEIF" and not formats.is_decoded("HEIF"):
+    if signature_format == "HEIF" and not formats.is_decoded("HEIF"):
         return DecodeError(
             msg("HEIC needs a codec that is not installed"), remedy="pip install 'mayak[heic]'"
         )
-    if promised and not formats.is_decoded(promised):
+    if signature_format and not formats.is_decoded(signature_format):
         return DecodeError(
-            msg("is {promised}, which is not decoded", promised=promised), remedy=_LOOK
+            msg("is {promised}, which is not decoded", promised=signature_format), remedy=_LOOK
         )
     if is_cgbi(data):
         return DecodeError(
@@ -53,15 +53,15 @@ def _unsupported(promised: str | None, data: bytes) -> DecodeError | None:
     return None
 
 
-def _unidentified(promised: str | None, data: bytes) -> DecodeError:
+def _unidentified(signature_format: str | None, data: bytes) -> DecodeError:
     """Return the error for bytes that no decoder accepted."""
-    if promised == "HEIF" and (limit := _heif_limit(data)):
+    if signature_format == "HEIF" and (limit := _heif_limit(data)):
         return DecodeError(msg("libheif refuses it ({limit})", limit=limit), remedy=_LOOK)
-    if promised:
+    if signature_format:
         return DecodeError(
             msg(
                 "starts as {promised} but its header is damaged or of an unknown variant",
-                promised=promised,
+                promised=signature_format,
             ),
             remedy=_CHECK,
         )

@@ -31,7 +31,7 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Metadata:
-    """What EXIF states; a field is None if it is absent or makes no sense.
+    """What EXIF states; a field is None if it is absent or not valid.
 
     ``taken`` and ``digitised`` are times of the camera's clock, with a time zone only if the file
     states one. ``fixed`` is the time of the satellite fix, in UTC. Anybody can write EXIF: it is a

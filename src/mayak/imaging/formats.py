@@ -64,9 +64,11 @@ def looks_like_image(head: bytes, name: str) -> bool:
 
 
 def is_apple_double(head: bytes, name: str) -> bool:
-    """Return whether a file is an AppleDouble (RFC 1740): the metadata of a file that a Mac writes
-    next to it, under the same name after ``._``, on foreign disks and in archives. A picture that
-    has such a name is not an AppleDouble."""
+    """Return whether a file is an AppleDouble (RFC 1740).
+
+    That is the metadata that macOS writes next to a file, under the same name after ``._``, on
+    foreign disks and in archives. A picture that has such a name is not an AppleDouble.
+    """
     base = name.rpartition("/")[2]
     return base.startswith("._") and signatures.APPLE_DOUBLE.matches(head)
 

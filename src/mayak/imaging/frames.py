@@ -29,7 +29,8 @@ def other_frames(data: bytes, names: Sequence[str] = ()) -> list[EmbeddedImage]:
     nothing else, so that other software can compute its digest too; as PNG if its transparency
     hides a picture. With the ``names`` of an earlier call, the frames are not counted again.
 
-    Raises DecodeError if the file cannot be opened.
+    Raises:
+        DecodeError: the file cannot be opened.
     """
     frames = _Frames(data)
     if names:

@@ -73,19 +73,21 @@ def _grid(luma: Matrix) -> Matrix:
     scale = max(max(luma.shape) / _LONG_SIDE, 1.0)
     for _ in ("rows", "columns"):
         length = len(luma)
-        places, weights = _samples(length, max(round(length / scale), 1))
-        summed = luma[places[:, 0]] * weights[:, :1]
-        for place, weight in zip(places.T[1:], weights.T[1:], strict=True):
-            summed += luma[place] * weight[:, None]
+        indices, weights = _samples(length, max(round(length / scale), 1))
+        summed = luma[indices[:, 0]] * weights[:, :1]
+        for index, weight in zip(indices.T[1:], weights.T[1:], strict=True):
+            summed += luma[index] * weight[:, None]
         luma = np.ascontiguousarray(summed.T)
     return luma
 
 
 @lru_cache(_LONG_SIDE)
 def _samples(length: int, shrunk: int) -> tuple[NDArray[np.intp], Matrix]:
-    """Return the positions in a line and their weights, both (64, K), of which each of 64 evenly
-    spaced samples is the sum after the line was shrunk and blurred by two passes of PDQ's box.
-    Weights of 0 fill up samples of fewer positions."""
+    """Return the positions in a line and their weights, both (64, K), for 64 evenly spaced samples.
+
+    Each sample is the weighted sum of a line that was shrunk and blurred by two passes of PDQ's
+    box. Weights of 0 fill up samples of fewer positions.
+    """
     window = -(-shrunk // (2 * _GRID))
     ahead = window // 2
     offsets = np.arange(shrunk)[None, :] - np.arange(shrunk)[:, None]
@@ -95,12 +97,12 @@ def _samples(length: int, shrunk: int) -> tuple[NDArray[np.intp], Matrix]:
     all_weights = box[at] @ box @ _shrinking(length, shrunk)
     first = np.argmax(all_weights > 0, axis=1)
     last = length - np.argmax(all_weights[:, ::-1] > 0, axis=1)
-    places = first[:, None] + np.arange(int((last - first).max()))
-    beyond = places >= length
-    places[beyond] = 0
-    weights = np.take_along_axis(all_weights, places, axis=1)
+    indices = first[:, None] + np.arange(int((last - first).max()))
+    beyond = indices >= length
+    indices[beyond] = 0
+    weights = np.take_along_axis(all_weights, indices, axis=1)
     weights[beyond] = 0.0
-    return places, weights.astype(np.float32)
+    return indices, weights.astype(np.float32)
 
 
 def _shrinking(length: int, shrunk: int) -> NDArray[np.float64]:

@@ -21,7 +21,8 @@ def pictures_inside(data: bytes, names: Sequence[str] = ()) -> list[EmbeddedImag
     With the ``names`` of an earlier call, frames are not counted again. Pictures hidden by
     transparency are not included, because only decoding finds them.
 
-    Raises DecodeError if the file cannot be opened.
+    Raises:
+        DecodeError: the file cannot be opened.
     """
     return embedded_images(data) if is_pdf(data) else other_frames(data, names)
 

@@ -15,9 +15,10 @@ _SECTOR_SIZES = {9, 12}
 
 
 def needs_password(stream: BinaryIO, head: bytes) -> bool:
-    """Return whether a file of these first 512 bytes is an encrypted Word, Excel or PowerPoint
-    document (2007 and later): a compound file with a stream ``EncryptedPackage`` ([MS-OFFCRYPTO]
-    2.3.4.4, [MS-CFB] 2).
+    """Return whether a file with these first 512 bytes is an encrypted Office document.
+
+    Such a Word, Excel or PowerPoint document (2007 and later) is a compound file with a stream
+    ``EncryptedPackage`` ([MS-OFFCRYPTO] 2.3.4.4, [MS-CFB] 2).
 
     The position of the stream afterwards is undefined. Raises what reading raises.
     """
@@ -33,10 +34,10 @@ def needs_password(stream: BinaryIO, head: bytes) -> bool:
         if any(entries[at : at + 64].startswith(_ENCRYPTED) for at in range(0, len(entries), 128)):
             return True
         # The table of sectors states the next sector of the directory.
-        table, place = divmod(sector, size // 4)
+        table, index = divmod(sector, size // 4)
         if table >= len(tables):
             return False
-        following = _sector(stream, tables[table], size)[4 * place : 4 * place + 4]
+        following = _sector(stream, tables[table], size)[4 * index : 4 * index + 4]
         sector = int.from_bytes(following, "little")
         if len(following) < 4:
             return False

@@ -69,7 +69,8 @@ def embedded_images(data: bytes) -> list[EmbeddedImage]:
     masks and colour spaces that the PDF states for them; all others are read as PNG. Stamps and
     other annotations are included, small images within a page's drawing commands are not.
 
-    Raises DecodeError for a PDF that is damaged or needs a password.
+    Raises:
+        DecodeError: the PDF is damaged or needs a password.
     """
     try:
         with apply_configuration(**_CONFIGURATION):

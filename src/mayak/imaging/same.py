@@ -62,7 +62,7 @@ Plane = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class ComparisonThumbnail:
     """A thumbnail, prepared for comparison."""
 
     pixels: NDArray[np.uint8]
@@ -75,7 +75,7 @@ class Look:
     """(H, W), likewise."""
     colour: tuple[Plane, Plane]
     """Cb and Cr of the neighbourhoods, of every other row and column, as JPEG keeps them."""
-    flat: bool
+    is_flat: bool
     """Whether it may hold small print."""
 
     @classmethod
@@ -105,21 +105,21 @@ class Look:
         height, width, _ = self.pixels.shape
         return width, height
 
-    def shrunk(self, longer: int) -> Look:
+    def shrunk(self, longer: int) -> ComparisonThumbnail:
         """Return the picture with a longer side of at most ``longer`` pixels."""
         if max(self.size) <= longer:
             return self
         image = Image.frombytes("YCbCr", self.size, self.pixels.tobytes())
-        return Look._made(np.asarray(shrunk(image, longer)), self.longer)
+        return ComparisonThumbnail._made(np.asarray(shrunk(image, longer)), self.longer)
 
-    def cut(self, width: int, height: int) -> Look:
+    def cut(self, width: int, height: int) -> ComparisonThumbnail:
         """Return the upper left part of the picture."""
         if self.size == (width, height):
             return self
-        return Look._made(self.pixels[:height, :width], self.longer)
+        return ComparisonThumbnail._made(self.pixels[:height, :width], self.longer)
 
 
-def same_picture(one: Look, other: Look) -> bool:
+def same_picture(one: ComparisonThumbnail, other: ComparisonThumbnail) -> bool:
     """Return whether two thumbnails show the same picture; the order does not matter.
 
     They must have the same shape, and each neighbourhood of one must equal that of the other except
@@ -130,7 +130,7 @@ def same_picture(one: Look, other: Look) -> bool:
     small, large = sorted((one, other), key=lambda look: max(look.size))
     longest, shortest = max(one.longer, other.longer), min(one.longer, other.longer)
     reduced = longest / max(small.size)
-    fine = one.flat or other.flat
+    fine = one.is_flat or other.is_flat
     if longest > (_HALF if fine else _COPY) * shortest or (fine and reduced > _SHRINK):
         return False
     if min(small.size) < _NARROW and reduced > 3:
@@ -144,7 +144,7 @@ def same_picture(one: Look, other: Look) -> bool:
     return _alike(small.cut(width, height), large.cut(width, height), max_residual)
 
 
-def _alike(one: Look, other: Look, max_residual: float) -> bool:
+def _alike(one: ComparisonThumbnail, other: ComparisonThumbnail, max_residual: float) -> bool:
     """Return whether level, colour and detail agree everywhere, detail up to ``max_residual``."""
     for plane in zip(one.colour, other.colour, strict=True):
         if np.abs(plane[0] - plane[1]).max() > _COLOUR:

@@ -1,4 +1,4 @@
-"""Decoding in worker processes: one budget of time, memory and bytes, one text for each loss."""
+"""Worker processes for decoders, with limits of time, memory and file size."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class Sandbox(WorkerPool[Item, Result]):
         """Return what happened to a file, in English, as cases and data sets record it."""
         match lost.why:
             case "crashed":
-                return "the decoder crashed over this file"
+                return "the decoder crashed on this file"
             case "too-slow":
-                return f"the decoder took longer than {_SECONDS:.0f} s over this file"
+                return f"the decoder took longer than {_SECONDS:.0f} s on this file"
             case "out-of-memory":
                 limit = f"{self._memory / 2**30:.1f} GiB"
-                return f"the decoder asked for more than {limit} over this file"
+                return f"the decoder needed more than {limit} on this file"

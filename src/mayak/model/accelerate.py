@@ -137,9 +137,11 @@ class CheckedCudaGraph:
 def _same_step(
     hidden: torch.Tensor, found: torch.Tensor, right: torch.Tensor, tolerance: float
 ) -> bool:
-    """Return whether two results of a layer for hidden states (…, D) agree at each position. A few
-    positions are far larger than all others, and would hide those in a mean. A value that is not
-    finite agrees with nothing."""
+    """Return whether two results of a layer for hidden states (…, D) agree at each position.
+
+    A few positions are far larger than all others, and would hide those in a mean. A value that is
+    not finite agrees with nothing.
+    """
     with torch.no_grad():
         apart, change, size = (
             torch.linalg.vector_norm(part.float(), dim=-1)
@@ -149,5 +151,5 @@ def _same_step(
 
 
 def _warn(what: str) -> None:
-    message = msg("{what}: it goes on without, slower", what=what)
+    message = msg("{what}: it continues without, slower", what=what)
     warnings.warn(message, MayakWarning, stacklevel=2)

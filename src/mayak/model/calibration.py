@@ -43,7 +43,7 @@ class Calibration:
     head: Head
     temperatures: tuple[float, float, float]
     """Divisors of each tier's logits before the softmax (Guo et al. 2017)."""
-    promise: RiskBound | None
+    risk_bound: RiskBound | None
     """None if there were too few images for a bound: the whole model then reads every image."""
     data: dict[str, Any]
     """The images used: digests of the manifests, and their numbers."""
@@ -51,7 +51,12 @@ class Calibration:
     @property
     def digest(self) -> str:
         """SHA-256 of the whole value as canonical JSON."""
-        return _digest(asdict(self))
+        return _digest(self._values())
+
+    def _values(self) -> dict[str, Any]:
+        """Return the fields by their keys in the file."""
+        keys = {"risk_bound": "promise"}
+        return {keys.get(name, name): value for name, value in asdict(self).items()}
 
     def write(self, adapter: Path) -> Path:
         """Write the file into the adapter's folder, completely or not at all.
@@ -61,7 +66,7 @@ class Calibration:
         """
         path = adapter / CALIBRATION
         try:
-            write_durably(path, json_bytes({**asdict(self), "digest": self.digest}))
+            write_durably(path, json_bytes({**self._values(), "digest": self.digest}))
         except OSError as error:
             raise ModelError(
                 msg(
@@ -85,12 +90,12 @@ class Calibration:
                 raise ValueError(
                     msg("it is not what this version of `mayak calibrate` has written")
                 )
-            promise = values["promise"]
+            bound = values["promise"]
             return cls(
                 engine=str(values["engine"]),
                 head=_head(values["head"]),
                 temperatures=_three(values["temperatures"]),
-                promise=None if promise is None else _risk_bound(promise),
+                risk_bound=None if bound is None else _risk_bound(bound),
                 data=dict(values["data"]),
             )
         except FileNotFoundError:

@@ -146,7 +146,7 @@ class CascadeScorer:
         self._max_bytes = psutil.virtual_memory().total // _MEMORY_SHARE
         self._graph_of_head = CheckedCudaGraph(self._score_head, self._sizes[0], vlm.device)
         self._graph_of_base = CheckedCudaGraph(self._score_base, self._sizes[1], vlm.device)
-        bound = calibration.promise
+        bound = calibration.risk_bound
         self._first: Tier = LAST if bound is None else 0
         thresholds = [] if bound is None else list(enumerate(bound.thresholds))
         self._thresholds = {tier: limit for tier, limit in thresholds if limit is not None}
@@ -159,10 +159,10 @@ class CascadeScorer:
         return self._engine
 
     @property
-    def least(self) -> Sides:
+    def min_sides(self) -> Sides:
         """A JPEG with larger sides may be decoded at a reduced scale. Without its bytes the last
         tier sees it at that scale."""
-        return self._vlm.least if self._first == LAST else self._vlm.least_for_base
+        return self._vlm.min_sides if self._first == LAST else self._vlm.min_base_sides
 
     def classify(self, images: Iterable[DecodedImage]) -> Iterator[Prediction]:
         """Yield one prediction per image, in order.
@@ -175,13 +175,13 @@ class CascadeScorer:
         waiting: _Batches = tuple(deque() for _ in TIERS)
         running: deque[tuple[Tier, list[_Pending], Callable[[], torch.Tensor]]] = deque()
         with (
-            Redecoder(self._vlm.least, THREADS) as closer,
+            Redecoder(self._vlm.min_sides, THREADS) as redecode,
             ThreadPoolExecutor(THREADS, "preprocess", torch.set_num_threads, (1,)) as pool,
             Launcher(self._vlm.device) as launch,
         ):
 
             def prepare(tier: Tier, image: DecodedImage) -> PreparedImage:
-                return self._tiers.prepare(tier, closer(image) if tier == LAST else image)
+                return self._tiers.prepare(tier, redecode(image) if tier == LAST else image)
 
             def enqueue(tier: Tier, item: _Pending) -> None:
                 if item.image is not None and (item.prepared is None or tier == LAST):
@@ -228,9 +228,11 @@ class CascadeScorer:
         return next(full, None)
 
     def _partial_batch(self, waiting: _Batches, *, ended: bool) -> Tier | None:
-        """Return the tier to run if none has a full batch and no more images come for now: the
-        fullest, because it frees most room; at the end the first, so that the images that it passes
-        on fill the batches of later tiers."""
+        """Return the tier to run if none has a full batch and no more images come for now.
+
+        That is the fullest, because it frees most room; at the end the first, so that the images
+        that it passes on fill the batches of later tiers.
+        """
         some = [tier for tier in TIERS if waiting[tier]]
         if ended:
             return some[0] if some else None
@@ -279,7 +281,7 @@ class CascadeScorer:
             item.prediction = Prediction(
                 sha256=item.sha256,
                 scores=Scores((row[0], row[1], row[2], row[3]), off_label),
-                calibrated=True,
+                is_calibrated=True,
                 engine=self._fingerprint,
                 tier=tier,
             )

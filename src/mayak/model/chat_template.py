@@ -11,7 +11,7 @@ import subprocess
 import sys
 from typing import Any
 
-from mayak.i18n import msg, words
+from mayak.i18n import message_of, msg
 from mayak.workers import limit_process
 
 SECONDS = 60
@@ -60,7 +60,7 @@ def render(
         lines = error.stderr.decode(errors="replace").strip().splitlines()
         raise TemplateError(lines[-1][:200] if lines else f"exit {error.returncode}") from error
     except ValueError as error:
-        raise TemplateError(words(error)) from error
+        raise TemplateError(message_of(error)) from error
     return text
 
 

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from transformers import LlavaNextConfig, LlavaNextProcessor
 
 from mayak.errors import ModelError
-from mayak.i18n import Message, msg, words
+from mayak.i18n import Message, message_of, msg
 from mayak.untrusted import RECORD_BYTES, read_json
 
 CONFIG = "config.json"
@@ -76,7 +76,7 @@ def _object(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise
     except (OSError, ValueError) as error:
-        raise _damaged(path, words(error)) from error
+        raise _damaged(path, message_of(error)) from error
     if not isinstance(value, dict):
         raise _damaged(path, msg("not a JSON object"))
     return value
@@ -199,7 +199,7 @@ def adapter_config(folder: Path) -> LoraConfig:
     _check_files(folder)
     if not path.is_file():
         raise ModelError(
-            msg("{folder} holds no adapter", folder=folder),
+            msg("{folder} has no adapter", folder=folder),
             remedy=msg("run `mayak train`, or name its final_model_checkpoint folder"),
         )
     if not weights.is_file():

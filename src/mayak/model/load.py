@@ -74,7 +74,7 @@ class VisionLanguageModel:
         return self.model.get_base_model() if isinstance(self.model, PeftModel) else self.model
 
     @property
-    def least(self) -> Sides:
+    def min_sides(self) -> Sides:
         """Twice the resolution that the model sees. A JPEG with larger sides may be decoded at a
         reduced scale: its tiles then differ by about one level in 256.
 
@@ -86,9 +86,9 @@ class VisionLanguageModel:
         return Sides(2 * max(map(min, grids)), 2 * images.crop_size.height)
 
     @property
-    def least_for_base(self) -> Sides:
-        """The same for the base tile alone."""
-        return Sides(self.least.shorter, self.least.shorter)
+    def min_base_sides(self) -> Sides:
+        """Twice the resolution of the base tile, as ``min_sides`` is for all tiles."""
+        return Sides(self.min_sides.shorter, self.min_sides.shorter)
 
     def inputs(self, batch: Any) -> dict[str, Any]:  # noqa: ANN401 - transformers' BatchFeature
         """Return a batch on the model's device, with pixels in the model's dtype.
@@ -123,7 +123,7 @@ def load_model(
     is one. ``unproven`` allows fp8 before its agreement with bf16 has been shown.
 
     Raises:
-        ModelError: the folder holds no LLaVA-NeXT, the model is not available, the device cannot
+        ModelError: the folder has no LLaVA-NeXT, the model is not available, the device cannot
             run it, the adapter does not fit or changes nothing, or fp8 has not been shown to agree
             with bf16 for this adapter.
     """
@@ -339,7 +339,7 @@ def _check_quantised(model: Any) -> None:  # noqa: ANN401 - a transformers model
 
 def _incomplete(name: str, *, hub_reachable: bool) -> ModelError:
     return ModelError(
-        msg("{name} holds no complete model, here or in this machine's model cache", name=name)
+        msg("{name} has no complete model, here or in this machine's model cache", name=name)
         + ("" if hub_reachable else msg("; no hub answers")),
         remedy=msg(
             "download it once where there is a network (`hf download "

@@ -57,7 +57,7 @@ class Drift:
     p: float | None
 
     @property
-    def differs(self) -> bool:
+    def has_drifted(self) -> bool:
         """Whether the images differ from those of the calibration."""
         return self.p is not None and self.p < DRIFT_LEVEL
 
@@ -143,9 +143,11 @@ def _last_valid(
 
 
 def drift(kept: tuple[float, ...], found: list[float]) -> Drift:
-    """Test whether the relevant images found have tier 0's log-odds from the same distribution as
-    those of the calibration (two-sample Kolmogorov-Smirnov). Both contain only images that were not
-    dismissed."""
+    """Test whether the relevant images found differ from those of the calibration.
+
+    Compares the distributions of tier 0's log-odds (two-sample Kolmogorov-Smirnov). Both contain
+    only images that were not dismissed.
+    """
     if len(found) < MIN_FOUND:
         return Drift(len(found), None, None)
     result = ks_2samp(kept, found)

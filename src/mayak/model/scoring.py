@@ -53,7 +53,7 @@ def label_scores(logits: torch.Tensor, prompt: Prompt) -> tuple[torch.Tensor, to
 
 
 def scores_of(rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the same for the result of ``label_logits``."""
+    """Return scores (N, 4) and off-label masses (N,) for the result of ``label_logits``."""
     require_finite(rows)
     return rows[:, :-1].softmax(dim=1), rows[:, -1]
 
@@ -175,9 +175,9 @@ class LabelScorer:
         return self._vlm.engine
 
     @property
-    def least(self) -> Sides:
+    def min_sides(self) -> Sides:
         """A JPEG with larger sides may be decoded at a reduced scale."""
-        return self._vlm.least
+        return self._vlm.min_sides
 
     def classify(self, images: Iterable[DecodedImage]) -> Iterator[Prediction]:
         """Yield one prediction per image, in order.
@@ -221,6 +221,6 @@ class LabelScorer:
             yield Prediction(
                 sha256=digest,
                 scores=Scores((row[0], row[1], row[2], row[3]), mass),
-                calibrated=False,
+                is_calibrated=False,
                 engine=self.engine.fingerprint,
             )

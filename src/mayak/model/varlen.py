@@ -78,7 +78,7 @@ class VarlenModel:
         return logits
 
     def logits_of_base(self, tiles: torch.Tensor) -> torch.Tensor:
-        """Return the same from base tiles (B, 3, side, side) uint8 on the model's device."""
+        """Return ``logits`` of base tiles (B, 3, side, side) uint8 on the model's device."""
         blank = self._blank.get(len(tiles))
         if blank is None:
             image = self.packer.base_tile(torch.empty((1, *tiles.shape[1:]), dtype=torch.uint8))

@@ -78,7 +78,7 @@ class DocumentBuilder:
         ]
 
     def _identity(self) -> Facts:
-        number = msg("Case number (UUID)")
+        number = msg("Case id (UUID)")
         head = msg("Log head (SHA-256)")
         return Facts(
             (

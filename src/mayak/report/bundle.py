@@ -13,7 +13,7 @@ from mayak.case.audit import PAGES
 from mayak.case.folder import WriterLock
 from mayak.case.values import checked
 from mayak.errors import CaseError, ConfigError, IntegrityError
-from mayak.files import file_sha256, staged_folder, unfinished_stages
+from mayak.files import file_sha256, temporary_folder, unfinished_folders
 from mayak.i18n import Language, msg, system_error
 from mayak.report.builder import DocumentBuilder
 from mayak.report.case_jsonld import write_case_jsonld
@@ -77,16 +77,16 @@ def write_report(
     try:
         _sweep(folder)  # 2.
         # Private like the case folder, because it contains the same pictures.
-        with staged_folder(folder, overwrite=overwrite, mode=0o700) as stage:
-            lock = WriterLock(stage)
+        with temporary_folder(folder, overwrite=overwrite, mode=0o700) as temporary:
+            lock = WriterLock(temporary)
             try:
-                data = _write(case, stage, progress, language, run=run, clear=clear)
+                data = _write(case, temporary, progress, language, run=run, clear=clear)
             finally:
                 lock.release()
             lock.path.unlink()
-            names = sorted(path.name for path in stage.iterdir())
-            sums = "".join(f"{file_sha256(stage / name)}  {name}\n" for name in names)
-            (stage / _SUMS).write_text(sums, encoding="utf-8", newline="\n")  # 7.
+            names = sorted(path.name for path in temporary.iterdir())
+            sums = "".join(f"{file_sha256(temporary / name)}  {name}\n" for name in names)
+            (temporary / _SUMS).write_text(sums, encoding="utf-8", newline="\n")  # 7.
     except OSError as error:
         raise ConfigError(
             msg(
@@ -101,7 +101,7 @@ def write_report(
 
 def _sweep(folder: Path) -> None:
     """Delete temporary folders of this report whose process was killed."""
-    for left in unfinished_stages(folder):
+    for left in unfinished_folders(folder):
         try:
             lock = WriterLock(left)
         except CaseError:

@@ -21,7 +21,7 @@ from mayak.case.records import SeenHow
 from mayak.case.statuses import State
 from mayak.labels import LABELS
 from mayak.report.builder import DocumentBuilder
-from mayak.report.report_data import ReportData, standings
+from mayak.report.report_data import ReportData, statuses
 from mayak.types import Progress
 
 Node = dict[str, Any]
@@ -62,16 +62,16 @@ def write_case_jsonld(builder: DocumentBuilder, folder: Path, _: Progress) -> No
     Each file can be read without the others.
     """
     case, data = builder.case, builder.data
-    chosen = (pair for pair in standings(case, data.run) if pair[1].state in _STATES)
+    chosen = (pair for pair in statuses(case, data.run) if pair[1].state in _STATES)
     graph = _Graph(case, data)
     paths: list[Path] = []
     nodes: list[Node] = []
     count = 0
-    for content, standing in chosen:
+    for content, status in chosen:
         if count == IMAGES_PER_FILE:
             paths.append(_write(folder, len(paths) + 1, graph.frame() + nodes))
             nodes, count = [], 0
-        nodes += graph.image(content, standing)
+        nodes += graph.image(content, status)
         count += 1
     paths.append(_write(folder, len(paths) + 1, graph.frame() + nodes))
     if len(paths) == 1:
@@ -169,7 +169,7 @@ class _Graph:
         has = {"uco-core:hasFacet": [_to(facet) for facet in facets]}
         return [self._node(kind, key, has), *facets, *hashes]
 
-    def image(self, content: StoredContent, standing: ReviewStatus) -> list[Node]:
+    def image(self, content: StoredContent, status: ReviewStatus) -> list[Node]:
         """Return an image with all its occurrences, the proposal and the decisions."""
         key = content.sha256
         hashes = self._hashes(
@@ -181,8 +181,8 @@ class _Graph:
             occurrence = self._occurrence(item, content, hashes)
             objects.append(_to(occurrence[0]))
             nodes += occurrence
-        nodes += self._proposal(standing, objects)
-        for decision in standing.verdicts:
+        nodes += self._proposal(status, objects)
+        for decision in status.verdicts:
             nodes += self._decision(decision, objects)
         return nodes
 
@@ -240,13 +240,13 @@ class _Graph:
         )
         return [file, *facets, within]
 
-    def _proposal(self, standing: ReviewStatus, objects: Sequence[Node]) -> Iterator[Node]:
-        run, scores = self._data.run, standing.scores
+    def _proposal(self, status: ReviewStatus, objects: Sequence[Node]) -> Iterator[Node]:
+        run, scores = self._data.run, status.scores
         if run is None or scores is None:
             return
         calibrated = run.engine.get("calibration") is not None
         yield from self._analysis(
-            f"run {run.id} {standing.sha256}",
+            f"run {run.id} {status.sha256}",
             scores.label,
             {"uco-action:object": list(objects), "uco-action:instrument": self._ref("tool")},
             f"Proposal of the model; its score is {'' if calibrated else 'not '}calibrated. Not a "
@@ -335,7 +335,7 @@ def _integrity(data: ReportData) -> str:
         faults.append("DAMAGED OR CHANGED SOURCES were accepted")
     if data.history.unreadable:
         faults.append("SOURCES COULD NOT BE READ TO THEIR END")
-    if not data.balanced:
+    if not data.is_balanced:
         faults.append("THE SUMS OF ITS FILES DO NOT HOLD")
     if faults:
         return f"{', '.join(faults)}, see the report"

@@ -1,7 +1,7 @@
 """The building blocks of a report, which HTML and PDF both lay out.
 
-Texts are messages, which ``plain`` renders in the reader's language. Templates choose a layout by a
-block's ``kind`` and add no text.
+Texts are messages, which ``to_json_values`` renders in the reader's language. Templates choose a
+layout by a block's ``kind`` and add no text.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ class Section:
 
     title: str
     blocks: tuple[Block, ...]
-    alone: bool = False
+    ends_page: bool = False
     """Whether the next section starts on a new page of the PDF."""
 
 
@@ -124,7 +124,7 @@ class Document:
     """JPEG files by key."""
 
 
-def plain(
+def to_json_values(
     value: Any,  # noqa: ANN401
     language: Language,
     shows: Callable[[str], bool] | None = None,
@@ -133,9 +133,11 @@ def plain(
     if isinstance(value, str):
         return printable(worded(value, language), shows)
     if is_dataclass(value):
-        return {f.name: plain(getattr(value, f.name), language, shows) for f in fields(value)}
+        return {
+            f.name: to_json_values(getattr(value, f.name), language, shows) for f in fields(value)
+        }
     if isinstance(value, tuple | list):
-        return [plain(part, language, shows) for part in value]
+        return [to_json_values(part, language, shows) for part in value]
     if isinstance(value, frozenset):
-        return sorted(plain(part, language, shows) for part in value)
+        return sorted(to_json_values(part, language, shows) for part in value)
     return value

@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from mayak.fonts import with_fonts
 from mayak.report.builder import DocumentBuilder
-from mayak.report.document import Document, plain
+from mayak.report.document import Document, to_json_values
 from mayak.types import Progress
 
 _IMAGES = 300
@@ -39,5 +39,5 @@ def render_html(document: Document) -> str:
     }
     template = environment.get_template("report.html.j2")
     return with_fonts(
-        template.render(document=plain(document, document.language), pictures=pictures)
+        template.render(document=to_json_values(document, document.language), pictures=pictures)
     )

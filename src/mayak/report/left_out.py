@@ -99,7 +99,8 @@ def warning(left: LeftOut) -> str | None:
         parts.append(msg("backups of phones") + f" {len(left.backups):,}")
     named = join("; ", parts)
     return msg(
-        "NOT LOOKED INTO, though by their names they can hold pictures: {named}.", named=named
+        "NOT OPENED: files whose names suggest that they can contain pictures: {named}.",
+        named=named,
     )
 
 

@@ -19,7 +19,7 @@ from mayak.errors import MayakError
 from mayak.fonts import DEFAULT, FALLBACK, font_path
 from mayak.i18n import msg
 from mayak.report.builder import DocumentBuilder
-from mayak.report.document import Document, plain
+from mayak.report.document import Document, to_json_values
 from mayak.types import Progress
 
 _TEMPLATE = "report.typ"
@@ -50,7 +50,7 @@ def render_pdf(document: Document, *, created: datetime) -> bytes:
     Raises:
         MayakError: the machine has not enough memory.
     """
-    values = plain(document, document.language, _shows)
+    values = to_json_values(document, document.language, _shows)
     del values["pictures"]
     with tempfile.TemporaryDirectory(prefix="mayak-report-") as name:
         folder = Path(name)

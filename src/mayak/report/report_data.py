@@ -14,7 +14,6 @@ from mayak.case import (
     BlindSample,
     CaseStore,
     Counts,
-    Extent,
     IntegrityFault,
     LogEntry,
     ReviewStatus,
@@ -22,6 +21,7 @@ from mayak.case import (
     SourceCounts,
     StoredContent,
     StoredSource,
+    VerificationScope,
     latest,
     set_back,
 )
@@ -43,7 +43,7 @@ _NOTABLE = frozenset(
 """Actions of the log that a report lists."""
 
 Kind = State | Literal["failure", "exclusion"]
-OPEN: tuple[State, ...] = ("disputed", "proposed", "alert", "unclassified")
+OPEN: tuple[State, ...] = ("disputed", "proposed", "alert", "without_result")
 """States of images that still need a person's decision."""
 
 
@@ -138,7 +138,7 @@ class ReportData:
     """The model run whose scores the report shows."""
     samples: list[BlindSample]
     faults: list[IntegrityFault]
-    extent: Extent
+    extent: VerificationScope
     """How much was compared with recorded hashes to find the faults."""
     withdrawn: int
     """Number of withdrawn decisions."""
@@ -163,9 +163,9 @@ class ReportData:
         return self.images["proposed"] + self.images["alert"]
 
     @property
-    def balanced(self) -> bool:
+    def is_balanced(self) -> bool:
         """Whether both the outcomes and the lists add up to all files."""
-        return self.counts.balanced and sum(self.listed) == self.counts.items
+        return self.counts.is_balanced and sum(self.listed) == self.counts.items
 
     @property
     def hashed(self) -> int:
@@ -184,7 +184,7 @@ class ReportData:
         return [s for s in self.sources if any(h.accepted_damaged for h in s.hashes)]
 
     @property
-    def sound(self) -> bool:
+    def has_no_fault(self) -> bool:
         """Whether there is no integrity failure."""
         return not (self.faults or self.damaged or self.history.unreadable or self.failed_before)
 
@@ -198,7 +198,7 @@ class ReportData:
     def listed(self) -> tuple[int, int, int]:
         """Number of files that are selected, not settled, and not selected."""
         open_files = sum(self.files[state] for state in OPEN)
-        rest = self.files["irrelevant"] + self.files["unseen"]
+        rest = self.files["irrelevant"] + self.files["unreviewed_irrelevant"]
         return (
             self.files["selected"],
             open_files,
@@ -262,18 +262,18 @@ def collect(case: CaseStore, faults: list[IntegrityFault], run: int | None = Non
         withdrawn=sum(1 for decision in case.decisions() if decision.undoes is not None),
     )
     first: list[tuple[tuple[bool, float, float, str], str]] = []
-    for _, standing in standings(case, found.run):
-        _count(found, standing)
-        if standing.state in ("proposed", "alert"):
-            key = review_key(standing.sha256, standing.scores, has_alert=bool(standing.alerts))
-            first.append((key, standing.sha256))
+    for _, status in statuses(case, found.run):
+        _count(found, status)
+        if status.state in ("proposed", "alert"):
+            key = review_key(status.sha256, status.scores, has_alert=bool(status.alerts))
+            first.append((key, status.sha256))
             if len(first) > 8 * PROPOSALS:
                 first = heapq.nsmallest(PROPOSALS, first)
     found.proposed = [sha256 for _, sha256 in heapq.nsmallest(PROPOSALS, first)]
     return found
 
 
-def standings(case: CaseStore, run: Run | None) -> Iterator[tuple[StoredContent, ReviewStatus]]:
+def statuses(case: CaseStore, run: Run | None) -> Iterator[tuple[StoredContent, ReviewStatus]]:
     """Yield every image of a case with its review status, in the order in which it was found."""
     contents = case.contents()
     while chunk := list(islice(contents, _CHUNK)):
@@ -281,18 +281,18 @@ def standings(case: CaseStore, run: Run | None) -> Iterator[tuple[StoredContent,
         yield from zip(chunk, known, strict=True)
 
 
-def _count(found: ReportData, standing: ReviewStatus) -> None:
-    found.images[standing.state] += 1
-    found.files[standing.state] += standing.occurrences
-    if (label := standing.decided) is not None and standing.state == "selected":
-        found.selected.setdefault(label, []).append(standing.sha256)
-        found.selected_files[label] += standing.occurrences
-        found.agreed[label] += standing.proposal == label
-    elif standing.state == "disputed":
-        found.disputed.append(standing.sha256)
-    elif standing.state == "proposed" and standing.proposal is not None:
-        found.proposals[standing.proposal] += 1
-    for decision in standing.verdicts:
+def _count(found: ReportData, status: ReviewStatus) -> None:
+    found.images[status.state] += 1
+    found.files[status.state] += status.occurrences
+    if (label := status.decided) is not None and status.state == "selected":
+        found.selected.setdefault(label, []).append(status.sha256)
+        found.selected_files[label] += status.occurrences
+        found.agreed[label] += status.proposal == label
+    elif status.state == "disputed":
+        found.disputed.append(status.sha256)
+    elif status.state == "proposed" and status.proposal is not None:
+        found.proposals[status.proposal] += 1
+    for decision in status.verdicts:
         who = found.reviewers.setdefault(
             decision.reviewer, ReviewerSummary(0, decision.at, decision.at)
         )

@@ -21,7 +21,7 @@ from mayak.names import printable
 from mayak.report import words
 from mayak.report.builder import DocumentBuilder
 from mayak.report.chapters.findings import findings
-from mayak.report.document import Section, plain
+from mayak.report.document import Section, to_json_values
 from mayak.report.report_data import OPEN, Kind, ReportData
 from mayak.report.text import cut, moment, worded
 from mayak.types import Progress, Scores
@@ -46,14 +46,14 @@ class ListedFile:
     item: StoredItem
     source: str
     content: StoredContent | None
-    standing: ReviewStatus | None
+    status: ReviewStatus | None
     number: int | None
     """Number of the finding."""
 
     @property
     def kind(self) -> Kind:
-        if self.standing is not None:
-            return self.standing.state
+        if self.status is not None:
+            return self.status.state
         return "failure" if self.item.failure else "exclusion"
 
 
@@ -96,24 +96,24 @@ def listed_files(case: CaseStore, data: ReportData) -> Iterator[tuple[str, Liste
     sources = {source.id: source.path for source in data.sources}
     run = data.run.id if data.run else None
     selected = [sha for label in sorted(data.selected) for sha in data.selected[label]]
-    for standing in case.statuses(run, selected):
-        content = case.content(standing.sha256)
-        for item in case.occurrences(standing.sha256):
-            finding = numbers[standing.sha256]
-            yield SELECTED, ListedFile(item, sources[item.source], content, standing, finding)
+    for status in case.statuses(run, selected):
+        content = case.content(status.sha256)
+        for item in case.occurrences(status.sha256):
+            finding = numbers[status.sha256]
+            yield SELECTED, ListedFile(item, sources[item.source], content, status, finding)
     for source in data.sources:
         items = case.known_items(source.id)
         while chunk := list(islice(items, _CHUNK)):
             images = list(dict.fromkeys(item.content for item in chunk if item.content))
-            known = {standing.sha256: standing for standing in case.statuses(run, images)}
+            known = {status.sha256: status for status in case.statuses(run, images)}
             for item in chunk:
-                status = known.get(item.content or "")
-                if status is None:
+                found = known.get(item.content or "")
+                if found is None:
                     yield REST, ListedFile(item, source.path, None, None, None)
-                elif status.state != "selected":
-                    content, number = case.content(status.sha256), numbers.get(status.sha256)
-                    listed = ListedFile(item, source.path, content, status, number)
-                    yield UNREVIEWED if status.state in OPEN else REST, listed
+                elif found.state != "selected":
+                    content, number = case.content(found.sha256), numbers.get(found.sha256)
+                    listed = ListedFile(item, source.path, content, found, number)
+                    yield UNREVIEWED if found.state in OPEN else REST, listed
 
 
 def _columns() -> list[tuple[str, Callable[[ListedFile], Value]]]:
@@ -136,7 +136,7 @@ def _columns() -> list[tuple[str, Callable[[ListedFile], Value]]]:
 
     def scored(value: Callable[[Scores], Value]) -> Callable[[ListedFile], Value]:
         return lambda listed: (
-            value(listed.standing.scores) if listed.standing and listed.standing.scores else None
+            value(listed.status.scores) if listed.status and listed.status.scores else None
         )
 
     return [
@@ -174,14 +174,14 @@ def _columns() -> list[tuple[str, Callable[[ListedFile], Value]]]:
         (msg("decisions (label, person, UTC, how shown)"), _decisions),
         (
             msg("lists of known files"),
-            lambda listed: " / ".join(listed.standing.alerts) if listed.standing else None,
+            lambda listed: " / ".join(listed.status.alerts) if listed.status else None,
         ),
         (msg("reason or remark"), _reason),
     ]
 
 
 def _label(listed: ListedFile) -> Value:
-    decided = listed.standing.decided if listed.standing else None
+    decided = listed.status.decided if listed.status else None
     return None if decided is None else numbered_label(decided)
 
 
@@ -197,7 +197,7 @@ def _position(listed: ListedFile) -> Value:
 
 
 def _decisions(listed: ListedFile) -> Value:
-    verdicts = listed.standing.verdicts if listed.standing else ()
+    verdicts = listed.status.verdicts if listed.status else ()
     return join(
         " / ",
         [
@@ -211,7 +211,7 @@ def _decisions(listed: ListedFile) -> Value:
 
 
 def _reason(listed: ListedFile) -> Value:
-    item, standing = listed.item, listed.standing
+    item, status = listed.item, listed.status
     if item.failure is not None:
         return words.failed(item.failure)
     if item.exclusion is not None:
@@ -219,8 +219,8 @@ def _reason(listed: ListedFile) -> Value:
     remarks: list[str] = []
     if (content := listed.content) is not None:
         remarks = [*content.warnings, *wrong_extension(item.name, content.format)]
-    if standing and standing.failure:
-        remarks.append(words.failed(standing.failure))
+    if status and status.failure:
+        remarks.append(words.failed(status.failure))
     return join("; ", remarks)
 
 
@@ -230,10 +230,12 @@ def _csv(path: Path) -> Iterator[Callable[[Sequence[Value]], object]]:
     BOM, one record a line, no formula."""
     with path.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file, quoting=csv.QUOTE_ALL)
-        yield lambda row: writer.writerow("" if cell is None else _harmless(cell) for cell in row)
+        yield lambda row: writer.writerow(
+            "" if cell is None else _escape_formula(cell) for cell in row
+        )
 
 
-def _harmless(cell: Value) -> str:
+def _escape_formula(cell: Value) -> str:
     if not isinstance(cell, str):
         return str(cell)
     text = printable(cell)
@@ -314,7 +316,7 @@ def _flat(sections: Sequence[Section], language: Language) -> Iterator[tuple[lis
     """Yield blocks as rows of cells, each with whether it is a heading."""
     for section in sections:
         yield [render(section.title, language)], True
-        for block in plain(section, language)["blocks"]:
+        for block in to_json_values(section, language)["blocks"]:
             if block.get("text"):
                 yield [block["text"]], False
             if "columns" in block:

@@ -47,9 +47,9 @@ def cut(text: str, at: int) -> int:
 
     macOS decomposes Korean syllables into letters, and combining marks follow their letter.
     """
-    for place in range(at, max(at - _MARKS, 0), -1):
-        if place >= len(text) or not _continues(text[place]):
-            return place
+    for position in range(at, max(at - _MARKS, 0), -1):
+        if position >= len(text) or not _continues(text[position]):
+            return position
     return at
 
 

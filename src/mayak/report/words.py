@@ -23,9 +23,9 @@ def kind(name: Kind) -> str:
         "disputed": msg("reviewers differ"),
         "proposed": msg("proposed by the model, not reviewed"),
         "alert": msg("in a list of known files, not reviewed"),
-        "unclassified": msg("without a model result, not reviewed"),
+        "without_result": msg("without a model result, not reviewed"),
         "irrelevant": msg("decided: irrelevant"),
-        "unseen": msg("model: irrelevant, not reviewed"),
+        "unreviewed_irrelevant": msg("model: irrelevant, not reviewed"),
         "failure": msg("could not be read"),
         "exclusion": msg("left out by a rule"),
     }[name]

@@ -23,8 +23,7 @@ from mayak.fonts import font_path
 from mayak.i18n import Language, catalogue, languages, msg, render
 from mayak.imaging.hashing import PDQ_MATCH_DISTANCE
 from mayak.labels import LABELS
-from mayak.review import answers
-from mayak.review.answers import Json
+from mayak.review import responses
 from mayak.review.guard import reader
 from mayak.review.query import parse_filter, parse_sight, parse_sort
 from mayak.review.requests import (
@@ -35,7 +34,8 @@ from mayak.review.requests import (
     Number,
     UndoRequest,
 )
-from mayak.review.session import CountError, ReviewSession, gone
+from mayak.review.responses import Json
+from mayak.review.session import CountError, ReviewSession, result_expired
 
 Digest = Annotated[str, Part(pattern=r"^[0-9a-f]{64}$")]
 
@@ -74,8 +74,8 @@ def _errors(app: FastAPI, session: ReviewSession) -> None:
 
     @app.exception_handler(MayakError)
     async def fault(request: Request, error: MayakError) -> JSONResponse:
-        told = {"message": error.message, "remedy": error.remedy}
-        return JSONResponse(_worded(told, request), 400)
+        error_values = {"message": error.message, "remedy": error.remedy}
+        return JSONResponse(_worded(error_values, request), 400)
 
     @app.exception_handler(CountError)
     async def miscounted(request: Request, error: CountError) -> JSONResponse:
@@ -94,7 +94,7 @@ def _errors(app: FastAPI, session: ReviewSession) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         where = ".".join(map(str, error.errors()[0]["loc"]))
-        message = msg("{where} makes no sense", where=where)
+        message = msg("{where} is not valid", where=where)
         return JSONResponse(_worded({"message": message, "remedy": ""}, request), 422)
 
 
@@ -140,7 +140,7 @@ def _images(app: FastAPI, session: ReviewSession) -> None:
 
     @app.get("/image/{sha256}")
     async def image(sha256: Digest) -> Response:
-        found = await session.original(await session.read(lambda: session.wanted(sha256)))
+        found = await session.original(await session.read(lambda: session.original_request(sha256)))
         if isinstance(found, bytes):
             return Response(found, media_type="image/jpeg")
         # Not an error: the page shows the reason, and the thumbnail instead.
@@ -148,7 +148,7 @@ def _images(app: FastAPI, session: ReviewSession) -> None:
 
     @app.get("/api/content/{sha256}")
     async def content(sha256: Digest, run: Number | None = None) -> Json:
-        return await session.read(lambda: answers.facts(session, sha256, run))
+        return await session.read(lambda: responses.facts(session, sha256, run))
 
     @app.get("/api/near/{sha256}")
     async def near(sha256: Digest, run: Number | None = None) -> Json:
@@ -169,7 +169,7 @@ def _results(app: FastAPI, session: ReviewSession) -> None:
 
     @app.get("/api/status")
     async def status(run: Number | None = None) -> Json:
-        return await session.read(lambda: answers.status(session, run))
+        return await session.read(lambda: responses.status(session, run))
 
     @app.get("/api/select")
     async def select(request: Request) -> Json:
@@ -213,7 +213,7 @@ def _results(app: FastAPI, session: ReviewSession) -> None:
         def work() -> int | None:
             selection = session.selection(token)
             if selection is None:
-                raise gone()
+                raise result_expired()
             return session.browser.open_after(selection, max(start, 0))
 
         return {"position": await session.read(work)}
@@ -228,7 +228,7 @@ def _overviews(app: FastAPI, session: ReviewSession) -> None:
         return await session.read(lambda: session.browser.timeline(wanted))
 
     @app.get("/api/map")
-    async def places(request: Request) -> Json:
+    async def map_positions(request: Request) -> Json:
         query = request.query_params
         wanted, sight = parse_filter(query), parse_sight(query)
 
@@ -242,7 +242,7 @@ def _overviews(app: FastAPI, session: ReviewSession) -> None:
     @app.get("/api/regions")
     async def districts(request: Request) -> Json:
         wanted = parse_filter(request.query_params)
-        return {"regions": await session.read(lambda: answers.district_counts(session, wanted))}
+        return {"regions": await session.read(lambda: responses.district_counts(session, wanted))}
 
     @app.get("/api/rejected")
     async def rejected(
@@ -252,7 +252,7 @@ def _overviews(app: FastAPI, session: ReviewSession) -> None:
             found = session.browser.rejected(
                 kind or None, reason or None, q, max(start, 0), min(max(count, 0), _MAX_CELLS)
             )
-            return {**found, "items": [answers.item_values(item) for item in found["items"]]}
+            return {**found, "items": [responses.item_values(item) for item in found["items"]]}
 
         return await session.read(work)
 
@@ -328,7 +328,7 @@ def _samples(app: FastAPI, session: ReviewSession) -> None:
 
     @app.get("/api/samples/{sample}")
     async def sample(sample: Number) -> Json:
-        return await session.read(lambda: answers.sample_values(session, sample))
+        return await session.read(lambda: responses.sample_values(session, sample))
 
     @app.post("/api/samples/{sample}/judge")
     async def judge(sample: Number, body: JudgeRequest) -> Json:

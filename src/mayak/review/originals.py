@@ -28,7 +28,7 @@ _SIDE = 8192
 """Pixels of the longer side; browsers fail on larger images."""
 _QUALITY = 92
 
-Why = Literal["missing", "changed", "undecodable", "crashed", "too-slow", "out-of-memory"]
+OriginalError = Literal["missing", "changed", "undecodable", "crashed", "too-slow", "out-of-memory"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class OriginalRequest:
     """An image to read, with its occurrences."""
 
     sha256: str
-    places: tuple[tuple[str, str], ...]
+    occurrences: tuple[tuple[str, str], ...]
     """Path of the source, and location in it (``EvidencePath`` as JSON)."""
 
 
@@ -46,12 +46,12 @@ class Originals:
     def __init__(self) -> None:
         self._sandbox = Sandbox(_work)
 
-    def picture(self, wanted: OriginalRequest) -> bytes | Why:
+    def picture(self, wanted: OriginalRequest) -> bytes | OriginalError:
         """Return the image as an upright JPEG, or the reason why not."""
         found = self._sandbox(wanted)
         return found.why if isinstance(found, Lost) else found
 
-    def hash(self, data: bytes) -> bytes | Why:
+    def hash(self, data: bytes) -> bytes | OriginalError:
         """Return the PDQ hash of an image file, or the reason why not."""
         found = self._sandbox(data)
         return found.why if isinstance(found, Lost) else found
@@ -60,15 +60,15 @@ class Originals:
         self._sandbox.close()
 
 
-def _work(work: OriginalRequest | bytes) -> bytes | Why:
+def _work(work: OriginalRequest | bytes) -> bytes | OriginalError:
     if isinstance(work, bytes):
         try:
             picture = decode_picture(work, min_sides=OVERVIEW, partial=True)
             return perceptual_hash(overview(picture.image)).bits
         except DecodeError:
             return "undecodable"
-    why: Why = "missing"
-    for source, location in work.places:
+    why: OriginalError = "missing"
+    for source, location in work.occurrences:
         try:
             data = _read(source, EvidencePath.from_json(location))
         except DecodeError:  # the file that contains the image cannot be decoded

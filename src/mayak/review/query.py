@@ -61,7 +61,7 @@ def _read(key: str, text: str, parse: Callable[[str], Value]) -> Value:
         return parse(text)
     except (ValueError, OverflowError) as error:
         raise ConfigError(
-            msg("{key}={text} makes no sense", key=key, text=text[:80]),
+            msg("{key}={text} is not valid", key=key, text=text[:80]),
             remedy=msg("clear the filters"),
         ) from error
 

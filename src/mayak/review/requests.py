@@ -18,12 +18,12 @@ LabelIndex = Annotated[int, Field(ge=0, le=LABELS[-1].index)]
 class Screen(BaseModel):
     """What was drawn on the screen when a decision was made.
 
-    ``places`` has the images with their positions in the result, None without one.
+    ``positions`` has the images with their positions in the result, None without one.
     """
 
     how: Literal["opened", "grid"]
     blurred: bool
-    places: dict[Sha256, Number | None]
+    positions: dict[Sha256, Number | None]
 
 
 class PageAction(BaseModel):
@@ -40,7 +40,7 @@ class PageAction(BaseModel):
     def shown_images(self) -> ShownImages | None:
         if self.shown is None:
             return None
-        return ShownImages(self.shown.how, self.shown.blurred, self.shown.places)
+        return ShownImages(self.shown.how, self.shown.blurred, self.shown.positions)
 
 
 class DecideRequest(PageAction):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import uvicorn
 
 from mayak.errors import ConfigError
-from mayak.i18n import Language, msg, words
+from mayak.i18n import Language, message_of, msg
 from mayak.review.app import LARGE, build
 from mayak.review.connections import BATCH, Connection, Server
 from mayak.review.guard import Guard
@@ -40,7 +40,7 @@ def serve(
     number = listener.getsockname()[1]
     token = secrets.token_urlsafe(32)
     guard = Guard(
-        build(session, language), port=number, token=token, refused=session.refused, large=LARGE
+        build(session, language), port=number, token=token, refused=session.log_refusal, large=LARGE
     )
     config = uvicorn.Config(
         guard,
@@ -74,7 +74,7 @@ def _listen(port: int | None) -> socket.socket:
             listener.listen(BATCH)
         except OSError as error:
             listener.close()
-            problem = words(error)
+            problem = message_of(error)
         except OverflowError:
             listener.close()
             problem = msg("ports are numbers from 0 to 65535")

@@ -18,14 +18,14 @@ from types import TracebackType
 from typing import Literal, Self, TypeVar
 
 from mayak.case import CaseStore, Cell, Filter, Selection, Sort
-from mayak.case.decisions import Known
+from mayak.case.decisions import PageState
 from mayak.case.folder import read_thumbnail
 from mayak.case.records import Seen
 from mayak.case.values import checked
 from mayak.errors import CaseError
 from mayak.i18n import msg
 from mayak.imaging.hashing import PDQ_MATCH_DISTANCE
-from mayak.review.originals import OriginalRequest, Originals, Why
+from mayak.review.originals import OriginalError, OriginalRequest, Originals
 
 Result = TypeVar("Result")
 
@@ -55,7 +55,7 @@ class ShownImages:
 
     how: Literal["opened", "grid"]
     blurred: bool
-    places: Mapping[str, int | None] = field(default_factory=dict)
+    positions: Mapping[str, int | None] = field(default_factory=dict)
     """Drawn images by SHA-256, each with its position in the result (None: not in it)."""
 
 
@@ -158,7 +158,7 @@ class ReviewSession:
         with checked(self.folder, msg("what the page asked for")):
             return work()
 
-    def refused(self, what: str) -> None:
+    def log_refusal(self, what: str) -> None:
         """Log a refused request in the terminal and in the case, or only count it."""
         self._refusals += 1
         if self._refusals <= _REFUSALS:
@@ -194,17 +194,17 @@ class ReviewSession:
         cells = self.browser.cells(selection, 0, max_count + 1)
         return [cell for cell in cells if cell.sha256 != sha256][:max_count]
 
-    def wanted(self, sha256: str) -> OriginalRequest:
+    def original_request(self, sha256: str) -> OriginalRequest:
         """Return what the process for originals needs to read an image: its occurrences.
 
         Raises:
             CaseError: the image is not in the case.
         """
         sources = {source.id: source.path for source in self.store.sources()}
-        places = self.store.occurrences(sha256)
-        if not places:
+        occurrences = self.store.occurrences(sha256)
+        if not occurrences:
             raise unknown_image(sha256)
-        return OriginalRequest(sha256, tuple((sources[p.source], p.location) for p in places))
+        return OriginalRequest(sha256, tuple((sources[o.source], o.location) for o in occurrences))
 
     # ------------------------------------------------------------------ anywhere
 
@@ -215,11 +215,11 @@ class ReviewSession:
         except (OSError, ValueError):
             return None
 
-    async def original(self, wanted: OriginalRequest) -> bytes | Why:
+    async def original(self, wanted: OriginalRequest) -> bytes | OriginalError:
         """Return an image read from its source, as a JPEG, or the reason why not."""
         return await asyncio.to_thread(self.originals.picture, wanted)
 
-    async def hash(self, data: bytes) -> bytes | Why:
+    async def hash(self, data: bytes) -> bytes | OriginalError:
         """Return the PDQ hash of an image file, or the reason why not."""
         return await asyncio.to_thread(self.originals.hash, data)
 
@@ -262,8 +262,8 @@ class ReviewSession:
         chosen = dict.fromkeys(images)
         copies: set[str] = set()
         if ranges:
-            places = [] if shown is None else [p for p in shown.places.values() if p is not None]
-            drawn = [(place, place + 1) for place in places]
+            positions = {} if shown is None else shown.positions
+            drawn = [(at, at + 1) for at in positions.values() if at is not None]
 
             def expand() -> tuple[list[str], list[str]] | None:
                 selection = self.selection(token)
@@ -274,12 +274,12 @@ class ReviewSession:
 
             found = await self.read(expand)
             if found is None:
-                raise gone()
+                raise result_expired()
             chosen |= dict.fromkeys(found[0])
             copies = set(found[1])
-        if shown is not None and (unknown := shown.places.keys() - chosen.keys()):
+        if shown is not None and (unknown := shown.positions.keys() - chosen.keys()):
             raise unknown_image(min(unknown))
-        whole = shown is None or chosen.keys() <= shown.places.keys() | copies
+        whole = shown is None or chosen.keys() <= shown.positions.keys() | copies
         if count != len(chosen) if count is not None else not whole:
             raise CountError(len(chosen))
         verdicts = dict.fromkeys(chosen, verdict)
@@ -318,10 +318,10 @@ class ReviewSession:
 
     # ------------------------------------------------------------------ on the writing thread
 
-    def _known(self, mark: int | None, page: str) -> Known | None:
+    def _known(self, mark: int | None, page: str) -> PageState | None:
         if mark is None:
             return None
-        return Known(mark, lambda action: self._pages.get(action) == page)
+        return PageState(mark, lambda action: self._pages.get(action) == page)
 
     def _made(self, page: str, action: int) -> int:
         if page:
@@ -330,12 +330,12 @@ class ReviewSession:
 
 
 def _seen(image: str, shown: ShownImages, copies: set[str]) -> Seen:
-    if image in shown.places:
+    if image in shown.positions:
         return Seen(shown.how, shown.blurred)
     return Seen("copy", shown.blurred) if image in copies else Seen("bulk", None)
 
 
-def gone() -> CaseError:
+def result_expired() -> CaseError:
     """Return the error for a result that is not kept any more."""
     return CaseError(
         msg("this result is not kept any more"),

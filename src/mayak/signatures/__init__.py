@@ -31,6 +31,9 @@ Family = Literal[
     "program",
     "metadata",
 ]
+_CONTAINER_FAMILIES = frozenset(
+    {"archive", "compressed file", "disk image", "partition table", "file system"}
+)
 ContainerLayer = Literal["zip", "tar", "archive", "image"]
 """The kinds of ``EvidencePath`` layers that a file becomes when its content is listed."""
 
@@ -84,7 +87,13 @@ class FileKind:
     """Name with an article for messages, if the name alone is not enough."""
     remedy: str = ""
     """What to do about a kind that is not read."""
-    encrypted: bool = False
+    is_encrypted: bool = False
+
+    def __post_init__(self) -> None:
+        is_container = self.family in _CONTAINER_FAMILIES
+        if self.use is Use.ENTERED and is_container and self.layer is None:
+            # Without a layer no reader is asked, and its files would be missing without a word.
+            raise ValueError(f"{self.name}: a container that is entered needs a layer")
 
     @property
     def described(self) -> str:
@@ -189,15 +198,15 @@ def _file_system(
     return FileKind(name, "file system", Use.ENTERED, marks, check, extensions, layer="image")
 
 
-def _unread_volume(name: str, *marks: Mark, encrypted: bool = False) -> FileKind:
+def _unread_volume(name: str, *marks: Mark, is_encrypted: bool = False) -> FileKind:
     return FileKind(
         name,
         "file system",
         Use.UNREAD,
         marks,
         layer="image",
-        remedy=DECRYPT if encrypted else MOUNT,
-        encrypted=encrypted,
+        remedy=DECRYPT if is_encrypted else MOUNT,
+        is_encrypted=is_encrypted,
     )
 
 
@@ -253,13 +262,13 @@ KINDS: Rows = (
         family="disk image",
         remedy=CONVERT,
     ),
-    _unread_volume("BitLocker", at(3, b"-FVE-FS-"), encrypted=True),
+    _unread_volume("BitLocker", at(3, b"-FVE-FS-"), is_encrypted=True),
     _unread_volume(
         "BitLocker To Go",
         at(424, bytes.fromhex("3bd66749292ed84a8399f6a339e3d001")),
-        encrypted=True,
+        is_encrypted=True,
     ),
-    _unread_volume("LUKS", at(0, b"LUKS\xba\xbe"), encrypted=True),
+    _unread_volume("LUKS", at(0, b"LUKS\xba\xbe"), is_encrypted=True),
     _unread_volume("APFS", at(32, b"NXSB")),
     # "CS" is short, so the version before it counts, too.
     _unread_volume("Core Storage (FileVault or a Fusion Drive)", at(88, b"CS"), at(8, b"\x01\0")),

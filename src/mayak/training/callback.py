@@ -75,7 +75,7 @@ class RunCallback(Callback):  # type: ignore[misc]  # lightning is untyped
         seconds = time.perf_counter() - self._clock
         samples = self._plan.samples_in(step) * self._plan.processes
         peak = self._devices.peak_gib()
-        if self._devices.leads:
+        if self._devices.is_leader:
             self._outputs.log.append(
                 "step",
                 step=step,
@@ -103,7 +103,7 @@ class RunCallback(Callback):  # type: ignore[misc]  # lightning is untyped
     def on_validation_end(self, trainer: Trainer, *_: object) -> None:
         """Log the scores, and save the step, also under its own name if it is among the best."""
         validation = self._module.take_validation()
-        if self._devices.leads:
+        if self._devices.is_leader:
             figures = {"loss": validation.loss, "accuracy": validation.accuracy}
             if validation.base_tile_accuracy is not None:
                 figures["base_tile_accuracy"] = validation.base_tile_accuracy
@@ -126,7 +126,7 @@ class RunCallback(Callback):  # type: ignore[misc]  # lightning is untyped
     def _save(self, trainer: Trainer, step: int, best: tuple[Validation, ...]) -> None:
         optimizer = trainer.optimizers[0].state_dict()
         self.state = Checkpoint(step, self._module.adapter(), optimizer, best)
-        if self._devices.leads:
+        if self._devices.is_leader:
             self._outputs.log.flush()
             self._outputs.checkpoints.save(self.state)
 

@@ -94,9 +94,10 @@ class Checkpoints:
         return self._read(self._folder / state.best[0].file)
 
     def tidy(self, state: Checkpoint | None) -> None:
-        """Remove all files but ``last.ckpt`` (``state``) and the checkpoints that it names: those
-        no longer among the best, and those of a killed process, which may be incomplete or of steps
-        that are repeated.
+        """Remove all files but ``last.ckpt`` (``state``) and the checkpoints that it names.
+
+        The others are no longer among the best, or of a killed process, and then may be incomplete
+        or of steps that are repeated.
         """
         known = {LAST} | ({v.file for v in state.best} if state else set())
         for path in self._folder.glob("*"):
@@ -146,5 +147,5 @@ def unwritable(path: Path, error: Exception) -> ConfigError:
     reason = system_error(cause) if isinstance(cause, OSError) else str(cause).splitlines()[0]
     return ConfigError(
         msg("{path} cannot be written: {reason}", path=path, reason=reason),
-        remedy=msg("free some space there and go on with --resume, or choose another --output"),
+        remedy=msg("free some space there and continue with --resume, or choose another --output"),
     )

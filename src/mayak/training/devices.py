@@ -72,7 +72,7 @@ class Devices:
         return cls(gpus, len(gpus), rank if len(gpus) > 1 else 0)
 
     @property
-    def leads(self) -> bool:
+    def is_leader(self) -> bool:
         """Whether this process writes files and messages."""
         return self.process == 0
 

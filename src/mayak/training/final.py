@@ -9,7 +9,7 @@ from typing import Any
 from peft import PeftModel
 
 from mayak.dataset.training_images import TRAINING_IMAGES, TrainingImages
-from mayak.files import json_bytes, staged_folder, unfinished_stages
+from mayak.files import json_bytes, temporary_folder, unfinished_folders
 from mayak.model import VisionLanguageModel
 from mayak.training.checkpoint import unwritable
 
@@ -30,15 +30,15 @@ def write_final(
         ConfigError: the disk is full or the folder cannot be written.
     """
     try:
-        for left in unfinished_stages(folder):  # of a run that was killed
+        for left in unfinished_folders(folder):  # of a run that was killed
             shutil.rmtree(left, ignore_errors=True)
-        with staged_folder(folder, overwrite=True) as stage:
+        with temporary_folder(folder, overwrite=True) as temporary:
             # The vocabulary is unchanged; "auto" would ask the hub about the base model's.
-            model.save_pretrained(str(stage), save_embedding_layers=False)
-            vlm.processor.save_pretrained(str(stage))
-            (stage / "README.md").write_text(_card(record), encoding="utf-8")
-            (stage / TRAINING_IMAGES).write_bytes(json_bytes(images.as_json()))
-            (stage / RUN).write_bytes(json_bytes(record))
+            model.save_pretrained(str(temporary), save_embedding_layers=False)
+            vlm.processor.save_pretrained(str(temporary))
+            (temporary / "README.md").write_text(_card(record), encoding="utf-8")
+            (temporary / TRAINING_IMAGES).write_bytes(json_bytes(images.as_json()))
+            (temporary / RUN).write_bytes(json_bytes(record))
     except OSError as error:
         raise unwritable(folder, error) from error
 

@@ -71,7 +71,7 @@ def train(
         ModelError: the model or the device cannot be trained.
     """
     where = Devices.of(device, devices)
-    if not where.leads:
+    if not where.is_leader:
         progress = note = None
     inputs = _inputs(config, data, where)
     run = _Run(inputs, output, progress or SilentProgress(), note or (lambda _: None))
@@ -124,7 +124,7 @@ class _Run:
     def execute(self, *, resume: bool, overwrite: bool) -> TrainResult:
         """Do the run's steps in order."""
         images = TrainingImages.of(*self.manifests)
-        if self.devices.leads:
+        if self.devices.is_leader:
             # 1. Check that the output folder may be used. Nothing is written or removed yet: what
             #    cannot begin must not end what was there.
             self.discarded = self._claim_output(resume=resume, overwrite=overwrite)
@@ -141,7 +141,7 @@ class _Run:
         )
         state = None if self.discarded else self.checkpoints.last()
         # 4. Write the run's identity, and rewind its log to the checkpoint.
-        if self.devices.leads:
+        if self.devices.is_leader:
             self._begin(vlm, state)
         # 5. Attach the adapters, with the checkpoint's weights.
         module = self._module(vlm, state)
@@ -159,9 +159,9 @@ class _Run:
             state,
             self.log.events(),
             trained=sum(weight.numel() for weight in trained(module.model).values()),
-            leads=self.devices.leads,
+            is_leader=self.devices.is_leader,
         )
-        if self.devices.leads and (fitted or not result.final.exists()):
+        if self.devices.is_leader and (fitted or not result.final.exists()):
             load_adapter(module.model, self.checkpoints.best(state).adapter)
             record = self.inputs.record(vlm, result, self.log.events(), images)
             write_final(result.final, module.model, vlm, record, images)
@@ -184,7 +184,8 @@ class _Run:
             raise ConfigError(
                 msg("{output} already holds a training run", output=self.output),
                 remedy=msg(
-                    "go on with --resume, choose another --output, or discard it with --overwrite"
+                    "continue with --resume, choose another --output, or discard it with "
+                    "--overwrite"
                 ),
             )
         return existing if overwrite else []
@@ -293,7 +294,7 @@ class _Run:
             batch = largest_batch(collate, self.config.batch_size).on(module.model.device)
             estimate = estimate_memory(module, batch, mixed=mixed)
             self.note(str(estimate))
-            choice = not estimate.fits
+            choice = not estimate.is_within_memory
         module.answers.checkpointed = choice
         # Only now: the compiler would compile the estimate's counting into the forward pass.
         compiled, why = compiling(module.model.device, mixed=mixed, images=self._images_left(done))

@@ -133,7 +133,7 @@ def _attend_one_by_one(
     bounds: torch.Tensor,
     longest: int,  # noqa: ARG001 - the other function needs it
 ) -> torch.Tensor:
-    """The same, one image after the other; bounds (B + 1,) on the CPU."""
+    """Causal attention, one image after the other; bounds (B + 1,) on the CPU."""
     lengths = bounds.diff().tolist()
     # Not every kernel lets heads share keys; without one that does, memory is quadratic in length.
     shared = query.shape[1] // key.shape[1]

@@ -29,13 +29,13 @@ class MemoryEstimate:
     free: int
 
     @property
-    def fits(self) -> bool:
+    def is_within_memory(self) -> bool:
         """Whether all activations can be kept for the backward pass."""
         return self.needed <= self.free
 
     def __str__(self) -> str:
         needed, free = (f"{part / 2**30:.1f}" for part in (self.needed, self.free))
-        if self.fits:
+        if self.is_within_memory:
             return msg(
                 "activations are kept for the backward pass: {needed} GiB at most, {free} free "
                 "(gradient_checkpointing: auto)",

@@ -18,9 +18,11 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The schedule of one run. A *batch* is one forward pass of one process, a *step* one update of
-    the weights: ``accumulate`` batches on each of ``processes``. Steps count from 1; step 0 is the
-    untouched model."""
+    """The schedule of one run.
+
+    A *batch* is one forward pass of one process, a *step* one update of the weights: ``accumulate``
+    batches on each of ``processes``. Steps count from 1; step 0 is the base model.
+    """
 
     samples: int
     epochs: int

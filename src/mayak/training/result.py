@@ -41,12 +41,12 @@ class TrainResult:
     """Training alone: without validations, checkpoints, and the first step, which waits for the
     loader's processes and for kernels to be chosen."""
     peak_gpu_gib: float | None
-    leads: bool = True
+    is_leader: bool = True
     """False in the helper processes of a run on several devices."""
 
     @classmethod
     def of(
-        cls, final: Path, state: Checkpoint, events: Events, *, trained: int, leads: bool
+        cls, final: Path, state: Checkpoint, events: Events, *, trained: int, is_leader: bool
     ) -> TrainResult:
         """Collect the figures from the last checkpoint and the run's log."""
         steps = [row for row in events if row["event"] == "step"]
@@ -70,13 +70,13 @@ class TrainResult:
             seconds=round(seconds, 3),
             samples_per_second=_rate(steps[1:] or steps),
             peak_gpu_gib=max(peaks, default=None),
-            leads=leads,
+            is_leader=is_leader,
         )
 
     def summary(self) -> dict[str, Any]:
         """Return the figures as JSON values, with the keys of ``run.json`` for the same values."""
         values = asdict(self)
-        del values["leads"]
+        del values["is_leader"]
         return values | {"final": str(self.final)}
 
 

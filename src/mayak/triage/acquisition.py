@@ -1,4 +1,4 @@
-"""Hashes whole sources: compared before their files are read, or computed meanwhile."""
+"""Hash whole sources and compare them with recorded hashes, before or while files are read."""
 
 from __future__ import annotations
 
@@ -46,8 +46,9 @@ class Acquisitions:
     def add(self, number: int, path: Path, source: Source) -> None:
         """Compare a source with its recorded hash, or start to hash it.
 
-        Raises: IntegrityError if it differs and that is not accepted, EvidenceError if it cannot be
-        read.
+        Raises:
+            IntegrityError: it differs and that is not accepted.
+            EvidenceError: it cannot be read.
         """
         recorded = next(s for s in self._case.sources() if s.id == number)
         if (recorded.kind == "folder") != (source.path.kind == "folder"):
@@ -86,7 +87,8 @@ class Acquisitions:
         """Wait for the hashes that are left and record them; those of unproven sources only if all
         their files were ``compared``.
 
-        Raises: EvidenceError if a source cannot be read to its end.
+        Raises:
+            EvidenceError: a source cannot be read to its end.
         """
         self._record(r for r in self._running if compared or r[0] not in self.unproven)
 
@@ -112,8 +114,8 @@ class Acquisitions:
                 raise EvidenceError(
                     error.message,
                     remedy=msg(
-                        "take a good copy, or go on with --accept-damaged, without a hash of the "
-                        "whole"
+                        "take a good copy, or continue with --accept-damaged, without a hash of "
+                        "the whole"
                     ),
                 ) from error
             self.damaged.append(str(path))
@@ -123,7 +125,7 @@ class Acquisitions:
         self, number: int, path: Path, found: Acquisition, before: tuple[SourceHash, ...]
     ) -> None:
         differs = found.matches is False
-        message = msg("{path} is damaged: it is not what its stored hash says", path=path)
+        message = msg("{path} is damaged: it does not match its stored hash", path=path)
         if before and before[-1].sha256 != found.sha256:
             differs = True
             message = msg("{path} has changed since it was last read", path=path)
@@ -133,7 +135,7 @@ class Acquisitions:
             raise IntegrityError(
                 message,
                 remedy=msg(
-                    "take a good copy, or go on with --accept-damaged, which the case records"
+                    "take a good copy, or continue with --accept-damaged, which the case records"
                 ),
             )
         if not before or differs:

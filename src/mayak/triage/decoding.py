@@ -1,4 +1,4 @@
-"""What a decoder process makes of a file's bytes: hashes, picture, thumbnail and metadata."""
+"""Decode a file in a worker process: hashes, pixels, thumbnail and metadata."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ class DecodeRequest:
     part: int = 0
     """The first of the pictures inside it, from 1; 0 for the file itself."""
     single_until: int = 0
-    """Pictures up to this one are decoded one by one: a decoder died over one of them."""
+    """Pictures up to this one are decoded one by one: a decoder crashed on one of them."""
     n_lost: int = 0
-    """How many of them a decoder died over."""
+    """How many of them a decoder crashed on."""
     names: tuple[str, ...] = field(default=(), repr=False)
     """Of all pictures inside, as an earlier call listed them."""
 
@@ -144,7 +144,7 @@ def decode_files(work: DecodeWork) -> list[DecodeResult | MoreParts]:
 
 
 def lost(request: DecodeRequest, why: str, text: str) -> DecodeResult:
-    """Return the result for a file, or a picture inside it, that a decoder died over; ``text`` is
+    """Return the result for a file, or a picture inside it, that a decoder crashed on; ``text`` is
     the sandbox's."""
     is_part = request.part > 0
     about = _inner(request, request.names[request.part - 1]) if is_part else request.without_data()

@@ -13,7 +13,7 @@ from mayak.case import CaseStore
 from mayak.errors import MayakError
 from mayak.imaging.clusters import single_linkage
 from mayak.imaging.hashing import PDQ_MATCH_DISTANCE, PDQ_MIN_QUALITY, PDQ_SAME_DISTANCE
-from mayak.imaging.same import Look, same_picture
+from mayak.imaging.same import ComparisonThumbnail, same_picture
 
 _MAX_STACK = 64
 """Pictures in a stack."""
@@ -97,7 +97,7 @@ def _comparison(case: CaseStore) -> Callable[[str, str], bool]:
     """Return a function that compares two contents of a case by their thumbnails."""
 
     @lru_cache(_MAX_LOOKS)
-    def look(sha256: str) -> Look | None:
+    def look(sha256: str) -> ComparisonThumbnail | None:
         content = case.content(sha256)
         if content is None:
             return None
@@ -108,7 +108,7 @@ def _comparison(case: CaseStore) -> Callable[[str, str], bool]:
         if thumbnail is None:
             return None
         try:
-            return Look.of(thumbnail, max(content.width, content.height))
+            return ComparisonThumbnail.of(thumbnail, max(content.width, content.height))
         except Exception:  # noqa: BLE001 - a thumbnail that cannot be decoded proves nothing
             return None
 

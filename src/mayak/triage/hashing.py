@@ -50,7 +50,7 @@ def listed(lists: Sequence[HashList], hashes: tuple[str, ...]) -> str | None:
     """Return which of some lists contains a file with these hashes, in words; None if none does."""
     for known in lists:
         if kind := known.match(*hashes):
-            return f"its {kind} stands in {known.name}"
+            return f"its {kind} is in {known.name}"
     return None
 
 

@@ -45,35 +45,35 @@ class LocalStage:
         """The classifier's engine, with how its pixels are made."""
         if self._classifier is None:
             return None
-        engine, least = self._classifier.engine, self._classifier.least
-        decoding = f"JPEG scaled down to {least.longer} by {least.shorter} or more"
+        engine, min_sides = self._classifier.engine, self._classifier.min_sides
+        decoding = f"JPEG scaled down to {min_sides.longer} by {min_sides.shorter} or more"
         made = hashlib.sha256(f"{engine.preprocessing} {decoding}".encode()).hexdigest()
         return replace(engine, preprocessing=made)
 
     @property
     def min_sides(self) -> Sides:
         """Sides from which on a JPEG may be decoded at a reduced scale."""
-        return OVERVIEW if self._classifier is None else self._classifier.least
+        return OVERVIEW if self._classifier is None else self._classifier.min_sides
 
     def decode(
         self, requests: Iterator[tuple[DecodeRequest, ...]], rules: DecodeRules
     ) -> Generator[DecodeBatch, None, None]:
         """Decode files, those of a tuple in one process; yields results as they are done."""
         sandbox = Sandbox[DecodeWork, list[DecodeResult | MoreParts]](decode_files, self._n_workers)
-        agenda = _Agenda((rules, each) for each in requests)
+        work = _WorkQueue((rules, each) for each in requests)
         unfinished = _Unfinished()
         max_waiting = min(_MAX_WAITING, free_memory() // 8)
-        done = sandbox.run(agenda, weight=_nbytes, max_weight=max_waiting)
+        done = sandbox.run(work, weight=_nbytes, max_weight=max_waiting)
         for (_, chunk), result in done:
             if isinstance(result, Lost) and len(chunk) > 1:
                 # One of these files killed the process: they are decoded one by one.
-                agenda.again.extend((rules, (each,)) for each in chunk)
+                work.again.extend((rules, (each,)) for each in chunk)
                 continue
             if isinstance(result, Lost):
                 result, left = _after_loss(chunk[0], result.why, sandbox.failure_text(result))
             else:
                 left = _continued(chunk, result)
-            agenda.again.extend((rules, (each,)) for each in left)
+            work.again.extend((rules, (each,)) for each in left)
             yield unfinished.sorted(chunk, result, {each.path for each in left})
             del chunk, result, left  # large files, while the next is read
 
@@ -87,7 +87,7 @@ class LocalStage:
             yield replace(prediction, engine=engine.fingerprint)
 
 
-class _Agenda(Iterator[DecodeWork]):
+class _WorkQueue(Iterator[DecodeWork]):
     """Work that results have added, then the work of the walk; it can end and continue later."""
 
     def __init__(self, walk: Iterator[DecodeWork]) -> None:

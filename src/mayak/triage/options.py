@@ -15,7 +15,7 @@ from typing import Any
 from mayak.case import Exclusion
 from mayak.types import EvidenceEntry, OutcomeReason
 
-SMALLEST = 32
+MIN_PIXELS = 32
 """Pixels of the longer side: icons and spacers have fewer, pictures that show anything more."""
 
 
@@ -34,7 +34,7 @@ class Options:
     since: datetime | None = None
     """Aware. Files that were neither modified nor created since are left out; files without a time
     are not."""
-    smallest: int = SMALLEST
+    min_pixels: int = MIN_PIXELS
     """Pixels of the longer side; smaller images are left out."""
     limit: int | None = None
     """Maximum number of files to decode; the walk ends there."""
@@ -53,7 +53,7 @@ class Options:
             "include": list(self.include),
             "exclude": list(self.exclude),
             "since": None if self.since is None else self.since.isoformat(),
-            "smallest": self.smallest,
+            "smallest": self.min_pixels,
             "limit": self.limit,
             "accept_damaged": self.accept_damaged,
         }

@@ -1,4 +1,4 @@
-"""What became of an item, on its way to the case."""
+"""The outcome of one item of a source: an image, a failure, an exclusion or a copy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Outcome = Content | Duplicate | Failure | Exclusion
 
 @dataclass(frozen=True, slots=True)
 class ItemOutcome:
-    """One item and what became of it; with ``image`` if the picture has to be scored."""
+    """An item and its outcome, for the writer; with ``image`` if the picture has to be scored."""
 
     source: int
     """Number of the source in the case."""
@@ -55,5 +55,5 @@ def item_of(entry: EvidenceEntry, result: Outcome) -> Item:
         # A picture inside a file has no size if its bytes could not be read.
         size=(entry.size or None) if entry.path.kind == "embedded" else entry.size,
         times=entry.times,
-        deleted=entry.deleted,
+        deleted=entry.is_deleted,
     )

@@ -7,7 +7,7 @@ thread, 6 and 8 in the writing thread, 7 in the thread that called ``triage``:
 2. read: ``reading.read`` reads the files that may be images.
 3. hash: ``hashing.hashed`` computes their SHA-256 while the next ones are read.
 4. resolve: ``resolve.Resolver`` decides, before 2, before 5 and after 5, whether an item is new,
-   known, changed, a copy or left out. Only bytes that are new go on.
+   known, changed, a copy or left out. Only new bytes continue.
 5. decode: ``DecodeAndScore.decode`` makes hashes, picture, thumbnail and metadata of them.
 6. write: ``writing.CaseWriter`` writes what became of the items. An alert is in the case before
    the picture is scored.
@@ -52,26 +52,31 @@ _MAX_IMAGES = 1 << 30
 """Bytes of pictures that may wait to be scored, if the machine has sixteen times as much. Pictures
 that need the whole model come in runs, each of which takes seconds; with this much room decoding
 continues meanwhile."""
-_SWITCH = 0.0005
+_SWITCH_INTERVAL_S = 0.0005
 """Seconds that one thread may keep the interpreter (Python's default: 0.005). The reading thread
 releases it at each system call, and would wait that long for the scoring thread each time."""
-_PATIENCE = 1.0
+_PREDICTION_WAIT_S = 1.0
 """Seconds that the writer waits for predictions before it does other work."""
 
 
 def triage(options: Options, classifier: Classifier | None, progress: Progress) -> Summary:
     """Take sources into a case and classify their images; a further call continues the run.
 
-    Without a classifier the images are taken in and not classified.
+    Without a classifier the images are recorded and not classified. If an error is raised, what
+    was done until then is in the case.
 
-    Raises: ConfigError, EvidenceError, CaseError, ModelError; IntegrityError for a source that has
-    changed or is damaged. What was done until then is in the case.
+    Raises:
+        IntegrityError: a source has changed or is damaged.
+        EvidenceError: a source cannot be read.
+        ConfigError: an option or a hash list is not valid.
+        CaseError: the case cannot be written.
+        ModelError: the model failed.
     """
-    return take_in(options, LocalStage(classifier, options.workers), progress)
+    return run_triage(options, LocalStage(classifier, options.workers), progress)
 
 
-def take_in(options: Options, stage: DecodeAndScore, progress: Progress) -> Summary:
-    """As ``triage``, with any stage that decodes and scores."""
+def run_triage(options: Options, stage: DecodeAndScore, progress: Progress) -> Summary:
+    """Do what ``triage`` does, with any stage that decodes and scores."""
     check(options)
     with ExitStack() as stack:
         # 1. Open everything that is read, and the case.
@@ -95,7 +100,7 @@ def take_in(options: Options, stage: DecodeAndScore, progress: Progress) -> Summ
         # 3. Run the stages.
         run = None if stage.engine is None else case.start_run(stage.engine)
         stack.callback(sys.setswitchinterval, sys.getswitchinterval())
-        sys.setswitchinterval(_SWITCH)
+        sys.setswitchinterval(_SWITCH_INTERVAL_S)
         resolver = Resolver(options, good, bad)
         with progress.task(msg("triage"), None, msg("files")) as task:
             unproven = acquisitions.unproven
@@ -105,8 +110,8 @@ def take_in(options: Options, stage: DecodeAndScore, progress: Progress) -> Summ
             stack.callback(pipeline.stop)  # whatever happens, before the case is closed
             pipeline.run()
         # 4. State what the run has finished.
-        unclassified = 0 if run is None else sum(1 for _ in case.unclassified(run))
-        if run is not None and not unclassified and not resolver.is_limited:
+        without_result = 0 if run is None else sum(1 for _ in case.without_result(run))
+        if run is not None and not without_result and not resolver.is_limited:
             case.finish_run(run)
         groups = group(case)
         acquisitions.finish(compared=not resolver.is_limited)
@@ -117,8 +122,8 @@ def take_in(options: Options, stage: DecodeAndScore, progress: Progress) -> Summ
             case,
             run,
             groups=groups,
-            limited=resolver.is_limited,
-            unclassified=unclassified,
+            is_limited=resolver.is_limited,
+            without_result=without_result,
             damaged=acquisitions.damaged + resolver.damaged,
             empty=empty,
         )
@@ -127,7 +132,9 @@ def take_in(options: Options, stage: DecodeAndScore, progress: Progress) -> Summ
 def check(options: Options) -> None:
     """Open what a run needs and close it again, before anything takes long.
 
-    Raises: EvidenceError for a source, ConfigError for a hash list or a case inside a source.
+    Raises:
+        EvidenceError: a source cannot be opened.
+        ConfigError: a hash list is not valid, or the case is inside a source.
     """
     for path in options.sources:
         open_source(path).close()
@@ -142,7 +149,9 @@ def check(options: Options) -> None:
         source = path.resolve()
         if source == case or case in source.parents or source in case.parents:
             raise ConfigError(
-                msg("{path} and the case {case} lie in one another", path=path, case=options.case),
+                msg(
+                    "{path} and the case {case} are inside each other", path=path, case=options.case
+                ),
                 remedy=msg("put the case elsewhere"),
             )
 
@@ -208,35 +217,35 @@ class Pipeline:
             for prediction in self._stage.score(pictures):
                 self._predictions.put([prediction])
         except BaseException:
-            self._finish(is_cut=True)
+            self._finish(is_cancelled=True)
             raise
-        self._finish(is_cut=False)
+        self._finish(is_cancelled=False)
         if self._ended_by is not None:
             raise self._ended_by
 
     def stop(self) -> None:
         """End all stages; returns when both threads have ended. What has come is written."""
         try:
-            self._finish(is_cut=True)
+            self._finish(is_cancelled=True)
         finally:
             self._reading_thread.wait()
 
-    def _finish(self, *, is_cut: bool) -> None:
-        """Wait until everything that has come is written; ``is_cut``: without waiting for more.
+    def _finish(self, *, is_cancelled: bool) -> None:
+        """Wait until everything that has come is written; if ``is_cancelled``, wait for no more.
 
         After Ctrl-C too it returns only when the writing thread no longer uses the case.
         """
         interrupted = None
         while True:
             try:
-                if is_cut:
-                    self._reading.cut()
+                if is_cancelled:
+                    self._reading.cancel()
                 self._images.close()
                 self._predictions.end()
                 self._writing_thread.wait()
                 break
             except KeyboardInterrupt as error:
-                interrupted, is_cut = error, True
+                interrupted, is_cancelled = error, True
         if interrupted is not None:
             raise interrupted
 
@@ -248,12 +257,12 @@ class Pipeline:
                 self._take_outcomes(outcomes)
                 if self._predictions.is_exhausted:
                     break
-            if self._predictions.is_exhausted and not self._reading.is_cut:
+            if self._predictions.is_exhausted and not self._reading.is_cancelled:
                 raise RuntimeError("the classifier ended before its images did")
             self._task.expect(self._reading.n_expected)
             self._images.end()
             while not self._predictions.is_exhausted:
-                self._take_predictions(_PATIENCE)
+                self._take_predictions(_PREDICTION_WAIT_S)
             self._writer.flush()
         except BaseException as error:  # noqa: BLE001 - raised again by run
             self._ended_by = self._ended_by or error
@@ -276,7 +285,7 @@ class Pipeline:
         # The other items are done when their picture is scored.
         self._task.advance(len(outcomes) - len(images), **self._writer.tally.figures())
         self._take_predictions()
-        while not self._images.put(images, _PATIENCE):
+        while not self._images.put(images, _PREDICTION_WAIT_S):
             self._take_predictions()
 
     def _take_predictions(self, timeout: float = 0.0) -> None:

@@ -56,7 +56,7 @@ class ReadingStages:
         """``unproven``: see ``Acquisitions``."""
         self._options, self._unproven, self._stage, self._run = options, unproven, stage, run
         self._sources = [(n, SourceIdentity.of(path), source) for n, path, source in sources]
-        self._rules = DecodeRules(options.smallest, stage.min_sides, with_pixels=run is not None)
+        self._rules = DecodeRules(options.min_pixels, stage.min_sides, with_pixels=run is not None)
         self._resolver = resolver
         self.outcomes = ByteBoundedQueue[ItemOutcome](lambda each: each.nbytes, _MAX_OUTCOMES)
         """What became of the items; ends with the error that ended the reading, if one did."""
@@ -71,11 +71,11 @@ class ReadingStages:
         return n_listed + self._n_found + self._resolver.n_unlisted - self._resolver.n_settled
 
     @property
-    def is_cut(self) -> bool:
-        """Whether ``cut`` was called."""
+    def is_cancelled(self) -> bool:
+        """Whether ``cancel`` was called."""
         return self._stop.is_set()
 
-    def cut(self) -> None:
+    def cancel(self) -> None:
         """Read no further file, and drop the outcomes that nobody has taken; from any thread."""
         self._stop.set()
         self.outcomes.close()
@@ -177,11 +177,12 @@ def read(entry: EvidenceEntry) -> bytes | Exclusion | Failure:
                 return Exclusion(OutcomeReason.EMPTY, "0 bytes")
             if is_apple_double(head, entry.path.name):
                 return Exclusion(
-                    OutcomeReason.APPLE_DOUBLE, "AppleDouble: what a Mac keeps beside a file"
+                    OutcomeReason.APPLE_DOUBLE,
+                    "AppleDouble: metadata that macOS writes next to a file",
                 )
             if is_program(head):
                 return Exclusion(
-                    OutcomeReason.PROGRAM, "PostScript or a metafile: it would have to be run"
+                    OutcomeReason.PROGRAM, "PostScript or a metafile, which is not executed"
                 )
             if not (is_pdf(head) or looks_like_image(head, entry.path.name)):
                 if needs_password(stream, head):
@@ -206,11 +207,11 @@ def read(entry: EvidenceEntry) -> bytes | Exclusion | Failure:
 
 
 def _not_an_image(entry: EvidenceEntry) -> Exclusion | Failure:
-    """What becomes of a file that begins like no image."""
+    """What becomes of a file that does not begin like an image."""
     path = entry.path
     if path.kind == "file" and named_as_image(path.name):  # encrypted, overwritten or truncated
-        text = "named as an image, but begins as none"
+        text = "named as an image, but does not begin like any known image format"
         return Failure(str(path), "decode", OutcomeReason.DAMAGED, text)
     if path.kind in CONTAINER_LAYERS:
-        return Exclusion(OutcomeReason.CONTAINER, "what lies in it follows it")
-    return Exclusion(OutcomeReason.NOT_AN_IMAGE, "begins as no image format does")
+        return Exclusion(OutcomeReason.CONTAINER, "its files are listed next")
+    return Exclusion(OutcomeReason.NOT_AN_IMAGE, "does not begin like any known image format")

@@ -1,4 +1,4 @@
-"""What the case records of a source when a run begins: it is kept, and must not have changed."""
+"""Read what earlier runs recorded of a source, to compare it with the source as it is now."""
 
 from __future__ import annotations
 
@@ -34,13 +34,14 @@ class SourceIdentity:
     def require(self) -> None:
         """Check that the source itself is there: if not, its files are not at fault.
 
-        Raises: EvidenceError.
+        Raises:
+            EvidenceError: another source is there, or none.
         """
         if (found := _identity(self.path)) is None or found != self.identity:
             raise EvidenceError(
                 msg("{path} is gone", path=self.path),
                 remedy=msg(
-                    "connect it again and run the same command: it goes on where it stopped"
+                    "connect it again and run the same command: it continues where it stopped"
                 ),
             )
 

@@ -44,7 +44,7 @@ class UnreadFile:
     reason: Exclusion | Failure
 
 
-Seen = EvidenceEntry | Failure | UnreadFile | HashedFile | DecodeResult
+Known = EvidenceEntry | Failure | UnreadFile | HashedFile | DecodeResult
 Step = ItemOutcome | FileToRead | DecodeRequest
 
 
@@ -59,7 +59,7 @@ class Resolver:
     ) -> None:
         self._options, self._known_good, self._known_bad = options, known_good, known_bad
         self._copies = _Copies()
-        self._sought: dict[str, str] = {}
+        self._alert_lists: dict[str, str] = {}
         """Which list of files to be found contains a file, by SHA-256."""
         self._n_requests = 0
         self.n_unlisted = 0
@@ -71,7 +71,7 @@ class Resolver:
         self.is_limited = False
         """Whether the options' limit is reached: nothing more is to be walked."""
 
-    def resolve(self, recorded: RecordedSource, seen: Seen) -> Iterator[Step]:
+    def resolve(self, recorded: RecordedSource, known: Known) -> Iterator[Step]:
         """Decide what an item becomes, from what is known of it, what the case records of it and
         the options. Yields nothing for an item that needs nothing, or that waits for its copy.
 
@@ -90,47 +90,49 @@ class Resolver:
         found unchanged any more, its result in this run is that failure, and other bytes at its
         path become an item of their own.
 
-        Raises: IntegrityError if a recorded file differs and that is not accepted; EvidenceError
-        if the source itself is gone.
+        Raises:
+            IntegrityError: a recorded file differs and that is not accepted.
+            EvidenceError: the source itself is gone.
         """
-        match seen:
+        match known:
             case Failure():
-                yield self._not_given(recorded, seen)
+                yield self._unavailable(recorded, known)
             case EvidenceEntry():
-                yield from self._listed(recorded, seen)
+                yield from self._listed(recorded, known)
             case UnreadFile():
-                yield self._unread(recorded, seen.file.entry, seen.file.before, seen.reason)
+                yield self._unread(recorded, known.file.entry, known.file.before, known.reason)
             case HashedFile():
-                yield from self._hashed(recorded, seen)
+                yield from self._hashed(recorded, known)
             case DecodeResult():
-                yield from self._decoded(recorded, seen)
-                if seen.request.sha256 is not None:
-                    yield from self._copies.settle(seen.request.sha256, seen.outcome)
+                yield from self._decoded(recorded, known)
+                if known.request.sha256 is not None:
+                    yield from self._copies.resolve_copies(known.request.sha256, known.outcome)
 
     def missing(self, recorded: RecordedSource, source: Source) -> list[ItemOutcome]:
         """Return the outcomes of recorded images that a complete walk has not met.
 
-        Raises: IntegrityError unless damage is accepted.
+        Raises:
+            IntegrityError: damage is not accepted.
         """
         outcomes = []
         for item, content in recorded.missing_contents(source):
             self._require_accepted(item.display, _MISSING)
             gone = Item(item.display, item.location, Duplicate(content))
-            outcomes.append(_kept(recorded, gone, _MISSING))
+            outcomes.append(_changed_content(recorded, gone, _MISSING))
         self.n_unlisted += len(outcomes)
         return outcomes
 
-    def _not_given(self, recorded: RecordedSource, failure: Failure) -> ItemOutcome:
+    def _unavailable(self, recorded: RecordedSource, failure: Failure) -> ItemOutcome:
         """An item that the source lists and cannot give, or what is missing of a container."""
-        if failure.place is not None:
-            location = location_of(failure.place)
+        if failure.entry is not None:
+            location = location_of(failure.entry)
         else:  # it shares its path with the container
             location = json.dumps(
                 {"path": failure.path, "error": failure.error, "message": failure.message},
                 separators=(",", ":"),
             )
         if failure.error == OutcomeReason.HASH_MISMATCH:
-            self._require_accepted(failure.path, msg("is not what its stored hash says"))
+            self._require_accepted(failure.path, msg("does not match its stored hash"))
             self.damaged.append(failure.path)
         is_excluded = failure.error in EXCLUSIONS
         if not is_excluded:
@@ -139,7 +141,7 @@ class Resolver:
         if before is not None and before.content is not None:
             self._require_accepted(failure.path, _UNREADABLE)
             item = Item(failure.path, location, Duplicate(before.content))
-            return _kept(recorded, item, _UNREADABLE)
+            return _changed_content(recorded, item, _UNREADABLE)
         outcome = Exclusion(failure.error, failure.message) if is_excluded else failure
         is_deleted = failure.error == OutcomeReason.DELETED_WITHOUT_CONTENT
         item = Item(failure.path, location, outcome, deleted=is_deleted)
@@ -170,7 +172,7 @@ class Resolver:
         if before is not None and before.content is not None:
             self._require_accepted(entry.path, _UNREADABLE)
             item = item_of(entry, Duplicate(before.content))
-            return _kept(recorded, item, _UNREADABLE)
+            return _changed_content(recorded, item, _UNREADABLE)
         if _document_digest(before) is not None:
             self._require_accepted(entry.path, _UNREADABLE)
         return ItemOutcome(recorded.number, item_of(entry, reason), before is not None)
@@ -187,7 +189,7 @@ class Resolver:
                 self._require_accepted(entry.path, _CHANGED)
             self.n_unlisted += 1
             item = item_of(entry, Duplicate(content))
-            yield _kept(recorded, item, _CHANGED)
+            yield _changed_content(recorded, item, _CHANGED)
             entry, content, is_known = replace(entry, path=path), later, later is not None
         hashes = hashed.hashes() if self._known_bad or self._known_good else ()
         sought = listed(self._known_bad, hashes)
@@ -206,7 +208,7 @@ class Resolver:
         self._n_requests += 1
         self._copies.expect(digest)
         if sought is not None:
-            self._sought[digest] = f"{sought}, a list of files that are looked for"
+            self._alert_lists[digest] = f"{sought}, a list of files that are looked for"
         yield DecodeRequest(entry, hashed.file.data, digest, is_sought=sought is not None)
 
     def _without_decoding(
@@ -233,7 +235,7 @@ class Resolver:
 
     def _decoded(self, recorded: RecordedSource, result: DecodeResult) -> Iterator[ItemOutcome]:
         number, outcome, entry = recorded.number, result.outcome, result.request.entry
-        sought = self._sought.get(result.request.sha256 or "")
+        sought = self._alert_lists.get(result.request.sha256 or "")
         if isinstance(outcome, Failure) and sought is not None:
             # No alert can be raised for a file that is not an image; this names the list.
             outcome = replace(outcome, message=f"{outcome.message}; {sought}")
@@ -267,11 +269,15 @@ class Resolver:
         return has_result and not recorded.lacks_inside(location_of(entry.path))
 
     def _require_accepted(self, path: EvidencePath | str, text: str) -> None:
-        """Raises: IntegrityError unless damage is accepted."""
+        """Refuse damage that is not accepted.
+
+        Raises:
+            IntegrityError: damage is not accepted.
+        """
         if not self._options.accept_damaged:
             raise IntegrityError(
                 f"{path}: " + text,
-                remedy=msg("give the source as it was, or go on with --accept-damaged"),
+                remedy=msg("give the source as it was, or continue with --accept-damaged"),
             )
 
 
@@ -292,14 +298,16 @@ class _Copies:
     def add(
         self, source: int, entry: EvidenceEntry, sha256: str, is_known: bool
     ) -> list[ItemOutcome]:
-        """Return the outcome of a copy, if it is known; otherwise ``settle`` yields it later."""
+        """Return the outcome of a copy, if it is known; else ``resolve_copies`` yields it later."""
         outcome = self._outcomes[sha256]
         if outcome is not None:
             return [ItemOutcome(source, item_of(entry, outcome), is_known)]
         self._waiting.setdefault(sha256, []).append((source, entry, is_known))
         return []
 
-    def settle(self, sha256: str, outcome: Content | Failure | Exclusion) -> Iterator[ItemOutcome]:
+    def resolve_copies(
+        self, sha256: str, outcome: Content | Failure | Exclusion
+    ) -> Iterator[ItemOutcome]:
         """Remember what became of some bytes; yields the outcomes of the copies that waited."""
         kept: Outcome = Duplicate(sha256) if isinstance(outcome, Content) else outcome
         self._outcomes[sha256] = kept
@@ -310,7 +318,7 @@ class _Copies:
             yield ItemOutcome(source, item_of(entry, kept), is_known)
 
 
-def _kept(recorded: RecordedSource, item: Item, reason: str) -> ItemOutcome:
+def _changed_content(recorded: RecordedSource, item: Item, reason: str) -> ItemOutcome:
     """A content that the case records and that is not there as it was: it is kept, and has that
     failure as its result."""
     failure = Failure(item.display, "read", OutcomeReason.CHANGED, reason)

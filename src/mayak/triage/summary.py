@@ -1,4 +1,4 @@
-"""What came of a triage run, as the command line shows it."""
+"""The figures of a finished triage run, for the command line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mayak.case import CaseStore, Counts
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What came of a run."""
+    """Figures of a finished run."""
 
     run: int | None
     counts: Counts
@@ -25,9 +25,9 @@ class Summary:
     alerts: int
     groups: int
     """Of near-duplicates."""
-    limited: bool
+    is_limited: bool
     """Whether the run ended at its limit: the sources hold more."""
-    unclassified: int
+    without_result: int
     """Contents of the case without a result in this run: their source was not among its sources, or
     the run ended before them."""
     damaged: list[str]
@@ -42,8 +42,8 @@ class Summary:
         run: int | None,
         *,
         groups: int,
-        limited: bool,
-        unclassified: int,
+        is_limited: bool,
+        without_result: int,
         damaged: list[str],
         empty: list[str],
     ) -> Summary:
@@ -59,8 +59,8 @@ class Summary:
             tiers={} if run is None else case.tier_counts(run),
             alerts=sum(1 for _ in case.alerts()),
             groups=groups,
-            limited=limited,
-            unclassified=unclassified,
+            is_limited=is_limited,
+            without_result=without_result,
             damaged=damaged,
             empty=empty,
         )

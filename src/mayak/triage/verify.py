@@ -11,7 +11,7 @@ from mayak.case import CaseStore, IntegrityFault, StoredItem, StoredSource
 from mayak.case.records import Problem
 from mayak.errors import EvidenceError
 from mayak.evidence import Source, located, open_source
-from mayak.i18n import msg, words
+from mayak.i18n import message_of, msg
 from mayak.triage.outcome import location_of
 from mayak.types import EvidenceEntry, EvidencePath, Failure, Progress
 
@@ -88,7 +88,7 @@ def _checked(
         return [_fault(recorded, "changed", f"{recorded.path}: " + text + f" ({kinds})")]
     found = source.acquire(progress) if recorded.hashes else None
     if found is None:
-        return list(_each(case, recorded, source, comparison, progress))
+        return list(_compare_files(case, recorded, source, comparison, progress))
     comparison.whole = True
     if recorded.hashes[-1].sha256 != found.sha256:
         text = msg(
@@ -101,7 +101,7 @@ def _checked(
     return []
 
 
-def _each(
+def _compare_files(
     case: CaseStore,
     recorded: StoredSource,
     source: Source,
@@ -115,7 +115,7 @@ def _each(
     present = bytearray(last + 1)  # by the items' numbers: there may be millions
     with progress.task(recorded.path, listed, msg("files")) as task:
         for entry in source.items():
-            path = entry.place if isinstance(entry, Failure) else entry.path
+            path = entry.entry if isinstance(entry, Failure) else entry.path
             if path is None:  # what a container lacks: not a file
                 continue
             item = case.outcome(recorded.id, location_of(path))
@@ -124,17 +124,17 @@ def _each(
                 continue
             taken_in = {item.sha256}
             if item.sha256 is not None:
-                taken_in |= set(_others(case, recorded, path, present))
+                taken_in |= set(_later_versions(case, recorded, path, present))
             present[item.id] = _READ
             task.advance()
-            if (fault := _unlike(entry, item, taken_in)) is not None:
+            if (fault := _difference(entry, item, taken_in)) is not None:
                 if fault[0] == "unreadable":
                     present[item.id] = _UNREAD
                 yield _fault(recorded, *fault)
-    yield from _gone(case, recorded, comparison, present)
+    yield from _missing_files(case, recorded, comparison, present)
 
 
-def _unlike(
+def _difference(
     entry: EvidenceEntry | Failure, item: StoredItem, taken_in: set[str | None]
 ) -> tuple[Problem, str] | None:
     """Return how an existing file differs from what the case records of it; None if it does not."""
@@ -156,12 +156,12 @@ def _unlike(
         with entry.open() as stream:
             same = hashlib.sha256(stream.read()).hexdigest() in taken_in
     except (EvidenceError, OSError) as error:
-        return "unreadable", f"{item.display}: " + words(error)
+        return "unreadable", f"{item.display}: " + message_of(error)
     text = msg("its bytes have changed")
     return None if same else ("changed", f"{item.display}: " + text)
 
 
-def _gone(
+def _missing_files(
     case: CaseStore, recorded: StoredSource, comparison: SourceComparison, present: bytearray
 ) -> Iterator[IntegrityFault]:
     """Count what was compared, and yield the faults of missing files."""
@@ -216,7 +216,7 @@ def _is_file(known: StoredItem) -> bool:
     return known.location.startswith("[") and '"kind":"embedded"' not in known.location
 
 
-def _others(
+def _later_versions(
     case: CaseStore, recorded: StoredSource, path: EvidencePath, present: bytearray
 ) -> Iterator[str | None]:
     """Yield the SHA-256 of files recorded later at the same path, after an accepted change."""

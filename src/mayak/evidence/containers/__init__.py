@@ -1,7 +1,7 @@
 """The readers of containers: one module each, registered here.
 
-To add one, write a module with a ``Container`` and its ``FORMAT``, name it in ``READERS``, and set
-the use of its row in ``mayak.signatures`` to ``ENTERED``.
+To add one, write a module with a ``Container`` and its ``FORMAT``, name it in ``READERS``, and give
+its row in ``mayak.signatures`` the use ``ENTERED`` and a ``layer``, for example ``archive``.
 """
 
 from __future__ import annotations

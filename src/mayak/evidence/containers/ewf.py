@@ -24,8 +24,9 @@ _FIRST_SEGMENT = b"\1\0"
 def ewf_segments(path: Path) -> list[Path]:
     """Return an E01 and the segments next to it: E02, E03 …
 
-    Raises EvidenceError if one before the last is missing; whether there should be more after the
-    last, only reading shows.
+    Raises:
+        EvidenceError: one before the last is missing. Whether there should be more after the last,
+            only reading shows.
     """
     try:
         segments = [Path(segment) for segment in pyewf.glob(str(path))]
@@ -50,7 +51,8 @@ class EwfBytes:
     def __init__(self, path: Path, content: BinaryIO | None = None) -> None:
         """``content`` is an E01 of one segment that is in another container, not at ``path``.
 
-        Raises EvidenceError.
+        Raises:
+            EvidenceError: a segment is missing, or the image is damaged.
         """
         with translated(path):
             self._handle = pyewf.handle()

@@ -14,7 +14,8 @@ from mayak.i18n import msg
 def numbered_pieces(path: Path) -> list[Path]:
     """Return the file and, if it is the first piece (``.001`` or ``.000``), those after it.
 
-    Raises EvidenceError if one between the first and the last is missing.
+    Raises:
+        EvidenceError: one between the first and the last is missing.
     """
     match = re.fullmatch(r"\.(0*[01])", path.suffix)
     if match is None or len(match[1]) < 2:

@@ -119,7 +119,8 @@ def _protects_gpt(parts: list[Tsk]) -> bool:
 def mount(image: TskImage, offset: int) -> Tsk | None:
     """Open the file system at an offset; None if there is none that TSK knows.
 
-    Raises RuntimeError if there is one that cannot be read.
+    Raises:
+        RuntimeError: there is one that cannot be read.
     """
     with suppress(OSError):
         return open_file_system(image, offset)

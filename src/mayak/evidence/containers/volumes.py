@@ -64,7 +64,8 @@ class DiskContainer(Container):
     def has_known_volume(self) -> bool:
         """Whether there is a volume of a known kind, in a partition or not.
 
-        Raises RuntimeError if there is none that can be read, but one that cannot.
+        Raises:
+            RuntimeError: there is none that can be read, but one that cannot.
         """
         fault: RuntimeError | None = None
         for volume in self._volumes():
@@ -100,6 +101,7 @@ class DiskContainer(Container):
         try:
             mounted = self._mount(volume)
             if mounted is None:
+                # The text identifies the item in cases that were recorded before: it stays.
                 reason = f"holds no known file system ({volume.size} bytes)"
                 yield container_gap(volume.path, OutcomeReason.UNSUPPORTED, reason)
                 return
@@ -212,7 +214,8 @@ class DiskContainer(Container):
     def _mount(self, volume: Volume) -> Tsk | None:
         """Return the file system, None if there is none that is known.
 
-        Raises RuntimeError if it cannot be read.
+        Raises:
+            RuntimeError: it cannot be read.
         """
         if volume.offset >= self._data.size:
             return None
@@ -234,7 +237,7 @@ class DiskContainer(Container):
 
 
 def _unread(volume: Volume, kind: FileKind) -> Failure:
-    if kind.encrypted:
+    if kind.is_encrypted:
         reason = f"is an encrypted volume ({kind.name}), which is not read"
         return container_gap(volume.path, OutcomeReason.ENCRYPTED, reason)
     reason = f"is {kind.name}, which is not read: {kind.remedy!s}"

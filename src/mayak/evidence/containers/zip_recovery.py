@@ -87,7 +87,8 @@ def unlisted_members(
 def _inner_directory(region: _Region) -> tuple[Directory, Extents, int]:
     """Return the directory in a region, the extents of its members, and what they unpack to.
 
-    Raises BadZipFile if there is none, or only that of a ZIP that is a member itself.
+    Raises:
+        BadZipFile: there is none, or only that of a ZIP that is a member itself.
     """
     inner = last_directory(region.data, region.low, region.high)
     if region.is_in_member(inner.start):
@@ -275,7 +276,7 @@ class _Region:
         return crc, position - at - len(inflater.unused_data), size
 
     def _described(self, at: int) -> tuple[int, int, int] | None:
-        """Return the same of content whose end is known only by the descriptor after it."""
+        """Return CRC-32, packed and unpacked size of content that ends at its data descriptor."""
         position = at
         while (position := self._find(_DESCRIPTOR, position, self.high)) < self.high:
             found = self._read(position, LONGEST_DESCRIPTOR)

@@ -26,8 +26,8 @@ def selected_files(case: CaseStore, found: ReportData, shown: list[Finding]) -> 
     chosen = [finding for finding in shown if finding.label is not None]
     for finding in chosen:
         content = stored_content(case, finding.sha256)
-        places = case.occurrences(finding.sha256)
-        rows += [_listed(finding, place, content) for place in places]
+        occurrences = case.occurrences(finding.sha256)
+        rows += [_listed(finding, item, content) for item in occurrences]
     total = found.files["selected"]
     blocks: list[Block] = [
         Prose(
@@ -69,7 +69,7 @@ def not_selected(case: CaseStore, found: ReportData) -> Section:
     chosen, waiting, rest = found.listed
     rows = [
         (words.kind(state), f"{found.images[state]:,}", f"{found.files[state]:,}")
-        for state in (*OPEN, "irrelevant", "unseen")
+        for state in (*OPEN, "irrelevant", "unreviewed_irrelevant")
         if found.images[state]
     ]
     if found.counts.failures:
@@ -168,20 +168,20 @@ def _failed(case: CaseStore) -> Iterator[StoredItem]:
                 yield item
 
 
-def _listed(finding: Finding, place: StoredItem, content: StoredContent) -> tuple[Cell, ...]:
+def _listed(finding: Finding, item: StoredItem, content: StoredContent) -> tuple[Cell, ...]:
     times = [
-        msg("created ") + moment(place.times.created),
-        msg("modified ") + moment(place.times.modified),
-        msg("accessed ") + moment(place.times.accessed),
+        msg("created ") + moment(item.times.created),
+        msg("modified ") + moment(item.times.modified),
+        msg("accessed ") + moment(item.times.accessed),
     ]
-    if zone := words.zone(place):
+    if zone := words.zone(item):
         times.append(msg("time zone ") + zone)
-    marks = [msg("deleted")] if place.deleted else []
-    if place.entry is not None:
-        marks.append(msg("entry number {entry}", entry=place.entry))
+    marks = [msg("deleted")] if item.deleted else []
+    if item.entry is not None:
+        marks.append(msg("entry number {entry}", entry=item.entry))
     return (
         f"{finding.number:04d}",
-        (shortened(place.name, _CELL), shortened(place.display, _CELL), *marks),
+        (shortened(item.name, _CELL), shortened(item.display, _CELL), *marks),
         (size(content.size), *times),
         (f"MD5 {content.md5}", f"SHA-1 {content.sha1}", f"SHA-256 {content.sha256}"),
     )

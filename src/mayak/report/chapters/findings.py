@@ -107,11 +107,11 @@ class CardMaker:
 
     def finding(self, finding: Finding) -> Card:
         """Return the card of an image that reviewers decided on."""
-        content, standing = self._look_up(finding.sha256)
+        content, status = self._look_up(finding.sha256)
         label: str = msg("reviewers differ")
         if finding.label is not None:
             label = numbered_label(finding.label)
-        return self._make(f"{finding.number:04d}", label, content, standing)
+        return self._make(f"{finding.number:04d}", label, content, status)
 
     def proposals(self) -> Iterator[Card]:
         """Yield the cards of the proposals on which nobody has decided."""
@@ -124,25 +124,23 @@ class CardMaker:
 
     def _look_up(self, sha256: str) -> tuple[StoredContent, ReviewStatus]:
         run = self._found.run
-        (standing,) = self._case.statuses(run.id if run else None, [sha256])
-        return stored_content(self._case, sha256), standing
+        (status,) = self._case.statuses(run.id if run else None, [sha256])
+        return stored_content(self._case, sha256), status
 
-    def _make(
-        self, number: str, label: str, content: StoredContent, standing: ReviewStatus
-    ) -> Card:
-        places = self._case.occurrences(content.sha256)
+    def _make(self, number: str, label: str, content: StoredContent, status: ReviewStatus) -> Card:
+        occurrences = self._case.occurrences(content.sha256)
         small = picture(self._case, content, clear=self._clear)
         if small is not None:
             self.pictures[content.sha256] = small
         marks: list[str] = []
-        if len(places) > 1:
-            marks.append(msg("at {n_places} places", n_places=len(places)))
-        if places and all(place.deleted for place in places):
+        if len(occurrences) > 1:
+            marks.append(msg("at {n_places} places", n_places=len(occurrences)))
+        if occurrences and all(item.deleted for item in occurrences):
             marks.append(msg("deleted"))
-        elif any(place.deleted for place in places):
+        elif any(item.deleted for item in occurrences):
             marks.append(msg("deleted at some places"))
-        marks += [msg("in list: ") + shortened(name, 40) for name in standing.alerts]
-        scores = standing.scores
+        marks += [msg("in list: ") + shortened(name, 40) for name in status.alerts]
+        scores = status.scores
         unscored = (
             msg("no model was asked") if self._found.run is None else msg("model gave no result")
         )
@@ -151,7 +149,7 @@ class CardMaker:
             label=label,
             picture=content.sha256 if small is not None else None,
             absent=msg("no thumbnail, or not as recorded"),
-            path=shortened(places[0].display, _PATH) if places else "–",
+            path=shortened(occurrences[0].display, _PATH) if occurrences else "–",
             hash=content.sha256[:16],
             score=None if scores is None else scores.best,
             scored=unscored
@@ -167,11 +165,11 @@ class CardMaker:
                         words.seen(d.seen),
                     ),
                 )
-                for d in standing.verdicts
+                for d in status.verdicts
             )
             or (msg("not reviewed"),),
             marks=tuple(marks),
-            reviewed=bool(standing.verdicts),
+            reviewed=bool(status.verdicts),
         )
 
 

@@ -46,7 +46,7 @@ def integrity(found: ReportData) -> Section:
 
 def _log(found: ReportData) -> Facts:
     head = msg("Log head (SHA-256)")
-    case = msg("Case number (UUID)")
+    case = msg("Case id (UUID)")
     return Facts(
         (
             (case, found.case),
@@ -76,11 +76,11 @@ def _clock(found: ReportData) -> list[Block]:
 def _sums(found: ReportData) -> Prose:
     text = (
         msg("Every listed file is accounted for:")
-        if found.balanced
+        if found.is_balanced
         else msg("THE SUMS DO NOT HOLD:")
     )
     sums = (found.counts.sum_text, found.listed_text)
-    return Prose(text, "plain" if found.balanced else "alarm", sums)
+    return Prose(text, "plain" if found.is_balanced else "alarm", sums)
 
 
 def _hashes(found: ReportData) -> Prose:
@@ -132,7 +132,7 @@ def _listed(source: StoredSource, found: ReportData) -> str:
     text = files_text(counts.files if counts else 0)
     if source.id in found.history.complete:
         return text + msg(", to the end of the source")
-    return text + msg("; that it was gone through to the end is not on record")
+    return text + msg("; there is no record that triage reached its end")
 
 
 def _no_hash(source: StoredSource, found: ReportData) -> str:
@@ -173,14 +173,14 @@ def _again(source: StoredSource, found: ReportData) -> str:
 
 def _compared(reading: SourceHash) -> str:
     if reading.stored_hash is None:
-        said = msg("the source stores no hash of itself")
+        text = msg("the source stores no hash of itself")
     elif reading.matches:
-        said = msg("matches the stored hash") + f" ({reading.stored_hash})"
+        text = msg("matches the stored hash") + f" ({reading.stored_hash})"
     else:
-        said = msg("DIFFERS from the stored hash") + f" ({reading.stored_hash})"
+        text = msg("DIFFERS from the stored hash") + f" ({reading.stored_hash})"
     if reading.accepted_damaged:
-        said += msg("; accepted by the operator")
-    return said
+        text += msg("; accepted by the operator")
+    return text
 
 
 def _engine(run: Run, tiers: dict[int, int], *, shown: bool) -> Facts:

@@ -39,14 +39,14 @@ def limits(found: ReportData) -> Section:
             "Of an animation at most four frames were examined; of a file with several pictures "
             "of a camera (MPO) and of a Photoshop file the first picture alone."
         ),
-        _unseen(found),
-        _quick(found),
+        _unreviewed_irrelevant(found),
+        _quick_tiers(found),
         msg("What a file states of itself (camera, time, place) can be altered by anybody."),
     ]
     blocks: list[Block] = [Prose("", points=tuple(filter(None, points)))]
     if found.left_out.files:
         blocks += _by_extension(found)
-    blocks.append(_missed(found))
+    blocks.append(_miss_rate(found))
     return Section(msg("Limits"), tuple(blocks))
 
 
@@ -54,8 +54,8 @@ def _demonstration(found: ReportData) -> str | None:
     if found.run is None or not str(found.run.engine.get("model", "")).startswith("nano@"):
         return None
     return msg(
-        "The embedded model “nano” demonstrates the machinery. Its proposals say nothing "
-        "about real images."
+        "The embedded model “nano” demonstrates that the program works. Its proposals about real "
+        "images have no meaning."
     )
 
 
@@ -128,11 +128,11 @@ def _options(found: ReportData) -> str | None:
     rules = {rule: found.exclusions[rule] for rule in _CHOSEN if found.exclusions.get(rule)}
     if not rules:
         return None
-    said = join(", ", [reason(rule) + f" {count:,}" for rule, count in rules.items()])
+    text = join(", ", [reason(rule) + f" {count:,}" for rule, count in rules.items()])
     return msg(
         "Left out by the settings of triage: {files} ({said}).",
         files=files(sum(rules.values())),
-        said=said,
+        said=text,
     )
 
 
@@ -154,17 +154,17 @@ def _free_space(found: ReportData) -> str | None:
     )
 
 
-def _unseen(found: ReportData) -> str:
-    if not (count := found.images["unseen"]):
+def _unreviewed_irrelevant(found: ReportData) -> str:
+    if not (count := found.images["unreviewed_irrelevant"]):
         return msg("No image rests on the model's word alone that it is irrelevant.")
     return msg(
-        "Images that the model calls irrelevant and on which no decision stands may be relevant: "
+        "Images that the model calls irrelevant and on which no decision is valid may be relevant: "
         "{images}.",
         images=images(count),
     )
 
 
-def _quick(found: ReportData) -> str | None:
+def _quick_tiers(found: ReportData) -> str | None:
     tiers = found.tiers[found.run.id] if found.run else {}
     if not (early := tiers.get(0, 0) + tiers.get(1, 0)):
         return None
@@ -212,7 +212,7 @@ def _by_extension(found: ReportData) -> list[Block]:
     ]
 
 
-def _missed(found: ReportData) -> Prose:
+def _miss_rate(found: ReportData) -> Prose:
     if not found.samples:
         return Prose(
             msg(

@@ -80,7 +80,7 @@ def _accounting(found: ReportData) -> str:
     )
     text += _no_files(found)
     sums = found.counts.sum_text
-    if counts.balanced:
+    if counts.is_balanced:
         return text + msg("The numbers add up: {sums}.", sums=sums)
     return text + msg("THE NUMBERS DO NOT ADD UP: {sums}.", sums=sums)
 
@@ -158,11 +158,11 @@ def _deciding(found: ReportData) -> str:
             found.withdrawn,
         )
     if not found.reviewers:
-        return msg("No decision of a reviewer stands. ") + back
+        return msg("No decision of a reviewer is valid. ") + back
     return (
         msg(
             "The reviewers named in this report decided, not the model. Each decision is kept "
-            "with name and time. ‘Not reviewed’ means that no decision stands, not that nobody "
+            "with name and time. ‘Not reviewed’ means that no decision is valid, not that nobody "
             "looked. "
         )
         + back

@@ -20,7 +20,7 @@ def notices(found: ReportData) -> tuple[Prose, ...]:
     """Return the notices of the first page, alarms first."""
     every = (
         _faulty(found),
-        _sums_off(found),
+        _unbalanced_counts(found),
         _faulty_before(found),
         _damaged(found),
         _accepting(found),
@@ -29,7 +29,7 @@ def notices(found: ReportData) -> tuple[Prose, ...]:
         _unlike_their_hash(found),
         _incomplete(found),
         _without_result(found),
-        _not_looked_into(found),
+        _unopened_kinds(found),
     )
     return tuple(filter(None, every))
 
@@ -54,8 +54,8 @@ def _faulty(found: ReportData) -> Prose | None:
     )
 
 
-def _sums_off(found: ReportData) -> Prose | None:
-    if found.balanced:
+def _unbalanced_counts(found: ReportData) -> Prose | None:
+    if found.is_balanced:
         return None
     return Prose(
         msg(
@@ -100,7 +100,7 @@ def _accepting(found: ReportData) -> Prose | None:
     which = numbers([entry.sequence for entry in entries])
     return Prose(
         msg(
-            "Triage was told to go on with damaged or changed files (--accept-damaged, log entry "
+            "Triage was run with --accept-damaged on damaged or changed files (log entry "
             "{which}). An image file of a folder that had changed since it was read is listed "
             "with its earlier and its later bytes; one that was gone is listed all the same.",
             which=which,
@@ -125,7 +125,7 @@ def _unhashed(found: ReportData) -> Prose | None:
 
 
 def _sound(found: ReportData) -> Prose | None:
-    if not found.sound:
+    if not found.has_no_fault:
         return None
     extent = found.extent
     return Prose(
@@ -151,7 +151,7 @@ def _compared_again(found: ReportData) -> str:
     if not done:
         check = history.last_check
         if check is None or "sources" in check.detail:
-            return msg("No source has been compared again since it was taken in.")
+            return msg("No source has been compared again since triage read it.")
         return msg(
             "The verification of {moment_of} does not record which sources it compared.",
             moment_of=check.time,
@@ -200,7 +200,7 @@ def _unlike_their_hash(found: ReportData) -> Prose | None:
         return None
     return Prose(
         msg(
-            "Disk images inside the sources that are not what their stored hash says: {count:,}, "
+            "Disk images inside the sources that do not match their stored hash: {count:,}, "
             "listed among the files that could not be read.",
             count=count,
         ),
@@ -214,8 +214,8 @@ def _incomplete(found: ReportData) -> Prose | None:
     which = numbers(found.incomplete)
     return Prose(
         msg(
-            "FILES MAY BE MISSING. That triage went through source {which} to the end is not on "
-            "record: it was stopped, ended at its limit, or was done by an earlier version of "
+            "FILES MAY BE MISSING. There is no record that triage reached the end of source "
+            "{which}: it was stopped, ended at its limit, or was done by an earlier version of "
             "mayak. Files that it did not reach are in no list and no number of this report.",
             which=which,
         ),
@@ -224,14 +224,14 @@ def _incomplete(found: ReportData) -> Prose | None:
 
 
 def _without_result(found: ReportData) -> Prose | None:
-    if not (missing := found.images["unclassified"]):
+    if not (missing := found.images["without_result"]):
         return None
     return Prose(
         msg("Neither a model result nor a decision: {images}.", images=images(missing)), "warning"
     )
 
 
-def _not_looked_into(found: ReportData) -> Prose | None:
+def _unopened_kinds(found: ReportData) -> Prose | None:
     text = warning(found.left_out)
     if text is None:
         return None

@@ -50,7 +50,7 @@ def summary(found: ReportData) -> Section:
             msg(
                 "Selected is what reviewers decided to be relevant (1, 2 or 3) and "
                 "nobody contradicts. The model only proposes; what is not reviewed, so "
-                "that no decision stands, is listed apart and is not a finding. None of"
+                "that no decision is valid, is listed apart and is not a finding. None of"
                 " this replaces an analysis of a substance or a ruling on what a "
                 "warrant covers."
             ),
@@ -61,7 +61,7 @@ def summary(found: ReportData) -> Section:
         blocks += [_reviewers(found), *_seen(found)]
     else:
         blocks.append(Prose(_undecided(found), "warning"))
-    return Section(msg("Summary"), tuple(blocks), alone=True)
+    return Section(msg("Summary"), tuple(blocks), ends_page=True)
 
 
 def _labels(found: ReportData) -> Table:
@@ -89,7 +89,7 @@ def _labels(found: ReportData) -> Table:
             msg("Label"),
             msg("Selected images"),
             msg("their files"),
-            msg("of these, the model said the same"),
+            msg("of these, the model agreed"),
             msg("Proposals without a decision"),
         ),
         tuple(rows),
@@ -144,7 +144,7 @@ def _seen(found: ReportData) -> list[Block]:
 def _undecided(found: ReportData) -> str:
     """Return what a report without a valid decision contains."""
     why = (
-        msg("No decision stands (withdrawn: {withdrawn:,}).", withdrawn=found.withdrawn)
+        msg("No decision is valid (withdrawn: {withdrawn:,}).", withdrawn=found.withdrawn)
         if found.withdrawn
         else msg("Nobody has decided anything yet.")
     )

@@ -7,7 +7,7 @@ import {
   VIEWS, attempt, blur, boot, filters, go, grey, html, language, notice, number, plain, query, render,
   t, tell, theme, view,
 } from "./core.js";
-import { Question, acts } from "./deciding.js";
+import { Question, actions } from "./deciding.js";
 import { cellAt, expand, look, moveTo, nextOpen, reading, result, selected, skip, status, unselect, waitForCase } from "./result.js";
 import { Bar, Search, Side, drawer } from "./filters.js";
 import { Grid, arrow, selectAll } from "./grid.js";
@@ -45,7 +45,7 @@ function Head() {
       <span class="track"><i style=${{ width: `${(100 * now.decided) / Math.max(now.contents, 1)}%` }}></i></span>
       <span class="figure">${t("progress", now.decided, now.contents)}</span></span>`}
     <span class="controls">
-      <${Button} icon="undo" label=${`${t("undo")} (Backspace)`} onClick=${() => acts.undo()} />
+      <${Button} icon="undo" label=${`${t("undo")} (Backspace)`} onClick=${() => actions.undo()} />
       <button type="button" class="wide" lang=${another()}
         onClick=${() => (language.value = another())}><span>${inItself(another())}</span></button>
       <${Button} icon="theme" label=${t("theme")} onClick=${() => (theme.value = dark() ? "light" : "dark")} />
@@ -127,10 +127,10 @@ const COMMON = {
 
 const IMAGES = {
   " ": skip,
-  Backspace: () => acts.undo(),
+  Backspace: () => actions.undo(),
   n: nextOpen,
   e: expand,
-  Enter: () => (opened() ? go({ open: null }) : go({ open: "1", at: cellAt(acts.place)?.sha256 ?? null })),
+  Enter: () => (opened() ? go({ open: null }) : go({ open: "1", at: cellAt(actions.position)?.sha256 ?? null })),
   Escape: () => {
     if (drawer.peek()) drawer.value = false;
     else if (opened()) go({ open: null });
@@ -144,17 +144,17 @@ const VIEWER = {
   "+": () => zoom(1.5),
   "-": () => zoom(1 / 1.5),
   f: straighten,
-  ArrowLeft: () => moveTo(acts.place - 1),
-  ArrowUp: () => moveTo(acts.place - 1),
-  ArrowRight: () => moveTo(acts.place + 1),
-  ArrowDown: () => moveTo(acts.place + 1),
+  ArrowLeft: () => moveTo(actions.position - 1),
+  ArrowUp: () => moveTo(actions.position - 1),
+  ArrowRight: () => moveTo(actions.position + 1),
+  ArrowDown: () => moveTo(actions.position + 1),
 };
 
 const SAMPLE = {
-  Backspace: () => acts.undo(),
-  ArrowRight: () => acts.move(acts.place + 1),
-  ArrowLeft: () => acts.move(acts.place - 1),
-  " ": () => acts.move(acts.place + 1),
+  Backspace: () => actions.undo(),
+  ArrowRight: () => actions.move(actions.position + 1),
+  ArrowLeft: () => actions.move(actions.position - 1),
+  " ": () => actions.move(actions.position + 1),
   Escape: leave,
 };
 
@@ -193,7 +193,7 @@ function carryOut(key, event, held) {
   if (/^[0-3]$/.test(key)) {
     if (!images && !judging.peek()) return false;
     if (held) return true;
-    if (event.target.closest?.(DECIDING)) acts.decide(Number(key));
+    if (event.target.closest?.(DECIDING)) actions.decide(Number(key));
     else tell(t("noFocus"));
     return true;
   }

@@ -2,7 +2,7 @@
 
 import { useEffect, useRef } from "./vendor/hooks.js";
 import { signal } from "./vendor/signals.js";
-import { Acts, NotDrawn } from "./acts.js";
+import { Actions, NotDrawn } from "./actions.js";
 import { Unanswered, html, labelName, send, t, tell } from "./core.js";
 import { onDrawn } from "./drawn.js";
 
@@ -22,8 +22,8 @@ const clock = {
 const SLOW = 500;
 
 const net = {
-  async decide(act, confirmed) {
-    const [path, body] = act.list.request(act);
+  async decide(action, confirmed) {
+    const [path, body] = action.list.request(action);
     const stop = clock.after(SLOW, () => tell(t("recording")));
     try {
       return await send(path, { ...body, ...confirmed, page });
@@ -34,7 +34,7 @@ const net = {
   undo: ({ target, list }) =>
     send("/api/undo", {
       token: list.token ?? "",
-      action: target?.action ?? null,
+      action: target?.number ?? null,
       sample: target ? null : (list.sample ?? null),
     }),
 };
@@ -47,7 +47,7 @@ const put = (asked) => new Promise((answer) => (question.value = { ...asked, ans
 const TEXTS = {
   many: ({ look }, { count }, label) => ({
     title: t("askMany", count, label),
-    lines: [t("askManyWhy", Object.keys(look.places).length)],
+    lines: [t("askManyWhy", Object.keys(look.positions).length)],
     yes: t("yesMany", count),
   }),
   absent: ({ look: { count } }, _, label) => ({
@@ -66,15 +66,15 @@ const TEXTS = {
 };
 
 const view = {
-  ask: (act, asked) => put({ ...TEXTS[asked.kind](act, asked, labelled(act.verdict)), no: t("no") }),
+  ask: (action, asked) => put({ ...TEXTS[asked.kind](action, asked, labelled(action.verdict)), no: t("no") }),
   failed(failures) {
     const unknown = failures.some(({ error }) => error instanceof Unanswered);
     return put({
       title: t(unknown ? "maybeRecorded" : "notRecorded", failures.length),
       lines: [
-        ...failures.slice(0, 5).map(({ act, error }) => {
+        ...failures.slice(0, 5).map(({ action, error }) => {
           const why = error instanceof NotDrawn ? t("notDrawn") : error.message;
-          return act.kind === "decide" ? t("failedAct", act.frame.at + 1, labelled(act.verdict), why) : why;
+          return action.kind === "decide" ? t("failedAct", action.frame.at + 1, labelled(action.verdict), why) : why;
         }),
         ...(failures.length > 5 ? [`+ ${failures.length - 5}`] : []),
         ...(unknown ? [t("maybeRecordedWhy")] : []),
@@ -85,18 +85,18 @@ const view = {
   refused: (why) => tell(why === "end" ? t("end") : t("refused", why)),
 };
 
-export const acts = new Acts({ clock, net, view });
-onDrawn(() => acts.painted());
+export const actions = new Actions({ clock, net, view });
+onDrawn(() => actions.painted());
 
 // Decisions that are not on disk yet would be lost.
 addEventListener("beforeunload", (event) => {
-  if (acts.pending.some((act) => act.kind === "decide")) event.preventDefault();
+  if (actions.pending.some((action) => action.kind === "decide")) event.preventDefault();
 });
 
 /** Decide by a button; the second click of a double click is ignored. */
 export function press(event, verdict) {
   if (event.detail > 1) tell(t("doubleClick"));
-  else acts.decide(verdict);
+  else actions.decide(verdict);
 }
 
 export function Question() {

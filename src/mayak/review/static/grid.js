@@ -7,7 +7,7 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "./vendor/hooks.js";
 import { effect } from "./vendor/signals.js";
 import { go, html, number, size, t } from "./core.js";
-import { acts } from "./deciding.js";
+import { actions } from "./deciding.js";
 import { arrived, cellAt, choose, cursor, decidedOf, inSight, moveTo, onReveal, result, selected, toggle, verdictOf } from "./result.js";
 import { lookAgain } from "./drawn.js";
 import { Icon, Shape, Thumbnail, described, partly } from "./parts.js";
@@ -146,11 +146,11 @@ function useFrame(box, state, redraw) {
     if (down.button || down.pointerType === "touch") return;
     if (down.offsetX > box.current.clientWidth && down.target === box.current) return;
     const edge = box.current.getBoundingClientRect();
-    const place = (event) => [event.clientX - edge.left, event.clientY - edge.top + state.top];
-    const from = place(down);
+    const point = (event) => [event.clientX - edge.left, event.clientY - edge.top + state.top];
+    const from = point(down);
     const others = down.ctrlKey || down.metaKey ? new Set(selected.peek()) : new Set();
     const move = (event) => {
-      const to = place(event);
+      const to = point(event);
       if (!drag.current && Math.hypot(to[0] - from[0], to[1] - from[1]) < 8) return;
       drag.current = { from, to };
       const chosen = new Set(others);
@@ -257,7 +257,7 @@ export function arrow(key, shifted) {
   };
   const step = steps[key];
   if (step === undefined) return false;
-  const to = step === Infinity ? result.peek().shown - 1 : step === -Infinity ? 0 : acts.place + step;
+  const to = step === Infinity ? result.peek().shown - 1 : step === -Infinity ? 0 : actions.position + step;
   // A step off the first or last row stays where it is.
   if (Math.abs(step) === shape.columns && (to < 0 || to >= result.peek().shown)) return true;
   moveTo(to, { extend: shifted });

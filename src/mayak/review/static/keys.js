@@ -13,11 +13,11 @@ export const REPEATING = new Set([...MOVING, "+", "-"]);
 
 /** `0` to `3`, a small letter, a sign, or the name of another key; with Shift `R` and `?`. */
 function keyOf({ code = "", key = "", shiftKey = false }) {
-  const place = /^(Digit|Numpad|Key)([0-3A-Z])$/.exec(code);
+  const named = /^(Digit|Numpad|Key)([0-3A-Z])$/.exec(code);
   const char = key.normalize("NFKC");
-  if (place && place[1] !== "Key" && !shiftKey) return place[2];
+  if (named && named[1] !== "Key" && !shiftKey) return named[2];
   if (/^[0-3]$/.test(char)) return char;
-  const letter = place?.[1] === "Key" ? place[2].toLowerCase() : (HANGUL[key] ?? char).toLowerCase();
+  const letter = named?.[1] === "Key" ? named[2].toLowerCase() : (HANGUL[key] ?? char).toLowerCase();
   if (/^[a-z]$/.test(letter)) return letter === "r" && (shiftKey || key === "ㄲ") ? "R" : letter;
   // A name like Enter, or a sign of this layout; with an input method only the position is known.
   if (key && !["Process", "Unidentified", "Dead"].includes(key)) return char === "=" ? "+" : char;

@@ -2,7 +2,7 @@
 
 import { effect, signal, untracked } from "./vendor/signals.js";
 import { ask, asked, attempt, blur, go, ofRun, query, stacked, t, tell, view } from "./core.js";
-import { acts, labelled } from "./deciding.js";
+import { actions, labelled } from "./deciding.js";
 import { inGrid, onStage } from "./drawn.js";
 
 const PAGE = 120;
@@ -17,7 +17,7 @@ export async function waitForCase() {
   while ((reading.value = (await ask("/api/reading")).reading))
     await new Promise((done) => setTimeout(done, 400));
 }
-/** The position on the screen; `acts.place` is the one for the next key. */
+/** The position on the screen; `actions.position` is the one for the next key. */
 export const cursor = signal(0);
 /** Selected positions. */
 export const selected = signal(new Set());
@@ -64,7 +64,7 @@ export async function select() {
   if (sort) parameters.sort = sort;
   if (at) parameters.at = at;
   // Keys typed before the new result is loaded are ignored.
-  if (isResult()) acts.close();
+  if (isResult()) actions.close();
   let found;
   try {
     found = await ask("/api/select", parameters, { signal: asking.signal });
@@ -77,10 +77,10 @@ export async function select() {
   coming = new Map();
   verdicts.clear();
   selected.value = new Set();
-  const place = found.position ?? 0;
+  const start = found.position ?? 0;
   result.value = { ...found, list: resultList(found) };
-  cursor.value = place;
-  anchor = place;
+  cursor.value = start;
+  anchor = start;
   resume();
   arrived.value++;
 }
@@ -96,26 +96,26 @@ const resultList = ({ token, shown: size, mark: read }) => ({
   scope: "images",
   size,
   token,
-  frame(place) {
+  frame(position) {
     if (!size) return null;
     const chosen = opened() ? [] : [...selected.peek()].sort((a, b) => a - b);
-    const positions = chosen.length ? chosen : [place];
+    const positions = chosen.length ? chosen : [position];
     const mark = positions.reduce((least, at) => Math.min(least, cellAt(at)?.mark ?? read), Infinity);
     const last = positions.at(-1);
-    return { at: place, positions, chosen, mark, next: last + 1 < size ? last + 1 : null };
+    return { at: position, positions, chosen, mark, next: last + 1 < size ? last + 1 : null };
   },
   // Selected images that are out of sight need a confirmation.
   reveal: () => !opened() && !selected.peek().size && bringBack(),
   look({ positions, chosen }) {
-    const seen = { how: opened() ? "opened" : "grid", blurred: blur.peek(), places: {}, count: null };
-    if (acts.list !== this) return { ...seen, state: "waiting" };
+    const seen = { how: opened() ? "opened" : "grid", blurred: blur.peek(), positions: {}, count: null };
+    if (actions.list !== this) return { ...seen, state: "waiting" };
     const cells = positions.map(cellAt);
     if (positions.length === 1) seen.image = cells[0]?.sha256;
     if (cells.every(Boolean)) seen.count = cells.reduce((sum, cell) => sum + (cell.members ?? 1), 0);
     const states = positions.map((position, n) => {
       const cell = cells[n];
       const state = !cell ? "hidden" : opened() ? onStage(cell.sha256) : inGrid(position);
-      if (state === "drawn") seen.places[cell.sha256] = position;
+      if (state === "drawn") seen.positions[cell.sha256] = position;
       return state;
     });
     // Wait for the picture of one image, or for each visible one of several.
@@ -125,8 +125,8 @@ const resultList = ({ token, shown: size, mark: read }) => ({
     }
     return { ...seen, state: states.includes("waiting") ? "waiting" : "drawn" };
   },
-  request({ verdict, frame: { positions, mark }, look: { how, blurred, places, count, image } }) {
-    const shown = { how, blurred, places };
+  request({ verdict, frame: { positions, mark }, look: { how, blurred, positions: drawn, count, image } }) {
+    const shown = { how, blurred, positions: drawn };
     const body = { verdict, mark, shown };
     if (positions.length > 1 || count !== 1) return ["/api/decide", { ...body, token, ranges: ranges(positions), count }];
     return ["/api/decide", { ...body, images: [image] }];
@@ -162,7 +162,7 @@ const resultList = ({ token, shown: size, mark: read }) => ({
 
 /** Without a result, decisions can still be withdrawn. */
 const NOWHERE = resultList({ token: "", shown: 0, mark: 0 });
-if (view.peek() !== "images") acts.open(NOWHERE, 0);
+if (view.peek() !== "images") actions.open(NOWHERE, 0);
 
 function ranges(positions) {
   const found = [];
@@ -175,11 +175,11 @@ function ranges(positions) {
 
 /** Make the result the list of the input queue (again). */
 export function resume() {
-  if (isResult()) acts.open(result.peek()?.list ?? NOWHERE, cursor.peek());
+  if (isResult()) actions.open(result.peek()?.list ?? NOWHERE, cursor.peek());
 }
 
 function isResult() {
-  return (acts.list?.scope ?? "images") === "images";
+  return (actions.list?.scope ?? "images") === "images";
 }
 
 // Another filter, sort or stacking makes another result; another position does not.
@@ -281,13 +281,13 @@ export function moveTo(position, { extend = false, keep = false } = {}) {
   if (!all) return;
   const to = Math.min(Math.max(position, 0), all - 1);
   if (extend) {
-    if (!selected.peek().size) anchor = acts.place;
+    if (!selected.peek().size) anchor = actions.position;
     choose(anchor, to);
   } else {
     anchor = to;
     if (!keep && selected.peek().size) selected.value = new Set();
   }
-  acts.move(to);
+  actions.move(to);
 }
 
 export function choose(from, to, others = new Set()) {
@@ -299,31 +299,31 @@ export function choose(from, to, others = new Set()) {
 export function toggle(position) {
   const next = new Set(selected.peek());
   // The first image that is added to the selection joins the current one.
-  if (!next.size && position !== acts.place) next.add(acts.place);
+  if (!next.size && position !== actions.position) next.add(actions.position);
   if (!next.delete(position)) next.add(position);
   selected.value = next;
   anchor = position;
-  acts.move(position);
+  actions.move(position);
 }
 
 export const unselect = () => (selected.value = new Set());
 
 export function skip() {
-  const next = [...selected.peek()].reduce((a, b) => Math.max(a, b), acts.place) + 1;
+  const next = [...selected.peek()].reduce((a, b) => Math.max(a, b), actions.position) + 1;
   if (next >= result.peek().shown) tell(t("end"));
   moveTo(next);
 }
 
 export const nextOpen = () =>
-  acts.find(async (place) => {
+  actions.find(async (from) => {
     const { token } = result.peek();
-    const { position } = await ask("/api/open", { token, start: place + 1 });
+    const { position } = await ask("/api/open", { token, start: from + 1 });
     return position;
   });
 
 /** Show each image of the stack under the cursor. */
 export function expand() {
-  const here = cellAt(acts.place);
+  const here = cellAt(actions.position);
   if (here?.members > 1) go({ group: here.group, stack: "0", at: here.sha256, open: null });
 }
 

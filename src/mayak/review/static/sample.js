@@ -3,7 +3,7 @@
 import { useEffect, useRef, useState } from "./vendor/hooks.js";
 import { signal } from "./vendor/signals.js";
 import { ask, attempt, blur, boot, html, labelName, moment, ofRun, plain, send, t, tell } from "./core.js";
-import { acts, press } from "./deciding.js";
+import { actions, press } from "./deciding.js";
 import { changed, look, resume } from "./result.js";
 import { loaded, lookAgain, onStage } from "./drawn.js";
 import { Button, Shape, Thumbnail } from "./parts.js";
@@ -34,7 +34,7 @@ async function open(number) {
   const sample = await load(number);
   const at = Math.max(sample.items.findIndex((item) => item.verdict === null), 0);
   judging.value = { ...sample, at };
-  acts.open(sampleList(sample), at);
+  actions.open(sampleList(sample), at);
   changed.value = refresh;
 }
 
@@ -43,21 +43,21 @@ const sampleList = ({ id, items: { length: size } }) => ({
   scope: `sample ${id}`,
   size,
   sample: id,
-  frame(place) {
+  frame(position) {
     const { items, mark } = judging.peek();
-    const pending = new Set(acts.pending.map((act) => act.frame?.image));
-    const open = items.findIndex((item, at) => at !== place && item.verdict === null && !pending.has(item.sha256));
+    const pending = new Set(actions.pending.map((action) => action.frame?.image));
+    const open = items.findIndex((item, at) => at !== position && item.verdict === null && !pending.has(item.sha256));
     // In the order of the draw, then the images that were skipped.
-    const next = open < 0 ? null : place + 1 < size ? place + 1 : open;
-    return { at: place, image: items[place].sha256, mark, next };
+    const next = open < 0 ? null : position + 1 < size ? position + 1 : open;
+    return { at: position, image: items[position].sha256, mark, next };
   },
   reveal: () => false,
   look({ image, at }) {
-    const state = acts.list === this ? onStage(image) : "waiting";
-    return { state, how: "opened", blurred: blur.peek(), count: 1, places: state === "drawn" ? { [image]: at } : {} };
+    const state = actions.list === this ? onStage(image) : "waiting";
+    return { state, how: "opened", blurred: blur.peek(), count: 1, positions: state === "drawn" ? { [image]: at } : {} };
   },
-  request({ verdict, frame: { image, mark }, look: { how, blurred, places } }) {
-    return [`/api/samples/${id}/judge`, { image, verdict, mark, shown: { how, blurred, places } }];
+  request({ verdict, frame: { image, mark }, look: { how, blurred, positions } }) {
+    return [`/api/samples/${id}/judge`, { image, verdict, mark, shown: { how, blurred, positions } }];
   },
   taken() {},
   restored() {},
@@ -90,7 +90,7 @@ export function leave() {
   judging.value = null;
   changed.value = null;
   drawings.value++;
-  acts.close();
+  actions.close();
   resume();
 }
 
@@ -142,7 +142,7 @@ function Judging({ now }) {
           press(event, label);
         }}><${Shape} label=${label} /><kbd>${label}</kbd><span>${labelName(label)}</span></button>`,
       )}</div>
-      <${Button} icon="undo" label=${`${t("undo")} (Backspace)`} onClick=${() => acts.undo()} /></footer>
+      <${Button} icon="undo" label=${`${t("undo")} (Backspace)`} onClick=${() => actions.undo()} /></footer>
     <p class="keys" aria-hidden="true">
       <span><kbd>0</kbd>–<kbd>3</kbd> ${t("decide")}</span><span><kbd>Space</kbd> ${t("skip")}</span>
       <span><kbd>⌫</kbd> ${t("undo")}</span><span><kbd>←</kbd> <kbd>→</kbd> ${t("move")}</span>

@@ -5,7 +5,7 @@ import { signal } from "./vendor/signals.js";
 import {
   ask, blur, boot, bytes, cleared, fileTime, go, html, labelName, moment, number, ofRun, plain, t, tell,
 } from "./core.js";
-import { acts, press } from "./deciding.js";
+import { actions, press } from "./deciding.js";
 import { arrived, cellAt, cursor, decidedOf, expand, moveTo, need, nextOpen, result, skip, verdictOf } from "./result.js";
 import { loaded, lookAgain } from "./drawn.js";
 import { Button, Icon, Label, Shape, Thumbnail, partly } from "./parts.js";
@@ -71,7 +71,7 @@ export function Viewer() {
     <${Stage} cell=${cell} />
     ${panel.value && html`<aside class="facts" aria-label=${t("details")}>${facts && html`<${Facts} facts=${facts} />`}</aside>`}
     <footer>
-      <${Button} icon="left" label=${t("previous")} onClick=${() => moveTo(acts.place - 1)} />
+      <${Button} icon="left" label=${t("previous")} onClick=${() => moveTo(actions.position - 1)} />
       <div class="verdicts" role="group" aria-label=${t("decide")}>
         ${boot.labels.map(
           (_, label) =>
@@ -83,7 +83,7 @@ export function Viewer() {
         )}
       </div>
       <${Button} icon="skip" label=${t("skip")} onClick=${skip} />
-      <${Button} icon="undo" label=${t("undo")} onClick=${() => acts.undo()} />
+      <${Button} icon="undo" label=${t("undo")} onClick=${() => actions.undo()} />
       <${Button} icon="right" label=${t("nextOpen")} text=${t("nextOpen")} onClick=${nextOpen} />
     </footer>
   </section>`;
@@ -152,7 +152,7 @@ function Stage({ cell }) {
     pointers.delete(event.pointerId);
     const moved = held ? event.clientX - held.from : 0;
     if (event.pointerType === "touch" && lie.peek().scale === 1 && Math.abs(moved) > 60) {
-      moveTo(acts.place + (moved < 0 ? 1 : -1));
+      moveTo(actions.position + (moved < 0 ? 1 : -1));
     }
   };
 
@@ -220,16 +220,16 @@ function Facts({ facts }) {
       (alert) => html`<p class="alert"><${Icon} name="bell" /> ${t("hashBy", plain(alert.list), alert.kind)}</p>`,
     )}
     ${facts.results.map((said) => html`<${Scores} said=${said} many=${facts.results.length > 1} />`)}
-    <section><h2>${t("places", facts.places.length)}</h2>
-      ${facts.places.slice(0, 50).map(
-        (place) => html`<div class="place">
-          <code class="path">${plain(place.path)}</code>
-          <span class="soft times">${place.deleted && html`<b class="deleted"><${Icon} name="trash" />${t("deleted")}</b>`}
-            ${["modified", "created", "accessed", "changed"].filter((key) => place[key]).map((key) => html`<span class="figure">${t(key)} ${fileTime(place[key], place.zone_known)}</span>`)}</span>
-          ${place.warnings.map((text) => html`<p class="warning">${plain(text)}</p>`)}
+    <section><h2>${t("places", facts.occurrences.length)}</h2>
+      ${facts.occurrences.slice(0, 50).map(
+        (found) => html`<div class="occurrence">
+          <code class="path">${plain(found.path)}</code>
+          <span class="soft times">${found.deleted && html`<b class="deleted"><${Icon} name="trash" />${t("deleted")}</b>`}
+            ${["modified", "created", "accessed", "changed"].filter((key) => found[key]).map((key) => html`<span class="figure">${t(key)} ${fileTime(found[key], found.zone_known)}</span>`)}</span>
+          ${found.warnings.map((text) => html`<p class="warning">${plain(text)}</p>`)}
         </div>`,
       )}
-      ${facts.places.length > 50 && html`<p class="soft">+ ${number(facts.places.length - 50)}</p>`}
+      ${facts.occurrences.length > 50 && html`<p class="soft">+ ${number(facts.occurrences.length - 50)}</p>`}
     </section>
     ${facts.warnings.length > 0 &&
     html`<section><h2>${t("warnings")}</h2>${facts.warnings.map((text) => html`<p class="warning">${plain(text)}</p>`)}</section>`}
@@ -278,6 +278,6 @@ function Scores({ said, many }) {
         <span class="track"><i class=${`l${label}`} style=${{ width: `${said.scores[label] * 100}%` }}></i></span>
         <span class="figure">${said.scores[label].toFixed(3)}</span></div>`,
     )}
-    <p class="soft figure">${t("marginShort")} ${(ranked[0] - ranked[1]).toFixed(3)} · ${t("offLabel")} ${said.off_label.toFixed(3)}${!said.calibrated && ` · ${t("uncalibrated")}`}</p>
+    <p class="soft figure">${t("marginShort")} ${(ranked[0] - ranked[1]).toFixed(3)} · ${t("offLabel")} ${said.off_label.toFixed(3)}${!said.is_calibrated && ` · ${t("uncalibrated")}`}</p>
   </section>`;
 }

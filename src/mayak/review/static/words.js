@@ -240,7 +240,7 @@ export const WORDS = {
 
   keys: msg("Keys"),
   help: [
-    ["0 1 2 3", msg("decide, and go on")],
+    ["0 1 2 3", msg("decide, and continue")],
     ["Space", msg("skip")],
     ["Backspace", msg("withdraw the last decision; again for the one before")],
     ["← ↑ → ↓", msg("move without deciding")],

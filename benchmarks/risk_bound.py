@@ -1,4 +1,4 @@
-"""Whether the cascade's promise holds: ``python benchmarks/promise.py ADAPTER [--images N]``.
+"""Whether the cascade's promise holds: ``python benchmarks/risk_bound.py ADAPTER [--images N]``.
 
 Draws fresh synthetic images (seeds of its own), reads them with all three tiers of nano and an
 adapter that ``mayak demo`` made, and takes them for the world: a hundred times it draws images from
@@ -101,8 +101,8 @@ def resampled(
                 float(gone[relevant].mean()),
                 float(gone[~relevant].mean()),
                 float(gone_other[other_relevant].mean()),
-                drift(kept, seen[later][(relevant & ~gone)[later]].tolist()).differs,
-                drift(kept, other[other_relevant & ~gone_other, 0].tolist()).differs,
+                drift(kept, seen[later][(relevant & ~gone)[later]].tolist()).has_drifted,
+                drift(kept, other[other_relevant & ~gone_other, 0].tolist()).has_drifted,
             )
         )
     if not rows:

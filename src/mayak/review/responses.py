@@ -1,4 +1,4 @@
-"""What the page's server answers, as JSON values."""
+"""JSON answers of the review server."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ def facts(session: ReviewSession, sha256: str, run: int | None) -> Json:
         "metadata": content.metadata,
         "thumbnail": content.thumbnail,
         "warnings": content.warnings,
-        "places": [
-            item_values(place)
+        "occurrences": [
+            item_values(item)
             | {
-                "source": sources[place.source],
-                "warnings": wrong_extension(place.name, content.format),
+                "source": sources[item.source],
+                "warnings": wrong_extension(item.name, content.format),
             }
-            for place in store.occurrences(sha256)
+            for item in store.occurrences(sha256)
         ],
         "results": [
             {
@@ -86,7 +86,7 @@ def facts(session: ReviewSession, sha256: str, run: int | None) -> Json:
         ],
         "group": session.browser.group(sha256),
         "similar": session.browser.similar(sha256),
-        "region": region(*place) if (place := _position(content.metadata)) else None,
+        "region": region(*position) if (position := _position(content.metadata)) else None,
     }
 
 
