@@ -35,6 +35,19 @@ LABELS = (
 UNCLASSIFIABLE = -1
 """Prediction for an answer without a clear label (분류불가)."""
 
+
+def label_name(index: int) -> str:
+    """Return the name of a label, or of ``UNCLASSIFIABLE``."""
+    if index == UNCLASSIFIABLE:
+        return msg("not classifiable")
+    return LABELS[index].name
+
+
+def numbered_label(index: int) -> str:
+    """Return a label's index and name."""
+    return f"{index} " + LABELS[index].name
+
+
 _OPTIONS = ", ".join(f"{label.answer}: {label.paper_name}" for label in LABELS)
 QUESTION = f"이 이미지는 다음 중 어떤 유형입니까? ({_OPTIONS})"
 """The paper's question, to the letter. A model trained on it gets no other question."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple, Protocol, get_args
 
@@ -229,6 +230,50 @@ class Prediction:
     base tile, 2 the language model on the whole image."""
 
 
+class OutcomeReason(StrEnum):
+    """Why a file is left out or has failed, by the name that a case records.
+
+    ``mayak.case.reasons`` has the text and the remedy of each. A failure may also be recorded with
+    the class name of an error that is not listed here.
+    """
+
+    # A rule leaves the file out.
+    NOT_AN_IMAGE = "not-an-image"
+    EMPTY = "empty"
+    APPLE_DOUBLE = "apple-double"
+    PROGRAM = "program"
+    CONTAINER = "container"
+    DOCUMENT = "document"
+    TOO_SMALL = "too-small"
+    INCLUDE = "include"
+    EXCLUDE = "exclude"
+    SINCE = "since"
+    KNOWN_GOOD = "known-good"
+    # The source has nothing to read there.
+    SYMBOLIC_LINK = "SymbolicLink"
+    SPECIAL_FILE = "SpecialFile"
+    DELETED_WITHOUT_CONTENT = "DeletedWithoutContent"
+    NO_ENTRIES = "NoEntries"
+    # The file could not be read.
+    ENCRYPTED = "Encrypted"
+    UNSUPPORTED = "Unsupported"
+    DAMAGED = "Damaged"
+    UNREADABLE = "Unreadable"
+    LIMIT_EXCEEDED = "LimitExceeded"
+    TOO_LARGE = "TooLarge"
+    HASH_MISMATCH = "HashMismatch"
+    CHANGED = "Changed"
+    # The file could not be decoded.
+    DECODE_ERROR = "DecodeError"
+    GIVEN_UP = "GivenUp"
+    CRASHED = "crashed"
+    TOO_SLOW = "too-slow"
+    OUT_OF_MEMORY = "out-of-memory"
+    # The picture could not be classified.
+    MODEL_ERROR = "ModelError"
+    OS_ERROR = "OSError"
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """The result for a file without a prediction; a file is never skipped."""
@@ -236,7 +281,7 @@ class Failure:
     path: str
     stage: Stage
     error: str
-    """Class name of the error, or the name of the reason in ``mayak.evidence``."""
+    """An ``OutcomeReason``, or the class name of another error."""
     message: str
     entry: EvidencePath | None = field(default=None, compare=False)
     """Path of an entry that cannot be read; None for a gap in a container that is itself an

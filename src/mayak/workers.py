@@ -72,6 +72,22 @@ def divide_memory(count: int, memory: int, min_memory: int) -> tuple[int, int]:
     return count, max(min_memory, min(memory, free // count))
 
 
+def limit_process(memory: int, cpu_seconds: int | None = None) -> None:
+    """Limit the address space of this process to ``memory`` bytes more than it has now, and its
+    processor time; on POSIX systems. A lower limit that it has already stays."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return
+    limits = {resource.RLIMIT_AS: psutil.Process().memory_info().vms + memory}
+    if cpu_seconds is not None:
+        limits[resource.RLIMIT_CPU] = cpu_seconds
+    for kind, limit in limits.items():
+        _, hard = resource.getrlimit(kind)
+        if hard == resource.RLIM_INFINITY or limit < hard:
+            resource.setrlimit(kind, (limit, limit))  # both: it cannot be raised again
+
+
 class WorkerPool(Generic[Item, Result]):
     """Runs ``function(item)`` in ``count`` worker processes, one item at a time in each; a context
     manager.
@@ -360,7 +376,7 @@ def _serve(
     threadpoolctl.threadpool_limits(1)
     _keep_memory()
     if memory is not None:
-        _limit(memory)
+        limit_process(memory)
     with suppress(EOFError):
         pipe.send(None)  # it has started
         while True:
@@ -386,18 +402,6 @@ def _keep_memory() -> None:
         library = ctypes.CDLL(None)
         for parameter, value in _MALLOPT.items():
             library.mallopt(parameter, value)
-
-
-def _limit(memory: int) -> None:
-    """Limit the address space of this process to ``memory`` bytes more than it has now."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return
-    limit = psutil.Process().memory_info().vms + memory
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    if hard == resource.RLIM_INFINITY or limit < hard:
-        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
 
 
 def _end_with_parent() -> None:

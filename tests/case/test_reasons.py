@@ -3,25 +3,55 @@
 import ast
 import re
 from importlib.resources import files
-from typing import get_args
+from pathlib import Path
+from typing import get_args, get_type_hints
 
 from mayak.case.reasons import REASONS, REMEDIES, reason, remedy
-from mayak.evidence import EXCLUSIONS, Reason
-from mayak.i18n import render
+from mayak.evidence import EXCLUSIONS
+from mayak.i18n import Message, render
+from mayak.types import OutcomeReason
+from mayak.workers import Lost
 
-RECORDED = re.compile(r'\b(?:Exclusion\(|Failure\([^"\n]*"\w+",\s*)"([\w-]+)"')
+SOURCE = Path(str(files("mayak")))
+
+RECORDED = re.compile(
+    r"\b(?:Exclusion\(\s*|Failure\([^\"\n]*\"\w+\",\s*|(?:entry_failure|container_gap)\(\s*[^\"\n]*,\s*)"
+    r"\"([\w-]+)\""
+)
+"""A reason that is written out where an outcome is made."""
 
 
-def test_no_reason_that_is_recorded_lacks_a_name():
-    scripts = (entry for entry in (files("mayak") / "triage").iterdir() if entry.suffix == ".py")
-    found = {name for script in scripts for name in RECORDED.findall(script.read_text("utf-8"))}
-    assert {"empty", "too-small", "known-good", "GivenUp", "Damaged", "Changed"} <= found
-    assert found | set(get_args(Reason)) <= REASONS.keys()
+def test_every_reason_has_a_text():
+    assert set(OutcomeReason) == REASONS.keys()
+    assert all(isinstance(text, Message) for text in REASONS.values())
+
+
+def test_reasons_are_recorded_by_their_enumeration_only():
+    scripts = [each.read_text("utf-8") for each in SOURCE.rglob("*.py")]
+    assert [name for script in scripts for name in RECORDED.findall(script)] == []
+    assert RECORDED.findall('Failure(path, "read", "Damaged", text)') == ["Damaged"]
+
+
+def test_what_a_lost_worker_is_recorded_as_is_a_reason():
+    assert set(get_args(get_type_hints(Lost)["why"])) <= set(OutcomeReason)
 
 
 def test_every_failure_has_a_remedy_and_none_touches_evidence():
-    assert set(get_args(Reason)) - EXCLUSIONS <= REMEDIES.keys() <= REASONS.keys()
-    assert {"Changed", "DecodeError", "GivenUp", "crashed", "ModelError"} <= REMEDIES.keys()
+    rules = set(OutcomeReason) - REMEDIES.keys()
+    assert rules >= EXCLUSIONS
+    assert rules - EXCLUSIONS == {
+        "not-an-image",
+        "empty",
+        "apple-double",
+        "program",
+        "container",
+        "document",
+        "too-small",
+        "include",
+        "exclude",
+        "since",
+        "known-good",
+    }
     assert remedy("Encrypted").startswith("decrypt a copy")
     assert remedy("SomebodyElsesError") is None
     stated = set(REMEDIES.values())

@@ -238,6 +238,11 @@ def test_every_extension_of_an_image_is_in_the_table():
     assert extensions <= signatures.IMAGE_EXTENSIONS
 
 
+def test_an_extension_belongs_to_one_kind():
+    extensions = [extension for kind in KINDS for extension in kind.extensions]
+    assert sorted(set(extensions)) == sorted(extensions)
+
+
 @pytest.mark.parametrize("name", ["picture.TGA", "overwritten.jpg"])
 def test_an_image_that_only_its_name_tells_is_a_source(tmp_path, name):
     (tmp_path / name).write_bytes(bytes(2) + b"\x02" + bytes(500))

@@ -101,10 +101,10 @@ def test_files_that_are_gone_or_cannot_be_read_are_not_said_to_be_compared_by_ha
     assert [fault.problem for fault in faults] == ["deleted", "deleted"]
     assert (told.hashed, told.sized, told.uncompared) == (1, 3, 4)
 
-    def refuse(entry):
+    def refuse(opener):
         raise OSError("input/output error")
 
-    monkeypatch.setattr("mayak.types.EvidenceEntry.open", refuse)
+    monkeypatch.setattr("mayak.evidence.containers.folder.FileOnDisk.__call__", refuse)
     faults, (told,) = compare(tmp_path / "case")
     assert [fault.problem for fault in faults] == ["unreadable", "deleted", "deleted"]
     assert (told.hashed, told.uncompared) == (0, 5)

@@ -35,7 +35,7 @@ from mayak.case.values import checked, moment, row_of
 from mayak.errors import CaseError
 from mayak.i18n import msg
 from mayak.names import storable
-from mayak.types import EvidencePath, Failure
+from mayak.types import EvidencePath, Failure, OutcomeReason
 
 
 class Items:
@@ -269,14 +269,15 @@ class Items:
             # As ``StoredItem.sha256``.
             " AND substr(reason, -72, 8) = 'SHA-256 '"
             " AND substr(reason, -64) NOT GLOB '*[^0-9a-f]*'),"
-            " sum(deleted OR coalesce(rule = 'DeletedWithoutContent', 0)),"
+            " sum(deleted OR coalesce(rule = ?, 0)),"
             ' sum(instr(location, \'"kind":"embedded"\') > 0),'
             " sum(substr(location, 1, 1) = '{'),"  # the location of a file is a list
             ' max(instr(location, \'"kind":"image"\') > 0) FROM present GROUP BY source'
         )
+        rows = self._database.query(query, OutcomeReason.DELETED_WITHOUT_CONTENT)
         return {
             number: SourceCounts(files, hashed, deleted, inside, gaps, bool(disk))
-            for number, files, hashed, deleted, inside, gaps, disk in self._database.query(query)
+            for number, files, hashed, deleted, inside, gaps, disk in rows
         }
 
     def exclusion_counts(self) -> dict[str, int]:

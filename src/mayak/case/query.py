@@ -25,6 +25,7 @@ from mayak.case.index import (
     folded,
 )
 from mayak.case.positions import Box
+from mayak.case.scores import review_order
 
 Sort = Literal["first", "score", "doubt", "off-label", "newest", "oldest", "found", "near"]
 State = Literal["open", "decided", "differing"]
@@ -263,13 +264,6 @@ def _hits(index: ContentIndex, needle: bytes) -> Ints:
 # ------------------------------------------------------------------ orders
 
 
-def _first(view: View) -> Ints:
-    # The order of CaseStore.results: alerts, then the least irrelevant, of equals the doubtful.
-    scores = view.run.scores
-    order: Ints = np.lexsort((scores.max(axis=1, initial=-1.0), scores[:, 0], ~view.index.alert))
-    return order
-
-
 def _ascending(key: NDArray[Any]) -> Ints:
     return np.argsort(key, kind="stable")
 
@@ -281,7 +275,7 @@ def _by_time(view: View, sign: int) -> Ints:
 
 
 _ORDERS: Mapping[Sort, Callable[[View], Ints]] = {
-    "first": _first,
+    "first": lambda view: review_order(view.run.scores, view.index.alert),
     "score": lambda view: _ascending(-view.run.scores[:, 1:].max(axis=1, initial=-1.0)),
     "doubt": lambda view: _ascending(view.run.margin),
     "off-label": lambda view: _ascending(-view.run.off_label),

@@ -5,40 +5,42 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mayak.i18n import Message, msg
+from mayak.signatures import DECRYPT
+from mayak.types import OutcomeReason
 
 REASONS: Mapping[str, Message] = {
     # Rules of exclusion.
-    "not-an-image": msg("not an image"),
-    "empty": msg("empty file"),
-    "apple-double": msg("metadata that macOS writes next to a file (AppleDouble)"),
-    "program": msg("PostScript or metafile (not executed)"),
-    "container": msg("archive or disk image (what could be listed in it follows)"),
-    "document": msg("document (its images are files of their own)"),
-    "too-small": msg("smaller than the limit"),
-    "include": msg("not in --include"),
-    "exclude": msg("in --exclude"),
-    "since": msg("older than --since"),
-    "known-good": msg("in a list of known-good files"),
-    "SymbolicLink": msg("link"),
-    "SpecialFile": msg("device or the like"),
-    "DeletedWithoutContent": msg("deleted, no content left"),
-    "NoEntries": msg("archive or disk image in which no file is listed"),
+    OutcomeReason.NOT_AN_IMAGE: msg("not an image"),
+    OutcomeReason.EMPTY: msg("empty file"),
+    OutcomeReason.APPLE_DOUBLE: msg("metadata that macOS writes next to a file (AppleDouble)"),
+    OutcomeReason.PROGRAM: msg("PostScript or metafile (not executed)"),
+    OutcomeReason.CONTAINER: msg("archive or disk image (what could be listed in it follows)"),
+    OutcomeReason.DOCUMENT: msg("document (its images are files of their own)"),
+    OutcomeReason.TOO_SMALL: msg("smaller than the limit"),
+    OutcomeReason.INCLUDE: msg("not in --include"),
+    OutcomeReason.EXCLUDE: msg("in --exclude"),
+    OutcomeReason.SINCE: msg("older than --since"),
+    OutcomeReason.KNOWN_GOOD: msg("in a list of known-good files"),
+    OutcomeReason.SYMBOLIC_LINK: msg("link"),
+    OutcomeReason.SPECIAL_FILE: msg("device or the like"),
+    OutcomeReason.DELETED_WITHOUT_CONTENT: msg("deleted, no content left"),
+    OutcomeReason.NO_ENTRIES: msg("archive or disk image in which no file is listed"),
     # Failures.
-    "Encrypted": msg("encrypted"),
-    "Unsupported": msg("format not supported"),
-    "Damaged": msg("damaged"),
-    "Unreadable": msg("could not be read"),
-    "LimitExceeded": msg("beyond the limits for one file"),
-    "TooLarge": msg("too large"),
-    "HashMismatch": msg("stored hash does not match"),
-    "Changed": msg("changed since it was read"),
-    "DecodeError": msg("could not be decoded"),
-    "GivenUp": msg("given up after several crashes"),
-    "crashed": msg("the decoder crashed"),
-    "too-slow": msg("decoding took too long"),
-    "out-of-memory": msg("decoding needed too much memory"),
-    "ModelError": msg("the model failed"),
-    "OSError": msg("could not be read"),
+    OutcomeReason.ENCRYPTED: msg("encrypted"),
+    OutcomeReason.UNSUPPORTED: msg("format not supported"),
+    OutcomeReason.DAMAGED: msg("damaged"),
+    OutcomeReason.UNREADABLE: msg("could not be read"),
+    OutcomeReason.LIMIT_EXCEEDED: msg("beyond the limits for one file"),
+    OutcomeReason.TOO_LARGE: msg("too large"),
+    OutcomeReason.HASH_MISMATCH: msg("stored hash does not match"),
+    OutcomeReason.CHANGED: msg("changed since it was read"),
+    OutcomeReason.DECODE_ERROR: msg("could not be decoded"),
+    OutcomeReason.GIVEN_UP: msg("given up after several crashes"),
+    OutcomeReason.CRASHED: msg("the decoder crashed"),
+    OutcomeReason.TOO_SLOW: msg("decoding took too long"),
+    OutcomeReason.OUT_OF_MEMORY: msg("decoding needed too much memory"),
+    OutcomeReason.MODEL_ERROR: msg("the model failed"),
+    OutcomeReason.OS_ERROR: msg("could not be read"),
 }
 """By the recorded name."""
 
@@ -54,25 +56,27 @@ _CONNECT = msg(
 )
 _PERSON = msg("have a person look at it with another program, on a copy")
 REMEDIES: Mapping[str, Message] = {
-    "Encrypted": msg(
-        "decrypt a copy with its password or key, and give that as a source of its own"
+    OutcomeReason.ENCRYPTED: DECRYPT,
+    OutcomeReason.UNSUPPORTED: msg(
+        "unpack a copy with another program, and give that as a source of its own"
     ),
-    "Unsupported": msg("unpack a copy with another program, and give that as a source of its own"),
-    "Damaged": msg("compare it with the medium; if it is whole there, take the copy again"),
-    "LimitExceeded": msg("give what is inside as a source of its own"),
-    "HashMismatch": msg(
+    OutcomeReason.DAMAGED: msg(
+        "compare it with the medium; if it is whole there, take the copy again"
+    ),
+    OutcomeReason.LIMIT_EXCEEDED: msg("give what is inside as a source of its own"),
+    OutcomeReason.HASH_MISMATCH: msg(
         "find out when it was changed; if the medium is there, take the copy again"
     ),
-    "Changed": msg("find out what changed it, and give the source as it was"),
-    "out-of-memory": msg("close other programs and run the same command again"),
-    "Unreadable": _CONNECT,
-    "OSError": _CONNECT,
-    "TooLarge": _PERSON,
-    "DecodeError": _PERSON,
-    "GivenUp": _PERSON,
-    "crashed": _AGAIN,
-    "too-slow": _AGAIN,
-    "ModelError": _AGAIN,
+    OutcomeReason.CHANGED: msg("find out what changed it, and give the source as it was"),
+    OutcomeReason.OUT_OF_MEMORY: msg("close other programs and run the same command again"),
+    OutcomeReason.UNREADABLE: _CONNECT,
+    OutcomeReason.OS_ERROR: _CONNECT,
+    OutcomeReason.TOO_LARGE: _PERSON,
+    OutcomeReason.DECODE_ERROR: _PERSON,
+    OutcomeReason.GIVEN_UP: _PERSON,
+    OutcomeReason.CRASHED: _AGAIN,
+    OutcomeReason.TOO_SLOW: _AGAIN,
+    OutcomeReason.MODEL_ERROR: _AGAIN,
 }
 """By the recorded name of a failure. None asks to alter evidence."""
 

@@ -11,7 +11,7 @@ from sqlite3 import Row
 from mayak.case.database import Batch, Database
 from mayak.case.records import ContentWithoutResult, RankedResult, Run
 from mayak.case.rows import add_failure, first
-from mayak.case.scores import LABEL, scores
+from mayak.case.scores import LABEL, REVIEW_ORDER, scores
 from mayak.case.values import json_object, moment, optional_moment, row_of, texts
 from mayak.errors import CaseError
 from mayak.files import canonical_json
@@ -201,19 +201,16 @@ class Runs:
     def results(self, run: int, *, limit: int) -> list[RankedResult]:
         """Return the first ``limit`` results of a run, in the order in which to examine them.
 
-        Alerts come first, then the rest by the probability that the image is irrelevant, lowest
-        first; of equals the doubtful first.
+        See ``mayak.case.scores.review_key``.
         """
         query = (
-            "SELECT p.*, (SELECT json_group_array(list) FROM alerts WHERE content = p.content)"
+            "SELECT p.*, (SELECT json_group_array(list) FROM alerts WHERE content = p.content)"  # noqa: S608
             " AS lists, (SELECT count(*) FROM places WHERE content = p.content) AS occurrences,"
             " (SELECT min(deleted) FROM present WHERE id IN"
             "  (SELECT item FROM places WHERE content = p.content)) AS deleted,"
             " (SELECT display FROM items WHERE id ="
             "  (SELECT min(item) FROM places WHERE content = p.content)) AS display"
-            " FROM (SELECT *, row_number() OVER (ORDER BY"
-            "  EXISTS (SELECT 1 FROM alerts WHERE content = predictions.content) DESC, score_0,"
-            "  max(score_0, score_1, score_2, score_3), content) AS rank"
+            f" FROM (SELECT *, row_number() OVER (ORDER BY {REVIEW_ORDER}) AS rank"
             "  FROM predictions WHERE run = ?) p WHERE p.rank <= ? ORDER BY p.rank"
         )
         return [_result(row) for row in self._database.query(query, run, limit)]

@@ -21,9 +21,9 @@ from mayak.cli.options import (
 from mayak.errors import ConfigError, DecodeError
 from mayak.i18n import msg, system_error
 from mayak.imaging import decode_file
-from mayak.labels import LABELS
+from mayak.labels import LABELS, numbered_label
 from mayak.names import printable
-from mayak.types import Classifier, DecodedImage, Failure, Prediction
+from mayak.types import Classifier, DecodedImage, Failure, OutcomeReason, Prediction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -83,7 +83,9 @@ def classified(
             try:
                 image = decode_file(path)
             except DecodeError as error:
-                failures.append(Failure(str(path), "decode", "DecodeError", error.message))
+                failures.append(
+                    Failure(str(path), "decode", OutcomeReason.DECODE_ERROR, error.message)
+                )
             except OSError as error:
                 reason = system_error(error)
                 failures.append(Failure(str(path), "read", type(error).__name__, reason))
@@ -119,7 +121,7 @@ def _show(console: Console, found: list[tuple[Path, Prediction]], failures: list
         rows = [
             [
                 printable(str(path)),
-                f"{prediction.scores.label} " + LABELS[prediction.scores.label].name,
+                numbered_label(prediction.scores.label),
                 *(f"{score:.3f}" for score in prediction.scores.values),
                 f"{prediction.scores.off_label:.2g}",
             ]

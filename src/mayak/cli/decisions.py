@@ -14,7 +14,7 @@ from mayak.cli.console import Console
 from mayak.cli.options import CaseOption, JsonOption, OperatorOption, user
 from mayak.errors import ConfigError
 from mayak.i18n import msg
-from mayak.labels import LABELS
+from mayak.labels import numbered_label
 from mayak.names import printable
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def _show_merged(
         if summary.samples:
             console.result("    " + msg("samples drawn") + f": {summary.samples}")
         for label, images in sorted(summary.verdicts.items()):
-            console.result(f"    {label} " + LABELS[label].name + f": {images}")
+            console.result("    " + numbered_label(label) + f": {images}")
         if summary.withdrawn:
             console.result("    " + msg("verdicts withdrawn") + f": {summary.withdrawn}")
     if not added:
@@ -190,9 +190,9 @@ def disagreements(case: CaseOption, *, as_json: JsonOption = False) -> int:
     for row in rows:
         console.result(f"{row['places'][0]}  {row['sha256']}")
         for decision in row["verdicts"]:
-            label = LABELS[decision["verdict"]]
             name = printable(decision["reviewer"])
-            console.result(f"    {name}: {label.index} " + label.name + f" ({decision['at']})")
+            label = numbered_label(decision["verdict"])
+            console.result(f"    {name}: " + label + f" ({decision['at']})")
     console.result(msg("images: {n_rows}", n_rows=len(rows)) if rows else msg("no disagreement"))
     return 0
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from mayak.cli.console import Console
 from mayak.i18n import join, msg, plural
-from mayak.labels import LABELS
+from mayak.labels import LABELS, numbered_label
 from mayak.names import printable
+from mayak.types import OutcomeReason
 
 if TYPE_CHECKING:
     from mayak.case import CaseStore
@@ -24,7 +25,7 @@ def summary_values(case: CaseStore, summary: Summary, drift: Drift | None) -> di
     from mayak.report.left_out import left_out
 
     counts = summary.counts
-    left = left_out(lambda: case.left_out("not-an-image"))
+    left = left_out(lambda: case.left_out(OutcomeReason.NOT_AN_IMAGE))
     return {
         "case": case.id,
         "run": summary.run,
@@ -89,7 +90,7 @@ def _show_reasons(console: Console, case: CaseStore, summary: Summary) -> None:
             console.result("  " + msg("remedy: ") + advice)
     for rule, count in sorted(summary.exclusions.items()):
         console.result(msg("left out: ") + reason(rule) + f" ({rule}) {count}")
-    if (text := warning(left_out(lambda: case.left_out("not-an-image")))) is not None:
+    if (text := warning(left_out(lambda: case.left_out(OutcomeReason.NOT_AN_IMAGE)))) is not None:
         console.result(text)
 
 
@@ -168,12 +169,11 @@ def show_results(console: Console, case: CaseStore, run: int) -> None:
     """Show the results that an examiner should see first."""
     rows = []
     for result in case.results(run, limit=_FIRST):
-        label = LABELS[result.scores.label]
         marks = [msg("deleted")] * result.deleted + list(result.alerts)
         rows.append(
             [
                 str(result.rank),
-                f"{label.index} " + label.name,
+                numbered_label(result.scores.label),
                 f"{result.scores.best:.3f}",
                 printable(result.display),
                 join(", ", marks),

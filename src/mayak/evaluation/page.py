@@ -10,12 +10,12 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from mayak import __version__
-from mayak.evaluation.pictures import by_confidence, data_uri, label_name, thumbnail
+from mayak.evaluation.pictures import by_confidence, data_uri, thumbnail
 from mayak.evaluation.record import EvaluationResult, Kind, Row
 from mayak.fonts import with_fonts
 from mayak.i18n import Language, msg, msg_in
 from mayak.i18n import render as worded
-from mayak.labels import LABELS, QUESTION, UNCLASSIFIABLE
+from mayak.labels import LABELS, QUESTION, UNCLASSIFIABLE, label_name
 from mayak.metrics import Interval
 
 _THUMBNAIL = 320

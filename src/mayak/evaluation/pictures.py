@@ -14,7 +14,7 @@ from mayak.evaluation.record import Row
 from mayak.fonts import font_path
 from mayak.i18n import Language, msg, render
 from mayak.imaging import decode_file
-from mayak.labels import LABELS, UNCLASSIFIABLE
+from mayak.labels import label_name
 from mayak.names import printable
 
 _SIDE = 300
@@ -24,13 +24,6 @@ _HEADER = 44
 _COLUMNS = 4
 _MAX_IMAGES = 80
 """Images on a sheet; a larger sheet is not read, and becomes too large to open."""
-
-
-def label_name(index: int) -> str:
-    """Return the name of a label, or of −1."""
-    if index == UNCLASSIFIABLE:
-        return msg("not classifiable")
-    return LABELS[index].name
 
 
 def by_confidence(rows: Iterable[Row]) -> list[Row]:

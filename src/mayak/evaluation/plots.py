@@ -13,10 +13,9 @@ import numpy as np
 from matplotlib import font_manager
 from matplotlib.figure import Figure
 
-from mayak.evaluation.pictures import label_name
 from mayak.fonts import font_path
 from mayak.i18n import Language, msg, render
-from mayak.labels import LABELS, UNCLASSIFIABLE
+from mayak.labels import LABELS, UNCLASSIFIABLE, label_name
 from mayak.metrics import Interval, Metrics
 
 _DPI = 160

@@ -13,7 +13,7 @@ from mayak.errors import EvidenceError
 from mayak.evidence.base import Medium, container_gap
 from mayak.evidence.streams import CHUNK, Bytes, translated
 from mayak.i18n import msg
-from mayak.types import EvidencePath, Failure, Progress
+from mayak.types import EvidencePath, Failure, OutcomeReason, Progress
 
 _MB = 10**6
 
@@ -75,14 +75,14 @@ def acquisition_hash_gap(medium: Medium, path: EvidencePath, stop: Event | None)
         found = _digests(path, medium, set(medium.stored), stop)
     except EvidenceError as exc:
         reason = f"cannot be compared with its stored hash: {exc.__cause__ or exc}"
-        return container_gap(path, "Unreadable", reason)
+        return container_gap(path, OutcomeReason.UNREADABLE, reason)
     for name, value in sorted(medium.stored.items()):
         if found[name] != value:
             reason = f"{name.upper()} {value} is stored, {found[name]} was read"
             return container_gap(
                 # The text identifies the item in cases that were recorded before: it stays.
                 path,
-                "HashMismatch",
+                OutcomeReason.HASH_MISMATCH,
                 f"is not what its stored hash says: {reason}",
             )
     return None

@@ -8,28 +8,21 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import BinaryIO, Literal, Protocol
+from typing import BinaryIO, Protocol
 
 from mayak.errors import EvidenceError
 from mayak.evidence.streams import Bytes, translated
 from mayak.i18n import msg
 from mayak.signatures import FileKind
-from mayak.types import EvidenceEntry, EvidencePath, Failure
+from mayak.types import EvidenceEntry, EvidencePath, Failure, OutcomeReason
 
-Reason = Literal[
-    "Encrypted",
-    "Unsupported",
-    "Damaged",
-    "HashMismatch",
-    "Unreadable",
-    "LimitExceeded",
-    "SymbolicLink",
-    "SpecialFile",
-    "DeletedWithoutContent",
-    "NoEntries",
-]
-EXCLUSIONS: frozenset[Reason] = frozenset(
-    {"SymbolicLink", "SpecialFile", "DeletedWithoutContent", "NoEntries"}
+EXCLUSIONS = frozenset(
+    {
+        OutcomeReason.SYMBOLIC_LINK,
+        OutcomeReason.SPECIAL_FILE,
+        OutcomeReason.DELETED_WITHOUT_CONTENT,
+        OutcomeReason.NO_ENTRIES,
+    }
 )
 """Values of ``Failure.error`` that state why there is nothing to read, rather than a fault."""
 
@@ -162,12 +155,12 @@ class LimitExceededError(EvidenceError):
         return (EvidenceError, (str(self),))
 
 
-def entry_failure(path: EvidencePath, reason: Reason, message: str) -> Failure:
+def entry_failure(path: EvidencePath, reason: OutcomeReason, message: str) -> Failure:
     """Return the failure of a file entry; ``message`` is recorded, so it is English."""
     return Failure(str(path), "read", reason, message, path)
 
 
-def container_gap(path: EvidencePath, reason: Reason, message: str) -> Failure:
+def container_gap(path: EvidencePath, reason: OutcomeReason, message: str) -> Failure:
     """Return the failure for a part of a container that is missing; the container itself is an
     item of its own."""
     return Failure(str(path), "read", reason, message)

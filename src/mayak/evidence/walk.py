@@ -29,7 +29,14 @@ from mayak.evidence.containers.segments import (
 from mayak.evidence.streams import IN_MEMORY, Bytes, FileBytes, Unpacked, translated
 from mayak.i18n import msg
 from mayak.signatures import CONTAINERS, FAR_HEAD, HEAD, FileKind
-from mayak.types import EvidenceEntry, EvidencePath, Failure, Progress, SilentProgress
+from mayak.types import (
+    EvidenceEntry,
+    EvidencePath,
+    Failure,
+    OutcomeReason,
+    Progress,
+    SilentProgress,
+)
 
 _MIN_FAR = 1 << 20
 """Bytes of a file from which on its first ``FAR_HEAD`` bytes are compared, too: no volume is
@@ -139,7 +146,7 @@ class Source:
                     peeked.release()
                     if peeked.unread is not None:
                         reason = f"is {peeked.unread.described}, which is not read"
-                        yield container_gap(entry.path, "Unsupported", reason)
+                        yield container_gap(entry.path, OutcomeReason.UNSUPPORTED, reason)
                 continue
             opened = self._opened(nested, depth)
             if opened is None:
@@ -162,7 +169,9 @@ class Source:
                 is_empty = False
                 yield item
             if is_empty:
-                yield container_gap(inside.path, "NoEntries", "no file is listed in it")
+                yield container_gap(
+                    inside.path, OutcomeReason.NO_ENTRIES, "no file is listed in it"
+                )
 
     def _guarded(
         self, container: EvidencePath, entries: Iterator[EvidenceEntry | Failure]
@@ -182,7 +191,7 @@ class Source:
             # or a suspect wrote: an unforeseen fault must lose this container alone, not all that
             # comes after it.
             reason = f"cannot be read any further: {type(exc).__name__}: {exc}"
-            yield container_gap(container, "Damaged", reason)
+            yield container_gap(container, OutcomeReason.DAMAGED, reason)
 
     def _recognised(self, entry: EvidenceEntry) -> tuple[_Nested | None, _PeekedFile | None]:
         """Return the container that an entry is; if it is none, how to open it without reading its
@@ -223,7 +232,7 @@ class Source:
         file, reader = nested
         if depth == self._limits.depth:
             reason = f"is a container more than {depth} deep, which is not entered"
-            return container_gap(file.path, "LimitExceeded", reason)
+            return container_gap(file.path, OutcomeReason.LIMIT_EXCEEDED, reason)
         try:
             with translated():
                 pieces_of = reader.segments or numbered_pieces
@@ -231,10 +240,10 @@ class Source:
                     piece.is_symlink() for piece in pieces_of(file.on_disk)
                 ):
                     reason = "has a piece that is a symbolic link, which is not followed"
-                    return container_gap(file.path, "Unsupported", reason)
+                    return container_gap(file.path, OutcomeReason.UNSUPPORTED, reason)
                 return reader.open(file, file.path, self._limits)
         except LimitExceededError as exc:
-            return container_gap(file.path, "LimitExceeded", exc.reason)
+            return container_gap(file.path, OutcomeReason.LIMIT_EXCEEDED, exc.reason)
         except EvidenceError as exc:
             return _entry_error(file.path, exc)
 
@@ -327,4 +336,4 @@ class _PeekedFile:
 
 def _entry_error(container: EvidencePath, exc: OSError) -> Failure:
     reason = f"container cannot be entered: {exc.__cause__ or getattr(exc, 'message', exc)!s}"
-    return container_gap(container, "Damaged", reason)
+    return container_gap(container, OutcomeReason.DAMAGED, reason)

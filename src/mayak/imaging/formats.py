@@ -22,12 +22,12 @@ _NOT_PICTURES = {"BUFR", "GRIB", "HDF5", "MPEG"}
 _PROGRAMS = {"EPS", "WMF"}
 """Formats of programs, which Ghostscript or Windows would run: never with evidence."""
 
-_EAGER = {"CUR", "DIB", "FITS", "GBR", "MSP", "PCX", "PPM", "SGI", "XBM"}
-"""Formats that Pillow accepts by two bytes, small numbers or words, and so C sources, lists and key
-stores too. Without their extension a whole header is required (``signatures.headers``)."""
-
 _BY_HEADER = {"BMP", "ICO"}
 """Formats that Pillow accepts by two or four bytes; ``signatures`` checks their header."""
+
+_EAGER = {kind.name for kind in signatures.PICTURES.rows if kind.check is not None} - _BY_HEADER
+"""Formats that Pillow accepts by two bytes, small numbers or words, and so C sources, lists and key
+stores too. Without their extension a whole header is required (``signatures.headers``)."""
 
 _ALIKE = ({"JPEG", "MPO"}, {"HEIF", "AVIF"})
 """Formats that share their extensions in practice: an MPO is a JPEG followed by a second one."""

@@ -1,7 +1,7 @@
 """Rendering of a chat template in a process with limits, because a template is a program that came
 with the model folder.
 
-This file is also that process: run as a script it imports nothing of mayak, and so no torch.
+This file is also that process: run as a script it imports no module of mayak that needs torch.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ import json
 import subprocess
 import sys
 from typing import Any
+
+from mayak.i18n import message_of, msg
+from mayak.workers import limit_process
 
 SECONDS = 60
 """Time limit, one or two of which the start takes."""
@@ -35,8 +38,6 @@ def render(
     Raises:
         TemplateError: it fails, takes longer or grows too large; the message gives the reason.
     """
-    from mayak.i18n import message_of, msg
-
     job = {
         "template": template,
         "conversation": conversation,
@@ -65,10 +66,10 @@ def render(
 
 def _serve() -> None:
     job = json.load(sys.stdin)
-    sys.modules["kernels"] = None  # type: ignore[assignment]  # as in mayak's other processes
     from transformers.utils.chat_template_utils import render_jinja_template
 
-    _limit(job["seconds"])
+    # The parent ends this process in time, unless it was killed itself.
+    limit_process(_MEMORY, 2 * job["seconds"])
     (text,), _ = render_jinja_template(
         conversations=[job["conversation"]],
         chat_template=job["template"],
@@ -78,19 +79,6 @@ def _serve() -> None:
     if len(text) > _MAX_CHARACTERS:
         raise ValueError(f"{len(text)} characters")
     json.dump(text, sys.stdout)
-
-
-def _limit(seconds: int) -> None:
-    try:
-        import resource
-    except ImportError:  # Windows
-        return
-    import psutil
-
-    memory = psutil.Process().memory_info().vms + _MEMORY
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    # The parent ends this process in time, unless it was killed itself.
-    resource.setrlimit(resource.RLIMIT_CPU, (2 * seconds, 2 * seconds))
 
 
 if __name__ == "__main__":

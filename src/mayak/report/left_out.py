@@ -12,22 +12,29 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from mayak.i18n import join, msg
+from mayak.signatures import KINDS, Family
 
 KindName = Literal["database", "cache", "mail", "video", "container", "document"]
 
 _EXTENSION = re.compile(r"\.([0-9a-z][0-9a-z_-]{0,11})$")
-_KINDS: dict[KindName, str] = {
-    "database": "db db3 sqlite sqlite3 sqlitedb storedata realm ldb edb mdb accdb db-wal "
-    "db-journal sqlite-wal sqlite-journal sqlitedb-wal",
-    "cache": "ktx ithmb thumbdata atx imgcache cache cachedata webarchive",
-    "mail": "eml emlx emlxpart mbox msg pst ost mht mhtml vcf",
-    "video": "mp4 m4v mov 3gp 3g2 avi mkv webm wmv mpg mpeg m2ts mts flv vob",
-    "container": "dmg img dd raw bin iso vdi vmdk qcow2 vhd vhdx ab ad1 aff aff4 ufd gz bz2 xz zst "
-    "lz4 tgz cpio squashfs z01 cab egg alz lzh arj",
-    "document": "doc xls ppt hwp rtf pages key numbers one",
+_FAMILIES: dict[Family, KindName] = {
+    "database": "database",
+    "cache": "cache",
+    "mail": "mail",
+    "video": "video",
+    "archive": "container",
+    "compressed file": "container",
+    "disk image": "container",
+    "file system": "container",
+    "document": "document",
 }
-"""Extensions of kinds that can contain pictures and that mayak does not open."""
-_BY_EXTENSION = {name: kind for kind, names in _KINDS.items() for name in names.split()}
+"""Families of kinds that can contain pictures."""
+_BY_EXTENSION = {
+    extension.removeprefix("."): _FAMILIES[kind.family]
+    for kind in KINDS
+    if kind.family in _FAMILIES
+    for extension in kind.extensions
+}
 _CACHES = re.compile(
     r"^(thumbs\.db|thumbcache_.*|imgcache.*|\.?thumbdata.*|data_[0-3]|f_[0-9a-f]+)$"
 )

@@ -26,11 +26,13 @@ from mayak.case import (
     set_back,
 )
 from mayak.case.records import Seen
+from mayak.case.scores import review_key
 from mayak.case.statuses import State
 from mayak.errors import CaseError
 from mayak.i18n import Message, msg
 from mayak.report.left_out import LeftOut, left_out
 from mayak.report.text import files as files_text
+from mayak.types import OutcomeReason
 
 PROPOSALS = 100
 """Proposals that a report shows; the most likely ones first."""
@@ -247,7 +249,7 @@ def collect(case: CaseStore, faults: list[IntegrityFault], run: int | None = Non
         counts=case.counts(),
         exclusions=case.exclusion_counts(),
         failures=case.failure_counts(),
-        left_out=left_out(lambda: case.left_out("not-an-image")),
+        left_out=left_out(lambda: case.left_out(OutcomeReason.NOT_AN_IMAGE)),
         sources=case.sources(),
         source_counts=case.source_counts(),
         history=history,
@@ -263,7 +265,8 @@ def collect(case: CaseStore, faults: list[IntegrityFault], run: int | None = Non
     for _, status in statuses(case, found.run):
         _count(found, status)
         if status.state in ("proposed", "alert"):
-            first.append((_urgency(status), status.sha256))
+            key = review_key(status.sha256, status.scores, has_alert=bool(status.alerts))
+            first.append((key, status.sha256))
             if len(first) > 8 * PROPOSALS:
                 first = heapq.nsmallest(PROPOSALS, first)
     found.proposed = [sha256 for _, sha256 in heapq.nsmallest(PROPOSALS, first)]
@@ -296,9 +299,3 @@ def _count(found: ReportData, status: ReviewStatus) -> None:
         who.images += 1
         found.seen[decision.seen] += 1
         who.first, who.last = min(who.first, decision.at), max(who.last, decision.at)
-
-
-def _urgency(status: ReviewStatus) -> tuple[bool, float, float, str]:
-    """Return the sort key of ``CaseStore.results``: the order of review."""
-    scores = status.scores.values if status.scores else (1.0, 0.0, 0.0, 0.0)
-    return not status.alerts, scores[0], max(scores), status.sha256

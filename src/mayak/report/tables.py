@@ -16,6 +16,7 @@ import xlsxwriter
 from mayak.case import CaseStore, ReviewStatus, StoredContent, StoredItem
 from mayak.i18n import Language, join, msg, msg_in, render
 from mayak.imaging.formats import wrong_extension
+from mayak.labels import numbered_label
 from mayak.names import printable
 from mayak.report import words
 from mayak.report.builder import DocumentBuilder
@@ -167,7 +168,7 @@ def _columns() -> list[tuple[str, Callable[[ListedFile], Value]]]:
         (msg("taken (as the file states)"), stated("taken")),
         (msg("camera (as the file states)"), stated("make", "model")),
         (msg("position (as the file states)"), _position),
-        (msg("model's label"), scored(lambda scores: words.label(scores.label))),
+        (msg("model's label"), scored(lambda scores: numbered_label(scores.label))),
         (msg("model's score"), scored(lambda scores: round(scores.best, 6))),
         (msg("share outside the labels"), scored(lambda scores: round(scores.off_label, 6))),
         (msg("decisions (label, person, UTC, how shown)"), _decisions),
@@ -181,7 +182,7 @@ def _columns() -> list[tuple[str, Callable[[ListedFile], Value]]]:
 
 def _label(listed: ListedFile) -> Value:
     decided = listed.status.decided if listed.status else None
-    return None if decided is None else words.label(decided)
+    return None if decided is None else numbered_label(decided)
 
 
 def _size(listed: ListedFile) -> Value:
@@ -200,7 +201,7 @@ def _decisions(listed: ListedFile) -> Value:
     return join(
         " / ",
         [
-            words.label(d.verdict or 0)
+            numbered_label(d.verdict or 0)
             + f", {d.reviewer}, {moment(d.at)} ("
             + words.seen(d.seen)
             + ")"

@@ -8,17 +8,12 @@ from mayak.case import Run, StoredItem
 from mayak.case.reasons import reason
 from mayak.case.records import Seen, SeenHow
 from mayak.i18n import msg
-from mayak.labels import LABELS
 from mayak.report.report_data import Kind
 from mayak.report.text import moment
 from mayak.types import Failure
 
 _NAMED = 20
 """Numbers that one sentence lists."""
-
-
-def label(index: int) -> str:
-    return f"{index} " + LABELS[index].name
 
 
 def kind(name: Kind) -> str:

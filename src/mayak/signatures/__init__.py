@@ -26,6 +26,8 @@ Family = Literal[
     "video",
     "document",
     "database",
+    "mail",
+    "cache",
     "program",
     "metadata",
 ]
@@ -77,7 +79,8 @@ class FileKind:
     check: Callable[[bytes], object] | None = None
     """A header's checks, for a kind whose marks are too short or that has none."""
     extensions: tuple[str, ...] = ()
-    """Those of an image format, which count if its header is damaged or not sure."""
+    """Those of an image format count if its header is damaged or not sure. By those of other kinds
+    a report estimates what is among the files that were left out."""
     layer: ContainerLayer | None = None
     """For a container: the kind of its layer in an ``EvidencePath``."""
     description: str = ""
@@ -124,7 +127,11 @@ class KindTable:
             return None
         candidates = self._by_first_byte.get(head[0])
         if candidates is None:
-            rows = (kind for kind in self.rows if _may_begin_with(kind, head[0]))
+            rows = (
+                kind
+                for kind in self.rows
+                if kind.check is not _never and _may_begin_with(kind, head[0])
+            )
             candidates = tuple((*_first_mark(kind), kind) for kind in rows)
             self._by_first_byte[head[0]] = candidates
         # Each file of a source is compared, so the first mark is tested without a call.
@@ -154,16 +161,41 @@ MOUNT = msg("mount it read-only and give that folder")
 DECRYPT = msg("decrypt a copy with its password or key, and give that as a source of its own")
 
 
+def _dotted(extensions: str) -> tuple[str, ...]:
+    return tuple(f".{one}" for one in extensions.split())
+
+
 def _unread(
-    name: str, description: str, *marks: Mark, family: Family, remedy: str = UNPACK
+    name: str,
+    description: str,
+    *marks: Mark,
+    family: Family,
+    remedy: str = UNPACK,
+    ext: str = "",
 ) -> FileKind:
-    return FileKind(name, family, Use.UNREAD, marks, description=description, remedy=remedy)
+    return FileKind(
+        name,
+        family,
+        Use.UNREAD,
+        marks,
+        extensions=_dotted(ext),
+        description=description,
+        remedy=remedy,
+    )
+
+
+def _compressed(name: str, mark: Mark, ext: str) -> FileKind:
+    extensions = _dotted(ext)
+    return FileKind(
+        name, "compressed file", Use.ENTERED, (mark,), extensions=extensions, layer="tar"
+    )
 
 
 def _file_system(
-    name: str, *marks: Mark, check: Callable[[bytes], object] | None = None
+    name: str, *marks: Mark, check: Callable[[bytes], object] | None = None, ext: str = ""
 ) -> FileKind:
-    return FileKind(name, "file system", Use.ENTERED, marks, check, layer="image")
+    extensions = _dotted(ext)
+    return FileKind(name, "file system", Use.ENTERED, marks, check, extensions, layer="image")
 
 
 def _unread_volume(name: str, *marks: Mark, is_encrypted: bool = False) -> FileKind:
@@ -181,8 +213,7 @@ def _unread_volume(name: str, *marks: Mark, is_encrypted: bool = False) -> FileK
 def _image(
     name: str, *marks: Mark, check: Callable[[bytes], object] | None = None, ext: str = ""
 ) -> FileKind:
-    extensions = tuple(f".{one}" for one in ext.split())
-    return FileKind(name, "image", Use.DECODED, marks, check, extensions)
+    return FileKind(name, "image", Use.DECODED, marks, check, _dotted(ext))
 
 
 def _never(_: bytes) -> bool:
@@ -192,6 +223,11 @@ def _never(_: bytes) -> bool:
 def _named_only(name: str, ext: str) -> FileKind:
     """An image format that has no signature: only the file's name counts."""
     return _image(name, check=_never, ext=ext)
+
+
+def _unexamined(name: str, family: Family, ext: str) -> FileKind:
+    """Files that may hold images and are not recognised by their bytes."""
+    return FileKind(name, family, Use.UNEXAMINED, check=_never, extensions=_dotted(ext))
 
 
 HEAD = 0x8006
@@ -210,9 +246,9 @@ KINDS: Rows = (
     # Old TARs have no mark; the right checksum in the header is as good.
     FileKind("TAR", "archive", Use.ENTERED, check=headers.is_tar, layer="tar"),
     # Entered if a TAR is inside.
-    FileKind("gzip", "compressed file", Use.ENTERED, (at(0, b"\x1f\x8b\x08"),), layer="tar"),
-    FileKind("bzip2", "compressed file", Use.ENTERED, (at(0, b"BZh"),), layer="tar"),
-    FileKind("xz", "compressed file", Use.ENTERED, (at(0, b"\xfd7zXZ\0"),), layer="tar"),
+    _compressed("gzip", at(0, b"\x1f\x8b\x08"), ext="gz tgz"),
+    _compressed("bzip2", at(0, b"BZh"), ext="bz2"),
+    _compressed("xz", at(0, b"\xfd7zXZ\0"), ext="xz"),
     # Disk images, partition tables and file systems. TSK reads none of the ``_unread_volume``s;
     # "encrypted" are those whose mark proves it.
     FileKind("E01", "disk image", Use.ENTERED, (at(0, b"EVF\x09\x0d\x0a\xff\x00"),), layer="image"),
@@ -252,7 +288,7 @@ KINDS: Rows = (
         at(1048, *(bytes((power, 0, 0, 0)) for power in range(7))),
     ),
     _file_system("HFS+", at(1024, b"H+\0\4", b"HX\0\5")),
-    _file_system("ISO 9660", at(0x8001, b"CD001")),
+    _file_system("ISO 9660", at(0x8001, b"CD001"), ext="iso"),
     FileKind("GPT", "partition table", Use.ENTERED, (at(512, b"EFI PART"),), layer="image"),
     FileKind(
         "GPT with sectors of 4096 bytes",
@@ -265,10 +301,10 @@ KINDS: Rows = (
     # Containers that hold files and are not entered.
     _unread("7z", "a 7z archive", at(0, b"7z\xbc\xaf\x27\x1c"), family="archive"),
     _unread("RAR", "a RAR archive", at(0, b"Rar!\x1a\x07"), family="archive"),
-    _unread("VMDK", "a VMDK disk image", at(0, b"KDMV"), family="disk image"),
-    _unread("QCOW2", "a QCOW2 disk image", at(0, b"QFI\xfb"), family="disk image"),
-    _unread("VHDX", "a VHDX disk image", at(0, b"vhdxfile"), family="disk image"),
-    _unread("VHD", "a VHD disk image", at(0, b"conectix"), family="disk image"),
+    _unread("VMDK", "a VMDK disk image", at(0, b"KDMV"), family="disk image", ext="vmdk"),
+    _unread("QCOW2", "a QCOW2 disk image", at(0, b"QFI\xfb"), family="disk image", ext="qcow2"),
+    _unread("VHDX", "a VHDX disk image", at(0, b"vhdxfile"), family="disk image", ext="vhdx"),
+    _unread("VHD", "a VHD disk image", at(0, b"conectix"), family="disk image", ext="vhd"),
     # Images, by Pillow's names. Some are decoded by no library here: the decoder says so.
     _image("JPEG", at(0, b"\xff\xd8\xff"), ext="jpg jpeg jpe jfif"),
     _image("PNG", at(0, b"\x89PNG"), ext="png apng"),
@@ -324,7 +360,13 @@ KINDS: Rows = (
     _named_only("IPTC", "iim"),
     _named_only("PCD", "pcd"),
     # Videos and documents.
-    FileKind("MP4 or QuickTime", "video", Use.VIDEO, (at(4, b"ftyp"),)),
+    FileKind(
+        "MP4 or QuickTime",
+        "video",
+        Use.VIDEO,
+        (at(4, b"ftyp"),),
+        extensions=_dotted("mp4 m4v mov 3gp 3g2"),
+    ),
     FileKind("PDF", "document", Use.ENTERED, (at(0, b"%PDF-"),)),
     FileKind("PDF", "document", Use.ENTERED, check=headers.is_late_pdf),
     # Kinds without a reader so far.
@@ -333,9 +375,26 @@ KINDS: Rows = (
         "document",
         Use.UNEXAMINED,
         (at(0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"),),
+        extensions=_dotted("doc xls ppt hwp"),
         description="an Office document",
     ),
-    FileKind("SQLite", "database", Use.UNEXAMINED, (at(0, b"SQLite format 3\0"),)),
+    FileKind(
+        "SQLite",
+        "database",
+        Use.UNEXAMINED,
+        (at(0, b"SQLite format 3\0"),),
+        extensions=_dotted(
+            "db db3 sqlite sqlite3 sqlitedb storedata"
+            " db-wal db-journal sqlite-wal sqlite-journal sqlitedb-wal"
+        ),
+    ),
+    _unexamined("other document", "document", "rtf pages key numbers one"),
+    _unexamined("other database", "database", "realm ldb edb mdb accdb"),
+    _unexamined("other video", "video", "avi mkv webm wmv mpg mpeg m2ts mts flv vob"),
+    _unexamined("other archive", "archive", "zst lz4 cpio squashfs z01 cab egg alz lzh arj"),
+    _unexamined("other disk image", "disk image", "dmg img dd raw bin vdi ab ad1 aff aff4 ufd"),
+    _unexamined("mail or contacts", "mail", "eml emlx emlxpart mbox msg pst ost mht mhtml vcf"),
+    _unexamined("cache", "cache", "ktx ithmb thumbdata atx imgcache cache cachedata webarchive"),
     # Decoding these would run what they hold, through Ghostscript or Windows.
     FileKind("PostScript", "program", Use.NO_PICTURES, (at(0, b"%!PS", b"\xc5\xd0\xd3\xc6"),)),
     FileKind("WMF", "program", Use.NO_PICTURES, (at(0, b"\xd7\xcd\xc6\x9a"),)),

@@ -17,7 +17,15 @@ from mayak.imaging.formats import is_pdf
 from mayak.imaging.hashing import perceptual_hash, sha256
 from mayak.imaging.inside import hidden_in, pictures_inside
 from mayak.imaging.thumbnails import overview, thumbnail
-from mayak.types import DecodedImage, EvidenceEntry, EvidencePath, Failure, Prediction, Sides
+from mayak.types import (
+    DecodedImage,
+    EvidenceEntry,
+    EvidencePath,
+    Failure,
+    OutcomeReason,
+    Prediction,
+    Sides,
+)
 
 PARTS = 16
 """Pictures inside one file that are decoded in one call, and more while that is quick and their
@@ -140,7 +148,7 @@ def lost(request: DecodeRequest, why: str, text: str) -> DecodeResult:
     the sandbox's."""
     is_part = request.part > 0
     about = _inner(request, request.names[request.part - 1]) if is_part else request.without_data()
-    return DecodeResult(about, Failure(str(about.path), "decode", why, text))
+    return DecodeResult(about, Failure(str(about.path), "decode", OutcomeReason(why), text))
 
 
 def given_up(request: DecodeRequest) -> Iterator[DecodeResult]:
@@ -148,7 +156,7 @@ def given_up(request: DecodeRequest) -> Iterator[DecodeResult]:
     text = f"{request.n_lost} pictures before it could not be decoded without harm"
     for name in request.names[request.part - 1 :]:
         inner = _inner(request, name)
-        yield DecodeResult(inner, Failure(str(inner.path), "decode", "GivenUp", text))
+        yield DecodeResult(inner, Failure(str(inner.path), "decode", OutcomeReason.GIVEN_UP, text))
 
 
 def _file(rules: DecodeRules, request: DecodeRequest) -> Iterator[DecodeResult | MoreParts]:
@@ -158,7 +166,7 @@ def _file(rules: DecodeRules, request: DecodeRequest) -> Iterator[DecodeResult |
             yield DecodeResult(request.without_data(), inside)
             return
         text = f"a PDF with {len(inside)} images, SHA-256 {request.sha256}"
-        yield DecodeResult(request.without_data(), Exclusion("document", text))
+        yield DecodeResult(request.without_data(), Exclusion(OutcomeReason.DOCUMENT, text))
     else:
         found, frames = _image(rules, request)
         yield from found
@@ -172,7 +180,7 @@ def _file(rules: DecodeRules, request: DecodeRequest) -> Iterator[DecodeResult |
             return
     if (beyond := len(inside) - MAX_PARTS) > 0:
         text = f"{beyond} pictures after the first {MAX_PARTS} in this file were not looked at"
-        failure = Failure("", "decode", "LimitExceeded", text)
+        failure = Failure("", "decode", OutcomeReason.LIMIT_EXCEEDED, text)
         yield replace(_unopened(request, failure), is_unlisted=True)
     if inside:
         yield MoreParts(request.path, 1, _names(inside)[:MAX_PARTS])
@@ -288,7 +296,7 @@ def _decoded(
     shown = picture.decoded(digest, kept) if rules.with_pixels else None
     width, height = picture.size
     if max(picture.size) < rules.min_pixels and not request.is_sought:
-        left_out = Exclusion("too-small", f"{width} × {height} pixels")
+        left_out = Exclusion(OutcomeReason.TOO_SMALL, f"{width} × {height} pixels")
         return DecodeResult(about, left_out, shown), picture.frames, None
     small = overview(picture.image)
     hashed = perceptual_hash(small)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mayak.case import Exclusion
-from mayak.types import EvidenceEntry
+from mayak.types import EvidenceEntry, OutcomeReason
 
 MIN_PIXELS = 32
 """Pixels of the longer side: icons and spacers have fewer, pictures that show anything more."""
@@ -62,15 +62,15 @@ class Options:
         """Return why the options leave an item out before it is read; None if they do not."""
         path = _composed(str(item.path))
         if self.include and not any(matches(path) for matches in self._included):
-            return Exclusion("include", "its path matches no pattern to include")
+            return Exclusion(OutcomeReason.INCLUDE, "its path matches no pattern to include")
         for pattern, matches in zip(self.exclude, self._excluded, strict=True):
             if matches(path):
-                return Exclusion("exclude", f"its path matches {pattern}")
+                return Exclusion(OutcomeReason.EXCLUDE, f"its path matches {pattern}")
         times = [time for time in (item.times.modified, item.times.created) if time is not None]
         # A clock of unknown zone may be as far off as zones go.
         margin = timedelta(0) if item.times.zone_known else timedelta(hours=14)
         if self.since is not None and times and max(times) < self.since - margin:
-            return Exclusion("since", f"last changed {max(times).isoformat()}")
+            return Exclusion(OutcomeReason.SINCE, f"last changed {max(times).isoformat()}")
         return None
 
     @cached_property

@@ -28,7 +28,7 @@ from mayak.triage.outcome import ItemOutcome
 from mayak.triage.recorded import RecordedSource, SourceIdentity
 from mayak.triage.resolve import FileToRead, Resolver, Step, UnreadFile
 from mayak.triage.stage import DecodeAndScore
-from mayak.types import EvidenceEntry, Failure
+from mayak.types import EvidenceEntry, Failure, OutcomeReason
 
 _CHUNK_BYTES = 1 << 20
 _CHUNK_FILES = 32
@@ -174,30 +174,35 @@ def read(entry: EvidenceEntry) -> bytes | Exclusion | Failure:
         with entry.open() as stream:
             head = stream.read(_HEAD)
             if not head:
-                return Exclusion("empty", "0 bytes")
+                return Exclusion(OutcomeReason.EMPTY, "0 bytes")
             if is_apple_double(head, entry.path.name):
                 return Exclusion(
-                    "apple-double", "AppleDouble: metadata that macOS writes next to a file"
+                    OutcomeReason.APPLE_DOUBLE,
+                    "AppleDouble: metadata that macOS writes next to a file",
                 )
             if is_program(head):
-                return Exclusion("program", "PostScript or a metafile, which is not executed")
+                return Exclusion(
+                    OutcomeReason.PROGRAM, "PostScript or a metafile, which is not executed"
+                )
             if not (is_pdf(head) or looks_like_image(head, entry.path.name)):
                 if needs_password(stream, head):
-                    return Failure(path, "read", "Encrypted", "is a document with a password")
+                    return Failure(
+                        path, "read", OutcomeReason.ENCRYPTED, "is a document with a password"
+                    )
                 return _not_an_image(entry)
             if entry.size > MAX_FILE_BYTES:
                 text = f"an image of {entry.size} bytes, more than {MAX_FILE_BYTES}"
-                return Failure(path, "read", "TooLarge", text)
+                return Failure(path, "read", OutcomeReason.TOO_LARGE, text)
             # In one call: joining two parts of a photo would hold up other threads.
             stream.seek(0)
             data = stream.read(entry.size)
             if more := stream.read():
                 data += more
     except (EvidenceError, OSError) as error:
-        return Failure(path, "read", "Unreadable", str(error.__cause__ or error))
+        return Failure(path, "read", OutcomeReason.UNREADABLE, str(error.__cause__ or error))
     if len(data) < entry.size:
         text = f"{len(data)} of {entry.size} bytes could be read"
-        return Failure(path, "read", "Damaged", text)
+        return Failure(path, "read", OutcomeReason.DAMAGED, text)
     return data
 
 
@@ -206,7 +211,7 @@ def _not_an_image(entry: EvidenceEntry) -> Exclusion | Failure:
     path = entry.path
     if path.kind == "file" and named_as_image(path.name):  # encrypted, overwritten or truncated
         text = "named as an image, but does not begin like any known image format"
-        return Failure(str(path), "decode", "Damaged", text)
+        return Failure(str(path), "decode", OutcomeReason.DAMAGED, text)
     if path.kind in CONTAINER_LAYERS:
-        return Exclusion("container", "its files are listed next")
-    return Exclusion("not-an-image", "does not begin like any known image format")
+        return Exclusion(OutcomeReason.CONTAINER, "its files are listed next")
+    return Exclusion(OutcomeReason.NOT_AN_IMAGE, "does not begin like any known image format")

@@ -18,7 +18,7 @@ from mayak.triage.hashing import HashedFile, listed
 from mayak.triage.options import Options
 from mayak.triage.outcome import ItemOutcome, Outcome, item_of, location_of
 from mayak.triage.recorded import RecordedSource, is_unchanged
-from mayak.types import EvidenceEntry, EvidencePath, Failure
+from mayak.types import EvidenceEntry, EvidencePath, Failure, OutcomeReason
 
 _RECENT = 5_000
 """Files whose outcome is remembered: more than can be on the way from here to the disk."""
@@ -131,7 +131,7 @@ class Resolver:
                 {"path": failure.path, "error": failure.error, "message": failure.message},
                 separators=(",", ":"),
             )
-        if failure.error == "HashMismatch":
+        if failure.error == OutcomeReason.HASH_MISMATCH:
             self._require_accepted(failure.path, msg("does not match its stored hash"))
             self.damaged.append(failure.path)
         is_excluded = failure.error in EXCLUSIONS
@@ -143,7 +143,7 @@ class Resolver:
             item = Item(failure.path, location, Duplicate(before.content))
             return _changed_content(recorded, item, _UNREADABLE)
         outcome = Exclusion(failure.error, failure.message) if is_excluded else failure
-        is_deleted = failure.error == "DeletedWithoutContent"
+        is_deleted = failure.error == OutcomeReason.DELETED_WITHOUT_CONTENT
         item = Item(failure.path, location, outcome, deleted=is_deleted)
         return ItemOutcome(recorded.number, item, before is not None)
 
@@ -223,7 +223,7 @@ class Resolver:
         digest = hashed.sha256
         if left_out is not None:
             # A list can be wrong, and a file in a folder can change: the hash is recorded.
-            known = Exclusion("known-good", f"{left_out}; SHA-256 {digest}")
+            known = Exclusion(OutcomeReason.KNOWN_GOOD, f"{left_out}; SHA-256 {digest}")
             return [ItemOutcome(recorded.number, item_of(entry, known), is_known)]
         if is_pdf(hashed.file.data):  # the pictures in a document are recorded for each copy of it
             return None
@@ -254,7 +254,7 @@ class Resolver:
         elif content and isinstance(outcome, Content) and outcome.sha256 != content:
             # In a document that changed and was accepted, or by another version of a decoder.
             self.n_unlisted += 1
-            failure = Failure(item.display, "decode", "Changed", "is not what it was")
+            failure = Failure(item.display, "decode", OutcomeReason.CHANGED, "is not what it was")
             kept = replace(item, outcome=Duplicate(content))
             yield ItemOutcome(number, kept, True, failure=failure)
             path, later = recorded.later_path(entry.path, outcome.sha256)
@@ -321,12 +321,16 @@ class _Copies:
 def _changed_content(recorded: RecordedSource, item: Item, reason: str) -> ItemOutcome:
     """A content that the case records and that is not there as it was: it is kept, and has that
     failure as its result."""
-    failure = Failure(item.display, "read", "Changed", reason)
+    failure = Failure(item.display, "read", OutcomeReason.CHANGED, reason)
     return ItemOutcome(recorded.number, item, True, failure=failure)
 
 
 def _document_digest(before: StoredItem | None) -> str | None:
     """The recorded SHA-256 of a document; None for other items."""
-    if before is None or before.exclusion is None or before.exclusion.rule != "document":
+    if (
+        before is None
+        or before.exclusion is None
+        or before.exclusion.rule != OutcomeReason.DOCUMENT
+    ):
         return None
     return before.sha256

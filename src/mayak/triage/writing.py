@@ -11,7 +11,7 @@ from itertools import groupby
 from mayak.case import Alert, CaseStore, Content, Duplicate, StoredContent
 from mayak.hashlists import HashList
 from mayak.i18n import msg
-from mayak.labels import LABELS
+from mayak.labels import numbered_label
 from mayak.triage.outcome import ItemOutcome
 from mayak.types import DecodedImage, Failure, Prediction
 
@@ -130,7 +130,7 @@ class Tally:
         figures[msg("images")] = msg("{n} ({rate:.1f}/s)", n=self.images, rate=rate)
         figures[msg("not read")] = str(self._failures)
         for label, count in sorted(self._labels.items()):
-            figures[f"{label} " + LABELS[label].name] = str(count)
+            figures[numbered_label(label)] = str(count)
         return figures
 
 

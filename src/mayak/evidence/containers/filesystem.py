@@ -17,7 +17,7 @@ from mayak.evidence.containers import tsk
 from mayak.evidence.containers.ext import Inodes
 from mayak.evidence.containers.tsk import FAULTS, Tsk, is_free, is_in_use
 from mayak.evidence.streams import stream_of, translated
-from mayak.types import EvidenceEntry, EvidencePath, Failure, FileTimes
+from mayak.types import EvidenceEntry, EvidencePath, Failure, FileTimes, OutcomeReason
 
 _FILE_NAME_ATTRIBUTE = 48
 _FIRST_NTFS_USER_RECORD = 24
@@ -80,7 +80,9 @@ class FileSystem:
         if self._encrypts and self._scattered:
             # The layout of their inodes was not tested with such a volume.
             yield container_gap(
-                self._path, "Encrypted", "encrypts files of its own, which ones is not known"
+                self._path,
+                OutcomeReason.ENCRYPTED,
+                "encrypts files of its own, which ones is not known",
             )
         # 2. On ext, records in use that no folder names.
         nameless: list[tuple[bytes, int]] = []
@@ -117,10 +119,10 @@ class FileSystem:
                 reason = f"folder cannot be read: {exc}"
                 if prefix:
                     yield entry_failure(
-                        self._path_of(prefix.rstrip(b"/"), number), "Unreadable", reason
+                        self._path_of(prefix.rstrip(b"/"), number), OutcomeReason.UNREADABLE, reason
                     )
                 else:
-                    yield container_gap(self._path, "Unreadable", reason)
+                    yield container_gap(self._path, OutcomeReason.UNREADABLE, reason)
             stack.extend(reversed(below))
 
     def _record(self, number: int) -> Tsk | None:
@@ -215,7 +217,9 @@ class FileSystem:
                 yield from self._file(file, name, True)
             else:
                 path = self._path_of(name, number, deleted=True)
-                yield entry_failure(path, "Unreadable", "was deleted; its record cannot be read")
+                yield entry_failure(
+                    path, OutcomeReason.UNREADABLE, "was deleted; its record cannot be read"
+                )
         self._records |= found
 
     def _reused(self, name: Tsk, meta: Tsk) -> bool:
@@ -227,11 +231,11 @@ class FileSystem:
     def _lost(self, name: bytes, number: int, unlinked: bool, why: str) -> Failure:
         if unlinked:
             path = self._path_of(name, number, deleted=True)
-            return entry_failure(path, "DeletedWithoutContent", f"was deleted; {why}")
+            return entry_failure(path, OutcomeReason.DELETED_WITHOUT_CONTENT, f"was deleted; {why}")
         # Another file may have the same name, and keeps it.
         text, raw = decode_name(name)
         path = self._path.child("file", text, raw, self._serial(b"\0" + name, number))
-        return container_gap(path, "Damaged", f"is listed, but {why}")
+        return container_gap(path, OutcomeReason.DAMAGED, f"is listed, but {why}")
 
     def _file(self, file: Tsk, name: bytes, unlinked: bool) -> Iterator[EvidenceEntry | Failure]:
         meta = file.info.meta
@@ -239,10 +243,12 @@ class FileSystem:
         deleted = unlinked or is_free(meta)
         path = self._path_of(name, number, deleted)
         if meta.type == tsk.SYMBOLIC_LINK:
-            yield entry_failure(path, "SymbolicLink", "is a symbolic link, which is not followed")
+            yield entry_failure(
+                path, OutcomeReason.SYMBOLIC_LINK, "is a symbolic link, which is not followed"
+            )
             return
         if meta.type in tsk.SPECIAL:
-            yield entry_failure(path, "SpecialFile", "is a device, pipe or socket")
+            yield entry_failure(path, OutcomeReason.SPECIAL_FILE, "is a device, pipe or socket")
             return
         size = int(meta.size)
         if not size and self._inodes:
@@ -251,7 +257,9 @@ class FileSystem:
         if self._ntfs and number >= _FIRST_NTFS_USER_RECORD:
             streams = self._streams(file, name, deleted)
         if deleted and size == 0 and not streams:
-            yield entry_failure(path, "DeletedWithoutContent", "was deleted; its size is 0")
+            yield entry_failure(
+                path, OutcomeReason.DELETED_WITHOUT_CONTENT, "was deleted; its size is 0"
+            )
             return
         if (
             size
@@ -260,7 +268,7 @@ class FileSystem:
             and not self._scattered
             and self._inodes.is_encrypted(number)
         ):
-            yield entry_failure(path, "Encrypted", "is encrypted by its file system")
+            yield entry_failure(path, OutcomeReason.ENCRYPTED, "is encrypted by its file system")
             return
         yield self._entry_of(meta, path, size, deleted, None)
         yield from streams
@@ -355,7 +363,7 @@ class FileSystem:
             reason = (
                 f"{unread} of its inodes cannot be read: files that no folder names are missing"
             )
-            yield container_gap(self._path, "Unreadable", reason)
+            yield container_gap(self._path, OutcomeReason.UNREADABLE, reason)
         return files
 
     def _orphans(self) -> Iterator[EvidenceEntry | Failure]:
@@ -372,7 +380,7 @@ class FileSystem:
                 continue
             except RuntimeError as exc:
                 path = self._path_of(b"$OrphanFiles/record-%d" % number, number)
-                yield entry_failure(path, "Unreadable", f"record cannot be read: {exc}")
+                yield entry_failure(path, OutcomeReason.UNREADABLE, f"record cannot be read: {exc}")
                 continue
             meta = file.info.meta
             if meta is None or (is_in_use(meta) and self._continues(mft, number)):

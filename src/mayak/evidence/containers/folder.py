@@ -18,7 +18,7 @@ from mayak.evidence.base import (
     from_unix_time,
 )
 from mayak.evidence.streams import guarded, open_quietly, translated
-from mayak.types import EvidenceEntry, EvidencePath, Failure, FileTimes
+from mayak.types import EvidenceEntry, EvidencePath, Failure, FileTimes, OutcomeReason
 
 _JUNCTION = 0xA0000003
 """The reparse tag of Windows' junctions, which are folders to ``stat`` and may point anywhere."""
@@ -42,9 +42,9 @@ class FolderContainer(Container):
             except OSError as exc:
                 reason = f"folder cannot be read: {exc.strerror}"
                 if folder == self._folder:
-                    yield container_gap(self._path, "Unreadable", reason)
+                    yield container_gap(self._path, OutcomeReason.UNREADABLE, reason)
                 else:
-                    yield entry_failure(self._path_of(folder), "Unreadable", reason)
+                    yield entry_failure(self._path_of(folder), OutcomeReason.UNREADABLE, reason)
                 continue
             for name in names:
                 yield from self._entry(Path(name.path), below)
@@ -73,19 +73,21 @@ class FolderContainer(Container):
         try:
             status = file.lstat()
         except OSError as exc:
-            yield entry_failure(path, "Unreadable", f"cannot be examined: {exc.strerror}")
+            yield entry_failure(
+                path, OutcomeReason.UNREADABLE, f"cannot be examined: {exc.strerror}"
+            )
             return
         junction = getattr(status, "st_reparse_tag", 0) == _JUNCTION
         if stat.S_ISLNK(status.st_mode) or junction:
             reason = f"is a link to {_link_target(file)}, which is not followed"
-            yield entry_failure(path, "SymbolicLink", reason)
+            yield entry_failure(path, OutcomeReason.SYMBOLIC_LINK, reason)
         elif stat.S_ISDIR(status.st_mode):
             below.append(file)
         elif not stat.S_ISREG(status.st_mode):
             reason = "is a device, pipe or socket, which is not opened"
-            yield entry_failure(path, "SpecialFile", reason)
+            yield entry_failure(path, OutcomeReason.SPECIAL_FILE, reason)
         elif not os.access(file, os.R_OK):
-            yield entry_failure(path, "Unreadable", "this user may not read it")
+            yield entry_failure(path, OutcomeReason.UNREADABLE, "this user may not read it")
         else:
             yield EvidenceEntry(path, status.st_size, FileOnDisk(file), file_times(status))
 

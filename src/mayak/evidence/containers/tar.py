@@ -27,7 +27,7 @@ from mayak.evidence.base import (
 from mayak.evidence.streams import BUFFER, CHUNK, Bytes, Unpacked, guarded, stream_of, translated
 from mayak.signatures import COMPRESSED, HEAD, FileKind
 from mayak.signatures.headers import is_tar
-from mayak.types import EvidenceEntry, EvidencePath, Failure, FileTimes
+from mayak.types import EvidenceEntry, EvidencePath, Failure, FileTimes, OutcomeReason
 
 _FAULTS = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
 
@@ -64,7 +64,7 @@ class TarContainer(Container):
         waiting: list[tuple[tarfile.TarInfo, EvidencePath]] = []
         if self._fault is not None:
             reason = f"cannot be unpacked beyond {self._data.size} bytes: {self._fault}"
-            yield container_gap(self._path, "Damaged", reason)
+            yield container_gap(self._path, OutcomeReason.DAMAGED, reason)
         yield from self._members(files, waiting)
         for member, _ in reversed(waiting):  # links may lead to other links
             if member.linkname in files:
@@ -85,7 +85,7 @@ class TarContainer(Container):
                 count += 1
                 if count > self._limits.members:
                     reason = f"has more than {self._limits.members} members"
-                    yield container_gap(self._path, "LimitExceeded", reason)
+                    yield container_gap(self._path, OutcomeReason.LIMIT_EXCEEDED, reason)
                     return
                 raw_name = member.name.encode("utf-8", "surrogateescape")
                 name, raw = decode_name(raw_name)
@@ -103,11 +103,11 @@ class TarContainer(Container):
             # tarfile takes a broken header, and the end of the first of several, for the end.
             if self._fault is None and self._has_more(tar.offset):
                 reason = f"has content after member {count} that is not a member"
-                yield container_gap(self._path, "Damaged", reason)
+                yield container_gap(self._path, OutcomeReason.DAMAGED, reason)
         except (tarfile.TarError, OSError, ValueError) as exc:
             if self._fault is None:
                 reason = f"cannot be read past member {count}: {exc}"
-                yield container_gap(self._path, "Damaged", reason)
+                yield container_gap(self._path, OutcomeReason.DAMAGED, reason)
 
     def _member(self, offset: int) -> tarfile.TarInfo:
         """Return the member whose header begins at an offset."""
@@ -133,20 +133,20 @@ class TarContainer(Container):
     ) -> EvidenceEntry | Failure:
         if member.issym():
             reason = f"is a symbolic link to {member.linkname!a}, which is not followed"
-            return entry_failure(path, "SymbolicLink", reason)
+            return entry_failure(path, OutcomeReason.SYMBOLIC_LINK, reason)
         target = member
         if member.islnk():
             if member.linkname not in files:
                 reason = (
                     f"is a hard link to {member.linkname!a}, which is not a file of the archive"
                 )
-                return entry_failure(path, "Damaged", reason)
+                return entry_failure(path, OutcomeReason.DAMAGED, reason)
             target = self._member(files[member.linkname])
         if not _is_file(target):
-            return entry_failure(path, "SpecialFile", "is a device or pipe")
+            return entry_failure(path, OutcomeReason.SPECIAL_FILE, "is a device or pipe")
         if not target.issparse() and target.offset_data + target.size > self._data.size:
             reason = "is cut off: the archive ends before it does"
-            return entry_failure(path, "Damaged", reason)
+            return entry_failure(path, OutcomeReason.DAMAGED, reason)
         return EvidenceEntry(
             path, target.size, partial(self._open, target), FileTimes(from_unix_time(member.mtime))
         )

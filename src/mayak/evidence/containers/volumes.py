@@ -21,7 +21,7 @@ from mayak.evidence.containers.filesystem import FileSystem
 from mayak.evidence.containers.tsk import FAULTS, Tsk, TskImage
 from mayak.evidence.streams import Bytes
 from mayak.signatures import GPT, HEAD, UNREAD_VOLUMES, VOLUMES, FileKind, Mark
-from mayak.types import EvidenceEntry, EvidencePath, Failure
+from mayak.types import EvidenceEntry, EvidencePath, Failure, OutcomeReason
 
 _MIB = 1 << 20
 _SECTOR = 512
@@ -86,7 +86,7 @@ class DiskContainer(Container):
                 continue
             if (missing := volume.offset + volume.size - self._data.size) > 0:
                 reason = f"is cut off: its last {missing} bytes are beyond the end of the image"
-                yield container_gap(volume.path, "Damaged", reason)
+                yield container_gap(volume.path, OutcomeReason.DAMAGED, reason)
             if (kind := self._unread_kind(volume.offset)) is not None:
                 yield _unread(volume, kind)
             else:
@@ -95,7 +95,7 @@ class DiskContainer(Container):
             # A damaged table may name hundreds that do not exist.
             others = f" and {len(beyond) - 1} more" if len(beyond) > 1 else ""
             reason = f"ends before {beyond[0]}{others}: it is cut off, or its table is damaged"
-            yield container_gap(self._path, "Damaged", reason)
+            yield container_gap(self._path, OutcomeReason.DAMAGED, reason)
 
     def _files(self, volume: Volume) -> Iterator[EvidenceEntry | Failure]:
         try:
@@ -103,7 +103,7 @@ class DiskContainer(Container):
             if mounted is None:
                 # The text identifies the item in cases that were recorded before: it stays.
                 reason = f"holds no known file system ({volume.size} bytes)"
-                yield container_gap(volume.path, "Unsupported", reason)
+                yield container_gap(volume.path, OutcomeReason.UNSUPPORTED, reason)
                 return
             _, inodes = self._ext.get(volume.offset, (None, None))
             files = FileSystem(
@@ -116,7 +116,7 @@ class DiskContainer(Container):
                 partial(tsk.open_file_system, self._image, volume.offset),
             )
         except FAULTS as exc:
-            yield container_gap(volume.path, "Unreadable", f"cannot be read: {exc}")
+            yield container_gap(volume.path, OutcomeReason.UNREADABLE, f"cannot be read: {exc}")
             return
         yield from files.entries()
 
@@ -239,9 +239,9 @@ class DiskContainer(Container):
 def _unread(volume: Volume, kind: FileKind) -> Failure:
     if kind.is_encrypted:
         reason = f"is an encrypted volume ({kind.name}), which is not read"
-        return container_gap(volume.path, "Encrypted", reason)
+        return container_gap(volume.path, OutcomeReason.ENCRYPTED, reason)
     reason = f"is {kind.name}, which is not read: {kind.remedy!s}"
-    return container_gap(volume.path, "Unsupported", reason)
+    return container_gap(volume.path, OutcomeReason.UNSUPPORTED, reason)
 
 
 def _hidden(inodes: Inodes, offset: int, data: bytes) -> bytes:

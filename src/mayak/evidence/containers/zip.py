@@ -34,7 +34,7 @@ from mayak.evidence.containers.zip_records import (
 )
 from mayak.evidence.containers.zip_recovery import MIN_REGION, Extents, is_bomb, unlisted_members
 from mayak.evidence.streams import Bytes, guarded, stream_of, translated
-from mayak.types import EvidenceEntry, EvidencePath, Failure
+from mayak.types import EvidenceEntry, EvidencePath, Failure, OutcomeReason
 
 UNLISTED = "[unlisted]/"
 """Prefix of the name of a member that no entry of the ZIP's directory names."""
@@ -85,13 +85,13 @@ class ZipContainer(Container):
     def entries(self) -> Iterator[EvidenceEntry | Failure]:
         if self._count > self._limits.members:
             reason = f"has {self._count} members, more than {self._limits.members}"
-            yield container_gap(self._path, "LimitExceeded", reason)
+            yield container_gap(self._path, OutcomeReason.LIMIT_EXCEEDED, reason)
             return
         # Members that overlap on disk unpack to far more than the archive could hold.
         if is_bomb(self._data, self._limits, self._unpacked):
             yield container_gap(
                 self._path,
-                "LimitExceeded",
+                OutcomeReason.LIMIT_EXCEEDED,
                 f"{self._data.size} bytes claim to unpack to {self._unpacked}: taken for a bomb",
             )
             return
@@ -109,7 +109,7 @@ class ZipContainer(Container):
         # Many programs write only the last 16 bits of it.
         if (self._count - self._directory.stated) % 0x10000:
             reason = f"lists {self._count} members, of {self._directory.stated} by its end record"
-            yield container_gap(self._path, "Damaged", reason)
+            yield container_gap(self._path, OutcomeReason.DAMAGED, reason)
         if self._unused:
             with translated():
                 yield from self._unlisted()
@@ -133,7 +133,7 @@ class ZipContainer(Container):
             position += 1
             if position > self._limits.members:
                 reason = f"has more than {self._limits.members} members, with those not listed"
-                yield container_gap(self._path, "LimitExceeded", reason)
+                yield container_gap(self._path, OutcomeReason.LIMIT_EXCEEDED, reason)
                 return
             name, raw = self._name(found)
             raw = None if raw is None else UNLISTED.encode() + raw
@@ -141,26 +141,28 @@ class ZipContainer(Container):
             yield self._entry(found, self._path.child("file", UNLISTED + name, raw, position))
         if unexplained >= MIN_REGION:
             reason = f"{unexplained} bytes that no entry of the directory names"
-            yield container_gap(self._path, "Damaged", reason)
+            yield container_gap(self._path, OutcomeReason.DAMAGED, reason)
 
     def _entry(self, member: Member, path: EvidencePath) -> EvidenceEntry | Failure:
         # Only Unix writes a mode; on other systems these bits mean something else.
         mode = member.attributes >> 16 if member.system == _UNIX else 0
         if stat.S_ISLNK(mode) and max(member.size, member.packed) <= _LONGEST_TARGET:
-            return entry_failure(path, "SymbolicLink", "is a symbolic link, which is not followed")
+            return entry_failure(
+                path, OutcomeReason.SYMBOLIC_LINK, "is a symbolic link, which is not followed"
+            )
         # A member that was packed from a pipe (``zip - -``) has the pipe's mode and its content.
         if stat.S_IFMT(mode) not in (0, stat.S_IFREG) and not member.size and not member.packed:
-            return entry_failure(path, "SpecialFile", "is a device, pipe or socket")
+            return entry_failure(path, OutcomeReason.SPECIAL_FILE, "is a device, pipe or socket")
         if member.flags & ENCRYPTED or member.method == _AES:
-            return entry_failure(path, "Encrypted", "is an encrypted ZIP member")
+            return entry_failure(path, OutcomeReason.ENCRYPTED, "is an encrypted ZIP member")
         if member.method not in _METHODS:
             reason = f"uses ZIP compression method {member.method}, which is not read"
-            return entry_failure(path, "Unsupported", reason)
+            return entry_failure(path, OutcomeReason.UNSUPPORTED, reason)
         if member.has_content and not member.size:
             reason = f"says that it is empty, but has {member.packed} packed bytes"
-            return entry_failure(path, "Damaged", reason)
+            return entry_failure(path, OutcomeReason.DAMAGED, reason)
         if bomb := self._limits.too_much(member.size, member.packed):
-            return entry_failure(path, "LimitExceeded", bomb)
+            return entry_failure(path, OutcomeReason.LIMIT_EXCEEDED, bomb)
         return EvidenceEntry(path, member.size, partial(self._open, member), member.times())
 
     def _open(self, member: Member) -> BinaryIO:

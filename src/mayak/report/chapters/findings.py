@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from mayak.case import CaseStore, ReviewStatus, StoredContent
 from mayak.i18n import join, msg
+from mayak.labels import numbered_label
 from mayak.report import words
 from mayak.report.document import Block, Card, Gallery, Prose, Section
 from mayak.report.pictures import picture
@@ -53,7 +54,7 @@ def findings_chapters(found: ReportData, shown: list[Finding], cards: CardMaker)
             )
         else:
             total = len(found.selected[label])
-            title = msg("Findings: {label}", label=words.label(label))
+            title = msg("Findings: {label}", label=numbered_label(label))
             count = files(found.selected_files[label])
             lead = msg(
                 "{images} in {count}, decided by reviewers; each card states how the image was "
@@ -109,7 +110,7 @@ class CardMaker:
         content, status = self._look_up(finding.sha256)
         label: str = msg("reviewers differ")
         if finding.label is not None:
-            label = words.label(finding.label)
+            label = numbered_label(finding.label)
         return self._make(f"{finding.number:04d}", label, content, status)
 
     def proposals(self) -> Iterator[Card]:
@@ -118,7 +119,7 @@ class CardMaker:
             content, status = self._look_up(sha256)
             text = msg("in a list of known files")
             if status.proposal:
-                text = msg("proposed: ") + words.label(status.proposal)
+                text = msg("proposed: ") + numbered_label(status.proposal)
             yield self._make(f"P{number:03d}", text, content, status)
 
     def _look_up(self, sha256: str) -> tuple[StoredContent, ReviewStatus]:
@@ -153,12 +154,12 @@ class CardMaker:
             score=None if scores is None else scores.best,
             scored=unscored
             if scores is None
-            else msg("model ") + words.label(scores.label) + f" · {scores.best:.3f}",
+            else msg("model ") + numbered_label(scores.label) + f" · {scores.best:.3f}",
             decided=tuple(
                 join(
                     " · ",
                     (
-                        words.label(d.verdict or 0),
+                        numbered_label(d.verdict or 0),
                         shortened(d.reviewer, 40),
                         moment(d.at),
                         words.seen(d.seen),

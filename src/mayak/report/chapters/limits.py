@@ -9,12 +9,19 @@ from mayak.report.document import Block, Prose, Section, Table
 from mayak.report.left_out import kind, kind_of, kinds
 from mayak.report.report_data import ReportData
 from mayak.report.text import files, images, moment, shortened
+from mayak.types import OutcomeReason
 
 _EXTENSIONS = 15
 """Extensions that are listed, the most frequent ones."""
 _BACKUPS = 10
 """Folders of phone backups that are listed."""
-_CHOSEN = ("include", "exclude", "since", "known-good", "too-small")
+_CHOSEN = (
+    OutcomeReason.INCLUDE,
+    OutcomeReason.EXCLUDE,
+    OutcomeReason.SINCE,
+    OutcomeReason.KNOWN_GOOD,
+    OutcomeReason.TOO_SMALL,
+)
 """Rules that the operator sets by options."""
 
 
@@ -90,7 +97,7 @@ def _no_image(found: ReportData) -> str | None:
 
 
 def _documents(found: ReportData) -> str | None:
-    if not (count := found.exclusions.get("document", 0)):
+    if not (count := found.exclusions.get(OutcomeReason.DOCUMENT, 0)):
         return None
     return msg(
         "Documents (PDF): {count:,}. The images in them were examined; texts and drawings on "

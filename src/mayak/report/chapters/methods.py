@@ -9,6 +9,7 @@ from mayak.report.report_data import ReportData
 from mayak.report.text import files as files_text
 from mayak.report.text import images
 from mayak.report.words import numbers
+from mayak.types import OutcomeReason
 
 
 def methods(found: ReportData, *, clear: bool) -> Section:
@@ -44,7 +45,7 @@ def methods(found: ReportData, *, clear: bool) -> Section:
 def _listing(found: ReportData) -> str:
     """Return how many files were listed, and whether these are all."""
     deleted = sum(counts.deleted for counts in found.source_counts.values())
-    entered = found.exclusions.get("container", 0)
+    entered = found.exclusions.get(OutcomeReason.CONTAINER, 0)
     text = plural(
         "mayak opens sources for reading only. Listed in {n:,} source: {files_text}, {deleted:,} "
         "of them deleted, with what could be listed of {entered:,} archives and disk images "

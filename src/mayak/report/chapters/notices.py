@@ -10,6 +10,7 @@ from mayak.report.report_data import ReportData
 from mayak.report.text import files as files_text
 from mayak.report.text import images, shortened
 from mayak.report.words import numbers
+from mayak.types import OutcomeReason
 
 _NOTED = 6
 """Kinds of faults on the first page."""
@@ -195,7 +196,7 @@ def _compared_again(found: ReportData) -> str:
 
 
 def _unlike_their_hash(found: ReportData) -> Prose | None:
-    if not (count := found.failures.get("HashMismatch", 0)):
+    if not (count := found.failures.get(OutcomeReason.HASH_MISMATCH, 0)):
         return None
     return Prose(
         msg(

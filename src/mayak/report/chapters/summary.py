@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mayak.case.records import SeenHow
 from mayak.i18n import msg
-from mayak.labels import LABELS
+from mayak.labels import LABELS, numbered_label
 from mayak.report import words
 from mayak.report.document import Block, Figures, Prose, Section, Table
 from mayak.report.report_data import OPEN, ReportData
@@ -67,7 +67,7 @@ def summary(found: ReportData) -> Section:
 def _labels(found: ReportData) -> Table:
     rows = [
         (
-            words.label(label.index),
+            numbered_label(label.index),
             f"{len(found.selected.get(label.index, ())):,}",
             f"{found.selected_files[label.index]:,}",
             f"{found.agreed[label.index]:,}",
