@@ -51,7 +51,7 @@ def test_a_decision_names_images_of_the_case_or_nothing_is_decided(server, made)
 
 def test_ends_in_korean_where_korean_is_asked_for(server):
     _, _, body = server.ask("GET", "/api/select?label=9", Accept_Language="ko")
-    assert "올바르지 않습니다" in body.decode()
+    assert "올바르지 않은 값입니다" in body.decode()
 
 
 def test_a_page_begins_in_the_language_of_the_browser(server):

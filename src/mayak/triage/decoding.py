@@ -57,11 +57,13 @@ class DecodeRequest:
     names: tuple[str, ...] = field(default=(), repr=False)
     """Of all pictures inside, as an earlier call listed them."""
 
-    def __getstate__(self) -> list[object]:
-        # As a buffer, the bytes need not go through a pipe (see ``workers``).
+    def __reduce__(self) -> tuple[object, ...]:
+        # As a buffer, the bytes need not go through a pipe (see ``workers``). Not __getstate__:
+        # Python 3.11.2 replaces that of a frozen dataclass with slots by its own.
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         entry = replace(self.entry, open=_not_open)
-        return list((values | {"data": PickleBuffer(self.data), "entry": entry}).values())
+        state = values | {"data": PickleBuffer(self.data), "entry": entry}
+        return (DecodeRequest, tuple(state.values()))
 
     @property
     def path(self) -> EvidencePath:
