@@ -406,7 +406,6 @@ def _table(chosen: Callable[[FileKind], bool]) -> KindTable:
     return KindTable(tuple(kind for kind in KINDS if chosen(kind)))
 
 
-ALL = KindTable(KINDS)
 PICTURES = _table(lambda kind: kind.use is Use.DECODED)
 CONTAINERS = _table(lambda kind: kind.layer is not None or kind.use is Use.UNREAD)
 """Kinds that hold files, entered or not read."""
