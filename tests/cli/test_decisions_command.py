@@ -36,13 +36,13 @@ def test_two_reviewers_and_what_they_differ_on(copies, tmp_path, capsys):
     path = tmp_path / "decisions.jsonl"
     code, shown = run(capsys, "export", there, "--to", path, "--operator", "이검토")
     assert code == 0
-    assert f"acts written to {path}: 1 (이검토)" in shown.out
+    assert f"actions written to {path}: 1 (이검토)" in shown.out
     assert path.read_text(encoding="utf-8").count("\n") == 3
 
     code, shown = run(capsys, "merge", here, path)
     assert (code, shown.err) == (0, "")
     told = shown.out.splitlines()
-    assert told[0] == "new acts of 이검토: 1"
+    assert told[0] == "new actions of 이검토: 1"
     assert re.fullmatch(r"    (20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC) – \1", told[1])
     assert told[2:4] == ["    0 irrelevant: 1", "    1 drug conversation: 1"]
     assert "images on which reviewers differ: 1" in shown.out
@@ -95,7 +95,7 @@ def test_a_reviewer_of_both_copies_is_taken_in_under_another_name(copies, tmp_pa
     assert "--rename" in shown.err
     code, shown = run(capsys, "merge", here, path, "--rename", "이검토=이검토 (2)")
     assert code == 0
-    assert "new acts of 이검토 (2): 1" in shown.out
+    assert "new actions of 이검토 (2): 1" in shown.out
 
 
 def test_acts_in_the_name_of_one_who_decides_here_need_a_word(copies, tmp_path, capsys):

@@ -356,7 +356,7 @@ def _decided(connection: sqlite3.Connection) -> Iterator[IntegrityFault]:
             " OR count(DISTINCT at) > 1 OR min(coalesce(undoes, 0)) != max(coalesce(undoes, 0))"
             " OR min(coalesce(sample, 0)) != max(coalesce(sample, 0))",
             "decisions",
-            msg("is not one act of one reviewer"),
+            msg("is not one action of one reviewer"),
         ),
         (
             "SELECT DISTINCT u.action FROM decisions u LEFT JOIN decisions d"
@@ -378,7 +378,9 @@ def _decided(connection: sqlite3.Connection) -> Iterator[IntegrityFault]:
             " (SELECT 1 FROM decisions WHERE action = d.action AND seen IN ('opened', 'grid'))"
             " OR sample IS NOT NULL AND seen NOT IN ('opened', 'bulk')",
             "decisions",
-            msg("states that images were shown in a way in which that act cannot have shown them"),
+            msg(
+                "states that images were shown in a way in which that action cannot have shown them"
+            ),
         ),
         (
             "SELECT id FROM samples s WHERE size !="

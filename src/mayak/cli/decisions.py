@@ -58,7 +58,7 @@ def export(
         names = ", ".join(map(printable, reviewers)) or msg("nobody")
         console.result(
             msg(
-                "acts written to {to}: {n_actions} ({names})",
+                "actions written to {to}: {n_actions} ({names})",
                 to=to,
                 n_actions=len(export.actions),
                 names=names,
@@ -162,7 +162,7 @@ def _show_merged(
 ) -> None:
     for reviewer, summary in added.items():
         shown = printable(reviewer)
-        console.result(msg("new acts of {shown}: {acts}", shown=shown, acts=summary.acts))
+        console.result(msg("new actions of {shown}: {acts}", shown=shown, acts=summary.acts))
         console.result(f"    {_moment(summary.first)} – {_moment(summary.last)}")
         if summary.samples:
             console.result("    " + msg("samples drawn") + f": {summary.samples}")

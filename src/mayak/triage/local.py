@@ -132,8 +132,8 @@ class _Unfinished:
 
 
 def _with_file(found: DecodeResult, files: dict[EvidencePath, bytes]) -> DecodeResult:
-    """Give a picture that was decoded small the bytes of its file, for a closer look; they did not
-    travel back."""
+    """Return a result whose picture has the bytes of its file, if that was decoded at a reduced
+    scale: it may be decoded again. The decoder process does not send them back."""
     if found.image is None or found.image.scale == 1:
         return found
     data = files.get(found.request.path, found.image.data)

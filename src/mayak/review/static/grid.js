@@ -193,7 +193,7 @@ function useFrame(box, state, redraw) {
 }
 
 function Cell({ position, side, x, y, all }) {
-  void arrived.value; // with the same place it is drawn anew for a signal only
+  void arrived.value; // with the same place it is drawn again for a signal only
   const cell = cellAt(position);
   const verdict = cell ? verdictOf(cell) : -1;
   const decided = cell ? decidedOf(cell) : 0;
