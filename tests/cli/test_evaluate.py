@@ -89,6 +89,7 @@ def test_zeroshot_evaluate_compare(home, mayak, model_folder, adapter):
     assert code == 0
     assert "accuracy" in out
     assert "answers that name no label" in out
+    assert "too few groups (fewer than 20 duplicate groups): accuracy, recall of 0" in out
     assert (home / "evaluation_results_zeroshot" / "report.html").is_file()
 
     code, out, _ = mayak("evaluate", "--adapter", adapter, "--precision", "fp32", "--json")

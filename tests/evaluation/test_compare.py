@@ -28,7 +28,13 @@ def test_pairs_and_counts_by_hand(runs, tmp_path):
     # First: classes 0 and 1 right. Second: 0 and 2 right. Class 3 wrong otherwise.
     assert (found["first"]["accuracy"], found["second"]["accuracy"]) == (0.5, 0.5)
     assert found["accuracy_difference"] == 0.0
-    assert found["mcnemar"] == {"first_only_right": 5, "second_only_right": 5, "p": 1.0}
+    assert found["mcnemar"] == {
+        "first_only_right": 5,
+        "second_only_right": 5,
+        "groups_first_better": 4,
+        "groups_second_better": 4,
+        "p": 1.0,
+    }
     low, high = found["accuracy_difference_ci95"]
     assert low < 0 < high
     changed = found["changed"]

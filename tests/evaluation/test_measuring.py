@@ -58,7 +58,12 @@ def test_writes_everything_that_is_promised(manifest, tmp_path):
         "recall": 1.0,
         "f1": pytest.approx(2 / 3),
         "support": 5,
-        "recall_ci95": [pytest.approx(0.025**0.25), 1.0],
+        # Four groups of 2, 1, 1 and 1 images count as 5² / (4 + 1 + 1 + 1) images.
+        "recall_ci95": [pytest.approx(0.025 ** (7 / 25)), 1.0],
+        "recall_ci95_method": "clopper-pearson",
+        "recall_ci95_groups": 4,
+        "recall_ci95_effective_n": pytest.approx(25 / 7),
+        "recall_ci95_too_few_groups": True,
     }
     assert found["kind"] == "evaluate"
     assert found["engine"] == result.engine.fingerprint
@@ -229,6 +234,17 @@ def test_report_tells_its_engine_data_and_limits(manifest, tmp_path):
     assert "They do not measure accuracy on real cases" in page
     assert "75.00%" in page
     assert page.count("<figure>") == 5
+
+
+def test_report_marks_figures_of_too_few_groups(manifest, tmp_path):
+    result = run.evaluate(manifest, FakeClassifier({2: 1}), tmp_path / "en")
+    assert result.metrics.n_groups < 20
+    page = (tmp_path / "en" / "report.html").read_text(encoding="utf-8")
+    # The accuracy and the recall of four labels.
+    assert page.count("% · too few groups") == 5
+    run.evaluate(manifest, FakeClassifier({2: 1}), tmp_path / "ko", language="ko")
+    page = (tmp_path / "ko" / "report.html").read_text(encoding="utf-8")
+    assert page.count("% · 묶음 수 부족") == 5
 
 
 def test_progress_counts_every_image(manifest, tmp_path):

@@ -18,13 +18,14 @@ from mayak.cli.options import (
     base_of,
 )
 from mayak.config import BASE_MODEL, FINAL, OUTPUT, Precision
-from mayak.i18n import msg
+from mayak.i18n import join, msg
 from mayak.labels import LABELS
 from mayak.names import printable
 
 if TYPE_CHECKING:
     from mayak.evaluation.compare import Comparison
     from mayak.evaluation.record import EvaluationResult
+    from mayak.metrics import Metrics
 
 ManifestOption = Annotated[Path, Parameter(help=msg("Manifest of the images to measure on."))]
 OutOption = Annotated[Path, Parameter(help=msg("Folder of the results."))]
@@ -193,6 +194,7 @@ def _show(console: Console, result: EvaluationResult, out: Path, as_json: bool) 
         + f" · macro F1 {measured.macro_f1:.3f} · "
         + msg("{count} images", count=measured.n)
     )
+    _show_few_groups(console, measured)
     if result.kind == "zeroshot-generate":
         console.result(
             msg(
@@ -206,6 +208,26 @@ def _show(console: Console, result: EvaluationResult, out: Path, as_json: bool) 
         console.note(msg("not scored: ") + f"{printable(failure.path)} (" + failure.message + ")")
     console.result(msg("report: ") + str(out / REPORT))
     return int(bool(result.failures))
+
+
+def _show_few_groups(console: Console, measured: Metrics) -> None:
+    from mayak.metrics import MIN_GROUPS
+
+    few = [
+        msg("recall of ") + f"{label.index} " + label.name
+        for label, row in zip(LABELS, measured.per_class, strict=True)
+        if row.recall_interval and row.recall_interval.has_too_few_groups
+    ]
+    if measured.accuracy_interval.has_too_few_groups:
+        few.insert(0, msg("accuracy"))
+    if few:
+        console.result(
+            msg(
+                "too few groups (fewer than {least} duplicate groups): {figures}",
+                least=MIN_GROUPS,
+                figures=join(", ", few),
+            )
+        )
 
 
 def _show_comparison(console: Console, result: Comparison, page: Path) -> None:
@@ -237,6 +259,7 @@ def _show_comparison(console: Console, result: Comparison, page: Path) -> None:
         + f" {100 * result.gain:+.2f} "
         + msg("points")
         + f" (95%: {low:+.1f} … {high:+.1f}) · McNemar p = {p_value(result.mcnemar.p)}"
+        + (msg(" · too few groups") if result.difference.has_too_few_groups else "")
     )
     console.result(
         msg(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from mayak.dataset.examine import Examined, examine
 from mayak.dataset.group import group_ids
 from mayak.dataset.manifest import DATASET_FILE, FILES, Manifest
 from mayak.dataset.options import PrepareOptions, PrepareResult
-from mayak.dataset.split import SPLITS, grouped_split, plain_split
+from mayak.dataset.split import SPLITS, deviations, grouped_split, plain_split
 from mayak.dataset.store import AUGMENTED_FOLDER, IMAGES_FOLDER, DataFolder
 from mayak.errors import ManifestError
 from mayak.files import json_digest
@@ -176,6 +176,13 @@ def _result(
             if image.warnings
         },
         cross_label=_cross_label(samples),
+        deviations=()
+        if options.test_only
+        else deviations(
+            [sample.label for sample in samples],
+            [sample.split for sample in samples],
+            **options.fractions,
+        ),
         digests=digests,
         digest=_digest(digests),
         input_digest=input_digest,
@@ -280,14 +287,10 @@ def _samples(images: Sequence[Examined], prefix: str, options: PrepareOptions) -
         groups = group_ids([image.sha256 for image in images], [image.hash for image in images])
     splits: list[SplitName] = ["test"] * len(images)
     if not options.test_only:
-        fractions = {
-            "test_fraction": options.test_fraction,
-            "val_fraction": options.val_fraction,
-        }
         if options.group == "pdq":
-            splits = grouped_split(labels, groups, seed=options.seed, **fractions)
+            splits = grouped_split(labels, groups, seed=options.seed, **options.fractions)
         else:
-            splits = plain_split(labels, seed=options.seed, **fractions)
+            splits = plain_split(labels, seed=options.seed, **options.fractions)
     return [
         Sample(
             id=name,
@@ -449,6 +452,7 @@ def _dataset(
             for split, digest in result.digests.items()
         },
         "digest": result.digest,
+        "deviations": [asdict(deviation) for deviation in result.deviations],
         "cross_label_near_duplicates": [
             {
                 "group": group[0].group,

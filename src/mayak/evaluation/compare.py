@@ -135,7 +135,7 @@ def _paired(first: SavedRun, second: SavedRun) -> Comparison:
         first_metrics=_measured([pair.first for pair in pairs]),
         second_metrics=_measured([pair.second for pair in pairs]),
         difference=metrics.difference_interval(*right, groups),
-        mcnemar=metrics.mcnemar(*right),
+        mcnemar=metrics.mcnemar(*right, groups),
         unpaired=len(first.rows) + len(second.rows) - 2 * len(pairs),
     )
 
@@ -158,11 +158,12 @@ def _figures(result: Comparison) -> dict[str, Any]:
         "n": len(result.pairs),
         "n_unpaired": result.unpaired,
         "accuracy_difference": result.gain,
-        "accuracy_difference_ci95": [result.difference.low, result.difference.high],
-        "accuracy_difference_ci95_method": result.difference.method,
+        **result.difference.figures("accuracy_difference"),
         "mcnemar": {
             "first_only_right": result.mcnemar.first_only,
             "second_only_right": result.mcnemar.second_only,
+            "groups_first_better": result.mcnemar.first_better,
+            "groups_second_better": result.mcnemar.second_better,
             "p": result.mcnemar.p,
         },
         "per_class": {
@@ -184,13 +185,12 @@ def _figures(result: Comparison) -> dict[str, Any]:
 
 
 def _run_figures(run: SavedRun, measured: metrics.Metrics) -> dict[str, Any]:
-    interval = measured.accuracy_interval
     return {
         "folder": run.folder.name,
         "kind": run.figures["kind"],
         "engine": run.figures["engine"],
         "accuracy": measured.accuracy,
-        "accuracy_ci95": [interval.low, interval.high],
+        **measured.accuracy_interval.figures("accuracy"),
         "macro_f1": measured.macro_f1,
     }
 

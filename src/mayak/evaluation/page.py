@@ -16,7 +16,7 @@ from mayak.fonts import with_fonts
 from mayak.i18n import Language, msg, msg_in
 from mayak.i18n import render as worded
 from mayak.labels import LABELS, QUESTION, UNCLASSIFIABLE, label_name
-from mayak.metrics import Interval
+from mayak.metrics import MIN_GROUPS, Interval
 
 _THUMBNAIL = 320
 _MAX_PICTURES = 200
@@ -83,8 +83,10 @@ def limits(model: str) -> list[str]:
             "be harder."
         ),
         msg(
-            "Intervals count a group of near-duplicates as one observation. They cover chance in "
-            "the choice of images, not mislabelled images or a test set unlike real work."
+            "Intervals allow for near-duplicates, which are not independent. They cover chance in "
+            "the choice of images, not mislabelled images or a test set unlike real work. “Too few "
+            "groups” marks a figure of fewer than {least} duplicate groups.",
+            least=MIN_GROUPS,
         ),
         msg(
             "Scores are not calibrated probabilities. A classification tells where to look first; "
@@ -139,4 +141,5 @@ def _percent(share: float, digits: int = 1) -> str:
 def _interval(interval: Interval | None) -> str:
     if interval is None:
         return "–"
-    return f"{100 * interval.low:.1f}–{100 * interval.high:.1f}%"
+    limits = f"{100 * interval.low:.1f}–{100 * interval.high:.1f}%"
+    return limits + (msg(" · too few groups") if interval.has_too_few_groups else "")

@@ -104,7 +104,6 @@ class SavedRun:
 def figures(result: EvaluationResult, out: Path) -> dict[str, Any]:
     """Return the contents of ``metrics.json``."""
     measured = result.metrics
-    interval = measured.accuracy_interval
     columns = [label.index for label in LABELS]
     if len(measured.confusion[0]) > len(LABELS):
         columns.append(UNCLASSIFIABLE)
@@ -113,8 +112,7 @@ def figures(result: EvaluationResult, out: Path) -> dict[str, Any]:
     return {
         "kind": result.kind,
         "accuracy": measured.accuracy,
-        "accuracy_ci95": [interval.low, interval.high],
-        "accuracy_ci95_method": interval.method,
+        **measured.accuracy_interval.figures("accuracy"),
         "macro_f1": measured.macro_f1,
         "n": measured.n,
         "n_groups": measured.n_groups,
@@ -125,9 +123,9 @@ def figures(result: EvaluationResult, out: Path) -> dict[str, Any]:
                 "recall": row.recall,
                 "f1": row.f1,
                 "support": row.support,
-                "recall_ci95": row.recall_interval
-                and [row.recall_interval.low, row.recall_interval.high],
+                "recall_ci95": None,
             }
+            | (row.recall_interval.figures("recall") if row.recall_interval else {})
             for label, row in zip(LABELS, measured.per_class, strict=True)
         },
         "confusion_matrix": [list(row) for row in measured.confusion],
