@@ -201,8 +201,15 @@ class Scores:
 
     @property
     def label(self) -> int:
-        """The label with the highest score; the lowest of equals."""
-        return self.values.index(self.best)
+        """The label with the highest score. Of equals the lowest relevant one: an image is called
+        irrelevant only if that is more likely than any other label."""
+        relevant = self.values[1:]
+        return 0 if self.values[0] > max(relevant) else 1 + relevant.index(max(relevant))
+
+    @property
+    def is_tied(self) -> bool:
+        """Whether the highest score belongs to several labels: the model has decided nothing."""
+        return self.margin == 0
 
     @property
     def best(self) -> float:

@@ -18,15 +18,20 @@ EVERY = [
     ("values", "label", "best", "margin"),
     [
         ((0.1, 0.2, 0.3, 0.4), 3, 0.4, 0.1),
-        ((0.4, 0.4, 0.1, 0.1), 0, 0.4, 0.0),
+        ((0.4, 0.4, 0.1, 0.1), 1, 0.4, 0.0),
+        ((0.4, 0.1, 0.1, 0.4), 3, 0.4, 0.0),
+        ((0.1, 0.1, 0.4, 0.4), 2, 0.4, 0.0),
+        ((0.25, 0.25, 0.25, 0.25), 1, 0.25, 0.0),
+        ((0.4, 0.2, 0.2, 0.2), 0, 0.4, 0.2),
         ((0.0, 0.25, 0.5, 0.25), 2, 0.5, 0.25),
         ((0.0, 0.0, 0.0, 1.0), 3, 1.0, 1.0),
     ],
 )
-def test_the_label_is_the_lowest_of_the_highest_scores(values, label, best, margin):
+def test_the_label_has_the_highest_score_and_a_tie_is_never_irrelevant(values, label, best, margin):
     scores = Scores(values, 0.01)
     assert (scores.label, scores.best) == (label, best)
     assert scores.margin == pytest.approx(margin)
+    assert scores.is_tied == (margin == 0.0)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from mayak.dataset.manifest import read_manifest
 from mayak.errors import ConfigError, ManifestError
 from mayak.evaluation import run
 from mayak.evaluation.record import read_run
+from mayak.types import Scores
 
 NAMES = {
     "metrics.json",
@@ -42,6 +44,26 @@ def digests(folder):
 
 def figures(folder):
     return json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+
+
+class Undecided(FakeClassifier):
+    """Gives the irrelevant images two equal scores."""
+
+    def classify(self, images):
+        for prediction in super().classify(images):
+            tied = Scores((0.4, 0.1, 0.1, 0.4), 0.01)
+            yield replace(prediction, scores=tied) if prediction.scores.label == 0 else prediction
+
+
+def test_two_equal_scores_are_not_classifiable_and_never_right(manifest, tmp_path):
+    result = run.evaluate(manifest, Undecided(), tmp_path)
+    assert [row["predicted"] for row in table(tmp_path / "predictions.csv")[:5]] == ["-1"] * 5
+    found = figures(tmp_path)
+    assert found["accuracy"] == 0.75
+    assert found["confusion_matrix"][0] == [0, 0, 0, 0, 5]
+    assert found["confusion_columns"] == [0, 1, 2, 3, -1]
+    assert result.calibration.bins[5][0] == 5  # confidence .4
+    assert result.calibration.bins[5][2] == 0.0
 
 
 def test_writes_everything_that_is_promised(manifest, tmp_path):

@@ -202,6 +202,13 @@ def _show(console: Console, result: EvaluationResult, out: Path, as_json: bool) 
                 unclassifiable=result.unclassifiable,
             )
         )
+    elif result.unclassifiable:
+        console.result(
+            msg(
+                "images with two highest scores that are equal, counted as wrong: {n_tied}",
+                n_tied=result.unclassifiable,
+            )
+        )
     if result.leakage is not None and result.leakage.note:
         console.result(msg("note: ") + result.leakage.note)
     for failure in result.failures:

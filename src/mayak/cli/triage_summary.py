@@ -173,7 +173,7 @@ def show_results(console: Console, case: CaseStore, run: int) -> None:
         rows.append(
             [
                 str(result.rank),
-                numbered_label(result.scores.label),
+                numbered_label(result.scores.label, is_tied=result.scores.is_tied),
                 f"{result.scores.best:.3f}",
                 printable(result.display),
                 join(", ", marks),

@@ -286,7 +286,9 @@ def risk_bound(
     for row in sorted(range(len(samples)), key=lambda row: samples[row].sha256):
         first.setdefault(samples[row].group, row)
     rows = sorted(first.values())
-    tiers, relevant = odds[:2, rows].T, logits[2, rows].argmax(axis=1) != 0
+    # As ``types.Scores.label``: an image is irrelevant only if no other label is as likely.
+    whole = logits[2, rows]
+    tiers, relevant = odds[:2, rows].T, whole[:, 0] <= whole[:, 1:].max(axis=1)
     chosen = choose_thresholds(tiers, relevant, alpha=target.alpha, confidence=target.confidence)
     count = int(relevant.sum())
     if chosen is None:

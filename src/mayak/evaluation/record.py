@@ -41,7 +41,7 @@ class Row:
     group: str
     label: int
     predicted: int
-    """0–3, or −1 for a free answer without a clear label."""
+    """0–3, or −1 for a free answer without a clear label, or two labels with the same score."""
     scores: tuple[float, ...] | None
     """Four scores that sum to 1; None for a free answer."""
     off_label: float | None
@@ -82,7 +82,7 @@ class EvaluationResult:
 
     @property
     def unclassifiable(self) -> int:
-        """Number of answers without a clear label."""
+        """Number of images without a clear label."""
         return sum(row.predicted == UNCLASSIFIABLE for row in self.rows)
 
 

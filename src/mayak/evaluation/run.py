@@ -21,6 +21,7 @@ from mayak.evaluation.record import EvaluationResult, Kind, Row
 from mayak.files import json_bytes
 from mayak.i18n import Language, msg, msg_in, system_error
 from mayak.imaging import decode
+from mayak.labels import UNCLASSIFIABLE
 from mayak.types import (
     Answerer,
     Classifier,
@@ -143,7 +144,8 @@ def _run(
             [row.label for row in rows],
             [row.predicted for row in rows],
             [row.group for row in rows],
-            unclassifiable=kind == "zeroshot-generate",
+            unclassifiable=kind == "zeroshot-generate"
+            or any(row.predicted == UNCLASSIFIABLE for row in rows),
         ),
         rows=rows,
         failures=tuple(failures[s.id] for s in manifest.samples if s.id in failures),
@@ -190,7 +192,9 @@ def _ask(
             yield (
                 pending.popleft(),
                 {
-                    "predicted": prediction.scores.label,
+                    "predicted": UNCLASSIFIABLE
+                    if prediction.scores.is_tied
+                    else prediction.scores.label,
                     "scores": list(prediction.scores.values),
                     "off_label": prediction.scores.off_label,
                 },
