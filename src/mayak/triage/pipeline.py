@@ -11,7 +11,7 @@ thread, 6 and 8 in the writing thread, 7 in the thread that called ``triage``:
 5. decode: ``DecodeAndScore.decode`` makes hashes, picture, thumbnail and metadata of them.
 6. write: ``writing.CaseWriter`` writes what became of the items. An alert is in the case before
    the picture is scored.
-7. score: ``DecodeAndScore.score`` scores the pictures that have no result in this run.
+7. score: ``DecodeAndScore.score`` scores the pictures that this run has not scored.
 8. write: ``writing.CaseWriter`` writes the predictions.
 
 A ``ByteBoundedQueue`` connects the threads: outcomes from 5 to 6, pictures from 6 to 7, predictions

@@ -91,12 +91,12 @@ class RecordedSource:
         """Return the content with this hash, of any source."""
         return self._case.content(sha256)
 
-    def has_result(self, sha256: str) -> bool:
-        """Whether a content needs no scoring: it has a result in this run, or nothing is scored."""
-        return self._run is None or self._case.has_result(self._run, sha256)
+    def is_scored(self, sha256: str) -> bool:
+        """Whether a content needs no scoring: this run has scored it, or nothing is scored."""
+        return self._run is None or self._case.has_prediction(self._run, sha256)
 
     def lacks_inside(self, location: str) -> bool:
-        """Whether pictures inside a file still lack a result in this run."""
+        """Whether pictures inside a file are still to be scored in this run, or to be read."""
         return self._run is not None and self._case.lacks_inside(self._run, self.number, location)
 
     def later_path(self, path: EvidencePath, sha256: str) -> tuple[EvidencePath, str | None]:

@@ -87,8 +87,8 @@ class Resolver:
         ============================ ==================================================
 
         What the case records as a content is kept in any case. If it cannot be read, decoded or
-        found unchanged any more, its result in this run is that failure, and other bytes at its
-        path become an item of their own.
+        found unchanged any more, and this run has not scored it, its result is that failure until
+        a copy or a later attempt is scored; other bytes at its path become an item of their own.
 
         Raises:
             IntegrityError: a recorded file differs and that is not accepted.
@@ -229,7 +229,7 @@ class Resolver:
             return None
         if digest in self._copies:
             return self._copies.add(recorded.number, entry, digest, is_known)
-        if recorded.content(digest) is not None and recorded.has_result(digest):
+        if recorded.content(digest) is not None and recorded.is_scored(digest):
             return [ItemOutcome(recorded.number, item_of(entry, Duplicate(digest)), is_known)]
         return None
 
@@ -265,8 +265,8 @@ class Resolver:
 
     def _is_finished(self, recorded: RecordedSource, entry: EvidenceEntry, content: str) -> bool:
         """Whether nothing is left to do for a recorded file."""
-        has_result = content in self._copies or recorded.has_result(content)
-        return has_result and not recorded.lacks_inside(location_of(entry.path))
+        is_scored = content in self._copies or recorded.is_scored(content)
+        return is_scored and not recorded.lacks_inside(location_of(entry.path))
 
     def _require_accepted(self, path: EvidencePath | str, text: str) -> None:
         """Refuse damage that is not accepted.

@@ -89,14 +89,14 @@ class CaseWriter:
         self._written = time.monotonic()
 
     def _unscored(self, outcomes: list[ItemOutcome]) -> list[DecodedImage]:
-        """The pictures that have no result in this run and are not being scored, each once."""
+        """The pictures that this run has not scored and is not scoring, each once."""
         images: dict[str, DecodedImage] = {}
         for outcome in outcomes:
             if (image := outcome.image) is not None and image.sha256 not in self._in_scoring:
                 images.setdefault(image.sha256, image)
         if self._run is None or not images:
             return []
-        scored = self._case.with_result(self._run, images)
+        scored = self._case.with_prediction(self._run, images)
         return [image for sha256, image in images.items() if sha256 not in scored]
 
     def _is_alert(self, outcome: ItemOutcome) -> bool:

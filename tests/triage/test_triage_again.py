@@ -1,0 +1,72 @@
+"""What a later run makes of failures, gaps and losses that an earlier one recorded."""
+
+import hashlib
+import os
+
+import pytest
+from test_triage_run import Grey, picture, pictures, run, told, zipped
+
+from mayak.case import CaseStore
+from mayak.cli.console import Console
+from mayak.cli.triage_summary import show_summary, summary_values
+from mayak.triage import local, reading, writing
+from mayak.triage.decoding import decode_files
+from mayak.types import Prediction
+
+
+def results(case, sha256):
+    with CaseStore.read(case) as store:
+        assert store.verify() == []
+        return list(store.results_of(sha256).values())
+
+
+def sha(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def test_an_intact_copy_of_a_changed_file_is_scored(tmp_path, monkeypatch):
+    folder, case = pictures(tmp_path / "x", 40), tmp_path / "case"
+    for name in ("0.jpg", "z.jpg"):  # the first and the last
+        (folder / name).write_bytes(picture(90))
+    run(case, folder)
+    (folder / "0.jpg").write_bytes(picture(91))
+    monkeypatch.setattr(reading, "_CHUNK_FILES", 1)
+    monkeypatch.setattr(writing, "_BATCH", 1)  # its failure is on disk before the copy is read
+    other = Grey("other")
+
+    summary = run(case, folder, classifier=other, accept_damaged=True)
+
+    assert sha(picture(90)) in other.seen
+    assert isinstance(results(case, sha(picture(90)))[1], Prediction)
+    assert (summary.failures, summary.without_result) == (0, 0)
+
+
+def dying(work):
+    """Dies over a picture."""
+    if any(request.sha256 == sha(picture(5)) for request in work[1]):
+        os._exit(1)
+    return decode_files(work)
+
+
+def test_an_image_that_could_not_be_scored_is_tried_once_more(tmp_path, monkeypatch, capsys):
+    folder, case = pictures(tmp_path / "x", 8), tmp_path / "case"
+    run(case, folder)
+    monkeypatch.setattr(local, "decode_files", dying)
+    first = run(case, folder, classifier=Grey("other"))
+    assert (first.failures, first.without_result) == (1, 0)
+    with CaseStore.read(case) as store:
+        show_summary(Console(), store, first, None)
+        assert summary_values(store, first, None)["unscored_by"] == {"crashed": 1}
+    shown = capsys.readouterr().out
+    assert "x/05.jpg" in shown and "not scored: the decoder crashed (crashed) 1" in shown
+    monkeypatch.undo()
+    again = Grey("other")
+
+    second = run(case, folder, classifier=again)
+
+    assert again.seen == [sha(picture(5))]
+    assert (second.failures, second.counts) == (0, first.counts)
+    with CaseStore.read(case) as store:
+        assert [(r.predictions, r.failures) for r in store.runs()] == [(8, 0), (8, 0)]
+        assert store.unscored(2) == []
+        assert next(store.statuses(2, [sha(picture(5))])).failure is None
