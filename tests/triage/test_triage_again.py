@@ -70,3 +70,20 @@ def test_an_image_that_could_not_be_scored_is_tried_once_more(tmp_path, monkeypa
         assert [(r.predictions, r.failures) for r in store.runs()] == [(8, 0), (8, 0)]
         assert store.unscored(2) == []
         assert next(store.statuses(2, [sha(picture(5))])).failure is None
+
+
+@pytest.mark.parametrize("options", [{}, {"min_pixels": 200}], ids=["dies", "too small"])
+def test_new_copies_of_a_known_image_are_images(tmp_path, monkeypatch, options):
+    folder, case = pictures(tmp_path / "x", 8), tmp_path / "case"
+    run(case, folder)
+    for name in ("copy 1.jpg", "copy 2.jpg"):
+        (folder / name).write_bytes(picture(5))
+    if not options:
+        monkeypatch.setattr(local, "decode_files", dying)
+
+    counts = run(case, folder, classifier=Grey("other"), **options).counts
+
+    assert (counts.contents, counts.failures, counts.exclusions) == (10, 0, 0)
+    with CaseStore.read(case) as store:
+        assert len(store.occurrences(sha(picture(5)))) == 3
+        assert store.verify() == []

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
-from mayak.case import CaseStore, StoredContent, StoredItem
+from mayak.case import CaseStore, StoredItem
 from mayak.errors import EvidenceError
 from mayak.evidence import Source
 from mayak.i18n import msg
@@ -87,9 +87,9 @@ class RecordedSource:
             self._met[item.id] = 1
         return item
 
-    def content(self, sha256: str) -> StoredContent | None:
-        """Return the content with this hash, of any source."""
-        return self._case.content(sha256)
+    def holds(self, sha256: str | None) -> bool:
+        """Whether the case has a content with this hash, of any source."""
+        return sha256 is not None and self._case.content(sha256) is not None
 
     def is_scored(self, sha256: str) -> bool:
         """Whether a content needs no scoring: this run has scored it, or nothing is scored."""

@@ -105,8 +105,10 @@ class Resolver:
                 yield from self._hashed(recorded, known)
             case DecodeResult():
                 yield from self._decoded(recorded, known)
-                if known.request.sha256 is not None:
-                    yield from self._copies.resolve_copies(known.request.sha256, known.outcome)
+                if (digest := known.request.sha256) is not None:
+                    is_kept = isinstance(known.outcome, Content) or recorded.holds(digest)
+                    outcome = Duplicate(digest) if is_kept else known.outcome
+                    yield from self._copies.resolve_copies(digest, outcome)
 
     def missing(self, recorded: RecordedSource, source: Source) -> list[ItemOutcome]:
         """Return the outcomes of recorded images that a complete walk has not met.
@@ -229,7 +231,7 @@ class Resolver:
             return None
         if digest in self._copies:
             return self._copies.add(recorded.number, entry, digest, is_known)
-        if recorded.content(digest) is not None and recorded.is_scored(digest):
+        if recorded.holds(digest) and recorded.is_scored(digest):
             return [ItemOutcome(recorded.number, item_of(entry, Duplicate(digest)), is_known)]
         return None
 
@@ -245,12 +247,15 @@ class Resolver:
         item = item_of(entry, outcome)
         before = recorded.item(item.location)
         content = None if before is None else before.content
+        if content is None and not is_content and recorded.holds(result.request.sha256):
+            content = result.request.sha256  # a new copy
         if content and not isinstance(outcome, Content):
             # What an earlier run recorded is kept; only its result is missing, or made of a
             # picture that this run's options call too small.
             kept = replace(item, outcome=Duplicate(content))
             failure = outcome if isinstance(outcome, Failure) else None
-            yield ItemOutcome(number, kept, True, result.image, failure, result.prediction)
+            is_known = before is not None
+            yield ItemOutcome(number, kept, is_known, result.image, failure, result.prediction)
         elif content and isinstance(outcome, Content) and outcome.sha256 != content:
             # In a document that changed and was accepted, or by another version of a decoder.
             self.n_unlisted += 1
@@ -305,17 +310,15 @@ class _Copies:
         self._waiting.setdefault(sha256, []).append((source, entry, is_known))
         return []
 
-    def resolve_copies(
-        self, sha256: str, outcome: Content | Failure | Exclusion
-    ) -> Iterator[ItemOutcome]:
-        """Remember what became of some bytes; yields the outcomes of the copies that waited."""
-        kept: Outcome = Duplicate(sha256) if isinstance(outcome, Content) else outcome
-        self._outcomes[sha256] = kept
+    def resolve_copies(self, sha256: str, outcome: Outcome) -> Iterator[ItemOutcome]:
+        """Remember what becomes of copies of some bytes; yields the outcomes of those that
+        waited."""
+        self._outcomes[sha256] = outcome
         self._outcomes.move_to_end(sha256)
         while len(self._outcomes) > _RECENT and self._outcomes[next(iter(self._outcomes))]:
             self._outcomes.popitem(last=False)
         for source, entry, is_known in self._waiting.pop(sha256, []):
-            yield ItemOutcome(source, item_of(entry, kept), is_known)
+            yield ItemOutcome(source, item_of(entry, outcome), is_known)
 
 
 def _changed_content(recorded: RecordedSource, item: Item, reason: str) -> ItemOutcome:
