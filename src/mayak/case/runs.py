@@ -230,9 +230,7 @@ class Runs:
         return [_result(row) for row in self._database.query(query, run, limit)]
 
 
-def _is_new(
-    batch: Batch, tables: tuple[str, ...], run: int, content: str, done: set[str]
-) -> bool:
+def _is_new(batch: Batch, tables: tuple[str, ...], run: int, content: str, done: set[str]) -> bool:
     if content in done:
         return False
     for table in tables:
