@@ -38,7 +38,15 @@ PROPOSALS = 100
 """Proposals that a report shows; the most likely ones first."""
 _CHUNK = 500
 _NOTABLE = frozenset(
-    ("triage", "triage finished", "cascade", "refuse source", "source cannot be hashed", "verify")
+    (
+        "triage",
+        "triage finished",
+        "cascade",
+        "training images",
+        "refuse source",
+        "source cannot be hashed",
+        "verify",
+    )
 )
 """Actions of the log that a report lists."""
 
