@@ -185,6 +185,8 @@ class Sample:
     group: str
     """Near- and exact duplicates share a group; a group is never divided between splits."""
     split: SplitName
+    pdq: str | None = None
+    """PDQ hash in hex, empty if the picture has too little texture for it; None if not known."""
 
 
 @dataclass(frozen=True, slots=True)

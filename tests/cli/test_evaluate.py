@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from pathlib import Path
@@ -120,13 +121,48 @@ def recorded(adapter, folder, train, validation):
     return adapter, record
 
 
-def test_training_images_are_not_evaluated(home, mayak, adapter, tmp_path):
-    adapter, _ = recorded(adapter, tmp_path / "a", slice(1), slice(0))
+def test_training_images_alone_are_not_evaluated(home, mayak, adapter, tmp_path):
+    adapter, _ = recorded(adapter, tmp_path / "a", slice(4), slice(0))
     code, _, err = mayak("evaluate", "--adapter", adapter, "--precision", "fp32")
     assert code == 2
-    assert "1 of 4 images are training images of the adapter" in err
+    assert "4 of 4 images are training images of the adapter" in err
     assert "사진.png" in err
     assert not (home / "evaluation_results_epochs5").exists()
+
+
+def test_training_images_are_measured_apart(home, mayak, adapter, model_folder, tmp_path):
+    adapter, record = recorded(adapter, tmp_path / "a", slice(1), slice(0))
+    code, out, _ = mayak("evaluate", "--adapter", adapter, "--precision", "fp32")
+    assert code == 0
+    assert "3 images" in out
+    assert "1 image is a training image of the adapter or a near copy of one" in out
+    results = home / "evaluation_results_epochs5"
+    assert "1 image is a training image" in (results / "report.html").read_text(encoding="utf-8")
+    found = json.loads((results / "metrics.json").read_text(encoding="utf-8"))
+    rows = {row["image_path"]: row for row in csv_rows(results / "predictions.csv")}
+    (seen,) = [row for row in rows.values() if row["seen_in_training"]]
+    assert seen["sha256"] == record.train[0]
+    others = [row for row in rows.values() if row is not seen]
+    assert found["n"] == len(others) == 3
+    right = sum(row["label"] == row["predicted"] for row in others)
+    assert found["accuracy"] == pytest.approx(right / 3)
+    assert found["training_record"]["seen"] == 1
+    assert found["training_record"]["seen_accuracy"] == (seen["label"] == seen["predicted"])
+
+    mayak("zeroshot", "--by", "score", "--model", model_folder, "--precision", "fp32")
+    code, out, _ = mayak("compare", "--json")
+    assert code == 0
+    compared = json.loads(out)
+    assert (compared["n"], compared["n_seen_in_training"], compared["n_unpaired"]) == (3, 1, 0)
+    _, out, _ = mayak("compare")
+    assert "because one of the models was trained on them: 1\n" in out
+    page = (home / "comparison" / "comparison.html").read_text(encoding="utf-8")
+    assert "1 images are training images of one of the models" in page
+
+
+def csv_rows(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def test_the_result_says_that_images_chose_the_checkpoint(home, mayak, adapter, tmp_path):

@@ -57,6 +57,7 @@ def evaluate(
 
     samples = read_manifest(manifest)
     leakage = Leakage.of(adapter, samples)
+    leakage.refuse_all_seen(samples)
     from mayak.model import LabelScorer, load_model
 
     console = Console()
@@ -209,8 +210,8 @@ def _show(console: Console, result: EvaluationResult, out: Path, as_json: bool) 
                 n_tied=result.unclassifiable,
             )
         )
-    if result.leakage is not None and result.leakage.note:
-        console.result(msg("note: ") + result.leakage.note)
+    for note in result.notes:
+        console.result(msg("note: ") + note)
     for failure in result.failures:
         console.note(msg("not scored: ") + f"{printable(failure.path)} (" + failure.message + ")")
     console.result(msg("report: ") + str(out / REPORT))
@@ -276,4 +277,11 @@ def _show_comparison(console: Console, result: Comparison, page: Path) -> None:
             n_moved=len(result.moved),
         )
     )
+    if result.n_seen:
+        console.result(
+            msg(
+                "images left out, because one of the models was trained on them: {n_seen}",
+                n_seen=result.n_seen,
+            )
+        )
     console.result(msg("page: ") + str(page))

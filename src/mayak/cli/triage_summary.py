@@ -22,8 +22,11 @@ _FIRST = 10
 """Results and failures that are shown."""
 
 
-def summary_values(case: CaseStore, summary: Summary, drift: Drift | None) -> dict[str, Any]:
-    """Return the summary as JSON values."""
+def summary_values(
+    case: CaseStore, summary: Summary, drift: Drift | None, seen: int | None
+) -> dict[str, Any]:
+    """Return the summary as JSON values; ``seen`` is the number of images that the model was
+    trained on."""
     from mayak.report.left_out import left_out
 
     counts = summary.counts
@@ -42,6 +45,7 @@ def summary_values(case: CaseStore, summary: Summary, drift: Drift | None) -> di
         "labels": {str(label): count for label, count in summary.labels.items()},
         "decided_by_tier": {str(tier): count for tier, count in summary.tiers.items()},
         "drift": None if drift is None else asdict(drift) | {"differs": drift.has_drifted},
+        "seen_in_training": seen,
         "unread": summary.failures,
         "unread_by": case.failure_counts(),
         "unscored_by": Counter(failure.error for failure in _unscored(case, summary)),
@@ -55,7 +59,9 @@ def summary_values(case: CaseStore, summary: Summary, drift: Drift | None) -> di
     }
 
 
-def show_summary(console: Console, case: CaseStore, summary: Summary, drift: Drift | None) -> None:
+def show_summary(
+    console: Console, case: CaseStore, summary: Summary, drift: Drift | None, seen: int | None
+) -> None:
     """Show the results, the sums, and what the examiner must know of them."""
     counts = summary.counts
     console.table(
@@ -82,6 +88,16 @@ def show_summary(console: Console, case: CaseStore, summary: Summary, drift: Dri
         console.result(msg("decided by: ") + join(", ", counted))
     if drift is not None:
         _show_drift(console, drift)
+    if seen:
+        console.result(
+            plural(
+                "{n:,} image is a training image of the model, or a near copy of one: its score "
+                "does not show how the model does on new images",
+                "{n:,} images are training images of the model, or near copies of some: their "
+                "scores do not show how the model does on new images",
+                seen,
+            )
+        )
     _show_reasons(console, case, summary, unscored)
     _show_notes(console, summary)
 

@@ -146,6 +146,7 @@ class _Copy:
             id=f"{self.original.id}_aug{self.job.copy}",
             image_path=f"{data.name}/{AUGMENTED_FOLDER}/{self.job.target.name}",
             sha256=self.image.sha256,
+            pdq="",  # its original's is known
         )
 
 
@@ -299,6 +300,7 @@ def _samples(images: Sequence[Examined], prefix: str, options: PrepareOptions) -
             sha256=image.sha256,
             group=group,
             split=split,
+            pdq=image.hash.comparable_hex,
         )
         for image, name, group, split in zip(images, ids, groups, splits, strict=True)
     ]
@@ -401,6 +403,7 @@ def _row(
         "id": sample.id,
         "image_path": sample.image_path,
         "sha256": sample.sha256,
+        "pdq": sample.pdq,
         "group": sample.group,
         "split": sample.split,
         "label": sample.label,

@@ -40,8 +40,10 @@ class Comparison:
     difference: metrics.Interval
     """Of accuracy(second) − accuracy(first)."""
     mcnemar: metrics.McNemar
+    n_seen: int
+    """Images that one of the models was trained on; they are left out."""
     unpaired: int
-    """Images that only one of the runs could read."""
+    """Other images that only one of the runs could read."""
 
     @property
     def gain(self) -> float:
@@ -116,7 +118,11 @@ def summary(result: Comparison) -> dict[str, Any]:
 
 def _paired(first: SavedRun, second: SavedRun) -> Comparison:
     by_id = {row.id: row for row in second.rows}
-    pairs = tuple(Pair(row, by_id[row.id]) for row in first.rows if row.id in by_id)
+    # An image that one of the models was trained on says nothing about the other images.
+    seen = {row.id for row in (*first.rows, *second.rows) if row.is_seen}
+    pairs = tuple(
+        Pair(row, by_id[row.id]) for row in first.rows if row.id in by_id and row.id not in seen
+    )
     if not pairs:
         raise ManifestError(
             msg(
@@ -136,7 +142,8 @@ def _paired(first: SavedRun, second: SavedRun) -> Comparison:
         second_metrics=_measured([pair.second for pair in pairs]),
         difference=metrics.difference_interval(*right, groups),
         mcnemar=metrics.mcnemar(*right, groups),
-        unpaired=len(first.rows) + len(second.rows) - 2 * len(pairs),
+        n_seen=len(seen),
+        unpaired=sum(row.id not in seen for row in (*first.rows, *second.rows)) - 2 * len(pairs),
     )
 
 
@@ -157,6 +164,7 @@ def _figures(result: Comparison) -> dict[str, Any]:
         "dataset": result.first.figures["dataset"],
         "n": len(result.pairs),
         "n_unpaired": result.unpaired,
+        "n_seen_in_training": result.n_seen,
         "accuracy_difference": result.gain,
         **result.difference.figures("accuracy_difference"),
         "mcnemar": {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from mayak.dataset.manifest import Manifest
 from mayak.dataset.training_images import Leakage
 from mayak.errors import ConfigError
 from mayak.files import write_durably
-from mayak.i18n import msg, system_error
+from mayak.i18n import msg, plural, system_error
 from mayak.labels import LABELS, UNCLASSIFIABLE
 from mayak.types import Engine, Failure
 from mayak.untrusted import DOCUMENT_BYTES, PARSE_ERRORS, read_file, read_json
@@ -27,6 +27,7 @@ METRICS = "metrics.json"
 PREDICTIONS = "predictions.csv"
 FAILURES = "failures.csv"
 _SCORES = tuple(f"score_{label.index}" for label in LABELS)
+_SEEN = "seen_in_training"
 _COLUMNS = ("id", "image_path", "sha256", "label", "predicted", *_SCORES, "off_label", "group")
 _FAILURE_COLUMNS = ("image_path", "stage", "error", "message")
 
@@ -46,6 +47,8 @@ class Row:
     """Four scores that sum to 1; None for a free answer."""
     off_label: float | None
     answer: str | None
+    is_seen: bool = False
+    """Whether the model was trained on the image, or on a near copy of it."""
 
     @property
     def is_right(self) -> bool:
@@ -55,16 +58,44 @@ class Row:
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """A finished run. ``rows`` and ``failures`` together are the manifest's samples."""
+    """A finished run. ``rows``, ``seen`` and ``failures`` together are the manifest's samples."""
 
     kind: Kind
     manifest: Manifest
     engine: Engine
     metrics: measures.Metrics
+    """Of ``rows``."""
     rows: tuple[Row, ...]
     failures: tuple[Failure, ...]
     leakage: Leakage | None = None
     """None for the base model, which was trained on no image of ours."""
+    seen: tuple[Row, ...] = ()
+    """Images that the model was trained on, or near copies of such: no figure but
+    ``seen_accuracy`` counts them."""
+
+    @property
+    def seen_accuracy(self) -> float | None:
+        """Accuracy on ``seen``; None without such images."""
+        return sum(row.is_right for row in self.seen) / len(self.seen) if self.seen else None
+
+    @property
+    def notes(self) -> list[str]:
+        """Cautions for readers of the figures."""
+        notes: list[str] = []
+        if self.seen:
+            notes.append(
+                plural(
+                    "{n} image is a training image of the adapter or a near copy of one: left out "
+                    "of all figures; the accuracy on it is {accuracy:.1%}",
+                    "{n} images are training images of the adapter or near copies of some: left "
+                    "out of all figures; the accuracy on them is {accuracy:.1%}",
+                    len(self.seen),
+                    accuracy=self.seen_accuracy,
+                )
+            )
+        if self.leakage is not None and self.leakage.note:
+            notes.append(self.leakage.note)
+        return notes
 
     @property
     def off_label(self) -> measures.OffLabel | None:
@@ -142,7 +173,7 @@ def figures(result: EvaluationResult, out: Path) -> dict[str, Any]:
         "engine_details": asdict(result.engine) | {"software": dict(result.engine.software)},
         "dataset": result.manifest.digest,
         "manifest": _relative(result.manifest.path, out),
-        "training_record": _compared(result.leakage),
+        "training_record": _compared(result),
         "failures": [_failure_values(failure) for failure in result.failures],
     }
 
@@ -153,25 +184,33 @@ def _failure_values(failure: Failure) -> dict[str, Any]:
     return values
 
 
-def _compared(leakage: Leakage | None) -> dict[str, Any] | None:
+def _compared(result: EvaluationResult) -> dict[str, Any] | None:
+    leakage = result.leakage
     if leakage is None:
         return None
-    if not leakage.compared:
-        note = "not compared: the caller gave no training record"
-        return {"digest": None, "validation_images": None, "note": note}
     if leakage.record is None:
-        note = "the adapter is without a record: leakage cannot be checked"
+        note = (
+            "the adapter is without a record: leakage cannot be checked"
+            if leakage.compared
+            else "not compared: the caller gave no training record"
+        )
         return {"digest": None, "validation_images": None, "note": note}
     return {
         "digest": leakage.record,
         "validation_images": leakage.validation_images,
-        "note": "no image has the SHA-256 of a training image",
+        "related_images": leakage.related_images,
+        "seen": len(result.seen),
+        "seen_accuracy": result.seen_accuracy,
+        "note": "images seen in training, by SHA-256 or PDQ, are in no other figure",
     }
 
 
-def predictions_csv(rows: Iterable[Row], *, answers: bool) -> str:
-    """Return ``predictions.csv``; ``answers`` adds the column of free answers."""
+def predictions_csv(rows: Sequence[Row], *, answers: bool) -> str:
+    """Return ``predictions.csv``; ``answers`` adds the column of free answers, and images seen in
+    training one that marks them."""
     columns = (*_COLUMNS, "answer") if answers else _COLUMNS
+    if any(row.is_seen for row in rows):
+        columns += (_SEEN,)
     return _csv(columns, (_cells(row) for row in rows))
 
 
@@ -294,6 +333,7 @@ def _csv(columns: Iterable[str], rows: Iterable[dict[str, Any]]) -> str:
 def _cells(row: Row) -> dict[str, Any]:
     scores = row.scores or ("",) * len(LABELS)
     cells = asdict(row) | dict(zip(_SCORES, map(_figure, scores), strict=True))
+    cells[_SEEN] = "yes" if row.is_seen else ""
     return cells | {"off_label": _figure("" if row.off_label is None else row.off_label)}
 
 
@@ -313,4 +353,5 @@ def _row(cells: dict[str, str]) -> Row:
         scores=tuple(float(cells[name]) for name in _SCORES) if scored else None,
         off_label=float(cells["off_label"]) if cells["off_label"] else None,
         answer=cells.get("answer"),
+        is_seen=bool(cells.get(_SEEN)),
     )

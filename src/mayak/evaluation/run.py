@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections import deque
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TextIO
@@ -64,17 +65,18 @@ def evaluate(
     """Score a manifest's images and write metrics, tables, pictures and a report into ``out``.
 
     Pictures and the report are in ``language``; files for programs are in English. ``leakage`` is
-    the comparison of the images with the adapter's training record; without it the results state
-    that nothing was compared.
+    the comparison of the images with the adapter's training record: images seen in training are
+    measured apart. Without it the results state that nothing was compared.
 
     An image that cannot be read, or that has changed since ``prepare``, is a failure: listed and
     never scored. An interrupted run continues, if engine and data are the same. The same
     predictions give the same bytes.
 
     Raises:
-        ManifestError: no image can be read.
+        ManifestError: no image can be read, or all were seen in training.
     """
     leakage = leakage or Leakage.NOT_COMPARED
+    leakage.refuse_all_seen(manifest)
     return _run(
         "evaluate", manifest, classifier, out, progress or SilentProgress(), language, leakage
     )
@@ -123,7 +125,10 @@ def _run(
                 _write_line(partial, {"id": sample.id} | answer)
             task.advance()
         task.advance(len(failures))
-    if not answers:
+    seen = leakage.seen if leakage is not None else frozenset()
+    answered = [_row(s, answers[s.id], seen) for s in manifest.samples if s.id in answers]
+    rows = tuple(row for row in answered if not row.is_seen)
+    if not rows:
         (out / PARTIAL).unlink()
         raise ManifestError(
             msg(
@@ -135,7 +140,6 @@ def _run(
             remedy=msg("run `mayak prepare` again"),
         )
     # 3. Measure, and write the results.
-    rows = tuple(_row(s, answers[s.id]) for s in manifest.samples if s.id in answers)
     result = EvaluationResult(
         kind=kind,
         manifest=manifest,
@@ -150,6 +154,7 @@ def _run(
         rows=rows,
         failures=tuple(failures[s.id] for s in manifest.samples if s.id in failures),
         leakage=leakage,
+        seen=tuple(row for row in answered if row.is_seen),
     )
     _write(result, out, language)
     (out / PARTIAL).unlink()
@@ -248,7 +253,7 @@ def _read(path: Path, sample: Sample, min_sides: Sides | None) -> DecodedImage |
         return Failure(sample.image_path, "decode", type(error).__name__, error.message)
 
 
-def _row(sample: Sample, answer: _Answer) -> Row:
+def _row(sample: Sample, answer: _Answer, seen: AbstractSet[str]) -> Row:
     scores = answer.get("scores")
     return Row(
         id=sample.id,
@@ -260,6 +265,7 @@ def _row(sample: Sample, answer: _Answer) -> Row:
         scores=tuple(scores) if scores is not None else None,
         off_label=answer.get("off_label"),
         answer=answer.get("answer"),
+        is_seen=sample.sha256 in seen,
     )
 
 
@@ -301,7 +307,7 @@ def _write(result: EvaluationResult, out: Path, language: Language) -> None:
     files = {
         record.METRICS: json_bytes(figures, allow_nan=False),
         record.PREDICTIONS: record.predictions_csv(
-            result.rows, answers=result.kind == "zeroshot-generate"
+            result.rows + result.seen, answers=result.kind == "zeroshot-generate"
         ).encode(),
         record.FAILURES: record.failures_csv(result.failures).encode(),
         REPORT: page.report(result, figures, language).encode(),

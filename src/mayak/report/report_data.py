@@ -43,6 +43,7 @@ _NOTABLE = frozenset(
         "triage finished",
         "cascade",
         "accept damage",
+        "training images",
         "refuse source",
         "source cannot be hashed",
         "verify",

@@ -287,6 +287,14 @@ def _action(entry: LogEntry) -> Cell:
         )
     if entry.action == "cascade":
         return _risk_bound(detail)
+    if entry.action == "training images":
+        return msg(
+            "run {run}: of {images:,} scored images, {seen:,} are training images of the model or "
+            "near copies of some",
+            run=detail["run"],
+            images=detail["images"],
+            seen=detail["seen"],
+        )
     lines: list[str] = [msg("triage of ") + ", ".join(map(str, detail.get("sources", ())))]
     lines += _options(detail.get("options", {}))
     for key, name in (
