@@ -87,7 +87,7 @@ def test_writes_everything_that_is_promised(manifest, tmp_path):
         "recall_ci95_effective_n": pytest.approx(25 / 7),
         "recall_ci95_too_few_groups": True,
     }
-    assert found["kind"] == "evaluate"
+    assert found["kind"] == "finetuned-score"
     assert found["engine"] == result.engine.fingerprint
     assert found["dataset"] == manifest.digest
     assert (out / found["manifest"]).resolve() == manifest.path.resolve()
@@ -174,7 +174,8 @@ def test_free_answers_are_parsed_and_kept(manifest, tmp_path):
     assert found["kind"] == "zeroshot-generate"
     assert found["confusion_columns"] == [0, 1, 2, 3, -1]
     assert found["confusion_matrix"][2] == [0, 0, 0, 0, 5]
-    assert found["parser"] == {"answered": 15, "unclassifiable": 5}
+    parser = found["parser"]
+    assert (parser["answered"], parser["unclassifiable"], parser["labelled"]) == (15, 5, 0)
     assert found["off_label"] is None
     rows = table(out / "predictions.csv")
     assert rows[-1]["answer"] == said[3]
@@ -185,6 +186,44 @@ def test_zero_shot_by_scores(manifest, tmp_path):
     run.zeroshot(manifest, FakeClassifier(), tmp_path / "out")
     found = figures(tmp_path / "out")
     assert (found["kind"], found["parser"]) == ("zeroshot-score", None)
+
+
+def test_a_fine_tuned_model_can_be_measured_by_its_answers(manifest, tmp_path):
+    out = tmp_path / "out"
+    result = run.evaluate(manifest, FakeAnswerer({3: "?"}, adapter="x"), out)
+    found = figures(out)
+    assert found["kind"] == "finetuned-generate"
+    assert found["confusion_columns"] == [0, 1, 2, 3, -1]
+    assert found["parser"]["unclassifiable"] == result.unclassifiable == 5
+    assert table(out / "predictions.csv")[0]["answer"] == "0번입니다."
+    assert found["training_record"]["note"].startswith("not compared")
+
+
+def test_unread_answers_have_bounds(manifest, tmp_path):
+    """Of 20 images the 5 of class 0 and the 5 of class 3 are unread, the 5 of class 2 wrong."""
+    out = tmp_path / "out"
+    run.zeroshot(manifest, FakeAnswerer({0: "풍경입니다.", 2: "1번", 3: "?"}), out)
+    found = figures(out)
+    shares = {name: (b["n"], b["accuracy"]) for name, b in found["parser"]["bounds"].items()}
+    assert shares == {"wrong": (20, 0.25), "left_out": (10, 0.5), "as_0": (20, 0.5)}
+    for bound in found["parser"]["bounds"].values():
+        low, high = bound["accuracy_ci95"]
+        assert low < bound["accuracy"] < high
+    assert found["accuracy"] == 0.25
+    report = (out / "report.html").read_text(encoding="utf-8")
+    assert "Unread answers (10)" in report
+    assert "0 of 10 were labelled" in report
+
+
+def test_a_run_without_any_read_answer_has_no_share_of_them(manifest, tmp_path):
+    run.zeroshot(manifest, FakeAnswerer(dict.fromkeys(range(4), "?")), tmp_path / "out")
+    bound = figures(tmp_path / "out")["parser"]["bounds"]["left_out"]
+    assert bound == {
+        "n": 0,
+        "accuracy": None,
+        "accuracy_ci95": None,
+        "accuracy_ci95_method": None,
+    }
 
 
 class TestInterrupted:

@@ -132,7 +132,7 @@ class Runs:
             "SELECT r.*, (SELECT finished FROM finishes WHERE run = r.id"
             "  AND last_content = (SELECT coalesce(max(id), 0) FROM contents)) AS finished,"
             " (SELECT count(*) FROM predictions WHERE run = r.id) AS predictions,"
-            f" (SELECT count(*) FROM failures f WHERE f.run = r.id AND {_IS_RESULT}) AS failures"
+            f" (SELECT count(*) FROM failures f WHERE f.run = r.id AND {_IS_RESULT}) AS failures"  # noqa: S608
             " FROM runs r ORDER BY r.id"
         )
         return [_run(row) for row in rows]

@@ -123,8 +123,9 @@ def _show_reasons(
                 console.result("  " + msg("remedy: ") + advice)
     for rule, count in sorted(summary.exclusions.items()):
         console.result(msg("left out: ") + reason(rule) + f" ({rule}) {count}")
-    if (text := warning(left_out(lambda: case.left_out(OutcomeReason.NOT_AN_IMAGE)))) is not None:
-        console.result(text)
+    unexamined = warning(left_out(lambda: case.left_out(OutcomeReason.NOT_AN_IMAGE)))
+    if unexamined is not None:
+        console.result(unexamined)
 
 
 def _show_notes(console: Console, summary: Summary) -> None:

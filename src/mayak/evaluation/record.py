@@ -5,23 +5,26 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from mayak import metrics as measures
 from mayak.dataset.manifest import Manifest
 from mayak.dataset.training_images import Leakage
 from mayak.errors import ConfigError
+from mayak.evaluation.answer_labels import AnswerLabels
+from mayak.evaluation.bounds import Bound, bounds, unread
 from mayak.files import write_durably
 from mayak.i18n import msg, plural, system_error
 from mayak.labels import LABELS, UNCLASSIFIABLE
 from mayak.types import Engine, Failure
 from mayak.untrusted import DOCUMENT_BYTES, PARSE_ERRORS, read_file, read_json
 
-Kind = Literal["evaluate", "zeroshot-generate", "zeroshot-score"]
+Kind = Literal["zeroshot-generate", "zeroshot-score", "finetuned-generate", "finetuned-score"]
+"""What was measured: the untouched or the fine-tuned model, by free answers or by label scores."""
 
 METRICS = "metrics.json"
 PREDICTIONS = "predictions.csv"
@@ -30,6 +33,16 @@ _SCORES = tuple(f"score_{label.index}" for label in LABELS)
 _SEEN = "seen_in_training"
 _COLUMNS = ("id", "image_path", "sha256", "label", "predicted", *_SCORES, "off_label", "group")
 _FAILURE_COLUMNS = ("image_path", "stage", "error", "message")
+
+
+def is_generated(kind: Kind) -> bool:
+    """Whether a run asked for free answers, which may be unread (−1), and not for scores."""
+    return kind.endswith("-generate")
+
+
+def is_finetuned(kind: Kind) -> bool:
+    """Whether a run measured a fine-tuned model."""
+    return kind.startswith("finetuned-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +110,14 @@ class EvaluationResult:
             notes.append(self.leakage.note)
         return notes
 
+    labels: Mapping[str, int] = field(default_factory=dict)
+    """A person's labels of unread answers, by image id."""
+
+    @property
+    def bounds(self) -> tuple[Bound, ...]:
+        """Accuracy by what unread answers are counted as; the same for all if there are none."""
+        return bounds(self.rows, self.labels)
+
     @property
     def off_label(self) -> measures.OffLabel | None:
         """Summary of the off-label masses; None for free answers."""
@@ -125,6 +146,14 @@ class SavedRun:
     figures: dict[str, Any]
     """Contents of ``metrics.json``."""
     rows: tuple[Row, ...]
+    labels: Mapping[str, int] = field(default_factory=dict)
+    """A person's labels of unread answers, by image id."""
+
+    @property
+    def kind(self) -> Kind:
+        """Which model was measured, and how it was asked."""
+        kind: Kind = self.figures["kind"]
+        return kind
 
     @property
     def image_root(self) -> Path:
@@ -139,7 +168,6 @@ def figures(result: EvaluationResult, out: Path) -> dict[str, Any]:
     if len(measured.confusion[0]) > len(LABELS):
         columns.append(UNCLASSIFIABLE)
     off_label, calibration = result.off_label, result.calibration
-    generated = result.kind == "zeroshot-generate"
     return {
         "kind": result.kind,
         "accuracy": measured.accuracy,
@@ -163,18 +191,24 @@ def figures(result: EvaluationResult, out: Path) -> dict[str, Any]:
         "confusion_columns": columns,
         "off_label": off_label and asdict(off_label),
         "calibration": calibration and asdict(calibration),
-        "parser": {
-            "answered": measured.n - result.unclassifiable,
-            "unclassifiable": result.unclassifiable,
-        }
-        if generated
-        else None,
+        "parser": parser_figures(result.rows, result.labels) if is_generated(result.kind) else None,
         "engine": result.engine.fingerprint,
         "engine_details": asdict(result.engine) | {"software": dict(result.engine.software)},
         "dataset": result.manifest.digest,
         "manifest": _relative(result.manifest.path, out),
         "training_record": _compared(result),
         "failures": [_failure_values(failure) for failure in result.failures],
+    }
+
+
+def parser_figures(rows: Sequence[Row], labels: Mapping[str, int]) -> dict[str, Any]:
+    """Return what ``metrics.json`` has of answers that name no label, and of their bounds."""
+    missed = unread(rows)
+    return {
+        "answered": len(rows) - len(missed),
+        "unclassifiable": len(missed),
+        "labelled": sum(row.id in labels for row in missed),
+        "bounds": {bound.reading: bound.as_json() for bound in bounds(rows, labels)},
     }
 
 
@@ -225,6 +259,8 @@ def failures_csv(failures: Iterable[Failure]) -> str:
     )
 
 
+_OLD_KINDS = {"evaluate": "finetuned-score"}
+"""Kinds that earlier versions wrote: fine-tuned models could only be measured by scores."""
 _REQUIRED = {"kind": str, "dataset": str, "engine": str, "engine_details": dict, "manifest": str}
 
 
@@ -243,6 +279,9 @@ def read_run(folder: Path) -> SavedRun:
         ]
         if missing:
             raise KeyError(", ".join(missing))
+        found["kind"] = _OLD_KINDS.get(found["kind"], found["kind"])
+        if found["kind"] not in get_args(Kind):
+            raise ValueError(found["kind"])
     except FileNotFoundError as error:
         raise ConfigError(
             msg(
@@ -257,7 +296,7 @@ def read_run(folder: Path) -> SavedRun:
             msg("the run in {folder} cannot be read ({error})", folder=folder, error=error),
             remedy=msg("run it again"),
         ) from error
-    return SavedRun(folder, found, rows)
+    return SavedRun(folder, found, rows, AnswerLabels.of(folder, rows).labels)
 
 
 def make_folder(out: Path) -> None:

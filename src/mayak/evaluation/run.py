@@ -16,6 +16,7 @@ from mayak.dataset.manifest import Manifest
 from mayak.dataset.training_images import Leakage
 from mayak.errors import DecodeError, ManifestError
 from mayak.evaluation import page, plots, record
+from mayak.evaluation.answer_labels import AnswerLabels
 from mayak.evaluation.answers import parse_answer
 from mayak.evaluation.pictures import contact_sheet
 from mayak.evaluation.record import EvaluationResult, Kind, Row
@@ -36,7 +37,6 @@ from mayak.types import (
 from mayak.untrusted import open_regular, parse_json
 
 PARTIAL = "predictions.partial.jsonl"
-REPORT = "report.html"
 SHEET = "misclassified.jpg"
 _PLOTS = (
     "confusion_matrix.png",
@@ -44,7 +44,7 @@ _PLOTS = (
     "per_class_recall.png",
     "per_class_recall.svg",
 )
-_OWN = (record.METRICS, record.PREDICTIONS, record.FAILURES, *_PLOTS, SHEET, REPORT)
+_OWN = (record.METRICS, record.PREDICTIONS, record.FAILURES, *_PLOTS, SHEET, page.REPORT)
 _READERS = 4
 _READ_AHEAD = 16
 """Decoded images that wait; a 12-megapixel photo takes 36 MB."""
@@ -55,15 +55,16 @@ _Answer = dict[str, Any]
 
 def evaluate(
     manifest: Manifest,
-    classifier: Classifier,
+    model: Answerer | Classifier,
     out: Path,
     progress: Progress | None = None,
     *,
     leakage: Leakage | None = None,
     language: Language = "en",
 ) -> EvaluationResult:
-    """Score a manifest's images and write metrics, tables, pictures and a report into ``out``.
+    """Evaluate a fine-tuned model on a manifest, by its free answers or by label scores.
 
+    Writes metrics, tables, pictures and a report into ``out``.
     Pictures and the report are in ``language``; files for programs are in English. ``leakage`` is
     the comparison of the images with the adapter's training record: images seen in training are
     measured apart. Without it the results state that nothing was compared.
@@ -75,11 +76,10 @@ def evaluate(
     Raises:
         ManifestError: no image can be read, or all were seen in training.
     """
+    kind: Kind = "finetuned-generate" if hasattr(model, "answer") else "finetuned-score"
     leakage = leakage or Leakage.NOT_COMPARED
     leakage.refuse_all_seen(manifest)
-    return _run(
-        "evaluate", manifest, classifier, out, progress or SilentProgress(), language, leakage
-    )
+    return _run(kind, manifest, model, out, progress or SilentProgress(), language, leakage)
 
 
 def zeroshot(
@@ -148,13 +148,14 @@ def _run(
             [row.label for row in rows],
             [row.predicted for row in rows],
             [row.group for row in rows],
-            unclassifiable=kind == "zeroshot-generate"
+            unclassifiable=record.is_generated(kind)
             or any(row.predicted == UNCLASSIFIABLE for row in rows),
         ),
         rows=rows,
         failures=tuple(failures[s.id] for s in manifest.samples if s.id in failures),
         leakage=leakage,
         seen=tuple(row for row in answered if row.is_seen),
+        labels=AnswerLabels.of(out, rows).labels,
     )
     _write(result, out, language)
     (out / PARTIAL).unlink()
@@ -162,9 +163,10 @@ def _run(
 
 
 _TITLES = {
-    "evaluate": msg("evaluating"),
     "zeroshot-generate": msg("zero-shot, answers"),
     "zeroshot-score": msg("zero-shot, scores"),
+    "finetuned-generate": msg("fine-tuned, answers"),
+    "finetuned-score": msg("fine-tuned, scores"),
 }
 
 
@@ -307,10 +309,10 @@ def _write(result: EvaluationResult, out: Path, language: Language) -> None:
     files = {
         record.METRICS: json_bytes(figures, allow_nan=False),
         record.PREDICTIONS: record.predictions_csv(
-            result.rows + result.seen, answers=result.kind == "zeroshot-generate"
+            result.rows + result.seen, answers=record.is_generated(result.kind)
         ).encode(),
         record.FAILURES: record.failures_csv(result.failures).encode(),
-        REPORT: page.report(result, figures, language).encode(),
+        page.REPORT: page.report(result, figures, language).encode(),
     }
     files |= plots.confusion_matrix(result.metrics, language)
     files |= plots.per_class_recall(result.metrics, language)
