@@ -306,7 +306,7 @@ KINDS: Rows = (
     _unread("VHDX", "a VHDX disk image", at(0, b"vhdxfile"), family="disk image", ext="vhdx"),
     _unread("VHD", "a VHD disk image", at(0, b"conectix"), family="disk image", ext="vhd"),
     # Images, by Pillow's names. Some are decoded by no library here: the decoder says so.
-    _image("JPEG", at(0, b"\xff\xd8\xff"), ext="jpg jpeg jpe jfif"),
+    _image("JPEG", at(0, b"\xff\xd8\xff"), ext="jpg jpeg jpe jfif mpo"),
     _image("PNG", at(0, b"\x89PNG"), ext="png apng"),
     _image("GIF", at(0, b"GIF8"), ext="gif"),
     _image("BMP", at(0, b"BM"), check=headers.is_bmp, ext="bmp"),
@@ -359,6 +359,7 @@ KINDS: Rows = (
     _named_only("IM", "im"),
     _named_only("IPTC", "iim"),
     _named_only("PCD", "pcd"),
+    _named_only("PALM", "palm"),
     # Videos and documents.
     FileKind(
         "MP4 or QuickTime",
@@ -438,7 +439,11 @@ def _row(name: str) -> FileKind:
     return kind
 
 
+ZIP = _row("ZIP")
+TAR = _row("TAR")
 E01 = _row("E01")
+EXFAT = _row("exFAT")
+EXT = _row("ext2, ext3 or ext4")
 OFFICE_DOCUMENT = _row("Office document")
 APPLE_DOUBLE = _row("AppleDouble")
 LATE_PDF = next(kind for kind in KINDS if kind.check is headers.is_late_pdf)
