@@ -305,5 +305,6 @@ def _log_entry(row: Row) -> LogEntry:
 def _require_operator(operator: str) -> None:
     if not operator.strip():
         raise CaseError(
-            msg("no operator is named"), remedy=msg("name who is working: the log records it")
+            msg("no operator is named"),
+            remedy=msg("name who is working with --operator: the log records it"),
         )

@@ -18,7 +18,7 @@ from mayak.cli.options import (
     base_of,
 )
 from mayak.config import BASE_MODEL, FINAL, OUTPUT, Precision
-from mayak.i18n import msg
+from mayak.i18n import msg, msg_in
 from mayak.labels import LABELS
 from mayak.names import printable
 
@@ -178,7 +178,7 @@ def _show(console: Console, result: EvaluationResult, out: Path, as_json: bool) 
         for label, row in zip(LABELS, measured.per_class, strict=True)
     ]
     columns = [
-        msg("label"),
+        msg_in("evaluation", "label"),
         msg("recall"),
         msg("precision"),
         "F1",

@@ -55,8 +55,8 @@ def title(kind: Kind) -> str:
     """Return a run's name in headings."""
     return {
         "evaluate": msg("Fine-tuned model"),
-        "zeroshot-generate": msg("Untouched model, free answers"),
-        "zeroshot-score": msg("Untouched model, label scores"),
+        "zeroshot-generate": msg("Base model without fine-tuning, free answers"),
+        "zeroshot-score": msg("Base model without fine-tuning, label scores"),
     }[kind]
 
 
