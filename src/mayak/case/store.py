@@ -210,7 +210,6 @@ class CaseStore:
 
     set_groups = _of("_groupings", Groupings.set_groups)
     groups = _of("_groupings", Groupings.groups)
-    stacks = _of("_groupings", Groupings.stacks)
     lacks_stacks = _of("_groupings", Groupings.lacks_stacks)
 
     start_run = _of("_runs", Runs.start_run)

@@ -441,7 +441,6 @@ COMPRESSED = _table(lambda kind: kind.family == "compressed file")
 VOLUMES = _table(lambda kind: kind.family in ("file system", "partition table"))
 GPT = _table(lambda kind: kind.name.startswith("GPT"))
 UNREAD_VOLUMES = tuple(kind for kind in VOLUMES.rows if kind.use is Use.UNREAD)
-NAMED_ONLY = tuple(kind for kind in KINDS if kind.check is _never)
 
 CONTAINER_LAYERS: frozenset[str] = frozenset(kind.layer for kind in KINDS if kind.layer is not None)
 IMAGE_EXTENSIONS = frozenset(extension for kind in PICTURES.rows for extension in kind.extensions)
