@@ -121,7 +121,7 @@ def marked(kind, alternative):
 
 def samples():
     for row, kind in enumerate(KINDS):
-        if kind in signatures.NAMED_ONLY:
+        if kind.check is signatures._never:  # only its name is known
             continue
         if kind is signatures.LATE_PDF:
             yield f"{row} late {kind.name}", kind, LATE_PDF

@@ -1,4 +1,4 @@
-"""Names and remedies for the recorded reasons of excluded files and failures."""
+"""Names of recorded kinds and reasons for people, and remedies of failures."""
 
 from __future__ import annotations
 
@@ -44,6 +44,18 @@ REASONS: Mapping[str, Message] = {
     OutcomeReason.OS_ERROR: msg("could not be read"),
 }
 """By the recorded name."""
+
+
+def source_kind(kind: str) -> str:
+    """Return what the recorded kind of a source is called."""
+    return {
+        "folder": msg("folder"),
+        "file": msg("single file"),
+        "zip": msg("ZIP archive"),
+        "tar": msg("TAR archive"),
+        "archive": msg("archive"),
+        "image": msg("disk image"),
+    }.get(kind, kind)
 
 
 def reason(name: str) -> str:

@@ -94,7 +94,7 @@ _COMMANDS = (
     (
         "zeroshot",
         "mayak.cli.evaluate:zeroshot",
-        msg("Measure the untouched model on the test set."),
+        msg("Measure the base model, without fine-tuning, on the test set."),
     ),
     (
         "compare",
@@ -192,8 +192,8 @@ def main(arguments: list[str] | None = None) -> None:
                 traceback.print_exc()
             Console().error(
                 MayakError(
-                    msg("unexpected: ") + f"{type(error).__name__}: {error}",
-                    remedy=msg("this is a fault of mayak: report it with what -v prints"),
+                    msg("unexpected: ") + f"{type(error).__name__}: " + message_of(error),
+                    remedy=msg("this is a bug in mayak: report it with what -v prints"),
                 )
             )
             return EXIT_USAGE

@@ -19,7 +19,7 @@ from mayak.cli.options import (
     base_of,
 )
 from mayak.config import BASE_MODEL, FINAL, OUTPUT, Precision
-from mayak.i18n import join, msg
+from mayak.i18n import join, msg, msg_in
 from mayak.labels import LABELS
 from mayak.names import printable
 
@@ -238,7 +238,7 @@ def _show(console: Console, result: EvaluationResult, out: Path, as_json: bool) 
         for label, row in zip(LABELS, measured.per_class, strict=True)
     ]
     columns = [
-        msg("label"),
+        msg_in("evaluation", "label"),
         msg("recall"),
         msg("precision"),
         "F1",

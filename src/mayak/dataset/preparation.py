@@ -10,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mayak.dataset.collect import RawFile, Rejected, collect, order
+from mayak.dataset.collect import REASONS, RawFile, Rejected, collect, order
 from mayak.dataset.decided import DecidedImages, read_decided
 from mayak.dataset.examine import Examined, examine
 from mayak.dataset.group import group_ids
@@ -239,7 +239,7 @@ def _refuse_gaps(
         described: list[str] = []
         for label in empty:
             its = Counter(r.reason for r in rejected if r.name.startswith(f"{label.folder}/"))
-            found = ", ".join(f"{reason} {count}" for reason, count in its.items())
+            found = join(", ", [REASONS[reason] + f" {count}" for reason, count in its.items()])
             described.append(f"{label.folder} (" + (found or msg("empty")) + ")")
         raise ManifestError(
             msg("no readable image in {told}", told=join(", ", described)),

@@ -116,7 +116,7 @@ def _check_folder(case: CaseStore, folder: Path, *, overwrite: bool) -> None:
     inside = case.folder.resolve()
     if folder == inside or inside in folder.parents or folder in inside.parents:
         raise ConfigError(
-            msg("{folder} and the case folder are inside each other", folder=folder),
+            msg("{folder} and the case folder overlap", folder=folder),
             remedy=msg("name a folder next to the case"),
         )
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):

@@ -90,11 +90,11 @@ class Guard:
                 body = await self._body(scope, receive)
         except TimeoutError:
             self._refused(f"{scope['method']} {scope['path'][:200]!a}: a body too slow")
-            await _answer(send, 408, "too slow", reader(dict(headers)))
+            await _answer(send, 408, msg("the body took too long"), reader(dict(headers)))
             return
         if body is None:
             self._refused(f"{scope['method']} {scope['path'][:200]!a}: a body too large")
-            await _answer(send, 413, "too large", reader(dict(headers)))
+            await _answer(send, 413, msg("the body is too large"), reader(dict(headers)))
             return
         given = False
 
@@ -136,26 +136,26 @@ class Guard:
 
         host = all_of("host")
         if len(host) != 1 or host[0].lower() not in self._hosts:
-            return 421, "foreign host"
+            return 421, msg("foreign host")
         if scope["method"] not in ("GET", "HEAD", "POST"):
-            return 405, "method"
+            return 405, msg("unknown method")
         # For the browser, the file that opens the page is another site, but it has the token.
         if self._brings_token(scope):
             return None
         if all_of("sec-fetch-site") not in ([], ["same-origin"], ["none"]):
-            return 403, "asked for by another site"
+            return 403, msg("asked for by another site")
         if not self._knows(all_of("cookie")):
-            return 401, "without the token"
+            return 401, msg("without the token")
         if scope["method"] == "POST":
             if all_of("origin") != [f"http://{host[0]}"]:
-                return 403, "sent by another site"
+                return 403, msg("sent by another site")
             kind = all_of("content-type")
             if len(kind) != 1 or kind[0].split(";")[0].strip().lower() != "application/json":
-                return 415, "not JSON"
+                return 415, msg("not JSON")
             length = all_of("content-length")
             limit = self._large.get(scope["path"], _BODY)
             if length and (not length[0].isdigit() or int(length[0]) > limit):
-                return 413, f"more than {limit} bytes"
+                return 413, msg("more than {limit} bytes", limit=limit)
         return None
 
     def _brings_token(self, scope: Scope) -> bool:

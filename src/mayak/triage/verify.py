@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 
 from mayak.case import CaseStore, IntegrityFault, StoredItem, StoredSource
+from mayak.case.reasons import source_kind
 from mayak.case.records import Problem
 from mayak.errors import EvidenceError
 from mayak.evidence import Source, located, open_source
@@ -83,9 +84,13 @@ def _checked(
     progress: Progress,
 ) -> list[IntegrityFault]:
     if (source.path.kind == "folder") != (recorded.kind == "folder"):
-        kinds = f"{recorded.kind} → {source.path.kind}"
-        text = msg("is of another kind now")
-        return [_fault(recorded, "changed", f"{recorded.path}: " + text + f" ({kinds})")]
+        text = msg(
+            "{path} is of another kind now ({kind} → {path_kind})",
+            path=recorded.path,
+            kind=source_kind(recorded.kind),
+            path_kind=source_kind(source.path.kind),
+        )
+        return [_fault(recorded, "changed", text)]
     found = source.acquire(progress) if recorded.hashes else None
     if found is None:
         return list(_compare_files(case, recorded, source, comparison, progress))

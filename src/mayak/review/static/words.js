@@ -59,7 +59,7 @@ export const WORDS = {
     "off-label": msg("outside the labels"),
     newest: msg("newest"),
     oldest: msg("oldest"),
-    found: msg("place in the source"),
+    found: msg("path in the source"),
     near: msg("likeness"),
   },
   stacks: msg("Stacks"),
@@ -88,9 +88,9 @@ export const WORDS = {
   nothingToUndo: msg("Nothing to withdraw."),
   decidedMany: (n, label) => msg("{n} decided: {label}", { n, label }),
   show: msg("Show"),
-  offline: msg("The desk does not answer. Is `mayak review` still running?"),
+  offline: msg("The server does not answer. Is `mayak review` still running?"),
 
-  serverFault: (status) => msg("The desk answered with an error ({status}).", { status }),
+  serverFault: (status) => msg("The server answered with an error ({status}).", { status }),
 
   refused: {
     loading: msg("Not taken: the list is being read."),
@@ -160,7 +160,7 @@ export const WORDS = {
   otherRun: (n) => msg("run {n}", { n }),
   verdicts: msg("Decisions"),
   none: msg("none"),
-  places: (n) => (n === 1 ? msg("Place") : msg("{n} places", { n })),
+  places: (n) => (n === 1 ? msg("Path") : msg("{n} paths", { n })),
   file: msg("File"),
   format: msg("Format"),
   dimensions: msg("Pixels"),
@@ -172,7 +172,7 @@ export const WORDS = {
   fixed: msg("Satellite fix (UTC)"),
   software: msg("Software"),
   position: msg("Position"),
-  altitude: msg("Height"),
+  altitude: msg("Altitude"),
   modified: msg("Modified"),
   created: msg("Created"),
   accessed: msg("Accessed"),
@@ -183,7 +183,7 @@ export const WORDS = {
   findNear: msg("Show all like it"),
   pdqQuality: msg("quality"),
   hashBy: (list, kind) => msg("in list {list} ({kind})", { list, kind }),
-  places2: (n) => msg("at {n} places", { n }),
+  places2: (n) => msg("at {n} paths", { n }),
 
   failures: msg("Could not be read"),
   exclusions: msg("Left out by a rule"),
