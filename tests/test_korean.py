@@ -111,7 +111,6 @@ def test_the_glossary_and_the_catalogue_name_things_alike():
         "label": "evaluation\x04Label",
         "drug itself (class 3)": "drug itself",
         "integrity": "Integrity",
-        "test set": "test set",
         "vision tower": "vision tower",
     }.items():
         assert forms[text] == [terms[english]], english

@@ -61,7 +61,7 @@ def _groups() -> dict[str, Group]:
     sections = (
         (
             msg("Dataset and model"),
-            ("prepare", "train", "evaluate", "zeroshot", "compare", "calibrate"),
+            ("prepare", "train", "evaluate", "zeroshot", "answers", "compare", "calibrate"),
         ),
         (
             msg("Evidence and case"),
@@ -97,8 +97,13 @@ _COMMANDS = (
         msg("Measure the base model, without fine-tuning, on the test set."),
     ),
     (
+        "answers",
+        "mayak.cli.answers:answers",
+        msg("Label the answers that the parser could not read, on a local page."),
+    ),
+    (
         "compare",
-        "mayak.cli.evaluate:compare",
+        "mayak.cli.compare:compare",
         msg("Compare two runs on the same images."),
     ),
     (

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
@@ -27,6 +28,11 @@ _BODY = 256 * 1024
 
 _BODY_S = 60.0
 """Time in which the body of a request must arrive."""
+
+_REFUSALS = 50
+"""Refused requests of a session that are logged one by one; further ones are counted."""
+
+log = logging.getLogger("mayak.review")
 
 ADMIT = "admit"
 """Key in the request's state: the function to call when the request is accepted."""
@@ -52,6 +58,28 @@ def reader(headers: Mapping[str, str]) -> Language:
     return preferred(headers.get("accept-language", ""))
 
 
+class RefusalLog:
+    """Logs a session's refused requests one by one, up to a limit: otherwise another program could
+    fill the terminal."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def add(self, what: str) -> bool:
+        """Log a refused request; return whether it was, and not only counted."""
+        self._count += 1
+        if self._count <= _REFUSALS:
+            log.warning("refused %s", what)
+        if self._count == _REFUSALS:
+            log.warning("further refused requests are only counted")
+        return self._count <= _REFUSALS
+
+    @property
+    def n_unlogged(self) -> int:
+        """Requests that were only counted."""
+        return max(0, self._count - _REFUSALS)
+
+
 class Guard:
     """ASGI middleware that accepts only requests of the page itself."""
 
@@ -61,8 +89,8 @@ class Guard:
         *,
         port: int,
         token: str,
-        refused: Callable[[str], None],
-        large: dict[str, int],
+        refused: Callable[[str], object],
+        large: Mapping[str, int],
     ) -> None:
         """``refused`` is called for each refusal, with one line of English."""
         self._app, self._token, self._refused, self._large = app, token, refused, large
@@ -204,7 +232,7 @@ def _values(cookies: list[str], name: str) -> Iterator[str]:
 
 async def _answer(send: Send, status: int, why: str, language: Language) -> None:
     if status == 401:
-        message = msg("Open the address that `mayak review` printed.")
+        message = msg("Open the address that mayak printed.")
     else:
         message = msg("Refused: {why}.", why=why)
     answer = {"message": render(message, language), "remedy": ""}

@@ -88,7 +88,7 @@ export const WORDS = {
   nothingToUndo: msg("Nothing to withdraw."),
   decidedMany: (n, label) => msg("{n} decided: {label}", { n, label }),
   show: msg("Show"),
-  offline: msg("The server does not answer. Is `mayak review` still running?"),
+  offline: (command) => msg("The server does not answer. Is `{command}` still running?", { command }),
 
   serverFault: (status) => msg("The server answered with an error ({status}).", { status }),
 
@@ -237,6 +237,24 @@ export const WORDS = {
       missed,
     ),
   backToSamples: msg("All samples"),
+
+  unread: msg("Unread answers"),
+  answerIntro: msg("Which label does the answer name? Decide by its words, not by the picture."),
+  answerQuestion: msg("The question was"),
+  emptyAnswer: msg("(an empty answer)"),
+  staysUnread: msg("names no label"),
+  labelled: (n, all) => msg("{n} of {all} labelled", { n, all }),
+  allLabelled: msg("All answers are labelled. Ctrl-C in the terminal ends the page and states the result."),
+  noUnread: msg("The parser could read every answer of this run."),
+  noPictureHere: msg("The picture is missing, has changed or cannot be decoded."),
+  notStored: (why) => msg("Not stored: {why}", { why }),
+  answerKeys: [
+    ["0 1 2 3", msg("the answer names this label")],
+    ["−", msg("it names no label, and stays unread")],
+    ["← →", msg("move without deciding")],
+    ["n", msg("next answer to label")],
+    ["b", msg("blur")],
+  ],
 
   keys: msg("Keys"),
   help: [
