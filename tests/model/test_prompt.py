@@ -5,9 +5,9 @@ import pytest
 import torch
 from transformers import AutoProcessor, AutoTokenizer
 
+from checkpoints import processor_for, published_config, published_tokenizer
 from mayak.errors import ModelError
 from mayak.model.prompt import Prompt, ask, token_counts
-from mayak.model.shapes import processor_for, published_config, published_tokenizer
 from model_folder import decoded, tiny_config
 
 BOS, IMAGE, PAD, EOS, BLANK = 1, 32000, 32001, 2, 28705
