@@ -139,7 +139,7 @@ _COMMANDS = (
     (
         "report",
         "mayak.cli.report:report",
-        msg("Case → report: HTML, PDF, XLSX, CSV, CASE JSON-LD."),
+        msg("Case → report: pages and tables for people, a graph for programs."),
     ),
     (
         "demo",
