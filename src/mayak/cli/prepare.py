@@ -65,6 +65,15 @@ AugmentOption = Annotated[
     int,
     Parameter(help=msg("New images from each training image of class 2.")),
 ]
+AugmentScaleOption = Annotated[
+    Literal["full", "model"],
+    Parameter(
+        help=msg(
+            "full: new images as large as their originals, as in the paper; model: of twice the "
+            "resolution that the model sees, several times as fast."
+        )
+    ),
+]
 WorkersOption = Annotated[
     int | None,
     Parameter(help=msg("Processes (default: all cores).")),
@@ -95,6 +104,7 @@ def prepare(
     val_fraction: ValFractionOption = 0.15,
     group: GroupOption = "pdq",
     augment: AugmentOption = 4,
+    augment_scale: AugmentScaleOption = "full",
     workers: WorkersOption = None,
     overwrite: OverwriteOption = False,
     test_only: TestOnlyOption = False,
@@ -124,6 +134,7 @@ def prepare(
             val_fraction=val_fraction,
             group=group,
             augment=augment,
+            augment_scale=augment_scale,
             workers=cores() if workers is None else workers,
             overwrite=overwrite,
             test_only=test_only,

@@ -343,6 +343,7 @@ def _augment(
             copy=copy,
             seed=options.seed,
             target=folder / f"{sample.id}_aug{copy}.jpg",
+            at_model_scale=options.augment_scale == "model",
         ): sample
         for sample, image in originals.values()
         for copy in range(1, options.augment + 1)
