@@ -247,6 +247,13 @@ def test_report_marks_figures_of_too_few_groups(manifest, tmp_path):
     assert page.count("% · 묶음 수 부족") == 5
 
 
+def test_the_korean_report_names_precision_of_labels_and_of_weights_apart(manifest, tmp_path):
+    run.evaluate(manifest, FakeClassifier({2: 1}), tmp_path, language="ko")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<th>정밀도</th><th>F1</th>" in page
+    assert "<dt>수치 형식(양자화)</dt>" in page
+
+
 def test_progress_counts_every_image(manifest, tmp_path):
     class Counter:
         total = steps = 0

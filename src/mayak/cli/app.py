@@ -61,7 +61,7 @@ def _groups() -> dict[str, Group]:
     sections = (
         (
             msg("Dataset and model"),
-            ("prepare", "train", "evaluate", "zeroshot", "compare", "calibrate"),
+            ("prepare", "train", "evaluate", "zeroshot", "compare", "summary", "calibrate"),
         ),
         (
             msg("Evidence and case"),
@@ -100,6 +100,11 @@ _COMMANDS = (
         "compare",
         "mayak.cli.evaluate:compare",
         msg("Compare two runs on the same images."),
+    ),
+    (
+        "summary",
+        "mayak.cli.summary:summary",
+        msg("Mean and spread over runs with several seeds, or over folds."),
     ),
     (
         "calibrate",

@@ -7,7 +7,7 @@ from typing import Any
 
 from mayak import __version__
 from mayak.case import LogEntry, Run, SourceHash, StoredSource, clock_note
-from mayak.i18n import join, msg, plural
+from mayak.i18n import join, msg, msg_in, plural
 from mayak.report.document import Block, Cell, Facts, Prose, Section, Table
 from mayak.report.report_data import ReportData
 from mayak.report.text import files as files_text
@@ -206,7 +206,7 @@ def _engine(run: Run, tiers: dict[int, int], *, shown: bool) -> Facts:
             (name, str(digest) if (digest := engine.get(key)) else msg("none"))
             for key, name in names.items()
         ),
-        (msg("Precision"), str(engine.get("precision"))),
+        (msg_in("weights", "Precision"), str(engine.get("precision"))),
         (msg("Software"), software or "–"),
         (finger, run.fingerprint),
         (msg("From – to (UTC)"), state),
