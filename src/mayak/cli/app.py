@@ -68,7 +68,16 @@ def _groups() -> dict[str, Group]:
     sections = (
         (
             msg("Dataset and model"),
-            ("prepare", "train", "evaluate", "zeroshot", "answers", "compare", "calibrate"),
+            (
+                "prepare",
+                "train",
+                "evaluate",
+                "zeroshot",
+                "answers",
+                "compare",
+                "summary",
+                "calibrate",
+            ),
         ),
         (
             msg("Evidence and case"),
@@ -112,6 +121,11 @@ _COMMANDS = (
         "compare",
         "mayak.cli.compare:compare",
         msg("Compare two runs on the same images."),
+    ),
+    (
+        "summary",
+        "mayak.cli.summary:summary",
+        msg("Mean and spread over runs with several seeds, or over folds."),
     ),
     (
         "calibrate",

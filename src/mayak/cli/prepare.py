@@ -85,6 +85,15 @@ OverwriteOption = Annotated[
         help=msg("Replace a data folder made from other input."),
     ),
 ]
+FoldsOption = Annotated[
+    int | None,
+    Parameter(
+        help=msg(
+            "Cross-validation: make so many data folders (data_fold1 …), each with other test "
+            "images; --test-fraction does not count then."
+        )
+    ),
+]
 TestOnlyOption = Annotated[
     bool,
     Parameter(
@@ -108,13 +117,14 @@ def prepare(
     workers: WorkersOption = None,
     overwrite: OverwriteOption = False,
     test_only: TestOnlyOption = False,
+    folds: FoldsOption = None,
     as_json: JsonOption = False,
 ) -> int:
     """Split the images of RAW, or those decided in cases, into sets, and augment class 2.
 
     Exit code 1 if an image could not be read.
     """
-    from mayak.dataset import PrepareOptions
+    from mayak.dataset import PrepareOptions, prepare_folds
     from mayak.dataset import prepare as run
     from mayak.dataset.collect import HARMLESS
 
@@ -124,31 +134,46 @@ def prepare(
             remedy=msg("give one of them"),
         )
     console = Console()
-    result = run(
-        PrepareOptions(
-            raw=raw or Path("raw_data"),
-            cases=tuple(from_case or ()),
-            data=data,
-            seed=seed,
-            test_fraction=test_fraction,
-            val_fraction=val_fraction,
-            group=group,
-            augment=augment,
-            augment_scale=augment_scale,
-            workers=cores() if workers is None else workers,
-            overwrite=overwrite,
-            test_only=test_only,
-        ),
-        progress=console,
+    options = PrepareOptions(
+        raw=raw or Path("raw_data"),
+        cases=tuple(from_case or ()),
+        data=data,
+        seed=seed,
+        test_fraction=test_fraction,
+        val_fraction=val_fraction,
+        group=group,
+        augment=augment,
+        augment_scale=augment_scale,
+        workers=cores() if workers is None else workers,
+        overwrite=overwrite,
+        test_only=test_only,
     )
-    if as_json:
-        console.json(_as_json(result))
+    if folds is None:
+        results = [run(options, progress=console)]
     else:
-        _show(console, result)
-    return int(any(reason not in HARMLESS for reason in result.reasons))
+        results = prepare_folds(options, folds, progress=console)
+    if not as_json:
+        _show(console, results)
+    elif folds is None:
+        console.json(_as_json(results[0]))
+    else:
+        console.json({"folds": [_as_json(result) for result in results]})
+    return int(any(reason not in HARMLESS for reason in results[0].reasons))
 
 
-def _show(console: Console, result: PrepareResult) -> None:
+def _show(console: Console, results: list[PrepareResult]) -> None:
+    """Show the splits of each data folder, and once what they have in common."""
+    for result in results:
+        _show_splits(console, result)
+    _show_input(console, results[0])
+    for result in results:
+        console.result(
+            msg("written to {data}", data=result.data)
+            + msg(" · digest {digest}", digest=result.digest[:16])
+        )
+
+
+def _show_splits(console: Console, result: PrepareResult) -> None:
     parts = ("train", "augmented", "val", "test")
     counts = result.counts
     rows = [
@@ -164,8 +189,16 @@ def _show(console: Console, result: PrepareResult) -> None:
         msg("validation"),
         msg("test"),
     ]
-    console.table(msg("Images per class and split"), columns, rows)
+    title = msg("Images per class and split")
+    if result.fold:
+        number, folds = result.fold
+        title += msg(", fold {number} of {folds}", number=number, folds=folds)
+    console.table(title, columns, rows)
     console.result("")
+    _show_deviations(console, result)
+
+
+def _show_input(console: Console, result: PrepareResult) -> None:
     rejected = len(result.rejected)
     console.result(
         msg(
@@ -186,6 +219,21 @@ def _show(console: Console, result: PrepareResult) -> None:
                 sizes=max(sizes.values()),
             )
         )
+    counts = result.counts
+    if absent := [label.folder for label in LABELS if not any(counts[label.index].values())]:
+        console.result(msg("no images of {absent}", absent=", ".join(absent)))
+    _show_rejected(console, result)
+    _show_cross_label(console, result)
+    if result.noted:
+        console.result(
+            msg(
+                "images adapted or with a note: {n_noted} (`warnings` in dataset.json)",
+                n_noted=len(result.noted),
+            )
+        )
+
+
+def _show_deviations(console: Console, result: PrepareResult) -> None:
     for deviation in result.deviations:
         console.result(
             msg(
@@ -199,21 +247,6 @@ def _show(console: Console, result: PrepareResult) -> None:
                 target=deviation.target,
             )
         )
-    if absent := [label.folder for label in LABELS if not any(counts[label.index].values())]:
-        console.result(msg("no images of {absent}", absent=", ".join(absent)))
-    _show_rejected(console, result)
-    _show_cross_label(console, result)
-    if result.noted:
-        console.result(
-            msg(
-                "images adapted or with a note: {n_noted} (`warnings` in dataset.json)",
-                n_noted=len(result.noted),
-            )
-        )
-    console.result(
-        msg("written to {data}", data=result.data)
-        + msg(" · digest {digest}", digest=result.digest[:16])
-    )
 
 
 def _show_rejected(console: Console, result: PrepareResult) -> None:

@@ -124,11 +124,13 @@ class _Run:
 
     def execute(self, *, resume: bool, overwrite: bool) -> TrainResult:
         """Do the run's steps in order."""
+        images = TrainingImages.of(*self.manifests)
         if self.devices.is_leader:
             # 1. Check that the output folder may be used. Nothing is written or removed yet: what
             #    cannot begin must not end what was there.
             self.discarded = self._claim_output(resume=resume, overwrite=overwrite)
             self.checkpoints.check_writable()
+            self._warn_of_shared(images)
         # 2. Load the base model and the last checkpoint, before hours go into decoding.
         vlm = load_model(
             self.config.model,
@@ -149,12 +151,10 @@ class _Run:
             if self.devices.is_leader:
                 self.checkpoints.check_room(parameters)
             self._choose(module, collate, done)
-        images = TrainingImages.of(*self.manifests)
         if self.devices.is_leader:
             # 5. Decode every image once.
             for manifest in self.manifests:
                 verify(manifest, self.progress)
-            self._warn_of_shared(images)
             # 6. Write the run's identity, and rewind its log to the checkpoint.
             self._begin(vlm, state)
         fitted = None
