@@ -1,9 +1,12 @@
 """What a later run makes of failures, gaps and losses that an earlier one recorded."""
 
 import hashlib
+import io
 import os
+from threading import Thread
 
 import pytest
+from PIL import Image
 from test_triage_run import Grey, picture, pictures, run, told, zipped
 
 from mayak.case import CaseStore
@@ -11,6 +14,7 @@ from mayak.cli.console import Console
 from mayak.cli.triage_summary import show_summary, summary_values
 from mayak.triage import local, reading, writing
 from mayak.triage.decoding import decode_files
+from mayak.errors import IntegrityError
 from mayak.types import Prediction
 
 
@@ -87,3 +91,78 @@ def test_new_copies_of_a_known_image_are_images(tmp_path, monkeypatch, options):
     with CaseStore.read(case) as store:
         assert len(store.occurrences(sha(picture(5)))) == 3
         assert store.verify() == []
+
+
+def accepted(case):
+    with CaseStore.read(case) as store:
+        return [e.detail["files"] for e in store.log() if e.action == "accept damage"]
+
+
+def test_each_loss_and_change_that_was_accepted_is_on_record(tmp_path, capsys):
+    folder, case = pictures(tmp_path / "x", 8), tmp_path / "case"
+    Image.open(io.BytesIO(picture(30))).save(folder / "scan.pdf")
+    run(case, folder)
+    (folder / "01.jpg").unlink()
+    (folder / "02.jpg").write_bytes(picture(40))
+    Image.open(io.BytesIO(picture(31))).save(folder / "scan.pdf")
+
+    summary = run(case, folder, accept_damaged=True)
+
+    assert summary.damaged == ["x/02.jpg", "x/scan.pdf", "x/01.jpg"]
+    (logged,) = accepted(case)
+    assert logged == [
+        "x/02.jpg: has changed since it was read",
+        "x/scan.pdf: has changed since it was read",
+        "x/01.jpg: is no longer there",
+    ]
+    with CaseStore.read(case) as store:
+        show_summary(Console(), store, summary, None)
+        assert store.verify() == []
+    assert "DAMAGED, accepted: x/01.jpg" in capsys.readouterr().out
+    run(case, folder, accept_damaged=True)  # still gone, and accepted again
+    assert accepted(case)[1:] == [["x/01.jpg: is no longer there"]]
+
+
+def test_what_came_before_a_refusal_is_in_the_case(tmp_path):
+    folder, case = tmp_path / "x", tmp_path / "case"
+    folder.mkdir()
+    (folder / "z.jpg").write_bytes(picture(90))
+    run(case, folder)
+    for number in range(40):
+        (folder / f"{number:02}.jpg").write_bytes(picture(number))
+    (folder / "notes.txt").write_text("hello", encoding="utf-8")
+    (folder / "z.jpg").write_bytes(picture(91))
+
+    with pytest.raises(IntegrityError, match=r"z\.jpg"):
+        run(case, folder)
+
+    with CaseStore.read(case) as store:
+        assert store.counts().items == 42
+        assert [r.predictions for r in store.runs()] == [41]
+        assert store.verify() == []
+
+
+@pytest.mark.parametrize("name", ["mayak-read", "mayak-case"])
+def test_a_thread_that_cannot_start_ends_the_run(tmp_path, monkeypatch, name):
+    folder, case = pictures(tmp_path / "x", 4), tmp_path / "case"
+    start = Thread.start
+
+    def started(thread):
+        if thread.name == name:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(Thread, "start", started)
+    ended = []
+
+    def attempt():
+        with pytest.raises(RuntimeError, match="new thread"):
+            run(case, folder)
+        ended.append(True)
+
+    attempting = Thread(target=attempt, daemon=True)
+    attempting.start()
+    attempting.join(60)
+    assert ended
+    monkeypatch.undo()
+    assert run(case, folder).counts.contents == 4

@@ -105,7 +105,7 @@ def run_triage(options: Options, stage: DecodeAndScore, progress: Progress) -> S
         with progress.task(msg("triage"), None, msg("files")) as task:
             unproven = acquisitions.unproven
             reading = ReadingStages(options, sources, unproven, stage, run, resolver)
-            writer = CaseWriter(case, run, bad)
+            writer = CaseWriter(case, run, bad, resolver.accepted)
             pipeline = Pipeline(reading, stage, writer, acquisitions, task)
             stack.callback(pipeline.stop)  # whatever happens, before the case is closed
             pipeline.run()
@@ -124,7 +124,7 @@ def run_triage(options: Options, stage: DecodeAndScore, progress: Progress) -> S
             groups=groups,
             is_limited=resolver.is_limited,
             without_result=without_result,
-            damaged=acquisitions.damaged + resolver.damaged,
+            damaged=acquisitions.damaged + [path for path, _ in resolver.accepted],
             empty=empty,
         )
 

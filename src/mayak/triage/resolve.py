@@ -66,8 +66,8 @@ class Resolver:
         """Items that no listing of a source counts: those of changed and missing files."""
         self.n_settled = 0
         """Items that need nothing, because an earlier run has finished them."""
-        self.damaged: list[str] = []
-        """Disk images inside sources that differ from their stored hash, and were accepted."""
+        self.accepted: list[tuple[str, str]] = []
+        """Files that are damaged, changed or gone, which was accepted: each with how."""
         self.is_limited = False
         """Whether the options' limit is reached: nothing more is to be walked."""
 
@@ -135,7 +135,6 @@ class Resolver:
             )
         if failure.error == OutcomeReason.HASH_MISMATCH:
             self._require_accepted(failure.path, msg("does not match its stored hash"))
-            self.damaged.append(failure.path)
         is_excluded = failure.error in EXCLUSIONS
         if not is_excluded:
             recorded.identity.require()
@@ -274,7 +273,7 @@ class Resolver:
         return is_scored and not recorded.lacks_inside(location_of(entry.path))
 
     def _require_accepted(self, path: EvidencePath | str, text: str) -> None:
-        """Refuse damage that is not accepted.
+        """Refuse damage that is not accepted, remember damage that is.
 
         Raises:
             IntegrityError: damage is not accepted.
@@ -284,6 +283,7 @@ class Resolver:
                 f"{path}: " + text,
                 remedy=msg("give the source as it was, or continue with --accept-damaged"),
             )
+        self.accepted.append((str(path), text))
 
 
 class _Copies:
