@@ -312,7 +312,11 @@ class _StageThread:
         """Run a function in the thread."""
         thread = Thread(target=self._work, args=(function,), name=self._name, daemon=True)
         self._ended.clear()
-        thread.start()
+        try:
+            thread.start()
+        except Exception:  # the system starts no more threads; after Ctrl-C it may run
+            self._ended.set()
+            raise
 
     def wait(self) -> None:
         """Wait for its end, if it was started."""
