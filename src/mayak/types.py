@@ -249,6 +249,7 @@ class OutcomeReason(StrEnum):
     EXCLUDE = "exclude"
     SINCE = "since"
     KNOWN_GOOD = "known-good"
+    GAP_CLOSED = "gap-closed"
     # The source has nothing to read there.
     SYMBOLIC_LINK = "SymbolicLink"
     SPECIAL_FILE = "SpecialFile"

@@ -12,9 +12,9 @@ from test_triage_run import Grey, picture, pictures, run, told, zipped
 from mayak.case import CaseStore
 from mayak.cli.console import Console
 from mayak.cli.triage_summary import show_summary, summary_values
+from mayak.errors import EvidenceError, IntegrityError
 from mayak.triage import local, reading, writing
 from mayak.triage.decoding import decode_files
-from mayak.errors import IntegrityError
 from mayak.types import Prediction
 
 
@@ -166,3 +166,52 @@ def test_a_thread_that_cannot_start_ends_the_run(tmp_path, monkeypatch, name):
     assert ended
     monkeypatch.undo()
     assert run(case, folder).counts.contents == 4
+
+
+def test_a_gap_closes_when_its_archive_is_whole(tmp_path):
+    folder, case = pictures(tmp_path / "x", 2), tmp_path / "case"
+    whole = zipped(tmp_path / "whole.zip", {"1.jpg": picture(11), "2.jpg": picture(12)})
+    cut, other = folder / "cut.zip", folder / "other.zip"
+    for path in (cut, other):
+        path.write_bytes(whole.read_bytes()[:-60])
+    assert run(case, folder).failures == 2
+    assert run(case, folder).failures == 2
+
+    cut.write_bytes(whole.read_bytes())
+    other.unlink()
+    summary = run(case, folder)
+
+    assert summary.counts.contents == 4
+    assert (summary.failures, summary.exclusions["gap-closed"]) == (1, 1)  # the other is gone
+    assert run(case, folder) == summary
+    closed = told(case)["x/cut.zip"]
+    assert closed.rule == "gap-closed" and "container cannot be entered" in closed.reason
+    with CaseStore.read(case) as store:
+        assert store.verify() == []
+
+
+def test_a_gap_stays_open_while_its_archive_cannot_be_read(tmp_path, monkeypatch):
+    folder, case = pictures(tmp_path / "x", 2), tmp_path / "case"
+    whole = zipped(tmp_path / "whole.zip", {"1.jpg": picture(11)}).read_bytes()
+    zipped(folder / "outer.zip", {"cut.zip": whole[:-30]})
+    assert run(case, folder).failures == 1
+    # The outer archive cannot be opened this time, the inner one is not met.
+    monkeypatch.setattr("mayak.evidence.containers.zip.ZipContainer.__init__", breaks_off)
+    assert run(case, folder).failures == 2
+    monkeypatch.undo()
+    assert run(case, folder).failures == 1
+
+
+def breaks_off(self, *_):
+    raise EvidenceError("the medium did not answer")
+
+
+def test_an_archive_that_had_no_files_has_some_now(tmp_path):
+    folder, case = pictures(tmp_path / "x", 1), tmp_path / "case"
+    zipped(folder / "a.zip", {})
+    assert run(case, folder).exclusions["NoEntries"] == 1
+    zipped(folder / "a.zip", {"1.jpg": picture(11)})
+    assert "NoEntries" not in run(case, folder).exclusions
+    (folder / "a.zip").unlink()
+    with pytest.raises(IntegrityError, match=r"1\.jpg: is no longer there"):
+        run(case, folder)

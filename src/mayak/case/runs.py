@@ -129,7 +129,7 @@ class Runs:
     def runs(self) -> list[Run]:
         """Return all runs, in the order they were started."""
         rows = self._database.query(
-            "SELECT r.*, (SELECT finished FROM finishes WHERE run = r.id"
+            "SELECT r.*, (SELECT finished FROM finishes WHERE run = r.id"  # noqa: S608
             "  AND last_content = (SELECT coalesce(max(id), 0) FROM contents)) AS finished,"
             " (SELECT count(*) FROM predictions WHERE run = r.id) AS predictions,"
             f" (SELECT count(*) FROM failures f WHERE f.run = r.id AND {_IS_RESULT}) AS failures"
@@ -230,9 +230,7 @@ class Runs:
         return [_result(row) for row in self._database.query(query, run, limit)]
 
 
-def _is_new(
-    batch: Batch, tables: tuple[str, ...], run: int, content: str, done: set[str]
-) -> bool:
+def _is_new(batch: Batch, tables: tuple[str, ...], run: int, content: str, done: set[str]) -> bool:
     if content in done:
         return False
     for table in tables:

@@ -69,7 +69,9 @@ def show_summary(console: Console, case: CaseStore, summary: Summary, drift: Dri
     if summary.run is not None:
         show_results(console, case, summary.run)
     unscored = _unscored(case, summary)
-    _show_failures(console, msg("Not read, the first {n_rows}", n_rows=_FIRST), case.first_failures(_FIRST))
+    _show_failures(
+        console, msg("Not read, the first {n_rows}", n_rows=_FIRST), case.first_failures(_FIRST)
+    )
     _show_failures(console, msg("Not scored, the first {n_rows}", n_rows=_FIRST), unscored[:_FIRST])
     console.result(counts.sum_text)
     different = plural("{n} different image", "{n} different images", counts.distinct_contents)

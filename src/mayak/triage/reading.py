@@ -96,6 +96,8 @@ class ReadingStages:
                     is_complete = not (self._resolver.is_limited or self._stop.is_set())
                     if is_complete and (is_folder or is_unproven):
                         self.outcomes.put(self._resolver.missing(recorded, source))
+                    if is_complete:
+                        self.outcomes.put(self._resolver.closed_gaps(recorded))
         except BaseException as error:  # noqa: BLE001 - raised again in the writing thread
             self.outcomes.end(error)
         else:

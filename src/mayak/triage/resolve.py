@@ -63,7 +63,8 @@ class Resolver:
         """Which list of files to be found contains a file, by SHA-256."""
         self._n_requests = 0
         self.n_unlisted = 0
-        """Items that no listing of a source counts: those of changed and missing files."""
+        """Items that no listing of a source counts: those of changed and missing files, and of
+        gaps that are closed."""
         self.n_settled = 0
         """Items that need nothing, because an earlier run has finished them."""
         self.accepted: list[tuple[str, str]] = []
@@ -124,6 +125,18 @@ class Resolver:
         self.n_unlisted += len(outcomes)
         return outcomes
 
+    def closed_gaps(self, recorded: RecordedSource) -> list[ItemOutcome]:
+        """Return the outcomes of recorded gaps that a complete walk has not met again."""
+        outcomes = []
+        for gap in recorded.closed_gaps():
+            before = "no file is listed in it" if gap.failure is None else gap.failure.message
+            reason = f"{before}; a later run did not find this gap"
+            closed = Exclusion(OutcomeReason.GAP_CLOSED, reason)
+            item = Item(gap.display, gap.location, closed)
+            outcomes.append(ItemOutcome(recorded.number, item, True))
+        self.n_unlisted += len(outcomes)
+        return outcomes
+
     def _unavailable(self, recorded: RecordedSource, failure: Failure) -> ItemOutcome:
         """An item that the source lists and cannot give, or what is missing of a container."""
         if failure.entry is not None:
@@ -138,6 +151,7 @@ class Resolver:
         is_excluded = failure.error in EXCLUSIONS
         if not is_excluded:
             recorded.identity.require()
+            recorded.unread.add(failure.path)
         before = recorded.item(location)
         if before is not None and before.content is not None:
             self._require_accepted(failure.path, _UNREADABLE)
@@ -170,6 +184,7 @@ class Resolver:
     ) -> ItemOutcome:
         if isinstance(reason, Failure):
             recorded.identity.require()
+            recorded.unread.add(str(entry.path))
         if before is not None and before.content is not None:
             self._require_accepted(entry.path, _UNREADABLE)
             item = item_of(entry, Duplicate(before.content))
