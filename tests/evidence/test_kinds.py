@@ -15,7 +15,7 @@ from PIL import Image
 from mayak import signatures
 from mayak.errors import EvidenceError
 from mayak.evidence import open_source
-from mayak.imaging.formats import is_pdf, looks_like_image
+from mayak.imaging.formats import is_pdf, looks_like_image, named_as_image
 from mayak.signatures import KINDS, FileKind, Use
 from mayak.types import EvidenceEntry, Failure
 from mayak_synthetic.exfat import volume
@@ -266,3 +266,15 @@ def test_a_container_without_files_is_followed_by_that_statement(tmp_path, conte
         entry, gap = source.items()
     assert isinstance(entry, EvidenceEntry)
     assert (gap.path, gap.error) == (str(entry.path), "NoEntries")
+
+
+@pytest.mark.parametrize("extension", sorted({*Image.registered_extensions(), ".txt"}))
+def test_a_damaged_file_is_an_image_by_its_name_as_a_source_and_in_a_folder(tmp_path, extension):
+    file = tmp_path / f"x{extension}"
+    file.write_bytes(b"nothing that anyone knows")
+    if named_as_image(file.name):
+        with open_source(file) as source:
+            assert len(list(source.items())) == 1
+    else:
+        with pytest.raises(EvidenceError, match="no known kind"):
+            open_source(file)

@@ -306,7 +306,7 @@ KINDS: Rows = (
     _unread("VHDX", "a VHDX disk image", at(0, b"vhdxfile"), family="disk image", ext="vhdx"),
     _unread("VHD", "a VHD disk image", at(0, b"conectix"), family="disk image", ext="vhd"),
     # Images, by Pillow's names. Some are decoded by no library here: the decoder says so.
-    _image("JPEG", at(0, b"\xff\xd8\xff"), ext="jpg jpeg jpe jfif"),
+    _image("JPEG", at(0, b"\xff\xd8\xff"), ext="jpg jpeg jpe jfif mpo"),
     _image("PNG", at(0, b"\x89PNG"), ext="png apng"),
     _image("GIF", at(0, b"GIF8"), ext="gif"),
     _image("BMP", at(0, b"BM"), check=headers.is_bmp, ext="bmp"),
@@ -359,6 +359,7 @@ KINDS: Rows = (
     _named_only("IM", "im"),
     _named_only("IPTC", "iim"),
     _named_only("PCD", "pcd"),
+    _named_only("PALM", "palm"),
     # Videos and documents.
     FileKind(
         "MP4 or QuickTime",
