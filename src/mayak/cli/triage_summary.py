@@ -69,9 +69,8 @@ def show_summary(console: Console, case: CaseStore, summary: Summary, drift: Dri
     if summary.run is not None:
         show_results(console, case, summary.run)
     unscored = _unscored(case, summary)
-    _show_failures(
-        console, msg("Not read, the first {n_rows}", n_rows=_FIRST), case.first_failures(_FIRST)
-    )
+    unread = case.first_failures(_FIRST)
+    _show_failures(console, msg("Not read, the first {n_rows}", n_rows=_FIRST), unread)
     _show_failures(console, msg("Not scored, the first {n_rows}", n_rows=_FIRST), unscored[:_FIRST])
     console.result(counts.sum_text)
     different = plural("{n} different image", "{n} different images", counts.distinct_contents)
@@ -97,12 +96,12 @@ def _show_reasons(
     from mayak.case.reasons import reason, remedy
     from mayak.report.left_out import left_out, warning
 
-    for text, counted in (
+    for what, counted in (
         (msg("not read: "), case.failure_counts()),
         (msg("not scored: "), Counter(failure.error for failure in unscored)),
     ):
         for name, count in sorted(counted.items()):
-            console.result(text + reason(name) + f" ({name}) {count}")
+            console.result(what + reason(name) + f" ({name}) {count}")
             if (advice := remedy(name)) is not None:
                 console.result("  " + msg("remedy: ") + advice)
     for rule, count in sorted(summary.exclusions.items()):
