@@ -7,6 +7,7 @@ import lzma
 import struct
 import tarfile
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from PIL import Image
 from mayak import signatures
 from mayak.errors import EvidenceError
 from mayak.evidence import open_source
+from mayak.evidence.containers import require_readers
 from mayak.imaging.formats import is_pdf, looks_like_image, named_as_image
 from mayak.signatures import KINDS, FileKind, Use
 from mayak.types import EvidenceEntry, Failure
@@ -278,3 +280,12 @@ def test_a_damaged_file_is_an_image_by_its_name_as_a_source_and_in_a_folder(tmp_
     else:
         with pytest.raises(EvidenceError, match="no known kind"):
             open_source(file)
+
+
+def test_a_kind_that_is_entered_has_a_reader():
+    (row,) = (kind for kind in KINDS if kind.name == "7z")
+    entered = replace(row, use=Use.ENTERED, layer="archive")
+    with pytest.raises(ValueError, match="7z"):
+        require_readers([*KINDS, entered])
+    # Of documents, ``imaging.inside`` takes the pictures out.
+    assert {kind.name for kind in KINDS if kind.use is Use.ENTERED and not kind.layer} == {"PDF"}

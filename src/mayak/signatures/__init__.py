@@ -439,6 +439,8 @@ def _row(name: str) -> FileKind:
     return kind
 
 
+ZIP = _row("ZIP")
+TAR = _row("TAR")
 E01 = _row("E01")
 OFFICE_DOCUMENT = _row("Office document")
 APPLE_DOUBLE = _row("AppleDouble")

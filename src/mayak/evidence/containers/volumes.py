@@ -264,4 +264,4 @@ def _open(file: ContainerFile, path: EvidencePath, _: Limits) -> Container | Non
     return disk if is_disk or disk.has_known_volume() else None
 
 
-FORMAT = ContainerFormat(lambda kind, _: kind in VOLUMES.rows, _open)
+FORMAT = ContainerFormat(VOLUMES.rows, _open)
