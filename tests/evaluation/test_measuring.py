@@ -183,6 +183,18 @@ class TestInterrupted:
         assert again.seen == 13
         assert figures(tmp_path / "out")["n"] == 20
 
+    def test_answers_outlast_a_full_disk(self, manifest, tmp_path, monkeypatch):
+        self.interrupt(manifest, tmp_path / "out")
+        before = (tmp_path / "out" / run.PARTIAL).read_bytes()
+
+        def full(*_):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("mayak.files.os.fsync", full)
+        with pytest.raises(ConfigError, match="cannot be written"):
+            run.evaluate(manifest, FakeClassifier({2: 1}), tmp_path / "out")
+        assert (tmp_path / "out" / run.PARTIAL).read_bytes() == before
+
     def test_another_engine_begins_anew(self, manifest, tmp_path):
         self.interrupt(manifest, tmp_path / "out")
         other = FakeClassifier(adapter="other")
