@@ -442,6 +442,8 @@ def _row(name: str) -> FileKind:
 ZIP = _row("ZIP")
 TAR = _row("TAR")
 E01 = _row("E01")
+EXFAT = _row("exFAT")
+EXT = _row("ext2, ext3 or ext4")
 OFFICE_DOCUMENT = _row("Office document")
 APPLE_DOUBLE = _row("AppleDouble")
 LATE_PDF = next(kind for kind in KINDS if kind.check is headers.is_late_pdf)

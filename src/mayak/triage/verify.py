@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import count
@@ -11,6 +10,7 @@ from mayak.case import CaseStore, IntegrityFault, StoredItem, StoredSource
 from mayak.case.records import Problem
 from mayak.errors import EvidenceError
 from mayak.evidence import Source, located, open_source
+from mayak.files import file_sha256
 from mayak.i18n import message_of, msg
 from mayak.triage.outcome import location_of
 from mayak.types import EvidenceEntry, EvidencePath, Failure, Progress
@@ -154,7 +154,7 @@ def _difference(
         return "changed", f"{item.display}: " + text
     try:
         with entry.open() as stream:
-            same = hashlib.sha256(stream.read()).hexdigest() in taken_in
+            same = file_sha256(stream) in taken_in
     except (EvidenceError, OSError) as error:
         return "unreadable", f"{item.display}: " + message_of(error)
     text = msg("its bytes have changed")
