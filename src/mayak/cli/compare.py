@@ -79,6 +79,8 @@ def _show_comparison(console: Console, result: Comparison, page: Path) -> None:
         ]
         for label, one, two in zip(LABELS, before.per_class, after.per_class, strict=True)
     ]
+    for caution in result.cautions:
+        console.result(msg("note: ") + caution)
     console.table(
         msg("The same {n_pairs} images", n_pairs=len(result.pairs)),
         ["", *names],
@@ -93,8 +95,6 @@ def _show_comparison(console: Console, result: Comparison, page: Path) -> None:
         + msg("points")
         + f" (95%: {low:+.1f} … {high:+.1f}) · McNemar p = {p_value(change.mcnemar.p)}"
     )
-    for caution in result.cautions:
-        console.result(msg("note: ") + caution)
     console.result(
         msg(
             "put right {n_fixed}, made wrong {n_broken}, wrong in another way {n_moved}",
