@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from evaluation_fakes import FakeAnswerer, FakeClassifier, make_data
 from PIL import Image
 
+from evaluation_fakes import FakeAnswerer, FakeClassifier, make_data
 from mayak.dataset.manifest import read_manifest
 from mayak.errors import ConfigError, ManifestError
 from mayak.evaluation import run
