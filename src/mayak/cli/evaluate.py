@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from mayak.cli.as_triage import measure_as_triage, show_triage_figures
 from mayak.cli.console import Console
 from mayak.cli.options import (
     DeviceOption,
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from mayak.evaluation.compare import Comparison
     from mayak.evaluation.record import EvaluationResult
 
+RESULTS = "evaluation_results_epochs5"
+AS_TRIAGE_RESULTS = "evaluation_results_as_triage"
 ManifestOption = Annotated[Path, Parameter(help=msg("Manifest of the images to measure on."))]
 OutOption = Annotated[Path, Parameter(help=msg("Folder of the results."))]
 BatchOption = Annotated[
@@ -37,12 +40,34 @@ BatchOption = Annotated[
 ]
 
 
+EvaluateOutOption = Annotated[
+    Path | None,
+    Parameter(
+        help=msg(
+            "Folder of the results (default: evaluation_results_epochs5; with --as-triage "
+            "evaluation_results_as_triage)."
+        )
+    ),
+]
+AsTriageOption = Annotated[
+    bool,
+    Parameter(
+        negative="",
+        help=msg(
+            "Measure what `mayak triage` runs with this adapter: reduced decoding, the cascade "
+            "and its calibration."
+        ),
+    ),
+]
+
+
 def evaluate(
     *,
     adapter: OwnAdapterOption = Path(OUTPUT) / FINAL,
     model: OwnModelOption = None,
     manifest: ManifestOption = Path("data/test_drug_data.json"),
-    out: OutOption = Path("evaluation_results_epochs5"),
+    out: EvaluateOutOption = None,
+    as_triage: AsTriageOption = False,
     batch_size: BatchOption = None,
     precision: PrecisionOption = "auto",
     device: DeviceOption = "auto",
@@ -56,9 +81,19 @@ def evaluate(
 
     samples = read_manifest(manifest)
     leakage = Leakage.of(adapter, samples)
-    from mayak.model import LabelScorer, load_model
+    from mayak.model import Calibration, LabelScorer, load_model
 
     console = Console()
+    out = out or Path(AS_TRIAGE_RESULTS if as_triage else RESULTS)
+    if as_triage:
+        calibration = Calibration.read(adapter)
+        vlm = load_model(
+            base, precision=precision, adapter=adapter, device=device, revision=revision
+        )
+        result = measure_as_triage(
+            vlm, calibration, samples, out, console, batch_size=batch_size or 8, leakage=leakage
+        )
+        return _show(console, result, out, as_json)
 
     def measured(precision: Precision, out: Path) -> EvaluationResult:
         vlm = load_model(
@@ -141,7 +176,7 @@ SecondArgument = Annotated[
 
 def compare(
     first: FirstArgument = Path("evaluation_results_zeroshot"),
-    second: SecondArgument = Path("evaluation_results_epochs5"),
+    second: SecondArgument = Path(RESULTS),
     *,
     out: OutOption = Path("comparison"),
     as_json: JsonOption = False,
@@ -200,6 +235,8 @@ def _show(console: Console, result: EvaluationResult, out: Path, as_json: bool) 
                 unclassifiable=result.unclassifiable,
             )
         )
+    if result.triage is not None:
+        show_triage_figures(console, result.triage)
     if result.leakage is not None and result.leakage.note:
         console.result(msg("note: ") + result.leakage.note)
     for failure in result.failures:

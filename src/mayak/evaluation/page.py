@@ -10,8 +10,15 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from mayak import __version__
+from mayak.evaluation.gain import PERCENT, target_name
 from mayak.evaluation.pictures import by_confidence, data_uri, thumbnail
 from mayak.evaluation.record import EvaluationResult, Kind, Row
+from mayak.evaluation.triage_figures import (
+    TIER_NAMES,
+    TriageFigures,
+    calibration_note,
+    verdict_text,
+)
 from mayak.fonts import with_fonts
 from mayak.i18n import Language, msg, msg_in
 from mayak.i18n import render as worded
@@ -47,8 +54,35 @@ def report(result: EvaluationResult, figures: dict[str, Any], language: Language
             "decode": msg("decoding"),
             "classify": msg("classifying"),
         },
-        limits=limits(result.engine.model),
+        limits=limits(
+            result.engine.model,
+            is_calibrated=result.triage is not None and result.triage.is_calibrated,
+        ),
+        **_triage_context(result.triage),
     )
+
+
+_VIEWED = (1, 5, 10, 20, 30, 50, 70)
+"""Shares of images viewed, in per cent, whose recall is in the table."""
+
+
+def _triage_context(figures: TriageFigures | None) -> dict[str, Any]:
+    """Return the values of the chapters on what triage runs."""
+    check = None if figures is None else figures.bound
+    return {
+        "triage": figures,
+        "tier_names": TIER_NAMES,
+        "checks": check
+        and (
+            (msg("of what the whole model calls relevant"), check.against_model),
+            (msg("of the images labelled relevant"), check.against_truth),
+        ),
+        "calibration_note": None if figures is None else calibration_note(figures),
+        "verdict_text": verdict_text,
+        "target_name": target_name,
+        "viewed": PERCENT,
+        "shown": [PERCENT.index(percent) for percent in _VIEWED],
+    }
 
 
 def title(kind: Kind) -> str:
@@ -75,8 +109,9 @@ def cards(rows: Iterable[Row], root: Path) -> list[dict[str, Any]]:
     return [card(row, root) for row in list(rows)[:_MAX_PICTURES]]
 
 
-def limits(model: str) -> list[str]:
-    """Return the limits of the figures, in sentences."""
+def limits(model: str, *, is_calibrated: bool = False) -> list[str]:
+    """Return the limits of the figures, in sentences. ``is_calibrated``: scores are divided by a
+    calibration's temperatures."""
     sentences: list[str] = [
         msg(
             "The figures describe these images. Images of other devices, years, drugs or apps may "
@@ -87,8 +122,14 @@ def limits(model: str) -> list[str]:
             "the choice of images, not mislabelled images or a test set unlike real work."
         ),
         msg(
-            "Scores are not calibrated probabilities. A classification tells where to look first; "
-            "it is not a finding and needs a person's eye."
+            "Scores are divided by the temperatures of `mayak calibrate`: the calibration error "
+            "says how far they are off on these images."
+        )
+        if is_calibrated
+        else msg("Scores are not calibrated probabilities."),
+        msg(
+            "A classification tells where to look first; it is not a finding and needs a person's "
+            "eye."
         ),
     ]
     if model.startswith("nano@"):

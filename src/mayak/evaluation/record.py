@@ -15,6 +15,7 @@ from mayak import metrics as measures
 from mayak.dataset.manifest import Manifest
 from mayak.dataset.training_images import Leakage
 from mayak.errors import ConfigError
+from mayak.evaluation.triage_figures import TriageFigures
 from mayak.files import write_durably
 from mayak.i18n import msg, system_error
 from mayak.labels import LABELS, UNCLASSIFIABLE
@@ -46,6 +47,10 @@ class Row:
     """Four scores that sum to 1; None for a free answer."""
     off_label: float | None
     answer: str | None
+    tier: int | None = None
+    """Tier of the cascade that decided; None for a free answer."""
+    whole_model: int | None = None
+    """Label that the whole model gives the image; ``predicted`` if no earlier tier decided."""
 
     @property
     def is_right(self) -> bool:
@@ -65,6 +70,8 @@ class EvaluationResult:
     failures: tuple[Failure, ...]
     leakage: Leakage | None = None
     """None for the base model, which was trained on no image of ours."""
+    triage: TriageFigures | None = None
+    """Of a run that measured what triage runs."""
 
     @property
     def off_label(self) -> measures.OffLabel | None:
@@ -145,6 +152,7 @@ def figures(result: EvaluationResult, out: Path) -> dict[str, Any]:
         "dataset": result.manifest.digest,
         "manifest": _relative(result.manifest.path, out),
         "training_record": _compared(result.leakage),
+        "as_triage": result.triage and result.triage.as_json(),
         "failures": [_failure_values(failure) for failure in result.failures],
     }
 
@@ -171,9 +179,10 @@ def _compared(leakage: Leakage | None) -> dict[str, Any] | None:
     }
 
 
-def predictions_csv(rows: Iterable[Row], *, answers: bool) -> str:
-    """Return ``predictions.csv``; ``answers`` adds the column of free answers."""
-    columns = (*_COLUMNS, "answer") if answers else _COLUMNS
+def predictions_csv(rows: Iterable[Row], *, answers: bool, tiers: bool = False) -> str:
+    """Return ``predictions.csv``; ``answers`` adds the column of free answers, ``tiers`` the tier
+    that decided and the label that the whole model gives."""
+    columns = _COLUMNS + ("answer",) * answers + ("tier", "whole_model") * tiers
     return _csv(columns, (_cells(row) for row in rows))
 
 
@@ -315,4 +324,6 @@ def _row(cells: dict[str, str]) -> Row:
         scores=tuple(float(cells[name]) for name in _SCORES) if scored else None,
         off_label=float(cells["off_label"]) if cells["off_label"] else None,
         answer=cells.get("answer"),
+        tier=int(cells["tier"]) if cells.get("tier") else None,
+        whole_model=int(cells["whole_model"]) if cells.get("whole_model") else None,
     )

@@ -7,6 +7,7 @@ import json
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -16,6 +17,7 @@ from mayak.dataset.training_images import Leakage
 from mayak.errors import DecodeError, ManifestError
 from mayak.evaluation import page, plots, record
 from mayak.evaluation.answers import parse_answer
+from mayak.evaluation.as_triage import AsTriage, DecodeBytes
 from mayak.evaluation.pictures import contact_sheet
 from mayak.evaluation.record import EvaluationResult, Kind, Row
 from mayak.files import json_bytes
@@ -30,6 +32,7 @@ from mayak.types import (
     Sample,
     Sides,
     SilentProgress,
+    Task,
 )
 from mayak.untrusted import open_regular, parse_json
 
@@ -41,6 +44,8 @@ _PLOTS = (
     "confusion_matrix.svg",
     "per_class_recall.png",
     "per_class_recall.svg",
+    "gain_curve.png",
+    "gain_curve.svg",
 )
 _OWN = (record.METRICS, record.PREDICTIONS, record.FAILURES, *_PLOTS, SHEET, REPORT)
 _READERS = 4
@@ -59,12 +64,14 @@ def evaluate(
     *,
     leakage: Leakage | None = None,
     language: Language = "en",
+    as_triage: AsTriage | None = None,
 ) -> EvaluationResult:
     """Score a manifest's images and write metrics, tables, pictures and a report into ``out``.
 
     Pictures and the report are in ``language``; files for programs are in English. ``leakage`` is
     the comparison of the images with the adapter's training record; without it the results state
-    that nothing was compared.
+    that nothing was compared. With ``as_triage`` images are read as triage reads them, the whole
+    model reads what earlier tiers dismissed too, and the result has ``TriageFigures``.
 
     An image that cannot be read, or that has changed since ``prepare``, is a failure: listed and
     never scored. An interrupted run continues, if engine and data are the same. The same
@@ -74,9 +81,8 @@ def evaluate(
         ManifestError: no image can be read.
     """
     leakage = leakage or Leakage.NOT_COMPARED
-    return _run(
-        "evaluate", manifest, classifier, out, progress or SilentProgress(), language, leakage
-    )
+    shown = progress or SilentProgress()
+    return _run("evaluate", manifest, classifier, out, shown, language, leakage, as_triage)
 
 
 def zeroshot(
@@ -103,6 +109,7 @@ def _run(
     progress: Progress,
     language: Language,
     leakage: Leakage | None = None,
+    as_triage: AsTriage | None = None,
 ) -> EvaluationResult:
     record.make_folder(out)
     key = {"kind": kind, "engine": model.engine.fingerprint, "dataset": manifest.digest}
@@ -111,30 +118,27 @@ def _run(
     todo = [sample for sample in manifest.samples if sample.id not in answers]
     # 2. Ask the model; store each answer at once.
     failures: dict[str, Failure] = {}
+    decode_bytes = decode_image if as_triage is None else as_triage.decode
+    asked = _ask(model, manifest, todo, failures, decode_bytes)
     with (
         (out / PARTIAL).open("a", encoding="utf-8", newline="\n") as partial,
         progress.task(_TITLES[kind], len(manifest.samples), msg_in("unit", "images")) as task,
     ):
         task.advance(len(answers))
-        for sample, answer in _ask(model, manifest, todo, failures):
+        if as_triage is not None:
+            asked = chain(asked, _ask_whole_model(as_triage, manifest, answers, failures, task))
+        for sample, answer in asked:
             answers[sample.id] = answer
             with record.writing(out):
                 _write_line(partial, {"id": sample.id} | answer)
             task.advance()
         task.advance(len(failures))
-    if not answers:
-        (out / PARTIAL).unlink()
-        raise ManifestError(
-            msg(
-                "none of the {n_failures} images of {path} can be read (the first: {message})",
-                n_failures=len(failures),
-                path=manifest.path,
-                message=next(iter(failures.values())).message,
-            ),
-            remedy=msg("run `mayak prepare` again"),
-        )
     # 3. Measure, and write the results.
-    rows = tuple(_row(s, answers[s.id]) for s in manifest.samples if s.id in answers)
+    scored = [s for s in manifest.samples if s.id in answers and s.id not in failures]
+    if not scored:
+        (out / PARTIAL).unlink()
+        raise _none_readable(manifest, failures)
+    rows = tuple(_row(sample, answers[sample.id]) for sample in scored)
     result = EvaluationResult(
         kind=kind,
         manifest=manifest,
@@ -148,10 +152,23 @@ def _run(
         rows=rows,
         failures=tuple(failures[s.id] for s in manifest.samples if s.id in failures),
         leakage=leakage,
+        triage=None if as_triage is None else as_triage.figures(manifest, rows),
     )
     _write(result, out, language)
     (out / PARTIAL).unlink()
     return result
+
+
+def _none_readable(manifest: Manifest, failures: dict[str, Failure]) -> ManifestError:
+    return ManifestError(
+        msg(
+            "none of the {n_failures} images of {path} can be read (the first: {message})",
+            n_failures=len(failures),
+            path=manifest.path,
+            message=next(iter(failures.values())).message,
+        ),
+        remedy=msg("run `mayak prepare` again"),
+    )
 
 
 _TITLES = {
@@ -169,12 +186,13 @@ def _ask(
     manifest: Manifest,
     samples: Iterable[Sample],
     failures: dict[str, Failure],
+    decode_bytes: DecodeBytes,
 ) -> Iterator[tuple[Sample, _Answer]]:
     """Yield the model's answer to each readable sample, in order; others go to ``failures``."""
     pending: deque[Sample] = deque()
 
     def readable() -> Iterator[DecodedImage]:
-        for sample, image in read_ahead(manifest, samples):
+        for sample, image in read_ahead(manifest, samples, decode_bytes):
             if isinstance(image, Failure):
                 failures[sample.id] = image
             else:
@@ -193,21 +211,50 @@ def _ask(
                     "predicted": prediction.scores.label,
                     "scores": list(prediction.scores.values),
                     "off_label": prediction.scores.off_label,
+                    "tier": prediction.tier,
                 },
             )
 
 
+def _ask_whole_model(
+    as_triage: AsTriage,
+    manifest: Manifest,
+    answers: dict[str, _Answer],
+    failures: dict[str, Failure],
+    task: Task,
+) -> Iterator[tuple[Sample, _Answer]]:
+    """Yield the answers of earlier tiers with the label that the whole model gives the image."""
+    samples = [
+        sample
+        for sample in manifest.samples
+        if sample.id in answers and as_triage.needs_whole_model(answers[sample.id])
+    ]
+    task.expect(len(manifest.samples) + len(samples))
+    whole = as_triage.whole_model
+    for sample, answer in _ask(whole, manifest, samples, failures, as_triage.decode_whole):
+        yield sample, answers[sample.id] | {"whole_model": answer["predicted"]}
+
+
+def decode_image(data: bytes, path: str, min_sides: Sides | None = None) -> DecodedImage | Failure:
+    """Decode an image completely, at full scale or as ``imaging.decode`` does with ``min_sides``;
+    a failure names ``path``."""
+    try:
+        return decode(data, min_sides=min_sides)
+    except DecodeError as error:
+        return Failure(path, "decode", type(error).__name__, error.message)
+
+
 def read_ahead(
-    manifest: Manifest, samples: Iterable[Sample], *, min_sides: Sides | None = None
+    manifest: Manifest, samples: Iterable[Sample], decode_bytes: DecodeBytes = decode_image
 ) -> Iterator[tuple[Sample, DecodedImage | Failure]]:
-    """Yield every sample with its pixels or its failure, in order, decoded ahead by a few threads;
-    ``min_sides`` is that of ``imaging.decode``."""
+    """Yield every sample with its pixels or its failure, in order, decoded ahead by a few
+    threads."""
     waiting: deque[tuple[Sample, Future[DecodedImage | Failure]]] = deque()
     with ThreadPoolExecutor(_READERS) as pool:
         try:
             for sample in samples:
                 path = manifest.locate(sample)
-                waiting.append((sample, pool.submit(_read, path, sample, min_sides)))
+                waiting.append((sample, pool.submit(_read, path, sample, decode_bytes)))
                 if len(waiting) >= _READ_AHEAD:
                     first, future = waiting.popleft()
                     yield first, future.result()
@@ -218,7 +265,7 @@ def read_ahead(
             pool.shutdown(cancel_futures=True)
 
 
-def _read(path: Path, sample: Sample, min_sides: Sides | None) -> DecodedImage | Failure:
+def _read(path: Path, sample: Sample, decode_bytes: DecodeBytes) -> DecodedImage | Failure:
     try:
         with open_regular(path, follow=True) as file:
             data = file.read()
@@ -238,10 +285,7 @@ def _read(path: Path, sample: Sample, min_sides: Sides | None) -> DecodedImage |
             "ManifestError",
             msg("the file has changed since `mayak prepare`"),
         )
-    try:
-        return decode(data, min_sides=min_sides)
-    except DecodeError as error:
-        return Failure(sample.image_path, "decode", type(error).__name__, error.message)
+    return decode_bytes(data, sample.image_path)
 
 
 def _row(sample: Sample, answer: _Answer) -> Row:
@@ -256,6 +300,8 @@ def _row(sample: Sample, answer: _Answer) -> Row:
         scores=tuple(scores) if scores is not None else None,
         off_label=answer.get("off_label"),
         answer=answer.get("answer"),
+        tier=answer.get("tier"),
+        whole_model=answer.get("whole_model", answer["predicted"]),
     )
 
 
@@ -297,11 +343,15 @@ def _write(result: EvaluationResult, out: Path, language: Language) -> None:
     files = {
         record.METRICS: json_bytes(figures, allow_nan=False),
         record.PREDICTIONS: record.predictions_csv(
-            result.rows, answers=result.kind == "zeroshot-generate"
+            result.rows,
+            answers=result.kind == "zeroshot-generate",
+            tiers=result.triage is not None,
         ).encode(),
         record.FAILURES: record.failures_csv(result.failures).encode(),
         REPORT: page.report(result, figures, language).encode(),
     }
+    if result.triage is not None:
+        files |= plots.gain_curve(result.triage.gain, language)
     files |= plots.confusion_matrix(result.metrics, language)
     files |= plots.per_class_recall(result.metrics, language)
     if wrong:
