@@ -58,7 +58,6 @@ def main() -> None:
             record["runs"] = number
             record["seconds"] = round(earlier + time.monotonic() - began, 1)
             record["ended"] = datetime.now(UTC).isoformat(timespec="seconds")
-            record["lost results"] += outcome.lost
             record["disturbances"] = dict(Counter(record["disturbances"]) + outcome.disturbances)
             record["faults"] += [f"run {number}: {fault}" for fault in outcome.faults[:SHOWN]]
             if asked.record is not None:
@@ -85,7 +84,6 @@ def _record(asked: argparse.Namespace) -> dict[str, Any]:
         "runs": 0,
         "seconds": 0.0,
         "disturbances": {},
-        "lost results": 0,
         "faults": [],
     }
 

@@ -185,6 +185,8 @@ class Sample:
     group: str
     """Near- and exact duplicates share a group; a group is never divided between splits."""
     split: SplitName
+    pdq: str | None = None
+    """PDQ hash in hex, empty if the picture has too little texture for it; None if not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,8 +203,15 @@ class Scores:
 
     @property
     def label(self) -> int:
-        """The label with the highest score; the lowest of equals."""
-        return self.values.index(self.best)
+        """The label with the highest score. Of equals the lowest relevant one: an image is called
+        irrelevant only if that is more likely than any other label."""
+        relevant = self.values[1:]
+        return 0 if self.values[0] > max(relevant) else 1 + relevant.index(max(relevant))
+
+    @property
+    def is_tied(self) -> bool:
+        """Whether the highest score belongs to several labels: the model has decided nothing."""
+        return self.margin == 0
 
     @property
     def best(self) -> float:
@@ -249,6 +258,7 @@ class OutcomeReason(StrEnum):
     EXCLUDE = "exclude"
     SINCE = "since"
     KNOWN_GOOD = "known-good"
+    GAP_CLOSED = "gap-closed"
     # The source has nothing to read there.
     SYMBOLIC_LINK = "SymbolicLink"
     SPECIAL_FILE = "SpecialFile"

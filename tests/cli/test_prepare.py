@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -42,6 +43,21 @@ def test_the_defaults_are_raw_data_and_data(folder, capsys):
     assert [cell.strip() for cell in row.split("│")[1:]] == ["1", "0", "1", "1"]
     assert "12/12" in shown.err
     assert (folder / "data" / "dataset.json").is_file()
+
+
+def test_a_split_that_bursts_push_off_its_fraction_is_stated(folder, capsys):
+    place = folder / "raw_data" / "3_drug_raw"
+    for number in range(3):
+        for copy in range(4):
+            shutil.copy(place / f"{number}.png", place / f"{number}_{copy}.png")
+
+    assert run() == 0
+
+    stated = capsys.readouterr().out
+    assert "test has 33.3% of label 3 drug itself instead of 15.0%" in stated
+    assert "validation has 33.3% of label 3 drug itself instead of 12.8%" in stated
+    found = json.loads((folder / "data" / "dataset.json").read_text(encoding="utf-8"))
+    assert {"label": 3, "split": "test", "share": 1 / 3, "target": 0.15} in found["deviations"]
 
 
 def test_clutter_is_shown_and_no_failure(folder, capsys):

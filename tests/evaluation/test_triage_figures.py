@@ -7,12 +7,13 @@ import pytest
 from mayak.evaluation.triage_figures import Share, TriagedImage, triage_figures
 from mayak.metrics import Interval
 from mayak.model.risk_control import Drift, RiskBound
+from mayak.types import Scores
 
 BOUND = RiskBound(0.05, 0.95, 400, 0, (1.0, None), (0.5, 0.0, 0.5), ())
 
 
 def image(number, label, predicted, tier=2, whole=None):
-    scores = tuple(0.7 if index == predicted else 0.1 for index in range(4))
+    scores = Scores(tuple(0.7 if index == predicted else 0.1 for index in range(4)), 0.0)
     whole = predicted if whole is None else whole
     return TriagedImage(f"{number:064x}", f"g{number}", label, scores, tier, whole)
 
@@ -52,7 +53,7 @@ def test_each_tier_answers_for_what_it_dismissed():
     values = found.as_json()
     assert values["relevant_not_scored"] == 3
     assert values["bound"]["truth"]["share"] == 0.5
-    assert values["bound"]["truth"]["ci95"] == [truth.interval.low, truth.interval.high]
+    assert values["bound"]["truth"]["share_ci95"] == [truth.interval.low, truth.interval.high]
 
 
 @pytest.mark.parametrize(
@@ -60,7 +61,7 @@ def test_each_tier_answers_for_what_it_dismissed():
     [(0.06, 0.13, "broken"), (0.0, 0.05, "kept"), (0.04, 0.06, "open"), (0.05, 0.06, "open")],
 )
 def test_the_verdict_is_that_of_the_whole_interval(low, high, verdict):
-    assert Share(1, 20, Interval(low, high, "exact")).verdict(0.05) == verdict
+    assert Share(1, 20, Interval(low, high, "clopper-pearson", 400, 400.0)).verdict(0.05) == verdict
 
 
 def test_few_images_decide_nothing():
@@ -89,12 +90,20 @@ def test_without_a_bound_the_whole_model_answers_for_all():
 
 def test_images_are_viewed_as_a_case_shows_them():
     """By the score of irrelevant, lowest first; equals by the highest score, doubtful first."""
-    sure = replace(image(0, 0, 0), scores=(0.9, 0.05, 0.03, 0.02))
-    doubtful = replace(image(1, 1, 1), scores=(0.2, 0.3, 0.25, 0.25))
-    certain = replace(image(2, 2, 2), scores=(0.2, 0.0, 0.8, 0.0))
+    sure = replace(image(0, 0, 0), scores=Scores((0.9, 0.05, 0.03, 0.02), 0.0))
+    doubtful = replace(image(1, 1, 1), scores=Scores((0.2, 0.3, 0.25, 0.25), 0.0))
+    certain = replace(image(2, 2, 2), scores=Scores((0.2, 0.0, 0.8, 0.0), 0.0))
     gain = figures([sure, certain, doubtful]).as_json()["gain"]
     place = gain["viewed"].index(0.3)
     assert (gain["1"]["recall"][place], gain["2"]["recall"][place]) == (1.0, 0.0)
+
+
+def test_a_tie_with_irrelevant_is_not_lost():
+    """Triage shows such an image as relevant, because nothing was decided."""
+    tied = replace(image(0, 3, 3), scores=Scores((0.4, 0.1, 0.1, 0.4), 0.0), whole_model=-1)
+    found = figures([tied, image(1, 0, 0, tier=0)])
+    assert (found.lost.count, found.lost.of) == (0, 1)
+    assert found.bound.against_model.of == 1
 
 
 def test_drift_is_in_the_values():

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-pytest.register_assert_rewrite("desk_browser")
+pytest.register_assert_rewrite("acting", "desk_browser")
 
 # What a shell starts in the background inherits that Ctrl-C is ignored, until uvicorn handles it.
 START = (
@@ -118,3 +118,19 @@ def serve(tmp_path_factory):
         server.interrupt()
     for server in running.values():
         server.stop()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from desk_browser import chromium
+
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture
+def page(browser):
+    from desk_browser import open_page
+
+    with open_page(browser) as opened:
+        yield opened

@@ -394,7 +394,9 @@ class ContentIndex:
             columns.run,
             seen=columns.seen,
         )
-        return self._mark(columns.failed, pages, advance) or changed
+        changed = self._mark(columns.failed, pages, advance) or changed
+        columns.failed &= columns.label < 0  # a later attempt can succeed
+        return changed
 
     def _read_alerts(self, advance: Callable[[int], None]) -> bool:
         pages = self._pages(

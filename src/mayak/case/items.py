@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -191,6 +192,28 @@ class Items:
             "SELECT * FROM present WHERE +source = ? AND id > ? ORDER BY id LIMIT ?", source
         )
         return map(stored_item, rows)
+
+    def open_gaps(self, source: int) -> list[StoredItem]:
+        """Return the recorded gaps in the containers of a source (what could not be listed, or that
+        nothing was) which no later run has closed, in the order they were added."""
+        # The location of a file is a list, that of a gap an object.
+        rows = self._database.query(
+            "SELECT * FROM present WHERE source = ? AND location >= '{' AND location < '|'"
+            " AND (error IS NOT NULL OR rule = ?) ORDER BY id",
+            source,
+            OutcomeReason.NO_ENTRIES,
+        )
+        return list(map(stored_item, rows))
+
+    def displayed(self, source: int, paths: Iterable[str]) -> dict[str, int]:
+        """Return the ids of the files of a source that are displayed as these paths, by path."""
+        rows = self._database.query(
+            "SELECT display, id FROM items WHERE source = ? AND location < '{'"
+            " AND display IN (SELECT value FROM json_each(?)) ORDER BY id",
+            source,
+            json.dumps([*paths]),
+        )
+        return {row["display"]: row["id"] for row in rows}
 
     def last_item(self) -> int:
         """Return the id of the item that was added last; 0 if there is none."""

@@ -21,6 +21,7 @@ REASONS: Mapping[str, Message] = {
     OutcomeReason.EXCLUDE: msg("in --exclude"),
     OutcomeReason.SINCE: msg("older than --since"),
     OutcomeReason.KNOWN_GOOD: msg("in a list of known-good files"),
+    OutcomeReason.GAP_CLOSED: msg("gap in an archive or disk image that a later run did not find"),
     OutcomeReason.SYMBOLIC_LINK: msg("link"),
     OutcomeReason.SPECIAL_FILE: msg("device or the like"),
     OutcomeReason.DELETED_WITHOUT_CONTENT: msg("deleted, no content left"),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mayak.cli.console import Console
+from mayak.errors import ConfigError
 from mayak.i18n import msg
 from mayak.workers import cores
 
@@ -21,13 +22,29 @@ _VIEWED = (1, 5, 10, 20, 30, 50, 70)
 """Shares of images viewed, in per cent, that the terminal shows of the gain curve."""
 
 
+def calibration_to_measure(adapter: Path, by: str) -> Calibration | None:
+    """Return the calibration that triage would use, before the model is loaded, which takes long.
+
+    Raises:
+        ConfigError: free answers are asked for, which triage does not read.
+        ModelError: the calibration is damaged.
+    """
+    if by != "score":
+        raise ConfigError(
+            msg("--as-triage measures scores: triage does not ask for free answers"),
+            remedy=msg("leave out --by or --as-triage"),
+        )
+    from mayak.model import Calibration
+
+    return Calibration.read(adapter)
+
+
 def measure_as_triage(
     model: VisionLanguageModel,
     calibration: Calibration | None,
     samples: Manifest,
     out: Path,
     console: Console,
-    *,
     batch_size: int,
     leakage: Leakage,
 ) -> EvaluationResult:
@@ -77,7 +94,8 @@ def share_text(share: Share) -> str:
     if share.value is None or share.interval is None:
         return "–"
     low, high = share.interval.low, share.interval.high
-    return f"{share.count} / {share.of} = {share.value:.1%} ({low:.1%}–{high:.1%})"
+    text = f"{share.count} / {share.of} = {share.value:.1%} ({low:.1%}–{high:.1%})"
+    return text + (msg(" · too few groups") if share.interval.has_too_few_groups else "")
 
 
 def _show_tiers(console: Console, figures: TriageFigures) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -23,6 +24,8 @@ _SHOWN = 5
 _DETAILED = ("damaged", "unreadable", "bomb", "disagreement")
 """Reasons that are shown with the recorded error of each file."""
 
+
+_SPLIT_NAMES = {"test": msg("test"), "val": msg("validation")}
 
 RawArgument = Annotated[
     Path | None,
@@ -172,6 +175,19 @@ def _show(console: Console, result: PrepareResult) -> None:
                 sizes=max(sizes.values()),
             )
         )
+    for deviation in result.deviations:
+        console.result(
+            msg(
+                "off the fraction, because groups stay whole and each label must be in each split: "
+                "{split} has {share:.1%} of {which} instead of {target:.1%}",
+                split=_SPLIT_NAMES[deviation.split],
+                share=deviation.share,
+                which=msg("all images")
+                if deviation.label is None
+                else msg("label ") + f"{deviation.label} " + LABELS[deviation.label].name,
+                target=deviation.target,
+            )
+        )
     if absent := [label.folder for label in LABELS if not any(counts[label.index].values())]:
         console.result(msg("no images of {absent}", absent=", ".join(absent)))
     _show_rejected(console, result)
@@ -268,6 +284,7 @@ def _as_json(result: PrepareResult) -> dict[str, object]:
             "largest": max(result.group_sizes.values()),
         },
         "splits": dict(result.digests),
+        "deviations": [asdict(deviation) for deviation in result.deviations],
         "digest": result.digest,
         "input_digest": result.input_digest,
         "noted": {path: list(notes) for path, notes in result.noted.items()},

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mayak.dataset.collect import REASONS, Reason, Rejected
-from mayak.dataset.split import SPLITS
+from mayak.dataset.split import SPLITS, SplitDeviation
 from mayak.errors import ConfigError
 from mayak.i18n import join, msg
 from mayak.labels import LABELS
@@ -59,12 +59,16 @@ class PrepareOptions:
             )
 
     @property
+    def fractions(self) -> dict[str, float]:
+        """The shares of test and validation set."""
+        return {"test_fraction": self.test_fraction, "val_fraction": self.val_fraction}
+
+    @property
     def parameters(self) -> dict[str, Any]:
         """The options that the result depends on."""
         return {
             "seed": self.seed,
-            "test_fraction": self.test_fraction,
-            "val_fraction": self.val_fraction,
+            **self.fractions,
             "group": self.group,
             "augment": self.augment,
             "test_only": self.test_only,
@@ -85,6 +89,8 @@ class PrepareResult:
     """image_path → warnings, for images that have any."""
     cross_label: tuple[tuple[Sample, ...], ...]
     """Groups of near-duplicates with more than one label."""
+    deviations: tuple[SplitDeviation, ...]
+    """Splits that are off their fraction because groups stay whole."""
     digests: Mapping[SplitName, str]
     digest: str
     """SHA-256 over the digests of the splits."""

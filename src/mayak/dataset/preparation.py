@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from mayak.dataset.examine import Examined, examine
 from mayak.dataset.group import group_ids
 from mayak.dataset.manifest import DATASET_FILE, FILES, Manifest
 from mayak.dataset.options import PrepareOptions, PrepareResult
-from mayak.dataset.split import SPLITS, grouped_split, plain_split
+from mayak.dataset.split import SPLITS, deviations, grouped_split, plain_split
 from mayak.dataset.store import AUGMENTED_FOLDER, IMAGES_FOLDER, DataFolder
 from mayak.errors import ManifestError
 from mayak.files import json_digest
@@ -146,6 +146,7 @@ class _Copy:
             id=f"{self.original.id}_aug{self.job.copy}",
             image_path=f"{data.name}/{AUGMENTED_FOLDER}/{self.job.target.name}",
             sha256=self.image.sha256,
+            pdq="",  # its original's is known
         )
 
 
@@ -176,6 +177,13 @@ def _result(
             if image.warnings
         },
         cross_label=_cross_label(samples),
+        deviations=()
+        if options.test_only
+        else deviations(
+            [sample.label for sample in samples],
+            [sample.split for sample in samples],
+            **options.fractions,
+        ),
         digests=digests,
         digest=_digest(digests),
         input_digest=input_digest,
@@ -280,14 +288,10 @@ def _samples(images: Sequence[Examined], prefix: str, options: PrepareOptions) -
         groups = group_ids([image.sha256 for image in images], [image.hash for image in images])
     splits: list[SplitName] = ["test"] * len(images)
     if not options.test_only:
-        fractions = {
-            "test_fraction": options.test_fraction,
-            "val_fraction": options.val_fraction,
-        }
         if options.group == "pdq":
-            splits = grouped_split(labels, groups, seed=options.seed, **fractions)
+            splits = grouped_split(labels, groups, seed=options.seed, **options.fractions)
         else:
-            splits = plain_split(labels, seed=options.seed, **fractions)
+            splits = plain_split(labels, seed=options.seed, **options.fractions)
     return [
         Sample(
             id=name,
@@ -296,6 +300,7 @@ def _samples(images: Sequence[Examined], prefix: str, options: PrepareOptions) -
             sha256=image.sha256,
             group=group,
             split=split,
+            pdq=image.hash.comparable_hex,
         )
         for image, name, group, split in zip(images, ids, groups, splits, strict=True)
     ]
@@ -398,6 +403,7 @@ def _row(
         "id": sample.id,
         "image_path": sample.image_path,
         "sha256": sample.sha256,
+        "pdq": sample.pdq,
         "group": sample.group,
         "split": sample.split,
         "label": sample.label,
@@ -449,6 +455,7 @@ def _dataset(
             for split, digest in result.digests.items()
         },
         "digest": result.digest,
+        "deviations": [asdict(deviation) for deviation in result.deviations],
         "cross_label_near_duplicates": [
             {
                 "group": group[0].group,

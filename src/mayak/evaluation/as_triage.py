@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mayak.dataset.manifest import Manifest
 from mayak.evaluation.record import Row
 from mayak.evaluation.triage_figures import TriagedImage, TriageFigures, triage_figures
 from mayak.model import CascadeScorer
 from mayak.model.cascade import LAST
 from mayak.model.risk_control import drift
-from mayak.types import Classifier, DecodedImage, Failure
+from mayak.types import Classifier, DecodedImage, Failure, Sample, Scores
 
 DecodeBytes = Callable[[bytes, str], DecodedImage | Failure]
 """Decodes the bytes of a file, given its path in the manifest."""
@@ -36,13 +35,12 @@ class AsTriage:
         """Return whether an early tier decided, and the whole model was not asked yet."""
         return answer["tier"] != LAST and "whole_model" not in answer
 
-    def figures(self, manifest: Manifest, rows: Sequence[Row]) -> TriageFigures:
-        """Return the figures of a run's scored images; all others count as not scored.
+    def figures(self, rows: Sequence[Row], unread: Iterable[Sample]) -> TriageFigures:
+        """Return the figures of a run: its scored images, and the samples that have no score.
 
         As in triage, the images of a run that was continued are compared with the calibration's
         only as far as they were read since.
         """
-        scored = {row.id for row in rows}
         calibration = None if self.cascade is None else self.cascade.calibration
         bound = None if calibration is None else calibration.risk_bound
         used = set() if calibration is None else set(calibration.images)
@@ -53,7 +51,7 @@ class AsTriage:
             [_triaged(row) for row in rows],
             is_calibrated=self.cascade is not None,
             risk_bound=bound,
-            not_scored=sum(s.label != 0 and s.id not in scored for s in manifest.samples),
+            not_scored=sum(sample.label != 0 for sample in unread),
             n_calibration=sum(row.sha256 in used for row in rows),
             found_drift=found,
         )
@@ -62,4 +60,6 @@ class AsTriage:
 def _triaged(row: Row) -> TriagedImage:
     if row.scores is None or row.tier is None or row.whole_model is None:
         raise ValueError(f"{row.id}: not a result of the cascade")
-    return TriagedImage(row.sha256, row.group, row.label, row.scores, row.tier, row.whole_model)
+    one, two, three, four = row.scores
+    scores = Scores((one, two, three, four), row.off_label or 0.0)
+    return TriagedImage(row.sha256, row.group, row.label, scores, row.tier, row.whole_model)

@@ -18,11 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 
+from mayak.case.scores import ranked
 from mayak.evaluation.triage_figures import TriagedImage, TriageFigures, triage_figures
+from mayak.labels import UNCLASSIFIABLE
 from mayak.metrics import Metrics, ScoreReliability, calibration, measure
 from mayak.model.cascade import LAST, TIERS
 from mayak.model.risk_control import RiskBound
-from mayak.types import Sample
+from mayak.types import Sample, Scores
 
 PARTS = 20
 """More parts need fewer images for a bound without one of them, and take longer."""
@@ -47,7 +49,7 @@ class HeldOut:
             "n": measured.n,
             "n_groups": measured.n_groups,
             "accuracy": measured.accuracy,
-            "accuracy_ci95": [measured.accuracy_interval.low, measured.accuracy_interval.high],
+            **measured.accuracy_interval.figures("accuracy"),
             "macro_f1": measured.macro_f1,
             "ece": self.reliability.ece,
             "as_triage": self.triage.as_json(),
@@ -76,13 +78,13 @@ def held_out(
         scores = np.stack(
             [softmax(logits[tier, rows] / temperatures[tier], axis=1) for tier in TIERS]
         )[tiers, np.arange(len(rows))]
-        whole = logits[LAST, rows].argmax(axis=1)
+        whole, _ = ranked(logits[LAST, rows])
         images += [
             TriagedImage(
                 samples[row].sha256,
                 samples[row].group,
                 samples[row].label,
-                tuple(scores[at].tolist()),
+                Scores(tuple(scores[at].tolist()), 0.0),
                 int(tiers[at]),
                 int(whole[at]),
             )
@@ -92,11 +94,11 @@ def held_out(
     return HeldOut(
         measure(
             labels,
-            [image.predicted for image in images],
+            [UNCLASSIFIABLE if s.is_tied else s.label for s in (i.scores for i in images)],
             [image.group for image in images],
-            unclassifiable=False,
+            unclassifiable=True,
         ),
-        calibration([image.scores for image in images], labels),
+        calibration([image.scores.values for image in images], labels),
         triage_figures(
             images,
             is_calibrated=True,

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections import deque
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
@@ -16,6 +17,7 @@ from mayak.dataset.manifest import Manifest
 from mayak.dataset.training_images import Leakage
 from mayak.errors import DecodeError, ManifestError
 from mayak.evaluation import page, plots, record
+from mayak.evaluation.answer_labels import AnswerLabels
 from mayak.evaluation.answers import parse_answer
 from mayak.evaluation.as_triage import AsTriage, DecodeBytes
 from mayak.evaluation.pictures import contact_sheet
@@ -23,6 +25,7 @@ from mayak.evaluation.record import EvaluationResult, Kind, Row
 from mayak.files import json_bytes
 from mayak.i18n import Language, msg, msg_in, system_error
 from mayak.imaging import decode
+from mayak.labels import UNCLASSIFIABLE
 from mayak.types import (
     Answerer,
     Classifier,
@@ -37,7 +40,6 @@ from mayak.types import (
 from mayak.untrusted import open_regular, parse_json
 
 PARTIAL = "predictions.partial.jsonl"
-REPORT = "report.html"
 SHEET = "misclassified.jpg"
 _PLOTS = (
     "confusion_matrix.png",
@@ -47,7 +49,7 @@ _PLOTS = (
     "gain_curve.png",
     "gain_curve.svg",
 )
-_OWN = (record.METRICS, record.PREDICTIONS, record.FAILURES, *_PLOTS, SHEET, REPORT)
+_OWN = (record.METRICS, record.PREDICTIONS, record.FAILURES, *_PLOTS, SHEET, page.REPORT)
 _READERS = 4
 _READ_AHEAD = 16
 """Decoded images that wait; a 12-megapixel photo takes 36 MB."""
@@ -58,7 +60,7 @@ _Answer = dict[str, Any]
 
 def evaluate(
     manifest: Manifest,
-    classifier: Classifier,
+    model: Answerer | Classifier,
     out: Path,
     progress: Progress | None = None,
     *,
@@ -66,23 +68,27 @@ def evaluate(
     language: Language = "en",
     as_triage: AsTriage | None = None,
 ) -> EvaluationResult:
-    """Score a manifest's images and write metrics, tables, pictures and a report into ``out``.
+    """Evaluate a fine-tuned model on a manifest, by its free answers or by label scores.
 
+    Writes metrics, tables, pictures and a report into ``out``.
     Pictures and the report are in ``language``; files for programs are in English. ``leakage`` is
-    the comparison of the images with the adapter's training record; without it the results state
-    that nothing was compared. With ``as_triage`` images are read as triage reads them, the whole
-    model reads what earlier tiers dismissed too, and the result has ``TriageFigures``.
+    the comparison of the images with the adapter's training record: images seen in training are
+    measured apart. Without it the results state that nothing was compared. With ``as_triage``
+    images are read as triage reads them, the whole model reads what earlier tiers dismissed too,
+    and the result has ``TriageFigures``.
 
     An image that cannot be read, or that has changed since ``prepare``, is a failure: listed and
     never scored. An interrupted run continues, if engine and data are the same. The same
     predictions give the same bytes.
 
     Raises:
-        ManifestError: no image can be read.
+        ManifestError: no image can be read, or all were seen in training.
     """
+    kind: Kind = "finetuned-generate" if hasattr(model, "answer") else "finetuned-score"
     leakage = leakage or Leakage.NOT_COMPARED
+    leakage.refuse_all_seen(manifest)
     shown = progress or SilentProgress()
-    return _run("evaluate", manifest, classifier, out, shown, language, leakage, as_triage)
+    return _run(kind, manifest, model, out, shown, language, leakage, as_triage)
 
 
 def zeroshot(
@@ -134,11 +140,17 @@ def _run(
             task.advance()
         task.advance(len(failures))
     # 3. Measure, and write the results.
-    scored = [s for s in manifest.samples if s.id in answers and s.id not in failures]
-    if not scored:
+    seen = leakage.seen if leakage is not None else frozenset()
+    answered = [
+        _row(sample, answers[sample.id], seen)
+        for sample in manifest.samples
+        if sample.id in answers and sample.id not in failures
+    ]
+    rows = tuple(row for row in answered if not row.is_seen)
+    unread = [sample for sample in manifest.samples if sample.id in failures]
+    if not rows:
         (out / PARTIAL).unlink()
         raise _none_readable(manifest, failures)
-    rows = tuple(_row(sample, answers[sample.id]) for sample in scored)
     result = EvaluationResult(
         kind=kind,
         manifest=manifest,
@@ -147,12 +159,15 @@ def _run(
             [row.label for row in rows],
             [row.predicted for row in rows],
             [row.group for row in rows],
-            unclassifiable=kind == "zeroshot-generate",
+            unclassifiable=record.is_generated(kind)
+            or any(row.predicted == UNCLASSIFIABLE for row in rows),
         ),
         rows=rows,
-        failures=tuple(failures[s.id] for s in manifest.samples if s.id in failures),
+        failures=tuple(failures[sample.id] for sample in unread),
         leakage=leakage,
-        triage=None if as_triage is None else as_triage.figures(manifest, rows),
+        seen=tuple(row for row in answered if row.is_seen),
+        labels=AnswerLabels.of(out, rows).labels,
+        triage=None if as_triage is None else as_triage.figures(rows, unread),
     )
     _write(result, out, language)
     (out / PARTIAL).unlink()
@@ -172,9 +187,10 @@ def _none_readable(manifest: Manifest, failures: dict[str, Failure]) -> Manifest
 
 
 _TITLES = {
-    "evaluate": msg("evaluating"),
     "zeroshot-generate": msg("zero-shot, answers"),
     "zeroshot-score": msg("zero-shot, scores"),
+    "finetuned-generate": msg("fine-tuned, answers"),
+    "finetuned-score": msg("fine-tuned, scores"),
 }
 
 
@@ -208,7 +224,9 @@ def _ask(
             yield (
                 pending.popleft(),
                 {
-                    "predicted": prediction.scores.label,
+                    "predicted": UNCLASSIFIABLE
+                    if prediction.scores.is_tied
+                    else prediction.scores.label,
                     "scores": list(prediction.scores.values),
                     "off_label": prediction.scores.off_label,
                     "tier": prediction.tier,
@@ -288,7 +306,7 @@ def _read(path: Path, sample: Sample, decode_bytes: DecodeBytes) -> DecodedImage
     return decode_bytes(data, sample.image_path)
 
 
-def _row(sample: Sample, answer: _Answer) -> Row:
+def _row(sample: Sample, answer: _Answer, seen: AbstractSet[str]) -> Row:
     scores = answer.get("scores")
     return Row(
         id=sample.id,
@@ -300,6 +318,7 @@ def _row(sample: Sample, answer: _Answer) -> Row:
         scores=tuple(scores) if scores is not None else None,
         off_label=answer.get("off_label"),
         answer=answer.get("answer"),
+        is_seen=sample.sha256 in seen,
         tier=answer.get("tier"),
         whole_model=answer.get("whole_model", answer["predicted"]),
     )
@@ -343,12 +362,12 @@ def _write(result: EvaluationResult, out: Path, language: Language) -> None:
     files = {
         record.METRICS: json_bytes(figures, allow_nan=False),
         record.PREDICTIONS: record.predictions_csv(
-            result.rows,
-            answers=result.kind == "zeroshot-generate",
+            result.rows + result.seen,
+            answers=record.is_generated(result.kind),
             tiers=result.triage is not None,
         ).encode(),
         record.FAILURES: record.failures_csv(result.failures).encode(),
-        REPORT: page.report(result, figures, language).encode(),
+        page.REPORT: page.report(result, figures, language).encode(),
     }
     if result.triage is not None:
         files |= plots.gain_curve(result.triage.gain, language)

@@ -20,6 +20,7 @@ from mayak.labels import LABELS
 from mayak.metrics import Interval, share_interval
 from mayak.model.cascade import LAST, TIERS
 from mayak.model.risk_control import Drift, RiskBound
+from mayak.types import Scores
 
 Verdict = Literal["kept", "broken", "open"]
 """Whether a share is at most alpha: its whole interval is, its whole interval is not, or the
@@ -170,15 +171,11 @@ class TriagedImage:
     sha256: str
     group: str
     label: int
-    scores: tuple[float, ...]
+    scores: Scores
     tier: int
     whole_model: int
-    """Label that the whole model gives it."""
-
-    @property
-    def predicted(self) -> int:
-        """The label with the highest score; the lowest of equals."""
-        return self.scores.index(max(self.scores))
+    """Label that the whole model gives it; −1 if two labels have the highest score, which is not
+    irrelevant."""
 
 
 def triage_figures(
@@ -194,10 +191,10 @@ def triage_figures(
     ordered = sorted(images, key=lambda image: image.sha256)
     labels = np.array([image.label for image in ordered])
     groups = np.array([image.group for image in ordered])
-    scores = np.array([image.scores for image in ordered], dtype=np.float64)
+    scores = np.array([image.scores.values for image in ordered])
     tiers = np.array([image.tier for image in ordered])
     whole = np.array([image.whole_model for image in ordered])
-    predicted = np.array([image.predicted for image in ordered])
+    predicted = np.array([image.scores.label for image in ordered])
     is_relevant, is_dismissed = labels != 0, tiers < LAST
     is_lost = is_relevant & (predicted == 0)
     first, second, last = (
@@ -238,13 +235,8 @@ def _share(counted: NDArray[np.bool_], among: NDArray[np.bool_], groups: NDArray
 
 
 def _share_values(share: Share) -> dict[str, Any]:
-    interval = share.interval
-    return {
-        "count": share.count,
-        "of": share.of,
-        "share": share.value,
-        "ci95": interval and [interval.low, interval.high],
-    }
+    values = {"count": share.count, "of": share.of, "share": share.value}
+    return values | (share.interval.figures("share") if share.interval else {})
 
 
 def _checked(share: Share, alpha: float) -> dict[str, Any]:

@@ -154,7 +154,9 @@ class CardMaker:
             score=None if scores is None else scores.best,
             scored=unscored
             if scores is None
-            else msg("model ") + numbered_label(scores.label) + f" · {scores.best:.3f}",
+            else msg("model ")
+            + numbered_label(scores.label, is_tied=scores.is_tied)
+            + f" · {scores.best:.3f}",
             decided=tuple(
                 join(
                     " · ",

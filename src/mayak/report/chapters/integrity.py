@@ -20,6 +20,8 @@ _FAULTS = 200
 """Faults in the chapter on integrity; `mayak verify` lists all."""
 _HISTORY = 50
 """Recorded actions, the last ones."""
+_ACCEPTED = 5
+"""Accepted files of a log entry that are named."""
 
 
 def integrity(found: ReportData) -> Section:
@@ -270,6 +272,14 @@ def _action(entry: LogEntry) -> Cell:
             msg("source {source} could not be read to its end", source=detail.get("source")),
             str(detail.get("reason")),
         )
+    if entry.action == "accept damage":
+        files = [str(file) for file in detail.get("files", ())]
+        text = plural(
+            "{n:,} file was accepted although it is damaged, changed or gone",
+            "{n:,} files were accepted although they are damaged, changed or gone",
+            len(files),
+        )
+        return (text, *(shortened(file, 300) for file in files[:_ACCEPTED]))
     if entry.action == "refuse source":
         return (
             msg("source {source} refused: damaged or changed", source=detail.get("source")),
@@ -277,6 +287,14 @@ def _action(entry: LogEntry) -> Cell:
         )
     if entry.action == "cascade":
         return _risk_bound(detail)
+    if entry.action == "training images":
+        return msg(
+            "run {run}: of {images:,} scored images, {seen:,} are training images of the model or "
+            "near copies of some",
+            run=detail["run"],
+            images=detail["images"],
+            seen=detail["seen"],
+        )
     lines: list[str] = [msg("triage of ") + ", ".join(map(str, detail.get("sources", ())))]
     lines += _options(detail.get("options", {}))
     for key, name in (
