@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple, Protocol, get_args
 
 from mayak.files import canonical_json, json_digest
+from mayak.i18n import msg
 from mayak.names import storable
 from mayak.untrusted import PARSE_ERRORS, parse_json
 
@@ -97,9 +98,9 @@ class EvidencePath:
                 serial = int(row.get("serial", 0))
                 path = EvidencePath(row["kind"], row["name"], path, raw, serial)
         except PARSE_ERRORS as exc:
-            raise ValueError(f"not an evidence path: {text[:200]!r}") from exc
+            raise ValueError(msg("not an evidence path: {text!r:.200}", text=text)) from exc
         if path is None:
-            raise ValueError(f"not an evidence path: {text[:200]!r}")
+            raise ValueError(msg("not an evidence path: {text!r:.200}", text=text))
         return path
 
 

@@ -60,6 +60,35 @@ def test_a_split_that_bursts_push_off_its_fraction_is_stated(folder, capsys):
     assert {"label": 3, "split": "test", "share": 1 / 3, "target": 0.15} in found["deviations"]
 
 
+def test_folds_make_data_folders_that_test_each_image_once(folder, capsys):
+    assert run("--folds", "3") == 0
+
+    shown = capsys.readouterr().out
+    assert "Images per class and split, fold 3 of 3" in shown
+    assert shown.count("files found 12 = used 12 + rejected 0") == 1
+    tested = []
+    for fold in (1, 2, 3):
+        data = folder / f"data_fold{fold}"
+        assert f"written to {data.name}" in shown
+        described = json.loads((data / "dataset.json").read_text(encoding="utf-8"))
+        assert described["parameters"]["fold"] == [fold, 3]
+        rows = json.loads((data / "test_drug_data.json").read_text(encoding="utf-8"))
+        assert [row["answer"] for row in rows] == ["0", "1", "2", "3"]
+        assert all((folder / row["image_path"]).is_file() for row in rows)
+        tested += [row["id"] for row in rows]
+    assert len(set(tested)) == 12
+    assert not (folder / "data").exists()
+
+
+def test_folds_that_cannot_be_made_are_refused(folder, capsys):
+    assert run("--folds", "1") == 2
+    assert run("--folds", "3", "--test-only") == 2
+    assert "--folds needs 2 or more" in capsys.readouterr().err
+    assert run("--folds", "4") == 2
+    assert "has 3, needs 4" in capsys.readouterr().err
+    assert [path.name for path in folder.iterdir()] == ["raw_data"]
+
+
 def test_clutter_is_shown_and_no_failure(folder, capsys):
     (folder / "raw_data" / "Thumbs.db").touch()
     (folder / "raw_data" / "0_irrelevant" / "notes.txt").write_text("x")

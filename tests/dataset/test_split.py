@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 from sklearn.model_selection import train_test_split
 
-from mayak.dataset.split import deviations, grouped_split, plain_split
+from mayak.dataset.split import deviations, fold_split, grouped_split, plain_split
 from mayak.errors import ManifestError
 
 PAPER = {"test_fraction": 0.15, "val_fraction": 0.15, "seed": 42}
@@ -42,6 +42,30 @@ def test_groups_stay_whole_and_the_fractions_near():
         its = Counter(split for at, split in zip(labels, splits, strict=True) if at == label)
         assert abs(its["test"] - 37.5) <= 3.5
         assert abs(its["val"] - 31.9) <= 3.5
+
+
+FOLDS = {"val_fraction": 0.15, "seed": 42}
+
+
+def test_each_group_is_tested_in_one_fold_and_the_folds_are_alike():
+    labels = [label for label in range(4) for _ in range(250)]
+    groups = [f"{label}-{name}" for label in range(4) for name in bursts(label, 12, 250)[:250]]
+
+    folds = [fold_split(labels, groups, fold=k, folds=5, **FOLDS) for k in range(1, 6)]
+
+    for splits in folds:
+        assert all(len(set(its)) == 1 for its in _by(groups, splits).values())
+        counts = Counter(zip(labels, splits, strict=True))
+        for label in range(4):
+            assert counts[label, "test"] == pytest.approx(50, abs=6)
+            assert counts[label, "val"] == pytest.approx(0.15 * 200, abs=6)
+    assert all(sum(fold[at] == "test" for fold in folds) == 1 for at in range(1000))
+
+
+def test_folds_need_as_many_groups_of_each_label():
+    groups = [f"g{i}" for i in range(24)]
+    with pytest.raises(ManifestError, match="1_chat_history: has 4, needs 5"):
+        fold_split([0] * 20 + [1] * 4, groups, fold=1, folds=5, **FOLDS)
 
 
 def bursts(seed, largest, images=600):

@@ -11,12 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from evaluation_fakes import FakeAnswerer, FakeClassifier, make_data
 from PIL import Image
 
+from evaluation_fakes import FakeAnswerer, FakeClassifier, make_data
 from mayak.dataset.manifest import read_manifest
 from mayak.errors import ConfigError, ManifestError
 from mayak.evaluation import run
+from mayak.evaluation.compare import compare
 from mayak.evaluation.record import read_run
 from mayak.types import Scores
 
@@ -249,6 +250,18 @@ class TestInterrupted:
         assert again.seen == 13
         assert figures(tmp_path / "out")["n"] == 20
 
+    def test_answers_outlast_a_full_disk(self, manifest, tmp_path, monkeypatch):
+        self.interrupt(manifest, tmp_path / "out")
+        before = (tmp_path / "out" / run.PARTIAL).read_bytes()
+
+        def full(*_):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("mayak.files.os.fsync", full)
+        with pytest.raises(ConfigError, match="cannot be written"):
+            run.evaluate(manifest, FakeClassifier({2: 1}), tmp_path / "out")
+        assert (tmp_path / "out" / run.PARTIAL).read_bytes() == before
+
     def test_another_engine_begins_anew(self, manifest, tmp_path):
         self.interrupt(manifest, tmp_path / "out")
         other = FakeClassifier(adapter="other")
@@ -306,6 +319,22 @@ def test_report_marks_figures_of_too_few_groups(manifest, tmp_path):
     run.evaluate(manifest, FakeClassifier({2: 1}), tmp_path / "ko", language="ko")
     page = (tmp_path / "ko" / "report.html").read_text(encoding="utf-8")
     assert page.count("% · 묶음 수 부족") == 5
+
+
+def test_a_korean_report_names_its_metrics(manifest, tmp_path):
+    run.evaluate(manifest, FakeClassifier(), tmp_path / "a", language="ko")
+    run.evaluate(manifest, FakeClassifier({2: 1}), tmp_path / "b", language="ko")
+    compare(tmp_path / "a", tmp_path / "b", tmp_path / "c", language="ko")
+    for page, wanted in (
+        ("a/report.html", ["라벨", "", "재현율, 95% 신뢰구간", "정밀도", "F1", "이미지"]),
+        ("c/comparison.html", ["라벨", "재현율, 95% 신뢰구간", "재현율", "정밀도", "F1", "이미지"]),
+    ):
+        text = (tmp_path / page).read_text(encoding="utf-8")
+        assert "<h2>라벨별</h2>" in text
+        head = text.partition("<h2>라벨별</h2>")[2].partition("</thead>")[0]
+        assert re.findall("<th[^>]*>([^<]*)</th>", head) == wanted
+    text = (tmp_path / "a" / "report.html").read_text(encoding="utf-8")
+    assert re.search(r"<dt>수치 형식\(양자화\)</dt><dd>\w+</dd>", text)
 
 
 def test_progress_counts_every_image(manifest, tmp_path):

@@ -16,18 +16,18 @@ START = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
     "from mayak.cli.app import main; main()"
 )
-COMMAND = [sys.executable, "-c", START, "review"]
+MAYAK = [sys.executable, "-c", START]
 
 
 class Server:
-    """``mayak review`` as a process of its own."""
+    """``mayak review`` as a process of its own, or another command that serves a page."""
 
-    def __init__(self, case, log, reviewer="kim", port=None):
-        self.case, self.log, self.reviewer = case, log, reviewer
+    def __init__(self, case, log, reviewer="kim", port=None, command="review"):
+        self.case, self.log, self.reviewer, self.command = case, log, reviewer, command
         self.start(port)
 
     def start(self, port=None):
-        command = [*COMMAND, str(self.case), "--reviewer", self.reviewer]
+        command = [*MAYAK, self.command, str(self.case), "--reviewer", self.reviewer]
         if port is not None:
             command += ["--port", str(port)]
         with self.log.open("ab") as log:
@@ -99,10 +99,10 @@ def serve(tmp_path_factory):
     """Starts servers that end with the module."""
     running = {}
 
-    def start(case, reviewer="kim"):
+    def start(case, reviewer="kim", command="review"):
         if (case, reviewer) not in running:
             log = tmp_path_factory.mktemp("log") / "log.txt"
-            running[case, reviewer] = Server(case, log, reviewer)
+            running[case, reviewer] = Server(case, log, reviewer, command=command)
         return running[case, reviewer]
 
     def end(case):

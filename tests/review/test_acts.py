@@ -82,7 +82,7 @@ def test_a_lost_answer_is_not_called_unrecorded(browser, made, serve):
         page.locator("#cell-0.decided").wait_for()
         page.keyboard.press("ArrowRight")
         page.keyboard.press("1")
-        box.get_by_text("No. 2, 1 drug conversation: The desk answered with an error").wait_for()
+        box.get_by_text("No. 2, 1 drug conversation: The server answered with an error").wait_for()
         assert verdicts(case) == {digests[0]: 3}
 
 

@@ -39,6 +39,7 @@ import numpy as np
 import psutil
 from PIL import Image
 
+from case_samples import stacks_of
 from mayak.case import CaseStore
 from mayak.errors import EvidenceError
 from mayak.evidence import Source
@@ -196,7 +197,7 @@ def state(folder: Path) -> dict[str, object]:
             "contents": contents,
             "results": results,
             "groups": sorted(map(sorted, case.groups())),
-            "stacks": sorted(map(sorted, case.stacks())),
+            "stacks": sorted(map(sorted, stacks_of(case))),
             "alerts": sorted(map(str, case.alerts())),
             "counts": case.counts(),
             "left out": case.exclusion_counts(),

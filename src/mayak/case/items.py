@@ -11,6 +11,7 @@ from sqlite3 import Row
 from mayak.case.database import Database
 from mayak.case.folder import read_thumbnail, storage_error, write_thumbnails
 from mayak.case.records import (
+    TABLES,
     Alert,
     Content,
     Counts,
@@ -259,7 +260,7 @@ class Items:
         """Return the JPEG file of a content's thumbnail; None if it has none."""
         if content.thumbnail is None:
             return None
-        with checked(self._folder, f"thumbnail {content.thumbnail}"):
+        with checked(self._folder, TABLES["thumbnails"] + f" {content.thumbnail}"):
             try:
                 return read_thumbnail(self._folder, content.thumbnail)
             except OSError as error:

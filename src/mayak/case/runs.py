@@ -129,10 +129,10 @@ class Runs:
     def runs(self) -> list[Run]:
         """Return all runs, in the order they were started."""
         rows = self._database.query(
-            "SELECT r.*, (SELECT finished FROM finishes WHERE run = r.id"
+            "SELECT r.*, (SELECT finished FROM finishes WHERE run = r.id"  # noqa: S608
             "  AND last_content = (SELECT coalesce(max(id), 0) FROM contents)) AS finished,"
             " (SELECT count(*) FROM predictions WHERE run = r.id) AS predictions,"
-            f" (SELECT count(*) FROM failures f WHERE f.run = r.id AND {_IS_RESULT}) AS failures"  # noqa: S608
+            f" (SELECT count(*) FROM failures f WHERE f.run = r.id AND {_IS_RESULT}) AS failures"
             " FROM runs r ORDER BY r.id"
         )
         return [_run(row) for row in rows]

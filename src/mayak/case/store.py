@@ -212,7 +212,6 @@ class CaseStore:
 
     set_groups = _of("_groupings", Groupings.set_groups)
     groups = _of("_groupings", Groupings.groups)
-    stacks = _of("_groupings", Groupings.stacks)
     lacks_stacks = _of("_groupings", Groupings.lacks_stacks)
 
     start_run = _of("_runs", Runs.start_run)
@@ -308,5 +307,6 @@ def _log_entry(row: Row) -> LogEntry:
 def _require_operator(operator: str) -> None:
     if not operator.strip():
         raise CaseError(
-            msg("no operator is named"), remedy=msg("name who is working: the log records it")
+            msg("no operator is named"),
+            remedy=msg("name who is working with --operator: the log records it"),
         )

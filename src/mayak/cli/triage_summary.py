@@ -75,9 +75,8 @@ def show_summary(
     if summary.run is not None:
         show_results(console, case, summary.run)
     unscored = _unscored(case, summary)
-    _show_failures(
-        console, msg("Not read, the first {n_rows}", n_rows=_FIRST), case.first_failures(_FIRST)
-    )
+    unread = case.first_failures(_FIRST)
+    _show_failures(console, msg("Not read, the first {n_rows}", n_rows=_FIRST), unread)
     _show_failures(console, msg("Not scored, the first {n_rows}", n_rows=_FIRST), unscored[:_FIRST])
     console.result(counts.sum_text)
     different = plural("{n} different image", "{n} different images", counts.distinct_contents)
@@ -113,12 +112,12 @@ def _show_reasons(
     from mayak.case.reasons import reason, remedy
     from mayak.report.left_out import left_out, warning
 
-    for text, counted in (
+    for what, counted in (
         (msg("not read: "), case.failure_counts()),
         (msg("not scored: "), Counter(failure.error for failure in unscored)),
     ):
         for name, count in sorted(counted.items()):
-            console.result(text + reason(name) + f" ({name}) {count}")
+            console.result(what + reason(name) + f" ({name}) {count}")
             if (advice := remedy(name)) is not None:
                 console.result("  " + msg("remedy: ") + advice)
     for rule, count in sorted(summary.exclusions.items()):
@@ -151,9 +150,11 @@ def _show_notes(console: Console, summary: Summary) -> None:
     for source in summary.empty:
         console.result(msg("source without files: {source}", source=source))
     for source in summary.damaged[:_FIRST]:
-        console.result(msg("DAMAGED, accepted: {source}", source=source))
+        console.result(msg("DAMAGED OR CHANGED, accepted: {source}", source=source))
     if (n_more := len(summary.damaged) - _FIRST) > 0:
-        console.result(msg("DAMAGED, accepted: {n_more:,} more, listed in the log", n_more=n_more))
+        console.result(
+            msg("DAMAGED OR CHANGED, accepted: {n_more:,} more, listed in the log", n_more=n_more)
+        )
 
 
 def _show_failures(console: Console, title: str, failures: Sequence[Failure]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -89,6 +89,68 @@ def grouped_split(
     Raises:
         ManifestError: a label has fewer than three groups.
     """
+    size = Counter(groups)
+    return _split_strata(
+        labels,
+        groups,
+        lambda order: _take(order, size, test_fraction, spare=2),
+        needed=len(SPLITS),
+        val_fraction=val_fraction,
+        seed=seed,
+    )
+
+
+def fold_split(
+    labels: Sequence[int],
+    groups: Sequence[str],
+    *,
+    fold: int,
+    folds: int,
+    val_fraction: float,
+    seed: int,
+) -> list[SplitName]:
+    """Return the splits of one fold (1 …) of a cross-validation: each group is in the test set of
+    one fold, and the folds have about as many images of each label.
+
+    Within a label the groups go, largest first and in the order of ``grouped_split``, to the fold
+    that has the fewest images. The validation set is taken from the other folds as there.
+
+    Raises:
+        ManifestError: a label has fewer groups than folds, or than three.
+    """
+    size = Counter(groups)
+
+    def tested(order: list[str]) -> set[str]:
+        held = [0] * folds
+        chosen = set()
+        for group in sorted(order, key=lambda group: -size[group]):  # stable: keeps the order
+            smallest = held.index(min(held))
+            held[smallest] += size[group]
+            if smallest == fold - 1:
+                chosen.add(group)
+        return chosen
+
+    return _split_strata(
+        labels,
+        groups,
+        tested,
+        needed=max(folds, len(SPLITS)),
+        val_fraction=val_fraction,
+        seed=seed,
+    )
+
+
+def _split_strata(
+    labels: Sequence[int],
+    groups: Sequence[str],
+    tested: Callable[[list[str]], set[str]],
+    *,
+    needed: int,
+    val_fraction: float,
+    seed: int,
+) -> list[SplitName]:
+    """Split each label's groups: ``tested`` chooses the test set from the groups in their order,
+    the validation set is taken from the rest."""
     members: dict[str, list[int]] = defaultdict(list)
     for label, group in zip(labels, groups, strict=True):
         members[group].append(label)
@@ -96,22 +158,21 @@ def grouped_split(
     for group, its in members.items():
         strata[max(sorted(set(its)), key=its.count)].append(group)
     counts = Counter({label: len(strata[label]) for label in set(labels)})
-    if min(counts.values()) < len(SPLITS):
-        raise _too_few(counts, len(SPLITS), msg("duplicate groups"))
+    if min(counts.values()) < needed:
+        raise _too_few(counts, needed, msg("duplicate groups"))
     chosen: dict[str, SplitName] = {}
     for stratum in strata.values():
         rest = sorted(stratum, key=lambda group: _rank(seed, group))
-        size = {group: len(members[group]) for group in rest}
-        test = _take(rest, size, test_fraction, spare=2)
+        test = tested(rest)
         rest = [group for group in rest if group not in test]
-        val = _take(rest, size, val_fraction, spare=1)
+        val = _take(rest, Counter(groups), val_fraction, spare=1)
         chosen |= dict.fromkeys(rest, "train")
         chosen |= dict.fromkeys(val, "val")
         chosen |= dict.fromkeys(test, "test")
     splits = [chosen[group] for group in groups]
     if not _everywhere(labels, splits):
         # Only near-duplicates under two labels cause this: other labels' groups took the class.
-        raise _too_few(counts, len(SPLITS) + 1, msg("duplicate groups"))
+        raise _too_few(counts, needed + 1, msg("duplicate groups"))
     return splits
 
 
@@ -119,7 +180,7 @@ def _rank(seed: int, group: str) -> bytes:
     return hashlib.sha256(f"{seed}:{group}".encode()).digest()
 
 
-def _take(rest: list[str], size: dict[str, int], fraction: float, *, spare: int) -> set[str]:
+def _take(rest: list[str], size: Mapping[str, int], fraction: float, *, spare: int) -> set[str]:
     """Return the first groups that fill ``fraction`` of the images, leaving ``spare`` groups."""
     images = sum(size[group] for group in rest)
     target = int(images * Fraction(str(fraction)) + Fraction(1, 2))
@@ -137,7 +198,7 @@ def _take(rest: list[str], size: dict[str, int], fraction: float, *, spare: int)
 
 
 def _correct(
-    rest: list[str], taken: set[str], size: dict[str, int], target: int, *, spare: int
+    rest: list[str], taken: set[str], size: Mapping[str, int], target: int, *, spare: int
 ) -> None:
     """Add, remove or exchange one group at a time while that brings the images nearer to target."""
     while True:

@@ -95,8 +95,8 @@ def with_unread_section(report: str, rows: Sequence[Row], labels: Mapping[str, i
 def title(kind: Kind) -> str:
     """Return a run's name in headings."""
     return {
-        "zeroshot-generate": msg("Untouched model, free answers"),
-        "zeroshot-score": msg("Untouched model, label scores"),
+        "zeroshot-generate": msg("Base model without fine-tuning, free answers"),
+        "zeroshot-score": msg("Base model without fine-tuning, label scores"),
         "finetuned-generate": msg("Fine-tuned model, free answers"),
         "finetuned-score": msg("Fine-tuned model, label scores"),
     }[kind]

@@ -10,7 +10,7 @@ from collections.abc import Set as AbstractSet
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from mayak import metrics
 from mayak.dataset.manifest import Manifest
@@ -22,7 +22,7 @@ from mayak.evaluation.answers import parse_answer
 from mayak.evaluation.as_triage import AsTriage, DecodeBytes
 from mayak.evaluation.pictures import contact_sheet
 from mayak.evaluation.record import EvaluationResult, Kind, Row
-from mayak.files import json_bytes
+from mayak.files import json_bytes, write_durably
 from mayak.i18n import Language, msg, msg_in, system_error
 from mayak.imaging import decode
 from mayak.labels import UNCLASSIFIABLE
@@ -136,7 +136,8 @@ def _run(
         for sample, answer in asked:
             answers[sample.id] = answer
             with record.writing(out):
-                _write_line(partial, {"id": sample.id} | answer)
+                partial.write(_line({"id": sample.id} | answer))
+                partial.flush()
             task.advance()
         task.advance(len(failures))
     # 3. Measure, and write the results.
@@ -342,15 +343,13 @@ def _resume(path: Path, key: dict[str, str]) -> dict[str, _Answer]:
         except ValueError:
             break
     kept = rows[1:] if rows and rows[0] == key else []
-    with record.writing(path.parent), path.open("w", encoding="utf-8", newline="\n") as file:
-        for row in [key, *kept]:
-            _write_line(file, row)
+    with record.writing(path.parent):
+        write_durably(path, "".join(map(_line, [key, *kept])).encode())
     return {row["id"]: {k: v for k, v in row.items() if k != "id"} for row in kept}
 
 
-def _write_line(file: TextIO, row: dict[str, Any]) -> None:
-    file.write(json.dumps(row, ensure_ascii=False) + "\n")
-    file.flush()
+def _line(row: dict[str, Any]) -> str:
+    return json.dumps(row, ensure_ascii=False) + "\n"
 
 
 # --- results ------------------------------------------------------------------------------------

@@ -149,9 +149,7 @@ def check(options: Options) -> None:
         source = path.resolve()
         if source == case or case in source.parents or source in case.parents:
             raise ConfigError(
-                msg(
-                    "{path} and the case {case} are inside each other", path=path, case=options.case
-                ),
+                msg("{path} and the case {case} overlap", path=path, case=options.case),
                 remedy=msg("put the case elsewhere"),
             )
 
