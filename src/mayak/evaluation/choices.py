@@ -12,7 +12,7 @@ import re
 from mayak.evaluation.markup import LABEL_WORD
 from mayak.evaluation.vocabulary import CONTENT, Concept, Token
 
-_LABEL = rf"{LABEL_WORD}(?:\s?(?:id|no\.?|number|index|code|번호|값)(?![a-z]))?"
+_LABEL = rf"{LABEL_WORD}(?:\s?(?:id|no\.?|number|index|code|번호|코드|값)(?![a-z]))?"
 _INTRODUCED = re.compile(
     rf"(?:{_LABEL}|\b중(?:에서)?|가운데|\b(?:it|this)(?=(?:'s| is) ?)|\bi(?:'d|'ll| would"
     rf"| will) (?!like|need|want|give)(?:\w+ ){{1,3}}"
@@ -30,7 +30,7 @@ _JUDGED = re.compile(
 )
 _ENDS = re.compile(
     r"\s*(?:\Z|[^\w\s%°])|\s(?:is|fits|applies|matches|seems|looks|would|with|which|and|or|for|as"
-    r"|image|photo|picture)\b|[은는이가을를로에도]\s|입니|이[다에고며]|예요"
+    r"|image|photo|picture)\b|[은는이가을를로에도]\s|입니|이[다에고며]|예요|です"
 )
 _OTHER_NUMBER = re.compile(
     r"\b(?:vol|fig|p|ch|sec|eq|ver)\. ?\Z|\b(?:image|photo|picture|figure|page|step|user|person"
@@ -55,7 +55,8 @@ _CHOOSING = frozenset(
 """English words that choose, and say nothing about the picture."""
 _FILLERS = re.compile(
     rf"(?:\bmy (?:final |best )?)?{_LABEL}[가-힣]*|\d+(?:\.\d+)?\s?%|\b(?:image|photo"
-    rf"|picture)\s?#?\d+\s?:|\bnumber(?=\W*[0-3])|\bha(?:s|ve) to be\b|\bwith (?:\w+ )?confidence\b"
+    rf"|picture)\s?#?\d+\s?:|\bnumber(?=\W*[0-3])|\b(?:has|have|got) to be\b|\bfrom me\b"
+    rf"|\bwith (?:\w+ )?confidence\b"
     r"|\b(?:the|this|given|type of(?: the| this)?) (?:image|photo|picture|screenshot|(?:(?:correct"
     r"|right|best) )?one)\b|(?<![가-힣])(?:[이그저본위]|해당)\s?(?:이미지|사진"
     r"|그림)?[은는이가을를의]?(?![가-힣])|(?<![가-힣\d])(?:[제저내나](?:는|가)?|[네예음]"

@@ -27,8 +27,8 @@ class Concept(Enum):
         r"|쿠키|방석|소스|핫도그|처럼|같은|같이|모양)|drug ?stores?\b|truth drugs?\b"
         r"|like (?:illegal )?drugs?,? but|say no to drugs?|대화형|뿐(?:만)?\s?아니라"
         r"|다름(?:이)?\s?(?:없|아니|아닌)\w*|(?:틀림|의심(?:할|의)?\s?여지(?:가|도)?|끊임"
-        r"|어김)\s?없\w*|(?:without|no) (?:a |any )?(?:doubt|hesitation|question)|아닐까 (?:합"
-        r"|싶)\w*|not (?:only|just)\b"
+        r"|어김)\s?없\w*|(?:without|no) (?:a |any )?(?:doubt|hesitation|question)"
+        r"|[않아][을닐]까 (?:합|싶)\w*|not (?:only|just)\b"
     )
     REFUSAL = (
         r"죄송|도와\s?드릴 수 없|답(?:변|을)*\s?(?:드릴|할) 수 없|응할 수 없|\bsorry\b"
@@ -54,9 +54,9 @@ class Concept(Enum):
     )
     CONDITION = (  # in this clause: a condition, a mistaken or first impression
         r"보통은|오인|착각|헷갈|혼동|만약|만일|[라다]면\b|처음|언뜻|얼핏|생각했|[이있하]?었?겠지만"
-        r"|\b(?:if|unless|whether|were (?:it|this|there)|had (?:it|this|there)|at first|(?:a"
-        r"|first) glance|i thought|initially|normally|usually|considered(?!,)|mistak\w+|confus\w+"
-        r"|resembl\w+)\b|인지(?:는|를)?\b|여부"
+        r"|\b(?:if|unless|whether|were (?:it|this|there)|(?:would|'d) have|had (?:it|this|there)"
+        r"|at first|(?:a|first) glance|i thought|initially|normally|usually|considered(?!,)"
+        r"|mistak\w+|confus\w+|resembl\w+)\b|[인는]지(?:는|를|도)?\b|여부"
     )
     POSSIBLE = (  # in this clause: a mere possibility
         r"수도\s?있\w*|(?<!류할 )(?<!단할 )(?<!인할 )(?<!볼 )(?<![다소])수\s?있\w*"
@@ -67,7 +67,8 @@ class Concept(Enum):
     CORRECT = (  # what was said before it does not hold
         r"(?:사실|실|실제로)은\b|실제로는\b|다시 (?:보니|생각)\w*|정정\w*|(?<![가-힣])아니(?:요"
         r"|오)?\s?[,.…]+|\bactually\b|\bin (?:reality|fact)\b|\b(?:no,? )?wait\b|\bcorrection\b"
-        r"|\bno, sorry\b|on second thought|scratch that|\bi mean\b|i was wrong"
+        r"|\bno, sorry\b|(?<=\s)no[,:](?=\s)|on reflection|on second thought|scratch that"
+        r"|\bi mean\b|i was wrong"
     )
     UNRELATED = (
         r"무관(?=[하한함합]|$|[\s.,!)])[하한함합]?|\b(?:irrelevant|unrelated)\b|nothing to do with"
@@ -143,7 +144,7 @@ class Concept(Enum):
         r"\b(?:it|this|there|they|i|the (?:image|picture|photo|screenshot))\b|이 (?:이미지|사진)"
     )
     NUMBER = (
-        r"(?<!\d[.,:/~–-])(?<![\da-z@+−–$₩€£¥^<~≈±-])[0-3](?![\da-z])(?!\s?[%°]|[.,:/~–+-]\d"
+        r"(?<!− )(?<!\d[.,:/~–-])(?<![\da-z@+−–$₩€£¥^<~≈±-])[0-3](?![\da-z])(?!\s?[%°]|[.,:/~–+-]\d"
         r"|-[a-z])"
     )
     QUESTION = r"\?"
