@@ -245,10 +245,10 @@ _COMPOUND = re.compile(
     r"|보|확실|판단|분류|및|또는|혹은|등|이|있|없|모습|포장|캡슐|약물|아[니닌님]|않|으?로|원본|실물"
     r"|그|해당)[가-힣]|에\s?(?:대|관)한|의\s|[을를]?\s?(?:하|한|끊|투약|복용)|-\w|\s?:?\s?\d"
     r"|\s?:\s?(?:none|no\b|없)|\s(?!(?:is|are|was|were|in|on|at|or|and|that|which|such|like|with"
-    r"|inside|within|here|visible|shown|present|packets?|bags?|baggies|powder|pills?|tablets?"
-    r"|crystals?|samples?|substances?|images?|photos?|pictures?|packages?|depicted|found|but|so"
-    r"|because|products?|material|not|could|may|might|seen|placed|packaged|stored|wrapped|of|for|by"
-    r"|from|being|itself|as)\b)[a-z]"
+    r"|inside|within|here|visible|shown|present|packets?|buds?|leaves|plants?|bags?|baggies|powder"
+    r"|pills?|tablets?|crystals?|samples?|substances?|images?|photos?|pictures?|packages?|depicted"
+    r"|found|but|so|because|products?|material|not|could|may|might|seen|placed|packaged|stored"
+    r"|wrapped|of|for|by|from|being|itself|as)\b)[a-z]"
 )
 """After a drug: it only describes another thing ("drug dog", "마약 탐지견", "마약에 대한")."""
 

@@ -38,12 +38,13 @@ _OTHER_NUMBER = re.compile(
     r"|등번호|전화|문제|호선|창구|노선)[은는이가를을]?\s\Z"
 )
 _ENDS_TEXT = re.compile(r"번?\s?(?:[.\n;]|\Z)")
+_STATED = re.compile(r"\b(?:it|this|that)(?: is|'s) .*:\s?\Z")
 _FIRST_ITEM = re.compile(r"(?m)^1[.)] (?!.{,20}(?:대화|채팅|chat|conversation|drug))\S")
 _GLOSS = re.compile(r"\s?번?(?:\s?[:.)\]\-=–—,]+\s*[(\"']*|\s?[(\[\"']|\s(?=[가-힣]))")
 _CHOOSING = frozenset(
     """
     a also am an and answer appears appropriate as assigned at based be because believe belong
-    belongs best better both but choose chose class classified classify con confident const
+    belongs best better both but choose chose class classified classify closest con confident const
     correct corresponds d decision described digit doubt either fall falls feel final fit fits
     fitting for gets go going guess here hesitation high i in is it just label lean leaning let
     like ll looks m make makes making match matches me more most must my no nor ok okay on
@@ -149,8 +150,11 @@ def _is_choice(tokens: list[Token], at: int, text: str) -> bool:
 
 
 def _says_nothing_else(tokens: list[Token], at: int, text: str) -> bool:
-    """Return whether the digit's clause has no other words than those of choosing."""
+    """Return whether the digit's clause has no other words than those of choosing, or is a whole
+    sentence before a colon ("it is a mint: 0")."""
     left = max((t.end for t in tokens[:at] if t.separates), default=0)
+    if _STATED.search(text[left : tokens[at].start]) and _ENDS_TEXT.match(text, tokens[at].end):
+        return True
     right = min((t.start for t in tokens[at + 1 :] if t.separates), default=len(text))
     if edge := _RIGHT_EDGE.search(text, tokens[at].end, right):
         right = edge.start()
