@@ -18,12 +18,12 @@ _INTRODUCED = re.compile(
     rf"(?:{_LABEL}|\b중(?:에서)?|가운데|\b(?:it|this)(?=(?:'s| is) ?)|\bi(?:'d|'ll| would"
     rf"| will) (?!like|need|want|give)(?:\w+ ){{1,3}}"
     r"|\bi (?:conclude|choose|pick|select|say|think|believe|guess))(?:은|는|이|가|의|로|으로|は"
-    r"|是)?[\s:=#(\[\"'-]*(?:(?:(?:would|must|should) be|'s|is|are|as|es|아마도?|most"
+    r"|是)?[\s:=#(\[\"'-]*(?:(?:(?:would|must|should) be|'s|is|are|as|es|est|é|è|ist|correct[ae]?|correta|아마도?|most"
     r"|\w+ly)\b\s?)*[\s:=#(\[\"']*\Z"
 )
 _JUDGED = re.compile(
     r"(?!\s?번?이?라[고는]\s(?:적|쓰|쓴|써|표|새|인쇄|나|되어))(?:\s?番?(?:を選|に(?:該当|分類"
-    r"|属)|だと|と(?:思|考|判断))"
+    r"|属)|だと|と(?:思|考|判断)|が(?:正|最|適))"
     r"|\s?번(?:(?=\n)|\s?(?:\Z|(?=[^\w\s])|입니|이[다에고며지라네요거]|예요|임\b|인|일[ 지]"
     r"|[은는도과와]\s|또는|혹은|쪽|선택|정답|추정|으로\s(?!나)|에\s(?![걸나한]|대[해한])"
     r"|이\s(?![나적쓰써있넘])|[을를]\s[선고골뽑]))|\s(?:is|would be|seems) (?:the|my)\b"
@@ -33,14 +33,16 @@ _JUDGED = re.compile(
 )
 _ENDS = re.compile(
     r"\s*(?:\Z|[^\w\s%°])|\s(?:is|fits|applies|matches|seems|looks|would|with|which|and|or|for|as"
-    r"|image|photo|picture)\b|[은는이가을를로에도]\s|입니|이[다에고며]|예요|です"
+    r"|image|photo|picture)\b|[은는이가을를로에도]\s|입니|이[다에고며]|예요|です|或|または|もしくは|か(?=\s?[0-3])"
 )
 _OTHER_NUMBER = re.compile(
-    r"(?:\bhow (?!i )\w+|몇(?! ?번)|얼마)[^.?!\n]*\?\s*\Z|\b(?:vol|fig|p|ch|sec|eq|ver)\. ?\Z"
+    r"(?:\b(?:how (?!i )\w+|what (?:time|number|page|price)|asks)|몇(?! ?번)|얼마)[^.?!\n]*\?\s*\Z|\b(?:s?he|they|seller|buyer|sender) (?:\w+ )?(?:answer|sa[yi]|repl)\w*\W*\Z|(?:상대방?|자|친구)(?:의|[이가은는])? ?(?:답변?|대답)[은는이]?\s\Z|\b(?:vol|fig|p|ch|sec|eq|ver)\. ?\Z"
     r"|\b(?:image|photo|picture|figure|page|step|user|person"
     r"|room|table|line)s? ?#?\Z|(?:^|[^이당본위] )(?:사진|이미지|그림) ?\Z|(?:출구|버스|좌석|사물함"
     r"|등번호|[가-힣](?<![답형벨류택목의]) 번호|전화|문제|호선|창구|노선)[은는이가를을]?\s\Z"
 )
+_FITTING = {Concept.CHAT: "01", Concept.PLACE: "02", Concept.NUMBER: ""}
+"""The labels that a word can end with: "chat: 1", but "message: 2" gives a number."""
 _ENDS_TEXT = re.compile(r"번?\s?(?:[.\n;]|\Z)")
 _STATED = re.compile(r"\b(?:it|this|that)(?: is|'s) .*:\s?\Z")
 _FIRST_ITEM = re.compile(r"(?m)^1[.)] (?!.{,20}(?:대화|채팅|chat|conversation|drug))\S")
@@ -112,23 +114,23 @@ _OPTION_LISTS = re.compile(
 _YES = (
     r"(?:yes|true|[yov]|예|네|맞(?:음|습니다|다)|해당(?:함|됨|됩니다|합니다)?|그렇(?:다|습니다)"
     r"|참|있음|是|はい|s[ií]|oui|ja"
-    r"|да|[✅✔✓☑⭕○◯])"
+    r"|да|(?P<marked>[✅✔✓☑⭕]|←))"
 )
 _NO = (
-    r"(?:no|false|[nx]|non|nein|not? applicable|n/a|아니(?:요|오|다)?|아[님닙][가-힣]*|거짓"
+    r"(?:no|false|[nx]|non|nein|not? applicable|n/a|아니[요오다]|아[님닙][가-힣]*|거짓"
     r"|해당\s?(?:없음|사항\s?없음|안\s?됨|(?:되|하)지\s?않[가-힣]*)|(?<!관련)(?<!관련 )없음|不是"
     r"|否|いいえ|нет|[❌✗✘×])"
 )
-_TICKED = r"(?P<ticked>\[\s?[xvo✓✔]\s?\]|\([xv✓✔]\)|[☑☒✅✔✓■])"
+_TICKED = r"(?:\[\s?[xvo✓✔]\s?\]|\([xv✓✔]\)|[☑☒✅✔✓■])"
 _UNTICKED = r"(?:\[\s?\]|\(\s?\)|[☐❌✗✘⬜□])"
 _NAMED = (
-    rf"(?:[(\[]?\b(?:{LABEL_WORD}\s?)?[0-3]\b[^\n\d;]{{0,60}}?|(?:{_OPTION_NAMES})[^\n;:]{{0,9}}?)"
+    rf"(?:[(\[]?\b(?:{LABEL_WORD}\s?)?[0-3](?![\da-z])[^\n\d;]{{0,60}}?|(?:{_OPTION_NAMES})[^\n;:]{{0,9}}?)"
 )
 _VERDICTS = re.compile(
-    rf"(?:{_TICKED}|{_UNTICKED})\s*(?P<boxed>[^\n[☐☑☒✅❌✔✓✗✘⬜□■]+)"
+    rf"(?:(?P<ticked>{_TICKED})|{_UNTICKED})\s*(?P<boxed>(?:(?!{_TICKED}|{_UNTICKED})[^\n])+)"
     rf"|(?<![\w.,])(?P<option>{_NAMED})\W+(?:so\s+)?(?:(?P<yes>{_YES})|{_NO})(?!\w)"
-    r"(?=\W*(?:\Z|[0-3]\b)|\s*[\n,.;()\[\]–—:/-])"
-    rf"[^\n]*?(?=\n|\Z|[,;./]?\s*(?<!\w)(?:[(\[]?[0-3]\b|{_OPTION_NAMES}))"
+    r"(?=\W*(?:\Z|[0-3](?!\d))|\s*[\n,.;()\[\]–—/-])"
+    rf"[^\n]*?(?=\n|\Z|[,;./]?\s*(?<!\w)(?:[(\[]?[0-3](?!\d)|{_OPTION_NAMES}))"
 )
 """Options with a verdict on each: "1: … - no", "[x] 2: …"."""
 _NUMBERED_LINES = re.compile(r"\A(?=.*^1[.)] .*^2[.)] )", re.DOTALL | re.MULTILINE)
@@ -137,9 +139,12 @@ _NUMBERED_LINES = re.compile(r"\A(?=.*^1[.)] .*^2[.)] )", re.DOTALL | re.MULTILI
 def without_options(text: str) -> str:
     """Return the text without repeated options, without options that are ruled out one by one, and
     without the numbers of a list's lines."""
-    options = [match["boxed"] or match["option"] for match in _VERDICTS.finditer(text)]
-    if len(options) > 1 and re.search(rf"0|{_OPTION_NAMES}", " ".join(options)):
+    verdicts = list(_VERDICTS.finditer(text))
+    options = " ".join(match["boxed"] or match["option"] for match in verdicts)
+    if len(verdicts) > 1 and re.search(rf"0|{_OPTION_NAMES}", options):
         text = _VERDICTS.sub(_affirmed, text)
+    elif len(verdicts) == 1 and verdicts[0]["marked"] and _OPTION_LISTS.match(text):
+        return options
     text = _OPTION_LISTS.sub(" , ", text)
     return re.sub(r"(?m)^\d[.)] ", "", text) if _NUMBERED_LINES.match(text) else text
 
@@ -190,7 +195,8 @@ def _is_choice(tokens: list[Token], at: int, text: str) -> bool:
         between = text[before.end : number.start].strip()
         bracketed = between in ("(", "[") and re.match(r"번?[)\]]", tail)
         concluded = between in (":", "=") and before.text[-1] != "s" and _ENDS_TEXT.match(tail)
-        if before.concept in CONTENT and not before.is_number and (bracketed or concluded):
+        fits = number.text in _FITTING.get(before.concept, "0123")
+        if before.concept in CONTENT and fits and (bracketed or concluded):
             return True
     return _says_nothing_else(tokens, at, text)
 

@@ -23,7 +23,7 @@ class Concept(Enum):
     """
 
     NEUTRAL = (  # contains another concept's letters but means something else
-        r"중고 ?거래|prescription drugs?|\bon drugs\b|마약\s?(?:김밥|떡볶이|옥수수|베개|토스트|계란"
+        r"중고 ?거래|if i(?:'m| am) not mistaken|even if|if anything|prescription drugs?|\bon drugs\b|마약\s?(?:김밥|떡볶이|옥수수|베개|토스트|계란"
         r"|쿠키|방석|소스|핫도그|처럼|같은|같이|모양)|drug ?stores?\b|truth drugs?\b"
         r"|like (?:illegal )?drugs?,? but|say no to drugs?|대화형|뿐(?:만)?\s?아니라"
         r"|다름(?:이)?\s?(?:없|아니|아닌)\w*|(?:틀림|의심(?:할|의)?\s?여지(?:가|도)?|끊임"
@@ -37,7 +37,7 @@ class Concept(Enum):
         rf"(?:see|find|be|read|{_DECIDE}))"
     )
     HEDGE = (  # doubt about what was said before it
-        r"모르겠\w*|알 수 없\w*|알(?:아보)?기 (?:힘들|어렵)\w*|(?:분류|판단)\s?불가\w*"
+        r"모르겠\w*|모름|\bunknown\b|알 수 없\w*|알(?:아보)?기 (?:힘들|어렵)\w*|(?:분류|판단)\s?불가\w*"
         rf"|{_KO_UNABLE}(?:할 수(?:가|는)? 없|하기(?:는|가)? (?:어렵|힘들))\w*"
         r"|(?:확실|분명|명확)(?:하지|치) 않\w*|불(?:분명|확실)\w*|(?:hard|difficult) to (?:say"
         r"|tell)"
@@ -51,15 +51,15 @@ class Concept(Enum):
         r"| 답변?은?)?|\b(?:therefore|thus|hence|in conclusion|final answer)\b|if (?:i |you "
         r"|we )?(?:am |were |are )?(?:forced|had|have|must|asked|need)(?: to)?(?: (?:choose|pick"
         r"|guess|select|decide|answer))?(?: one)?|굳이 \S+|(?:골라야|선택해야|답해야) \S+면"
-        r"|(?:고른?|선택한?|답한|분류한)[라자다]면"
+        r"|(?:고[르른]|선택한?|답한|분류한)[라자다]면"
     )
     CONDITION = (  # in this clause: a condition, a mistaken or first impression
-        r"보통은|오인|착각|헷갈|혼동|만약|만일|(?:but )?only if\b|(?<=[가-힣])[라다이으되]면\b"
+        r"보통은|오인|착각|헷갈|혼동|만약|만일|(?:but )?only if\b|려면\b|(?<=[가-힣])[라다이으되]면\b(?:[^\n]{1,40}아니면\b[^.\n]*)?|일 때|이어야(?! [합한할])|(?:경우|상황|문맥|맥락)에 따(?=라)"
         r"|아니라면|(?<=[이가] )아니면"
         r"|않(?:다|으)면|[인일한할닌]\s?경우|가정하면|처음|언뜻|얼핏|생각했|[이있하]?었?겠지만"
         r"|\b(?:if|unless|whether|were (?:it|this|there)|(?:would|'d) have(?! to\b)|had (?:it|this"
         r"|there)|at first|(?:a|first) glance|i thought|initially|normally|usually|considered(?!,)"
-        r"|mistak\w+|confus\w+|resembl\w+|otherwise|else(?= (?:it|[0-3]))|assuming|provided that"
+        r"|mistak\w+|confus\w+|resembl\w+|otherwise|else(?= (?:it|[0-3]))|assuming|as long as|suppos(?:e|ing)\b[^.\n]*|should (?:the|this|it|these)|(?<=[0-3] )when|for it to|would (?:have|need) to(?! be [0-3])|provided that"
         r"|in case|depend\w*|si|wenn|sonst|если|иначе)\b|如果|假如|否[则則]|もし|なら|場合"
         r"|[인는]지(?:는|를|도)?\b|여부"
     )
@@ -76,7 +76,7 @@ class Concept(Enum):
         r"|\bi mean\b|i was wrong"
     )
     UNRELATED = (
-        r"무관(?=[하한함합]|$|[\s.,!)])[하한함합]?|\b(?:irrelevant|unrelated)\b|nothing to do with"
+        r"무관(?=[하한함합]|$|[\s.,!)])[하한함합]?|\b(?:irrelevant|unrelated)\b|nothing to do with|(?:毒品|麻薬|薬物)[^\s。]{0,4}(?:无关|無関係|関係な)"
         r"|no (?:\w+ )?drug (?:content|activity|references?|use)|no (?:\w+ )?(?:relation(?:ship)?"
         r"|relevance|connection|link)\b"
     )
