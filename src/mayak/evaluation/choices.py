@@ -148,7 +148,8 @@ def without_options(text: str) -> str:
     without the numbers of a list's lines."""
     verdicts = list(_VERDICTS.finditer(text))
     options = " ".join(match["boxed"] or match["option"] for match in verdicts)
-    if len(verdicts) > 1 and re.search(rf"0|{_OPTION_NAMES}", options):
+    several = len(verdicts) > 1 and re.search(rf"0|{_OPTION_NAMES}", options)
+    if several or (len(verdicts) == 1 and verdicts[0]["boxed"]):
         text = _VERDICTS.sub(_affirmed, text)
     elif len(verdicts) == 1 and verdicts[0]["marked"] and _OPTION_LISTS.match(text):
         return options
