@@ -1,5 +1,6 @@
 import itertools
 import sqlite3
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -33,8 +34,13 @@ def test_the_label_has_the_highest_score_and_a_tie_is_never_irrelevant(values, l
     assert scores.is_tied == (margin == 0.0)
 
 
-def test_sql_computes_the_same_label():
-    connection = sqlite3.connect(":memory:")
+@pytest.fixture
+def connection():
+    with closing(sqlite3.connect(":memory:")) as opened:
+        yield opened
+
+
+def test_sql_computes_the_same_label(connection):
     connection.execute("CREATE TABLE predictions (score_0, score_1, score_2, score_3)")
     connection.executemany("INSERT INTO predictions VALUES (?, ?, ?, ?)", EVERY)
     query = f"SELECT {LABEL} FROM predictions ORDER BY rowid"  # noqa: S608
@@ -70,8 +76,7 @@ def test_alerts_then_the_least_irrelevant_then_the_doubtful_are_reviewed_first()
     assert sorted(keys) == keys
 
 
-def test_sql_sorts_in_the_order_of_review():
-    connection = sqlite3.connect(":memory:")
+def test_sql_sorts_in_the_order_of_review(connection):
     connection.execute("CREATE TABLE predictions (content, score_0, score_1, score_2, score_3)")
     connection.execute("CREATE TABLE alerts (content)")
     connection.executemany(

@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mayak.dataset.collect import RawFile, Rejected, collect, order
+from mayak.dataset.collect import REASONS, RawFile, Rejected, collect, order
 from mayak.dataset.decided import DecidedImages, read_decided
 from mayak.dataset.examine import Examined, examine
 from mayak.dataset.group import group_ids
 from mayak.dataset.manifest import DATASET_FILE, FILES, Manifest
 from mayak.dataset.options import PrepareOptions, PrepareResult
-from mayak.dataset.split import SPLITS, grouped_split, plain_split
+from mayak.dataset.split import SPLITS, deviations, fold_split, grouped_split, plain_split
 from mayak.dataset.store import AUGMENTED_FOLDER, IMAGES_FOLDER, DataFolder
 from mayak.errors import ManifestError
 from mayak.files import json_digest
@@ -53,40 +54,84 @@ def prepare(options: PrepareOptions, progress: Progress | None = None) -> Prepar
         EvidenceError: a case's source is missing.
         IntegrityError: a case's source has changed.
     """
-    progress = progress or SilentProgress()
+    return _prepare([options], progress or SilentProgress())[0]
+
+
+def prepare_folds(
+    options: PrepareOptions, folds: int, progress: Progress | None = None
+) -> list[PrepareResult]:
+    """Make one data folder for each fold of a cross-validation (``PrepareOptions.folds``), with the
+    files read once. Errors are those of ``prepare``."""
+    return _prepare(options.folds(folds), progress or SilentProgress())
+
+
+def _prepare(each: Sequence[PrepareOptions], progress: Progress) -> list[PrepareResult]:
+    """Make data folders that differ in the split only, from the same input."""
+    options = each[0]
     # 1. Check options and folders, before thousands of images are read.
     options.check()
-    source = _source(options)
-    folder = DataFolder(source.data)
+    sources = [_source(its) for its in each]
+    folders = [DataFolder(source.data) for source in sources]
     if not options.overwrite:
-        folder.refuse_other(options.parameters)
-    with folder.staging() as staging:
+        for its, folder in zip(each, folders, strict=True):
+            folder.refuse_other(its.parameters)
+    with ExitStack() as stack:
+        stagings = [stack.enter_context(folder.staging()) for folder in folders]
         # 2. List the files, or copy the decided images.
-        files, left_out = source.files(staging, progress)
+        files, left_out = sources[0].files(stagings[0], progress)
         # 3. Decode and hash every file.
         images, unreadable = examine(files, options.workers, progress)
-        rejected = sorted([*left_out, *source.located(unreadable)], key=lambda r: order(r.name))
+        rejected = sorted([*left_out, *sources[0].located(unreadable)], key=lambda r: order(r.name))
         # 4. Refuse input that makes no data set, or another one than the folder contains.
         _refuse_gaps(images, rejected, all_classes=not options.test_only)
         _refuse_two_labels(images)
         input_digest = _input_digest(images, rejected)
         if not options.overwrite:
-            folder.refuse_other(options.parameters, input_digest)
-        # 5. Group near-duplicates, and split.
-        samples = _samples(images, source.prefix, options)
-        # 6. Augment class 2 of the training split.
-        copies = _augment(images, samples, staging, options, progress)
-        # 7. Describe the data set, and replace the folder's files.
-        result = _result(options, source.data, samples, images, rejected, copies, input_digest)
-        description = source.described(_dataset(result, options, images, copies, source.prefix))
-        written: dict[str, object] = {
-            FILES[split]: [_record(s) for s in result.samples if s.split == split]
-            for split in result.digests
-        }
-        new_images = [f"{AUGMENTED_FOLDER}/{copy.job.target.name}" for copy in copies]
-        if source.decided is not None:
-            new_images += [f"{IMAGES_FOLDER}/{image.file.name}" for image in images]
-        folder.publish(staging, new_images, written | {DATASET_FILE: description})
+            for its, folder in zip(each, folders, strict=True):
+                folder.refuse_other(its.parameters, input_digest)
+        # 5. Group near-duplicates.
+        groups = _groups(images, options)
+        examined = _Input(images, groups, rejected, input_digest)
+        # 6. Split, augment and write each data folder.
+        return [
+            _write(its, examined, source, folder, staging, progress)
+            for its, source, folder, staging in zip(each, sources, folders, stagings, strict=True)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Input:
+    """What was found in the input."""
+
+    images: Sequence[Examined]
+    groups: Sequence[str]
+    """Of each image."""
+    rejected: list[Rejected]
+    digest: str
+
+
+def _write(
+    options: PrepareOptions,
+    found: _Input,
+    source: _Source,
+    folder: DataFolder,
+    staging: Path,
+    progress: Progress,
+) -> PrepareResult:
+    """Split and augment, describe the data set, and replace the folder's files."""
+    images = found.images
+    samples = _samples(images, found.groups, source.prefix, options)
+    copies = _augment(images, samples, staging, options, progress)
+    result = _result(options, source.data, samples, found, copies)
+    description = source.described(_dataset(result, options, images, copies, source.prefix))
+    written: dict[str, object] = {
+        FILES[split]: [_record(s) for s in result.samples if s.split == split]
+        for split in result.digests
+    }
+    new_images = [f"{AUGMENTED_FOLDER}/{copy.job.target.name}" for copy in copies]
+    if source.decided is not None:
+        new_images += [f"{IMAGES_FOLDER}/{image.file.name}" for image in images]
+    folder.publish(staging, new_images, written | {DATASET_FILE: description})
     return result
 
 
@@ -146,6 +191,7 @@ class _Copy:
             id=f"{self.original.id}_aug{self.job.copy}",
             image_path=f"{data.name}/{AUGMENTED_FOLDER}/{self.job.target.name}",
             sha256=self.image.sha256,
+            pdq="",  # its original's is known
         )
 
 
@@ -153,10 +199,8 @@ def _result(
     options: PrepareOptions,
     data: Path,
     samples: list[Sample],
-    images: Sequence[Examined],
-    rejected: list[Rejected],
+    found: _Input,
     copies: Sequence[_Copy],
-    input_digest: str,
 ) -> PrepareResult:
     extra = [copy.sample(data) for copy in copies]
     everything = (*samples, *extra)
@@ -167,18 +211,26 @@ def _result(
     }
     return PrepareResult(
         data=options.data,
+        fold=options.fold,
         samples=everything,
         augmented=frozenset(sample.id for sample in extra),
-        rejected=tuple(rejected),
+        rejected=tuple(found.rejected),
         noted={
             sample.image_path: image.warnings
-            for sample, image in zip(samples, images, strict=True)
+            for sample, image in zip(samples, found.images, strict=True)
             if image.warnings
         },
         cross_label=_cross_label(samples),
+        deviations=()
+        if options.test_only
+        else deviations(
+            [sample.label for sample in samples],
+            [sample.split for sample in samples],
+            **options.fractions,
+        ),
         digests=digests,
         digest=_digest(digests),
-        input_digest=input_digest,
+        input_digest=found.digest,
     )
 
 
@@ -231,7 +283,7 @@ def _refuse_gaps(
         described: list[str] = []
         for label in empty:
             its = Counter(r.reason for r in rejected if r.name.startswith(f"{label.folder}/"))
-            found = ", ".join(f"{reason} {count}" for reason, count in its.items())
+            found = join(", ", [REASONS[reason] + f" {count}" for reason, count in its.items()])
             described.append(f"{label.folder} (" + (found or msg("empty")) + ")")
         raise ManifestError(
             msg("no readable image in {told}", told=join(", ", described)),
@@ -271,23 +323,35 @@ def _input_digest(images: Sequence[Examined], rejected: Sequence[Rejected]) -> s
     return json_digest(rows, "utf-8")
 
 
-def _samples(images: Sequence[Examined], prefix: str, options: PrepareOptions) -> list[Sample]:
+def _groups(images: Sequence[Examined], options: PrepareOptions) -> list[str]:
+    """Return the duplicate group of each image."""
+    if options.group == "none":
+        return _ids(images)
+    return group_ids([image.sha256 for image in images], [image.hash for image in images])
+
+
+def _samples(
+    images: Sequence[Examined], groups: Sequence[str], prefix: str, options: PrepareOptions
+) -> list[Sample]:
     """Return one sample per image, in the order of ``images``."""
     labels = [image.file.label for image in images]
     ids = _ids(images)
-    groups = ids
-    if options.group == "pdq":
-        groups = group_ids([image.sha256 for image in images], [image.hash for image in images])
     splits: list[SplitName] = ["test"] * len(images)
-    if not options.test_only:
-        fractions = {
-            "test_fraction": options.test_fraction,
-            "val_fraction": options.val_fraction,
-        }
+    if options.fold:
+        fold, folds = options.fold
+        splits = fold_split(
+            labels,
+            groups,
+            fold=fold,
+            folds=folds,
+            val_fraction=options.val_fraction,
+            seed=options.seed,
+        )
+    elif not options.test_only:
         if options.group == "pdq":
-            splits = grouped_split(labels, groups, seed=options.seed, **fractions)
+            splits = grouped_split(labels, groups, seed=options.seed, **options.fractions)
         else:
-            splits = plain_split(labels, seed=options.seed, **fractions)
+            splits = plain_split(labels, seed=options.seed, **options.fractions)
     return [
         Sample(
             id=name,
@@ -296,6 +360,7 @@ def _samples(images: Sequence[Examined], prefix: str, options: PrepareOptions) -
             sha256=image.sha256,
             group=group,
             split=split,
+            pdq=image.hash.comparable_hex,
         )
         for image, name, group, split in zip(images, ids, groups, splits, strict=True)
     ]
@@ -399,6 +464,7 @@ def _row(
         "id": sample.id,
         "image_path": sample.image_path,
         "sha256": sample.sha256,
+        "pdq": sample.pdq,
         "group": sample.group,
         "split": sample.split,
         "label": sample.label,
@@ -450,6 +516,7 @@ def _dataset(
             for split, digest in result.digests.items()
         },
         "digest": result.digest,
+        "deviations": [asdict(deviation) for deviation in result.deviations],
         "cross_label_near_duplicates": [
             {
                 "group": group[0].group,

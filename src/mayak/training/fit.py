@@ -129,11 +129,9 @@ class _Run:
             # 1. Check that the output folder may be used. Nothing is written or removed yet: what
             #    cannot begin must not end what was there.
             self.discarded = self._claim_output(resume=resume, overwrite=overwrite)
-            # 2. Decode every image once.
-            for manifest in self.manifests:
-                verify(manifest, self.progress)
+            self.checkpoints.check_writable()
             self._warn_of_shared(images)
-        # 3. Load the base model and the last checkpoint.
+        # 2. Load the base model and the last checkpoint, before hours go into decoding.
         vlm = load_model(
             self.config.model,
             precision=self.config.precision,
@@ -141,17 +139,26 @@ class _Run:
             revision=self.config.revision,
         )
         state = None if self.discarded else self.checkpoints.last()
-        # 4. Write the run's identity, and rewind its log to the checkpoint.
-        if self.devices.is_leader:
-            self._begin(vlm, state)
-        # 5. Attach the adapters, with the checkpoint's weights.
+        done = state.step if state else 0
+        # 3. Attach the adapters, with the checkpoint's weights.
         module = self._module(vlm, state)
+        parameters = sum(weight.numel() for weight in trained(module.model).values())
+        packer = BatchPacker(vlm.processor, vlm.prompt, vlm.base.config)
+        collate = Collate(packer, self.config.base_tile)
+        if done < self.plan.total_steps:
+            # 4. Check the room for checkpoints, and choose how a step is computed, which changes no
+            #    result and needs the memory of a step.
+            if self.devices.is_leader:
+                self.checkpoints.check_room(parameters)
+            self._choose(module, collate, done)
+        if self.devices.is_leader:
+            # 5. Decode every image once.
+            for manifest in self.manifests:
+                verify(manifest, self.progress)
+            # 6. Write the run's identity, and rewind its log to the checkpoint.
+            self._begin(vlm, state)
         fitted = None
-        if state is None or state.step < self.plan.total_steps:
-            # 6. Choose how a step is computed, which changes no result.
-            packer = BatchPacker(vlm.processor, vlm.prompt, vlm.base.config)
-            collate = Collate(packer, self.config.base_tile)
-            self._choose(module, collate, state.step if state else 0)
+        if state is None or done < self.plan.total_steps:
             # 7. Train, validate and save checkpoints.
             state = fitted = self._fit(module, collate, state)
         # 8. Write the best checkpoint's adapter, with the record of the run.
@@ -159,7 +166,7 @@ class _Run:
             self.output / FINAL,
             state,
             self.log.events(),
-            trained=sum(weight.numel() for weight in trained(module.model).values()),
+            trained=parameters,
             is_leader=self.devices.is_leader,
         )
         if self.devices.is_leader and (fitted or not result.final.exists()):
@@ -293,7 +300,10 @@ class _Run:
         )
         if choice == "auto":
             batch = largest_batch(collate, self.config.batch_size).on(module.model.device)
-            estimate = estimate_memory(module, batch, mixed=mixed)
+            try:
+                estimate = estimate_memory(module, batch, mixed=mixed)
+            except torch.OutOfMemoryError as error:
+                raise out_of_memory(error) from error
             self.note(str(estimate))
             choice = not estimate.is_within_memory
         module.answers.checkpointed = choice
