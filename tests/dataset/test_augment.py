@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from checkpoints import processor_for, published_config, published_tokenizer
 from mayak.dataset.augment import (
     MODEL_SIDES,
     AugmentJob,
@@ -24,7 +25,6 @@ from mayak.dataset.augment import (
 from mayak.imaging import decode_file
 from mayak.imaging.hashing import sha256
 from mayak.model import VisionLanguageModel
-from checkpoints import processor_for, published_config, published_tokenizer
 
 RECORDED = Path(__file__).with_name("paper_augmentation.png")
 """24 variants of one picture, one below the other, as the first version made them."""
