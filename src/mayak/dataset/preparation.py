@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 from mayak.dataset.collect import RawFile, Rejected, collect, order
 from mayak.dataset.decided import DecidedImages, read_decided
 from mayak.dataset.examine import Examined, examine
-from mayak.dataset.group import group_ids
+from mayak.dataset.group import Link, group_ids
 from mayak.dataset.manifest import DATASET_FILE, FILES, Manifest
+from mayak.dataset.mixed_split import mixed_split
 from mayak.dataset.options import PrepareOptions, PrepareResult
+from mayak.dataset.origins import origins_of
 from mayak.dataset.split import SPLITS, grouped_split, plain_split
 from mayak.dataset.store import AUGMENTED_FOLDER, IMAGES_FOLDER, DataFolder
 from mayak.errors import ManifestError
@@ -39,15 +41,23 @@ AUGMENTED_LABEL = 2
 _SHOWN = 10
 
 
-def prepare(options: PrepareOptions, progress: Progress | None = None) -> PrepareResult:
+def prepare(
+    options: PrepareOptions,
+    progress: Progress | None = None,
+    *,
+    links: Callable[[Sequence[Path]], Iterable[Link]] | None = None,
+) -> PrepareResult:
     """Make manifests, augmented images and ``dataset.json`` from a raw folder, or from the decided
     images of cases, which are copied into the data folder.
 
     The same files and parameters give the same bytes, with any number of workers and wherever the
     folders are. Raw folder, cases and evidence are opened for reading only.
 
+    ``links`` returns further pairs of images (positions among the paths that it is given) that are
+    to be in one group, for example those that a vision tower finds alike.
+
     Raises:
-        ConfigError: an option is out of range.
+        ConfigError: an option is out of range, or does not fit the input.
         ManifestError: the input is unfit (one content under two labels, too few images …), or the
             data folder was made from something else.
         EvidenceError: a case's source is missing.
@@ -64,7 +74,9 @@ def prepare(options: PrepareOptions, progress: Progress | None = None) -> Prepar
         # 2. List the files, or copy the decided images.
         files, left_out = source.files(staging, progress)
         # 3. Decode and hash every file.
-        images, unreadable = examine(files, options.workers, progress)
+        images, unreadable = examine(
+            files, options.workers, progress, has_scene=options.group == "scene"
+        )
         rejected = sorted([*left_out, *source.located(unreadable)], key=lambda r: order(r.name))
         # 4. Refuse input that makes no data set, or another one than the folder contains.
         _refuse_gaps(images, rejected, all_classes=not options.test_only)
@@ -72,8 +84,10 @@ def prepare(options: PrepareOptions, progress: Progress | None = None) -> Prepar
         input_digest = _input_digest(images, rejected)
         if not options.overwrite:
             folder.refuse_other(options.parameters, input_digest)
-        # 5. Group near-duplicates, and split.
-        samples = _samples(images, source.prefix, options)
+        # 5. Group images of one origin, near-duplicates and scenes, and split.
+        origins = origins_of(options.provenance, [image.file for image in images], source.decided)
+        groups = _groups(images, origins, links, options, progress)
+        samples = _samples(images, groups, source.prefix, options)
         # 6. Augment class 2 of the training split.
         copies = _augment(images, samples, staging, options, progress)
         # 7. Describe the data set, and replace the folder's files.
@@ -272,20 +286,41 @@ def _input_digest(images: Sequence[Examined], rejected: Sequence[Rejected]) -> s
     return json_digest(rows, "utf-8")
 
 
-def _samples(images: Sequence[Examined], prefix: str, options: PrepareOptions) -> list[Sample]:
+def _groups(
+    images: Sequence[Examined],
+    origins: Sequence[Sequence[str]],
+    links: Callable[[Sequence[Path]], Iterable[Link]] | None,
+    options: PrepareOptions,
+    progress: Progress,
+) -> list[str] | None:
+    """Return the name of each image's group; None for the paper's split, which has no groups."""
+    if options.group == "none" and not origins and links is None:
+        return None
+    return group_ids(
+        [image.sha256 for image in images],
+        [image.hash for image in images] if options.group != "none" else (),
+        scenes=[image.scene for image in images if image.scene is not None],
+        origins=origins,
+        links=[] if links is None else links([image.file.path for image in images]),
+        progress=progress,
+    )
+
+
+def _samples(
+    images: Sequence[Examined], groups: list[str] | None, prefix: str, options: PrepareOptions
+) -> list[Sample]:
     """Return one sample per image, in the order of ``images``."""
     labels = [image.file.label for image in images]
     ids = _ids(images)
-    groups = ids
-    if options.group == "pdq":
-        groups = group_ids([image.sha256 for image in images], [image.hash for image in images])
     splits: list[SplitName] = ["test"] * len(images)
     if not options.test_only:
         fractions = {
             "test_fraction": options.test_fraction,
             "val_fraction": options.val_fraction,
         }
-        if options.group == "pdq":
+        if groups is not None and options.provenance is not None:
+            splits = mixed_split(labels, groups, seed=options.seed, **fractions)
+        elif groups is not None:
             splits = grouped_split(labels, groups, seed=options.seed, **fractions)
         else:
             splits = plain_split(labels, seed=options.seed, **fractions)
@@ -299,7 +334,7 @@ def _samples(images: Sequence[Examined], prefix: str, options: PrepareOptions) -
             split=split,
             pdq=image.hash.comparable_hex,
         )
-        for image, name, group, split in zip(images, ids, groups, splits, strict=True)
+        for image, name, group, split in zip(images, ids, groups or ids, splits, strict=True)
     ]
 
 
@@ -434,7 +469,7 @@ def _dataset(
         "software": _software(),
         "parameters": options.parameters,
         "grouping": {"pdq_distance": PDQ_MATCH_DISTANCE, "pdq_min_quality": PDQ_MIN_QUALITY}
-        if options.group == "pdq"
+        if options.group != "none"
         else {},
         "input": {
             "found": result.found,
