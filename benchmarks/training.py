@@ -46,7 +46,7 @@ from mayak.model import VisionLanguageModel
 from mayak.model.packer import BatchPacker
 from mayak.model.shapes import processor_for, published_config, published_tokenizer
 from mayak.training import fit, forward
-from mayak.training.data import Batch, Collate, Row
+from mayak.training.data import Collate, Row, TrainingBatch
 from mayak.training.memory import estimate_memory, largest_batch
 from mayak.training.module import FineTuning, trained
 from mayak.training.plan import Plan
@@ -135,7 +135,7 @@ def measure_ways(
     for batch in (1, 2):
         attempt(f"{name}, foreseen at batch {batch}", lambda b=batch: foreseen(module, collate, b))
 
-    def loss_of(part: Batch) -> torch.Tensor:
+    def loss_of(part: TrainingBatch) -> torch.Tensor:
         loss: torch.Tensor = module(part.on(module.model.device))
         return loss
 

@@ -249,10 +249,12 @@ def off_label(masses: ArrayLike) -> OffLabel:
 def calibration(
     scores: ArrayLike, labels: Sequence[int], bins: int = CALIBRATION_BINS
 ) -> ScoreReliability:
-    """Return the expected calibration error of scores (N, 4) against labels (N,)."""
+    """Return the expected calibration error of scores (N, 4) against labels (N,). Of an image with
+    several highest scores none is right."""
     table = np.asarray(scores, dtype=np.float64)
     confidence = table.max(axis=1)
-    right = (table.argmax(axis=1) == np.asarray(labels)).astype(np.float64)
+    is_best = table == confidence[:, None]
+    right = is_best[np.arange(len(table)), np.asarray(labels)] & (is_best.sum(axis=1) == 1)
     # Bins are half-open on the left: (0, 1/b], (1/b, 2/b] …
     place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
     counts = np.bincount(place, minlength=bins)

@@ -15,6 +15,7 @@ from mayak.cli import app
 from mayak.cli.app import main
 from mayak.dataset.manifest import read_manifest
 from mayak.errors import IntegrityError, ManifestError, MayakWarning
+from mayak.i18n import msg
 
 HEAVY = {"torch", "torchvision", "transformers", "peft", "lightning", "sklearn", "matplotlib"}
 COMMANDS = [name for name, *_ in app._COMMANDS]
@@ -287,6 +288,17 @@ def test_a_wrong_global_option_is_told_too(capsys):
     assert "두 번 이상 지정되었습니다: --lang" in capsys.readouterr().err
 
 
+def test_an_unforeseen_error_is_told_in_the_readers_language(command, capsys):
+    def fail() -> int:
+        raise ValueError(msg("not a JSON object"))
+
+    command(fail)
+    assert run("--lang", "ko", "it") == 2
+    shown = capsys.readouterr().err
+    assert "ValueError: JSON 객체가 아님" in shown
+    assert "mayak의 결함입니다" in shown
+
+
 _ODD = "사진/é 😀 \u200b.jpg"
 _SAYS = f"""
 from mayak.cli import app
@@ -317,7 +329,7 @@ def test_a_name_that_the_terminals_encoding_lacks_is_escaped(encoding):
             capture_output=True,
             timeout=60,
         )
-        assert (done.returncode, done.stderr.count(b"fault of mayak")) == (0, 0)
+        assert (done.returncode, done.stderr.count(b"bug in mayak")) == (0, 0)
         return done.stdout.decode(encoding)
 
     shown = said()

@@ -12,6 +12,7 @@ from mayak.cli.app import main
 from mayak.dataset.manifest import read_manifest
 from mayak.dataset.training_images import TRAINING_IMAGES, TrainingImages
 from mayak.model.calibration import CALIBRATION, Calibration
+from mayak_synthetic.scenes import render
 from model_folder import make_data, save_adapter
 
 PRECISION = ("--precision", "fp32", "--device", "cpu")
@@ -165,6 +166,38 @@ def test_the_adapters_own_training_images_cannot_calibrate(home, mayak):
     made = Calibration.read(home / "adapter")
     assert made.data["training_record"] == recorded.digest
     assert made.data["validation_images"] == 48
+
+
+def test_triage_states_how_many_images_the_model_was_trained_on(home, mayak):
+    train, val = (read_manifest(home / "data" / f"{s}_drug_data.json") for s in ("train", "val"))
+    _, out, _ = triage(mayak)
+    assert "training image" not in out
+    recorded = TrainingImages.of(val, train)
+    path = home / "adapter" / TRAINING_IMAGES
+    path.write_text(json.dumps(recorded.as_json()), encoding="utf-8")
+    code, out, _ = triage(mayak)
+    assert code == 0
+    assert "48 images are training images of the model, or near copies of some" in out
+    _, out, _ = triage(mayak, "--json")
+    assert json.loads(out)["seen_in_training"] == 48
+    with CaseStore.read(home / "case") as case:
+        *_, entry = [e for e in case.log() if e.action == "training images"]
+    assert (entry.detail["seen"], entry.detail["images"]) == (48, 48)
+    assert entry.detail["record"] == recorded.digest
+    mayak("report", "--case", "case", "--to", "report")
+    page = (home / "report" / "report.html").read_text(encoding="utf-8")
+    assert "of 48 scored images, 48 are training images of the model" in page
+
+
+def test_a_copy_of_an_image_that_fits_the_head_cannot_calibrate(home, mayak):
+    drawn = render("street", 5, "base").image
+    drawn.save(home / "raw" / "train" / "0_000.png")
+    drawn.save(home / "raw" / "val" / "0_000.png", "JPEG", quality=70)
+    (home / "data" / "dataset.json").unlink()
+    code, _, err = calibrate(mayak)
+    assert code == 2
+    assert "raw/val/0_000.png" in err
+    assert "is a training image too" in err
 
 
 def test_an_adapter_without_a_training_record_is_said_to_have_none(home, mayak):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from pathlib import Path
@@ -95,7 +96,7 @@ def test_zeroshot_evaluate_compare(home, mayak, model_folder, adapter):
     code, out, _ = mayak("evaluate", "--adapter", adapter, "--precision", "fp32", "--json")
     assert code == 0
     found = json.loads(out)
-    assert (found["kind"], found["n"]) == ("evaluate", 4)
+    assert (found["kind"], found["n"]) == ("finetuned-score", 4)
     assert found["engine_details"]["adapter"] is not None
     assert found == json.loads(
         (home / "evaluation_results_epochs5" / "metrics.json").read_text(encoding="utf-8")
@@ -109,6 +110,35 @@ def test_zeroshot_evaluate_compare(home, mayak, model_folder, adapter):
     code, out, _ = mayak("compare")
     assert code == 0
     assert "McNemar p =" in out
+    assert "note: Unequal ways" in out
+    assert "`mayak evaluate --by generate`" in out
+
+
+def test_both_commands_ask_in_both_ways(home, mayak, model_folder, adapter):
+    untouched, tuned = ("--model", model_folder), ("--adapter", adapter)
+    kinds = {
+        "evaluation_results_zeroshot": ("zeroshot", "zeroshot-generate", untouched),
+        "evaluation_results_zeroshot_score": ("zeroshot", "zeroshot-score", untouched),
+        "evaluation_results_epochs5_generate": ("evaluate", "finetuned-generate", tuned),
+        "evaluation_results_epochs5": ("evaluate", "finetuned-score", tuned),
+    }
+    for folder, (command, kind, options) in kinds.items():
+        by = kind.partition("-")[2]
+        code, _, _ = mayak(command, "--by", by, "--precision", "fp32", *options)
+        assert code == 0
+        found = json.loads((home / folder / "metrics.json").read_text(encoding="utf-8"))
+        assert found["kind"] == kind
+    code, out, err = mayak("compare")
+    assert code == 0, err
+    assert "Two by two" in out
+    assert "not measured" not in out.casefold()
+    found = json.loads((home / "comparison" / "comparison.json").read_text(encoding="utf-8"))
+    assert [cell["folder"] for cell in found["two_by_two"]["cells"]] == [
+        "evaluation_results_zeroshot",
+        "evaluation_results_epochs5",
+        "evaluation_results_zeroshot_score",
+        "evaluation_results_epochs5_generate",
+    ]
 
 
 def recorded(adapter, folder, train, validation):
@@ -120,13 +150,48 @@ def recorded(adapter, folder, train, validation):
     return adapter, record
 
 
-def test_training_images_are_not_evaluated(home, mayak, adapter, tmp_path):
-    adapter, _ = recorded(adapter, tmp_path / "a", slice(1), slice(0))
+def test_training_images_alone_are_not_evaluated(home, mayak, adapter, tmp_path):
+    adapter, _ = recorded(adapter, tmp_path / "a", slice(4), slice(0))
     code, _, err = mayak("evaluate", "--adapter", adapter, "--precision", "fp32")
     assert code == 2
-    assert "1 of 4 images are training images of the adapter" in err
+    assert "4 of 4 images are training images of the adapter" in err
     assert "사진.png" in err
     assert not (home / "evaluation_results_epochs5").exists()
+
+
+def test_training_images_are_measured_apart(home, mayak, adapter, model_folder, tmp_path):
+    adapter, record = recorded(adapter, tmp_path / "a", slice(1), slice(0))
+    code, out, _ = mayak("evaluate", "--adapter", adapter, "--precision", "fp32")
+    assert code == 0
+    assert "3 images" in out
+    assert "1 image is a training image of the adapter or a near copy of one" in out
+    results = home / "evaluation_results_epochs5"
+    assert "1 image is a training image" in (results / "report.html").read_text(encoding="utf-8")
+    found = json.loads((results / "metrics.json").read_text(encoding="utf-8"))
+    rows = {row["image_path"]: row for row in csv_rows(results / "predictions.csv")}
+    (seen,) = [row for row in rows.values() if row["seen_in_training"]]
+    assert seen["sha256"] == record.train[0]
+    others = [row for row in rows.values() if row is not seen]
+    assert found["n"] == len(others) == 3
+    right = sum(row["label"] == row["predicted"] for row in others)
+    assert found["accuracy"] == pytest.approx(right / 3)
+    assert found["training_record"]["seen"] == 1
+    assert found["training_record"]["seen_accuracy"] == (seen["label"] == seen["predicted"])
+
+    mayak("zeroshot", "--by", "score", "--model", model_folder, "--precision", "fp32")
+    code, out, _ = mayak("compare", "--json")
+    assert code == 0
+    compared = json.loads(out)
+    assert (compared["n"], compared["n_seen_in_training"], compared["n_unpaired"]) == (3, 1, 0)
+    _, out, _ = mayak("compare")
+    assert "because one of the models was trained on them: 1\n" in out
+    page = (home / "comparison" / "comparison.html").read_text(encoding="utf-8")
+    assert "1 images are training images of one of the models" in page
+
+
+def csv_rows(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def test_the_result_says_that_images_chose_the_checkpoint(home, mayak, adapter, tmp_path):
@@ -151,7 +216,7 @@ def test_the_result_says_that_leakage_could_not_be_checked(home, mayak, model_fo
     assert "leakage cannot be checked" in found["note"]
 
     mayak("zeroshot", "--by", "score", "--model", model_folder, "--precision", "fp32")
-    results = home / "evaluation_results_zeroshot"
+    results = home / "evaluation_results_zeroshot_score"
     untouched = json.loads((results / "metrics.json").read_text(encoding="utf-8"))
     assert untouched["training_record"] is None
 
@@ -178,6 +243,14 @@ def test_fp8_is_refused_until_evaluate_has_compared_it_with_bf16(
     assert (home / "evaluation_results_epochs5" / "bf16" / "metrics.json").is_file()
     code, _, _ = mayak("classify", image, *asked)
     assert code == 0
+
+
+def test_fp8_must_be_proven_by_scores_before_it_answers(home, mayak, adapter):
+    asked = ("--adapter", adapter, "--precision", "fp8", "--device", "cpu")
+    (adapter / "fp8_agreement.json").unlink(missing_ok=True)
+    code, _, err = mayak("evaluate", "--by", "generate", *asked)
+    assert code == 2
+    assert "fp8 has not been shown to agree with bf16" in err
 
 
 def test_zeroshot_by_score_ends_with_1_when_an_image_is_gone(home, mayak, model_folder):

@@ -9,6 +9,7 @@ import pytest
 from mayak.dataset.manifest import read_manifest
 from mayak.dataset.training_images import TRAINING_IMAGES, Leakage, TrainingImages
 from mayak.errors import ManifestError, ModelError
+from mayak_synthetic.scenes import render
 from model_folder import make_data
 
 
@@ -78,18 +79,71 @@ def test_training_images_are_refused_under_another_folder_and_name(
     manifest.write_text(json.dumps(rows), encoding="utf-8")
     if not described:
         (elsewhere / "data2" / "dataset.json").unlink()
+    samples = read_manifest(manifest)
     with pytest.raises(ManifestError, match="2 of 4 images are training images") as caught:
-        Leakage.of(adapter, read_manifest(manifest))
+        Leakage.of(adapter, samples).refuse_seen(samples, instead="others")
     assert "pictures/IMG_0.png, pictures/IMG_1.png" in caught.value.message
     assert "--test-only" in caught.value.remedy
 
 
 def test_images_that_chose_the_checkpoint_are_counted_and_said(data, adapter, record):
     found = Leakage.of(adapter, read_manifest(data / "val_drug_data.json"))
-    assert found == Leakage(record.digest, 4)
+    assert (found.validation_images, found.seen) == (4, frozenset())
     assert found.note.startswith("4 of these images chose the adapter's checkpoint")
     new = Leakage.of(adapter, read_manifest(data / "test_drug_data.json"))
-    assert (new, new.note) == (Leakage(record.digest, 0), None)
+    assert (new, new.note) == (Leakage(record.digest), None)
+
+
+@pytest.fixture
+def scene(tmp_path):
+    """A data folder whose training split has a drawn photo, and a copy of the photo in another."""
+    data = make_data(tmp_path, train=1, val=1, test=1)
+    drawn = render("street", 5, "base").image
+    drawn.save(tmp_path / "raw" / "train" / "0_000.png")
+    (data / "dataset.json").unlink()
+    smaller = drawn.resize((drawn.width * 2 // 3, drawn.height * 2 // 3))
+    smaller.save(tmp_path / "raw" / "test" / "0_000.png", "JPEG", quality=70)
+    return data
+
+
+def test_a_copy_that_was_saved_again_is_seen_in_training(scene, tmp_path):
+    record = TrainingImages.of(
+        read_manifest(scene / "train_drug_data.json"), read_manifest(scene / "val_drug_data.json")
+    )
+    write(tmp_path, record.as_json())
+    test = read_manifest(scene / "test_drug_data.json")
+    found = Leakage.of(tmp_path, test)
+    assert found.seen == {test.samples[0].sha256}
+    with pytest.raises(ManifestError, match="1 of 4 images are training images"):
+        found.refuse_seen(test, instead="others")
+    found.refuse_all_seen(test)
+
+
+def test_a_record_of_the_first_version_is_compared_by_bytes(data, tmp_path):
+    train = read_manifest(data / "train_drug_data.json")
+    lists = {"train": sorted(sample.sha256 for sample in train.samples), "validation": []}
+    digest = hashlib.sha256(json.dumps(lists, sort_keys=True).encode()).hexdigest()
+    write(tmp_path, {"format": 1, "digest": digest, **lists})
+    found = Leakage.of(tmp_path, train)
+    assert found.record == digest
+    assert found.seen == set(lists["train"])
+    with pytest.raises(ManifestError):
+        found.refuse_all_seen(train)
+
+
+def test_images_of_a_group_that_was_trained_on_are_counted_and_said(data, tmp_path):
+    described = json.loads((data / "dataset.json").read_text(encoding="utf-8"))
+    for row in described["images"]:
+        row["group"] = "phone-03" if "/0_000" in row["image_path"] else row["sha256"]
+    (data / "dataset.json").write_text(json.dumps(described), encoding="utf-8")
+    record = TrainingImages.of(
+        read_manifest(data / "train_drug_data.json"), read_manifest(data / "val_drug_data.json")
+    )
+    assert record.groups == ("phone-03",)
+    write(tmp_path, record.as_json())
+    found = Leakage.of(tmp_path, read_manifest(data / "test_drug_data.json"))
+    assert (found.related_images, found.seen) == (1, frozenset())
+    assert found.note.startswith("1 of these images belong to groups")
 
 
 def test_an_adapter_that_never_had_a_record_is_said_to_have_none(data, tmp_path):
@@ -113,6 +167,9 @@ def test_a_record_that_was_taken_away_is_an_error(data, adapter):
         lambda values: values.update(train=7),
         lambda values: values.update(train=[[1]]),
         lambda values: values.update(digest="0"),
+        lambda values: values.update(pdq={"a": "b"}),
+        lambda values: values.update(pdq=[]),
+        lambda values: values.update(groups=["phone-04"]),
     ],
 )
 def test_a_record_that_was_changed_is_an_error(adapter, record, change):

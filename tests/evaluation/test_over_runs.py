@@ -6,8 +6,8 @@ import json
 import re
 
 import pytest
-from evaluation_fakes import FakeClassifier
 
+from evaluation_fakes import FakeClassifier
 from mayak.dataset.manifest import read_manifest
 from mayak.errors import ConfigError
 from mayak.evaluation import run

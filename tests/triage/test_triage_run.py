@@ -23,6 +23,7 @@ from PIL import Image
 from pypdf import PdfWriter
 from pypdf.generic import DictionaryObject, NameObject, NumberObject, StreamObject
 
+from case_samples import stacks_of
 from chat_samples import chat, copies
 from mayak.case import CaseStore
 from mayak.errors import CaseError, ConfigError, EvidenceError, IntegrityError
@@ -1159,7 +1160,7 @@ def test_copies_of_a_picture_are_stacked_and_another_chat_is_only_alike(tmp_path
     with CaseStore.read(tmp_path / "case") as store:
         names = {hashlib.sha256(data).hexdigest(): name for name, data in made.items()}
         assert [len(members) for members in store.groups()] == [len(made)]
-        (stack,) = store.stacks()
+        (stack,) = stacks_of(store)
         found = {names[sha256] for sha256 in stack}
         assert "other.jpg" not in found
         assert {f"{at}.jpg" for at in range(5)} <= found

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from mayak.case import CaseStore
+from mayak.evidence.containers.folder import FileOnDisk
 from mayak.triage import Options, triage
 from mayak.triage.verify import check_sources
 from mayak.types import SilentProgress
@@ -123,3 +124,18 @@ def test_a_source_that_is_not_there_is_named_and_nothing_of_it_is_compared(tmp_p
     faults, (told,) = compare(tmp_path / "case")
     assert (faults, told.absent, told.path) == ([], True, str(photos))
     assert told.uncompared == told.files == 8
+
+
+def test_a_file_is_compared_without_taking_it_into_memory(tmp_path, monkeypatch):
+    folder = tmp_path / "x"
+    folder.mkdir()
+    (folder / "a.jpg").write_bytes(picture(3))
+    run_triage(tmp_path / "case", folder)
+
+    class Stream(io.BytesIO):
+        def read(self, size=-1):
+            assert size >= 0, "the file may be as large as a disk"
+            return super().read(size)
+
+    monkeypatch.setattr(FileOnDisk, "__call__", lambda self: Stream(self.file.read_bytes()))
+    assert compare(tmp_path / "case")[0] == []

@@ -1,4 +1,4 @@
-"""Names and remedies for the recorded reasons of excluded files and failures."""
+"""Names of recorded kinds and reasons for people, and remedies of failures."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ REASONS: Mapping[str, Message] = {
     OutcomeReason.EXCLUDE: msg("in --exclude"),
     OutcomeReason.SINCE: msg("older than --since"),
     OutcomeReason.KNOWN_GOOD: msg("in a list of known-good files"),
+    OutcomeReason.GAP_CLOSED: msg("gap in an archive or disk image that a later run did not find"),
     OutcomeReason.SYMBOLIC_LINK: msg("link"),
     OutcomeReason.SPECIAL_FILE: msg("device or the like"),
     OutcomeReason.DELETED_WITHOUT_CONTENT: msg("deleted, no content left"),
@@ -43,6 +44,18 @@ REASONS: Mapping[str, Message] = {
     OutcomeReason.OS_ERROR: msg("could not be read"),
 }
 """By the recorded name."""
+
+
+def source_kind(kind: str) -> str:
+    """Return what the recorded kind of a source is called."""
+    return {
+        "folder": msg("folder"),
+        "file": msg("single file"),
+        "zip": msg("ZIP archive"),
+        "tar": msg("TAR archive"),
+        "archive": msg("archive"),
+        "image": msg("disk image"),
+    }.get(kind, kind)
 
 
 def reason(name: str) -> str:

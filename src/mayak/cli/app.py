@@ -61,7 +61,16 @@ def _groups() -> dict[str, Group]:
     sections = (
         (
             msg("Dataset and model"),
-            ("prepare", "train", "evaluate", "zeroshot", "compare", "summary", "calibrate"),
+            (
+                "prepare",
+                "train",
+                "evaluate",
+                "zeroshot",
+                "answers",
+                "compare",
+                "summary",
+                "calibrate",
+            ),
         ),
         (
             msg("Evidence and case"),
@@ -94,11 +103,16 @@ _COMMANDS = (
     (
         "zeroshot",
         "mayak.cli.evaluate:zeroshot",
-        msg("Measure the untouched model on the test set."),
+        msg("Measure the base model, without fine-tuning, on the test set."),
+    ),
+    (
+        "answers",
+        "mayak.cli.answers:answers",
+        msg("Label the answers that the parser could not read, on a local page."),
     ),
     (
         "compare",
-        "mayak.cli.evaluate:compare",
+        "mayak.cli.compare:compare",
         msg("Compare two runs on the same images."),
     ),
     (
@@ -197,8 +211,8 @@ def main(arguments: list[str] | None = None) -> None:
                 traceback.print_exc()
             Console().error(
                 MayakError(
-                    msg("unexpected: ") + f"{type(error).__name__}: {error}",
-                    remedy=msg("this is a fault of mayak: report it with what -v prints"),
+                    msg("unexpected: ") + f"{type(error).__name__}: " + message_of(error),
+                    remedy=msg("this is a bug in mayak: report it with what -v prints"),
                 )
             )
             return EXIT_USAGE

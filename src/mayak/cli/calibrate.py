@@ -67,7 +67,8 @@ def calibrate(
     from mayak.dataset.training_images import Leakage
 
     fitted, measured = read_manifest(train), read_manifest(manifest)
-    leakage = Leakage.of(adapter, measured, instead="data/val_drug_data.json")
+    leakage = Leakage.of(adapter, measured)
+    leakage.refuse_seen(measured, instead="data/val_drug_data.json")
     from mayak.evaluation.calibrate import RiskTarget
     from mayak.evaluation.calibrate import calibrate as run
     from mayak.model import load_model

@@ -17,7 +17,7 @@ from mayak.names import printable
 from mayak.workers import cores
 
 if TYPE_CHECKING:
-    from mayak.dataset.collect import Reason, Rejected
+    from mayak.dataset.collect import Rejected
     from mayak.dataset.options import PrepareResult
 
 _SHOWN = 5
@@ -239,11 +239,13 @@ def _show_deviations(console: Console, result: PrepareResult) -> None:
 
 
 def _show_rejected(console: Console, result: PrepareResult) -> None:
+    from mayak.dataset.collect import REASONS
+
     if not result.rejected:
         return
     console.result(msg("rejected:"))
     for reason, count in result.reasons.items():
-        console.result("  " + _reason(reason) + f": {count}")
+        console.result("  " + REASONS[reason] + f": {count}")
         its = [item for item in result.rejected if item.reason == reason]
         for item in its[:_SHOWN]:
             console.result("    " + printable(item.name) + _detail(item))
@@ -275,30 +277,6 @@ def _show_cross_label(console: Console, result: PrepareResult) -> None:
             "    "
             + msg("and {left} more: `cross_label_near_duplicates` in dataset.json", left=left)
         )
-
-
-def _reason(reason: Reason) -> str:
-    texts: dict[Reason, str] = {
-        "empty": msg("empty files"),
-        "damaged": msg("damaged images"),
-        "bomb": msg("too many pixels, possibly decompression bombs"),
-        "codec-missing": msg("codec not installed (pip install 'mayak[heic]')"),
-        "too-large": msg("files larger than 1 GiB"),
-        "unreadable": msg("cannot be read (check permissions and the disk)"),
-        "crashed": msg("crashed the decoder"),
-        "name": msg("names that are not UTF-8 (rename them)"),
-        "link": msg("symbolic links, not followed"),
-        "special": msg("pipes, sockets or devices"),
-        "outside": msg("outside the four class folders"),
-        "system-file": msg("files of operating systems"),
-        "not-an-image": msg("no images"),
-        "disagreement": msg("reviewers differ"),
-        "augmented": msg("augmented copies (_aug_N) of images that are there too"),
-        "augmented-orphan": msg(
-            "named as augmented copies (_aug_N), without their original (rename what is not a copy)"
-        ),
-    }
-    return texts[reason]
 
 
 def _detail(item: Rejected) -> str:

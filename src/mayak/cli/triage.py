@@ -29,6 +29,7 @@ from mayak.i18n import msg
 from mayak.workers import cores
 
 if TYPE_CHECKING:
+    from mayak.dataset.training_images import TrainingImages
     from mayak.model import Calibration, CascadeScorer, VisionLanguageModel
     from mayak.model.risk_control import Drift
     from mayak.triage import Options, Summary
@@ -156,18 +157,21 @@ def triage(
     )
     check(options)
     base, revision = base_of(adapter, model)
+    from mayak.dataset.training_images import TrainingImages
     from mayak.model import Calibration, load_model
 
     # Read before the model is loaded, which takes long.
     calibration = None if exhaustive or adapter is None else Calibration.read(adapter)
+    learnt = None if adapter is None else TrainingImages.read(adapter)
     vlm = load_model(base, precision=precision, adapter=adapter, device=device, revision=revision)
-    return _run(options, vlm, calibration, batch_size, as_json=as_json)
+    return _run(options, vlm, calibration, learnt, batch_size, as_json=as_json)
 
 
 def _run(
     options: Options,
     model: VisionLanguageModel,
     calibration: Calibration | None,
+    learnt: TrainingImages | None,
     batch_size: int,
     *,
     as_json: bool,
@@ -185,11 +189,12 @@ def _run(
         console.note(msg("stopped; the same command continues from here"))
         raise
     drift = None if cascade is None else _record_drift(options, cascade, summary)
+    seen = None if learnt is None else _record_seen(options, learnt, summary)
     with CaseStore.read(options.case) as store:
         if as_json:
-            console.json(summary_values(store, summary, drift))
+            console.json(summary_values(store, summary, drift, seen))
         else:
-            show_summary(console, store, summary, drift)
+            show_summary(console, store, summary, drift, seen)
     if summary.damaged:
         return IntegrityError.exit_code
     return int(bool(summary.failures))
@@ -219,3 +224,20 @@ def _record_drift(options: Options, cascade: CascadeScorer, summary: Summary) ->
             differs=found.has_drifted,
         )
     return found
+
+
+def _record_seen(options: Options, learnt: TrainingImages, summary: Summary) -> int:
+    """Return how many images of the run the model was trained on, or on near copies of them, and
+    record it in the case: their scores do not show how it does on new images."""
+    from mayak.case import CaseStore
+    from mayak.imaging.hashing import PDQ_MIN_QUALITY
+
+    with CaseStore.open(options.case, operator=options.operator) as case:
+        comparable = dict(case.perceptual_hashes(PDQ_MIN_QUALITY))
+        scored = [] if summary.run is None else case.predictions(summary.run)
+        images = {found.sha256: comparable.get(found.sha256) for found in scored}
+        seen = len(learnt.seen(images))
+        case.record(
+            "training images", run=summary.run, record=learnt.digest, images=len(images), seen=seen
+        )
+    return seen

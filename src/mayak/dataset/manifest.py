@@ -1,13 +1,14 @@
 """Manifest files: the samples of each split, and their digest.
 
 ``data/{train,val,test}_drug_data.json`` contain the paper's records (``id``, ``image_path``,
-``question``, ``answer``); ``data/dataset.json`` contains what the paper's format lacks (SHA-256 and
-duplicate group of every image, seed, counts, rejected files).
+``question``, ``answer``); ``data/dataset.json`` contains what the paper's format lacks (SHA-256,
+PDQ and duplicate group of every image, seed, counts, rejected files).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ FILES: dict[SplitName, str] = {
 DATASET_FILE = "dataset.json"
 MISSING = "missing"
 """Placeholder for the SHA-256 of an image that could not be read."""
+_PDQ = re.compile("(?:[0-9a-f]{64})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +77,27 @@ def read_manifest(path: Path) -> Manifest:
     return Manifest(path, samples)
 
 
-def originals(manifest: Manifest) -> set[str]:
-    """Return the SHA-256 of the originals of a manifest's augmented images, as far as a
-    ``dataset.json`` in its folder names them."""
+def originals(manifest: Manifest) -> list[Sample]:
+    """Return the originals of a manifest's augmented images, as far as a ``dataset.json`` in its
+    folder names them."""
     rows = _images(manifest.path.parent / DATASET_FILE)
-    by_id = {row.get("id"): row["sha256"] for row in rows.values()}
-    sources = {rows.get(s.image_path, {}).get("augmented_from") for s in manifest.samples}
-    return {by_id[source] for source in sources - {None} if source in by_id}
+    by_id = {row["id"]: row for row in rows.values() if row.get("id") is not None}
+    augmented = {source: s for s in manifest.samples if (source := _original(rows, s)) in by_id}
+    return [
+        replace(
+            sample,
+            id=str(source),
+            image_path=by_id[source]["image_path"],
+            sha256=by_id[source]["sha256"],
+            pdq=by_id[source].get("pdq"),
+        )
+        for source, sample in augmented.items()
+    ]
+
+
+def _original(rows: dict[str, dict[str, str]], sample: Sample) -> str | None:
+    """Return the id of an augmented image's original."""
+    return rows.get(sample.image_path, {}).get("augmented_from")
 
 
 def _prepare_again() -> str:
@@ -111,7 +127,8 @@ def _images(path: Path) -> dict[str, dict[str, str]]:
     if not isinstance(images, list) or not all(
         isinstance(row, dict)
         and all(isinstance(row.get(key), str) for key in ("image_path", "sha256", "group"))
-        and all(isinstance(row.get(key), str | None) for key in ("id", "augmented_from"))
+        and all(isinstance(row.get(key), str | None) for key in ("id", "augmented_from", "pdq"))
+        and _PDQ.fullmatch(row.get("pdq") or "")
         for row in images
     ):
         raise ManifestError(
@@ -175,4 +192,5 @@ def _sample(
         sha256=row["sha256"],
         group=row["group"],
         split=split,
+        pdq=row.get("pdq"),
     )

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mayak.dataset.collect import RawFile, Rejected, collect, order
+from mayak.dataset.collect import REASONS, RawFile, Rejected, collect, order
 from mayak.dataset.decided import DecidedImages, read_decided
 from mayak.dataset.examine import Examined, examine
 from mayak.dataset.group import group_ids
@@ -191,6 +191,7 @@ class _Copy:
             id=f"{self.original.id}_aug{self.job.copy}",
             image_path=f"{data.name}/{AUGMENTED_FOLDER}/{self.job.target.name}",
             sha256=self.image.sha256,
+            pdq="",  # its original's is known
         )
 
 
@@ -282,7 +283,7 @@ def _refuse_gaps(
         described: list[str] = []
         for label in empty:
             its = Counter(r.reason for r in rejected if r.name.startswith(f"{label.folder}/"))
-            found = ", ".join(f"{reason} {count}" for reason, count in its.items())
+            found = join(", ", [REASONS[reason] + f" {count}" for reason, count in its.items()])
             described.append(f"{label.folder} (" + (found or msg("empty")) + ")")
         raise ManifestError(
             msg("no readable image in {told}", told=join(", ", described)),
@@ -359,6 +360,7 @@ def _samples(
             sha256=image.sha256,
             group=group,
             split=split,
+            pdq=image.hash.comparable_hex,
         )
         for image, name, group, split in zip(images, ids, groups, splits, strict=True)
     ]
@@ -461,6 +463,7 @@ def _row(
         "id": sample.id,
         "image_path": sample.image_path,
         "sha256": sample.sha256,
+        "pdq": sample.pdq,
         "group": sample.group,
         "split": sample.split,
         "label": sample.label,

@@ -22,7 +22,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from mayak.dataset.manifest import MISSING, Manifest
-from mayak.dataset.training_images import Leakage
+from mayak.dataset.training_images import Leakage, TrainingImages
 from mayak.errors import ConfigError, ManifestError
 from mayak.evaluation.run import read_ahead
 from mayak.i18n import msg, msg_in
@@ -132,9 +132,12 @@ def calibrate(
 
 
 def _check_apart(train: Manifest, validation: Manifest) -> None:
-    # Group names are unique within one data folder only; SHA-256 compares across folders.
+    # Group names are unique within one data folder only; SHA-256 and PDQ compare across folders.
     known = {name for sample in train.samples for name in (sample.group, sample.sha256)} - {MISSING}
-    shared = next((s for s in validation.samples if known & {s.group, s.sha256}), None)
+    copies = TrainingImages.of(train, validation).seen_of(validation) - {MISSING}
+    shared = next(
+        (s for s in validation.samples if known & {s.group, s.sha256} or s.sha256 in copies), None
+    )
     if shared is not None:
         raise ManifestError(
             msg(
@@ -286,7 +289,9 @@ def risk_bound(
     for row in sorted(range(len(samples)), key=lambda row: samples[row].sha256):
         first.setdefault(samples[row].group, row)
     rows = sorted(first.values())
-    tiers, relevant = odds[:2, rows].T, logits[2, rows].argmax(axis=1) != 0
+    # As ``types.Scores.label``: an image is irrelevant only if no other label is as likely.
+    whole = logits[2, rows]
+    tiers, relevant = odds[:2, rows].T, whole[:, 0] <= whole[:, 1:].max(axis=1)
     chosen = choose_thresholds(tiers, relevant, alpha=target.alpha, confidence=target.confidence)
     count = int(relevant.sum())
     if chosen is None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from mayak import __version__
+from mayak.evaluation.bounds import Reading, bounds, reading_name, unread
 from mayak.evaluation.pictures import by_confidence, data_uri, thumbnail
 from mayak.evaluation.record import EvaluationResult, Kind, Row
 from mayak.fonts import with_fonts
@@ -18,9 +21,12 @@ from mayak.i18n import render as worded
 from mayak.labels import LABELS, QUESTION, UNCLASSIFIABLE, label_name
 from mayak.metrics import MIN_GROUPS, Interval
 
+REPORT = "report.html"
 _THUMBNAIL = 320
 _MAX_PICTURES = 200
 """Pictures in a page, about 25 KB each; the CSV files contain the rest."""
+_UNREAD = ("<!-- unread answers -->", "<!-- end of unread answers -->")
+"""Around the part of the report that ``with_unread_section`` replaces."""
 
 
 def report(result: EvaluationResult, figures: dict[str, Any], language: Language) -> str:
@@ -48,15 +54,46 @@ def report(result: EvaluationResult, figures: dict[str, Any], language: Language
             "classify": msg("classifying"),
         },
         limits=limits(result.engine.model),
+        unread=Markup(unread_section(result.rows, result.labels, language))  # noqa: S704 - escaped
+        if result.unclassifiable
+        else "",
     )
+
+
+def unread_section(rows: Sequence[Row], labels: Mapping[str, int], language: Language) -> str:
+    """Return the part of ``report.html`` on unread answers, which changes as they are labelled."""
+    found = {bound.reading: bound for bound in bounds(rows, labels)}
+    every: tuple[Reading, ...] = ("wrong", "left_out", "as_0", "labelled")
+    missed = unread(rows)
+    return _filled(
+        "unread.html.j2",
+        language,
+        n_unread=len(missed),
+        n_labelled=sum(row.id in labels for row in missed),
+        bounds=[(reading_name(reading), found.get(reading)) for reading in every],
+    )
+
+
+def with_unread_section(report: str, rows: Sequence[Row], labels: Mapping[str, int]) -> str:
+    """Return a ``report.html`` with its part on unread answers brought up to date.
+
+    The page has only the glyphs that it was made with; the part always has the same words.
+    """
+    before, begin, rest = report.partition(_UNREAD[0])
+    _, end, after = rest.partition(_UNREAD[1])
+    language = re.search(r'<html lang="([a-z]+)">', before)
+    if not (begin and end and language):  # of a version that had no such part
+        return report
+    return before + unread_section(rows, labels, language[1]).rstrip("\n") + after
 
 
 def title(kind: Kind) -> str:
     """Return a run's name in headings."""
     return {
-        "evaluate": msg("Fine-tuned model"),
-        "zeroshot-generate": msg("Untouched model, free answers"),
-        "zeroshot-score": msg("Untouched model, label scores"),
+        "zeroshot-generate": msg("Base model without fine-tuning, free answers"),
+        "zeroshot-score": msg("Base model without fine-tuning, label scores"),
+        "finetuned-generate": msg("Fine-tuned model, free answers"),
+        "finetuned-score": msg("Fine-tuned model, label scores"),
     }[kind]
 
 
@@ -105,7 +142,11 @@ def limits(model: str) -> list[str]:
 
 
 def render(template: str, language: Language, **context: Any) -> str:  # noqa: ANN401
-    """Render one of the shipped templates in a language; every value is escaped."""
+    """Render one of the shipped templates with its fonts; every value is escaped."""
+    return with_fonts(_filled(template, language, **context))
+
+
+def _filled(template: str, language: Language, **context: Any) -> str:  # noqa: ANN401
     folder = Path(str(files("mayak.evaluation") / "templates"))
     environment = Environment(
         loader=FileSystemLoader(folder, encoding="utf-8"),
@@ -126,7 +167,7 @@ def render(template: str, language: Language, **context: Any) -> str:  # noqa: A
         "language": language,
         "version": __version__,
     }
-    return with_fonts(environment.get_template(template).render(**context))
+    return environment.get_template(template).render(**context)
 
 
 def p_value(p: float) -> str:

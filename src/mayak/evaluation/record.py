@@ -5,30 +5,44 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from mayak import metrics as measures
 from mayak.dataset.manifest import Manifest
 from mayak.dataset.training_images import Leakage
 from mayak.errors import ConfigError
+from mayak.evaluation.answer_labels import AnswerLabels
+from mayak.evaluation.bounds import Bound, bounds, unread
 from mayak.files import write_durably
-from mayak.i18n import msg, system_error
+from mayak.i18n import msg, plural, system_error
 from mayak.labels import LABELS, UNCLASSIFIABLE
 from mayak.types import Engine, Failure
 from mayak.untrusted import DOCUMENT_BYTES, PARSE_ERRORS, read_file, read_json
 
-Kind = Literal["evaluate", "zeroshot-generate", "zeroshot-score"]
+Kind = Literal["zeroshot-generate", "zeroshot-score", "finetuned-generate", "finetuned-score"]
+"""What was measured: the untouched or the fine-tuned model, by free answers or by label scores."""
 
 METRICS = "metrics.json"
 PREDICTIONS = "predictions.csv"
 FAILURES = "failures.csv"
 _SCORES = tuple(f"score_{label.index}" for label in LABELS)
+_SEEN = "seen_in_training"
 _COLUMNS = ("id", "image_path", "sha256", "label", "predicted", *_SCORES, "off_label", "group")
 _FAILURE_COLUMNS = ("image_path", "stage", "error", "message")
+
+
+def is_generated(kind: Kind) -> bool:
+    """Whether a run asked for free answers, which may be unread (−1), and not for scores."""
+    return kind.endswith("-generate")
+
+
+def is_finetuned(kind: Kind) -> bool:
+    """Whether a run measured a fine-tuned model."""
+    return kind.startswith("finetuned-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +55,13 @@ class Row:
     group: str
     label: int
     predicted: int
-    """0–3, or −1 for a free answer without a clear label."""
+    """0–3, or −1 for a free answer without a clear label, or two labels with the same score."""
     scores: tuple[float, ...] | None
     """Four scores that sum to 1; None for a free answer."""
     off_label: float | None
     answer: str | None
+    is_seen: bool = False
+    """Whether the model was trained on the image, or on a near copy of it."""
 
     @property
     def is_right(self) -> bool:
@@ -55,16 +71,52 @@ class Row:
 
 @dataclass(frozen=True)
 class EvaluationResult:
-    """A finished run. ``rows`` and ``failures`` together are the manifest's samples."""
+    """A finished run. ``rows``, ``seen`` and ``failures`` together are the manifest's samples."""
 
     kind: Kind
     manifest: Manifest
     engine: Engine
     metrics: measures.Metrics
+    """Of ``rows``."""
     rows: tuple[Row, ...]
     failures: tuple[Failure, ...]
     leakage: Leakage | None = None
     """None for the base model, which was trained on no image of ours."""
+    seen: tuple[Row, ...] = ()
+    """Images that the model was trained on, or near copies of such: no figure but
+    ``seen_accuracy`` counts them."""
+
+    @property
+    def seen_accuracy(self) -> float | None:
+        """Accuracy on ``seen``; None without such images."""
+        return sum(row.is_right for row in self.seen) / len(self.seen) if self.seen else None
+
+    @property
+    def notes(self) -> list[str]:
+        """Cautions for readers of the figures."""
+        notes: list[str] = []
+        if self.seen:
+            notes.append(
+                plural(
+                    "{n} image is a training image of the adapter or a near copy of one: left out "
+                    "of all figures; the accuracy on it is {accuracy:.1%}",
+                    "{n} images are training images of the adapter or near copies of some: left "
+                    "out of all figures; the accuracy on them is {accuracy:.1%}",
+                    len(self.seen),
+                    accuracy=self.seen_accuracy,
+                )
+            )
+        if self.leakage is not None and self.leakage.note:
+            notes.append(self.leakage.note)
+        return notes
+
+    labels: Mapping[str, int] = field(default_factory=dict)
+    """A person's labels of unread answers, by image id."""
+
+    @property
+    def bounds(self) -> tuple[Bound, ...]:
+        """Accuracy by what unread answers are counted as; the same for all if there are none."""
+        return bounds(self.rows, self.labels)
 
     @property
     def off_label(self) -> measures.OffLabel | None:
@@ -82,7 +134,7 @@ class EvaluationResult:
 
     @property
     def unclassifiable(self) -> int:
-        """Number of answers without a clear label."""
+        """Number of images without a clear label."""
         return sum(row.predicted == UNCLASSIFIABLE for row in self.rows)
 
 
@@ -94,6 +146,14 @@ class SavedRun:
     figures: dict[str, Any]
     """Contents of ``metrics.json``."""
     rows: tuple[Row, ...]
+    labels: Mapping[str, int] = field(default_factory=dict)
+    """A person's labels of unread answers, by image id."""
+
+    @property
+    def kind(self) -> Kind:
+        """Which model was measured, and how it was asked."""
+        kind: Kind = self.figures["kind"]
+        return kind
 
     @property
     def image_root(self) -> Path:
@@ -108,7 +168,6 @@ def figures(result: EvaluationResult, out: Path) -> dict[str, Any]:
     if len(measured.confusion[0]) > len(LABELS):
         columns.append(UNCLASSIFIABLE)
     off_label, calibration = result.off_label, result.calibration
-    generated = result.kind == "zeroshot-generate"
     return {
         "kind": result.kind,
         "accuracy": measured.accuracy,
@@ -132,18 +191,24 @@ def figures(result: EvaluationResult, out: Path) -> dict[str, Any]:
         "confusion_columns": columns,
         "off_label": off_label and asdict(off_label),
         "calibration": calibration and asdict(calibration),
-        "parser": {
-            "answered": measured.n - result.unclassifiable,
-            "unclassifiable": result.unclassifiable,
-        }
-        if generated
-        else None,
+        "parser": parser_figures(result.rows, result.labels) if is_generated(result.kind) else None,
         "engine": result.engine.fingerprint,
         "engine_details": asdict(result.engine) | {"software": dict(result.engine.software)},
         "dataset": result.manifest.digest,
         "manifest": _relative(result.manifest.path, out),
-        "training_record": _compared(result.leakage),
+        "training_record": _compared(result),
         "failures": [_failure_values(failure) for failure in result.failures],
+    }
+
+
+def parser_figures(rows: Sequence[Row], labels: Mapping[str, int]) -> dict[str, Any]:
+    """Return what ``metrics.json`` has of answers that name no label, and of their bounds."""
+    missed = unread(rows)
+    return {
+        "answered": len(rows) - len(missed),
+        "unclassifiable": len(missed),
+        "labelled": sum(row.id in labels for row in missed),
+        "bounds": {bound.reading: bound.as_json() for bound in bounds(rows, labels)},
     }
 
 
@@ -153,25 +218,33 @@ def _failure_values(failure: Failure) -> dict[str, Any]:
     return values
 
 
-def _compared(leakage: Leakage | None) -> dict[str, Any] | None:
+def _compared(result: EvaluationResult) -> dict[str, Any] | None:
+    leakage = result.leakage
     if leakage is None:
         return None
-    if not leakage.compared:
-        note = "not compared: the caller gave no training record"
-        return {"digest": None, "validation_images": None, "note": note}
     if leakage.record is None:
-        note = "the adapter is without a record: leakage cannot be checked"
+        note = (
+            "the adapter is without a record: leakage cannot be checked"
+            if leakage.compared
+            else "not compared: the caller gave no training record"
+        )
         return {"digest": None, "validation_images": None, "note": note}
     return {
         "digest": leakage.record,
         "validation_images": leakage.validation_images,
-        "note": "no image has the SHA-256 of a training image",
+        "related_images": leakage.related_images,
+        "seen": len(result.seen),
+        "seen_accuracy": result.seen_accuracy,
+        "note": "images seen in training, by SHA-256 or PDQ, are in no other figure",
     }
 
 
-def predictions_csv(rows: Iterable[Row], *, answers: bool) -> str:
-    """Return ``predictions.csv``; ``answers`` adds the column of free answers."""
+def predictions_csv(rows: Sequence[Row], *, answers: bool) -> str:
+    """Return ``predictions.csv``; ``answers`` adds the column of free answers, and images seen in
+    training one that marks them."""
     columns = (*_COLUMNS, "answer") if answers else _COLUMNS
+    if any(row.is_seen for row in rows):
+        columns += (_SEEN,)
     return _csv(columns, (_cells(row) for row in rows))
 
 
@@ -186,6 +259,8 @@ def failures_csv(failures: Iterable[Failure]) -> str:
     )
 
 
+_OLD_KINDS = {"evaluate": "finetuned-score"}
+"""Kinds that earlier versions wrote: fine-tuned models could only be measured by scores."""
 _REQUIRED = {"kind": str, "dataset": str, "engine": str, "engine_details": dict, "manifest": str}
 
 
@@ -204,6 +279,9 @@ def read_run(folder: Path) -> SavedRun:
         ]
         if missing:
             raise KeyError(", ".join(missing))
+        found["kind"] = _OLD_KINDS.get(found["kind"], found["kind"])
+        if found["kind"] not in get_args(Kind):
+            raise ValueError(found["kind"])
     except FileNotFoundError as error:
         raise ConfigError(
             msg(
@@ -218,7 +296,7 @@ def read_run(folder: Path) -> SavedRun:
             msg("the run in {folder} cannot be read ({error})", folder=folder, error=error),
             remedy=msg("run it again"),
         ) from error
-    return SavedRun(folder, found, rows)
+    return SavedRun(folder, found, rows, AnswerLabels.of(folder, rows).labels)
 
 
 def make_folder(out: Path) -> None:
@@ -294,6 +372,7 @@ def _csv(columns: Iterable[str], rows: Iterable[dict[str, Any]]) -> str:
 def _cells(row: Row) -> dict[str, Any]:
     scores = row.scores or ("",) * len(LABELS)
     cells = asdict(row) | dict(zip(_SCORES, map(_figure, scores), strict=True))
+    cells[_SEEN] = "yes" if row.is_seen else ""
     return cells | {"off_label": _figure("" if row.off_label is None else row.off_label)}
 
 
@@ -313,4 +392,5 @@ def _row(cells: dict[str, str]) -> Row:
         scores=tuple(float(cells[name]) for name in _SCORES) if scored else None,
         off_label=float(cells["off_label"]) if cells["off_label"] else None,
         answer=cells.get("answer"),
+        is_seen=bool(cells.get(_SEEN)),
     )

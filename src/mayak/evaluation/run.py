@@ -6,21 +6,24 @@ import hashlib
 import json
 from collections import deque
 from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from mayak import metrics
 from mayak.dataset.manifest import Manifest
 from mayak.dataset.training_images import Leakage
 from mayak.errors import DecodeError, ManifestError
 from mayak.evaluation import page, plots, record
+from mayak.evaluation.answer_labels import AnswerLabels
 from mayak.evaluation.answers import parse_answer
 from mayak.evaluation.pictures import contact_sheet
 from mayak.evaluation.record import EvaluationResult, Kind, Row
-from mayak.files import json_bytes
+from mayak.files import json_bytes, write_durably
 from mayak.i18n import Language, msg, msg_in, system_error
 from mayak.imaging import decode
+from mayak.labels import UNCLASSIFIABLE
 from mayak.types import (
     Answerer,
     Classifier,
@@ -34,7 +37,6 @@ from mayak.types import (
 from mayak.untrusted import open_regular, parse_json
 
 PARTIAL = "predictions.partial.jsonl"
-REPORT = "report.html"
 SHEET = "misclassified.jpg"
 _PLOTS = (
     "confusion_matrix.png",
@@ -42,7 +44,7 @@ _PLOTS = (
     "per_class_recall.png",
     "per_class_recall.svg",
 )
-_OWN = (record.METRICS, record.PREDICTIONS, record.FAILURES, *_PLOTS, SHEET, REPORT)
+_OWN = (record.METRICS, record.PREDICTIONS, record.FAILURES, *_PLOTS, SHEET, page.REPORT)
 _READERS = 4
 _READ_AHEAD = 16
 """Decoded images that wait; a 12-megapixel photo takes 36 MB."""
@@ -53,30 +55,31 @@ _Answer = dict[str, Any]
 
 def evaluate(
     manifest: Manifest,
-    classifier: Classifier,
+    model: Answerer | Classifier,
     out: Path,
     progress: Progress | None = None,
     *,
     leakage: Leakage | None = None,
     language: Language = "en",
 ) -> EvaluationResult:
-    """Score a manifest's images and write metrics, tables, pictures and a report into ``out``.
+    """Evaluate a fine-tuned model on a manifest, by its free answers or by label scores.
 
+    Writes metrics, tables, pictures and a report into ``out``.
     Pictures and the report are in ``language``; files for programs are in English. ``leakage`` is
-    the comparison of the images with the adapter's training record; without it the results state
-    that nothing was compared.
+    the comparison of the images with the adapter's training record: images seen in training are
+    measured apart. Without it the results state that nothing was compared.
 
     An image that cannot be read, or that has changed since ``prepare``, is a failure: listed and
     never scored. An interrupted run continues, if engine and data are the same. The same
     predictions give the same bytes.
 
     Raises:
-        ManifestError: no image can be read.
+        ManifestError: no image can be read, or all were seen in training.
     """
+    kind: Kind = "finetuned-generate" if hasattr(model, "answer") else "finetuned-score"
     leakage = leakage or Leakage.NOT_COMPARED
-    return _run(
-        "evaluate", manifest, classifier, out, progress or SilentProgress(), language, leakage
-    )
+    leakage.refuse_all_seen(manifest)
+    return _run(kind, manifest, model, out, progress or SilentProgress(), language, leakage)
 
 
 def zeroshot(
@@ -119,10 +122,14 @@ def _run(
         for sample, answer in _ask(model, manifest, todo, failures):
             answers[sample.id] = answer
             with record.writing(out):
-                _write_line(partial, {"id": sample.id} | answer)
+                partial.write(_line({"id": sample.id} | answer))
+                partial.flush()
             task.advance()
         task.advance(len(failures))
-    if not answers:
+    seen = leakage.seen if leakage is not None else frozenset()
+    answered = [_row(s, answers[s.id], seen) for s in manifest.samples if s.id in answers]
+    rows = tuple(row for row in answered if not row.is_seen)
+    if not rows:
         (out / PARTIAL).unlink()
         raise ManifestError(
             msg(
@@ -134,7 +141,6 @@ def _run(
             remedy=msg("run `mayak prepare` again"),
         )
     # 3. Measure, and write the results.
-    rows = tuple(_row(s, answers[s.id]) for s in manifest.samples if s.id in answers)
     result = EvaluationResult(
         kind=kind,
         manifest=manifest,
@@ -143,11 +149,14 @@ def _run(
             [row.label for row in rows],
             [row.predicted for row in rows],
             [row.group for row in rows],
-            unclassifiable=kind == "zeroshot-generate",
+            unclassifiable=record.is_generated(kind)
+            or any(row.predicted == UNCLASSIFIABLE for row in rows),
         ),
         rows=rows,
         failures=tuple(failures[s.id] for s in manifest.samples if s.id in failures),
         leakage=leakage,
+        seen=tuple(row for row in answered if row.is_seen),
+        labels=AnswerLabels.of(out, rows).labels,
     )
     _write(result, out, language)
     (out / PARTIAL).unlink()
@@ -155,9 +164,10 @@ def _run(
 
 
 _TITLES = {
-    "evaluate": msg("evaluating"),
     "zeroshot-generate": msg("zero-shot, answers"),
     "zeroshot-score": msg("zero-shot, scores"),
+    "finetuned-generate": msg("fine-tuned, answers"),
+    "finetuned-score": msg("fine-tuned, scores"),
 }
 
 
@@ -190,7 +200,9 @@ def _ask(
             yield (
                 pending.popleft(),
                 {
-                    "predicted": prediction.scores.label,
+                    "predicted": UNCLASSIFIABLE
+                    if prediction.scores.is_tied
+                    else prediction.scores.label,
                     "scores": list(prediction.scores.values),
                     "off_label": prediction.scores.off_label,
                 },
@@ -244,7 +256,7 @@ def _read(path: Path, sample: Sample, min_sides: Sides | None) -> DecodedImage |
         return Failure(sample.image_path, "decode", type(error).__name__, error.message)
 
 
-def _row(sample: Sample, answer: _Answer) -> Row:
+def _row(sample: Sample, answer: _Answer, seen: AbstractSet[str]) -> Row:
     scores = answer.get("scores")
     return Row(
         id=sample.id,
@@ -256,6 +268,7 @@ def _row(sample: Sample, answer: _Answer) -> Row:
         scores=tuple(scores) if scores is not None else None,
         off_label=answer.get("off_label"),
         answer=answer.get("answer"),
+        is_seen=sample.sha256 in seen,
     )
 
 
@@ -277,15 +290,13 @@ def _resume(path: Path, key: dict[str, str]) -> dict[str, _Answer]:
         except ValueError:
             break
     kept = rows[1:] if rows and rows[0] == key else []
-    with record.writing(path.parent), path.open("w", encoding="utf-8", newline="\n") as file:
-        for row in [key, *kept]:
-            _write_line(file, row)
+    with record.writing(path.parent):
+        write_durably(path, "".join(map(_line, [key, *kept])).encode())
     return {row["id"]: {k: v for k, v in row.items() if k != "id"} for row in kept}
 
 
-def _write_line(file: TextIO, row: dict[str, Any]) -> None:
-    file.write(json.dumps(row, ensure_ascii=False) + "\n")
-    file.flush()
+def _line(row: dict[str, Any]) -> str:
+    return json.dumps(row, ensure_ascii=False) + "\n"
 
 
 # --- results ------------------------------------------------------------------------------------
@@ -297,10 +308,10 @@ def _write(result: EvaluationResult, out: Path, language: Language) -> None:
     files = {
         record.METRICS: json_bytes(figures, allow_nan=False),
         record.PREDICTIONS: record.predictions_csv(
-            result.rows, answers=result.kind == "zeroshot-generate"
+            result.rows + result.seen, answers=record.is_generated(result.kind)
         ).encode(),
         record.FAILURES: record.failures_csv(result.failures).encode(),
-        REPORT: page.report(result, figures, language).encode(),
+        page.REPORT: page.report(result, figures, language).encode(),
     }
     files |= plots.confusion_matrix(result.metrics, language)
     files |= plots.per_class_recall(result.metrics, language)

@@ -38,6 +38,25 @@ def single_linkage(hashes: bytes | bytearray) -> NDArray[np.int64]:
     return _joined(roots, pending)
 
 
+def has_match(hashes: bytes, others: bytes) -> NDArray[np.bool_]:
+    """Return for each of N PDQ hashes (concatenated) whether one of the M others is within the
+    match distance, shape (N,); O(N · M), on one core."""
+    words = np.frombuffer(hashes, dtype=np.uint64).reshape(-1, 4)
+    columns = np.ascontiguousarray(np.frombuffer(others, dtype=np.uint64).reshape(-1, 4).T)
+    found = np.zeros(len(words), dtype=bool)
+    for start in range(0, len(words), _ROWS):
+        rows = words[start : start + _ROWS].T
+        for at in range(0, columns.shape[1], _COLUMNS):
+            part = columns[:, at : at + _COLUMNS]
+            # Half of the bits reject nearly all pairs.
+            half = np.bitwise_count(rows[0, :, None] ^ part[0])
+            half += np.bitwise_count(rows[1, :, None] ^ part[1])
+            left, right = np.nonzero(half <= PDQ_MATCH_DISTANCE)
+            distance = np.bitwise_count(rows[:, left] ^ part[:, right]).sum(axis=0, dtype=np.uint16)
+            found[start + left[distance <= PDQ_MATCH_DISTANCE]] = True
+    return found
+
+
 def _matches(
     columns: NDArray[np.uint64], roots: NDArray[np.int64], start: int, at: int
 ) -> NDArray[np.int64]:

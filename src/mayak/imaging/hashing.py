@@ -42,6 +42,11 @@ class PerceptualHash:
         """Return whether the picture has enough texture to be compared."""
         return self.quality >= PDQ_MIN_QUALITY
 
+    @property
+    def comparable_hex(self) -> str:
+        """The bits in hex, or an empty text if the picture cannot be compared."""
+        return self.bits.hex() if self.usable else ""
+
 
 def sha256(data: bytes) -> str:
     """Return the SHA-256 of bytes in lower-case hex."""

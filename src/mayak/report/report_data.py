@@ -38,7 +38,16 @@ PROPOSALS = 100
 """Proposals that a report shows; the most likely ones first."""
 _CHUNK = 500
 _NOTABLE = frozenset(
-    ("triage", "triage finished", "cascade", "refuse source", "source cannot be hashed", "verify")
+    (
+        "triage",
+        "triage finished",
+        "cascade",
+        "accept damage",
+        "training images",
+        "refuse source",
+        "source cannot be hashed",
+        "verify",
+    )
 )
 """Actions of the log that a report lists."""
 
@@ -61,8 +70,8 @@ class LogSummary:
     """What the case's log records about its sources, besides their hashes."""
 
     notable: list[LogEntry] = field(default_factory=list)
-    """Triage, its end and its risk bound; sources that were refused or could not be hashed;
-    verifications."""
+    """Triage, its end and its risk bound; damage that was accepted; sources that were refused or
+    could not be hashed; verifications."""
     complete: set[int] = field(default_factory=set)
     """Sources that triage has read to their end, in their present state."""
     unreadable: dict[int, str] = field(default_factory=dict)

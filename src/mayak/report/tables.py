@@ -168,7 +168,10 @@ def _columns() -> list[tuple[str, Callable[[ListedFile], Value]]]:
         (msg("taken (as the file states)"), stated("taken")),
         (msg("camera (as the file states)"), stated("make", "model")),
         (msg("position (as the file states)"), _position),
-        (msg("model's label"), scored(lambda scores: numbered_label(scores.label))),
+        (
+            msg("model's label"),
+            scored(lambda scores: numbered_label(scores.label, is_tied=scores.is_tied)),
+        ),
         (msg("model's score"), scored(lambda scores: round(scores.best, 6))),
         (msg("share outside the labels"), scored(lambda scores: round(scores.off_label, 6))),
         (msg("decisions (label, person, UTC, how shown)"), _decisions),

@@ -60,18 +60,6 @@ def run(shown: Run | None) -> str:
     return msg("{run}: {model}, {until}", run=shown.id, model=model, until=until)
 
 
-def source_kind(kind: str) -> str:
-    """Return the name of a source's kind."""
-    return {
-        "folder": msg("folder"),
-        "file": msg("single file"),
-        "zip": msg("ZIP archive"),
-        "tar": msg("TAR archive"),
-        "archive": msg("archive"),
-        "image": msg("disk image"),
-    }.get(kind, kind)
-
-
 def zone(item: StoredItem) -> str | None:
     """Return the time zone of a file's times; None if it has no times."""
     if item.times.is_empty:

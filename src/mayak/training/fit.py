@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from mayak.config import FINAL, TrainConfig
@@ -38,6 +38,7 @@ from mayak.training.module import FineTuning, load_adapter, trained
 from mayak.training.plan import Plan
 from mayak.training.record import IDENTITY, LOG, RunLog, check_same, read_json, write_json
 from mayak.training.result import RunInputs, TrainResult
+from mayak.training.watch import ProcessWatch
 from mayak.types import Progress, SilentProgress
 
 CHECKPOINTS = "checkpoints"
@@ -348,9 +349,11 @@ class _Run:
                 self.checkpoints, self.config.checkpoint_every, self.log, logger, task
             )
             callback = RunCallback(module, state, self.plan, self.devices, outputs)
-            trainer = self._trainer(callback, logger, done)
+            watch = ProcessWatch(self.note)
+            trainer = self._trainer([watch, callback], logger, done)
             try:
-                trainer.fit(module, datamodule=data)
+                with watch.watching(trainer):
+                    trainer.fit(module, datamodule=data)
             except torch.OutOfMemoryError as error:
                 raise out_of_memory(error) from error
             except SystemExit:
@@ -362,7 +365,7 @@ class _Run:
                 raise KeyboardInterrupt from None
         return callback.state
 
-    def _trainer(self, callback: RunCallback, logger: TensorBoardLogger, done: int) -> Trainer:
+    def _trainer(self, callbacks: list[Callback], logger: TensorBoardLogger, done: int) -> Trainer:
         return Trainer(
             **self.devices.trainer_options(self.config.precision),
             # Each slice up to a validation is an epoch to Lightning, so that validations and
@@ -373,7 +376,7 @@ class _Run:
             inference_mode=False,
             accumulate_grad_batches=self.plan.accumulate,
             gradient_clip_val=self.config.gradient_clip,
-            callbacks=[callback],
+            callbacks=callbacks,
             logger=logger,
             log_every_n_steps=1,
             num_sanity_val_steps=0,

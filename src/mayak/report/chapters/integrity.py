@@ -7,12 +7,12 @@ from typing import Any
 
 from mayak import __version__
 from mayak.case import LogEntry, Run, SourceHash, StoredSource, clock_note
+from mayak.case.reasons import source_kind
 from mayak.i18n import join, msg, msg_in, plural
 from mayak.report.document import Block, Cell, Facts, Prose, Section, Table
 from mayak.report.report_data import ReportData
 from mayak.report.text import files as files_text
 from mayak.report.text import moment, shortened, size
-from mayak.report.words import source_kind
 
 _PAIRS = 20
 """Pairs of log entries whose times run backwards."""
@@ -20,6 +20,8 @@ _FAULTS = 200
 """Faults in the chapter on integrity; `mayak verify` lists all."""
 _HISTORY = 50
 """Recorded actions, the last ones."""
+_ACCEPTED = 5
+"""Accepted files of a log entry that are named."""
 
 
 def integrity(found: ReportData) -> Section:
@@ -270,6 +272,14 @@ def _action(entry: LogEntry) -> Cell:
             msg("source {source} could not be read to its end", source=detail.get("source")),
             str(detail.get("reason")),
         )
+    if entry.action == "accept damage":
+        files = [str(file) for file in detail.get("files", ())]
+        text = plural(
+            "{n:,} file was accepted although it is damaged, changed or gone",
+            "{n:,} files were accepted although they are damaged, changed or gone",
+            len(files),
+        )
+        return (text, *(shortened(file, 300) for file in files[:_ACCEPTED]))
     if entry.action == "refuse source":
         return (
             msg("source {source} refused: damaged or changed", source=detail.get("source")),
@@ -277,6 +287,14 @@ def _action(entry: LogEntry) -> Cell:
         )
     if entry.action == "cascade":
         return _risk_bound(detail)
+    if entry.action == "training images":
+        return msg(
+            "run {run}: of {images:,} scored images, {seen:,} are training images of the model or "
+            "near copies of some",
+            run=detail["run"],
+            images=detail["images"],
+            seen=detail["seen"],
+        )
     lines: list[str] = [msg("triage of ") + ", ".join(map(str, detail.get("sources", ())))]
     lines += _options(detail.get("options", {}))
     for key, name in (
@@ -325,7 +343,7 @@ def _options(options: Mapping[str, Any]) -> list[str]:
         "since": msg("changed since "),
         "smallest": msg("longer side in pixels, at least: "),
         "limit": msg("images at most: "),
-        "accept_damaged": msg("damaged sources accepted"),
+        "accept_damaged": msg("go on with damaged sources"),
     }
     given = [
         names.get(name, f"{name} ") + _value(value)
