@@ -12,7 +12,7 @@ from mayak.evaluation.two_by_two import TwoByTwo, points, way
 from mayak.i18n import Message, join, msg
 
 Factor = Literal["training", "way", "base"]
-_BASE = ("model", "precision", "prompt", "preprocessing")
+BASE_PARTS = ("model", "precision", "prompt", "preprocessing")
 """Parts of an engine that are the base model's, as opposed to the adapter's."""
 
 
@@ -41,7 +41,7 @@ def check_alike(runs: Sequence[SavedRun]) -> None:
                 remedy=msg("run `mayak zeroshot` and `mayak evaluate` with the same --manifest"),
             )
         trained = is_finetuned(run.kind) != is_finetuned(first.kind)
-        if (trained or len(runs) > 2) and (parts := _unlike(first, run, _BASE)):
+        if (trained or len(runs) > 2) and (parts := _unlike(first, run, BASE_PARTS)):
             raise _unlike_error(first, run, parts[0])
     if len(runs) > 2:
         _check_table(runs)
@@ -53,7 +53,7 @@ def differing(first: SavedRun, second: SavedRun) -> list[Factor]:
     found: dict[Factor, bool] = {
         "training": trained or bool(_unlike(first, second, ("adapter",))),
         "way": is_generated(first.kind) != is_generated(second.kind),
-        "base": bool(_unlike(first, second, _BASE)),
+        "base": bool(_unlike(first, second, BASE_PARTS)),
     }
     return [factor for factor, differs in found.items() if differs]
 
