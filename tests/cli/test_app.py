@@ -270,6 +270,25 @@ def test_a_wrong_call_is_told_in_the_users_language(arguments, english, korean, 
 
 
 @pytest.mark.filterwarnings("default")
+def test_warnings_for_developers_of_torch_are_not_shown(command, capsys):
+    def it():
+        for text in (
+            "TensorFloat32 tensor cores for float32 matrix multiplication available but not "
+            "enabled. Consider setting `torch.set_float32_matmul_precision('high')`",
+            "The AccumulateGrad node's stream does not match the stream of the node that produced",
+            "Something else about TensorFloat32",
+        ):
+            warnings.warn(text, UserWarning, stacklevel=1)
+
+    command(it)
+    assert run("it") == 0
+    shown = capsys.readouterr().err
+    assert "Something else about TensorFloat32" in shown
+    assert "not enabled" not in shown
+    assert "AccumulateGrad" not in shown
+
+
+@pytest.mark.filterwarnings("default")
 def test_our_warnings_are_told_as_lines_and_those_of_others_as_python_does(command, capsys):
     def warn() -> int:
         warnings.warn("아무것도 멈추지 않습니다", MayakWarning, stacklevel=1)

@@ -6,9 +6,9 @@ import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoProcessor, AutoTokenizer, PreTrainedTokenizerFast
 
+from checkpoints import processor_for, published_config, published_tokenizer
 from mayak.errors import ModelError
 from mayak.model.prompt import Prompt, ask, token_counts
-from mayak.model.shapes import processor_for, published_config, published_tokenizer
 from model_folder import decoded, tiny_config
 
 BOS, IMAGE, PAD, EOS, BLANK = 1, 32000, 32001, 2, 28705

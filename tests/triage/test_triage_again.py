@@ -118,7 +118,7 @@ def test_each_loss_and_change_that_was_accepted_is_on_record(tmp_path, capsys):
     with CaseStore.read(case) as store:
         show_summary(Console(), store, summary, None)
         assert store.verify() == []
-    assert "DAMAGED, accepted: x/01.jpg" in capsys.readouterr().out
+    assert "DAMAGED OR CHANGED, accepted: x/01.jpg" in capsys.readouterr().out
     run(case, folder, accept_damaged=True)  # still gone, and accepted again
     assert accepted(case)[1:] == [["x/01.jpg: is no longer there"]]
 

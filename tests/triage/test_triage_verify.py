@@ -8,6 +8,7 @@ from PIL import Image
 
 from mayak.case import CaseStore
 from mayak.evidence.containers.folder import FileOnDisk
+from mayak.i18n import render
 from mayak.triage import Options, triage
 from mayak.triage.verify import check_sources
 from mayak.types import SilentProgress
@@ -109,6 +110,18 @@ def test_files_that_are_gone_or_cannot_be_read_are_not_said_to_be_compared_by_ha
     faults, (told,) = compare(tmp_path / "case")
     assert [fault.problem for fault in faults] == ["unreadable", "deleted", "deleted"]
     assert (told.hashed, told.uncompared) == (0, 5)
+
+
+def test_why_a_file_cannot_be_read_is_told_with_its_reason_before_what_is_recorded(
+    tmp_path, photos
+):
+    run_triage(tmp_path / "case", photos)
+    (photos / "1.jpg").rename(tmp_path / "1.jpg")
+    (photos / "1.jpg").symlink_to(tmp_path / "1.jpg")
+    ((fault,), _) = compare(tmp_path / "case")
+    assert fault.problem == "unreadable"
+    assert "1.jpg: link (SymbolicLink): " in fault.message
+    assert "1.jpg: 링크(기록 원문 SymbolicLink: " in render(fault.message, "ko")
 
 
 def test_what_an_archive_in_a_folder_could_not_give_is_counted_as_not_compared(tmp_path, photos):

@@ -63,6 +63,11 @@ def reason(name: str) -> str:
     return REASONS.get(name, name)
 
 
+def because(name: str, recorded: str) -> str:
+    """Return a reason with its recorded name and text."""
+    return msg("{reason} ({name}): {recorded}", reason=reason(name), name=name, recorded=recorded)
+
+
 _AGAIN = msg("run the same command again: it is tried once more")
 _CONNECT = msg(
     "check that the medium is connected and may be read, then run the same command again"

@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 EXIT_DONE = 0
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
+_DEVELOPERS_WARNINGS = (
+    # mayak computes float32 in float32, so that results do not depend on the GPU.
+    "TensorFloat32 tensor cores for float32 matrix multiplication available but not enabled",
+    # DistributedDataParallel keeps these nodes; it costs some microseconds a step.
+    "The AccumulateGrad node's stream does not match",
+)
+"""How warnings of torch begin that a user can do nothing about."""
 
 
 def build(language: Language = "en") -> App:
@@ -153,7 +160,7 @@ _COMMANDS = (
     (
         "report",
         "mayak.cli.report:report",
-        msg("Case → report: HTML, PDF, XLSX, CSV, CASE JSON-LD."),
+        msg("Case → report: pages and tables for people, a graph for programs."),
     ),
     (
         "demo",
@@ -247,6 +254,8 @@ def _set_up_process() -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     warnings.showwarning = _show_warning
+    for beginning in _DEVELOPERS_WARNINGS:
+        warnings.filterwarnings("ignore", message=beginning)
 
 
 def _show_warning(

@@ -150,9 +150,11 @@ def _show_notes(console: Console, summary: Summary) -> None:
     for source in summary.empty:
         console.result(msg("source without files: {source}", source=source))
     for source in summary.damaged[:_FIRST]:
-        console.result(msg("DAMAGED, accepted: {source}", source=source))
+        console.result(msg("DAMAGED OR CHANGED, accepted: {source}", source=source))
     if (n_more := len(summary.damaged) - _FIRST) > 0:
-        console.result(msg("DAMAGED, accepted: {n_more:,} more, listed in the log", n_more=n_more))
+        console.result(
+            msg("DAMAGED OR CHANGED, accepted: {n_more:,} more, listed in the log", n_more=n_more)
+        )
 
 
 def _show_failures(console: Console, title: str, failures: Sequence[Failure]) -> None:

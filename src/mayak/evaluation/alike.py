@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Literal
 
@@ -11,7 +12,7 @@ from mayak.evaluation.record import Row, SavedRun, is_finetuned, is_generated
 from mayak.evaluation.two_by_two import TwoByTwo, points, way
 from mayak.i18n import Message, join, msg
 
-Factor = Literal["training", "way", "base"]
+Factor = Literal["training", "way", "base", "triage"]
 BASE_PARTS = ("model", "precision", "prompt", "preprocessing")
 """Parts of an engine that are the base model's, as opposed to the adapter's."""
 
@@ -50,10 +51,14 @@ def check_alike(runs: Sequence[SavedRun]) -> None:
 def differing(first: SavedRun, second: SavedRun) -> list[Factor]:
     """Return what differs between two runs on the same data."""
     trained = is_finetuned(first.kind) != is_finetuned(second.kind)
+    # Triage decodes at another scale, which is part of its preprocessing.
+    triage = _is_triage(first) != _is_triage(second)
+    base = tuple(part for part in BASE_PARTS if not (triage and part == "preprocessing"))
     found: dict[Factor, bool] = {
         "training": trained or bool(_unlike(first, second, ("adapter",))),
         "way": is_generated(first.kind) != is_generated(second.kind),
-        "base": bool(_unlike(first, second, BASE_PARTS)),
+        "base": bool(_unlike(first, second, base)),
+        "triage": triage,
     }
     return [factor for factor, differs in found.items() if differs]
 
@@ -96,6 +101,14 @@ def cautions(
                 second=_base_name(second),
             )
         )
+    if "triage" in differs:
+        found.append(
+            msg(
+                "Only {folder} measured what triage runs: decoding, cascade and temperatures "
+                "differ.",
+                folder=(first if _is_triage(first) else second).folder,
+            )
+        )
     if fixed_unread:
         found.append(
             msg(
@@ -109,9 +122,13 @@ def cautions(
             found[-1] += " " + msg(
                 "Whether the model was wrong there is not known: `mayak answers {folder}` shows "
                 "them to a person.",
-                folder=first.folder,
+                folder=shlex.quote(str(first.folder)),
             )
     return found
+
+
+def _is_triage(run: SavedRun) -> bool:
+    return run.figures.get("as_triage") is not None
 
 
 def _like_with_like(table: TwoByTwo) -> Message:
@@ -166,7 +183,10 @@ def _unlike_error(first: SavedRun, second: SavedRun, part: str) -> ManifestError
             second=second.folder,
             second_value=_part(second, part),
         ),
-        remedy=msg("run both again with the same --model, --precision and version of mayak")
+        remedy=msg(
+            "run them again with one --model (for a hub model one --revision), one --precision and "
+            "one version of mayak"
+        )
         if part != "adapter"
         else msg("run both again with the same --adapter"),
     )

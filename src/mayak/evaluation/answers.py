@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 
 from mayak.evaluation.choices import explicit_choices, without_options
 from mayak.evaluation.markup import plain
@@ -77,23 +77,22 @@ def _evidence(tokens: list[Token], text: str) -> list[_Evidence]:
     return gathered
 
 
-_CONCESSIONS = {"although", "though", "while", "despite"}
-
-
 def _clauses(tokens: list[Token]) -> Iterator[list[Token]]:
-    """Yield the clauses of all statements; a question states nothing."""
+    """Yield the clauses of all statements. A question or a concession ("although …,") is none."""
     sentence: list[list[Token]] = [[]]
     conceding = False
     for token in tokens:
-        if token.concept is Concept.QUESTION:
-            sentence = [[]]
-        elif token.concept is Concept.STOP:
+        if token.concept is Concept.STOP:
             yield from sentence
+        if token.concept in (Concept.STOP, Concept.QUESTION):
             sentence = [[]]
+            conceding = False
+        elif token.concept is Concept.CONCEDE:
+            conceding = True
         elif token.concept is Concept.BREAK or (conceding and token.concept is Concept.PAUSE):
             sentence.append([])
-            conceding = token.text in _CONCESSIONS
-        else:
+            conceding = False
+        elif not conceding:
             sentence[-1].append(token)
     yield from sentence
 
@@ -106,7 +105,7 @@ def _phrases(clause: list[Token]) -> list[tuple[list[Token], bool]]:
     """
     phrases: list[tuple[list[Token], bool]] = []
     phrase: list[Token] = []
-    denying = paused = compared = False
+    denying = paused = compared = trailing = False
 
     def close(denied: bool) -> None:
         nonlocal phrase
@@ -114,7 +113,7 @@ def _phrases(clause: list[Token]) -> list[tuple[list[Token], bool]]:
             phrases.append((phrase, denied))
         phrase = []
 
-    for token in clause:
+    for token, following in zip_longest(clause, clause[1:]):
         if token.concept is Concept.NEG:
             if not phrase and phrases and phrases[-1][1]:
                 phrases.pop()
@@ -125,15 +124,16 @@ def _phrases(clause: list[Token]) -> list[tuple[list[Token], bool]]:
             cancels = denying and not phrase and not paused
             close(denying)
             denying = not cancels
+            trailing = token.text.endswith(("n't", "not", "unlikely"))
             compared = token.text.endswith(("than", "instead of"))
         elif token.concept is Concept.PAUSE:
             paused = True
-            if compared and phrase:  # "rather than 1, 3"
+            number = following is not None and following.is_number
+            listed = number and bool(phrase) and phrase[-1].is_number  # "1, 2 and 3"
+            if compared or (not listed and (number or _ends_at_comma(phrase, denying))):
                 close(denying)
-                denying = False
-            is_english = phrase and not phrase[-1].korean and not denying
-            if is_english or all(t.concept is Concept.NUMBER for t in phrase):
-                close(denying)
+                # "rather than 1, 3" and "no drugs, 0" deny what is before the comma
+                denying = denying and not (compared or number)
             elif phrase:
                 phrase.append(token)
         elif token.concept is Concept.SUBJECT and paused:
@@ -141,8 +141,15 @@ def _phrases(clause: list[Token]) -> list[tuple[list[Token], bool]]:
             denying = False
         elif token.concept in CONTENT or token.concept in (Concept.JOIN, Concept.OF):
             phrase.append(token)
+    if trailing and denying and phrases and not (phrase or paused):  # "2 isn't right"
+        phrases[-1] = (phrases[-1][0], True)
     close(denying)
     return phrases
+
+
+def _ends_at_comma(phrase: list[Token], denying: bool) -> bool:
+    numbers = all(token.is_number for token in phrase)
+    return numbers or not (phrase[-1].korean or denying)
 
 
 _TYPES = {
@@ -162,12 +169,8 @@ def _read(phrase: list[Token], denied: bool, text: str) -> Iterator[_Evidence]:
     negative = {Concept.UNRELATED, Concept.RELATED} if denied else {Concept.UNRELATED}
     relation = next((token for token in words if token.concept in negative), None)
     for token in phrase:
-        if token.concept is Concept.NUMBER:
-            # In "0번(관련 없음)" the relation is denied, not the digit.
-            spared = relation and not _OBJECT.search(text[token.end : relation.start])
-            if denied and words and text[words[-1].end : token.start].strip() in (":", "=", "("):
-                # "no drugs: 0", but not "no drugs (3)"
-                spared = _name(words, text)[1] != int(token.text)
+        if token.is_number:
+            spared = denied and _is_spared(token, words, relation, text)
             kind = _Kind.DENIED if denied and not spared else _Kind.DIGIT
             yield _Evidence(kind, int(token.text), token.start)
     if relation is not None:
@@ -180,6 +183,18 @@ def _read(phrase: list[Token], denied: bool, text: str) -> Iterator[_Evidence]:
             yield from _names(words[at + 1 :], denied, text)
         return
     yield from _names(words, denied, text)
+
+
+def _is_spared(number: Token, words: list[Token], relation: Token | None, text: str) -> bool:
+    """Return whether the denial of a phrase leaves out its digit."""
+    if not words:
+        return False
+    if text[words[-1].end : number.start].strip() in (":", "=", "("):
+        return _name(words, text)[1] != int(number.text)  # "no drugs: 0", but not "no drugs (3)"
+    if re.match(r"[\w\s]*[님음]\)", text[words[-1].end :]):
+        return True  # "0 (마약 아님)"
+    # "0번(관련 없음)"
+    return relation is not None and not _OBJECT.search(text[number.end : relation.start])
 
 
 def _is_join(words: list[Token]) -> bool:
@@ -228,11 +243,12 @@ _ABOUT = {"about", "discussing", "mentioning", "describing", "through"}
 _COMPOUND = re.compile(
     r"\s(?!사진|이미지|그림|봉|가루|결정|알약|정제|주사|물질|덩어리|샘플|제품|성분|추정|의심|같|맞"
     r"|보|확실|판단|분류|및|또는|혹은|등|이|있|없|모습|포장|캡슐|약물|아[니닌님]|않|으?로|원본|실물"
-    r"|그|해당)[가-힣]|에\s?(?:대|관)한|의\s|[을를]?\s?(?:하|한|끊|투약|복용)|-\w|\s(?!(?:is|are"
-    r"|was|were|in|on|at|or|and|that|which|such|like|with|inside|within|here|visible|shown|present"
-    r"|packets?|bags?|baggies|powder|pills?|tablets?|crystals?|samples?|substances?|images?|photos?"
-    r"|pictures?|packages?|depicted|found|but|so|because|products?|material|not|could|may|might"
-    r"|seen|placed|packaged|stored|wrapped|of|for|by|from|being|itself|as)\b)[a-z]"
+    r"|그|해당)[가-힣]|에\s?(?:대|관)한|의\s|[을를]?\s?(?:하|한|끊|투약|복용)|-\w|\s?:?\s?\d"
+    r"|\s?:\s?(?:none|no\b|없)|\s(?!(?:is|are|was|were|in|on|at|or|and|that|which|such|like|with"
+    r"|inside|within|here|visible|shown|present|packets?|buds?|leaves|plants?|bags?|baggies|powder"
+    r"|pills?|tablets?|crystals?|samples?|substances?|images?|photos?|pictures?|packages?|depicted"
+    r"|found|but|so|because|products?|material|not|could|may|might|seen|placed|packaged|stored"
+    r"|wrapped|of|for|by|from|being|itself|as)\b)[a-z]"
 )
 """After a drug: it only describes another thing ("drug dog", "마약 탐지견", "마약에 대한")."""
 
@@ -254,11 +270,11 @@ def _name(words: list[Token], text: str) -> tuple[_Kind, int]:
     """Return what a noun phrase names. Its head comes last in Korean, first in English."""
     concepts = {token.concept for token in words}
     korean = words[0].korean
-    types = [token for token in words if token.concept in _TYPES]
+    head = _korean_head(words, text) if korean else _english_head(words, text)
+    types = [_TYPES[token.concept] for token in head if token.concept in _TYPES]
     if concepts & {Concept.DRUG, Concept.DEAD_DROP}:
-        label = _korean_head(words, types, text) if korean else _english_head(words)
-        if label is not None:
-            return _Kind.NAME, label
+        if types and Concept.ABOUT not in concepts:
+            return _Kind.NAME, types[-1]
         topical = concepts & {Concept.ABOUT, Concept.RELATED, Concept.DEAL} or any(
             token.text in _ABOUT
             or (token.concept is Concept.DRUG and _COMPOUND.match(text, token.end))
@@ -267,37 +283,39 @@ def _name(words: list[Token], text: str) -> tuple[_Kind, int]:
         return (_Kind.TOPIC, UNCLASSIFIABLE) if topical else (_Kind.DRUG_SEEN, DRUG)
     if Concept.CHAT_OPTION in concepts:
         return _Kind.NAME, CHAT
-    if any(
-        (a.concept, b.concept) == (Concept.DEAL, Concept.PLACE) and b.start <= a.end + 1
-        for a, b in pairwise(words)
-    ):
+    pairs = pairwise(head)
+    if any(a.concept is Concept.DEAL and b.concept is Concept.PLACE for a, b in pairs):
         return _Kind.NAME, PLACE
-    heads = [_TYPES[t.concept] for t in types if t.concept is not Concept.ITSELF]
-    return (_Kind.BARE, heads[-1 if korean else 0]) if heads else (_Kind.TOPIC, UNCLASSIFIABLE)
+    named = [label for label in types if label != DRUG]
+    return (_Kind.BARE, named[-1]) if named else (_Kind.TOPIC, UNCLASSIFIABLE)
 
 
-def _korean_head(words: list[Token], types: list[Token], text: str) -> int | None:
-    if not types:
-        return None
-    last = types[-1]
-    located = text[last.end :].startswith("에")
-    drug_follows = any(t.concept is Concept.DRUG and t.start > last.start for t in words)
-    # "장소에 마약이 있습니다" shows the drug; "대화에서 마약을 말합니다" stays a conversation.
-    return (
-        None if last.concept is Concept.PLACE and located and drug_follows else _TYPES[last.concept]
-    )
+def _korean_head(words: list[Token], text: str) -> list[Token]:
+    """Return the words up to the last type that is not merely spoken of or where a drug is."""
+    types = [at for at, token in enumerate(words) if token.concept in _TYPES]
+    drugs = [at for at, token in enumerate(words) if token.concept is Concept.DRUG]
+    for at in reversed(types):
+        # "대화에서 거래 장소를 언급합니다": a conversation; "장소에 마약이 있습니다": the drug
+        spoken_of = at != types[0] and text.startswith(("을", "를"), words[at].end)
+        located = words[at].concept is Concept.PLACE and text.startswith("에", words[at].end)
+        if not (spoken_of or (located and drugs and drugs[-1] > at)):
+            return words[: at + 1]
+    return []
 
 
-def _english_head(words: list[Token]) -> int | None:
-    """Return the type that the first noun phrase with any content names."""
-    phrase: list[Token] = []
+def _english_head(words: list[Token], text: str) -> list[Token]:
+    """Return the first noun phrase, up to a preposition or to a verb after a type."""
+    head: list[Token] = []
     for token in words:
-        if token.concept is not Concept.OF:
-            phrase.append(token)
-        elif phrase:
+        typed = any(other.concept in _TYPES for other in head)
+        if head and (
+            token.concept is Concept.OF
+            or (typed and re.search("[a-z]{3}", text[head[-1].end : token.start]))
+        ):
             break
-    types = [token for token in phrase if token.concept in _TYPES]
-    return _TYPES[types[-1].concept] if types else None
+        if token.concept is not Concept.OF:
+            head.append(token)
+    return head
 
 
 def _after_marks(evidence: list[_Evidence], tokens: list[Token]) -> list[_Evidence]:

@@ -11,10 +11,10 @@ import re
 import unicodedata
 
 LABEL_WORD = (
-    r"(?:\b(?:answers?|ans|options?|labels?|category|class|choice|type|prediction|classification"
-    r"|verdict|result|output|predicted|conclusion|response)(?![a-z])|(?<![가-힣])(?:유형|라벨"
-    r"|레이블|분류|카테고리|범주|선택지?|항목|클래스|판단|판정|예측|결과|결론|대답|응답|답안"
-    r"|정?답변?|최종)|答案|答え|选项?)"
+    r"(?:\b(?:an(?:s|swers?)|options?|labels?|category|class|choice|type|prediction|classification"
+    r"|verdict|result|output|predicted|cls|respuesta|digit|guess|pick|selection|conclusion"
+    r"|response)(?![a-z])|(?<![가-힣])(?:유형|라벨|레이블|분류|카테고리|범주|선택지?|항목|클래스"
+    r"|판단|판정|예측|결과|결론|대답|응답|답안|정?답변?|최종)|答案|答え|选项?)"
 )
 """A word before the digit of a label."""
 
@@ -28,28 +28,32 @@ _MARKUP = [
     (r"<([0-3])>", r"\1"),
     (r"\\+f?boxed\b", " answer: "),
     (r"\$\$?([^$\n]+)\$\$?", r" \1 "),
-    (r"\\+n(?!e[qg]|u\b|ot|abla)", "\n"),
+    (r"\\+n(?!e[qg]|[ou]t?\b|abla)", "\n"),
     (r"\\+(?:[a-z]+|.)", " "),
     (r"[-=]+>|[→⇒⟹➡👉]", " so "),
     (r"[*`#]+|(?m:^[ \t]*[-+•>]+[ \t]+)", ""),
-    (r"[{}|_ \t\r\f\v]+", " "),
+    (r"(?<![a-z\d])([0-3])_(?=[a-z])", r"\1: "),
+    (r"\|", "\n"),
+    (r"[{}_ \t\r\f\v]+", " "),
     (rf"({LABEL_WORD})-?(?=[0-3]\b)", r"\1 "),
-    (r"(?<![\d.])([0-3])\.0+(?![\d.])", r"\1"),
+    (r"\bno\. ?(?=\d)", "number "),
+    (r"(?<![\d.])([0-3])\.0+(?!\.?\d)", r"\1"),
 ]
 """Applied in this order to lower-case text."""
 
 _ROLE = re.compile(
-    r"(?:^|(?<=[\n.?!)\]:\"“']))\s*[\"“']?(?:assistant|ai|bot|(?:ai )?model|어시스턴트|모델"
-    r"|챗봇)\s*[:\n]"
+    r"(?:^|(?<=[\n.?!)\]:\"“']))\s*[\"“']?(?:assistant|ai|bot|(?:chat)?gpt|llava|(?:ai )?model"
+    r"|어시스턴트|모델|챗봇)\s*[:\n]"
     r"|\bq\s?[:.].*\ba\s?[:.]",
     re.DOTALL,
 )
-_NUMBER_WORDS = {"zero": "0", "one": "1", "two": "2", "three": "3", "영": "0", "일": "1", "삼": "3"}
-_NUMBER_WORD = re.compile(
-    r"\b(?:zero|two|three)\b|(?<![가-힣])[영일삼](?=번(?![가-힣])|번[입이으은을])"
-    rf"|(?:(?<=^)|(?<=number )|(?<=\bis )|(?<=: )|(?<={'|'.join(['option ', 'answer '])}))one"
-    r"(?=\s*(?:[.,;:!()\n]|$))"
-)
+_NUMBER_WORDS = [
+    (r"\bzero\b|(?<![가-힣])영(?=번)", "0"),
+    (rf"(\A|{LABEL_WORD}\s|\b(?:number|is|as) |: )one(?=\s*(?:[.,;:!()\n]|\Z))", r"\g<1>1"),
+    (r"(?<![가-힣])일(?=번(?:[입이은]|\W|\Z))", "1"),
+    (r"\btwo\b", "2"),
+    (r"\bthree\b|(?<![가-힣])삼(?=번)", "3"),
+]
 
 _QUOTED = re.compile(r"[\"“「『‘]([^\"”」』’]*)[\"”」』’]|(?<!\w)'([^']*)'(?!\w)")
 _REPORTED_AFTER = re.compile(r"\s*(?:이?라(?:고|는|며)|(?:is|was) (?:written|shown|printed))")
@@ -71,7 +75,9 @@ def plain(text: str) -> str:
     if turns := list(_ROLE.finditer(text)):
         text = text[turns[-1].end() :] or text
     text = _QUOTED.sub(_unquoted, text).strip()
-    return _NUMBER_WORD.sub(lambda word: _NUMBER_WORDS[word.group()], text)
+    for pattern, digit in _NUMBER_WORDS:
+        text = re.sub(pattern, digit, text)
+    return text
 
 
 def _plain_letter(letter: str) -> str:
@@ -79,9 +85,10 @@ def _plain_letter(letter: str) -> str:
     category = unicodedata.category(letter)
     if unicodedata.decomposition(letter).startswith(("<super>", "<sub>")):
         return " ^"
-    if category in ("Nd", "No") and unicodedata.digit(letter, None) is not None:
-        digit = str(unicodedata.digit(letter))
-        return digit if category == "Nd" else f" {digit} "
+    if unicodedata.decimal(letter, None) is not None:
+        return str(unicodedata.decimal(letter))
+    if unicodedata.digit(letter, None) is not None:
+        return f" {unicodedata.digit(letter)} "
     if letter == "\u20e3":  # keycap
         return " "
     hidden = category in ("Cf", "Cc") and letter not in "\n\t\r"

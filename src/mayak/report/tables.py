@@ -14,6 +14,7 @@ from typing import Any
 import xlsxwriter
 
 from mayak.case import CaseStore, ReviewStatus, StoredContent, StoredItem
+from mayak.case.reasons import because
 from mayak.i18n import Language, join, msg, msg_in, render
 from mayak.imaging.formats import wrong_extension
 from mayak.labels import numbered_label
@@ -218,7 +219,7 @@ def _reason(listed: ListedFile) -> Value:
     if item.failure is not None:
         return words.failed(item.failure)
     if item.exclusion is not None:
-        return words.because(item.exclusion.rule, item.exclusion.reason)
+        return because(item.exclusion.rule, item.exclusion.reason)
     remarks: list[str] = []
     if (content := listed.content) is not None:
         remarks = [*content.warnings, *wrong_extension(item.name, content.format)]

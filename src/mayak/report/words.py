@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mayak.case import Run, StoredItem
-from mayak.case.reasons import reason
+from mayak.case.reasons import because
 from mayak.case.records import Seen, SeenHow
 from mayak.i18n import msg
 from mayak.report.report_data import Kind
@@ -67,11 +67,6 @@ def zone(item: StoredItem) -> str | None:
     if item.times.zone_known is None:
         return msg("not recorded")
     return "UTC" if item.times.zone_known else msg("unknown")
-
-
-def because(name: str, recorded: str) -> str:
-    """Return a reason with its recorded name and text."""
-    return msg("{reason} ({name}): {recorded}", reason=reason(name), name=name, recorded=recorded)
 
 
 def failed(failure: Failure) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 
 from mayak.case import CaseStore, IntegrityFault, StoredItem, StoredSource
-from mayak.case.reasons import source_kind
+from mayak.case.reasons import because, source_kind
 from mayak.case.records import Problem
 from mayak.errors import EvidenceError
 from mayak.evidence import Source, located, open_source
@@ -147,7 +147,7 @@ def _difference(
         before = entry.error if item.exclusion is None else item.exclusion.rule
         if item.sha256 is None and before == entry.error:
             return None
-        return "unreadable", f"{item.display}: " + entry.message
+        return "unreadable", f"{item.display}: " + because(entry.error, entry.message)
     if item.sha256 is None:
         if item.size in (None, entry.size):
             return None
