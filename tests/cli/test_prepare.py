@@ -45,6 +45,20 @@ def test_the_defaults_are_raw_data_and_data(folder, capsys):
     assert (folder / "data" / "dataset.json").is_file()
 
 
+def test_the_scale_of_augmentation_is_a_parameter_of_the_data_if_it_is_chosen(folder, capsys):
+    def parameters():
+        return json.loads((folder / "data" / "dataset.json").read_text("utf-8"))["parameters"]
+
+    assert run() == 0
+    assert "augment_scale" not in parameters()  # as in data folders of earlier versions
+
+    assert run("--augment-scale", "model") == 2
+    assert "augment_scale: None → model" in capsys.readouterr().err
+
+    assert run("--augment-scale", "model", "--overwrite") == 0
+    assert parameters()["augment_scale"] == "model"
+
+
 def test_a_split_that_bursts_push_off_its_fraction_is_stated(folder, capsys):
     place = folder / "raw_data" / "3_drug_raw"
     for number in range(3):
