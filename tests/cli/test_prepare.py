@@ -225,6 +225,16 @@ def test_from_a_case(case, capsys):
     assert "판정 불일치: 1" in capsys.readouterr().out
 
 
+def test_the_decided_images_of_one_source_are_one_group(case, capsys):
+    assert run("--from-case", str(case), "--provenance", "source", "--test-only") == 0
+    (group,) = {row["group"] for row in rows(case.parent)}
+    assert group.startswith("case (")
+    assert group.endswith(f"): {case.parent / 'raw_data'}")
+    assert "groups: 1 for 11 images" in capsys.readouterr().out
+    assert run("--from-case", str(case), "--provenance", "folder", "--overwrite") == 2
+    assert "--provenance folder does not fit the input" in capsys.readouterr().err
+
+
 def test_from_a_case_is_instead_of_a_raw_folder(case, capsys):
     assert run("raw_data", "--from-case", str(case)) == 2
     assert "both RAW and --from-case" in capsys.readouterr().err
