@@ -4,7 +4,8 @@
    pairs that the scene features join, and that PDQ joins.
 2. Screenshots of one chat, scrolled by a share of the messages' area: the same.
 3. Pairs that are not one scene and are joined all the same: photos of one subject, chats of other
-   people on one phone in one app (one font, one size, one theme), plain pictures.
+   people on one phone in one app (one font, one size, one theme), the same on a
+   photo as wallpaper, plain pictures.
 4. Seconds for the features of a picture, and for the comparison of all of them.
 """
 
@@ -100,6 +101,13 @@ def frames(image: Image.Image, rng: np.random.Generator) -> Iterator[Image.Image
     yield noisy(ImageEnhance.Brightness(whole).enhance(float(rng.choice((0.94, 1.06)))))
 
 
+def on_wallpaper(page: Image.Image, wallpaper: Image.Image) -> Image.Image:
+    """A chat whose plain ground is a photo."""
+    ground = max(page.getcolors(page.width * page.height))[1]
+    mask = (np.asarray(page) == ground).all(axis=2)
+    return Image.composite(wallpaper, page, Image.fromarray(mask))
+
+
 def joined(pairs: list[tuple[Look, Look]]) -> dict[str, float]:
     """The share of pairs that are joined."""
     scene = [same_scene(one[0], other[0]) for one, other in pairs]
@@ -150,13 +158,17 @@ def main() -> None:
     for theme in (0, 3, 4):
         OnePhone.theme = chats.THEMES_BASE[theme]
         drawers = (chats.drug_chat, chats.ordinary_chat)
-        looks = [
-            looked_at(drawers[seed % 2](OnePhone("phone", theme, seed), "base", (540, 1150))[0])
+        pages = [
+            drawers[seed % 2](OnePhone("phone", theme, seed), "base", (540, 1150))[0]
             for seed in range(asked.chats)
         ]
+        looks = [looked_at(page) for page in pages]
         everything += [look[0] for look in looks]
         name = f"other chats of one phone, {OnePhone.theme.name}"
         print(json.dumps({name: joined(list(combinations(looks, 2)))}), flush=True)
+    wallpaper = render("street", 1, "base").image.resize((540, 1150))
+    looks = [looked_at(on_wallpaper(page, wallpaper)) for page in pages]
+    print(json.dumps({"the same on one wallpaper": joined(list(combinations(looks, 2)))}))
     plain = [looked_at(Image.new("RGB", (640, 480), (c, c, c))) for c in range(0, 256, 16)]
     print(json.dumps({"plain pictures": joined(list(combinations(plain, 2)))}), flush=True)
 

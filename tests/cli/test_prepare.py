@@ -45,6 +45,20 @@ def test_the_defaults_are_raw_data_and_data(folder, capsys):
     assert (folder / "data" / "dataset.json").is_file()
 
 
+def test_the_scale_of_augmentation_is_a_parameter_of_the_data_if_it_is_chosen(folder, capsys):
+    def parameters():
+        return json.loads((folder / "data" / "dataset.json").read_text("utf-8"))["parameters"]
+
+    assert run() == 0
+    assert "augment_scale" not in parameters()  # as in data folders of earlier versions
+
+    assert run("--augment-scale", "model") == 2
+    assert "augment_scale: None → model" in capsys.readouterr().err
+
+    assert run("--augment-scale", "model", "--overwrite") == 0
+    assert parameters()["augment_scale"] == "model"
+
+
 def test_a_split_that_bursts_push_off_its_fraction_is_stated(folder, capsys):
     place = folder / "raw_data" / "3_drug_raw"
     for number in range(3):
@@ -209,6 +223,16 @@ def test_from_a_case(case, capsys):
         options = ["--test-only", "--augment", "0", "--workers", "1"]
         main(["prepare", "--lang", "ko", "--from-case", str(case), *options])
     assert "판정 불일치: 1" in capsys.readouterr().out
+
+
+def test_the_decided_images_of_one_source_are_one_group(case, capsys):
+    assert run("--from-case", str(case), "--provenance", "source", "--test-only") == 0
+    (group,) = {row["group"] for row in rows(case.parent)}
+    assert group.startswith("case (")
+    assert group.endswith(f"): {case.parent / 'raw_data'}")
+    assert "groups: 1 for 11 images" in capsys.readouterr().out
+    assert run("--from-case", str(case), "--provenance", "folder", "--overwrite") == 2
+    assert "--provenance folder does not fit the input" in capsys.readouterr().err
 
 
 def test_from_a_case_is_instead_of_a_raw_folder(case, capsys):

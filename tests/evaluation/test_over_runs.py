@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from evaluation_fakes import FakeClassifier
+from evaluation_fakes import FakeAnswerer, FakeClassifier
 from mayak.dataset.manifest import read_manifest
 from mayak.errors import ConfigError
 from mayak.evaluation import run
@@ -83,6 +83,19 @@ def test_the_page_loads_nothing_and_states_what_the_spread_is(folds, seeds, tmp_
         assert all(folder.name in page for folder in folders)
 
 
+def test_unread_answers_count_as_wrong_and_are_counted(manifest, tmp_path):
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for fold, folder in enumerate(folders):
+        its = part(manifest, f"{fold}.json", lambda at, fold=fold: at % 2 == fold)
+        run.zeroshot(its, FakeAnswerer({2: "?"}), folder)
+    summarise(folders, tmp_path / "out")
+    found = summary(tmp_path / "out")
+    assert found["pooled"]["accuracy"] == 0.75
+    assert sum(its["n_unclassifiable"] for its in found["runs"]) == 5
+    page = (tmp_path / "out" / "summary.html").read_text(encoding="utf-8")
+    assert "without a clear label count as wrong: 5 in all runs" in page
+
+
 def test_one_run_has_no_spread(seeds, tmp_path):
     with pytest.raises(ConfigError, match="two runs or more"):
         summarise(seeds[:1], tmp_path / "out")
@@ -93,8 +106,9 @@ def test_the_same_run_twice_is_refused(seeds, tmp_path):
         summarise([seeds[0], seeds[1], seeds[0]], tmp_path / "out")
 
 
-def test_other_models_are_refused(manifest, seeds, tmp_path):
-    run.evaluate(manifest, FakeClassifier(model="other@1", adapter="9"), tmp_path / "other")
+@pytest.mark.parametrize("other", [{"model": "other@1"}, {"precision": "bf16"}])
+def test_other_models_are_refused(manifest, seeds, tmp_path, other):
+    run.evaluate(manifest, FakeClassifier(**other, adapter="9"), tmp_path / "other")
     with pytest.raises(ConfigError, match="not of one kind"):
         summarise([*seeds, tmp_path / "other"], tmp_path / "out")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from mayak.imaging.scenes import linked_scenes, same_scene, scene_features
 from mayak_synthetic.camera import moved
+from mayak_synthetic.canvas import SeededRandom
+from mayak_synthetic.chats import drug_chat
 from mayak_synthetic.scenes import render
 
 PHOTOS = ("street", "gas_meter", "tablets", "pet", "room")
@@ -84,6 +87,17 @@ def test_other_chats_are_not_one_screen():
     ]
     found = [(a, b) for a in range(len(pages)) for b in range(a) if same_scene(pages[a], pages[b])]
     assert found == []
+
+
+def test_chats_on_one_wallpaper_are_not_one_screen(photos):
+    wallpaper = photos["street"].resize((540, 1150))
+    looks = []
+    for seed in range(8):
+        page, _ = drug_chat(SeededRandom("chat", seed), "base", wallpaper.size)
+        ground = max(page.getcolors(page.width * page.height))[1]
+        is_ground = (np.asarray(page) == ground).all(axis=2)
+        looks.append(features(Image.composite(wallpaper, page, Image.fromarray(is_ground))))
+    assert not any(same_scene(*pair) for pair in combinations(looks, 2))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (40, 40), (640, 480), (5000, 3), (3, 900)])

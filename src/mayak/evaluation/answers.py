@@ -190,7 +190,8 @@ def _is_spared(number: Token, words: list[Token], relation: Token | None, text: 
     if not words:
         return False
     if text[words[-1].end : number.start].strip() in (":", "=", "("):
-        return _name(words, text)[1] != int(number.text)  # "no drugs: 0", but not "no drugs (3)"
+        # "no drugs: 0", but not "no drugs (3)"
+        return _TYPES.get(words[-1].concept, _name(words, text)[1]) != int(number.text)
     if re.match(r"[\w\s]*[님음]\)", text[words[-1].end :]):
         return True  # "0 (마약 아님)"
     # "0번(관련 없음)"

@@ -13,10 +13,11 @@ from typing import Any, Literal
 from mayak import metrics
 from mayak.errors import ConfigError
 from mayak.evaluation import page, record
+from mayak.evaluation.alike import BASE_PARTS
 from mayak.evaluation.record import Row, SavedRun
 from mayak.files import json_bytes
 from mayak.i18n import Language, msg
-from mayak.labels import LABELS
+from mayak.labels import LABELS, UNCLASSIFIABLE
 
 RESULT = "summary.json"
 PAGE = "summary.html"
@@ -109,7 +110,7 @@ def figures(result: RunsSummary) -> dict[str, Any]:
     pooled = result.pooled
     return {
         "design": result.design,
-        "kind": result.runs[0].figures["kind"],
+        "kind": result.runs[0].kind,
         "accuracy": _values(result.accuracy),
         "macro_f1": _values(result.macro_f1),
         "per_class": {
@@ -127,6 +128,7 @@ def figures(result: RunsSummary) -> dict[str, Any]:
                 "engine": run.figures["engine"],
                 "dataset": run.figures["dataset"],
                 "n": its.n,
+                "n_unclassifiable": unclassifiable(run),
                 "n_failed": run.figures.get("n_failed"),
                 "accuracy": its.accuracy,
                 **its.accuracy_interval.figures("accuracy"),
@@ -135,6 +137,11 @@ def figures(result: RunsSummary) -> dict[str, Any]:
             for run, its in zip(result.runs, result.measured, strict=True)
         ],
     }
+
+
+def unclassifiable(run: SavedRun) -> int:
+    """Return the number of images without a clear label, which count as wrong."""
+    return sum(row.predicted == UNCLASSIFIABLE for row in run.rows)
 
 
 def _values(spread: Spread | None) -> dict[str, Any] | None:
@@ -147,9 +154,14 @@ def _refuse_unlike(runs: Sequence[SavedRun]) -> None:
             msg("a mean needs two runs or more"),
             remedy=msg("name the folders of several `mayak evaluate`"),
         )
-    kinds = {(run.figures["kind"], str(run.figures["engine_details"]["model"])) for run in runs}
+    kinds = {
+        ", ".join(
+            [run.kind, *(str(run.figures["engine_details"].get(part)) for part in BASE_PARTS)]
+        )
+        for run in runs
+    }
     if len(kinds) > 1:
-        listed = "; ".join(sorted(f"{kind}, {model}" for kind, model in kinds))
+        listed = "; ".join(sorted(kinds))
         raise ConfigError(
             msg("the runs are not of one kind: {listed}", listed=listed),
             remedy=msg("compare two kinds with `mayak compare`"),
@@ -199,21 +211,26 @@ def _page(result: RunsSummary, language: Language) -> str:
         "summary.html.j2",
         language,
         result=result,
-        title=page.title(result.runs[0].figures["kind"]),
+        title=page.title(result.runs[0].kind),
         model=model.split("@")[0],
         rows=list(zip(result.runs, result.measured, strict=True)),
-        notes=[note(result.design), *page.limits(model)],
+        notes=[*notes(result), *page.limits(model)],
     )
 
 
-def note(design: Design) -> str:
-    """Return what the spread of a design measures, and what it does not."""
-    if design == "seeds":
-        return msg(
-            "The standard deviation shows what the seed of the training changes on one test set. "
-            "It does not cover the choice of the images; the interval of each run does."
-        )
-    return msg(
+def notes(result: RunsSummary) -> list[str]:
+    """Return what the spread measures and what it does not, and what counted as wrong."""
+    seeds = msg(
+        "The standard deviation shows what the seed of the training changes on one test set. "
+        "It does not cover the choice of the images; the interval of each run does."
+    )
+    folds = msg(
         "The standard deviation shows how the folds differ. It is not the error of the mean, "
         "because the folds share training images; the interval over all images covers their choice."
     )
+    found: list[str] = [seeds if result.design == "seeds" else folds]
+    if count := sum(unclassifiable(run) for run in result.runs):
+        found.append(
+            msg("Images without a clear label count as wrong: {count} in all runs.", count=count)
+        )
+    return found

@@ -51,19 +51,23 @@ class Concept(Enum):
         r"| 답변?은?)?|\b(?:therefore|thus|hence|in conclusion|final answer)\b|if (?:i |you "
         r"|we )?(?:am |were |are )?(?:forced|had|have|must|asked|need)(?: to)?(?: (?:choose|pick"
         r"|guess|select|decide|answer))?(?: one)?|굳이 \S+|(?:골라야|선택해야|답해야) \S+면"
-        r"|고르(?:라|자)면"
+        r"|(?:고른?|선택한?|답한|분류한)[라자다]면"
     )
     CONDITION = (  # in this clause: a condition, a mistaken or first impression
-        r"보통은|오인|착각|헷갈|혼동|만약|만일|[라다]면\b|처음|언뜻|얼핏|생각했|[이있하]?었?겠지만"
+        r"보통은|오인|착각|헷갈|혼동|만약|만일|(?:but )?only if\b|(?<=[가-힣])[라다이으되]면\b"
+        r"|아니라면|(?<=[이가] )아니면"
+        r"|않(?:다|으)면|[인일한할닌]\s?경우|가정하면|처음|언뜻|얼핏|생각했|[이있하]?었?겠지만"
         r"|\b(?:if|unless|whether|were (?:it|this|there)|(?:would|'d) have(?! to\b)|had (?:it|this"
         r"|there)|at first|(?:a|first) glance|i thought|initially|normally|usually|considered(?!,)"
-        r"|mistak\w+|confus\w+|resembl\w+)\b|[인는]지(?:는|를|도)?\b|여부"
+        r"|mistak\w+|confus\w+|resembl\w+|otherwise|else(?= (?:it|[0-3]))|assuming|provided that"
+        r"|in case|depend\w*|si|wenn|sonst|если|иначе)\b|如果|假如|否[则則]|もし|なら|場合"
+        r"|[인는]지(?:는|를|도)?\b|여부"
     )
     POSSIBLE = (  # in this clause: a mere possibility
         r"수도\s?있\w*|(?<!류할 )(?<!단할 )(?<!인할 )(?<!볼 )(?<!라고 할 )(?<![다소])수\s?있\w*"
         r"|[일될]\s?수\s?있\w*|지도\s?모\w*|가능성(?:이|도|은)?\s?있\w*|[도은는이] 가능\w*"
         r"|가능성을 배제\w*|can(?:not|'t) (?:be )?ruled? out|\b(?:might|may|could|possibl[ey]"
-        r"|perhaps|maybe)\b"
+        r"|perhaps|maybe|quiz[aá]s?|tal vez|peut-être|vielleicht|возможно)\b|可能|也许|かもしれ"
     )
     CORRECT = (  # what was said before it does not hold
         r"(?:사실|실|실제로)은\b|실제로는\b|다시 (?:보니|생각)\w*|정정\w*|(?<![가-힣])아니(?:요"
@@ -79,7 +83,8 @@ class Concept(Enum):
     NEG = (  # a negation after its object
         r"(?:is|are|was|were)(?:n't| not)(?: \w+)? (?:visible|present|shown|seen|depicted|involved"
         r"|found|apparent|evident|detected)|(?:do|does)(?:n't| not) (?:appear|exist)\b|absent\b"
-        r"|(?:is|are|be) (?:wrong|incorrect|excluded|ruled out)|제외|배제|무리(?:가|입)\w*"
+        r"|(?:is|are|be) (?:(?:wrong|incorrect)\b(?! to)|excluded|ruled out)|제외|배제|무리(?:가"
+        r"|입)\w*"
         r"|라고 (?:하|보)기에는|기(?:는|가|에는)? (?:어렵|힘들|애매)\w*|오답|틀[렸린립]\w*"
         r"|(?:(?<=[0-3])|(?<=[번소화본]))보다는?|이?라기\s?보다는?|아니(?!면\b)[가-힣]*"
         r"|아[닙녜][가-힣]*|아[닌님닐]|않[가-힣]*|(?<=[\s이가은는도련관계])없[가-힣]*|(?:이"
@@ -88,8 +93,9 @@ class Concept(Enum):
     NOT = (  # a negation before its object
         r"\b(?:(?:rather|better|more|other|likely) than|instead of|anything but|except|excluding"
         r"|over(?= (?:\w+ )?[0-3])|rules? out|unlikely|hardly|not|no(?!,)|none of"
-        r"|nothing(?! (?:to do|but))|never|neither|nor|without|cannot|free of|absence of|lack(?:s"
-        r"|ing)?|\w+n't)\b"
+        r"|(?:wrong|incorrect) to|nothing(?! (?:to do|but))|never|neither|nor|without|cannot"
+        r"|free of|absence of|lack(?:s"
+        r"|ing)?|\w+n't|nicht|keine?|pas)\b|[不非]"
     )
     RELATED = (
         r"(?:관련|연관)(?:된|되어|되|이|은|성이|성은|성|한|하여|짓)?|관계(?:가|는|된)?|상관(?:이"
@@ -135,6 +141,7 @@ class Concept(Enum):
     CONCEDE = r"\b(?:although|while|whilst|despite)\b|(?:\A|(?<=[.!?\n] ))though\b"
     JOIN = (
         rf"또는|혹은|그리고|(?<=\s)및(?=\s)|(?<=[화소])(?:와|나)(?=\s){_NO_RELATION}"
+        r"|(?<=도),|(?<=[0-3]) ?(?:或者?|和|と|か|または|もしくは|\b(?:ou?|oder|или)\b) ?(?=[0-3])"
         rf"|(?<=[본약진역점번0-3])(?:과|와|이나|나)(?=\s){_NO_RELATION}|이거나|아니면|\b(?:and"
         rf"|or)\b|&|/"
     )

@@ -55,10 +55,13 @@ _MIN_MATCHES = 8
 _SHARE = 0.42
 """Share of the corners in the common part that agree, at least. Hand-held pairs: mostly .5 to .9;
 different scenes: mostly below .3, one label of a medicine on two tables up to .57."""
+_STILL, _STILL_SHARE = 2.0, 0.65
+"""If no corner has moved by as many pixels, more must agree: two chats on one wallpaper have its
+corners in common."""
 _SCROLL = 4
 """Pixels of a scroll, at least: less is a move."""
 _MIN_SCROLLED = 18
-_SCROLL_SHARE = 0.5
+_SCROLL_SHARE = 0.45
 _SCROLL_LINES = 20
 """Pixels between the highest and the lowest corner that scrolled, at least: more than a bubble of
 one line, because two chats may have a message in common."""
@@ -257,7 +260,8 @@ def _moved(
     moved = factor[best] * _complex(one.at) + shift[best]
     moved_back = (_complex(other.at) - shift[best]) / factor[best]
     common = min(_inside(moved, other.size), _inside(moved_back, one.size))
-    return bool(agreeing[best] >= _SHARE * common)
+    is_still = np.abs(factor[best] * start + shift[best] - start).max() < _STILL
+    return bool(agreeing[best] >= (_STILL_SHARE if is_still else _SHARE) * common)
 
 
 def _scrolled(one: SceneFeatures, other: SceneFeatures, near: NDArray[np.bool_]) -> bool:
