@@ -114,9 +114,9 @@ class AnswerLabels:
 
 
 def run_digest(rows: Sequence[Row]) -> str:
-    """Return the SHA-256 over id, image and answer of every row: what the model said, and not how
-    the parser read it."""
-    return json_digest([(row.id, row.sha256, row.answer) for row in rows])
+    """Return the SHA-256 over id, image and answer of every row, in order of id: what the model
+    said, and not how the parser read it."""
+    return json_digest(sorted((row.id, row.sha256, row.answer or "") for row in rows))
 
 
 def _cut_incomplete_line(file: BinaryIO) -> None:
