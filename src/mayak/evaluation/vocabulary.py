@@ -68,7 +68,7 @@ class Concept(Enum):
         r"|there)|at first|(?:a|first) glance|i thought|initially|normally|usually|considered(?!,)"
         r"|mistak\w+|confus\w+|resembl\w+|otherwise|else(?= (?:it|[0-3]))|assuming|as long as"
         r"|suppos(?:e|ing)\b[^.\n]*|should (?:the|this|it|these)|(?<=[0-3] )when|for it to"
-        r"|would (?:have|need) to(?! be [0-3])|provided that"
+        r"|would (?:have|need) to(?! be [0-3])|provided (?:that|it(?:'s| is))"
         r"|in case|depend\w*|si|wenn|sonst|если|иначе)\b|如果|假如|否[则則]|もし|なら|場合"
         r"|[인는]지(?:는|를|도)?\b|여부"
     )
