@@ -15,7 +15,8 @@ from mayak.evaluation.vocabulary import CONTENT, Concept, Token
 
 _LABEL = rf"{LABEL_WORD}(?:\s?(?:id|no\.?|number|index|code|번호|코드|값)(?![a-z]))?"
 _INTRODUCED = re.compile(
-    rf"(?:{_LABEL}|\b중(?:에서)?|가운데|\b(?:it|this)(?=(?:'s| is) ?)|\bi(?:'d|'ll| would"
+    rf"(?:{_LABEL}|(?:[这该]|认为)是|\b중(?:에서)?|가운데|\b(?:it|this)(?=(?:'s| is) ?)|\bi(?:'d"
+    rf"|'ll| would"
     rf"| will) (?!like|need|want|give)(?:\w+ ){{1,3}}"
     r"|\bi (?:conclude|choose|pick|select|say|think|believe|guess))(?:은|는|이|가|의|로|으로|は"
     r"|是)?[\s:=#(\[\"'-]*(?:(?:(?:would|must|should) be|'s|is|are|as|es|est|é|è|ist|correct[ae]?"
@@ -25,7 +26,7 @@ _INTRODUCED = re.compile(
 _JUDGED = re.compile(
     r"(?!\s?번?이?라[고는]\s(?:적|쓰|쓴|써|표|새|인쇄|나|되어))(?:\s?番?(?:を選|に(?:該当|分類"
     r"|属)|だと|が(?:正|最|適))"
-    r"|\s?번(?:(?=\n)|\s?(?:\Z|(?=[^\w\s])|입니|이[다에고며지라네요거]|예요|임\b|인|일[ 지]"
+    r"|\s?번(?:(?=\n)|\s?(?:\Z|(?=[^\w\s])|입니|이[다에고며지죠라네요거]|예요|임\b|인|일[ 지]"
     r"|[은는도과와]\s|또는|혹은|쪽|선택|정답|추정|으로\s(?!나)|에\s(?![걸나한]|대[해한])"
     r"|이\s(?![나적쓰써있넘])|[을를]\s[선고골뽑]))|\s(?:is|would be|seems) (?:the|my)\b"
     r"|\s?번?\s?(?:맞|같|유력|유형|라벨|판단됩|아[니닌님])"
@@ -48,7 +49,9 @@ _OTHER_NUMBER = re.compile(
 )
 _FITTING = {Concept.CHAT: "01", Concept.PLACE: "02", Concept.NUMBER: ""}
 """The labels that a word can end with: "chat: 1", but "message: 2" gives a number."""
-_COUNTED = re.compile(r"\s(?:answers?|options|labels|types|categories|classes)\W*\Z")
+_COUNTED = re.compile(
+    r"번?:?\s\d+(?:\.\d+)?\s?%|\s(?:answers?|options|labels|types|categories|classes)\W*\Z"
+)
 _ENDS_TEXT = re.compile(r"번?\s?(?:[.\n;]|\Z)")
 _STATED = re.compile(r"\b(?:it|this|that)(?: is|'s) .*:\s?\Z")
 _FIRST_ITEM = re.compile(r"(?m)^1[.)] (?!.{,20}(?:대화|채팅|chat|conversation|drug))\S")
@@ -148,7 +151,8 @@ def without_options(text: str) -> str:
     without the numbers of a list's lines."""
     verdicts = list(_VERDICTS.finditer(text))
     options = " ".join(match["boxed"] or match["option"] for match in verdicts)
-    if len(verdicts) > 1 and re.search(rf"0|{_OPTION_NAMES}", options):
+    several = len(verdicts) > 1 and re.search(rf"0|{_OPTION_NAMES}", options)
+    if several or (len(verdicts) == 1 and verdicts[0]["boxed"]):
         text = _VERDICTS.sub(_affirmed, text)
     elif len(verdicts) == 1 and verdicts[0]["marked"] and _OPTION_LISTS.match(text):
         return options

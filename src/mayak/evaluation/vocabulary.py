@@ -45,7 +45,7 @@ class Concept(Enum):
         r"|tell)"
         rf"|{_UNABLE} (?:\w+ly |be )?(?:{_DECIDE}|sure|certain)|(?:do not|don't) know"
         rf"|not (?:\w+ )?(?:sure|certain"
-        r"|clear)\b|\bun(?:clear|certain|determined|classifiable)\b|\bdoubt\b"
+        r"|clear)\b|\bun(?:sure|clear|certain|determined|classifiable)\b|\bdoubt\b"
         r"|not enough (?:information|detail|context)"
     )
     CONCLUDE = (
@@ -57,15 +57,18 @@ class Concept(Enum):
     )
     CONDITION = (  # in this clause: a condition, a mistaken or first impression
         r"오인|착각|헷갈|혼동|만약|만일|(?:but )?only if\b|려면\b"
-        r"|(?<=[가-힣])[라다이으되]면\b(?:[^\n]{1,40}아니면\b[^.\n]*)?|일 때|이어야(?! [합한할])"
+        r"|(?<=[가-힣0-3])[라다이으되]면\b(?:[^\n]{1,40}아니면\b[^.\n]*)?|일 때|이어야(?! [합한할])"
         r"|(?:경우|상황|문맥|맥락)에 따(?=라)"
         r"|아니라면|(?<=[이가] )아니면"
-        r"|않(?:다|으)면|[인일한할닌]\s?경우|가정하면|처음|언뜻|얼핏|생각했|[이있하]?었?겠지만"
+        r"|않(?:다|으)면|(?:아[닌닐]|[가-힣](?<![이그위의본]))\s?경우|(?:없는|않는) 한 "
+        r"|아닌 (?:한|이상)\b|전제|가정 ?하에|\((?=if (?:it|this|the)\b)|\bif (?:confirmed|true"
+        r"|yes|drugs?)\b[^.\n]*|要是|であれば|\Awere\b|가정하면|처음|언뜻|얼핏|생각했"
+        r"|[이있하]?었?겠지만"
         r"|\b(?:if|unless|whether|were (?:it|this|there)|(?:would|'d) have(?! to\b)|had (?:it|this"
         r"|there)|at first|(?:a|first) glance|i thought|initially|normally|usually|considered(?!,)"
         r"|mistak\w+|confus\w+|resembl\w+|otherwise|else(?= (?:it|[0-3]))|assuming|as long as"
         r"|suppos(?:e|ing)\b[^.\n]*|should (?:the|this|it|these)|(?<=[0-3] )when|for it to"
-        r"|would (?:have|need) to(?! be [0-3])|provided that"
+        r"|would (?:have|need) to(?! be [0-3])|provided (?:that|it(?:'s| is))"
         r"|in case|depend\w*|si|wenn|sonst|если|иначе)\b|如果|假如|否[则則]|もし|なら|場合"
         r"|[인는]지(?:는|를|도)?\b|여부"
     )
@@ -88,7 +91,8 @@ class Concept(Enum):
         r"|relevance|connection|link)\b"
     )
     NEG = (  # a negation after its object
-        r"(?:is|are|was|were)(?:n't| not)(?: \w+)? (?:visible|present|shown|seen|depicted|involved"
+        r"(?<=[0-3]: )(?:no|x)(?=\W*(?:\n|\Z))|(?:is|are|was|were)(?:n't"
+        r"| not)(?: \w+)? (?:visible|present|shown|seen|depicted|involved"
         r"|found|apparent|evident|detected)|(?:do|does)(?:n't| not) (?:appear|exist)\b|absent\b"
         r"|(?:is|are|be) (?:(?:wrong|incorrect)\b(?! to)|excluded|ruled out)|제외|배제|무리(?:가"
         r"|입)\w*"
