@@ -210,7 +210,9 @@ def test_the_images_of_one_phone_stay_in_one_split(phones, capsys):
         assert row["group"] == row["image_path"].split("/")[2]
         splits.setdefault(row["group"], set()).add(row["split"])
     assert sorted(map(len, splits.values())) == [1, 1, 1]
-    assert "groups: 3 for 12 images, the largest of 4 (phone-0)" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "groups: 3 for 12 images, the largest of 4 (phone-0)" in out
+    assert "under two labels" not in out
     assert run("--provenance", "folder") == 0
     assert run() == 2
     assert "provenance: folder → None" in capsys.readouterr().err

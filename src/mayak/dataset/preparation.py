@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mayak.dataset.collect import RawFile, Rejected, collect, order
 from mayak.dataset.decided import DecidedImages, read_decided
 from mayak.dataset.examine import Examined, examine
-from mayak.dataset.group import Link, group_ids
+from mayak.dataset.group import Link, group_ids, join_origins
 from mayak.dataset.manifest import DATASET_FILE, FILES, Manifest
 from mayak.dataset.mixed_split import mixed_split
 from mayak.dataset.options import PrepareOptions, PrepareResult
@@ -84,14 +84,18 @@ def prepare(
         input_digest = _input_digest(images, rejected)
         if not options.overwrite:
             folder.refuse_other(options.parameters, input_digest)
-        # 5. Group images of one origin, near-duplicates and scenes, and split.
+        # 5. Group near-duplicates and scenes, then images of one origin, and split.
+        alike = _alike(images, links, options, progress)
         origins = origins_of(options.provenance, [image.file for image in images], source.decided)
-        groups = _groups(images, origins, links, options, progress)
+        groups = join_origins(alike, origins) if origins else alike
         samples = _samples(images, groups, source.prefix, options)
         # 6. Augment class 2 of the training split.
         copies = _augment(images, samples, staging, options, progress)
         # 7. Describe the data set, and replace the folder's files.
-        result = _result(options, source.data, samples, images, rejected, copies, input_digest)
+        mixed = _cross_label(samples, alike)
+        result = _result(
+            options, source.data, samples, images, rejected, copies, mixed, input_digest
+        )
         description = source.described(_dataset(result, options, images, copies, source.prefix))
         written: dict[str, object] = {
             FILES[split]: [_record(s) for s in result.samples if s.split == split]
@@ -171,6 +175,7 @@ def _result(
     images: Sequence[Examined],
     rejected: list[Rejected],
     copies: Sequence[_Copy],
+    cross_label: tuple[tuple[Sample, ...], ...],
     input_digest: str,
 ) -> PrepareResult:
     extra = [copy.sample(data) for copy in copies]
@@ -190,7 +195,7 @@ def _result(
             for sample, image in zip(samples, images, strict=True)
             if image.warnings
         },
-        cross_label=_cross_label(samples),
+        cross_label=cross_label,
         digests=digests,
         digest=_digest(digests),
         input_digest=input_digest,
@@ -286,28 +291,26 @@ def _input_digest(images: Sequence[Examined], rejected: Sequence[Rejected]) -> s
     return json_digest(rows, "utf-8")
 
 
-def _groups(
+def _alike(
     images: Sequence[Examined],
-    origins: Sequence[Sequence[str]],
     links: Callable[[Sequence[Path]], Iterable[Link]] | None,
     options: PrepareOptions,
     progress: Progress,
-) -> list[str] | None:
-    """Return the name of each image's group; None for the paper's split, which has no groups."""
-    if options.group == "none" and not origins and links is None:
-        return None
+) -> list[str]:
+    """Return the name of the group of each image and of those that are like it."""
+    if options.group == "none" and links is None:
+        return _ids(images)
     return group_ids(
         [image.sha256 for image in images],
         [image.hash for image in images] if options.group != "none" else (),
         scenes=[image.scene for image in images if image.scene is not None],
-        origins=origins,
         links=[] if links is None else links([image.file.path for image in images]),
         progress=progress,
     )
 
 
 def _samples(
-    images: Sequence[Examined], groups: list[str] | None, prefix: str, options: PrepareOptions
+    images: Sequence[Examined], groups: list[str], prefix: str, options: PrepareOptions
 ) -> list[Sample]:
     """Return one sample per image, in the order of ``images``."""
     labels = [image.file.label for image in images]
@@ -318,9 +321,9 @@ def _samples(
             "test_fraction": options.test_fraction,
             "val_fraction": options.val_fraction,
         }
-        if groups is not None and options.provenance is not None:
+        if options.provenance is not None:
             splits = mixed_split(labels, groups, seed=options.seed, **fractions)
-        elif groups is not None:
+        elif groups != ids:
             splits = grouped_split(labels, groups, seed=options.seed, **fractions)
         else:
             splits = plain_split(labels, seed=options.seed, **fractions)
@@ -334,7 +337,7 @@ def _samples(
             split=split,
             pdq=image.hash.comparable_hex,
         )
-        for image, name, group, split in zip(images, ids, groups or ids, splits, strict=True)
+        for image, name, group, split in zip(images, ids, groups, splits, strict=True)
     ]
 
 
@@ -402,10 +405,12 @@ def _augment_error(job: AugmentJob, *, changed: bool) -> ManifestError:
     )
 
 
-def _cross_label(samples: Sequence[Sample]) -> tuple[tuple[Sample, ...], ...]:
+def _cross_label(samples: Sequence[Sample], alike: Sequence[str]) -> tuple[tuple[Sample, ...], ...]:
+    """Return the images that are like each other and have several labels; images of one origin
+    may have."""
     groups: dict[str, list[Sample]] = defaultdict(list)
-    for sample in samples:
-        groups[sample.group].append(sample)
+    for sample, group in zip(samples, alike, strict=True):
+        groups[group].append(sample)
     return tuple(tuple(its) for its in groups.values() if len({s.label for s in its}) > 1)
 
 
