@@ -2,8 +2,9 @@
 
 BIN := .venv/bin
 export PYTHON
-# Files stay whole, for their servers and models are made once for each file.
-PARALLEL := -n logical --maxprocesses 4 --dist loadfile
+# Files stay whole, for their servers and models are made once for each file. They begin in the order
+# of tests/conftest.py, the longest first.
+PARALLEL := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test quick lint bench corpus soak clean

@@ -36,11 +36,14 @@ from threading import enumerate as enumerate_threads
 from types import FrameType
 from typing import Any, Self
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
 import numpy as np
 import psutil
 import torch
 from transformers import LlavaNextProcessor
 
+from checkpoints import processor_for, published_config, published_tokenizer
 from engine import build, copies, free, make_images, measure_original, measure_triage, timed
 from mayak import bench
 from mayak.imaging import decode
@@ -49,7 +52,6 @@ from mayak.model.calibration import Head
 from mayak.model.cascade import TIERS, CascadeTiers, HeadOnDevice, log_odds
 from mayak.model.packer import PreparedImage
 from mayak.model.risk_control import RiskBound
-from mayak.model.shapes import processor_for, published_config, published_tokenizer
 from mayak.types import DecodedImage, Engine, Prediction, Sides, SilentProgress
 
 MIXES = ((0.90, 0.07, 0.03), (0.80, 0.12, 0.08))

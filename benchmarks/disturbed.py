@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "triage"))
 
 from disturbances import disturbed_run, make_material, undisturbed
@@ -58,7 +59,6 @@ def main() -> None:
             record["runs"] = number
             record["seconds"] = round(earlier + time.monotonic() - began, 1)
             record["ended"] = datetime.now(UTC).isoformat(timespec="seconds")
-            record["lost results"] += outcome.lost
             record["disturbances"] = dict(Counter(record["disturbances"]) + outcome.disturbances)
             record["faults"] += [f"run {number}: {fault}" for fault in outcome.faults[:SHOWN]]
             if asked.record is not None:
@@ -85,7 +85,6 @@ def _record(asked: argparse.Namespace) -> dict[str, Any]:
         "runs": 0,
         "seconds": 0.0,
         "disturbances": {},
-        "lost results": 0,
         "faults": [],
     }
 

@@ -37,12 +37,16 @@ from statistics import median
 from typing import Any
 
 import bitsandbytes
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
 import numpy as np
 import torch
 from peft import LoraConfig, get_peft_model
 from PIL import Image
 from transformers import LlavaNextForConditionalGeneration, LlavaNextProcessor
 
+from checkpoints import processor_for, published_config, published_tokenizer
 from mayak.evaluation.run import read_ahead
 from mayak.imaging import decode_file
 from mayak.labels import LABELS
@@ -51,7 +55,6 @@ from mayak.model.accelerate import CheckedCudaGraph
 from mayak.model.fp8 import to_fp8
 from mayak.model.packer import PackedBatch
 from mayak.model.prompt import ask, token_counts
-from mayak.model.shapes import processor_for, published_config, published_tokenizer
 from mayak.model.varlen import VarlenModel, decoder_layer
 from mayak.types import Classifier, DecodedImage, Engine, Sample, SilentProgress
 

@@ -19,17 +19,26 @@ import argparse
 import gc
 import json
 import platform
+import sys
 import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
 import numpy as np
 import torch
 from PIL import Image
 from transformers import LlavaNextForConditionalGeneration
 
+from checkpoints import (
+    processor_for,
+    published_config,
+    published_tokenizer,
+    random_checkpoint,
+)
 from mayak.config import load_train_config
 from mayak.dataset.manifest import FILES, read_manifest
 from mayak.dataset.training_images import Leakage
@@ -38,12 +47,6 @@ from mayak.imaging import decode_file
 from mayak.labels import LABELS, QUESTION
 from mayak.model import AnswerGenerator, LabelScorer, VisionLanguageModel, load_model
 from mayak.model.prompt import ask, token_counts
-from mayak.model.shapes import (
-    processor_for,
-    published_config,
-    published_tokenizer,
-    random_checkpoint,
-)
 from mayak.training import train
 from mayak.types import DecodedImage, SilentProgress
 

@@ -34,19 +34,21 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
 import torch
 from peft import LoraConfig, get_peft_model
 from transformers import LlavaNextProcessor
 
+from checkpoints import processor_for, published_config, published_tokenizer
 from engine import arithmetic, build, ceiling, free, make_images, timed, to_nf4
 from mayak.config import load_train_config
 from mayak.imaging import decode_file
 from mayak.labels import QUESTION
 from mayak.model import VisionLanguageModel
 from mayak.model.packer import BatchPacker
-from mayak.model.shapes import processor_for, published_config, published_tokenizer
 from mayak.training import fit, forward
-from mayak.training.data import Batch, Collate, Row
+from mayak.training.data import Collate, Row, TrainingBatch
 from mayak.training.memory import estimate_memory, largest_batch
 from mayak.training.module import FineTuning, trained
 from mayak.training.plan import Plan
@@ -135,7 +137,7 @@ def measure_ways(
     for batch in (1, 2):
         attempt(f"{name}, foreseen at batch {batch}", lambda b=batch: foreseen(module, collate, b))
 
-    def loss_of(part: Batch) -> torch.Tensor:
+    def loss_of(part: TrainingBatch) -> torch.Tensor:
         loss: torch.Tensor = module(part.on(module.model.device))
         return loss
 

@@ -25,6 +25,7 @@ import json
 import math
 import multiprocessing
 import random
+import sys
 import tempfile
 import time
 from collections import defaultdict
@@ -33,6 +34,8 @@ from dataclasses import dataclass
 from multiprocessing.pool import IMapIterator
 from pathlib import Path
 from typing import Literal
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import numpy as np
 import torch
@@ -49,7 +52,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from mayak.model.shapes import processor_for
+from checkpoints import processor_for
 from mayak_synthetic.canvas import BASE_BOLD_FONTS, BASE_FONTS, typeface
 from mayak_synthetic.scenes import SUBJECTS, encode, render
 from nano_corpus import (

@@ -84,3 +84,14 @@ def fill(store):
     store.finish_run(run)
     store.set_groups([[digest("a"), digest("b")]], distance=31)
     return source, run
+
+
+def stacks_of(store):
+    """The contents of each stack of copies of one picture, as they were recorded."""
+    found = {}
+    for row in store._database.query(
+        "SELECT stack, content FROM group_members"
+        " WHERE grouping = (SELECT max(id) FROM groupings) AND stack IS NOT NULL ORDER BY id"
+    ):
+        found.setdefault(row["stack"], []).append(row["content"])
+    return [found[number] for number in sorted(found)]

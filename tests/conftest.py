@@ -17,6 +17,7 @@ SLOW = (
     "case/test_crash.py",
     "case/test_hostile.py",
     "case/test_stored_cases.py",
+    "cli/test_answers_command.py",
     "cli/test_calibrate.py",
     "cli/test_demo.py",
     "cli/test_evaluate.py",
@@ -29,6 +30,7 @@ SLOW = (
     "evaluation/test_agreement.py",
     "evaluation/test_compare.py",
     "evaluation/test_measuring.py",
+    "evaluation/test_unread.py",
     "imaging/test_large.py",
     "model/",
     "report/",
@@ -41,6 +43,22 @@ SLOW = (
 )
 """Files and folders whose tests take more than about a second each."""
 
+LONGEST = (
+    "review/test_typing.py",
+    "review/test_acts.py",
+    "review/test_desk_browser.py",
+    "cli/test_languages.py",
+    "training/",
+    "triage/",
+    "model/",
+    "evaluation/",
+    "cli/",
+    "review/",
+    "report/",
+    "case/",
+)
+"""What begins first, so that no long file is left to one process at the end."""
+
 
 def pytest_addoption(parser):
     parser.addoption("--quick", action="store_true", help="leave out the slow files")
@@ -50,6 +68,16 @@ def pytest_ignore_collect(collection_path, config):
     """With ``--quick``: do not even import the slow files."""
     name = collection_path.relative_to(Path(__file__).parent).as_posix()
     return True if config.getoption("quick") and name.startswith(SLOW) else None
+
+
+def pytest_collection_modifyitems(items):
+    """Put the longest files first, in the order of ``LONGEST``."""
+
+    def rank(item):
+        name = item.path.relative_to(Path(__file__).parent).as_posix()
+        return next((at for at, it in enumerate(LONGEST) if name.startswith(it)), len(LONGEST))
+
+    items.sort(key=rank)
 
 
 @pytest.fixture(autouse=True)

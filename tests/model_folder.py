@@ -18,8 +18,8 @@ from transformers import (
     MistralConfig,
 )
 
+from checkpoints import processor_for, published_tokenizer, random_checkpoint
 from mayak.labels import LABELS, QUESTION
-from mayak.model.shapes import processor_for, published_tokenizer, random_checkpoint
 from mayak.types import DecodedImage
 
 SIDE = 112

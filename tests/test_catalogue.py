@@ -1,13 +1,18 @@
 """The catalogues have each text of the code and no other; the Korean one has all wordings."""
 
+import ast
 import importlib.util
+import re
 import string
 from pathlib import Path
 
 import pytest
 
+from mayak import errors
 from mayak.i18n import catalogue, languages
 
+TEXT = re.compile(r"[A-Za-z]{2,} [a-z]{2,}")
+PACKAGE = Path(__file__).parents[1] / "src" / "mayak"
 SCRIPT = Path(__file__).parents[1] / "scripts" / "update_catalogue.py"
 OTHERS = [language for language in languages() if language != "en"]
 
@@ -111,3 +116,28 @@ def test_another_language_takes_one_file(updating, texts, monkeypatch, tmp_path)
         key(message) for message in texts if message.id
     }
     assert found.plural_forms == "nplurals=1; plural=0;"
+
+
+def _english(node):
+    """Whether an expression makes English text of its own, which nobody can translate."""
+    if isinstance(node, ast.JoinedStr):
+        node = ast.Constant("".join(p.value for p in node.values if isinstance(p, ast.Constant)))
+    return isinstance(node, ast.Constant) and bool(TEXT.search(str(node.value)))
+
+
+def test_what_a_person_reads_is_a_message_in_all_its_parts():
+    """Values of messages, and what errors say, are not plain English strings."""
+    kinds = {name for name in vars(errors) if name.endswith("Error")}
+    plain = []
+    for path in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+                continue
+            if node.func.id in ("msg", "msg_in", "plural"):
+                read = [word.value for word in node.keywords]
+            elif node.func.id in kinds | {"Rejected"}:
+                read = node.args
+            else:
+                continue
+            plain += [f"{path.name}:{each.lineno}" for each in read if _english(each)]
+    assert plain == []

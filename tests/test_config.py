@@ -48,6 +48,30 @@ def test_paper_differs_from_repo_in_the_rank_alone():
     assert paper == repo
 
 
+def test_a_key_given_twice_is_refused(tmp_path):
+    path = tmp_path / "own.yaml"
+    text = (files("mayak.configs") / "repo.yaml").read_text(encoding="utf-8")
+    path.write_text(text + "epochs: 1\nlora: {r: 8, alpha: 16, dropout: 0.1, r: 4}\n", "utf-8")
+    with pytest.raises(ConfigError) as refused:
+        load_train_config(str(path))
+    last = len(text.splitlines()) + 1
+    assert f"epochs ({text[: text.index('epochs:')].count(chr(10)) + 1}, {last})" in str(
+        refused.value
+    )
+    assert f"r ({last + 1}, {last + 1})" in str(refused.value)
+
+
+def test_an_alias_is_no_second_key(tmp_path):
+    path = tmp_path / "own.yaml"
+    text = (files("mayak.configs") / "repo.yaml").read_text(encoding="utf-8")
+    path.write_text(text.replace("lora:", "lora: &own", 1) + "\nmodel: *own\n", "utf-8")
+    with pytest.raises(ConfigError, match=r"model \("):
+        load_train_config(str(path))
+    path.write_text("&all [*all]", "utf-8")
+    with pytest.raises(ConfigError, match="has no keys"):
+        load_train_config(str(path))
+
+
 def test_given_values_replace_the_file_and_none_does_not():
     config = load_train_config("repo", {"epochs": 2, "model": "nano", "seed": None})
     assert (config.epochs, config.model, config.seed) == (2, "nano", 42)

@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import hashlib
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -182,6 +183,37 @@ def test_a_swap_that_is_refused_puts_the_old_folder_back(tmp_path, monkeypatch):
         (temporary / "new").write_bytes(b"new")
     assert (target / "old").read_bytes() == b"old"
     assert [target] == list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("renames", [1, 2])
+def test_a_kill_while_a_folder_is_replaced_loses_neither(tmp_path, renames):
+    target = tmp_path / "re[port"
+    target.mkdir()
+    (target / "old").write_bytes(b"old")
+    script = f"""
+import os
+from pathlib import Path
+from mayak.files import temporary_folder
+rename, left = Path.rename, [{renames}]
+def killed(path, new):
+    moved = rename(path, new)
+    left[0] -= 1
+    if not left[0]:
+        os._exit(9)
+    return moved
+Path.rename = killed
+with temporary_folder(Path({str(target)!r}), overwrite=True) as temporary:
+    (temporary / "new").write_bytes(b"new")
+"""
+    done = subprocess.run([sys.executable, "-c", script], check=False)
+    assert done.returncode == 9
+    files.finish_replacing(target)
+    for left in files.unfinished_folders(target):
+        shutil.rmtree(left)
+    assert [path.name for path in tmp_path.rglob("*")] == [
+        "re[port",
+        "old" if renames == 1 else "new",
+    ]
 
 
 def test_folders_of_killed_processes_are_found_and_others_are_not(tmp_path):

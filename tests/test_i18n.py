@@ -142,6 +142,8 @@ def test_a_language_needs_its_catalogue_only_and_may_lack_wordings(tmp_path, mon
         'msgid "encrypted"\nmsgstr "暗号化"\n\nmsgid "damaged"\nmsgstr ""\n',
         encoding="utf-8",
     )
+    (tmp_path / "fr").mkdir()
+    (tmp_path / ".DS_Store").touch()
     monkeypatch.setattr("mayak.i18n._CATALOGUES", tmp_path)
     languages.cache_clear()
     try:

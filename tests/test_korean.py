@@ -5,8 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from mayak.i18n import catalogue
+from mayak.case.reasons import REASONS, REMEDIES, source_kind
+from mayak.case.records import TABLES
+from mayak.dataset.collect import REASONS as REJECTIONS
+from mayak.i18n import catalogue, render
+from mayak.signatures import ATTACHED, CONTAINER_LAYERS, KINDS, Use
 
+ENGLISH = re.compile(r"\b(?:an?|and|are|as|at|be|by|for|from|in|is|it|not|of|on|or|the|to|with)\b")
+"""Words of English that are no names."""
+LITERAL = re.compile(
+    r"(?<![\w-])--[a-z][a-z-]*|`[^`]+`|[\w./-]+\.(?:csv|db|html|json|py|txt|xlsx|yaml)\b", re.ASCII
+)
+"""Options, commands and names of files, which are the same in every language."""
 ROOT = Path(__file__).parents[1]
 PARTICLES = "은|는|이|가|을|를|과|와|으로|로"
 BOTH = ["이(가)", "을(를)", "은(는)", "와(과)", "과(와)", "(으)로", "(이)"]
@@ -94,10 +104,41 @@ def test_the_glossary_and_the_catalogue_name_things_alike():
         "engine fingerprint": "Fingerprint",
         "selected file list": "List of selected files",
         "calibration": "Calibration",
-        "number format": "Precision",
+        "number format": "weights\x04Precision",
+        "precision (metric)": "Precision",
+        "recall": "Recall",
+        "class": "Label",
+        "label": "evaluation\x04Label",
         "drug itself (class 3)": "drug itself",
         "integrity": "Integrity",
-        "test set": "test set",
         "vision tower": "vision tower",
     }.items():
         assert forms[text] == [terms[english]], english
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(kind.described for kind in KINDS if kind.use is Use.UNREAD or kind in ATTACHED.rows),
+        *(kind.remedy for kind in KINDS),
+        *map(source_kind, ("folder", "file", *sorted(CONTAINER_LAYERS))),
+        *REASONS.values(),
+        *REMEDIES.values(),
+        *REJECTIONS.values(),
+        *TABLES.values(),
+    ],
+)
+def test_what_messages_take_as_a_value_is_korean_too(value):
+    assert not ENGLISH.findall(render(value, "ko"))
+
+
+@pytest.mark.parametrize("kind", ["folder", "file", *sorted(CONTAINER_LAYERS)])
+def test_every_kind_of_source_has_a_name(kind):
+    assert re.search("[가-힣]", render(source_kind(kind), "ko"))
+
+
+def test_a_remedy_names_the_same_options_commands_and_files_in_korean():
+    for key, wordings in catalogue("ko").forms.items():
+        english = key.rpartition("\x04")[2]
+        for wording in wordings:
+            assert sorted(set(LITERAL.findall(wording))) == sorted(set(LITERAL.findall(english)))

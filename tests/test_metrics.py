@@ -54,26 +54,47 @@ def test_macro_f1_leaves_out_labels_without_images():
     assert some.per_class[2].recall_interval is None
 
 
-def test_interval_holds_the_share_and_repeats_exactly(measured):
-    interval = measured.accuracy_interval
-    assert interval.method == "bootstrap"
-    assert 0.3 <= interval.low < 0.7 < interval.high <= 1.0
-    again = metrics.share_interval(np.array(LABELS) == np.array(PREDICTED), GROUPS)
-    assert again == interval
+def test_few_images_are_marked_and_many_are_not(measured):
+    assert measured.accuracy_interval.has_too_few_groups
+    assert measured.accuracy_interval.n_effective == measured.accuracy_interval.n_groups == 10
+    many = metrics.share_interval([True] * 30 + [False] * 10, range(40))
+    assert not many.has_too_few_groups
+    # 40 images of 10 groups: each group counts as one image, whatever their answers.
+    few = metrics.share_interval([True] * 30 + [False] * 10, [i % 10 for i in range(40)])
+    assert few.has_too_few_groups
+    assert few.n_effective == 10
 
 
-def test_bootstrap_agrees_with_the_normal_approximation_for_many_independent_images():
+def test_one_error_of_99_leaves_what_clopper_and_pearson_leave():
+    # Tabulated: 98 of 99 → 0.9450 to 0.9997
+    interval = metrics.share_interval([True] * 98 + [False], range(99))
+    assert (interval.low, interval.high) == pytest.approx((0.9450, 0.9997), abs=1e-4)
+    assert interval.method == "clopper-pearson"
+
+
+def test_interval_agrees_with_the_normal_approximation_for_many_independent_images():
     # 800 of 1000 right: 0.8 ± 1.96·√(0.8·0.2/1000) = 0.8 ± 0.0248
-    interval = metrics.share_interval([True] * 800 + [False] * 200, [str(i) for i in range(1000)])
-    assert interval.low == pytest.approx(0.8 - 0.0248, abs=0.004)
-    assert interval.high == pytest.approx(0.8 + 0.0248, abs=0.004)
+    interval = metrics.share_interval([True] * 800 + [False] * 200, range(1000))
+    assert interval.low == pytest.approx(0.8 - 0.0248, abs=0.002)
+    assert interval.high == pytest.approx(0.8 + 0.0248, abs=0.002)
 
 
-def test_duplicates_widen_the_interval():
-    right = [True] * 80 + [False] * 20
-    alone = metrics.share_interval(right, [str(i) for i in range(100)])
-    bursts = metrics.share_interval(right, [str(i // 10) for i in range(100)])
+def test_duplicates_that_are_wrong_together_widen_the_interval():
+    alike = [i // 10 % 5 > 0 for i in range(400)]
+    alone = metrics.share_interval(alike, range(400))
+    bursts = metrics.share_interval(alike, [i // 10 for i in range(400)])
+    assert bursts.n_effective == pytest.approx(40)  # 400 images of 40 bursts
     assert bursts.high - bursts.low > 2 * (alone.high - alone.low)
+    # Errors spread over the bursts show that their images are nearly independent.
+    spread = metrics.share_interval([i % 5 > 0 for i in range(400)], [i // 10 for i in range(400)])
+    assert spread.n_effective > 100
+
+
+def test_a_large_burst_counts_less_than_its_images_and_small_ones_more():
+    # n² / Σ m²: 40 single images and a burst of 20 are 60² / (40 + 400) = 8.2 images, if all of a
+    # burst's answers are alike.
+    groups = [*range(40), *[99] * 20]
+    assert metrics.share_interval([True] * 60, groups).n_effective == pytest.approx(3600 / 440)
 
 
 def test_interval_does_not_depend_on_the_order_of_images():
@@ -86,7 +107,7 @@ def test_interval_does_not_depend_on_the_order_of_images():
 def test_all_right_is_not_certainty():
     # Clopper–Pearson for 20 of 20: 0.025^(1/20) = 0.8316
     interval = metrics.share_interval([True] * 40, [str(i // 2) for i in range(40)])
-    assert (interval.high, interval.method) == (1.0, "exact")
+    assert interval.high == 1.0
     assert interval.low == pytest.approx(0.8316, abs=1e-4)
 
 
@@ -97,28 +118,74 @@ def test_all_wrong_is_not_certainty():
 
 
 def test_one_group_says_nothing():
-    assert metrics.share_interval([True, False], ["a", "a"]) == metrics.Interval(0.0, 1.0, "none")
+    interval = metrics.share_interval([True, False], ["a", "a"])
+    assert (interval.low, interval.high, interval.method) == (0.0, 1.0, "none")
     assert metrics.share_interval([True, True], ["a", "a"]).low == pytest.approx(0.025)
+
+
+def runs(sizes, share, *, alike, repeats=2000):
+    """Hits of each group of random runs: one answer for the whole group, or one for each image."""
+    rng = np.random.default_rng(7)
+    shape = (repeats, len(sizes))
+    return rng.binomial(1, share, shape) * sizes if alike else rng.binomial(sizes, share, shape)
+
+
+SINGLE, BURSTS = np.ones(100), np.array([1.0] * 20 + [20.0] * 9)
+
+
+@pytest.mark.parametrize("alike", [True, False])
+@pytest.mark.parametrize("share", [0.5, 0.9, 0.9634, 0.99])
+@pytest.mark.parametrize("sizes", [SINGLE, BURSTS], ids=["single", "bursts"])
+def test_94_of_100_intervals_contain_the_accuracy(sizes, share, alike):
+    low, high, _ = metrics.share_limits(
+        runs(sizes.astype(int), share, alike=alike).astype(float), sizes
+    )
+    assert ((low <= share) & (share <= high)).mean() >= 0.94
+
+
+@pytest.mark.parametrize("alike", [True, False])
+@pytest.mark.parametrize(("gained", "lost"), [(0.01, 0.01), (0.05, 0.01), (0.46, 0.01)])
+@pytest.mark.parametrize("sizes", [SINGLE, BURSTS], ids=["single", "bursts"])
+def test_94_of_100_intervals_contain_the_difference(sizes, gained, lost, alike):
+    rng = np.random.default_rng(7)
+    shares = [gained, lost, 1 - gained - lost]
+    counts = rng.multinomial(1 if alike else sizes.astype(int), shares, size=(2000, len(sizes)))
+    if alike:
+        counts = counts * sizes[:, None]
+    low, high, _ = metrics.difference_limits(
+        counts[..., 0].astype(float), counts[..., 1].astype(float), sizes
+    )
+    truth = gained - lost
+    assert ((low <= truth) & (truth <= high)).mean() >= 0.94
 
 
 def test_mcnemar_by_hand():
     # 1 lost, 9 gained of 10 discordant: p = 2·(C(10,0) + C(10,1)) / 2¹⁰ = 22/1024
     first = [True] * 5 + [True] + [False] * 9 + [False] * 3
     second = [True] * 5 + [False] + [True] * 9 + [False] * 3
-    test = metrics.mcnemar(first, second)
+    test = metrics.mcnemar(first, second, range(18))
     assert (test.first_only, test.second_only) == (1, 9)
     assert test.p == pytest.approx(22 / 1024)
 
 
+def test_mcnemar_counts_a_burst_once():
+    # Nine images of one burst are put right, one of another is made wrong: 1 to 1 bursts.
+    first = [False] * 9 + [True]
+    second = [True] * 9 + [False]
+    test = metrics.mcnemar(first, second, ["burst"] * 9 + ["other"])
+    assert (test.first_only, test.second_only) == (1, 9)
+    assert (test.first_better, test.second_better, test.p) == (1, 1, 1.0)
+
+
 def test_mcnemar_of_runs_that_never_differ():
-    assert metrics.mcnemar([True, False], [True, False]).p == 1.0
+    assert metrics.mcnemar([True, False], [True, False], ["a", "b"]).p == 1.0
 
 
 def test_difference_interval_is_paired():
     # Both runs vary alike between groups; only the constant gain in half the groups is left.
     first = [i % 2 == 0 for i in range(100)]
     second = [True] * 100
-    interval = metrics.difference_interval(first, second, [str(i) for i in range(100)])
+    interval = metrics.difference_interval(first, second, range(100))
     assert 0.38 < interval.low < 0.5 < interval.high < 0.62
 
 
@@ -129,46 +196,15 @@ def test_difference_of_runs_that_never_differ_is_not_certainly_zero():
 
 
 def test_difference_where_everything_is_gained():
-    interval = metrics.difference_interval([False] * 100, [True] * 100, list(map(str, range(100))))
+    interval = metrics.difference_interval([False] * 100, [True] * 100, range(100))
     assert interval.high == 1.0
+    # An image could have been lost instead of gained, which moves the difference by 2.
     assert interval.low == pytest.approx(1 - 2 * (1 - 0.025**0.01))
 
 
-def test_the_interval_is_that_of_95_percent():
-    # Three of seven groups right: a resample without one of them has probability (4/7)⁷ = 1.99 %,
-    # less than the 2.5 % left out at each end, so the interval starts at one of seven.
-    interval = metrics.share_interval([True] * 3 + [False] * 4, list("abcdefg"))
-    assert interval.low == pytest.approx(1 / 7)
-
-
-def test_a_bootstrap_in_several_blocks_is_that_of_one():
-    # 4,000,000 draws are one block: 1,600 and then 400 resamples of 2,500 groups.
-    n, resamples = 2500, 2000
-    right = np.arange(n) % 5 != 0
-    interval = metrics.share_interval(right, np.arange(n), resamples=resamples, seed=3)
-    draws = np.random.default_rng(3).multinomial(n, np.full(n, 1 / n), size=resamples)
-    low, high = np.percentile(draws @ right.astype(float) / n, [2.5, 97.5])
-    assert (interval.low, interval.high) == pytest.approx((low, high))
-    assert 0.775 < interval.low < 0.8 < interval.high < 0.825
-
-
-def test_difference_interval_of_groups_of_unequal_size():
-    # Group a gains three images of three, b none of one: resamples aa, ab, bb give 1, 3/4 and 0.
-    groups = ["a", "a", "a", "b"]
-    interval = metrics.difference_interval([False] * 4, [True] * 3 + [False], groups)
-    assert interval == metrics.Interval(0.0, 1.0, "bootstrap")
-    # Every group gains all of its images, however many they are: nothing is left to resample.
-    whole = metrics.difference_interval([False] * 4, [True] * 4, groups)
-    assert whole.method == "exact"
-    # Bound for 2 of 2: √0.025; an unseen kind of group moves the difference by up to 2.
-    assert (whole.low, whole.high) == pytest.approx((1 - 2 * (1 - 0.025**0.5), 1.0))
-
-
-def test_difference_interval_of_groups_that_all_change_by_half_says_nothing():
-    groups = ["a", "a", "b", "b", "b", "b"]
-    second = [True, False, True, False, True, False]
-    interval = metrics.difference_interval([False] * 6, second, groups)
-    assert interval == metrics.Interval(-1.0, 1.0, "none")
+def test_difference_interval_of_one_group_that_changes_in_part_says_nothing():
+    interval = metrics.difference_interval([False] * 2, [True, False], ["a", "a"])
+    assert (interval.low, interval.high, interval.method) == (-1.0, 1.0, "none")
 
 
 def test_off_label_summary():

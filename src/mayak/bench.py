@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from PIL import Image
 
+from mayak.case.reasons import reason
 from mayak.errors import MayakError
 from mayak.i18n import msg
 from mayak.imaging.decode import decode, decode_picture
@@ -183,7 +184,7 @@ def _process(work: tuple[Path, Sides]) -> None:
 def _require(result: object) -> None:
     if isinstance(result, Lost):
         raise MayakError(
-            msg("a process of the measurement was lost ({why})", why=result.why),
+            msg("a process of the measurement was lost ({why})", why=reason(result.why)),
             remedy=msg("end other programs and try again"),
         )
 

@@ -70,6 +70,7 @@ def load_train_config(name: str, overrides: dict[str, Any] | None = None) -> Tra
     """
     text, origin = _text(name)
     try:
+        repeated = _repeated_keys(yaml.compose(text, Loader=yaml.SafeLoader))
         values = yaml.safe_load(text)
     except (yaml.YAMLError, *PARSE_ERRORS) as error:
         raise ConfigError(
@@ -80,6 +81,11 @@ def load_train_config(name: str, overrides: dict[str, Any] | None = None) -> Tra
         raise ConfigError(
             msg("{origin} has no keys", origin=origin),
             remedy=msg("start from a copy of repo.yaml"),
+        )
+    if repeated:
+        raise ConfigError(
+            msg("{origin} has keys twice (lines): {keys}", origin=origin, keys=", ".join(repeated)),
+            remedy=msg("keep one line of each"),
         )
     values |= {key: value for key, value in (overrides or {}).items() if value is not None}
     try:
@@ -92,6 +98,28 @@ def load_train_config(name: str, overrides: dict[str, Any] | None = None) -> Tra
             f"{origin}: {faults}",
             remedy=msg("compare with the commented repo.yaml"),
         ) from error
+
+
+def _repeated_keys(root: yaml.Node | None) -> list[str]:
+    """Return the keys that occur twice in one mapping, with the lines; YAML would keep the last."""
+    found: list[str] = []
+    nodes, known = [root] if root else [], set[int]()
+    while nodes:
+        node = nodes.pop()
+        if id(node) in known or isinstance(node, yaml.ScalarNode):  # an alias leads back
+            continue
+        known.add(id(node))
+        if not isinstance(node, yaml.MappingNode):
+            nodes += node.value
+            continue
+        lines: dict[str, int] = {}
+        for key, value in node.value:
+            name, line = str(key.value), key.start_mark.line + 1
+            if name in lines:
+                found.append(f"{name} ({lines[name]}, {line})")
+            lines.setdefault(name, line)
+            nodes.append(value)
+    return found
 
 
 def _text(name: str) -> tuple[str, str]:

@@ -18,6 +18,9 @@ from typing import Any, BinaryIO, Literal
 PARTIAL = ".part"
 """Suffix of a file that is being written; a process that is killed leaves it."""
 
+_HEX, _OLD = "[0-9a-f]" * 32, ".old"
+"""Pattern of the random part of a temporary folder's name; suffix of a folder that is replaced."""
+
 Spelling = Literal["compact", "ascii", "utf-8"]
 _SPELLINGS: dict[Spelling, dict[str, Any]] = {
     "compact": {"separators": (",", ":"), "ensure_ascii": True},
@@ -95,9 +98,21 @@ def temporary_folder(target: Path, *, overwrite: bool = False, mode: int = 0o777
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def finish_replacing(target: Path) -> None:
+    """Clean up after a process that was killed while a new folder took the place of ``target``.
+
+    Between the two renames there is no ``target``: then the old folder is put back. Raises OSError.
+    """
+    for old in sorted(target.parent.glob(f".{glob.escape(target.name)}.{_HEX}{_OLD}")):
+        if target.exists():
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            old.rename(target)
+
+
 def unfinished_folders(target: Path) -> list[Path]:
     """Return temporary folders of ``target``, of processes that were killed or still run."""
-    return sorted(target.parent.glob(f".{glob.escape(target.name)}.{'[0-9a-f]' * 32}"))
+    return sorted(target.parent.glob(f".{glob.escape(target.name)}.{_HEX}"))
 
 
 def _temporary_name(target: Path) -> Path:
@@ -111,9 +126,10 @@ def _move_into_place(temporary: Path, target: Path, *, overwrite: bool) -> None:
             _sync(Path(folder, name))
         sync_folder(Path(folder))
     # 2. Two renames: a folder that is deleted first would be half of one for a while.
-    old = _temporary_name(target) if overwrite and target.exists() else None
-    if old is not None:
-        target.rename(old)
+    old = None
+    if overwrite and target.exists():
+        # Under a name of its own: ``finish_replacing`` must tell it from the new one.
+        old = target.rename(f"{_temporary_name(target)}{_OLD}")
     elif target.exists():
         target.rmdir()
     try:

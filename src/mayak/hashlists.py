@@ -131,7 +131,7 @@ class _Database:
                     f"SELECT count(*) FROM {self._table}{rows}"  # noqa: S608
                 ).fetchone()
         except (sqlite3.Error, UnicodeDecodeError) as error:
-            raise _unfit(path, msg("SQLite says: {error}", error=error)) from error
+            raise _unfit(path, msg("SQLite error: {error}", error=error)) from error
 
     def _connect(self) -> sqlite3.Connection:
         # Immutable: no file is written next to it, and read-only media work, too.

@@ -158,7 +158,8 @@ def render(text: str, language: Language) -> str:
 @cache
 def languages() -> tuple[Language, ...]:
     """English and every language that has a catalogue."""
-    return ("en", *sorted(path.name for path in _CATALOGUES.iterdir()))
+    found = _CATALOGUES.glob("*/LC_MESSAGES/mayak.po")
+    return ("en", *sorted(path.parents[1].name for path in found))
 
 
 def preferred(names: str) -> Language:

@@ -43,9 +43,9 @@ def label_name(index: int) -> str:
     return LABELS[index].name
 
 
-def numbered_label(index: int) -> str:
-    """Return a label's index and name."""
-    return f"{index} " + LABELS[index].name
+def numbered_label(index: int, *, is_tied: bool = False) -> str:
+    """Return a label's index and name, with a mark if another label has the same score."""
+    return f"{index} " + LABELS[index].name + (msg(" (tied)") if is_tied else "")
 
 
 _OPTIONS = ", ".join(f"{label.answer}: {label.paper_name}" for label in LABELS)

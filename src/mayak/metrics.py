@@ -1,15 +1,16 @@
 """Accuracy, precision, recall and their confidence intervals.
 
-Labels are 0–3; a prediction of −1 (unclassifiable) is always wrong. Intervals are computed over
-duplicate *groups*, not images: near-identical images are one observation, and counting each would
-make every interval too narrow.
+Labels are 0–3; a prediction of −1 (unclassifiable) is always wrong. Near-identical images of one
+duplicate *group* are not independent, so intervals count effective images (``Interval``): counting
+each image would make every interval too narrow. ``benchmarks/coverage.py`` simulates how often the
+intervals contain the truth.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,28 +21,48 @@ from mayak.errors import ConfigError
 from mayak.i18n import msg
 from mayak.labels import LABELS, UNCLASSIFIABLE
 
-RESAMPLES = 2000
-SEED = 42
 CONFIDENCE = 0.95
+MIN_GROUPS = 20
+"""With fewer groups their correlation cannot be estimated, and a figure is marked."""
 CALIBRATION_BINS = 15
 """As in Guo et al., "On Calibration of Modern Neural Networks" (ICML 2017)."""
 
-Method = Literal["bootstrap", "exact", "none"]
+Method = Literal["clopper-pearson", "mover", "none"]
+Floats = NDArray[np.float64]
 _CLASSES = [label.index for label in LABELS]
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A 95 % confidence interval and its method.
+    """A 95 % confidence interval over grouped images.
 
-    ``bootstrap``: percentiles over resampled groups. ``exact``: Clopper–Pearson over groups, if a
-    bootstrap would collapse to a point. ``none``: the whole range, for a single group that is
-    partly right.
+    ``clopper-pearson``: the exact binomial interval of a share (Clopper and Pearson 1934), with
+    the effective number of images as the number of trials (Korn and Graubard 1998). ``mover``: the
+    interval of a difference, from the exact intervals of the shares gained and lost (Zou and Donner
+    2008). ``none``: the whole range, for a single group that is partly right.
     """
 
     low: float
     high: float
     method: Method
+    n_groups: int
+    n_effective: float
+    """Number of independent images that would tell as much (Kish 1965)."""
+
+    @property
+    def has_too_few_groups(self) -> bool:
+        """Whether each group counts as one image, because there are fewer than MIN_GROUPS."""
+        return self.n_groups < MIN_GROUPS
+
+    def figures(self, name: str) -> dict[str, Any]:
+        """Return the entries ``<name>_ci95`` … of a JSON file."""
+        return {
+            f"{name}_ci95": [self.low, self.high],
+            f"{name}_ci95_method": self.method,
+            f"{name}_ci95_groups": self.n_groups,
+            f"{name}_ci95_effective_n": self.n_effective,
+            f"{name}_ci95_too_few_groups": self.has_too_few_groups,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +93,16 @@ class Metrics:
 
 @dataclass(frozen=True, slots=True)
 class McNemar:
-    """McNemar's exact test of two runs on the same images."""
+    """McNemar's exact test of two runs on the same images, with the duplicate group as the unit."""
 
     first_only: int
     """Images that only the first run has right."""
     second_only: int
+    first_better: int
+    """Groups of which the first run has more images right; each is one observation."""
+    second_better: int
     p: float
-    """Two-sided; 1 if the runs never differ."""
+    """Two-sided, over groups; 1 if the runs never differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,62 +168,71 @@ def measure(
     )
 
 
-def share_interval(
-    right: ArrayLike, groups: ArrayLike, *, resamples: int = RESAMPLES, seed: int = SEED
-) -> Interval:
-    """Return the interval of a share of right answers, over groups.
-
-    Percentile bootstrap (Efron and Tibshirani 1993, ch. 13) that resamples whole groups. If all are
-    right or all wrong, every resample is equal and the bootstrap would claim certainty; then
-    Clopper–Pearson (1934) with one trial per group.
-    """
+def share_interval(right: ArrayLike, groups: ArrayLike) -> Interval:
+    """Return the interval of a share of right answers (0 or 1 each), over groups."""
     hits, sizes = _by_group(np.asarray(right, dtype=np.float64), groups)
-    n = len(sizes)
-    if hits.sum() in (0.0, sizes.sum()):
-        doubt = 1.0 - _all_alike(n)
-        return Interval(1.0 - doubt, 1.0, "exact") if hits.any() else Interval(0.0, doubt, "exact")
-    if n == 1:
-        return Interval(0.0, 1.0, "none")
-    return _percentiles(hits, sizes, resamples, seed)
+    low, high, effective = share_limits(hits, sizes)
+    if len(sizes) == 1 and 0 < hits[0] < sizes[0]:
+        return Interval(0.0, 1.0, "none", 1, 1.0)
+    return Interval(float(low), float(high), "clopper-pearson", len(sizes), float(effective))
 
 
-def difference_interval(
-    first: ArrayLike,
-    second: ArrayLike,
-    groups: ArrayLike,
-    *,
-    resamples: int = RESAMPLES,
-    seed: int = SEED,
-) -> Interval:
-    """Return the interval of accuracy(second) − accuracy(first) on the same images, over groups.
-
-    Paired percentile bootstrap. If every group changes equally (none at all, or all in the same
-    direction) it would collapse; then from Clopper–Pearson's bound on the share of groups that
-    change differently.
-    """
+def difference_interval(first: ArrayLike, second: ArrayLike, groups: ArrayLike) -> Interval:
+    """Return the interval of accuracy(second) − accuracy(first) on the same images, over groups."""
     change = np.asarray(second, dtype=np.float64) - np.asarray(first, dtype=np.float64)
-    gains, sizes = _by_group(change, groups)
-    means = gains / sizes
-    if (means == means[0]).all():
-        value = float(means[0])
-        if value not in (-1.0, 0.0, 1.0):
-            return Interval(-1.0, 1.0, "none")
-        # An unseen kind of group moves the difference by 1 from 0, by up to 2 from ±1.
-        doubt = (1.0 - _all_alike(len(sizes))) * (1.0 if value == 0 else 2.0)
-        return Interval(max(-1.0, value - doubt), min(1.0, value + doubt), "exact")
-    return _percentiles(gains, sizes, resamples, seed)
+    gains, sizes = _by_group(np.maximum(change, 0.0), groups)
+    losses, _ = _by_group(np.maximum(-change, 0.0), groups)
+    low, high, effective = difference_limits(gains, losses, sizes)
+    if len(sizes) == 1 and np.ptp(change) > 0:
+        return Interval(-1.0, 1.0, "none", 1, 1.0)
+    return Interval(float(low), float(high), "mover", len(sizes), float(effective))
 
 
-def mcnemar(first_right: ArrayLike, second_right: ArrayLike) -> McNemar:
-    """McNemar's exact test: two-sided binomial over the discordant pairs.
+def share_limits(hits: Floats, sizes: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return limits and effective number of images for hits (…, groups) and sizes (groups,)."""
+    effective = _effective(hits, hits, sizes, lowest=0.0)
+    return *_exact(hits.sum(axis=-1) / sizes.sum(), effective), effective
 
-    Images are assumed to be independent; bursts of near-duplicates make p too small. The bootstrap
-    interval of the difference does not have this fault.
+
+def difference_limits(
+    gains: Floats, losses: Floats, sizes: Floats
+) -> tuple[Floats, Floats, Floats]:
+    """Return limits of (gains − losses) / images, and the effective number of images.
+
+    ``gains`` and ``losses`` (…, groups) count the images that only the second or only the first run
+    has right. The shares are two cells of a multinomial distribution, with its correlation between
+    them (Zou and Donner 2008, "Construction of confidence limits about effect measures: a general
+    approach", Statistics in Medicine 27).
     """
-    first, second = np.asarray(first_right, dtype=bool), np.asarray(second_right, dtype=bool)
-    lost, gained = int((first & ~second).sum()), int((~first & second).sum())
+    effective = _effective(gains - losses, gains + losses, sizes, lowest=-1.0)
+    gained, lost = gains.sum(axis=-1) / sizes.sum(), losses.sum(axis=-1) / sizes.sum()
+    gained_low, gained_high = _exact(gained, effective)
+    lost_low, lost_high = _exact(lost, effective)
+    others = (1.0 - gained) * (1.0 - lost)
+    # Without an image that stays the same the two are each other's complement.
+    complement = np.asarray(gained + lost) > 1.0 - 1e-9
+    correlation = -np.sqrt(gained * lost / np.where(complement, 1.0, others))
+    correlation = np.where(complement, -1.0, correlation)
+
+    def span(one: Floats, other: Floats) -> Floats:
+        return np.asarray(np.sqrt(one**2 + other**2 - 2.0 * correlation * one * other))
+
+    low = gained - lost - span(gained - gained_low, lost_high - lost)
+    high = gained - lost + span(gained_high - gained, lost - lost_low)
+    return np.maximum(low, -1.0), np.minimum(high, 1.0), effective
+
+
+def mcnemar(first_right: ArrayLike, second_right: ArrayLike, groups: ArrayLike) -> McNemar:
+    """McNemar's exact test over groups: two-sided binomial over those that one run has better.
+
+    With one image in each group it is the usual test of images. The images of a burst are not
+    independent: a test that counts each makes p too small.
+    """
+    change = np.asarray(second_right, dtype=np.float64) - np.asarray(first_right, dtype=np.float64)
+    net, _ = _by_group(change, groups)
+    lost, gained = int((net < 0).sum()), int((net > 0).sum())
     p = float(stats.binomtest(lost, lost + gained, 0.5).pvalue) if lost + gained else 1.0
-    return McNemar(lost, gained, p)
+    return McNemar(int((change < 0).sum()), int((change > 0).sum()), lost, gained, p)
 
 
 def off_label(masses: ArrayLike) -> OffLabel:
@@ -216,10 +249,12 @@ def off_label(masses: ArrayLike) -> OffLabel:
 def calibration(
     scores: ArrayLike, labels: Sequence[int], bins: int = CALIBRATION_BINS
 ) -> ScoreReliability:
-    """Return the expected calibration error of scores (N, 4) against labels (N,)."""
+    """Return the expected calibration error of scores (N, 4) against labels (N,). Of an image with
+    several highest scores none is right."""
     table = np.asarray(scores, dtype=np.float64)
     confidence = table.max(axis=1)
-    right = (table.argmax(axis=1) == np.asarray(labels)).astype(np.float64)
+    is_best = table == confidence[:, None]
+    right = is_best[np.arange(len(table)), np.asarray(labels)] & (is_best.sum(axis=1) == 1)
     # Bins are half-open on the left: (0, 1/b], (1/b, 2/b] …
     place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
     counts = np.bincount(place, minlength=bins)
@@ -250,32 +285,42 @@ def _checked(
     return truth, guess
 
 
-def _by_group(
-    values: NDArray[np.float64], groups: ArrayLike
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _by_group(values: Floats, groups: ArrayLike) -> tuple[Floats, Floats]:
     """Return the sum of values and the number of images of each group, in order of its name."""
     _, place = np.unique(np.asarray(groups), return_inverse=True)
     sums = np.bincount(place, values).astype(np.float64)
     return sums, np.bincount(place).astype(np.float64)
 
 
-def _all_alike(n: int) -> float:
-    """Return Clopper–Pearson's lower bound for n successes of n: (α/2)^(1/n)."""
-    return float(((1.0 - CONFIDENCE) / 2.0) ** (1.0 / n))
+def _effective(sums: Floats, squares: Floats, sizes: Floats, *, lowest: float) -> Floats:
+    """Return n / (1 + ρ(m − 1)): the number of images, divided by the design effect (Kish 1965).
+
+    ``sums`` and ``squares`` (…, groups) are those of values from ``lowest`` to 1. m is the size of
+    a random image's group; ρ is the correlation within groups, estimated as Fleiss and Cuzick
+    (1979, "The reliability of dichotomous judgments") do: 1 − variance within groups / variance.
+    Imagined groups of identical values are added: m images of 0, and m images of 1 (for values
+    from −1: half of them −1). Without them a few scattered errors would pass for proof of
+    independence. With them ρ is 1 until errors are seen that the rest of their group does not
+    share. Their weight was chosen by simulation, so that the intervals cover
+    (``benchmarks/coverage.py``).
+    """
+    n, n_groups = sizes.sum(), len(sizes)
+    m = (sizes**2).sum() / n
+    if m == 1.0 or n_groups < MIN_GROUPS:
+        return np.full(sums.shape[:-1], n / m)
+    within = (squares - sums**2 / sizes).sum(axis=-1)
+    padded = n + 2.0 * m
+    mean = (sums.sum(axis=-1) + (lowest + 1.0) * m) / padded
+    variance = (squares.sum(axis=-1) + m) / padded - mean**2
+    correlation = np.clip(1.0 - within / ((padded - n_groups - 2.0) * variance), 0.0, 1.0)
+    return np.asarray(n / (1.0 + correlation * (m - 1.0)))
 
 
-def _percentiles(
-    sums: NDArray[np.float64], sizes: NDArray[np.float64], resamples: int, seed: int
-) -> Interval:
-    """Return the percentile interval of sum(sums) / sum(sizes) over resampled groups."""
-    rng = np.random.default_rng(seed)
-    n = len(sizes)
-    shares = np.empty(resamples)
-    step = max(1, 4_000_000 // n)  # bounds the memory of one block of draws to 32 MB
-    for start in range(0, resamples, step):
-        stop = min(resamples, start + step)
-        draws = rng.multinomial(n, np.full(n, 1.0 / n), size=stop - start)
-        shares[start:stop] = (draws @ sums) / (draws @ sizes)
-    tail = 100.0 * (1.0 - CONFIDENCE) / 2.0
-    low, high = np.percentile(shares, [tail, 100.0 - tail])
-    return Interval(float(low), float(high), "bootstrap")
+def _exact(share: Floats, n: Floats) -> tuple[Floats, Floats]:
+    """Return Clopper and Pearson's limits of a share of n trials, as beta quantiles, which need no
+    whole numbers."""
+    tail = (1.0 - CONFIDENCE) / 2.0
+    hits, misses = share * n, (1.0 - share) * n
+    low = np.where(hits > 0, stats.beta.ppf(tail, hits, misses + 1.0), 0.0)
+    high = np.where(misses > 0, stats.beta.ppf(1.0 - tail, hits + 1.0, misses), 1.0)
+    return low, high

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, BinaryIO, Literal, NamedTuple, Protocol, get_args
 
 from mayak.files import canonical_json, json_digest
+from mayak.i18n import msg
 from mayak.names import storable
 from mayak.untrusted import PARSE_ERRORS, parse_json
 
@@ -97,9 +98,9 @@ class EvidencePath:
                 serial = int(row.get("serial", 0))
                 path = EvidencePath(row["kind"], row["name"], path, raw, serial)
         except PARSE_ERRORS as exc:
-            raise ValueError(f"not an evidence path: {text[:200]!r}") from exc
+            raise ValueError(msg("not an evidence path: {text!r:.200}", text=text)) from exc
         if path is None:
-            raise ValueError(f"not an evidence path: {text[:200]!r}")
+            raise ValueError(msg("not an evidence path: {text!r:.200}", text=text))
         return path
 
 
@@ -203,8 +204,15 @@ class Scores:
 
     @property
     def label(self) -> int:
-        """The label with the highest score; the lowest of equals."""
-        return self.values.index(self.best)
+        """The label with the highest score. Of equals the lowest relevant one: an image is called
+        irrelevant only if that is more likely than any other label."""
+        relevant = self.values[1:]
+        return 0 if self.values[0] > max(relevant) else 1 + relevant.index(max(relevant))
+
+    @property
+    def is_tied(self) -> bool:
+        """Whether the highest score belongs to several labels: the model has decided nothing."""
+        return self.margin == 0
 
     @property
     def best(self) -> float:
@@ -251,6 +259,7 @@ class OutcomeReason(StrEnum):
     EXCLUDE = "exclude"
     SINCE = "since"
     KNOWN_GOOD = "known-good"
+    GAP_CLOSED = "gap-closed"
     # The source has nothing to read there.
     SYMBOLIC_LINK = "SymbolicLink"
     SPECIAL_FILE = "SpecialFile"

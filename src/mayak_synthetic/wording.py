@@ -373,9 +373,3 @@ DOCUMENT_LINES = (
 )  # fmt: skip
 
 EVERYDAY_EVENTS = ("치과", "회의", "생일", "수영", "여행", "시험", "동창회", "병원")
-
-
-def all_drug(heldout: bool) -> tuple[str, ...]:
-    """Return every drug wording of one style."""
-    stages = DRUG_HELDOUT if heldout else DRUG_BASE
-    return tuple(text for stage in STAGES for text in stages[stage])

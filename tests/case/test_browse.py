@@ -384,6 +384,11 @@ def test_each_run_is_seen_by_itself(store):
         assert browser.progress(second)["scored"] == 2
         with pytest.raises(CaseError, match="no run 9"):
             browser.select(Filter(run=9), "first")
+        scored = Scores((1.0, 0.0, 0.0, 0.0), 0.01)
+        store.add_results(second, [Prediction(digest("c"), scored, False, other.fingerprint)])
+        browser.refresh()
+        assert facets(second)["flags"]["failed"] == 0
+        assert [run.failures for run in store.runs()] == [0, 0]
 
 
 def test_an_unfinished_run_is_not_shown_before_a_finished_one(store):

@@ -51,6 +51,7 @@ def test_every_failure_has_a_remedy_and_none_touches_evidence():
         "exclude",
         "since",
         "known-good",
+        "gap-closed",
     }
     assert remedy("Encrypted").startswith("decrypt a copy")
     assert remedy("SomebodyElsesError") is None

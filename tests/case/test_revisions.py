@@ -96,10 +96,11 @@ def test_results_come_alerts_first_then_the_likely_then_the_doubtful(store):
     assert second.scores.margin == pytest.approx(0.9)
     assert [r.rank for r in store.results(run, limit=2)] == [1, 2]
     assert store.label_counts(run) == {0: 2, 1: 1, 2: 1, 3: 1}
-    assert store.has_result(run, digest("1.jpg")) and not store.has_result(run, digest("x"))
+    assert store.has_prediction(run, digest("1.jpg"))
+    assert not store.has_prediction(run, digest("x"))
     some = [digest("1.jpg"), digest("x"), digest("4.jpg"), digest("1.jpg")]
-    assert store.with_result(run, some) == {digest("1.jpg"), digest("4.jpg")}
-    assert store.with_result(run, []) == store.with_result(run + 1, some) == set()
+    assert store.with_prediction(run, some) == {digest("1.jpg"), digest("4.jpg")}
+    assert store.with_prediction(run, []) == store.with_prediction(run + 1, some) == set()
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import itertools
 import sqlite3
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -17,19 +18,29 @@ EVERY = [
     ("values", "label", "best", "margin"),
     [
         ((0.1, 0.2, 0.3, 0.4), 3, 0.4, 0.1),
-        ((0.4, 0.4, 0.1, 0.1), 0, 0.4, 0.0),
+        ((0.4, 0.4, 0.1, 0.1), 1, 0.4, 0.0),
+        ((0.4, 0.1, 0.1, 0.4), 3, 0.4, 0.0),
+        ((0.1, 0.1, 0.4, 0.4), 2, 0.4, 0.0),
+        ((0.25, 0.25, 0.25, 0.25), 1, 0.25, 0.0),
+        ((0.4, 0.2, 0.2, 0.2), 0, 0.4, 0.2),
         ((0.0, 0.25, 0.5, 0.25), 2, 0.5, 0.25),
         ((0.0, 0.0, 0.0, 1.0), 3, 1.0, 1.0),
     ],
 )
-def test_the_label_is_the_lowest_of_the_highest_scores(values, label, best, margin):
+def test_the_label_has_the_highest_score_and_a_tie_is_never_irrelevant(values, label, best, margin):
     scores = Scores(values, 0.01)
     assert (scores.label, scores.best) == (label, best)
     assert scores.margin == pytest.approx(margin)
+    assert scores.is_tied == (margin == 0.0)
 
 
-def test_sql_computes_the_same_label():
-    connection = sqlite3.connect(":memory:")
+@pytest.fixture
+def connection():
+    with closing(sqlite3.connect(":memory:")) as opened:
+        yield opened
+
+
+def test_sql_computes_the_same_label(connection):
     connection.execute("CREATE TABLE predictions (score_0, score_1, score_2, score_3)")
     connection.executemany("INSERT INTO predictions VALUES (?, ?, ?, ?)", EVERY)
     query = f"SELECT {LABEL} FROM predictions ORDER BY rowid"  # noqa: S608
@@ -65,8 +76,7 @@ def test_alerts_then_the_least_irrelevant_then_the_doubtful_are_reviewed_first()
     assert sorted(keys) == keys
 
 
-def test_sql_sorts_in_the_order_of_review():
-    connection = sqlite3.connect(":memory:")
+def test_sql_sorts_in_the_order_of_review(connection):
     connection.execute("CREATE TABLE predictions (content, score_0, score_1, score_2, score_3)")
     connection.execute("CREATE TABLE alerts (content)")
     connection.executemany(

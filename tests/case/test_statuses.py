@@ -38,7 +38,7 @@ def test_before_anybody_decides_the_model_and_the_lists_speak(store):
         "proposed",
         "unreviewed_irrelevant",
         "alert",
-        "unreviewed_irrelevant",
+        "proposed",  # irrelevant is only as likely as another label
         "proposed",
         "without_result",
     ]
@@ -53,7 +53,7 @@ def test_people_overrule_the_model(store):
         "irrelevant",
         "selected",
         "irrelevant",
-        "unreviewed_irrelevant",
+        "proposed",
         "proposed",
         "selected",
     ]

@@ -20,6 +20,7 @@ from case_samples import (
     item,
     prediction,
     source_hash,
+    stacks_of,
 )
 from mayak.case import CaseStore, Counts, Duplicate, Item
 from mayak.case.schema import migrations
@@ -83,7 +84,8 @@ def test_doing_it_again_does_nothing(store):
     source = store.add_source("phone.zip", "zip")
     assert store.add_items(source, five_items()) == 0
     run = store.start_run(ENGINE)
-    assert store.add_results(run, [prediction("a", scores=(1, 0, 0, 0)), prediction("b")]) == 0
+    failed = {digest(name): Failure(name, "classify", "OSError", "no") for name in "ab"}
+    assert store.add_results(run, [prediction("a", scores=(1, 0, 0, 0))], failed) == 0
     store.finish_run(run)
     store.set_groups([[digest("a"), digest("b")]], distance=31)
     assert (store.head(), store.counts()) == (head, counts)
@@ -275,13 +277,13 @@ def test_stacks_are_kept_with_their_grouping_and_a_repeated_one_adds_nothing(sto
     one, two, three, four, _ = (digest(f"{n}.jpg") for n in range(1, 6))
     groups, stacks = [[one, two, three], [four, digest("5.jpg")]], [[one, three]]
     store.set_groups(groups, distance=31, stacks=stacks, stack_distance=10)
-    assert (store.groups(), store.stacks()) == (groups, stacks)
+    assert (store.groups(), stacks_of(store)) == (groups, stacks)
     assert not store.lacks_stacks()
     before = store.head()
     store.set_groups(groups, distance=31, stacks=stacks, stack_distance=10)
     assert store.head() == before
     store.set_groups(groups, distance=31, stacks=[[one, two]], stack_distance=10)
-    assert (store.groups(), store.stacks()) == (groups, [[one, two]])
+    assert (store.groups(), stacks_of(store)) == (groups, [[one, two]])
     assert store.verify() == []
 
 
@@ -298,7 +300,7 @@ def test_a_grouping_of_an_earlier_version_holds_and_stacks_nothing(tmp_path, mon
     monkeypatch.undo()
     with CaseStore.open(folder, operator="b") as store:
         assert store.verify() == []
-        assert (store.groups(), store.stacks()) == ([members], [])
+        assert (store.groups(), stacks_of(store)) == ([members], [])
         assert store.lacks_stacks()
         store.set_groups([members], distance=31, stacks=[], stack_distance=10)
         assert not store.lacks_stacks()

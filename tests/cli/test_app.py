@@ -15,6 +15,7 @@ from mayak.cli import app
 from mayak.cli.app import main
 from mayak.dataset.manifest import read_manifest
 from mayak.errors import IntegrityError, ManifestError, MayakWarning
+from mayak.i18n import msg
 
 HEAVY = {"torch", "torchvision", "transformers", "peft", "lightning", "sklearn", "matplotlib"}
 COMMANDS = [name for name, *_ in app._COMMANDS]
@@ -269,6 +270,25 @@ def test_a_wrong_call_is_told_in_the_users_language(arguments, english, korean, 
 
 
 @pytest.mark.filterwarnings("default")
+def test_warnings_for_developers_of_torch_are_not_shown(command, capsys):
+    def it():
+        for text in (
+            "TensorFloat32 tensor cores for float32 matrix multiplication available but not "
+            "enabled. Consider setting `torch.set_float32_matmul_precision('high')`",
+            "The AccumulateGrad node's stream does not match the stream of the node that produced",
+            "Something else about TensorFloat32",
+        ):
+            warnings.warn(text, UserWarning, stacklevel=1)
+
+    command(it)
+    assert run("it") == 0
+    shown = capsys.readouterr().err
+    assert "Something else about TensorFloat32" in shown
+    assert "not enabled" not in shown
+    assert "AccumulateGrad" not in shown
+
+
+@pytest.mark.filterwarnings("default")
 def test_our_warnings_are_told_as_lines_and_those_of_others_as_python_does(command, capsys):
     def warn() -> int:
         warnings.warn("아무것도 멈추지 않습니다", MayakWarning, stacklevel=1)
@@ -285,6 +305,17 @@ def test_our_warnings_are_told_as_lines_and_those_of_others_as_python_does(comma
 def test_a_wrong_global_option_is_told_too(capsys):
     assert run("--lang", "ko", "--lang", "en", "doctor") == 2
     assert "두 번 이상 지정되었습니다: --lang" in capsys.readouterr().err
+
+
+def test_an_unforeseen_error_is_told_in_the_readers_language(command, capsys):
+    def fail() -> int:
+        raise ValueError(msg("not a JSON object"))
+
+    command(fail)
+    assert run("--lang", "ko", "it") == 2
+    shown = capsys.readouterr().err
+    assert "ValueError: JSON 객체가 아님" in shown
+    assert "mayak의 결함입니다" in shown
 
 
 _ODD = "사진/é 😀 \u200b.jpg"
@@ -317,7 +348,7 @@ def test_a_name_that_the_terminals_encoding_lacks_is_escaped(encoding):
             capture_output=True,
             timeout=60,
         )
-        assert (done.returncode, done.stderr.count(b"fault of mayak")) == (0, 0)
+        assert (done.returncode, done.stderr.count(b"bug in mayak")) == (0, 0)
         return done.stdout.decode(encoding)
 
     shown = said()

@@ -87,11 +87,24 @@ def test_demo_ends_with_figures_and_is_not_done_twice(small, capsys):
     assert (report / "report.pdf").read_bytes().startswith(b"%PDF")
     assert any(place.startswith("phone.E01/") and "/백업.zip/" in place for place in places)
     row = found["heldout"]
-    metrics = json.loads((small / "out" / "evaluation_heldout" / "metrics.json").read_text("utf-8"))
     assert row["n"] == 8
-    assert row["finetuned"] == metrics["accuracy"]
-    assert row["misses"] == round(8 * (1 - metrics["accuracy"]))
-    assert 0 < row["mcnemar_p"] <= 1
+    cells = {cell["kind"]: cell for cell in row["two_by_two"]["cells"]}
+    folders = {
+        "zeroshot-generate": "zeroshot_heldout",
+        "zeroshot-score": "zeroshot_score_heldout",
+        "finetuned-generate": "evaluation_generate_heldout",
+        "finetuned-score": "evaluation_heldout",
+    }
+    assert {kind: cell["folder"] for kind, cell in cells.items()} == folders
+    for kind, folder in folders.items():
+        metrics = json.loads((small / "out" / folder / "metrics.json").read_text("utf-8"))
+        assert (metrics["kind"], metrics["accuracy"]) == (kind, cells[kind]["accuracy"])
+    bounds = cells["zeroshot-generate"]["unread"]
+    assert set(bounds) == {"wrong", "left_out", "as_0"}
+    assert row["n_fixed_unread"] <= row["n_fixed"]
+    scored = cells["finetuned-score"]["accuracy"] - cells["zeroshot-score"]["accuracy"]
+    assert f"{100 * scored:+.2f} points by label scores" in row["headline"]
+    assert f"of the {row['n_fixed']} images that are put right" in row["headline"]
     assert (small / row["comparison"]).is_file()
     assert (small / row["report"]).is_file()
     assert "done before" not in first.err
@@ -102,18 +115,20 @@ def test_demo_ends_with_figures_and_is_not_done_twice(small, capsys):
     after = written(small / "out")
     assert after.keys() == before.keys()
     assert {path.name for path in after if after[path] != before[path]} <= {"demo.json"}
-    assert second.err.count("done before") == 15
+    assert second.err.count("done before") == 19
     assert "First to look at" in second.out
     assert "A script (demo script), not a person, decided" in second.out
     assert "mayak review out/case" in second.out
     assert "does not measure accuracy on real cases" in second.out
     assert "another style" in second.out
+    assert found["heldout"]["headline"] in second.out
+    assert second.out.count("Two by two") == 2
 
     # A lost result is made again, and only that.
     (small / "out" / "evaluation_test" / "metrics.json").unlink()
     assert run("out", "--json") == 0
     third = capsys.readouterr()
-    assert third.err.count("done before") == 14
+    assert third.err.count("done before") == 18
     assert json.loads(third.out) == found
 
 

@@ -15,7 +15,7 @@ from mayak.cli.app import main
 from mayak.cli.options import base_of
 from mayak.dataset.manifest import read_manifest
 from mayak.dataset.training_images import TRAINING_IMAGES, TrainingImages
-from mayak.errors import ConfigError
+from mayak.errors import ConfigError, ModelError
 from mayak.labels import LABELS, QUESTION
 
 
@@ -90,12 +90,13 @@ def test_zeroshot_evaluate_compare(home, mayak, model_folder, adapter):
     assert code == 0
     assert "accuracy" in out
     assert "answers that name no label" in out
+    assert "too few groups (fewer than 20 duplicate groups): accuracy, recall of 0" in out
     assert (home / "evaluation_results_zeroshot" / "report.html").is_file()
 
     code, out, _ = mayak("evaluate", "--adapter", adapter, "--precision", "fp32", "--json")
     assert code == 0
     found = json.loads(out)
-    assert (found["kind"], found["n"]) == ("evaluate", 4)
+    assert (found["kind"], found["n"]) == ("finetuned-score", 4)
     assert found["engine_details"]["adapter"] is not None
     assert found == json.loads(
         (home / "evaluation_results_epochs5" / "metrics.json").read_text(encoding="utf-8")
@@ -109,6 +110,42 @@ def test_zeroshot_evaluate_compare(home, mayak, model_folder, adapter):
     code, out, _ = mayak("compare")
     assert code == 0
     assert "McNemar p =" in out
+    assert out.startswith("note: Unequal ways")
+    assert "`mayak evaluate --by generate`" in out
+
+
+def test_both_commands_ask_in_both_ways(home, mayak, model_folder, adapter):
+    untouched, tuned = ("--model", model_folder), ("--adapter", adapter)
+    kinds = {
+        "evaluation_results_zeroshot": ("zeroshot", "zeroshot-generate", untouched),
+        "evaluation_results_zeroshot_score": ("zeroshot", "zeroshot-score", untouched),
+        "evaluation_results_epochs5_generate": ("evaluate", "finetuned-generate", tuned),
+        "evaluation_results_epochs5": ("evaluate", "finetuned-score", tuned),
+    }
+    for folder, (command, kind, options) in kinds.items():
+        by = kind.partition("-")[2]
+        code, _, _ = mayak(command, "--by", by, "--precision", "fp32", *options)
+        assert code == 0
+        found = json.loads((home / folder / "metrics.json").read_text(encoding="utf-8"))
+        assert found["kind"] == kind
+    unfinished = home / "evaluation_results_epochs5_generate" / "metrics.json"
+    whole = unfinished.read_bytes()
+    unfinished.unlink()
+    code, out, _ = mayak("compare")
+    assert code == 0
+    assert "not measured" in out
+    unfinished.write_bytes(whole)
+    code, out, err = mayak("compare")
+    assert code == 0, err
+    assert "Two by two" in out
+    assert "not measured" not in out.casefold()
+    found = json.loads((home / "comparison" / "comparison.json").read_text(encoding="utf-8"))
+    assert [cell["folder"] for cell in found["two_by_two"]["cells"]] == [
+        "evaluation_results_zeroshot",
+        "evaluation_results_epochs5",
+        "evaluation_results_zeroshot_score",
+        "evaluation_results_epochs5_generate",
+    ]
 
 
 def recorded(adapter, folder, train, validation):
@@ -186,7 +223,7 @@ def test_the_result_says_that_leakage_could_not_be_checked(home, mayak, model_fo
     assert "leakage cannot be checked" in found["note"]
 
     mayak("zeroshot", "--by", "score", "--model", model_folder, "--precision", "fp32")
-    results = home / "evaluation_results_zeroshot"
+    results = home / "evaluation_results_zeroshot_score"
     untouched = json.loads((results / "metrics.json").read_text(encoding="utf-8"))
     assert untouched["training_record"] is None
 
@@ -215,6 +252,14 @@ def test_fp8_is_refused_until_evaluate_has_compared_it_with_bf16(
     assert code == 0
 
 
+def test_fp8_must_be_proven_by_scores_before_it_answers(home, mayak, adapter):
+    asked = ("--adapter", adapter, "--precision", "fp8", "--device", "cpu")
+    (adapter / "fp8_agreement.json").unlink(missing_ok=True)
+    code, _, err = mayak("evaluate", "--by", "generate", *asked)
+    assert code == 2
+    assert "fp8 has not been shown to agree with bf16" in err
+
+
 def test_zeroshot_by_score_ends_with_1_when_an_image_is_gone(home, mayak, model_folder):
     (home / "raw_data" / "0_irrelevant" / "사진.png").unlink()
     code, out, err = mayak(
@@ -230,6 +275,18 @@ def test_missing_adapter_names_train(home, mayak):
     assert code == 2
     assert "there is no adapter in outputs" in err
     assert "mayak train" in err
+
+
+def test_zeroshot_takes_the_revision_of_a_hub_model(home, mayak, monkeypatch):
+    asked = {}
+
+    def load(name, **options):
+        asked.update(options, name=name)
+        raise ModelError("stop")
+
+    monkeypatch.setattr("mayak.model.load_model", load)
+    mayak("zeroshot", "--model", "owner/name", "--revision", "abc")
+    assert (asked["name"], asked["revision"]) == ("owner/name", "abc")
 
 
 def test_missing_manifest_names_prepare(home, mayak, model_folder):

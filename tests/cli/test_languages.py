@@ -6,6 +6,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+import zipfile
 from contextlib import closing
 
 import numpy as np
@@ -222,6 +223,36 @@ def marked(runs):
         database.execute("UPDATE contents SET format = 'GIF'")
         database.commit()
     return folder, run(folder, [["--lang", "ko", *command] for command in COMMANDS], marked=True)
+
+
+@pytest.fixture(scope="module")
+def replaced(marked):
+    """Output about sources that are of another kind than the case records, or of none that is
+    read."""
+    folder = marked[0]
+    source = folder.parent / "work" / "photos"  # where it was when the case was made
+    source.parent.mkdir()
+    with zipfile.ZipFile(source, "w") as archive:
+        archive.writestr("a.png", b"")
+    (folder / "a.7z").write_bytes(b"7z\xbc\xaf\x27\x1c" + bytes(600))
+    commands = [
+        ["verify", "case", "--operator", "kim"],
+        ["triage", str(source), "--case", "case", "--model", "nano", "--operator", "kim"],
+        ["triage", "a.7z", "--case", "other", "--model", "nano", "--operator", "kim"],
+    ]
+    return run(folder, [["--lang", "ko", *command] for command in commands], marked=True)
+
+
+def test_kinds_of_files_are_named_in_the_readers_language(replaced):
+    said = re.sub("[\ue000\ue001]", "", replaced)
+    assert said.count("종류가 바뀌었습니다(폴더 → 압축 파일(ZIP))") == 2
+    assert "읽지 않는 종류입니다(7z 압축 파일)" in said
+    assert sentences(said) == [] and "\ue000" not in replaced
+
+
+def test_no_remedy_names_an_option_that_does_not_help(replaced):
+    assert "다른 경로의 분석 대상으로 지정하십시오" in replaced
+    assert "--accept-damaged" not in replaced
 
 
 def test_no_message_is_lost_on_its_way_to_the_terminal(marked):

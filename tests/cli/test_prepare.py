@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -42,6 +43,64 @@ def test_the_defaults_are_raw_data_and_data(folder, capsys):
     assert [cell.strip() for cell in row.split("│")[1:]] == ["1", "0", "1", "1"]
     assert "12/12" in shown.err
     assert (folder / "data" / "dataset.json").is_file()
+
+
+def test_the_scale_of_augmentation_is_a_parameter_of_the_data_if_it_is_chosen(folder, capsys):
+    def parameters():
+        return json.loads((folder / "data" / "dataset.json").read_text("utf-8"))["parameters"]
+
+    assert run() == 0
+    assert "augment_scale" not in parameters()  # as in data folders of earlier versions
+
+    assert run("--augment-scale", "model") == 2
+    assert "augment_scale: None → model" in capsys.readouterr().err
+
+    assert run("--augment-scale", "model", "--overwrite") == 0
+    assert parameters()["augment_scale"] == "model"
+
+
+def test_a_split_that_bursts_push_off_its_fraction_is_stated(folder, capsys):
+    place = folder / "raw_data" / "3_drug_raw"
+    for number in range(3):
+        for copy in range(4):
+            shutil.copy(place / f"{number}.png", place / f"{number}_{copy}.png")
+
+    assert run() == 0
+
+    stated = capsys.readouterr().out
+    assert "test has 33.3% of label 3 drug itself instead of 15.0%" in stated
+    assert "validation has 33.3% of label 3 drug itself instead of 12.8%" in stated
+    found = json.loads((folder / "data" / "dataset.json").read_text(encoding="utf-8"))
+    assert {"label": 3, "split": "test", "share": 1 / 3, "target": 0.15} in found["deviations"]
+
+
+def test_folds_make_data_folders_that_test_each_image_once(folder, capsys):
+    assert run("--folds", "3") == 0
+
+    shown = capsys.readouterr().out
+    assert "Images per class and split, fold 3 of 3" in shown
+    assert shown.count("files found 12 = used 12 + rejected 0") == 1
+    tested = []
+    for fold in (1, 2, 3):
+        data = folder / f"data_fold{fold}"
+        assert f"written to {data.name}" in shown
+        described = json.loads((data / "dataset.json").read_text(encoding="utf-8"))
+        assert described["parameters"]["fold"] == [fold, 3]
+        rows = json.loads((data / "test_drug_data.json").read_text(encoding="utf-8"))
+        assert [row["answer"] for row in rows] == ["0", "1", "2", "3"]
+        assert all((folder / row["image_path"]).is_file() for row in rows)
+        tested += [row["id"] for row in rows]
+    assert len(set(tested)) == 12
+    assert not (folder / "data").exists()
+
+
+def test_folds_that_cannot_be_made_are_refused(folder, capsys):
+    assert run("--folds", "1") == 2
+    assert run("--folds", "3", "--test-only") == 2
+    assert "--folds needs 2 or more" in capsys.readouterr().err
+    assert run("--folds", "4") == 2
+    assert "has 3, needs 4" in capsys.readouterr().err
+    assert [path.name for path in folder.iterdir()] == ["raw_data"]
 
 
 def test_clutter_is_shown_and_no_failure(folder, capsys):

@@ -1,7 +1,10 @@
-"""The parser of free answers, against answers read by a person."""
+"""The parser of free answers, against answers read by a person and rules for any answer."""
 
 from __future__ import annotations
 
+import json
+import random
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -9,10 +12,116 @@ import yaml
 
 from mayak.evaluation.answers import parse_answer
 
-CASES = yaml.safe_load((Path(__file__).parent / "answers.yaml").read_text(encoding="utf-8"))
-ALL = [case for group in CASES.values() for case in group]
+HERE = Path(__file__).parent
+CASES = yaml.safe_load((HERE / "answers.yaml").read_text(encoding="utf-8"))
+BLIND = yaml.safe_load((HERE / "blind_answers.yaml").read_text(encoding="utf-8"))
+ALL = [case for group in (*CASES.values(), *BLIND.values()) for case in group]
+SHAPES = yaml.safe_load((HERE / "answer_shapes.yaml").read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("case", ALL, ids=lambda case: case["answer"][:60] or "empty")
 def test_reads_the_label_a_person_reads(case):
-    assert parse_answer(case["answer"]) == case["label"], case["why"]
+    assert parse_answer(case["answer"]) == case["label"], case.get("why")
+
+
+@pytest.mark.parametrize(
+    ("label", "answers"),
+    [
+        pytest.param(label, answers, id=f"{shape} {label}")
+        for shape, labels in SHAPES.items()
+        for label, answers in labels.items()
+    ],
+)
+def test_reads_the_shapes_that_models_write(label, answers):
+    read = {answer: parse_answer(answer) for answer in answers}
+    assert read == dict.fromkeys(answers, label)
+
+
+# Explicit choices; {} is the digit.
+CHOICES = (
+    *("{}", "{}.", "{}번", "{}번입니다.", "정답은 {}번입니다.", "정답: {}", "답은 {}입니다."),
+    *("유형 {}", "{}번으로 판단됩니다.", "{}번이 가장 적절합니다.", "제 생각에는 {}번입니다."),
+    *("Answer: {}", "The answer is {}.", "label {}", "Option {}", "It is {}.", "I think it is {}."),
+    *("I'd go with {}", "This belongs to category {}.", "({})", "label_{}", "Probably {}."),
+)
+
+
+@pytest.mark.parametrize("separator", [". ", "\n", "; ", ", "])
+def test_two_explicit_choices_without_a_correction_are_unclear(separator):
+    digits = [(a, b) for a, b in product("0123", repeat=2) if a != b]
+    picked = random.Random(7)
+    for first, second in product(CHOICES, repeat=2):
+        one, other = picked.choice(digits)
+        answer = first.format(one).rstrip(".") + separator + second.format(other)
+        assert parse_answer(answer) == -1, answer
+
+
+WRAPPERS = {
+    "bold": "**{}**",
+    "italic": "_{}_",
+    "heading": "## {}",
+    "quotation": "> {}",
+    "bullet": "- {}",
+    "code": "`{}`",
+    "code block": "```\n{}\n```",
+    "double quotes": '"{}"',
+    "curly quotes": "“{}”",
+    "role": "ASSISTANT: {}",
+    "role on its line": "### Assistant:\n{}",
+    "turn": "USER: 어떤 유형입니까?\nASSISTANT: {}",
+    "tag": "<answer>{}</answer>",
+    "paragraph": "<p>{}</p>",
+    "white space": "\n\n  {} \n",
+    "zero-width ends": "\u200b{}\ufeff",
+}
+CLEAR = [
+    *(choice.format(digit) for choice, digit in product(CHOICES, "0123")),
+    *(answer for label in range(4) for answer in SHAPES["names"][label]),
+    *(answer for label in range(4) for answer in SHAPES["corrected"][label]),
+    *(case["answer"] for case in CASES["prose"]),
+]
+
+
+@pytest.mark.parametrize("wrapper", WRAPPERS.values(), ids=WRAPPERS)
+def test_markup_quotes_and_roles_do_not_change_the_label(wrapper):
+    for answer in CLEAR:
+        assert parse_answer(wrapper.format(answer)) == parse_answer(answer), answer
+
+
+def test_zero_width_characters_and_json_do_not_change_the_label():
+    for answer in CLEAR:
+        wrapped = json.dumps({"answer": answer}, ensure_ascii=False)
+        assert parse_answer("\u200b".join(answer)) == parse_answer(answer), answer
+        assert parse_answer(wrapped) == parse_answer(answer), answer
+
+
+# Words that no pattern for a category contains.
+NEUTRAL_WORDS = (
+    *("the", "a", "red", "cat", "tree", "street", "person", "with", "and", "or", "not", "is"),
+    *("on", "under", "phone", "answer", "label", "type", "고양이", "나무", "거리", "사람", "하늘"),
+    *("아래", "음식", "그리고", "있습니다", "입니다", "없습니다", "아닙니다", "답은", "유형"),
+    *("4", "5", "6", "7", "8", "9", "47", "58", "!", "?", ".", ",", ":", "(", ")", "*", "#"),
+)
+
+
+def test_an_answer_without_digit_and_without_a_word_of_the_vocabulary_is_unclear():
+    picked = random.Random(11)
+    for _ in range(2000):
+        answer = " ".join(picked.choices(NEUTRAL_WORDS, k=picked.randint(0, 14)))
+        assert parse_answer(answer) == -1, answer
+
+
+@pytest.mark.parametrize("unit", ["명", "장", "개", "g", "%", " people", " bags", "시", "층", "월"])
+def test_a_digit_that_counts_is_not_a_choice(unit):
+    frames = ("{}", "약 {}", "There are {}", "사진에 {}", "so {}", "결국 {}", "정답은 {}")
+    for digit, frame in product("0123", frames):
+        answer = frame.format(digit + unit)
+        assert parse_answer(answer) == -1, answer
+
+
+@pytest.mark.parametrize("sign", ["-", "−", "–", "±", "~", "<"])
+def test_a_sign_before_the_digit_is_not_dropped(sign):
+    frames = ("{}", "Answer: {}", "정답은 {}입니다.", "**{}**", "({})", '{{"label": {}}}')
+    for digit, frame in product("0123", frames):
+        answer = frame.format(sign + digit)
+        assert parse_answer(answer) == -1, answer

@@ -7,16 +7,19 @@ import hashlib
 import json
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from evaluation_fakes import FakeAnswerer, FakeClassifier, make_data
 from PIL import Image
 
+from evaluation_fakes import FakeAnswerer, FakeClassifier, make_data
 from mayak.dataset.manifest import read_manifest
 from mayak.errors import ConfigError, ManifestError
 from mayak.evaluation import run
+from mayak.evaluation.compare import compare
 from mayak.evaluation.record import read_run
+from mayak.types import Scores
 
 NAMES = {
     "metrics.json",
@@ -44,6 +47,26 @@ def figures(folder):
     return json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
 
 
+class Undecided(FakeClassifier):
+    """Gives the irrelevant images two equal scores."""
+
+    def classify(self, images):
+        for prediction in super().classify(images):
+            tied = Scores((0.4, 0.1, 0.1, 0.4), 0.01)
+            yield replace(prediction, scores=tied) if prediction.scores.label == 0 else prediction
+
+
+def test_two_equal_scores_are_not_classifiable_and_never_right(manifest, tmp_path):
+    result = run.evaluate(manifest, Undecided(), tmp_path)
+    assert [row["predicted"] for row in table(tmp_path / "predictions.csv")[:5]] == ["-1"] * 5
+    found = figures(tmp_path)
+    assert found["accuracy"] == 0.75
+    assert found["confusion_matrix"][0] == [0, 0, 0, 0, 5]
+    assert found["confusion_columns"] == [0, 1, 2, 3, -1]
+    assert result.calibration.bins[5][0] == 5  # confidence .4
+    assert result.calibration.bins[5][2] == 0.0
+
+
 def test_writes_everything_that_is_promised(manifest, tmp_path):
     out = tmp_path / "out"
     result = run.evaluate(manifest, FakeClassifier({2: 1}), out)
@@ -58,9 +81,14 @@ def test_writes_everything_that_is_promised(manifest, tmp_path):
         "recall": 1.0,
         "f1": pytest.approx(2 / 3),
         "support": 5,
-        "recall_ci95": [pytest.approx(0.025**0.25), 1.0],
+        # Four groups of 2, 1, 1 and 1 images count as 5² / (4 + 1 + 1 + 1) images.
+        "recall_ci95": [pytest.approx(0.025 ** (7 / 25)), 1.0],
+        "recall_ci95_method": "clopper-pearson",
+        "recall_ci95_groups": 4,
+        "recall_ci95_effective_n": pytest.approx(25 / 7),
+        "recall_ci95_too_few_groups": True,
     }
-    assert found["kind"] == "evaluate"
+    assert found["kind"] == "finetuned-score"
     assert found["engine"] == result.engine.fingerprint
     assert found["dataset"] == manifest.digest
     assert (out / found["manifest"]).resolve() == manifest.path.resolve()
@@ -147,7 +175,8 @@ def test_free_answers_are_parsed_and_kept(manifest, tmp_path):
     assert found["kind"] == "zeroshot-generate"
     assert found["confusion_columns"] == [0, 1, 2, 3, -1]
     assert found["confusion_matrix"][2] == [0, 0, 0, 0, 5]
-    assert found["parser"] == {"answered": 15, "unclassifiable": 5}
+    parser = found["parser"]
+    assert (parser["answered"], parser["unclassifiable"], parser["labelled"]) == (15, 5, 0)
     assert found["off_label"] is None
     rows = table(out / "predictions.csv")
     assert rows[-1]["answer"] == said[3]
@@ -158,6 +187,44 @@ def test_zero_shot_by_scores(manifest, tmp_path):
     run.zeroshot(manifest, FakeClassifier(), tmp_path / "out")
     found = figures(tmp_path / "out")
     assert (found["kind"], found["parser"]) == ("zeroshot-score", None)
+
+
+def test_a_fine_tuned_model_can_be_measured_by_its_answers(manifest, tmp_path):
+    out = tmp_path / "out"
+    result = run.evaluate(manifest, FakeAnswerer({3: "?"}, adapter="x"), out)
+    found = figures(out)
+    assert found["kind"] == "finetuned-generate"
+    assert found["confusion_columns"] == [0, 1, 2, 3, -1]
+    assert found["parser"]["unclassifiable"] == result.unclassifiable == 5
+    assert table(out / "predictions.csv")[0]["answer"] == "0번입니다."
+    assert found["training_record"]["note"].startswith("not compared")
+
+
+def test_unread_answers_have_bounds(manifest, tmp_path):
+    """Of 20 images the 5 of class 0 and the 5 of class 3 are unread, the 5 of class 2 wrong."""
+    out = tmp_path / "out"
+    run.zeroshot(manifest, FakeAnswerer({0: "풍경입니다.", 2: "1번", 3: "?"}), out)
+    found = figures(out)
+    shares = {name: (b["n"], b["accuracy"]) for name, b in found["parser"]["bounds"].items()}
+    assert shares == {"wrong": (20, 0.25), "left_out": (10, 0.5), "as_0": (20, 0.5)}
+    for bound in found["parser"]["bounds"].values():
+        low, high = bound["accuracy_ci95"]
+        assert low < bound["accuracy"] < high
+    assert found["accuracy"] == 0.25
+    report = (out / "report.html").read_text(encoding="utf-8")
+    assert "Unread answers (10)" in report
+    assert "0 of 10 were labelled" in report
+
+
+def test_a_run_without_any_read_answer_has_no_share_of_them(manifest, tmp_path):
+    run.zeroshot(manifest, FakeAnswerer(dict.fromkeys(range(4), "?")), tmp_path / "out")
+    bound = figures(tmp_path / "out")["parser"]["bounds"]["left_out"]
+    assert bound == {
+        "n": 0,
+        "accuracy": None,
+        "accuracy_ci95": None,
+        "accuracy_ci95_method": None,
+    }
 
 
 class TestInterrupted:
@@ -182,6 +249,18 @@ class TestInterrupted:
         run.evaluate(manifest, again, tmp_path / "out")
         assert again.seen == 13
         assert figures(tmp_path / "out")["n"] == 20
+
+    def test_answers_outlast_a_full_disk(self, manifest, tmp_path, monkeypatch):
+        self.interrupt(manifest, tmp_path / "out")
+        before = (tmp_path / "out" / run.PARTIAL).read_bytes()
+
+        def full(*_):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("mayak.files.os.fsync", full)
+        with pytest.raises(ConfigError, match="cannot be written"):
+            run.evaluate(manifest, FakeClassifier({2: 1}), tmp_path / "out")
+        assert (tmp_path / "out" / run.PARTIAL).read_bytes() == before
 
     def test_another_engine_begins_anew(self, manifest, tmp_path):
         self.interrupt(manifest, tmp_path / "out")
@@ -229,6 +308,33 @@ def test_report_tells_its_engine_data_and_limits(manifest, tmp_path):
     assert "They do not measure accuracy on real cases" in page
     assert "75.00%" in page
     assert page.count("<figure>") == 5
+
+
+def test_report_marks_figures_of_too_few_groups(manifest, tmp_path):
+    result = run.evaluate(manifest, FakeClassifier({2: 1}), tmp_path / "en")
+    assert result.metrics.n_groups < 20
+    page = (tmp_path / "en" / "report.html").read_text(encoding="utf-8")
+    # The accuracy and the recall of four labels.
+    assert page.count("% · too few groups") == 5
+    run.evaluate(manifest, FakeClassifier({2: 1}), tmp_path / "ko", language="ko")
+    page = (tmp_path / "ko" / "report.html").read_text(encoding="utf-8")
+    assert page.count("% · 묶음 수 부족") == 5
+
+
+def test_a_korean_report_names_its_metrics(manifest, tmp_path):
+    run.evaluate(manifest, FakeClassifier(), tmp_path / "a", language="ko")
+    run.evaluate(manifest, FakeClassifier({2: 1}), tmp_path / "b", language="ko")
+    compare(tmp_path / "a", tmp_path / "b", tmp_path / "c", language="ko")
+    for page, wanted in (
+        ("a/report.html", ["라벨", "", "재현율, 95% 신뢰구간", "정밀도", "F1", "이미지"]),
+        ("c/comparison.html", ["라벨", "재현율, 95% 신뢰구간", "재현율", "정밀도", "F1", "이미지"]),
+    ):
+        text = (tmp_path / page).read_text(encoding="utf-8")
+        assert "<h2>라벨별</h2>" in text
+        head = text.partition("<h2>라벨별</h2>")[2].partition("</thead>")[0]
+        assert re.findall("<th[^>]*>([^<]*)</th>", head) == wanted
+    text = (tmp_path / "a" / "report.html").read_text(encoding="utf-8")
+    assert re.search(r"<dt>수치 형식\(양자화\)</dt><dd>\w+</dd>", text)
 
 
 def test_progress_counts_every_image(manifest, tmp_path):

@@ -7,6 +7,7 @@ import lzma
 import struct
 import tarfile
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ from PIL import Image
 from mayak import signatures
 from mayak.errors import EvidenceError
 from mayak.evidence import open_source
-from mayak.imaging.formats import is_pdf, looks_like_image
+from mayak.evidence.containers import require_readers
+from mayak.imaging.formats import is_pdf, looks_like_image, named_as_image
 from mayak.signatures import KINDS, FileKind, Use
 from mayak.types import EvidenceEntry, Failure
 from mayak_synthetic.exfat import volume
@@ -119,7 +121,7 @@ def marked(kind, alternative):
 
 def samples():
     for row, kind in enumerate(KINDS):
-        if kind in signatures.NAMED_ONLY:
+        if kind.check is signatures._never:  # only its name is known
             continue
         if kind is signatures.LATE_PDF:
             yield f"{row} late {kind.name}", kind, LATE_PDF
@@ -266,3 +268,24 @@ def test_a_container_without_files_is_followed_by_that_statement(tmp_path, conte
         entry, gap = source.items()
     assert isinstance(entry, EvidenceEntry)
     assert (gap.path, gap.error) == (str(entry.path), "NoEntries")
+
+
+@pytest.mark.parametrize("extension", sorted({*Image.registered_extensions(), ".txt"}))
+def test_a_damaged_file_is_an_image_by_its_name_as_a_source_and_in_a_folder(tmp_path, extension):
+    file = tmp_path / f"x{extension}"
+    file.write_bytes(b"nothing that anyone knows")
+    if named_as_image(file.name):
+        with open_source(file) as source:
+            assert len(list(source.items())) == 1
+    else:
+        with pytest.raises(EvidenceError, match="no known kind"):
+            open_source(file)
+
+
+def test_a_kind_that_is_entered_has_a_reader():
+    (row,) = (kind for kind in KINDS if kind.name == "7z")
+    entered = replace(row, use=Use.ENTERED, layer="archive")
+    with pytest.raises(ValueError, match="7z"):
+        require_readers([*KINDS, entered])
+    # Of documents, ``imaging.inside`` takes the pictures out.
+    assert {kind.name for kind in KINDS if kind.use is Use.ENTERED and not kind.layer} == {"PDF"}

@@ -10,7 +10,14 @@ from PIL import Image
 
 from mayak.errors import DecodeError
 from mayak.imaging import decode
-from mayak.imaging.formats import is_pdf, looks_like_image, signature, wrong_extension
+from mayak.imaging.formats import (
+    decoded_formats,
+    is_pdf,
+    looks_like_image,
+    named_as_image,
+    signature,
+    wrong_extension,
+)
 
 
 def saved(name, mode="RGB", **options):
@@ -54,6 +61,15 @@ def test_heic_counts_with_and_without_its_codec(monkeypatch):
     assert looks_like_image(start, "IMG_0001")
     monkeypatch.setattr(module, "decoded_formats", lambda: ("JPEG", "PNG"))
     assert looks_like_image(start, "IMG_0001")
+
+
+def test_each_picture_format_of_pillow_is_in_the_table():
+    Image.init()
+    others = {"BUFR", "GRIB", "HDF5", "MPEG"} | {"EPS", "WMF", "PDF"}  # data, video, programs
+    unmarked = {"IMT", "SPIDER"}  # neither a signature nor an extension of their own
+    assert set(Image.ID) - others - unmarked <= set(decoded_formats())
+    for extension, name in Image.registered_extensions().items():
+        assert named_as_image(f"x{extension}") == (name not in others), extension
 
 
 def test_a_damaged_image_still_counts():

@@ -10,6 +10,7 @@ from PIL import Image
 from mayak.imaging import decode
 from mayak.imaging.redecode import Redecoder
 from mayak.types import Sides
+from mayak.workers import Lost
 
 SMALL, LARGE = Sides(100, 100), Sides(400, 300)
 
@@ -47,3 +48,24 @@ def test_what_is_as_large_already_is_not_decoded_again(redecoder, photo):
 def test_what_cannot_be_decoded_larger_stays_as_it_is(redecoder, photo):
     broken = replace(decode(photo, min_sides=SMALL), data=b"no image any more")
     assert redecoder(broken) is broken
+
+
+class Dying:
+    """Stands for workers: the first ``n`` calls lose their process."""
+
+    def __init__(self, n, sandbox):
+        self.n, self.sandbox = n, sandbox
+
+    def __call__(self, work):
+        self.n -= 1
+        return Lost("crashed") if self.n >= 0 else self.sandbox(work)
+
+
+@pytest.mark.parametrize(("n", "scale"), [(1, 4), (2, 8)])
+def test_a_decoder_that_dies_is_tried_once_more_and_then_named(redecoder, photo, n, scale):
+    first = decode(photo, min_sides=SMALL)
+    lost = []
+    dying = Redecoder(LARGE, 1, lost)
+    dying._sandbox = Dying(n, redecoder._sandbox)
+    assert dying(first).scale == scale
+    assert lost == ([first.sha256] if scale == 8 else [])

@@ -7,12 +7,12 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
+from checkpoints import processor_for, published_config, published_tokenizer
 from mayak.imaging import decode
 from mayak.labels import LABELS
 from mayak.model import Prompt, VisionLanguageModel
 from mayak.model.packer import BatchPacker
 from mayak.model.prompt import ask
-from mayak.model.shapes import processor_for, published_config, published_tokenizer
 from model_folder import decoded, tiny_config
 
 SIZES = [(90, 90), (300, 100), (60, 220), (1, 900)]

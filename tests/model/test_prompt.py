@@ -3,11 +3,12 @@ SentencePiece model itself splits the text)."""
 
 import pytest
 import torch
-from transformers import AutoProcessor, AutoTokenizer
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+from transformers import AutoProcessor, AutoTokenizer, PreTrainedTokenizerFast
 
+from checkpoints import processor_for, published_config, published_tokenizer
 from mayak.errors import ModelError
 from mayak.model.prompt import Prompt, ask, token_counts
-from mayak.model.shapes import processor_for, published_config, published_tokenizer
 from model_folder import decoded, tiny_config
 
 BOS, IMAGE, PAD, EOS, BLANK = 1, 32000, 32001, 2, 28705
@@ -111,6 +112,76 @@ def test_a_start_token_in_the_template_is_not_doubled(tokenizer, prompt):
     processor = processor_for(tiny_config(), tokenizer)
     processor.chat_template = "{{ bos_token }}" + processor.chat_template
     assert Prompt.of(processor).question_ids == prompt.question_ids
+
+
+TURNS = (
+    "{% for message in messages %}{{ OPEN + message['role'] + CLOSE }}"
+    "{% for part in message['content'] %}"
+    "{% if part['type'] == 'image' %}{{ '<image>\\n' }}{% else %}{{ part['text'] }}{% endif %}"
+    "{% endfor %}{{ END }}{% endfor %}{{ OPEN + 'assistant' + CLOSE }}"
+)
+
+
+def with_turns(tokenizer, *, opened, closed, end):
+    """The processor of a model whose turns are marked otherwise than Mistral's."""
+    template = TURNS
+    for name, text in (("OPEN", opened), ("CLOSE", closed), ("END", end)):
+        template = template.replace(name, repr(text))
+    processor = processor_for(tiny_config(), tokenizer)
+    processor.chat_template = template
+    return processor
+
+
+def test_the_line_end_after_chatmls_header_stays():
+    """As LLaVA-1.6-34B has it: the answer follows the line end, without a blank."""
+    tokenizer = published_tokenizer()
+    marks = ["<image>", "<|im_start|>", "<|im_end|>"]
+    tokenizer.add_special_tokens({"extra_special_tokens": marks})
+    start, end, user, assistant, line = 32002, 32003, 2188, 13892, 13
+    processor = with_turns(tokenizer, opened="<|im_start|>", closed="\n", end="<|im_end|>\n")
+    prompt = Prompt.of(processor)
+    question = QUESTION[:-4]  # up to the end of the user's turn
+    ids = (BOS, start, user, line, IMAGE, *question, end, BLANK, line, start, assistant, line)
+    assert prompt.text.endswith("<|im_start|>assistant\n")
+    assert prompt.question_ids == ids
+    assert (prompt.lead_ids, prompt.label_ids) == ((), tuple(DIGITS))
+    assert prompt.answer_ids(3) == (DIGITS[3], EOS)
+    batch = ask(processor, prompt, [decoded(100, 100)], prompt.lead_ids)
+    assert batch["input_ids"][0, -1] == line
+
+
+def byte_pairs():
+    """A tokenizer of Llama 3's kind: bytes, digits apart, two line ends as one token."""
+    letters = pre_tokenizers.ByteLevel.alphabet()
+    vocabulary = {letter: number for number, letter in enumerate(sorted(letters))}
+    line = "\u010a"  # how byte-level tokenizers write a line end
+    vocabulary[2 * line] = 256
+    inner = Tokenizer(models.BPE(vocab=vocabulary, merges=[(line, line)]))
+    digits = pre_tokenizers.Split(Regex(r"\d|\n+|[^\d\n]+"), "isolated")
+    inner.pre_tokenizer = pre_tokenizers.Sequence(
+        [digits, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+    )
+    inner.decoder = decoders.ByteLevel()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner)
+    tokenizer.add_special_tokens(dict(eos_token="<|eot_id|>", pad_token="<pad>"))  # noqa: C408, S106
+    marks = ["<image>", "<|start_header_id|>", "<|end_header_id|>"]
+    tokenizer.add_special_tokens({"extra_special_tokens": marks})
+    tokenizer.image_token = marks[0]
+    return tokenizer, vocabulary
+
+
+def test_the_two_line_ends_after_llama_3s_header_stay():
+    """As LLaVA-NeXT on Llama 3 has it."""
+    tokenizer, vocabulary = byte_pairs()
+    opened, closed = "<|start_header_id|>", "<|end_header_id|>\n\n"
+    prompt = Prompt.of(with_turns(tokenizer, opened=opened, closed=closed, end="<|eot_id|>"))
+    start, end, turn = tokenizer.convert_tokens_to_ids([opened, closed[:-2], "<|eot_id|>"])
+    assistant = [vocabulary[letter] for letter in "assistant"]
+    assert prompt.question_ids[-13:] == (turn, start, *assistant, end, 256)
+    assert prompt.question_ids[:2] == (start, vocabulary["u"])
+    assert prompt.lead_ids == ()
+    assert prompt.label_ids == tuple(vocabulary[digit] for digit in "0123")
+    assert prompt.end_id == turn
 
 
 def test_a_processor_without_a_template_is_refused(tokenizer):

@@ -70,6 +70,47 @@ def test_a_packed_batch_gives_the_logits_that_the_stock_model_gives_singly(vlm, 
             assert torch.allclose(logits, stock, rtol=0, atol=1e-4)
 
 
+@pytest.fixture
+def coarse(model_folder):
+    """The tiny model in bf16 with label logits between 16 and 32, where bf16 has steps of 1/8."""
+    vlm = load_model(str(model_folder), precision="bf16", device="cpu")
+    labels = list(vlm.prompt.label_ids)
+    norm, head = vlm.model.model.language_model.norm, vlm.model.lm_head
+    with torch.no_grad():
+        norm.weight.fill_(1.0)
+        rows = 0.5 + 0.01 * torch.randn(4, head.in_features, generator=torch.manual_seed(0))
+        # Images give hidden states whose numbers differ little: all labels come out near 24.
+        head.weight[labels] = rows.bfloat16()
+        norm.register_forward_hook(lambda *given: given[-1] * 0.05 + 0.7)
+    return vlm
+
+
+def test_logits_of_a_16_bit_model_are_computed_in_float32(coarse, images):
+    engine = VarlenModel(coarse)
+    seen = []
+    coarse.model.lm_head.weight.requires_grad_(False)
+    hook = coarse.model.model.language_model.norm.register_forward_hook(
+        lambda *given: seen.append(given[-1])
+    )
+    with torch.inference_mode():
+        logits = engine.logits(engine.pack([engine.packer.prepare(image) for image in images]))
+    hook.remove()
+    labels = logits[:, list(coarse.prompt.label_ids)]
+    assert labels.min() > 16
+    assert labels.max() < 32
+    exact = seen[0].double() @ coarse.model.lm_head.weight.double().T
+    assert torch.allclose(logits.double(), exact, rtol=0, atol=1e-4)
+    # In bf16 they would be multiples of 1/8: images with two equal labels, labels in few places.
+    assert len(labels.unique()) == labels.numel()
+    assert len((labels * 8).round().unique()) < labels.numel()
+
+
+def test_labels_of_a_16_bit_model_are_scored_without_steps(coarse, images):
+    predictions = list(LabelScorer(coarse, compiled=False).classify(images))
+    assert not any(prediction.scores.is_tied for prediction in predictions)
+    assert len({prediction.scores.values for prediction in predictions}) == len(images)
+
+
 def test_an_image_does_not_see_its_neighbours(vlm, images):
     engine = VarlenModel(vlm)
     pieces = [engine.packer.prepare(image) for image in images]

@@ -416,7 +416,7 @@ def test_a_folder_in_use_is_left_alone(own, write, tmp_path):
         with pytest.raises(ConfigError, match="not empty"):
             write(own, tmp_path / "full", overwrite=overwrite)
     assert (tmp_path / "full" / "letter.txt").is_file()
-    with pytest.raises(ConfigError, match="inside each other"):
+    with pytest.raises(ConfigError, match="overlap"):
         write(own, own / "report")
     write(own, tmp_path / "report")
     with pytest.raises(ConfigError, match="not empty"):

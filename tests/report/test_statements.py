@@ -288,6 +288,16 @@ def test_the_model_is_said_to_have_been_asked_of_the_images_that_it_was_asked_of
     assert "quicker stage" not in text and "adjusted by the calibration" not in text
 
 
+def test_two_equal_scores_are_shown_as_a_tie_and_never_as_irrelevant(case):
+    tied = Scores((0.4, 0.1, 0.1, 0.4), 0.01)
+    with CaseStore.open(case, operator="a") as store:
+        run = store.start_run(ENGINE)
+        store.add_results(run, [Prediction(sha(0), tied, False, ENGINE.fingerprint)])
+    with CaseStore.review(case, operator="b") as store:
+        store.decide("b", {sha(0): 3})
+    assert "model 3 drug itself (tied) · 0.400" in said(case)
+
+
 def test_a_model_that_nobody_asked_is_not_said_to_have_given_no_result(case):
     with CaseStore.review(case, operator="b") as store:
         store.decide("b", {sha(1): 1})
@@ -416,9 +426,21 @@ def test_a_triage_that_accepted_changed_files_is_told_on_the_first_page(case):
     assert "--accept-damaged" not in said(case)
     log(case, "triage", sources=["/evidence/photos"], options={"accept_damaged": True})
     text = said(case)
-    assert "Triage was run with --accept-damaged on damaged or changed" in text
-    assert text.index("Triage was run with --accept-damaged") < text.index('"sections"')
+    # Nothing was damaged: the notice is of the setting alone.
+    assert "Triage was set to go on even if sources or files were damaged or changed" in text
+    assert text.index("(--accept-damaged, log entry") < text.index('"sections"')
     assert "(--accept-damaged, 작업 기록 항목" in said(case, "ko")
+
+
+def test_accepted_files_and_reduced_images_are_in_the_history(case):
+    log(case, "accept damage", files=[f"photos/{n}.jpg: is no longer there" for n in range(7)])
+    log(case, "reduced scale", run=1, contents=[sha(0)])
+    text = said(case)
+    assert "7 files were accepted although they are damaged, changed or gone" in text
+    assert "photos/4.jpg: is no longer there" in text and "photos/5.jpg: is no" not in text
+    assert "run 1: the whole model read 1 image at a reduced scale only" in text
+    text = said(case, "ko")
+    assert "손상·변경되었거나 없어진 파일 7개" in text and "축소된 크기로만" in text
 
 
 def test_alarms_of_the_first_page_are_sentences(case):

@@ -9,25 +9,25 @@ from urllib.parse import urlsplit
 
 import pytest
 
-pytest.register_assert_rewrite("desk_browser")
+pytest.register_assert_rewrite("acting", "desk_browser")
 
 # What a shell starts in the background inherits that Ctrl-C is ignored, until uvicorn handles it.
 START = (
     "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
     "from mayak.cli.app import main; main()"
 )
-COMMAND = [sys.executable, "-c", START, "review"]
+MAYAK = [sys.executable, "-c", START]
 
 
 class Server:
-    """``mayak review`` as a process of its own."""
+    """``mayak review`` as a process of its own, or another command that serves a page."""
 
-    def __init__(self, case, log, reviewer="kim", port=None):
-        self.case, self.log, self.reviewer = case, log, reviewer
+    def __init__(self, case, log, reviewer="kim", port=None, command="review"):
+        self.case, self.log, self.reviewer, self.command = case, log, reviewer, command
         self.start(port)
 
     def start(self, port=None):
-        command = [*COMMAND, str(self.case), "--reviewer", self.reviewer]
+        command = [*MAYAK, self.command, str(self.case), "--reviewer", self.reviewer]
         if port is not None:
             command += ["--port", str(port)]
         with self.log.open("ab") as log:
@@ -99,10 +99,10 @@ def serve(tmp_path_factory):
     """Starts servers that end with the module."""
     running = {}
 
-    def start(case, reviewer="kim"):
+    def start(case, reviewer="kim", command="review"):
         if (case, reviewer) not in running:
             log = tmp_path_factory.mktemp("log") / "log.txt"
-            running[case, reviewer] = Server(case, log, reviewer)
+            running[case, reviewer] = Server(case, log, reviewer, command=command)
         return running[case, reviewer]
 
     def end(case):
@@ -118,3 +118,22 @@ def serve(tmp_path_factory):
         server.interrupt()
     for server in running.values():
         server.stop()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from desk_browser import chromium
+
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture
+def page(browser, request):
+    from desk_browser import open_page
+
+    if "made" in request.fixturenames:
+        # Made first and so ended last: a page whose server has ended complains in its console.
+        request.getfixturevalue("made")
+    with open_page(browser) as opened:
+        yield opened

@@ -1,36 +1,15 @@
 """A decision is one deliberate act on a picture that was shown, in a real browser."""
 
 import json
-import random
 import time
-from pathlib import Path
 
 import pytest
-from desk_browser import chromium, open_page, until
+from acting import PATIENCE, at_rest, current, decisions, drawn, grid, notice, verdicts
+from desk_browser import open_page, until
 from review_samples import build
 
 from mayak.case import CaseStore
 from mayak.case.folder import thumbnail_path
-
-SEQUENCES = (Path(__file__).parent / "act_sequences.js").read_text(encoding="utf-8")
-SEQUENCES = SEQUENCES[SEQUENCES.index("async (") :]
-
-LATE = """() => {
-  const real = window.fetch;
-  window.late = { most: 0, fail: [], lost: [], held: null };
-  window.late.hold = () => (late.held = new Promise((done) => (late.release = done)));
-  window.fetch = async (url, options) => {
-    if (!/api\\/(decide|undo|open)|judge/.test(String(url))) return real(url, options);
-    await late.held;
-    await new Promise((done) => setTimeout(done, Math.random() * late.most));
-    if (late.fail.shift()) throw new TypeError("no network");
-    const answer = await real(url, options);
-    if (late.lost.shift()) throw new TypeError("no network");
-    return answer;
-  };
-}"""
-"""Answers of the server come late, when they are released, or not at all: ``fail`` for requests
-that do not reach it, ``lost`` for answers that do not come back."""
 
 PRESS = """([key, code, more]) => {
   const target = document.activeElement;
@@ -41,28 +20,9 @@ PRESS = """([key, code, more]) => {
 """A key as keyboards and input methods send it that Playwright does not know."""
 
 
-PATIENCE = """async (milliseconds) => {
-  const { actions } = await import("/static/deciding.js");
-  actions.clock = {
-    after(_, work) {
-      const timer = setTimeout(work, milliseconds);
-      return () => clearTimeout(timer);
-    },
-  };
-}"""
-"""How long the queue waits for a picture, whatever the speed of the machine."""
-
-
 @pytest.fixture(scope="module")
-def browser():
-    with chromium() as opened:
-        yield opened
-
-
-@pytest.fixture
-def page(browser):
-    with open_page(browser) as opened:
-        yield opened
+def many(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("acts"), 200)
 
 
 @pytest.fixture
@@ -70,161 +30,6 @@ def made(tmp_path, serve):
     digests, case = build(tmp_path, 24, stack=4)
     yield digests, case
     serve.end(case)
-
-
-def decisions(case, reviewer="kim"):
-    """What was decided, in order, withdrawn acts left out."""
-    with CaseStore.read(case) as store:
-        rows = list(store.decisions(reviewer))
-    withdrawn = {(row.undoes, row.sha256) for row in rows}
-    return [
-        row for row in rows if row.verdict is not None and (row.action, row.sha256) not in withdrawn
-    ]
-
-
-def verdicts(case, reviewer="kim"):
-    return {row.sha256: row.verdict for row in decisions(case, reviewer)}
-
-
-def grid(page, server, address="/?stack=0&sort=found"):
-    if not page.url.startswith(server.base):
-        page.goto(server.url)
-    page.goto(server.base + address, wait_until="domcontentloaded")
-    until(page, "[...document.querySelectorAll('.cell img')].length > 3")
-    drawn(page)
-    page.evaluate(LATE)
-    page.evaluate(PATIENCE, 600_000)
-
-
-def drawn(page):
-    until(
-        page,
-        "[...document.querySelectorAll('.cell img')].every(i => i.complete && i.naturalWidth > 0)",
-    )
-    page.evaluate("() => new Promise(d => setTimeout(d, 80))")
-
-
-def current(page, digest):
-    until(page, "sha => document.querySelector('.cell.current')?.dataset.sha256 === sha", digest)
-
-
-def at_rest(page):
-    """Nothing waits to be recorded."""
-    until(
-        page,
-        "async () => !(await import('/static/deciding.js')).actions.pending.length",
-    )
-
-
-def notice(page, text):
-    page.locator(".notice.shown", has_text=text).wait_for()
-
-
-# ---------------------------------------------------------------- recorded is what was typed
-
-
-@pytest.mark.parametrize("failing", [False, True])
-def test_a_thousand_random_sequences_record_what_was_typed(page, made, serve, failing):
-    page.goto(serve(made[1]).url)
-    found = page.evaluate(SEQUENCES, [1, 1000, failing])
-    assert found["wrong"] == []
-    assert found["pressed"] > 15000
-    assert found["recorded"] + found["lost"] + found["ignored"] == found["pressed"]
-    assert found["recorded"] > found["pressed"] / 2
-    assert bool(found["lost"]) == failing
-
-
-def withdraw_all(server):
-    while server.json("POST", "/api/undo", {})["verdicts"]:
-        pass
-
-
-@pytest.mark.parametrize("how", ["grid", "opened"])
-def test_what_is_typed_in_grid_and_viewer_is_what_is_recorded(page, many, serve, how):
-    digests, case = many
-    server = serve(case, "typist")
-    for number in range(10):
-        dice = random.Random(number)
-        grid(page, server, f"/?stack=0&sort=found{'&open=1' if how == 'opened' else ''}")
-        if how == "opened":
-            until(page, "document.querySelector('.lying img')?.naturalWidth > 0")
-        gap = dice.choice([0, 0.04, 0.1, 0.2])
-        page.evaluate("most => (window.late.most = most)", dice.choice([0, 150, 400]))
-        place, typed = 0, []
-        for _ in range(14):
-            what = dice.random()
-            if what < 0.65:
-                verdict = dice.randrange(4)
-                page.keyboard.down(f"Digit{verdict}")
-                if dice.random() < 0.3:
-                    for _ in range(5):
-                        page.keyboard.down(f"Digit{verdict}")
-                page.keyboard.up(f"Digit{verdict}")
-                typed.append((place, verdict))
-                place += 1
-            elif what < 0.8:
-                page.keyboard.press("ArrowRight")
-                place += 1
-            elif what < 0.85 and place:
-                page.keyboard.press("ArrowLeft")
-                place -= 1
-            elif what < 0.9 and how == "grid":
-                place = dice.randrange(8)
-                page.locator(f"#cell-{place}").click()
-            elif typed:
-                page.keyboard.press("Backspace")
-                place, _ = typed.pop()
-            time.sleep(gap)
-        at_rest(page)
-        assert page.locator("dialog[open]").count() == 0
-        found = decisions(case, "typist")
-        recorded = [(row.sha256, row.verdict) for row in found]
-        assert recorded == [(digests[at], verdict) for at, verdict in typed], number
-        assert {row.seen for row in found} == {(how, True)}
-        current(page, digests[place])
-        withdraw_all(server)
-
-
-@pytest.fixture(scope="module")
-def many(tmp_path_factory):
-    return build(tmp_path_factory.mktemp("acts"), 200)
-
-
-def test_what_is_typed_in_a_blind_sample_is_what_is_recorded(page, tmp_path, serve):
-    _, case = build(tmp_path, 80)
-    server = serve(case)
-    page.goto(server.url)
-    for number in range(10):
-        dice = random.Random(number)
-        page.goto(f"{server.base}/?view=sample")
-        page.get_by_label("Images to draw").fill("9")
-        page.get_by_role("button", name="Draw a sample").click()
-        page.locator(".judging img").first.wait_for()
-        page.evaluate(LATE)
-        page.evaluate(PATIENCE, 600_000)
-        page.evaluate("most => (window.late.most = most)", dice.choice([0, 150, 400]))
-        gap = dice.choice([0, 0.04, 0.1, 0.2])
-        sample = server.json("GET", "/api/samples")["samples"][-1]["id"]
-        items = [item["sha256"] for item in server.json("GET", f"/api/samples/{sample}")["items"]]
-        place, typed = 0, []
-        for _ in range(8):
-            if typed and dice.random() < 0.2:
-                page.keyboard.press("Backspace")
-                place, _ = typed.pop()
-            verdict = dice.randrange(4)
-            page.keyboard.down(str(verdict))
-            page.keyboard.down(str(verdict))
-            page.keyboard.up(str(verdict))
-            typed.append((place, verdict))
-            place += 1
-            time.sleep(gap)
-        at_rest(page)
-        judged = [row for row in decisions(case) if row.sample == sample]
-        assert [(row.sha256, row.verdict) for row in judged] == [
-            (items[at], verdict) for at, verdict in typed
-        ]
-        assert {row.seen for row in judged} == {("opened", True)}
-        withdraw_all(server)
 
 
 def test_moving_while_an_answer_is_under_way_leaves_the_frame_where_it_was_moved(page, made, serve):
@@ -277,7 +82,7 @@ def test_a_lost_answer_is_not_called_unrecorded(browser, made, serve):
         page.locator("#cell-0.decided").wait_for()
         page.keyboard.press("ArrowRight")
         page.keyboard.press("1")
-        box.get_by_text("No. 2, 1 drug conversation: The desk answered with an error").wait_for()
+        box.get_by_text("No. 2, 1 drug conversation: The server answered with an error").wait_for()
         assert verdicts(case) == {digests[0]: 3}
 
 

@@ -5,7 +5,7 @@ import json
 import re
 
 import pytest
-from desk_browser import chromium, open_page, until
+from desk_browser import open_page, until
 from review_samples import ENGINE, HOSTILE, build
 
 from mayak.case import CaseStore
@@ -14,20 +14,8 @@ from mayak.types import Prediction, Scores
 
 
 @pytest.fixture(scope="module")
-def browser():
-    with chromium() as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
 def many(tmp_path_factory):
     return build(tmp_path_factory.mktemp("many"), 220, stack=12)
-
-
-@pytest.fixture
-def page(browser, request):
-    with open_page(browser) as opened:
-        yield opened
 
 
 def decided(case, reviewer="kim"):

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from desk_browser import chromium, open_page, until
+from desk_browser import open_page, until
 from review_samples import content as content_of
 from review_samples import picture, scores
 
@@ -27,12 +27,6 @@ TAKEN = [
     AMSTERDAM,
     SYDNEY,
 ]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with chromium() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Who the desk answers, and that it says whom it refused."""
 
 import json
+import re
 import socket
 
 import psutil
@@ -85,6 +86,21 @@ def test_what_does_not_come_from_the_page_is_refused_and_told(
     assert log.count("refused") == before + 1
     assert server.token not in log
     assert server.json("GET", "/api/status")["decided"] == 0
+
+
+def test_a_korean_reader_reads_in_korean_why_a_request_is_refused(server):
+    for method, headers in (
+        ("GET", {"Host": "evil.example"}),
+        ("GET", {"Sec-Fetch-Site": "cross-site"}),
+        ("DELETE", {}),
+        ("POST", {"Origin": "null"}),
+        ("POST", {"Content-Type": "text/plain"}),
+        ("POST", {"Content-Length": "999999999"}),
+    ):
+        asked = headers | {"Accept-Language": "ko"}
+        body = json.loads(server.ask(method, "/api/status", **asked)[2])
+        assert re.match("거부되었습니다: .*[가-힣]", body["message"])
+        assert not re.search("[a-z]{3} [a-z]", body["message"])
 
 
 def test_refusals_are_in_the_cases_log(server, made):

@@ -24,6 +24,11 @@ USED_FONTS = (
 )
 
 
+def drug_wordings(stages):
+    """Every drug wording of one style."""
+    return tuple(text for stage in wording.STAGES for text in stages[stage])
+
+
 @pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("subject", SUBJECTS)
 def test_every_subject_renders_in_both_styles(subject, style):
@@ -102,7 +107,7 @@ def test_the_held_out_style_shares_nothing_but_the_classes():
             [theme.name for theme in chats.THEMES_BASE],
             [theme.name for theme in chats.THEMES_HELDOUT],
         ),
-        (wording.all_drug(heldout=False), wording.all_drug(heldout=True)),
+        (drug_wordings(wording.DRUG_BASE), drug_wordings(wording.DRUG_HELDOUT)),
         (wording.EVERYDAY_BASE, wording.EVERYDAY_HELDOUT),
         (wording.MEMES_BASE, wording.MEMES_HELDOUT),
         (wording.NAMES_BASE, wording.NAMES_HELDOUT),
@@ -116,8 +121,8 @@ def test_the_held_out_style_shares_nothing_but_the_classes():
 
 
 def test_there_are_wordings_enough():
-    assert len(set(wording.all_drug(heldout=False))) >= 60
-    assert len(set(wording.all_drug(heldout=True))) >= 40
+    assert len(set(drug_wordings(wording.DRUG_BASE))) >= 60
+    assert len(set(drug_wordings(wording.DRUG_HELDOUT))) >= 40
     assert len(set(wording.EVERYDAY_BASE)) >= 60
     assert len(set(wording.EVERYDAY_HELDOUT)) >= 40
 
@@ -186,8 +191,8 @@ def test_fonts_of_drawings_alone_have_a_licence():
 @pytest.mark.parametrize("name", USED_FONTS)
 def test_every_font_has_the_letters_of_the_wordings(name):
     texts = [
-        *wording.all_drug(heldout=True),
-        *wording.all_drug(heldout=False),
+        *drug_wordings(wording.DRUG_HELDOUT),
+        *drug_wordings(wording.DRUG_BASE),
         *wording.EVERYDAY_BASE,
         *wording.EVERYDAY_HELDOUT,
         *wording.EVERYDAY_THINGS,

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
+from checkpoints import processor_for, published_tokenizer
 from mayak.dataset.manifest import read_manifest
 from mayak.errors import ManifestError
 from mayak.model.packer import BatchPacker
 from mayak.model.prompt import Prompt
-from mayak.model.shapes import processor_for, published_tokenizer
 from mayak.training.data import (
     Collate,
     EpochSlice,

@@ -2,9 +2,9 @@ import pytest
 import torch
 from transformers import LlavaNextConfig, LlavaNextForConditionalGeneration, OPTConfig
 
+from checkpoints import published_config
 from mayak.config import LoraOptions
 from mayak.errors import ModelError
-from mayak.model.shapes import published_config
 from mayak.training.module import attach_lora, expected_parameters, load_adapter, trained
 from model_folder import tiny_config
 

@@ -416,7 +416,7 @@ def test_resuming_an_empty_folder_begins_with_a_note(model_folder, data, tmp_pat
     notes = []
     run(model_folder, data, tmp_path, changes={"epochs": 1}, resume=True, note=notes.append)
     assert "no checkpoint" in notes[0]
-    assert "6 images (2 × 3 accumulated × 1 device(s))" in notes[1]
+    assert any("6 images (2 × 3 accumulated × 1 device(s))" in note for note in notes)
 
 
 def test_overwrite_begins_anew(whole, model_folder, data, tmp_path):
@@ -522,6 +522,36 @@ def test_a_bad_image_stops_the_run_before_it_begins(model_folder, data, tmp_path
     assert not (tmp_path / "out").exists()
 
 
+@pytest.fixture
+def bad_image(data, tmp_path):
+    """A data folder with an image that cannot be decoded, which stops what comes after."""
+    shutil.copytree(data.parent, tmp_path / "root")
+    (tmp_path / "root" / "raw" / "train" / "0_000.png").write_bytes(b"no image")
+    return tmp_path / "root" / "data"
+
+
+def test_a_wrong_model_is_refused_before_an_image_is_decoded(bad_image, tmp_path):
+    with pytest.raises(ModelError):
+        run(tmp_path / "nowhere", bad_image, tmp_path / "out")
+
+
+def test_an_output_that_cannot_be_written_is_refused_before_an_image_is_decoded(
+    model_folder, bad_image, tmp_path
+):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(ConfigError, match="cannot be written"):
+        run(model_folder, bad_image, tmp_path / "file" / "out")
+
+
+def test_a_disk_without_room_is_refused_before_an_image_is_decoded(
+    model_folder, bad_image, tmp_path
+):
+    with pytest.raises(ConfigError, match=r"need \d+\.\d GiB") as refused:
+        run(model_folder, bad_image, tmp_path / "out", changes={"keep_best": 10**9})
+    assert "another --output" in refused.value.remedy
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_wrong_model_folder_leaves_nothing_behind(data, tmp_path):
     with pytest.raises(ModelError):
         run(tmp_path / "nowhere", data, tmp_path / "out")
@@ -539,13 +569,15 @@ def test_devices_that_are_not_there(model_folder, data, tmp_path):
             train(config, data=data, output=tmp_path / "out", device=device, devices=count)
 
 
-def test_a_full_gpu_is_a_clear_error(model_folder, data, tmp_path, monkeypatch):
+@pytest.mark.parametrize("checkpointing", [True, "auto"])
+def test_a_full_gpu_is_a_clear_error(model_folder, data, tmp_path, monkeypatch, checkpointing):
     def full(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
     monkeypatch.setattr(AnswerForward, "__call__", full)
+    changes = {"gradient_checkpointing": checkpointing}
     with pytest.raises(ModelError, match="memory is full") as caught:
-        run(model_folder, data, tmp_path / "out")
+        run(model_folder, data, tmp_path / "out", changes=changes)
     assert "--batch-size 1" in caught.value.remedy
 
 

@@ -9,9 +9,6 @@ raises, or the folder gone for a time. A last attempt without disturbance finish
 times and the order of arrival may differ from the undisturbed case; nothing else may, and
 ``CaseStore.verify`` must find no fault.
 
-One difference is allowed, and counted: if a decoder is killed over a file whose content is in the
-case but not yet classified, triage records that failure as the content's result of the run.
-
 ``test_undisturbed.py`` makes a few runs, ``benchmarks/disturbed.py`` as many as are asked for.
 """
 
@@ -42,6 +39,7 @@ import numpy as np
 import psutil
 from PIL import Image
 
+from case_samples import stacks_of
 from mayak.case import CaseStore
 from mayak.errors import EvidenceError
 from mayak.evidence import Source
@@ -56,7 +54,6 @@ PLAN = "MAYAK_TEST_DISTURBANCE"
 """Environment variable by which decoders learn the disturbances of the attempt."""
 KINDS = ("kill", "kill", "kill decoder", "interrupt", "read", "die", "raise", "gone", "none")
 """Disturbances of an attempt; more weight for SIGKILL."""
-LOST = ("crashed", "too-slow", "out-of-memory")
 
 
 # ------------------------------------------------------------------ the source
@@ -200,7 +197,7 @@ def state(folder: Path) -> dict[str, object]:
             "contents": contents,
             "results": results,
             "groups": sorted(map(sorted, case.groups())),
-            "stacks": sorted(map(sorted, case.stacks())),
+            "stacks": sorted(map(sorted, stacks_of(case))),
             "alerts": sorted(map(str, case.alerts())),
             "counts": case.counts(),
             "left out": case.exclusion_counts(),
@@ -210,7 +207,7 @@ def state(folder: Path) -> dict[str, object]:
 
 
 def differences(undisturbed: dict[str, object], disturbed: dict[str, object]) -> list[str]:
-    """In what two states differ, without the results that ``lost_results`` counts."""
+    """In what two states differ."""
     found = []
     for key, expected in undisturbed.items():
         got = disturbed[key]
@@ -231,7 +228,7 @@ def _different_results(expected, got) -> Iterator[str]:
             yield f"results of {sha256}: {one} and {other}"
             continue
         for number, result in one.items():
-            if not (_is_lost(other[number]) or _is_alike(result, other[number])):
+            if not _is_alike(result, other[number]):
                 yield f"results of {sha256}: {result} and {other[number]}"
 
 
@@ -245,17 +242,6 @@ def _is_alike(one, other) -> bool:
 
 def _figures(prediction: Prediction) -> tuple[float, ...]:
     return (*prediction.scores.values, prediction.scores.off_label)
-
-
-def _is_lost(result) -> bool:
-    return getattr(result, "error", None) in LOST
-
-
-def lost_results(disturbed: dict[str, object]) -> int:
-    """Contents whose result is that a decoder died over them."""
-    return sum(
-        _is_lost(one) for results in disturbed["results"].values() for one in results.values()
-    )
 
 
 # ------------------------------------------------------------------ disturbances
@@ -470,7 +456,6 @@ class Outcome:
     """How the attempts of one run ended, and in what the case differs."""
 
     disturbances: Counter[str]
-    lost: int
     faults: list[str]
 
 
@@ -508,11 +493,7 @@ def disturbed_run(
         faults.append(f"the last attempt ended with {ended}: {log.exists() and log.read_text()}")
     if material.digests() != digests:
         faults.append("the sources have changed")
-    found = state(case)
-    lost = lost_results(found)
-    if lost and not (came["die"] or came["kill decoder"]):
-        faults.append(f"{lost} contents failed although no decoder was killed")
-    return Outcome(came, lost, faults + differences(expected, found))
+    return Outcome(came, faults + differences(expected, state(case)))
 
 
 def _disturb(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from case_samples import stacks_of
 from chat_samples import chat, copies, hundred_chats
 from mayak.case import CaseStore, Content, Item
 from mayak.imaging.hashing import perceptual_hash
@@ -87,7 +88,7 @@ def test_no_chat_is_stacked_with_another_and_copies_are_with_theirs(store):
     drugs = {number for number, (deals, _) in enumerate(chats) if deals}
     mixed = [{number_of[s] in drugs for s in members} for members in store.groups()]
     assert {True, False} in mixed  # alike by PDQ
-    stacks = [[number_of[sha256] for sha256 in stack] for stack in store.stacks()]
+    stacks = [[number_of[sha256] for sha256 in stack] for stack in stacks_of(store)]
     assert all(len(set(stack)) == 1 for stack in stacks)
     whole = {stack[0] for stack in stacks if len(stack) == 1 + len(RESIZED)}
     usable = {number_of[sha256] for sha256, _ in store.perceptual_hashes(50)}
@@ -103,7 +104,7 @@ def test_a_slightly_brighter_copy_is_stacked(store, what):
 
     group(store)
 
-    assert store.stacks() == [sorted(names.values())]
+    assert stacks_of(store) == [sorted(names.values())]
 
 
 def png(picture):
@@ -120,7 +121,7 @@ def test_stacks_do_not_depend_on_the_order_of_the_files(tmp_path):
         with CaseStore.create(tmp_path / f"case{order}", operator="kim") as store:
             taken_in(store, dict(list(files.items())[::order]))
             group(store)
-            found.append((store.groups(), store.stacks()))
+            found.append((store.groups(), stacks_of(store)))
 
     assert found[0] == found[1]
     assert len(found[0][1]) >= 3
@@ -132,7 +133,7 @@ def test_a_thumbnail_that_is_not_as_it_was_written_proves_nothing(store, tmp_pat
     files = {name: copies(picture)[name] for name in ("quality 85", "quality 70", "quality 55")}
     names = taken_in(store, files)
     group(store)
-    assert store.stacks() == [sorted(names.values())]
+    assert stacks_of(store) == [sorted(names.values())]
 
     digest = store.content(names["quality 70"]).thumbnail
     path = store.folder / "thumbnails" / digest[:2] / f"{digest}.jpg"
@@ -146,7 +147,7 @@ def test_a_thumbnail_that_is_not_as_it_was_written_proves_nothing(store, tmp_pat
         path.symlink_to(tmp_path / "nowhere")
     group(store)
 
-    assert store.stacks() == [sorted(set(names.values()) - {names["quality 70"]})]
+    assert stacks_of(store) == [sorted(set(names.values()) - {names["quality 70"]})]
     assert store.groups() == [sorted(names.values())]
 
 
@@ -207,5 +208,5 @@ def test_grouping_again_after_more_pictures_came_records_the_new_stacks(store):
     head = store.head()
     group(store)
 
-    assert store.stacks() == [sorted(names.values())]
+    assert stacks_of(store) == [sorted(names.values())]
     assert store.head() == head

@@ -7,6 +7,8 @@ import pytest
 from PIL import Image
 
 from mayak.case import CaseStore
+from mayak.evidence.containers.folder import FileOnDisk
+from mayak.i18n import render
 from mayak.triage import Options, triage
 from mayak.triage.verify import check_sources
 from mayak.types import SilentProgress
@@ -110,6 +112,18 @@ def test_files_that_are_gone_or_cannot_be_read_are_not_said_to_be_compared_by_ha
     assert (told.hashed, told.uncompared) == (0, 5)
 
 
+def test_why_a_file_cannot_be_read_is_told_with_its_reason_before_what_is_recorded(
+    tmp_path, photos
+):
+    run_triage(tmp_path / "case", photos)
+    (photos / "1.jpg").rename(tmp_path / "1.jpg")
+    (photos / "1.jpg").symlink_to(tmp_path / "1.jpg")
+    ((fault,), _) = compare(tmp_path / "case")
+    assert fault.problem == "unreadable"
+    assert "1.jpg: link (SymbolicLink): " in fault.message
+    assert "1.jpg: 링크(기록 원문 SymbolicLink: " in render(fault.message, "ko")
+
+
 def test_what_an_archive_in_a_folder_could_not_give_is_counted_as_not_compared(tmp_path, photos):
     (photos / "phone.7z").write_bytes(b"7z\xbc\xaf\x27\x1c" + bytes(100))
     run_triage(tmp_path / "case", photos)
@@ -123,3 +137,18 @@ def test_a_source_that_is_not_there_is_named_and_nothing_of_it_is_compared(tmp_p
     faults, (told,) = compare(tmp_path / "case")
     assert (faults, told.absent, told.path) == ([], True, str(photos))
     assert told.uncompared == told.files == 8
+
+
+def test_a_file_is_compared_without_taking_it_into_memory(tmp_path, monkeypatch):
+    folder = tmp_path / "x"
+    folder.mkdir()
+    (folder / "a.jpg").write_bytes(picture(3))
+    run_triage(tmp_path / "case", folder)
+
+    class Stream(io.BytesIO):
+        def read(self, size=-1):
+            assert size >= 0, "the file may be as large as a disk"
+            return super().read(size)
+
+    monkeypatch.setattr(FileOnDisk, "__call__", lambda self: Stream(self.file.read_bytes()))
+    assert compare(tmp_path / "case")[0] == []

@@ -13,6 +13,7 @@ from pathlib import Path
 from mayak.case.database import Batch, Database
 from mayak.case.decision_export import DecisionAction, DecisionExport, SampleRecord
 from mayak.case.decisions import Decisions, next_action, seen_columns
+from mayak.case.records import TABLES
 from mayak.case.sampling import Samples
 from mayak.case.values import checked
 from mayak.errors import CaseError
@@ -165,7 +166,7 @@ class Exchange:
 
     def _actions(self, samples: dict[int, SampleRecord]) -> list[tuple[int, DecisionAction]]:
         """Every action with its number in this copy."""
-        with checked(self._folder, "decisions"):
+        with checked(self._folder, TABLES["decisions"]):
             return list(self._numbered(samples))
 
     def _numbered(self, samples: dict[int, SampleRecord]) -> Iterator[tuple[int, DecisionAction]]:

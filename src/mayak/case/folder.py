@@ -307,7 +307,7 @@ def thumbnail_path(folder: Path, digest: str) -> Path:
         ValueError: the name is not a SHA-256 and could lead out of the folder.
     """
     if not _DIGEST.fullmatch(digest):
-        raise ValueError(f"not a SHA-256: {digest[:80]!r}")
+        raise ValueError(msg("not a SHA-256: {digest!r:.80}", digest=digest))
     return folder / _THUMBNAILS / digest[:2] / f"{digest}.jpg"
 
 

@@ -61,14 +61,6 @@ class Groupings:
             for _, members in groupby(self._members(), key=itemgetter(0))
         ]
 
-    def stacks(self) -> list[list[str]]:
-        """Return the present stacks of copies of one picture."""
-        found: dict[int, list[str]] = {}
-        for _, content, stack in self._members():
-            if stack is not None:
-                found.setdefault(stack, []).append(content)
-        return [found[number] for number in sorted(found)]
-
     def lacks_stacks(self) -> bool:
         """Whether the groups were made by a version of mayak that did not search for stacks."""
         return self._stack_distance() is None and any(True for _ in self._members())

@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mayak.case.database import Database, require_progress
+from mayak.case.records import TABLES
 from mayak.case.scores import ranked
-from mayak.case.values import checked, damaged, metadata, verdict
+from mayak.case.values import checked, damaged, metadata, row_name, verdict
 from mayak.untrusted import PARSE_ERRORS
 
 _PAGE = 10_000
@@ -172,7 +173,7 @@ class ContentIndex:
         return self._seen["decisions"]
 
     def _read(self, table: str, read: Callable[[], bool]) -> bool:
-        with checked(self._database.folder, table):
+        with checked(self._database.folder, TABLES[table]):
             return read()
 
     def run_columns(
@@ -263,7 +264,7 @@ class ContentIndex:
         try:
             values = metadata(text)
         except PARSE_ERRORS as error:
-            raise damaged(self._database.folder, f"contents id {number}", error) from error
+            raise damaged(self._database.folder, row_name("contents", number), error) from error
         taken, location = values.get("taken"), values.get("location")
         camera = " ".join(str(values[key]) for key in ("make", "model") if values.get(key))
         position = nowhere
@@ -394,7 +395,9 @@ class ContentIndex:
             columns.run,
             seen=columns.seen,
         )
-        return self._mark(columns.failed, pages, advance) or changed
+        changed = self._mark(columns.failed, pages, advance) or changed
+        columns.failed &= columns.label < 0  # a later attempt can succeed
+        return changed
 
     def _read_alerts(self, advance: Callable[[int], None]) -> bool:
         pages = self._pages(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from sqlite3 import Row
 from mayak.case.database import Database
 from mayak.case.folder import read_thumbnail, storage_error, write_thumbnails
 from mayak.case.records import (
+    TABLES,
     Alert,
     Content,
     Counts,
@@ -192,6 +194,28 @@ class Items:
         )
         return map(stored_item, rows)
 
+    def open_gaps(self, source: int) -> list[StoredItem]:
+        """Return the recorded gaps in the containers of a source (what could not be listed, or that
+        nothing was) which no later run has closed, in the order they were added."""
+        # The location of a file is a list, that of a gap an object.
+        rows = self._database.query(
+            "SELECT * FROM present WHERE source = ? AND location >= '{' AND location < '|'"
+            " AND (error IS NOT NULL OR rule = ?) ORDER BY id",
+            source,
+            OutcomeReason.NO_ENTRIES,
+        )
+        return list(map(stored_item, rows))
+
+    def displayed(self, source: int, paths: Iterable[str]) -> dict[str, int]:
+        """Return the ids of the files of a source that are displayed as these paths, by path."""
+        rows = self._database.query(
+            "SELECT display, id FROM items WHERE source = ? AND location < '{'"
+            " AND display IN (SELECT value FROM json_each(?)) ORDER BY id",
+            source,
+            json.dumps([*paths]),
+        )
+        return {row["display"]: row["id"] for row in rows}
+
     def last_item(self) -> int:
         """Return the id of the item that was added last; 0 if there is none."""
         return int(self._database.query("SELECT coalesce(max(id), 0) FROM items")[0][0])
@@ -236,7 +260,7 @@ class Items:
         """Return the JPEG file of a content's thumbnail; None if it has none."""
         if content.thumbnail is None:
             return None
-        with checked(self._folder, f"thumbnail {content.thumbnail}"):
+        with checked(self._folder, TABLES["thumbnails"] + f" {content.thumbnail}"):
             try:
                 return read_thumbnail(self._folder, content.thumbnail)
             except OSError as error:

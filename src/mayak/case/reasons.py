@@ -1,4 +1,4 @@
-"""Names and remedies for the recorded reasons of excluded files and failures."""
+"""Names of recorded kinds and reasons for people, and remedies of failures."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ REASONS: Mapping[str, Message] = {
     OutcomeReason.EXCLUDE: msg("in --exclude"),
     OutcomeReason.SINCE: msg("older than --since"),
     OutcomeReason.KNOWN_GOOD: msg("in a list of known-good files"),
+    OutcomeReason.GAP_CLOSED: msg("gap in an archive or disk image that a later run did not find"),
     OutcomeReason.SYMBOLIC_LINK: msg("link"),
     OutcomeReason.SPECIAL_FILE: msg("device or the like"),
     OutcomeReason.DELETED_WITHOUT_CONTENT: msg("deleted, no content left"),
@@ -45,9 +46,26 @@ REASONS: Mapping[str, Message] = {
 """By the recorded name."""
 
 
+def source_kind(kind: str) -> str:
+    """Return what the recorded kind of a source is called."""
+    return {
+        "folder": msg("folder"),
+        "file": msg("single file"),
+        "zip": msg("ZIP archive"),
+        "tar": msg("TAR archive"),
+        "archive": msg("archive"),
+        "image": msg("disk image"),
+    }.get(kind, kind)
+
+
 def reason(name: str) -> str:
     """Return what a recorded reason is called; the recorded name if mayak does not know it."""
     return REASONS.get(name, name)
+
+
+def because(name: str, recorded: str) -> str:
+    """Return a reason with its recorded name and text."""
+    return msg("{reason} ({name}): {recorded}", reason=reason(name), name=name, recorded=recorded)
 
 
 _AGAIN = msg("run the same command again: it is tried once more")

@@ -19,6 +19,7 @@ from mayak.case.records import (
 )
 from mayak.case.values import metadata, optional_moment, row_of, texts
 from mayak.files import canonical_json
+from mayak.i18n import msg
 from mayak.types import Failure, FileTimes
 
 
@@ -129,7 +130,7 @@ def utc(moment: datetime | None) -> str | None:
     if moment is None:
         return None
     if moment.tzinfo is None:
-        raise ValueError(f"{moment} names no time zone")
+        raise ValueError(msg("{moment} has no time zone", moment=moment))
     return moment.astimezone(UTC).isoformat()
 
 

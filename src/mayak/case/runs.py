@@ -18,6 +18,9 @@ from mayak.files import canonical_json
 from mayak.i18n import msg
 from mayak.types import Engine, Failure, Prediction
 
+_IS_RESULT = "NOT EXISTS (SELECT 1 FROM predictions WHERE run = f.run AND content = f.content)"
+"""Whether a failure ``f`` of a run is the result of its content: a later attempt can succeed."""
+
 
 class Runs:
     """Model runs of a case.
@@ -64,9 +67,11 @@ class Runs:
         predictions: Iterable[Prediction] = (),
         failures: Mapping[str, Failure] | None = None,
     ) -> int:
-        """Add results of contents that have none in the run; return how many were new.
+        """Add predictions of contents that have none in the run, and failures of contents that
+        have no result; return how many were new.
 
-        ``failures`` are by SHA-256 of the content.
+        ``failures`` are by SHA-256 of the content. A prediction that comes after a failure takes
+        its place: the failure stays on record and is no longer a result.
 
         Raises:
             CaseError: a prediction is of another engine, or a content is not in the case.
@@ -84,7 +89,7 @@ class Runs:
                         ),
                         remedy=msg("start a run for this engine"),
                     )
-                if _is_new(batch, run, prediction.sha256, done):
+                if _is_new(batch, ("predictions",), run, prediction.sha256, done):
                     batch.add(
                         "predictions",
                         run=run,
@@ -95,7 +100,7 @@ class Runs:
                         tier=prediction.tier,
                     )
             for sha256, failure in (failures or {}).items():
-                if _is_new(batch, run, sha256, done):
+                if _is_new(batch, ("predictions", "failures"), run, sha256, done):
                     add_failure(batch, failure, run=run, content=sha256)
             return len(done)
 
@@ -124,10 +129,10 @@ class Runs:
     def runs(self) -> list[Run]:
         """Return all runs, in the order they were started."""
         rows = self._database.query(
-            "SELECT r.*, (SELECT finished FROM finishes WHERE run = r.id"
+            "SELECT r.*, (SELECT finished FROM finishes WHERE run = r.id"  # noqa: S608
             "  AND last_content = (SELECT coalesce(max(id), 0) FROM contents)) AS finished,"
             " (SELECT count(*) FROM predictions WHERE run = r.id) AS predictions,"
-            " (SELECT count(*) FROM failures WHERE run = r.id) AS failures"
+            f" (SELECT count(*) FROM failures f WHERE f.run = r.id AND {_IS_RESULT}) AS failures"
             " FROM runs r ORDER BY r.id"
         )
         return [_run(row) for row in rows]
@@ -152,33 +157,42 @@ class Runs:
         }
         query = "SELECT * FROM failures WHERE run IN (SELECT id FROM runs) AND content = ?"
         for row in self._database.query(query, sha256):
-            found[row["run"]] = _failure(row)
+            found.setdefault(row["run"], _failure(row))
         return dict(sorted(found.items()))
 
-    def has_result(self, run: int, sha256: str) -> bool:
-        """Whether a run has a prediction or a failure for a content."""
-        return bool(self.with_result(run, [sha256]))
+    def has_prediction(self, run: int, sha256: str) -> bool:
+        """Whether a run has a prediction for a content."""
+        return bool(self.with_prediction(run, [sha256]))
 
-    def with_result(self, run: int, contents: Iterable[str]) -> set[str]:
-        """Return those of some contents (SHA-256) for which a run has a prediction or a failure."""
+    def with_prediction(self, run: int, contents: Iterable[str]) -> set[str]:
+        """Return those of some contents (SHA-256) for which a run has a prediction."""
         query = (
             "SELECT value FROM json_each(?2)"
             " WHERE EXISTS (SELECT 1 FROM predictions WHERE run = ?1 AND content = value)"
-            " OR EXISTS (SELECT 1 FROM failures WHERE run = ?1 AND content = value)"
         )
         return {row["value"] for row in self._database.query(query, run, json.dumps([*contents]))}
 
+    def unscored(self, run: int) -> list[Failure]:
+        """Return why contents have no prediction in a run that tried them, in the order they were
+        added; each with the displayed path of the content's first occurrence."""
+        query = (
+            "SELECT (SELECT display FROM items WHERE id ="  # noqa: S608
+            "  (SELECT min(item) FROM places WHERE content = f.content)) AS display,"
+            f" f.stage, f.error, f.message FROM failures f WHERE f.run = ? AND {_IS_RESULT}"
+            " ORDER BY f.id"
+        )
+        return [Failure(*row) for row in self._database.query(query, run)]
+
     def lacks_inside(self, run: int, source: int, location: str) -> bool:
-        """Whether a run lacks a result for something inside the item at a location: for a content,
-        or because it could not be read."""
+        """Whether a run lacks a prediction for a content inside the item at a location, or
+        something inside could not be read."""
         # Locations are lists of layers: those inside begin like it, with a further layer.
         inside = location.removesuffix("]") + ","
         query = (
             "SELECT EXISTS (SELECT 1 FROM present p"
             " WHERE p.source = ?2 AND p.location >= ?3 || '{' AND p.location < ?3 || '|'"
             " AND (p.outcome = 'failure' OR p.outcome = 'content'"
-            " AND NOT EXISTS (SELECT 1 FROM predictions WHERE run = ?1 AND content = p.content)"
-            " AND NOT EXISTS (SELECT 1 FROM failures WHERE run = ?1 AND content = p.content)))"
+            " AND NOT EXISTS (SELECT 1 FROM predictions WHERE run = ?1 AND content = p.content)))"
         )
         return bool(self._database.query(query, run, source, inside)[0][0])
 
@@ -216,10 +230,10 @@ class Runs:
         return [_result(row) for row in self._database.query(query, run, limit)]
 
 
-def _is_new(batch: Batch, run: int, content: str, done: set[str]) -> bool:
+def _is_new(batch: Batch, tables: tuple[str, ...], run: int, content: str, done: set[str]) -> bool:
     if content in done:
         return False
-    for table in ("predictions", "failures"):
+    for table in tables:
         query = f"SELECT id FROM {table} WHERE run = ? AND content = ?"  # noqa: S608
         if first(batch, query, run, content):
             return False

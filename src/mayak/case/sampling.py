@@ -20,7 +20,7 @@ from mayak.case.database import Database
 from mayak.case.decisions import Decisions, PageState, reviewer_name
 from mayak.case.records import BlindSample, MissRateEstimate, Seen
 from mayak.case.scores import LABEL
-from mayak.case.values import checked, moment
+from mayak.case.values import checked, moment, row_name
 from mayak.errors import CaseError
 from mayak.i18n import msg
 
@@ -154,7 +154,7 @@ class Samples:
         return rows[0]
 
     def _sample(self, row: Row) -> BlindSample:
-        with checked(self._database.folder, f"samples id {row['id']}"):
+        with checked(self._database.folder, row_name("samples", row["id"])):
             drawn = moment(row["drawn"])
             if not 1 <= row["size"] <= row["population"]:
                 raise ValueError("size")

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from mayak.types import Scores
 
 LABEL = (
-    "CASE max(score_0, score_1, score_2, score_3) WHEN score_0 THEN 0"
-    " WHEN score_1 THEN 1 WHEN score_2 THEN 2 ELSE 3 END"
+    "CASE max(score_0, score_1, score_2, score_3)"
+    " WHEN score_1 THEN 1 WHEN score_2 THEN 2 WHEN score_3 THEN 3 ELSE 0 END"
 )
 """SQL expression: the label of a row of ``predictions``."""
 
@@ -50,7 +50,9 @@ def ranked(values: NDArray[np.float64]) -> tuple[NDArray[np.int64], NDArray[Any]
     Pass the scores as stored, before they are rounded to 32 bits: rounding makes scores equal.
     """
     top = np.sort(values, axis=1)
-    return values.argmax(axis=1), top[:, 3] - top[:, 2]
+    relevant = values[:, 1:]
+    labels = np.where(values[:, 0] > relevant.max(axis=1), 0, 1 + relevant.argmax(axis=1))
+    return labels, top[:, 3] - top[:, 2]
 
 
 def review_key(

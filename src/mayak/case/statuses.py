@@ -102,7 +102,7 @@ _QUERY = (
     " + (SELECT count(*) FROM revisions WHERE content = c.value) AS occurrences"
     " FROM json_each(?1) c"
     " LEFT JOIN predictions p ON p.run = ?2 AND p.content = c.value"
-    " LEFT JOIN failures f ON f.run = ?2 AND f.content = c.value"
+    " LEFT JOIN failures f ON f.run = ?2 AND f.content = c.value AND p.content IS NULL"
     " ORDER BY c.key"
 )
 

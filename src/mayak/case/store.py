@@ -192,6 +192,8 @@ class CaseStore:
     outcome = _of("_items", Items.outcome)
     item = _of("_items", Items.item)
     known_items = _of("_items", Items.known_items)
+    open_gaps = _of("_items", Items.open_gaps)
+    displayed = _of("_items", Items.displayed)
     last_item = _of("_items", Items.last_item)
     occurrences = _of("_items", Items.occurrences)
     left_out = _of("_items", Items.left_out)
@@ -210,7 +212,6 @@ class CaseStore:
 
     set_groups = _of("_groupings", Groupings.set_groups)
     groups = _of("_groupings", Groupings.groups)
-    stacks = _of("_groupings", Groupings.stacks)
     lacks_stacks = _of("_groupings", Groupings.lacks_stacks)
 
     start_run = _of("_runs", Runs.start_run)
@@ -221,8 +222,9 @@ class CaseStore:
     predictions = _of("_runs", Runs.predictions)
     results = _of("_runs", Runs.results)
     results_of = _of("_runs", Runs.results_of)
-    has_result = _of("_runs", Runs.has_result)
-    with_result = _of("_runs", Runs.with_result)
+    has_prediction = _of("_runs", Runs.has_prediction)
+    with_prediction = _of("_runs", Runs.with_prediction)
+    unscored = _of("_runs", Runs.unscored)
     lacks_inside = _of("_runs", Runs.lacks_inside)
     label_counts = _of("_runs", Runs.label_counts)
     tier_counts = _of("_runs", Runs.tier_counts)
@@ -305,5 +307,6 @@ def _log_entry(row: Row) -> LogEntry:
 def _require_operator(operator: str) -> None:
     if not operator.strip():
         raise CaseError(
-            msg("no operator is named"), remedy=msg("name who is working: the log records it")
+            msg("no operator is named"),
+            remedy=msg("name who is working with --operator: the log records it"),
         )

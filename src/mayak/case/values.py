@@ -17,6 +17,7 @@ from types import NoneType
 from typing import Any, TypeVar
 
 from mayak.case import schema
+from mayak.case.records import TABLES
 from mayak.errors import IntegrityError, MayakError
 from mayak.i18n import Message, message_of, msg
 from mayak.labels import LABELS
@@ -51,6 +52,11 @@ def checked(folder: Path | None, what: str) -> Iterator[None]:
         raise
     except PARSE_ERRORS as error:
         raise damaged(folder, what, error) from error
+
+
+def row_name(table: str, number: int) -> str:
+    """Return what messages call a row of a table."""
+    return TABLES[table] + f" id {number}"
 
 
 def damaged(folder: Path | None, what: str, error: Exception) -> IntegrityError:
@@ -92,7 +98,7 @@ def row_of(
                 _require_types(row, *_declared(table, view))
                 return parse(row)
             except PARSE_ERRORS as error:
-                raise damaged(None, f"{table} id {row['id']}", error) from error
+                raise damaged(None, row_name(table, row["id"]), error) from error
 
         return parsed
 
@@ -107,7 +113,7 @@ def moment(text: str | None) -> datetime:
     """
     found = datetime.fromisoformat(text) if isinstance(text, str) else None
     if found is None or found.utcoffset() != timedelta(0):
-        raise ValueError(f"not a time in UTC: {text!r}")
+        raise ValueError(msg("not a time in UTC: {text!r:.80}", text=text))
     return found
 
 
@@ -134,7 +140,7 @@ def texts(text: str) -> tuple[str, ...]:
     """
     found: list[Any] = _json(text, list)
     if not all(isinstance(one, str) for one in found):
-        raise ValueError(f"not a list of texts: {text[:80]!r}")
+        raise ValueError(msg("not a list of texts: {text!r:.80}", text=text))
     return tuple(found)
 
 
@@ -171,7 +177,7 @@ def verdict(value: int | None) -> int | None:
 def _json(text: str, kind: type) -> Any:  # noqa: ANN401 - a value of that kind
     found = parse_json(text)
     if not isinstance(found, kind):
-        raise ValueError(f"not a JSON {kind.__name__}: {text[:80]!r}")
+        raise ValueError(msg("not a JSON {kind}: {text!r:.80}", kind=kind.__name__, text=text))
     return _storable(found) if "\\ud" in text.lower() else found
 
 

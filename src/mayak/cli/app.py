@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 EXIT_DONE = 0
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
+_DEVELOPERS_WARNINGS = (
+    # mayak computes float32 in float32, so that results do not depend on the GPU.
+    "TensorFloat32 tensor cores for float32 matrix multiplication available but not enabled",
+    # DistributedDataParallel keeps these nodes; it costs some microseconds a step.
+    "The AccumulateGrad node's stream does not match",
+)
+"""How warnings of torch begin that a user can do nothing about."""
 
 
 def build(language: Language = "en") -> App:
@@ -61,7 +68,16 @@ def _groups() -> dict[str, Group]:
     sections = (
         (
             msg("Dataset and model"),
-            ("prepare", "train", "evaluate", "zeroshot", "compare", "calibrate"),
+            (
+                "prepare",
+                "train",
+                "evaluate",
+                "zeroshot",
+                "answers",
+                "compare",
+                "summary",
+                "calibrate",
+            ),
         ),
         (
             msg("Evidence and case"),
@@ -94,12 +110,22 @@ _COMMANDS = (
     (
         "zeroshot",
         "mayak.cli.evaluate:zeroshot",
-        msg("Measure the untouched model on the test set."),
+        msg("Measure the base model, without fine-tuning, on the test set."),
+    ),
+    (
+        "answers",
+        "mayak.cli.answers:answers",
+        msg("Label the answers that the parser could not read, on a local page."),
     ),
     (
         "compare",
-        "mayak.cli.evaluate:compare",
+        "mayak.cli.compare:compare",
         msg("Compare two runs on the same images."),
+    ),
+    (
+        "summary",
+        "mayak.cli.summary:summary",
+        msg("Mean and spread over runs with several seeds, or over folds."),
     ),
     (
         "calibrate",
@@ -134,7 +160,7 @@ _COMMANDS = (
     (
         "report",
         "mayak.cli.report:report",
-        msg("Case → report: HTML, PDF, XLSX, CSV, CASE JSON-LD."),
+        msg("Case → report: pages and tables for people, a graph for programs."),
     ),
     (
         "demo",
@@ -192,8 +218,8 @@ def main(arguments: list[str] | None = None) -> None:
                 traceback.print_exc()
             Console().error(
                 MayakError(
-                    msg("unexpected: ") + f"{type(error).__name__}: {error}",
-                    remedy=msg("this is a fault of mayak: report it with what -v prints"),
+                    msg("unexpected: ") + f"{type(error).__name__}: " + message_of(error),
+                    remedy=msg("this is a bug in mayak: report it with what -v prints"),
                 )
             )
             return EXIT_USAGE
@@ -228,6 +254,8 @@ def _set_up_process() -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     warnings.showwarning = _show_warning
+    for beginning in _DEVELOPERS_WARNINGS:
+        warnings.filterwarnings("ignore", message=beginning)
 
 
 def _show_warning(

@@ -121,7 +121,7 @@ def _show(console: Console, found: list[tuple[Path, Prediction]], failures: list
         rows = [
             [
                 printable(str(path)),
-                numbered_label(prediction.scores.label),
+                numbered_label(prediction.scores.label, is_tied=prediction.scores.is_tied),
                 *(f"{score:.3f}" for score in prediction.scores.values),
                 f"{prediction.scores.off_label:.2g}",
             ]
@@ -138,6 +138,7 @@ def _as_json(path: Path, prediction: Prediction) -> dict[str, Any]:
         "sha256": prediction.sha256,
         "label": prediction.scores.label,
         "name": LABELS[prediction.scores.label].name,
+        "tied": prediction.scores.is_tied,
         "scores": list(prediction.scores.values),
         "off_label": prediction.scores.off_label,
         "calibrated": prediction.is_calibrated,

@@ -21,11 +21,13 @@ from mayak.cli.console import Console
 from mayak.config import FINAL, load_train_config
 from mayak.i18n import msg
 from mayak.labels import LABELS
+from mayak.untrusted import DOCUMENT_BYTES, read_json
 from mayak.workers import cores
 
 if TYPE_CHECKING:
     from mayak.cli.demo_ledger import Ledger
     from mayak.dataset import Manifest
+    from mayak.evaluation.record import Kind
     from mayak.model import VisionLanguageModel
 
 MODEL = "nano"
@@ -56,6 +58,13 @@ REVIEWER = "demo script"
 """The reviewer's name in the case: a script, not a person."""
 SAMPLE = 10
 """Images of the blind sample."""
+CELLS: dict[Kind, str] = {
+    "zeroshot-generate": "zeroshot",
+    "finetuned-score": "evaluation",
+    "zeroshot-score": "zeroshot_score",
+    "finetuned-generate": "evaluation_generate",
+}
+"""The cells of the two-by-two table and their folders; the first two are compared in detail."""
 
 
 def demo(
@@ -88,7 +97,7 @@ def demo(
         console.json(found | {"triage": run.triaged(), "review": run.reviewed()})
     else:
         run.show_triage()
-        _show(console, rows)
+        _show(console, run, rows)
         run.show_review()
     return 0
 
@@ -105,23 +114,23 @@ class _Run:
         from mayak.cli.demo_ledger import software_digest
 
         begin = self.ledger.key(software_digest(), {"seed": SEED})
-        data, zeroshot = {}, {}
+        data = {}
         for images in SETS:
             made = {"set": images.name, "counts": images.counts, "seed": images.seed}
             drawn = self.ledger.key(begin, made)
             self._step("draw", images, drawn, partial(self._draw, images))
             data[images] = self.ledger.key(drawn, "prepare")
             self._step("prepare", images, data[images], partial(self._prepare, images))
-        for images in SETS:
-            zeroshot[images] = self.ledger.key(data[images], "zeroshot")
-            self._step("zeroshot", images, zeroshot[images], partial(self._zeroshot, images))
         trained = self.ledger.key(data[OWN], self.settings.model_dump(mode="json"))
         resume = self.ledger.begun("train-test", trained)
         self._step("train", OWN, trained, partial(self._train, resume))
         for images in SETS:
-            evaluated = self.ledger.key(trained, data[images], "evaluate")
-            self._step("evaluate", images, evaluated, partial(self._evaluate, images))
-            compared = self.ledger.key(zeroshot[images], evaluated)
+            measured = []
+            for kind in CELLS:
+                model = trained if kind.startswith("finetuned") else "untouched"
+                measured.append(self.ledger.key(data[images], model, kind))
+                self._step(kind, images, measured[-1], partial(self._measure, kind, images))
+            compared = self.ledger.key(*measured)
             self._step("compare", images, compared, partial(self._compare, images))
         phone = self.ledger.key(begin, {"phone": {str(k): n for k, n in PHONE.items()}})
         self._step("phone", None, phone, self._phone)
@@ -133,24 +142,24 @@ class _Run:
 
     def row(self, images: ImageSet) -> dict[str, Any]:
         """Return the figures of one set."""
+        from mayak.cli.demo_figures import headline
+
         compared = self._result("comparison", images)
-        found = json.loads((compared / "comparison.json").read_text(encoding="utf-8"))
-        evaluated = self._metrics("evaluation", images)
+        found = read_json(compared / "comparison.json", DOCUMENT_BYTES)
         return {
             "set": images.name,
             "n": found["n"],
-            "zeroshot": found["first"]["accuracy"],
-            "zeroshot_unclassifiable": self._metrics("zeroshot", images)["parser"][
-                "unclassifiable"
-            ],
-            "finetuned": found["second"]["accuracy"],
-            "finetuned_ci95": evaluated["accuracy_ci95"],
-            "misses": evaluated["n"]
-            - sum(evaluated["confusion_matrix"][i][i] for i in range(len(evaluated["per_class"]))),
-            "mcnemar_p": found["mcnemar"]["p"],
+            "headline": headline(found),
+            "two_by_two": found["two_by_two"],
+            "n_fixed": len(found["changed"]["fixed"]),
+            "n_fixed_unread": found["n_fixed_unread"],
             "comparison": str(compared / "comparison.html"),
             "report": str(self._result("evaluation", images) / "report.html"),
         }
+
+    def cells(self, images: ImageSet) -> list[Path]:
+        """Return the folders of the cells of one set, in the order in which they are compared."""
+        return [self._result(folder, images) for folder in CELLS.values()]
 
     def _step(
         self, kind: str, images: ImageSet | None, key: str, work: Callable[[], Iterable[Path]]
@@ -192,20 +201,6 @@ class _Run:
         prepare(options, progress=self.console)
         return _files(data)
 
-    def _zeroshot(self, images: ImageSet) -> Iterable[Path]:
-        from mayak.evaluation.run import zeroshot
-        from mayak.model import AnswerGenerator
-
-        out = self._result("zeroshot", images)
-        zeroshot(
-            self._manifest(images),
-            AnswerGenerator(self._base_model),
-            out,
-            self.console,
-            language=self.console.language,
-        )
-        return _files(out)
-
     def _train(self, resume: bool) -> Iterable[Path]:
         from mayak.training import train
 
@@ -221,33 +216,29 @@ class _Run:
         )
         return _files(self._output / FINAL)
 
-    def _evaluate(self, images: ImageSet) -> Iterable[Path]:
+    def _measure(self, kind: Kind, images: ImageSet) -> Iterable[Path]:
         from mayak.dataset.training_images import Leakage
-        from mayak.evaluation.run import evaluate
-        from mayak.model import LabelScorer
+        from mayak.evaluation.record import is_finetuned, is_generated
+        from mayak.evaluation.run import evaluate, zeroshot
+        from mayak.model import AnswerGenerator, LabelScorer
 
-        out = self._result("evaluation", images)
-        manifest = self._manifest(images)
-        evaluate(
-            manifest,
-            LabelScorer(self._finetuned),
-            out,
-            self.console,
-            leakage=Leakage.of(self._output / FINAL, manifest),
-            language=self.console.language,
-        )
+        out, manifest = self._result(CELLS[kind], images), self._manifest(images)
+        vlm = self._finetuned if is_finetuned(kind) else self._base_model
+        asked = AnswerGenerator(vlm) if is_generated(kind) else LabelScorer(vlm)
+        if is_finetuned(kind):
+            leakage = Leakage.of(self._output / FINAL, manifest)
+            language = self.console.language
+            evaluate(manifest, asked, out, self.console, leakage=leakage, language=language)
+        else:
+            zeroshot(manifest, asked, out, self.console, language=self.console.language)
         return _files(out)
 
     def _compare(self, images: ImageSet) -> Iterable[Path]:
         from mayak.evaluation.compare import compare
 
         out = self._result("comparison", images)
-        compare(
-            self._result("zeroshot", images),
-            self._result("evaluation", images),
-            out,
-            language=self.console.language,
-        )
+        first, second, *others = self.cells(images)
+        compare(first, second, out, others=others, language=self.console.language)
         return _files(out)
 
     def _phone(self) -> Iterable[Path]:
@@ -441,35 +432,18 @@ class _Run:
     def _result(self, kind: str, images: ImageSet) -> Path:
         return self.folder / f"{kind}_{images.name}"
 
-    def _metrics(self, kind: str, images: ImageSet) -> dict[str, Any]:
-        path = self._result(kind, images) / "metrics.json"
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return found
 
+def _show(console: Console, run: _Run, rows: list[dict[str, Any]]) -> None:
+    from mayak.cli.compare import show_two_by_two
+    from mayak.evaluation.record import read_run
+    from mayak.evaluation.two_by_two import TwoByTwo
 
-def _show(console: Console, rows: list[dict[str, Any]]) -> None:
-    console.table(
-        msg("Zero-shot against fine-tuned"),
-        [
-            msg("test set"),
-            msg("number"),
-            msg("zero-shot"),
-            msg("fine-tuned"),
-            msg("misses"),
-            "McNemar p",
-        ],
-        [
-            [
-                _set_title(OWN if row["set"] == OWN.name else HELD_OUT),
-                str(row["n"]),
-                f"{row['zeroshot']:.2%}",
-                f"{row['finetuned']:.2%}",
-                str(row["misses"]),
-                f"{row['mcnemar_p']:.1e}",
-            ]
-            for row in rows
-        ],
-    )
+    for images, row in zip(reversed(SETS), rows, strict=True):
+        table = TwoByTwo.of([read_run(folder) for folder in run.cells(images)])
+        console.result("")
+        show_two_by_two(console, table, _set_title(images))
+        console.result(row["headline"])
+    console.result("")
     console.result(
         msg(
             "Synthetic images, a tiny model: this shows that the program works. It does not "
@@ -490,9 +464,11 @@ def _step_title(kind: str) -> str:
     return {
         "draw": msg("drawing"),
         "prepare": msg("preparing"),
-        "zeroshot": msg("zero-shot"),
         "train": msg("fine-tuning"),
-        "evaluate": msg("evaluating"),
+        "zeroshot-generate": msg("zero-shot, answers"),
+        "finetuned-score": msg("fine-tuned, scores"),
+        "zeroshot-score": msg("zero-shot, scores"),
+        "finetuned-generate": msg("fine-tuned, answers"),
         "compare": msg("comparing"),
         "phone": msg("drawing a phone's memory"),
         "triage": msg("triage of the phone"),

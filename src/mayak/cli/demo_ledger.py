@@ -47,7 +47,7 @@ class Ledger:
             try:
                 self._steps = dict(read_json(self._path, RECORD_BYTES))
                 if not all(isinstance(step, dict) for step in self._steps.values()):
-                    raise ValueError(msg("not a ledger"))
+                    raise ValueError(msg("not the record of a demo"))
             except (ValueError, TypeError, OSError) as error:
                 raise ConfigError(
                     msg("{path} cannot be read: {error}", path=self._path, error=error),

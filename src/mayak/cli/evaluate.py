@@ -1,12 +1,19 @@
-"""``mayak evaluate``, ``mayak zeroshot`` and ``mayak compare``: measure and compare models."""
+"""``mayak evaluate`` and ``mayak zeroshot``: measure a fine-tuned model and the base model."""
 
 from __future__ import annotations
 
+import shlex
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from mayak.cli.as_triage import (
+    calibration_to_measure,
+    measure_as_triage,
+    show_triage_figures,
+)
 from mayak.cli.console import Console
 from mayak.cli.options import (
     DeviceOption,
@@ -18,21 +25,57 @@ from mayak.cli.options import (
     base_of,
 )
 from mayak.config import BASE_MODEL, FINAL, OUTPUT, Precision
-from mayak.i18n import msg
+from mayak.i18n import join, msg, msg_in
 from mayak.labels import LABELS
 from mayak.names import printable
 
 if TYPE_CHECKING:
-    from mayak.evaluation.compare import Comparison
+    from collections.abc import Sequence
+
+    from mayak.evaluation.bounds import Bound
     from mayak.evaluation.record import EvaluationResult
+    from mayak.metrics import Metrics
+    from mayak.model import AnswerGenerator, LabelScorer, VisionLanguageModel
 
 ManifestOption = Annotated[Path, Parameter(help=msg("Manifest of the images to measure on."))]
-OutOption = Annotated[Path, Parameter(help=msg("Folder of the results."))]
 BatchOption = Annotated[
     int | None,
     Parameter(
         validator=at_least("--batch-size", 1),
         help=msg("Images at once (default: 8 to score, 4 to generate)."),
+    ),
+]
+
+Way = Literal["generate", "score"]
+ByOption = Annotated[
+    Way,
+    Parameter(
+        help=msg(
+            "generate: free answers of up to 50 tokens, parsed (the paper's way); score: the "
+            "label's scores."
+        )
+    ),
+]
+
+ZEROSHOT = {
+    "generate": Path("evaluation_results_zeroshot"),
+    "score": Path("evaluation_results_zeroshot_score"),
+}
+FINETUNED = {
+    "generate": Path("evaluation_results_epochs5_generate"),
+    "score": Path("evaluation_results_epochs5"),
+}
+"""Folders of the results, by the way of asking; those of the paper have the paper's names."""
+AS_TRIAGE = Path("evaluation_results_as_triage")
+
+AsTriageOption = Annotated[
+    bool,
+    Parameter(
+        negative="",
+        help=msg(
+            "Measure what `mayak triage` runs with this adapter: reduced decoding, the cascade "
+            "and its calibration."
+        ),
     ),
 ]
 
@@ -42,7 +85,18 @@ def evaluate(
     adapter: OwnAdapterOption = Path(OUTPUT) / FINAL,
     model: OwnModelOption = None,
     manifest: ManifestOption = Path("data/test_drug_data.json"),
-    out: OutOption = Path("evaluation_results_epochs5"),
+    out: Annotated[
+        Path | None,
+        Parameter(
+            help=msg(
+                "Folder of the results (default: evaluation_results_epochs5; with --by generate "
+                "evaluation_results_epochs5_generate, with --as-triage "
+                "evaluation_results_as_triage)."
+            )
+        ),
+    ] = None,
+    by: ByOption = "score",
+    as_triage: AsTriageOption = False,
     batch_size: BatchOption = None,
     precision: PrecisionOption = "auto",
     device: DeviceOption = "auto",
@@ -57,24 +111,27 @@ def evaluate(
     samples = read_manifest(manifest)
     leakage = Leakage.of(adapter, samples)
     leakage.refuse_all_seen(samples)
-    from mayak.model import LabelScorer, load_model
+    from mayak.model import load_model
 
     console = Console()
+    load = partial(load_model, base, adapter=adapter, device=device, revision=revision)
+    if as_triage:
+        out = out or AS_TRIAGE
+        calibration = calibration_to_measure(adapter, by)
+        vlm = load(precision=precision)
+        size = batch_size or 8
+        result = measure_as_triage(vlm, calibration, samples, out, console, size, leakage)
+        return _show(console, result, out, as_json)
 
     def measured(precision: Precision, out: Path) -> EvaluationResult:
-        vlm = load_model(
-            base,
-            precision=precision,
-            adapter=adapter,
-            device=device,
-            revision=revision,
-            unproven=True,
-        )
-        scorer = LabelScorer(vlm, batch_size or 8)
-        return run(samples, scorer, out, console, leakage=leakage, language=console.language)
+        # fp8 is proven by comparing scores
+        vlm = load(precision=precision, unproven=by == "score")
+        asked = _asked(vlm, by, batch_size)
+        return run(samples, asked, out, console, leakage=leakage, language=console.language)
 
+    out = out or FINETUNED[by]
     result = measured(precision, out)
-    if precision == "fp8":
+    if precision == "fp8" and by == "score":
         from mayak.evaluation.agreement import allow_fp8
 
         found = allow_fp8(adapter, measured("bf16", out / "bf16"), result)
@@ -93,13 +150,10 @@ ModelOption = Annotated[
     str,
     Parameter(help=msg("Base model: hub id, local folder or nano.")),
 ]
-ByOption = Annotated[
-    Literal["generate", "score"],
+RevisionOption = Annotated[
+    str | None,
     Parameter(
-        help=msg(
-            "generate: free answers of up to 50 tokens, parsed (the paper's way); score: the "
-            "label's scores."
-        )
+        help=msg("Commit of a hub model; run.json names the adapter's (default: the newest).")
     ),
 ]
 
@@ -107,8 +161,17 @@ ByOption = Annotated[
 def zeroshot(
     *,
     model: ModelOption = BASE_MODEL,
+    revision: RevisionOption = None,
     manifest: ManifestOption = Path("data/test_drug_data.json"),
-    out: OutOption = Path("evaluation_results_zeroshot"),
+    out: Annotated[
+        Path | None,
+        Parameter(
+            help=msg(
+                "Folder of the results (default: evaluation_results_zeroshot; with --by score "
+                "evaluation_results_zeroshot_score)."
+            )
+        ),
+    ] = None,
     by: ByOption = "generate",
     batch_size: BatchOption = None,
     precision: PrecisionOption = "auto",
@@ -120,49 +183,30 @@ def zeroshot(
     from mayak.evaluation.run import zeroshot as run
 
     samples = read_manifest(manifest)
-    from mayak.model import AnswerGenerator, LabelScorer, load_model
+    from mayak.model import load_model
 
     console = Console()
-    vlm = load_model(model, precision=precision, device=device)
-    classifier: AnswerGenerator | LabelScorer = (
-        AnswerGenerator(vlm, batch_size or 4)
-        if by == "generate"
-        else LabelScorer(vlm, batch_size or 8)
-    )
-    result = run(samples, classifier, out, console, language=console.language)
+    vlm = load_model(model, precision=precision, device=device, revision=revision)
+    out = out or ZEROSHOT[by]
+    asked = _asked(vlm, by, batch_size)
+    result = run(samples, asked, out, console, language=console.language)
     return _show(console, result, out, as_json)
 
 
-FirstArgument = Annotated[Path, Parameter(help=msg("Results of one run."))]
-SecondArgument = Annotated[
-    Path,
-    Parameter(help=msg("Results of another, on the same images.")),
-]
+def _asked(
+    vlm: VisionLanguageModel, by: Way, batch_size: int | None
+) -> AnswerGenerator | LabelScorer:
+    """Return what asks a loaded model in one of the two ways."""
+    from mayak.model import AnswerGenerator, LabelScorer
 
-
-def compare(
-    first: FirstArgument = Path("evaluation_results_zeroshot"),
-    second: SecondArgument = Path("evaluation_results_epochs5"),
-    *,
-    out: OutOption = Path("comparison"),
-    as_json: JsonOption = False,
-) -> int:
-    """Pair two runs on the same images: accuracy, McNemar's exact test, what changed."""
-    from mayak.evaluation.compare import PAGE, summary
-    from mayak.evaluation.compare import compare as run
-
-    console = Console()
-    result = run(first, second, out, language=console.language)
-    if as_json:
-        console.json(summary(result))
-    else:
-        _show_comparison(console, result, out / PAGE)
-    return 0
+    if by == "generate":
+        return AnswerGenerator(vlm, batch_size or 4)
+    return LabelScorer(vlm, batch_size or 8)
 
 
 def _show(console: Console, result: EvaluationResult, out: Path, as_json: bool) -> int:
-    from mayak.evaluation.record import figures
-    from mayak.evaluation.run import REPORT
+    from mayak.evaluation.page import REPORT
+    from mayak.evaluation.record import figures, is_generated
 
     if as_json:
         console.json(figures(result, out))
@@ -179,7 +223,7 @@ def _show(console: Console, result: EvaluationResult, out: Path, as_json: bool) 
         for label, row in zip(LABELS, measured.per_class, strict=True)
     ]
     columns = [
-        msg("label"),
+        msg_in("evaluation", "label"),
         msg("recall"),
         msg("precision"),
         "F1",
@@ -194,13 +238,18 @@ def _show(console: Console, result: EvaluationResult, out: Path, as_json: bool) 
         + f" · macro F1 {measured.macro_f1:.3f} · "
         + msg("{count} images", count=measured.n)
     )
-    if result.kind == "zeroshot-generate":
+    _show_few_groups(console, measured)
+    if result.unclassifiable and is_generated(result.kind):
+        _show_unread(console, result, out)
+    elif result.unclassifiable:
         console.result(
             msg(
-                "answers that name no label, counted as wrong: {unclassifiable}",
-                unclassifiable=result.unclassifiable,
+                "images with two highest scores that are equal, counted as wrong: {n_tied}",
+                n_tied=result.unclassifiable,
             )
         )
+    if result.triage is not None:
+        show_triage_figures(console, result.triage)
     for note in result.notes:
         console.result(msg("note: ") + note)
     for failure in result.failures:
@@ -209,49 +258,50 @@ def _show(console: Console, result: EvaluationResult, out: Path, as_json: bool) 
     return int(bool(result.failures))
 
 
-def _show_comparison(console: Console, result: Comparison, page: Path) -> None:
-    from mayak.evaluation.page import p_value
+def _show_few_groups(console: Console, measured: Metrics) -> None:
+    from mayak.metrics import MIN_GROUPS
 
-    before, after = result.first_metrics, result.second_metrics
-    names = [result.first.folder.name, result.second.folder.name]
-    rows = [
-        [msg("accuracy"), f"{before.accuracy:.2%}", f"{after.accuracy:.2%}"],
-        ["macro F1", f"{before.macro_f1:.3f}", f"{after.macro_f1:.3f}"],
+    few = [
+        msg("recall of ") + f"{label.index} " + label.name
+        for label, row in zip(LABELS, measured.per_class, strict=True)
+        if row.recall_interval and row.recall_interval.has_too_few_groups
     ]
-    rows += [
-        [
-            msg("recall of ") + f"{label.index} " + label.name,
-            f"{one.recall:.1%}" if one.support else "–",
-            f"{two.recall:.1%}" if two.support else "–",
-        ]
-        for label, one, two in zip(LABELS, before.per_class, after.per_class, strict=True)
-    ]
-    console.table(
-        msg("The same {n_pairs} images", n_pairs=len(result.pairs)),
-        ["", *names],
-        rows,
-    )
-    console.result("")
-    low, high = 100 * result.difference.low, 100 * result.difference.high
-    console.result(
-        msg("difference")
-        + f" {100 * result.gain:+.2f} "
-        + msg("points")
-        + f" (95%: {low:+.1f} … {high:+.1f}) · McNemar p = {p_value(result.mcnemar.p)}"
-    )
-    console.result(
-        msg(
-            "put right {n_fixed}, made wrong {n_broken}, wrong in another way {n_moved}",
-            n_fixed=len(result.fixed),
-            n_broken=len(result.broken),
-            n_moved=len(result.moved),
-        )
-    )
-    if result.n_seen:
+    if measured.accuracy_interval.has_too_few_groups:
+        few.insert(0, msg("accuracy"))
+    if few:
         console.result(
             msg(
-                "images left out, because one of the models was trained on them: {n_seen}",
-                n_seen=result.n_seen,
+                "too few groups (fewer than {least} duplicate groups): {figures}",
+                least=MIN_GROUPS,
+                figures=join(", ", few),
             )
         )
-    console.result(msg("page: ") + str(page))
+
+
+def _show_unread(console: Console, result: EvaluationResult, out: Path) -> None:
+    console.result(
+        msg(
+            "answers that name no label, counted as wrong: {unclassifiable}",
+            unclassifiable=result.unclassifiable,
+        )
+    )
+    show_bounds(console, result.bounds[1:])
+    console.result(
+        msg("a person can label them: mayak answers {folder}", folder=shlex.quote(str(out)))
+    )
+
+
+def show_bounds(console: Console, bounds: Sequence[Bound]) -> None:
+    """Print the accuracy under each reading of unread answers."""
+    from mayak.evaluation.bounds import reading_name
+
+    for bound in bounds:
+        share = "–" if bound.accuracy is None else f"{bound.accuracy:.2%}"
+        console.result(
+            msg(
+                "  if {reading}: accuracy {share} ({n} images)",
+                reading=reading_name(bound.reading),
+                share=share,
+                n=bound.n,
+            )
+        )

@@ -45,7 +45,7 @@ OwnModelOption = Annotated[
 ]
 AdapterOption = Annotated[
     Path | None,
-    Parameter(help=msg("Adapter that `mayak train` made (default: none, the untouched model).")),
+    Parameter(help=msg("Adapter that `mayak train` made (default: none, the base model).")),
 ]
 OwnAdapterOption = Annotated[
     Path,

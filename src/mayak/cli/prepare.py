@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -16,13 +17,15 @@ from mayak.names import printable
 from mayak.workers import cores
 
 if TYPE_CHECKING:
-    from mayak.dataset.collect import Reason, Rejected
+    from mayak.dataset.collect import Rejected
     from mayak.dataset.options import PrepareResult
 
 _SHOWN = 5
 _DETAILED = ("damaged", "unreadable", "bomb", "disagreement")
 """Reasons that are shown with the recorded error of each file."""
 
+
+_SPLIT_NAMES = {"test": msg("test"), "val": msg("validation")}
 
 RawArgument = Annotated[
     Path | None,
@@ -76,6 +79,15 @@ AugmentOption = Annotated[
     int,
     Parameter(help=msg("New images from each training image of class 2.")),
 ]
+AugmentScaleOption = Annotated[
+    Literal["full", "model"],
+    Parameter(
+        help=msg(
+            "full: new images as large as their originals, as in the paper; model: of twice the "
+            "resolution that the model sees, several times as fast."
+        )
+    ),
+]
 WorkersOption = Annotated[
     int | None,
     Parameter(help=msg("Processes (default: all cores).")),
@@ -85,6 +97,15 @@ OverwriteOption = Annotated[
     Parameter(
         negative="",
         help=msg("Replace a data folder made from other input."),
+    ),
+]
+FoldsOption = Annotated[
+    int | None,
+    Parameter(
+        help=msg(
+            "Cross-validation: make so many data folders (data_fold1 …), each with other test "
+            "images; --test-fraction does not count then."
+        )
     ),
 ]
 TestOnlyOption = Annotated[
@@ -107,16 +128,18 @@ def prepare(
     group: GroupOption = "scene",
     provenance: ProvenanceOption = None,
     augment: AugmentOption = 4,
+    augment_scale: AugmentScaleOption = "full",
     workers: WorkersOption = None,
     overwrite: OverwriteOption = False,
     test_only: TestOnlyOption = False,
+    folds: FoldsOption = None,
     as_json: JsonOption = False,
 ) -> int:
     """Split the images of RAW, or those decided in cases, into sets, and augment class 2.
 
     Exit code 1 if an image could not be read.
     """
-    from mayak.dataset import PrepareOptions
+    from mayak.dataset import PrepareOptions, prepare_folds
     from mayak.dataset import prepare as run
     from mayak.dataset.collect import HARMLESS
 
@@ -126,31 +149,47 @@ def prepare(
             remedy=msg("give one of them"),
         )
     console = Console()
-    result = run(
-        PrepareOptions(
-            raw=raw or Path("raw_data"),
-            cases=tuple(from_case or ()),
-            data=data,
-            seed=seed,
-            test_fraction=test_fraction,
-            val_fraction=val_fraction,
-            group=group,
-            provenance=provenance,
-            augment=augment,
-            workers=cores() if workers is None else workers,
-            overwrite=overwrite,
-            test_only=test_only,
-        ),
-        progress=console,
+    options = PrepareOptions(
+        raw=raw or Path("raw_data"),
+        cases=tuple(from_case or ()),
+        data=data,
+        seed=seed,
+        test_fraction=test_fraction,
+        val_fraction=val_fraction,
+        group=group,
+        provenance=provenance,
+        augment=augment,
+        augment_scale=augment_scale,
+        workers=cores() if workers is None else workers,
+        overwrite=overwrite,
+        test_only=test_only,
     )
-    if as_json:
-        console.json(_as_json(result))
+    if folds is None:
+        results = [run(options, progress=console)]
     else:
-        _show(console, result)
-    return int(any(reason not in HARMLESS for reason in result.reasons))
+        results = prepare_folds(options, folds, progress=console)
+    if not as_json:
+        _show(console, results)
+    elif folds is None:
+        console.json(_as_json(results[0]))
+    else:
+        console.json({"folds": [_as_json(result) for result in results]})
+    return int(any(reason not in HARMLESS for reason in results[0].reasons))
 
 
-def _show(console: Console, result: PrepareResult) -> None:
+def _show(console: Console, results: list[PrepareResult]) -> None:
+    """Show the splits of each data folder, and once what they have in common."""
+    for result in results:
+        _show_splits(console, result)
+    _show_input(console, results[0])
+    for result in results:
+        console.result(
+            msg("written to {data}", data=result.data)
+            + msg(" · digest {digest}", digest=result.digest[:16])
+        )
+
+
+def _show_splits(console: Console, result: PrepareResult) -> None:
     parts = ("train", "augmented", "val", "test")
     counts = result.counts
     rows = [
@@ -166,8 +205,16 @@ def _show(console: Console, result: PrepareResult) -> None:
         msg("validation"),
         msg("test"),
     ]
-    console.table(msg("Images per class and split"), columns, rows)
+    title = msg("Images per class and split")
+    if result.fold:
+        number, folds = result.fold
+        title += msg(", fold {number} of {folds}", number=number, folds=folds)
+    console.table(title, columns, rows)
     console.result("")
+    _show_deviations(console, result)
+
+
+def _show_input(console: Console, result: PrepareResult) -> None:
     rejected = len(result.rejected)
     console.result(
         msg(
@@ -189,6 +236,7 @@ def _show(console: Console, result: PrepareResult) -> None:
                 largest=printable(sizes.most_common(1)[0][0]),
             )
         )
+    counts = result.counts
     if absent := [label.folder for label in LABELS if not any(counts[label.index].values())]:
         console.result(msg("no images of {absent}", absent=", ".join(absent)))
     _show_rejected(console, result)
@@ -200,18 +248,32 @@ def _show(console: Console, result: PrepareResult) -> None:
                 n_noted=len(result.noted),
             )
         )
-    console.result(
-        msg("written to {data}", data=result.data)
-        + msg(" · digest {digest}", digest=result.digest[:16])
-    )
+
+
+def _show_deviations(console: Console, result: PrepareResult) -> None:
+    for deviation in result.deviations:
+        console.result(
+            msg(
+                "off the fraction, because groups stay whole and each label must be in each split: "
+                "{split} has {share:.1%} of {which} instead of {target:.1%}",
+                split=_SPLIT_NAMES[deviation.split],
+                share=deviation.share,
+                which=msg("all images")
+                if deviation.label is None
+                else msg("label ") + f"{deviation.label} " + LABELS[deviation.label].name,
+                target=deviation.target,
+            )
+        )
 
 
 def _show_rejected(console: Console, result: PrepareResult) -> None:
+    from mayak.dataset.collect import REASONS
+
     if not result.rejected:
         return
     console.result(msg("rejected:"))
     for reason, count in result.reasons.items():
-        console.result("  " + _reason(reason) + f": {count}")
+        console.result("  " + REASONS[reason] + f": {count}")
         its = [item for item in result.rejected if item.reason == reason]
         for item in its[:_SHOWN]:
             console.result("    " + printable(item.name) + _detail(item))
@@ -245,30 +307,6 @@ def _show_cross_label(console: Console, result: PrepareResult) -> None:
         )
 
 
-def _reason(reason: Reason) -> str:
-    texts: dict[Reason, str] = {
-        "empty": msg("empty files"),
-        "damaged": msg("damaged images"),
-        "bomb": msg("too many pixels, possibly decompression bombs"),
-        "codec-missing": msg("codec not installed (pip install 'mayak[heic]')"),
-        "too-large": msg("files larger than 1 GiB"),
-        "unreadable": msg("cannot be read (check permissions and the disk)"),
-        "crashed": msg("crashed the decoder"),
-        "name": msg("names that are not UTF-8 (rename them)"),
-        "link": msg("symbolic links, not followed"),
-        "special": msg("pipes, sockets or devices"),
-        "outside": msg("outside the four class folders"),
-        "system-file": msg("files of operating systems"),
-        "not-an-image": msg("no images"),
-        "disagreement": msg("reviewers differ"),
-        "augmented": msg("augmented copies (_aug_N) of images that are there too"),
-        "augmented-orphan": msg(
-            "named as augmented copies (_aug_N), without their original (rename what is not a copy)"
-        ),
-    }
-    return texts[reason]
-
-
 def _detail(item: Rejected) -> str:
     """Return the recorded error, for some reasons."""
     return " — " + item.error if item.reason in _DETAILED else ""
@@ -285,6 +323,7 @@ def _as_json(result: PrepareResult) -> dict[str, object]:
             "largest": max(result.group_sizes.values()),
         },
         "splits": dict(result.digests),
+        "deviations": [asdict(deviation) for deviation in result.deviations],
         "digest": result.digest,
         "input_digest": result.input_digest,
         "noted": {path: list(notes) for path, notes in result.noted.items()},

@@ -1,4 +1,4 @@
-"""``mayak report``: writes a case as HTML, PDF, XLSX, CSV and CASE JSON-LD."""
+"""``mayak report``: writes the report of a case."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def report(
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> int:
-    """Write the reports of a case in the language of --lang: HTML, PDF, XLSX, CSV, CASE JSON-LD.
+    """Write the report of a case in all its formats, in the language of --lang.
 
     The same case gives the same bytes; nothing is written to the case. Exit code 3 if an integrity
     failure is open: the report is written all the same and states it on its first page.

@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -48,7 +48,7 @@ def review(
 
     console = Console()
     logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.WARNING)
-    with ReviewSession(case, reviewer or user()) as session, ExitStack() as until_the_end:
+    with ReviewSession(case, reviewer or user()) as session:
         _warn_of_faults(console, case)
         if session.lacks_stacks:
             console.note(
@@ -57,16 +57,24 @@ def review(
                     "by one until mayak triage has run on it again"
                 )
             )
+        with opening(console, browser, msg("Ctrl-C ends the review")) as opened:
+            serve(session, port=port, opened=opened, language=console.language)
+    return 0
+
+
+@contextmanager
+def opening(console: Console, browser: bool, ending: str) -> Iterator[Callable[[str], None]]:
+    """Yield what prints a page's address and how to end it, and opens the browser if asked to."""
+    with ExitStack() as until_the_end:
 
         def opened(address: str) -> None:
             console.result(address)
-            console.note(msg("Ctrl-C ends the review"))
+            console.note(ending)
             sys.stdout.flush()
             if browser:
                 webbrowser.open(until_the_end.enter_context(_redirect_file(address)))
 
-        serve(session, port=port, opened=opened, language=console.language)
-    return 0
+        yield opened
 
 
 @contextmanager

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from mayak.cli.console import Console
-from mayak.cli.options import JsonOption
+from mayak.cli.options import JsonOption, at_least
+from mayak.cli.train_repeats import seeded_runs, show, summary, train_repeats
 from mayak.config import OUTPUT, load_train_config
 from mayak.i18n import msg
 
@@ -52,6 +53,16 @@ ResumeOption = Annotated[
         help=msg("Go on with an interrupted run."),
     ),
 ]
+RepeatOption = Annotated[
+    int | None,
+    Parameter(
+        validator=at_least("--repeat", 2),
+        help=msg(
+            "Train with so many seeds, from the given one on, into OUTPUT_seed42 …; shows mean and "
+            "standard deviation."
+        ),
+    ),
+]
 OverwriteOption = Annotated[
     bool,
     Parameter(
@@ -75,6 +86,7 @@ def train(
     devices: DevicesOption = None,
     resume: ResumeOption = False,
     overwrite: OverwriteOption = False,
+    repeat: RepeatOption = None,
     as_json: JsonOption = False,
 ) -> int:
     """Fine-tune the base model with QLoRA; options override the configuration."""
@@ -87,9 +99,22 @@ def train(
         "seed": seed,
     }
     settings = load_train_config(chosen, given)
+    console = Console()
+    if repeat:
+        options = ["--lang", console.language, "train", "--config", chosen, "--data", str(data)]
+        options += ["--device", device, *(["--devices", str(devices)] if devices else [])]
+        for name in ("model", "precision", "epochs", "batch_size"):
+            if given[name] is not None:
+                options += [f"--{name.replace('_', '-')}", str(given[name])]
+        runs = seeded_runs(settings, output, repeat)
+        code = train_repeats(
+            runs, options, data=data, resume=resume, overwrite=overwrite, console=console
+        )
+        if code == 0:
+            console.json(summary(runs)) if as_json else show(console, summary(runs))
+        return code
     from mayak.training import train as run
 
-    console = Console()
     try:
         result = run(
             settings,

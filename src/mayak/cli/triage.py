@@ -25,7 +25,7 @@ from mayak.cli.options import (
 )
 from mayak.cli.triage_summary import show_summary, summary_values
 from mayak.errors import ConfigError, IntegrityError
-from mayak.i18n import msg
+from mayak.i18n import msg, plural
 from mayak.workers import cores
 
 if TYPE_CHECKING:
@@ -190,14 +190,37 @@ def _run(
         raise
     drift = None if cascade is None else _record_drift(options, cascade, summary)
     seen = None if learnt is None else _record_seen(options, learnt, summary)
+    reduced = [] if cascade is None else cascade.reduced
     with CaseStore.read(options.case) as store:
         if as_json:
-            console.json(summary_values(store, summary, drift, seen))
+            values = summary_values(store, summary, drift, seen)
+            console.json(values | {"reduced": reduced})
         else:
             show_summary(console, store, summary, drift, seen)
+    if reduced:
+        _record_reduced(options, reduced, summary, console)
     if summary.damaged:
         return IntegrityError.exit_code
     return int(bool(summary.failures))
+
+
+def _record_reduced(
+    options: Options, reduced: list[str], summary: Summary, console: Console
+) -> None:
+    """Record and show that the whole model saw some images at a reduced scale only."""
+    from mayak.case import CaseStore
+
+    with CaseStore.open(options.case, operator=options.operator) as case:
+        case.record("reduced scale", run=summary.run, contents=reduced)
+    console.note(
+        plural(
+            "WARNING: the whole model read {n:,} image at a reduced scale only, because its "
+            "decoder died twice; the log names it",
+            "WARNING: the whole model read {n:,} images at a reduced scale only, because their "
+            "decoder died twice; the log names them",
+            len(reduced),
+        )
+    )
 
 
 def _record_drift(options: Options, cascade: CascadeScorer, summary: Summary) -> Drift | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +11,7 @@ from mayak.cli.console import Console
 from mayak.i18n import join, msg, plural
 from mayak.labels import LABELS, numbered_label
 from mayak.names import printable
-from mayak.types import OutcomeReason
+from mayak.types import Failure, OutcomeReason
 
 if TYPE_CHECKING:
     from mayak.case import CaseStore
@@ -46,6 +48,7 @@ def summary_values(
         "seen_in_training": seen,
         "unread": summary.failures,
         "unread_by": case.failure_counts(),
+        "unscored_by": Counter(failure.error for failure in _unscored(case, summary)),
         "alerts": summary.alerts,
         "near_duplicate_groups": summary.groups,
         "limited": summary.is_limited,
@@ -71,7 +74,10 @@ def show_summary(
     )
     if summary.run is not None:
         show_results(console, case, summary.run)
-    _show_failures(console, case)
+    unscored = _unscored(case, summary)
+    unread = case.first_failures(_FIRST)
+    _show_failures(console, msg("Not read, the first {n_rows}", n_rows=_FIRST), unread)
+    _show_failures(console, msg("Not scored, the first {n_rows}", n_rows=_FIRST), unscored[:_FIRST])
     console.result(counts.sum_text)
     different = plural("{n} different image", "{n} different images", counts.distinct_contents)
     groups = plural("{n} group of near-duplicates", "{n} groups of near-duplicates", summary.groups)
@@ -91,23 +97,34 @@ def show_summary(
                 seen,
             )
         )
-    _show_reasons(console, case, summary)
+    _show_reasons(console, case, summary, unscored)
     _show_notes(console, summary)
 
 
-def _show_reasons(console: Console, case: CaseStore, summary: Summary) -> None:
-    """Count the files that were not read or left out, by reason."""
+def _unscored(case: CaseStore, summary: Summary) -> list[Failure]:
+    return [] if summary.run is None else case.unscored(summary.run)
+
+
+def _show_reasons(
+    console: Console, case: CaseStore, summary: Summary, unscored: Sequence[Failure]
+) -> None:
+    """Count the files that were not read or left out and the images without scores, by reason."""
     from mayak.case.reasons import reason, remedy
     from mayak.report.left_out import left_out, warning
 
-    for name, count in sorted(case.failure_counts().items()):
-        console.result(msg("not read: ") + reason(name) + f" ({name}) {count}")
-        if (advice := remedy(name)) is not None:
-            console.result("  " + msg("remedy: ") + advice)
+    for what, counted in (
+        (msg("not read: "), case.failure_counts()),
+        (msg("not scored: "), Counter(failure.error for failure in unscored)),
+    ):
+        for name, count in sorted(counted.items()):
+            console.result(what + reason(name) + f" ({name}) {count}")
+            if (advice := remedy(name)) is not None:
+                console.result("  " + msg("remedy: ") + advice)
     for rule, count in sorted(summary.exclusions.items()):
         console.result(msg("left out: ") + reason(rule) + f" ({rule}) {count}")
-    if (text := warning(left_out(lambda: case.left_out(OutcomeReason.NOT_AN_IMAGE)))) is not None:
-        console.result(text)
+    unexamined = warning(left_out(lambda: case.left_out(OutcomeReason.NOT_AN_IMAGE)))
+    if unexamined is not None:
+        console.result(unexamined)
 
 
 def _show_notes(console: Console, summary: Summary) -> None:
@@ -132,20 +149,24 @@ def _show_notes(console: Console, summary: Summary) -> None:
         )
     for source in summary.empty:
         console.result(msg("source without files: {source}", source=source))
-    for source in summary.damaged:
-        console.result(msg("DAMAGED, accepted: {source}", source=source))
+    for source in summary.damaged[:_FIRST]:
+        console.result(msg("DAMAGED OR CHANGED, accepted: {source}", source=source))
+    if (n_more := len(summary.damaged) - _FIRST) > 0:
+        console.result(
+            msg("DAMAGED OR CHANGED, accepted: {n_more:,} more, listed in the log", n_more=n_more)
+        )
 
 
-def _show_failures(console: Console, case: CaseStore) -> None:
+def _show_failures(console: Console, title: str, failures: Sequence[Failure]) -> None:
     from mayak.case.reasons import reason
 
     rows = [
         [printable(failure.path), reason(failure.error), printable(failure.message)]
-        for failure in case.first_failures(_FIRST)
+        for failure in failures
     ]
     if rows:
         console.table(
-            msg("Not read, the first {n_rows}", n_rows=len(rows)),
+            title,
             [msg("path"), msg("reason"), msg("recorded")],
             rows,
             text_columns=3,
@@ -189,7 +210,7 @@ def show_results(console: Console, case: CaseStore, run: int) -> None:
         rows.append(
             [
                 str(result.rank),
-                numbered_label(result.scores.label),
+                numbered_label(result.scores.label, is_tied=result.scores.is_tied),
                 f"{result.scores.best:.3f}",
                 printable(result.display),
                 join(", ", marks),

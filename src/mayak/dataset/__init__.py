@@ -2,6 +2,13 @@
 
 from mayak.dataset.manifest import Manifest, read_manifest
 from mayak.dataset.options import PrepareOptions, PrepareResult
-from mayak.dataset.preparation import prepare
+from mayak.dataset.preparation import prepare, prepare_folds
 
-__all__ = ["Manifest", "PrepareOptions", "PrepareResult", "prepare", "read_manifest"]
+__all__ = [
+    "Manifest",
+    "PrepareOptions",
+    "PrepareResult",
+    "prepare",
+    "prepare_folds",
+    "read_manifest",
+]

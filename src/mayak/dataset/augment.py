@@ -9,10 +9,13 @@ from __future__ import annotations
 import hashlib
 import io
 import math
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from torchvision.transforms import v2
@@ -20,8 +23,12 @@ from torchvision.transforms.v2 import functional
 
 from mayak.errors import DecodeError
 from mayak.imaging import decode
+from mayak.types import DecodedImage, Sides
 
 JPEG_QUALITY = 95
+MODEL_SIDES = Sides(longer=1344, shorter=672)
+"""Twice the resolution that LLaVA-1.6 sees: twice its largest grid of tiles (2 × 2 of 336 pixels),
+and twice the base tile. As ``VisionLanguageModel.min_sides``, which this package does not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +40,8 @@ class AugmentJob:
     copy: int
     seed: int
     target: Path
+    at_model_scale: bool = False
+    """Whether the original is first reduced to ``MODEL_SIDES``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +60,19 @@ def augment(job: AugmentJob) -> AugmentedImage | None:
     """
     torch.set_num_threads(1)
     try:
-        original = decode(job.source.read_bytes())
+        original = decode(
+            job.source.read_bytes(), min_sides=MODEL_SIDES if job.at_model_scale else None
+        )
     except (OSError, DecodeError):
         return None
     if original.sha256 != job.sha256:
         return None
-    pixels = torch.from_numpy(original.pixels).permute(2, 0, 1)
-    changed = augmented(pixels, seed_of(job.seed, job.sha256, job.copy))
+    pixels, scale = original.pixels, 1.0
+    if job.at_model_scale:
+        pixels, scale = _reduced(original)
+    changed = augmented(
+        torch.from_numpy(pixels).permute(2, 0, 1), seed_of(job.seed, job.sha256, job.copy), scale
+    )
     image = Image.fromarray(changed.permute(1, 2, 0).contiguous().numpy())
     encoded = io.BytesIO()
     image.save(encoded, "JPEG", quality=JPEG_QUALITY, subsampling=0)
@@ -72,22 +87,48 @@ def seed_of(seed: int, sha256: str, copy: int) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
-def augmented(pixels: Tensor, seed: int) -> Tensor:
-    """Return one random variant of uint8 pixels (3, H, W), with the same shape and type."""
+def _reduced(image: DecodedImage) -> tuple[NDArray[np.uint8], float]:
+    """Return an image's pixels (H, W, 3), reduced to the smallest size of which no side is smaller
+    than that of ``MODEL_SIDES``, and how many pixels of the file one of them stands for along a
+    side. A smaller image stays as it is."""
+    height, width = image.pixels.shape[:2]
+    share = max(MODEL_SIDES.longer / max(height, width), MODEL_SIDES.shorter / min(height, width))
+    pixels = image.pixels
+    if share < 1:
+        size = (round(width * share), round(height * share))
+        pixels = np.array(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
+    return pixels, max(image.size) / max(pixels.shape[:2])
+
+
+def augmented(pixels: Tensor, seed: int, scale: float = 1.0) -> Tensor:
+    """Return one random variant of uint8 pixels (3, H, W), with the same shape and type.
+
+    ``scale`` is how many pixels of the original one of these stands for along a side. Blur, which
+    the paper states in pixels, is narrower by it. So is the standard deviation of the noise: the
+    mean of scale² independent values has it. What a model sees, which reduces the image further, is
+    then as if the original had been changed.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         values = functional.to_dtype(pixels, torch.float32, scale=True)
-        values = _pipeline(pixels.shape[-2], pixels.shape[-1])(values)
+        values = _pipeline(pixels.shape[-2], pixels.shape[-1], scale)(values)
         result: Tensor = functional.to_dtype(values.clamp(0, 1), torch.uint8, scale=True)
     return result
 
 
-def _pipeline(height: int, width: int) -> v2.Compose:
+def _pipeline(height: int, width: int, scale: float) -> v2.Compose:
+    """Return the transforms of one image, in the paper's order.
+
+    The crop is Albumentations' ``RandomResizedCrop``, which took torchvision's rule: ten attempts
+    at a random crop, then the largest central crop of a permitted ratio. A photo of 9:16 or 9:20
+    has no crop of 80 % with a side ratio of at least 0.75, so it always gets the central one (75 %
+    and 60 % of it). The result is stretched to the size of the original; the paper's to 300 × 300.
+    """
     bilinear = v2.InterpolationMode.BILINEAR
     # Sigmas follow from the kernel sizes by OpenCV's rule, which Albumentations used.
     blurs: list[v2.Transform] = [
-        MotionBlur(),
-        v2.RandomChoice([v2.GaussianBlur(3, 0.8), v2.GaussianBlur(5, 1.1)]),
+        MotionBlur(scale),
+        v2.RandomChoice([v2.GaussianBlur(3, 0.8 / scale), v2.GaussianBlur(5, 1.1 / scale)]),
     ]
     crop = v2.RandomResizedCrop((height, width), (0.8, 1.0), (0.75, 1.33), interpolation=bilinear)
     return v2.Compose(
@@ -95,7 +136,7 @@ def _pipeline(height: int, width: int) -> v2.Compose:
             v2.RandomHorizontalFlip(0.5),
             v2.RandomApply([v2.RandomRotation(15, interpolation=bilinear, fill=0)], 0.7),
             v2.RandomApply([v2.ColorJitter(brightness=0.2, contrast=0.2)], 0.8),
-            v2.RandomApply([Noise(10, 50)], 0.3),
+            v2.RandomApply([Noise(10 / scale**2, 50 / scale**2)], 0.3),
             # A kernel of 5 needs 3 pixels to mirror at the border.
             v2.RandomApply([v2.RandomChoice(blurs)], 0.4 if min(height, width) >= 3 else 0.0),
             v2.RandomApply([Gamma(0.8, 1.2)], 0.3),
@@ -120,19 +161,24 @@ class Noise(torch.nn.Module):
 
 
 class MotionBlur(torch.nn.Module):
-    """Blur along a line of 3 or 5 pixels in a random direction, like that of a moving camera."""
+    """Blur along a line of 3 or 5 pixels of the original in a random direction, like that of a
+    moving camera. ``scale`` is that of ``augmented``."""
+
+    def __init__(self, scale: float = 1.0) -> None:
+        super().__init__()
+        self.scale = scale
 
     def forward(self, values: Tensor) -> Tensor:
         """Pixels (3, H, W) in 0–1."""
         size = 3 if _uniform(0, 1) < 0.5 else 5
-        offsets = _line(size, _uniform(0, math.pi))
+        offsets = _line(size, _uniform(0, math.pi), self.scale)
         height, width = values.shape[-2:]
         padded = torch.nn.functional.pad(values, [size // 2] * 4, mode="reflect")
         # The mean of shifted views takes a quarter of conv2d's memory, and is faster.
         total = torch.zeros_like(values)
-        for x, y in offsets:
-            total += padded[:, y : y + height, x : x + width]
-        return total / len(offsets)
+        for x, y, weight in offsets:
+            total += weight * padded[:, y : y + height, x : x + width]
+        return total / size
 
 
 class Gamma(torch.nn.Module):
@@ -185,13 +231,25 @@ def shift_saturation_and_value(values: Tensor, saturation: float, value: float) 
     return torch.where(top > 0, coloured * (brighter / top.clamp(min=1e-6)), brighter)
 
 
-def _line(size: int, angle: float) -> list[tuple[int, int]]:
-    """Return the (x, y) of ``size`` pixels on a line through the middle of a square that wide."""
+def _line(size: int, angle: float, scale: float) -> list[tuple[int, int, float]]:
+    """Return (x, y, weight) of the pixels on a line of ``size`` pixels of the original through the
+    middle of a square that wide. At scale 1 each point is one pixel; otherwise its weight is shared
+    by the four around it, in proportion to their distance (bilinear)."""
     middle = size // 2
-    return [
-        (middle + round(step * math.cos(angle)), middle + round(step * math.sin(angle)))
+    points = [
+        (step * math.cos(angle) / scale, step * math.sin(angle) / scale)
         for step in range(-middle, middle + 1)
     ]
+    if scale == 1:
+        return [(middle + round(x), middle + round(y), 1.0) for x, y in points]
+    weights: dict[tuple[int, int], float] = defaultdict(float)
+    for x, y in points:
+        left, top = math.floor(x), math.floor(y)
+        for dx, dy in ((0, 0), (1, 0), (0, 1), (1, 1)):
+            weight = (1 - abs(x - left - dx)) * (1 - abs(y - top - dy))
+            if weight > 0:
+                weights[middle + left + dx, middle + top + dy] += weight
+    return [(x, y, weight) for (x, y), weight in weights.items()]
 
 
 def _uniform(low: float, high: float) -> float:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 from mayak.errors import ManifestError
-from mayak.i18n import msg
+from mayak.i18n import Message, msg, system_error
 from mayak.labels import LABELS
 from mayak.names import storable
 
@@ -31,7 +32,27 @@ Reason = Literal[
     "augmented",
     "augmented-orphan",
 ]
-REASONS: tuple[Reason, ...] = get_args(Reason)
+REASONS: Mapping[Reason, Message] = {
+    "empty": msg("empty files"),
+    "damaged": msg("damaged images"),
+    "bomb": msg("too many pixels, possibly decompression bombs"),
+    "codec-missing": msg("codec not installed (pip install 'mayak[heic]')"),
+    "too-large": msg("files larger than 1 GiB"),
+    "unreadable": msg("cannot be read (check permissions and the disk)"),
+    "crashed": msg("crashed the decoder"),
+    "name": msg("names that are not UTF-8 (rename them)"),
+    "link": msg("symbolic links, not followed"),
+    "special": msg("pipes, sockets or devices"),
+    "outside": msg("outside the four class folders"),
+    "system-file": msg("files of operating systems"),
+    "not-an-image": msg("no images"),
+    "disagreement": msg("reviewers differ"),
+    "augmented": msg("augmented copies (_aug_N) of images that are there too"),
+    "augmented-orphan": msg(
+        "named as augmented copies (_aug_N), without their original (rename what is not a copy)"
+    ),
+}
+"""What the reasons are called, in the order in which they are shown."""
 
 HARMLESS: frozenset[Reason] = frozenset(
     {"link", "special", "outside", "system-file", "not-an-image", "disagreement", "augmented"}
@@ -64,7 +85,7 @@ class RawFile:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A file that is not used; ``error`` is the finding, in English."""
+    """A file that is not used; ``error`` is the finding."""
 
     name: str
     reason: Reason
@@ -157,7 +178,7 @@ def _walk(
         try:
             entries = _entries(here)
         except OSError as error:
-            text = f"the folder cannot be listed: {error.strerror}"
+            text = msg("the folder cannot be listed: {error}", error=system_error(error))
             rejected.append(Rejected(prefix + "/", "unreadable", text))
             continue
         for entry in entries:
@@ -169,9 +190,9 @@ def _walk(
             elif label is None:
                 rejected.append(_outside(path))
             elif not entry.is_file():
-                rejected.append(Rejected(path, "special", "a pipe, socket or device"))
+                rejected.append(Rejected(path, "special", msg("a pipe, socket or device")))
             elif storable(path) != path:
-                text = "the name is not valid UTF-8, so no manifest can hold it"
+                text = msg("the name is not valid UTF-8, so no manifest can hold it")
                 rejected.append(Rejected(path, "name", text))
             else:
                 files.append(RawFile(path, Path(entry.path), label))
@@ -198,19 +219,19 @@ def _set_apart(files: list[RawFile]) -> tuple[list[RawFile], list[Rejected]]:
             continue
         original = originals.get((file.path.parent, stem))
         if original is not None:
-            text = f"an augmented copy of {original}, by its name"
+            text = msg("an augmented copy of {original}, by its name", original=original)
             rejected.append(Rejected(file.name, "augmented", text))
         else:
-            text = f"named as an augmented copy, and no {stem} is next to it"
+            text = msg("named as an augmented copy, and no {stem} is next to it", stem=stem)
             rejected.append(Rejected(file.name, "augmented-orphan", text))
     return [file for file in files if file.name not in copies], rejected
 
 
 def _link(name: str) -> Rejected:
-    return Rejected(name, "link", "a symbolic link, not followed")
+    return Rejected(name, "link", msg("a symbolic link, not followed"))
 
 
 def _outside(name: str) -> Rejected:
     if is_system_file(name):
-        return Rejected(name, "system-file", "left by an operating system")
-    return Rejected(name, "outside", "not in one of the four class folders")
+        return Rejected(name, "system-file", msg("left by an operating system"))
+    return Rejected(name, "outside", msg("not in one of the four class folders"))

@@ -244,7 +244,7 @@ def _differing(image: _Image) -> str:
     verdicts = ", ".join(
         f"{one.reviewer}: {one.verdict}" for origin in image.origins for one in origin.decisions
     )
-    return f"{image.origins[0].path}: reviewers differ ({verdicts})"
+    return f"{image.origins[0].path}: " + msg("reviewers differ") + f" ({verdicts})"
 
 
 @dataclass(slots=True)
@@ -319,7 +319,7 @@ def _copy(path: Path, images: list[_Image], folder: Path, task: Task) -> list[st
 
 
 def _fault(image: _Image, why: str) -> str:
-    return f"{image.origins[0].path}: {why}"
+    return f"{image.origins[0].path}: " + why
 
 
 def _inside(holder: bytes, names: frozenset[str]) -> dict[str, bytes]:

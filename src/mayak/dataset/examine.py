@@ -11,7 +11,7 @@ from PIL import Image, UnidentifiedImageError
 from mayak.dataset.collect import RawFile, Reason, Rejected, is_system_file, order
 from mayak.errors import DecodeError
 from mayak.files import file_sha256
-from mayak.i18n import msg
+from mayak.i18n import msg, system_error
 from mayak.imaging.decode import decode_picture
 from mayak.imaging.formats import is_decoded, named_as_image, signature, wrong_extension
 from mayak.imaging.hashing import PerceptualHash, perceptual_hash, sha256
@@ -65,11 +65,11 @@ def examine_file(file: RawFile, *, has_scene: bool = False) -> Examined | Reject
     try:
         if file.path.stat().st_size > MAX_FILE_BYTES:
             digest = file_sha256(file.path)
-            text = f"larger than {MAX_FILE_BYTES // 2**20} MiB"
+            text = msg("larger than {limit} MiB", limit=MAX_FILE_BYTES // 2**20)
             return Rejected(file.name, "too-large", text, digest)
         data = file.path.read_bytes()
     except OSError as error:
-        return Rejected(file.name, "unreadable", f"{type(error).__name__}: {error.strerror}")
+        return Rejected(file.name, "unreadable", f"{type(error).__name__}: " + system_error(error))
     try:
         picture = decode_picture(data)
     except DecodeError as error:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from mayak.dataset.collect import REASONS, Reason, Rejected
-from mayak.dataset.split import SPLITS
+from mayak.dataset.split import SPLITS, SplitDeviation
 from mayak.errors import ConfigError, ManifestError
 from mayak.files import file_sha256
 from mayak.i18n import join, msg
@@ -17,6 +17,7 @@ from mayak.labels import LABELS
 from mayak.types import Sample, SplitName
 
 Grouping = Literal["scene", "pdq", "none"]
+AugmentScale = Literal["full", "model"]
 FOLDER, SOURCE = "folder", "source"
 PROVENANCES = (FOLDER, SOURCE)
 """Where origins are taken from, if not from a table."""
@@ -40,10 +41,15 @@ class PrepareOptions:
     """What the origins of the images are taken from: ``folder``, ``source``, or a table's path."""
     augment: int = 4
     """Number of new images per original of class 2 in the training set."""
+    augment_scale: AugmentScale = "full"
+    """``full``: new images are as large as their originals. ``model``: they have twice the
+    resolution that the model sees, and are made several times as fast."""
     workers: int = 1
     overwrite: bool = False
     test_only: bool = False
     """Put all images into the test set, to measure on images from elsewhere."""
+    fold: tuple[int, int] | None = None
+    """Number of the fold, from 1, and of all; its images are the test set."""
 
     def check(self) -> None:
         """Raise ConfigError naming every option that is out of its range."""
@@ -65,17 +71,50 @@ class PrepareOptions:
             )
 
     @property
+    def fractions(self) -> dict[str, float]:
+        """The shares of test and validation set."""
+        return {"test_fraction": self.test_fraction, "val_fraction": self.val_fraction}
+
+    @property
     def parameters(self) -> dict[str, Any]:
         """The options that the result depends on."""
-        return {
+        found: dict[str, Any] = {
             "seed": self.seed,
-            "test_fraction": self.test_fraction,
-            "val_fraction": self.val_fraction,
+            **self.fractions,
             "group": self.group,
             "augment": self.augment,
             "test_only": self.test_only,
             **({"provenance": self._provenance_digest} if self.provenance else {}),
         }
+        # A data folder of a version without these options is still one of the same parameters.
+        if self.augment_scale != "full":
+            found |= {"augment_scale": self.augment_scale}
+        return found | ({"fold": list(self.fold)} if self.fold else {})
+
+    def folds(self, number: int) -> list[PrepareOptions]:
+        """Return the options of each fold of a cross-validation; their data folders are next to
+        this one: ``data_fold1`` …
+
+        Raises:
+            ConfigError: there are fewer than two folds, or other options exclude them.
+        """
+        if number < 2 or self.test_only or self.cases:
+            raise ConfigError(
+                msg("--folds needs 2 or more, and neither --test-only nor --from-case"),
+                remedy=msg(
+                    "images from cases: run `mayak prepare --from-case` first, and then "
+                    "`mayak prepare data/images --folds`"
+                ),
+            )
+        return [
+            replace(
+                self,
+                data=self.data.with_name(f"{self.data.name}_fold{fold}"),
+                test_fraction=1 / number,
+                fold=(fold, number),
+            )
+            for fold in range(1, number + 1)
+        ]
 
     @property
     def _provenance_digest(self) -> str:
@@ -96,6 +135,8 @@ class PrepareResult:
     """The data set, and the outcome of every file."""
 
     data: Path
+    fold: tuple[int, int] | None
+    """As in the options."""
     samples: tuple[Sample, ...]
     """Samples of all splits; augmented ones last."""
     augmented: frozenset[str]
@@ -105,6 +146,8 @@ class PrepareResult:
     """image_path → warnings, for images that have any."""
     cross_label: tuple[tuple[Sample, ...], ...]
     """Groups of near-duplicates with more than one label."""
+    deviations: tuple[SplitDeviation, ...]
+    """Splits that are off their fraction because groups stay whole."""
     digests: Mapping[SplitName, str]
     digest: str
     """SHA-256 over the digests of the splits."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mayak.dataset.collect import RawFile, Rejected, collect, order
+from mayak.dataset.collect import REASONS, RawFile, Rejected, collect, order
 from mayak.dataset.decided import DecidedImages, read_decided
 from mayak.dataset.examine import Examined, examine
 from mayak.dataset.group import Link, group_ids, join_origins
@@ -18,7 +19,7 @@ from mayak.dataset.manifest import DATASET_FILE, FILES, Manifest
 from mayak.dataset.mixed_split import mixed_split
 from mayak.dataset.options import PrepareOptions, PrepareResult
 from mayak.dataset.origins import origins_of
-from mayak.dataset.split import SPLITS, grouped_split, plain_split
+from mayak.dataset.split import SPLITS, deviations, fold_split, grouped_split, plain_split
 from mayak.dataset.store import AUGMENTED_FOLDER, IMAGES_FOLDER, DataFolder
 from mayak.errors import ManifestError
 from mayak.files import json_digest
@@ -38,6 +39,9 @@ FORMAT = 1
 AUGMENTED_LABEL = 2
 """The paper augments only the transaction places, its rarest class."""
 
+LinksOf = Callable[[Sequence[Path]], Iterable[Link]]
+"""Returns the pairs of images (positions among the paths) that belong into one group."""
+
 _SHOWN = 10
 
 
@@ -45,7 +49,7 @@ def prepare(
     options: PrepareOptions,
     progress: Progress | None = None,
     *,
-    links: Callable[[Sequence[Path]], Iterable[Link]] | None = None,
+    links: LinksOf | None = None,
 ) -> PrepareResult:
     """Make manifests, augmented images and ``dataset.json`` from a raw folder, or from the decided
     images of cases, which are copied into the data folder.
@@ -63,48 +67,99 @@ def prepare(
         EvidenceError: a case's source is missing.
         IntegrityError: a case's source has changed.
     """
-    progress = progress or SilentProgress()
+    return _prepare([options], progress or SilentProgress(), links)[0]
+
+
+def prepare_folds(
+    options: PrepareOptions,
+    folds: int,
+    progress: Progress | None = None,
+    *,
+    links: LinksOf | None = None,
+) -> list[PrepareResult]:
+    """Make one data folder for each fold of a cross-validation (``PrepareOptions.folds``), with the
+    files read once. Errors are those of ``prepare``."""
+    return _prepare(options.folds(folds), progress or SilentProgress(), links)
+
+
+def _prepare(
+    each: Sequence[PrepareOptions], progress: Progress, links: LinksOf | None
+) -> list[PrepareResult]:
+    """Make data folders that differ in the split only, from the same input."""
+    options = each[0]
     # 1. Check options and folders, before thousands of images are read.
     options.check()
-    source = _source(options)
-    folder = DataFolder(source.data)
+    sources = [_source(its) for its in each]
+    folders = [DataFolder(source.data) for source in sources]
     if not options.overwrite:
-        folder.refuse_other(options.parameters)
-    with folder.staging() as staging:
+        for its, folder in zip(each, folders, strict=True):
+            folder.refuse_other(its.parameters)
+    with ExitStack() as stack:
+        stagings = [stack.enter_context(folder.staging()) for folder in folders]
         # 2. List the files, or copy the decided images.
-        files, left_out = source.files(staging, progress)
+        files, left_out = sources[0].files(stagings[0], progress)
         # 3. Decode and hash every file.
         images, unreadable = examine(
             files, options.workers, progress, has_scene=options.group == "scene"
         )
-        rejected = sorted([*left_out, *source.located(unreadable)], key=lambda r: order(r.name))
+        left_out = [*left_out, *sources[0].located(unreadable)]
+        rejected = sorted(left_out, key=lambda its: order(its.name))
         # 4. Refuse input that makes no data set, or another one than the folder contains.
         _refuse_gaps(images, rejected, all_classes=not options.test_only)
         _refuse_two_labels(images)
         input_digest = _input_digest(images, rejected)
         if not options.overwrite:
-            folder.refuse_other(options.parameters, input_digest)
-        # 5. Group near-duplicates and scenes, then images of one origin, and split.
+            for its, folder in zip(each, folders, strict=True):
+                folder.refuse_other(its.parameters, input_digest)
+        # 5. Group near-duplicates and scenes, then images of one origin.
+        files = [image.file for image in images]
+        origins = origins_of(options.provenance, files, sources[0].decided)
         alike = _alike(images, links, options, progress)
-        origins = origins_of(options.provenance, [image.file for image in images], source.decided)
-        groups = join_origins(alike, origins) if origins else alike
-        samples = _samples(images, groups, source.prefix, options)
-        # 6. Augment class 2 of the training split.
-        copies = _augment(images, samples, staging, options, progress)
-        # 7. Describe the data set, and replace the folder's files.
-        mixed = _cross_label(samples, alike)
-        result = _result(
-            options, source.data, samples, images, rejected, copies, mixed, input_digest
-        )
-        description = source.described(_dataset(result, options, images, copies, source.prefix))
-        written: dict[str, object] = {
-            FILES[split]: [_record(s) for s in result.samples if s.split == split]
-            for split in result.digests
-        }
-        new_images = [f"{AUGMENTED_FOLDER}/{copy.job.target.name}" for copy in copies]
-        if source.decided is not None:
-            new_images += [f"{IMAGES_FOLDER}/{image.file.name}" for image in images]
-        folder.publish(staging, new_images, written | {DATASET_FILE: description})
+        groups = join_origins(alike or _ids(images), origins) if origins else alike
+        examined = _Input(images, alike, groups, rejected, input_digest)
+        # 6. Split, augment and write each data folder.
+        return [
+            _write(its, examined, source, folder, staging, progress)
+            for its, source, folder, staging in zip(each, sources, folders, stagings, strict=True)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Input:
+    """What was found in the input."""
+
+    images: Sequence[Examined]
+    alike: Sequence[str] | None
+    """The name of the group of each image and of those that are like it; None if not looked for."""
+    groups: Sequence[str] | None
+    """The same with images of one origin joined; None for the paper's split, which has no groups.
+    """
+    rejected: list[Rejected]
+    digest: str
+
+
+def _write(
+    options: PrepareOptions,
+    found: _Input,
+    source: _Source,
+    folder: DataFolder,
+    staging: Path,
+    progress: Progress,
+) -> PrepareResult:
+    """Split and augment, describe the data set, and replace the folder's files."""
+    images = found.images
+    samples = _samples(images, found.groups, source.prefix, options)
+    copies = _augment(images, samples, staging, options, progress)
+    result = _result(options, source.data, samples, found, copies)
+    description = source.described(_dataset(result, options, images, copies, source.prefix))
+    written: dict[str, object] = {
+        FILES[split]: [_record(s) for s in result.samples if s.split == split]
+        for split in result.digests
+    }
+    new_images = [f"{AUGMENTED_FOLDER}/{copy.job.target.name}" for copy in copies]
+    if source.decided is not None:
+        new_images += [f"{IMAGES_FOLDER}/{image.file.name}" for image in images]
+    folder.publish(staging, new_images, written | {DATASET_FILE: description})
     return result
 
 
@@ -172,11 +227,8 @@ def _result(
     options: PrepareOptions,
     data: Path,
     samples: list[Sample],
-    images: Sequence[Examined],
-    rejected: list[Rejected],
+    found: _Input,
     copies: Sequence[_Copy],
-    cross_label: tuple[tuple[Sample, ...], ...],
-    input_digest: str,
 ) -> PrepareResult:
     extra = [copy.sample(data) for copy in copies]
     everything = (*samples, *extra)
@@ -187,18 +239,26 @@ def _result(
     }
     return PrepareResult(
         data=options.data,
+        fold=options.fold,
         samples=everything,
         augmented=frozenset(sample.id for sample in extra),
-        rejected=tuple(rejected),
+        rejected=tuple(found.rejected),
         noted={
             sample.image_path: image.warnings
-            for sample, image in zip(samples, images, strict=True)
+            for sample, image in zip(samples, found.images, strict=True)
             if image.warnings
         },
-        cross_label=cross_label,
+        cross_label=_cross_label(samples, found.alike),
+        deviations=()
+        if options.test_only
+        else deviations(
+            [sample.label for sample in samples],
+            [sample.split for sample in samples],
+            **options.fractions,
+        ),
         digests=digests,
         digest=_digest(digests),
-        input_digest=input_digest,
+        input_digest=found.digest,
     )
 
 
@@ -251,7 +311,7 @@ def _refuse_gaps(
         described: list[str] = []
         for label in empty:
             its = Counter(r.reason for r in rejected if r.name.startswith(f"{label.folder}/"))
-            found = ", ".join(f"{reason} {count}" for reason, count in its.items())
+            found = join(", ", [REASONS[reason] + f" {count}" for reason, count in its.items()])
             described.append(f"{label.folder} (" + (found or msg("empty")) + ")")
         raise ManifestError(
             msg("no readable image in {told}", told=join(", ", described)),
@@ -293,13 +353,14 @@ def _input_digest(images: Sequence[Examined], rejected: Sequence[Rejected]) -> s
 
 def _alike(
     images: Sequence[Examined],
-    links: Callable[[Sequence[Path]], Iterable[Link]] | None,
+    links: LinksOf | None,
     options: PrepareOptions,
     progress: Progress,
-) -> list[str]:
-    """Return the name of the group of each image and of those that are like it."""
+) -> list[str] | None:
+    """Return the name of the group of each image and of those that are like it; None if likeness
+    does not count."""
     if options.group == "none" and links is None:
-        return _ids(images)
+        return None
     return group_ids(
         [image.sha256 for image in images],
         [image.hash for image in images] if options.group != "none" else (),
@@ -310,23 +371,30 @@ def _alike(
 
 
 def _samples(
-    images: Sequence[Examined], groups: list[str], prefix: str, options: PrepareOptions
+    images: Sequence[Examined], groups: Sequence[str] | None, prefix: str, options: PrepareOptions
 ) -> list[Sample]:
     """Return one sample per image, in the order of ``images``."""
     labels = [image.file.label for image in images]
     ids = _ids(images)
     splits: list[SplitName] = ["test"] * len(images)
-    if not options.test_only:
-        fractions = {
-            "test_fraction": options.test_fraction,
-            "val_fraction": options.val_fraction,
-        }
-        if options.provenance is not None:
-            splits = mixed_split(labels, groups, seed=options.seed, **fractions)
-        elif groups != ids:
-            splits = grouped_split(labels, groups, seed=options.seed, **fractions)
-        else:
+    fractions = options.fractions
+    if options.fold:
+        fold, folds = options.fold
+        splits = fold_split(
+            labels,
+            ids if groups is None else groups,
+            fold=fold,
+            folds=folds,
+            val_fraction=options.val_fraction,
+            seed=options.seed,
+        )
+    elif not options.test_only:
+        if groups is None:
             splits = plain_split(labels, seed=options.seed, **fractions)
+        elif options.provenance is not None:
+            splits = mixed_split(labels, groups, seed=options.seed, **fractions)
+        else:
+            splits = grouped_split(labels, groups, seed=options.seed, **fractions)
     return [
         Sample(
             id=name,
@@ -337,7 +405,7 @@ def _samples(
             split=split,
             pdq=image.hash.comparable_hex,
         )
-        for image, name, group, split in zip(images, ids, groups, splits, strict=True)
+        for image, name, group, split in zip(images, ids, groups or ids, splits, strict=True)
     ]
 
 
@@ -378,6 +446,7 @@ def _augment(
             copy=copy,
             seed=options.seed,
             target=folder / f"{sample.id}_aug{copy}.jpg",
+            at_model_scale=options.augment_scale == "model",
         ): sample
         for sample, image in originals.values()
         for copy in range(1, options.augment + 1)
@@ -405,11 +474,13 @@ def _augment_error(job: AugmentJob, *, changed: bool) -> ManifestError:
     )
 
 
-def _cross_label(samples: Sequence[Sample], alike: Sequence[str]) -> tuple[tuple[Sample, ...], ...]:
+def _cross_label(
+    samples: Sequence[Sample], alike: Sequence[str] | None
+) -> tuple[tuple[Sample, ...], ...]:
     """Return the images that are like each other and have several labels; images of one origin
     may have."""
     groups: dict[str, list[Sample]] = defaultdict(list)
-    for sample, group in zip(samples, alike, strict=True):
+    for sample, group in zip(samples, alike or [s.id for s in samples], strict=True):
         groups[group].append(sample)
     return tuple(tuple(its) for its in groups.values() if len({s.label for s in its}) > 1)
 
@@ -492,6 +563,7 @@ def _dataset(
             for split, digest in result.digests.items()
         },
         "digest": result.digest,
+        "deviations": [asdict(deviation) for deviation in result.deviations],
         "cross_label_near_duplicates": [
             {
                 "group": group[0].group,

@@ -34,7 +34,7 @@ def gpu(machine: Machine) -> Check:
     detail = msg("none: the embedded model runs on the CPU, the 7B model is too slow there")
     reasons = report.get("warnings", []) + ([report["error"]] if "error" in report else [])
     if reasons:
-        detail += f" ({'; '.join(reasons)})"
+        detail += " (" + join("; ", reasons) + ")"
     if shutil.which("nvidia-smi"):
         built = machine.reports["torch"].get("cuda")
         remedy = msg(

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
+from mayak.i18n import message_of, msg
+
 STEPS = ("torch", "libraries", "gpu", "bitsandbytes")
 _TIMEOUT_S = 180.0
 _LIBRARIES = ("torchvision", "transformers", "peft", "lightning", "sklearn", "matplotlib")
@@ -43,9 +45,13 @@ def run_probe(
             pass
         child.join(timeout=1)
         if left:
-            how = "did not answer" if child.is_alive() else f"ended with code {child.exitcode}"
+            error = (
+                msg("the process that tried it did not answer")
+                if child.is_alive()
+                else msg("the process that tried it ended with code {code}", code=child.exitcode)
+            )
             child.kill()
-            found[left.pop(0)] = {"error": f"the process that tried it {how}"}
+            found[left.pop(0)] = {"error": error}
         receiver.close()
     return found
 
@@ -60,7 +66,7 @@ def _report(sender: Connection, steps: tuple[str, ...]) -> None:
                 answer = _FUNCTIONS[step]()
             answer["warnings"] = [str(warning.message) for warning in caught]
         except Exception as error:  # noqa: BLE001 - a broken library may raise anything
-            answer = {"error": f"{type(error).__name__}: {error}"}
+            answer = {"error": f"{type(error).__name__}: " + message_of(error)}
         sender.send(answer)
 
 
@@ -108,7 +114,9 @@ def _probe_bitsandbytes() -> dict[str, Any]:
         back = functional.dequantize_4bit(packed, state)
         # Half of the widest gap between two of NF4's 16 values (-1 and -0.696).
         if (worst := float((back - values).abs().max())) > 0.153:
-            raise ArithmeticError(f"nf4 on {device} is off by {worst:.3f}")
+            raise ArithmeticError(
+                msg("nf4 on {device} is off by {worst:.3f}", device=device, worst=worst)
+            )
     return {"version": library.__version__, "devices": devices}
 
 

@@ -51,8 +51,8 @@ def libraries(machine: Machine) -> Check:
     report = machine.reports["libraries"]
     broken = report.get("broken", {"all": report.get("error", "")})
     if broken:
-        detail = "; ".join(f"{name}: {error}" for name, error in broken.items())
-        return Check("libraries", title, "fault", detail, reinstall(), {"broken": broken})
+        faults = join("; ", [f"{name}: " + error for name, error in broken.items()])
+        return Check("libraries", title, "fault", faults, reinstall(), {"broken": broken})
     versions = report["versions"]
     detail = ", ".join(f"{name} {version}" for name, version in versions.items())
     return Check("libraries", title, "ok", detail, figures={"versions": versions})

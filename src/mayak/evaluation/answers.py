@@ -1,9 +1,10 @@
 """Parser of free answers to the four-way question: text → label, or −1.
 
-1. ``vocabulary`` turns words into concepts.
-2. Digits that count, date or enumerate something are removed.
-3. Concepts are grouped into phrases, each affirmed or denied as a whole.
-4. Each phrase contributes evidence, and all evidence must agree on one label.
+1. ``markup`` removes markup and gives digits one form.
+2. ``vocabulary`` turns words into concepts.
+3. ``choices`` keeps the digits that name a label.
+4. Concepts are grouped into phrases, each affirmed or denied as a whole.
+5. Each phrase contributes evidence, and all evidence must agree on one label.
 
 An answer that is not clear is −1 (unclassifiable). Nothing defaults to "irrelevant".
 """
@@ -14,8 +15,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
+from itertools import pairwise, zip_longest
 
-from mayak.evaluation.vocabulary import Concept, Token, normalise, scan
+from mayak.evaluation.choices import explicit_choices, without_options
+from mayak.evaluation.markup import plain
+from mayak.evaluation.vocabulary import CONTENT, Concept, Token, scan
 from mayak.labels import UNCLASSIFIABLE
 
 IRRELEVANT, CHAT, PLACE, DRUG = range(4)
@@ -23,15 +27,14 @@ IRRELEVANT, CHAT, PLACE, DRUG = range(4)
 
 class _Kind(Enum):
     DIGIT = auto()  # the label's digit, given as the answer
-    NAME = (
-        auto()
-    )  # the category in words: a drug conversation, a transaction place, the drug itself
+    NAME = auto()  # the category in words: "drug conversation", "마약 원본"
     UNRELATED = auto()  # any relation to drugs is denied
     DRUG_SEEN = auto()  # drugs are affirmed, and no other category is named with them
     DRUG_ABSENT = auto()  # drugs are denied: not the drug itself, the other categories stay open
     TOPIC = auto()  # drugs are the topic (a drug deal, drug-related) of something unnamed
     BARE = auto()  # a conversation or a place, without a word about drugs
     DENIED = auto()  # a category is denied
+    BARE_DENIED = auto()  # a conversation or a place is denied
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,129 +52,47 @@ def parse_answer(text: str) -> int:
     options is not a choice. A conclusion overrides the text before it, and a doubt withdraws it. A
     mere possibility ("might be", "수도 있습니다") is not an answer.
     """
-    plain = _OPTION_LIST.sub(" , ", normalise(text))
-    tokens = _without_other_digits(scan(plain), plain)
-    evidence = _evidence(tokens, plain)
-    if any(token.concept is Concept.REFUSAL for token in tokens):
-        evidence = [item for item in evidence if item.kind is _Kind.DIGIT]
-    return _decide(_after_conclusion(evidence, tokens))
-
-
-_OPTION_NAMES = (
-    r"관련\s?없음|무관|마약 대화(?: 내역)?(?: 사진)?|마약 거래(?: 장소)?|마약 원본"
-    r"|irrelevant|unrelated|not related"
-    r"|(?:a |the )?(?:photo of a )?drug (?:conversation|chat)(?: history| photo)?"
-    r"|(?:a |the )?(?:drug )?transaction (?:place|location)"
-    r"|(?:a |the )?(?:place of a )?drug (?:transaction|deal)(?: (?:place|location|site))?"
-    r"|(?:the )?(?:raw )?drugs?(?: itself)?"
-)
-_OPTION = rf"[(\[]?(?:[0-3]\s?(?:번)?[)\]]?\s?[:.)=\-]?\s?)?(?:{_OPTION_NAMES})[)\]]?"
-_BETWEEN = (
-    r"\s*[,/;·|\n]\s*(?:and |or |및 |또는 |혹은 |그리고 )?|\s+(?:and|or|및|또는|혹은|그리고)\s+"
-)
-_OPTION_LIST = re.compile(
-    rf"{_OPTION}(?:(?:{_BETWEEN}){_OPTION}){{2,}}"
-    rf"|(?<!\d)[0-3]번?(?:(?:{_BETWEEN})[0-3]번?(?!\d)){{2,}}"
-)
-"""Three or more options in a row: the question repeated."""
-
-# --- 2. digits ----------------------------------------------------------------------------------
-
-_CUED = re.compile(
-    r"(?:유형|번호|라벨|레이블|분류(?: ?(?:결과|번호|값))?|카테고리|범주|선택지?|클래스|가운데|결국"
-    r"|(?<![가-힣])(?:정?답변?|중(?:에서?)?|결론(?:적으로)?|최종(?:적으로)?)|따라서|그러므로"
-    r"|\b(?:answer|option|label|category|class|type|choice|number|therefore|thus|hence|so|a(?=:)"
-    r"|choose|pick|select|go with))"
-    r"[\s:=#\-(\[\"']*(?:(?:은|는|이|가|의|로)\s*)?(?:is|are|would be|as|번호|number)?[\s:=#(\[]*$"
-)
-"""A word that introduces the answer, right before the digit."""
-_KOREAN_ANSWER = re.compile(
-    r"\s?번?\)?\s?(?:유형|라벨|레이블|항목|선택지|카테고리|범주|클래스"
-    r"|입니다|이다|이에요|예요|이고|이며|임(?=$|[\s.,!])|으?로\s?(?:보|판단|분류|생각|추정|답)|라고"
-    r"|에\s?(?:해당|속|가장|가깝|포함)|[이가]\s?(?:맞|정답|적절|적합|가장|더|아니|아닌|아닙)"
-    r"|[은는]\s?(?:아니|아닙|아닌))"
-    r"|\s?번\s?(?=$|[.,:;)\]!?(\n]|마약|관련|거래|대화|또는|혹은|중|[이은는을과도인](?=\s|나|고|며|라))"
-)
-_ENGLISH_ANSWER = re.compile(r"\)?\s+(?:is the (?:correct|best|right|most|answer)|fits|applies)")
-_COPULA = re.compile(r"\b(?:it|this|that|image|picture|photo)(?: is|'s)(?: not)?\s+$")
-_COUNTED = re.compile(
-    r"\s?(?:명|장|개|년|월|일(?![\s번])|시|분|초|그램|킬로|밀리|만|천|원|병|봉|알|정|통|대|마리|층|호|회|차"
-    r"|가지|종|번째|%|°|점|배|위|학년|[km]?[gl]\b|[cm]m\b|px\b)"
-    r"|\s(?!(?:is|because|as|and|or|for|since|not|but|fits|applies|with|which|in)\b)[a-z]+"
-)
-_GLOSS = re.compile(r"\s?(?:번)?\s?[:.)\]\-=–]+\s*\(?|\s?(?:번)?\s?\(|\s(?=[가-힣])")
-_SEGMENT = re.compile(r"[.!?;\n,]|\bbut\b|\bso\b|므로 ")
-_CONTENT = {
-    Concept.DRUG, Concept.CHAT, Concept.CHAT_OPTION, Concept.PLACE, Concept.DEAL,
-    Concept.DEAD_DROP, Concept.ITSELF, Concept.ABOUT, Concept.RELATED, Concept.UNRELATED,
-    Concept.NUMBER,
-}  # fmt: skip
-_JOINED_NUMBERS = ([Concept.NUMBER, Concept.JOIN], [Concept.NUMBER, Concept.PAUSE])
-
-
-def _without_other_digits(tokens: list[Token], text: str) -> list[Token]:
-    """Remove the digits that count or date something."""
-    kept: list[Token] = []
-    for at, token in enumerate(tokens):
-        # "정답은 2 또는 3": the second digit is an answer if the first is.
-        joined = [t.concept for t in kept[-2:]] in _JOINED_NUMBERS
-        if token.concept is not Concept.NUMBER or joined or _answers(tokens, at, text):
-            kept.append(token)
-    return kept
-
-
-def _answers(tokens: list[Token], at: int, text: str) -> bool:
-    """Return whether a digit is given as the answer."""
-    number = tokens[at]
-    head, tail = text[: number.start], text[number.end :]
-    # Where the category's own words begin after the digit, and end before it.
-    content = [t for t in tokens[at + 1 : at + 2] if t.concept in _CONTENT]
-    named_before = at > 0 and tokens[at - 1].concept in _CONTENT
-    if _KOREAN_ANSWER.match(tail):
-        return True
-    cued = _CUED.search(head) is not None
-    if _COUNTED.match(tail):
-        # "label 2 drug transaction place": the cue before it, and the option's own words after it
-        return cued and any(token.start == number.end + 1 for token in content)
-    if cued or _ENGLISH_ANSWER.match(tail) or _COPULA.search(head):
-        return True
-    segment = _SEGMENT.split(head)[-1] + number.text + _SEGMENT.split(tail)[0]
-    if re.sub(r"\W", "", segment) in (number.text, 3 * number.text):
-        return True
-    if gloss := _GLOSS.match(tail):
-        return any(token.start <= number.end + gloss.end() for token in content)
-    return named_before and head.endswith(("(", "[")) and tail.startswith((")", "]"))
-
-
-# --- 3. phrases ---------------------------------------------------------------------------------
+    words = without_options(plain(text))
+    tokens = explicit_choices(scan(words), words)
+    return _decide(_after_marks(_evidence(tokens, words), tokens))
 
 
 def _evidence(tokens: list[Token], text: str) -> list[_Evidence]:
-    """Return the evidence of each phrase, in order, without what is doubted or corrected later."""
+    """Return the evidence of each phrase, in order, without names that are doubted later."""
     gathered: list[_Evidence] = []
+    refused = any(token.concept is Concept.REFUSAL for token in tokens)
     for clause in _clauses(tokens):
         concepts = {token.concept for token in clause}
+        chosen = [item for item in gathered if item.kind is _Kind.DIGIT]
         if concepts & {Concept.HEDGE, Concept.CORRECT}:
-            gathered = [item for item in gathered if item.kind is _Kind.DIGIT]
-        if concepts & {Concept.HEDGE, Concept.POSSIBLE, Concept.REFUSAL}:
+            gathered = chosen
+        if concepts & {Concept.HEDGE, Concept.CONDITION, Concept.REFUSAL}:
             continue
-        for phrase, denied in _phrases(clause):
-            gathered += _read(phrase, denied, text)
+        read = [item for part, denied in _phrases(clause) for item in _read(part, denied, text)]
+        possible = Concept.POSSIBLE in concepts
+        if possible or (refused and Concept.SUBJECT not in concepts):
+            # A possibility answers nothing, but it casts doubt on another digit before it.
+            read = [item for item in read if item.kind is _Kind.DIGIT and (chosen or not possible)]
+        gathered += read
     return gathered
 
 
 def _clauses(tokens: list[Token]) -> Iterator[list[Token]]:
-    """Yield the clauses of all statements; a question states nothing."""
+    """Yield the clauses of all statements. A question or a concession ("although …,") is none."""
     sentence: list[list[Token]] = [[]]
+    conceding = False
     for token in tokens:
-        if token.concept is Concept.QUESTION:
-            sentence = [[]]
-        elif token.concept is Concept.STOP:
+        if token.concept is Concept.STOP:
             yield from sentence
+        if token.concept in (Concept.STOP, Concept.QUESTION):
             sentence = [[]]
-        elif token.concept is Concept.BREAK:
+            conceding = False
+        elif token.concept is Concept.CONCEDE:
+            conceding = True
+        elif token.concept is Concept.BREAK or (conceding and token.concept is Concept.PAUSE):
             sentence.append([])
-        else:
+            conceding = False
+        elif not conceding:
             sentence[-1].append(token)
     yield from sentence
 
@@ -184,7 +105,7 @@ def _phrases(clause: list[Token]) -> list[tuple[list[Token], bool]]:
     """
     phrases: list[tuple[list[Token], bool]] = []
     phrase: list[Token] = []
-    denying = paused = False
+    denying = paused = compared = trailing = False
 
     def close(denied: bool) -> None:
         nonlocal phrase
@@ -192,7 +113,7 @@ def _phrases(clause: list[Token]) -> list[tuple[list[Token], bool]]:
             phrases.append((phrase, denied))
         phrase = []
 
-    for token in clause:
+    for token, following in zip_longest(clause, clause[1:]):
         if token.concept is Concept.NEG:
             if not phrase and phrases and phrases[-1][1]:
                 phrases.pop()
@@ -203,23 +124,33 @@ def _phrases(clause: list[Token]) -> list[tuple[list[Token], bool]]:
             cancels = denying and not phrase and not paused
             close(denying)
             denying = not cancels
+            trailing = token.text.endswith(("n't", "not", "unlikely"))
+            compared = token.text.endswith(("than", "instead of"))
         elif token.concept is Concept.PAUSE:
             paused = True
-            is_english = phrase and not phrase[-1].korean and not denying
-            if is_english or all(t.concept is Concept.NUMBER for t in phrase):
+            number = following is not None and following.is_number
+            listed = number and bool(phrase) and phrase[-1].is_number  # "1, 2 and 3"
+            if compared or (not listed and (number or _ends_at_comma(phrase, denying))):
                 close(denying)
+                # "rather than 1, 3" and "no drugs, 0" deny what is before the comma
+                denying = denying and not (compared or number)
             elif phrase:
                 phrase.append(token)
         elif token.concept is Concept.SUBJECT and paused:
             close(denying)
             denying = False
-        elif token.concept in _CONTENT or token.concept in (Concept.JOIN, Concept.OF):
+        elif token.concept in CONTENT or token.concept in (Concept.JOIN, Concept.OF):
             phrase.append(token)
+    if trailing and denying and phrases and not (phrase or paused):  # "2 isn't right"
+        phrases[-1] = (phrases[-1][0], True)
     close(denying)
     return phrases
 
 
-# --- 4. evidence --------------------------------------------------------------------------------
+def _ends_at_comma(phrase: list[Token], denying: bool) -> bool:
+    numbers = all(token.is_number for token in phrase)
+    return numbers or not (phrase[-1].korean or denying)
+
 
 _TYPES = {
     Concept.CHAT: CHAT,
@@ -238,14 +169,41 @@ def _read(phrase: list[Token], denied: bool, text: str) -> Iterator[_Evidence]:
     negative = {Concept.UNRELATED, Concept.RELATED} if denied else {Concept.UNRELATED}
     relation = next((token for token in words if token.concept in negative), None)
     for token in phrase:
-        if token.concept is Concept.NUMBER:
-            # In "0번(관련 없음)" the relation is denied, not the digit.
-            spared = relation and not _OBJECT.search(text[token.end : relation.start])
+        if token.is_number:
+            spared = denied and _is_spared(token, words, relation, text)
             kind = _Kind.DENIED if denied and not spared else _Kind.DIGIT
             yield _Evidence(kind, int(token.text), token.start)
     if relation is not None:
         yield _relation(words, relation, denied, text)
+        at = words.index(relation)
+        if at and _is_join(words[at - 1 : at]):
+            # "a drug conversation or irrelevant" gives two answers
+            yield from _names(words[:at], denied and not relation.korean, text)
+        elif relation.concept is Concept.UNRELATED and _is_join(words[at + 1 : at + 2]):
+            yield from _names(words[at + 1 :], denied, text)
         return
+    yield from _names(words, denied, text)
+
+
+def _is_spared(number: Token, words: list[Token], relation: Token | None, text: str) -> bool:
+    """Return whether the denial of a phrase leaves out its digit."""
+    if not words:
+        return False
+    if text[words[-1].end : number.start].strip() in (":", "=", "("):
+        # "no drugs: 0", but not "no drugs (3)"
+        return _TYPES.get(words[-1].concept, _name(words, text)[1]) != int(number.text)
+    if re.match(r"[\w\s]*[님음]\)", text[words[-1].end :]):
+        return True  # "0 (마약 아님)"
+    # "0번(관련 없음)"
+    return relation is not None and not _OBJECT.search(text[number.end : relation.start])
+
+
+def _is_join(words: list[Token]) -> bool:
+    return [token.concept for token in words] == [Concept.JOIN]
+
+
+def _names(words: list[Token], denied: bool, text: str) -> Iterator[_Evidence]:
+    """Yield the evidence of the categories that are named, affirmed or denied."""
     for part in _joined(words):
         kind, label = _name(part, text)
         position = part[0].start
@@ -255,7 +213,8 @@ def _read(phrase: list[Token], denied: bool, text: str) -> Iterator[_Evidence]:
             yield _Evidence(_Kind.DRUG_ABSENT, IRRELEVANT, position)
             yield _Evidence(_Kind.DENIED, DRUG, position)
         elif kind in (_Kind.NAME, _Kind.BARE):
-            yield _Evidence(_Kind.DENIED, label, position)
+            kind = _Kind.DENIED if kind is _Kind.NAME else _Kind.BARE_DENIED
+            yield _Evidence(kind, label, position)
 
 
 def _relation(words: list[Token], relation: Token, denied: bool, text: str) -> _Evidence:
@@ -281,6 +240,20 @@ def _relation(words: list[Token], relation: Token, denied: bool, text: str) -> _
     return _Evidence(_Kind.TOPIC, UNCLASSIFIABLE, relation.start)
 
 
+_ABOUT = {"about", "discussing", "mentioning", "describing", "through"}
+_COMPOUND = re.compile(
+    r"\s(?!사진|이미지|그림|봉|가루|결정|알약|정제|주사|물질|덩어리|샘플|제품|성분|추정|의심|같|맞"
+    r"|보|확실|판단|분류|및|또는|혹은|등|이|있|없|모습|포장|캡슐|약물|아[니닌님]|않|으?로|원본|실물"
+    r"|그|해당)[가-힣]|에\s?(?:대|관)한|의\s|[을를]?\s?(?:하|한|끊|투약|복용)|-\w|\s?:?\s?\d"
+    r"|\s?:\s?(?:none|no\b|없)|\s(?!(?:is|are|was|were|in|on|at|or|and|that|which|such|like|with"
+    r"|inside|within|here|visible|shown|present|packets?|buds?|leaves|plants?|bags?|baggies|powder"
+    r"|pills?|tablets?|crystals?|samples?|substances?|images?|photos?|pictures?|packages?|depicted"
+    r"|found|but|so|because|products?|material|not|could|may|might|seen|placed|packaged|stored"
+    r"|wrapped|of|for|by|from|being|itself|as)\b)[a-z]"
+)
+"""After a drug: it only describes another thing ("drug dog", "마약 탐지견", "마약에 대한")."""
+
+
 def _joined(words: list[Token]) -> Iterator[list[Token]]:
     """Yield the parts that "and", "or" or a comma joins."""
     part: list[Token] = []
@@ -290,7 +263,7 @@ def _joined(words: list[Token]) -> Iterator[list[Token]]:
         elif part:
             yield part
             part = []
-    if any(token.concept in _CONTENT for token in part):
+    if any(token.concept in CONTENT for token in part):
         yield part
 
 
@@ -298,51 +271,64 @@ def _name(words: list[Token], text: str) -> tuple[_Kind, int]:
     """Return what a noun phrase names. Its head comes last in Korean, first in English."""
     concepts = {token.concept for token in words}
     korean = words[0].korean
-    types = [token for token in words if token.concept in _TYPES]
+    head = _korean_head(words, text) if korean else _english_head(words, text)
+    types = [_TYPES[token.concept] for token in head if token.concept in _TYPES]
     if concepts & {Concept.DRUG, Concept.DEAD_DROP}:
-        label = _korean_head(words, types, text) if korean else _english_head(words)
-        if label is not None:
-            return _Kind.NAME, label
-        topical = concepts & {Concept.ABOUT, Concept.RELATED, Concept.DEAL}
+        if types and Concept.ABOUT not in concepts:
+            return _Kind.NAME, types[-1]
+        topical = concepts & {Concept.ABOUT, Concept.RELATED, Concept.DEAL} or any(
+            token.text in _ABOUT
+            or (token.concept is Concept.DRUG and _COMPOUND.match(text, token.end))
+            for token in words
+        )
         return (_Kind.TOPIC, UNCLASSIFIABLE) if topical else (_Kind.DRUG_SEEN, DRUG)
     if Concept.CHAT_OPTION in concepts:
         return _Kind.NAME, CHAT
-    if {Concept.DEAL, Concept.PLACE} <= concepts:
+    pairs = pairwise(head)
+    if any(a.concept is Concept.DEAL and b.concept is Concept.PLACE for a, b in pairs):
         return _Kind.NAME, PLACE
-    heads = [_TYPES[t.concept] for t in types if t.concept is not Concept.ITSELF]
-    return (_Kind.BARE, heads[-1 if korean else 0]) if heads else (_Kind.TOPIC, UNCLASSIFIABLE)
+    named = [label for label in types if label != DRUG]
+    return (_Kind.BARE, named[-1]) if named else (_Kind.TOPIC, UNCLASSIFIABLE)
 
 
-def _korean_head(words: list[Token], types: list[Token], text: str) -> int | None:
-    if not types:
-        return None
-    last = types[-1]
-    located = text[last.end :].startswith("에")
-    drug_follows = any(t.concept is Concept.DRUG and t.start > last.start for t in words)
-    # "장소에 마약이 있습니다" shows the drug; "대화에서 마약을 말합니다" stays a conversation.
-    return (
-        None if last.concept is Concept.PLACE and located and drug_follows else _TYPES[last.concept]
-    )
+def _korean_head(words: list[Token], text: str) -> list[Token]:
+    """Return the words up to the last type that is not merely spoken of or where a drug is."""
+    types = [at for at, token in enumerate(words) if token.concept in _TYPES]
+    drugs = [at for at, token in enumerate(words) if token.concept is Concept.DRUG]
+    for at in reversed(types):
+        # "대화에서 거래 장소를 언급합니다": a conversation; "장소에 마약이 있습니다": the drug
+        spoken_of = at != types[0] and text.startswith(("을", "를"), words[at].end)
+        located = words[at].concept is Concept.PLACE and text.startswith("에", words[at].end)
+        if not (spoken_of or (located and drugs and drugs[-1] > at)):
+            return words[: at + 1]
+    return []
 
 
-def _english_head(words: list[Token]) -> int | None:
-    """Return the type that the first noun phrase with any content names."""
-    phrase: list[Token] = []
+def _english_head(words: list[Token], text: str) -> list[Token]:
+    """Return the first noun phrase, up to a preposition or to a verb after a type."""
+    head: list[Token] = []
     for token in words:
-        if token.concept is not Concept.OF:
-            phrase.append(token)
-        elif phrase:
+        typed = any(other.concept in _TYPES for other in head)
+        if head and (
+            token.concept is Concept.OF
+            or (typed and re.search("[a-z]{3}", text[head[-1].end : token.start]))
+        ):
             break
-    types = [token for token in phrase if token.concept in _TYPES]
-    return _TYPES[types[-1].concept] if types else None
+        if token.concept is not Concept.OF:
+            head.append(token)
+    return head
 
 
-def _after_conclusion(evidence: list[_Evidence], tokens: list[Token]) -> list[_Evidence]:
-    """Return only the evidence after the first "therefore" or "answer:", if it is decisive."""
-    marks = [token.start for token in tokens if token.concept is Concept.CONCLUDE]
-    concluded = [item for item in evidence if marks and item.position > marks[0]]
-    decisive = any(item.kind not in (_Kind.BARE, _Kind.TOPIC) for item in concluded)
-    return concluded if decisive else evidence
+def _after_marks(evidence: list[_Evidence], tokens: list[Token]) -> list[_Evidence]:
+    """Return only the evidence after the last correction, or else after the first conclusion, if it
+    is decisive."""
+    corrections = [token.start for token in tokens if token.concept is Concept.CORRECT]
+    conclusions = [token.start for token in tokens if token.concept is Concept.CONCLUDE]
+    for mark in [*corrections[-1:], *conclusions[:1]]:
+        after = [item for item in evidence if item.position > mark]
+        if any(item.kind not in (_Kind.BARE, _Kind.TOPIC, _Kind.DENIED) for item in after):
+            return after
+    return evidence
 
 
 def _decide(evidence: list[_Evidence]) -> int:
@@ -351,8 +337,10 @@ def _decide(evidence: list[_Evidence]) -> int:
     def labels(*kinds: _Kind) -> set[int]:
         return {item.label for item in evidence if item.kind in kinds}
 
-    denied = labels(_Kind.DENIED)
     named = labels(_Kind.DIGIT, _Kind.NAME)
+    denied = (
+        labels(_Kind.DENIED) if labels(_Kind.DIGIT) else labels(_Kind.DENIED, _Kind.BARE_DENIED)
+    )
     bare = labels(_Kind.BARE)
     seen, topic = bool(labels(_Kind.DRUG_SEEN)), bool(labels(_Kind.TOPIC))
     absent = bool(labels(_Kind.DRUG_ABSENT))
@@ -365,7 +353,7 @@ def _decide(evidence: list[_Evidence]) -> int:
         named = {DRUG} if not bare and not absent else set()
     elif not named and absent:
         named = {IRRELEVANT} if not bare and not topic else set()
-    elif not named and len(bare - denied) == 1 and denied - bare:
+    elif not named and len(bare - denied) == 1 and denied - bare - {DRUG}:
         # "not a chat, it is a place": among the options, the bare word means the option.
         named = bare - denied
     if len(named) != 1 or named & denied:

@@ -1,19 +1,21 @@
-"""Paired comparison of two runs on the same images."""
+"""Paired comparison of two runs on the same images, and the two-by-two table of up to four."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mayak import metrics
 from mayak.errors import ConfigError, ManifestError
-from mayak.evaluation import page, plots, record
+from mayak.evaluation import page, plots, record, two_by_two
+from mayak.evaluation.alike import cautions, check_alike, differing
 from mayak.evaluation.record import Row, SavedRun
+from mayak.evaluation.two_by_two import Change, TwoByTwo
 from mayak.files import json_bytes
-from mayak.i18n import Language, msg
-from mayak.labels import LABELS
+from mayak.i18n import Language, Message, msg
+from mayak.labels import LABELS, UNCLASSIFIABLE
 
 RESULT = "comparison.json"
 PAGE = "comparison.html"
@@ -30,30 +32,37 @@ class Pair:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The changes from the first run to the second, on the images that both could read."""
+    """The changes from the first run to the second, on the images that all runs could read."""
 
     first: SavedRun
     second: SavedRun
     pairs: tuple[Pair, ...]
     first_metrics: metrics.Metrics
     second_metrics: metrics.Metrics
-    difference: metrics.Interval
-    """Of accuracy(second) − accuracy(first)."""
-    mcnemar: metrics.McNemar
+    change: Change
     n_seen: int
     """Images that one of the models was trained on; they are left out."""
     unpaired: int
-    """Other images that only one of the runs could read."""
+    """Other images that some of the runs could not read."""
+    table: TwoByTwo
 
     @property
-    def gain(self) -> float:
-        """accuracy(second) − accuracy(first) on the paired images."""
-        return self.second_metrics.accuracy - self.first_metrics.accuracy
+    def cautions(self) -> list[Message]:
+        """What a reader must know before the difference, in sentences."""
+        unread = [pair.first for pair in self.fixed_unread]
+        return cautions(self.first, self.second, self.table, len(self.fixed), unread)
 
     @property
     def fixed(self) -> list[Pair]:
         """Wrong in the first run, right in the second."""
         return [pair for pair in self.pairs if pair.second.is_right and not pair.first.is_right]
+
+    @property
+    def fixed_unread(self) -> list[Pair]:
+        """Those of ``fixed`` whose first answer the parser could not read."""
+        if not record.is_generated(self.first.kind):
+            return []
+        return [pair for pair in self.fixed if pair.first.predicted == UNCLASSIFIABLE]
 
     @property
     def broken(self) -> list[Pair]:
@@ -72,36 +81,29 @@ class Comparison:
         ]
 
 
-def compare(first: Path, second: Path, out: Path, *, language: Language = "en") -> Comparison:
+def compare(
+    first: Path, second: Path, out: Path, *, others: Sequence[Path] = (), language: Language = "en"
+) -> Comparison:
     """Pair the runs in two folders and write ``comparison.json``, ``.html``, ``.png``, ``.svg``.
+
+    ``others`` are further cells of the two-by-two table.
 
     Raises:
         ConfigError: a folder has no finished run.
-        ManifestError: the runs are on different data; names both digests.
+        ManifestError: the runs are on different data, or what changed between them cannot be
+            attributed to training; names what differs.
     """
-    if out.resolve() in (first.resolve(), second.resolve()):
+    folders = (first, second, *others)
+    if out.resolve() in [folder.resolve() for folder in folders]:
         raise ConfigError(
             msg("{out} is one of the runs compared", out=out),
             remedy=msg("name another with --out"),
         )
-    runs = record.read_run(first), record.read_run(second)
-    digests = [str(run.figures["dataset"]) for run in runs]
-    if digests[0] != digests[1]:
-        raise ManifestError(
-            msg(
-                "the runs are on different data: {first} on {first_data}, {second} on "
-                "{second_data}",
-                first=first,
-                first_data=digests[0],
-                second=second,
-                second_data=digests[1],
-            ),
-            remedy=msg("run `mayak zeroshot` and `mayak evaluate` with the same --manifest"),
-        )
-    result = _paired(*runs)
-    figures = _figures(result)
+    runs = [record.read_run(folder) for folder in folders]
+    check_alike(runs)
+    result = _paired(runs)
     files = {
-        RESULT: json_bytes(figures, allow_nan=False),
+        RESULT: json_bytes(_figures(result)),
         PAGE: _page(result, language).encode(),
     }
     files |= plots.comparison(
@@ -116,34 +118,31 @@ def summary(result: Comparison) -> dict[str, Any]:
     return _figures(result)
 
 
-def _paired(first: SavedRun, second: SavedRun) -> Comparison:
-    by_id = {row.id: row for row in second.rows}
-    # An image that one of the models was trained on says nothing about the other images.
-    seen = {row.id for row in (*first.rows, *second.rows) if row.is_seen}
-    pairs = tuple(
-        Pair(row, by_id[row.id]) for row in first.rows if row.id in by_id and row.id not in seen
-    )
-    if not pairs:
+def _paired(runs: Sequence[SavedRun]) -> Comparison:
+    seen = two_by_two.seen_ids(runs)
+    shared = two_by_two.shared_ids(runs)
+    first, second = ({row.id: row for row in run.rows} for run in runs[:2])
+    pairs = tuple(Pair(first[name], second[name]) for name in shared)
+    before, after = [pair.first for pair in pairs], [pair.second for pair in pairs]
+    change = two_by_two.change(before, after)
+    if change is None:
         raise ManifestError(
             msg(
-                "{folder} and {second_folder} have no image in common",
-                folder=first.folder,
-                second_folder=second.folder,
+                "{folders} have no image in common",
+                folders=", ".join(str(run.folder) for run in runs),
             ),
-            remedy=msg("run both again"),
+            remedy=msg("run them again"),
         )
-    groups = [pair.first.group for pair in pairs]
-    right = [pair.first.is_right for pair in pairs], [pair.second.is_right for pair in pairs]
     return Comparison(
-        first=first,
-        second=second,
+        first=runs[0],
+        second=runs[1],
         pairs=pairs,
-        first_metrics=_measured([pair.first for pair in pairs]),
-        second_metrics=_measured([pair.second for pair in pairs]),
-        difference=metrics.difference_interval(*right, groups),
-        mcnemar=metrics.mcnemar(*right),
+        first_metrics=_measured(before),
+        second_metrics=_measured(after),
+        change=change,
         n_seen=len(seen),
-        unpaired=sum(row.id not in seen for row in (*first.rows, *second.rows)) - 2 * len(pairs),
+        unpaired=len({row.id for run in runs for row in run.rows} - seen) - len(pairs),
+        table=TwoByTwo.of(runs),
     )
 
 
@@ -162,17 +161,12 @@ def _figures(result: Comparison) -> dict[str, Any]:
         "first": _run_figures(result.first, result.first_metrics),
         "second": _run_figures(result.second, result.second_metrics),
         "dataset": result.first.figures["dataset"],
-        "n": len(result.pairs),
+        "differs": differing(result.first, result.second),
+        "cautions": result.cautions,
         "n_unpaired": result.unpaired,
         "n_seen_in_training": result.n_seen,
-        "accuracy_difference": result.gain,
-        "accuracy_difference_ci95": [result.difference.low, result.difference.high],
-        "accuracy_difference_ci95_method": result.difference.method,
-        "mcnemar": {
-            "first_only_right": result.mcnemar.first_only,
-            "second_only_right": result.mcnemar.second_only,
-            "p": result.mcnemar.p,
-        },
+        **result.change.as_json(),
+        "two_by_two": result.table.as_json(),
         "per_class": {
             str(label.index): {
                 "support": before.support,
@@ -187,18 +181,18 @@ def _figures(result: Comparison) -> dict[str, Any]:
                 strict=True,
             )
         },
+        "n_fixed_unread": len(result.fixed_unread),
         "changed": {name: _changes(pairs) for name, pairs in changed},
     }
 
 
 def _run_figures(run: SavedRun, measured: metrics.Metrics) -> dict[str, Any]:
-    interval = measured.accuracy_interval
     return {
         "folder": run.folder.name,
-        "kind": run.figures["kind"],
+        "kind": run.kind,
         "engine": run.figures["engine"],
         "accuracy": measured.accuracy,
-        "accuracy_ci95": [interval.low, interval.high],
+        **measured.accuracy_interval.figures("accuracy"),
         "macro_f1": measured.macro_f1,
     }
 
@@ -218,7 +212,7 @@ def _changes(pairs: Iterable[Pair]) -> list[dict[str, Any]]:
 def _bars(run: SavedRun, measured: metrics.Metrics) -> plots.Bars:
     rows = measured.per_class
     return plots.Bars(
-        name=page.title(run.figures["kind"]),
+        name=page.title(run.kind),
         values=(measured.accuracy, *(row.recall if row.support else None for row in rows)),
         intervals=(measured.accuracy_interval, *(row.recall_interval for row in rows)),
     )
@@ -249,7 +243,10 @@ def _page(result: Comparison, language: Language) -> str:
         "comparison.html.j2",
         language,
         result=result,
-        titles=[page.title(first["kind"]), page.title(second["kind"])],
+        titles=[page.title(result.first.kind), page.title(result.second.kind)],
+        lines=two_by_two.lines(result.table),
+        columns=two_by_two.columns(),
+        is_unlike={"training", "way"} <= set(differing(result.first, result.second)),
         sections=sections,
         without_images=bool(cards) and not any(card["src"] for card in cards),
         runs=[first, second],

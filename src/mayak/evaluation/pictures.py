@@ -47,7 +47,7 @@ def thumbnail(root: Path, row: Row, side: int) -> Image.Image | None:
 
 def data_uri(picture: Image.Image) -> str:
     """Return a picture as a ``data:`` address of a JPEG."""
-    return "data:image/jpeg;base64," + base64.b64encode(_jpeg(picture, 78)).decode()
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg(picture, 78)).decode()
 
 
 def contact_sheet(rows: Iterable[Row], root: Path, language: Language) -> bytes:
@@ -84,7 +84,7 @@ def contact_sheet(rows: Iterable[Row], root: Path, language: Language) -> bytes:
         for line, (words, colour) in enumerate(text):
             fitted = _fitted(draw, render(words, language), plain, _SIDE - 12)
             draw.text((x + 6, y + _SIDE + 4 + 20 * line), fitted, fill=colour, font=plain)
-    return _jpeg(sheet, 85)
+    return jpeg(sheet, 85)
 
 
 def _scores(row: Row) -> str:
@@ -106,7 +106,8 @@ def _fitted(draw: ImageDraw.ImageDraw, text: str, font: ImageFont.FreeTypeFont, 
     return text + "…"
 
 
-def _jpeg(picture: Image.Image, quality: int) -> bytes:
+def jpeg(picture: Image.Image, quality: int) -> bytes:
+    """Return a picture as a JPEG."""
     data = io.BytesIO()
     picture.save(data, "JPEG", quality=quality, optimize=True)
     return data.getvalue()

@@ -5,23 +5,27 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from mayak import metrics as measures
 from mayak.dataset.manifest import Manifest
 from mayak.dataset.training_images import Leakage
 from mayak.errors import ConfigError
+from mayak.evaluation.answer_labels import AnswerLabels
+from mayak.evaluation.bounds import Bound, bounds, unread
+from mayak.evaluation.triage_figures import TriageFigures
 from mayak.files import write_durably
 from mayak.i18n import msg, plural, system_error
 from mayak.labels import LABELS, UNCLASSIFIABLE
 from mayak.types import Engine, Failure
 from mayak.untrusted import DOCUMENT_BYTES, PARSE_ERRORS, read_file, read_json
 
-Kind = Literal["evaluate", "zeroshot-generate", "zeroshot-score"]
+Kind = Literal["zeroshot-generate", "zeroshot-score", "finetuned-generate", "finetuned-score"]
+"""What was measured: the untouched or the fine-tuned model, by free answers or by label scores."""
 
 METRICS = "metrics.json"
 PREDICTIONS = "predictions.csv"
@@ -30,6 +34,16 @@ _SCORES = tuple(f"score_{label.index}" for label in LABELS)
 _SEEN = "seen_in_training"
 _COLUMNS = ("id", "image_path", "sha256", "label", "predicted", *_SCORES, "off_label", "group")
 _FAILURE_COLUMNS = ("image_path", "stage", "error", "message")
+
+
+def is_generated(kind: Kind) -> bool:
+    """Whether a run asked for free answers, which may be unread (−1), and not for scores."""
+    return kind.endswith("-generate")
+
+
+def is_finetuned(kind: Kind) -> bool:
+    """Whether a run measured a fine-tuned model."""
+    return kind.startswith("finetuned-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +56,17 @@ class Row:
     group: str
     label: int
     predicted: int
-    """0–3, or −1 for a free answer without a clear label."""
+    """0–3, or −1 for a free answer without a clear label, or two labels with the same score."""
     scores: tuple[float, ...] | None
     """Four scores that sum to 1; None for a free answer."""
     off_label: float | None
     answer: str | None
     is_seen: bool = False
     """Whether the model was trained on the image, or on a near copy of it."""
+    tier: int | None = None
+    """Tier of the cascade that decided; None for a free answer."""
+    whole_model: int | None = None
+    """Label that the whole model gives the image; ``predicted`` if no earlier tier decided."""
 
     @property
     def is_right(self) -> bool:
@@ -97,6 +115,17 @@ class EvaluationResult:
             notes.append(self.leakage.note)
         return notes
 
+    labels: Mapping[str, int] = field(default_factory=dict)
+    """A person's labels of unread answers, by image id."""
+
+    @property
+    def bounds(self) -> tuple[Bound, ...]:
+        """Accuracy by what unread answers are counted as; the same for all if there are none."""
+        return bounds(self.rows, self.labels)
+
+    triage: TriageFigures | None = None
+    """Of a run that measured what triage runs."""
+
     @property
     def off_label(self) -> measures.OffLabel | None:
         """Summary of the off-label masses; None for free answers."""
@@ -113,7 +142,7 @@ class EvaluationResult:
 
     @property
     def unclassifiable(self) -> int:
-        """Number of answers without a clear label."""
+        """Number of images without a clear label."""
         return sum(row.predicted == UNCLASSIFIABLE for row in self.rows)
 
 
@@ -125,6 +154,14 @@ class SavedRun:
     figures: dict[str, Any]
     """Contents of ``metrics.json``."""
     rows: tuple[Row, ...]
+    labels: Mapping[str, int] = field(default_factory=dict)
+    """A person's labels of unread answers, by image id."""
+
+    @property
+    def kind(self) -> Kind:
+        """Which model was measured, and how it was asked."""
+        kind: Kind = self.figures["kind"]
+        return kind
 
     @property
     def image_root(self) -> Path:
@@ -135,17 +172,14 @@ class SavedRun:
 def figures(result: EvaluationResult, out: Path) -> dict[str, Any]:
     """Return the contents of ``metrics.json``."""
     measured = result.metrics
-    interval = measured.accuracy_interval
     columns = [label.index for label in LABELS]
     if len(measured.confusion[0]) > len(LABELS):
         columns.append(UNCLASSIFIABLE)
     off_label, calibration = result.off_label, result.calibration
-    generated = result.kind == "zeroshot-generate"
     return {
         "kind": result.kind,
         "accuracy": measured.accuracy,
-        "accuracy_ci95": [interval.low, interval.high],
-        "accuracy_ci95_method": interval.method,
+        **measured.accuracy_interval.figures("accuracy"),
         "macro_f1": measured.macro_f1,
         "n": measured.n,
         "n_groups": measured.n_groups,
@@ -156,27 +190,34 @@ def figures(result: EvaluationResult, out: Path) -> dict[str, Any]:
                 "recall": row.recall,
                 "f1": row.f1,
                 "support": row.support,
-                "recall_ci95": row.recall_interval
-                and [row.recall_interval.low, row.recall_interval.high],
+                "recall_ci95": None,
             }
+            | (row.recall_interval.figures("recall") if row.recall_interval else {})
             for label, row in zip(LABELS, measured.per_class, strict=True)
         },
         "confusion_matrix": [list(row) for row in measured.confusion],
         "confusion_columns": columns,
         "off_label": off_label and asdict(off_label),
         "calibration": calibration and asdict(calibration),
-        "parser": {
-            "answered": measured.n - result.unclassifiable,
-            "unclassifiable": result.unclassifiable,
-        }
-        if generated
-        else None,
+        "parser": parser_figures(result.rows, result.labels) if is_generated(result.kind) else None,
         "engine": result.engine.fingerprint,
         "engine_details": asdict(result.engine) | {"software": dict(result.engine.software)},
         "dataset": result.manifest.digest,
         "manifest": _relative(result.manifest.path, out),
         "training_record": _compared(result),
+        "as_triage": result.triage and result.triage.as_json(),
         "failures": [_failure_values(failure) for failure in result.failures],
+    }
+
+
+def parser_figures(rows: Sequence[Row], labels: Mapping[str, int]) -> dict[str, Any]:
+    """Return what ``metrics.json`` has of answers that name no label, and of their bounds."""
+    missed = unread(rows)
+    return {
+        "answered": len(rows) - len(missed),
+        "unclassifiable": len(missed),
+        "labelled": sum(row.id in labels for row in missed),
+        "bounds": {bound.reading: bound.as_json() for bound in bounds(rows, labels)},
     }
 
 
@@ -207,10 +248,11 @@ def _compared(result: EvaluationResult) -> dict[str, Any] | None:
     }
 
 
-def predictions_csv(rows: Sequence[Row], *, answers: bool) -> str:
-    """Return ``predictions.csv``; ``answers`` adds the column of free answers, and images seen in
-    training one that marks them."""
-    columns = (*_COLUMNS, "answer") if answers else _COLUMNS
+def predictions_csv(rows: Sequence[Row], *, answers: bool, tiers: bool = False) -> str:
+    """Return ``predictions.csv``; ``answers`` adds the column of free answers, ``tiers`` the tier
+    that decided and the label that the whole model gives, and images seen in training one that
+    marks them."""
+    columns = _COLUMNS + ("answer",) * answers + ("tier", "whole_model") * tiers
     if any(row.is_seen for row in rows):
         columns += (_SEEN,)
     return _csv(columns, (_cells(row) for row in rows))
@@ -227,6 +269,8 @@ def failures_csv(failures: Iterable[Failure]) -> str:
     )
 
 
+_OLD_KINDS = {"evaluate": "finetuned-score"}
+"""Kinds that earlier versions wrote: fine-tuned models could only be measured by scores."""
 _REQUIRED = {"kind": str, "dataset": str, "engine": str, "engine_details": dict, "manifest": str}
 
 
@@ -245,6 +289,9 @@ def read_run(folder: Path) -> SavedRun:
         ]
         if missing:
             raise KeyError(", ".join(missing))
+        found["kind"] = _OLD_KINDS.get(found["kind"], found["kind"])
+        if found["kind"] not in get_args(Kind):
+            raise ValueError(found["kind"])
     except FileNotFoundError as error:
         raise ConfigError(
             msg(
@@ -259,7 +306,7 @@ def read_run(folder: Path) -> SavedRun:
             msg("the run in {folder} cannot be read ({error})", folder=folder, error=error),
             remedy=msg("run it again"),
         ) from error
-    return SavedRun(folder, found, rows)
+    return SavedRun(folder, found, rows, AnswerLabels.of(folder, rows).labels)
 
 
 def make_folder(out: Path) -> None:
@@ -356,4 +403,6 @@ def _row(cells: dict[str, str]) -> Row:
         off_label=float(cells["off_label"]) if cells["off_label"] else None,
         answer=cells.get("answer"),
         is_seen=bool(cells.get(_SEEN)),
+        tier=int(cells["tier"]) if cells.get("tier") else None,
+        whole_model=int(cells["whole_model"]) if cells.get("whole_model") else None,
     )

@@ -8,20 +8,24 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from mayak import metrics
 from mayak.dataset.manifest import Manifest
 from mayak.dataset.training_images import Leakage
 from mayak.errors import DecodeError, ManifestError
 from mayak.evaluation import page, plots, record
+from mayak.evaluation.answer_labels import AnswerLabels
 from mayak.evaluation.answers import parse_answer
+from mayak.evaluation.as_triage import AsTriage, DecodeBytes
 from mayak.evaluation.pictures import contact_sheet
 from mayak.evaluation.record import EvaluationResult, Kind, Row
-from mayak.files import json_bytes
+from mayak.files import json_bytes, write_durably
 from mayak.i18n import Language, msg, msg_in, system_error
 from mayak.imaging import decode
+from mayak.labels import UNCLASSIFIABLE
 from mayak.types import (
     Answerer,
     Classifier,
@@ -31,19 +35,21 @@ from mayak.types import (
     Sample,
     Sides,
     SilentProgress,
+    Task,
 )
 from mayak.untrusted import open_regular, parse_json
 
 PARTIAL = "predictions.partial.jsonl"
-REPORT = "report.html"
 SHEET = "misclassified.jpg"
 _PLOTS = (
     "confusion_matrix.png",
     "confusion_matrix.svg",
     "per_class_recall.png",
     "per_class_recall.svg",
+    "gain_curve.png",
+    "gain_curve.svg",
 )
-_OWN = (record.METRICS, record.PREDICTIONS, record.FAILURES, *_PLOTS, SHEET, REPORT)
+_OWN = (record.METRICS, record.PREDICTIONS, record.FAILURES, *_PLOTS, SHEET, page.REPORT)
 _READERS = 4
 _READ_AHEAD = 16
 """Decoded images that wait; a 12-megapixel photo takes 36 MB."""
@@ -54,18 +60,22 @@ _Answer = dict[str, Any]
 
 def evaluate(
     manifest: Manifest,
-    classifier: Classifier,
+    model: Answerer | Classifier,
     out: Path,
     progress: Progress | None = None,
     *,
     leakage: Leakage | None = None,
     language: Language = "en",
+    as_triage: AsTriage | None = None,
 ) -> EvaluationResult:
-    """Score a manifest's images and write metrics, tables, pictures and a report into ``out``.
+    """Evaluate a fine-tuned model on a manifest, by its free answers or by label scores.
 
+    Writes metrics, tables, pictures and a report into ``out``.
     Pictures and the report are in ``language``; files for programs are in English. ``leakage`` is
     the comparison of the images with the adapter's training record: images seen in training are
-    measured apart. Without it the results state that nothing was compared.
+    measured apart. Without it the results state that nothing was compared. With ``as_triage``
+    images are read as triage reads them, the whole model reads what earlier tiers dismissed too,
+    and the result has ``TriageFigures``.
 
     An image that cannot be read, or that has changed since ``prepare``, is a failure: listed and
     never scored. An interrupted run continues, if engine and data are the same. The same
@@ -74,11 +84,11 @@ def evaluate(
     Raises:
         ManifestError: no image can be read, or all were seen in training.
     """
+    kind: Kind = "finetuned-generate" if hasattr(model, "answer") else "finetuned-score"
     leakage = leakage or Leakage.NOT_COMPARED
     leakage.refuse_all_seen(manifest)
-    return _run(
-        "evaluate", manifest, classifier, out, progress or SilentProgress(), language, leakage
-    )
+    shown = progress or SilentProgress()
+    return _run(kind, manifest, model, out, shown, language, leakage, as_triage)
 
 
 def zeroshot(
@@ -105,6 +115,7 @@ def _run(
     progress: Progress,
     language: Language,
     leakage: Leakage | None = None,
+    as_triage: AsTriage | None = None,
 ) -> EvaluationResult:
     record.make_folder(out)
     key = {"kind": kind, "engine": model.engine.fingerprint, "dataset": manifest.digest}
@@ -113,32 +124,34 @@ def _run(
     todo = [sample for sample in manifest.samples if sample.id not in answers]
     # 2. Ask the model; store each answer at once.
     failures: dict[str, Failure] = {}
+    decode_bytes = decode_image if as_triage is None else as_triage.decode
+    asked = _ask(model, manifest, todo, failures, decode_bytes)
     with (
         (out / PARTIAL).open("a", encoding="utf-8", newline="\n") as partial,
         progress.task(_TITLES[kind], len(manifest.samples), msg_in("unit", "images")) as task,
     ):
         task.advance(len(answers))
-        for sample, answer in _ask(model, manifest, todo, failures):
+        if as_triage is not None:
+            asked = chain(asked, _ask_whole_model(as_triage, manifest, answers, failures, task))
+        for sample, answer in asked:
             answers[sample.id] = answer
             with record.writing(out):
-                _write_line(partial, {"id": sample.id} | answer)
+                partial.write(_line({"id": sample.id} | answer))
+                partial.flush()
             task.advance()
         task.advance(len(failures))
+    # 3. Measure, and write the results.
     seen = leakage.seen if leakage is not None else frozenset()
-    answered = [_row(s, answers[s.id], seen) for s in manifest.samples if s.id in answers]
+    answered = [
+        _row(sample, answers[sample.id], seen)
+        for sample in manifest.samples
+        if sample.id in answers and sample.id not in failures
+    ]
     rows = tuple(row for row in answered if not row.is_seen)
+    unread = [sample for sample in manifest.samples if sample.id in failures]
     if not rows:
         (out / PARTIAL).unlink()
-        raise ManifestError(
-            msg(
-                "none of the {n_failures} images of {path} can be read (the first: {message})",
-                n_failures=len(failures),
-                path=manifest.path,
-                message=next(iter(failures.values())).message,
-            ),
-            remedy=msg("run `mayak prepare` again"),
-        )
-    # 3. Measure, and write the results.
+        raise _none_readable(manifest, failures)
     result = EvaluationResult(
         kind=kind,
         manifest=manifest,
@@ -147,22 +160,38 @@ def _run(
             [row.label for row in rows],
             [row.predicted for row in rows],
             [row.group for row in rows],
-            unclassifiable=kind == "zeroshot-generate",
+            unclassifiable=record.is_generated(kind)
+            or any(row.predicted == UNCLASSIFIABLE for row in rows),
         ),
         rows=rows,
-        failures=tuple(failures[s.id] for s in manifest.samples if s.id in failures),
+        failures=tuple(failures[sample.id] for sample in unread),
         leakage=leakage,
         seen=tuple(row for row in answered if row.is_seen),
+        labels=AnswerLabels.of(out, rows).labels,
+        triage=None if as_triage is None else as_triage.figures(rows, unread),
     )
     _write(result, out, language)
     (out / PARTIAL).unlink()
     return result
 
 
+def _none_readable(manifest: Manifest, failures: dict[str, Failure]) -> ManifestError:
+    return ManifestError(
+        msg(
+            "none of the {n_failures} images of {path} can be read (the first: {message})",
+            n_failures=len(failures),
+            path=manifest.path,
+            message=next(iter(failures.values())).message,
+        ),
+        remedy=msg("run `mayak prepare` again"),
+    )
+
+
 _TITLES = {
-    "evaluate": msg("evaluating"),
     "zeroshot-generate": msg("zero-shot, answers"),
     "zeroshot-score": msg("zero-shot, scores"),
+    "finetuned-generate": msg("fine-tuned, answers"),
+    "finetuned-score": msg("fine-tuned, scores"),
 }
 
 
@@ -174,12 +203,13 @@ def _ask(
     manifest: Manifest,
     samples: Iterable[Sample],
     failures: dict[str, Failure],
+    decode_bytes: DecodeBytes,
 ) -> Iterator[tuple[Sample, _Answer]]:
     """Yield the model's answer to each readable sample, in order; others go to ``failures``."""
     pending: deque[Sample] = deque()
 
     def readable() -> Iterator[DecodedImage]:
-        for sample, image in read_ahead(manifest, samples):
+        for sample, image in read_ahead(manifest, samples, decode_bytes):
             if isinstance(image, Failure):
                 failures[sample.id] = image
             else:
@@ -195,24 +225,55 @@ def _ask(
             yield (
                 pending.popleft(),
                 {
-                    "predicted": prediction.scores.label,
+                    "predicted": UNCLASSIFIABLE
+                    if prediction.scores.is_tied
+                    else prediction.scores.label,
                     "scores": list(prediction.scores.values),
                     "off_label": prediction.scores.off_label,
+                    "tier": prediction.tier,
                 },
             )
 
 
+def _ask_whole_model(
+    as_triage: AsTriage,
+    manifest: Manifest,
+    answers: dict[str, _Answer],
+    failures: dict[str, Failure],
+    task: Task,
+) -> Iterator[tuple[Sample, _Answer]]:
+    """Yield the answers of earlier tiers with the label that the whole model gives the image."""
+    samples = [
+        sample
+        for sample in manifest.samples
+        if sample.id in answers and as_triage.needs_whole_model(answers[sample.id])
+    ]
+    task.expect(len(manifest.samples) + len(samples))
+    whole = as_triage.whole_model
+    for sample, answer in _ask(whole, manifest, samples, failures, as_triage.decode_whole):
+        yield sample, answers[sample.id] | {"whole_model": answer["predicted"]}
+
+
+def decode_image(data: bytes, path: str, min_sides: Sides | None = None) -> DecodedImage | Failure:
+    """Decode an image completely, at full scale or as ``imaging.decode`` does with ``min_sides``;
+    a failure names ``path``."""
+    try:
+        return decode(data, min_sides=min_sides)
+    except DecodeError as error:
+        return Failure(path, "decode", type(error).__name__, error.message)
+
+
 def read_ahead(
-    manifest: Manifest, samples: Iterable[Sample], *, min_sides: Sides | None = None
+    manifest: Manifest, samples: Iterable[Sample], decode_bytes: DecodeBytes = decode_image
 ) -> Iterator[tuple[Sample, DecodedImage | Failure]]:
-    """Yield every sample with its pixels or its failure, in order, decoded ahead by a few threads;
-    ``min_sides`` is that of ``imaging.decode``."""
+    """Yield every sample with its pixels or its failure, in order, decoded ahead by a few
+    threads."""
     waiting: deque[tuple[Sample, Future[DecodedImage | Failure]]] = deque()
     with ThreadPoolExecutor(_READERS) as pool:
         try:
             for sample in samples:
                 path = manifest.locate(sample)
-                waiting.append((sample, pool.submit(_read, path, sample, min_sides)))
+                waiting.append((sample, pool.submit(_read, path, sample, decode_bytes)))
                 if len(waiting) >= _READ_AHEAD:
                     first, future = waiting.popleft()
                     yield first, future.result()
@@ -223,7 +284,7 @@ def read_ahead(
             pool.shutdown(cancel_futures=True)
 
 
-def _read(path: Path, sample: Sample, min_sides: Sides | None) -> DecodedImage | Failure:
+def _read(path: Path, sample: Sample, decode_bytes: DecodeBytes) -> DecodedImage | Failure:
     try:
         with open_regular(path, follow=True) as file:
             data = file.read()
@@ -243,10 +304,7 @@ def _read(path: Path, sample: Sample, min_sides: Sides | None) -> DecodedImage |
             "ManifestError",
             msg("the file has changed since `mayak prepare`"),
         )
-    try:
-        return decode(data, min_sides=min_sides)
-    except DecodeError as error:
-        return Failure(sample.image_path, "decode", type(error).__name__, error.message)
+    return decode_bytes(data, sample.image_path)
 
 
 def _row(sample: Sample, answer: _Answer, seen: AbstractSet[str]) -> Row:
@@ -262,6 +320,8 @@ def _row(sample: Sample, answer: _Answer, seen: AbstractSet[str]) -> Row:
         off_label=answer.get("off_label"),
         answer=answer.get("answer"),
         is_seen=sample.sha256 in seen,
+        tier=answer.get("tier"),
+        whole_model=answer.get("whole_model", answer["predicted"]),
     )
 
 
@@ -283,15 +343,13 @@ def _resume(path: Path, key: dict[str, str]) -> dict[str, _Answer]:
         except ValueError:
             break
     kept = rows[1:] if rows and rows[0] == key else []
-    with record.writing(path.parent), path.open("w", encoding="utf-8", newline="\n") as file:
-        for row in [key, *kept]:
-            _write_line(file, row)
+    with record.writing(path.parent):
+        write_durably(path, "".join(map(_line, [key, *kept])).encode())
     return {row["id"]: {k: v for k, v in row.items() if k != "id"} for row in kept}
 
 
-def _write_line(file: TextIO, row: dict[str, Any]) -> None:
-    file.write(json.dumps(row, ensure_ascii=False) + "\n")
-    file.flush()
+def _line(row: dict[str, Any]) -> str:
+    return json.dumps(row, ensure_ascii=False) + "\n"
 
 
 # --- results ------------------------------------------------------------------------------------
@@ -303,11 +361,15 @@ def _write(result: EvaluationResult, out: Path, language: Language) -> None:
     files = {
         record.METRICS: json_bytes(figures, allow_nan=False),
         record.PREDICTIONS: record.predictions_csv(
-            result.rows + result.seen, answers=result.kind == "zeroshot-generate"
+            result.rows + result.seen,
+            answers=record.is_generated(result.kind),
+            tiers=result.triage is not None,
         ).encode(),
         record.FAILURES: record.failures_csv(result.failures).encode(),
-        REPORT: page.report(result, figures, language).encode(),
+        page.REPORT: page.report(result, figures, language).encode(),
     }
+    if result.triage is not None:
+        files |= plots.gain_curve(result.triage.gain, language)
     files |= plots.confusion_matrix(result.metrics, language)
     files |= plots.per_class_recall(result.metrics, language)
     if wrong:

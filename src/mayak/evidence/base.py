@@ -130,8 +130,8 @@ class ContainerFile(Protocol):
 class ContainerFormat:
     """How one reader recognises and opens its containers."""
 
-    recognises: Callable[[FileKind, ContainerFile], bool]
-    """Whether this reader opens a file, which begins as a file of this kind does."""
+    kinds: tuple[FileKind, ...]
+    """The kinds of file that this reader opens."""
     open: Callable[[ContainerFile, EvidencePath, Limits], Container | None]
     """Open it under a path; None if it only looked like a container. Raises EvidenceError."""
     segments: Callable[[Path], list[Path]] | None = None
@@ -139,6 +139,8 @@ class ContainerFormat:
     numbered ``.001``, ``.002`` …  Raises EvidenceError if one is missing."""
     is_later_segment: Callable[[ContainerFile], bool] | None = None
     """Whether such a file is read through the first one."""
+    holds_files: Callable[[FileKind, ContainerFile], bool] | None = None
+    """For kinds that may contain anything: whether this file is a container."""
 
 
 class LimitExceededError(EvidenceError):

@@ -16,18 +16,18 @@ with suppress(ImportError):  # the optional extra ``heic``
 
     pillow_heif.register_heif_opener()
 
-_NOT_PICTURES = {"BUFR", "GRIB", "HDF5", "MPEG"}
-"""Formats that Pillow identifies and cannot decode: data sets and video."""
+_NAMES = {kind.name for kind in signatures.PICTURES.rows}
+"""Formats that are decoded if Pillow can. Others that it knows are data sets, videos, programs that
+Ghostscript or Windows would run, or have neither a signature nor an extension."""
 
-_PROGRAMS = {"EPS", "WMF"}
-"""Formats of programs, which Ghostscript or Windows would run: never with evidence."""
+_STATED = {
+    extension: kind.name for kind in signatures.PICTURES.rows for extension in kind.extensions
+}
+"""Format by extension."""
 
-_BY_HEADER = {"BMP", "ICO"}
-"""Formats that Pillow accepts by two or four bytes; ``signatures`` checks their header."""
-
-_EAGER = {kind.name for kind in signatures.PICTURES.rows if kind.check is not None} - _BY_HEADER
-"""Formats that Pillow accepts by two bytes, small numbers or words, and so C sources, lists and key
-stores too. Without their extension a whole header is required (``signatures.headers``)."""
+_EAGER = {kind.name for kind in signatures.PICTURES.rows if kind.check is not None}
+"""Formats that Pillow accepts by a few bytes, small numbers or words, and so C sources, lists and
+key stores too. Without their extension a whole header is required (``signatures.headers``)."""
 
 _ALIKE = ({"JPEG", "MPO"}, {"HEIF", "AVIF"})
 """Formats that share their extensions in practice: an MPO is a JPEG followed by a second one."""
@@ -51,15 +51,12 @@ def looks_like_image(head: bytes, name: str) -> bool:
     """
     if signature(head) is not None:
         return True
-    stated = _extensions().get(_extension(name))
+    stated = _STATED.get(_extension(name))
     return any(
         _accepts(format_name, head[:_PREFIX])
         for format_name in decoded_formats()
-        if format_name not in _BY_HEADER
-        and (
-            format_name == stated
-            or not (format_name in _EAGER or Image.OPEN[format_name][1] is None)
-        )
+        if format_name == stated
+        or not (format_name in _EAGER or Image.OPEN[format_name][1] is None)
     )
 
 
@@ -74,7 +71,7 @@ def is_apple_double(head: bytes, name: str) -> bool:
 
 
 def is_program(head: bytes) -> bool:
-    """Return whether a file of these first bytes is one of ``_PROGRAMS``, which draw pictures."""
+    """Return whether a file of these first bytes is a program that draws a picture."""
     return signatures.PROGRAMS.identify(head) is not None
 
 
@@ -90,14 +87,13 @@ def is_pdf(data: bytes) -> bool:
 
 def named_as_image(name: str) -> bool:
     """Return whether a file's extension is that of an image format."""
-    stated = _extensions().get(_extension(name))
-    return stated is not None and stated not in _NOT_PICTURES | _PROGRAMS | {"PDF"}
+    return _extension(name) in _STATED
 
 
 def wrong_extension(name: str, found: str) -> tuple[str, ...]:
     """Return a warning if a file's extension states another format than the one found."""
     extension = _extension(name)
-    stated = _extensions().get(extension)
+    stated = _STATED.get(extension)
     if (
         not extension
         or " " in extension
@@ -119,18 +115,11 @@ def decoded_formats() -> tuple[str, ...]:
     signatures."""
     Image.preinit()
     Image.init()
-    return tuple(name for name in Image.ID if name not in _NOT_PICTURES | _PROGRAMS)
+    return tuple(name for name in Image.ID if name in _NAMES)
 
 
 def _extension(name: str) -> str:
     return PurePosixPath(name).suffix.lower()
-
-
-@cache
-def _extensions() -> dict[str, str]:
-    """Return extension → Pillow's name of the format, even if its codec is not installed."""
-    heif = dict.fromkeys((".heic", ".heif", ".hif"), "HEIF")
-    return heif | {".avif": "AVIF"} | Image.registered_extensions()
 
 
 def _accepts(format_name: str, prefix: bytes) -> bool:

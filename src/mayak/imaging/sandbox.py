@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mayak.i18n import msg
 from mayak.workers import Item, Lost, Result, WorkerPool, divide_memory
 
 MAX_FILE_BYTES = 2**30
@@ -34,12 +35,16 @@ class Sandbox(WorkerPool[Item, Result]):
         super().__init__(function, count, seconds=_SECONDS, memory=self._memory)
 
     def failure_text(self, lost: Lost) -> str:
-        """Return what happened to a file, in English, as cases and data sets record it."""
+        """Return what happened to a file, as cases and data sets record it."""
         match lost.why:
             case "crashed":
-                return "the decoder crashed on this file"
+                return msg("the decoder crashed on this file")
             case "too-slow":
-                return f"the decoder took longer than {_SECONDS:.0f} s on this file"
+                return msg(
+                    "the decoder took longer than {seconds:.0f} s on this file", seconds=_SECONDS
+                )
             case "out-of-memory":
-                limit = f"{self._memory / 2**30:.1f} GiB"
-                return f"the decoder needed more than {limit} on this file"
+                return msg(
+                    "the decoder needed more than {limit:.1f} GiB on this file",
+                    limit=self._memory / 2**30,
+                )

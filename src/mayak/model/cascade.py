@@ -138,6 +138,8 @@ class CascadeScorer:
         self.relevant_odds: list[float] = []
         """Tier 0's log-odds of the images that were called relevant."""
         self.n_answered = 0
+        self.reduced: list[str] = []
+        """SHA-256 of images that the last tier saw at a reduced scale: no decoder survived them."""
         self._engine = replace(vlm.engine, calibration=calibration.digest)
         self._fingerprint = self._engine.fingerprint
         self._tiers = CascadeTiers(vlm, compiled=compiled)
@@ -175,7 +177,7 @@ class CascadeScorer:
         waiting: _Batches = tuple(deque() for _ in TIERS)
         running: deque[tuple[Tier, list[_Pending], Callable[[], torch.Tensor]]] = deque()
         with (
-            Redecoder(self._vlm.min_sides, THREADS) as redecode,
+            Redecoder(self._vlm.min_sides, THREADS, self.reduced) as redecode,
             ThreadPoolExecutor(THREADS, "preprocess", torch.set_num_threads, (1,)) as pool,
             Launcher(self._vlm.device) as launch,
         ):

@@ -1,8 +1,8 @@
 """The paper's question as token ids, and the token ids of the four labels.
 
 Mistral's tokenizer splits an answer `` 0`` into a blank and ``0``. The blank is the same for every
-label, so it belongs to the prompt when labels are scored. It is detected, not assumed, so that a
-tokenizer without it works too.
+label, so it belongs to the prompt when labels are scored. It is detected, not assumed: other
+tokenizers have one token for `` 0``, and after a template that ends with white space there is none.
 """
 
 from __future__ import annotations
@@ -52,9 +52,11 @@ class Prompt:
         # The tokenizer adds the start token itself; a template that also writes it would double it.
         if tokenizer.bos_token:
             text = text.removeprefix(tokenizer.bos_token)
-        text = text.rstrip()
+        # The template's own white space stays: ChatML and Llama 3 end the assistant's header with
+        # line ends, and their models were trained on answers that follow these without a blank.
+        blank = "" if text[-1:].isspace() else " "
         question = tokenizer(text)["input_ids"]
-        answers = [tokenizer(f"{text} {label.answer}")["input_ids"] for label in LABELS]
+        answers = [tokenizer(f"{text}{blank}{label.answer}")["input_ids"] for label in LABELS]
         tails = [ids[len(question) :] for ids in answers]
         lead = _common_prefix(tails)
         labels = [tail[len(lead)] for tail in tails if len(tail) == len(lead) + 1]

@@ -22,6 +22,8 @@ from mayak.model.packer import BatchPacker, PackedBatch, PreparedImage
 
 _STEP = 64
 """Attention lengths of single images are rounded up to multiples of so many tokens."""
+_VOCABULARY_ROWS = 4096
+"""Rows of the head that are widened to float32 at a time: 64 MiB of the 7B model's 500."""
 _GROUPED = 8
 """Images of equal length that one attention call takes; it takes this number or one. cuDNN would
 make a new plan for each other number."""
@@ -62,7 +64,8 @@ class VarlenModel:
         return self.packer.pack(images, spare=_STEP, pinned=self._device.type == "cuda")
 
     def logits(self, packed: PackedBatch) -> torch.Tensor:
-        """Return the logits (B, V) of each image's scored position; on a GPU asynchronously."""
+        """Return the logits (B, V) of each image's scored position in float32; on a GPU
+        asynchronously."""
         # 1. Copy the batch to the device and embed its tokens.
         packed = packed.on(self._device)
         hidden, cos, sin = self.embedded(packed)
@@ -74,8 +77,7 @@ class VarlenModel:
         hidden = decoder_layer(
             language.layers[-1], hidden, cos, sin, _attend_last, packed.bounds, last=packed.last
         )
-        logits: torch.Tensor = self._model.lm_head(language.norm(hidden))
-        return logits
+        return wide_logits(self._model, hidden)
 
     def logits_of_base(self, tiles: torch.Tensor) -> torch.Tensor:
         """Return ``logits`` of base tiles (B, 3, side, side) uint8 on the model's device."""
@@ -137,6 +139,18 @@ def compiles(device: torch.device) -> bool:
     except Exception:  # noqa: BLE001 - scoring works without a compiler
         return False
     return True
+
+
+def wide_logits(model: Any, hidden: torch.Tensor) -> torch.Tensor:  # noqa: ANN401 - a base model
+    """Return the logits (…, V) of the last decoder layer's output (…, D), computed in float32.
+
+    bfloat16 has 8 significant bits: logits between 16 and 32 would be multiples of 1/8, and the two
+    most likely labels would often be equal.
+    """
+    with torch.autocast(hidden.device.type, enabled=False):
+        normed = model.model.language_model.norm(hidden.float())
+        parts = model.lm_head.weight.split(_VOCABULARY_ROWS)
+        return torch.cat([normed @ part.float().T for part in parts], dim=-1)
 
 
 def vision_layer(layer: Any, hidden: torch.Tensor) -> torch.Tensor:  # noqa: ANN401 - a CLIP layer

@@ -1,4 +1,4 @@
-"""Reports of a case: HTML, PDF, XLSX, CSV and CASE JSON-LD, made without torch."""
+"""Reports of a case, made without torch; ``bundle`` has the table of their formats."""
 
 from mayak.report.bundle import ReportBundle, write_report
 

@@ -13,7 +13,7 @@ from mayak.case.audit import PAGES
 from mayak.case.folder import WriterLock
 from mayak.case.values import checked
 from mayak.errors import CaseError, ConfigError, IntegrityError
-from mayak.files import file_sha256, temporary_folder, unfinished_folders
+from mayak.files import file_sha256, finish_replacing, temporary_folder, unfinished_folders
 from mayak.i18n import Language, msg, system_error
 from mayak.report.builder import DocumentBuilder
 from mayak.report.case_jsonld import write_case_jsonld
@@ -59,7 +59,8 @@ def write_report(
     that is finished. ``clear`` does not blur thumbnails. ``overwrite`` replaces an earlier report,
     and nothing else.
 
-    1. Refuse a folder that is in use, or that contains the case or is inside it.
+    1. Put a report back whose replacement was cut off. Refuse a folder that is in use, or that
+       contains the case or is inside it.
     2. Delete what killed processes left next to it; lock a temporary folder.
     3. Verify the case. Faults are shown on the first page of the report.
     4. Collect the data of the report in one pass over the case.
@@ -73,8 +74,9 @@ def write_report(
         IntegrityError: the database is so damaged that its rows cannot be trusted.
     """
     folder = folder.resolve()
-    _check_folder(case, folder, overwrite=overwrite)  # 1.
     try:
+        finish_replacing(folder)  # 1.
+        _check_folder(case, folder, overwrite=overwrite)
         _sweep(folder)  # 2.
         # Private like the case folder, because it contains the same pictures.
         with temporary_folder(folder, overwrite=overwrite, mode=0o700) as temporary:
@@ -114,7 +116,7 @@ def _check_folder(case: CaseStore, folder: Path, *, overwrite: bool) -> None:
     inside = case.folder.resolve()
     if folder == inside or inside in folder.parents or folder in inside.parents:
         raise ConfigError(
-            msg("{folder} and the case folder are inside each other", folder=folder),
+            msg("{folder} and the case folder overlap", folder=folder),
             remedy=msg("name a folder next to the case"),
         )
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):

@@ -14,6 +14,7 @@ from typing import Any
 import xlsxwriter
 
 from mayak.case import CaseStore, ReviewStatus, StoredContent, StoredItem
+from mayak.case.reasons import because
 from mayak.i18n import Language, join, msg, msg_in, render
 from mayak.imaging.formats import wrong_extension
 from mayak.labels import numbered_label
@@ -168,7 +169,10 @@ def _columns() -> list[tuple[str, Callable[[ListedFile], Value]]]:
         (msg("taken (as the file states)"), stated("taken")),
         (msg("camera (as the file states)"), stated("make", "model")),
         (msg("position (as the file states)"), _position),
-        (msg("model's label"), scored(lambda scores: numbered_label(scores.label))),
+        (
+            msg("model's label"),
+            scored(lambda scores: numbered_label(scores.label, is_tied=scores.is_tied)),
+        ),
         (msg("model's score"), scored(lambda scores: round(scores.best, 6))),
         (msg("share outside the labels"), scored(lambda scores: round(scores.off_label, 6))),
         (msg("decisions (label, person, UTC, how shown)"), _decisions),
@@ -215,7 +219,7 @@ def _reason(listed: ListedFile) -> Value:
     if item.failure is not None:
         return words.failed(item.failure)
     if item.exclusion is not None:
-        return words.because(item.exclusion.rule, item.exclusion.reason)
+        return because(item.exclusion.rule, item.exclusion.reason)
     remarks: list[str] = []
     if (content := listed.content) is not None:
         remarks = [*content.warnings, *wrong_extension(item.name, content.format)]

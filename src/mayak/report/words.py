@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mayak.case import Run, StoredItem
-from mayak.case.reasons import reason
+from mayak.case.reasons import because
 from mayak.case.records import Seen, SeenHow
 from mayak.i18n import msg
 from mayak.report.report_data import Kind
@@ -60,18 +60,6 @@ def run(shown: Run | None) -> str:
     return msg("{run}: {model}, {until}", run=shown.id, model=model, until=until)
 
 
-def source_kind(kind: str) -> str:
-    """Return the name of a source's kind."""
-    return {
-        "folder": msg("folder"),
-        "file": msg("single file"),
-        "zip": msg("ZIP archive"),
-        "tar": msg("TAR archive"),
-        "archive": msg("archive"),
-        "image": msg("disk image"),
-    }.get(kind, kind)
-
-
 def zone(item: StoredItem) -> str | None:
     """Return the time zone of a file's times; None if it has no times."""
     if item.times.is_empty:
@@ -79,11 +67,6 @@ def zone(item: StoredItem) -> str | None:
     if item.times.zone_known is None:
         return msg("not recorded")
     return "UTC" if item.times.zone_known else msg("unknown")
-
-
-def because(name: str, recorded: str) -> str:
-    """Return a reason with its recorded name and text."""
-    return msg("{reason} ({name}): {recorded}", reason=reason(name), name=name, recorded=recorded)
 
 
 def failed(failure: Failure) -> str:

@@ -6,25 +6,19 @@ import asyncio
 import base64
 import binascii
 from dataclasses import asdict
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from typing import Annotated
 
-import jinja2
 from fastapi import FastAPI, Request
 from fastapi import Path as Part
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 
 from mayak.case.decisions import SupersededError
 from mayak.case.reasons import REASONS
-from mayak.errors import ConfigError, MayakError
-from mayak.fonts import font_path
-from mayak.i18n import Language, catalogue, languages, msg, render
+from mayak.errors import ConfigError
+from mayak.i18n import Language, msg
 from mayak.imaging.hashing import PDQ_MATCH_DISTANCE
-from mayak.labels import LABELS
 from mayak.review import responses
-from mayak.review.guard import reader
+from mayak.review.base import asked_language, bare_app, shell, worded
 from mayak.review.query import parse_filter, parse_sight, parse_sort
 from mayak.review.requests import (
     DecideRequest,
@@ -48,13 +42,6 @@ _MAX_NAMED = 20
 """Images in an answer that somebody else has decided meanwhile."""
 _MAX_NEAR = 24
 """Similar images of one answer."""
-_TYPES = {
-    ".js": "text/javascript; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".json": "application/json",
-    ".svg": "image/svg+xml",
-    ".txt": "text/plain; charset=utf-8",
-}
 
 
 def build(session: ReviewSession, language: Language) -> FastAPI:
@@ -62,7 +49,7 @@ def build(session: ReviewSession, language: Language) -> FastAPI:
 
     The page is in ``language``, or if that is English in the language that the browser asks for.
     """
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app = bare_app()
     _page(app, session, language)
     for add in (_errors, _images, _results, _overviews, _search, _decisions, _samples):
         add(app, session)
@@ -70,17 +57,12 @@ def build(session: ReviewSession, language: Language) -> FastAPI:
 
 
 def _errors(app: FastAPI, session: ReviewSession) -> None:
-    """Translate exceptions into answers: a message, or a question to the reviewer."""
-
-    @app.exception_handler(MayakError)
-    async def fault(request: Request, error: MayakError) -> JSONResponse:
-        error_values = {"message": error.message, "remedy": error.remedy}
-        return JSONResponse(_worded(error_values, request), 400)
+    """Translate exceptions into questions to the reviewer."""
 
     @app.exception_handler(CountError)
     async def miscounted(request: Request, error: CountError) -> JSONResponse:
         return JSONResponse(
-            _worded({"message": error.message}, request) | {"count": error.count}, 409
+            worded({"message": error.message}, request) | {"count": error.count}, 409
         )
 
     @app.exception_handler(SupersededError)
@@ -88,44 +70,26 @@ def _errors(app: FastAPI, session: ReviewSession) -> None:
         named = dict(list(error.verdicts.items())[:_MAX_NAMED])
         await session.read(session.browser.refresh)
         answer = {"changed": len(error.verdicts), "verdicts": named}
-        answer |= _worded({"message": error.message}, request)
+        answer |= worded({"message": error.message}, request)
         return JSONResponse(answer | {"mark": session.browser.index.mark}, 409)
-
-    @app.exception_handler(RequestValidationError)
-    async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-        where = ".".join(map(str, error.errors()[0]["loc"]))
-        message = msg("{where} is not valid", where=where)
-        return JSONResponse(_worded({"message": message, "remedy": ""}, request), 422)
 
 
 def _page(app: FastAPI, session: ReviewSession, language: Language) -> None:
-    """Serve the page itself, its scripts, words and fonts."""
-    static = dict(_static(files("mayak.review") / "static", "/static/"))
+    """Serve the page itself."""
 
     @app.get("/")
     async def page(request: Request) -> HTMLResponse:
-        shown = reader(request.headers) if language == "en" else language
-        return HTMLResponse(_shell(session, shown))
-
-    @app.get("/static/{name:path}")
-    async def asset(name: str) -> Response:
-        # Only files listed at the start are served, so no name can lead out of the folder.
-        file = static.get(f"/static/{name}")
-        if file is None:
-            return Response(status_code=404)
-        return Response(file.read_bytes(), media_type=_TYPES[f".{name.rpartition('.')[2]}"])
-
-    @app.get("/words/{code}")
-    async def words(code: str) -> Response:
-        if code not in languages():
-            return Response(status_code=404)
-        return JSONResponse({} if code == "en" else catalogue(code).forms)
-
-    @app.get("/font/{weight}")
-    async def font(weight: str) -> Response:
-        if weight not in ("Regular", "Bold"):
-            return Response(status_code=404)
-        return FileResponse(font_path(f"Pretendard-{weight}"), media_type="font/otf")
+        return HTMLResponse(
+            shell(
+                "index.html.j2",
+                asked_language(request, language),
+                case=session.store.name,
+                reviewer=session.reviewer,
+                reasons=dict(REASONS),
+                distance=PDQ_MATCH_DISTANCE,
+                command="mayak review",
+            )
+        )
 
 
 def _images(app: FastAPI, session: ReviewSession) -> None:
@@ -341,37 +305,3 @@ def _samples(app: FastAPI, session: ReviewSession) -> None:
             page=body.page,
         )
         return {"action": action, "mark": session.browser.index.mark}
-
-
-def _static(folder: Traversable, prefix: str) -> list[tuple[str, Traversable]]:
-    found = []
-    for entry in folder.iterdir():
-        if entry.is_dir():
-            found += _static(entry, f"{prefix}{entry.name}/")
-        elif f".{entry.name.rpartition('.')[2]}" in _TYPES:
-            found.append((prefix + entry.name, entry))
-    return found
-
-
-def _worded(texts: dict[str, str], request: Request) -> Json:
-    """Return texts of an answer in the language that the browser asks for."""
-    language = reader(request.headers)
-    return {name: render(text, language) for name, text in texts.items()}
-
-
-def _shell(session: ReviewSession, shown: Language) -> str:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("mayak.review"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    boot = {
-        "case": session.store.name,
-        "reviewer": session.reviewer,
-        "labels": [label.name for label in LABELS],
-        "reasons": dict(REASONS),
-        "languages": languages(),
-        "distance": PDQ_MATCH_DISTANCE,
-        "language": shown,
-    }
-    return environment.get_template("index.html.j2").render(boot=boot)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
@@ -27,6 +28,11 @@ _BODY = 256 * 1024
 
 _BODY_S = 60.0
 """Time in which the body of a request must arrive."""
+
+_REFUSALS = 50
+"""Refused requests of a session that are logged one by one; further ones are counted."""
+
+log = logging.getLogger("mayak.review")
 
 ADMIT = "admit"
 """Key in the request's state: the function to call when the request is accepted."""
@@ -52,6 +58,28 @@ def reader(headers: Mapping[str, str]) -> Language:
     return preferred(headers.get("accept-language", ""))
 
 
+class RefusalLog:
+    """Logs a session's refused requests one by one, up to a limit: otherwise another program could
+    fill the terminal."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def add(self, what: str) -> bool:
+        """Log a refused request; return whether it was, and not only counted."""
+        self._count += 1
+        if self._count <= _REFUSALS:
+            log.warning("refused %s", what)
+        if self._count == _REFUSALS:
+            log.warning("further refused requests are only counted")
+        return self._count <= _REFUSALS
+
+    @property
+    def n_unlogged(self) -> int:
+        """Requests that were only counted."""
+        return max(0, self._count - _REFUSALS)
+
+
 class Guard:
     """ASGI middleware that accepts only requests of the page itself."""
 
@@ -61,8 +89,8 @@ class Guard:
         *,
         port: int,
         token: str,
-        refused: Callable[[str], None],
-        large: dict[str, int],
+        refused: Callable[[str], object],
+        large: Mapping[str, int],
     ) -> None:
         """``refused`` is called for each refusal, with one line of English."""
         self._app, self._token, self._refused, self._large = app, token, refused, large
@@ -90,11 +118,11 @@ class Guard:
                 body = await self._body(scope, receive)
         except TimeoutError:
             self._refused(f"{scope['method']} {scope['path'][:200]!a}: a body too slow")
-            await _answer(send, 408, "too slow", reader(dict(headers)))
+            await _answer(send, 408, msg("the body took too long"), reader(dict(headers)))
             return
         if body is None:
             self._refused(f"{scope['method']} {scope['path'][:200]!a}: a body too large")
-            await _answer(send, 413, "too large", reader(dict(headers)))
+            await _answer(send, 413, msg("the body is too large"), reader(dict(headers)))
             return
         given = False
 
@@ -136,26 +164,26 @@ class Guard:
 
         host = all_of("host")
         if len(host) != 1 or host[0].lower() not in self._hosts:
-            return 421, "foreign host"
+            return 421, msg("foreign host")
         if scope["method"] not in ("GET", "HEAD", "POST"):
-            return 405, "method"
+            return 405, msg("unknown method")
         # For the browser, the file that opens the page is another site, but it has the token.
         if self._brings_token(scope):
             return None
         if all_of("sec-fetch-site") not in ([], ["same-origin"], ["none"]):
-            return 403, "asked for by another site"
+            return 403, msg("asked for by another site")
         if not self._knows(all_of("cookie")):
-            return 401, "without the token"
+            return 401, msg("without the token")
         if scope["method"] == "POST":
             if all_of("origin") != [f"http://{host[0]}"]:
-                return 403, "sent by another site"
+                return 403, msg("sent by another site")
             kind = all_of("content-type")
             if len(kind) != 1 or kind[0].split(";")[0].strip().lower() != "application/json":
-                return 415, "not JSON"
+                return 415, msg("not JSON")
             length = all_of("content-length")
             limit = self._large.get(scope["path"], _BODY)
             if length and (not length[0].isdigit() or int(length[0]) > limit):
-                return 413, f"more than {limit} bytes"
+                return 413, msg("more than {limit} bytes", limit=limit)
         return None
 
     def _brings_token(self, scope: Scope) -> bool:
@@ -204,7 +232,7 @@ def _values(cookies: list[str], name: str) -> Iterator[str]:
 
 async def _answer(send: Send, status: int, why: str, language: Language) -> None:
     if status == 401:
-        message = msg("Open the address that `mayak review` printed.")
+        message = msg("Open the address that mayak printed.")
     else:
         message = msg("Refused: {why}.", why=why)
     answer = {"message": render(message, language), "remedy": ""}

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import uvicorn
 
 from mayak.errors import ConfigError
 from mayak.i18n import Language, message_of, msg
+from mayak.review.answers import AnswersToLabel, build_answers
 from mayak.review.app import LARGE, build
 from mayak.review.connections import BATCH, Connection, Server
-from mayak.review.guard import Guard
+from mayak.review.guard import App, Guard, RefusalLog
 from mayak.review.session import ReviewSession
 
 PORT = 8323
@@ -28,7 +29,7 @@ def serve(
     opened: Callable[[str], None],
     language: Language = "en",
 ) -> None:
-    """Answer the page's requests until the process is interrupted.
+    """Show a case to its reviewer until the process is interrupted.
 
     ``opened`` is called with the address and its token once the server listens. Without ``port``
     the usual port is taken, or any if that one is in use. ``language`` is that of the page.
@@ -36,12 +37,37 @@ def serve(
     Raises:
         ConfigError: the port cannot be used.
     """
+    app = build(session, language)
+    _answer_requests(app, port, opened, refused=session.log_refusal, large=LARGE)
+
+
+def serve_answers(
+    answers: AnswersToLabel,
+    *,
+    port: int | None,
+    opened: Callable[[str], None],
+    language: Language = "en",
+) -> None:
+    """Show unread answers to a person who labels them; otherwise like ``serve``.
+
+    Raises:
+        ConfigError: the port cannot be used.
+    """
+    _answer_requests(build_answers(answers, language), port, opened, refused=RefusalLog().add)
+
+
+def _answer_requests(
+    app: App,
+    port: int | None,
+    opened: Callable[[str], None],
+    *,
+    refused: Callable[[str], object],
+    large: Mapping[str, int] | None = None,
+) -> None:
     listener = _listen(port)
     number = listener.getsockname()[1]
     token = secrets.token_urlsafe(32)
-    guard = Guard(
-        build(session, language), port=number, token=token, refused=session.log_refusal, large=LARGE
-    )
+    guard = Guard(app, port=number, token=token, refused=refused, large=large or {})
     config = uvicorn.Config(
         guard,
         log_level="error",  # at "warning" it logs every connection that does not speak HTTP

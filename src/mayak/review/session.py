@@ -25,15 +25,13 @@ from mayak.case.values import checked
 from mayak.errors import CaseError
 from mayak.i18n import msg
 from mayak.imaging.hashing import PDQ_MATCH_DISTANCE
+from mayak.review.guard import RefusalLog
 from mayak.review.originals import OriginalError, OriginalRequest, Originals
 
 Result = TypeVar("Result")
 
 _SELECTIONS = 12
 """Results that are kept. The page asks again for one that was dropped."""
-_REFUSALS = 50
-"""Refused requests of a session that are logged one by one; further ones are counted. Otherwise
-another program could fill the terminal and the case's log."""
 
 log = logging.getLogger("mayak.review")
 
@@ -77,7 +75,7 @@ class ReviewSession:
         self._reading = ThreadPoolExecutor(1, "mayak-read")
         self._writing = ThreadPoolExecutor(1, "mayak-write")
         self._selections: OrderedDict[str, Selection] = OrderedDict()
-        self._refusals = 0
+        self._refusals = RefusalLog()
         self._pages: dict[int, str] = {}
         """By action: the page that made it, since the start of the session."""
         self._read, self._rows = 0, 0
@@ -131,7 +129,7 @@ class ReviewSession:
     def close(self) -> None:
         """Stop the threads and the process that reads originals."""
         self._closing = True
-        if (more := self._refusals - _REFUSALS) > 0:
+        if more := self._refusals.n_unlogged:
             self._writing.submit(self._writer.record, "refuse more requests", requests=more)
         self.store.interrupt()  # reading a damaged case may take long
         self._reading.submit(self.store.close).result()
@@ -160,12 +158,8 @@ class ReviewSession:
 
     def log_refusal(self, what: str) -> None:
         """Log a refused request in the terminal and in the case, or only count it."""
-        self._refusals += 1
-        if self._refusals <= _REFUSALS:
-            log.warning("refused %s", what)
+        if self._refusals.add(what):
             self._writing.submit(self._writer.record, "refuse request", request=what)
-        if self._refusals == _REFUSALS:
-            log.warning("further refused requests are only counted")
 
     # ------------------------------------------------------------------ on the reading thread
 

@@ -84,7 +84,7 @@ class FileKind:
     layer: ContainerLayer | None = None
     """For a container: the kind of its layer in an ``EvidencePath``."""
     description: str = ""
-    """Name with an article for messages, if the name alone is not enough."""
+    """A message with article and kind, if the name alone is not enough."""
     remedy: str = ""
     """What to do about a kind that is not read."""
     is_encrypted: bool = False
@@ -97,7 +97,7 @@ class FileKind:
 
     @property
     def described(self) -> str:
-        """As in "is a 7z archive"."""
+        """What messages call it, as in "is a 7z archive"."""
         return self.description or self.name
 
     def matches(self, head: bytes) -> bool:
@@ -198,13 +198,16 @@ def _file_system(
     return FileKind(name, "file system", Use.ENTERED, marks, check, extensions, layer="image")
 
 
-def _unread_volume(name: str, *marks: Mark, is_encrypted: bool = False) -> FileKind:
+def _unread_volume(
+    name: str, *marks: Mark, description: str = "", is_encrypted: bool = False
+) -> FileKind:
     return FileKind(
         name,
         "file system",
         Use.UNREAD,
         marks,
         layer="image",
+        description=description,
         remedy=DECRYPT if is_encrypted else MOUNT,
         is_encrypted=is_encrypted,
     )
@@ -253,11 +256,15 @@ KINDS: Rows = (
     # "encrypted" are those whose mark proves it.
     FileKind("E01", "disk image", Use.ENTERED, (at(0, b"EVF\x09\x0d\x0a\xff\x00"),), layer="image"),
     _unread(
-        "Ex01", "an Ex01 image", at(0, b"EVF2\x0d\x0a\x81\x00"), family="disk image", remedy=CONVERT
+        "Ex01",
+        msg("an Ex01 image"),
+        at(0, b"EVF2\x0d\x0a\x81\x00"),
+        family="disk image",
+        remedy=CONVERT,
     ),
     _unread(
         "L01",
-        "an L01 image",
+        msg("an L01 image"),
         at(0, b"LVF\x09\x0d\x0a\xff\x00"),
         family="disk image",
         remedy=CONVERT,
@@ -271,7 +278,12 @@ KINDS: Rows = (
     _unread_volume("LUKS", at(0, b"LUKS\xba\xbe"), is_encrypted=True),
     _unread_volume("APFS", at(32, b"NXSB")),
     # "CS" is short, so the version before it counts, too.
-    _unread_volume("Core Storage (FileVault or a Fusion Drive)", at(88, b"CS"), at(8, b"\x01\0")),
+    _unread_volume(
+        "Core Storage (FileVault or a Fusion Drive)",
+        at(88, b"CS"),
+        at(8, b"\x01\0"),
+        description=msg("Core Storage (FileVault or a Fusion Drive)"),
+    ),
     _unread_volume("F2FS", at(1024, b"\x10\x20\xf5\xf2")),
     _unread_volume("EROFS", at(1024, b"\xe2\xe1\xf5\xe0")),
     _unread_volume("XFS", at(0, b"XFSB")),
@@ -299,14 +311,16 @@ KINDS: Rows = (
     ),
     FileKind("MBR", "partition table", Use.ENTERED, (BOOT,), headers.has_partitions, layer="image"),
     # Containers that hold files and are not entered.
-    _unread("7z", "a 7z archive", at(0, b"7z\xbc\xaf\x27\x1c"), family="archive"),
-    _unread("RAR", "a RAR archive", at(0, b"Rar!\x1a\x07"), family="archive"),
-    _unread("VMDK", "a VMDK disk image", at(0, b"KDMV"), family="disk image", ext="vmdk"),
-    _unread("QCOW2", "a QCOW2 disk image", at(0, b"QFI\xfb"), family="disk image", ext="qcow2"),
-    _unread("VHDX", "a VHDX disk image", at(0, b"vhdxfile"), family="disk image", ext="vhdx"),
-    _unread("VHD", "a VHD disk image", at(0, b"conectix"), family="disk image", ext="vhd"),
+    _unread("7z", msg("a 7z archive"), at(0, b"7z\xbc\xaf\x27\x1c"), family="archive"),
+    _unread("RAR", msg("a RAR archive"), at(0, b"Rar!\x1a\x07"), family="archive"),
+    _unread("VMDK", msg("a VMDK disk image"), at(0, b"KDMV"), family="disk image", ext="vmdk"),
+    _unread(
+        "QCOW2", msg("a QCOW2 disk image"), at(0, b"QFI\xfb"), family="disk image", ext="qcow2"
+    ),
+    _unread("VHDX", msg("a VHDX disk image"), at(0, b"vhdxfile"), family="disk image", ext="vhdx"),
+    _unread("VHD", msg("a VHD disk image"), at(0, b"conectix"), family="disk image", ext="vhd"),
     # Images, by Pillow's names. Some are decoded by no library here: the decoder says so.
-    _image("JPEG", at(0, b"\xff\xd8\xff"), ext="jpg jpeg jpe jfif"),
+    _image("JPEG", at(0, b"\xff\xd8\xff"), ext="jpg jpeg jpe jfif mpo"),
     _image("PNG", at(0, b"\x89PNG"), ext="png apng"),
     _image("GIF", at(0, b"GIF8"), ext="gif"),
     _image("BMP", at(0, b"BM"), check=headers.is_bmp, ext="bmp"),
@@ -359,6 +373,7 @@ KINDS: Rows = (
     _named_only("IM", "im"),
     _named_only("IPTC", "iim"),
     _named_only("PCD", "pcd"),
+    _named_only("PALM", "palm"),
     # Videos and documents.
     FileKind(
         "MP4 or QuickTime",
@@ -376,7 +391,7 @@ KINDS: Rows = (
         Use.UNEXAMINED,
         (at(0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"),),
         extensions=_dotted("doc xls ppt hwp"),
-        description="an Office document",
+        description=msg("an Office document"),
     ),
     FileKind(
         "SQLite",
@@ -427,7 +442,6 @@ COMPRESSED = _table(lambda kind: kind.family == "compressed file")
 VOLUMES = _table(lambda kind: kind.family in ("file system", "partition table"))
 GPT = _table(lambda kind: kind.name.startswith("GPT"))
 UNREAD_VOLUMES = tuple(kind for kind in VOLUMES.rows if kind.use is Use.UNREAD)
-NAMED_ONLY = tuple(kind for kind in KINDS if kind.check is _never)
 
 CONTAINER_LAYERS: frozenset[str] = frozenset(kind.layer for kind in KINDS if kind.layer is not None)
 IMAGE_EXTENSIONS = frozenset(extension for kind in PICTURES.rows for extension in kind.extensions)
@@ -438,7 +452,11 @@ def _row(name: str) -> FileKind:
     return kind
 
 
+ZIP = _row("ZIP")
+TAR = _row("TAR")
 E01 = _row("E01")
+EXFAT = _row("exFAT")
+EXT = _row("ext2, ext3 or ext4")
 OFFICE_DOCUMENT = _row("Office document")
 APPLE_DOUBLE = _row("AppleDouble")
 LATE_PDF = next(kind for kind in KINDS if kind.check is headers.is_late_pdf)

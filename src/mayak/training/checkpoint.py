@@ -8,9 +8,11 @@ from one number, the steps done (see ``plan``).
 from __future__ import annotations
 
 import pickle
+import shutil
 from collections.abc import Callable
 from dataclasses import astuple, dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, BinaryIO
 
 import torch
@@ -20,6 +22,8 @@ from mayak.files import PARTIAL, write_durably
 from mayak.i18n import msg, system_error
 
 LAST = "last.ckpt"
+_BYTES_PER_PARAMETER = 12
+"""Of a checkpoint: the weight and AdamW's two moments, in float32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,44 @@ class Checkpoints:
 
     def __init__(self, folder: Path, keep: int) -> None:
         self._folder, self._keep = folder, keep
+
+    def check_writable(self) -> None:
+        """Check, without leaving a trace, that files can be written where the folder is or will be.
+
+        Raises:
+            ConfigError: they cannot.
+        """
+        try:
+            with TemporaryFile(dir=self._existing()):
+                pass
+        except OSError as error:
+            raise unwritable(self._folder, error) from error
+
+    def check_room(self, parameters: int) -> None:
+        """Check that the disk has room for the checkpoints of so many trained parameters: the
+        ``keep`` best, the last, and one that is being written.
+
+        Raises:
+            ConfigError: it has not; names the folder and the sizes.
+        """
+        needed = _BYTES_PER_PARAMETER * parameters * (self._keep + 2)
+        held = sum(path.stat().st_size for path in self._folder.glob("*.ckpt"))
+        free = shutil.disk_usage(self._existing()).free + held
+        if free < needed:
+            raise ConfigError(
+                msg(
+                    "the checkpoints in {folder} need {needed:.1f} GiB, {free:.1f} GiB are free",
+                    folder=self._folder,
+                    needed=needed / 2**30,
+                    free=free / 2**30,
+                ),
+                remedy=msg("free some space there, or choose another --output"),
+            )
+
+    def _existing(self) -> Path:
+        """Return the folder, or its nearest parent that exists."""
+        folder = self._folder.absolute()
+        return next(path for path in (folder, *folder.parents) if path.exists())
 
     def rank(self, best: tuple[Validation, ...], new: Validation) -> tuple[Validation, ...]:
         """Return the ``keep`` best of the best so far and a new validation."""

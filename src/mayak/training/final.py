@@ -9,7 +9,7 @@ from typing import Any
 from peft import PeftModel
 
 from mayak.dataset.training_images import TRAINING_IMAGES, TrainingImages
-from mayak.files import json_bytes, temporary_folder, unfinished_folders
+from mayak.files import finish_replacing, json_bytes, temporary_folder, unfinished_folders
 from mayak.model import VisionLanguageModel
 from mayak.training.checkpoint import unwritable
 
@@ -30,7 +30,8 @@ def write_final(
         ConfigError: the disk is full or the folder cannot be written.
     """
     try:
-        for left in unfinished_folders(folder):  # of a run that was killed
+        finish_replacing(folder)  # of a run that was killed
+        for left in unfinished_folders(folder):
             shutil.rmtree(left, ignore_errors=True)
         with temporary_folder(folder, overwrite=True) as temporary:
             # The vocabulary is unchanged; "auto" would ask the hub about the base model's.

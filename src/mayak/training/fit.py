@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from mayak.config import FINAL, TrainConfig
@@ -38,6 +38,7 @@ from mayak.training.module import FineTuning, load_adapter, trained
 from mayak.training.plan import Plan
 from mayak.training.record import IDENTITY, LOG, RunLog, check_same, read_json, write_json
 from mayak.training.result import RunInputs, TrainResult
+from mayak.training.watch import ProcessWatch
 from mayak.types import Progress, SilentProgress
 
 CHECKPOINTS = "checkpoints"
@@ -128,11 +129,9 @@ class _Run:
             # 1. Check that the output folder may be used. Nothing is written or removed yet: what
             #    cannot begin must not end what was there.
             self.discarded = self._claim_output(resume=resume, overwrite=overwrite)
-            # 2. Decode every image once.
-            for manifest in self.manifests:
-                verify(manifest, self.progress)
+            self.checkpoints.check_writable()
             self._warn_of_shared(images)
-        # 3. Load the base model and the last checkpoint.
+        # 2. Load the base model and the last checkpoint, before hours go into decoding.
         vlm = load_model(
             self.config.model,
             precision=self.config.precision,
@@ -140,17 +139,26 @@ class _Run:
             revision=self.config.revision,
         )
         state = None if self.discarded else self.checkpoints.last()
-        # 4. Write the run's identity, and rewind its log to the checkpoint.
-        if self.devices.is_leader:
-            self._begin(vlm, state)
-        # 5. Attach the adapters, with the checkpoint's weights.
+        done = state.step if state else 0
+        # 3. Attach the adapters, with the checkpoint's weights.
         module = self._module(vlm, state)
+        parameters = sum(weight.numel() for weight in trained(module.model).values())
+        packer = BatchPacker(vlm.processor, vlm.prompt, vlm.base.config)
+        collate = Collate(packer, self.config.base_tile)
+        if done < self.plan.total_steps:
+            # 4. Check the room for checkpoints, and choose how a step is computed, which changes no
+            #    result and needs the memory of a step.
+            if self.devices.is_leader:
+                self.checkpoints.check_room(parameters)
+            self._choose(module, collate, done)
+        if self.devices.is_leader:
+            # 5. Decode every image once.
+            for manifest in self.manifests:
+                verify(manifest, self.progress)
+            # 6. Write the run's identity, and rewind its log to the checkpoint.
+            self._begin(vlm, state)
         fitted = None
-        if state is None or state.step < self.plan.total_steps:
-            # 6. Choose how a step is computed, which changes no result.
-            packer = BatchPacker(vlm.processor, vlm.prompt, vlm.base.config)
-            collate = Collate(packer, self.config.base_tile)
-            self._choose(module, collate, state.step if state else 0)
+        if state is None or done < self.plan.total_steps:
             # 7. Train, validate and save checkpoints.
             state = fitted = self._fit(module, collate, state)
         # 8. Write the best checkpoint's adapter, with the record of the run.
@@ -158,7 +166,7 @@ class _Run:
             self.output / FINAL,
             state,
             self.log.events(),
-            trained=sum(weight.numel() for weight in trained(module.model).values()),
+            trained=parameters,
             is_leader=self.devices.is_leader,
         )
         if self.devices.is_leader and (fitted or not result.final.exists()):
@@ -292,7 +300,10 @@ class _Run:
         )
         if choice == "auto":
             batch = largest_batch(collate, self.config.batch_size).on(module.model.device)
-            estimate = estimate_memory(module, batch, mixed=mixed)
+            try:
+                estimate = estimate_memory(module, batch, mixed=mixed)
+            except torch.OutOfMemoryError as error:
+                raise out_of_memory(error) from error
             self.note(str(estimate))
             choice = not estimate.is_within_memory
         module.answers.checkpointed = choice
@@ -338,9 +349,11 @@ class _Run:
                 self.checkpoints, self.config.checkpoint_every, self.log, logger, task
             )
             callback = RunCallback(module, state, self.plan, self.devices, outputs)
-            trainer = self._trainer(callback, logger, done)
+            watch = ProcessWatch(self.note)
+            trainer = self._trainer([watch, callback], logger, done)
             try:
-                trainer.fit(module, datamodule=data)
+                with watch.watching(trainer):
+                    trainer.fit(module, datamodule=data)
             except torch.OutOfMemoryError as error:
                 raise out_of_memory(error) from error
             except SystemExit:
@@ -352,7 +365,7 @@ class _Run:
                 raise KeyboardInterrupt from None
         return callback.state
 
-    def _trainer(self, callback: RunCallback, logger: TensorBoardLogger, done: int) -> Trainer:
+    def _trainer(self, callbacks: list[Callback], logger: TensorBoardLogger, done: int) -> Trainer:
         return Trainer(
             **self.devices.trainer_options(self.config.precision),
             # Each slice up to a validation is an epoch to Lightning, so that validations and
@@ -363,7 +376,7 @@ class _Run:
             inference_mode=False,
             accumulate_grad_batches=self.plan.accumulate,
             gradient_clip_val=self.config.gradient_clip,
-            callbacks=[callback],
+            callbacks=callbacks,
             logger=logger,
             log_every_n_steps=1,
             num_sanity_val_steps=0,

@@ -18,7 +18,7 @@ from mayak.model import VisionLanguageModel
 from mayak.model.accelerate import CheckedCompile
 from mayak.model.packer import PackedBatch
 from mayak.model.torch_internals import flash_attention
-from mayak.model.varlen import VarlenModel, compiles, decoder_layer
+from mayak.model.varlen import VarlenModel, compiles, decoder_layer, wide_logits
 
 MIN_IMAGES_TO_COMPILE = 1000
 """Images from which on compiling layers saves time over a run: it took 94 s on an H100 and saved
@@ -49,7 +49,11 @@ class AnswerForward:
 
     def __call__(self, packed: PackedBatch, count: int) -> torch.Tensor:
         """Return float32 logits (B, count, V) of each image's last ``count`` positions, for a batch
-        on the model's device."""
+        on the model's device.
+
+        Without a gradient they are computed in float32, as in scoring. With one, that would keep
+        the head in float32 for the backward pass: half a gibibyte.
+        """
         # 1. Embed, in the precision of scoring: autocast would widen what is never trained.
         with torch.no_grad(), torch.autocast(self._device.type, enabled=False):
             hidden, cos, sin = self._varlen.embedded(packed)
@@ -71,6 +75,8 @@ class AnswerForward:
         # 3. The head, for the answers' positions only.
         back = torch.arange(-count, 0, device=self._device)
         answers = hidden[packed.last[:, None] + 1 + back]
+        if not training:
+            return wide_logits(self._model, answers)
         logits: torch.Tensor = self._model.lm_head(language.norm(answers))
         return logits.float()
 

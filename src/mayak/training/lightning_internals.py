@@ -5,13 +5,19 @@
 
 from __future__ import annotations
 
+from subprocess import Popen
+
 from lightning.pytorch import Trainer
+
+
+def helpers(trainer: Trainer) -> list[Popen[bytes]]:
+    """Return the processes that Lightning started for the other devices of a run. There are none
+    for a single device, and in such a process itself."""
+    launcher = trainer.strategy.launcher
+    return [] if launcher is None else list(launcher.procs)
 
 
 def terminate_helpers(trainer: Trainer) -> None:
     """End the processes that Lightning started for the other devices of a run."""
-    launcher = trainer.strategy.launcher
-    if launcher is None:  # a single device, or a helper process itself
-        return
-    for process in launcher.procs:
+    for process in helpers(trainer):
         process.terminate()

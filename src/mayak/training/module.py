@@ -11,12 +11,10 @@ from lightning.pytorch import LightningModule
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch.nn import functional
 from torchmetrics import MeanMetric
-from torchmetrics.classification import MulticlassAccuracy
 
 from mayak.config import LoraOptions, TrainConfig
 from mayak.errors import ModelError
 from mayak.i18n import msg
-from mayak.labels import LABELS
 from mayak.model import VisionLanguageModel
 from mayak.model.scoring import label_scores
 from mayak.training.checkpoint import Validation
@@ -133,10 +131,7 @@ class FineTuning(LightningModule):  # type: ignore[misc]  # lightning is untyped
         self._done, self._process = done, process
         self._optimizer_state = optimizer_state
         self._step_loss: list[torch.Tensor] = []
-        self._loss = MeanMetric()
-        self._accuracy, self._base_tile_accuracy = (
-            MulticlassAccuracy(num_classes=len(LABELS), average="micro") for _ in range(2)
-        )
+        self._loss, self._accuracy, self._base_tile_accuracy = (MeanMetric() for _ in range(3))
         self.train()
 
     @property
@@ -177,10 +172,11 @@ class FineTuning(LightningModule):  # type: ignore[misc]  # lightning is untyped
         scores, _ = label_scores(logits[:, position], self._prompt)
         ids = torch.tensor(self._prompt.label_ids, device=answers.device)
         truth = (answers[:, position, None] == ids).int().argmax(dim=1)
-        predicted = scores.argmax(dim=1)
-        self._accuracy.update(predicted[:count], truth[:count])
+        best, second = scores.topk(2, dim=1).values.T
+        right = (scores.argmax(dim=1) == truth) & (best > second)
+        self._accuracy.update(right[:count].float())
         if batch.base_tiles:
-            self._base_tile_accuracy.update(predicted[count:], truth[count:])
+            self._base_tile_accuracy.update(right[count:].float())
 
     def take_validation(self) -> Validation:
         """Return the scores of the whole validation set over all processes, and reset them."""

@@ -9,6 +9,7 @@ from threading import Event
 from typing import TypeVar
 
 from mayak.case import CaseStore, SourceHash
+from mayak.case.reasons import source_kind
 from mayak.errors import EvidenceError, IntegrityError
 from mayak.evidence import Acquisition, Source
 from mayak.i18n import msg
@@ -56,8 +57,8 @@ class Acquisitions:
                 msg(
                     "{path} is of another kind now ({kind} → {path_kind})",
                     path=source.path,
-                    kind=recorded.kind,
-                    path_kind=source.path.kind,
+                    kind=source_kind(recorded.kind),
+                    path_kind=source_kind(source.path.kind),
                 ),
                 remedy=msg("give the source as it was, or take this one in from another path"),
             )

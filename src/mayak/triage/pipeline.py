@@ -11,7 +11,7 @@ thread, 6 and 8 in the writing thread, 7 in the thread that called ``triage``:
 5. decode: ``DecodeAndScore.decode`` makes hashes, picture, thumbnail and metadata of them.
 6. write: ``writing.CaseWriter`` writes what became of the items. An alert is in the case before
    the picture is scored.
-7. score: ``DecodeAndScore.score`` scores the pictures that have no result in this run.
+7. score: ``DecodeAndScore.score`` scores the pictures that this run has not scored.
 8. write: ``writing.CaseWriter`` writes the predictions.
 
 A ``ByteBoundedQueue`` connects the threads: outcomes from 5 to 6, pictures from 6 to 7, predictions
@@ -105,7 +105,7 @@ def run_triage(options: Options, stage: DecodeAndScore, progress: Progress) -> S
         with progress.task(msg("triage"), None, msg("files")) as task:
             unproven = acquisitions.unproven
             reading = ReadingStages(options, sources, unproven, stage, run, resolver)
-            writer = CaseWriter(case, run, bad)
+            writer = CaseWriter(case, run, bad, resolver.accepted)
             pipeline = Pipeline(reading, stage, writer, acquisitions, task)
             stack.callback(pipeline.stop)  # whatever happens, before the case is closed
             pipeline.run()
@@ -124,7 +124,7 @@ def run_triage(options: Options, stage: DecodeAndScore, progress: Progress) -> S
             groups=groups,
             is_limited=resolver.is_limited,
             without_result=without_result,
-            damaged=acquisitions.damaged + resolver.damaged,
+            damaged=acquisitions.damaged + [path for path, _ in resolver.accepted],
             empty=empty,
         )
 
@@ -149,9 +149,7 @@ def check(options: Options) -> None:
         source = path.resolve()
         if source == case or case in source.parents or source in case.parents:
             raise ConfigError(
-                msg(
-                    "{path} and the case {case} are inside each other", path=path, case=options.case
-                ),
+                msg("{path} and the case {case} overlap", path=path, case=options.case),
                 remedy=msg("put the case elsewhere"),
             )
 
@@ -312,7 +310,11 @@ class _StageThread:
         """Run a function in the thread."""
         thread = Thread(target=self._work, args=(function,), name=self._name, daemon=True)
         self._ended.clear()
-        thread.start()
+        try:
+            thread.start()
+        except Exception:  # the system starts no more threads; after Ctrl-C it may run
+            self._ended.set()
+            raise
 
     def wait(self) -> None:
         """Wait for its end, if it was started."""

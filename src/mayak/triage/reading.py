@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Event
 
 from mayak.case import CaseStore, Exclusion
-from mayak.errors import EvidenceError
+from mayak.errors import EvidenceError, MayakError
 from mayak.evidence import Source
 from mayak.imaging.formats import (
     is_apple_double,
@@ -96,13 +96,16 @@ class ReadingStages:
                     is_complete = not (self._resolver.is_limited or self._stop.is_set())
                     if is_complete and (is_folder or is_unproven):
                         self.outcomes.put(self._resolver.missing(recorded, source))
+                    if is_complete:
+                        self.outcomes.put(self._resolver.closed_gaps(recorded))
         except BaseException as error:  # noqa: BLE001 - raised again in the writing thread
             self.outcomes.end(error)
         else:
             self.outcomes.end()
 
     def _decode(self, recorded: RecordedSource, source: Source) -> None:
-        requests = self._requests(recorded, source)
+        ended_by: list[MayakError] = []
+        requests = self._requests(recorded, source, ended_by)
         with closing(self._stage.decode(requests, self._rules)) as batches:
             for batch in batches:
                 if self._stop.is_set():
@@ -113,26 +116,35 @@ class ReadingStages:
                 )
                 self.outcomes.put([step for step in steps if isinstance(step, ItemOutcome)])
                 del batch, steps  # pixels, while the next files are read
+        if ended_by:
+            raise ended_by[0]
 
     def _requests(
-        self, recorded: RecordedSource, source: Source
+        self, recorded: RecordedSource, source: Source, ended_by: list[MayakError]
     ) -> Iterator[tuple[DecodeRequest, ...]]:
-        """Collect requests into chunks; outcomes that need no decoding go to the writer."""
+        """Collect requests into chunks; outcomes that need no decoding go to the writer.
+
+        An error of the stages before is added to ``ended_by``, not raised: what came before it is
+        still decoded.
+        """
         chunk: list[DecodeRequest] = []
         settled: list[ItemOutcome] = []
         size = 0
-        for step in self._resolved(recorded, source):
-            if isinstance(step, ItemOutcome):
-                settled.append(step)
-                if len(settled) >= _CHUNK_FILES:
-                    self.outcomes.put(settled)
-                    settled = []
-            elif isinstance(step, DecodeRequest):
-                chunk.append(step)
-                size += len(step.data)
-                if size >= _CHUNK_BYTES or len(chunk) >= _CHUNK_FILES:
-                    yield tuple(chunk)
-                    chunk, size = [], 0
+        try:
+            for step in self._resolved(recorded, source):
+                if isinstance(step, ItemOutcome):
+                    settled.append(step)
+                    if len(settled) >= _CHUNK_FILES:
+                        self.outcomes.put(settled)
+                        settled = []
+                elif isinstance(step, DecodeRequest):
+                    chunk.append(step)
+                    size += len(step.data)
+                    if size >= _CHUNK_BYTES or len(chunk) >= _CHUNK_FILES:
+                        yield tuple(chunk)
+                        chunk, size = [], 0
+        except MayakError as error:
+            ended_by.append(error)
         if settled:
             self.outcomes.put(settled)
         if chunk:

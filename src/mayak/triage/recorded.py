@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
-from mayak.case import CaseStore, StoredContent, StoredItem
+from mayak.case import CaseStore, StoredItem
 from mayak.errors import EvidenceError
 from mayak.evidence import Source
 from mayak.i18n import msg
@@ -78,6 +78,8 @@ class RecordedSource:
         self._holder = ("", False)
         """The last file that pictures inside it were looked up for, and whether it was met."""
         self._is_new = next(case.known_items(number), None) is None
+        self.unread: set[str] = set()
+        """Displayed paths of the files and containers that the walk met and could not read."""
 
     def item(self, location: str) -> StoredItem | None:
         """Return the item at a location, as earlier runs and this one recorded it."""
@@ -87,16 +89,16 @@ class RecordedSource:
             self._met[item.id] = 1
         return item
 
-    def content(self, sha256: str) -> StoredContent | None:
-        """Return the content with this hash, of any source."""
-        return self._case.content(sha256)
+    def holds(self, sha256: str | None) -> bool:
+        """Whether the case has a content with this hash, of any source."""
+        return sha256 is not None and self._case.content(sha256) is not None
 
-    def has_result(self, sha256: str) -> bool:
-        """Whether a content needs no scoring: it has a result in this run, or nothing is scored."""
-        return self._run is None or self._case.has_result(self._run, sha256)
+    def is_scored(self, sha256: str) -> bool:
+        """Whether a content needs no scoring: this run has scored it, or nothing is scored."""
+        return self._run is None or self._case.has_prediction(self._run, sha256)
 
     def lacks_inside(self, location: str) -> bool:
-        """Whether pictures inside a file still lack a result in this run."""
+        """Whether pictures inside a file are still to be scored in this run, or to be read."""
         return self._run is not None and self._case.lacks_inside(self._run, self.number, location)
 
     def later_path(self, path: EvidencePath, sha256: str) -> tuple[EvidencePath, str | None]:
@@ -118,6 +120,26 @@ class RecordedSource:
             if item.content is not None and not self._is_met(item, source):
                 yield item, item.content
 
+    def closed_gaps(self) -> Iterator[StoredItem]:
+        """Yield the recorded gaps that a complete walk has not met, although it has read the
+        container again."""
+        gaps = [gap for gap in self._case.open_gaps(self.number) if not self._was_met(gap.id)]
+        if not gaps:
+            return
+        around = {gap.display: _outwards(gap.display) for gap in gaps}
+        files = self._case.displayed(
+            self.number, {path for some in around.values() for path in some}
+        )
+        for gap in gaps:
+            paths = around[gap.display]
+            # The file that has the gap, or that has the volume with the gap in it; if the case has
+            # none, the source itself.
+            at = next((at for at, path in enumerate(paths) if path in files), None)
+            is_met = at is None or self._was_met(files[paths[at]])
+            inside = paths if at is None else paths[: at + 1]
+            if is_met and self.unread.isdisjoint(inside):
+                yield gap
+
     def _is_met(self, item: StoredItem, source: Source) -> bool:
         """Whether the walk met an item; for a picture inside a file, whether it met that file."""
         path = EvidencePath.from_json(item.location)
@@ -133,6 +155,12 @@ class RecordedSource:
 
     def _was_met(self, number: int) -> bool:
         return number > self._last or bool(self._met[number])
+
+
+def _outwards(path: str) -> list[str]:
+    """Return a displayed path and those of everything around it, the path first."""
+    names = path.split("/")
+    return ["/".join(names[:count]) for count in range(len(names), 0, -1)]
 
 
 def is_unchanged(entry: EvidenceEntry, before: StoredItem) -> bool:

@@ -63,11 +63,12 @@ class Resolver:
         """Which list of files to be found contains a file, by SHA-256."""
         self._n_requests = 0
         self.n_unlisted = 0
-        """Items that no listing of a source counts: those of changed and missing files."""
+        """Items that no listing of a source counts: those of changed and missing files, and of
+        gaps that are closed."""
         self.n_settled = 0
         """Items that need nothing, because an earlier run has finished them."""
-        self.damaged: list[str] = []
-        """Disk images inside sources that differ from their stored hash, and were accepted."""
+        self.accepted: list[tuple[str, str]] = []
+        """Files that are damaged, changed or gone, which was accepted: each with how."""
         self.is_limited = False
         """Whether the options' limit is reached: nothing more is to be walked."""
 
@@ -87,8 +88,8 @@ class Resolver:
         ============================ ==================================================
 
         What the case records as a content is kept in any case. If it cannot be read, decoded or
-        found unchanged any more, its result in this run is that failure, and other bytes at its
-        path become an item of their own.
+        found unchanged any more, and this run has not scored it, its result is that failure until
+        a copy or a later attempt is scored; other bytes at its path become an item of their own.
 
         Raises:
             IntegrityError: a recorded file differs and that is not accepted.
@@ -105,8 +106,10 @@ class Resolver:
                 yield from self._hashed(recorded, known)
             case DecodeResult():
                 yield from self._decoded(recorded, known)
-                if known.request.sha256 is not None:
-                    yield from self._copies.resolve_copies(known.request.sha256, known.outcome)
+                if (digest := known.request.sha256) is not None:
+                    is_kept = isinstance(known.outcome, Content) or recorded.holds(digest)
+                    outcome = Duplicate(digest) if is_kept else known.outcome
+                    yield from self._copies.resolve_copies(digest, outcome)
 
     def missing(self, recorded: RecordedSource, source: Source) -> list[ItemOutcome]:
         """Return the outcomes of recorded images that a complete walk has not met.
@@ -122,6 +125,18 @@ class Resolver:
         self.n_unlisted += len(outcomes)
         return outcomes
 
+    def closed_gaps(self, recorded: RecordedSource) -> list[ItemOutcome]:
+        """Return the outcomes of recorded gaps that a complete walk has not met again."""
+        outcomes = []
+        for gap in recorded.closed_gaps():
+            before = "no file is listed in it" if gap.failure is None else gap.failure.message
+            reason = f"{before}; a later run did not find this gap"
+            closed = Exclusion(OutcomeReason.GAP_CLOSED, reason)
+            item = Item(gap.display, gap.location, closed)
+            outcomes.append(ItemOutcome(recorded.number, item, True))
+        self.n_unlisted += len(outcomes)
+        return outcomes
+
     def _unavailable(self, recorded: RecordedSource, failure: Failure) -> ItemOutcome:
         """An item that the source lists and cannot give, or what is missing of a container."""
         if failure.entry is not None:
@@ -133,10 +148,10 @@ class Resolver:
             )
         if failure.error == OutcomeReason.HASH_MISMATCH:
             self._require_accepted(failure.path, msg("does not match its stored hash"))
-            self.damaged.append(failure.path)
         is_excluded = failure.error in EXCLUSIONS
         if not is_excluded:
             recorded.identity.require()
+            recorded.unread.add(failure.path)
         before = recorded.item(location)
         if before is not None and before.content is not None:
             self._require_accepted(failure.path, _UNREADABLE)
@@ -169,6 +184,7 @@ class Resolver:
     ) -> ItemOutcome:
         if isinstance(reason, Failure):
             recorded.identity.require()
+            recorded.unread.add(str(entry.path))
         if before is not None and before.content is not None:
             self._require_accepted(entry.path, _UNREADABLE)
             item = item_of(entry, Duplicate(before.content))
@@ -229,7 +245,7 @@ class Resolver:
             return None
         if digest in self._copies:
             return self._copies.add(recorded.number, entry, digest, is_known)
-        if recorded.content(digest) is not None and recorded.has_result(digest):
+        if recorded.holds(digest) and recorded.is_scored(digest):
             return [ItemOutcome(recorded.number, item_of(entry, Duplicate(digest)), is_known)]
         return None
 
@@ -245,12 +261,15 @@ class Resolver:
         item = item_of(entry, outcome)
         before = recorded.item(item.location)
         content = None if before is None else before.content
+        if content is None and not is_content and recorded.holds(result.request.sha256):
+            content = result.request.sha256  # a new copy
         if content and not isinstance(outcome, Content):
             # What an earlier run recorded is kept; only its result is missing, or made of a
             # picture that this run's options call too small.
             kept = replace(item, outcome=Duplicate(content))
             failure = outcome if isinstance(outcome, Failure) else None
-            yield ItemOutcome(number, kept, True, result.image, failure, result.prediction)
+            is_known = before is not None
+            yield ItemOutcome(number, kept, is_known, result.image, failure, result.prediction)
         elif content and isinstance(outcome, Content) and outcome.sha256 != content:
             # In a document that changed and was accepted, or by another version of a decoder.
             self.n_unlisted += 1
@@ -265,11 +284,11 @@ class Resolver:
 
     def _is_finished(self, recorded: RecordedSource, entry: EvidenceEntry, content: str) -> bool:
         """Whether nothing is left to do for a recorded file."""
-        has_result = content in self._copies or recorded.has_result(content)
-        return has_result and not recorded.lacks_inside(location_of(entry.path))
+        is_scored = content in self._copies or recorded.is_scored(content)
+        return is_scored and not recorded.lacks_inside(location_of(entry.path))
 
     def _require_accepted(self, path: EvidencePath | str, text: str) -> None:
-        """Refuse damage that is not accepted.
+        """Refuse damage that is not accepted, remember damage that is.
 
         Raises:
             IntegrityError: damage is not accepted.
@@ -279,6 +298,7 @@ class Resolver:
                 f"{path}: " + text,
                 remedy=msg("give the source as it was, or continue with --accept-damaged"),
             )
+        self.accepted.append((str(path), text))
 
 
 class _Copies:
@@ -305,22 +325,20 @@ class _Copies:
         self._waiting.setdefault(sha256, []).append((source, entry, is_known))
         return []
 
-    def resolve_copies(
-        self, sha256: str, outcome: Content | Failure | Exclusion
-    ) -> Iterator[ItemOutcome]:
-        """Remember what became of some bytes; yields the outcomes of the copies that waited."""
-        kept: Outcome = Duplicate(sha256) if isinstance(outcome, Content) else outcome
-        self._outcomes[sha256] = kept
+    def resolve_copies(self, sha256: str, outcome: Outcome) -> Iterator[ItemOutcome]:
+        """Remember what becomes of copies of some bytes; yields the outcomes of those that
+        waited."""
+        self._outcomes[sha256] = outcome
         self._outcomes.move_to_end(sha256)
         while len(self._outcomes) > _RECENT and self._outcomes[next(iter(self._outcomes))]:
             self._outcomes.popitem(last=False)
         for source, entry, is_known in self._waiting.pop(sha256, []):
-            yield ItemOutcome(source, item_of(entry, kept), is_known)
+            yield ItemOutcome(source, item_of(entry, outcome), is_known)
 
 
 def _changed_content(recorded: RecordedSource, item: Item, reason: str) -> ItemOutcome:
     """A content that the case records and that is not there as it was: it is kept, and has that
-    failure as its result."""
+    failure as its result unless this run has scored it."""
     failure = Failure(item.display, "read", OutcomeReason.CHANGED, reason)
     return ItemOutcome(recorded.number, item, True, failure=failure)
 

@@ -31,7 +31,8 @@ class Summary:
     """Contents of the case without a result in this run: their source was not among its sources, or
     the run ended before them."""
     damaged: list[str]
-    """Sources, and disk images inside them, that differ from their hash and were accepted."""
+    """Sources that differ from their hash, and files in them that are damaged, changed or gone,
+    which was accepted."""
     empty: list[str]
     """Sources without a file: a folder where nothing is mounted, for example."""
 

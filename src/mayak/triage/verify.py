@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import count
 
 from mayak.case import CaseStore, IntegrityFault, StoredItem, StoredSource
+from mayak.case.reasons import because, source_kind
 from mayak.case.records import Problem
 from mayak.errors import EvidenceError
 from mayak.evidence import Source, located, open_source
+from mayak.files import file_sha256
 from mayak.i18n import message_of, msg
 from mayak.triage.outcome import location_of
 from mayak.types import EvidenceEntry, EvidencePath, Failure, Progress
@@ -83,9 +84,13 @@ def _checked(
     progress: Progress,
 ) -> list[IntegrityFault]:
     if (source.path.kind == "folder") != (recorded.kind == "folder"):
-        kinds = f"{recorded.kind} → {source.path.kind}"
-        text = msg("is of another kind now")
-        return [_fault(recorded, "changed", f"{recorded.path}: " + text + f" ({kinds})")]
+        text = msg(
+            "{path} is of another kind now ({kind} → {path_kind})",
+            path=recorded.path,
+            kind=source_kind(recorded.kind),
+            path_kind=source_kind(source.path.kind),
+        )
+        return [_fault(recorded, "changed", text)]
     found = source.acquire(progress) if recorded.hashes else None
     if found is None:
         return list(_compare_files(case, recorded, source, comparison, progress))
@@ -142,7 +147,7 @@ def _difference(
         before = entry.error if item.exclusion is None else item.exclusion.rule
         if item.sha256 is None and before == entry.error:
             return None
-        return "unreadable", f"{item.display}: " + entry.message
+        return "unreadable", f"{item.display}: " + because(entry.error, entry.message)
     if item.sha256 is None:
         if item.size in (None, entry.size):
             return None
@@ -154,7 +159,7 @@ def _difference(
         return "changed", f"{item.display}: " + text
     try:
         with entry.open() as stream:
-            same = hashlib.sha256(stream.read()).hexdigest() in taken_in
+            same = file_sha256(stream) in taken_in
     except (EvidenceError, OSError) as error:
         return "unreadable", f"{item.display}: " + message_of(error)
     text = msg("its bytes have changed")

@@ -24,8 +24,16 @@ _SECONDS = 5.0
 class CaseWriter:
     """Writes what becomes of items into the case, some hundreds at a time; for one thread."""
 
-    def __init__(self, case: CaseStore, run: int | None, known_bad: Sequence[HashList]) -> None:
+    def __init__(
+        self,
+        case: CaseStore,
+        run: int | None,
+        known_bad: Sequence[HashList],
+        accepted: Sequence[tuple[str, str]],
+    ) -> None:
+        """``accepted``: see ``Resolver``, which extends it in another thread."""
         self._case, self._run, self._known_bad = case, run, known_bad
+        self._accepted, self._n_logged = accepted, 0
         self._outcomes: list[ItemOutcome] = []
         self._predictions: list[Prediction] = []
         self._in_scoring: set[str] = set()
@@ -64,18 +72,23 @@ class CaseWriter:
     def flush(self) -> None:
         """Write everything that waits. Raises: CaseError."""
         outcomes = self._outcomes
-        # 1. Items, in their order: a duplicate follows its content.
+        # 1. Damage that was accepted, before what was made of it.
+        if accepted := self._accepted[self._n_logged :]:
+            files = [f"{path}: {how}" for path, how in accepted]
+            self._case.record("accept damage", files=files)
+            self._n_logged += len(accepted)
+        # 2. Items, in their order: a duplicate follows its content.
         for (source, is_known), some in groupby(outcomes, key=lambda o: (o.source, o.is_known)):
             items = [outcome.item for outcome in some]
             if is_known:
                 self._case.revise_items(source, items)
             else:
                 self._case.add_items(source, items)
-        # 2. Alerts.
+        # 3. Alerts.
         contents = [o.item.outcome for o in outcomes if isinstance(o.item.outcome, Content)]
         if self._known_bad:
             self._case.add_alerts(a for each in contents for a in alerts_of(each, self._known_bad))
-        # 3. Results, which belong to contents.
+        # 4. Results, which belong to contents.
         failed = {
             o.item.outcome.sha256: o.failure
             for o in outcomes
@@ -89,14 +102,14 @@ class CaseWriter:
         self._written = time.monotonic()
 
     def _unscored(self, outcomes: list[ItemOutcome]) -> list[DecodedImage]:
-        """The pictures that have no result in this run and are not being scored, each once."""
+        """The pictures that this run has not scored and is not scoring, each once."""
         images: dict[str, DecodedImage] = {}
         for outcome in outcomes:
             if (image := outcome.image) is not None and image.sha256 not in self._in_scoring:
                 images.setdefault(image.sha256, image)
         if self._run is None or not images:
             return []
-        scored = self._case.with_result(self._run, images)
+        scored = self._case.with_prediction(self._run, images)
         return [image for sha256, image in images.items() if sha256 not in scored]
 
     def _is_alert(self, outcome: ItemOutcome) -> bool:

@@ -1,17 +1,18 @@
 """The readers of containers: one module each, registered here.
 
-To add one, write a module with a ``Container`` and its ``FORMAT``, name it in ``READERS``, and give
-its row in ``mayak.signatures`` the use ``ENTERED`` and a ``layer``, for example ``archive``.
+To add one, write a module with a ``Container`` and a ``FORMAT`` for its kinds, name it in
+``READERS``, and give its row in ``mayak.signatures`` the use ``ENTERED`` and a ``layer``, for
+example ``archive``.
 """
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Iterable
 from importlib import import_module
 from typing import cast
 
 from mayak.evidence.base import ContainerFile, ContainerFormat
-from mayak.signatures import FileKind
+from mayak.signatures import KINDS, FileKind
 
 READERS = (
     "zip",
@@ -19,15 +20,35 @@ READERS = (
     "ewf",
     "volumes",
 )
-"""Modules of this package. They are asked in this order."""
+"""Modules of this package."""
+
+_FORMATS = tuple(
+    cast(ContainerFormat, import_module(f"{__name__}.{name}").FORMAT) for name in READERS
+)
 
 
 def reader_of(kind: FileKind, file: ContainerFile) -> ContainerFormat | None:
-    """Return the reader that opens a file of this kind, None if there is none."""
-    return next((reader for reader in _formats() if reader.recognises(kind, file)), None)
+    """Return the reader that opens a file of this kind, None if it is not a container."""
+    reader = _reader(kind)
+    if reader is None or (reader.holds_files and not reader.holds_files(kind, file)):
+        return None
+    return reader
 
 
-@cache
-def _formats() -> tuple[ContainerFormat, ...]:
-    modules = (import_module(f"{__name__}.{name}") for name in READERS)
-    return tuple(cast(ContainerFormat, module.FORMAT) for module in modules)
+def require_readers(kinds: Iterable[FileKind]) -> None:
+    """Check that each kind with a layer has a reader: without one, the files in it would be missing
+    without a word.
+
+    Raises:
+        ValueError: a kind has none.
+    """
+    for kind in kinds:
+        if kind.layer is not None and _reader(kind) is None:
+            raise ValueError(f"{kind.name}: none of the READERS opens this kind")
+
+
+def _reader(kind: FileKind) -> ContainerFormat | None:
+    return next((reader for reader in _FORMATS if kind in reader.kinds), None)
+
+
+require_readers(KINDS)

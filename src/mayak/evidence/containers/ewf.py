@@ -99,6 +99,4 @@ def _open(file: ContainerFile, path: EvidencePath, _: Limits) -> Container:
     return disk
 
 
-FORMAT = ContainerFormat(
-    lambda kind, _: kind is E01, _open, ewf_segments, lambda file: _is_later_segment(file.head)
-)
+FORMAT = ContainerFormat((E01,), _open, ewf_segments, lambda file: _is_later_segment(file.head))

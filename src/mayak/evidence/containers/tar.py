@@ -15,7 +15,6 @@ from typing import BinaryIO, cast
 from mayak.errors import EvidenceError
 from mayak.evidence.base import (
     Container,
-    ContainerFile,
     ContainerFormat,
     LimitExceededError,
     Limits,
@@ -25,7 +24,7 @@ from mayak.evidence.base import (
     from_unix_time,
 )
 from mayak.evidence.streams import BUFFER, CHUNK, Bytes, Unpacked, guarded, stream_of, translated
-from mayak.signatures import COMPRESSED, HEAD, FileKind
+from mayak.signatures import COMPRESSED, HEAD, TAR, FileKind
 from mayak.signatures.headers import is_tar
 from mayak.types import EvidenceEntry, EvidencePath, Failure, FileTimes, OutcomeReason
 
@@ -235,12 +234,8 @@ class _UntilFault:
             return b""
 
 
-def _recognises(kind: FileKind, file: ContainerFile) -> bool:
-    if kind in COMPRESSED.rows:
-        return _holds_tar(file.stream(), kind)
-    return kind.name == "TAR"
-
-
 FORMAT = ContainerFormat(
-    _recognises, lambda file, path, limits: TarContainer(file.data(), path, limits)
+    (TAR, *COMPRESSED.rows),
+    lambda file, path, limits: TarContainer(file.data(), path, limits),
+    holds_files=lambda kind, file: kind is TAR or _holds_tar(file.stream(), kind),
 )

@@ -20,7 +20,7 @@ from mayak.evidence.containers.ext import Inodes
 from mayak.evidence.containers.filesystem import FileSystem
 from mayak.evidence.containers.tsk import FAULTS, Tsk, TskImage
 from mayak.evidence.streams import Bytes
-from mayak.signatures import GPT, HEAD, UNREAD_VOLUMES, VOLUMES, FileKind, Mark
+from mayak.signatures import EXFAT, EXT, GPT, HEAD, UNREAD_VOLUMES, VOLUMES, FileKind, Mark
 from mayak.types import EvidenceEntry, EvidencePath, Failure, OutcomeReason
 
 _MIB = 1 << 20
@@ -28,6 +28,8 @@ _SECTOR = 512
 _SEARCHED = 1 << 30
 """Bytes of free space in which volumes are looked for at each whole MiB."""
 _OLD_TRACK = 63 * _SECTOR
+_EXT_MAGIC = Mark(EXT.marks[0].offset - ext.SUPERBLOCK, EXT.marks[0].alternatives)
+"""In the superblock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,7 @@ class DiskContainer(Container):
         sector = int.from_bytes(start[11:13], "little") in (512, 1024, 2048, 4096)
         if jumps and sector and start[13:14] != b"\0":
             return True
-        return start[3:11] == b"EXFAT   " or self._unread_kind(0) is not None
+        return EXFAT.marks[0].matches(start) or self._unread_kind(0) is not None
 
     def _in_free_space(
         self, free: list[tuple[int, int]], used: list[tuple[int, int]]
@@ -228,7 +230,7 @@ class DiskContainer(Container):
             superblock = b""
             with suppress(*FAULTS):
                 superblock = self._data.read_at(start + ext.SUPERBLOCK, ext.SUPERBLOCK)
-            if superblock[0x38:0x3A] != b"\x53\xef":
+            if not _EXT_MAGIC.matches(superblock):
                 return self._image
             inodes = Inodes(partial(self._read_in, start), superblock)
             shown = TskImage(self._data, lambda at, read: _hidden(inodes, at - start, read))
@@ -264,4 +266,4 @@ def _open(file: ContainerFile, path: EvidencePath, _: Limits) -> Container | Non
     return disk if is_disk or disk.has_known_volume() else None
 
 
-FORMAT = ContainerFormat(lambda kind, _: kind in VOLUMES.rows, _open)
+FORMAT = ContainerFormat(VOLUMES.rows, _open)

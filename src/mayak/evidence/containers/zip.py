@@ -34,6 +34,7 @@ from mayak.evidence.containers.zip_records import (
 )
 from mayak.evidence.containers.zip_recovery import MIN_REGION, Extents, is_bomb, unlisted_members
 from mayak.evidence.streams import Bytes, guarded, stream_of, translated
+from mayak.signatures import ZIP
 from mayak.types import EvidenceEntry, EvidencePath, Failure, OutcomeReason
 
 UNLISTED = "[unlisted]/"
@@ -190,6 +191,6 @@ def _name_key(member: Member) -> int:
 
 
 FORMAT = ContainerFormat(
-    lambda kind, _: kind.name == "ZIP",
+    (ZIP,),
     lambda file, path, limits: ZipContainer(file.data(), path, limits),
 )

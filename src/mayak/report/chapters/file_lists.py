@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from mayak.case import CaseStore, StoredContent, StoredItem
-from mayak.case.reasons import reason, remedy
+from mayak.case.reasons import because, reason, remedy
 from mayak.i18n import msg
 from mayak.report import words
 from mayak.report.chapters.findings import Finding, stored_content
@@ -125,7 +125,7 @@ def _failures(case: CaseStore, found: ReportData) -> list[Block]:
         (
             shortened(item.display, _CELL),
             words.stage(item.failure.stage),
-            shortened(words.because(item.failure.error, item.failure.message), _CELL),
+            shortened(because(item.failure.error, item.failure.message), _CELL),
         )
         for item in failed
         if item.failure is not None

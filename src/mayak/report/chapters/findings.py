@@ -77,7 +77,7 @@ def proposals_chapter(found: ReportData, cards: CardMaker) -> Section:
         Prose(
             msg(
                 "UNREVIEWED PROPOSALS. The model or a list of known files names these images; no "
-                "reviewer's decision on them stands. They are not findings."
+                "reviewer's decision on them is valid. They are not findings."
             ),
             "warning",
         )
@@ -134,11 +134,11 @@ class CardMaker:
             self.pictures[content.sha256] = small
         marks: list[str] = []
         if len(occurrences) > 1:
-            marks.append(msg("at {n_places} places", n_places=len(occurrences)))
+            marks.append(msg("at {n} paths", n=len(occurrences)))
         if occurrences and all(item.deleted for item in occurrences):
             marks.append(msg("deleted"))
         elif any(item.deleted for item in occurrences):
-            marks.append(msg("deleted at some places"))
+            marks.append(msg("deleted at some paths"))
         marks += [msg("in list: ") + shortened(name, 40) for name in status.alerts]
         scores = status.scores
         unscored = (
@@ -154,7 +154,9 @@ class CardMaker:
             score=None if scores is None else scores.best,
             scored=unscored
             if scores is None
-            else msg("model ") + numbered_label(scores.label) + f" · {scores.best:.3f}",
+            else msg("model ")
+            + numbered_label(scores.label, is_tied=scores.is_tied)
+            + f" · {scores.best:.3f}",
             decided=tuple(
                 join(
                     " · ",

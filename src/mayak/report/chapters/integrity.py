@@ -7,12 +7,12 @@ from typing import Any
 
 from mayak import __version__
 from mayak.case import LogEntry, Run, SourceHash, StoredSource, clock_note
-from mayak.i18n import join, msg, plural
+from mayak.case.reasons import source_kind
+from mayak.i18n import join, msg, msg_in, plural
 from mayak.report.document import Block, Cell, Facts, Prose, Section, Table
 from mayak.report.report_data import ReportData
 from mayak.report.text import files as files_text
 from mayak.report.text import moment, shortened, size
-from mayak.report.words import source_kind
 
 _PAIRS = 20
 """Pairs of log entries whose times run backwards."""
@@ -20,6 +20,8 @@ _FAULTS = 200
 """Faults in the chapter on integrity; `mayak verify` lists all."""
 _HISTORY = 50
 """Recorded actions, the last ones."""
+_ACCEPTED = 5
+"""Accepted files of a log entry that are named."""
 
 
 def integrity(found: ReportData) -> Section:
@@ -206,7 +208,7 @@ def _engine(run: Run, tiers: dict[int, int], *, shown: bool) -> Facts:
             (name, str(digest) if (digest := engine.get(key)) else msg("none"))
             for key, name in names.items()
         ),
-        (msg("Precision"), str(engine.get("precision"))),
+        (msg_in("weights", "Precision"), str(engine.get("precision"))),
         (msg("Software"), software or "–"),
         (finger, run.fingerprint),
         (msg("From – to (UTC)"), state),
@@ -269,6 +271,21 @@ def _action(entry: LogEntry) -> Cell:
         return (
             msg("source {source} could not be read to its end", source=detail.get("source")),
             str(detail.get("reason")),
+        )
+    if entry.action == "accept damage":
+        files = [str(file) for file in detail.get("files", ())]
+        text = plural(
+            "{n:,} file was accepted although it is damaged, changed or gone",
+            "{n:,} files were accepted although they are damaged, changed or gone",
+            len(files),
+        )
+        return (text, *(shortened(file, 300) for file in files[:_ACCEPTED]))
+    if entry.action == "reduced scale":
+        return plural(
+            "run {run}: the whole model read {n:,} image at a reduced scale only",
+            "run {run}: the whole model read {n:,} images at a reduced scale only",
+            len(detail.get("contents", ())),
+            run=detail.get("run"),
         )
     if entry.action == "refuse source":
         return (
@@ -333,7 +350,7 @@ def _options(options: Mapping[str, Any]) -> list[str]:
         "since": msg("changed since "),
         "smallest": msg("longer side in pixels, at least: "),
         "limit": msg("images at most: "),
-        "accept_damaged": msg("damaged sources accepted"),
+        "accept_damaged": msg("go on with damaged sources"),
     }
     given = [
         names.get(name, f"{name} ") + _value(value)

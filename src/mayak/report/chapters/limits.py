@@ -41,7 +41,7 @@ def limits(found: ReportData) -> Section:
         ),
         _unreviewed_irrelevant(found),
         _quick_tiers(found),
-        msg("What a file states of itself (camera, time, place) can be altered by anybody."),
+        msg("What a file states of itself (camera, time, position) can be altered by anybody."),
     ]
     blocks: list[Block] = [Prose("", points=tuple(filter(None, points)))]
     if found.left_out.files:

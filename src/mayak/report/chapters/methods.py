@@ -18,9 +18,9 @@ def methods(found: ReportData, *, clear: bool) -> Section:
         _listing(found),
         _accounting(found),
         msg(
-            "Images with the same bytes (SHA-256) count as one image and are listed at every "
-            "place where they were found; the pictures inside a repeated image file at the first "
-            "place alone."
+            "Images with the same bytes (SHA-256) count as one image and are listed under every "
+            "path at which they were found; the pictures inside a repeated image file under the "
+            "first path alone."
         ),
         _asking(found),
         _deciding(found),

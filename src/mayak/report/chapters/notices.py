@@ -100,9 +100,10 @@ def _accepting(found: ReportData) -> Prose | None:
     which = numbers([entry.sequence for entry in entries])
     return Prose(
         msg(
-            "Triage was run with --accept-damaged on damaged or changed files (log entry "
-            "{which}). An image file of a folder that had changed since it was read is listed "
-            "with its earlier and its later bytes; one that was gone is listed all the same.",
+            "Triage was set to go on even if sources or files were damaged or changed "
+            "(--accept-damaged, log entry {which}). If an image file of a folder had changed "
+            "since it was read, it is listed with its earlier and its later bytes; one that was "
+            "gone is listed all the same.",
             which=which,
         ),
         "warning",

@@ -162,7 +162,7 @@ export async function ask(path, parameters = {}, options = {}) {
     });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Unanswered(t("offline"));
+    throw new Unanswered(t("offline", boot.command));
   }
   if (answer.status >= 500) throw new Unanswered(t("serverFault", answer.status));
   const body = await answer.json();

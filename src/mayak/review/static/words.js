@@ -59,7 +59,7 @@ export const WORDS = {
     "off-label": msg("outside the labels"),
     newest: msg("newest"),
     oldest: msg("oldest"),
-    found: msg("place in the source"),
+    found: msg("path in the source"),
     near: msg("likeness"),
   },
   stacks: msg("Stacks"),
@@ -88,9 +88,9 @@ export const WORDS = {
   nothingToUndo: msg("Nothing to withdraw."),
   decidedMany: (n, label) => msg("{n} decided: {label}", { n, label }),
   show: msg("Show"),
-  offline: msg("The desk does not answer. Is `mayak review` still running?"),
+  offline: (command) => msg("The server does not answer. Is `{command}` still running?", { command }),
 
-  serverFault: (status) => msg("The desk answered with an error ({status}).", { status }),
+  serverFault: (status) => msg("The server answered with an error ({status}).", { status }),
 
   refused: {
     loading: msg("Not taken: the list is being read."),
@@ -160,7 +160,7 @@ export const WORDS = {
   otherRun: (n) => msg("run {n}", { n }),
   verdicts: msg("Decisions"),
   none: msg("none"),
-  places: (n) => (n === 1 ? msg("Place") : msg("{n} places", { n })),
+  places: (n) => (n === 1 ? msg("Path") : msg("{n} paths", { n })),
   file: msg("File"),
   format: msg("Format"),
   dimensions: msg("Pixels"),
@@ -172,7 +172,7 @@ export const WORDS = {
   fixed: msg("Satellite fix (UTC)"),
   software: msg("Software"),
   position: msg("Position"),
-  altitude: msg("Height"),
+  altitude: msg("Altitude"),
   modified: msg("Modified"),
   created: msg("Created"),
   accessed: msg("Accessed"),
@@ -183,7 +183,7 @@ export const WORDS = {
   findNear: msg("Show all like it"),
   pdqQuality: msg("quality"),
   hashBy: (list, kind) => msg("in list {list} ({kind})", { list, kind }),
-  places2: (n) => msg("at {n} places", { n }),
+  places2: (n) => msg("at {n} paths", { n }),
 
   failures: msg("Could not be read"),
   exclusions: msg("Left out by a rule"),
@@ -237,6 +237,24 @@ export const WORDS = {
       missed,
     ),
   backToSamples: msg("All samples"),
+
+  unread: msg("Unread answers"),
+  answerIntro: msg("Which label does the answer name? Decide by its words, not by the picture."),
+  answerQuestion: msg("The question was"),
+  emptyAnswer: msg("(an empty answer)"),
+  staysUnread: msg("names no label"),
+  labelled: (n, all) => msg("{n} of {all} labelled", { n, all }),
+  allLabelled: msg("All answers are labelled. Ctrl-C in the terminal ends the page and states the result."),
+  noUnread: msg("The parser could read every answer of this run."),
+  noPictureHere: msg("The picture is missing, has changed or cannot be decoded."),
+  notStored: (why) => msg("Not stored: {why}", { why }),
+  answerKeys: [
+    ["0 1 2 3", msg("the answer names this label")],
+    ["−", msg("it names no label, and stays unread")],
+    ["← →", msg("move without deciding")],
+    ["n", msg("next answer to label")],
+    ["b", msg("blur")],
+  ],
 
   keys: msg("Keys"),
   help: [

@@ -1,0 +1,96 @@
+"""The unread answers of a finished run, shown to a person who decides what each of them says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mayak.errors import ConfigError
+from mayak.evaluation import page, record
+from mayak.evaluation.answer_labels import AnswerLabels
+from mayak.evaluation.bounds import Bound, bounds, unread
+from mayak.evaluation.pictures import jpeg, thumbnail
+from mayak.files import json_bytes, write_durably
+from mayak.i18n import msg
+
+_SIDE = 1024
+"""Pixels of the longer side of a picture on the page."""
+
+
+class UnreadAnswers:
+    """One run's unread answers in the order of its images, and a person's labels of them.
+
+    The true labels are not part of it: the person decides what an answer says, not whether it is
+    right.
+    """
+
+    def __init__(self, folder: Path, reviewer: str) -> None:
+        """Open the run in a folder.
+
+        Raises:
+            ConfigError: there is no finished run, or one by scores.
+        """
+        self._run = record.read_run(folder)
+        if not record.is_generated(self._run.kind):
+            raise ConfigError(
+                msg("{folder} is a run by label scores, which has no answers", folder=folder),
+                remedy=msg(
+                    "name the results of `mayak zeroshot` or `mayak evaluate --by generate`"
+                ),
+            )
+        self.reviewer = reviewer
+        self._rows = unread(self._run.rows)
+        self._labels = AnswerLabels.of(folder, self._run.rows)
+
+    @property
+    def name(self) -> str:
+        """Name of the run's folder."""
+        return self._run.folder.resolve().name
+
+    @property
+    def answers(self) -> list[str]:
+        """The unread answers."""
+        return [row.answer or "" for row in self._rows]
+
+    @property
+    def paths(self) -> list[str]:
+        """The images' paths, as in the manifest. They can contain the true label."""
+        return [row.image_path for row in self._rows]
+
+    @property
+    def labels(self) -> list[int | None]:
+        """The person's label of each: 0–3, −1 for "names no label", None if not decided."""
+        return [self._labels.labels.get(row.id) for row in self._rows]
+
+    @property
+    def bounds(self) -> tuple[Bound, ...]:
+        """Accuracy of the run under every reading of the unread answers."""
+        return bounds(self._run.rows, self._labels.labels)
+
+    def picture(self, position: int) -> bytes | None:
+        """Return an image as a JPEG; None if it is missing, changed or unreadable."""
+        small = thumbnail(self._run.image_root, self._rows[position], _SIDE)
+        return None if small is None else jpeg(small, 88)
+
+    def decide(self, position: int, label: int) -> None:
+        """Store what an answer says: 0–3, or −1 if it names no label.
+
+        Raises:
+            ConfigError: the label cannot be stored.
+        """
+        self._labels.decide(self._rows[position].id, label, self.reviewer)
+
+    def write_bounds(self) -> None:
+        """Bring the run's ``metrics.json`` and ``report.html`` up to date with the labels.
+
+        Raises:
+            ConfigError: a file cannot be written.
+        """
+        folder, labels = self._run.folder, self._labels.labels
+        figures = self._run.figures | {"parser": record.parser_figures(self._run.rows, labels)}
+        report = folder / page.REPORT
+        # Each file by itself: the run stays a finished one, whenever the process is killed.
+        with record.writing(folder):
+            if report.is_file():
+                text = page.with_unread_section(report.read_text("utf-8"), self._run.rows, labels)
+                write_durably(report, text.encode())
+            write_durably(folder / record.METRICS, json_bytes(figures, allow_nan=False))

@@ -1,0 +1,124 @@
+"""Mean and spread over runs of one kind."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+from evaluation_fakes import FakeAnswerer, FakeClassifier
+from mayak.dataset.manifest import read_manifest
+from mayak.errors import ConfigError
+from mayak.evaluation import run
+from mayak.evaluation.over_runs import summarise
+
+
+@pytest.fixture
+def seeds(manifest, tmp_path):
+    """Three adapters on one test set of 20 images: 20, 15 and 10 of them right."""
+    folders = []
+    for seed, wrong in enumerate(({}, {1: 0}, {1: 0, 2: 3})):
+        folders.append(tmp_path / f"seed{seed}")
+        run.evaluate(manifest, FakeClassifier(wrong, adapter=str(seed)), folders[-1])
+    return folders
+
+
+def part(manifest, name, keep):
+    """A manifest of some of the images, as a fold has it."""
+    rows = json.loads(manifest.path.read_text(encoding="utf-8"))
+    path = manifest.path.with_name(name)
+    path.write_text(json.dumps([row for at, row in enumerate(rows) if keep(at)]), encoding="utf-8")
+    return read_manifest(path)
+
+
+@pytest.fixture
+def folds(manifest, tmp_path):
+    """Two folds: every third image and the others; in the second, class 3 is taken for 0."""
+    folders = [tmp_path / "fold1", tmp_path / "fold2"]
+    first = part(manifest, "a.json", lambda at: at % 3 == 0)
+    second = part(manifest, "b.json", lambda at: at % 3 != 0)
+    run.evaluate(first, FakeClassifier(adapter="1"), folders[0])
+    run.evaluate(second, FakeClassifier({3: 0}, adapter="2"), folders[1])
+    return folders
+
+
+def summary(out):
+    return json.loads((out / "summary.json").read_text(encoding="utf-8"))
+
+
+def test_seeds_have_mean_and_standard_deviation(seeds, tmp_path):
+    summarise(seeds, tmp_path / "out")
+    found = summary(tmp_path / "out")
+    # 1, 0.75 and 0.5: mean 0.75, standard deviation √((0.25² + 0.25²) / 2) = 0.25
+    assert found["design"] == "seeds"
+    assert found["accuracy"] == pytest.approx({"mean": 0.75, "sd": 0.25, "min": 0.5, "max": 1.0})
+    recall = found["per_class"]["1"]["recall"]
+    assert recall == pytest.approx({"mean": 1 / 3, "sd": 3**-0.5, "min": 0, "max": 1})
+    assert [its["accuracy"] for its in found["runs"]] == [1.0, 0.75, 0.5]
+    assert found["pooled"] is None
+
+
+def test_folds_are_pooled_too(folds, tmp_path):
+    summarise(folds, tmp_path / "out")
+    found = summary(tmp_path / "out")
+    assert found["design"] == "folds"
+    wrong = 5 - sum(at % 3 == 0 for at in range(15, 20))
+    assert found["pooled"]["n"] == 20
+    assert found["pooled"]["accuracy"] == pytest.approx(1 - wrong / 20)
+    assert found["pooled"]["accuracy_ci95_groups"] == 16
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_the_page_loads_nothing_and_states_what_the_spread_is(folds, seeds, tmp_path, language):
+    for folders, stated in (
+        (seeds, {"en": "It does not cover the choice of the images", "ko": "시드"}),
+        (folds, {"en": "the folds share training images", "ko": "폴드"}),
+    ):
+        summarise(folders, tmp_path / "out", language=language)
+        page = (tmp_path / "out" / "summary.html").read_text(encoding="utf-8")
+        assert f'<html lang="{language}">' in page
+        assert stated[language] in page
+        assert re.findall(r"https?://|url\((?!data:)|@import|<script", page) == []
+        assert all(folder.name in page for folder in folders)
+
+
+def test_unread_answers_count_as_wrong_and_are_counted(manifest, tmp_path):
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for fold, folder in enumerate(folders):
+        its = part(manifest, f"{fold}.json", lambda at, fold=fold: at % 2 == fold)
+        run.zeroshot(its, FakeAnswerer({2: "?"}), folder)
+    summarise(folders, tmp_path / "out")
+    found = summary(tmp_path / "out")
+    assert found["pooled"]["accuracy"] == 0.75
+    assert sum(its["n_unclassifiable"] for its in found["runs"]) == 5
+    page = (tmp_path / "out" / "summary.html").read_text(encoding="utf-8")
+    assert "without a clear label count as wrong: 5 in all runs" in page
+
+
+def test_one_run_has_no_spread(seeds, tmp_path):
+    with pytest.raises(ConfigError, match="two runs or more"):
+        summarise(seeds[:1], tmp_path / "out")
+
+
+def test_the_same_run_twice_is_refused(seeds, tmp_path):
+    with pytest.raises(ConfigError, match="the same model on the same images"):
+        summarise([seeds[0], seeds[1], seeds[0]], tmp_path / "out")
+
+
+@pytest.mark.parametrize("other", [{"model": "other@1"}, {"precision": "bf16"}])
+def test_other_models_are_refused(manifest, seeds, tmp_path, other):
+    run.evaluate(manifest, FakeClassifier(**other, adapter="9"), tmp_path / "other")
+    with pytest.raises(ConfigError, match="not of one kind"):
+        summarise([*seeds, tmp_path / "other"], tmp_path / "out")
+
+
+def test_test_sets_that_overlap_in_part_are_refused(seeds, folds, tmp_path):
+    with pytest.raises(ConfigError, match="overlap in part"):
+        summarise([seeds[0], folds[1]], tmp_path / "out")
+
+
+def test_the_results_do_not_replace_a_run(seeds, tmp_path):
+    with pytest.raises(ConfigError, match="--out"):
+        summarise(seeds, seeds[0])
+    assert (seeds[0] / "metrics.json").exists()
