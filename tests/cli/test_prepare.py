@@ -277,6 +277,16 @@ def test_the_images_of_one_phone_stay_in_one_split(phones, capsys):
     assert "provenance: folder → None" in capsys.readouterr().err
 
 
+def test_each_phone_is_tested_in_one_fold(phones):
+    assert run("--provenance", "folder", "--folds", "3") == 0
+    tested = []
+    for described in sorted(phones.glob("data*/dataset.json")):
+        images = json.loads(described.read_text(encoding="utf-8"))["images"]
+        (phone,) = {row["group"] for row in images if row["split"] == "test"}
+        tested.append(phone)
+    assert sorted(tested) == ["phone-0", "phone-1", "phone-2"]
+
+
 def test_a_table_names_the_origins(folder, capsys):
     table = folder / "groups.csv"
     lines = [f"{label.folder}/{n}.png,휴대전화 {n}" for label in LABELS for n in range(3)]

@@ -16,7 +16,7 @@ from mayak.dataset.decided import DecidedImages, read_decided
 from mayak.dataset.examine import Examined, examine
 from mayak.dataset.group import Link, group_ids, join_origins
 from mayak.dataset.manifest import DATASET_FILE, FILES, Manifest
-from mayak.dataset.mixed_split import mixed_split
+from mayak.dataset.mixed_split import mixed_fold, mixed_split
 from mayak.dataset.options import PrepareOptions, PrepareResult
 from mayak.dataset.origins import origins_of
 from mayak.dataset.split import SPLITS, deviations, fold_split, grouped_split, plain_split
@@ -380,7 +380,8 @@ def _samples(
     fractions = options.fractions
     if options.fold:
         fold, folds = options.fold
-        splits = fold_split(
+        divide = fold_split if options.provenance is None else mixed_fold
+        splits = divide(
             labels,
             ids if groups is None else groups,
             fold=fold,
