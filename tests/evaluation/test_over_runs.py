@@ -96,6 +96,20 @@ def test_unread_answers_count_as_wrong_and_are_counted(manifest, tmp_path):
     assert "without a clear label count as wrong: 5 in all runs" in page
 
 
+def test_images_that_one_model_was_trained_on_are_left_out_of_all(seeds, tmp_path):
+    table = seeds[0] / "predictions.csv"
+    head, first, *others = table.read_text(encoding="utf-8").splitlines()
+    lines = [head + ",seen_in_training", first + ",yes", *(line + "," for line in others)]
+    table.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    summarise(seeds, tmp_path / "out")
+    found = summary(tmp_path / "out")
+    assert found["n_seen_in_training"] == 1
+    # The image of class 0, which all have right, is left out.
+    assert [its["n"] for its in found["runs"]] == [19, 19, 19]
+    assert [its["accuracy"] for its in found["runs"]] == pytest.approx([1, 14 / 19, 9 / 19])
+    assert "1 images are training images" in (tmp_path / "out" / "summary.html").read_text("utf-8")
+
+
 def test_one_run_has_no_spread(seeds, tmp_path):
     with pytest.raises(ConfigError, match="two runs or more"):
         summarise(seeds[:1], tmp_path / "out")

@@ -18,29 +18,37 @@ _INTRODUCED = re.compile(
     rf"(?:{_LABEL}|\b중(?:에서)?|가운데|\b(?:it|this)(?=(?:'s| is) ?)|\bi(?:'d|'ll| would"
     rf"| will) (?!like|need|want|give)(?:\w+ ){{1,3}}"
     r"|\bi (?:conclude|choose|pick|select|say|think|believe|guess))(?:은|는|이|가|의|로|으로|は"
-    r"|是)?[\s:=#(\[\"'-]*(?:(?:(?:would|must|should) be|'s|is|are|as|es|아마도?|most"
+    r"|是)?[\s:=#(\[\"'-]*(?:(?:(?:would|must|should) be|'s|is|are|as|es|est|é|è|ist|correct[ae]?"
+    r"|correta|아마도?|most"
     r"|\w+ly)\b\s?)*[\s:=#(\[\"']*\Z"
 )
 _JUDGED = re.compile(
     r"(?!\s?번?이?라[고는]\s(?:적|쓰|쓴|써|표|새|인쇄|나|되어))(?:\s?番?(?:を選|に(?:該当|分類"
-    r"|属)|だと|と(?:思|考|判断))"
+    r"|属)|だと|が(?:正|最|適))"
     r"|\s?번(?:(?=\n)|\s?(?:\Z|(?=[^\w\s])|입니|이[다에고며지라네요거]|예요|임\b|인|일[ 지]"
     r"|[은는도과와]\s|또는|혹은|쪽|선택|정답|추정|으로\s(?!나)|에\s(?![걸나한]|대[해한])"
     r"|이\s(?![나적쓰써있넘])|[을를]\s[선고골뽑]))|\s(?:is|would be|seems) (?:the|my)\b"
-    r"|\s?번?\s?(?:맞|같|유력|유형|라벨|판단됩|아[니닌님])|(?:으?로|이?라고)\s?보[는이인입]"
+    r"|\s?번?\s?(?:맞|같|유력|유형|라벨|판단됩|아[니닌님])"
     r"|(?:으?로|에|[이가은는을를]|이?라[고기]|보다는?)\s?(?:맞|정답|가장|가깝|더|유력|적절|적합"
     r"|아[니닌님]|해당|속하|판[단별]|분류|생각|추정|선택|고르|골[라랐]|답[하이입변]|결정))"
 )
 _ENDS = re.compile(
     r"\s*(?:\Z|[^\w\s%°])|\s(?:is|fits|applies|matches|seems|looks|would|with|which|and|or|for|as"
-    r"|image|photo|picture)\b|[은는이가을를로에도]\s|입니|이[다에고며]|예요|です"
+    r"|image|photo|picture)\b|[은는이가을를로에도]\s|입니|이[다에고며]|예요|です|或|または"
+    r"|もしくは|か(?=\s?[0-3])"
 )
 _OTHER_NUMBER = re.compile(
-    r"(?:\bhow (?!i )\w+|몇(?! ?번)|얼마)[^.?!\n]*\?\s*\Z|\b(?:vol|fig|p|ch|sec|eq|ver)\. ?\Z"
+    r"(?:\b(?:how (?!i )\w+|what (?:time|number|page|price)|asks)|몇(?! ?번)"
+    r"|얼마)[^.?!\n]*\?\s*\Z|\b(?:s?he|they|seller|buyer|sender) (?:\w+ )?(?:answer|sa[yi]"
+    r"|repl)\w*\W*\Z|(?:상대방?|자|친구)(?:의|[이가은는])? ?(?:답변?|대답)[은는이]?\s\Z|\b(?:vol"
+    r"|fig|p|ch|sec|eq|ver)\. ?\Z"
     r"|\b(?:image|photo|picture|figure|page|step|user|person"
     r"|room|table|line)s? ?#?\Z|(?:^|[^이당본위] )(?:사진|이미지|그림) ?\Z|(?:출구|버스|좌석|사물함"
-    r"|등번호|[가-힣](?<![답형벨류택목의]) 번호|전화|문제|호선|창구|노선)[은는이가를을]?\s\Z"
+    r"|등번호|[가-힣](?<![답형벨류택목지의]) ?번호|전화|문제|호선|창구|노선)[은는이가를을]?\s\Z"
 )
+_FITTING = {Concept.CHAT: "01", Concept.PLACE: "02", Concept.NUMBER: ""}
+"""The labels that a word can end with: "chat: 1", but "message: 2" gives a number."""
+_COUNTED = re.compile(r"\s(?:answers?|options|labels|types|categories|classes)\W*\Z")
 _ENDS_TEXT = re.compile(r"번?\s?(?:[.\n;]|\Z)")
 _STATED = re.compile(r"\b(?:it|this|that)(?: is|'s) .*:\s?\Z")
 _FIRST_ITEM = re.compile(r"(?m)^1[.)] (?!.{,20}(?:대화|채팅|chat|conversation|drug))\S")
@@ -61,11 +69,11 @@ _CHOOSING = frozenset(
 _FILLERS = re.compile(
     rf"(?:\bmy (?:final |best )?)?{_LABEL}[가-힣]*|\d+(?:\.\d+)?\s?%|\b(?:image|photo"
     rf"|picture)\s?#?\d+\s?:|\bnumber(?=\W*[0-3])|\b(?:has|have|got) to be\b|\bfrom me\b"
-    rf"|\bwith (?:\w+ )?confidence\b"
+    rf""
     r"|\b(?:the|this|given|type of(?: the| this)?) (?:image|photo|picture|screenshot|(?:(?:correct"
     r"|right|best) )?one)\b|(?<![가-힣])(?:[이그저본위]|해당)\s?(?:이미지|사진"
     r"|그림)?[은는이가을를의]?(?![가-힣])|(?<![가-힣\d])(?:[제저내나](?:는|가)?|[네예음]"
-    r"|이?[것건듯][은는]?|여기[는서]?|또한|역시|그냥|가장|제일|바로|[세네] 번호)(?![가-힣])"
+    r"|이?[것건듯][은는]?|여기[는서]?|가장|제일|바로|[세네] 번호)(?![가-힣])"
     r"|(?<![가-힣])(?:(?:다음|보기|위)?\s?중(?:에서?)?(?![가-힣])|(?:번호|숫자)(?=[은는로:])|답"
     r"|아마|확실|분명|당연|가까|적절|적합"
     r"|알맞|맞|올바"
@@ -73,7 +81,7 @@ _FILLERS = re.compile(
     r"|입니)[가-힣]*|(?<=[0-3])\s?번?\s?(?:입니다|이?[다요]|이?에요|예요|임|이?네요|으?로"
     r"|[은는이가을를도과와에]|[인일]|이나|이?라고|이?고)?(?![가-힣])|(?<=[0-3])\s?[番类類号]?です"
     r"|(?:この|本)?(?:写真|画像)[はの]|而是"
-    r"|因此|所以|なので|だから"
+    r"|なので|だから"
 )
 _JOINED = re.compile(
     r"\d번?[)\]]?\s?(?:[,、/&]|[,\s]\s?(?:and|or|및|또는|혹은|ou?|oder|или)|[과와]|이나|이거나"
@@ -112,23 +120,24 @@ _OPTION_LISTS = re.compile(
 _YES = (
     r"(?:yes|true|[yov]|예|네|맞(?:음|습니다|다)|해당(?:함|됨|됩니다|합니다)?|그렇(?:다|습니다)"
     r"|참|있음|是|はい|s[ií]|oui|ja"
-    r"|да|[✅✔✓☑⭕○◯])"
+    r"|да|(?P<marked>[✅✔✓☑⭕]|←))"
 )
 _NO = (
-    r"(?:no|false|[nx]|non|nein|not? applicable|n/a|아니(?:요|오|다)?|아[님닙][가-힣]*|거짓"
+    r"(?:no|false|[nx]|non|nein|not? applicable|n/a|아니[요오다]|아[님닙][가-힣]*|거짓"
     r"|해당\s?(?:없음|사항\s?없음|안\s?됨|(?:되|하)지\s?않[가-힣]*)|(?<!관련)(?<!관련 )없음|不是"
     r"|否|いいえ|нет|[❌✗✘×])"
 )
-_TICKED = r"(?P<ticked>\[\s?[xvo✓✔]\s?\]|\([xv✓✔]\)|[☑☒✅✔✓■])"
+_TICKED = r"(?:\[\s?[xvo✓✔]\s?\]|\([xv✓✔]\)|[☑☒✅✔✓■])"
 _UNTICKED = r"(?:\[\s?\]|\(\s?\)|[☐❌✗✘⬜□])"
 _NAMED = (
-    rf"(?:[(\[]?\b(?:{LABEL_WORD}\s?)?[0-3]\b[^\n\d;]{{0,60}}?|(?:{_OPTION_NAMES})[^\n;:]{{0,9}}?)"
+    rf"(?:[(\[]?\b(?:{LABEL_WORD}\s?)?[0-3](?![\da-z])[^\n\d;]{{0,60}}?"
+    rf"|(?:{_OPTION_NAMES})[^\n;:]{{0,9}}?)"
 )
 _VERDICTS = re.compile(
-    rf"(?:{_TICKED}|{_UNTICKED})\s*(?P<boxed>[^\n[☐☑☒✅❌✔✓✗✘⬜□■]+)"
+    rf"(?:(?P<ticked>{_TICKED})|{_UNTICKED})\s*(?P<boxed>(?:(?!{_TICKED}|{_UNTICKED})[^\n])+)"
     rf"|(?<![\w.,])(?P<option>{_NAMED})\W+(?:so\s+)?(?:(?P<yes>{_YES})|{_NO})(?!\w)"
-    r"(?=\W*(?:\Z|[0-3]\b)|\s*[\n,.;()\[\]–—:/-])"
-    rf"[^\n]*?(?=\n|\Z|[,;./]?\s*(?<!\w)(?:[(\[]?[0-3]\b|{_OPTION_NAMES}))"
+    r"(?=\W*(?:\Z|[0-3](?!\d))|\s*[\n,.;()\[\]–—/-])"
+    rf"[^\n]*?(?=\n|\Z|[,;./]?\s*(?<!\w)(?:[(\[]?[0-3](?!\d)|{_OPTION_NAMES}))"
 )
 """Options with a verdict on each: "1: … - no", "[x] 2: …"."""
 _NUMBERED_LINES = re.compile(r"\A(?=.*^1[.)] .*^2[.)] )", re.DOTALL | re.MULTILINE)
@@ -137,9 +146,12 @@ _NUMBERED_LINES = re.compile(r"\A(?=.*^1[.)] .*^2[.)] )", re.DOTALL | re.MULTILI
 def without_options(text: str) -> str:
     """Return the text without repeated options, without options that are ruled out one by one, and
     without the numbers of a list's lines."""
-    options = [match["boxed"] or match["option"] for match in _VERDICTS.finditer(text)]
-    if len(options) > 1 and re.search(rf"0|{_OPTION_NAMES}", " ".join(options)):
+    verdicts = list(_VERDICTS.finditer(text))
+    options = " ".join(match["boxed"] or match["option"] for match in verdicts)
+    if len(verdicts) > 1 and re.search(rf"0|{_OPTION_NAMES}", options):
         text = _VERDICTS.sub(_affirmed, text)
+    elif len(verdicts) == 1 and verdicts[0]["marked"] and _OPTION_LISTS.match(text):
+        return options
     text = _OPTION_LISTS.sub(" , ", text)
     return re.sub(r"(?m)^\d[.)] ", "", text) if _NUMBERED_LINES.match(text) else text
 
@@ -172,7 +184,7 @@ def _is_choice(tokens: list[Token], at: int, text: str) -> bool:
     number = tokens[at]
     head = text[max(number.start - _NEAR, 0) : number.start]
     tail = text[number.end : number.end + _NEAR]
-    if _OTHER_NUMBER.search(head):
+    if _OTHER_NUMBER.search(head) or _COUNTED.match(tail):
         return False
     if _JUDGED.match(tail):
         return True
@@ -190,7 +202,8 @@ def _is_choice(tokens: list[Token], at: int, text: str) -> bool:
         between = text[before.end : number.start].strip()
         bracketed = between in ("(", "[") and re.match(r"번?[)\]]", tail)
         concluded = between in (":", "=") and before.text[-1] != "s" and _ENDS_TEXT.match(tail)
-        if before.concept in CONTENT and not before.is_number and (bracketed or concluded):
+        fits = number.text in _FITTING.get(before.concept, "0123")
+        if before.concept in CONTENT and fits and (bracketed or concluded):
             return True
     return _says_nothing_else(tokens, at, text)
 

@@ -4,7 +4,7 @@ cross-validation."""
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
@@ -15,9 +15,10 @@ from mayak.errors import ConfigError
 from mayak.evaluation import page, record
 from mayak.evaluation.alike import BASE_PARTS
 from mayak.evaluation.record import Row, SavedRun
+from mayak.evaluation.two_by_two import seen_ids
 from mayak.files import json_bytes
 from mayak.i18n import Language, msg
-from mayak.labels import LABELS, UNCLASSIFIABLE
+from mayak.labels import LABELS
 
 RESULT = "summary.json"
 PAGE = "summary.html"
@@ -50,7 +51,9 @@ class RunsSummary:
 
     runs: tuple[SavedRun, ...]
     measured: tuple[metrics.Metrics, ...]
-    """Of each run."""
+    """Of each run, without images that one of the models was trained on."""
+    n_seen: int
+    """Such images."""
     design: Design
     pooled: metrics.Metrics | None
     """Over the images of all folds; None for several seeds on the same images."""
@@ -91,11 +94,14 @@ def summarise(folders: Sequence[Path], out: Path, *, language: Language = "en") 
     runs = tuple(record.read_run(folder) for folder in folders)
     _refuse_unlike(runs)
     design = _design(runs)
+    seen = seen_ids(runs)
+    counted = [[row for row in run.rows if row.id not in seen] for run in runs]
     result = RunsSummary(
         runs=runs,
-        measured=tuple(_measured(run.rows) for run in runs),
+        measured=tuple(map(_measured, counted)),
+        n_seen=len(seen),
         design=design,
-        pooled=_measured([row for run in runs for row in run.rows]) if design == "folds" else None,
+        pooled=_measured([row for rows in counted for row in rows]) if design == "folds" else None,
     )
     files = {
         RESULT: json_bytes(figures(result), allow_nan=False),
@@ -113,6 +119,7 @@ def figures(result: RunsSummary) -> dict[str, Any]:
         "kind": result.runs[0].kind,
         "accuracy": _values(result.accuracy),
         "macro_f1": _values(result.macro_f1),
+        "n_seen_in_training": result.n_seen,
         "per_class": {
             str(label.index): {
                 name: _values(spread) for name, spread in result.per_class(label.index).items()
@@ -128,7 +135,7 @@ def figures(result: RunsSummary) -> dict[str, Any]:
                 "engine": run.figures["engine"],
                 "dataset": run.figures["dataset"],
                 "n": its.n,
-                "n_unclassifiable": unclassifiable(run),
+                "n_unclassifiable": unclassifiable(its),
                 "n_failed": run.figures.get("n_failed"),
                 "accuracy": its.accuracy,
                 **its.accuracy_interval.figures("accuracy"),
@@ -139,9 +146,9 @@ def figures(result: RunsSummary) -> dict[str, Any]:
     }
 
 
-def unclassifiable(run: SavedRun) -> int:
+def unclassifiable(measured: metrics.Metrics) -> int:
     """Return the number of images without a clear label, which count as wrong."""
-    return sum(row.predicted == UNCLASSIFIABLE for row in run.rows)
+    return sum(row[-1] for row in measured.confusion)  # its last column is −1
 
 
 def _values(spread: Spread | None) -> dict[str, Any] | None:
@@ -195,8 +202,7 @@ def _design(runs: Sequence[SavedRun]) -> Design:
     return "folds"
 
 
-def _measured(rows: Iterable[Row]) -> metrics.Metrics:
-    its = list(rows)
+def _measured(its: Sequence[Row]) -> metrics.Metrics:
     return metrics.measure(
         [row.label for row in its],
         [row.predicted for row in its],
@@ -229,7 +235,15 @@ def notes(result: RunsSummary) -> list[str]:
         "because the folds share training images; the interval over all images covers their choice."
     )
     found: list[str] = [seeds if result.design == "seeds" else folds]
-    if count := sum(unclassifiable(run) for run in result.runs):
+    if result.n_seen:
+        found.append(
+            msg(
+                "{n} images are training images of one of the models, or near copies of them, and "
+                "are left out.",
+                n=result.n_seen,
+            )
+        )
+    if count := sum(map(unclassifiable, result.measured)):
         found.append(
             msg("Images without a clear label count as wrong: {count} in all runs.", count=count)
         )
