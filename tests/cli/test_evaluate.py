@@ -186,11 +186,11 @@ def test_training_images_are_measured_apart(home, mayak, adapter, model_folder, 
     assert found["training_record"]["seen_accuracy"] == (seen["label"] == seen["predicted"])
 
     mayak("zeroshot", "--by", "score", "--model", model_folder, "--precision", "fp32")
-    code, out, _ = mayak("compare", "--json")
+    code, out, _ = mayak("compare", "evaluation_results_zeroshot_score", "--json")
     assert code == 0
     compared = json.loads(out)
     assert (compared["n"], compared["n_seen_in_training"], compared["n_unpaired"]) == (3, 1, 0)
-    _, out, _ = mayak("compare")
+    _, out, _ = mayak("compare", "evaluation_results_zeroshot_score")
     assert "because one of the models was trained on them: 1\n" in out
     page = (home / "comparison" / "comparison.html").read_text(encoding="utf-8")
     assert "1 images are training images of one of the models" in page

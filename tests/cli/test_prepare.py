@@ -269,10 +269,22 @@ def test_the_images_of_one_phone_stay_in_one_split(phones, capsys):
         assert row["group"] == row["image_path"].split("/")[2]
         splits.setdefault(row["group"], set()).add(row["split"])
     assert sorted(map(len, splits.values())) == [1, 1, 1]
-    assert "groups: 3 for 12 images, the largest of 4 (phone-0)" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "groups: 3 for 12 images, the largest of 4 (phone-0)" in out
+    assert "under two labels" not in out
     assert run("--provenance", "folder") == 0
     assert run() == 2
     assert "provenance: folder → None" in capsys.readouterr().err
+
+
+def test_each_phone_is_tested_in_one_fold(phones):
+    assert run("--provenance", "folder", "--folds", "3") == 0
+    tested = []
+    for described in sorted(phones.glob("data*/dataset.json")):
+        images = json.loads(described.read_text(encoding="utf-8"))["images"]
+        (phone,) = {row["group"] for row in images if row["split"] == "test"}
+        tested.append(phone)
+    assert sorted(tested) == ["phone-0", "phone-1", "phone-2"]
 
 
 def test_a_table_names_the_origins(folder, capsys):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mayak.dataset.group import group_ids
+from mayak.dataset.group import group_ids, join_origins
 from mayak.imaging.hashing import PerceptualHash
 
 
@@ -41,7 +41,8 @@ def test_images_of_one_origin_are_one_group_and_likeness_joins_on_top():
     far = [PerceptualHash(bits(*range(60 * n, 60 * n + 50)), 90) for n in range(4)]
     origins = [("phone-03",), ("phone-07",), ("phone-03",), (), ()]
 
-    names = group_ids(digests, [*far, PerceptualHash(bits(*range(60, 109)), 90)], origins=origins)
+    alike = group_ids(digests, [*far, PerceptualHash(bits(*range(60, 109)), 90)])
+    names = join_origins(alike, origins)
 
     assert names == ["phone-03", "phone-07", "phone-03", "g" + "d" * 16, "phone-07"]
 
@@ -49,7 +50,7 @@ def test_images_of_one_origin_are_one_group_and_likeness_joins_on_top():
 def test_a_copy_on_two_phones_makes_them_one_group():
     digests = ["a" * 64, "b" * 64, "b" * 64]
 
-    names = group_ids(digests, origins=[("x",), ("x",), ("k",)])
+    names = join_origins(group_ids(digests), [("x",), ("x",), ("k",)])
 
     assert names == ["k", "k", "k"]
 

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from mayak.dataset.mixed_split import mixed_split
+from mayak.dataset.mixed_split import mixed_fold, mixed_split
 from mayak.errors import ManifestError
 
 FRACTIONS = {"test_fraction": 0.15, "val_fraction": 0.15}
@@ -35,6 +35,22 @@ def test_whole_phones_are_split_and_every_label_is_near_its_share(seed):
     for label in range(4):
         assert found[label, "test"] / total[label] == pytest.approx(0.15, abs=0.03)
         assert found[label, "val"] / total[label] == pytest.approx(0.1275, abs=0.03)
+
+
+def test_folds_test_each_phone_once_and_have_every_label_alike():
+    labels, groups = phones(60, 3)
+    folds = [
+        mixed_fold(labels, groups, fold=fold, folds=5, val_fraction=0.15, seed=42)
+        for fold in range(1, 6)
+    ]
+    tested = [[split == "test" for split in splits] for splits in folds]
+    assert all(sum(column) == 1 for column in zip(*tested, strict=True))
+    for splits in folds:
+        assert all(len(its) == 1 for its in split_sets(groups, splits).values())
+        found = Counter(zip(labels, splits, strict=True))
+        for label, total in Counter(labels).items():
+            assert found[label, "test"] / total == pytest.approx(0.2, abs=0.03)
+            assert found[label, "val"] / total == pytest.approx(0.12, abs=0.03)
 
 
 def split_sets(groups, splits):

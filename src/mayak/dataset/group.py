@@ -21,43 +21,51 @@ def group_ids(
     hashes: Sequence[PerceptualHash] = (),
     *,
     scenes: Sequence[SceneFeatures] = (),
-    origins: Sequence[Sequence[str]] = (),
     links: Iterable[Link] = (),
     progress: Progress | None = None,
 ) -> list[str]:
     """Return the name of each image's group: the connected components of all links.
 
-    Linked are images of one origin (``origins`` has the names of each image's phones or sources),
-    of equal SHA-256, of similar PDQ hashes and of one scene, as far as these are given, and what
-    ``links`` names. Images with hashes of low quality do not match by PDQ.
+    Linked are images of equal SHA-256, of similar PDQ hashes and of one scene, as far as these are
+    given, and what ``links`` names. Images with hashes of low quality do not match by PDQ.
 
-    A group is named after the first of its origins, or after its smallest SHA-256, so that the name
-    depends neither on the order nor on images outside the group.
+    A group is named after its smallest SHA-256, so that the name depends neither on the order nor
+    on images outside the group.
     """
-    named = [*_of_equal(enumerate(digests)), *_of_origins(origins), *_of_hashes(hashes), *links]
+    named = [*_of_equal(enumerate(digests)), *_of_hashes(hashes), *links]
     if scenes:
         groups = _components(named, len(digests))
         title = msg("comparing scenes")
         with (progress or SilentProgress()).task(title, None, msg_in("unit", "pairs")) as task:
             named += linked_scenes(scenes, groups, task.advance)
     groups = _components(named, len(digests))
+    first: dict[int, str] = {}
+    for digest, group in zip(digests, groups, strict=True):
+        first[group] = min(first.get(group, digest), digest)
+    return [f"g{first[group][:16]}" for group in groups]
+
+
+def join_origins(groups: Sequence[str], origins: Sequence[Sequence[str]]) -> list[str]:
+    """Return the name of each image's group after images of one origin are joined; ``origins`` has
+    the names of each image's phones or sources.
+
+    A group with an origin is named after the first of its origins.
+    """
+    named = _of_equal(enumerate(groups))
+    named += _of_equal((at, name) for at, names in enumerate(origins) for name in names)
+    joined = _components(named, len(groups))
     names: dict[int, tuple[int, str]] = {}
-    for at, group in enumerate(groups):
+    for at, group in enumerate(joined):
         # Any origin comes before any SHA-256.
-        own = [(0, name) for name in origins[at]] if origins else []
-        best = min(own or [(1, f"g{digests[at][:16]}")])
+        best = min([(0, name) for name in origins[at]] or [(1, groups[at])])
         names[group] = min(names.get(group, best), best)
-    return [names[group][1] for group in groups]
+    return [names[group][1] for group in joined]
 
 
 def _of_equal(named: Iterable[tuple[int, str]]) -> list[Link]:
     """Return links between the images (position, name) that have a name in common."""
     first: dict[str, int] = {}
     return [(first.setdefault(name, at), at) for at, name in named]
-
-
-def _of_origins(origins: Sequence[Sequence[str]]) -> list[Link]:
-    return _of_equal((at, name) for at, names in enumerate(origins) for name in names)
 
 
 def _of_hashes(hashes: Sequence[PerceptualHash]) -> list[Link]:

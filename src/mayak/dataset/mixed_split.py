@@ -37,19 +37,67 @@ def mixed_split(
     Raises:
         ManifestError: a label is in too few groups to be in all three splits.
     """
+    members = _members(labels, groups, seed)
+    return _split(labels, groups, members, _take(members, test_fraction, spare=2), val_fraction)
+
+
+def mixed_fold(
+    labels: Sequence[int],
+    groups: Sequence[str],
+    *,
+    fold: int,
+    folds: int,
+    val_fraction: float,
+    seed: int,
+) -> list[SplitName]:
+    """Return the splits of one fold (1 …) of a cross-validation: each group is in the test set of
+    one fold, and the folds have about as many images of each label.
+
+    The groups go, largest first and in the order of ``mixed_split``, to the fold whose shares of
+    the labels grow least (the sum of their squares). The validation set is taken from the other
+    folds as there.
+
+    Raises:
+        ManifestError: a label is in too few groups to be in all three splits of the fold.
+    """
+    members = _members(labels, groups, seed)
+    total = sum(members.values(), Counter[int]())
+    held = [Counter[int]() for _ in range(folds)]
+    tested = []
+
+    def growth(held: Counter[int], its: Counter[int]) -> float:
+        return sum(n * (n + 2 * held[label]) / total[label] ** 2 for label, n in its.items())
+
+    # Stable, so that groups of one size keep their order.
+    for group, its in sorted(members.items(), key=lambda item: -item[1].total()):
+        least = min(range(folds), key=lambda one: growth(held[one], its))
+        held[least].update(its)
+        if least == fold - 1:
+            tested.append(group)
+    return _split(labels, groups, members, tested, val_fraction)
+
+
+def _members(labels: Sequence[int], groups: Sequence[str], seed: int) -> dict[str, Counter[int]]:
+    """Return the images of each label in each group, the groups in the order of their ranks."""
     members: dict[str, Counter[int]] = defaultdict(Counter)
     for label, group in zip(labels, groups, strict=True):
         members[group][label] += 1
-    rest = {group: members[group] for group in sorted(members, key=lambda one: _rank(seed, one))}
-    chosen: dict[str, SplitName] = dict.fromkeys(rest, "train")
-    splits: tuple[tuple[SplitName, float, int], ...] = (
-        ("test", test_fraction, 2),
-        ("val", val_fraction, 1),
-    )
-    for split, fraction, spare in splits:
-        for group in _take(rest, fraction, spare):
-            chosen[group] = split
-            del rest[group]
+    return {group: members[group] for group in sorted(members, key=lambda one: _rank(seed, one))}
+
+
+def _split(
+    labels: Sequence[int],
+    groups: Sequence[str],
+    members: dict[str, Counter[int]],
+    tested: Sequence[str],
+    val_fraction: float,
+) -> list[SplitName]:
+    """Return the split of each image: ``tested`` are the test set's groups, the validation set is
+    taken from the rest."""
+    chosen: dict[str, SplitName] = dict.fromkeys(members, "train")
+    chosen |= dict.fromkeys(tested, "test")
+    rest = {group: its for group, its in members.items() if chosen[group] == "train"}
+    chosen |= dict.fromkeys(_take(rest, val_fraction, spare=1), "val")
     found = [chosen[group] for group in groups]
     if len(set(zip(labels, found, strict=True))) < len(set(labels)) * len(SPLITS):
         raise _too_few(members)
@@ -60,7 +108,7 @@ def _rank(seed: int, group: str) -> bytes:
     return hashlib.sha256(f"{seed}:{group}".encode()).digest()
 
 
-def _take(rest: dict[str, Counter[int]], fraction: float, spare: int) -> list[str]:
+def _take(rest: dict[str, Counter[int]], fraction: float, *, spare: int) -> list[str]:
     """Return the groups to take, each of which leaves ``spare`` others of its labels."""
     total = sum(rest.values(), Counter[int]())
     holders = Counter(label for its in rest.values() for label in its)

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from mayak.dataset.collect import REASONS, RawFile, Rejected, collect, order
 from mayak.dataset.decided import DecidedImages, read_decided
 from mayak.dataset.examine import Examined, examine
-from mayak.dataset.group import Link, group_ids
+from mayak.dataset.group import Link, group_ids, join_origins
 from mayak.dataset.manifest import DATASET_FILE, FILES, Manifest
-from mayak.dataset.mixed_split import mixed_split
+from mayak.dataset.mixed_split import mixed_fold, mixed_split
 from mayak.dataset.options import PrepareOptions, PrepareResult
 from mayak.dataset.origins import origins_of
 from mayak.dataset.split import SPLITS, deviations, fold_split, grouped_split, plain_split
@@ -111,11 +111,12 @@ def _prepare(
         if not options.overwrite:
             for its, folder in zip(each, folders, strict=True):
                 folder.refuse_other(its.parameters, input_digest)
-        # 5. Group images of one origin, near-duplicates and scenes.
+        # 5. Group near-duplicates and scenes, then images of one origin.
         files = [image.file for image in images]
         origins = origins_of(options.provenance, files, sources[0].decided)
-        groups = _groups(images, origins, links, options, progress)
-        examined = _Input(images, groups, rejected, input_digest)
+        alike = _alike(images, links, options, progress)
+        groups = join_origins(alike or _ids(images), origins) if origins else alike
+        examined = _Input(images, alike, groups, rejected, input_digest)
         # 6. Split, augment and write each data folder.
         return [
             _write(its, examined, source, folder, staging, progress)
@@ -128,8 +129,11 @@ class _Input:
     """What was found in the input."""
 
     images: Sequence[Examined]
+    alike: Sequence[str] | None
+    """The name of the group of each image and of those that are like it; None if not looked for."""
     groups: Sequence[str] | None
-    """Of each image; None for the paper's split, which has no groups."""
+    """The same with images of one origin joined; None for the paper's split, which has no groups.
+    """
     rejected: list[Rejected]
     digest: str
 
@@ -244,7 +248,7 @@ def _result(
             for sample, image in zip(samples, found.images, strict=True)
             if image.warnings
         },
-        cross_label=_cross_label(samples),
+        cross_label=_cross_label(samples, found.alike),
         deviations=()
         if options.test_only
         else deviations(
@@ -347,21 +351,20 @@ def _input_digest(images: Sequence[Examined], rejected: Sequence[Rejected]) -> s
     return json_digest(rows, "utf-8")
 
 
-def _groups(
+def _alike(
     images: Sequence[Examined],
-    origins: Sequence[Sequence[str]],
     links: LinksOf | None,
     options: PrepareOptions,
     progress: Progress,
 ) -> list[str] | None:
-    """Return the name of each image's group; None for the paper's split, which has no groups."""
-    if options.group == "none" and not origins and links is None:
+    """Return the name of the group of each image and of those that are like it; None if likeness
+    does not count."""
+    if options.group == "none" and links is None:
         return None
     return group_ids(
         [image.sha256 for image in images],
         [image.hash for image in images] if options.group != "none" else (),
         scenes=[image.scene for image in images if image.scene is not None],
-        origins=origins,
         links=[] if links is None else links([image.file.path for image in images]),
         progress=progress,
     )
@@ -377,7 +380,8 @@ def _samples(
     fractions = options.fractions
     if options.fold:
         fold, folds = options.fold
-        splits = fold_split(
+        divide = fold_split if options.provenance is None else mixed_fold
+        splits = divide(
             labels,
             ids if groups is None else groups,
             fold=fold,
@@ -471,10 +475,14 @@ def _augment_error(job: AugmentJob, *, changed: bool) -> ManifestError:
     )
 
 
-def _cross_label(samples: Sequence[Sample]) -> tuple[tuple[Sample, ...], ...]:
+def _cross_label(
+    samples: Sequence[Sample], alike: Sequence[str] | None
+) -> tuple[tuple[Sample, ...], ...]:
+    """Return the images that are like each other and have several labels; images of one origin
+    may have."""
     groups: dict[str, list[Sample]] = defaultdict(list)
-    for sample in samples:
-        groups[sample.group].append(sample)
+    for sample, group in zip(samples, alike or [s.id for s in samples], strict=True):
+        groups[group].append(sample)
     return tuple(tuple(its) for its in groups.values() if len({s.label for s in its}) > 1)
 
 
