@@ -1,6 +1,9 @@
 """What `mayak bench` measures, and what it makes of it."""
 
+import ast
 import json
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +11,7 @@ from mayak import bench
 from mayak.bench import FULL_MODEL, Stage, outlook
 from mayak.cli.app import main
 
+ROOT = Path(__file__).parents[1]
 RATES = {
     "read": 1000.0,
     "decode base": 250.0,
@@ -88,3 +92,14 @@ def test_the_same_pictures_each_time(small, tmp_path):
 def test_nothing_is_measured_in_no_time(wrong, capsys):
     assert run("--lang", "en", "bench", "--model", "nano", *wrong) == 2
     assert wrong[0] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "benchmarks").glob("*.py")), ids=lambda p: p.name)
+def test_a_benchmark_imports_what_exists(path):
+    """They run on other machines, and rarely: a renamed class would be noticed there only."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("mayak"):
+            module = import_module(node.module)
+            for alias in node.names:
+                if not hasattr(module, alias.name):
+                    import_module(f"{node.module}.{alias.name}")

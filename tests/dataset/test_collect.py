@@ -137,7 +137,7 @@ def test_augmented_copies_are_left_out_each_with_its_reason(raw):
     (folder / "deep").mkdir()
     names = ["x.png", "x_aug_1.png", "x_aug_2.jpg", "x_aug1.jpg", "x_aug_1_aug_2.png"]
     names += ["y_aug_3.png", "deep/x_aug_1.png", "z_aug.png", "aug_1.png", "_aug_9.png"]
-    names += ["._y_aug_3.png"]
+    names += ["._y_aug_3.png", "x_AUG_3.PNG", "x_aug_1 (1).png", "x_aug_1 - 복사본.png"]
     for name in names:
         (folder / name).touch()
 
@@ -152,6 +152,9 @@ def test_augmented_copies_are_left_out_each_with_its_reason(raw):
         "x_aug_1_aug_2.png": "augmented",
         "y_aug_3.png": "augmented-orphan",
         "deep/x_aug_1.png": "augmented-orphan",
+        "x_AUG_3.PNG": "augmented",
+        "x_aug_1 (1).png": "augmented",
+        "x_aug_1 - 복사본.png": "augmented",
     }
     errors = {item.name: item.error for item in rejected}
     assert "2_transaction_place/x.png" in errors["2_transaction_place/x_aug_1.png"]

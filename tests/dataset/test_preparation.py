@@ -257,6 +257,19 @@ def test_near_duplicates_under_two_labels_are_reported_and_kept_together(messy):
     assert [image["label"] for image in noted["images"]] == [0, 3]
 
 
+def test_what_the_caller_finds_alike_is_one_group(small):
+    def links(paths):
+        assert [path.name for path in paths] == [s.image_path.split("/")[-1] for s in plain.samples]
+        return [(0, 1)]
+
+    plain = prepare(options(small))
+    joined = prepare(options(small, overwrite=True), links=links)
+
+    first, second, *others = joined.samples
+    assert first.group == second.group == min(s.group for s in plain.samples[:2])
+    assert [s.group for s in others] == [s.group for s in plain.samples[2:]]
+
+
 def test_only_training_images_of_class_2_are_augmented(messy):
     base, result, _ = messy
     originals = {s.id: s for s in result.samples if s.id not in result.augmented}
@@ -419,7 +432,7 @@ def test_a_class_without_a_readable_image_says_what_was_there(small):
     for path in (small / "raw_data" / FOLDERS[1]).iterdir():
         path.write_bytes(b"")
 
-    with pytest.raises(ManifestError, match=r"1_chat_history \(empty 4\)"):
+    with pytest.raises(ManifestError, match=r"1_chat_history \(empty files 4\)"):
         prepare(options(small))
 
 

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from evaluation_fakes import FakeClassifier
+from evaluation_fakes import FakeAnswerer, FakeClassifier
 from mayak.dataset.manifest import read_manifest
 from mayak.errors import ConfigError
 from mayak.evaluation import run
@@ -83,6 +83,33 @@ def test_the_page_loads_nothing_and_states_what_the_spread_is(folds, seeds, tmp_
         assert all(folder.name in page for folder in folders)
 
 
+def test_unread_answers_count_as_wrong_and_are_counted(manifest, tmp_path):
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for fold, folder in enumerate(folders):
+        its = part(manifest, f"{fold}.json", lambda at, fold=fold: at % 2 == fold)
+        run.zeroshot(its, FakeAnswerer({2: "?"}), folder)
+    summarise(folders, tmp_path / "out")
+    found = summary(tmp_path / "out")
+    assert found["pooled"]["accuracy"] == 0.75
+    assert sum(its["n_unclassifiable"] for its in found["runs"]) == 5
+    page = (tmp_path / "out" / "summary.html").read_text(encoding="utf-8")
+    assert "without a clear label count as wrong: 5 in all runs" in page
+
+
+def test_images_that_one_model_was_trained_on_are_left_out_of_all(seeds, tmp_path):
+    table = seeds[0] / "predictions.csv"
+    head, first, *others = table.read_text(encoding="utf-8").splitlines()
+    lines = [head + ",seen_in_training", first + ",yes", *(line + "," for line in others)]
+    table.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    summarise(seeds, tmp_path / "out")
+    found = summary(tmp_path / "out")
+    assert found["n_seen_in_training"] == 1
+    # The image of class 0, which all have right, is left out.
+    assert [its["n"] for its in found["runs"]] == [19, 19, 19]
+    assert [its["accuracy"] for its in found["runs"]] == pytest.approx([1, 14 / 19, 9 / 19])
+    assert "1 images are training images" in (tmp_path / "out" / "summary.html").read_text("utf-8")
+
+
 def test_one_run_has_no_spread(seeds, tmp_path):
     with pytest.raises(ConfigError, match="two runs or more"):
         summarise(seeds[:1], tmp_path / "out")
@@ -93,8 +120,9 @@ def test_the_same_run_twice_is_refused(seeds, tmp_path):
         summarise([seeds[0], seeds[1], seeds[0]], tmp_path / "out")
 
 
-def test_other_models_are_refused(manifest, seeds, tmp_path):
-    run.evaluate(manifest, FakeClassifier(model="other@1", adapter="9"), tmp_path / "other")
+@pytest.mark.parametrize("other", [{"model": "other@1"}, {"precision": "bf16"}])
+def test_other_models_are_refused(manifest, seeds, tmp_path, other):
+    run.evaluate(manifest, FakeClassifier(**other, adapter="9"), tmp_path / "other")
     with pytest.raises(ConfigError, match="not of one kind"):
         summarise([*seeds, tmp_path / "other"], tmp_path / "out")
 

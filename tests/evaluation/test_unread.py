@@ -110,6 +110,14 @@ def test_labels_outlive_a_repetition_of_the_run_and_another_reading_of_its_answe
     assert (parser(folder)["unclassifiable"], parser(folder)["labelled"]) == (10, 0)
 
 
+def test_labels_are_found_again_whatever_characters_an_answer_has(manifest, tmp_path):
+    said = FakeAnswerer({3: 'a\r\nb "c", \rd\u2028=1+1\n'})
+    run.zeroshot(manifest, said, tmp_path / "a")
+    label_all(tmp_path / "a", [3])
+    run.zeroshot(manifest, said, tmp_path / "a")
+    assert parser(tmp_path / "a")["labelled"] == 1
+
+
 def test_another_run_in_the_folder_has_none_of_the_labels_and_leaves_them(folder, manifest):
     label_all(folder, [0, 0])
     path = labels_file(folder)

@@ -8,8 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import mayak
+from mayak.cli.app import _COMMANDS
+from mayak.config import FINAL, load_train_config
+from mayak.labels import LABELS
+from model_folder import seeded_pixels
 
 # Packages that torch, transformers, PEFT and Lightning use if they are installed, and that a
 # laboratory may have for other work. Each of these stand-ins reaches out as it is imported.
@@ -29,8 +34,7 @@ except OSError:
     pass
 """
 GUARD = """
-import json, os, sys, traceback
-asked = []
+import os, sys, traceback
 def guard(event, arguments):
     if event in ("socket.connect", "socket.sendto"):
         address = arguments[1]
@@ -41,11 +45,12 @@ def guard(event, arguments):
     else:
         return
     if not local:
-        asked.append([str(address), traceback.format_stack()[-8:]])
+        with open(os.environ["ASKED"], "a", encoding="utf-8") as file:
+            file.write(f"{address}: {traceback.format_stack()[-8:]}\\n")
         raise OSError("no network")
 sys.addaudithook(guard)
-sys.argv = ["mayak"]
 """
+"""What a process of Python begins with, and each that it starts."""
 EVERYTHING = """
 import importlib, pkgutil
 import mayak
@@ -59,8 +64,20 @@ try:
 except SystemExit as left:
     assert not left.code, left.code
 """
-REPORT = """
-print("\\n" + json.dumps({"asked": asked}))
+COMMANDS = """
+import json, sys
+import mayak.review
+from mayak.cli.app import main
+mayak.review.serve = lambda session, **_: None  # it would wait for a browser
+ended = {}
+if __name__ == "__main__":
+    for arguments in json.loads(sys.argv[1]):
+        sys.argv = ["mayak"]
+        try:
+            main(["--lang", "en", *arguments])
+        except SystemExit as left:
+            ended[arguments[0]] = left.code or 0
+    print(json.dumps(ended))
 """
 
 
@@ -80,17 +97,21 @@ def crowded(tmp_path):
     return tmp_path / "crowd"
 
 
-def in_a_crowd(crowd, script):
-    """Whom a process asked that ran among the stand-ins."""
+def in_a_crowd(crowd, *arguments):
+    """Run Python among the stand-ins; return whom it asked, and what it printed last."""
     here = Path(mayak.__file__).parents[1]
+    (crowd / "sitecustomize.py").write_text(GUARD, encoding="utf-8")
+    asked = crowd.parent / "asked.txt"
+    asked.write_text("", encoding="utf-8")
     environment = {
         name: value
         for name, value in os.environ.items()
         if name not in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
     }
     environment["PYTHONPATH"] = os.pathsep.join([str(crowd), str(here)])
+    environment["ASKED"] = str(asked)
     done = subprocess.run(
-        [sys.executable, "-c", GUARD + script + REPORT],
+        [sys.executable, *arguments],
         env=environment,
         capture_output=True,
         text=True,
@@ -98,7 +119,7 @@ def in_a_crowd(crowd, script):
         cwd=crowd.parent,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout.splitlines()[-1])
+    return asked.read_text(encoding="utf-8").splitlines(), (done.stdout.splitlines() or [""])[-1]
 
 
 def classifying(model, precision):
@@ -111,12 +132,13 @@ def classifying(model, precision):
 
 
 def test_the_guard_sees_a_package_that_reaches_out(crowded):
-    (asked,) = in_a_crowd(crowded, "import wandb")["asked"]
-    assert "192.0.2.1" in asked[0]
+    (asked,), _ = in_a_crowd(crowded, "-c", "import wandb")
+    assert "192.0.2.1" in asked
 
 
 def test_importing_everything_and_classifying_reaches_nobody(crowded):
-    assert in_a_crowd(crowded, EVERYTHING + classifying("nano", "nf4"))["asked"] == []
+    asked, _ = in_a_crowd(crowded, "-c", EVERYTHING + classifying("nano", "nf4"))
+    assert asked == []
 
 
 def test_native_code_of_a_hub_cannot_be_fetched(crowded):
@@ -133,7 +155,8 @@ else:
 from transformers.utils import is_kernels_available
 assert not is_kernels_available()
 """
-    assert in_a_crowd(crowded, script)["asked"] == []
+    asked, _ = in_a_crowd(crowded, "-c", script)
+    assert asked == []
 
 
 def test_a_model_cannot_ask_for_native_code(crowded, model_folder, tmp_path):
@@ -141,4 +164,52 @@ def test_a_model_cannot_ask_for_native_code(crowded, model_folder, tmp_path):
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     config["_attn_implementation"] = config["attn_implementation"] = "somebody/attention"
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    assert in_a_crowd(crowded, classifying(folder, "fp32"))["asked"] == []
+    asked, _ = in_a_crowd(crowded, "-c", classifying(folder, "fp32"))
+    assert asked == []
+
+
+@pytest.fixture
+def raw(tmp_path):
+    """Three small pictures a class."""
+    for label in LABELS:
+        for number in range(3):
+            path = tmp_path / "raw" / label.folder / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pixels = seeded_pixels(60, 80, seed=10 * label.index + number)
+            Image.fromarray(pixels).save(path)
+    return tmp_path / "raw"
+
+
+def test_no_command_reaches_out(crowded, raw, model_folder):
+    settings = {"model": str(model_folder), "precision": "fp32", "epochs": 1}
+    config = load_train_config("nano", settings).model_dump(mode="json")
+    (raw.parent / "own.yaml").write_text(json.dumps(config), encoding="utf-8")
+    script = raw.parent / "commands.py"
+    script.write_text(COMMANDS, encoding="utf-8")
+    test, adapter = "data/test_drug_data.json", f"out/{FINAL}"
+    on, base = ("--precision=fp32", "--device=cpu"), f"--model={model_folder}"
+    tuned = (f"--adapter={adapter}", *on)
+    commands = (
+        ("prepare", "raw", "--augment=1", "--workers=1"),
+        ("train", "--config=own.yaml", "--output=out", "--device=cpu"),
+        ("zeroshot", base, f"--manifest={test}", "--out=zeroshot", *on),
+        ("evaluate", f"--manifest={test}", "--out=evaluation", *tuned),
+        ("answers", "zeroshot", "--list"),
+        ("compare", "zeroshot", "evaluation", "--out=comparison"),
+        ("evaluate", "--manifest=data/val_drug_data.json", "--out=other", *tuned),
+        ("summary", "evaluation", "other", "--out=summary"),
+        ("calibrate", *tuned),
+        ("triage", "raw", "--case=case", *tuned),
+        ("classify", "raw/0_irrelevant/0.png", *tuned),
+        ("verify", "case"),
+        ("review", "case"),
+        ("decisions", "export", "case", "--to=decisions.json"),
+        ("report", "case"),
+        ("bench", base, "--seconds=0.1", *on),
+        ("doctor",),
+        ("demo", "--help"),  # it is a series of these
+    )
+    asked, ended = in_a_crowd(crowded, str(script), json.dumps(commands))
+    assert asked == []
+    done = dict.fromkeys([name for name, *_ in _COMMANDS], 0)
+    assert json.loads(ended) == done | {"calibrate": 1}  # no bound from four images

@@ -71,6 +71,15 @@ def test_loss_and_gradients_are_the_stock_models(name, rows, checkpointed, preci
         assert difference < 1e-4, key
 
 
+def test_a_validation_of_a_16_bit_model_computes_its_logits_in_float32(rows):
+    _, module, collate = tuned("nano", "bf16")
+    batch = collate(rows[:2])
+    with torch.no_grad():
+        logits = module.answers(batch.packed, batch.answers.shape[1])
+    assert logits.dtype == torch.float32
+    assert (logits.bfloat16().float() != logits).float().mean() > 0.9
+
+
 @pytest.mark.parametrize("checkpointed", [False, True])
 def test_base_tiles_beside_whole_images_are_the_stock_models(name, rows, checkpointed, monkeypatch):
     vlm, module, collate = tuned(name)

@@ -43,7 +43,7 @@ def summary(
 
 
 def _show(console: Console, result: RunsSummary, page: Path) -> None:
-    from mayak.evaluation.over_runs import note
+    from mayak.evaluation.over_runs import notes
 
     rows = [[msg("accuracy"), *_cells(result.accuracy)], ["macro F1", *_cells(result.macro_f1)]]
     rows += [
@@ -63,7 +63,8 @@ def _show(console: Console, result: RunsSummary, page: Path) -> None:
             + f" {result.pooled.accuracy:.2%} (95%: {interval.low:.1%}–{interval.high:.1%})"
             + (msg(" · too few groups") if interval.has_too_few_groups else "")
         )
-    console.result(msg("note: ") + note(result.design))
+    for note in notes(result):
+        console.result(msg("note: ") + note)
     console.result(msg("page: ") + str(page))
 
 

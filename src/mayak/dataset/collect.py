@@ -69,8 +69,9 @@ _SYSTEM_FILES = {
     "thumbs.db",
 }
 
-_AUGMENTED = re.compile(r"(.+?)(?:_aug_?\d+)+")
-"""Stem of an augmented copy: ``x_aug_1`` (the original's ``preprocess.py``), ``x_aug1`` (ours)."""
+_AUGMENTED = re.compile(r"(.+?)(?:_aug_?\d+)+(?: - (?:copy|복사본))?(?: \(\d+\))?", re.IGNORECASE)
+"""Stem of an augmented copy: ``x_aug_1`` (the original's ``preprocess.py``), ``x_aug1`` (ours),
+also with what file managers append to a copy."""
 
 
 @dataclass(frozen=True, slots=True)

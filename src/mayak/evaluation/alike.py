@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Literal
 
@@ -12,7 +13,7 @@ from mayak.evaluation.two_by_two import TwoByTwo, points, way
 from mayak.i18n import Message, join, msg
 
 Factor = Literal["training", "way", "base", "triage"]
-_BASE = ("model", "precision", "prompt", "preprocessing")
+BASE_PARTS = ("model", "precision", "prompt", "preprocessing")
 """Parts of an engine that are the base model's, as opposed to the adapter's."""
 
 
@@ -41,7 +42,7 @@ def check_alike(runs: Sequence[SavedRun]) -> None:
                 remedy=msg("run `mayak zeroshot` and `mayak evaluate` with the same --manifest"),
             )
         trained = is_finetuned(run.kind) != is_finetuned(first.kind)
-        if (trained or len(runs) > 2) and (parts := _unlike(first, run, _BASE)):
+        if (trained or len(runs) > 2) and (parts := _unlike(first, run, BASE_PARTS)):
             raise _unlike_error(first, run, parts[0])
     if len(runs) > 2:
         _check_table(runs)
@@ -52,7 +53,7 @@ def differing(first: SavedRun, second: SavedRun) -> list[Factor]:
     trained = is_finetuned(first.kind) != is_finetuned(second.kind)
     # Triage decodes at another scale, which is part of its preprocessing.
     triage = _is_triage(first) != _is_triage(second)
-    base = tuple(part for part in _BASE if not (triage and part == "preprocessing"))
+    base = tuple(part for part in BASE_PARTS if not (triage and part == "preprocessing"))
     found: dict[Factor, bool] = {
         "training": trained or bool(_unlike(first, second, ("adapter",))),
         "way": is_generated(first.kind) != is_generated(second.kind),
@@ -121,7 +122,7 @@ def cautions(
             found[-1] += " " + msg(
                 "Whether the model was wrong there is not known: `mayak answers {folder}` shows "
                 "them to a person.",
-                folder=first.folder,
+                folder=shlex.quote(str(first.folder)),
             )
     return found
 
@@ -182,7 +183,10 @@ def _unlike_error(first: SavedRun, second: SavedRun, part: str) -> ManifestError
             second=second.folder,
             second_value=_part(second, part),
         ),
-        remedy=msg("run both again with the same --model, --precision and version of mayak")
+        remedy=msg(
+            "run them again with one --model (for a hub model one --revision), one --precision and "
+            "one version of mayak"
+        )
         if part != "adapter"
         else msg("run both again with the same --adapter"),
     )

@@ -8,42 +8,55 @@ name explains it ("2: 마약 거래 장소").
 from __future__ import annotations
 
 import re
+from itertools import takewhile
 
 from mayak.evaluation.markup import LABEL_WORD
 from mayak.evaluation.vocabulary import CONTENT, Concept, Token
 
-_LABEL = rf"{LABEL_WORD}(?:\s?(?:id|no\.?|number|index|code|번호|값)(?![a-z]))?"
+_LABEL = rf"{LABEL_WORD}(?:\s?(?:id|no\.?|number|index|code|번호|코드|값)(?![a-z]))?"
 _INTRODUCED = re.compile(
     rf"(?:{_LABEL}|\b중(?:에서)?|가운데|\b(?:it|this)(?=(?:'s| is) ?)|\bi(?:'d|'ll| would"
     rf"| will) (?!like|need|want|give)(?:\w+ ){{1,3}}"
     r"|\bi (?:conclude|choose|pick|select|say|think|believe|guess))(?:은|는|이|가|의|로|으로|は"
-    r"|是)?[\s:=#(\[\"'-]*(?:(?:(?:would|must|should) be|'s|is|are|as|es|아마도?|most"
+    r"|是)?[\s:=#(\[\"'-]*(?:(?:(?:would|must|should) be|'s|is|are|as|es|est|é|è|ist|correct[ae]?"
+    r"|correta|아마도?|most"
     r"|\w+ly)\b\s?)*[\s:=#(\[\"']*\Z"
 )
 _JUDGED = re.compile(
-    r"\s?번(?:(?=\n)|\s?(?:\Z|(?=[^\w\s])|입니|이[다에고며지라네요거]|예요|임\b|인|일[ 지]"
+    r"(?!\s?번?이?라[고는]\s(?:적|쓰|쓴|써|표|새|인쇄|나|되어))(?:\s?番?(?:を選|に(?:該当|分類"
+    r"|属)|だと|が(?:正|最|適))"
+    r"|\s?번(?:(?=\n)|\s?(?:\Z|(?=[^\w\s])|입니|이[다에고며지라네요거]|예요|임\b|인|일[ 지]"
     r"|[은는도과와]\s|또는|혹은|쪽|선택|정답|추정|으로\s(?!나)|에\s(?![걸나한]|대[해한])"
     r"|이\s(?![나적쓰써있넘])|[을를]\s[선고골뽑]))|\s(?:is|would be|seems) (?:the|my)\b"
-    r"|\s?번?\s?(?:맞|같|유력|유형|라벨|판단됩|아[니닌님])|(?:으?로|이?라고)\s?보[는이인입]"
+    r"|\s?번?\s?(?:맞|같|유력|유형|라벨|판단됩|아[니닌님])"
     r"|(?:으?로|에|[이가은는을를]|이?라[고기]|보다는?)\s?(?:맞|정답|가장|가깝|더|유력|적절|적합"
-    r"|아[니닌님]|해당|속하|판[단별]|분류|생각|추정|선택|고르|골[라랐]|답[하이입변]|결정)"
+    r"|아[니닌님]|해당|속하|판[단별]|분류|생각|추정|선택|고르|골[라랐]|답[하이입변]|결정))"
 )
 _ENDS = re.compile(
     r"\s*(?:\Z|[^\w\s%°])|\s(?:is|fits|applies|matches|seems|looks|would|with|which|and|or|for|as"
-    r"|image|photo|picture)\b|[은는이가을를로에도]\s|입니|이[다에고며]|예요"
+    r"|image|photo|picture)\b|[은는이가을를로에도]\s|입니|이[다에고며]|예요|です|或|または"
+    r"|もしくは|か(?=\s?[0-3])"
 )
 _OTHER_NUMBER = re.compile(
-    r"\b(?:vol|fig|p|ch|sec|eq|ver)\. ?\Z|\b(?:image|photo|picture|figure|page|step|user|person"
+    r"(?:\b(?:how (?!i )\w+|what (?:time|number|page|price)|asks)|몇(?! ?번)"
+    r"|얼마)[^.?!\n]*\?\s*\Z|\b(?:s?he|they|seller|buyer|sender) (?:\w+ )?(?:answer|sa[yi]"
+    r"|repl)\w*\W*\Z|(?:상대방?|자|친구)(?:의|[이가은는])? ?(?:답변?|대답)[은는이]?\s\Z|\b(?:vol"
+    r"|fig|p|ch|sec|eq|ver)\. ?\Z"
+    r"|\b(?:image|photo|picture|figure|page|step|user|person"
     r"|room|table|line)s? ?#?\Z|(?:^|[^이당본위] )(?:사진|이미지|그림) ?\Z|(?:출구|버스|좌석|사물함"
-    r"|등번호|전화|문제|호선|창구|노선)[은는이가를을]?\s\Z"
+    r"|등번호|[가-힣](?<![답형벨류택목지의]) ?번호|전화|문제|호선|창구|노선)[은는이가를을]?\s\Z"
 )
+_FITTING = {Concept.CHAT: "01", Concept.PLACE: "02", Concept.NUMBER: ""}
+"""The labels that a word can end with: "chat: 1", but "message: 2" gives a number."""
+_COUNTED = re.compile(r"\s(?:answers?|options|labels|types|categories|classes)\W*\Z")
 _ENDS_TEXT = re.compile(r"번?\s?(?:[.\n;]|\Z)")
+_STATED = re.compile(r"\b(?:it|this|that)(?: is|'s) .*:\s?\Z")
 _FIRST_ITEM = re.compile(r"(?m)^1[.)] (?!.{,20}(?:대화|채팅|chat|conversation|drug))\S")
 _GLOSS = re.compile(r"\s?번?(?:\s?[:.)\]\-=–—,]+\s*[(\"']*|\s?[(\[\"']|\s(?=[가-힣]))")
 _CHOOSING = frozenset(
     """
     a also am an and answer appears appropriate as assigned at based be because believe belong
-    belongs best better both but choose chose class classified classify con confident const
+    belongs best better both but choose chose class classified classify closest con confident const
     correct corresponds d decision described digit doubt either fall falls feel final fit fits
     fitting for gets go going guess here hesitation high i in is it just label lean leaning let
     like ll looks m make makes making match matches me more most must my no nor ok okay on
@@ -55,21 +68,30 @@ _CHOOSING = frozenset(
 """English words that choose, and say nothing about the picture."""
 _FILLERS = re.compile(
     rf"(?:\bmy (?:final |best )?)?{_LABEL}[가-힣]*|\d+(?:\.\d+)?\s?%|\b(?:image|photo"
-    rf"|picture)\s?#?\d+\s?:|\bnumber(?=\W*[0-3])|\bha(?:s|ve) to be\b|\bwith (?:\w+ )?confidence\b"
+    rf"|picture)\s?#?\d+\s?:|\bnumber(?=\W*[0-3])|\b(?:has|have|got) to be\b|\bfrom me\b"
+    rf""
     r"|\b(?:the|this|given|type of(?: the| this)?) (?:image|photo|picture|screenshot|(?:(?:correct"
     r"|right|best) )?one)\b|(?<![가-힣])(?:[이그저본위]|해당)\s?(?:이미지|사진"
     r"|그림)?[은는이가을를의]?(?![가-힣])|(?<![가-힣\d])(?:[제저내나](?:는|가)?|[네예음]"
-    r"|이?[것건듯][은는]?|여기[는서]?|또한|역시|그냥|가장|제일|바로|[세네] 번호)(?![가-힣])"
-    r"|(?<![가-힣])(?:(?:번호|숫자)(?=[은는로:])|답|아마|확실|분명|당연|가까|적절|적합|알맞|맞|올바"
+    r"|이?[것건듯][은는]?|여기[는서]?|가장|제일|바로|[세네] 번호)(?![가-힣])"
+    r"|(?<![가-힣])(?:(?:다음|보기|위)?\s?중(?:에서?)?(?![가-힣])|(?:번호|숫자)(?=[은는로:])|답"
+    r"|아마|확실|분명|당연|가까|적절|적합"
+    r"|알맞|맞|올바"
     r"|굳이|고르|골|또는|혹은|아니면|그리고|생각|추정|보[는이입인임여]|사료|같|확신|드립|합니|하겠"
     r"|입니)[가-힣]*|(?<=[0-3])\s?번?\s?(?:입니다|이?[다요]|이?에요|예요|임|이?네요|으?로"
-    r"|[은는이가을를도과와에]|[인일]|이나|이?라고|이?고)?(?![가-힣])"
+    r"|[은는이가을를도과와에]|[인일]|이나|이?라고|이?고)?(?![가-힣])|(?<=[0-3])\s?[番类類号]?です"
+    r"|(?:この|本)?(?:写真|画像)[はの]|而是"
+    r"|なので|だから"
 )
 _JOINED = re.compile(
-    r"\d번?[)\]]?\s?(?:[,/&]|[,\s]\s?(?:and|or|및|또는|혹은)|[과와]|이나|이거나)\s?[(\[]?\Z"
+    r"\d번?[)\]]?\s?(?:[,、/&]|[,\s]\s?(?:and|or|및|또는|혹은|ou?|oder|или)|[과와]|이나|이거나"
+    r"|或者?|和|と|か|または"
+    r"|もしくは)\s?[(\[]?\Z"
 )
 _RIGHT_EDGE = re.compile(r"[:()\[=]|\n")
 
+_NEAR = 120
+"""Characters and tokens before and after a digit that decide on it."""
 _OPTION_NAMES = (
     r"관련\s?없음|무관|마약 대화(?: 내역)?(?: 사진)?|마약 거래(?: 장소)?|마약 원본|irrelevant"
     r"|unrelated|not related|(?:a |the )?(?:photo of a )?drug (?:conversation|chat)(?: history"
@@ -91,16 +113,53 @@ _OPTION_LISTS = re.compile(
     rf"|conv)){_ITEM}{_MARKER.format(2)}{_ITEM}(?:{_MARKER.format(3)}[^\d\n.)?!;]*?(?=[\d\n.)?!;]"
     rf"|\s중|\s(?:so|answer)\b|$)|$)"
     rf"|(?<!not )(?<!no )(?<!neither ){_OPTION}(?:{_BETWEEN}{_OPTION}){{2,}}"
+    r"|(?<![\d.])0번?\s?(?:[-~–]|to|부터|에서)\s?3번?(?!\d)(?:까지)?"
     rf"|(?<![\d.])[0-3]번?(?:{_BETWEEN}(?<![\n;] )(?<![\n;])[0-3]번?(?!\d)){{2,}}"
 )
 """Three or more options in a row: the question repeated."""
+_YES = (
+    r"(?:yes|true|[yov]|예|네|맞(?:음|습니다|다)|해당(?:함|됨|됩니다|합니다)?|그렇(?:다|습니다)"
+    r"|참|있음|是|はい|s[ií]|oui|ja"
+    r"|да|(?P<marked>[✅✔✓☑⭕]|←))"
+)
+_NO = (
+    r"(?:no|false|[nx]|non|nein|not? applicable|n/a|아니[요오다]|아[님닙][가-힣]*|거짓"
+    r"|해당\s?(?:없음|사항\s?없음|안\s?됨|(?:되|하)지\s?않[가-힣]*)|(?<!관련)(?<!관련 )없음|不是"
+    r"|否|いいえ|нет|[❌✗✘×])"
+)
+_TICKED = r"(?:\[\s?[xvo✓✔]\s?\]|\([xv✓✔]\)|[☑☒✅✔✓■])"
+_UNTICKED = r"(?:\[\s?\]|\(\s?\)|[☐❌✗✘⬜□])"
+_NAMED = (
+    rf"(?:[(\[]?\b(?:{LABEL_WORD}\s?)?[0-3](?![\da-z])[^\n\d;]{{0,60}}?"
+    rf"|(?:{_OPTION_NAMES})[^\n;:]{{0,9}}?)"
+)
+_VERDICTS = re.compile(
+    rf"(?:(?P<ticked>{_TICKED})|{_UNTICKED})\s*(?P<boxed>(?:(?!{_TICKED}|{_UNTICKED})[^\n])+)"
+    rf"|(?<![\w.,])(?P<option>{_NAMED})\W+(?:so\s+)?(?:(?P<yes>{_YES})|{_NO})(?!\w)"
+    r"(?=\W*(?:\Z|[0-3](?!\d))|\s*[\n,.;()\[\]–—/-])"
+    rf"[^\n]*?(?=\n|\Z|[,;./]?\s*(?<!\w)(?:[(\[]?[0-3](?!\d)|{_OPTION_NAMES}))"
+)
+"""Options with a verdict on each: "1: … - no", "[x] 2: …"."""
 _NUMBERED_LINES = re.compile(r"\A(?=.*^1[.)] .*^2[.)] )", re.DOTALL | re.MULTILINE)
 
 
 def without_options(text: str) -> str:
-    """Return the text without repeated options, and without the numbers of a list's lines."""
+    """Return the text without repeated options, without options that are ruled out one by one, and
+    without the numbers of a list's lines."""
+    verdicts = list(_VERDICTS.finditer(text))
+    options = " ".join(match["boxed"] or match["option"] for match in verdicts)
+    if len(verdicts) > 1 and re.search(rf"0|{_OPTION_NAMES}", options):
+        text = _VERDICTS.sub(_affirmed, text)
+    elif len(verdicts) == 1 and verdicts[0]["marked"] and _OPTION_LISTS.match(text):
+        return options
     text = _OPTION_LISTS.sub(" , ", text)
     return re.sub(r"(?m)^\d[.)] ", "", text) if _NUMBERED_LINES.match(text) else text
+
+
+def _affirmed(match: re.Match[str]) -> str:
+    """Return an option's words on a line if the verdict is yes, else nothing."""
+    ruled_out = not (match["ticked"] or match["yes"])
+    return "\n" if ruled_out else "\n{}\n".format(match["boxed"] or match["option"])
 
 
 def explicit_choices(tokens: list[Token], text: str) -> list[Token]:
@@ -109,11 +168,11 @@ def explicit_choices(tokens: list[Token], text: str) -> list[Token]:
     for at, token in enumerate(tokens):
         if not token.is_number:
             kept.append(token)
-        elif _JOINED.search(text, 0, token.start):
+        elif _JOINED.search(text, max(token.start - _NEAR, 0), token.start):
             # "정답은 2 또는 3": the second digit is a choice if the first is.
             if any(other.is_number for other in kept[-3:]):
                 kept.append(token)
-        elif _is_choice(tokens, at, text):
+        elif _is_choice(tokens[max(at - _NEAR, 0) : at + _NEAR], min(at, _NEAR), text):
             kept.append(token)
     numbers = [token for token in kept if token.is_number]
     if len(numbers) == 1 and _FIRST_ITEM.match(text, numbers[0].start):
@@ -123,8 +182,9 @@ def explicit_choices(tokens: list[Token], text: str) -> list[Token]:
 
 def _is_choice(tokens: list[Token], at: int, text: str) -> bool:
     number = tokens[at]
-    head, tail = text[: number.start], text[number.end :]
-    if _OTHER_NUMBER.search(head):
+    head = text[max(number.start - _NEAR, 0) : number.start]
+    tail = text[number.end : number.end + _NEAR]
+    if _OTHER_NUMBER.search(head) or _COUNTED.match(tail):
         return False
     if _JUDGED.match(tail):
         return True
@@ -142,21 +202,38 @@ def _is_choice(tokens: list[Token], at: int, text: str) -> bool:
         between = text[before.end : number.start].strip()
         bracketed = between in ("(", "[") and re.match(r"번?[)\]]", tail)
         concluded = between in (":", "=") and before.text[-1] != "s" and _ENDS_TEXT.match(tail)
-        if before.concept in CONTENT and not before.is_number and (bracketed or concluded):
+        fits = number.text in _FITTING.get(before.concept, "0123")
+        if before.concept in CONTENT and fits and (bracketed or concluded):
             return True
     return _says_nothing_else(tokens, at, text)
 
 
 def _says_nothing_else(tokens: list[Token], at: int, text: str) -> bool:
-    """Return whether the digit's clause has no other words than those of choosing."""
-    left = max((t.end for t in tokens[:at] if t.separates), default=0)
-    right = min((t.start for t in tokens[at + 1 :] if t.separates), default=len(text))
+    """Return whether the digit's clause has no other words than those of choosing, or is a whole
+    sentence before a colon ("it is a mint: 0")."""
+    left = max(tokens[at].start - _NEAR, 0, *(t.end for t in tokens[:at] if t.separates))
+    last = _ENDS_TEXT.match(text, tokens[at].end)
+    if last and _STATED.search(text[left : tokens[at].start]):
+        return True
+    if last and text[left : tokens[at].start].strip() == "number" and _is_aside(tokens[:at]):
+        return False
+    right = min(
+        tokens[at].end + _NEAR, *(t.start for t in tokens[at + 1 :] if t.separates), len(text)
+    )
     if edge := _RIGHT_EDGE.search(text, tokens[at].end, right):
         right = edge.start()
     said = re.findall(r"\d|[^\W\d]+", _FILLERS.sub(" ", text[left:right]))
     numbers = [t.text for t in tokens if t.is_number and left <= t.start < right]
     words = {word for word in said if not (word in _CHOOSING or word.endswith("ly"))}
     return words <= set(numbers) and sum(word.isdigit() for word in said) <= len(numbers)
+
+
+def _is_aside(before: list[Token]) -> bool:
+    """Return whether a number follows a comma and a sentence that is not about the picture: "they
+    live in this street, number 2"."""
+    sentence = list(takewhile(lambda token: token.concept is not Concept.STOP, reversed(before)))
+    paused = any(token.concept is Concept.PAUSE for token in sentence)
+    return paused and not any(token.concept in CONTENT for token in sentence)
 
 
 def _without_alternatives(tokens: list[Token]) -> list[Token]:
@@ -168,12 +245,11 @@ def _without_alternatives(tokens: list[Token]) -> list[Token]:
             groups[-1].append(at)
         else:
             groups.append([at])
-    dropped = {
-        at
-        for place, group in enumerate(groups)
-        for later in groups[place + 1 :]
-        if len(later) == 1 < len(group)
-        if tokens[later[0]].text in {tokens[at].text for at in group}
-        for at in group
-    }
+    dropped: set[int] = set()
+    chosen: set[str] = set()
+    for group in reversed(groups):
+        if len(group) == 1:
+            chosen.add(tokens[group[0]].text)
+        elif chosen & {tokens[at].text for at in group}:
+            dropped.update(group)
     return [token for at, token in enumerate(tokens) if at not in dropped]

@@ -12,9 +12,14 @@ import unicodedata
 
 LABEL_WORD = (
     r"(?:\b(?:an(?:s|swers?)|options?|labels?|category|class|choice|type|prediction|classification"
-    r"|verdict|result|output|predicted|cls|digit|guess|pick|selection|conclusion|response)(?![a-z])"
-    r"|(?<![가-힣])(?:유형|라벨|레이블|분류|카테고리|범주|선택지?|항목|클래스|판단|판정|예측|결과"
-    r"|결론|대답|응답|답안|정?답변?|최종)|答案|答え|选项?)"
+    r"|verdict|result|output|predicted|cls|digit|guess|pick|selection|conclusion"
+    r"|response)(?![a-z])|(?<![가-힣])(?:유형|라벨|레이블|분류|카테고리|범주|선택지?|항목|클래스"
+    r"|판단|판정|예측|결과|결론|대답|응답|답안|정?답변?|최종)|\b(?:tipo|clase|categor[ií]a"
+    r"|etiqueta|opci[oó]n|respuesta|resposta|risposta|jawaban|đáp án|loại"
+    r"|r[ée]ponse|classe"
+    r"|cat[ée]gorie|antwort|kategorie|typ|klasse|ответ|тип|класс|категория)(?![^\W\d])"
+    r"|(?<!不)[选選][择擇択项]?肢?|属于|屬於|答案|答え|正解|回答|[类類]型|[类類][别別]|分[类類]"
+    r"|标签|[结結][论論果]|タイプ|カテゴリー?|ラベル)"
 )
 """A word before the digit of a label."""
 
@@ -36,7 +41,8 @@ _MARKUP = [
     (r"\|", "\n"),
     (r"[{}_ \t\r\f\v]+", " "),
     (rf"({LABEL_WORD})-?(?=[0-3]\b)", r"\1 "),
-    (r"\bno\. ?(?=\d)", "number "),
+    (r"(?<![?:=-] )\bno\. ?(?=\d)", "number "),
+    (r" ?\n[\n ]*", "\n"),
     (r"(?<![\d.])([0-3])\.0+(?!\.?\d)", r"\1"),
 ]
 """Applied in this order to lower-case text."""

@@ -4,7 +4,7 @@ cross-validation."""
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from pathlib import Path
@@ -13,7 +13,9 @@ from typing import Any, Literal
 from mayak import metrics
 from mayak.errors import ConfigError
 from mayak.evaluation import page, record
+from mayak.evaluation.alike import BASE_PARTS
 from mayak.evaluation.record import Row, SavedRun
+from mayak.evaluation.two_by_two import seen_ids
 from mayak.files import json_bytes
 from mayak.i18n import Language, msg
 from mayak.labels import LABELS
@@ -49,7 +51,9 @@ class RunsSummary:
 
     runs: tuple[SavedRun, ...]
     measured: tuple[metrics.Metrics, ...]
-    """Of each run."""
+    """Of each run, without images that one of the models was trained on."""
+    n_seen: int
+    """Such images."""
     design: Design
     pooled: metrics.Metrics | None
     """Over the images of all folds; None for several seeds on the same images."""
@@ -90,11 +94,14 @@ def summarise(folders: Sequence[Path], out: Path, *, language: Language = "en") 
     runs = tuple(record.read_run(folder) for folder in folders)
     _refuse_unlike(runs)
     design = _design(runs)
+    seen = seen_ids(runs)
+    counted = [[row for row in run.rows if row.id not in seen] for run in runs]
     result = RunsSummary(
         runs=runs,
-        measured=tuple(_measured(run.rows) for run in runs),
+        measured=tuple(map(_measured, counted)),
+        n_seen=len(seen),
         design=design,
-        pooled=_measured([row for run in runs for row in run.rows]) if design == "folds" else None,
+        pooled=_measured([row for rows in counted for row in rows]) if design == "folds" else None,
     )
     files = {
         RESULT: json_bytes(figures(result), allow_nan=False),
@@ -109,9 +116,10 @@ def figures(result: RunsSummary) -> dict[str, Any]:
     pooled = result.pooled
     return {
         "design": result.design,
-        "kind": result.runs[0].figures["kind"],
+        "kind": result.runs[0].kind,
         "accuracy": _values(result.accuracy),
         "macro_f1": _values(result.macro_f1),
+        "n_seen_in_training": result.n_seen,
         "per_class": {
             str(label.index): {
                 name: _values(spread) for name, spread in result.per_class(label.index).items()
@@ -127,6 +135,7 @@ def figures(result: RunsSummary) -> dict[str, Any]:
                 "engine": run.figures["engine"],
                 "dataset": run.figures["dataset"],
                 "n": its.n,
+                "n_unclassifiable": unclassifiable(its),
                 "n_failed": run.figures.get("n_failed"),
                 "accuracy": its.accuracy,
                 **its.accuracy_interval.figures("accuracy"),
@@ -135,6 +144,11 @@ def figures(result: RunsSummary) -> dict[str, Any]:
             for run, its in zip(result.runs, result.measured, strict=True)
         ],
     }
+
+
+def unclassifiable(measured: metrics.Metrics) -> int:
+    """Return the number of images without a clear label, which count as wrong."""
+    return sum(row[-1] for row in measured.confusion)  # its last column is −1
 
 
 def _values(spread: Spread | None) -> dict[str, Any] | None:
@@ -147,9 +161,14 @@ def _refuse_unlike(runs: Sequence[SavedRun]) -> None:
             msg("a mean needs two runs or more"),
             remedy=msg("name the folders of several `mayak evaluate`"),
         )
-    kinds = {(run.figures["kind"], str(run.figures["engine_details"]["model"])) for run in runs}
+    kinds = {
+        ", ".join(
+            [run.kind, *(str(run.figures["engine_details"].get(part)) for part in BASE_PARTS)]
+        )
+        for run in runs
+    }
     if len(kinds) > 1:
-        listed = "; ".join(sorted(f"{kind}, {model}" for kind, model in kinds))
+        listed = "; ".join(sorted(kinds))
         raise ConfigError(
             msg("the runs are not of one kind: {listed}", listed=listed),
             remedy=msg("compare two kinds with `mayak compare`"),
@@ -183,8 +202,7 @@ def _design(runs: Sequence[SavedRun]) -> Design:
     return "folds"
 
 
-def _measured(rows: Iterable[Row]) -> metrics.Metrics:
-    its = list(rows)
+def _measured(its: Sequence[Row]) -> metrics.Metrics:
     return metrics.measure(
         [row.label for row in its],
         [row.predicted for row in its],
@@ -199,21 +217,34 @@ def _page(result: RunsSummary, language: Language) -> str:
         "summary.html.j2",
         language,
         result=result,
-        title=page.title(result.runs[0].figures["kind"]),
+        title=page.title(result.runs[0].kind),
         model=model.split("@")[0],
         rows=list(zip(result.runs, result.measured, strict=True)),
-        notes=[note(result.design), *page.limits(model)],
+        notes=[*notes(result), *page.limits(model)],
     )
 
 
-def note(design: Design) -> str:
-    """Return what the spread of a design measures, and what it does not."""
-    if design == "seeds":
-        return msg(
-            "The standard deviation shows what the seed of the training changes on one test set. "
-            "It does not cover the choice of the images; the interval of each run does."
-        )
-    return msg(
+def notes(result: RunsSummary) -> list[str]:
+    """Return what the spread measures and what it does not, and what counted as wrong."""
+    seeds = msg(
+        "The standard deviation shows what the seed of the training changes on one test set. "
+        "It does not cover the choice of the images; the interval of each run does."
+    )
+    folds = msg(
         "The standard deviation shows how the folds differ. It is not the error of the mean, "
         "because the folds share training images; the interval over all images covers their choice."
     )
+    found: list[str] = [seeds if result.design == "seeds" else folds]
+    if result.n_seen:
+        found.append(
+            msg(
+                "{n} images are training images of one of the models, or near copies of them, and "
+                "are left out.",
+                n=result.n_seen,
+            )
+        )
+    if count := sum(map(unclassifiable, result.measured)):
+        found.append(
+            msg("Images without a clear label count as wrong: {count} in all runs.", count=count)
+        )
+    return found

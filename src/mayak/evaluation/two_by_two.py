@@ -45,10 +45,11 @@ class TableCell:
     def of(cls, run: SavedRun, shared: Mapping[str, object]) -> TableCell:
         """Make the cell of a run; ``shared`` has the ids of the images to count."""
         rows = tuple(row for row in run.rows if row.id in shared)
+        if not is_generated(run.kind):
+            return cls(run, rows, bounds(rows, {})[:1], 0, 0)
         missed = unread(rows)
         labelled = sum(row.id in run.labels for row in missed)
-        found = bounds(rows, run.labels)
-        return cls(run, rows, found if is_generated(run.kind) else found[:1], len(missed), labelled)
+        return cls(run, rows, bounds(rows, run.labels), len(missed), labelled)
 
 
 @dataclass(frozen=True, slots=True)
