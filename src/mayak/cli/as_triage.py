@@ -145,7 +145,7 @@ def _show_gain(console: Console, figures: TriageFigures) -> None:
         area = figures.auroc[key]
         shown = "–"
         if area is not None:
-            shown = f"{area.value:.3f} ({area.bounds[0]:.3f}–{area.bounds[1]:.3f})"
+            shown = f"{area.value:.4f} ({area.bounds[0]:.3f}–{area.bounds[1]:.3f})"
         recalls = [f"{curve.recall[PERCENT.index(percent)]:.0%}" for percent in _VIEWED]
         rows.append([target_name(key), *recalls, shown])
     console.result("")
