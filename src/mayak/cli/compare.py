@@ -79,6 +79,8 @@ def _show_comparison(console: Console, result: Comparison, page: Path) -> None:
         ]
         for label, one, two in zip(LABELS, before.per_class, after.per_class, strict=True)
     ]
+    for caution in result.cautions:
+        console.result(msg("note: ") + caution)
     console.table(
         msg("The same {n_pairs} images", n_pairs=len(result.pairs)),
         ["", *names],
@@ -94,8 +96,6 @@ def _show_comparison(console: Console, result: Comparison, page: Path) -> None:
         + f" (95%: {low:+.1f} … {high:+.1f}) · McNemar p = {p_value(change.mcnemar.p)}"
         + (msg(" · too few groups") if change.interval.has_too_few_groups else "")
     )
-    for caution in result.cautions:
-        console.result(msg("note: ") + caution)
     console.result(
         msg(
             "put right {n_fixed}, made wrong {n_broken}, wrong in another way {n_moved}",

@@ -128,11 +128,18 @@ ModelOption = Annotated[
     str,
     Parameter(help=msg("Base model: hub id, local folder or nano.")),
 ]
+RevisionOption = Annotated[
+    str | None,
+    Parameter(
+        help=msg("Commit of a hub model; run.json names the adapter's (default: the newest).")
+    ),
+]
 
 
 def zeroshot(
     *,
     model: ModelOption = BASE_MODEL,
+    revision: RevisionOption = None,
     manifest: ManifestOption = Path("data/test_drug_data.json"),
     out: Annotated[
         Path | None,
@@ -157,8 +164,9 @@ def zeroshot(
     from mayak.model import load_model
 
     console = Console()
-    asked = _asked(load_model(model, precision=precision, device=device), by, batch_size)
+    vlm = load_model(model, precision=precision, device=device, revision=revision)
     out = out or ZEROSHOT[by]
+    asked = _asked(vlm, by, batch_size)
     result = run(samples, asked, out, console, language=console.language)
     return _show(console, result, out, as_json)
 

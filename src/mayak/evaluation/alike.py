@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from typing import Literal
 
@@ -109,7 +110,7 @@ def cautions(
             found[-1] += " " + msg(
                 "Whether the model was wrong there is not known: `mayak answers {folder}` shows "
                 "them to a person.",
-                folder=first.folder,
+                folder=shlex.quote(str(first.folder)),
             )
     return found
 
@@ -166,7 +167,10 @@ def _unlike_error(first: SavedRun, second: SavedRun, part: str) -> ManifestError
             second=second.folder,
             second_value=_part(second, part),
         ),
-        remedy=msg("run both again with the same --model, --precision and version of mayak")
+        remedy=msg(
+            "run them again with one --model (for a hub model one --revision), one --precision and "
+            "one version of mayak"
+        )
         if part != "adapter"
         else msg("run both again with the same --adapter"),
     )

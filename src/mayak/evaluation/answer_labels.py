@@ -8,7 +8,6 @@ that is repeated finds them again.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from mayak.errors import ConfigError
-from mayak.files import json_digest, sync_folder
+from mayak.files import canonical_json, json_digest, sync_folder
 from mayak.i18n import msg, system_error
 from mayak.labels import LABELS, UNCLASSIFIABLE
 from mayak.untrusted import DOCUMENT_BYTES, PARSE_ERRORS, parse_json, read_file
@@ -98,13 +97,13 @@ class AnswerLabels:
     def _append(self, line: Mapping[str, Any]) -> None:
         is_new = not self.path.exists()
         # Readable by the user only, never through a link, and each write goes to the end.
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
+        flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
         handle = os.open(self.path, flags, 0o600)
         with os.fdopen(handle, "r+b") as file:
             _cut_incomplete_line(file)
             rows = (line,) if file.tell() else (self._head(), line)
-            text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-            file.write(text.encode())
+            file.write("".join(canonical_json(row) + "\n" for row in rows).encode())
             file.flush()
             os.fsync(file.fileno())
         if is_new:
@@ -115,9 +114,9 @@ class AnswerLabels:
 
 
 def run_digest(rows: Sequence[Row]) -> str:
-    """Return the SHA-256 over id, image and answer of every row: what the model said, and not how
-    the parser read it."""
-    return json_digest([(row.id, row.sha256, row.answer) for row in rows], "utf-8")
+    """Return the SHA-256 over id, image and answer of every row, in order of id: what the model
+    said, and not how the parser read it."""
+    return json_digest(sorted((row.id, row.sha256, row.answer or "") for row in rows))
 
 
 def _cut_incomplete_line(file: BinaryIO) -> None:

@@ -59,7 +59,9 @@ class Comparison:
 
     @property
     def fixed_unread(self) -> list[Pair]:
-        """Those of ``fixed`` whose first answer named no label: the parser's gain."""
+        """Those of ``fixed`` whose first answer the parser could not read."""
+        if not record.is_generated(self.first.kind):
+            return []
         return [pair for pair in self.fixed if pair.first.predicted == UNCLASSIFIABLE]
 
     @property
@@ -244,6 +246,7 @@ def _page(result: Comparison, language: Language) -> str:
         titles=[page.title(result.first.kind), page.title(result.second.kind)],
         lines=two_by_two.lines(result.table),
         columns=two_by_two.columns(),
+        is_unlike={"training", "way"} <= set(differing(result.first, result.second)),
         sections=sections,
         without_images=bool(cards) and not any(card["src"] for card in cards),
         runs=[first, second],

@@ -156,7 +156,7 @@ def _run(
         failures=tuple(failures[s.id] for s in manifest.samples if s.id in failures),
         leakage=leakage,
         seen=tuple(row for row in answered if row.is_seen),
-        labels=AnswerLabels.of(out, rows).labels,
+        labels=AnswerLabels.of(out, answered).labels,
     )
     _write(result, out, language)
     (out / PARTIAL).unlink()

@@ -45,10 +45,11 @@ class TableCell:
     def of(cls, run: SavedRun, shared: Mapping[str, object]) -> TableCell:
         """Make the cell of a run; ``shared`` has the ids of the images to count."""
         rows = tuple(row for row in run.rows if row.id in shared)
+        if not is_generated(run.kind):
+            return cls(run, rows, bounds(rows, {})[:1], 0, 0)
         missed = unread(rows)
         labelled = sum(row.id in run.labels for row in missed)
-        found = bounds(rows, run.labels)
-        return cls(run, rows, found if is_generated(run.kind) else found[:1], len(missed), labelled)
+        return cls(run, rows, bounds(rows, run.labels), len(missed), labelled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,9 +258,8 @@ def _bound_text(bound: Bound) -> tuple[str, str]:
     if bound.accuracy is None or bound.interval is None:
         return "–", msg("no image is left")
     low, high = 100 * bound.interval.low, 100 * bound.interval.high
-    return f"{bound.accuracy:.2%}", msg(
-        "95%: {low:.1f}–{high:.1f}, {n} images", low=low, high=high, n=bound.n
-    )
+    detail = msg("95%: {low:.1f}–{high:.1f}, {n} images", low=low, high=high, n=bound.n)
+    return f"{bound.accuracy:.2%}", detail + _mark(bound.interval)
 
 
 def _difference_lines(table: TwoByTwo) -> list[Line]:
@@ -292,9 +292,12 @@ def _change_text(one: Change | None) -> tuple[str, str]:
     if one is None:
         return "–", msg("not measured")
     low, high = 100 * one.interval.low, 100 * one.interval.high
-    return points(one.difference), msg(
-        "95%: {low:+.1f} … {high:+.1f}, {n} images", low=low, high=high, n=one.n
-    )
+    detail = msg("95%: {low:+.1f} … {high:+.1f}, {n} images", low=low, high=high, n=one.n)
+    return points(one.difference), detail + _mark(one.interval)
+
+
+def _mark(interval: metrics.Interval) -> str:
+    return msg(" · too few groups") if interval.has_too_few_groups else ""
 
 
 def points(difference: float) -> Message:
