@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from evaluation_fakes import make_data
 
+from evaluation_fakes import make_data
 from mayak.dataset.manifest import read_manifest
 
 

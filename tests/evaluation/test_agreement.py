@@ -1,8 +1,8 @@
 import json
 
 import pytest
-from evaluation_fakes import FakeClassifier, make_data
 
+from evaluation_fakes import FakeClassifier, make_data
 from mayak.config import FP8_PROOF
 from mayak.dataset.manifest import read_manifest
 from mayak.errors import ModelError

@@ -7,8 +7,8 @@ import re
 import shutil
 
 import pytest
-from evaluation_fakes import FakeAnswerer, FakeClassifier, make_data
 
+from evaluation_fakes import FakeAnswerer, FakeClassifier, make_data
 from mayak.dataset.manifest import read_manifest
 from mayak.errors import ConfigError, ManifestError
 from mayak.evaluation import run
