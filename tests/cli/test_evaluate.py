@@ -128,6 +128,13 @@ def test_both_commands_ask_in_both_ways(home, mayak, model_folder, adapter):
         assert code == 0
         found = json.loads((home / folder / "metrics.json").read_text(encoding="utf-8"))
         assert found["kind"] == kind
+    unfinished = home / "evaluation_results_epochs5_generate" / "metrics.json"
+    whole = unfinished.read_bytes()
+    unfinished.unlink()
+    code, out, _ = mayak("compare")
+    assert code == 0
+    assert "not measured" in out
+    unfinished.write_bytes(whole)
     code, out, err = mayak("compare")
     assert code == 0, err
     assert "Two by two" in out

@@ -48,11 +48,14 @@ def compare(
     """
     from mayak.evaluation.compare import PAGE, summary
     from mayak.evaluation.compare import compare as run
+    from mayak.evaluation.record import METRICS
 
     console = Console()
     if (first, second) == (ZEROSHOT["generate"], FINETUNED["score"]) and not others:
         others = tuple(
-            folder for folder in (ZEROSHOT["score"], FINETUNED["generate"]) if folder.is_dir()
+            folder
+            for folder in (ZEROSHOT["score"], FINETUNED["generate"])
+            if (folder / METRICS).is_file()
         )
     result = run(first, second, out, others=others, language=console.language)
     if as_json:
