@@ -2,7 +2,7 @@
 
 Draws JPEGs of 4000 × 3000 and 3000 × 4000 pixels, and makes two new images of each as ``mayak
 prepare --augment-scale full`` and ``model`` do, in as many processes as are given: images/s, of all
-processes and of one. The same seeds, so that both ways draw the same transforms.
+processes and of one.
 """
 
 from __future__ import annotations

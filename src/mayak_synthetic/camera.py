@@ -49,6 +49,31 @@ def shoot_at(
     return image, spot
 
 
+def moved(
+    image: Image.Image,
+    *,
+    shift: Point = (0.0, 0.0),
+    degrees: float = 0.0,
+    zoom: float = 1.0,
+) -> Image.Image:
+    """Return what a hand-held camera sees a moment later, same size: ``shift`` is in shares of
+    width and height. What comes into view mirrors what is next to it."""
+    width, height = image.size
+    edge = max(width, height) // 8
+    wide = Image.fromarray(
+        np.pad(np.asarray(image), ((edge, edge), (edge, edge), (0, 0)), "reflect")
+    )
+    x = (math.cos(math.radians(degrees)) / zoom, math.sin(math.radians(degrees)) / zoom)
+    middle = (width / 2, height / 2)
+    centre = (edge + middle[0] + shift[0] * width, edge + middle[1] + shift[1] * height)
+    corner = (
+        centre[0] - x[0] * middle[0] - x[1] * middle[1],
+        centre[1] + x[1] * middle[0] - x[0] * middle[1],
+    )
+    matrix = (x[0], x[1], corner[0], -x[1], x[0], corner[1])
+    return wide.transform(image.size, Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC)
+
+
 def _turn(
     image: Image.Image, rng: SeededRandom, tilt: float, spot: Point
 ) -> tuple[Image.Image, Point]:

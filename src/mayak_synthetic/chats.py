@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageChops, ImageDraw
 
 from mayak_synthetic import documents, drop_off_places, drugs, kitchen, scenery, wording
 from mayak_synthetic.canvas import (
@@ -193,13 +193,15 @@ EVERYDAY_CARDS = (
 RARE_CARDS = ("map_pin", "money_transfer")
 
 
-def drug_chat(rng: SeededRandom, style: Style, size: Size) -> Drawing:
+def drug_chat(rng: SeededRandom, style: Style, size: Size, scroll: float = 0.0) -> Drawing:
+    """Draw a chat; ``scroll`` is how far it was scrolled down, in heights of the messages' area."""
     lines = _trade(rng, style)
     card = rng.choice(DRUG_CARDS) if rng.chance(0.97) else "none"
-    return _screenshot(rng, style, size, lines, card, "drug_trade")
+    return _screenshot(rng, style, size, lines, card, "drug_trade", scroll)
 
 
-def ordinary_chat(rng: SeededRandom, style: Style, size: Size) -> Drawing:
+def ordinary_chat(rng: SeededRandom, style: Style, size: Size, scroll: float = 0.0) -> Drawing:
+    """Draw a chat, as ``drug_chat``."""
     wordings = by_style(style, wording.EVERYDAY_BASE, wording.EVERYDAY_HELDOUT)
     mine = rng.chance(0.5)
     lines = []
@@ -209,7 +211,7 @@ def ordinary_chat(rng: SeededRandom, style: Style, size: Size) -> Drawing:
     card = "none"
     if rng.chance(0.6):
         card = rng.choice(RARE_CARDS) if rng.chance(0.12) else rng.choice(EVERYDAY_CARDS)
-    return _screenshot(rng, style, size, lines, card, "everyday")
+    return _screenshot(rng, style, size, lines, card, "everyday", scroll)
 
 
 def holds_slang(text: str) -> bool:
@@ -287,21 +289,49 @@ def _legible(ground: RGB) -> RGB:
 
 
 def _screenshot(
-    rng: SeededRandom, style: Style, size: Size, lines: list[tuple[bool, str]], card: str, talk: str
+    rng: SeededRandom,
+    style: Style,
+    size: Size,
+    lines: list[tuple[bool, str]],
+    card: str,
+    talk: str,
+    scroll: float,
 ) -> Drawing:
     own = style == "base" and rng.chance(OWN_THEMES)
     theme = _own_theme(rng) if own else rng.choice(by_style(style, THEMES_BASE, THEMES_HELDOUT))
     width, height = size
-    image = Image.new("RGB", size, rng.shade(theme.ground, 6))
+    ground = Image.new("RGB", size, rng.shade(theme.ground, 6))
     if theme.pattern:
         soft = noise(rng, size, by_style(style, 6, 24), 2)
-        image = toned(soft, mix(theme.ground, (0, 0, 0), 0.1), mix(theme.ground, WHITE, 0.16))
+        ground = toned(soft, mix(theme.ground, (0, 0, 0), 0.1), mix(theme.ground, WHITE, 0.16))
     letter = round(width / 15.2 * rng.uniform(1.0, 1.1))
-    face = regular(rng, style)
-    page = _Page(rng, style, image, theme, letter, face)
-    name = rng.choice(by_style(style, wording.NAMES_BASE, wording.NAMES_HELDOUT))
-    page.header(name)
+    page = _Page(rng, style, ground, theme, letter, regular(rng, style))
+    page.header(rng.choice(by_style(style, wording.NAMES_BASE, wording.NAMES_HELDOUT)))
     bottom = height - round(letter * 2.1)
+    shown, placed = _fill(rng, page, lines, card, bottom)
+    if scroll:
+        # Numbers of its own: what is drawn next must be the same for every scroll.
+        page.rng = SeededRandom("later", *(text for _, text in lines))
+        more = _more(page.rng, style, talk)
+        shown = page.scroll(round(scroll * (bottom - page.top)), bottom, more)
+    page.footer(bottom)
+    facts: Facts = {
+        "theme": theme.name,
+        "talk": talk,
+        "attachment": placed,
+        "count": len(shown),
+        "messages": tuple(shown),
+        "text": "yes",
+        "time": page.time,
+    }
+    return page.image, facts
+
+
+def _fill(
+    rng: SeededRandom, page: _Page, lines: list[tuple[bool, str]], card: str, bottom: int
+) -> tuple[list[str], str]:
+    """Draw messages and the attachment down to ``bottom``; return their texts, and what was
+    attached."""
     place = rng.integer(1, 3)
     shown: list[str] = []
     placed = "none"
@@ -317,17 +347,18 @@ def _screenshot(
             break
         previous = mine
         shown.append(text)
-    page.footer(bottom)
-    facts: Facts = {
-        "theme": theme.name,
-        "talk": talk,
-        "attachment": placed,
-        "count": len(shown),
-        "messages": tuple(shown),
-        "text": "yes",
-        "time": page.time,
-    }
-    return image, facts
+    return shown, placed
+
+
+def _more(rng: SeededRandom, style: Style, talk: str) -> Iterator[tuple[bool, str]]:
+    """Yield what was written later in a chat."""
+    everyday = by_style(style, wording.EVERYDAY_BASE, wording.EVERYDAY_HELDOUT)
+    while True:
+        if talk == "drug_trade":
+            yield from _trade(rng, style)
+        else:
+            for text in rng.sample(everyday, 8):
+                yield rng.chance(0.5), _line(rng, style, text, wording.EVERYDAY_THINGS)
 
 
 class _Page:
@@ -347,8 +378,11 @@ class _Page:
         self.face = face
         self.font = typeface(face, letter)
         self.small = typeface(face, round(letter * 0.5))
+        self.ground = image.copy()
         self.draw = ImageDraw.Draw(image)
-        self.y = 0
+        self.top = self.y = 0
+        self.written: list[tuple[int, str]] = []
+        """The top and the text of each message, and of each line of an attachment."""
         self.minutes = rng.integer(0, 1439)
         self.time = "night" if self.minutes < 360 or self.minutes > 1200 else "day"
         self.avatar = rng.shade(
@@ -385,6 +419,7 @@ class _Page:
             fill=mix(theme.bar, (0, 0, 0), 0.15),
             width=2,
         )
+        self.top = bar + high + 3
         self.y = bar + high + round(letter * 0.4)
         if self.rng.chance(0.3):
             day = self.rng.choice(wording.SLOTS["day"])
@@ -504,6 +539,7 @@ class _Page:
                 fill=ink,
             )
         self._stamp(mine, left, wide, high)
+        self.written.append((top, text))
         return True
 
     def card(self, kind: str, mine: bool, first: bool, bottom: int) -> list[str] | None:
@@ -518,7 +554,33 @@ class _Page:
         inset, texts = attachment(self.rng, self.style, kind, (wide, high), self.face, self.letter)
         paste_rounded(self.image, inset, at, round(self.letter * min(0.5, self.theme.radius + 0.1)))
         self._stamp(mine, at[0], wide, high)
+        self.written += [(at[1], text) for text in texts]
         return texts
+
+    def scroll(self, distance: int, bottom: int, more: Iterator[tuple[bool, str]]) -> list[str]:
+        """Move the messages up by ``distance`` pixels, below the header, and write ``more`` until
+        the picture is full; return the texts that are seen. The wallpaper stays."""
+        width, height = self.ground.size
+        tall = Image.new("RGB", (width, height + distance))
+        for top in range(0, tall.height, height):
+            tall.paste(self.ground, (0, top))
+        plain = tall.copy()
+        first = self.image
+        tall.paste(first.crop((0, 0, width, self.y)), (0, 0))
+        self.image, self.draw = tall, ImageDraw.Draw(tall)
+        previous: bool | None = None
+        for mine, text in more:
+            if not self.bubble(text, mine, previous is not mine, bottom + distance):
+                break
+            previous = mine
+        seen = (0, self.top + distance, width, bottom + distance)
+        content = tall.crop(seen)
+        changed = ImageChops.difference(content, plain.crop(seen)).convert("L")
+        self.image = self.ground.copy()
+        self.image.paste(content, (0, self.top), changed.point(lambda value: 255 * (value > 0)))
+        self.image.paste(first.crop((0, 0, width, self.top)), (0, 0))
+        self.draw = ImageDraw.Draw(self.image)
+        return [text for top, text in self.written if seen[1] <= top < seen[3]]
 
 
 def attachment(

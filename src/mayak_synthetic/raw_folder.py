@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -13,11 +14,13 @@ from PIL import ImageEnhance
 
 from mayak.labels import LABELS
 from mayak.types import Progress
+from mayak_synthetic.camera import moved
 from mayak_synthetic.canvas import SeededRandom, Style
 from mayak_synthetic.scenes import SUBJECTS, Scene, encode, render
 
 BURSTS = 0.04
-"""Share of files that repeat a scene of the same folder, re-encoded or a little brighter."""
+"""Share of files that repeat a scene of the same folder: photos by a hand that moved, chats that
+were scrolled, others re-encoded."""
 
 _WEIGHTS = {"ordinary_chat": 4, "app_screenshot": 2, "flour": 2, "blister_pack": 2, "sweets": 2}
 """Weight of a subject among those of its label; 1 if not named."""
@@ -127,13 +130,28 @@ def _moment(day: int, minute: int, second: int) -> tuple[str, str]:
 def _write(job: _Job) -> None:
     scene = render(job.subject, job.seed, job.style)
     if job.repeat:
-        scene = _again(scene, job)
+        scene = again(scene, job.seed, job.style, job.repeat)
     data = encode(scene, job.seed + job.repeat)
     job.path.with_name(f"{job.path.name}.{scene.suffix}").write_bytes(data)
 
 
-def _again(scene: Scene, job: _Job) -> Scene:
-    """Return the same scene a moment later: a little brighter or darker, saved as JPEG."""
-    level = SeededRandom("again", job.seed, job.repeat).choice((1.0, 0.94, 1.06))
-    image = ImageEnhance.Brightness(scene.image).enhance(level)
-    return replace(scene, image=image, suffix="jpg")
+def again(scene: Scene, seed: int, style: Style, repeat: int) -> Scene:
+    """Return the same scene a moment later, saved as JPEG; ``seed`` and ``style`` are the scene's.
+
+    A photo has moved by 1 to 4 % of its sides, turned by up to 2° and zoomed by up to 4 %; a chat
+    was scrolled by up to half a page. Either may be a little brighter or darker.
+    """
+    rng = SeededRandom("again", seed, repeat)
+    level = rng.choice((1.0, 0.94, 1.06))
+    image = scene.image
+    if scene.facts["medium"] in ("photo", "screen_photo"):
+        way, far = rng.uniform(0, 2 * math.pi), rng.uniform(0.01, 0.04)
+        image = moved(
+            image,
+            shift=(far * math.cos(way), far * math.sin(way)),
+            degrees=rng.uniform(-2, 2),
+            zoom=rng.uniform(0.96, 1.04),
+        )
+    elif "messages" in scene.facts:
+        image = render(scene.subject, seed, style, rng.uniform(0.05, 0.5)).image
+    return replace(scene, image=ImageEnhance.Brightness(image).enhance(level), suffix="jpg")

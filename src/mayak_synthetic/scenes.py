@@ -87,6 +87,8 @@ _SUBJECTS: Mapping[str, _Subject] = {
     "dried_leaf": _Subject(3, drugs.dried_leaf, tilt=14),
 }
 
+_SCROLLED = {"ordinary_chat": chats.ordinary_chat, "drug_chat": chats.drug_chat}
+
 SUBJECTS: dict[str, int] = {name: subject.label for name, subject in _SUBJECTS.items()}
 """Subject to label."""
 
@@ -96,8 +98,9 @@ _PHOTO_SIZES = (
 )
 
 
-def render(subject: str, seed: int, style: Style) -> Scene:
-    """Draw one scene; the same for the same arguments.
+def render(subject: str, seed: int, style: Style, scroll: float = 0.0) -> Scene:
+    """Draw one scene; the same for the same arguments. ``scroll`` is how far a chat was scrolled
+    down, in heights of its messages' area; other subjects do not scroll.
 
     Raises:
         KeyError: the subject is unknown.
@@ -108,7 +111,11 @@ def render(subject: str, seed: int, style: Style) -> Scene:
     suffix: Suffix = "jpg"
     if medium == "screenshot":
         width = rng.integer(480, 600)
-        image, facts = made.draw(rng, style, (width, round(width * rng.uniform(1.6, 2.2))))
+        size = (width, round(width * rng.uniform(1.6, 2.2)))
+        if scroll and subject in _SCROLLED:
+            image, facts = _SCROLLED[subject](rng, style, size, scroll)
+        else:
+            image, facts = made.draw(rng, style, size)
         if rng.chance(0.1):
             image = shoot(screens.photographed(image, rng, style), rng, style, tilt=2.5)
             medium = "screen_photo"

@@ -84,7 +84,8 @@ def test_doing_it_again_does_nothing(store):
     source = store.add_source("phone.zip", "zip")
     assert store.add_items(source, five_items()) == 0
     run = store.start_run(ENGINE)
-    assert store.add_results(run, [prediction("a", scores=(1, 0, 0, 0)), prediction("b")]) == 0
+    failed = {digest(name): Failure(name, "classify", "OSError", "no") for name in "ab"}
+    assert store.add_results(run, [prediction("a", scores=(1, 0, 0, 0))], failed) == 0
     store.finish_run(run)
     store.set_groups([[digest("a"), digest("b")]], distance=31)
     assert (store.head(), store.counts()) == (head, counts)

@@ -1,21 +1,26 @@
 """``mayak calibrate``, and triage by what it has set, as a user meets them."""
 
+import csv
+import hashlib
 import json
 import shutil
 from dataclasses import replace
 
 import pytest
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
 from mayak.case import CaseStore
 from mayak.cli.app import main
 from mayak.dataset.manifest import read_manifest
 from mayak.dataset.training_images import TRAINING_IMAGES, TrainingImages
+from mayak.files import json_digest
 from mayak.model.calibration import CALIBRATION, Calibration
 from mayak_synthetic.scenes import render
 from model_folder import make_data, save_adapter
 
 PRECISION = ("--precision", "fp32", "--device", "cpu")
+VALIDATION = "data/val_drug_data.json"
 
 
 @pytest.fixture(scope="module")
@@ -229,3 +234,160 @@ def test_shifted_images_are_warned_of(home, mayak):
     # Nothing is left to read: nothing is compared.
     code, out, _ = triage(mayak, "--json")
     assert json.loads(out)["drift"] is None
+
+
+def evaluate_as_triage(mayak, *more):
+    options = ("--manifest", VALIDATION, "--adapter", "adapter", *PRECISION)
+    return mayak("evaluate", "--as-triage", *options, *more)
+
+
+def test_what_is_measured_as_triage_is_what_triage_records(home, mayak):
+    calibrate(mayak, "--alpha", 0.5, "--confidence", 0.5)
+    triage(mayak)
+    code, out, _ = evaluate_as_triage(mayak, "--json")
+    assert code == 0
+    found = json.loads(out)
+    with CaseStore.read(home / "case") as case:
+        (run,) = case.runs()
+        recorded = {p.sha256: p for p in case.predictions(1)}
+    assert found["engine"] == run.fingerprint
+    with (home / "evaluation_results_as_triage" / "predictions.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(recorded) == 48
+    for row in rows:
+        prediction = recorded[row["sha256"]]
+        assert int(row["tier"]) == prediction.tier
+        scores = [float(row[f"score_{label}"]) for label in range(4)]
+        assert scores == pytest.approx(prediction.scores.values, abs=1e-6)
+    figures = found["as_triage"]
+    assert [tier["decided"] for tier in figures["tiers"]] == [
+        tiers(home).get(t, 0) for t in range(3)
+    ]
+    lost = [row for row in rows if row["label"] != "0" and row["predicted"] == "0"]
+    assert figures["lost"]["count"] == len(lost)
+    early = [row for row in rows if row["tier"] != "2"]
+    assert early
+    whole = [row for row in rows if row["whole_model"] != "0"]
+    check = figures["bound"]["whole_model"]
+    assert check["of"] == len(whole)
+    assert check["count"] == sum(row["tier"] != "2" for row in whole)
+    assert figures["gain"]["relevant"]["recall"][-1] == 1
+
+
+def test_the_page_states_the_bound_and_that_scores_are_calibrated(home, mayak):
+    calibrate(mayak, "--alpha", 0.5, "--confidence", 0.5)
+    code, out, _ = evaluate_as_triage(mayak)
+    assert code == 0
+    assert "of the images labelled relevant" in out
+    assert "AUROC" in out
+    results = home / "evaluation_results_as_triage"
+    page = (results / "report.html").read_text(encoding="utf-8")
+    assert "Scores are not calibrated probabilities" not in page
+    assert "Scores are divided by the temperatures of" in page
+    assert "<polyline" in page
+    # These are the very images that the calibration was set on.
+    note = "temperatures and thresholds were set on 48 of these images"
+    assert note in page
+    assert note in out
+    assert (results / "gain_curve.png").is_file()
+    mayak("evaluate", "--manifest", VALIDATION, "--adapter", "adapter", *PRECISION)
+    page = (home / "evaluation_results_epochs5" / "report.html").read_text(encoding="utf-8")
+    assert "Scores are not calibrated probabilities" in page
+
+
+def test_without_a_calibration_the_whole_model_is_measured(home, mayak):
+    code, out, _ = evaluate_as_triage(mayak, "--json")
+    found = json.loads(out)["as_triage"]
+    assert code == 0
+    assert [tier["decided"] for tier in found["tiers"]] == [0, 0, 48]
+    assert (found["bound"], found["drift"], found["temperatures"]) == (None, None, False)
+    page = (home / "evaluation_results_as_triage" / "report.html").read_text(encoding="utf-8")
+    assert "Scores are not calibrated probabilities" in page
+
+
+def test_a_relevant_image_that_triage_leaves_out_is_counted(home, mayak):
+    small = home / "raw" / "val" / "1_000.png"
+    Image.new("RGB", (20, 20)).save(small)
+    known = json.loads((home / "data" / "dataset.json").read_text(encoding="utf-8"))
+    row = next(r for r in known["images"] if r["image_path"] == "raw/val/1_000.png")
+    row["sha256"] = hashlib.sha256(small.read_bytes()).hexdigest()
+    (home / "data" / "dataset.json").write_text(json.dumps(known), encoding="utf-8")
+    code, out, err = evaluate_as_triage(mayak)
+    assert code == 1
+    assert "triage leaves it out: smaller than the limit" in err
+    assert "relevant images that were not scored: 1" in out
+
+
+def test_an_interrupted_measurement_continues_to_the_same_figures(home, mayak, monkeypatch):
+    calibrate(mayak, "--alpha", 0.5, "--confidence", 0.5)
+    evaluate_as_triage(mayak)
+    results = home / "evaluation_results_as_triage"
+    whole = (results / "predictions.csv").read_bytes()
+
+    from mayak.evaluation import as_triage
+
+    class Stop(BaseException):
+        pass
+
+    def stop(*_):
+        raise Stop
+
+    monkeypatch.setattr(as_triage.AsTriage, "figures", stop)
+    with pytest.raises(Stop):
+        main(
+            [
+                "evaluate",
+                "--as-triage",
+                "--manifest",
+                VALIDATION,
+                "--adapter",
+                "adapter",
+                *PRECISION,
+            ]
+        )
+    monkeypatch.undo()
+    monkeypatch.chdir(home)
+    monkeypatch.setattr("mayak.model.LabelScorer.classify", lambda *_: iter(()))
+    code, _, _ = evaluate_as_triage(mayak)
+    assert code == 0
+    assert (results / "predictions.csv").read_bytes() == whole
+
+
+def test_calibrate_keeps_what_it_does_to_images_that_it_was_not_set_on(home, mayak):
+    code, out, _ = calibrate(mayak, "--alpha", 0.5, "--confidence", 0.5, "--json")
+    assert code == 0
+    found = json.loads(out)["held_out"]
+    assert found["as_triage"]["calibration_images"] == 0
+    made = Calibration.read(home / "adapter")
+    assert made.held_out == found
+    assert (found["n"], found["n_groups"]) == (48, 48)
+    assert sum(tier["decided"] for tier in found["as_triage"]["tiers"]) == 48
+    assert found["as_triage"]["bound"]["alpha"] == 0.5
+    assert found["as_triage"]["relevant"] == 36
+    _, out, _ = calibrate(mayak, "--alpha", 0.5, "--confidence", 0.5)
+    assert "each twentieth of the 48 images is measured with" in out
+    assert "of the images labelled relevant" in out
+
+
+def test_a_calibration_of_an_earlier_version_is_read_with_its_digest(home, mayak):
+    """It has no figures on held-out images, and stays the same engine."""
+    calibrate(mayak, "--alpha", 0.5, "--confidence", 0.5)
+    path = home / "adapter" / CALIBRATION
+    values = json.loads(path.read_text(encoding="utf-8"))
+    del values["images"], values["held_out"], values["digest"]
+    values["digest"] = json_digest(values, "ascii")
+    path.write_text(json.dumps(values), encoding="utf-8")
+    made = Calibration.read(home / "adapter")
+    assert made.held_out is None
+    assert made.digest == values["digest"]
+    assert triage(mayak)[0] == 0
+
+
+def test_the_calibration_is_the_same_in_every_language(home, mayak):
+    made = []
+    for language in ("en", "ko"):
+        with pytest.raises(SystemExit):
+            bound = ("--alpha", "0.5", "--confidence", "0.5")
+            main(["--lang", language, "calibrate", "--adapter", "adapter", *PRECISION, *bound])
+        made.append((home / "adapter" / CALIBRATION).read_bytes())
+    assert made[0] == made[1]

@@ -220,3 +220,61 @@ def test_a_source_that_has_changed_is_exit_code_3(case, capsys):
     (case.parent / "raw_data" / "0_irrelevant" / "0.png").write_bytes(b"other")
     assert run("--from-case", str(case)) == 3
     assert "raw_data/0_irrelevant/0.png: its bytes have changed" in capsys.readouterr().err
+
+
+@pytest.fixture
+def phones(folder):
+    """Three phones whose images of all classes are in folders of their name."""
+    for label in LABELS:
+        place = folder / "raw_data" / label.folder
+        for number in range(3):
+            (place / f"phone-{number}" / "DCIM").mkdir(parents=True)
+            (place / f"{number}.png").rename(place / f"phone-{number}" / "DCIM" / "a.png")
+    return folder
+
+
+def rows(folder):
+    described = json.loads((folder / "data" / "dataset.json").read_text(encoding="utf-8"))
+    return described["images"]
+
+
+def test_the_images_of_one_phone_stay_in_one_split(phones, capsys):
+    assert run("--provenance", "folder") == 0
+    splits = {}
+    for row in rows(phones):
+        assert row["group"] == row["image_path"].split("/")[2]
+        splits.setdefault(row["group"], set()).add(row["split"])
+    assert sorted(map(len, splits.values())) == [1, 1, 1]
+    assert "groups: 3 for 12 images, the largest of 4 (phone-0)" in capsys.readouterr().out
+    assert run("--provenance", "folder") == 0
+    assert run() == 2
+    assert "provenance: folder → None" in capsys.readouterr().err
+
+
+def test_a_table_names_the_origins(folder, capsys):
+    table = folder / "groups.csv"
+    lines = [f"{label.folder}/{n}.png,휴대전화 {n}" for label in LABELS for n in range(3)]
+    table.write_text("path,group\n" + "\n".join(lines), encoding="utf-8")
+    assert run("--provenance", "groups.csv", "--group", "none") == 0
+    assert {row["group"] for row in rows(folder)} == {f"휴대전화 {n}" for n in range(3)}
+
+    table.write_text("path,group\n0_irrelevant/9.png,a\n", encoding="utf-8")
+    assert run("--provenance", "groups.csv", "--overwrite") == 2
+    assert "names 1 files that are not images of the raw folder: 0_irrelevant/9.png" in (
+        capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize("text", ["file,group\na,b\n", "path,group\na\n", "path,group\na,b\na,c\n"])
+def test_a_table_that_is_none_is_refused(folder, capsys, text):
+    (folder / "groups.csv").write_text(text, encoding="utf-8")
+    assert run("--provenance", "groups.csv") == 2
+    assert "groups.csv cannot be read as a table of groups" in capsys.readouterr().err
+    assert not (folder / "data").exists()
+
+
+def test_an_origin_that_does_not_fit_the_input_is_refused(folder, capsys):
+    assert run("--provenance", "source") == 2
+    assert "--provenance source does not fit the input" in capsys.readouterr().err
+    assert run("--provenance", "no-such.csv") == 2
+    assert "no-such.csv cannot be read" in capsys.readouterr().err

@@ -34,3 +34,27 @@ def test_flat_pictures_are_grouped_by_their_bytes_alone():
     first, second, third = group_ids(digests, hashes)
 
     assert first == third != second
+
+
+def test_images_of_one_origin_are_one_group_and_likeness_joins_on_top():
+    digests = [letter * 64 for letter in "abcde"]
+    far = [PerceptualHash(bits(*range(60 * n, 60 * n + 50)), 90) for n in range(4)]
+    origins = [("phone-03",), ("phone-07",), ("phone-03",), (), ()]
+
+    names = group_ids(digests, [*far, PerceptualHash(bits(*range(60, 109)), 90)], origins=origins)
+
+    assert names == ["phone-03", "phone-07", "phone-03", "g" + "d" * 16, "phone-07"]
+
+
+def test_a_copy_on_two_phones_makes_them_one_group():
+    digests = ["a" * 64, "b" * 64, "b" * 64]
+
+    names = group_ids(digests, origins=[("x",), ("x",), ("k",)])
+
+    assert names == ["k", "k", "k"]
+
+
+def test_what_the_caller_links_is_one_group():
+    digests = [letter * 64 for letter in "abc"]
+
+    assert group_ids(digests, links=[(2, 1)]) == ["g" + "a" * 16, "g" + "b" * 16, "g" + "b" * 16]

@@ -419,7 +419,7 @@ def test_a_class_without_a_readable_image_says_what_was_there(small):
     for path in (small / "raw_data" / FOLDERS[1]).iterdir():
         path.write_bytes(b"")
 
-    with pytest.raises(ManifestError, match=r"1_chat_history \(empty 4\)"):
+    with pytest.raises(ManifestError, match=r"1_chat_history \(empty files 4\)"):
         prepare(options(small))
 
 

@@ -140,6 +140,17 @@ def test_two_untouched_models_of_different_bases_are_compared_and_said(runs, tmp
         assert "Different base models: fake@sha256:0 (fp32) and other-7b@sha256:1 (fp32)" in text
 
 
+def test_a_run_as_triage_is_named(runs, tmp_path):
+    """Its decoding is another, which is not another base model."""
+    changed = edited(runs[1], tmp_path / "triage", preprocessing="reduced")
+    figures = json.loads((changed / "metrics.json").read_text(encoding="utf-8"))
+    figures["as_triage"] = {"relevant": 15}
+    (changed / "metrics.json").write_text(json.dumps(figures), encoding="utf-8")
+    found = compare(runs[1], changed, tmp_path / "c")
+    (caution,) = found.cautions
+    assert caution.startswith(f"Only {changed} measured what triage runs")
+
+
 def test_unequal_ways_are_named_before_the_difference(runs, tmp_path):
     compare(*runs, tmp_path / "c")
     found = json.loads((tmp_path / "c" / "comparison.json").read_text(encoding="utf-8"))

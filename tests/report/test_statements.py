@@ -432,6 +432,17 @@ def test_a_triage_that_accepted_changed_files_is_told_on_the_first_page(case):
     assert "(--accept-damaged, 작업 기록 항목" in said(case, "ko")
 
 
+def test_accepted_files_and_reduced_images_are_in_the_history(case):
+    log(case, "accept damage", files=[f"photos/{n}.jpg: is no longer there" for n in range(7)])
+    log(case, "reduced scale", run=1, contents=[sha(0)])
+    text = said(case)
+    assert "7 files were accepted although they are damaged, changed or gone" in text
+    assert "photos/4.jpg: is no longer there" in text and "photos/5.jpg: is no" not in text
+    assert "run 1: the whole model read 1 image at a reduced scale only" in text
+    text = said(case, "ko")
+    assert "손상·변경되었거나 없어진 파일 7개" in text and "축소된 크기로만" in text
+
+
 def test_alarms_of_the_first_page_are_sentences(case):
     tamper(case, "UPDATE contents SET width = width + 1")
     first = said(case).split('"sections"')[0]

@@ -129,8 +129,11 @@ def browser():
 
 
 @pytest.fixture
-def page(browser):
+def page(browser, request):
     from desk_browser import open_page
 
+    if "made" in request.fixturenames:
+        # Made first and so ended last: a page whose server has ended complains in its console.
+        request.getfixturevalue("made")
     with open_page(browser) as opened:
         yield opened

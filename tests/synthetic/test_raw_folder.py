@@ -8,10 +8,12 @@ import re
 import pytest
 
 from mayak.imaging.decode import decode_file
+from mayak.imaging.hashing import perceptual_hash
+from mayak.imaging.scenes import same_scene, scene_features
 from mayak.labels import LABELS
 from mayak.types import SilentProgress
-from mayak_synthetic.raw_folder import BURSTS, _plan, generate
-from mayak_synthetic.scenes import SUBJECTS
+from mayak_synthetic.raw_folder import BURSTS, _plan, again, generate
+from mayak_synthetic.scenes import SUBJECTS, render
 
 COUNTS = {0: 6, 1: 4, 2: 5, 3: 5}
 NAME = re.compile(r"(IMG_\d{4}|사진 \d{4}|((Screenshot|카카오톡)_)?2026\d{4}_\d{6})\.(jpg|png)")
@@ -88,3 +90,14 @@ def test_a_plan_holds_every_subject_unique_names_and_a_few_bursts(label, tmp_pat
 
 def test_one_image_alone_needs_no_burst(tmp_path):
     assert len(make(tmp_path, counts={2: 1})) == 1
+
+
+@pytest.mark.parametrize("subject", ["street", "gas_meter", "drug_chat", "ordinary_chat"])
+def test_a_repeat_shows_the_same_scene_moved_or_scrolled(subject):
+    first = render(subject, 3, "base")
+    second = again(first, 3, "base", 1)
+    assert (second.image.size, second.suffix) == (first.image.size, "jpg")
+    looks = [perceptual_hash(scene.image).bits for scene in (first, second)]
+    apart = int.from_bytes(looks[0]) ^ int.from_bytes(looks[1])
+    assert apart.bit_count() > 31
+    assert same_scene(scene_features(first.image), scene_features(second.image))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from mayak.cli.as_triage import show_triage_figures
 from mayak.cli.console import Console
 from mayak.cli.options import (
     BatchSizeOption,
@@ -23,6 +24,7 @@ from mayak.names import printable
 
 if TYPE_CHECKING:
     from mayak.evaluation.calibrate import CalibrationResult
+    from mayak.evaluation.held_out import HeldOut
     from mayak.model.risk_control import RiskBound
 
 
@@ -115,6 +117,7 @@ def _as_json(found: CalibrationResult, path: Path) -> dict[str, object]:
             "thresholds": list(bound.thresholds),
             "shares": list(bound.shares),
         },
+        "held_out": made.held_out,
     }
 
 
@@ -147,7 +150,35 @@ def _show(console: Console, found: CalibrationResult, path: Path) -> None:
         text_columns=2,
     )
     console.result(_bound_text(found, bound))
+    _show_held_out(console, found.held_out)
     console.result(msg("calibration: ") + str(path))
+
+
+def _show_held_out(console: Console, held_out: HeldOut | None) -> None:
+    if held_out is None:
+        console.result(
+            msg(
+                "not measured on held-out images: they are too few for a bound without a twentieth "
+                "of them; measure with `mayak evaluate --as-triage`"
+            )
+        )
+        return
+    console.result("")
+    console.result(
+        msg(
+            "Held out: each twentieth of the {count} images is measured with temperatures and "
+            "thresholds set on the others.",
+            count=held_out.metrics.n,
+        )
+    )
+    interval = held_out.metrics.accuracy_interval
+    console.result(
+        msg("accuracy")
+        + f" {held_out.metrics.accuracy:.2%} (95%: {interval.low:.1%}–{interval.high:.1%}) · "
+        + msg("Calibration error")
+        + f" {held_out.reliability.ece:.3f}"
+    )
+    show_triage_figures(console, held_out.triage)
 
 
 def _bound_text(found: CalibrationResult, bound: RiskBound | None) -> str:

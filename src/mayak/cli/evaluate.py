@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from mayak.cli.as_triage import (
+    calibration_to_measure,
+    measure_as_triage,
+    show_triage_figures,
+)
 from mayak.cli.console import Console
 from mayak.cli.options import (
     DeviceOption,
@@ -60,6 +66,18 @@ FINETUNED = {
     "score": Path("evaluation_results_epochs5"),
 }
 """Folders of the results, by the way of asking; those of the paper have the paper's names."""
+AS_TRIAGE = Path("evaluation_results_as_triage")
+
+AsTriageOption = Annotated[
+    bool,
+    Parameter(
+        negative="",
+        help=msg(
+            "Measure what `mayak triage` runs with this adapter: reduced decoding, the cascade "
+            "and its calibration."
+        ),
+    ),
+]
 
 
 def evaluate(
@@ -72,11 +90,13 @@ def evaluate(
         Parameter(
             help=msg(
                 "Folder of the results (default: evaluation_results_epochs5; with --by generate "
-                "evaluation_results_epochs5_generate)."
+                "evaluation_results_epochs5_generate, with --as-triage "
+                "evaluation_results_as_triage)."
             )
         ),
     ] = None,
     by: ByOption = "score",
+    as_triage: AsTriageOption = False,
     batch_size: BatchOption = None,
     precision: PrecisionOption = "auto",
     device: DeviceOption = "auto",
@@ -94,16 +114,18 @@ def evaluate(
     from mayak.model import load_model
 
     console = Console()
+    load = partial(load_model, base, adapter=adapter, device=device, revision=revision)
+    if as_triage:
+        out = out or AS_TRIAGE
+        calibration = calibration_to_measure(adapter, by)
+        vlm = load(precision=precision)
+        size = batch_size or 8
+        result = measure_as_triage(vlm, calibration, samples, out, console, size, leakage)
+        return _show(console, result, out, as_json)
 
     def measured(precision: Precision, out: Path) -> EvaluationResult:
-        vlm = load_model(
-            base,
-            precision=precision,
-            adapter=adapter,
-            device=device,
-            revision=revision,
-            unproven=by == "score",  # fp8 is proven by comparing scores
-        )
+        # fp8 is proven by comparing scores
+        vlm = load(precision=precision, unproven=by == "score")
         asked = _asked(vlm, by, batch_size)
         return run(samples, asked, out, console, leakage=leakage, language=console.language)
 
@@ -226,6 +248,8 @@ def _show(console: Console, result: EvaluationResult, out: Path, as_json: bool) 
                 n_tied=result.unclassifiable,
             )
         )
+    if result.triage is not None:
+        show_triage_figures(console, result.triage)
     for note in result.notes:
         console.result(msg("note: ") + note)
     for failure in result.failures:

@@ -58,8 +58,22 @@ ValFractionOption = Annotated[
     Parameter(help=msg("Share of the rest to validate on.")),
 ]
 GroupOption = Annotated[
-    Literal["pdq", "none"],
-    Parameter(help=msg("pdq: near-duplicates stay in one split; none: the paper's plain split.")),
+    Literal["scene", "pdq", "none"],
+    Parameter(
+        help=msg(
+            "scene: pictures of one scene or scrolled screen stay in one split; pdq: only "
+            "near-duplicates; none: the paper's plain split."
+        )
+    ),
+]
+ProvenanceOption = Annotated[
+    str | None,
+    Parameter(
+        help=msg(
+            "Images of one origin stay in one split: folder (the folder below the class folder), "
+            "source (of a case), or a CSV table with the columns path and group."
+        )
+    ),
 ]
 AugmentOption = Annotated[
     int,
@@ -111,7 +125,8 @@ def prepare(
     seed: SeedOption = 42,
     test_fraction: TestFractionOption = 0.15,
     val_fraction: ValFractionOption = 0.15,
-    group: GroupOption = "pdq",
+    group: GroupOption = "scene",
+    provenance: ProvenanceOption = None,
     augment: AugmentOption = 4,
     augment_scale: AugmentScaleOption = "full",
     workers: WorkersOption = None,
@@ -142,6 +157,7 @@ def prepare(
         test_fraction=test_fraction,
         val_fraction=val_fraction,
         group=group,
+        provenance=provenance,
         augment=augment,
         augment_scale=augment_scale,
         workers=cores() if workers is None else workers,
@@ -212,11 +228,12 @@ def _show_input(console: Console, result: PrepareResult) -> None:
     if len(sizes) < result.used:
         console.result(
             msg(
-                "duplicate groups: {n_sizes} for {used} images, the largest of {sizes}; none is "
+                "groups: {n_sizes} for {used} images, the largest of {sizes} ({largest}); none is "
                 "parted by the split",
                 n_sizes=len(sizes),
                 used=result.used,
                 sizes=max(sizes.values()),
+                largest=printable(sizes.most_common(1)[0][0]),
             )
         )
     counts = result.counts

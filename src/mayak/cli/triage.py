@@ -214,9 +214,9 @@ def _record_reduced(
         case.record("reduced scale", run=summary.run, contents=reduced)
     console.note(
         plural(
-            "WARNING: the whole model saw {n:,} image at a reduced scale only, because its decoder "
-            "died twice; the log names it",
-            "WARNING: the whole model saw {n:,} images at a reduced scale only, because their "
+            "WARNING: the whole model read {n:,} image at a reduced scale only, because its "
+            "decoder died twice; the log names it",
+            "WARNING: the whole model read {n:,} images at a reduced scale only, because their "
             "decoder died twice; the log names them",
             len(reduced),
         )

@@ -154,6 +154,11 @@ class DecidedImages:
             for item in rejected
         ]
 
+    def sources_of(self, name: str) -> tuple[str, ...]:
+        """Return the cases and sources of a file of ``extract``, one name each."""
+        origins = self._by_sha256[_sha256(name)].origins
+        return tuple(f"{one.case_name} ({one.case[:8]}): {one.source}" for one in origins)
+
     def with_provenance(self, dataset: Mapping[str, Any]) -> dict[str, Any]:
         """Return ``dataset.json`` with the origin of each image and each rejected one."""
 

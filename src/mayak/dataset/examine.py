@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from PIL import Image, UnidentifiedImageError
 
@@ -15,6 +16,7 @@ from mayak.imaging.decode import decode_picture
 from mayak.imaging.formats import is_decoded, named_as_image, signature, wrong_extension
 from mayak.imaging.hashing import PerceptualHash, perceptual_hash, sha256
 from mayak.imaging.sandbox import MAX_FILE_BYTES, Sandbox
+from mayak.imaging.scenes import SceneFeatures, scene_features
 from mayak.imaging.thumbnails import overview
 from mayak.types import Progress
 from mayak.workers import Lost
@@ -31,15 +33,18 @@ class Examined:
     """(width, height) in pixels as the file states them."""
     warnings: tuple[str, ...]
     hash: PerceptualHash
+    scene: SceneFeatures | None
+    """None unless asked for."""
 
 
 def examine(
-    files: Sequence[RawFile], workers: int, progress: Progress
+    files: Sequence[RawFile], workers: int, progress: Progress, *, has_scene: bool = False
 ) -> tuple[list[Examined], list[Rejected]]:
     """Read every file in ``workers`` processes; both lists in the order of the files' names."""
     images: list[Examined] = []
     rejected: list[Rejected] = []
-    sandbox = Sandbox[RawFile, Examined | Rejected](examine_file, min(workers, len(files)))
+    work = partial(examine_file, has_scene=has_scene)
+    sandbox = Sandbox[RawFile, Examined | Rejected](work, min(workers, len(files)))
     with progress.task(msg("reading"), len(files), msg("files")) as task:
         for file, result in sandbox.run(files):
             if isinstance(result, Lost):
@@ -54,8 +59,9 @@ def examine(
     return images, rejected
 
 
-def examine_file(file: RawFile) -> Examined | Rejected:
-    """Examine one file, which is opened for reading only."""
+def examine_file(file: RawFile, *, has_scene: bool = False) -> Examined | Rejected:
+    """Examine one file, which is opened for reading only; ``has_scene`` asks for the features of
+    its scene."""
     try:
         if file.path.stat().st_size > MAX_FILE_BYTES:
             digest = file_sha256(file.path)
@@ -68,13 +74,15 @@ def examine_file(file: RawFile) -> Examined | Rejected:
         picture = decode_picture(data)
     except DecodeError as error:
         return Rejected(file.name, _reason(error, file, data), error.message, sha256(data))
+    small = overview(picture.image)
     return Examined(
         file=file,
         sha256=sha256(data),
         format=picture.format,
         size=picture.size,
         warnings=picture.warnings + wrong_extension(file.name, picture.format),
-        hash=perceptual_hash(overview(picture.image)),
+        hash=perceptual_hash(small),
+        scene=scene_features(small) if has_scene else None,
     )
 
 

@@ -10,13 +10,17 @@ from typing import Any, Literal
 
 from mayak.dataset.collect import REASONS, Reason, Rejected
 from mayak.dataset.split import SPLITS, SplitDeviation
-from mayak.errors import ConfigError
+from mayak.errors import ConfigError, ManifestError
+from mayak.files import file_sha256
 from mayak.i18n import join, msg
 from mayak.labels import LABELS
 from mayak.types import Sample, SplitName
 
-Grouping = Literal["pdq", "none"]
+Grouping = Literal["scene", "pdq", "none"]
 AugmentScale = Literal["full", "model"]
+FOLDER, SOURCE = "folder", "source"
+PROVENANCES = (FOLDER, SOURCE)
+"""Where origins are taken from, if not from a table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,9 @@ class PrepareOptions:
     """Of all images."""
     val_fraction: float = 0.15
     """Of the images that are not in the test set."""
-    group: Grouping = "pdq"
+    group: Grouping = "scene"
+    provenance: str | None = None
+    """What the origins of the images are taken from: ``folder``, ``source``, or a table's path."""
     augment: int = 4
     """Number of new images per original of class 2 in the training set."""
     augment_scale: AugmentScale = "full"
@@ -78,6 +84,7 @@ class PrepareOptions:
             "group": self.group,
             "augment": self.augment,
             "test_only": self.test_only,
+            **({"provenance": self._provenance_digest} if self.provenance else {}),
         }
         # A data folder of a version without these options is still one of the same parameters.
         if self.augment_scale != "full":
@@ -108,6 +115,19 @@ class PrepareOptions:
             )
             for fold in range(1, number + 1)
         ]
+
+    @property
+    def _provenance_digest(self) -> str:
+        """What the origins are taken from, a table by its SHA-256."""
+        if self.provenance is None or self.provenance in PROVENANCES:
+            return str(self.provenance)
+        try:
+            return file_sha256(Path(self.provenance))
+        except OSError as error:
+            raise ManifestError(
+                msg("{path} cannot be read: {error}", path=self.provenance, error=error),
+                remedy=msg("name `folder`, `source` or a CSV table with --provenance"),
+            ) from error
 
 
 @dataclass(frozen=True, slots=True)

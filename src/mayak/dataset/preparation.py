@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 from mayak.dataset.collect import REASONS, RawFile, Rejected, collect, order
 from mayak.dataset.decided import DecidedImages, read_decided
 from mayak.dataset.examine import Examined, examine
-from mayak.dataset.group import group_ids
+from mayak.dataset.group import Link, group_ids
 from mayak.dataset.manifest import DATASET_FILE, FILES, Manifest
+from mayak.dataset.mixed_split import mixed_split
 from mayak.dataset.options import PrepareOptions, PrepareResult
+from mayak.dataset.origins import origins_of
 from mayak.dataset.split import SPLITS, deviations, fold_split, grouped_split, plain_split
 from mayak.dataset.store import AUGMENTED_FOLDER, IMAGES_FOLDER, DataFolder
 from mayak.errors import ManifestError
@@ -37,35 +39,52 @@ FORMAT = 1
 AUGMENTED_LABEL = 2
 """The paper augments only the transaction places, its rarest class."""
 
+LinksOf = Callable[[Sequence[Path]], Iterable[Link]]
+"""Returns the pairs of images (positions among the paths) that belong into one group."""
+
 _SHOWN = 10
 
 
-def prepare(options: PrepareOptions, progress: Progress | None = None) -> PrepareResult:
+def prepare(
+    options: PrepareOptions,
+    progress: Progress | None = None,
+    *,
+    links: LinksOf | None = None,
+) -> PrepareResult:
     """Make manifests, augmented images and ``dataset.json`` from a raw folder, or from the decided
     images of cases, which are copied into the data folder.
 
     The same files and parameters give the same bytes, with any number of workers and wherever the
     folders are. Raw folder, cases and evidence are opened for reading only.
 
+    ``links`` returns further pairs of images (positions among the paths that it is given) that are
+    to be in one group, for example those that a vision tower finds alike.
+
     Raises:
-        ConfigError: an option is out of range.
+        ConfigError: an option is out of range, or does not fit the input.
         ManifestError: the input is unfit (one content under two labels, too few images …), or the
             data folder was made from something else.
         EvidenceError: a case's source is missing.
         IntegrityError: a case's source has changed.
     """
-    return _prepare([options], progress or SilentProgress())[0]
+    return _prepare([options], progress or SilentProgress(), links)[0]
 
 
 def prepare_folds(
-    options: PrepareOptions, folds: int, progress: Progress | None = None
+    options: PrepareOptions,
+    folds: int,
+    progress: Progress | None = None,
+    *,
+    links: LinksOf | None = None,
 ) -> list[PrepareResult]:
     """Make one data folder for each fold of a cross-validation (``PrepareOptions.folds``), with the
     files read once. Errors are those of ``prepare``."""
-    return _prepare(options.folds(folds), progress or SilentProgress())
+    return _prepare(options.folds(folds), progress or SilentProgress(), links)
 
 
-def _prepare(each: Sequence[PrepareOptions], progress: Progress) -> list[PrepareResult]:
+def _prepare(
+    each: Sequence[PrepareOptions], progress: Progress, links: LinksOf | None
+) -> list[PrepareResult]:
     """Make data folders that differ in the split only, from the same input."""
     options = each[0]
     # 1. Check options and folders, before thousands of images are read.
@@ -80,8 +99,11 @@ def _prepare(each: Sequence[PrepareOptions], progress: Progress) -> list[Prepare
         # 2. List the files, or copy the decided images.
         files, left_out = sources[0].files(stagings[0], progress)
         # 3. Decode and hash every file.
-        images, unreadable = examine(files, options.workers, progress)
-        rejected = sorted([*left_out, *sources[0].located(unreadable)], key=lambda r: order(r.name))
+        images, unreadable = examine(
+            files, options.workers, progress, has_scene=options.group == "scene"
+        )
+        left_out = [*left_out, *sources[0].located(unreadable)]
+        rejected = sorted(left_out, key=lambda its: order(its.name))
         # 4. Refuse input that makes no data set, or another one than the folder contains.
         _refuse_gaps(images, rejected, all_classes=not options.test_only)
         _refuse_two_labels(images)
@@ -89,8 +111,10 @@ def _prepare(each: Sequence[PrepareOptions], progress: Progress) -> list[Prepare
         if not options.overwrite:
             for its, folder in zip(each, folders, strict=True):
                 folder.refuse_other(its.parameters, input_digest)
-        # 5. Group near-duplicates.
-        groups = _groups(images, options)
+        # 5. Group images of one origin, near-duplicates and scenes.
+        files = [image.file for image in images]
+        origins = origins_of(options.provenance, files, sources[0].decided)
+        groups = _groups(images, origins, links, options, progress)
         examined = _Input(images, groups, rejected, input_digest)
         # 6. Split, augment and write each data folder.
         return [
@@ -104,8 +128,8 @@ class _Input:
     """What was found in the input."""
 
     images: Sequence[Examined]
-    groups: Sequence[str]
-    """Of each image."""
+    groups: Sequence[str] | None
+    """Of each image; None for the paper's split, which has no groups."""
     rejected: list[Rejected]
     digest: str
 
@@ -323,35 +347,51 @@ def _input_digest(images: Sequence[Examined], rejected: Sequence[Rejected]) -> s
     return json_digest(rows, "utf-8")
 
 
-def _groups(images: Sequence[Examined], options: PrepareOptions) -> list[str]:
-    """Return the duplicate group of each image."""
-    if options.group == "none":
-        return _ids(images)
-    return group_ids([image.sha256 for image in images], [image.hash for image in images])
+def _groups(
+    images: Sequence[Examined],
+    origins: Sequence[Sequence[str]],
+    links: LinksOf | None,
+    options: PrepareOptions,
+    progress: Progress,
+) -> list[str] | None:
+    """Return the name of each image's group; None for the paper's split, which has no groups."""
+    if options.group == "none" and not origins and links is None:
+        return None
+    return group_ids(
+        [image.sha256 for image in images],
+        [image.hash for image in images] if options.group != "none" else (),
+        scenes=[image.scene for image in images if image.scene is not None],
+        origins=origins,
+        links=[] if links is None else links([image.file.path for image in images]),
+        progress=progress,
+    )
 
 
 def _samples(
-    images: Sequence[Examined], groups: Sequence[str], prefix: str, options: PrepareOptions
+    images: Sequence[Examined], groups: Sequence[str] | None, prefix: str, options: PrepareOptions
 ) -> list[Sample]:
     """Return one sample per image, in the order of ``images``."""
     labels = [image.file.label for image in images]
     ids = _ids(images)
     splits: list[SplitName] = ["test"] * len(images)
+    fractions = options.fractions
     if options.fold:
         fold, folds = options.fold
         splits = fold_split(
             labels,
-            groups,
+            ids if groups is None else groups,
             fold=fold,
             folds=folds,
             val_fraction=options.val_fraction,
             seed=options.seed,
         )
     elif not options.test_only:
-        if options.group == "pdq":
-            splits = grouped_split(labels, groups, seed=options.seed, **options.fractions)
+        if groups is None:
+            splits = plain_split(labels, seed=options.seed, **fractions)
+        elif options.provenance is not None:
+            splits = mixed_split(labels, groups, seed=options.seed, **fractions)
         else:
-            splits = plain_split(labels, seed=options.seed, **options.fractions)
+            splits = grouped_split(labels, groups, seed=options.seed, **fractions)
     return [
         Sample(
             id=name,
@@ -362,7 +402,7 @@ def _samples(
             split=split,
             pdq=image.hash.comparable_hex,
         )
-        for image, name, group, split in zip(images, ids, groups, splits, strict=True)
+        for image, name, group, split in zip(images, ids, groups or ids, splits, strict=True)
     ]
 
 
@@ -498,7 +538,7 @@ def _dataset(
         "software": _software(),
         "parameters": options.parameters,
         "grouping": {"pdq_distance": PDQ_MATCH_DISTANCE, "pdq_min_quality": PDQ_MIN_QUALITY}
-        if options.group == "pdq"
+        if options.group != "none"
         else {},
         "input": {
             "found": result.found,

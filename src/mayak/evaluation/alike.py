@@ -12,7 +12,7 @@ from mayak.evaluation.record import Row, SavedRun, is_finetuned, is_generated
 from mayak.evaluation.two_by_two import TwoByTwo, points, way
 from mayak.i18n import Message, join, msg
 
-Factor = Literal["training", "way", "base"]
+Factor = Literal["training", "way", "base", "triage"]
 _BASE = ("model", "precision", "prompt", "preprocessing")
 """Parts of an engine that are the base model's, as opposed to the adapter's."""
 
@@ -51,10 +51,14 @@ def check_alike(runs: Sequence[SavedRun]) -> None:
 def differing(first: SavedRun, second: SavedRun) -> list[Factor]:
     """Return what differs between two runs on the same data."""
     trained = is_finetuned(first.kind) != is_finetuned(second.kind)
+    # Triage decodes at another scale, which is part of its preprocessing.
+    triage = _is_triage(first) != _is_triage(second)
+    base = tuple(part for part in _BASE if not (triage and part == "preprocessing"))
     found: dict[Factor, bool] = {
         "training": trained or bool(_unlike(first, second, ("adapter",))),
         "way": is_generated(first.kind) != is_generated(second.kind),
-        "base": bool(_unlike(first, second, _BASE)),
+        "base": bool(_unlike(first, second, base)),
+        "triage": triage,
     }
     return [factor for factor, differs in found.items() if differs]
 
@@ -97,6 +101,14 @@ def cautions(
                 second=_base_name(second),
             )
         )
+    if "triage" in differs:
+        found.append(
+            msg(
+                "Only {folder} measured what triage runs: decoding, cascade and temperatures "
+                "differ.",
+                folder=(first if _is_triage(first) else second).folder,
+            )
+        )
     if fixed_unread:
         found.append(
             msg(
@@ -113,6 +125,10 @@ def cautions(
                 folder=shlex.quote(str(first.folder)),
             )
     return found
+
+
+def _is_triage(run: SavedRun) -> bool:
+    return run.figures.get("as_triage") is not None
 
 
 def _like_with_like(table: TwoByTwo) -> Message:

@@ -169,14 +169,8 @@ def _read(phrase: list[Token], denied: bool, text: str) -> Iterator[_Evidence]:
     negative = {Concept.UNRELATED, Concept.RELATED} if denied else {Concept.UNRELATED}
     relation = next((token for token in words if token.concept in negative), None)
     for token in phrase:
-        if token.concept is Concept.NUMBER:
-            # In "0번(관련 없음)" the relation is denied, not the digit.
-            spared = relation and not _OBJECT.search(text[token.end : relation.start])
-            if denied and words and text[words[-1].end : token.start].strip() in (":", "=", "("):
-                # "no drugs: 0", but not "no drugs (3)"
-                spared = _name(words, text)[1] != int(token.text)
-            if re.match(r"\s?[\w\s]*[님음]\)", text[phrase[-1].end :]):
-                spared = True  # "0 (마약 아님)"
+        if token.is_number:
+            spared = denied and _is_spared(token, words, relation, text)
             kind = _Kind.DENIED if denied and not spared else _Kind.DIGIT
             yield _Evidence(kind, int(token.text), token.start)
     if relation is not None:
@@ -189,6 +183,18 @@ def _read(phrase: list[Token], denied: bool, text: str) -> Iterator[_Evidence]:
             yield from _names(words[at + 1 :], denied, text)
         return
     yield from _names(words, denied, text)
+
+
+def _is_spared(number: Token, words: list[Token], relation: Token | None, text: str) -> bool:
+    """Return whether the denial of a phrase leaves out its digit."""
+    if not words:
+        return False
+    if text[words[-1].end : number.start].strip() in (":", "=", "("):
+        return _name(words, text)[1] != int(number.text)  # "no drugs: 0", but not "no drugs (3)"
+    if re.match(r"[\w\s]*[님음]\)", text[words[-1].end :]):
+        return True  # "0 (마약 아님)"
+    # "0번(관련 없음)"
+    return relation is not None and not _OBJECT.search(text[number.end : relation.start])
 
 
 def _is_join(words: list[Token]) -> bool:
@@ -239,10 +245,10 @@ _COMPOUND = re.compile(
     r"|보|확실|판단|분류|및|또는|혹은|등|이|있|없|모습|포장|캡슐|약물|아[니닌님]|않|으?로|원본|실물"
     r"|그|해당)[가-힣]|에\s?(?:대|관)한|의\s|[을를]?\s?(?:하|한|끊|투약|복용)|-\w|\s?:?\s?\d"
     r"|\s?:\s?(?:none|no\b|없)|\s(?!(?:is|are|was|were|in|on|at|or|and|that|which|such|like|with"
-    r"|inside|within|here|visible|shown|present|packets?|bags?|baggies|powder|pills?|tablets?"
-    r"|crystals?|samples?|substances?|images?|photos?|pictures?|packages?|depicted|found|but|so"
-    r"|because|products?|material|not|could|may|might|seen|placed|packaged|stored|wrapped|of|for|by"
-    r"|from|being|itself|as)\b)[a-z]"
+    r"|inside|within|here|visible|shown|present|packets?|buds?|leaves|plants?|bags?|baggies|powder"
+    r"|pills?|tablets?|crystals?|samples?|substances?|images?|photos?|pictures?|packages?|depicted"
+    r"|found|but|so|because|products?|material|not|could|may|might|seen|placed|packaged|stored"
+    r"|wrapped|of|for|by|from|being|itself|as)\b)[a-z]"
 )
 """After a drug: it only describes another thing ("drug dog", "마약 탐지견", "마약에 대한")."""
 
@@ -264,11 +270,11 @@ def _name(words: list[Token], text: str) -> tuple[_Kind, int]:
     """Return what a noun phrase names. Its head comes last in Korean, first in English."""
     concepts = {token.concept for token in words}
     korean = words[0].korean
-    types = [token for token in words if token.concept in _TYPES]
+    head = _korean_head(words, text) if korean else _english_head(words, text)
+    types = [_TYPES[token.concept] for token in head if token.concept in _TYPES]
     if concepts & {Concept.DRUG, Concept.DEAD_DROP}:
-        label = _korean_head(words, types, text) if korean else _english_head(words)
-        if label is not None and Concept.ABOUT not in concepts:
-            return _Kind.NAME, label
+        if types and Concept.ABOUT not in concepts:
+            return _Kind.NAME, types[-1]
         topical = concepts & {Concept.ABOUT, Concept.RELATED, Concept.DEAL} or any(
             token.text in _ABOUT
             or (token.concept is Concept.DRUG and _COMPOUND.match(text, token.end))
@@ -277,37 +283,39 @@ def _name(words: list[Token], text: str) -> tuple[_Kind, int]:
         return (_Kind.TOPIC, UNCLASSIFIABLE) if topical else (_Kind.DRUG_SEEN, DRUG)
     if Concept.CHAT_OPTION in concepts:
         return _Kind.NAME, CHAT
-    if any(
-        (a.concept, b.concept) == (Concept.DEAL, Concept.PLACE) and b.start <= a.end + 1
-        for a, b in pairwise(words)
-    ):
+    pairs = pairwise(head)
+    if any(a.concept is Concept.DEAL and b.concept is Concept.PLACE for a, b in pairs):
         return _Kind.NAME, PLACE
-    heads = [_TYPES[t.concept] for t in types if t.concept is not Concept.ITSELF]
-    return (_Kind.BARE, heads[-1 if korean else 0]) if heads else (_Kind.TOPIC, UNCLASSIFIABLE)
+    named = [label for label in types if label != DRUG]
+    return (_Kind.BARE, named[-1]) if named else (_Kind.TOPIC, UNCLASSIFIABLE)
 
 
-def _korean_head(words: list[Token], types: list[Token], text: str) -> int | None:
-    if not types:
-        return None
-    last = types[-1]
-    located = text[last.end :].startswith("에")
-    drug_follows = any(t.concept is Concept.DRUG and t.start > last.start for t in words)
-    # "장소에 마약이 있습니다" shows the drug; "대화에서 마약을 말합니다" stays a conversation.
-    return (
-        None if last.concept is Concept.PLACE and located and drug_follows else _TYPES[last.concept]
-    )
+def _korean_head(words: list[Token], text: str) -> list[Token]:
+    """Return the words up to the last type that is not merely spoken of or where a drug is."""
+    types = [at for at, token in enumerate(words) if token.concept in _TYPES]
+    drugs = [at for at, token in enumerate(words) if token.concept is Concept.DRUG]
+    for at in reversed(types):
+        # "대화에서 거래 장소를 언급합니다": a conversation; "장소에 마약이 있습니다": the drug
+        spoken_of = at != types[0] and text.startswith(("을", "를"), words[at].end)
+        located = words[at].concept is Concept.PLACE and text.startswith("에", words[at].end)
+        if not (spoken_of or (located and drugs and drugs[-1] > at)):
+            return words[: at + 1]
+    return []
 
 
-def _english_head(words: list[Token]) -> int | None:
-    """Return the type that the first noun phrase with any content names."""
-    phrase: list[Token] = []
+def _english_head(words: list[Token], text: str) -> list[Token]:
+    """Return the first noun phrase, up to a preposition or to a verb after a type."""
+    head: list[Token] = []
     for token in words:
-        if token.concept is not Concept.OF:
-            phrase.append(token)
-        elif phrase:
+        typed = any(other.concept in _TYPES for other in head)
+        if head and (
+            token.concept is Concept.OF
+            or (typed and re.search("[a-z]{3}", text[head[-1].end : token.start]))
+        ):
             break
-    types = [token for token in phrase if token.concept in _TYPES]
-    return _TYPES[types[-1].concept] if types else None
+        if token.concept is not Concept.OF:
+            head.append(token)
+    return head
 
 
 def _after_marks(evidence: list[_Evidence], tokens: list[Token]) -> list[_Evidence]:

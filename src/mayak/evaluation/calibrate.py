@@ -24,7 +24,8 @@ from sklearn.preprocessing import StandardScaler
 from mayak.dataset.manifest import MISSING, Manifest
 from mayak.dataset.training_images import Leakage, TrainingImages
 from mayak.errors import ConfigError, ManifestError
-from mayak.evaluation.run import read_ahead
+from mayak.evaluation.held_out import HeldOut, held_out
+from mayak.evaluation.run import decode_image, read_ahead
 from mayak.i18n import msg, msg_in
 from mayak.imaging.redecode import Redecoder
 from mayak.labels import LABELS
@@ -77,6 +78,8 @@ class CalibrationResult:
     """Calibration images that the whole model calls relevant, one per duplicate group."""
     needed: int
     """How many of these a bound needs at least."""
+    held_out: HeldOut | None
+    """Measured by cross-fitting; None if there are too few images for a bound without a part."""
 
 
 def calibrate(
@@ -105,15 +108,18 @@ def calibrate(
         head = fit_head(labels, features)
         # 3. Score the calibration images with every tier.
         samples, logits = scorer.all_tiers(validation, head)
-    # 4. Choose thresholds and temperatures.
-    truth = np.array([sample.label for sample in samples])
+    # 4. Choose thresholds and temperatures; measure what such a choice does to other images.
     odds = np.stack([log_odds(torch.from_numpy(part)).numpy() for part in logits])
     bound, relevant = risk_bound(samples, logits, odds, target)
+    fit = partial(_fit, samples, logits, odds, target)
+    measured = held_out(samples, logits, odds, fit)
     calibration = Calibration(
         engine=vlm.engine.fingerprint,
         head=head,
-        temperatures=tuple(_temperature(part, truth) for part in logits),  # type: ignore[arg-type]
+        temperatures=_temperatures(samples, logits),
         risk_bound=bound,
+        images=tuple(sorted({sample.sha256 for sample in samples})),
+        held_out=None if measured is None else measured.as_json(),
         data={
             "train": train.digest,
             "train_images": len(labels),
@@ -128,7 +134,21 @@ def calibrate(
         tuple(scorer.failures),
         relevant,
         min_relevant(target.alpha, target.confidence),
+        measured,
     )
+
+
+def _fit(
+    samples: list[Sample],
+    logits: NDArray[np.float64],
+    odds: NDArray[np.float64],
+    target: RiskTarget,
+    rows: NDArray[np.int64],
+) -> tuple[tuple[float, ...], RiskBound | None]:
+    """Return temperatures and risk bound as set on some of the images."""
+    some = [samples[row] for row in rows]
+    bound, _ = risk_bound(some, logits[:, rows], odds[:, rows], target)
+    return _temperatures(some, logits[:, rows]), bound
 
 
 def _check_apart(train: Manifest, validation: Manifest) -> None:
@@ -221,8 +241,8 @@ class ManifestScorer:
         images: list[DecodedImage] = []
         found = False
         with self._progress.task(title, len(manifest.samples), msg_in("unit", "images")) as task:
-            min_sides = self._vlm.min_base_sides
-            for sample, image in read_ahead(manifest, manifest.samples, min_sides=min_sides):
+            decode_bytes = partial(decode_image, min_sides=self._vlm.min_base_sides)
+            for sample, image in read_ahead(manifest, manifest.samples, decode_bytes):
                 task.advance()
                 if isinstance(image, Failure):
                     self.failures.append(image)
@@ -254,6 +274,13 @@ def fit_head(labels: NDArray[np.int64], features: NDArray[np.float32]) -> Head:
         weights=tuple(tuple(row) for row in model.coef_.tolist()),
         bias=tuple(model.intercept_.tolist()),
     )
+
+
+def _temperatures(samples: list[Sample], logits: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Return each tier's temperature on these images, from its logits (3, N, 4)."""
+    truth = np.array([sample.label for sample in samples])
+    first, second, third = (_temperature(part, truth) for part in logits)
+    return first, second, third
 
 
 def _temperature(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> float:

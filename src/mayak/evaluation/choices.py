@@ -12,7 +12,7 @@ import re
 from mayak.evaluation.markup import LABEL_WORD
 from mayak.evaluation.vocabulary import CONTENT, Concept, Token
 
-_LABEL = rf"{LABEL_WORD}(?:\s?(?:id|no\.?|number|index|code|번호|값)(?![a-z]))?"
+_LABEL = rf"{LABEL_WORD}(?:\s?(?:id|no\.?|number|index|code|번호|코드|값)(?![a-z]))?"
 _INTRODUCED = re.compile(
     rf"(?:{_LABEL}|\b중(?:에서)?|가운데|\b(?:it|this)(?=(?:'s| is) ?)|\bi(?:'d|'ll| would"
     rf"| will) (?!like|need|want|give)(?:\w+ ){{1,3}}"
@@ -30,7 +30,7 @@ _JUDGED = re.compile(
 )
 _ENDS = re.compile(
     r"\s*(?:\Z|[^\w\s%°])|\s(?:is|fits|applies|matches|seems|looks|would|with|which|and|or|for|as"
-    r"|image|photo|picture)\b|[은는이가을를로에도]\s|입니|이[다에고며]|예요"
+    r"|image|photo|picture)\b|[은는이가을를로에도]\s|입니|이[다에고며]|예요|です"
 )
 _OTHER_NUMBER = re.compile(
     r"\b(?:vol|fig|p|ch|sec|eq|ver)\. ?\Z|\b(?:image|photo|picture|figure|page|step|user|person"
@@ -38,12 +38,13 @@ _OTHER_NUMBER = re.compile(
     r"|등번호|전화|문제|호선|창구|노선)[은는이가를을]?\s\Z"
 )
 _ENDS_TEXT = re.compile(r"번?\s?(?:[.\n;]|\Z)")
+_STATED = re.compile(r"\b(?:it|this|that)(?: is|'s) .*:\s?\Z")
 _FIRST_ITEM = re.compile(r"(?m)^1[.)] (?!.{,20}(?:대화|채팅|chat|conversation|drug))\S")
 _GLOSS = re.compile(r"\s?번?(?:\s?[:.)\]\-=–—,]+\s*[(\"']*|\s?[(\[\"']|\s(?=[가-힣]))")
 _CHOOSING = frozenset(
     """
     a also am an and answer appears appropriate as assigned at based be because believe belong
-    belongs best better both but choose chose class classified classify con confident const
+    belongs best better both but choose chose class classified classify closest con confident const
     correct corresponds d decision described digit doubt either fall falls feel final fit fits
     fitting for gets go going guess here hesitation high i in is it just label lean leaning let
     like ll looks m make makes making match matches me more most must my no nor ok okay on
@@ -55,7 +56,8 @@ _CHOOSING = frozenset(
 """English words that choose, and say nothing about the picture."""
 _FILLERS = re.compile(
     rf"(?:\bmy (?:final |best )?)?{_LABEL}[가-힣]*|\d+(?:\.\d+)?\s?%|\b(?:image|photo"
-    rf"|picture)\s?#?\d+\s?:|\bnumber(?=\W*[0-3])|\bha(?:s|ve) to be\b|\bwith (?:\w+ )?confidence\b"
+    rf"|picture)\s?#?\d+\s?:|\bnumber(?=\W*[0-3])|\b(?:has|have|got) to be\b|\bfrom me\b"
+    rf"|\bwith (?:\w+ )?confidence\b"
     r"|\b(?:the|this|given|type of(?: the| this)?) (?:image|photo|picture|screenshot|(?:(?:correct"
     r"|right|best) )?one)\b|(?<![가-힣])(?:[이그저본위]|해당)\s?(?:이미지|사진"
     r"|그림)?[은는이가을를의]?(?![가-힣])|(?<![가-힣\d])(?:[제저내나](?:는|가)?|[네예음]"
@@ -148,8 +150,11 @@ def _is_choice(tokens: list[Token], at: int, text: str) -> bool:
 
 
 def _says_nothing_else(tokens: list[Token], at: int, text: str) -> bool:
-    """Return whether the digit's clause has no other words than those of choosing."""
+    """Return whether the digit's clause has no other words than those of choosing, or is a whole
+    sentence before a colon ("it is a mint: 0")."""
     left = max((t.end for t in tokens[:at] if t.separates), default=0)
+    if _STATED.search(text[left : tokens[at].start]) and _ENDS_TEXT.match(text, tokens[at].end):
+        return True
     right = min((t.start for t in tokens[at + 1 :] if t.separates), default=len(text))
     if edge := _RIGHT_EDGE.search(text, tokens[at].end, right):
         right = edge.start()

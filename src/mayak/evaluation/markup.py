@@ -12,9 +12,9 @@ import unicodedata
 
 LABEL_WORD = (
     r"(?:\b(?:an(?:s|swers?)|options?|labels?|category|class|choice|type|prediction|classification"
-    r"|verdict|result|output|predicted|cls|digit|guess|pick|selection|conclusion|response)(?![a-z])"
-    r"|(?<![가-힣])(?:유형|라벨|레이블|분류|카테고리|범주|선택지?|항목|클래스|판단|판정|예측|결과"
-    r"|결론|대답|응답|답안|정?답변?|최종)|答案|答え|选项?)"
+    r"|verdict|result|output|predicted|cls|respuesta|digit|guess|pick|selection|conclusion"
+    r"|response)(?![a-z])|(?<![가-힣])(?:유형|라벨|레이블|분류|카테고리|범주|선택지?|항목|클래스"
+    r"|판단|판정|예측|결과|결론|대답|응답|답안|정?답변?|최종)|答案|答え|选项?)"
 )
 """A word before the digit of a label."""
 

@@ -15,6 +15,7 @@ from mayak import __version__
 from mayak.evaluation.bounds import Reading, bounds, reading_name, unread
 from mayak.evaluation.pictures import by_confidence, data_uri, thumbnail
 from mayak.evaluation.record import EvaluationResult, Kind, Row
+from mayak.evaluation.triage_chapters import triage_context
 from mayak.fonts import with_fonts
 from mayak.i18n import Language, msg, msg_in
 from mayak.i18n import render as worded
@@ -53,10 +54,14 @@ def report(result: EvaluationResult, figures: dict[str, Any], language: Language
             "decode": msg("decoding"),
             "classify": msg("classifying"),
         },
-        limits=limits(result.engine.model),
+        limits=limits(
+            result.engine.model,
+            is_calibrated=result.triage is not None and result.triage.is_calibrated,
+        ),
         unread=Markup(unread_section(result.rows, result.labels, language))  # noqa: S704 - escaped
         if result.unclassifiable
         else "",
+        **triage_context(result.triage),
     )
 
 
@@ -112,8 +117,9 @@ def cards(rows: Iterable[Row], root: Path) -> list[dict[str, Any]]:
     return [card(row, root) for row in list(rows)[:_MAX_PICTURES]]
 
 
-def limits(model: str) -> list[str]:
-    """Return the limits of the figures, in sentences."""
+def limits(model: str, *, is_calibrated: bool = False) -> list[str]:
+    """Return the limits of the figures, in sentences. ``is_calibrated``: scores are divided by a
+    calibration's temperatures."""
     sentences: list[str] = [
         msg(
             "The figures describe these images. Images of other devices, years, drugs or apps may "
@@ -126,8 +132,14 @@ def limits(model: str) -> list[str]:
             least=MIN_GROUPS,
         ),
         msg(
-            "Scores are not calibrated probabilities. A classification tells where to look first; "
-            "it is not a finding and needs a person's eye."
+            "Scores are divided by the temperatures of `mayak calibrate`: the calibration error "
+            "says how far they are off on these images."
+        )
+        if is_calibrated
+        else msg("Scores are not calibrated probabilities."),
+        msg(
+            "A classification tells where to look first; it is not a finding and needs a person's "
+            "eye."
         ),
     ]
     if model.startswith("nano@"):

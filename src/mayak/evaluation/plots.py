@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib import font_manager
 from matplotlib.figure import Figure
 
+from mayak.evaluation.gain import PERCENT, GainCurve, target_name
 from mayak.fonts import font_path
 from mayak.i18n import Language, msg, render
 from mayak.labels import LABELS, UNCLASSIFIABLE, label_name
@@ -97,6 +98,37 @@ def comparison(first: Bars, second: Bars, language: Language) -> dict[str, bytes
             language,
         )
         return _saved(figure, "comparison")
+
+
+def gain_curve(curves: dict[str, GainCurve], language: Language) -> dict[str, bytes]:
+    """Plot ``gain_curve.png`` and ``.svg``: recall at each share of images viewed, one panel for
+    each curve, with 95% intervals."""
+    viewed = [0.0, *(percent / 100 for percent in PERCENT)]
+    ticks = np.linspace(0, 1, 6)
+    with _style():
+        figure = Figure(figsize=(8.6, 3.4 * ((len(curves) + 1) // 2) + 0.6), layout="constrained")
+        panels = figure.subplots((len(curves) + 1) // 2, 2, squeeze=False).flat
+        for (key, curve), axes in zip(curves.items(), panels, strict=False):
+            low, high = zip((0.0, 0.0), *curve.bounds, strict=True)
+            axes.plot([0, 1], [0, 1], color=_GREY, linewidth=1.2, linestyle="--")
+            axes.fill_between(viewed, low, high, color=_BLUE, alpha=0.18, linewidth=0)
+            axes.plot(viewed, [0.0, *curve.recall], color=_BLUE, linewidth=2)
+            axes.set_title(render(target_name(key), language))
+            for axis in (axes.xaxis, axes.yaxis):
+                axis.set_ticks(ticks, [f"{tick:.0%}" for tick in ticks])
+            axes.set_xlim(0, 1)
+            axes.set_ylim(0, 1.02)
+            axes.grid(color="#d9dee3", linewidth=0.7)
+            for side in ("top", "right"):
+                axes.spines[side].set_visible(False)
+        for axes in panels:  # the place of a curve that is missing
+            axes.set_visible(False)
+        figure.supxlabel(
+            render(msg("share of all images viewed, in the order of review"), language)
+        )
+        figure.supylabel(render(msg("recall"), language))
+        figure.suptitle(render(msg("Recall by share of images viewed, 95% intervals"), language))
+        return _saved(figure, "gain_curve")
 
 
 def _bars(

@@ -17,6 +17,7 @@ from mayak.dataset.training_images import Leakage
 from mayak.errors import ConfigError
 from mayak.evaluation.answer_labels import AnswerLabels
 from mayak.evaluation.bounds import Bound, bounds, unread
+from mayak.evaluation.triage_figures import TriageFigures
 from mayak.files import write_durably
 from mayak.i18n import msg, plural, system_error
 from mayak.labels import LABELS, UNCLASSIFIABLE
@@ -62,6 +63,10 @@ class Row:
     answer: str | None
     is_seen: bool = False
     """Whether the model was trained on the image, or on a near copy of it."""
+    tier: int | None = None
+    """Tier of the cascade that decided; None for a free answer."""
+    whole_model: int | None = None
+    """Label that the whole model gives the image; ``predicted`` if no earlier tier decided."""
 
     @property
     def is_right(self) -> bool:
@@ -116,6 +121,9 @@ class EvaluationResult:
     def bounds(self) -> tuple[Bound, ...]:
         """Accuracy by what unread answers are counted as; the same for all if there are none."""
         return bounds(self.rows, self.labels)
+
+    triage: TriageFigures | None = None
+    """Of a run that measured what triage runs."""
 
     @property
     def off_label(self) -> measures.OffLabel | None:
@@ -196,6 +204,7 @@ def figures(result: EvaluationResult, out: Path) -> dict[str, Any]:
         "dataset": result.manifest.digest,
         "manifest": _relative(result.manifest.path, out),
         "training_record": _compared(result),
+        "as_triage": result.triage and result.triage.as_json(),
         "failures": [_failure_values(failure) for failure in result.failures],
     }
 
@@ -238,10 +247,11 @@ def _compared(result: EvaluationResult) -> dict[str, Any] | None:
     }
 
 
-def predictions_csv(rows: Sequence[Row], *, answers: bool) -> str:
-    """Return ``predictions.csv``; ``answers`` adds the column of free answers, and images seen in
-    training one that marks them."""
-    columns = (*_COLUMNS, "answer") if answers else _COLUMNS
+def predictions_csv(rows: Sequence[Row], *, answers: bool, tiers: bool = False) -> str:
+    """Return ``predictions.csv``; ``answers`` adds the column of free answers, ``tiers`` the tier
+    that decided and the label that the whole model gives, and images seen in training one that
+    marks them."""
+    columns = _COLUMNS + ("answer",) * answers + ("tier", "whole_model") * tiers
     if any(row.is_seen for row in rows):
         columns += (_SEEN,)
     return _csv(columns, (_cells(row) for row in rows))
@@ -392,4 +402,6 @@ def _row(cells: dict[str, str]) -> Row:
         off_label=float(cells["off_label"]) if cells["off_label"] else None,
         answer=cells.get("answer"),
         is_seen=bool(cells.get(_SEEN)),
+        tier=int(cells["tier"]) if cells.get("tier") else None,
+        whole_model=int(cells["whole_model"]) if cells.get("whole_model") else None,
     )

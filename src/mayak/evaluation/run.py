@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from mayak.errors import DecodeError, ManifestError
 from mayak.evaluation import page, plots, record
 from mayak.evaluation.answer_labels import AnswerLabels
 from mayak.evaluation.answers import parse_answer
+from mayak.evaluation.as_triage import AsTriage, DecodeBytes
 from mayak.evaluation.pictures import contact_sheet
 from mayak.evaluation.record import EvaluationResult, Kind, Row
 from mayak.files import json_bytes, write_durably
@@ -33,6 +35,7 @@ from mayak.types import (
     Sample,
     Sides,
     SilentProgress,
+    Task,
 )
 from mayak.untrusted import open_regular, parse_json
 
@@ -43,6 +46,8 @@ _PLOTS = (
     "confusion_matrix.svg",
     "per_class_recall.png",
     "per_class_recall.svg",
+    "gain_curve.png",
+    "gain_curve.svg",
 )
 _OWN = (record.METRICS, record.PREDICTIONS, record.FAILURES, *_PLOTS, SHEET, page.REPORT)
 _READERS = 4
@@ -61,13 +66,16 @@ def evaluate(
     *,
     leakage: Leakage | None = None,
     language: Language = "en",
+    as_triage: AsTriage | None = None,
 ) -> EvaluationResult:
     """Evaluate a fine-tuned model on a manifest, by its free answers or by label scores.
 
     Writes metrics, tables, pictures and a report into ``out``.
     Pictures and the report are in ``language``; files for programs are in English. ``leakage`` is
     the comparison of the images with the adapter's training record: images seen in training are
-    measured apart. Without it the results state that nothing was compared.
+    measured apart. Without it the results state that nothing was compared. With ``as_triage``
+    images are read as triage reads them, the whole model reads what earlier tiers dismissed too,
+    and the result has ``TriageFigures``.
 
     An image that cannot be read, or that has changed since ``prepare``, is a failure: listed and
     never scored. An interrupted run continues, if engine and data are the same. The same
@@ -79,7 +87,8 @@ def evaluate(
     kind: Kind = "finetuned-generate" if hasattr(model, "answer") else "finetuned-score"
     leakage = leakage or Leakage.NOT_COMPARED
     leakage.refuse_all_seen(manifest)
-    return _run(kind, manifest, model, out, progress or SilentProgress(), language, leakage)
+    shown = progress or SilentProgress()
+    return _run(kind, manifest, model, out, shown, language, leakage, as_triage)
 
 
 def zeroshot(
@@ -106,6 +115,7 @@ def _run(
     progress: Progress,
     language: Language,
     leakage: Leakage | None = None,
+    as_triage: AsTriage | None = None,
 ) -> EvaluationResult:
     record.make_folder(out)
     key = {"kind": kind, "engine": model.engine.fingerprint, "dataset": manifest.digest}
@@ -114,33 +124,34 @@ def _run(
     todo = [sample for sample in manifest.samples if sample.id not in answers]
     # 2. Ask the model; store each answer at once.
     failures: dict[str, Failure] = {}
+    decode_bytes = decode_image if as_triage is None else as_triage.decode
+    asked = _ask(model, manifest, todo, failures, decode_bytes)
     with (
         (out / PARTIAL).open("a", encoding="utf-8", newline="\n") as partial,
         progress.task(_TITLES[kind], len(manifest.samples), msg_in("unit", "images")) as task,
     ):
         task.advance(len(answers))
-        for sample, answer in _ask(model, manifest, todo, failures):
+        if as_triage is not None:
+            asked = chain(asked, _ask_whole_model(as_triage, manifest, answers, failures, task))
+        for sample, answer in asked:
             answers[sample.id] = answer
             with record.writing(out):
                 partial.write(_line({"id": sample.id} | answer))
                 partial.flush()
             task.advance()
         task.advance(len(failures))
+    # 3. Measure, and write the results.
     seen = leakage.seen if leakage is not None else frozenset()
-    answered = [_row(s, answers[s.id], seen) for s in manifest.samples if s.id in answers]
+    answered = [
+        _row(sample, answers[sample.id], seen)
+        for sample in manifest.samples
+        if sample.id in answers and sample.id not in failures
+    ]
     rows = tuple(row for row in answered if not row.is_seen)
+    unread = [sample for sample in manifest.samples if sample.id in failures]
     if not rows:
         (out / PARTIAL).unlink()
-        raise ManifestError(
-            msg(
-                "none of the {n_failures} images of {path} can be read (the first: {message})",
-                n_failures=len(failures),
-                path=manifest.path,
-                message=next(iter(failures.values())).message,
-            ),
-            remedy=msg("run `mayak prepare` again"),
-        )
-    # 3. Measure, and write the results.
+        raise _none_readable(manifest, failures)
     result = EvaluationResult(
         kind=kind,
         manifest=manifest,
@@ -153,14 +164,27 @@ def _run(
             or any(row.predicted == UNCLASSIFIABLE for row in rows),
         ),
         rows=rows,
-        failures=tuple(failures[s.id] for s in manifest.samples if s.id in failures),
+        failures=tuple(failures[sample.id] for sample in unread),
         leakage=leakage,
         seen=tuple(row for row in answered if row.is_seen),
         labels=AnswerLabels.of(out, answered).labels,
+        triage=None if as_triage is None else as_triage.figures(rows, unread),
     )
     _write(result, out, language)
     (out / PARTIAL).unlink()
     return result
+
+
+def _none_readable(manifest: Manifest, failures: dict[str, Failure]) -> ManifestError:
+    return ManifestError(
+        msg(
+            "none of the {n_failures} images of {path} can be read (the first: {message})",
+            n_failures=len(failures),
+            path=manifest.path,
+            message=next(iter(failures.values())).message,
+        ),
+        remedy=msg("run `mayak prepare` again"),
+    )
 
 
 _TITLES = {
@@ -179,12 +203,13 @@ def _ask(
     manifest: Manifest,
     samples: Iterable[Sample],
     failures: dict[str, Failure],
+    decode_bytes: DecodeBytes,
 ) -> Iterator[tuple[Sample, _Answer]]:
     """Yield the model's answer to each readable sample, in order; others go to ``failures``."""
     pending: deque[Sample] = deque()
 
     def readable() -> Iterator[DecodedImage]:
-        for sample, image in read_ahead(manifest, samples):
+        for sample, image in read_ahead(manifest, samples, decode_bytes):
             if isinstance(image, Failure):
                 failures[sample.id] = image
             else:
@@ -205,21 +230,50 @@ def _ask(
                     else prediction.scores.label,
                     "scores": list(prediction.scores.values),
                     "off_label": prediction.scores.off_label,
+                    "tier": prediction.tier,
                 },
             )
 
 
+def _ask_whole_model(
+    as_triage: AsTriage,
+    manifest: Manifest,
+    answers: dict[str, _Answer],
+    failures: dict[str, Failure],
+    task: Task,
+) -> Iterator[tuple[Sample, _Answer]]:
+    """Yield the answers of earlier tiers with the label that the whole model gives the image."""
+    samples = [
+        sample
+        for sample in manifest.samples
+        if sample.id in answers and as_triage.needs_whole_model(answers[sample.id])
+    ]
+    task.expect(len(manifest.samples) + len(samples))
+    whole = as_triage.whole_model
+    for sample, answer in _ask(whole, manifest, samples, failures, as_triage.decode_whole):
+        yield sample, answers[sample.id] | {"whole_model": answer["predicted"]}
+
+
+def decode_image(data: bytes, path: str, min_sides: Sides | None = None) -> DecodedImage | Failure:
+    """Decode an image completely, at full scale or as ``imaging.decode`` does with ``min_sides``;
+    a failure names ``path``."""
+    try:
+        return decode(data, min_sides=min_sides)
+    except DecodeError as error:
+        return Failure(path, "decode", type(error).__name__, error.message)
+
+
 def read_ahead(
-    manifest: Manifest, samples: Iterable[Sample], *, min_sides: Sides | None = None
+    manifest: Manifest, samples: Iterable[Sample], decode_bytes: DecodeBytes = decode_image
 ) -> Iterator[tuple[Sample, DecodedImage | Failure]]:
-    """Yield every sample with its pixels or its failure, in order, decoded ahead by a few threads;
-    ``min_sides`` is that of ``imaging.decode``."""
+    """Yield every sample with its pixels or its failure, in order, decoded ahead by a few
+    threads."""
     waiting: deque[tuple[Sample, Future[DecodedImage | Failure]]] = deque()
     with ThreadPoolExecutor(_READERS) as pool:
         try:
             for sample in samples:
                 path = manifest.locate(sample)
-                waiting.append((sample, pool.submit(_read, path, sample, min_sides)))
+                waiting.append((sample, pool.submit(_read, path, sample, decode_bytes)))
                 if len(waiting) >= _READ_AHEAD:
                     first, future = waiting.popleft()
                     yield first, future.result()
@@ -230,7 +284,7 @@ def read_ahead(
             pool.shutdown(cancel_futures=True)
 
 
-def _read(path: Path, sample: Sample, min_sides: Sides | None) -> DecodedImage | Failure:
+def _read(path: Path, sample: Sample, decode_bytes: DecodeBytes) -> DecodedImage | Failure:
     try:
         with open_regular(path, follow=True) as file:
             data = file.read()
@@ -250,10 +304,7 @@ def _read(path: Path, sample: Sample, min_sides: Sides | None) -> DecodedImage |
             "ManifestError",
             msg("the file has changed since `mayak prepare`"),
         )
-    try:
-        return decode(data, min_sides=min_sides)
-    except DecodeError as error:
-        return Failure(sample.image_path, "decode", type(error).__name__, error.message)
+    return decode_bytes(data, sample.image_path)
 
 
 def _row(sample: Sample, answer: _Answer, seen: AbstractSet[str]) -> Row:
@@ -269,6 +320,8 @@ def _row(sample: Sample, answer: _Answer, seen: AbstractSet[str]) -> Row:
         off_label=answer.get("off_label"),
         answer=answer.get("answer"),
         is_seen=sample.sha256 in seen,
+        tier=answer.get("tier"),
+        whole_model=answer.get("whole_model", answer["predicted"]),
     )
 
 
@@ -308,11 +361,15 @@ def _write(result: EvaluationResult, out: Path, language: Language) -> None:
     files = {
         record.METRICS: json_bytes(figures, allow_nan=False),
         record.PREDICTIONS: record.predictions_csv(
-            result.rows + result.seen, answers=record.is_generated(result.kind)
+            result.rows + result.seen,
+            answers=record.is_generated(result.kind),
+            tiers=result.triage is not None,
         ).encode(),
         record.FAILURES: record.failures_csv(result.failures).encode(),
         page.REPORT: page.report(result, figures, language).encode(),
     }
+    if result.triage is not None:
+        files |= plots.gain_curve(result.triage.gain, language)
     files |= plots.confusion_matrix(result.metrics, language)
     files |= plots.per_class_recall(result.metrics, language)
     if wrong:

@@ -27,8 +27,8 @@ class Concept(Enum):
         r"|쿠키|방석|소스|핫도그|처럼|같은|같이|모양)|drug ?stores?\b|truth drugs?\b"
         r"|like (?:illegal )?drugs?,? but|say no to drugs?|대화형|뿐(?:만)?\s?아니라"
         r"|다름(?:이)?\s?(?:없|아니|아닌)\w*|(?:틀림|의심(?:할|의)?\s?여지(?:가|도)?|끊임"
-        r"|어김)\s?없\w*|(?:without|no) (?:a |any )?(?:doubt|hesitation|question)|아닐까 (?:합"
-        r"|싶)\w*|not (?:only|just)\b"
+        r"|어김)\s?없\w*|(?:without|no) (?:a |any )?(?:doubt|hesitation|question)"
+        r"|[않아][을닐]까 (?:합|싶)\w*|not (?:only|just)\b"
     )
     REFUSAL = (
         r"죄송|도와\s?드릴 수 없|답(?:변|을)*\s?(?:드릴|할) 수 없|응할 수 없|\bsorry\b"
@@ -47,19 +47,20 @@ class Concept(Enum):
         r"|not enough (?:information|detail|context)"
     )
     CONCLUDE = (
-        r"따라서|그러므로|결론(?:적으로|은|:)?|결국|최종(?:적으로| 답변?은?)?|\b(?:therefore|thus"
-        r"|hence|in conclusion|final answer)\b|if (?:i |you |we )?(?:am |were |are )?(?:forced|had"
-        r"|have|must|asked|need)(?: to)?(?: (?:choose|pick|guess|select|decide|answer))?(?: one)?"
-        r"|굳이 \S+|(?:골라야|선택해야|답해야) \S+면|고르(?:라|자)면"
+        r"따라서|그러니까?|그래서|고로|[저나]라면|그러므로|결론(?:적으로|은|:)?|결국|최종(?:적으로"
+        r"| 답변?은?)?|\b(?:therefore|thus|hence|in conclusion|final answer)\b|if (?:i |you "
+        r"|we )?(?:am |were |are )?(?:forced|had|have|must|asked|need)(?: to)?(?: (?:choose|pick"
+        r"|guess|select|decide|answer))?(?: one)?|굳이 \S+|(?:골라야|선택해야|답해야) \S+면"
+        r"|고르(?:라|자)면"
     )
     CONDITION = (  # in this clause: a condition, a mistaken or first impression
         r"보통은|오인|착각|헷갈|혼동|만약|만일|[라다]면\b|처음|언뜻|얼핏|생각했|[이있하]?었?겠지만"
-        r"|\b(?:if|unless|whether|were (?:it|this|there)|had (?:it|this|there)|at first|(?:a"
-        r"|first) glance|i thought|initially|normally|usually|considered(?!,)|mistak\w+|confus\w+"
-        r"|resembl\w+)\b|인지(?:는|를)?\b|여부"
+        r"|\b(?:if|unless|whether|were (?:it|this|there)|(?:would|'d) have(?! to\b)|had (?:it|this"
+        r"|there)|at first|(?:a|first) glance|i thought|initially|normally|usually|considered(?!,)"
+        r"|mistak\w+|confus\w+|resembl\w+)\b|[인는]지(?:는|를|도)?\b|여부"
     )
     POSSIBLE = (  # in this clause: a mere possibility
-        r"수도\s?있\w*|(?<!류할 )(?<!단할 )(?<!인할 )(?<!볼 )(?<![다소])수\s?있\w*"
+        r"수도\s?있\w*|(?<!류할 )(?<!단할 )(?<!인할 )(?<!볼 )(?<!라고 할 )(?<![다소])수\s?있\w*"
         r"|[일될]\s?수\s?있\w*|지도\s?모\w*|가능성(?:이|도|은)?\s?있\w*|[도은는이] 가능\w*"
         r"|가능성을 배제\w*|can(?:not|'t) (?:be )?ruled? out|\b(?:might|may|could|possibl[ey]"
         r"|perhaps|maybe)\b"
@@ -67,7 +68,8 @@ class Concept(Enum):
     CORRECT = (  # what was said before it does not hold
         r"(?:사실|실|실제로)은\b|실제로는\b|다시 (?:보니|생각)\w*|정정\w*|(?<![가-힣])아니(?:요"
         r"|오)?\s?[,.…]+|\bactually\b|\bin (?:reality|fact)\b|\b(?:no,? )?wait\b|\bcorrection\b"
-        r"|\bno, sorry\b|on second thought|scratch that|\bi mean\b|i was wrong"
+        r"|\bno, sorry\b|(?<=\s)no[,:](?=\s)|on reflection|on second thought|scratch that"
+        r"|\bi mean\b|i was wrong"
     )
     UNRELATED = (
         r"무관(?=[하한함합]|$|[\s.,!)])[하한함합]?|\b(?:irrelevant|unrelated)\b|nothing to do with"
@@ -77,11 +79,11 @@ class Concept(Enum):
     NEG = (  # a negation after its object
         r"(?:is|are|was|were)(?:n't| not)(?: \w+)? (?:visible|present|shown|seen|depicted|involved"
         r"|found|apparent|evident|detected)|(?:do|does)(?:n't| not) (?:appear|exist)\b|absent\b"
-        r"|(?:is|are|be) (?:wrong|incorrect|excluded|ruled out)|제외|배제|기(?:는|가|에는)? (?:어렵"
-        r"|힘들|애매)\w*|오답|틀[렸린립]\w*|(?:(?<=[0-3])|(?<=[번소화본]))보다는?|이?라기\s?보다는?"
-        r"|아니(?!면\b)[가-힣]*|아[닙녜][가-힣]*|아[닌님닐]|않[가-힣]*"
-        r"|(?<=[\s이가은는도련관계])없[가-힣]*|(?:이|가) 빠진|부재|(?:(?<=지)"
-        r"|(?<![가-힣]))\s?못\s?[하한합했보찾][가-힣]*"
+        r"|(?:is|are|be) (?:wrong|incorrect|excluded|ruled out)|제외|배제|무리(?:가|입)\w*"
+        r"|라고 (?:하|보)기에는|기(?:는|가|에는)? (?:어렵|힘들|애매)\w*|오답|틀[렸린립]\w*"
+        r"|(?:(?<=[0-3])|(?<=[번소화본]))보다는?|이?라기\s?보다는?|아니(?!면\b)[가-힣]*"
+        r"|아[닙녜][가-힣]*|아[닌님닐]|않[가-힣]*|(?<=[\s이가은는도련관계])없[가-힣]*|(?:이"
+        r"|가) 빠진|부재|(?:(?<=지)|(?<![가-힣]))\s?못\s?[하한합했보찾][가-힣]*"
     )
     NOT = (  # a negation before its object
         r"\b(?:(?:rather|better|more|other|likely) than|instead of|anything but|except|excluding"
@@ -123,11 +125,12 @@ class Concept(Enum):
     )
     ITSELF = r"원본|실물|(?<=[약그\s])자체|\b(?:itself|themselves|raw(?= drug)|original)\b"
     BREAK = (  # separates clauses
-        r"(?<=[가-힣])(?:지만|으나|는데|은데|인데|므로|며|라서|아서|어서|니까|이니|으니)(?=[\s,]|$)"
-        r"|(?<=이)지(?=,?\s(?!않|못))|(?<=[이하있없않되니])고(?=[\s,]|$)|(?<=하)여(?=[\s,]|$)"
-        r"|(?<=[있없보])어(?=[\s,]|$)|\s[-–—]+\s|보이나(?=[\s,]|$)|때문|\((?=maybe|might|could"
-        r"|possibl|perhaps|if|not|but)|그러나|하지만|다만|\b(?:but|however|though|yet|hence|instead"
-        r"|because|since|rather|so|due to|(?<=, )only|as (?:it|the|this|there))\b"
+        r"(?<=[가-힣])(?:지만|으나|는데|은데|인데|므로|며|라서|아서|어서|니까|이니|으니|우나"
+        r"|[까려]워)(?=[\s,]|$)|(?<=이)지(?=,?\s(?!않|못))|(?<=[이하있없않되니])고(?=[\s,]|$)"
+        r"|(?<=하)여(?=[\s,]|$)|(?<=[있없보])어(?=[\s,]|$)|\s[-–—]+\s|보이나(?=[\s,]|$)|때문"
+        r"|\((?=maybe|might|could|possibl|perhaps|if|not|but)|그러나|하지만|다만|\b(?:but|however"
+        r"|though|yet|hence|instead|because|since|rather|so|due to|(?<=, )only|as (?:it|the|this"
+        r"|there))\b"
     )
     CONCEDE = r"\b(?:although|while|whilst|despite)\b|(?:\A|(?<=[.!?\n] ))though\b"
     JOIN = (
@@ -143,7 +146,7 @@ class Concept(Enum):
         r"\b(?:it|this|there|they|i|the (?:image|picture|photo|screenshot))\b|이 (?:이미지|사진)"
     )
     NUMBER = (
-        r"(?<!\d[.,:/~–-])(?<![\da-z@+−–$₩€£¥^<~≈±-])[0-3](?![\da-z])(?!\s?[%°]|[.,:/~–+-]\d"
+        r"(?<!− )(?<!\d[.,:/~–-])(?<![\da-z@+−–$₩€£¥^<~≈±-])[0-3](?![\da-z])(?!\s?[%°]|[.,:/~–+-]\d"
         r"|-[a-z])"
     )
     QUESTION = r"\?"

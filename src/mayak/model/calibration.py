@@ -47,6 +47,12 @@ class Calibration:
     """None if there were too few images for a bound: the whole model then reads every image."""
     data: dict[str, Any]
     """The images used: digests of the manifests, and their numbers."""
+    images: tuple[str, ...] = ()
+    """SHA-256 of the images that temperatures and thresholds were set on, sorted; empty in a file
+    of an earlier version."""
+    held_out: dict[str, Any] | None = None
+    """Figures on images that temperatures and thresholds were not set on; None if they could not
+    be measured, and in a file of an earlier version."""
 
     @property
     def digest(self) -> str:
@@ -54,9 +60,11 @@ class Calibration:
         return _digest(self._values())
 
     def _values(self) -> dict[str, Any]:
-        """Return the fields by their keys in the file."""
+        """Return the fields by their keys in the file. Fields that earlier versions do not have
+        are left out if they are empty, so that the digests of their files stay valid."""
         keys = {"risk_bound": "promise"}
-        return {keys.get(name, name): value for name, value in asdict(self).items()}
+        values = {keys.get(name, name): value for name, value in asdict(self).items()}
+        return {k: v for k, v in values.items() if k not in ("images", "held_out") or v}
 
     def write(self, adapter: Path) -> Path:
         """Write the file into the adapter's folder, completely or not at all.
@@ -97,6 +105,8 @@ class Calibration:
                 temperatures=_three(values["temperatures"]),
                 risk_bound=None if bound is None else _risk_bound(bound),
                 data=dict(values["data"]),
+                images=tuple(str(digest) for digest in values.get("images", ())),
+                held_out=dict(values["held_out"]) if "held_out" in values else None,
             )
         except FileNotFoundError:
             return None

@@ -44,6 +44,7 @@ _NOTABLE = frozenset(
         "cascade",
         "accept damage",
         "training images",
+        "reduced scale",
         "refuse source",
         "source cannot be hashed",
         "verify",
@@ -70,8 +71,8 @@ class LogSummary:
     """What the case's log records about its sources, besides their hashes."""
 
     notable: list[LogEntry] = field(default_factory=list)
-    """Triage, its end and its risk bound; damage that was accepted; sources that were refused or
-    could not be hashed; verifications."""
+    """Triage, its end and its risk bound; damage that was accepted; images that were read at a
+    reduced scale; sources that were refused or could not be hashed; verifications."""
     complete: set[int] = field(default_factory=set)
     """Sources that triage has read to their end, in their present state."""
     unreadable: dict[int, str] = field(default_factory=dict)

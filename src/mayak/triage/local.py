@@ -128,10 +128,10 @@ class _Unfinished:
             if each.path in self._results and each.path not in unfinished
         ]
         files = {each.path: each.data for each in chunk}
-        return DecodeBatch([_with_file(found, files) for found in ready], n_found)
+        return DecodeBatch([with_file(found, files) for found in ready], n_found)
 
 
-def _with_file(found: DecodeResult, files: dict[EvidencePath, bytes]) -> DecodeResult:
+def with_file(found: DecodeResult, files: dict[EvidencePath, bytes]) -> DecodeResult:
     """Return a result whose picture has the bytes of its file, if that was decoded at a reduced
     scale: it may be decoded again. The decoder process does not send them back."""
     if found.image is None or found.image.scale == 1:

@@ -338,7 +338,7 @@ class _Copies:
 
 def _changed_content(recorded: RecordedSource, item: Item, reason: str) -> ItemOutcome:
     """A content that the case records and that is not there as it was: it is kept, and has that
-    failure as its result."""
+    failure as its result unless this run has scored it."""
     failure = Failure(item.display, "read", OutcomeReason.CHANGED, reason)
     return ItemOutcome(recorded.number, item, True, failure=failure)
 

@@ -280,6 +280,13 @@ def _action(entry: LogEntry) -> Cell:
             len(files),
         )
         return (text, *(shortened(file, 300) for file in files[:_ACCEPTED]))
+    if entry.action == "reduced scale":
+        return plural(
+            "run {run}: the whole model read {n:,} image at a reduced scale only",
+            "run {run}: the whole model read {n:,} images at a reduced scale only",
+            len(detail.get("contents", ())),
+            run=detail.get("run"),
+        )
     if entry.action == "refuse source":
         return (
             msg("source {source} refused: damaged or changed", source=detail.get("source")),
