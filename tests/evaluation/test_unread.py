@@ -11,6 +11,7 @@ import sys
 import pytest
 
 from evaluation_fakes import FakeAnswerer, FakeClassifier
+from mayak.dataset.training_images import Leakage
 from mayak.errors import ConfigError
 from mayak.evaluation import answer_labels, run
 from mayak.evaluation.compare import compare
@@ -116,6 +117,25 @@ def test_labels_are_found_again_whatever_characters_an_answer_has(manifest, tmp_
     label_all(tmp_path / "a", [3])
     run.zeroshot(manifest, said, tmp_path / "a")
     assert parser(tmp_path / "a")["labelled"] == 1
+
+
+def test_images_seen_in_training_are_not_shown_and_labels_are_found_again(manifest, tmp_path):
+    """Class 0: five unread answers, of which two are to training images."""
+    samples = [sample for sample in manifest.samples if sample.label == 0][:2]
+    leakage = Leakage("record", seen=frozenset(sample.sha256 for sample in samples))
+
+    def measure():
+        model = FakeAnswerer({0: "?"}, adapter="x")
+        run.evaluate(manifest, model, tmp_path / "a", leakage=leakage)
+
+    measure()
+    assert len(UnreadAnswers(tmp_path / "a", "kim").answers) == 3
+    label_all(tmp_path / "a", [0, 0, 0])
+    before = parser(tmp_path / "a")
+    assert (before["unclassifiable"], before["labelled"]) == (3, 3)
+    assert (before["bounds"]["labelled"]["n"], before["bounds"]["labelled"]["accuracy"]) == (18, 1)
+    measure()
+    assert parser(tmp_path / "a") == before
 
 
 def test_another_run_in_the_folder_has_none_of_the_labels_and_leaves_them(folder, manifest):

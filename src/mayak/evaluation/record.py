@@ -90,6 +90,8 @@ class EvaluationResult:
     seen: tuple[Row, ...] = ()
     """Images that the model was trained on, or near copies of such: no figure but
     ``seen_accuracy`` counts them."""
+    labels: Mapping[str, int] = field(default_factory=dict)
+    """A person's labels of unread answers, by image id."""
 
     @property
     def seen_accuracy(self) -> float | None:
@@ -114,9 +116,6 @@ class EvaluationResult:
         if self.leakage is not None and self.leakage.note:
             notes.append(self.leakage.note)
         return notes
-
-    labels: Mapping[str, int] = field(default_factory=dict)
-    """A person's labels of unread answers, by image id."""
 
     @property
     def bounds(self) -> tuple[Bound, ...]:

@@ -167,7 +167,7 @@ def _run(
         failures=tuple(failures[sample.id] for sample in unread),
         leakage=leakage,
         seen=tuple(row for row in answered if row.is_seen),
-        labels=AnswerLabels.of(out, rows).labels,
+        labels=AnswerLabels.of(out, answered).labels,
         triage=None if as_triage is None else as_triage.figures(rows, unread),
     )
     _write(result, out, language)

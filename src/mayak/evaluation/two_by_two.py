@@ -258,9 +258,8 @@ def _bound_text(bound: Bound) -> tuple[str, str]:
     if bound.accuracy is None or bound.interval is None:
         return "–", msg("no image is left")
     low, high = 100 * bound.interval.low, 100 * bound.interval.high
-    return f"{bound.accuracy:.2%}", msg(
-        "95%: {low:.1f}–{high:.1f}, {n} images", low=low, high=high, n=bound.n
-    )
+    detail = msg("95%: {low:.1f}–{high:.1f}, {n} images", low=low, high=high, n=bound.n)
+    return f"{bound.accuracy:.2%}", detail + _mark(bound.interval)
 
 
 def _difference_lines(table: TwoByTwo) -> list[Line]:
@@ -293,9 +292,12 @@ def _change_text(one: Change | None) -> tuple[str, str]:
     if one is None:
         return "–", msg("not measured")
     low, high = 100 * one.interval.low, 100 * one.interval.high
-    return points(one.difference), msg(
-        "95%: {low:+.1f} … {high:+.1f}, {n} images", low=low, high=high, n=one.n
-    )
+    detail = msg("95%: {low:+.1f} … {high:+.1f}, {n} images", low=low, high=high, n=one.n)
+    return points(one.difference), detail + _mark(one.interval)
+
+
+def _mark(interval: metrics.Interval) -> str:
+    return msg(" · too few groups") if interval.has_too_few_groups else ""
 
 
 def points(difference: float) -> Message:

@@ -38,7 +38,9 @@ class UnreadAnswers:
                 ),
             )
         self.reviewer = reviewer
-        self._rows = unread(self._run.rows)
+        # An image that the model was trained on counts in no figure.
+        self._counted = [row for row in self._run.rows if not row.is_seen]
+        self._rows = unread(self._counted)
         self._labels = AnswerLabels.of(folder, self._run.rows)
 
     @property
@@ -64,7 +66,7 @@ class UnreadAnswers:
     @property
     def bounds(self) -> tuple[Bound, ...]:
         """Accuracy of the run under every reading of the unread answers."""
-        return bounds(self._run.rows, self._labels.labels)
+        return bounds(self._counted, self._labels.labels)
 
     def picture(self, position: int) -> bytes | None:
         """Return an image as a JPEG; None if it is missing, changed or unreadable."""
@@ -86,11 +88,11 @@ class UnreadAnswers:
             ConfigError: a file cannot be written.
         """
         folder, labels = self._run.folder, self._labels.labels
-        figures = self._run.figures | {"parser": record.parser_figures(self._run.rows, labels)}
+        figures = self._run.figures | {"parser": record.parser_figures(self._counted, labels)}
         report = folder / page.REPORT
         # Each file by itself: the run stays a finished one, whenever the process is killed.
         with record.writing(folder):
             if report.is_file():
-                text = page.with_unread_section(report.read_text("utf-8"), self._run.rows, labels)
+                text = page.with_unread_section(report.read_text("utf-8"), self._counted, labels)
                 write_durably(report, text.encode())
             write_durably(folder / record.METRICS, json_bytes(figures, allow_nan=False))
