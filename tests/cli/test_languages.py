@@ -149,7 +149,8 @@ def test_a_case_is_the_same_in_every_language(runs):
 @pytest.mark.parametrize("name", ["metrics.json", "predictions.csv", "failures.csv"])
 def test_results_are_the_same_in_every_language(runs, name):
     english, korean = (
-        (folder / "evaluation_results_zeroshot" / name).read_bytes() for folder, _ in runs.values()
+        (folder / "evaluation_results_zeroshot_score" / name).read_bytes()
+        for folder, _ in runs.values()
     )
     assert b"changed since" in english or name == "predictions.csv"
     assert korean == english
@@ -195,7 +196,13 @@ COMMANDS = (
     ["decisions", "disagreements", "case"],
     ["report", "case", "--overwrite"],
     ["report", "tampered"],
-    ["compare", "evaluation_results_zeroshot", "evaluation_results_zeroshot", "--out", "same"],
+    [
+        "compare",
+        "evaluation_results_zeroshot_score",
+        "evaluation_results_zeroshot_score",
+        "--out",
+        "same",
+    ],
     ["triage", "--case", "case"],
     ["triage", "photos", "--case", "photos", "--smallest", "-1"],
     ["report", "none"],

@@ -59,7 +59,7 @@ def test_an_image_that_could_not_be_scored_is_tried_once_more(tmp_path, monkeypa
     first = run(case, folder, classifier=Grey("other"))
     assert (first.failures, first.without_result) == (1, 0)
     with CaseStore.read(case) as store:
-        show_summary(Console(), store, first, None)
+        show_summary(Console(), store, first, None, None)
         assert summary_values(store, first, None)["unscored_by"] == {"crashed": 1}
     shown = capsys.readouterr().out
     assert "x/05.jpg" in shown and "not scored: the decoder crashed (crashed) 1" in shown
@@ -116,7 +116,7 @@ def test_each_loss_and_change_that_was_accepted_is_on_record(tmp_path, capsys):
         "x/01.jpg: is no longer there",
     ]
     with CaseStore.read(case) as store:
-        show_summary(Console(), store, summary, None)
+        show_summary(Console(), store, summary, None, None)
         assert store.verify() == []
     assert "DAMAGED OR CHANGED, accepted: x/01.jpg" in capsys.readouterr().out
     run(case, folder, accept_damaged=True)  # still gone, and accepted again

@@ -586,7 +586,7 @@ def test_a_folder_that_became_an_archive_is_not_what_it_was(tmp_path, phone):
     shutil.copy(phone[1], phone[0])
     with CaseStore.read(tmp_path / "case") as store:
         ((fault,), _) = compare(store)
-    assert (fault.problem, "folder → zip" in fault.message) == ("changed", True)
+    assert (fault.problem, "folder → ZIP archive" in fault.message) == ("changed", True)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="needs raw names")
