@@ -60,7 +60,7 @@ def test_an_image_that_could_not_be_scored_is_tried_once_more(tmp_path, monkeypa
     assert (first.failures, first.without_result) == (1, 0)
     with CaseStore.read(case) as store:
         show_summary(Console(), store, first, None, None)
-        assert summary_values(store, first, None)["unscored_by"] == {"crashed": 1}
+        assert summary_values(store, first, None, None)["unscored_by"] == {"crashed": 1}
     shown = capsys.readouterr().out
     assert "x/05.jpg" in shown and "not scored: the decoder crashed (crashed) 1" in shown
     monkeypatch.undo()
