@@ -228,9 +228,9 @@ def test_a_run_that_was_repeated_during_the_session_keeps_its_engine(folder, man
     unread = UnreadAnswers(folder, "kim")
     with unread.session():
         unread.decide(0, 0)
-        run.zeroshot(manifest, FakeAnswerer(SAID, precision="fp32"), folder)
+        run.zeroshot(manifest, FakeAnswerer(SAID, precision="bf16"), folder)
     found = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    assert found["engine_details"]["precision"] == "fp32"
+    assert found["engine_details"]["precision"] == "bf16"
     assert found["parser"]["labelled"] == 1
 
 
