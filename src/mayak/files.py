@@ -1,4 +1,4 @@
-"""Durable writes of files and folders, SHA-256 of files, canonical JSON and its digest."""
+"""Durable writes of files and folders, a file lock, SHA-256 of files, canonical JSON."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 import uuid
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -142,6 +143,71 @@ def _move_into_place(temporary: Path, target: Path, *, overwrite: bool) -> None:
     # 3. The old one is no longer needed.
     if old is not None:
         shutil.rmtree(old, ignore_errors=True)
+
+
+class LockHeldError(Exception):
+    """Another process has the lock; ``holder`` is its number, or ``?``."""
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(holder)
+        self.holder = holder
+
+
+class FileLock:
+    """An exclusive lock between processes: a file with the number of the one that has it.
+
+    The system releases it when the process ends, in whatever way.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Take the lock. Raises LockHeldError if another process has it, and OSError."""
+        self.path = path
+        # Never deleted: a second file of the same name would be a second lock.
+        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+        self._file = os.fdopen(os.open(path, flags, 0o644), "r+b", buffering=0)
+        try:
+            _lock(self._file)
+        except OSError as error:
+            self._file.seek(0)
+            holder = self._file.read(20).decode("ascii", "replace").strip() or "?"
+            self._file.close()
+            raise LockHeldError(holder) from error
+        try:
+            self._file.truncate(0)
+            self._file.write(f"{os.getpid()}\n".encode())
+        except OSError:
+            self._file.close()
+            raise
+        if hasattr(os, "register_at_fork"):
+            # A forked worker that outlives a killed parent must not keep the lock.
+            file = weakref.ref(self._file)
+            os.register_at_fork(after_in_child=lambda: _close(file()))
+
+    def release(self) -> None:
+        """Let the next process in."""
+        if not self._file.closed:
+            self._file.truncate(0)
+            self._file.close()
+
+
+def _close(file: BinaryIO | None) -> None:
+    if file is not None:
+        file.close()
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(file: BinaryIO) -> None:
+        file.seek(1 << 30)  # a byte far after the holder's number, which stays readable
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        file.seek(0)
+
+else:
+    import fcntl
+
+    def _lock(file: BinaryIO) -> None:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def file_sha256(file: Path | BinaryIO) -> str:

@@ -13,6 +13,7 @@ from mayak.dataset.manifest import read_manifest
 from mayak.errors import ConfigError, ManifestError
 from mayak.evaluation import run
 from mayak.evaluation.compare import compare
+from mayak.evaluation.unread import UnreadAnswers
 
 
 @pytest.fixture
@@ -212,6 +213,49 @@ def test_two_by_two_by_hand(four, tmp_path):
     page = (tmp_path / "c" / "comparison.html").read_text(encoding="utf-8")
     for text in ("Two by two", "66.67%", "difference, like with like", "+25.00 points"):
         assert text in page
+
+
+def label(folder, n):
+    unread = UnreadAnswers(folder, "kim")
+    with unread.session():
+        for position in range(n):
+            unread.decide(position, 2)
+
+
+def test_labels_of_a_person_give_a_difference_only_if_no_answer_is_without_one(four, tmp_path):
+    """Five unread answers to images of label 2 before, five to images of label 3 after."""
+    first, second, scored, generated = four
+
+    def labelled():
+        compare(first, second, tmp_path / "c", others=(scored, generated))
+        found = json.loads((tmp_path / "c" / "comparison.json").read_text(encoding="utf-8"))
+        page = (tmp_path / "c" / "comparison.html").read_text(encoding="utf-8")
+        change = found["two_by_two"]["like_with_like"][0]["unread"].get("labelled")
+        return change and change["accuracy_difference"], page
+
+    label(first, 5)
+    change, page = labelled()
+    assert change is None
+    assert "unread answers as a person labelled them" in page
+    assert "5 of 10 unread answers not labelled" in page
+    label(generated, 4)
+    change, page = labelled()
+    assert change is None
+    assert "1 of 10 unread answers not labelled" in page
+    assert "5 unread answers, 4 of them labelled by a person, the others counted as wrong" in page
+    label(generated, 5)
+    change, page = labelled()
+    assert change == 0
+    assert "not labelled" not in page
+
+
+def test_labels_of_one_run_are_enough_if_the_other_has_no_unread_answer(manifest, tmp_path):
+    run.zeroshot(manifest, FakeAnswerer({2: "?"}), tmp_path / "a")
+    run.evaluate(manifest, FakeAnswerer(adapter="x"), tmp_path / "b")
+    label(tmp_path / "a", 5)
+    found = compare(tmp_path / "a", tmp_path / "b", tmp_path / "c")
+    (pair,) = found.table.like_with_like
+    assert pair.changes["labelled"].difference == 0
 
 
 def test_the_table_counts_the_images_that_all_runs_could_read(four, manifest, tmp_path):

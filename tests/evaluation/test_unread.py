@@ -30,9 +30,9 @@ def folder(manifest, tmp_path):
 def label_all(folder, labels):
     """Label the ten unread answers, of class 0 first."""
     unread = UnreadAnswers(folder, "kim")
-    for position, label in enumerate(labels):
-        unread.decide(position, label)
-    unread.write_bounds()
+    with unread.session():
+        for position, label in enumerate(labels):
+            unread.decide(position, label)
 
 
 def parser(folder):
@@ -171,6 +171,67 @@ def test_a_torn_line_is_no_label_and_is_cut_off(folder):
         0,
         0,
     ]
+
+
+@pytest.mark.parametrize("left", [0, 9])
+def test_a_torn_first_line_is_no_other_run(folder, left):
+    """A power cut before the first line was complete: no label is in the file."""
+    label_all(folder, [0])
+    path = labels_file(folder)
+    path.write_bytes(path.read_bytes()[:left])
+    assert UnreadAnswers(folder, "kim").labels == [None] * 10
+    label_all(folder, [3])
+    assert UnreadAnswers(folder, "kim").labels[0] == 3
+
+
+def test_a_label_can_be_withdrawn(folder):
+    before = parser(folder)
+    label_all(folder, [0, 0])
+    label_all(folder, [None, None])
+    assert UnreadAnswers(folder, "kim").labels == [None] * 10
+    assert parser(folder) == before
+    assert len(labels_file(folder).read_text("utf-8").splitlines()) == 5
+
+
+def test_two_sessions_of_one_run_are_refused(folder):
+    """The second would end with labels that the first does not know, or the other way round."""
+    first, second = UnreadAnswers(folder, "kim"), UnreadAnswers(folder, "lee")
+    with first.session():
+        first.decide(0, 3)
+        with (
+            pytest.raises(ConfigError, match=rf"process {os.getpid()}\b") as error,
+            second.session(),
+        ):
+            pass
+        assert error.value.remedy
+    # What the first one stored is known to the second, though it was opened before.
+    with second.session():
+        assert second.labels[0] == 3
+        second.decide(1, 0)
+    assert parser(folder)["labelled"] == 2
+
+
+def test_a_run_that_was_replaced_during_the_session_keeps_its_own_figures(folder, manifest):
+    unread = UnreadAnswers(folder, "kim")
+    with pytest.raises(ConfigError, match="was replaced") as error, unread.session():
+        unread.decide(0, 0)
+        run.zeroshot(manifest, FakeAnswerer({3: "?"}), folder)
+        files = {name: (folder / name).read_bytes() for name in ("metrics.json", "report.html")}
+    assert "mayak answers" in error.value.remedy
+    for name, data in files.items():
+        assert (folder / name).read_bytes() == data
+    assert parser(folder)["unclassifiable"] == 5
+
+
+def test_a_run_that_was_repeated_during_the_session_keeps_its_engine(folder, manifest):
+    """The same answers from another engine: the labels are of both, the figures are not."""
+    unread = UnreadAnswers(folder, "kim")
+    with unread.session():
+        unread.decide(0, 0)
+        run.zeroshot(manifest, FakeAnswerer(SAID, precision="bf16"), folder)
+    found = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    assert found["engine_details"]["precision"] == "bf16"
+    assert found["parser"]["labelled"] == 1
 
 
 @pytest.mark.parametrize("line", ['{"id": "0-0", "label": 7}', '{"id": "x", "label": 1}', "[]"])

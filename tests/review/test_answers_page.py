@@ -143,8 +143,15 @@ def test_keys_decide_and_labels_outlive_the_page(browser, folder, serve):
             page.keyboard.down("1")
         page.keyboard.up("1")
         assert page.locator(".progress").inner_text().strip() == "4 of 15 labelled"
-        # A decision can be changed.
+        # A label can be withdrawn, and given again.
         page.keyboard.press("ArrowLeft")
+        page.keyboard.press("Backspace")
+        wait_for(page, "3 of 15")
+        shown = at(page)
+        page.keyboard.press("1")
+        wait_for(page, "4 of 15")
+        page.keyboard.press("ArrowLeft")
+        assert at(page) == shown
     found = UnreadAnswers(folder, "kim").labels
     assert found.count(None) == 11
     assert found[:2] == [0, -1]

@@ -7,19 +7,16 @@ import hashlib
 import os
 import re
 import stat
-import sys
 import uuid
-import weakref
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
 
 from mayak.errors import CaseError, IntegrityError
-from mayak.files import json_bytes, sync_folder, write_durably
+from mayak.files import FileLock, LockHeldError, json_bytes, sync_folder, write_durably
 from mayak.i18n import msg, system_error
 from mayak.untrusted import PARSE_ERRORS, RECORD_BYTES, open_regular, read_file, read_json
 
@@ -229,11 +226,8 @@ def newer(folder: Path) -> CaseError:
     )
 
 
-class WriterLock:
-    """The lock of the one process that may write a case.
-
-    The system releases it when the process ends, in whatever way.
-    """
+class WriterLock(FileLock):
+    """The lock of the one process that may write a case."""
 
     def __init__(self, folder: Path) -> None:
         """Take the lock.
@@ -241,63 +235,20 @@ class WriterLock:
         Raises:
             CaseError: it is taken; the message names the holder.
         """
-        path = self.path = folder / _LOCK
         require_regular(folder, writing=True)  # taking the lock truncates the file
         try:
-            # Never deleted: a second file of the same name would be a second lock.
-            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-            self._file = os.fdopen(os.open(path, flags, 0o644), "r+b", buffering=0)
-        except OSError as error:
-            raise storage_error(folder, error) from error
-        try:
-            _lock(self._file)
-        except OSError as error:
-            holder = self._file.read(20).decode("ascii", "replace").strip() or "?"
-            self._file.close()
+            super().__init__(folder / _LOCK)
+        except LockHeldError as error:
             raise CaseError(
                 msg(
                     "case {folder} is being written by another mayak (process {holder})",
                     folder=folder,
-                    holder=holder,
+                    holder=error.holder,
                 ),
                 remedy=msg("wait until it has finished, or end it"),
             ) from error
-        try:
-            self._file.truncate(0)
-            self._file.write(f"{os.getpid()}\n".encode())
         except OSError as error:
-            self._file.close()
             raise storage_error(folder, error) from error
-        if hasattr(os, "register_at_fork"):
-            # A forked worker that outlives a killed parent must not keep the case locked.
-            file = weakref.ref(self._file)
-            os.register_at_fork(after_in_child=lambda: _close(file()))
-
-    def release(self) -> None:
-        """Let the next writer in."""
-        if not self._file.closed:
-            self._file.truncate(0)
-            self._file.close()
-
-
-def _close(file: BinaryIO | None) -> None:
-    if file is not None:
-        file.close()
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _lock(file: BinaryIO) -> None:
-        file.seek(1 << 30)  # a byte far after the holder's number, which stays readable
-        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        file.seek(0)
-
-else:
-    import fcntl
-
-    def _lock(file: BinaryIO) -> None:
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def thumbnail_path(folder: Path, digest: str) -> Path:

@@ -43,8 +43,8 @@ def answers(
 ) -> int:
     """Label the answers that the parser could not read, on a local page; Ctrl-C ends it.
 
-    Keys 0 to 3 and - decide what an answer says. The labels are kept with the run, and its results
-    then state the accuracy with them.
+    Keys 0 to 3 and - decide what an answer says, Backspace withdraws a label. The labels are kept
+    with the run, and its results then state the accuracy with them.
     """
     from mayak.evaluation.unread import UnreadAnswers
 
@@ -56,12 +56,9 @@ def answers(
         from mayak.review import serve_answers
 
         logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.WARNING)
-        try:
-            with opening(console, browser, msg("Ctrl-C ends the page")) as opened:
-                serve_answers(unread, port=port, opened=opened, language=console.language)
-        finally:
-            if any(label is not None for label in unread.labels):
-                unread.write_bounds()
+        ended = msg("Ctrl-C ends the page")
+        with unread.session(), opening(console, browser, ended) as opened:
+            serve_answers(unread, port=port, opened=opened, language=console.language)
     _show_bounds(console, unread)
     return 0
 

@@ -71,6 +71,25 @@ def cautions(
     ``fixed_unread`` are the first run's unread answers to images that the second run has right,
     ``n_fixed`` counts all images that it puts right.
     """
+    found = _factor_cautions(first, second, table)
+    if fixed_unread:
+        text = msg(
+            "Of {n_fixed} images put right, {n_unread} had an answer that the parser could not "
+            "read.",
+            n_fixed=n_fixed,
+            n_unread=len(fixed_unread),
+        )
+        if not all(row.id in first.labels for row in fixed_unread):
+            text += " " + msg(
+                "Whether the model was wrong there is not known: `mayak answers {folder}` shows "
+                "them to a person.",
+                folder=shlex.quote(str(first.folder)),
+            )
+        found.append(text)
+    return found
+
+
+def _factor_cautions(first: SavedRun, second: SavedRun, table: TwoByTwo) -> list[Message]:
     differs = differing(first, second)
     found = []
     if "way" in differs and "training" in differs:
@@ -109,21 +128,6 @@ def cautions(
                 folder=(first if _is_triage(first) else second).folder,
             )
         )
-    if fixed_unread:
-        found.append(
-            msg(
-                "Of {n_fixed} images put right, {n_unread} had an answer that the parser could not "
-                "read.",
-                n_fixed=n_fixed,
-                n_unread=len(fixed_unread),
-            )
-        )
-        if not all(row.id in first.labels for row in fixed_unread):
-            found[-1] += " " + msg(
-                "Whether the model was wrong there is not known: `mayak answers {folder}` shows "
-                "them to a person.",
-                folder=shlex.quote(str(first.folder)),
-            )
     return found
 
 

@@ -48,9 +48,9 @@ def unread(rows: Sequence[Row]) -> list[Row]:
     return [row for row in rows if row.predicted == UNCLASSIFIABLE]
 
 
-def readings(labels: Mapping[str, int]) -> tuple[Reading, ...]:
+def readings(*, labelled: bool) -> tuple[Reading, ...]:
     """Return the readings that there are: the last one only after a person has labelled answers."""
-    return ("wrong", "left_out", "as_0", *(("labelled",) if labels else ()))
+    return ("wrong", "left_out", "as_0", *(("labelled",) if labelled else ()))
 
 
 def read_as(rows: Sequence[Row], reading: Reading, labels: Mapping[str, int]) -> list[Row]:
@@ -72,7 +72,8 @@ def read_as(rows: Sequence[Row], reading: Reading, labels: Mapping[str, int]) ->
 
 def bounds(rows: Sequence[Row], labels: Mapping[str, int]) -> tuple[Bound, ...]:
     """Return the accuracy of a run's rows under every reading."""
-    return tuple(_bound(reading, read_as(rows, reading, labels)) for reading in readings(labels))
+    wanted = readings(labelled=bool(labels))
+    return tuple(_bound(reading, read_as(rows, reading, labels)) for reading in wanted)
 
 
 def _bound(reading: Reading, rows: Sequence[Row]) -> Bound:

@@ -92,6 +92,8 @@ class EvaluationResult:
     ``seen_accuracy`` counts them."""
     labels: Mapping[str, int] = field(default_factory=dict)
     """A person's labels of unread answers, by image id."""
+    triage: TriageFigures | None = None
+    """Of a run that measured what triage runs."""
 
     @property
     def seen_accuracy(self) -> float | None:
@@ -121,9 +123,6 @@ class EvaluationResult:
     def bounds(self) -> tuple[Bound, ...]:
         """Accuracy by what unread answers are counted as; the same for all if there are none."""
         return bounds(self.rows, self.labels)
-
-    triage: TriageFigures | None = None
-    """Of a run that measured what triage runs."""
 
     @property
     def off_label(self) -> measures.OffLabel | None:

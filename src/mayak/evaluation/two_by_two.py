@@ -85,7 +85,12 @@ class LikeWithLike:
     first: SavedRun
     second: SavedRun
     changes: Mapping[Reading, Change]
-    """By what unread answers are counted as; runs by scores have ``wrong`` only."""
+    """By what unread answers are counted as; runs by scores have ``wrong`` only. ``labelled`` only
+    if a person has labelled every unread answer of both: the others would count as wrong, which
+    favours the run with more labels."""
+    n_unread: int
+    n_labelled: int
+    """Unread answers of both runs, and those that a person has looked at."""
 
 
 @dataclass(frozen=True)
@@ -171,8 +176,10 @@ def change(first: Sequence[Row], second: Sequence[Row]) -> Change | None:
 
 
 def _like_with_like(first: TableCell, second: TableCell) -> LikeWithLike:
-    has_labels = first.run.labels or second.run.labels
-    wanted = readings(has_labels) if is_generated(first.run.kind) else ("wrong",)
+    n_unread = first.n_unread + second.n_unread
+    n_labelled = first.n_labelled + second.n_labelled
+    is_labelled = 0 < n_labelled == n_unread
+    wanted = readings(labelled=is_labelled) if is_generated(first.run.kind) else ("wrong",)
     found = {
         name: change(
             read_as(first.rows, name, first.run.labels),
@@ -181,7 +188,7 @@ def _like_with_like(first: TableCell, second: TableCell) -> LikeWithLike:
         for name in wanted
     }
     changes = {name: one for name, one in found.items() if one is not None}
-    return LikeWithLike(first.run, second.run, changes)
+    return LikeWithLike(first.run, second.run, changes, n_unread, n_labelled)
 
 
 def _cell_values(cell: TableCell) -> dict[str, Any]:
@@ -246,10 +253,13 @@ def _model_lines(title: str, cells: Sequence[TableCell | None]) -> list[Line]:
 
 def _bound_title(cell: TableCell, bound: Bound) -> Message:
     if bound.reading == "labelled":
+        counts = {"n": cell.n_unread, "n_labelled": cell.n_labelled}
+        if cell.n_labelled == cell.n_unread:
+            return msg("{n} unread answers, {n_labelled} of them labelled by a person", **counts)
         return msg(
-            "{n} unread answers, {n_labelled} of them labelled by a person",
-            n=cell.n_unread,
-            n_labelled=cell.n_labelled,
+            "{n} unread answers, {n_labelled} of them labelled by a person, the others counted as "
+            "wrong",
+            **counts,
         )
     return msg("{n} unread answers {reading}", n=cell.n_unread, reading=reading_name(bound.reading))
 
@@ -263,10 +273,12 @@ def _bound_text(bound: Bound) -> tuple[str, str]:
 
 
 def _difference_lines(table: TwoByTwo) -> list[Line]:
-    by_way = {is_generated(pair.first.kind): pair.changes for pair in table.like_with_like}
+    by_way = {is_generated(pair.first.kind): pair for pair in table.like_with_like}
     if not by_way:
         return []
-    generated, scored = by_way.get(True, {}), by_way.get(False, {})
+    answers = by_way.get(True)
+    generated = answers.changes if answers else {}
+    scored = by_way[False].changes if False in by_way else {}
     shown = [
         Line(
             msg("difference, like with like"),
@@ -277,15 +289,22 @@ def _difference_lines(table: TwoByTwo) -> list[Line]:
     # Without an unread answer all readings are the same.
     if any(cell.n_unread for cell in table.cells):
         shown += [
-            Line(
-                msg("unread answers {reading}", reading=reading_name(name)),
-                True,
-                (_change_text(one), ("", "")),
-            )
+            Line(_reading_title(name), True, (_change_text(one), ("", "")))
             for name, one in generated.items()
             if name != "wrong"
         ]
+    if answers and 0 < answers.n_labelled < answers.n_unread:
+        open_ = msg(
+            "{n_open} of {n} unread answers not labelled",
+            n_open=answers.n_unread - answers.n_labelled,
+            n=answers.n_unread,
+        )
+        shown.append(Line(_reading_title("labelled"), True, (("–", open_), ("", ""))))
     return shown
+
+
+def _reading_title(reading: Reading) -> Message:
+    return msg("unread answers {reading}", reading=reading_name(reading))
 
 
 def _change_text(one: Change | None) -> tuple[str, str]:

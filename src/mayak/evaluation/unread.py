@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from mayak.errors import ConfigError
 from mayak.evaluation import page, record
-from mayak.evaluation.answer_labels import AnswerLabels
+from mayak.evaluation.answer_labels import AnswerLabels, locked
 from mayak.evaluation.bounds import Bound, bounds, unread
 from mayak.evaluation.pictures import jpeg, thumbnail
 from mayak.files import json_bytes, write_durably
@@ -29,6 +31,10 @@ class UnreadAnswers:
         Raises:
             ConfigError: there is no finished run, or one by scores.
         """
+        self.reviewer = reviewer
+        self._read(folder)
+
+    def _read(self, folder: Path) -> None:
         self._run = record.read_run(folder)
         if not record.is_generated(self._run.kind):
             raise ConfigError(
@@ -37,7 +43,6 @@ class UnreadAnswers:
                     "name the results of `mayak zeroshot` or `mayak evaluate --by generate`"
                 ),
             )
-        self.reviewer = reviewer
         # An image that the model was trained on counts in no figure.
         self._counted = [row for row in self._run.rows if not row.is_seen]
         self._rows = unread(self._counted)
@@ -73,21 +78,48 @@ class UnreadAnswers:
         small = thumbnail(self._run.image_root, self._rows[position], _SIDE)
         return None if small is None else jpeg(small, 88)
 
-    def decide(self, position: int, label: int) -> None:
-        """Store what an answer says: 0–3, or −1 if it names no label.
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """Let this process alone label the run, and at the end bring its results up to date.
+
+        Raises:
+            ConfigError: another process labels the run, or the run was replaced meanwhile.
+        """
+        with locked(self._run.folder):
+            self._read(self._run.folder)  # another session may have ended since
+            try:
+                yield
+            finally:
+                self._write_bounds()
+
+    def decide(self, position: int, label: int | None) -> None:
+        """Store what an answer says: 0–3, −1 if it names no label, None to withdraw the label.
+
+        Only within a ``session``.
 
         Raises:
             ConfigError: the label cannot be stored.
         """
         self._labels.decide(self._rows[position].id, label, self.reviewer)
 
-    def write_bounds(self) -> None:
-        """Bring the run's ``metrics.json`` and ``report.html`` up to date with the labels.
-
-        Raises:
-            ConfigError: a file cannot be written.
-        """
-        folder, labels = self._run.folder, self._labels.labels
+    def _write_bounds(self) -> None:
+        """Bring the run's ``metrics.json`` and ``report.html`` up to date with the labels."""
+        # The run may have been repeated or replaced: only the figures next to its answers count.
+        folder, digest = self._run.folder, self._labels.run
+        self._read(folder)
+        if self._labels.run != digest:
+            raise ConfigError(
+                msg(
+                    "the run in {folder} was replaced while its answers were being labelled; its "
+                    "results are unchanged",
+                    folder=folder,
+                ),
+                remedy=msg(
+                    "run `mayak answers` again to label the new answers; the labels of the old "
+                    "ones are kept"
+                ),
+            )
+        labels = self._labels.labels
         figures = self._run.figures | {"parser": record.parser_figures(self._counted, labels)}
         report = folder / page.REPORT
         # Each file by itself: the run stays a finished one, whenever the process is killed.

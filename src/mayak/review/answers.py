@@ -40,17 +40,17 @@ class AnswersToLabel(Protocol):
         """Return an image as a JPEG; None if it cannot be shown."""
         ...
 
-    def decide(self, position: int, label: int) -> None:
-        """Store a label durably. Raises MayakError."""
+    def decide(self, position: int, label: int | None) -> None:
+        """Store a label durably, or withdraw it. Raises MayakError."""
         ...
 
 
 class LabelRequest(BaseModel):
-    """What one answer says. ``answer`` is its text as the page showed it."""
+    """What one answer says; null withdraws it. ``answer`` is its text as the page showed it."""
 
     position: int = Field(ge=0, le=2**31)
     answer: str
-    label: int = Field(ge=UNCLASSIFIABLE, le=LABELS[-1].index)
+    label: int | None = Field(ge=UNCLASSIFIABLE, le=LABELS[-1].index)
 
 
 def build_answers(answers: AnswersToLabel, language: Language) -> App:

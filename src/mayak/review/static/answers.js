@@ -10,6 +10,7 @@ import { WORDS } from "./words.js";
 
 const answers = signal(null);
 const at = signal(0);
+const isLabelled = (position) => (answers.value?.[position]?.label ?? null) !== null;
 const labelled = computed(() => (answers.value ?? []).filter((one) => one.label !== null).length);
 /** A label is being stored. Further keys wait for it, because they would be for the next answer. */
 const storing = signal(false);
@@ -29,6 +30,7 @@ function nextOpen(from) {
   return order.find((i) => all[i].label === null) ?? null;
 }
 
+/** Store what the answer says, and go on; null withdraws it. */
 async function decide(label) {
   const position = at.peek();
   const shown = answers.peek()?.[position];
@@ -37,6 +39,7 @@ async function decide(label) {
   try {
     await send("/api/label", { position, answer: shown.answer, label });
     answers.value = answers.peek().map((one, i) => (i === position ? { ...one, label } : one));
+    if (label === null) return;
     const next = nextOpen(position);
     if (next === null) tell(t("allLabelled"));
     else at.value = next;
@@ -47,9 +50,14 @@ async function decide(label) {
   }
 }
 
+function withdraw() {
+  if (isLabelled(at.peek())) decide(null);
+}
+
 const KEYS = {
   "-": () => decide(-1),
   "−": () => decide(-1),
+  Backspace: withdraw,
   b: () => (blur.value = !blur.value),
   n: () => answers.peek() && move(nextOpen(at.peek()) ?? at.peek()),
   ArrowLeft: () => move(at.peek() - 1),
@@ -111,6 +119,7 @@ function Answer() {
       </div>
       <div class="bar"><${Button} icon="left" label=${`${t("previous")} (←)`} disabled=${position === 0} onClick=${() => move(position - 1)} />
         <span class="figure">${position + 1} / ${answers.value.length}</span>
+        <${Button} icon="undo" label=${`${t("withdrawLabel")} (Backspace)`} disabled=${label === null} onClick=${withdraw} />
         <${Button} icon="right" label=${`${t("next")} (→)`} disabled=${position === answers.value.length - 1} onClick=${() => move(position + 1)} /></div>
       <p class="soft small">${t("answerQuestion")}: <span lang="ko">${boot.question}</span></p>
       <dl class="soft small">${WORDS.answerKeys.map(([keys, what]) => html`<dt>${keys.split(" ").map((key) => html`<kbd>${key}</kbd> `)}</dt><dd>${render(what)}</dd>`)}</dl>

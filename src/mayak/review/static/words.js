@@ -243,6 +243,7 @@ export const WORDS = {
   answerQuestion: msg("The question was"),
   emptyAnswer: msg("(an empty answer)"),
   staysUnread: msg("names no label"),
+  withdrawLabel: msg("withdraw the label"),
   labelled: (n, all) => msg("{n} of {all} labelled", { n, all }),
   allLabelled: msg("All answers are labelled. Ctrl-C in the terminal ends the page and states the result."),
   noUnread: msg("The parser could read every answer of this run."),
@@ -251,6 +252,7 @@ export const WORDS = {
   answerKeys: [
     ["0 1 2 3", msg("the answer names this label")],
     ["−", msg("it names no label, and stays unread")],
+    ["Backspace", msg("withdraw the label")],
     ["← →", msg("move without deciding")],
     ["n", msg("next answer to label")],
     ["b", msg("blur")],
