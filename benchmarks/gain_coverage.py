@@ -61,7 +61,7 @@ def main() -> None:
                 low, high = np.array(curve.bounds).T
                 hits[key] += (low <= truth[key] + 1e-12) & (truth[key] <= high + 1e-12)
             one = aurocs(labels, scores, names)[RELEVANT]
-            n_areas += one is not None and one.bounds[0] <= area <= one.bounds[1]
+            n_areas += one is not None and one.interval.low <= area <= one.interval.high
         coverage = {key: hit[:-1] / asked.repeats for key, hit in hits.items()}
         print(
             json.dumps(

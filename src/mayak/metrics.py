@@ -23,7 +23,7 @@ from mayak.labels import LABELS, UNCLASSIFIABLE
 
 CONFIDENCE = 0.95
 MIN_GROUPS = 20
-"""With fewer groups their correlation cannot be estimated, and a figure is marked."""
+"""With fewer groups their correlation cannot be estimated well, and a figure is marked."""
 CALIBRATION_BINS = 15
 """As in Guo et al., "On Calibration of Modern Neural Networks" (ICML 2017)."""
 
@@ -47,11 +47,12 @@ class Interval:
     method: Method
     n_groups: int
     n_effective: float
-    """Number of independent images that would tell as much (Kish 1965)."""
+    """Number of independent images whose interval would be as wide."""
 
     @property
     def has_too_few_groups(self) -> bool:
-        """Whether each group counts as one image, because there are fewer than MIN_GROUPS."""
+        """Whether there are fewer than MIN_GROUPS groups; then ``n_effective`` is at most their
+        number."""
         return self.n_groups < MIN_GROUPS
 
     def figures(self, name: str) -> dict[str, Any]:
@@ -189,9 +190,10 @@ def difference_interval(first: ArrayLike, second: ArrayLike, groups: ArrayLike) 
 
 
 def share_limits(hits: Floats, sizes: Floats) -> tuple[Floats, Floats, Floats]:
-    """Return limits and effective number of images for hits (…, groups) and sizes (groups,)."""
+    """Return limits and effective number of images for hits (…, groups) and sizes (groups,) or
+    (…, groups)."""
     effective = _effective(hits, hits, sizes, lowest=0.0)
-    return *_exact(hits.sum(axis=-1) / sizes.sum(), effective), effective
+    return *exact_limits(hits.sum(axis=-1) / sizes.sum(axis=-1), effective), effective
 
 
 def difference_limits(
@@ -205,9 +207,10 @@ def difference_limits(
     approach", Statistics in Medicine 27).
     """
     effective = _effective(gains - losses, gains + losses, sizes, lowest=-1.0)
-    gained, lost = gains.sum(axis=-1) / sizes.sum(), losses.sum(axis=-1) / sizes.sum()
-    gained_low, gained_high = _exact(gained, effective)
-    lost_low, lost_high = _exact(lost, effective)
+    n = sizes.sum(axis=-1)
+    gained, lost = gains.sum(axis=-1) / n, losses.sum(axis=-1) / n
+    gained_low, gained_high = exact_limits(gained, effective)
+    lost_low, lost_high = exact_limits(lost, effective)
     others = (1.0 - gained) * (1.0 - lost)
     # Without an image that stays the same the two are each other's complement.
     complement = np.asarray(gained + lost) > 1.0 - 1e-9
@@ -293,30 +296,73 @@ def _by_group(values: Floats, groups: ArrayLike) -> tuple[Floats, Floats]:
 
 
 def _effective(sums: Floats, squares: Floats, sizes: Floats, *, lowest: float) -> Floats:
+    """Return the effective number of images: the smaller of two estimates.
+
+    ``sums`` and ``squares`` (…, groups) are those of values from ``lowest`` to 1. The first
+    estimate allows for answers that are alike within groups; of fewer than MIN_GROUPS groups it is
+    their number. The second allows for large groups that are harder or easier than small ones, and
+    is at least 1. Single images are independent: their number needs no estimate.
+    """
+    n_groups = sums.shape[-1]
+    n = np.broadcast_to(sizes.sum(axis=-1), sums.shape[:-1])
+    if n_groups == 1:
+        return np.ones_like(n)
+    if n_groups < MIN_GROUPS:
+        by_correlation = np.full_like(n, n_groups)
+    else:
+        by_correlation = _by_correlation(sums, squares, sizes, lowest)
+    by_ratio = np.maximum(_by_ratio(sums, squares, sizes), 1.0)
+    return np.where(n == n_groups, n, np.minimum(by_correlation, by_ratio))
+
+
+def _by_correlation(sums: Floats, squares: Floats, sizes: Floats, lowest: float) -> Floats:
     """Return n / (1 + ρ(m − 1)): the number of images, divided by the design effect (Kish 1965).
 
-    ``sums`` and ``squares`` (…, groups) are those of values from ``lowest`` to 1. m is the size of
-    a random image's group; ρ is the correlation within groups, estimated as Fleiss and Cuzick
-    (1979, "The reliability of dichotomous judgments") do: 1 − variance within groups / variance.
-    Imagined groups of identical values are added: m images of 0, and m images of 1 (for values
-    from −1: half of them −1). Without them a few scattered errors would pass for proof of
+    m is the size of a random image's group; ρ is the correlation within groups, estimated as Fleiss
+    and Cuzick (1979, "The reliability of dichotomous judgments") do: 1 − variance within groups /
+    variance. Imagined groups of identical values are added: m images of 0, and m images of 1 (for
+    values from −1: half of them −1). Without them a few scattered errors would pass for proof of
     independence. With them ρ is 1 until errors are seen that the rest of their group does not
     share. Their weight was chosen by simulation, so that the intervals cover
     (``benchmarks/coverage.py``).
     """
-    n, n_groups = sizes.sum(), len(sizes)
-    m = (sizes**2).sum() / n
-    if m == 1.0 or n_groups < MIN_GROUPS:
-        return np.full(sums.shape[:-1], n / m)
+    n, n_groups = sizes.sum(axis=-1), sizes.shape[-1]
+    m = n / independent_images(sizes)
     within = (squares - sums**2 / sizes).sum(axis=-1)
     padded = n + 2.0 * m
     mean = (sums.sum(axis=-1) + (lowest + 1.0) * m) / padded
     variance = (squares.sum(axis=-1) + m) / padded - mean**2
-    correlation = np.clip(1.0 - within / ((padded - n_groups - 2.0) * variance), 0.0, 1.0)
+    freedom = np.maximum(padded - n_groups - 2.0, 1e-9)  # 0 for single images, as is `within`
+    correlation = np.clip(1.0 - within / (freedom * variance), 0.0, 1.0)
     return np.asarray(n / (1.0 + correlation * (m - 1.0)))
 
 
-def _exact(share: Floats, n: Floats) -> tuple[Floats, Floats]:
+def _by_ratio(sums: Floats, squares: Floats, sizes: Floats) -> Floats:
+    """Return the variance of a value / the variance of the mean, infinite if the latter is 0.
+
+    The mean is a ratio of two sums over groups, values and images. Its linearised variance (Cochran
+    1977, "Sampling Techniques", ch. 6) contains how size and accuracy of the groups vary together,
+    which a correlation within groups does not. It is estimated from the groups, so Student's
+    quantile takes the place of the normal one (Korn and Graubard 1998).
+    """
+    n, n_groups = sizes.sum(axis=-1), sizes.shape[-1]
+    mean = sums.sum(axis=-1) / n
+    rest = sums - mean[..., None] * sizes
+    of_mean = (rest**2).sum(axis=-1) / n**2 * n_groups / (n_groups - 1)
+    of_value = squares.sum(axis=-1) / n - mean**2
+    end = (1.0 + CONFIDENCE) / 2.0
+    student = (stats.norm.ppf(end) / stats.t.ppf(end, n_groups - 1)) ** 2
+    unlimited = np.full_like(of_mean, np.inf)
+    return np.asarray(np.divide(student * of_value, of_mean, out=unlimited, where=of_mean > 0))
+
+
+def independent_images(sizes: Floats) -> Floats:
+    """Return how many independent images some in groups of these sizes (…, groups) are worth, if
+    those of a group are alike (Kish 1965): the number of groups if all are of one size."""
+    return np.asarray(sizes.sum(axis=-1) ** 2 / (sizes**2).sum(axis=-1))
+
+
+def exact_limits(share: Floats, n: Floats) -> tuple[Floats, Floats]:
     """Return Clopper and Pearson's limits of a share of n trials, as beta quantiles, which need no
     whole numbers."""
     tail = (1.0 - CONFIDENCE) / 2.0

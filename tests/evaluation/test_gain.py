@@ -77,7 +77,7 @@ def test_auroc_counts_pairs():
     assert found["relevant"].value == 0.75
     assert found["3"].value == pytest.approx(2.5 / 3)
     assert found["2"] is None
-    low, high = found["relevant"].bounds
+    low, high = found["relevant"].interval.low, found["relevant"].interval.high
     assert 0 <= low < 0.75 < high <= 1
 
 
@@ -88,6 +88,23 @@ def test_a_perfect_auroc_is_as_sure_as_its_smaller_side():
     labels = [1] * 10 + [0] * 1000
     found = aurocs(labels, scores, [f"g{n}" for n in range(1010)])["relevant"]
     assert found.value == 1
-    assert found.bounds == (pytest.approx(0.025**0.1), 1.0)
+    assert (found.interval.low, found.interval.high) == (pytest.approx(0.025**0.1), 1.0)
     grouped = aurocs(labels, scores, ["g"] * 10 + [f"g{n}" for n in range(1000)])["relevant"]
-    assert grouped.bounds == (pytest.approx(0.025), 1.0)
+    assert (grouped.interval.low, grouped.interval.high) == (pytest.approx(0.025), 1.0)
+
+
+def test_few_groups_are_marked():
+    """Thirty images of class 1 in 15 groups, thirty of class 2 in 30 groups."""
+    labels = np.array([1] * 30 + [2] * 30 + [0] * 30)
+    groups = [f"g{n // 2}" for n in range(30)] + [f"g{n}" for n in range(30, 90)]
+    curves = gain_curves(labels, groups, np.arange(90))
+    assert (curves["1"].n_groups, curves["2"].n_groups) == (15, 30)
+    assert curves["1"].has_too_few_groups
+    assert not curves["2"].has_too_few_groups
+    scores = np.full((90, 4), 0.1)
+    scores[np.arange(90), labels] = 0.7
+    areas = aurocs(labels, scores, groups)
+    assert areas["1"].interval.has_too_few_groups
+    assert not areas["2"].interval.has_too_few_groups
+    # The side with fewer groups counts, also if it is the other one.
+    assert aurocs(np.minimum(labels, 1), scores, groups)["0"].interval.n_groups == 30

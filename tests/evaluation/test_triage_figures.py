@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from mayak.cli.as_triage import show_triage_figures
+from mayak.cli.console import Console
 from mayak.evaluation.triage_figures import Share, TriagedImage, triage_figures
 from mayak.metrics import Interval
 from mayak.model.risk_control import Drift, RiskBound
@@ -109,3 +111,28 @@ def test_a_tie_with_irrelevant_is_not_lost():
 def test_drift_is_in_the_values():
     values = figures([image(0, 0, 0), image(1, 1, 1)], found_drift=Drift(30, 0.5, 1e-6)).as_json()
     assert values["drift"] == {"found": 30, "distance": 0.5, "p": 1e-6, "differs": True}
+
+
+def test_a_curve_of_few_groups_is_marked_in_the_figures():
+    images = [image(n, 1, 1) for n in range(10)] + [image(100 + n, 0, 0) for n in range(30)]
+    values = figures(images).as_json()
+    assert values["gain"]["relevant"]["groups"] == 10
+    assert values["gain"]["relevant"]["too_few_groups"] is True
+    assert values["auroc"]["relevant"]["groups"] == 10
+    assert values["auroc"]["relevant"]["too_few_groups"] is True
+    more = [image(200 + n, 1, 1) for n in range(20)]
+    values = figures(images + more).as_json()
+    assert values["gain"]["relevant"]["too_few_groups"] is False
+    assert values["auroc"]["relevant"]["too_few_groups"] is False
+
+
+def test_the_terminal_names_the_curves_of_few_groups(capsys):
+    """Ten groups of class 1, 25 of class 2, 12 irrelevant ones: the other side of relevant."""
+    images = [image(n, 1, 1) for n in range(10)]
+    images += [image(100 + n, 2, 2) for n in range(25)]
+    images += [image(200 + n, 0, 0) for n in range(12)]
+    show_triage_figures(Console(), figures(images))
+    last = capsys.readouterr().out.split("too few groups (fewer than 20 duplicate groups): ")[-1]
+    named = " ".join(last.split())
+    assert named.startswith("AUROC: relevant (1–3), 1 ")
+    assert "2 " not in named

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mayak.cli.console import Console
 from mayak.errors import ConfigError
-from mayak.i18n import msg
+from mayak.i18n import join, msg
 from mayak.workers import cores
 
 if TYPE_CHECKING:
@@ -89,6 +90,20 @@ def show_triage_figures(console: Console, figures: TriageFigures) -> None:
         console.result(msg("note: ") + note)
 
 
+def show_few_groups(console: Console, figures: Sequence[str]) -> None:
+    """Name the figures of too few duplicate groups, if there are any."""
+    from mayak.metrics import MIN_GROUPS
+
+    if figures:
+        console.result(
+            msg(
+                "too few groups (fewer than {least} duplicate groups): {figures}",
+                least=MIN_GROUPS,
+                figures=join(", ", figures),
+            )
+        )
+
+
 def share_text(share: Share) -> str:
     """Return count, number of images, share and interval."""
     if share.value is None or share.interval is None:
@@ -140,12 +155,17 @@ def _show_bound(console: Console, check: BoundCheck) -> None:
 def _show_gain(console: Console, figures: TriageFigures) -> None:
     from mayak.evaluation.gain import PERCENT, target_name
 
-    rows = []
+    rows, few = [], []
     for key, curve in figures.gain.items():
         area = figures.auroc[key]
         shown = "–"
         if area is not None:
-            shown = f"{area.value:.4f} ({area.bounds[0]:.3f}–{area.bounds[1]:.3f})"
+            interval = area.interval
+            shown = f"{area.value:.4f} ({interval.low:.3f}–{interval.high:.3f})"
+        if curve.has_too_few_groups:
+            few.append(target_name(key))
+        elif area is not None and area.interval.has_too_few_groups:
+            few.append("AUROC: " + target_name(key))
         recalls = [f"{curve.recall[PERCENT.index(percent)]:.0%}" for percent in _VIEWED]
         rows.append([target_name(key), *recalls, shown])
     console.result("")
@@ -154,3 +174,4 @@ def _show_gain(console: Console, figures: TriageFigures) -> None:
         [msg("images"), *(f"{percent}%" for percent in _VIEWED), "AUROC (95%)"],
         rows,
     )
+    show_few_groups(console, few)

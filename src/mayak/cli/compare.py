@@ -46,7 +46,7 @@ def compare(
     With further runs, the table of {untouched, fine-tuned} × {free answers, label scores} shows
     what training changes and what the way of asking does.
     """
-    from mayak.evaluation.compare import PAGE, summary
+    from mayak.evaluation.compare import PAGE, figures
     from mayak.evaluation.compare import compare as run
     from mayak.evaluation.record import METRICS
 
@@ -59,7 +59,7 @@ def compare(
         )
     result = run(first, second, out, others=others, language=console.language)
     if as_json:
-        console.json(summary(result))
+        console.json(figures(result))
     else:
         _show_comparison(console, result, out / PAGE)
     return 0

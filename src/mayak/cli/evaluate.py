@@ -12,6 +12,7 @@ from cyclopts import Parameter
 from mayak.cli.as_triage import (
     calibration_to_measure,
     measure_as_triage,
+    show_few_groups,
     show_triage_figures,
 )
 from mayak.cli.console import Console
@@ -25,7 +26,7 @@ from mayak.cli.options import (
     base_of,
 )
 from mayak.config import BASE_MODEL, FINAL, OUTPUT, Precision
-from mayak.i18n import join, msg, msg_in
+from mayak.i18n import msg, msg_in
 from mayak.labels import LABELS
 from mayak.names import printable
 
@@ -238,7 +239,7 @@ def _show(console: Console, result: EvaluationResult, out: Path, as_json: bool) 
         + f" · macro F1 {measured.macro_f1:.3f} · "
         + msg("{count} images", count=measured.n)
     )
-    _show_few_groups(console, measured)
+    show_few_groups(console, _of_few_groups(measured))
     if result.unclassifiable and is_generated(result.kind):
         _show_unread(console, result, out)
     elif result.unclassifiable:
@@ -258,24 +259,15 @@ def _show(console: Console, result: EvaluationResult, out: Path, as_json: bool) 
     return int(bool(result.failures))
 
 
-def _show_few_groups(console: Console, measured: Metrics) -> None:
-    from mayak.metrics import MIN_GROUPS
-
-    few = [
+def _of_few_groups(measured: Metrics) -> list[str]:
+    few: list[str] = [
         msg("recall of ") + f"{label.index} " + label.name
         for label, row in zip(LABELS, measured.per_class, strict=True)
         if row.recall_interval and row.recall_interval.has_too_few_groups
     ]
     if measured.accuracy_interval.has_too_few_groups:
         few.insert(0, msg("accuracy"))
-    if few:
-        console.result(
-            msg(
-                "too few groups (fewer than {least} duplicate groups): {figures}",
-                least=MIN_GROUPS,
-                figures=join(", ", few),
-            )
-        )
+    return few
 
 
 def _show_unread(console: Console, result: EvaluationResult, out: Path) -> None:

@@ -103,7 +103,7 @@ def compare(
     check_alike(runs)
     result = _paired(runs)
     files = {
-        RESULT: json_bytes(_figures(result)),
+        RESULT: json_bytes(figures(result)),
         PAGE: _page(result, language).encode(),
     }
     files |= plots.comparison(
@@ -111,11 +111,6 @@ def compare(
     )
     record.write_files(out, files, last=RESULT, own=_OWN)
     return result
-
-
-def summary(result: Comparison) -> dict[str, Any]:
-    """Return the contents of ``comparison.json``."""
-    return _figures(result)
 
 
 def _paired(runs: Sequence[SavedRun]) -> Comparison:
@@ -137,8 +132,8 @@ def _paired(runs: Sequence[SavedRun]) -> Comparison:
         first=runs[0],
         second=runs[1],
         pairs=pairs,
-        first_metrics=_measured(before),
-        second_metrics=_measured(after),
+        first_metrics=two_by_two.measure_rows(before),
+        second_metrics=two_by_two.measure_rows(after),
         change=change,
         n_seen=len(seen),
         unpaired=len({row.id for run in runs for row in run.rows} - seen) - len(pairs),
@@ -146,16 +141,8 @@ def _paired(runs: Sequence[SavedRun]) -> Comparison:
     )
 
 
-def _measured(rows: list[Row]) -> metrics.Metrics:
-    return metrics.measure(
-        [row.label for row in rows],
-        [row.predicted for row in rows],
-        [row.group for row in rows],
-        unclassifiable=True,
-    )
-
-
-def _figures(result: Comparison) -> dict[str, Any]:
+def figures(result: Comparison) -> dict[str, Any]:
+    """Return the contents of ``comparison.json``."""
     changed = (("fixed", result.fixed), ("broken", result.broken), ("moved", result.moved))
     return {
         "first": _run_figures(result.first, result.first_metrics),

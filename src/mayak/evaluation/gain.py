@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy.stats import rankdata
 
 from mayak.i18n import msg
 from mayak.labels import LABELS, numbered_label
-from mayak.metrics import share_interval
+from mayak.metrics import MIN_GROUPS, Interval, exact_limits, independent_images, share_interval
 
 PERCENT = (1, 2, 5, *range(10, 101, 5))
 """Shares of images viewed, in per cent, at which recall is stated."""
@@ -31,6 +31,13 @@ class GainCurve:
     recall: tuple[float, ...]
     bounds: tuple[Bounds, ...]
     """95 % each; not a band for the whole curve."""
+    n_groups: int
+    """Duplicate groups of the class."""
+
+    @property
+    def has_too_few_groups(self) -> bool:
+        """Whether they are fewer than MIN_GROUPS."""
+        return self.n_groups < MIN_GROUPS
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +46,8 @@ class Auroc:
     one of the others; equal scores count half."""
 
     value: float
-    bounds: Bounds
+    interval: Interval
+    """Its groups are those of the side that has fewer."""
 
 
 def target_name(key: str) -> str:
@@ -80,7 +88,7 @@ def gain_curves(
             fixed = share_interval(is_viewed, names[mask])
             ends = min(fixed.low, low[row, column]), max(fixed.high, high[row, column])
             bounds.append((float(ends[0]), float(ends[1])))
-        curves[key] = GainCurve(tuple(recall), tuple(bounds))
+        curves[key] = GainCurve(tuple(recall), tuple(bounds), len(np.unique(names[mask])))
     return curves
 
 
@@ -134,30 +142,21 @@ def _resampled(
 def _auroc(
     is_target: NDArray[np.bool_], scores: NDArray[np.float64], groups: NDArray[np.str_]
 ) -> Auroc | None:
+    """Return the AUROC with the interval of Clopper and Pearson (1934).
+
+    For an AUROC of m and n independent images, min(m, n) trials are the safe number: its variance
+    is at most A(1 - A) / min(m, n) (Birnbaum and Klose 1957, Ann. Math. Statist. 28).
+    """
     n_targets, n_others = int(is_target.sum()), int((~is_target).sum())
     if not n_targets or not n_others:
         return None
     # Mann-Whitney's statistic from the sum of ranks.
-    ranks = stats.rankdata(scores)[is_target].sum() - n_targets * (n_targets + 1) / 2
+    ranks = rankdata(scores)[is_target].sum() - n_targets * (n_targets + 1) / 2
     value = float(ranks / (n_targets * n_others))
-    trials = min(_effective(groups[is_target]), _effective(groups[~is_target]))
-    return Auroc(value, _clopper_pearson(value, trials))
-
-
-def _effective(groups: NDArray[np.str_]) -> float:
-    """Return how many independent images some in duplicate groups are worth, if those of a group
-    are alike (Kish 1965): equal to the number of groups if these are of one size."""
-    sizes = np.unique(groups, return_counts=True)[1].astype(np.float64)
-    return float(sizes.sum() ** 2 / (sizes**2).sum())
-
-
-def _clopper_pearson(share: float, trials: float) -> Bounds:
-    """Return Clopper and Pearson's interval (1934) of a share; ``trials`` need not be whole.
-
-    For an AUROC of m and n images, min(m, n) trials are the safe number: its variance is at most
-    A(1 - A) / min(m, n) (Birnbaum and Klose 1957, Ann. Math. Statist. 28).
-    """
-    right, wrong = share * trials, (1 - share) * trials
-    low = float(stats.beta.ppf(_TAIL, right, wrong + 1)) if right > 0 else 0.0
-    high = float(stats.beta.ppf(1 - _TAIL, right + 1, wrong)) if wrong > 0 else 1.0
-    return low, high
+    sizes = [
+        np.unique(groups[side], return_counts=True)[1].astype(np.float64)
+        for side in (is_target, ~is_target)
+    ]
+    trials, n_groups = min(float(independent_images(side)) for side in sizes), min(map(len, sizes))
+    low, high = exact_limits(np.asarray(value), np.asarray(trials))
+    return Auroc(value, Interval(float(low), float(high), "clopper-pearson", n_groups, trials))

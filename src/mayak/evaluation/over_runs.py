@@ -14,8 +14,8 @@ from mayak import metrics
 from mayak.errors import ConfigError
 from mayak.evaluation import page, record
 from mayak.evaluation.alike import BASE_PARTS
-from mayak.evaluation.record import Row, SavedRun
-from mayak.evaluation.two_by_two import seen_ids
+from mayak.evaluation.record import SavedRun
+from mayak.evaluation.two_by_two import measure_rows, seen_ids
 from mayak.files import json_bytes
 from mayak.i18n import Language, msg
 from mayak.labels import LABELS
@@ -98,10 +98,12 @@ def summarise(folders: Sequence[Path], out: Path, *, language: Language = "en") 
     counted = [[row for row in run.rows if row.id not in seen] for run in runs]
     result = RunsSummary(
         runs=runs,
-        measured=tuple(map(_measured, counted)),
+        measured=tuple(map(measure_rows, counted)),
         n_seen=len(seen),
         design=design,
-        pooled=_measured([row for rows in counted for row in rows]) if design == "folds" else None,
+        pooled=measure_rows([row for rows in counted for row in rows])
+        if design == "folds"
+        else None,
     )
     files = {
         RESULT: json_bytes(figures(result), allow_nan=False),
@@ -200,15 +202,6 @@ def _design(runs: Sequence[SavedRun]) -> Design:
                 remedy=msg("name runs on one test set, or on the folds of `mayak prepare --folds`"),
             )
     return "folds"
-
-
-def _measured(its: Sequence[Row]) -> metrics.Metrics:
-    return metrics.measure(
-        [row.label for row in its],
-        [row.predicted for row in its],
-        [row.group for row in its],
-        unclassifiable=True,
-    )
 
 
 def _page(result: RunsSummary, language: Language) -> str:

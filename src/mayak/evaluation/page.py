@@ -128,7 +128,8 @@ def limits(model: str, *, is_calibrated: bool = False) -> list[str]:
         msg(
             "Intervals allow for near-duplicates, which are not independent. They cover chance in "
             "the choice of images, not mislabelled images or a test set unlike real work. “Too few "
-            "groups” marks a figure of fewer than {least} duplicate groups.",
+            "groups” marks a figure of fewer than {least} duplicate groups: its interval counts a "
+            "group as one image at most, and may be too narrow.",
             least=MIN_GROUPS,
         ),
         msg(

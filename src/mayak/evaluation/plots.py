@@ -113,7 +113,8 @@ def gain_curve(curves: dict[str, GainCurve], language: Language) -> dict[str, by
             axes.plot([0, 1], [0, 1], color=_GREY, linewidth=1.2, linestyle="--")
             axes.fill_between(viewed, low, high, color=_BLUE, alpha=0.18, linewidth=0)
             axes.plot(viewed, [0.0, *curve.recall], color=_BLUE, linewidth=2)
-            axes.set_title(render(target_name(key), language))
+            mark = msg(" · too few groups") if curve.has_too_few_groups else ""
+            axes.set_title(render(target_name(key), language) + render(mark, language))
             for axis in (axes.xaxis, axes.yaxis):
                 axis.set_ticks(ticks, [f"{tick:.0%}" for tick in ticks])
             axes.set_xlim(0, 1)

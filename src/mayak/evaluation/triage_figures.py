@@ -142,12 +142,23 @@ class TriageFigures:
             "gain": {
                 "viewed": [percent / 100 for percent in PERCENT],
                 **{
-                    key: {"recall": list(curve.recall), "ci95": [list(b) for b in curve.bounds]}
+                    key: {
+                        "recall": list(curve.recall),
+                        "ci95": [list(bounds) for bounds in curve.bounds],
+                        "groups": curve.n_groups,
+                        "too_few_groups": curve.has_too_few_groups,
+                    }
                     for key, curve in self.gain.items()
                 },
             },
             "auroc": {
-                key: area and {"value": area.value, "ci95": list(area.bounds)}
+                key: area
+                and {
+                    "value": area.value,
+                    "ci95": [area.interval.low, area.interval.high],
+                    "groups": area.interval.n_groups,
+                    "too_few_groups": area.interval.has_too_few_groups,
+                }
                 for key, area in self.auroc.items()
             },
         }

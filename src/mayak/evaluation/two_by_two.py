@@ -175,6 +175,16 @@ def change(first: Sequence[Row], second: Sequence[Row]) -> Change | None:
     )
 
 
+def measure_rows(rows: Sequence[Row]) -> metrics.Metrics:
+    """Return the figures of some rows of a run."""
+    return metrics.measure(
+        [row.label for row in rows],
+        [row.predicted for row in rows],
+        [row.group for row in rows],
+        unclassifiable=True,
+    )
+
+
 def _like_with_like(first: TableCell, second: TableCell) -> LikeWithLike:
     n_unread = first.n_unread + second.n_unread
     n_labelled = first.n_labelled + second.n_labelled
