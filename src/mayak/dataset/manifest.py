@@ -8,6 +8,7 @@ PDQ and duplicate group of every image, seed, counts, rejected files).
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,14 @@ def originals(manifest: Manifest) -> list[Sample]:
         )
         for source, sample in augmented.items()
     ]
+
+
+def groups_with(manifest: Manifest, digests: Iterable[str]) -> set[str]:
+    """Return the groups that have one of these images (SHA-256) in any split of the data folder, as
+    its ``dataset.json`` states."""
+    those = set(digests)
+    rows = _images(manifest.path.parent / DATASET_FILE).values()
+    return {row["group"] for row in rows if row["sha256"] in those}
 
 
 def _original(rows: dict[str, dict[str, str]], sample: Sample) -> str | None:
