@@ -99,13 +99,13 @@ def make_images(folder: Path, per_class: int, *, seed: int = 0) -> list[tuple[Pa
     return rows
 
 
-def make_data(root: Path, *, train: int = 4, val: int = 2, test: int = 2) -> Path:
+def make_data(root: Path, *, train: int = 4, val: int = 2, test: int = 2, seed: int = 0) -> Path:
     """A data folder as ``mayak prepare`` leaves it, with that many images a class and split."""
     data = root / "data"
     data.mkdir(parents=True)
     images = []
     for split, count in (("train", train), ("val", val), ("test", test)):
-        rows = make_images(root / "raw" / split, count, seed=len(split))
+        rows = make_images(root / "raw" / split, count, seed=seed + len(split))
         records = []
         for path, label in rows:
             image_path = path.relative_to(root).as_posix()

@@ -28,9 +28,10 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def run(*arguments):
+def run(*arguments, augment=0):
+    given = ["--augment", str(augment), "--workers", "1", *arguments]
     with pytest.raises(SystemExit) as ended:
-        main(["prepare", "--lang", "en", "--augment", "0", "--workers", "1", *arguments])
+        main(["prepare", "--lang", "en", *given])
     return ended.value.code
 
 
@@ -195,22 +196,39 @@ def test_faults_are_exit_code_2_with_a_remedy(folder, capsys):
     assert "--test-fraction is 2" in capsys.readouterr().err
 
 
+def decided(case, evidence):
+    """A case of one folder, all of its images decided as their class folders say; returns the last
+    image's SHA-256."""
+    with CaseStore.create(case, operator="김수사") as store, open_source(evidence) as source:
+        number = store.add_source(str(evidence), "folder")
+        for entry in source.items():
+            data = entry.open().read()
+            digest = hashlib.sha256(data).hexdigest()
+            image = Content(digest, digest[:32], digest[:40], len(data), "PNG", 120, 90)
+            place = entry.path.to_json()
+            store.add_items(number, [Item(str(entry.path), place, image)])
+            label = int(entry.path.name[0])
+            store.decide("김수사", {digest: label})
+    return digest
+
+
 @pytest.fixture
 def case(folder):
     """The raw folder as evidence in a case; two reviewers differ on one image."""
-    with CaseStore.create(folder / "case", operator="김수사") as store:
-        with open_source(folder / "raw_data") as source:
-            number = store.add_source(str(folder / "raw_data"), "folder")
-            for entry in source.items():
-                data = entry.open().read()
-                digest = hashlib.sha256(data).hexdigest()
-                image = Content(digest, digest[:32], digest[:40], len(data), "PNG", 120, 90)
-                place = entry.path.to_json()
-                store.add_items(number, [Item(str(entry.path), place, image)])
-                label = int(entry.path.name[0])
-                store.decide("김수사", {digest: label})
+    digest = decided(folder / "case", folder / "raw_data")
+    with CaseStore.open(folder / "case", operator="김수사") as store:
         store.decide("이검토", {digest: 0})
     return folder / "case"
+
+
+def case_of(folder, number):
+    """A case of one phone, which has an image of each class."""
+    for label in LABELS:
+        place = folder / f"phone-{number}" / label.folder
+        place.mkdir(parents=True)
+        shutil.copy(folder / "raw_data" / label.folder / f"{number}.png", place)
+    decided(folder / f"case-{number}", folder / f"phone-{number}")
+    return folder / f"case-{number}"
 
 
 def test_from_a_case(case, capsys):
@@ -233,6 +251,39 @@ def test_the_decided_images_of_one_source_are_one_group(case, capsys):
     assert "groups: 1 for 11 images" in capsys.readouterr().out
     assert run("--from-case", str(case), "--provenance", "folder", "--overwrite") == 2
     assert "--provenance folder does not fit the input" in capsys.readouterr().err
+
+
+def test_folds_of_decided_images_keep_their_sources_whole(folder, capsys):
+    cases = [case_of(folder, number) for number in range(3)]
+    given = [argument for case in cases for argument in ("--from-case", str(case))]
+    assert run(*given, "--provenance", "source", "--folds", "3", augment=1) == 0
+    tested = []
+    for fold in (1, 2, 3):
+        data = folder / f"data_fold{fold}"
+        images = json.loads((data / "dataset.json").read_text(encoding="utf-8"))["images"]
+        assert all((folder / row["image_path"]).is_file() for row in images)
+        assert all(row["provenance"] for row in images if "augmented_from" not in row)
+        splits = {(row["group"], row["split"]) for row in images}
+        assert len(splits) == 3
+        tested += [group for group, split in splits if split == "test"]
+    assert len(set(tested)) == 3
+    # The evidence is copied once.
+    assert (folder / "data_fold1" / "images").is_dir()
+    assert not (folder / "data_fold2" / "images").exists()
+
+    before = sorted(folder.glob("data_fold*/**/*"))
+    assert run(*given, "--provenance", "source", "--folds", "3", augment=1) == 0
+    assert sorted(folder.glob("data_fold*/**/*")) == before
+
+
+def test_a_fold_that_cannot_be_split_leaves_all_folders_as_they_were(phones, capsys):
+    assert run("--provenance", "folder", "--folds", "3") == 0
+    before = {path: path.read_bytes() for path in phones.glob("data_fold*/*.json")}
+    # Class 3 is on two phones only: some fold lacks it in a split.
+    (phones / "raw_data" / "3_drug_raw" / "phone-2" / "DCIM" / "a.png").unlink()
+    assert run("--provenance", "folder", "--folds", "3", "--overwrite") == 2
+    assert "fold" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in phones.glob("data_fold*/*.json")} == before
 
 
 def test_from_a_case_is_instead_of_a_raw_folder(case, capsys):

@@ -78,6 +78,8 @@ def test_repeats_have_seeds_of_their_own_and_resume(trained, tmp_path):
     assert (first / "run.json").stat().st_mtime_ns == before
     assert (second / "run.json").is_file()
     assert "standard deviation" in out
+    manifest = tmp_path / "root" / "data" / "test_drug_data.json"
+    assert out.count(f"mayak evaluate --manifest {manifest} --adapter ") == 2
     assert "mayak summary evaluation_seed5 evaluation_seed6" in out
 
 

@@ -53,6 +53,11 @@ def test_folds_test_each_phone_once_and_have_every_label_alike():
             assert found[label, "val"] / total == pytest.approx(0.12, abs=0.03)
 
 
+def test_a_division_that_is_not_found_is_not_called_impossible():
+    with pytest.raises(ManifestError, match="no division of the groups of images was found"):
+        mixed_fold([0, 1], ["a", "a"], fold=1, folds=2, val_fraction=0.15, seed=42)
+
+
 def split_sets(groups, splits):
     sets = {}
     for group, split in zip(groups, splits, strict=True):

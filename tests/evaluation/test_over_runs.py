@@ -27,17 +27,28 @@ def seeds(manifest, tmp_path):
 def part(manifest, name, keep):
     """A manifest of some of the images, as a fold has it."""
     rows = json.loads(manifest.path.read_text(encoding="utf-8"))
-    path = manifest.path.with_name(name)
+    path = manifest.path.parent / name
     path.write_text(json.dumps([row for at, row in enumerate(rows) if keep(at)]), encoding="utf-8")
     return read_manifest(path)
+
+
+def fold(manifest, number, keep, folds=2):
+    """The test set of a fold in a data folder of its own, as ``mayak prepare --folds`` makes it."""
+    data = manifest.path.parent.with_name(f"data_fold{number}")
+    data.mkdir()
+    test = part(manifest, f"../{data.name}/test_drug_data.json", keep)
+    described = json.loads((manifest.path.parent / "dataset.json").read_text(encoding="utf-8"))
+    described |= {"parameters": {"fold": [number, folds]}, "input": {"digest": "0" * 64}}
+    (data / "dataset.json").write_text(json.dumps(described), encoding="utf-8")
+    return read_manifest(data / test.path.name)
 
 
 @pytest.fixture
 def folds(manifest, tmp_path):
     """Two folds: every third image and the others; in the second, class 3 is taken for 0."""
     folders = [tmp_path / "fold1", tmp_path / "fold2"]
-    first = part(manifest, "a.json", lambda at: at % 3 == 0)
-    second = part(manifest, "b.json", lambda at: at % 3 != 0)
+    first = fold(manifest, 1, lambda at: at % 3 == 0)
+    second = fold(manifest, 2, lambda at: at % 3 != 0)
     run.evaluate(first, FakeClassifier(adapter="1"), folders[0])
     run.evaluate(second, FakeClassifier({3: 0}, adapter="2"), folders[1])
     return folders
@@ -85,9 +96,9 @@ def test_the_page_loads_nothing_and_states_what_the_spread_is(folds, seeds, tmp_
 
 def test_unread_answers_count_as_wrong_and_are_counted(manifest, tmp_path):
     folders = [tmp_path / "a", tmp_path / "b"]
-    for fold, folder in enumerate(folders):
-        its = part(manifest, f"{fold}.json", lambda at, fold=fold: at % 2 == fold)
-        run.zeroshot(its, FakeAnswerer({2: "?"}), folder)
+    for number, folder in enumerate(folders):
+        its = fold(manifest, number + 1, lambda at, number=number: at % 2 == number)
+        run.evaluate(its, FakeAnswerer({2: "?"}, adapter=str(number)), folder)
     summarise(folders, tmp_path / "out")
     found = summary(tmp_path / "out")
     assert found["pooled"]["accuracy"] == 0.75
@@ -130,6 +141,39 @@ def test_other_models_are_refused(manifest, seeds, tmp_path, other):
 def test_test_sets_that_overlap_in_part_are_refused(seeds, folds, tmp_path):
     with pytest.raises(ConfigError, match="overlap in part"):
         summarise([seeds[0], folds[1]], tmp_path / "out")
+
+
+def test_a_validation_set_is_not_a_fold(manifest, folds, tmp_path):
+    """Its images chose the checkpoint, although no other run has them."""
+    its = part(manifest, "val_drug_data.json", lambda at: at % 3 != 0)
+    run.evaluate(its, FakeClassifier(adapter="2"), tmp_path / "validation")
+    with pytest.raises(ConfigError, match=r"those of .*validation are not the test set of a fold"):
+        summarise([folds[0], tmp_path / "validation"], tmp_path / "out")
+
+
+def test_folds_are_given_all_and_of_one_cross_validation(manifest, folds, tmp_path):
+    other = fold(manifest, 3, lambda at: at % 3 != 0, folds=3)
+    run.evaluate(other, FakeClassifier(adapter="3"), tmp_path / "fold3")
+    with pytest.raises(ConfigError, match=r"not all folds of one .*: fold 1 of 2, fold 3 of 3"):
+        summarise([folds[0], tmp_path / "fold3"], tmp_path / "out")
+
+
+def test_folds_of_one_model_are_no_cross_validation(manifest, tmp_path):
+    folders = [tmp_path / "a", tmp_path / "b"]
+    for number, folder in enumerate(folders):
+        its = fold(manifest, number + 1, lambda at, number=number: at % 2 == number)
+        run.zeroshot(its, FakeClassifier(), folder)
+    with pytest.raises(ConfigError, match="not tested with a model each"):
+        summarise(folders, tmp_path / "out")
+
+
+def test_images_that_chose_the_checkpoint_are_stated(seeds, tmp_path):
+    path = seeds[0] / "metrics.json"
+    values = json.loads(path.read_text(encoding="utf-8"))
+    values["training_record"] = {"validation_images": 3}
+    path.write_text(json.dumps(values), encoding="utf-8")
+    summarise(seeds, tmp_path / "out")
+    assert "3 images chose the checkpoint" in (tmp_path / "out" / "summary.html").read_text("utf-8")
 
 
 def test_the_results_do_not_replace_a_run(seeds, tmp_path):

@@ -101,17 +101,13 @@ def train(
     settings = load_train_config(chosen, given)
     console = Console()
     if repeat:
-        options = ["--lang", console.language, "train", "--config", chosen, "--data", str(data)]
-        options += ["--device", device, *(["--devices", str(devices)] if devices else [])]
-        for name in ("model", "precision", "epochs", "batch_size"):
-            if given[name] is not None:
-                options += [f"--{name.replace('_', '-')}", str(given[name])]
+        given |= {"config": chosen, "data": data, "device": device, "devices": devices}
         runs = seeded_runs(settings, output, repeat)
         code = train_repeats(
-            runs, options, data=data, resume=resume, overwrite=overwrite, console=console
+            runs, given, data=data, resume=resume, overwrite=overwrite, console=console
         )
         if code == 0:
-            console.json(summary(runs)) if as_json else show(console, summary(runs))
+            console.json(summary(runs)) if as_json else show(console, summary(runs), data)
         return code
     from mayak.training import train as run
 
@@ -132,12 +128,8 @@ def train(
             msg("interrupted; the same command with --resume continues from the last checkpoint")
         )
         return 130
-    if not result.is_leader:  # another process of the same training shows the result
-        return 0
-    if as_json:
-        console.json(result.summary())
-    else:
-        _show(console, result)
+    if result.is_leader:  # of several processes of one training
+        console.json(result.summary()) if as_json else _show(console, result)
     return 0
 
 

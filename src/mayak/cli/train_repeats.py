@@ -62,14 +62,15 @@ def seeded_runs(config: TrainConfig, output: Path, number: int) -> list[SeededRu
 
 def train_repeats(
     runs: Sequence[SeededRun],
-    options: Sequence[str],
+    given: Mapping[str, Any],
     *,
     data: Path,
     resume: bool,
     overwrite: bool,
     console: Console,
 ) -> int:
-    """Train each run with the options of ``mayak train``; return the first exit code that is not 0.
+    """Train each run with the given options of ``mayak train`` (None: not given), all but the seed;
+    return the first exit code that is not 0.
 
     A process of its own gives all memory back, on any number of devices. ``resume`` skips finished
     runs and continues the interrupted one.
@@ -86,7 +87,11 @@ def train_repeats(
             ),
         )
     digests = {split: read_manifest(data / FILES[split]).digest for split in ("train", "val")}
-    more = [*(["--resume"] if resume else []), *(["--overwrite"] if overwrite else [])]
+    options = ["--lang", console.language, "train"]
+    for name, value in given.items():
+        if value is not None and name != "seed":
+            options += [f"--{name.replace('_', '-')}", str(value)]
+    options += [*(["--resume"] if resume else []), *(["--overwrite"] if overwrite else [])]
     started, trained = time.monotonic(), 0
     for position, run in enumerate(runs):
         title = msg(
@@ -102,8 +107,8 @@ def train_repeats(
             hours = (time.monotonic() - started) / trained * (len(runs) - position) / 3600
             title += msg(" · about {hours:.1f} hours left", hours=hours)
         console.note(title)
-        given = [*options, "--seed", str(run.config.seed), "--output", str(run.output), *more]
-        if code := _trained([sys.executable, "-m", "mayak", *given]):
+        its = ["--seed", str(run.config.seed), "--output", str(run.output)]
+        if code := _trained([sys.executable, "-m", "mayak", *options, *its]):
             return code
         trained += 1
     return 0
@@ -138,7 +143,7 @@ def summary(runs: Sequence[SeededRun]) -> dict[str, Any]:
     }
 
 
-def show(console: Console, found: Mapping[str, Any]) -> None:
+def show(console: Console, found: Mapping[str, Any], data: Path) -> None:
     """Print the runs, their mean and spread, and how to measure them."""
     rows = [
         [
@@ -161,6 +166,8 @@ def show(console: Console, found: Mapping[str, Any]) -> None:
     console.table(msg("Training with {runs} seeds", runs=len(found["runs"])), columns, rows)
     console.result(msg("measure each on the test set, and then all together:"))
     outs = [f"evaluation_seed{run['seed']}" for run in found["runs"]]
+    manifest = shlex.quote(str(data / FILES["test"]))
     for run, out in zip(found["runs"], outs, strict=True):
-        console.result(f"  mayak evaluate --adapter {shlex.quote(run['final'])} --out {out}")
+        adapter = shlex.quote(run["final"])
+        console.result(f"  mayak evaluate --manifest {manifest} --adapter {adapter} --out {out}")
     console.result(f"  mayak summary {' '.join(outs)}")

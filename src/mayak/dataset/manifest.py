@@ -8,6 +8,7 @@ PDQ and duplicate group of every image, seed, counts, rejected files).
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,11 +32,24 @@ _PDQ = re.compile("(?:[0-9a-f]{64})?")
 
 
 @dataclass(frozen=True, slots=True)
+class Fold:
+    """A fold of a cross-validation."""
+
+    number: int
+    """From 1."""
+    folds: int
+    input: str
+    """Digest of the files that all folds are made from."""
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """The samples of one split."""
 
     path: Path
     samples: tuple[Sample, ...]
+    fold: Fold | None = None
+    """Of the test set of a cross-validation's fold."""
 
     def locate(self, sample: Sample) -> Path:
         """Return the path of a sample's image; paths are relative to the data folder's parent."""
@@ -74,7 +88,8 @@ def read_manifest(path: Path) -> Manifest:
             msg("{path}: the id {twice!r} occurs twice", path=path, twice=twice),
             remedy=_prepare_again(),
         )
-    return Manifest(path, samples)
+    is_test = path.name == FILES["test"]
+    return Manifest(path, samples, _fold(path.parent / DATASET_FILE) if is_test else None)
 
 
 def originals(manifest: Manifest) -> list[Sample]:
@@ -93,6 +108,14 @@ def originals(manifest: Manifest) -> list[Sample]:
         )
         for source, sample in augmented.items()
     ]
+
+
+def groups_with(manifest: Manifest, digests: Iterable[str]) -> set[str]:
+    """Return the groups that have one of these images (SHA-256) in any split of the data folder, as
+    its ``dataset.json`` states."""
+    those = set(digests)
+    rows = _images(manifest.path.parent / DATASET_FILE).values()
+    return {row["group"] for row in rows if row["sha256"] in those}
 
 
 def _original(rows: dict[str, dict[str, str]], sample: Sample) -> str | None:
@@ -136,6 +159,16 @@ def _images(path: Path) -> dict[str, dict[str, str]]:
             remedy=_prepare_again(),
         )
     return {row["image_path"]: row for row in images}
+
+
+def _fold(path: Path) -> Fold | None:
+    """Return the fold that a ``dataset.json`` states; None if it is of no cross-validation."""
+    found = _read_json(path, "{}") if path.exists() else {}
+    try:
+        number, folds = found["parameters"]["fold"]
+        return Fold(int(number), int(folds), str(found["input"]["digest"]))
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _sample(

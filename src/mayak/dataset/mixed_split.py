@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 
-from mayak.dataset.split import SPLITS
+from mayak.dataset.split import SPLITS, rank
 from mayak.errors import ManifestError
 from mayak.i18n import msg
 from mayak.labels import LABELS
@@ -82,7 +81,7 @@ def _members(labels: Sequence[int], groups: Sequence[str], seed: int) -> dict[st
     members: dict[str, Counter[int]] = defaultdict(Counter)
     for label, group in zip(labels, groups, strict=True):
         members[group][label] += 1
-    return {group: members[group] for group in sorted(members, key=lambda one: _rank(seed, one))}
+    return {group: members[group] for group in sorted(members, key=lambda one: rank(seed, one))}
 
 
 def _split(
@@ -102,10 +101,6 @@ def _split(
     if len(set(zip(labels, found, strict=True))) < len(set(labels)) * len(SPLITS):
         raise _too_few(members)
     return found
-
-
-def _rank(seed: int, group: str) -> bytes:
-    return hashlib.sha256(f"{seed}:{group}".encode()).digest()
 
 
 def _take(rest: dict[str, Counter[int]], fraction: float, *, spare: int) -> list[str]:
@@ -156,9 +151,9 @@ def _too_few(members: dict[str, Counter[int]]) -> ManifestError:
     listed = ", ".join(f"{LABELS[label].folder}: {held[label]}" for label in sorted(held))
     return ManifestError(
         msg(
-            "the groups of images cannot be divided so that train, validation and test have every "
-            "label (groups with each label: {listed})",
+            "no division of the groups of images was found in which train, validation and test "
+            "have every label (groups with each label: {listed})",
             listed=listed,
         ),
-        remedy=msg("add images of other origins, use finer ones, or use --test-only"),
+        remedy=msg("add images of other origins, use finer ones, fewer --folds or another --seed"),
     )

@@ -98,13 +98,10 @@ class PrepareOptions:
         Raises:
             ConfigError: there are fewer than two folds, or other options exclude them.
         """
-        if number < 2 or self.test_only or self.cases:
+        if number < 2 or self.test_only:
             raise ConfigError(
-                msg("--folds needs 2 or more, and neither --test-only nor --from-case"),
-                remedy=msg(
-                    "images from cases: run `mayak prepare --from-case` first, and then "
-                    "`mayak prepare data/images --folds`"
-                ),
+                msg("--folds needs 2 or more, and cannot go with --test-only"),
+                remedy=msg("see mayak prepare --help"),
             )
         return [
             replace(

@@ -2,47 +2,29 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from mayak.dataset.collect import REASONS, RawFile, Rejected, collect, order
-from mayak.dataset.decided import DecidedImages, read_decided
+from mayak.dataset.collect import Rejected, order
+from mayak.dataset.copies import AugmentedCopy, augmented_copies
+from mayak.dataset.description import description, paper_record
 from mayak.dataset.examine import Examined, examine
 from mayak.dataset.group import Link, group_ids, join_origins
+from mayak.dataset.input_files import InputFiles, input_digest, refuse_gaps, refuse_two_labels
 from mayak.dataset.manifest import DATASET_FILE, FILES, Manifest
 from mayak.dataset.mixed_split import mixed_fold, mixed_split
 from mayak.dataset.options import PrepareOptions, PrepareResult
 from mayak.dataset.origins import origins_of
 from mayak.dataset.split import SPLITS, deviations, fold_split, grouped_split, plain_split
 from mayak.dataset.store import AUGMENTED_FOLDER, IMAGES_FOLDER, DataFolder
-from mayak.errors import ManifestError
 from mayak.files import json_digest
-from mayak.i18n import join, msg, msg_in
-from mayak.imaging.hashing import PDQ_MATCH_DISTANCE, PDQ_MIN_QUALITY
-from mayak.labels import LABELS, QUESTION
-from mayak.names import storable
 from mayak.types import Progress, Sample, SilentProgress, SplitName
-from mayak.workers import Lost, WorkerPool
-
-if TYPE_CHECKING:
-    from mayak.dataset.augment import AugmentedImage, AugmentJob
-
-FORMAT = 1
-"""Version of ``dataset.json``'s layout."""
-
-AUGMENTED_LABEL = 2
-"""The paper augments only the transaction places, its rarest class."""
 
 LinksOf = Callable[[Sequence[Path]], Iterable[Link]]
 """Returns the pairs of images (positions among the paths) that belong into one group."""
-
-_SHOWN = 10
 
 
 def prepare(
@@ -78,7 +60,8 @@ def prepare_folds(
     links: LinksOf | None = None,
 ) -> list[PrepareResult]:
     """Make one data folder for each fold of a cross-validation (``PrepareOptions.folds``), with the
-    files read once. Errors are those of ``prepare``."""
+    files read once. Decided images are copied into the first of the folders only, and all folds use
+    them there. Errors are those of ``prepare``; after one, no folder is changed."""
     return _prepare(options.folds(folds), progress or SilentProgress(), links)
 
 
@@ -89,45 +72,45 @@ def _prepare(
     options = each[0]
     # 1. Check options and folders, before thousands of images are read.
     options.check()
-    sources = [_source(its) for its in each]
-    folders = [DataFolder(source.data) for source in sources]
+    source = InputFiles.of(each)
+    folders = [DataFolder(its.data.resolve()) for its in each]
     if not options.overwrite:
         for its, folder in zip(each, folders, strict=True):
             folder.refuse_other(its.parameters)
     with ExitStack() as stack:
         stagings = [stack.enter_context(folder.staging()) for folder in folders]
         # 2. List the files, or copy the decided images.
-        files, left_out = sources[0].files(stagings[0], progress)
+        files, left_out = source.files(stagings[0], progress)
         # 3. Decode and hash every file.
         images, unreadable = examine(
             files, options.workers, progress, has_scene=options.group == "scene"
         )
-        left_out = [*left_out, *sources[0].located(unreadable)]
+        left_out = [*left_out, *source.located(unreadable)]
         rejected = sorted(left_out, key=lambda its: order(its.name))
         # 4. Refuse input that makes no data set, or another one than the folder contains.
-        _refuse_gaps(images, rejected, all_classes=not options.test_only)
-        _refuse_two_labels(images)
-        input_digest = _input_digest(images, rejected)
+        refuse_gaps(images, rejected, all_classes=not options.test_only)
+        refuse_two_labels(images)
+        digest = input_digest(images, rejected)
         if not options.overwrite:
             for its, folder in zip(each, folders, strict=True):
-                folder.refuse_other(its.parameters, input_digest)
+                folder.refuse_other(its.parameters, digest)
         # 5. Group near-duplicates and scenes, then images of one origin.
         files = [image.file for image in images]
-        origins = origins_of(options.provenance, files, sources[0].decided)
+        origins = origins_of(options.provenance, files, source.decided)
         alike = _alike(images, links, options, progress)
         groups = join_origins(alike or _ids(images), origins) if origins else alike
-        examined = _Input(images, alike, groups, rejected, input_digest)
-        # 6. Split, augment and write each data folder.
-        return [
-            _write(its, examined, source, folder, staging, progress)
-            for its, source, folder, staging in zip(each, sources, folders, stagings, strict=True)
-        ]
+        found = _Input(source, images, alike, groups, rejected, digest)
+        # 6. Split and augment for all folders, before the files of any are replaced.
+        made = _made(each, folders, stagings, found, progress)
+        # 7. Describe each data set, and replace its folder's files.
+        return [_write(its, found) for its in made]
 
 
 @dataclass(frozen=True, slots=True)
 class _Input:
     """What was found in the input."""
 
+    source: InputFiles
     images: Sequence[Examined]
     alike: Sequence[str] | None
     """The name of the group of each image and of those that are like it; None if not looked for."""
@@ -138,99 +121,61 @@ class _Input:
     digest: str
 
 
-def _write(
-    options: PrepareOptions,
+@dataclass(frozen=True, slots=True)
+class _MadeSet:
+    """A data set that is complete but for its description."""
+
+    options: PrepareOptions
+    folder: DataFolder
+    staging: Path
+    """Temporary folder with its new images."""
+    samples: list[Sample]
+    """In the order of the images."""
+    copies: list[AugmentedCopy]
+
+
+def _made(
+    each: Sequence[PrepareOptions],
+    folders: Sequence[DataFolder],
+    stagings: Sequence[Path],
     found: _Input,
-    source: _Source,
-    folder: DataFolder,
-    staging: Path,
     progress: Progress,
-) -> PrepareResult:
-    """Split and augment, describe the data set, and replace the folder's files."""
+) -> list[_MadeSet]:
+    """Split the images for each folder, and write its augmented images into its temporary folder.
+
+    All splits come first: augmentation takes long, and a split can be impossible.
+    """
     images = found.images
-    samples = _samples(images, found.groups, source.prefix, options)
-    copies = _augment(images, samples, staging, options, progress)
-    result = _result(options, source.data, samples, found, copies)
-    description = source.described(_dataset(result, options, images, copies, source.prefix))
+    splits = [_samples(found, folder.data, its) for its, folder in zip(each, folders, strict=True)]
+    return [
+        _MadeSet(
+            its, folder, staging, samples, augmented_copies(images, samples, staging, its, progress)
+        )
+        for its, folder, staging, samples in zip(each, folders, stagings, splits, strict=True)
+    ]
+
+
+def _write(made: _MadeSet, found: _Input) -> PrepareResult:
+    """Describe a data set, and replace its folder's files."""
+    data, source = made.folder.data, found.source
+    result = _result(made, found)
+    described = description(result, made.options, found.images, made.copies, source.prefix(data))
     written: dict[str, object] = {
-        FILES[split]: [_record(s) for s in result.samples if s.split == split]
+        FILES[split]: [paper_record(s) for s in result.samples if s.split == split]
         for split in result.digests
     }
-    new_images = [f"{AUGMENTED_FOLDER}/{copy.job.target.name}" for copy in copies]
-    if source.decided is not None:
-        new_images += [f"{IMAGES_FOLDER}/{image.file.name}" for image in images]
-    folder.publish(staging, new_images, written | {DATASET_FILE: description})
+    new_images = [f"{AUGMENTED_FOLDER}/{copy.job.target.name}" for copy in made.copies]
+    if source.are_copied_into(data):
+        new_images += [f"{IMAGES_FOLDER}/{image.file.name}" for image in found.images]
+    made.folder.publish(
+        made.staging, new_images, written | {DATASET_FILE: source.described(described)}
+    )
     return result
 
 
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """The input of ``prepare``: a raw folder, or the decided images of cases."""
-
-    data: Path
-    """The data folder, resolved."""
-    prefix: str
-    """Path of the images in manifests, relative to the data folder's parent."""
-    raw: Path
-    all_classes: bool
-    decided: DecidedImages | None
-
-    def files(self, staging: Path, progress: Progress) -> tuple[list[RawFile], list[Rejected]]:
-        """Return the files to examine, and those left out by rule."""
-        if self.decided is None:
-            return collect(self.raw, all_classes=self.all_classes)
-        return self.decided.extract(staging / IMAGES_FOLDER, progress)
-
-    def located(self, unreadable: list[Rejected]) -> list[Rejected]:
-        """Return files that cannot be read, with their place in the evidence if they have one."""
-        return unreadable if self.decided is None else self.decided.located(unreadable)
-
-    def described(self, description: dict[str, Any]) -> dict[str, Any]:
-        """Return ``dataset.json``, with each image's origin if it comes from a case."""
-        return description if self.decided is None else self.decided.with_provenance(description)
-
-
-def _source(options: PrepareOptions) -> _Source:
-    """Check that the input and the data folder are apart from each other."""
-    decided = read_decided(options.cases) if options.cases else None
-    if decided is None:
-        raw, data = _apart(options.raw, options.data)
-        prefix = _relative(raw, data.parent)
-    else:
-        raw, data = options.raw, options.data.resolve()
-        decided.refuse_inside(data)
-        prefix = f"{data.name}/{IMAGES_FOLDER}"
-    _refuse_file(data)
-    return _Source(data, prefix, raw, not options.test_only, decided)
-
-
-@dataclass(frozen=True, slots=True)
-class _Copy:
-    """An augmented image with its original."""
-
-    original: Sample
-    job: AugmentJob
-    image: AugmentedImage
-
-    def sample(self, data: Path) -> Sample:
-        """Return its row in the training manifest."""
-        return replace(
-            self.original,
-            id=f"{self.original.id}_aug{self.job.copy}",
-            image_path=f"{data.name}/{AUGMENTED_FOLDER}/{self.job.target.name}",
-            sha256=self.image.sha256,
-            pdq="",  # its original's is known
-        )
-
-
-def _result(
-    options: PrepareOptions,
-    data: Path,
-    samples: list[Sample],
-    found: _Input,
-    copies: Sequence[_Copy],
-) -> PrepareResult:
-    extra = [copy.sample(data) for copy in copies]
+def _result(made: _MadeSet, found: _Input) -> PrepareResult:
+    options, data, samples = made.options, made.folder.data, made.samples
+    extra = [copy.sample(data) for copy in made.copies]
     everything = (*samples, *extra)
     digests = {
         split: Manifest(data / FILES[split], part).digest
@@ -262,95 +207,6 @@ def _result(
     )
 
 
-def _apart(raw: Path, data: Path) -> tuple[Path, Path]:
-    """Return both folders as absolute paths. If ``raw`` is a link it keeps its own name, which the
-    manifests contain; ``data`` is resolved, as readers of the manifests resolve it."""
-    named = raw.resolve()
-    if raw.name not in ("", ".."):
-        named = raw.absolute().parent.resolve() / raw.name
-    data = data.resolve()
-    inside = {named.resolve(), *((named / label.folder).resolve() for label in LABELS)}
-    if data.is_relative_to(named) or any(
-        data.is_relative_to(folder) or folder.is_relative_to(data) for folder in inside
-    ):
-        raise ManifestError(
-            msg(
-                "one of the raw folder {raw} and the data folder {data} is inside the other",
-                raw=raw,
-                data=data,
-            ),
-            remedy=msg(
-                "name a data folder outside with --data: nothing is written among the originals"
-            ),
-        )
-    return named, data
-
-
-def _refuse_file(data: Path) -> None:
-    if data.exists() and not data.is_dir():
-        raise ManifestError(
-            msg("{data} is a file, not a folder", data=data),
-            remedy=msg("name a folder with --data"),
-        )
-
-
-def _relative(raw: Path, base: Path) -> str:
-    try:
-        return Path(os.path.relpath(raw, base)).as_posix()
-    except ValueError:  # another drive of Windows
-        return raw.as_posix()
-
-
-def _refuse_gaps(
-    images: Sequence[Examined], rejected: Sequence[Rejected], *, all_classes: bool
-) -> None:
-    """Raise ManifestError for classes without a readable image, with what was found instead."""
-    held = {image.file.label for image in images}
-    empty = [label for label in LABELS if label.index not in held]
-    if not images or (empty and all_classes):
-        described: list[str] = []
-        for label in empty:
-            its = Counter(r.reason for r in rejected if r.name.startswith(f"{label.folder}/"))
-            found = join(", ", [REASONS[reason] + f" {count}" for reason, count in its.items()])
-            described.append(f"{label.folder} (" + (found or msg("empty")) + ")")
-        raise ManifestError(
-            msg("no readable image in {told}", told=join(", ", described)),
-            remedy=msg("put images of that class there, or decide some if they come from a case"),
-        )
-
-
-def _refuse_two_labels(images: Sequence[Examined]) -> None:
-    """Raise ManifestError naming both paths if one content has two labels."""
-    first: dict[str, Examined] = {}
-    pairs = []
-    for image in images:
-        other = first.setdefault(image.sha256, image)
-        if other.file.label != image.file.label:
-            pairs.append(f"{other.file.name} = {image.file.name}")
-    if pairs:
-        more = len(pairs) - _SHOWN
-        listed = "; ".join(pairs[:_SHOWN]) + (
-            msg("; and {more} more", more=more) if more > 0 else ""
-        )
-        raise ManifestError(
-            msg(
-                "the same image is under two labels ({n_pairs} in all): {listed}",
-                n_pairs=len(pairs),
-                listed=listed,
-            ),
-            remedy=msg("decide which label is right and remove the other copy"),
-        )
-
-
-def _input_digest(images: Sequence[Examined], rejected: Sequence[Rejected]) -> str:
-    """Return the SHA-256 over (path, SHA-256) of all files. Files that operating systems create are
-    excluded: opening the folder in a file manager must not make it another data set."""
-    rows = [(image.file.name, image.sha256) for image in images]
-    rows += [(storable(r.name), r.sha256 or "") for r in rejected if r.reason != "system-file"]
-    rows.sort(key=lambda row: order(row[0]))
-    return json_digest(rows, "utf-8")
-
-
 def _alike(
     images: Sequence[Examined],
     links: LinksOf | None,
@@ -370,10 +226,9 @@ def _alike(
     )
 
 
-def _samples(
-    images: Sequence[Examined], groups: Sequence[str] | None, prefix: str, options: PrepareOptions
-) -> list[Sample]:
-    """Return one sample per image, in the order of ``images``."""
+def _samples(found: _Input, data: Path, options: PrepareOptions) -> list[Sample]:
+    """Return one sample per image, in the order of the images."""
+    images, groups, prefix = found.images, found.groups, found.source.prefix(data)
     labels = [image.file.label for image in images]
     ids = _ids(images)
     splits: list[SplitName] = ["test"] * len(images)
@@ -421,60 +276,6 @@ def _ids(images: Sequence[Examined]) -> list[str]:
     return ids
 
 
-def _augment(
-    images: Sequence[Examined],
-    samples: Sequence[Sample],
-    staging: Path,
-    options: PrepareOptions,
-    progress: Progress,
-) -> list[_Copy]:
-    """Write the copies of the training images of class 2, once per content, into ``staging``."""
-    originals: dict[str, tuple[Sample, Examined]] = {}
-    for sample, image in zip(samples, images, strict=True):
-        if sample.label == AUGMENTED_LABEL and sample.split == "train":
-            originals.setdefault(sample.sha256, (sample, image))
-    if not originals or not options.augment:
-        return []
-    # Imported here because it needs torch, and half of all calls do not.
-    from mayak.dataset.augment import AugmentedImage, AugmentJob, augment
-
-    folder = staging / AUGMENTED_FOLDER
-    folder.mkdir()
-    jobs = {
-        AugmentJob(
-            source=image.file.path,
-            sha256=image.sha256,
-            copy=copy,
-            seed=options.seed,
-            target=folder / f"{sample.id}_aug{copy}.jpg",
-            at_model_scale=options.augment_scale == "model",
-        ): sample
-        for sample, image in originals.values()
-        for copy in range(1, options.augment + 1)
-    }
-    made: dict[AugmentJob, AugmentedImage] = {}
-    pool = WorkerPool[AugmentJob, AugmentedImage | None](augment, min(options.workers, len(jobs)))
-    with progress.task(msg("augmenting"), len(jobs), msg_in("unit", "images")) as task:
-        for job, result in pool.run(jobs):
-            if result is None or isinstance(result, Lost):
-                raise _augment_error(job, changed=result is None)
-            made[job] = result
-            task.advance()
-    return [_Copy(sample, job, made[job]) for job, sample in jobs.items()]
-
-
-def _augment_error(job: AugmentJob, *, changed: bool) -> ManifestError:
-    if changed:
-        return ManifestError(
-            msg("{source} changed while it was being prepared", source=job.source),
-            remedy=msg("run it again when nobody writes to the raw folder"),
-        )
-    return ManifestError(
-        msg("the process that augmented {source} died", source=job.source),
-        remedy=msg("most often memory has run out: use fewer --workers"),
-    )
-
-
 def _cross_label(
     samples: Sequence[Sample], alike: Sequence[str] | None
 ) -> tuple[tuple[Sample, ...], ...]:
@@ -488,109 +289,3 @@ def _cross_label(
 
 def _digest(digests: Mapping[SplitName, str]) -> str:
     return json_digest(digests, "ascii")
-
-
-def _record(sample: Sample) -> dict[str, str]:
-    """Return the paper's record of a sample."""
-    return {
-        "id": sample.id,
-        "image_path": sample.image_path,
-        "question": QUESTION,
-        "answer": LABELS[sample.label].answer,
-    }
-
-
-def _row(
-    sample: Sample,
-    format_name: str,
-    size: tuple[int, int],
-    *,
-    warnings: Sequence[str] = (),
-    augmented_from: str | None = None,
-) -> dict[str, Any]:
-    row = {
-        "id": sample.id,
-        "image_path": sample.image_path,
-        "sha256": sample.sha256,
-        "pdq": sample.pdq,
-        "group": sample.group,
-        "split": sample.split,
-        "label": sample.label,
-        "format": format_name,
-        "size": list(size),
-        "warnings": list(warnings),
-    }
-    return row if augmented_from is None else row | {"augmented_from": augmented_from}
-
-
-def _dataset(
-    result: PrepareResult,
-    options: PrepareOptions,
-    images: Sequence[Examined],
-    copies: Sequence[_Copy],
-    prefix: str,
-) -> dict[str, Any]:
-    """Return the contents of ``dataset.json``."""
-    originals, extra = result.samples[: len(images)], result.samples[len(images) :]
-    rows = [
-        _row(sample, image.format, image.size, warnings=image.warnings)
-        for sample, image in zip(originals, images, strict=True)
-    ]
-    rows += [
-        _row(sample, "JPEG", copy.image.size, augmented_from=copy.original.id)
-        for sample, copy in zip(extra, copies, strict=True)
-    ]
-    sizes = result.group_sizes
-    return {
-        "format": FORMAT,
-        "software": _software(),
-        "parameters": options.parameters,
-        "grouping": {"pdq_distance": PDQ_MATCH_DISTANCE, "pdq_min_quality": PDQ_MIN_QUALITY}
-        if options.group != "none"
-        else {},
-        "input": {
-            "found": result.found,
-            "used": result.used,
-            "rejected": result.reasons,
-            "digest": result.input_digest,
-        },
-        "counts": {LABELS[label].folder: parts for label, parts in result.counts.items()},
-        "groups": {"number": len(sizes), "largest": max(sizes.values())},
-        "splits": {
-            split: {
-                "records": sum(s.split == split for s in result.samples),
-                "digest": digest,
-            }
-            for split, digest in result.digests.items()
-        },
-        "digest": result.digest,
-        "deviations": [asdict(deviation) for deviation in result.deviations],
-        "cross_label_near_duplicates": [
-            {
-                "group": group[0].group,
-                "images": [{"image_path": s.image_path, "label": s.label} for s in group],
-            }
-            for group in result.cross_label
-        ],
-        "images": rows,
-        "rejected": [
-            {
-                "path": f"{prefix}/{storable(item.name)}",
-                "reason": item.reason,
-                "error": item.error,
-                "sha256": item.sha256,
-            }
-            for item in result.rejected
-        ],
-    }
-
-
-def _software() -> dict[str, str]:
-    """Return the versions of the packages that the bytes of the result depend on."""
-    found = {}
-    for name in ("mayak", "numpy", "pillow", "pillow-heif", "scikit-learn", "torchvision"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:  # the optional one
-            continue
-    return found

@@ -162,7 +162,7 @@ def _split_strata(
         raise _too_few(counts, needed, msg("duplicate groups"))
     chosen: dict[str, SplitName] = {}
     for stratum in strata.values():
-        rest = sorted(stratum, key=lambda group: _rank(seed, group))
+        rest = sorted(stratum, key=lambda group: rank(seed, group))
         test = tested(rest)
         rest = [group for group in rest if group not in test]
         val = _take(rest, Counter(groups), val_fraction, spare=1)
@@ -176,7 +176,8 @@ def _split_strata(
     return splits
 
 
-def _rank(seed: int, group: str) -> bytes:
+def rank(seed: int, group: str) -> bytes:
+    """Return the sort key of a group: SHA-256(seed, group)."""
     return hashlib.sha256(f"{seed}:{group}".encode()).digest()
 
 

@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from mayak.dataset.manifest import Manifest, originals
+from mayak.dataset.manifest import Manifest, groups_with, originals
 from mayak.errors import DecodeError, ManifestError, ModelError
 from mayak.files import json_digest
 from mayak.i18n import join, msg
@@ -31,7 +31,7 @@ from mayak.untrusted import DOCUMENT_BYTES, PARSE_ERRORS, RECORD_BYTES, open_reg
 
 TRAINING_IMAGES = "training_images.json"
 FORMAT = 2
-"""Version 1 had no PDQ hashes and no groups; it is still read."""
+"""Version 1 had no PDQ hashes; it is still read."""
 _SHOWN = 3
 _READERS = 4
 _DIGEST = re.compile("[0-9a-f]{64}")
@@ -47,8 +47,6 @@ class TrainingImages:
     """SHA-256 of the images that the checkpoint was chosen by; sorted, each once."""
     pdq: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 → PDQ in hex, of the images of both lists that have enough texture for it."""
-    groups: tuple[str, ...] = ()
-    """Names of the training images' groups; sorted, each once."""
 
     @classmethod
     def of(cls, train: Manifest, validation: Manifest) -> Self:
@@ -59,13 +57,10 @@ class TrainingImages:
         samples = {s.sha256: s for s in (*originals(train), *train.samples)}
         chosen_by = {s.sha256: s for s in (*originals(validation), *validation.samples)}
         hashes = _hashes(train, samples.values()) | _hashes(validation, chosen_by.values())
-        # An image without a dataset.json is a group of its own, named by its SHA-256.
-        groups = {sample.group for sample in samples.values() if sample.group != sample.sha256}
         return cls(
             tuple(sorted(samples)),
             tuple(sorted(chosen_by)),
             {digest: hashes[digest] for digest in sorted(hashes)},
-            tuple(sorted(groups)),
         )
 
     @property
@@ -79,8 +74,6 @@ class TrainingImages:
         lists: dict[str, Any] = {"train": list(self.train), "validation": list(self.validation)}
         if self.pdq:
             lists["pdq"] = dict(self.pdq)
-        if self.groups:
-            lists["groups"] = list(self.groups)
         return lists
 
     def as_json(self) -> dict[str, Any]:
@@ -119,7 +112,6 @@ class TrainingImages:
             tuple(values["train"]),
             tuple(values["validation"]),
             dict(values.get("pdq", {})),
-            tuple(values.get("groups", ())),
         )
         for digest in (*found.train, *found.validation, *found.pdq, *found.pdq.values()):
             if not _DIGEST.fullmatch(digest):  # it would equal no image's, and hide leakage
@@ -155,7 +147,8 @@ class Leakage:
     seen: frozenset[str] = frozenset()
     """SHA-256 of the images that are training images, or near copies of them."""
     related_images: int = 0
-    """Other images whose group (a phone, a scene) has training images."""
+    """Other images whose group (a phone, a scene) in their data folder has training images. Names
+    of groups are not compared: two laboratories may both have a ``phone-01``."""
 
     NOT_COMPARED: ClassVar[Leakage]
     """For images that were not compared with any record."""
@@ -173,7 +166,7 @@ class Leakage:
         hashes = _bytes(manifest, record)
         seen = record.seen(hashes)
         others = [sample for sample in manifest.samples if sample.sha256 not in seen]
-        chosen_by, groups = record.chosen_by(hashes), set(record.groups)
+        chosen_by, groups = record.chosen_by(hashes), groups_with(manifest, record.train)
         return cls(
             record.digest,
             validation_images=sum(sample.sha256 in chosen_by for sample in others),

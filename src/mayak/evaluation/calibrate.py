@@ -21,7 +21,7 @@ from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from mayak.dataset.manifest import MISSING, Manifest
+from mayak.dataset.manifest import MISSING, Manifest, groups_with
 from mayak.dataset.training_images import Leakage, TrainingImages
 from mayak.errors import ConfigError, ManifestError
 from mayak.evaluation.held_out import HeldOut, held_out
@@ -152,12 +152,11 @@ def _fit(
 
 
 def _check_apart(train: Manifest, validation: Manifest) -> None:
-    # Group names are unique within one data folder only; SHA-256 and PDQ compare across folders.
-    known = {name for sample in train.samples for name in (sample.group, sample.sha256)} - {MISSING}
-    copies = TrainingImages.of(train, validation).seen_of(validation) - {MISSING}
-    shared = next(
-        (s for s in validation.samples if known & {s.group, s.sha256} or s.sha256 in copies), None
-    )
+    record = TrainingImages.of(train, validation)
+    copies = record.seen_of(validation) - {MISSING}
+    # Not by the names of both: another data folder may have other groups of the same names.
+    groups = groups_with(validation, record.train)
+    shared = next((s for s in validation.samples if s.group in groups or s.sha256 in copies), None)
     if shared is not None:
         raise ManifestError(
             msg(

@@ -17,7 +17,7 @@ from mayak.evaluation.alike import BASE_PARTS
 from mayak.evaluation.record import SavedRun
 from mayak.evaluation.two_by_two import measure_rows, seen_ids
 from mayak.files import json_bytes
-from mayak.i18n import Language, msg
+from mayak.i18n import Language, join, msg
 from mayak.labels import LABELS
 
 RESULT = "summary.json"
@@ -84,7 +84,8 @@ def summarise(folders: Sequence[Path], out: Path, *, language: Language = "en") 
 
     Raises:
         ConfigError: a folder has no finished run, there are fewer than two, or they are not of one
-            kind: other models, the same adapter twice, or test sets that overlap in part.
+            kind: other models, the same adapter twice, or test sets that are neither one nor the
+            folds of a cross-validation.
     """
     if out.resolve() in {folder.resolve() for folder in folders}:
         raise ConfigError(
@@ -153,6 +154,11 @@ def unclassifiable(measured: metrics.Metrics) -> int:
     return sum(row[-1] for row in measured.confusion)  # its last column is −1
 
 
+def _chose_checkpoint(run: SavedRun) -> int:
+    """Return how many of a run's images its model's checkpoint was chosen by, as far as known."""
+    return int((run.figures.get("training_record") or {}).get("validation_images") or 0)
+
+
 def _values(spread: Spread | None) -> dict[str, Any] | None:
     return None if spread is None else asdict(spread)
 
@@ -188,7 +194,11 @@ def _refuse_unlike(runs: Sequence[SavedRun]) -> None:
 
 
 def _design(runs: Sequence[SavedRun]) -> Design:
-    """Return whether the runs have one test set, or test sets without a common image."""
+    """Return whether the runs have one test set, or are the folds of a cross-validation.
+
+    Test sets without a common image are not enough: one may be a validation set, whose images chose
+    the checkpoint.
+    """
     if len({run.figures["dataset"] for run in runs}) == 1:
         return "seeds"
     for one, other in combinations(runs, 2):
@@ -201,7 +211,53 @@ def _design(runs: Sequence[SavedRun]) -> Design:
                 ),
                 remedy=msg("name runs on one test set, or on the folds of `mayak prepare --folds`"),
             )
+    _refuse_other_folds(runs)
     return "folds"
+
+
+def _refuse_other_folds(runs: Sequence[SavedRun]) -> None:
+    """Refuse runs that are not, each once, all folds of one cross-validation with a model each."""
+    test_sets = msg(
+        "name the runs on the test set of each folder that `mayak prepare --folds` made"
+    )
+    folds = [run.figures.get("fold") for run in runs]
+    for run, fold in zip(runs, folds, strict=True):
+        if fold is None:
+            raise ConfigError(
+                msg(
+                    "the runs are on different images, and those of {folder} are not the test set "
+                    "of a fold",
+                    folder=run.folder,
+                ),
+                remedy=test_sets,
+            )
+    known = [fold for fold in folds if fold is not None]
+    numbers = sorted(fold["number"] for fold in known)
+    if len({(fold["folds"], fold["input"]) for fold in known}) > 1 or numbers != list(
+        range(1, known[0]["folds"] + 1)
+    ):
+        raise ConfigError(
+            msg(
+                "the runs are not all folds of one cross-validation: {listed}",
+                listed=join(
+                    ", ",
+                    [
+                        msg("fold {number} of {folds}", number=fold["number"], folds=fold["folds"])
+                        for fold in known
+                    ],
+                ),
+            ),
+            remedy=test_sets,
+        )
+    adapters = {str(run.figures["engine_details"].get("adapter")) for run in runs}
+    if len(adapters) < len(runs):
+        raise ConfigError(
+            msg("the folds were not tested with a model each"),
+            remedy=msg(
+                "train an adapter on each fold; measure the untouched model on all images, from a "
+                "folder made with `mayak prepare --test-only`"
+            ),
+        )
 
 
 def _page(result: RunsSummary, language: Language) -> str:
@@ -218,14 +274,19 @@ def _page(result: RunsSummary, language: Language) -> str:
 
 
 def notes(result: RunsSummary) -> list[str]:
-    """Return what the spread measures and what it does not, and what counted as wrong."""
+    """Return what the spread measures and what it does not, and what counted as wrong.
+
+    That intervals over folds are too narrow: Bates, Hastie and Tibshirani, "Cross-validation: what
+    does it estimate and how well does it do it?", JASA 2023.
+    """
     seeds = msg(
         "The standard deviation shows what the seed of the training changes on one test set. "
         "It does not cover the choice of the images; the interval of each run does."
     )
     folds = msg(
         "The standard deviation shows how the folds differ. It is not the error of the mean, "
-        "because the folds share training images; the interval over all images covers their choice."
+        "because the folds share training images. For this reason the interval over all images can "
+        "be too narrow as well."
     )
     found: list[str] = [seeds if result.design == "seeds" else folds]
     if result.n_seen:
@@ -234,6 +295,14 @@ def notes(result: RunsSummary) -> list[str]:
                 "{n} images are training images of one of the models, or near copies of them, and "
                 "are left out.",
                 n=result.n_seen,
+            )
+        )
+    if count := sum(map(_chose_checkpoint, result.runs)):
+        found.append(
+            msg(
+                "{n} images chose the checkpoint of the model that was measured on them: the "
+                "figures are too good.",
+                n=count,
             )
         )
     if count := sum(map(unclassifiable, result.measured)):

@@ -202,6 +202,7 @@ def figures(result: EvaluationResult, out: Path) -> dict[str, Any]:
         "engine_details": asdict(result.engine) | {"software": dict(result.engine.software)},
         "dataset": result.manifest.digest,
         "manifest": _relative(result.manifest.path, out),
+        "fold": result.manifest.fold and asdict(result.manifest.fold),
         "training_record": _compared(result),
         "as_triage": result.triage and result.triage.as_json(),
         "failures": [_failure_values(failure) for failure in result.failures],

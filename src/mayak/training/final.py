@@ -57,7 +57,7 @@ Made by `mayak train`; `{RUN}` records everything that it was made from.
 
 - base model: {base["identity"]}
 - training images: {record["dataset"]["train"]["images"]}
-- their hashes (SHA-256, PDQ) and groups: `{TRAINING_IMAGES}`, digest {record["training_images"]}
+- their hashes (SHA-256, PDQ): `{TRAINING_IMAGES}`, digest {record["training_images"]}
 - validation accuracy: {best["accuracy"]:.4f} after step {best["step"]} of {record["steps"]}
 
 ```python
