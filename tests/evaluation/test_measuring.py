@@ -419,6 +419,17 @@ def test_an_older_run_without_a_digest_of_its_table_is_read(manifest, tmp_path):
     assert len(read_run(tmp_path).rows) == 20
 
 
+@pytest.mark.parametrize("by_pdq", [True, False])
+def test_the_figures_state_how_images_were_compared(manifest, tmp_path, by_pdq):
+    leakage = Leakage("record", is_by_pdq=by_pdq)
+    run.evaluate(manifest, FakeClassifier(), tmp_path, leakage=leakage)
+    note = figures(tmp_path)["training_record"]["note"]
+    assert ("by SHA-256 or PDQ" in note) == by_pdq
+    assert ("near copies were not looked for" in note) != by_pdq
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert ("were not looked for" in page) != by_pdq
+
+
 def test_a_table_that_breaks_off_is_named_with_the_row(manifest, tmp_path):
     run.evaluate(manifest, FakeClassifier(), tmp_path)
     changed(tmp_path, lambda rows: rows, is_older=True)

@@ -246,7 +246,10 @@ def _compared(result: EvaluationResult) -> dict[str, Any] | None:
         "related_images": leakage.related_images,
         "seen": len(result.seen),
         "seen_accuracy": result.seen_accuracy,
-        "note": "images seen in training, by SHA-256 or PDQ, are in no other figure",
+        "note": "images seen in training, by SHA-256 or PDQ, are in no other figure"
+        if leakage.is_by_pdq
+        else "images seen in training, by SHA-256, are in no other figure; the record has no PDQ: "
+        "near copies were not looked for",
     }
 
 
