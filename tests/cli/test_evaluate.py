@@ -186,11 +186,12 @@ def test_training_images_are_measured_apart(home, mayak, adapter, model_folder, 
     assert found["training_record"]["seen_accuracy"] == (seen["label"] == seen["predicted"])
 
     mayak("zeroshot", "--by", "score", "--model", model_folder, "--precision", "fp32")
-    code, out, _ = mayak("compare", "evaluation_results_zeroshot_score", "--json")
+    compared = ("evaluation_results_zeroshot_score", "evaluation_results_epochs5")
+    code, out, _ = mayak("compare", *compared, "--json")
     assert code == 0
-    compared = json.loads(out)
-    assert (compared["n"], compared["n_seen_in_training"], compared["n_unpaired"]) == (3, 1, 0)
-    _, out, _ = mayak("compare", "evaluation_results_zeroshot_score")
+    found = json.loads(out)
+    assert (found["n"], found["n_seen_in_training"], found["n_unpaired"]) == (3, 1, 0)
+    _, out, _ = mayak("compare", *compared)
     assert "because one of the models was trained on them: 1\n" in out
     page = (home / "comparison" / "comparison.html").read_text(encoding="utf-8")
     assert "1 images are training images of one of the models" in page
@@ -306,6 +307,13 @@ def test_compare_without_runs_names_the_commands(home, mayak):
     code, _, err = mayak("compare")
     assert code == 2
     assert "mayak zeroshot" in err
+
+
+def test_one_folder_is_not_compared_with_a_default_one(home, mayak):
+    code, _, err = mayak("compare", "evaluation_results_zeroshot")
+    assert code == 2
+    assert "name two to four" in err
+    assert not (home / "comparison").exists()
 
 
 class TestBaseOf:

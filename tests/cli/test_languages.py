@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -199,7 +200,7 @@ COMMANDS = (
     [
         "compare",
         "evaluation_results_zeroshot_score",
-        "evaluation_results_zeroshot_score",
+        "other",
         "--out",
         "same",
     ],
@@ -224,6 +225,10 @@ def marked(runs):
         if file.is_file():
             (target / file.name).write_bytes(file.read_bytes())
     (target / "thumbnails").mkdir()
+    other = shutil.copytree(folder / "evaluation_results_zeroshot_score", folder / "other")
+    figures = json.loads((other / "metrics.json").read_text(encoding="utf-8"))
+    figures["kind"] = "finetuned-score"
+    (other / "metrics.json").write_text(json.dumps(figures), encoding="utf-8")
     with closing(sqlite3.connect(target / "case.sqlite")) as database:
         database.execute("DROP TRIGGER contents_holds")
         database.execute("DROP TRIGGER contents_keeps")

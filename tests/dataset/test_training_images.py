@@ -94,6 +94,21 @@ def test_images_that_chose_the_checkpoint_are_counted_and_said(data, adapter, re
     assert (new, new.note) == (Leakage(record.digest), None)
 
 
+def test_without_hashes_it_is_said_that_near_copies_were_not_looked_for(scene, tmp_path):
+    """A record of the first version has no hashes, and none can be computed from its digests."""
+    train = read_manifest(scene / "train_drug_data.json")
+    test = read_manifest(scene / "test_drug_data.json")
+    lists = {"train": sorted(sample.sha256 for sample in train.samples), "validation": []}
+    digest = hashlib.sha256(json.dumps(lists, sort_keys=True).encode()).hexdigest()
+    write(tmp_path, {"format": 1, "digest": digest, **lists})
+    found = Leakage.of(tmp_path, test)
+    assert found.seen == frozenset()
+    assert "near copies of training images were not looked for" in found.note
+    record = TrainingImages.of(train, read_manifest(scene / "val_drug_data.json"))
+    write(tmp_path, record.as_json())
+    assert Leakage.of(tmp_path, test).note is None
+
+
 @pytest.fixture
 def scene(tmp_path):
     """A data folder whose training split has a drawn photo, and a copy of the photo in another."""

@@ -152,6 +152,26 @@ def test_a_run_as_triage_is_named(runs, tmp_path):
     assert caution.startswith(f"Only {changed} measured what triage runs")
 
 
+def test_a_run_as_triage_in_a_table_is_named_as_the_cause(four, tmp_path):
+    changed = edited(four[1], tmp_path / "triage", preprocessing="reduced")
+    figures = json.loads((changed / "metrics.json").read_text(encoding="utf-8"))
+    figures["as_triage"] = {"relevant": 15}
+    (changed / "metrics.json").write_text(json.dumps(figures), encoding="utf-8")
+    for runs in ((*four, changed), (four[2], changed)):
+        with pytest.raises(ManifestError, match="--as-triage") as error:
+            compare(*runs[:2], tmp_path / "c", others=runs[2:])
+        assert str(changed) in error.value.message
+        assert "--model" not in error.value.remedy
+
+
+def test_a_run_is_not_compared_with_itself_or_a_copy(runs, tmp_path):
+    copy = shutil.copytree(runs[1], tmp_path / "copy")
+    for other in (runs[1], copy):
+        with pytest.raises(ManifestError, match="the same model on the same images"):
+            compare(runs[1], other, tmp_path / "c")
+    assert not (tmp_path / "c").exists()
+
+
 def test_unequal_ways_are_named_before_the_difference(runs, tmp_path):
     compare(*runs, tmp_path / "c")
     found = json.loads((tmp_path / "c" / "comparison.json").read_text(encoding="utf-8"))

@@ -15,6 +15,7 @@ from PIL import Image
 
 from evaluation_fakes import FakeAnswerer, FakeClassifier, make_data
 from mayak.dataset.manifest import read_manifest
+from mayak.dataset.training_images import Leakage
 from mayak.errors import ConfigError, ManifestError
 from mayak.evaluation import run
 from mayak.evaluation.compare import compare
@@ -375,3 +376,78 @@ def test_an_output_that_cannot_be_written_is_an_error(manifest, tmp_path):
     (out / "metrics.json").mkdir(parents=True)
     with pytest.raises(ConfigError, match="cannot be written"):
         run.evaluate(manifest, FakeClassifier(), out)
+
+
+CHANGES = {
+    "all right": lambda rows: [row | {"predicted": row["label"]} for row in rows],
+    "five deleted": lambda rows: rows[5:],
+    "one twice": lambda rows: rows + rows[:1],
+    "header only": lambda rows: [],
+}
+
+
+def changed(folder, change, *, is_older):
+    """Change a run's table; an older run has no digest of it."""
+    path = folder / "predictions.csv"
+    rows = table(path)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(change(rows))
+    if is_older:
+        found = figures(folder)
+        del found["predictions_sha256"]
+        (folder / "metrics.json").write_text(json.dumps(found), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("change", "is_older"),
+    [(name, False) for name in CHANGES] + [(name, True) for name in list(CHANGES)[1:]],
+)
+def test_a_table_that_was_changed_after_the_run_is_refused(manifest, tmp_path, change, is_older):
+    run.zeroshot(manifest, FakeAnswerer({2: "?"}), tmp_path / "out")
+    changed(tmp_path / "out", CHANGES[change], is_older=is_older)
+    with pytest.raises(ConfigError, match=r"predictions\.csv is not the one that") as error:
+        read_run(tmp_path / "out")
+    assert str(tmp_path / "out") in error.value.message
+
+
+def test_an_older_run_without_a_digest_of_its_table_is_read(manifest, tmp_path):
+    seen = frozenset({manifest.samples[0].sha256})
+    run.evaluate(manifest, FakeClassifier(), tmp_path, leakage=Leakage("r", seen=seen))
+    changed(tmp_path, lambda rows: rows, is_older=True)
+    assert len(read_run(tmp_path).rows) == 20
+
+
+@pytest.mark.parametrize("by_pdq", [True, False])
+def test_the_figures_state_how_images_were_compared(manifest, tmp_path, by_pdq):
+    leakage = Leakage("record", is_by_pdq=by_pdq)
+    run.evaluate(manifest, FakeClassifier(), tmp_path, leakage=leakage)
+    note = figures(tmp_path)["training_record"]["note"]
+    assert ("by SHA-256 or PDQ" in note) == by_pdq
+    assert ("near copies were not looked for" in note) != by_pdq
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert ("were not looked for" in page) != by_pdq
+
+
+def test_a_table_that_breaks_off_is_named_with_the_row(manifest, tmp_path):
+    run.evaluate(manifest, FakeClassifier(), tmp_path)
+    changed(tmp_path, lambda rows: rows, is_older=True)
+    path = tmp_path / "predictions.csv"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-3])  # in the last cell, which is shorter then
+    with pytest.raises(ConfigError, match=r"predictions\.csv is not the one that"):
+        read_run(tmp_path)
+    path.write_bytes(whole[:-80])
+    with pytest.raises(ConfigError, match=r"predictions\.csv, row 20: incomplete or damaged"):
+        read_run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "named"), [("[]", "no JSON object"), ("{}", "without kind, dataset, engine")]
+)
+def test_figures_of_another_form_are_named_in_words(manifest, tmp_path, content, named):
+    run.evaluate(manifest, FakeClassifier(), tmp_path)
+    (tmp_path / "metrics.json").write_text(content, encoding="utf-8")
+    with pytest.raises(ConfigError, match=rf"metrics\.json: {named}"):
+        read_run(tmp_path)

@@ -9,6 +9,7 @@ import pytest
 
 from evaluation_fakes import FakeAnswerer, FakeClassifier
 from mayak.dataset.manifest import read_manifest
+from mayak.dataset.training_images import Leakage
 from mayak.errors import ConfigError
 from mayak.evaluation import run
 from mayak.evaluation.over_runs import summarise
@@ -107,11 +108,10 @@ def test_unread_answers_count_as_wrong_and_are_counted(manifest, tmp_path):
     assert "without a clear label count as wrong: 5 in all runs" in page
 
 
-def test_images_that_one_model_was_trained_on_are_left_out_of_all(seeds, tmp_path):
-    table = seeds[0] / "predictions.csv"
-    head, first, *others = table.read_text(encoding="utf-8").splitlines()
-    lines = [head + ",seen_in_training", first + ",yes", *(line + "," for line in others)]
-    table.write_text("\n".join(lines) + "\n", encoding="utf-8")
+def test_images_that_one_model_was_trained_on_are_left_out_of_all(manifest, seeds, tmp_path):
+    seen = frozenset({manifest.samples[0].sha256})
+    model = FakeClassifier(adapter="0")
+    run.evaluate(manifest, model, seeds[0], leakage=Leakage("record", seen=seen))
     summarise(seeds, tmp_path / "out")
     found = summary(tmp_path / "out")
     assert found["n_seen_in_training"] == 1

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from mayak.cli.console import Console
 from mayak.cli.evaluate import FINETUNED, ZEROSHOT
 from mayak.cli.options import JsonOption
+from mayak.errors import ConfigError
 from mayak.i18n import msg
 from mayak.labels import LABELS
 
@@ -17,27 +18,20 @@ if TYPE_CHECKING:
     from mayak.evaluation.compare import Comparison
     from mayak.evaluation.two_by_two import TwoByTwo
 
-FirstArgument = Annotated[Path, Parameter(help=msg("Results of one run."))]
-SecondArgument = Annotated[
-    Path,
-    Parameter(help=msg("Results of another, on the same images.")),
-]
-OthersArgument = Annotated[
+FoldersArgument = Annotated[
     Path,
     Parameter(
         help=msg(
-            "Results of further runs for the two-by-two table (default, if no folder is named: "
-            "evaluation_results_zeroshot_score and evaluation_results_epochs5_generate, if they "
-            "exist)."
+            "Results of two to four runs on the same images (default: evaluation_results_zeroshot "
+            "and evaluation_results_epochs5, with evaluation_results_zeroshot_score and "
+            "evaluation_results_epochs5_generate if they are finished)."
         )
     ),
 ]
 
 
 def compare(
-    first: FirstArgument = ZEROSHOT["generate"],
-    second: SecondArgument = FINETUNED["score"],
-    *others: OthersArgument,
+    *folders: FoldersArgument,
     out: Annotated[Path, Parameter(help=msg("Folder of the results."))] = Path("comparison"),
     as_json: JsonOption = False,
 ) -> int:
@@ -51,12 +45,16 @@ def compare(
     from mayak.evaluation.record import METRICS
 
     console = Console()
-    if (first, second) == (ZEROSHOT["generate"], FINETUNED["score"]) and not others:
-        others = tuple(
-            folder
-            for folder in (ZEROSHOT["score"], FINETUNED["generate"])
-            if (folder / METRICS).is_file()
+    if not folders:
+        more = (ZEROSHOT["score"], FINETUNED["generate"])
+        finished = (folder for folder in more if (folder / METRICS).is_file())
+        folders = (ZEROSHOT["generate"], FINETUNED["score"], *finished)
+    if len(folders) == 1:
+        raise ConfigError(
+            msg("{folder} alone cannot be compared", folder=folders[0]),
+            remedy=msg("name two to four folders of results, or none for the default ones"),
         )
+    first, second, *others = folders
     result = run(first, second, out, others=others, language=console.language)
     if as_json:
         console.json(figures(result))

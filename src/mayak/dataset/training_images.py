@@ -149,6 +149,9 @@ class Leakage:
     related_images: int = 0
     """Other images whose group (a phone, a scene) in their data folder has training images. Names
     of groups are not compared: two laboratories may both have a ``phone-01``."""
+    is_by_pdq: bool = True
+    """Whether near copies were looked for too: not with a record that has no PDQ hashes, as those
+    of version 1."""
 
     NOT_COMPARED: ClassVar[Leakage]
     """For images that were not compared with any record."""
@@ -172,6 +175,7 @@ class Leakage:
             validation_images=sum(sample.sha256 in chosen_by for sample in others),
             seen=frozenset(seen),
             related_images=sum(sample.group in groups for sample in others),
+            is_by_pdq=bool(record.pdq),
         )
 
     def refuse_seen(self, manifest: Manifest, *, instead: str) -> None:
@@ -224,6 +228,14 @@ class Leakage:
                 "cannot be checked"
             )
         cautions = []
+        if not self.is_by_pdq:
+            cautions.append(
+                msg(
+                    "the adapter's training record has no PDQ hashes, as those of an "
+                    "earlier version: images were compared by their bytes, and near copies of "
+                    "training images were not looked for"
+                )
+            )
         if self.validation_images:
             cautions.append(
                 msg(

@@ -46,6 +46,15 @@ def check_alike(runs: Sequence[SavedRun]) -> None:
             raise _unlike_error(first, run, parts[0])
     if len(runs) > 2:
         _check_table(runs)
+    elif _is_same(*runs):
+        raise ManifestError(
+            msg(
+                "{first} and {second} are the same model on the same images",
+                first=first.folder,
+                second=runs[1].folder,
+            ),
+            remedy=msg("name two runs that differ in model, adapter or way of asking"),
+        )
 
 
 def differing(first: SavedRun, second: SavedRun) -> list[Factor]:
@@ -135,6 +144,16 @@ def _is_triage(run: SavedRun) -> bool:
     return run.figures.get("as_triage") is not None
 
 
+def _is_same(first: SavedRun, second: SavedRun) -> bool:
+    """Whether two runs on the same data can only have the same result: one is the other, a copy or
+    a repetition."""
+    return (first.kind, first.figures["engine_details"], _is_triage(first)) == (
+        second.kind,
+        second.figures["engine_details"],
+        _is_triage(second),
+    )
+
+
 def _like_with_like(table: TwoByTwo) -> Message:
     if not table.like_with_like:
         commands = join(msg(" or "), [f"`{command}`" for command in table.missing])
@@ -170,6 +189,21 @@ def _check_table(runs: Sequence[SavedRun]) -> None:
 
 
 def _unlike_error(first: SavedRun, second: SavedRun, part: str) -> ManifestError:
+    if part == "preprocessing" and _is_triage(first) != _is_triage(second):
+        triage, other = (first, second) if _is_triage(first) else (second, first)
+        return ManifestError(
+            msg(
+                "{triage} measured what triage runs (--as-triage), which decodes images otherwise "
+                "than {other}: their difference does not show what training changes",
+                triage=triage.folder,
+                other=other.folder,
+            ),
+            remedy=msg(
+                "name the run of `mayak evaluate` without --as-triage; compare {triage} with that "
+                "one alone",
+                triage=triage.folder,
+            ),
+        )
     name = {
         "model": msg("different base models"),
         "precision": msg("different precisions of the base model"),

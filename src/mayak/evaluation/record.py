@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -32,6 +33,7 @@ PREDICTIONS = "predictions.csv"
 FAILURES = "failures.csv"
 _SCORES = tuple(f"score_{label.index}" for label in LABELS)
 _SEEN = "seen_in_training"
+_TABLE_DIGEST = "predictions_sha256"
 _COLUMNS = ("id", "image_path", "sha256", "label", "predicted", *_SCORES, "off_label", "group")
 _FAILURE_COLUMNS = ("image_path", "stage", "error", "message")
 
@@ -206,6 +208,7 @@ def figures(result: EvaluationResult, out: Path) -> dict[str, Any]:
         "training_record": _compared(result),
         "as_triage": result.triage and result.triage.as_json(),
         "failures": [_failure_values(failure) for failure in result.failures],
+        _TABLE_DIGEST: hashlib.sha256(predictions_csv(result)).hexdigest(),
     }
 
 
@@ -243,18 +246,24 @@ def _compared(result: EvaluationResult) -> dict[str, Any] | None:
         "related_images": leakage.related_images,
         "seen": len(result.seen),
         "seen_accuracy": result.seen_accuracy,
-        "note": "images seen in training, by SHA-256 or PDQ, are in no other figure",
+        "note": "images seen in training, by SHA-256 or PDQ, are in no other figure"
+        if leakage.is_by_pdq
+        else "images seen in training, by SHA-256, are in no other figure; the record has no PDQ: "
+        "near copies were not looked for",
     }
 
 
-def predictions_csv(rows: Sequence[Row], *, answers: bool, tiers: bool = False) -> str:
-    """Return ``predictions.csv``; ``answers`` adds the column of free answers, ``tiers`` the tier
-    that decided and the label that the whole model gives, and images seen in training one that
-    marks them."""
-    columns = _COLUMNS + ("answer",) * answers + ("tier", "whole_model") * tiers
-    if any(row.is_seen for row in rows):
+def predictions_csv(result: EvaluationResult) -> bytes:
+    """Return ``predictions.csv``. Free answers add a column, a run as triage the tier that decided
+    and the label that the whole model gives, and images seen in training one that marks them."""
+    columns = _COLUMNS
+    if is_generated(result.kind):
+        columns += ("answer",)
+    if result.triage is not None:
+        columns += ("tier", "whole_model")
+    if result.seen:
         columns += (_SEEN,)
-    return _csv(columns, (_cells(row) for row in rows))
+    return _csv(columns, map(_cells, result.rows + result.seen)).encode()
 
 
 def failures_csv(failures: Iterable[Failure]) -> str:
@@ -270,27 +279,29 @@ def failures_csv(failures: Iterable[Failure]) -> str:
 
 _OLD_KINDS = {"evaluate": "finetuned-score"}
 """Kinds that earlier versions wrote: fine-tuned models could only be measured by scores."""
-_REQUIRED = {"kind": str, "dataset": str, "engine": str, "engine_details": dict, "manifest": str}
+_REQUIRED = {
+    "kind": str,
+    "dataset": str,
+    "engine": str,
+    "engine_details": dict,
+    "manifest": str,
+    "n": int,
+}
 
 
 def read_run(folder: Path) -> SavedRun:
     """Read a finished run.
 
     Raises:
-        ConfigError: a file is missing or damaged; names it.
+        ConfigError: a file is missing or damaged, or the table is not the one that the figures
+            were computed from; names it.
     """
     try:
-        found = read_json(folder / METRICS, DOCUMENT_BYTES)
-        table = read_file(folder / PREDICTIONS, DOCUMENT_BYTES).decode("utf-8")
-        rows = tuple(_row(cells) for cells in csv.DictReader(io.StringIO(table, newline="")))
-        missing = [
-            key for key, kind in _REQUIRED.items() if not isinstance(dict(found).get(key), kind)
-        ]
-        if missing:
-            raise KeyError(", ".join(missing))
-        found["kind"] = _OLD_KINDS.get(found["kind"], found["kind"])
-        if found["kind"] not in get_args(Kind):
-            raise ValueError(found["kind"])
+        found = _read_figures(folder / METRICS)
+        table = read_file(folder / PREDICTIONS, DOCUMENT_BYTES)
+        if _TABLE_DIGEST in found and found[_TABLE_DIGEST] != hashlib.sha256(table).hexdigest():
+            raise _not_its_table(folder)
+        rows = _read_rows(table)
     except FileNotFoundError as error:
         raise ConfigError(
             msg(
@@ -305,7 +316,58 @@ def read_run(folder: Path) -> SavedRun:
             msg("the run in {folder} cannot be read ({error})", folder=folder, error=error),
             remedy=msg("run it again"),
         ) from error
+    # Earlier versions wrote no digest of the table.
+    n_seen = (found.get("training_record") or {}).get("seen", 0)
+    is_whole = table.endswith(b"\n") and len(rows) == found["n"] + n_seen
+    if not is_whole or len({row.id for row in rows}) != len(rows):
+        raise _not_its_table(folder)
     return SavedRun(folder, found, rows, AnswerLabels.of(folder, rows).labels)
+
+
+def _read_figures(path: Path) -> dict[str, Any]:
+    found = read_json(path, DOCUMENT_BYTES)
+    if not isinstance(found, dict):
+        raise ValueError(msg("{name}: no JSON object", name=path.name))
+    missing = [key for key, kind in _REQUIRED.items() if not isinstance(found.get(key), kind)]
+    if missing:
+        raise ValueError(
+            msg(
+                "{name}: without {keys}, or not as they should be",
+                name=path.name,
+                keys=", ".join(missing),
+            )
+        )
+    found["kind"] = _OLD_KINDS.get(found["kind"], found["kind"])
+    if found["kind"] not in get_args(Kind):
+        raise ValueError(msg("{name}: unknown kind {kind}", name=path.name, kind=found["kind"]))
+    return found
+
+
+def _read_rows(table: bytes) -> tuple[Row, ...]:
+    rows = []
+    text = io.StringIO(table.decode("utf-8"), newline="")
+    for number, cells in enumerate(csv.DictReader(text), 1):
+        try:
+            if None in cells or None in cells.values():
+                raise ValueError("a row of another length than the header")
+            rows.append(_row(cells))
+        except PARSE_ERRORS as error:
+            raise ValueError(
+                msg("{name}, row {number}: incomplete or damaged", name=PREDICTIONS, number=number)
+            ) from error
+    return tuple(rows)
+
+
+def _not_its_table(folder: Path) -> ConfigError:
+    return ConfigError(
+        msg(
+            "{path} is not the one that {name} was computed from: it was changed, or a copy is "
+            "incomplete",
+            path=folder / PREDICTIONS,
+            name=METRICS,
+        ),
+        remedy=msg("copy the folder again, or run it again"),
+    )
 
 
 def make_folder(out: Path) -> None:

@@ -360,11 +360,7 @@ def _write(result: EvaluationResult, out: Path, language: Language) -> None:
     wrong = [row for row in result.rows if not row.is_right]
     files = {
         record.METRICS: json_bytes(figures, allow_nan=False),
-        record.PREDICTIONS: record.predictions_csv(
-            result.rows + result.seen,
-            answers=record.is_generated(result.kind),
-            tiers=result.triage is not None,
-        ).encode(),
+        record.PREDICTIONS: record.predictions_csv(result),
         record.FAILURES: record.failures_csv(result.failures).encode(),
         page.REPORT: page.report(result, figures, language).encode(),
     }
