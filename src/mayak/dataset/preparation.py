@@ -98,6 +98,7 @@ def _prepare(
         stagings = [stack.enter_context(folder.staging()) for folder in folders]
         # 2. List the files, or copy the decided images.
         files, left_out = sources[0].files(stagings[0], progress)
+        origins = origins_of(options.provenance, files, sources[0].decided)
         # 3. Decode and hash every file.
         images, unreadable = examine(
             files, options.workers, progress, has_scene=options.group == "scene"
@@ -112,11 +113,11 @@ def _prepare(
             for its, folder in zip(each, folders, strict=True):
                 folder.refuse_other(its.parameters, input_digest)
         # 5. Group near-duplicates and scenes, then images of one origin.
-        files = [image.file for image in images]
-        origins = origins_of(options.provenance, files, sources[0].decided)
+        known = [origins[image.file.name] for image in images] if origins else []
         alike = _alike(images, links, options, progress)
-        groups = join_origins(alike or _ids(images), origins) if origins else alike
-        examined = _Input(images, alike, groups, rejected, input_digest)
+        groups = join_origins(alike or _ids(images), known) if known else alike
+        with_origin = sum(map(bool, known)) if options.provenance else None
+        examined = _Input(images, alike, groups, with_origin, rejected, input_digest)
         # 6. Split, augment and write each data folder.
         return [
             _write(its, examined, source, folder, staging, progress)
@@ -134,6 +135,7 @@ class _Input:
     groups: Sequence[str] | None
     """The same with images of one origin joined; None for the paper's split, which has no groups.
     """
+    with_origin: int | None
     rejected: list[Rejected]
     digest: str
 
@@ -242,6 +244,7 @@ def _result(
         fold=options.fold,
         samples=everything,
         augmented=frozenset(sample.id for sample in extra),
+        with_origin=found.with_origin,
         rejected=tuple(found.rejected),
         noted={
             sample.image_path: image.warnings
@@ -553,6 +556,7 @@ def _dataset(
             "used": result.used,
             "rejected": result.reasons,
             "digest": result.input_digest,
+            **({} if result.with_origin is None else {"with_origin": result.with_origin}),
         },
         "counts": {LABELS[label].folder: parts for label, parts in result.counts.items()},
         "groups": {"number": len(sizes), "largest": max(sizes.values())},
