@@ -30,8 +30,10 @@ def test_the_list_has_each_answer_with_its_label(tmp_path, mayak):
     folder = measured(tmp_path, FakeAnswerer({3: "a\x1b[31m\nb"}))
     code, out, _ = mayak(folder, "--list")
     assert code == 0
-    assert out.count("사진") == 5
-    assert "→ not labelled" in out
+    lines = [line for line in out.splitlines() if "→ not labelled" in line]
+    names = [line.split(": ")[0] for line in lines]
+    assert names == [f"{number}. 사진 {number - 1}.png" for number in range(1, 6)]
+    assert "3_drug_raw" not in out, "the class folder is the true label"
     assert "\x1b" not in out
     assert "5 unread answers, 0 of them labelled by a person" in out
     assert "if counted as wrong: accuracy 75.00% (20 images)" in out

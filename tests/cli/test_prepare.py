@@ -345,18 +345,48 @@ def test_a_table_names_the_origins(folder, capsys):
     assert run("--provenance", "groups.csv", "--group", "none") == 0
     assert {row["group"] for row in rows(folder)} == {f"휴대전화 {n}" for n in range(3)}
 
+    assert "12 of 12 images have a known origin" in capsys.readouterr().out
+
     table.write_text("path,group\n0_irrelevant/9.png,a\n", encoding="utf-8")
     assert run("--provenance", "groups.csv", "--overwrite") == 2
-    assert "names 1 files that are not images of the raw folder: 0_irrelevant/9.png" in (
-        capsys.readouterr().err
-    )
+    err = capsys.readouterr().err
+    assert "names 1 files that are not images of the raw folder: 0_irrelevant/9.png" in err
+    assert "12/12" not in err, "the images were read before the table"
 
 
-@pytest.mark.parametrize("text", ["file,group\na,b\n", "path,group\na\n", "path,group\na,b\na,c\n"])
-def test_a_table_that_is_none_is_refused(folder, capsys, text):
-    (folder / "groups.csv").write_text(text, encoding="utf-8")
+def test_how_many_images_have_an_origin_is_said(folder, capsys):
+    def stated():
+        return json.loads((folder / "data" / "dataset.json").read_text("utf-8"))["input"]
+
+    (folder / "groups.csv").write_text("path,group\n0_irrelevant/0.png,a\n", encoding="utf-8")
+    assert run("--provenance", "groups.csv") == 0
+    assert "1 of 12 images have a known origin" in capsys.readouterr().out
+    assert stated()["with_origin"] == 1
+    assert run("--overwrite") == 0
+    assert "origin" not in capsys.readouterr().out
+    assert "with_origin" not in stated()
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "it is empty"),
+        (b"path,group\n", "it names no image"),
+        (b"file,group\na,b\n", "no column path; its first line is “file,group”"),
+        (b"path;group\na;b\n", "no column path, group; its first line is “path;group”"),
+        ("path,group\na,휴대전화\n".encode("cp949"), "not UTF-8"),
+        (b"path,group\na\n", "a row without a path or group"),
+        (b"group,path\na\n", "a row without a path or group"),
+        (b"path,group\na,b\na,c\n", "a path that occurs twice"),
+    ],
+)
+def test_a_table_that_is_none_is_refused(folder, capsys, data, reason):
+    (folder / "groups.csv").write_bytes(data)
     assert run("--provenance", "groups.csv") == 2
-    assert "groups.csv cannot be read as a table of groups" in capsys.readouterr().err
+    err = " ".join(capsys.readouterr().err.split())
+    assert f"groups.csv cannot be read as a table of groups ({reason})" in err
+    assert "CSV UTF-8" in err
+    assert "12/12" not in err, "the images were read before the table"
     assert not (folder / "data").exists()
 
 

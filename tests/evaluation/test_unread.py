@@ -234,11 +234,22 @@ def test_a_run_that_was_repeated_during_the_session_keeps_its_engine(folder, man
     assert found["parser"]["labelled"] == 1
 
 
-@pytest.mark.parametrize("line", ['{"id": "0-0", "label": 7}', '{"id": "x", "label": 1}', "[]"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"id": "UNREAD", "label": 7}',
+        '{"id": "UNREAD", "label": 0.0}',
+        '{"id": "UNREAD", "label": true}',
+        '{"id": "x", "label": 1}',
+        "[]",
+    ],
+)
 def test_a_damaged_line_is_named(folder, line):
     label_all(folder, [0])
-    with labels_file(folder).open("a", encoding="utf-8") as file:
-        file.write(line + "\n")
+    path = labels_file(folder)
+    unread = json.loads(path.read_text("utf-8").splitlines()[1])["id"]
+    with path.open("a", encoding="utf-8") as file:
+        file.write(line.replace("UNREAD", unread) + "\n")
     for use in (
         lambda: UnreadAnswers(folder, "kim"),
         lambda: compare(folder, folder, folder / "c"),

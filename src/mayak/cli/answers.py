@@ -64,12 +64,15 @@ def answers(
 
 
 def _list(console: Console, unread: UnreadAnswers) -> None:
-    for path, answer, label in zip(unread.paths, unread.answers, unread.labels, strict=True):
+    """Print the answers, with the numbers that they have on the page."""
+    shown = zip(unread.names, unread.answers, unread.labels, strict=True)
+    for number, (name, answer, label) in enumerate(shown, 1):
         if label is None:
             said: str = msg("not labelled")
         else:
             said = msg("names no label") if label == UNCLASSIFIABLE else numbered_label(label)
-        console.result(printable(path) + ": “" + printable(answer) + "” → " + said)
+        said = "“" + printable(answer) + "” → " + said
+        console.result(f"{number}. {printable(name)}: " + said)
 
 
 def _show_bounds(console: Console, unread: UnreadAnswers) -> None:

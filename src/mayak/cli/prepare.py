@@ -224,6 +224,10 @@ def _show_input(console: Console, result: PrepareResult) -> None:
             rejected=rejected,
         )
     )
+    if result.with_origin is not None:
+        console.result(
+            msg("{n} of {used} images have a known origin", n=result.with_origin, used=result.used)
+        )
     sizes = result.group_sizes
     if len(sizes) < result.used:
         console.result(
@@ -317,6 +321,7 @@ def _as_json(result: PrepareResult) -> dict[str, object]:
         "data": str(result.data),
         "found": result.found,
         "used": result.used,
+        "with_origin": result.with_origin,
         "counts": {LABELS[label].folder: parts for label, parts in result.counts.items()},
         "groups": {
             "number": len(result.group_sizes),

@@ -82,6 +82,7 @@ def description(
             "used": result.used,
             "rejected": result.reasons,
             "digest": result.input_digest,
+            **({} if result.with_origin is None else {"with_origin": result.with_origin}),
         },
         "counts": {LABELS[label].folder: parts for label, parts in result.counts.items()},
         "groups": {"number": len(sizes), "largest": max(sizes.values())},

@@ -138,6 +138,8 @@ class PrepareResult:
     """Samples of all splits; augmented ones last."""
     augmented: frozenset[str]
     """Ids of the augmented samples."""
+    with_origin: int | None
+    """Number of images whose origin is known; None if origins do not count."""
     rejected: tuple[Rejected, ...]
     noted: Mapping[str, tuple[str, ...]]
     """image_path → warnings, for images that have any."""

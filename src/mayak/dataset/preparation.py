@@ -81,6 +81,7 @@ def _prepare(
         stagings = [stack.enter_context(folder.staging()) for folder in folders]
         # 2. List the files, or copy the decided images.
         files, left_out = source.files(stagings[0], progress)
+        origins = origins_of(options.provenance, files, source.decided)
         # 3. Decode and hash every file.
         images, unreadable = examine(
             files, options.workers, progress, has_scene=options.group == "scene"
@@ -95,11 +96,11 @@ def _prepare(
             for its, folder in zip(each, folders, strict=True):
                 folder.refuse_other(its.parameters, digest)
         # 5. Group near-duplicates and scenes, then images of one origin.
-        files = [image.file for image in images]
-        origins = origins_of(options.provenance, files, source.decided)
+        known = [origins[image.file.name] for image in images] if origins else []
         alike = _alike(images, links, options, progress)
-        groups = join_origins(alike or _ids(images), origins) if origins else alike
-        found = _Input(source, images, alike, groups, rejected, digest)
+        groups = join_origins(alike or _ids(images), known) if known else alike
+        with_origin = sum(map(bool, known)) if options.provenance else None
+        found = _Input(source, images, alike, groups, with_origin, rejected, digest)
         # 6. Split and augment for all folders, before the files of any are replaced.
         made = _made(each, folders, stagings, found, progress)
         # 7. Describe each data set, and replace its folder's files.
@@ -117,6 +118,7 @@ class _Input:
     groups: Sequence[str] | None
     """The same with images of one origin joined; None for the paper's split, which has no groups.
     """
+    with_origin: int | None
     rejected: list[Rejected]
     digest: str
 
@@ -187,6 +189,7 @@ def _result(made: _MadeSet, found: _Input) -> PrepareResult:
         fold=options.fold,
         samples=everything,
         augmented=frozenset(sample.id for sample in extra),
+        with_origin=found.with_origin,
         rejected=tuple(found.rejected),
         noted={
             sample.image_path: image.warnings

@@ -58,7 +58,9 @@ class AnswerLabels:
                 raise ValueError(msg("it belongs to another run"))
             ids = {row.id for row in rows}
             for line in lines:
-                if line["label"] not in _ALLOWED or line["id"] not in ids:
+                # JSON's 1.0 and true are equal to 1, and no label.
+                is_other = isinstance(line["label"], bool | float)
+                if is_other or line["label"] not in _ALLOWED or line["id"] not in ids:
                     raise ValueError(repr(line)[:200])
                 found._set(line["id"], line["label"])
         except FileNotFoundError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from mayak.errors import ConfigError
 from mayak.evaluation import page, record
@@ -59,9 +59,9 @@ class UnreadAnswers:
         return [row.answer or "" for row in self._rows]
 
     @property
-    def paths(self) -> list[str]:
-        """The images' paths, as in the manifest. They can contain the true label."""
-        return [row.image_path for row in self._rows]
+    def names(self) -> list[str]:
+        """The images' file names, without their folders: these are named after the true label."""
+        return [PurePosixPath(row.image_path).name for row in self._rows]
 
     @property
     def labels(self) -> list[int | None]:
