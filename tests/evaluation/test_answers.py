@@ -56,6 +56,33 @@ def test_two_explicit_choices_without_a_correction_are_unclear(separator):
         assert parse_answer(answer) == -1, answer
 
 
+NAMES_KO = ("관련 없음", "마약 대화 내역 사진", "마약 거래 장소", "마약 원본")
+NAMES_EN = ("irrelevant", "drug conversation", "place of a drug transaction", "the drug itself")
+# {0} is the digit, {1} the category's name.
+NAMED_KO = ("{0}", "{0}번", "{0} ({1})", "{0}번({1})", "{0}: {1}", "{1}", "{1}({0})", "{0} [{1}]")
+NAMED_EN = ("{0}", "{0} ({1})", "{0}: {1}", "{1}", "{1} ({0})", "option {0}", '"{0}: {1}"')
+OR_KO = (" 또는 ", " 혹은 ", ", 또는 ", " 아니면 ", " / ")
+OR_EN = (" or ", ", or ", " / ", " or else ", " or possibly ")
+SAID_KO = ("{}", "정답: {}", "정답은 {}입니다.", "이 이미지는 {}에 해당합니다.", "{}로 보입니다.")
+SAID_EN = ("{}", "Answer: {}", "The answer is {}.", "It is either {}.", "This belongs to {}.")
+
+
+@pytest.mark.parametrize(
+    ("forms", "names", "joins", "sentences"),
+    [(NAMED_KO, NAMES_KO, OR_KO, SAID_KO), (NAMED_EN, NAMES_EN, OR_EN, SAID_EN)],
+    ids=["Korean", "English"],
+)
+def test_an_or_between_two_choices_is_unclear_with_names_and_brackets_too(
+    forms, names, joins, sentences
+):
+    picked = random.Random(13)
+    for one, other, join, sentence in product(forms, forms, joins, sentences):
+        first, second = picked.sample(range(4), 2)
+        both = one.format(first, names[first]) + join + other.format(second, names[second])
+        answer = sentence.format(both)
+        assert parse_answer(answer) == -1, answer
+
+
 WRAPPERS = {
     "bold": "**{}**",
     "italic": "_{}_",

@@ -1,12 +1,15 @@
 """What the tiers of a cascade lose, and whether the risk bound is kept in fact."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from mayak.cli.as_triage import show_triage_figures
 from mayak.cli.console import Console
-from mayak.evaluation.triage_figures import Share, TriagedImage, triage_figures
+from mayak.evaluation.as_triage import AsTriage
+from mayak.evaluation.record import Row
+from mayak.evaluation.triage_figures import Share, TriagedImage, triage_figures, triage_notes
 from mayak.metrics import Interval
 from mayak.model.risk_control import Drift, RiskBound
 from mayak.types import Scores
@@ -136,3 +139,41 @@ def test_the_terminal_names_the_curves_of_few_groups(capsys):
     named = " ".join(last.split())
     assert named.startswith("AUROC: relevant (1–3), 1 ")
     assert "2 " not in named
+
+
+def as_triage_figures(**changes):
+    """Figures of two relevant images, the second of which was seen in training."""
+    rows = [row(number) for number in (1, 2)]
+    odds = {each.sha256: float(each.id) for each in rows}
+    calibration = SimpleNamespace(risk_bound=replace(BOUND, kept=(1.0,) * 40), images=())
+    cascade = SimpleNamespace(calibration=calibration, relevant_odds=odds)
+    measured = AsTriage(None, None, None, cascade)
+    return measured.figures(rows[:1], [], **changes)
+
+
+def row(number):
+    return Row(
+        id=str(number),
+        image_path=f"{number}.jpg",
+        sha256=f"{number:064x}",
+        group=str(number),
+        label=1,
+        predicted=1,
+        scores=(0.1, 0.7, 0.1, 0.1),
+        off_label=0.0,
+        answer=None,
+        tier=2,
+        whole_model=1,
+    )
+
+
+def test_drift_compares_the_measured_images_only():
+    assert as_triage_figures(is_continued=False).drift.found == 1
+
+
+def test_a_continued_run_states_that_drift_was_not_compared():
+    found = as_triage_figures(is_continued=True)
+    assert found.drift is None
+    assert found.as_json()["drift_not_compared"] is True
+    assert any("interrupted" in note for note in triage_notes(found))
+    assert as_triage_figures(is_continued=False).as_json()["drift_not_compared"] is False

@@ -199,6 +199,8 @@ def test_no_command_reaches_out(crowded, raw, model_folder):
         ("evaluate", "--manifest=data/val_drug_data.json", "--out=other", *tuned),
         ("summary", "evaluation", "other", "--out=summary"),
         ("calibrate", *tuned),
+        ("evaluate", "--as-triage", f"--manifest={test}", "--out=as_triage", *tuned),
+        ("evaluate", "--by=generate", f"--manifest={test}", "--out=generated", *tuned),
         ("triage", "raw", "--case=case", *tuned),
         ("classify", "raw/0_irrelevant/0.png", *tuned),
         ("verify", "case"),

@@ -12,7 +12,7 @@ from transformers import AutoProcessor, LlavaNextForConditionalGeneration
 
 from mayak.config import FP8_PROOF
 from mayak.errors import ModelError
-from mayak.model import LabelScorer, load_model
+from mayak.model import AnswerGenerator, LabelScorer, load_model
 from mayak.model.fp8 import RowwiseLinear
 from mayak.model.varlen import VarlenModel, attend
 from model_folder import decoded, save_adapter
@@ -109,6 +109,17 @@ def test_labels_of_a_16_bit_model_are_scored_without_steps(coarse, images):
     predictions = list(LabelScorer(coarse, compiled=False).classify(images))
     assert not any(prediction.scores.is_tied for prediction in predictions)
     assert len({prediction.scores.values for prediction in predictions}) == len(images)
+
+
+def test_a_free_answer_of_a_16_bit_model_is_decided_in_float32(coarse, images):
+    head, labels = coarse.model.lm_head, list(coarse.prompt.label_ids)
+    with torch.no_grad():
+        head.weight[labels] = 0.4
+        head.weight[[labels[0], labels[3]]] = 0.5
+        head.weight[labels[3], 0] += 1 / 256  # less than a step of bf16 in the logit
+    answers = list(AnswerGenerator(coarse, batch_size=3, max_new_tokens=2).answer(images))
+    assert {answer[:1] for answer in answers} == {"3"}
+    assert head(torch.zeros(1, 64).bfloat16()).dtype == torch.bfloat16
 
 
 def test_an_image_does_not_see_its_neighbours(vlm, images):

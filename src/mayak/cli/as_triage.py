@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from mayak.evaluation.triage_figures import BoundCheck, Share, TriageFigures
     from mayak.model import Calibration, VisionLanguageModel
 
-_VIEWED = (1, 5, 10, 20, 30, 50, 70)
-"""Shares of images viewed, in per cent, that the terminal shows of the gain curve."""
-
 
 def calibration_to_measure(adapter: Path, by: str) -> Calibration | None:
     """Return the calibration that triage would use, before the model is loaded, which takes long.
@@ -78,7 +75,7 @@ def measure_as_triage(
 
 def show_triage_figures(console: Console, figures: TriageFigures) -> None:
     """Show tiers, risk bound and order of review."""
-    from mayak.evaluation.triage_figures import calibration_note
+    from mayak.evaluation.triage_figures import triage_notes
 
     _show_tiers(console, figures)
     if figures.bound is not None:
@@ -86,7 +83,7 @@ def show_triage_figures(console: Console, figures: TriageFigures) -> None:
     if figures.drift is not None and figures.drift.has_drifted:
         console.result(msg("triage would warn: these images differ from those of the calibration"))
     _show_gain(console, figures)
-    if note := calibration_note(figures):
+    for note in triage_notes(figures):
         console.result(msg("note: ") + note)
 
 
@@ -145,15 +142,12 @@ def _show_bound(console: Console, check: BoundCheck) -> None:
             alpha=alpha,
         )
     )
-    for name, share in (
-        (msg("of what the whole model calls relevant"), check.against_model),
-        (msg("of the images labelled relevant"), check.against_truth),
-    ):
+    for name, share in check.named():
         console.result(f"  {share_text(share)} " + name + ": " + verdict_text(share.verdict(alpha)))
 
 
 def _show_gain(console: Console, figures: TriageFigures) -> None:
-    from mayak.evaluation.gain import PERCENT, target_name
+    from mayak.evaluation.gain import PERCENT, VIEWED, target_name
 
     rows, few = [], []
     for key, curve in figures.gain.items():
@@ -166,12 +160,12 @@ def _show_gain(console: Console, figures: TriageFigures) -> None:
             few.append(target_name(key))
         elif area is not None and area.interval.has_too_few_groups:
             few.append("AUROC: " + target_name(key))
-        recalls = [f"{curve.recall[PERCENT.index(percent)]:.0%}" for percent in _VIEWED]
+        recalls = [f"{curve.recall[PERCENT.index(percent)]:.0%}" for percent in VIEWED]
         rows.append([target_name(key), *recalls, shown])
     console.result("")
     console.table(
         msg("Recall after viewing a share of all images in the order of review"),
-        [msg("images"), *(f"{percent}%" for percent in _VIEWED), "AUROC (95%)"],
+        [msg("images"), *(f"{percent}%" for percent in VIEWED), "AUROC (95%)"],
         rows,
     )
     show_few_groups(console, few)

@@ -122,6 +122,8 @@ def _as_json(found: CalibrationResult, path: Path) -> dict[str, object]:
 
 
 def _show(console: Console, found: CalibrationResult, path: Path) -> None:
+    from mayak.evaluation.triage_figures import TIER_NAMES
+
     made, bound = found.calibration, found.calibration.risk_bound
     rows = [
         [
@@ -130,13 +132,7 @@ def _show(console: Console, found: CalibrationResult, path: Path) -> None:
             "–" if bound is None else f"{bound.shares[tier]:.1%}",
             f"{made.temperatures[tier]:.2f}",
         ]
-        for tier, name in enumerate(
-            (
-                msg("vision tower, base tile"),
-                msg("language model, base tile"),
-                msg("the whole model"),
-            )
-        )
+        for tier, name in enumerate(TIER_NAMES)
     ]
     console.table(
         msg("Calibration"),

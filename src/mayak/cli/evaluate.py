@@ -133,18 +133,24 @@ def evaluate(
     out = out or FINETUNED[by]
     result = measured(precision, out)
     if precision == "fp8" and by == "score":
-        from mayak.evaluation.agreement import allow_fp8
-
-        found = allow_fp8(adapter, measured("bf16", out / "bf16"), result)
-        console.note(
-            msg(
-                "fp8 gives {same} of {images} images the label that bf16 gives; other commands "
-                "may use it with this adapter",
-                same=found.same,
-                images=found.images,
-            )
-        )
+        _allow_fp8(console, adapter, measured("bf16", out / "bf16"), result)
     return _show(console, result, out, as_json)
+
+
+def _allow_fp8(
+    console: Console, adapter: Path, bf16: EvaluationResult, fp8: EvaluationResult
+) -> None:
+    from mayak.evaluation.agreement import allow_fp8
+
+    found = allow_fp8(adapter, bf16, fp8)
+    console.note(
+        msg(
+            "fp8 gives {same} of {images} images the label that bf16 gives; other commands "
+            "may use it with this adapter",
+            same=found.same,
+            images=found.images,
+        )
+    )
 
 
 ModelOption = Annotated[

@@ -234,7 +234,7 @@ def _record_drift(options: Options, cascade: CascadeScorer, summary: Summary) ->
     from mayak.case import CaseStore
     from mayak.model.risk_control import drift
 
-    found = drift(bound.kept, cascade.relevant_odds)
+    found = drift(bound.kept, list(cascade.relevant_odds.values()))
     with CaseStore.open(options.case, operator=options.operator) as case:
         case.record(
             "cascade",

@@ -60,21 +60,31 @@ def parse_answer(text: str) -> int:
 def _evidence(tokens: list[Token], text: str) -> list[_Evidence]:
     """Return the evidence of each phrase, in order, without names that are doubted later."""
     gathered: list[_Evidence] = []
+    chosen: list[_Evidence] = []  # what a doubt does not withdraw
     refused = any(token.concept is Concept.REFUSAL for token in tokens)
     for clause in _clauses(tokens):
         concepts = {token.concept for token in clause}
-        chosen = [item for item in gathered if item.kind is _Kind.DIGIT]
         if concepts & {Concept.HEDGE, Concept.CORRECT}:
-            gathered = chosen
+            gathered = [*chosen]
         if concepts & {Concept.HEDGE, Concept.CONDITION, Concept.REFUSAL}:
             continue
         read = [item for part, denied in _phrases(clause) for item in _read(part, denied, text)]
         possible = Concept.POSSIBLE in concepts
         if possible or (refused and Concept.SUBJECT not in concepts):
             # A possibility answers nothing, but it casts doubt on another digit before it.
-            read = [item for item in read if item.kind is _Kind.DIGIT and (chosen or not possible)]
+            doubts = {_Kind.DIGIT, _Kind.NAME, _Kind.UNRELATED}
+            if not _is_or_possibly(clause):
+                doubts = {_Kind.DIGIT}
+            read = [item for item in read if item.kind in doubts and (chosen or not possible)]
         gathered += read
+        digits = [item for item in read if item.kind is _Kind.DIGIT]
+        chosen += read if digits and Concept.JOIN in concepts else digits  # "2 or a drug chat"
     return gathered
+
+
+def _is_or_possibly(clause: list[Token]) -> bool:
+    pairs = [(one.concept, other.concept) for one, other in pairwise(clause)]
+    return (Concept.JOIN, Concept.POSSIBLE) in pairs
 
 
 def _clauses(tokens: list[Token]) -> Iterator[list[Token]]:
@@ -337,10 +347,10 @@ def _decide(evidence: list[_Evidence]) -> int:
     def labels(*kinds: _Kind) -> set[int]:
         return {item.label for item in evidence if item.kind in kinds}
 
-    named = labels(_Kind.DIGIT, _Kind.NAME)
-    denied = (
-        labels(_Kind.DENIED) if labels(_Kind.DIGIT) else labels(_Kind.DENIED, _Kind.BARE_DENIED)
-    )
+    digits, named = labels(_Kind.DIGIT), labels(_Kind.DIGIT, _Kind.NAME)
+    denied = labels(_Kind.DENIED) if digits else labels(_Kind.DENIED, _Kind.BARE_DENIED)
+    if len(digits) == 1:
+        named = digits | (named - denied)  # "it names the place of a deal, but it is not 2: 1"
     bare = labels(_Kind.BARE)
     seen, topic = bool(labels(_Kind.DRUG_SEEN)), bool(labels(_Kind.TOPIC))
     absent = bool(labels(_Kind.DRUG_ABSENT))

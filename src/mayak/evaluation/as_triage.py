@@ -35,18 +35,21 @@ class AsTriage:
         """Return whether an early tier decided, and the whole model was not asked yet."""
         return answer["tier"] != LAST and "whole_model" not in answer
 
-    def figures(self, rows: Sequence[Row], unread: Iterable[Sample]) -> TriageFigures:
+    def figures(
+        self, rows: Sequence[Row], unread: Iterable[Sample], *, is_continued: bool
+    ) -> TriageFigures:
         """Return the figures of a run: its scored images, and the samples that have no score.
 
-        As in triage, the images of a run that was continued are compared with the calibration's
-        only as far as they were read since.
+        The images of a run that was continued are not compared with the calibration's: tier 0's
+        log-odds of those read before the interruption are not stored.
         """
         calibration = None if self.cascade is None else self.cascade.calibration
         bound = None if calibration is None else calibration.risk_bound
         used = set() if calibration is None else set(calibration.images)
         found = None
-        if bound is not None and self.cascade is not None and self.cascade.n_answered:
-            found = drift(bound.kept, self.cascade.relevant_odds)
+        if bound is not None and self.cascade is not None and not is_continued:
+            odds = self.cascade.relevant_odds
+            found = drift(bound.kept, [odds[row.sha256] for row in rows if row.sha256 in odds])
         return triage_figures(
             [_triaged(row) for row in rows],
             is_calibrated=self.cascade is not None,
@@ -54,6 +57,7 @@ class AsTriage:
             not_scored=sum(sample.label != 0 for sample in unread),
             n_calibration=sum(row.sha256 in used for row in rows),
             found_drift=found,
+            is_continued=is_continued,
         )
 
 

@@ -21,6 +21,7 @@ from scipy.special import log_softmax
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
+from mayak.case.scores import ranked
 from mayak.dataset.manifest import MISSING, Manifest, groups_with
 from mayak.dataset.training_images import Leakage, TrainingImages
 from mayak.errors import ConfigError, ManifestError
@@ -315,9 +316,8 @@ def risk_bound(
     for row in sorted(range(len(samples)), key=lambda row: samples[row].sha256):
         first.setdefault(samples[row].group, row)
     rows = sorted(first.values())
-    # As ``types.Scores.label``: an image is irrelevant only if no other label is as likely.
-    whole = logits[2, rows]
-    tiers, relevant = odds[:2, rows].T, whole[:, 0] <= whole[:, 1:].max(axis=1)
+    whole, _ = ranked(logits[LAST, rows])
+    tiers, relevant = odds[:2, rows].T, whole != 0
     chosen = choose_thresholds(tiers, relevant, alpha=target.alpha, confidence=target.confidence)
     count = int(relevant.sum())
     if chosen is None:

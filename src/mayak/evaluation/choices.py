@@ -53,6 +53,8 @@ _COUNTED = re.compile(
     r"번?:?\s\d+(?:\.\d+)?\s?%|\s(?:answers?|options|labels|types|categories|classes)\W*\Z"
 )
 _ENDS_TEXT = re.compile(r"번?\s?(?:[.\n;]|\Z)")
+_NEXT_ENTRY = re.compile(r"[.,;\n]\s*[^\W\d]+:\s?\d")
+"""After "drug: 3": the next entry of a list, "sugar: 0"."""
 _STATED = re.compile(r"\b(?:it|this|that)(?: is|'s) .*:\s?\Z")
 _FIRST_ITEM = re.compile(r"(?m)^1[.)] (?!.{,20}(?:대화|채팅|chat|conversation|drug))\S")
 _GLOSS = re.compile(r"\s?번?(?:\s?[:.)\]\-=–—,]+\s*[(\"']*|\s?[(\[\"']|\s(?=[가-힣]))")
@@ -72,7 +74,7 @@ _CHOOSING = frozenset(
 _FILLERS = re.compile(
     rf"(?:\bmy (?:final |best )?)?{_LABEL}[가-힣]*|\d+(?:\.\d+)?\s?%|\b(?:image|photo"
     rf"|picture)\s?#?\d+\s?:|\bnumber(?=\W*[0-3])|\b(?:has|have|got) to be\b|\bfrom me\b"
-    rf""
+    r"|\bor else\b"
     r"|\b(?:the|this|given|type of(?: the| this)?) (?:image|photo|picture|screenshot|(?:(?:correct"
     r"|right|best) )?one)\b|(?<![가-힣])(?:[이그저본위]|해당)\s?(?:이미지|사진"
     r"|그림)?[은는이가을를의]?(?![가-힣])|(?<![가-힣\d])(?:[제저내나](?:는|가)?|[네예음]"
@@ -82,7 +84,7 @@ _FILLERS = re.compile(
     r"|알맞|맞|올바"
     r"|굳이|고르|골|또는|혹은|아니면|그리고|생각|추정|보[는이입인임여]|사료|같|확신|드립|합니|하겠"
     r"|입니)[가-힣]*|(?<=[0-3])\s?번?\s?(?:입니다|이?[다요]|이?에요|예요|임|이?네요|으?로"
-    r"|[은는이가을를도과와에]|[인일]|이나|이?라고|이?고)?(?![가-힣])|(?<=[0-3])\s?[番类類号]?です"
+    r"|[은는이가을를도과와에]|[인일]|이거나|이나|이?라고|이?고)?(?![가-힣])|(?<=[0-3])\s?[番类類号]?です"
     r"|(?:この|本)?(?:写真|画像)[はの]|而是"
     r"|なので|だから"
 )
@@ -90,6 +92,12 @@ _JOINED = re.compile(
     r"\d번?[)\]]?\s?(?:[,、/&]|[,\s]\s?(?:and|or|및|또는|혹은|ou?|oder|или)|[과와]|이나|이거나"
     r"|或者?|和|と|か|または"
     r"|もしくは)\s?[(\[]?\Z"
+)
+_JOINS = {Concept.JOIN, Concept.PAUSE}
+_OR = re.compile(r"or\b|또는|혹은|이거나|이?나|아니면|/")
+_NO_WORD = re.compile(r"\W*(?:(?:[번인]|사진|이미지)\W*)?")
+_ENDS_PHRASE = re.compile(
+    r"\s?번?\s*(?:\Z|[^\w\s%°]|입니|이[다에고며]|예요|임\b|정도|중\b|으?로\s)|[은는이가]\s"
 )
 _RIGHT_EDGE = re.compile(r"[:()\[=]|\n")
 
@@ -126,7 +134,8 @@ _YES = (
     r"|да|(?P<marked>[✅✔✓☑⭕]|←))"
 )
 _NO = (
-    r"(?:no|false|[nx]|non|nein|not? applicable|n/a|아니[요오다]|아[님닙][가-힣]*|거짓"
+    r"(?:no|false|[nx]|non|nein|not? applicable|n/a|unsure|uncertain|unclear"
+    r"|maybe|불확실|모름|아니[요오다]|아[님닙][가-힣]*|거짓"
     r"|해당\s?(?:없음|사항\s?없음|안\s?됨|(?:되|하)지\s?않[가-힣]*)|(?<!관련)(?<!관련 )없음|不是"
     r"|否|いいえ|нет|[❌✗✘×])"
 )
@@ -176,7 +185,11 @@ def explicit_choices(tokens: list[Token], text: str) -> list[Token]:
             # "정답은 2 또는 3": the second digit is a choice if the first is.
             if any(other.is_number for other in kept[-3:]):
                 kept.append(token)
-        elif _is_choice(tokens[max(at - _NEAR, 0) : at + _NEAR], min(at, _NEAR), text):
+        elif (
+            _is_choice(tokens, at, text)
+            or _follows_or(kept, token, text)
+            or _precedes_or(tokens, at, text)
+        ):
             kept.append(token)
     numbers = [token for token in kept if token.is_number]
     if len(numbers) == 1 and _FIRST_ITEM.match(text, numbers[0].start):
@@ -184,7 +197,37 @@ def explicit_choices(tokens: list[Token], text: str) -> list[Token]:
     return _without_alternatives(kept)
 
 
+def _follows_or(before: list[Token], number: Token, text: str) -> bool:
+    """Return whether a digit is joined to the name of a category, which may explain a choice:
+    "2 (transaction place) or 1", "마약 원본 또는 2"."""
+    joins = list(takewhile(lambda token: token.concept in _JOINS, reversed(before)))
+    names = before[: len(before) - len(joins)]
+    return (
+        any(token.concept is Concept.JOIN for token in joins)
+        and bool(names)
+        and names[-1].concept in CONTENT | {Concept.NEG}  # "관련 없음"
+        and _NO_WORD.fullmatch(text, names[-1].end, joins[-1].start) is not None
+        and _NO_WORD.fullmatch(text, joins[0].end, number.start) is not None
+        and _ENDS_PHRASE.match(text, number.end) is not None
+    )
+
+
+def _precedes_or(tokens: list[Token], at: int, text: str) -> bool:
+    """Return whether "or" and a category or another choice follow a digit: "2 or a drug chat"."""
+    joins = list(takewhile(lambda token: token.concept in _JOINS, tokens[at + 1 : at + _NEAR]))
+    following = at + 1 + len(joins)
+    return (
+        any(_OR.match(token.text) for token in joins)
+        and following < len(tokens)
+        and tokens[following].concept in CONTENT
+        and _NO_WORD.fullmatch(text, tokens[at].end, joins[0].start) is not None
+        and (not tokens[following].is_number or _is_choice(tokens, following, text))
+    )
+
+
 def _is_choice(tokens: list[Token], at: int, text: str) -> bool:
+    first = max(at - _NEAR, 0)
+    tokens, at = tokens[first : at + _NEAR], at - first
     number = tokens[at]
     head = text[max(number.start - _NEAR, 0) : number.start]
     tail = text[number.end : number.end + _NEAR]
@@ -203,9 +246,10 @@ def _is_choice(tokens: list[Token], at: int, text: str) -> bool:
         return True
     # "관련 없음 (0)" and "it is a chat: 1", but not "chats: 1", which counts them
     for before in tokens[max(at - 1, 0) : at]:
-        between = text[before.end : number.start].strip()
+        between = text[before.end : number.start].strip().removeprefix("사진")
         bracketed = between in ("(", "[") and re.match(r"번?[)\]]", tail)
-        concluded = between in (":", "=") and before.text[-1] != "s" and _ENDS_TEXT.match(tail)
+        ends = _ENDS_TEXT.match(tail) and not _NEXT_ENTRY.match(tail)
+        concluded = between in (":", "=") and before.text[-1] != "s" and ends
         fits = number.text in _FITTING.get(before.concept, "0123")
         if before.concept in CONTENT and fits and (bracketed or concluded):
             return True
@@ -241,11 +285,12 @@ def _is_aside(before: list[Token]) -> bool:
 
 
 def _without_alternatives(tokens: list[Token]) -> list[Token]:
-    """Remove "1 or 2" where one of the two is chosen later: "between 1 and 2, it is 2"."""
+    """Remove "1 or 2" if one of the two is chosen later: "between 1 and 2 (a place), it is 2"."""
     numbers = [at for at, token in enumerate(tokens) if token.is_number]
     groups: list[list[int]] = []
     for at in numbers:
-        if groups and at - groups[-1][-1] == 2 and tokens[at - 1].concept is Concept.JOIN:
+        between = [t.concept for t in tokens[groups[-1][-1] + 1 : at]] if groups else []
+        if Concept.JOIN in between and set(between) <= CONTENT | _JOINS:
             groups[-1].append(at)
         else:
             groups.append([at])

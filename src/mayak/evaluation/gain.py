@@ -14,6 +14,8 @@ from mayak.metrics import MIN_GROUPS, Interval, exact_limits, independent_images
 
 PERCENT = (1, 2, 5, *range(10, 101, 5))
 """Shares of images viewed, in per cent, at which recall is stated."""
+VIEWED = (1, 5, 10, 20, 30, 50, 70)
+"""Those that the terminal and the page show in a table."""
 RELEVANT = "relevant"
 """Key of classes 1 to 3 together; the others are the labels' digits."""
 RESAMPLES = 1000

@@ -3,7 +3,7 @@
 A calibration uses all its images for temperatures and thresholds, because the risk bound needs
 every one of them. So no image is left that could measure it honestly. Instead the images are
 divided into twenty parts, and each part is measured with temperatures and thresholds set on the
-other nineteen: no image has a say in the thresholds by which it is measured. The figures are
+other nineteen: no image is measured by thresholds that were set on it. The figures are
 therefore those of calibrations on 95 % of the images. They choose nothing, so the bound of the
 final thresholds, which are set on all images, is unaffected.
 """

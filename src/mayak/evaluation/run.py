@@ -121,25 +121,10 @@ def _run(
     key = {"kind": kind, "engine": model.engine.fingerprint, "dataset": manifest.digest}
     # 1. Continue an interrupted run of the same engine on the same data.
     answers = _resume(out / PARTIAL, key)
-    todo = [sample for sample in manifest.samples if sample.id not in answers]
+    is_continued = bool(answers)
     # 2. Ask the model; store each answer at once.
-    failures: dict[str, Failure] = {}
-    decode_bytes = decode_image if as_triage is None else as_triage.decode
-    asked = _ask(model, manifest, todo, failures, decode_bytes)
-    with (
-        (out / PARTIAL).open("a", encoding="utf-8", newline="\n") as partial,
-        progress.task(_TITLES[kind], len(manifest.samples), msg_in("unit", "images")) as task,
-    ):
-        task.advance(len(answers))
-        if as_triage is not None:
-            asked = chain(asked, _ask_whole_model(as_triage, manifest, answers, failures, task))
-        for sample, answer in asked:
-            answers[sample.id] = answer
-            with record.writing(out):
-                partial.write(_line({"id": sample.id} | answer))
-                partial.flush()
-            task.advance()
-        task.advance(len(failures))
+    with progress.task(_TITLES[kind], len(manifest.samples), msg_in("unit", "images")) as task:
+        failures = _complete(answers, model, manifest, out, task, as_triage)
     # 3. Measure, and write the results.
     seen = leakage.seen if leakage is not None else frozenset()
     answered = [
@@ -152,6 +137,9 @@ def _run(
     if not rows:
         (out / PARTIAL).unlink()
         raise _none_readable(manifest, failures)
+    triage = None
+    if as_triage is not None:
+        triage = as_triage.figures(rows, unread, is_continued=is_continued)
     result = EvaluationResult(
         kind=kind,
         manifest=manifest,
@@ -168,7 +156,7 @@ def _run(
         leakage=leakage,
         seen=tuple(row for row in answered if row.is_seen),
         labels=AnswerLabels.of(out, answered).labels,
-        triage=None if as_triage is None else as_triage.figures(rows, unread),
+        triage=triage,
     )
     _write(result, out, language)
     (out / PARTIAL).unlink()
@@ -196,6 +184,33 @@ _TITLES = {
 
 
 # --- the model's answers ------------------------------------------------------------------------
+
+
+def _complete(
+    answers: dict[str, _Answer],
+    model: Answerer | Classifier,
+    manifest: Manifest,
+    out: Path,
+    task: Task,
+    as_triage: AsTriage | None,
+) -> dict[str, Failure]:
+    """Add the missing answers, and store each at once; return the failures by sample id."""
+    failures: dict[str, Failure] = {}
+    todo = [sample for sample in manifest.samples if sample.id not in answers]
+    decode_bytes = decode_image if as_triage is None else as_triage.decode
+    asked = _ask(model, manifest, todo, failures, decode_bytes)
+    task.advance(len(answers))
+    if as_triage is not None:
+        asked = chain(asked, _ask_whole_model(as_triage, manifest, answers, failures, task))
+    with (out / PARTIAL).open("a", encoding="utf-8", newline="\n") as partial:
+        for sample, answer in asked:
+            answers[sample.id] = answer
+            with record.writing(out):
+                partial.write(_line({"id": sample.id} | answer))
+                partial.flush()
+            task.advance()
+    task.advance(len(failures))
+    return failures
 
 
 def _ask(

@@ -87,6 +87,13 @@ class BoundCheck:
     against_truth: Share
     """Dismissed by tiers 0 and 1, of the images whose label is relevant."""
 
+    def named(self) -> tuple[tuple[Message, Share], tuple[Message, Share]]:
+        """Return both shares with what they are of."""
+        return (
+            (msg("of what the whole model calls relevant"), self.against_model),
+            (msg("of the images labelled relevant"), self.against_truth),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class TriageFigures:
@@ -103,6 +110,9 @@ class TriageFigures:
     """Images that the calibration was set on: figures on them are too good."""
     bound: BoundCheck | None
     drift: Drift | None
+    """None without a risk bound, and if the run was continued."""
+    is_continued: bool
+    """Whether the run was interrupted."""
     gain: dict[str, GainCurve]
     auroc: dict[str, Auroc | None]
 
@@ -113,6 +123,11 @@ class TriageFigures:
             label.index: sum(tier.lost_by_label[label.index] for tier in self.tiers)
             for label in LABELS[1:]
         }
+
+    @property
+    def drift_not_compared(self) -> bool:
+        """Whether an interruption is why it is unknown if triage would warn."""
+        return self.is_continued and self.bound is not None
 
     def as_json(self) -> dict[str, Any]:
         """Return the values of ``metrics.json`` and of the calibration."""
@@ -139,6 +154,7 @@ class TriageFigures:
                 "truth": _checked(check.against_truth, check.bound.alpha),
             },
             "drift": self.drift and asdict(self.drift) | {"differs": self.drift.has_drifted},
+            "drift_not_compared": self.drift_not_compared,
             "gain": {
                 "viewed": [percent / 100 for percent in PERCENT],
                 **{
@@ -164,15 +180,25 @@ class TriageFigures:
         }
 
 
-def calibration_note(figures: TriageFigures) -> Message | None:
-    """Return a caution if the calibration was set on some of the images."""
-    if not figures.n_calibration:
-        return None
-    return msg(
-        "temperatures and thresholds were set on {n_calibration} of these images: figures on them "
-        "are too good",
-        n_calibration=figures.n_calibration,
-    )
+def triage_notes(figures: TriageFigures) -> list[Message]:
+    """Return the cautions: some images set the calibration; an interruption."""
+    notes = []
+    if figures.n_calibration:
+        notes.append(
+            msg(
+                "temperatures and thresholds were set on {n_calibration} of these images: figures "
+                "on them are too good",
+                n_calibration=figures.n_calibration,
+            )
+        )
+    if figures.drift_not_compared:
+        notes.append(
+            msg(
+                "the run was interrupted: whether these images differ from those of the "
+                "calibration was not compared; measure into another folder (--out)"
+            )
+        )
+    return notes
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +223,7 @@ def triage_figures(
     not_scored: int,
     n_calibration: int,
     found_drift: Drift | None,
+    is_continued: bool = False,
 ) -> TriageFigures:
     """Compute the figures of at least one image."""
     ordered = sorted(images, key=lambda image: image.sha256)
@@ -234,6 +261,7 @@ def triage_figures(
             _share(is_dismissed, is_relevant, groups),
         ),
         drift=found_drift,
+        is_continued=is_continued,
         gain=gain_curves(labels, groups, order),
         auroc=aurocs(labels, scores, groups),
     )

@@ -32,7 +32,8 @@ class Concept(Enum):
         r"|[않아][을닐]까 (?:합|싶)\w*|not (?:only|just)\b"
     )
     REFUSAL = (
-        r"죄송|도와\s?드릴 수 없|답(?:변|을)*\s?(?:드릴|할) 수 없|응할 수 없|\bsorry\b"
+        r"죄송|도와\s?드릴 수 없|답(?:변|을)*\s?(?:드릴|할) 수 없|응할 수 없"
+        r"|\bsorry\b(?!,? (?:i meant|(?:i made a|my) mistake))"
         rf"|\bapologi[sz]e|{_UNABLE} (?:assist|help|comply|provide|answer)|as an? (?:\w+ )?ai\b"
         r"|not (?:allowed|comfortable)|\bi (?:can ?not|can't|won't|refuse|decline)\b(?! (?:\w+ly )?"
         rf"(?:see|find|be|read|{_DECIDE}))"
@@ -82,7 +83,7 @@ class Concept(Enum):
         r"(?:사실|실|실제로)은\b|실제로는\b|다시 (?:보니|생각)\w*|정정\w*|(?<![가-힣])아니(?:요"
         r"|오)?\s?[,.…]+|\bactually\b|\bin (?:reality|fact)\b|\b(?:no,? )?wait\b|\bcorrection\b"
         r"|\bno, sorry\b|(?<=\s)no[,:](?=\s)|on reflection"
-        r"|\bi mean\b|i was wrong"
+        r"|\bi mean(?:t)?\b|i was wrong|\b(?:i made a|my) mistake\b"
     )
     UNRELATED = (
         r"무관(?=[하한함합]|$|[\s.,!)])[하한함합]?|\b(?:irrelevant|unrelated)\b"
@@ -153,8 +154,9 @@ class Concept(Enum):
     JOIN = (
         rf"또는|혹은|그리고|(?<=\s)및(?=\s)|(?<=[화소])(?:와|나)(?=\s){_NO_RELATION}"
         r"|(?<=도),|(?<=[0-3]) ?(?:或者?|和|と|か|または|もしくは|\b(?:ou?|oder|или)\b) ?(?=[0-3])"
-        rf"|(?<=[본약진역점번0-3])(?:과|와|이나|나)(?=\s){_NO_RELATION}|이거나|아니면|\b(?:and"
-        rf"|or)\b|&|/"
+        r"|(?<=[본약진역점번소음0-3)\]'\"])(?:이나(?=\s\W*관련 없음)"
+        rf"|(?:과|와|이나|나)(?=\s){_NO_RELATION})|이거나|아니면|\band\b"
+        r"|\bor\b(?: (?:else|alternatively)\b| (?:possibly|maybe|perhaps)(?=\W*[0-3]))?|&|/"
     )
     OF = (  # ends an English noun phrase: the words after it describe the ones before
         r"\b(?:of|in|on|at|with|about|for|from|inside|near|where|which|that|show(?:s|ing)|by|used"

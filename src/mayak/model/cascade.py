@@ -135,8 +135,8 @@ class CascadeScorer:
     ) -> None:
         calibration.require(vlm.engine)
         self.calibration = calibration
-        self.relevant_odds: list[float] = []
-        """Tier 0's log-odds of the images that were called relevant."""
+        self.relevant_odds: dict[str, float] = {}
+        """By SHA-256: tier 0's log-odds of the images that were called relevant."""
         self.n_answered = 0
         self.reduced: list[str] = []
         """SHA-256 of images that the last tier saw at a reduced scale: no decoder survived them."""
@@ -288,4 +288,4 @@ class CascadeScorer:
                 tier=tier,
             )
             if item.prediction.scores.label:
-                self.relevant_odds.append(item.odds)
+                self.relevant_odds[item.sha256] = item.odds

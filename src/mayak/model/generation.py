@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 from transformers import BatchFeature
@@ -10,6 +12,7 @@ from transformers import BatchFeature
 from mayak.model.batching import answer_in_order
 from mayak.model.load import VisionLanguageModel, out_of_memory
 from mayak.model.prompt import ask
+from mayak.model.varlen import wide_head
 from mayak.types import DecodedImage, Engine
 
 
@@ -46,7 +49,7 @@ class AnswerGenerator:
     def _run(self, batch: BatchFeature) -> list[str]:
         tokenizer = self._vlm.processor.tokenizer
         try:
-            with torch.inference_mode():
+            with torch.inference_mode(), _float32_logits(self._vlm.base):
                 ids = self._vlm.model.generate(
                     **self._vlm.inputs(batch),
                     max_new_tokens=self._max_new_tokens,
@@ -59,3 +62,35 @@ class AnswerGenerator:
         answers = ids[:, batch["input_ids"].shape[1] :]
         texts: list[str] = tokenizer.batch_decode(answers, skip_special_tokens=True)
         return [text.strip() for text in texts]
+
+
+@contextmanager
+def _float32_logits(model: Any) -> Iterator[None]:  # noqa: ANN401 - a base model
+    """Let a base model compute its logits as ``wide_logits`` does.
+
+    In 16 bits the two most likely tokens would often be equal, and the one with the lower id, which
+    is the lower label, would be written.
+    """
+    normed = torch.empty(0)
+
+    def before_norm(_: object, given: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
+        return (given[0].float(),)
+
+    def before_head(head: torch.nn.Linear, given: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
+        nonlocal normed
+        (normed,) = given
+        return (normed.to(head.weight.dtype),)
+
+    def after_head(head: torch.nn.Linear, *_: object) -> torch.Tensor:
+        return wide_head(head, normed)
+
+    hooks = [
+        model.model.language_model.norm.register_forward_pre_hook(before_norm),
+        model.lm_head.register_forward_pre_hook(before_head),
+        model.lm_head.register_forward_hook(after_head),
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()

@@ -148,9 +148,13 @@ def wide_logits(model: Any, hidden: torch.Tensor) -> torch.Tensor:  # noqa: ANN4
     most likely labels would often be equal.
     """
     with torch.autocast(hidden.device.type, enabled=False):
-        normed = model.model.language_model.norm(hidden.float())
-        parts = model.lm_head.weight.split(_VOCABULARY_ROWS)
-        return torch.cat([normed @ part.float().T for part in parts], dim=-1)
+        return wide_head(model.lm_head, model.model.language_model.norm(hidden.float()))
+
+
+def wide_head(head: torch.nn.Linear, normed: torch.Tensor) -> torch.Tensor:
+    """Return the logits (…, V) of the final norm's output (…, D), both in float32."""
+    parts: tuple[torch.Tensor, ...] = torch.split(head.weight, _VOCABULARY_ROWS)
+    return torch.cat([normed @ part.float().T for part in parts], dim=-1)
 
 
 def vision_layer(layer: Any, hidden: torch.Tensor) -> torch.Tensor:  # noqa: ANN401 - a CLIP layer

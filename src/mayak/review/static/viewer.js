@@ -278,6 +278,6 @@ function Scores({ said, many }) {
         <span class="track"><i class=${`l${label}`} style=${{ width: `${said.scores[label] * 100}%` }}></i></span>
         <span class="figure">${said.scores[label].toFixed(3)}</span></div>`,
     )}
-    <p class="soft figure">${t("marginShort")} ${(ranked[0] - ranked[1]).toFixed(3)} · ${t("offLabel")} ${said.off_label.toFixed(3)}${!said.is_calibrated && ` · ${t("uncalibrated")}`}</p>
+    <p class="soft figure">${t("marginShort")} ${(ranked[0] - ranked[1]).toFixed(3)}${ranked[0] === ranked[1] && t("tied")} · ${t("offLabel")} ${said.off_label.toFixed(3)}${!said.is_calibrated && ` · ${t("uncalibrated")}`}</p>
   </section>`;
 }

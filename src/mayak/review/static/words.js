@@ -156,6 +156,7 @@ export const WORDS = {
   scores: msg("Scores"),
   offLabel: msg("outside the labels"),
   marginShort: msg("margin"),
+  tied: msg(" (tied)"),
   uncalibrated: msg("not calibrated"),
   otherRun: (n) => msg("run {n}", { n }),
   verdicts: msg("Decisions"),
