@@ -66,6 +66,8 @@ def test_each_tier_answers_for_what_it_dismissed():
     [(0.06, 0.13, "broken"), (0.0, 0.05, "kept"), (0.04, 0.06, "open"), (0.05, 0.06, "open")],
 )
 def test_the_verdict_is_that_of_the_whole_interval(low, high, verdict):
+    few = Interval(low, high, "clopper-pearson", 19, 19.0)
+    assert Share(1, 20, few).verdict(0.05) == "too-few-groups"
     assert Share(1, 20, Interval(low, high, "clopper-pearson", 400, 400.0)).verdict(0.05) == verdict
 
 
@@ -74,8 +76,8 @@ def test_few_images_decide_nothing():
     images = [image(n, 1, 1) for n in range(10)] + [image(20, 0, 0, tier=0)]
     check = figures(images).bound
     assert check.against_truth.count == 0
-    assert check.against_truth.verdict(0.05) == "open"
-    assert Share(0, 0, None).verdict(0.05) == "open"
+    assert check.against_truth.verdict(0.05) == "too-few-groups"
+    assert Share(0, 0, None).verdict(0.05) == "too-few-groups"
 
 
 def test_a_loss_like_that_on_another_style_is_broken():

@@ -22,9 +22,9 @@ from mayak.model.cascade import LAST, TIERS
 from mayak.model.risk_control import Drift, RiskBound
 from mayak.types import Scores
 
-Verdict = Literal["kept", "broken", "open"]
-"""Whether a share is at most alpha: its whole interval is, its whole interval is not, or the
-interval contains alpha."""
+Verdict = Literal["kept", "broken", "open", "too-few-groups"]
+"""Whether a share is at most alpha: its whole interval is, its whole interval is not, the interval
+contains alpha, or it comes from too few groups to be relied on."""
 
 
 TIER_NAMES = (
@@ -40,6 +40,7 @@ def verdict_text(verdict: Verdict) -> Message:
         "kept": msg("KEPT"),
         "broken": msg("BROKEN"),
         "open": msg("undecided: the interval contains the bound"),
+        "too-few-groups": msg("undecided: too few duplicate groups"),
     }[verdict]
 
 
@@ -59,7 +60,9 @@ class Share:
 
     def verdict(self, alpha: float) -> Verdict:
         """Return whether these images show the share to be at most ``alpha``."""
-        if self.interval is None or self.interval.low <= alpha < self.interval.high:
+        if self.interval is None or self.interval.has_too_few_groups:
+            return "too-few-groups"
+        if self.interval.low <= alpha < self.interval.high:
             return "open"
         return "kept" if self.interval.high <= alpha else "broken"
 
