@@ -166,6 +166,20 @@ def test_keys_decide_and_labels_outlive_the_page(browser, folder, serve):
         wait_for(page, "4 of 15")
 
 
+def test_a_phone_shows_the_progress_and_the_whole_tables_of_the_report(browser, safe, folder):
+    phone = {"width": 390, "height": 844}
+    with open_page(browser, allowed="404", viewport=phone) as page:
+        page.goto(safe.url)
+        page.get_by_text("0 of 15 labelled").wait_for(state="visible")
+        assert page.evaluate("document.documentElement.scrollWidth") <= phone["width"]
+        page.goto((folder / "report.html").as_uri())
+        page.locator(".scroll").first.wait_for()
+        assert not page.evaluate(
+            "[...document.querySelectorAll('.scroll')].filter((one) =>"
+            " one.scrollWidth > one.clientWidth).map((one) => one.textContent)"
+        )
+
+
 def test_a_label_that_could_not_be_stored_is_said_and_not_shown(browser, folder, serve):
     server = serve(folder, command="answers")
     with open_page(browser, allowed="404") as page:
