@@ -114,7 +114,8 @@ def _run(folder):
 
 
 def _predictions(folder):
-    values = dict.fromkeys(("kind", "dataset", "engine", "manifest"), "x") | {"engine_details": {}}
+    values = dict.fromkeys(("dataset", "engine", "manifest"), "x")
+    values |= {"kind": "zeroshot-score", "engine_details": {}, "n": 1}
     (folder / METRICS).write_text(json.dumps(values))
     return folder / PREDICTIONS, lambda: read_run(folder)
 
