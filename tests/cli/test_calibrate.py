@@ -344,7 +344,7 @@ def test_an_interrupted_measurement_continues_to_the_same_figures(home, mayak, m
     class Stop(BaseException):
         pass
 
-    def stop(*_):
+    def stop(*_, **__):
         raise Stop
 
     monkeypatch.setattr(as_triage.AsTriage, "figures", stop)
