@@ -16,7 +16,8 @@ from mayak.config import load_train_config
 from mayak.dataset.manifest import DATASET_FILE, read_manifest
 from mayak.dataset.store import DataFolder
 from mayak.errors import MayakError
-from mayak.evaluation.record import METRICS, PREDICTIONS, read_run
+from mayak.evaluation.record import METRICS, read_run
+from mayak.evaluation.rows import PREDICTIONS
 from mayak.hashlists import HashList
 from mayak.model.calibration import CALIBRATION, Calibration
 from mayak.training.record import read_json as read_training

@@ -209,6 +209,18 @@ def test_triage_states_how_many_images_the_model_was_trained_on(home, mayak):
     assert "of 48 scored images, 48 are training images of the model" in page
 
 
+def test_triage_states_that_near_copies_were_not_looked_for(home, mayak):
+    train, val = (read_manifest(home / "data" / f"{s}_drug_data.json") for s in ("train", "val"))
+    recorded = replace(TrainingImages.of(val, train), pdq={})  # as an earlier version made it
+    path = home / "adapter" / TRAINING_IMAGES
+    path.write_text(json.dumps(recorded.as_json()), encoding="utf-8")
+    _, _, err = triage(mayak)
+    assert "near copies of training images were not looked for" in " ".join(err.split())
+    mayak("report", "--case", "case", "--to", "report")
+    page = (home / "report" / "report.html").read_text(encoding="utf-8")
+    assert "near copies of some were not looked for" in page
+
+
 def test_a_copy_of_an_image_that_fits_the_head_cannot_calibrate(home, mayak):
     drawn = render("street", 5, "base").image
     drawn.save(home / "raw" / "train" / "0_000.png")

@@ -55,8 +55,8 @@ def test_copies_count_as_one_image():
 
 
 def test_the_interval_knows_that_the_cut_varies():
-    """A class that lies just where viewing ends: how much of it is seen depends on how many images
-    of another class come before it, which varies more than a share of its forty images would."""
+    """A class at the place where viewing ends: how much of it is seen depends on how many images of
+    another class come before it, which varies more than a share of its forty images would."""
     labels = [1] * 200 + [2] * 40 + [0] * 160
     curve = gain_curves(labels, [f"g{n}" for n in range(400)], np.arange(400))["2"]
     recall, (low, high) = at(curve, 55)

@@ -451,3 +451,13 @@ def test_figures_of_another_form_are_named_in_words(manifest, tmp_path, content,
     (tmp_path / "metrics.json").write_text(content, encoding="utf-8")
     with pytest.raises(ConfigError, match=rf"metrics\.json: {named}"):
         read_run(tmp_path)
+
+
+@pytest.mark.parametrize("key", ["training_record", "fold"])
+def test_an_object_of_the_figures_that_is_none_is_named(manifest, tmp_path, key):
+    run.zeroshot(manifest, FakeClassifier(), tmp_path)
+    path = tmp_path / "metrics.json"
+    found = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(found | {key: ["x"]}), encoding="utf-8")
+    with pytest.raises(ConfigError, match=f"without {key}"):
+        read_run(tmp_path)

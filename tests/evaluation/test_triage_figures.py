@@ -8,7 +8,7 @@ import pytest
 from mayak.cli.as_triage import show_triage_figures
 from mayak.cli.console import Console
 from mayak.evaluation.as_triage import AsTriage
-from mayak.evaluation.record import Row
+from mayak.evaluation.rows import Row
 from mayak.evaluation.triage_figures import Share, TriagedImage, triage_figures, triage_notes
 from mayak.metrics import Interval
 from mayak.model.risk_control import Drift, RiskBound

@@ -11,7 +11,7 @@ def headline(found: dict[str, Any]) -> Message:
     """Return the result of a ``comparison.json`` with all four cells in one sentence."""
     by = {pair["by"]: pair["unread"] for pair in found["two_by_two"]["like_with_like"]}
     generated, scored = by["generate"], by["score"]
-    # Absent if there is no image whose answer could be read in both runs.
+    # Without an image that both runs gave a readable answer to, it is absent.
     both_read = generated.get("left_out", {"accuracy_difference": 0.0, "n": 0})
     return msg(
         "Asked in the same way, fine-tuning changes accuracy by {generated:+.2f} points by free "

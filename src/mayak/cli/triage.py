@@ -197,6 +197,10 @@ def _run(
             console.json(values | {"reduced": reduced})
         else:
             show_summary(console, store, summary, drift, seen)
+    if learnt is not None and not learnt.pdq:
+        from mayak.dataset.training_images import WITHOUT_PDQ
+
+        console.note(msg("note: ") + WITHOUT_PDQ)
     if reduced:
         _record_reduced(options, reduced, summary, console)
     if summary.damaged:
@@ -261,6 +265,11 @@ def _record_seen(options: Options, learnt: TrainingImages, summary: Summary) -> 
         images = {found.sha256: comparable.get(found.sha256) for found in scored}
         seen = len(learnt.seen(images))
         case.record(
-            "training images", run=summary.run, record=learnt.digest, images=len(images), seen=seen
+            "training images",
+            run=summary.run,
+            record=learnt.digest,
+            images=len(images),
+            seen=seen,
+            near_copies=bool(learnt.pdq),
         )
     return seen

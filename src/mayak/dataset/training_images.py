@@ -32,6 +32,10 @@ from mayak.untrusted import DOCUMENT_BYTES, PARSE_ERRORS, RECORD_BYTES, open_reg
 TRAINING_IMAGES = "training_images.json"
 FORMAT = 2
 """Version 1 had no PDQ hashes; it is still read."""
+WITHOUT_PDQ = msg(
+    "the adapter's training record has no PDQ hashes, as those of an earlier version: images were "
+    "compared by their bytes, and near copies of training images were not looked for"
+)
 _SHOWN = 3
 _READERS = 4
 _DIGEST = re.compile("[0-9a-f]{64}")
@@ -229,13 +233,7 @@ class Leakage:
             )
         cautions = []
         if not self.is_by_pdq:
-            cautions.append(
-                msg(
-                    "the adapter's training record has no PDQ hashes, as those of an "
-                    "earlier version: images were compared by their bytes, and near copies of "
-                    "training images were not looked for"
-                )
-            )
+            cautions.append(WITHOUT_PDQ)
         if self.validation_images:
             cautions.append(
                 msg(

@@ -8,7 +8,8 @@ from typing import Literal
 
 from mayak.errors import ManifestError
 from mayak.evaluation import page
-from mayak.evaluation.record import Row, SavedRun, is_finetuned, is_generated
+from mayak.evaluation.record import SavedRun, is_finetuned, is_generated
+from mayak.evaluation.rows import Row
 from mayak.evaluation.two_by_two import TwoByTwo, points, way
 from mayak.i18n import Message, join, msg
 

@@ -15,16 +15,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from mayak.errors import ConfigError
+from mayak.evaluation.rows import Row
 from mayak.files import FileLock, LockHeldError, canonical_json, json_digest, sync_folder
 from mayak.i18n import msg, system_error
 from mayak.labels import LABELS, UNCLASSIFIABLE
 from mayak.untrusted import DOCUMENT_BYTES, PARSE_ERRORS, parse_json, read_file
-
-if TYPE_CHECKING:
-    from mayak.evaluation.record import Row
 
 FORMAT = 1
 _LOCK = "answers.lock"

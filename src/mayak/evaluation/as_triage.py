@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mayak.evaluation.record import Row
+from mayak.evaluation.rows import Row
 from mayak.evaluation.triage_figures import TriagedImage, TriageFigures, triage_figures
 from mayak.model import CascadeScorer
 from mayak.model.cascade import LAST

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+from mayak.evaluation.rows import Row
 from mayak.i18n import Message, msg
 from mayak.labels import UNCLASSIFIABLE
 from mayak.metrics import Interval, share_interval
-
-if TYPE_CHECKING:
-    from mayak.evaluation.record import Row
 
 Reading = Literal["wrong", "left_out", "as_0", "labelled"]
 """What an unread answer is counted as."""

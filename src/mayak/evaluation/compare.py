@@ -11,7 +11,8 @@ from mayak import metrics
 from mayak.errors import ConfigError, ManifestError
 from mayak.evaluation import page, plots, record, two_by_two
 from mayak.evaluation.alike import cautions, check_alike, differing
-from mayak.evaluation.record import Row, SavedRun
+from mayak.evaluation.record import SavedRun
+from mayak.evaluation.rows import Row
 from mayak.evaluation.two_by_two import Change, TwoByTwo
 from mayak.files import json_bytes
 from mayak.i18n import Language, Message, msg

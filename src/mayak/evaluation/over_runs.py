@@ -280,8 +280,9 @@ def notes(result: RunsSummary) -> list[str]:
     does it estimate and how well does it do it?", JASA 2023.
     """
     seeds = msg(
-        "The standard deviation shows what the seed of the training changes on one test set. "
-        "It does not cover the choice of the images; the interval of each run does."
+        "The standard deviation shows how the runs differ on one test set: by the seed alone, if "
+        "nothing else of their training differs. It does not cover the choice of the images; the "
+        "interval of each run does."
     )
     folds = msg(
         "The standard deviation shows how the folds differ. It is not the error of the mean, "

@@ -14,7 +14,8 @@ from markupsafe import Markup
 from mayak import __version__
 from mayak.evaluation.bounds import Reading, bounds, reading_name, unread
 from mayak.evaluation.pictures import by_confidence, data_uri, thumbnail
-from mayak.evaluation.record import EvaluationResult, Kind, Row
+from mayak.evaluation.record import EvaluationResult, Kind
+from mayak.evaluation.rows import Row
 from mayak.evaluation.triage_chapters import triage_context
 from mayak.fonts import with_fonts
 from mayak.i18n import Language, msg, msg_in

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from PIL import Image, ImageDraw, ImageFont
 
 from mayak.errors import DecodeError
-from mayak.evaluation.record import Row
+from mayak.evaluation.rows import Row
 from mayak.fonts import font_path
 from mayak.i18n import Language, msg, render
 from mayak.imaging import decode_file

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import io
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from mayak.dataset.training_images import Leakage
 from mayak.errors import ConfigError
 from mayak.evaluation.answer_labels import AnswerLabels
 from mayak.evaluation.bounds import Bound, bounds, unread
+from mayak.evaluation.rows import PREDICTIONS, Row, csv_text, predictions_csv, read_rows
 from mayak.evaluation.triage_figures import TriageFigures
 from mayak.files import write_durably
 from mayak.i18n import msg, plural, system_error
@@ -29,12 +29,8 @@ Kind = Literal["zeroshot-generate", "zeroshot-score", "finetuned-generate", "fin
 """What was measured: the untouched or the fine-tuned model, by free answers or by label scores."""
 
 METRICS = "metrics.json"
-PREDICTIONS = "predictions.csv"
 FAILURES = "failures.csv"
-_SCORES = tuple(f"score_{label.index}" for label in LABELS)
-_SEEN = "seen_in_training"
 _TABLE_DIGEST = "predictions_sha256"
-_COLUMNS = ("id", "image_path", "sha256", "label", "predicted", *_SCORES, "off_label", "group")
 _FAILURE_COLUMNS = ("image_path", "stage", "error", "message")
 
 
@@ -46,34 +42,6 @@ def is_generated(kind: Kind) -> bool:
 def is_finetuned(kind: Kind) -> bool:
     """Whether a run measured a fine-tuned model."""
     return kind.startswith("finetuned-")
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One evaluated image and the model's answer."""
-
-    id: str
-    image_path: str
-    sha256: str
-    group: str
-    label: int
-    predicted: int
-    """0–3, or −1 for a free answer without a clear label, or two labels with the same score."""
-    scores: tuple[float, ...] | None
-    """Four scores that sum to 1; None for a free answer."""
-    off_label: float | None
-    answer: str | None
-    is_seen: bool = False
-    """Whether the model was trained on the image, or on a near copy of it."""
-    tier: int | None = None
-    """Tier of the cascade that decided; None for a free answer."""
-    whole_model: int | None = None
-    """Label that the whole model gives the image; ``predicted`` if no earlier tier decided."""
-
-    @property
-    def is_right(self) -> bool:
-        """Whether the prediction is the label."""
-        return self.predicted == self.label
 
 
 @dataclass(frozen=True)
@@ -96,6 +64,13 @@ class EvaluationResult:
     """A person's labels of unread answers, by image id."""
     triage: TriageFigures | None = None
     """Of a run that measured what triage runs."""
+
+    @property
+    def table(self) -> bytes:
+        """Contents of ``predictions.csv``."""
+        return predictions_csv(
+            self.rows + self.seen, answers=is_generated(self.kind), tiers=self.triage is not None
+        )
 
     @property
     def seen_accuracy(self) -> float | None:
@@ -208,7 +183,7 @@ def figures(result: EvaluationResult, out: Path) -> dict[str, Any]:
         "training_record": _compared(result),
         "as_triage": result.triage and result.triage.as_json(),
         "failures": [_failure_values(failure) for failure in result.failures],
-        _TABLE_DIGEST: hashlib.sha256(predictions_csv(result)).hexdigest(),
+        _TABLE_DIGEST: hashlib.sha256(result.table).hexdigest(),
     }
 
 
@@ -253,22 +228,9 @@ def _compared(result: EvaluationResult) -> dict[str, Any] | None:
     }
 
 
-def predictions_csv(result: EvaluationResult) -> bytes:
-    """Return ``predictions.csv``. Free answers add a column, a run as triage the tier that decided
-    and the label that the whole model gives, and images seen in training one that marks them."""
-    columns = _COLUMNS
-    if is_generated(result.kind):
-        columns += ("answer",)
-    if result.triage is not None:
-        columns += ("tier", "whole_model")
-    if result.seen:
-        columns += (_SEEN,)
-    return _csv(columns, map(_cells, result.rows + result.seen)).encode()
-
-
 def failures_csv(failures: Iterable[Failure]) -> str:
     """Return ``failures.csv``."""
-    return _csv(
+    return csv_text(
         _FAILURE_COLUMNS,
         (
             {"image_path": f.path, "stage": f.stage, "error": f.error, "message": f.message}
@@ -287,6 +249,8 @@ _REQUIRED = {
     "manifest": str,
     "n": int,
 }
+_OPTIONAL = ("training_record", "fold")
+"""Objects that are null or absent if they do not apply."""
 
 
 def read_run(folder: Path) -> SavedRun:
@@ -301,7 +265,7 @@ def read_run(folder: Path) -> SavedRun:
         table = read_file(folder / PREDICTIONS, DOCUMENT_BYTES)
         if _TABLE_DIGEST in found and found[_TABLE_DIGEST] != hashlib.sha256(table).hexdigest():
             raise _not_its_table(folder)
-        rows = _read_rows(table)
+        rows = read_rows(table)
     except FileNotFoundError as error:
         raise ConfigError(
             msg(
@@ -329,6 +293,7 @@ def _read_figures(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ValueError(msg("{name}: no JSON object", name=path.name))
     missing = [key for key, kind in _REQUIRED.items() if not isinstance(found.get(key), kind)]
+    missing += [key for key in _OPTIONAL if not isinstance(found.get(key) or {}, dict)]
     if missing:
         raise ValueError(
             msg(
@@ -341,21 +306,6 @@ def _read_figures(path: Path) -> dict[str, Any]:
     if found["kind"] not in get_args(Kind):
         raise ValueError(msg("{name}: unknown kind {kind}", name=path.name, kind=found["kind"]))
     return found
-
-
-def _read_rows(table: bytes) -> tuple[Row, ...]:
-    rows = []
-    text = io.StringIO(table.decode("utf-8"), newline="")
-    for number, cells in enumerate(csv.DictReader(text), 1):
-        try:
-            if None in cells or None in cells.values():
-                raise ValueError("a row of another length than the header")
-            rows.append(_row(cells))
-        except PARSE_ERRORS as error:
-            raise ValueError(
-                msg("{name}, row {number}: incomplete or damaged", name=PREDICTIONS, number=number)
-            ) from error
-    return tuple(rows)
 
 
 def _not_its_table(folder: Path) -> ConfigError:
@@ -429,41 +379,3 @@ def _relative(path: Path, folder: Path) -> str:
         return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
     except ValueError:
         return path.resolve().as_posix()
-
-
-def _csv(columns: Iterable[str], rows: Iterable[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    # RFC 4180's line end: only with it does the writer quote a lone carriage return in a name.
-    writer = csv.DictWriter(text, tuple(columns), extrasaction="ignore", lineterminator="\r\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def _cells(row: Row) -> dict[str, Any]:
-    scores = row.scores or ("",) * len(LABELS)
-    cells = asdict(row) | dict(zip(_SCORES, map(_figure, scores), strict=True))
-    cells[_SEEN] = "yes" if row.is_seen else ""
-    return cells | {"off_label": _figure("" if row.off_label is None else row.off_label)}
-
-
-def _figure(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:.8f}"
-
-
-def _row(cells: dict[str, str]) -> Row:
-    scored = all(cells[name] for name in _SCORES)
-    return Row(
-        id=cells["id"],
-        image_path=cells["image_path"],
-        sha256=cells["sha256"],
-        group=cells["group"],
-        label=int(cells["label"]),
-        predicted=int(cells["predicted"]),
-        scores=tuple(float(cells[name]) for name in _SCORES) if scored else None,
-        off_label=float(cells["off_label"]) if cells["off_label"] else None,
-        answer=cells.get("answer"),
-        is_seen=bool(cells.get(_SEEN)),
-        tier=int(cells["tier"]) if cells.get("tier") else None,
-        whole_model=int(cells["whole_model"]) if cells.get("whole_model") else None,
-    )

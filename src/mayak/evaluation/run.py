@@ -21,7 +21,8 @@ from mayak.evaluation.answer_labels import AnswerLabels
 from mayak.evaluation.answers import parse_answer
 from mayak.evaluation.as_triage import AsTriage, DecodeBytes
 from mayak.evaluation.pictures import contact_sheet
-from mayak.evaluation.record import EvaluationResult, Kind, Row
+from mayak.evaluation.record import EvaluationResult, Kind
+from mayak.evaluation.rows import PREDICTIONS, Row
 from mayak.files import json_bytes, write_durably
 from mayak.i18n import Language, msg, msg_in, system_error
 from mayak.imaging import decode
@@ -49,7 +50,7 @@ _PLOTS = (
     "gain_curve.png",
     "gain_curve.svg",
 )
-_OWN = (record.METRICS, record.PREDICTIONS, record.FAILURES, *_PLOTS, SHEET, page.REPORT)
+_OWN = (record.METRICS, PREDICTIONS, record.FAILURES, *_PLOTS, SHEET, page.REPORT)
 _READERS = 4
 _READ_AHEAD = 16
 """Decoded images that wait; a 12-megapixel photo takes 36 MB."""
@@ -375,7 +376,7 @@ def _write(result: EvaluationResult, out: Path, language: Language) -> None:
     wrong = [row for row in result.rows if not row.is_right]
     files = {
         record.METRICS: json_bytes(figures, allow_nan=False),
-        record.PREDICTIONS: record.predictions_csv(result),
+        PREDICTIONS: result.table,
         record.FAILURES: record.failures_csv(result.failures).encode(),
         page.REPORT: page.report(result, figures, language).encode(),
     }

@@ -13,7 +13,8 @@ from typing import Any
 
 from mayak import metrics
 from mayak.evaluation.bounds import Bound, Reading, bounds, read_as, reading_name, readings, unread
-from mayak.evaluation.record import Kind, Row, SavedRun, is_finetuned, is_generated
+from mayak.evaluation.record import Kind, SavedRun, is_finetuned, is_generated
+from mayak.evaluation.rows import Row
 from mayak.i18n import Message, msg
 
 KINDS: tuple[tuple[Kind, Kind], ...] = (

@@ -295,12 +295,18 @@ def _action(entry: LogEntry) -> Cell:
     if entry.action == "cascade":
         return _risk_bound(detail)
     if entry.action == "training images":
+        found = {key: detail[key] for key in ("run", "images", "seen")}
+        if not detail.get("near_copies", True):
+            return msg(
+                "run {run}: of {images:,} scored images, {seen:,} are training images of the "
+                "model; near copies of some were not looked for, because the training record has "
+                "no PDQ hashes",
+                **found,
+            )
         return msg(
             "run {run}: of {images:,} scored images, {seen:,} are training images of the model or "
             "near copies of some",
-            run=detail["run"],
-            images=detail["images"],
-            seen=detail["seen"],
+            **found,
         )
     lines: list[str] = [msg("triage of ") + ", ".join(map(str, detail.get("sources", ())))]
     lines += _options(detail.get("options", {}))
