@@ -82,7 +82,7 @@ pip() {
 }
 # pip older than 25.1 knows no dependency groups.
 if ! pip install -q -c constraints.txt pip ||
-    ! pip install -c constraints.txt --build-constraint constraints.txt -e . --group dev; then
+    ! pip install -c constraints.txt --build-constraint constraints.txt -e '.[containers]' --group dev; then
     stop "pip could not install what mayak needs; its message is above
 without a network, point pip to a mirror (PIP_INDEX_URL=…) or to a folder of wheels
 (PIP_NO_INDEX=1 PIP_FIND_LINKS=…; README.md says how to fill one), then run make again" \

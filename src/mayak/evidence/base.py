@@ -56,6 +56,19 @@ class Limits:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What the examiner lets the readers do."""
+
+    passwords: tuple[str, ...] = ()
+    """Passwords and recovery keys, each tried on every container that asks for one."""
+    untested_readers: bool = False
+    """Whether containers are opened whose reader was never compared with another program, because
+    none here can make such a container."""
+    shadow_copies: bool = False
+    """Whether the volume shadow copies of NTFS are listed, too."""
+
+
 class Medium(Bytes, Protocol):
     """The disk inside a disk image, with the acquisition hashes in the image."""
 
@@ -96,6 +109,11 @@ class Container(ABC):
                         return entry
         return None
 
+    def covers(self, path: EvidencePath) -> bool:  # noqa: ARG002
+        """Whether ``entries`` yields this file, which is listed beside the container, under a name
+        of its own."""
+        return False
+
     def close(self) -> None:
         """Release what the reader itself has opened."""
         return
@@ -115,6 +133,14 @@ class ContainerFile(Protocol):
     @property
     def on_disk(self) -> Path | None:
         """Its path on this machine, if it is not inside another container."""
+        ...
+
+    @property
+    def choices(self) -> Choices: ...
+
+    def beside(self, name: str) -> ContainerFile | None:
+        """Return the file of this name in the same folder (``name`` may hold ``/``), None if there
+        is none. Raises EvidenceError."""
         ...
 
     def stream(self) -> BinaryIO:
@@ -141,6 +167,9 @@ class ContainerFormat:
     """Whether such a file is read through the first one."""
     holds_files: Callable[[FileKind, ContainerFile], bool] | None = None
     """For kinds that may contain anything: whether this file is a container."""
+    first_file: Callable[[str], str | None] | None = None
+    """For a container of several files: by the name of any file its first file's name if this one
+    may belong to such a container. It does if the container, once open, ``covers`` it."""
 
 
 class LimitExceededError(EvidenceError):

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mayak.errors import EvidenceError
-from mayak.evidence.base import Container, Limits, decode_name
+from mayak.evidence.base import Choices, Container, ContainerFile, Limits, decode_name
 from mayak.evidence.containers import reader_of
 from mayak.evidence.containers.folder import FolderContainer, file_times
 from mayak.evidence.containers.segments import open_pieces
 from mayak.evidence.containers.volumes import DiskContainer
-from mayak.evidence.streams import Bytes, stream_of, translated
+from mayak.evidence.streams import Bytes, FileBytes, open_quietly, stream_of, translated
 from mayak.evidence.walk import Source
 from mayak.i18n import msg, system_error
 from mayak.signatures import (
@@ -44,13 +44,13 @@ def located(recorded: str) -> Path:
     return path
 
 
-def open_source(path: Path, limits: Limits | None = None) -> Source:
+def open_source(path: Path, limits: Limits | None = None, choices: Choices | None = None) -> Source:
     """Open evidence by its content; nothing is written to it.
 
     Raises:
         EvidenceError: it is missing or not readable, lacks a piece, or is of no known kind.
     """
-    limits = limits or Limits()
+    limits, choices = limits or Limits(), choices or Choices()
     # An absolute path: "." has no name to show.
     name, raw = decode_name(os.fsencode(Path(os.path.abspath(path)).name or str(path)))  # noqa: PTH100
     try:
@@ -59,7 +59,7 @@ def open_source(path: Path, limits: Limits | None = None) -> Source:
             # A folder that cannot be listed is not a source; inside one it is a Failure.
             os.scandir(path).close()
             root = EvidencePath("folder", name, raw=raw)
-            return Source(root, FolderContainer(path, root), None, limits)
+            return Source(root, FolderContainer(path, root), None, limits, choices)
         if not stat.S_ISREG(status.st_mode) and not stat.S_ISBLK(status.st_mode):
             raise _unknown(path)
         data: Bytes = open_pieces(path)
@@ -76,7 +76,7 @@ def open_source(path: Path, limits: Limits | None = None) -> Source:
         with translated():
             head = _head(data)
         return _recognised(
-            _SourceFile(EvidencePath("file", name, raw=raw), path, head, data), limits
+            _SourceFile(EvidencePath("file", name, raw=raw), path, head, data, choices), limits
         )
     except BaseException:
         data.close()
@@ -104,6 +104,16 @@ class _SourceFile:
     on_disk: Path
     head: bytes
     bytes: Bytes
+    choices: Choices
+
+    def beside(self, name: str) -> ContainerFile | None:
+        file = self.on_disk.with_name(name)
+        if file.is_symlink() or not file.is_file():
+            return None
+        with translated():
+            data = FileBytes(open_quietly(file))
+            path = replace(self.path, name=name, raw=None)
+            return _SourceFile(path, file, _head(data), data, self.choices)
 
     def stream(self) -> BinaryIO:
         return stream_of(self.bytes.read_at, self.bytes.size)
@@ -129,7 +139,7 @@ def _recognised(file: _SourceFile, limits: Limits) -> Source:
     with translated():
         has_volumes = disk.has_volumes()
     if has_volumes:
-        return Source(path, disk, file.bytes, limits)
+        return Source(path, disk, file.bytes, limits, file.choices)
     # 5. A damaged image, by its name: it counts as not read, as it does in a folder.
     if file.on_disk.suffix.lower() in IMAGE_EXTENSIONS:
         return _single_file(file, limits)
@@ -146,13 +156,13 @@ def _container(file: _SourceFile, kind: FileKind, limits: Limits) -> Source | No
     if container is None:
         return None
     if container.medium is None:
-        return Source(path, container, file.bytes, limits)
+        return Source(path, container, file.bytes, limits, file.choices)
     file.bytes.close()
-    return Source(path, container, container.medium, limits)
+    return Source(path, container, container.medium, limits, file.choices)
 
 
 def _single_file(file: _SourceFile, limits: Limits) -> Source:
-    return Source(file.path, _SingleFile(file), file.bytes, limits)
+    return Source(file.path, _SingleFile(file), file.bytes, limits, file.choices)
 
 
 def _not_read(path: Path, kind: FileKind) -> EvidenceError:

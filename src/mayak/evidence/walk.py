@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import BinaryIO, NamedTuple, Self
@@ -13,13 +14,15 @@ from typing import BinaryIO, NamedTuple, Self
 from mayak.errors import EvidenceError, MayakError
 from mayak.evidence.acquire import Acquisition, acquire, acquisition_hash_gap
 from mayak.evidence.base import (
+    Choices,
     Container,
+    ContainerFile,
     ContainerFormat,
     LimitExceededError,
     Limits,
     container_gap,
 )
-from mayak.evidence.containers import reader_of
+from mayak.evidence.containers import first_files, reader_of
 from mayak.evidence.containers.folder import FileOnDisk
 from mayak.evidence.containers.segments import (
     is_later_piece,
@@ -49,13 +52,18 @@ class Source:
     """An open source: its entries, and the hash of the whole."""
 
     def __init__(
-        self, path: EvidencePath, container: Container, data: Bytes | None, limits: Limits
+        self,
+        path: EvidencePath,
+        container: Container,
+        data: Bytes | None,
+        limits: Limits,
+        choices: Choices,
     ) -> None:
         """``data``: the bytes that are hashed, None for a folder."""
         self.path = path
         self._container = container
         self._data = data
-        self._limits = limits
+        self._limits, self._choices = limits, choices
         self.listed = 0
         """Number of entries known so far; those of containers inside are added when the walk
         reaches them."""
@@ -88,7 +96,7 @@ class Source:
             CancelledError: ``stop`` was set while an E01 was read.
         """
         self._stop = stop
-        return self._guarded(self.path, self._expanded(self._container.entries(), 0))
+        return self._guarded(self.path, self._expanded(self._container, 0))
 
     def find(self, path: EvidencePath) -> EvidenceEntry | None:
         """Return the file at a path that ``items`` gave; None if it is not there any more.
@@ -108,7 +116,7 @@ class Source:
                 continue
             if item is not None:
                 if item.path not in self._entered:
-                    opened = self._reopen_container(item, depth)
+                    opened = self._reopen_container(container, item, depth)
                     if opened is None:
                         return None
                     self._entered[item.path] = opened
@@ -121,9 +129,11 @@ class Source:
             return self._container.find(path)
         return item
 
-    def _reopen_container(self, item: EvidenceEntry, depth: int) -> Container | None:
+    def _reopen_container(
+        self, within: Container, item: EvidenceEntry, depth: int
+    ) -> Container | None:
         """Open the container that an item was listed as; None if it is not one any more."""
-        nested, peeked = self._recognised(item)
+        nested, peeked = self._recognised(within, item)
         if peeked is not None:
             peeked.release()
         if nested is None or nested.file.path != item.path:
@@ -131,15 +141,17 @@ class Source:
         opened = self._opened(nested, depth)
         return None if isinstance(opened, Failure) else opened
 
-    def _expanded(
-        self, entries: Iterator[EvidenceEntry | Failure], depth: int
-    ) -> Iterator[EvidenceEntry | Failure]:
-        """Yield entries, each container followed by its own."""
-        for entry in entries:
+    def _expanded(self, within: Container, depth: int) -> Iterator[EvidenceEntry | Failure]:
+        """Yield the entries of a container, each that is a container followed by its own."""
+        of_several = _OfSeveral(partial(self._first_file, within, depth))
+        for entry in within.entries():
             if isinstance(entry, Failure):
                 yield entry
                 continue
-            nested, peeked = self._recognised(entry)
+            if of_several.cover(entry.path):
+                self.listed -= bool(self.listed)
+                continue
+            nested, peeked = self._recognised(within, entry)
             if nested is None:
                 yield entry if peeked is None else replace(entry, open=peeked)
                 if peeked is not None:
@@ -165,7 +177,7 @@ class Source:
                 self.listed += sum(1 for _ in self._guarded(inside.path, opened.entries()))
             # Not closed: items handed out earlier may still be opened, and hold what they need.
             is_empty = True
-            for item in self._guarded(inside.path, self._expanded(opened.entries(), depth + 1)):
+            for item in self._guarded(inside.path, self._expanded(opened, depth + 1)):
                 is_empty = False
                 yield item
             if is_empty:
@@ -193,7 +205,26 @@ class Source:
             reason = f"cannot be read any further: {type(exc).__name__}: {exc}"
             yield container_gap(container, OutcomeReason.DAMAGED, reason)
 
-    def _recognised(self, entry: EvidenceEntry) -> tuple[_Nested | None, _PeekedFile | None]:
+    def _first_file(
+        self, within: Container, depth: int, reader: ContainerFormat, path: EvidencePath
+    ) -> Container | None:
+        """Return the container of several files that begins at a path, None if there is none."""
+        with suppress(EvidenceError), translated():
+            first = within.find(path)
+            if first is None:
+                return None
+            nested, peeked = self._recognised(within, first)
+            if peeked is not None:
+                peeked.release()
+            if nested is None or nested.reader is not reader:
+                return None
+            opened = self._opened(nested, depth)
+            return None if isinstance(opened, Failure) else opened
+        return None
+
+    def _recognised(
+        self, within: Container, entry: EvidenceEntry
+    ) -> tuple[_Nested | None, _PeekedFile | None]:
         """Return the container that an entry is; if it is none, how to open it without reading its
         start again."""
         # A file that cannot be read here fails again, with a Failure, where the item is used.
@@ -205,7 +236,7 @@ class Source:
                 if kind is None and entry.size >= _MIN_FAR:
                     head += stream.read(FAR_HEAD - HEAD)
                     kind = CONTAINERS.identify(head)
-                nested = None if kind is None else self._nested(entry, kind, head)
+                nested = None if kind is None else self._nested(within, entry, kind, head)
                 if nested is None:
                     stream.seek(0)
                     unread = kind if kind is not None and kind.layer is None else None
@@ -217,11 +248,13 @@ class Source:
             return nested, None
         return None, None
 
-    def _nested(self, entry: EvidenceEntry, kind: FileKind, head: bytes) -> _Nested | None:
+    def _nested(
+        self, within: Container, entry: EvidenceEntry, kind: FileKind, head: bytes
+    ) -> _Nested | None:
         if kind.layer is None:
             return None
         path = replace(entry.path, kind=kind.layer)
-        file = _NestedFile(entry, path, head, self._limits)
+        file = _NestedFile(within, entry, path, head, self._limits, self._choices)
         reader = reader_of(kind, file)
         if reader is None or is_later_piece(reader, file):
             return None
@@ -273,11 +306,21 @@ class Source:
 class _NestedFile:
     """An entry that may be a container, as readers get it."""
 
+    within: Container
     entry: EvidenceEntry
     path: EvidencePath
     """The entry's, with the kind of the container's layer."""
     head: bytes
     limits: Limits
+    choices: Choices
+
+    def beside(self, name: str) -> ContainerFile | None:
+        found = self.within.find(_beside(self.entry.path, name))
+        if found is None:
+            return None
+        with translated(), found.open() as stream:
+            head = stream.read(FAR_HEAD)
+        return replace(self, entry=found, path=found.path, head=head)
 
     @property
     def on_disk(self) -> Path | None:
@@ -303,6 +346,33 @@ class _NestedFile:
         if unpacked > self.limits.unpacked:
             reason = msg("is larger than {limit} bytes", limit=self.limits.unpacked)
             raise LimitExceededError(self.path, reason)
+
+
+class _OfSeveral:
+    """The containers of several files among the entries of a container, opened when the first of
+    their files is met."""
+
+    def __init__(self, opened: Callable[[ContainerFormat, EvidencePath], Container | None]) -> None:
+        self._open = opened
+        self._containers: dict[EvidencePath, Container | None] = {}
+        """By the path of their first file; None if that is not there or is none."""
+
+    def cover(self, path: EvidencePath) -> bool:
+        """Whether one of them yields this file under a name of its own."""
+        for reader, name in first_files(path.name):
+            first = replace(path, name=name, raw=None, serial=0)
+            if first not in self._containers:
+                self._containers[first] = self._open(reader, first)
+            container = self._containers[first]
+            if container is not None and container.covers(path):
+                return True
+        return False
+
+
+def _beside(path: EvidencePath, name: str) -> EvidencePath:
+    """Return the path of a file in the same folder."""
+    folder, slash, _ = path.name.rpartition("/")
+    return replace(path, kind="file", name=folder + slash + name, raw=None, serial=0)
 
 
 class _Nested(NamedTuple):

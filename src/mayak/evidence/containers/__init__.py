@@ -27,12 +27,22 @@ _FORMATS = tuple(
 )
 
 
+_OF_SEVERAL = tuple(reader for reader in _FORMATS if reader.first_file is not None)
+
+
 def reader_of(kind: FileKind, file: ContainerFile) -> ContainerFormat | None:
     """Return the reader that opens a file of this kind, None if it is not a container."""
     reader = _reader(kind)
     if reader is None or (reader.holds_files and not reader.holds_files(kind, file)):
         return None
     return reader
+
+
+def first_files(name: str) -> list[tuple[ContainerFormat, str]]:
+    """Return the readers of containers of several files that a file of this name may belong to,
+    each with the name of the container's first file."""
+    found = ((reader, reader.first_file(name)) for reader in _OF_SEVERAL if reader.first_file)
+    return [(reader, first) for reader, first in found if first is not None]
 
 
 def require_readers(kinds: Iterable[FileKind]) -> None:
