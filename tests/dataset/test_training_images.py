@@ -161,8 +161,8 @@ def test_images_of_a_group_that_was_trained_on_are_counted_and_said(data, tmp_pa
     assert found.note.startswith("1 of these images belong to groups")
 
 
-def test_a_phone_of_another_laboratory_with_the_same_name_is_another(data, adapter, tmp_path):
-    """Group names are those of one data folder: folders of two laboratories are called alike."""
+def test_a_group_of_another_folder_with_the_name_of_a_trained_one_is_a_caution(data, tmp_path):
+    """It may be the same phone, or that of another laboratory: a name cannot tell."""
     theirs = make_data(tmp_path / "theirs", train=1, val=1, test=1, seed=7)
     for folder in (data, theirs):
         described = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
@@ -175,7 +175,8 @@ def test_a_phone_of_another_laboratory_with_the_same_name_is_another(data, adapt
     write(tmp_path, record.as_json())
     assert Leakage.of(tmp_path, read_manifest(data / "test_drug_data.json")).related_images == 4
     found = Leakage.of(tmp_path, read_manifest(theirs / "test_drug_data.json"))
-    assert (found.related_images, found.note) == (0, None)
+    assert (found.related_images, found.namesake_images, found.seen) == (0, 4, frozenset())
+    assert found.note.startswith("4 of these images belong to groups with the name of a group")
 
 
 def test_an_adapter_that_never_had_a_record_is_said_to_have_none(data, tmp_path):
@@ -201,6 +202,8 @@ def test_a_record_that_was_taken_away_is_an_error(data, adapter):
         lambda values: values.update(digest="0"),
         lambda values: values.update(pdq={"a": "b"}),
         lambda values: values.update(pdq=[]),
+        lambda values: values.update(groups=["phone-01"]),
+        lambda values: values["groups"].pop(),
     ],
 )
 def test_a_record_that_was_changed_is_an_error(adapter, record, change):

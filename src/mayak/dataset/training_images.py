@@ -7,6 +7,7 @@ their bytes only.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -30,8 +31,8 @@ from mayak.types import Sample
 from mayak.untrusted import DOCUMENT_BYTES, PARSE_ERRORS, RECORD_BYTES, open_regular, read_json
 
 TRAINING_IMAGES = "training_images.json"
-FORMAT = 2
-"""Version 1 had no PDQ hashes; it is still read."""
+FORMAT = 3
+"""Version 1 had no PDQ hashes, version 2 no groups; both are still read."""
 WITHOUT_PDQ = msg(
     "the adapter's training record has no PDQ hashes, as those of an earlier version: images were "
     "compared by their bytes, and near copies of training images were not looked for"
@@ -51,6 +52,9 @@ class TrainingImages:
     """SHA-256 of the images that the checkpoint was chosen by; sorted, each once."""
     pdq: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 → PDQ in hex, of the images of both lists that have enough texture for it."""
+    groups: tuple[str, ...] = ()
+    """SHA-256 of the names of the groups (a phone, a scene) that were trained on; sorted, each
+    once. Not the names: they may be those of people, and adapters are handed on."""
 
     @classmethod
     def of(cls, train: Manifest, validation: Manifest) -> Self:
@@ -65,12 +69,13 @@ class TrainingImages:
             tuple(sorted(samples)),
             tuple(sorted(chosen_by)),
             {digest: hashes[digest] for digest in sorted(hashes)},
+            tuple(sorted({_digest(sample.group) for sample in samples.values()})),
         )
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the lists as canonical JSON, without what version 1 lacked if it is empty:
-        so that records of version 1 keep their digest."""
+        """SHA-256 over the lists as canonical JSON, without what earlier versions lacked if it is
+        empty: so that their records keep their digest."""
         return json_digest(self._lists, "ascii")
 
     @property
@@ -78,6 +83,8 @@ class TrainingImages:
         lists: dict[str, Any] = {"train": list(self.train), "validation": list(self.validation)}
         if self.pdq:
             lists["pdq"] = dict(self.pdq)
+        if self.groups:
+            lists["groups"] = list(self.groups)
         return lists
 
     def as_json(self) -> dict[str, Any]:
@@ -116,8 +123,10 @@ class TrainingImages:
             tuple(values["train"]),
             tuple(values["validation"]),
             dict(values.get("pdq", {})),
+            tuple(values.get("groups", ())),
         )
-        for digest in (*found.train, *found.validation, *found.pdq, *found.pdq.values()):
+        hashes = (*found.train, *found.validation, *found.pdq, *found.pdq.values())
+        for digest in (*hashes, *found.groups):
             if not _DIGEST.fullmatch(digest):  # it would equal no image's, and hide leakage
                 raise ValueError(repr(digest))
         if found.digest != values["digest"] or named not in (None, found.digest):
@@ -151,8 +160,10 @@ class Leakage:
     seen: frozenset[str] = frozenset()
     """SHA-256 of the images that are training images, or near copies of them."""
     related_images: int = 0
-    """Other images whose group (a phone, a scene) in their data folder has training images. Names
-    of groups are not compared: two laboratories may both have a ``phone-01``."""
+    """Other images whose group (a phone, a scene) in their data folder has training images."""
+    namesake_images: int = 0
+    """Further images whose group has the name of one that was trained on. It may be another phone:
+    two laboratories may both have a ``phone-01``."""
     is_by_pdq: bool = True
     """Whether near copies were looked for too: not with a record that has no PDQ hashes, as those
     of version 1."""
@@ -174,11 +185,16 @@ class Leakage:
         seen = record.seen(hashes)
         others = [sample for sample in manifest.samples if sample.sha256 not in seen]
         chosen_by, groups = record.chosen_by(hashes), groups_with(manifest, record.train)
+        namesakes = set(record.groups)
         return cls(
             record.digest,
             validation_images=sum(sample.sha256 in chosen_by for sample in others),
             seen=frozenset(seen),
             related_images=sum(sample.group in groups for sample in others),
+            namesake_images=sum(
+                sample.group not in groups and _digest(sample.group) in namesakes
+                for sample in others
+            ),
             is_by_pdq=bool(record.pdq),
         )
 
@@ -250,6 +266,15 @@ class Leakage:
                     related_images=self.related_images,
                 )
             )
+        if self.namesake_images:
+            cautions.append(
+                msg(
+                    "{namesake_images} of these images belong to groups with the name of a group "
+                    "that the adapter was trained on: if it is the same phone or scene, figures on "
+                    "them may be too good",
+                    namesake_images=self.namesake_images,
+                )
+            )
         return join("; ", cautions) if cautions else None
 
 
@@ -297,6 +322,10 @@ def _read_hash(manifest: Manifest, sample: Sample) -> str:
     except (OSError, DecodeError):
         return ""
     return perceptual_hash(overview(picture.image)).comparable_hex
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _named(run: Path) -> str | None:

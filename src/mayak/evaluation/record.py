@@ -219,6 +219,7 @@ def _compared(result: EvaluationResult) -> dict[str, Any] | None:
         "digest": leakage.record,
         "validation_images": leakage.validation_images,
         "related_images": leakage.related_images,
+        "namesake_images": leakage.namesake_images,
         "seen": len(result.seen),
         "seen_accuracy": result.seen_accuracy,
         "note": "images seen in training, by SHA-256 or PDQ, are in no other figure"
