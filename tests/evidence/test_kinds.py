@@ -16,6 +16,7 @@ from PIL import Image
 from mayak import signatures
 from mayak.errors import EvidenceError
 from mayak.evidence import open_source
+from mayak.evidence.base import NotReadError
 from mayak.evidence.containers import require_readers
 from mayak.imaging.formats import is_pdf, looks_like_image, named_as_image
 from mayak.signatures import KINDS, FileKind, Use
@@ -180,6 +181,8 @@ def as_source(path):
         if "is of no known kind" in error.message:
             return "left out"
         assert error.remedy
+        if isinstance(error, NotReadError):
+            return ("not read", f"{error.reason}: {error.remedy}")
         text = str(error.__cause__ or error.message).removeprefix(f"{path} ")
         return ("not read", text)
 

@@ -24,10 +24,12 @@ from mayak.evidence.walk import Source
 from mayak.i18n import msg, system_error
 from mayak.signatures import (
     CONTAINERS,
+    END,
     FAR_HEAD,
     IMAGE_EXTENSIONS,
     SINGLE_FILES,
     FileKind,
+    by_end,
 )
 from mayak.types import EvidenceEntry, EvidencePath, Failure
 
@@ -123,7 +125,10 @@ class _SourceFile:
 
 
 def _recognised(file: _SourceFile, limits: Limits) -> Source:
-    kind = CONTAINERS.identify(file.head)
+    data = file.bytes
+    with translated():
+        kind = by_end(file.path.name, lambda: data.read_at(max(data.size - END, 0), END))
+    kind = kind or CONTAINERS.identify(file.head)
     # 1. A container that is known and not read.
     if kind is not None and kind.layer is None:
         raise _not_read(file.on_disk, kind)
@@ -155,10 +160,7 @@ def _container(file: _SourceFile, kind: FileKind, limits: Limits) -> Source | No
         container = reader.open(file, path, limits)
     if container is None:
         return None
-    if container.medium is None:
-        return Source(path, container, file.bytes, limits, file.choices)
-    file.bytes.close()
-    return Source(path, container, container.medium, limits, file.choices)
+    return Source(path, container, container.medium or file.bytes, limits, file.choices)
 
 
 def _single_file(file: _SourceFile, limits: Limits) -> Source:
@@ -174,9 +176,9 @@ def _not_read(path: Path, kind: FileKind) -> EvidenceError:
 
 def _unknown(path: Path) -> EvidenceError:
     known = msg(
-        "folder; ZIP, UFDR; TAR, TAR in gzip, bzip2 or xz; E01 (split too); raw disk image (split "
-        "too) with MBR, GPT or no partition table and FAT, exFAT, NTFS, ext, HFS+ or ISO 9660; "
-        "one image, video or PDF file"
+        "folder; ZIP, UFDR; TAR, TAR in gzip, bzip2 or xz; E01 (split too), VMDK, VHD, VHDX, VDI, "
+        "QCOW2, DMG, Android sparse image or raw disk image (split too) with MBR, GPT or no "
+        "partition table and FAT, exFAT, NTFS, ext, HFS+ or ISO 9660; one image, video or PDF file"
     )
     return EvidenceError(
         msg("{path} is of no known kind", path=path),

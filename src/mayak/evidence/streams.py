@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from itertools import accumulate
 from pathlib import Path
 from threading import Lock
-from typing import IO, BinaryIO, Protocol, cast
+from typing import IO, Any, BinaryIO, Protocol, cast
 
 from mayak.errors import ConfigError, EvidenceError, MayakError
 from mayak.i18n import msg, system_error
@@ -98,6 +98,28 @@ class JoinedBytes:
     def close(self) -> None:
         for piece in self._pieces:
             piece.close()
+
+
+class HandleBytes:
+    """The disk that a handle of one of the libyal libraries gives."""
+
+    def __init__(self, handle: Any, size: int) -> None:  # noqa: ANN401
+        self._handle = handle
+        self._lock = Lock()
+        self.size = size
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        if not 0 <= offset < self.size:
+            return b""
+        with self._lock:
+            self._handle.seek(offset)
+            found = bytes(self._handle.read(min(size, self.size - offset)))
+        if len(found) < min(size, self.size - offset):
+            raise OSError(f"ends at byte {offset + len(found)} of {self.size}")
+        return found
+
+    def close(self) -> None:
+        self._handle.close()
 
 
 class Unpacked(FileBytes):

@@ -20,6 +20,7 @@ from mayak.evidence.base import (
     ContainerFormat,
     LimitExceededError,
     Limits,
+    NotReadError,
     container_gap,
 )
 from mayak.evidence.containers import first_files, reader_of
@@ -31,7 +32,7 @@ from mayak.evidence.containers.segments import (
 )
 from mayak.evidence.streams import IN_MEMORY, Bytes, FileBytes, Unpacked, translated
 from mayak.i18n import msg
-from mayak.signatures import CONTAINERS, FAR_HEAD, HEAD, FileKind
+from mayak.signatures import CONTAINERS, END, FAR_HEAD, HEAD, FileKind, by_end
 from mayak.types import (
     EvidenceEntry,
     EvidencePath,
@@ -236,6 +237,7 @@ class Source:
                 if kind is None and entry.size >= _MIN_FAR:
                     head += stream.read(FAR_HEAD - HEAD)
                     kind = CONTAINERS.identify(head)
+                kind = by_end(entry.path.name, partial(_end_of, stream, entry.size)) or kind
                 nested = None if kind is None else self._nested(within, entry, kind, head)
                 if nested is None:
                     stream.seek(0)
@@ -277,6 +279,8 @@ class Source:
                 return reader.open(file, file.path, self._limits)
         except LimitExceededError as exc:
             return container_gap(file.path, OutcomeReason.LIMIT_EXCEEDED, exc.reason)
+        except NotReadError as exc:
+            return container_gap(file.path, exc.outcome, f"{exc.reason}: {exc.remedy}")
         except EvidenceError as exc:
             return _entry_error(file.path, exc)
 
@@ -367,6 +371,11 @@ class _OfSeveral:
             if container is not None and container.covers(path):
                 return True
         return False
+
+
+def _end_of(stream: BinaryIO, size: int) -> bytes:
+    stream.seek(max(size - END, 0))
+    return stream.read(END)
 
 
 def _beside(path: EvidencePath, name: str) -> EvidencePath:

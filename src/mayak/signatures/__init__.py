@@ -157,6 +157,8 @@ def at(offset: int, *alternatives: bytes) -> Mark:
 
 UNPACK = msg("unpack a copy of it, or convert a copy to a raw image, with another program")
 CONVERT = msg("convert a copy to E01 or raw")
+CONVERT_QEMU = msg("convert a copy to raw: qemu-img convert -O raw COPY disk.dd")
+CONVERT_MAC = msg("convert a copy to raw on a Mac: hdiutil convert COPY -format UDTO -o disk")
 MOUNT = msg("mount it read-only and give that folder")
 DECRYPT = msg("decrypt a copy with its password or key, and give that as a source of its own")
 
@@ -196,6 +198,12 @@ def _file_system(
 ) -> FileKind:
     extensions = _dotted(ext)
     return FileKind(name, "file system", Use.ENTERED, marks, check, extensions, layer="image")
+
+
+def _virtual_disk(name: str, mark: Mark, ext: str = "") -> FileKind:
+    return FileKind(
+        name, "disk image", Use.ENTERED, (mark,), extensions=_dotted(ext), layer="image"
+    )
 
 
 def _unread_volume(
@@ -269,6 +277,13 @@ KINDS: Rows = (
         family="disk image",
         remedy=CONVERT,
     ),
+    _virtual_disk("VMDK", at(0, b"KDMV"), ext="vmdk"),
+    _virtual_disk("VMDK descriptor", at(0, b"# Disk DescriptorFile")),
+    _virtual_disk("QCOW2", at(0, b"QFI\xfb"), ext="qcow2"),
+    _virtual_disk("VHDX", at(0, b"vhdxfile"), ext="vhdx"),
+    _virtual_disk("VHD", at(0, b"conectix"), ext="vhd"),
+    _virtual_disk("VDI", at(64, b"\x7f\x10\xda\xbe"), ext="vdi"),
+    _virtual_disk("Android sparse image", at(0, b"\x3a\xff\x26\xed")),
     _unread_volume("BitLocker", at(3, b"-FVE-FS-"), is_encrypted=True),
     _unread_volume(
         "BitLocker To Go",
@@ -313,12 +328,24 @@ KINDS: Rows = (
     # Containers that hold files and are not entered.
     _unread("7z", msg("a 7z archive"), at(0, b"7z\xbc\xaf\x27\x1c"), family="archive"),
     _unread("RAR", msg("a RAR archive"), at(0, b"Rar!\x1a\x07"), family="archive"),
-    _unread("VMDK", msg("a VMDK disk image"), at(0, b"KDMV"), family="disk image", ext="vmdk"),
-    _unread(
-        "QCOW2", msg("a QCOW2 disk image"), at(0, b"QFI\xfb"), family="disk image", ext="qcow2"
+    # A UDIF is known by its end, which is read of files that are called so.
+    FileKind("DMG", "disk image", Use.ENTERED, check=_never, extensions=(".dmg",), layer="image"),
+    FileKind(
+        "encrypted DMG",
+        "disk image",
+        Use.UNREAD,
+        (at(0, b"encrcdsa"),),
+        description=msg("an encrypted DMG disk image"),
+        remedy=DECRYPT,
+        is_encrypted=True,
     ),
-    _unread("VHDX", msg("a VHDX disk image"), at(0, b"vhdxfile"), family="disk image", ext="vhdx"),
-    _unread("VHD", msg("a VHD disk image"), at(0, b"conectix"), family="disk image", ext="vhd"),
+    _unread(
+        "VMDK of changes",
+        msg("a VMDK of changes to another disk"),
+        at(0, b"COWD"),
+        family="disk image",
+        remedy=CONVERT_QEMU,
+    ),
     # Images, by Pillow's names. Some are decoded by no library here: the decoder says so.
     _image("JPEG", at(0, b"\xff\xd8\xff"), ext="jpg jpeg jpe jfif mpo"),
     _image("PNG", at(0, b"\x89PNG"), ext="png apng"),
@@ -407,7 +434,7 @@ KINDS: Rows = (
     _unexamined("other database", "database", "realm ldb edb mdb accdb"),
     _unexamined("other video", "video", "avi mkv webm wmv mpg mpeg m2ts mts flv vob"),
     _unexamined("other archive", "archive", "zst lz4 cpio squashfs z01 cab egg alz lzh arj"),
-    _unexamined("other disk image", "disk image", "dmg img dd raw bin vdi ab ad1 aff aff4 ufd"),
+    _unexamined("other disk image", "disk image", "img dd raw bin ab ad1 aff aff4 ufd"),
     _unexamined("mail or contacts", "mail", "eml emlx emlxpart mbox msg pst ost mht mhtml vcf"),
     _unexamined("cache", "cache", "ktx ithmb thumbdata atx imgcache cache cachedata webarchive"),
     # Decoding these would run what they hold, through Ghostscript or Windows.
@@ -438,6 +465,9 @@ ATTACHED = _table(
     )
 )
 """Kinds that are looked for after the end of an image and among the attachments of a document."""
+VIRTUAL_DISKS = _table(
+    lambda kind: kind.family == "disk image" and kind.use is Use.ENTERED and kind.name != "E01"
+)
 COMPRESSED = _table(lambda kind: kind.family == "compressed file")
 VOLUMES = _table(lambda kind: kind.family in ("file system", "partition table"))
 GPT = _table(lambda kind: kind.name.startswith("GPT"))
@@ -455,8 +485,21 @@ def _row(name: str) -> FileKind:
 ZIP = _row("ZIP")
 TAR = _row("TAR")
 E01 = _row("E01")
+VMDK = _row("VMDK")
+VMDK_DESCRIPTOR = _row("VMDK descriptor")
+_DMG = _row("DMG")
 EXFAT = _row("exFAT")
 EXT = _row("ext2, ext3 or ext4")
 OFFICE_DOCUMENT = _row("Office document")
 APPLE_DOUBLE = _row("AppleDouble")
 LATE_PDF = next(kind for kind in KINDS if kind.check is headers.is_late_pdf)
+
+END = 512
+"""Last bytes of a file that are enough for ``by_end``."""
+
+
+def by_end(name: str, read_end: Callable[[], bytes]) -> FileKind | None:
+    """Return the kind of a file that is known by its last ``END`` bytes, None for all others; they
+    are read only of files with the extension of such a kind."""
+    is_named = name.lower().endswith(_DMG.extensions)
+    return _DMG if is_named and read_end().startswith(b"koly") else None

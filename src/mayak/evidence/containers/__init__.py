@@ -18,6 +18,7 @@ READERS = (
     "zip",
     "tar",
     "ewf",
+    "virtual",
     "volumes",
 )
 """Modules of this package."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from threading import Lock
 from typing import BinaryIO
 
 import pyewf
@@ -13,7 +12,7 @@ from mayak.errors import EvidenceError
 from mayak.evidence.base import Container, ContainerFile, ContainerFormat, Limits
 from mayak.evidence.containers.segments import missing_piece
 from mayak.evidence.containers.volumes import DiskContainer
-from mayak.evidence.streams import stream_of, translated
+from mayak.evidence.streams import HandleBytes, stream_of, translated
 from mayak.i18n import msg
 from mayak.signatures import E01
 from mayak.types import EvidencePath
@@ -42,7 +41,7 @@ def ewf_segments(path: Path) -> list[Path]:
     return segments
 
 
-class EwfBytes:
+class EwfBytes(HandleBytes):
     """The disk inside an E01.
 
     A damaged chunk reads as zeros without an error; only the ``stored`` hashes reveal it.
@@ -55,28 +54,18 @@ class EwfBytes:
             EvidenceError: a segment is missing, or the image is damaged.
         """
         with translated(path):
-            self._handle = pyewf.handle()
+            handle = pyewf.handle()
             if content is None:
-                self._handle.open([str(segment) for segment in ewf_segments(path)])
+                handle.open([str(segment) for segment in ewf_segments(path)])
             else:
-                self._handle.open_file_objects([content])
-            self.size: int = self._handle.get_media_size()
+                handle.open_file_objects([content])
+            super().__init__(handle, handle.get_media_size())
+            self.sector_size = int(handle.get_bytes_per_sector())
             self.stored: dict[str, str] = {
                 name.lower(): value.lower()
-                for name, value in self._handle.get_hash_values().items()
+                for name, value in handle.get_hash_values().items()
                 if name in ("MD5", "SHA1")
             }
-        self._lock = Lock()
-
-    def read_at(self, offset: int, size: int) -> bytes:
-        if not 0 <= offset < self.size:
-            return b""
-        with self._lock:
-            self._handle.seek(offset)
-            return bytes(self._handle.read(min(size, self.size - offset)))
-
-    def close(self) -> None:
-        self._handle.close()
 
 
 def _is_later_segment(head: bytes) -> bool:
@@ -94,7 +83,7 @@ def _open(file: ContainerFile, path: EvidencePath, _: Limits) -> Container:
     else:
         data = file.data()
         medium = EwfBytes(Path(path.name), stream_of(data.read_at, data.size))
-    disk = DiskContainer(medium, path)
+    disk = DiskContainer(medium, path, medium.sector_size)
     disk.medium = medium
     return disk
 

@@ -41,8 +41,9 @@ SPECIAL = (
 )
 NTFS_DATA = pytsk3.TSK_FS_ATTR_TYPE_NTFS_DATA
 
+SECTOR = 512
+"""Bytes of the sectors that TSK counts in."""
 _TABLES = (pytsk3.TSK_VS_TYPE_DETECT, pytsk3.TSK_VS_TYPE_GPT, pytsk3.TSK_VS_TYPE_DOS)
-_SECTOR = 512
 
 
 class TskImage(pytsk3.Img_Info):  # type: ignore[misc]
@@ -72,7 +73,7 @@ class TskImage(pytsk3.Img_Info):  # type: ignore[misc]
     def _before_fault(self, offset: int, size: int) -> bytes:
         good = b""
         with suppress(*FAULTS):
-            while part := self._data.read_at(offset + len(good), min(_SECTOR, size - len(good))):
+            while part := self._data.read_at(offset + len(good), min(SECTOR, size - len(good))):
                 good += part
         return good
 
@@ -92,8 +93,30 @@ class PartitionTable:
     free: list[tuple[int, int]]
 
 
-def partition_table(image: TskImage) -> PartitionTable | None:
-    """Return the first partition table that has partitions, None if there is none."""
+class _FirstOfEach:
+    """A disk of larger sectors as one of ``SECTOR``: of each the first bytes, in which the fields
+    of a partition table are."""
+
+    def __init__(self, data: Bytes, sector: int) -> None:
+        self._data, self._sector = data, sector
+        self.size = data.size // sector * SECTOR
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        numbers = range(offset // SECTOR, -(-min(offset + size, self.size) // SECTOR))
+        found = b"".join(self._data.read_at(n * self._sector, SECTOR) for n in numbers)
+        return found[offset % SECTOR :][:size]
+
+    def close(self) -> None:
+        self._data.close()
+
+
+def partition_table(data: Bytes, sector: int) -> PartitionTable | None:
+    """Return the first partition table that has partitions, None if there is none.
+
+    ``sector``: bytes of a sector, which an MBR does not state. TSK takes 512, and more if a GPT is
+    there.
+    """
+    image = TskImage(data if sector == SECTOR else _FirstOfEach(data, sector))
     for kind in _TABLES:
         with suppress(*FAULTS):
             table = pytsk3.Volume_Info(image, kind)
@@ -101,7 +124,7 @@ def partition_table(image: TskImage) -> PartitionTable | None:
             if kind == pytsk3.TSK_VS_TYPE_DETECT and _protects_gpt(used):
                 continue  # its first GPT is damaged: TSK finds the second if asked for it
             if used:
-                block = int(table.info.block_size)
+                block = int(table.info.block_size) * sector // SECTOR
                 free = [p for p in table if int(p.flags) == int(pytsk3.TSK_VS_PART_FLAG_UNALLOC)]
                 return PartitionTable(_extents(used, block), _extents(free, block))
     return None

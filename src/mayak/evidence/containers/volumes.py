@@ -15,19 +15,30 @@ from mayak.evidence.base import (
     Limits,
     container_gap,
 )
-from mayak.evidence.containers import ext, tsk
+from mayak.evidence.containers import ext, tsk, vmdk
 from mayak.evidence.containers.ext import Inodes
 from mayak.evidence.containers.filesystem import FileSystem
+from mayak.evidence.containers.segments import follows_a_first
 from mayak.evidence.containers.tsk import FAULTS, Tsk, TskImage
 from mayak.evidence.streams import Bytes
-from mayak.signatures import EXFAT, EXT, GPT, HEAD, UNREAD_VOLUMES, VOLUMES, FileKind, Mark
+from mayak.signatures import (
+    EXFAT,
+    EXT,
+    FAR_HEAD,
+    GPT,
+    HEAD,
+    UNREAD_VOLUMES,
+    VOLUMES,
+    FileKind,
+    Mark,
+)
 from mayak.types import EvidenceEntry, EvidencePath, Failure, OutcomeReason
 
 _MIB = 1 << 20
-_SECTOR = 512
+_SECTORS = (tsk.SECTOR, 4096)
 _SEARCHED = 1 << 30
 """Bytes of free space in which volumes are looked for at each whole MiB."""
-_OLD_TRACK = 63 * _SECTOR
+_OLD_TRACK = 63 * tsk.SECTOR
 _EXT_MAGIC = Mark(EXT.marks[0].offset - ext.SUPERBLOCK, EXT.marks[0].alternatives)
 """In the superblock."""
 
@@ -44,9 +55,11 @@ class Volume:
 class DiskContainer(Container):
     """The files of a disk: every partition, live and deleted files."""
 
-    def __init__(self, data: Bytes, path: EvidencePath) -> None:
+    def __init__(self, data: Bytes, path: EvidencePath, sector: int = tsk.SECTOR) -> None:
+        """``sector``: bytes of a sector, as the image states them."""
         self._data = data
         self._path = path
+        self._sector = sector
         # TSK keeps caches for each image; one caller at a time.
         self._lock = Lock()
         self._image = TskImage(data)
@@ -147,8 +160,32 @@ class DiskContainer(Container):
         return [*whole, *self._in_free_space([(0, self._data.size)], [])]
 
     def _table(self) -> tsk.PartitionTable | None:
-        with self._lock:
-            return tsk.partition_table(self._image)
+        """Return the partition table, None if there is none.
+
+        An MBR counts in sectors and does not state their size, and a disk may have been copied
+        through an adapter with sectors of its own: that size counts with which more partitions
+        begin with a volume of a known kind, of equals the one that the image states.
+        """
+        best: tsk.PartitionTable | None = None
+        n_best = -1
+        sizes = sorted(_SECTORS, key=lambda size: size != self._sector)
+        for size in sizes:
+            with self._lock:
+                table = tsk.partition_table(self._data, size)
+            if table is None:
+                continue
+            n_known = sum(self._begins(at) for at, _ in table.partitions)
+            if n_known > n_best:
+                best, n_best = table, n_known
+            if n_best == len(table.partitions):
+                break
+        return best
+
+    def _begins(self, offset: int) -> bool:
+        """Whether a volume of a known kind begins at an offset."""
+        with suppress(*FAULTS):
+            return VOLUMES.identify(self._data.read_at(offset, FAR_HEAD)) is not None
+        return False
 
     def _is_one_volume(self) -> bool:
         """Whether the first sector is that of an unpartitioned volume, which can end like that of
@@ -156,7 +193,7 @@ class DiskContainer(Container):
         start = b""
         # If the first sector cannot be read, there may still be a second table or a volume.
         with suppress(*FAULTS):
-            start = self._data.read_at(0, _SECTOR)
+            start = self._data.read_at(0, tsk.SECTOR)
         jumps = start[:1] in (b"\xeb", b"\xe9")
         sector = int.from_bytes(start[11:13], "little") in (512, 1024, 2048, 4096)
         if jumps and sector and start[13:14] != b"\0":
@@ -266,4 +303,8 @@ def _open(file: ContainerFile, path: EvidencePath, _: Limits) -> Container | Non
     return disk if is_disk or disk.has_known_volume() else None
 
 
-FORMAT = ContainerFormat(VOLUMES.rows, _open)
+def _is_later_segment(file: ContainerFile) -> bool:
+    return vmdk.is_extent(file) or (file.on_disk is not None and follows_a_first(file.on_disk))
+
+
+FORMAT = ContainerFormat(VOLUMES.rows, _open, is_later_segment=_is_later_segment)

@@ -1,0 +1,49 @@
+"""Disks whose blocks are in any order in a file, with gaps that read as zeros."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from mayak.errors import EvidenceError
+from mayak.evidence.streams import Bytes
+from mayak.i18n import msg
+
+
+class MappedBytes(ABC):
+    """The disk inside a file that maps ranges of it to places of its own."""
+
+    size: int
+
+    def __init__(self, data: Bytes) -> None:
+        self._data = data
+
+    @abstractmethod
+    def _piece(self, offset: int, size: int) -> bytes:
+        """Return the bytes from an offset within the disk to the end of their block, at most
+        ``size``."""
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        parts: list[bytes] = []
+        end = min(offset + size, self.size)
+        while 0 <= offset < end:
+            part = self._piece(offset, end - offset)
+            parts.append(part)
+            offset += len(part)
+        return b"".join(parts)
+
+    def _stored(self, offset: int, size: int) -> bytes:
+        """Return exactly ``size`` bytes of the file. Raises EvidenceError if it ends before."""
+        found = self._data.read_at(offset, size)
+        if len(found) < size:
+            raise damaged(msg("ends before byte {end}: it is cut off", end=offset + size))
+        return found
+
+    def close(self) -> None:
+        self._data.close()
+
+
+def damaged(reason: str) -> EvidenceError:
+    """Return the error for an image that contradicts its format."""
+    return EvidenceError(
+        msg("disk image {reason}", reason=reason), remedy=msg("check that the copy is whole")
+    )
