@@ -31,7 +31,7 @@ from mayak.evidence.containers.segments import (
 )
 from mayak.evidence.streams import IN_MEMORY, Bytes, FileBytes, Unpacked, translated
 from mayak.i18n import msg
-from mayak.signatures import CONTAINERS, FAR_HEAD, HEAD, FileKind
+from mayak.signatures import FAR_HEAD, HEAD, FileKind, container_kind
 from mayak.types import (
     EvidenceEntry,
     EvidencePath,
@@ -80,6 +80,10 @@ class Source:
         self._container.close()
         if self._data is not None:
             self._data.close()
+
+    def covers(self, path: EvidencePath) -> bool:
+        """Whether a file beside the source is one of those that the source consists of."""
+        return self._container.covers(path)
 
     def count(self) -> None:
         """Count the entries without opening any, as the total for a progress bar."""
@@ -232,10 +236,10 @@ class Source:
             stream = entry.open()
             try:
                 head = stream.read(HEAD)
-                kind = CONTAINERS.identify(head)
+                kind = container_kind(head, entry.path.name)
                 if kind is None and entry.size >= _MIN_FAR:
                     head += stream.read(FAR_HEAD - HEAD)
-                    kind = CONTAINERS.identify(head)
+                    kind = container_kind(head, entry.path.name)
                 nested = None if kind is None else self._nested(within, entry, kind, head)
                 if nested is None:
                     stream.seek(0)

@@ -460,3 +460,15 @@ EXT = _row("ext2, ext3 or ext4")
 OFFICE_DOCUMENT = _row("Office document")
 APPLE_DOUBLE = _row("AppleDouble")
 LATE_PDF = next(kind for kind in KINDS if kind.check is headers.is_late_pdf)
+
+
+def container_kind(head: bytes, name: str) -> FileKind | None:
+    """Return the kind of a container by its first bytes; None if it is not one.
+
+    A file of no known kind that is named .zip may end as a ZIP: the last piece of a split one, or
+    one with other bytes before it.
+    """
+    kind = CONTAINERS.identify(head)
+    if kind is None and name.lower().endswith(".zip") and SINGLE_FILES.identify(head) is None:
+        return ZIP
+    return kind
