@@ -1,6 +1,6 @@
 """Makes the archives in ``archives`` beside this script, and compares what mayak reads with 7-Zip.
 
-    apt-get install 7zip zip
+    apt-get install 7zip cpio libarchive-tools lz4 zip zstd
     .venv/bin/pip install -e '.[containers]'
     .venv/bin/python tests/evidence/make_archives.py
 
@@ -20,6 +20,7 @@ from pathlib import Path
 HERE = Path(__file__).parent / "archives"
 PASSWORD = "susa 2026"  # noqa: S105
 ZIP_METHODS = ("Copy", "Deflate", "Deflate64", "BZip2", "LZMA")
+CPIO_FORMS = ("newc", "crc", "odc", "bin", "hpbin")
 ZIP_CIPHERS = ("ZipCrypto", "AES128", "AES192", "AES256")
 
 
@@ -40,11 +41,12 @@ CONTENT = {
 SPLIT = {f"{n}.jpg": compressible(n, 900) * 60 for n in range(3)}
 
 
-def run(*command: str | Path, folder: Path) -> bytes:
+def run(*command: str | Path, folder: Path, text: str = "") -> bytes:
     return subprocess.run(
         [str(part) for part in command],
         check=True,
         cwd=folder,
+        input=text.encode(),
         env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"},
         stdout=subprocess.PIPE,
     ).stdout
@@ -79,14 +81,36 @@ def zips(files: Path, work: Path) -> None:
         (HERE / f"{piece.name}.xz").write_bytes(lzma.compress(piece.read_bytes(), preset=9))
 
 
+def cpios(files: Path, work: Path) -> None:
+    """An archive of each form, with a hard link and a symbolic link."""
+    tree(work)
+    (work / "link.jpg").symlink_to("DCIM/100.jpg")
+    (work / "hard.jpg").hardlink_to(work / "DCIM/100.jpg")
+    names = "\n".join(["DCIM", *CONTENT, "hard.jpg", "link.jpg"])
+    for form in CPIO_FORMS:
+        target = work / f"{form}.cpio"
+        run("sh", "-c", f"cpio --quiet -o -H {form} > {target}", folder=work, text=names)
+        (HERE / f"{target.name}.xz").write_bytes(lzma.compress(target.read_bytes()))
+
+
+def compressed(files: Path, work: Path) -> None:
+    """A TAR in each compression that the standard library of Python lacks."""
+    tar = work / "phone.tar"
+    run("bsdtar", "--format", "ustar", "-cf", tar, *CONTENT, folder=files)
+    run("zstd", "-q", "-19", tar, "-o", HERE / "phone.tar.zst", folder=work)
+    run("lz4", "-q", "-9", tar, HERE / "phone.tar.lz4", folder=work)
+    run("lz4", "-q", "-l", "-9", tar, HERE / "legacy.tar.lz4", folder=work)
+
+
 def main() -> None:
     shutil.rmtree(HERE, ignore_errors=True)
     HERE.mkdir()
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         files = tree(work / "files")
-        (work / "zips").mkdir()
-        zips(files, work / "zips")
+        for make in (zips, cpios, compressed):
+            (work / make.__name__).mkdir()
+            make(files, work / make.__name__)
     total = 0
     for path in sorted(HERE.iterdir()):
         total += path.stat().st_size

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import BinaryIO, Protocol
 from mayak.errors import EvidenceError
 from mayak.evidence.streams import Bytes, translated
 from mayak.i18n import msg
-from mayak.signatures import FileKind
+from mayak.signatures import ContainerLayer, FileKind
 from mayak.types import EvidenceEntry, EvidencePath, Failure, OutcomeReason
 
 EXCLUSIONS = frozenset(
@@ -70,7 +70,7 @@ class Choices:
 
 
 class Medium(Bytes, Protocol):
-    """The disk inside a disk image, with the acquisition hashes in the image."""
+    """Bytes that are hashed as a source, with the acquisition hashes that are stored for them."""
 
     @property
     def stored(self) -> dict[str, str]:
@@ -82,7 +82,10 @@ class Container(ABC):
     """An open container. A reader implements ``entries``; the rest is optional."""
 
     medium: Medium | None = None
-    """For a disk image in a format of its own, the disk inside."""
+    """What is hashed as the source, if it is not the file itself: the disk inside an E01, all files
+    of a disk that has several."""
+    random_access = True
+    """Whether its files can be read from any position, not only from their start on."""
     _listing: tuple[Iterator[EvidenceEntry | Failure], dict[EvidencePath, EvidenceEntry]] | None = (
         None
     )
@@ -167,6 +170,8 @@ class ContainerFormat:
     """Whether such a file is read through the first one."""
     holds_files: Callable[[FileKind, ContainerFile], bool] | None = None
     """For kinds that may contain anything: whether this file is a container."""
+    layer: ContainerLayer | None = None
+    """The kind of layer that its containers are, if it is not that of the kind of file."""
     first_file: Callable[[str], str | None] | None = None
     """For a container of several files: by the name of any file its first file's name if this one
     may belong to such a container. It does if the container, once open, ``covers`` it."""
@@ -184,6 +189,35 @@ class LimitExceededError(EvidenceError):
 
     def __reduce__(self) -> tuple[object, ...]:
         return (EvidenceError, (str(self),))
+
+
+class NotReadError(EvidenceError):
+    """A container that no reader opens, by its ``reason``: a feature, a password, a library."""
+
+    def __init__(
+        self,
+        path: EvidencePath,
+        reason: str,
+        remedy: str,
+        outcome: OutcomeReason = OutcomeReason.UNSUPPORTED,
+    ) -> None:
+        super().__init__(msg("{path} {reason}", path=path, reason=reason), remedy=remedy)
+        self.reason, self.outcome = reason, outcome
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (EvidenceError, (str(self),))
+
+
+@contextmanager
+def library_for(path: EvidencePath, kind: str) -> Iterator[None]:
+    """Import the library that reads ``kind``. Raises NotReadError if it is not installed."""
+    try:
+        yield
+    except ImportError as exc:
+        reason = msg(
+            "is {kind}; {name}, which reads it, is not installed", kind=kind, name=exc.name
+        )
+        raise NotReadError(path, reason, msg("pip install 'mayak[containers]'")) from exc
 
 
 def entry_failure(path: EvidencePath, reason: OutcomeReason, message: str) -> Failure:

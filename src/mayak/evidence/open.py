@@ -166,15 +166,12 @@ def _container(file: _SourceFile, kind: FileKind, limits: Limits) -> Source | No
     reader = reader_of(kind, file)
     if reader is None or kind.layer is None:
         return None
-    path = replace(file.path, kind=kind.layer)
+    path = replace(file.path, kind=reader.layer or kind.layer)
     with translated():
         container = reader.open(file, path, limits)
     if container is None:
         return None
-    if container.medium is None:
-        return Source(path, container, file.bytes, limits, file.choices)
-    file.bytes.close()
-    return Source(path, container, container.medium, limits, file.choices)
+    return Source(path, container, container.medium or file.bytes, limits, file.choices)
 
 
 def _single_file(file: _SourceFile, limits: Limits) -> Source:

@@ -20,6 +20,7 @@ from mayak.evidence.base import (
     ContainerFormat,
     LimitExceededError,
     Limits,
+    NotReadError,
     container_gap,
 )
 from mayak.evidence.containers import first_files, reader_of
@@ -44,8 +45,6 @@ from mayak.types import (
 _MIN_FAR = 1 << 20
 """Bytes of a file from which on its first ``FAR_HEAD`` bytes are compared, too: no volume is
 smaller."""
-_PACKED_LAYERS = ("zip", "archive")
-"""Containers whose members can only be read from their start on."""
 
 
 class Source:
@@ -262,6 +261,8 @@ class Source:
         reader = reader_of(kind, file)
         if reader is None or is_later_piece(reader, file):
             return None
+        if reader.layer is not None:
+            file = replace(file, path=replace(path, kind=reader.layer))
         return _Nested(file, reader)
 
     def _opened(self, nested: _Nested, depth: int) -> Container | Failure | None:
@@ -281,6 +282,8 @@ class Source:
                 return reader.open(file, file.path, self._limits)
         except LimitExceededError as exc:
             return container_gap(file.path, OutcomeReason.LIMIT_EXCEEDED, exc.reason)
+        except NotReadError as exc:
+            return container_gap(file.path, exc.outcome, f"{exc.reason}: {exc.remedy}")
         except EvidenceError as exc:
             return _entry_error(file.path, exc)
 
@@ -335,13 +338,12 @@ class _NestedFile:
         return self.entry.open()
 
     def data(self) -> Bytes:
-        file, parent = self.on_disk, self.path.parent
+        file = self.on_disk
         # A disk is read where it is, so that bad sectors cost only the files that need them.
         if file is not None and (self.path.kind == "image" or len(numbered_pieces(file)) > 1):
             return open_pieces(file)
         # Of small files a copy in memory keeps no file open.
-        is_packed = parent is not None and parent.kind in _PACKED_LAYERS
-        if not is_packed and self.entry.size > IN_MEMORY:
+        if self.within.random_access and self.entry.size > IN_MEMORY:
             return FileBytes(self.entry.open())
         with self.entry.open() as stream, translated():
             return Unpacked(stream, self._check)

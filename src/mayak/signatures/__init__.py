@@ -248,10 +248,26 @@ KINDS: Rows = (
     ),
     # Old TARs have no mark; the right checksum in the header is as good.
     FileKind("TAR", "archive", Use.ENTERED, check=headers.is_tar, layer="tar"),
-    # Entered if a TAR is inside.
+    FileKind(
+        "cpio",
+        "archive",
+        Use.ENTERED,
+        (at(0, b"07", b"\xc7\x71", b"\x71\xc7"),),
+        headers.is_cpio,
+        _dotted("cpio"),
+        layer="archive",
+    ),
+    # Entered if something that may hold pictures is inside.
     _compressed("gzip", at(0, b"\x1f\x8b\x08"), ext="gz tgz"),
     _compressed("bzip2", at(0, b"BZh"), ext="bz2"),
     _compressed("xz", at(0, b"\xfd7zXZ\0"), ext="xz"),
+    # Its frames, and those to be skipped, with which some programs begin.
+    _compressed(
+        "Zstandard",
+        at(0, b"\x28\xb5\x2f\xfd", *(bytes((0x50 + n,)) + b"\x2a\x4d\x18" for n in range(16))),
+        ext="zst",
+    ),
+    _compressed("LZ4", at(0, b"\x04\x22\x4d\x18", b"\x02\x21\x4c\x18"), ext="lz4"),
     # Disk images, partition tables and file systems. TSK reads none of the ``_unread_volume``s;
     # "encrypted" are those whose mark proves it.
     FileKind("E01", "disk image", Use.ENTERED, (at(0, b"EVF\x09\x0d\x0a\xff\x00"),), layer="image"),
@@ -406,7 +422,7 @@ KINDS: Rows = (
     _unexamined("other document", "document", "rtf pages key numbers one"),
     _unexamined("other database", "database", "realm ldb edb mdb accdb"),
     _unexamined("other video", "video", "avi mkv webm wmv mpg mpeg m2ts mts flv vob"),
-    _unexamined("other archive", "archive", "zst lz4 cpio squashfs z01 cab egg alz lzh arj"),
+    _unexamined("other archive", "archive", "squashfs z01 cab egg alz lzh arj"),
     _unexamined("other disk image", "disk image", "dmg img dd raw bin vdi ab ad1 aff aff4 ufd"),
     _unexamined("mail or contacts", "mail", "eml emlx emlxpart mbox msg pst ost mht mhtml vcf"),
     _unexamined("cache", "cache", "ktx ithmb thumbdata atx imgcache cache cachedata webarchive"),
@@ -454,6 +470,7 @@ def _row(name: str) -> FileKind:
 
 ZIP = _row("ZIP")
 TAR = _row("TAR")
+CPIO = _row("cpio")
 E01 = _row("E01")
 EXFAT = _row("exFAT")
 EXT = _row("ext2, ext3 or ext4")

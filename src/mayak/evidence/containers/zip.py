@@ -54,6 +54,8 @@ _LONGEST_TARGET = 4096
 class ZipContainer(Container):
     """A ZIP's members, by its central directory, and those that it does not name."""
 
+    random_access = False
+
     def __init__(
         self, data: Bytes, path: EvidencePath, limits: Limits, passwords: tuple[str, ...] = ()
     ) -> None:

@@ -47,10 +47,9 @@ def joined(file: ContainerFile, data: Bytes) -> SplitZip | None:
     if earlier < 1 or not name.lower().endswith(".zip"):
         return None
     pieces: list[ContainerFile] = []
-    # The last one by its name, too: the reader of a source closes the file that it was given.
-    for piece in (*(f"{name[:-2]}{number:02}" for number in range(1, earlier + 1)), name):
+    for piece in (f"{name[:-2]}{number:02}" for number in range(1, earlier + 1)):
         found = file.beside(piece)
         if found is None:
             raise missing_piece(file.on_disk or Path(file.path.name), piece)
         pieces.append(found)
-    return SplitZip(pieces)
+    return SplitZip([*pieces, file])
