@@ -257,7 +257,7 @@ def test_a_container_that_is_not_read_is_named_as_such(tmp_path, magic, kind):
 
 
 def test_a_damaged_zip_is_refused_by_its_name(tmp_path):
-    (tmp_path / "phone.zip").write_bytes(zipped({"a.jpg": JPEG})[:-30])
+    (tmp_path / "phone.zip").write_bytes(zipped({"a.jpg": JPEG})[:20])
     with pytest.raises(EvidenceError, match=r"phone\.zip: cannot be read"):
         open_source(tmp_path / "phone.zip")
 
@@ -286,10 +286,10 @@ def test_too_many_members_are_refused(tmp_path):
 
 
 def test_a_broken_archive_inside_a_folder_is_told(tmp_path):
-    whole = zipped({"a.jpg": JPEG})
-    (tmp_path / "a.zip").write_bytes(whole[:-30])
+    start = zipped({"a.jpg": JPEG})[:20]
+    (tmp_path / "a.zip").write_bytes(start)
     items, failures = listed(tmp_path)
-    assert items == {f"{tmp_path.name}/a.zip": whole[:-30]}
+    assert items == {f"{tmp_path.name}/a.zip": start}
     assert failures == {f"{tmp_path.name}/a.zip": "Damaged"}
 
 

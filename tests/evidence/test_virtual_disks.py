@@ -347,15 +347,17 @@ def test_an_extent_that_is_a_link_is_not_followed(copied, tmp_path):
         open_source(path)
 
 
-def test_a_dmg_that_is_called_otherwise_is_not_taken_for_another_kind(copied):
-    """Only its end shows what it is, which is read of files with its extension."""
+def test_a_dmg_without_its_end_is_damaged(copied):
+    """Only its end shows what it is: by its start it may be a compressed file."""
     path = copied("bzip2.dmg")
     items, failures = listed(path.parent)
     assert items["bzip2.dmg/partition 1/DCIM/100.jpg"] == CONTENT["100.jpg"]
     assert not failures
     path.write_bytes(path.read_bytes()[:-512])
     items, failures = listed(path.parent)
-    assert (items.keys(), failures) == ({"bzip2.dmg"}, {})
+    ((at, (error, message)),) = failures.items()
+    assert (at, error) == ("bzip2.dmg", "Damaged")
+    assert "has lost its end" in message
 
 
 def test_a_damaged_table_of_a_dmg_is_named(copied):

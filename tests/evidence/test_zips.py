@@ -102,22 +102,29 @@ def test_sizes_and_places_beyond_four_gigabytes_are_read_from_the_extra_field(tm
         (lambda data: data[:-30], "no directory"),
         (lambda data: data.replace(b"PK\1\2", b"PK\0\0"), "directory is damaged"),
         (lambda data: data[: data.index(b"PK\1\2")] + data[-22:], "directory is damaged"),
-        (lambda data: data[-22:], "is outside"),
     ],
 )
-def test_a_damaged_directory_is_a_stated_fault(tmp_path, spoil, told):
+def test_a_damaged_directory_is_a_stated_gap_and_costs_no_member(tmp_path, spoil, told):
     (tmp_path / "a.zip").write_bytes(spoil(zipped()))
-    with pytest.raises(EvidenceError, match=told):
+    found, (gap, *_) = entries(tmp_path / "a.zip")
+    assert found == FILES
+    assert gap[0] == "Damaged"
+    assert told in gap[1]
+
+
+def test_an_end_record_without_a_zip_is_a_stated_fault(tmp_path):
+    (tmp_path / "a.zip").write_bytes(zipped()[-22:])
+    with pytest.raises(EvidenceError, match="is outside"):
         read(tmp_path / "a.zip")
 
-    # Inside another source it costs what lies in it, and no more.
+    # Inside another source it costs what is in it, and no more.
     (tmp_path / "folder").mkdir()
     (tmp_path / "a.zip").rename(tmp_path / "folder" / "a.zip")
     (tmp_path / "folder" / "good.zip").write_bytes(zipped())
     with open_source(tmp_path / "folder") as source:
-        entries = list(source.items())
-    assert [entry.error for entry in entries if isinstance(entry, Failure)] == ["Damaged"]
-    assert sum(isinstance(entry, EvidenceEntry) for entry in entries) == 4
+        items = list(source.items())
+    assert [entry.error for entry in items if isinstance(entry, Failure)] == ["Damaged"]
+    assert sum(isinstance(entry, EvidenceEntry) for entry in items) == 4
 
 
 def test_a_directory_that_is_shorter_than_it_says_is_a_gap(tmp_path):
@@ -165,8 +172,9 @@ def test_a_place_that_no_file_has_is_ignored(tmp_path, place):
     locator = struct.pack("<4sLQL", b"PK\6\7", 0, place, 1)
     (tmp_path / "a.zip").write_bytes(data[:-22] + locator + data[-22:])
 
-    with pytest.raises(EvidenceError, match="directory is damaged"):
-        read(tmp_path / "a.zip")
+    found, ((reason, message), *_) = entries(tmp_path / "a.zip")
+    assert (found, reason) == (FILES, "Damaged")
+    assert "directory is damaged" in message
 
 
 def test_a_header_that_contradicts_the_directory_is_a_fault_of_that_member(tmp_path):

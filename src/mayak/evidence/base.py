@@ -13,7 +13,7 @@ from typing import BinaryIO, Protocol
 from mayak.errors import EvidenceError
 from mayak.evidence.streams import Bytes, translated
 from mayak.i18n import msg
-from mayak.signatures import FileKind
+from mayak.signatures import ContainerLayer, FileKind
 from mayak.types import EvidenceEntry, EvidencePath, Failure, OutcomeReason
 
 EXCLUSIONS = frozenset(
@@ -84,6 +84,8 @@ class Container(ABC):
     medium: Medium | None = None
     """What is hashed as the source, if it is not the file itself: the disk inside an E01, all files
     of a disk that has several."""
+    random_access = True
+    """Whether its files can be read from any position, not only from their start on."""
     _listing: tuple[Iterator[EvidenceEntry | Failure], dict[EvidencePath, EvidenceEntry]] | None = (
         None
     )
@@ -168,6 +170,8 @@ class ContainerFormat:
     """Whether such a file is read through the first one."""
     holds_files: Callable[[FileKind, ContainerFile], bool] | None = None
     """For kinds that may contain anything: whether this file is a container."""
+    layer: ContainerLayer | None = None
+    """The kind of layer that its containers are, if it is not that of the kind of file."""
     first_file: Callable[[str], str | None] | None = None
     """For a container of several files: by the name of any file its first file's name if this one
     may belong to such a container. It does if the container, once open, ``covers`` it."""

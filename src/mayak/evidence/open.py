@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from mayak.errors import EvidenceError
-from mayak.evidence.base import Choices, Container, ContainerFile, Limits, decode_name
-from mayak.evidence.containers import reader_of
+from mayak.evidence.base import Choices, Container, Limits, decode_name
+from mayak.evidence.containers import first_files, reader_of
 from mayak.evidence.containers.folder import FolderContainer, file_times
 from mayak.evidence.containers.segments import open_pieces
 from mayak.evidence.containers.volumes import DiskContainer
@@ -23,13 +23,13 @@ from mayak.evidence.streams import Bytes, FileBytes, open_quietly, stream_of, tr
 from mayak.evidence.walk import Source
 from mayak.i18n import msg, system_error
 from mayak.signatures import (
-    CONTAINERS,
     END,
     FAR_HEAD,
     IMAGE_EXTENSIONS,
     SINGLE_FILES,
     FileKind,
     by_end,
+    container_kind,
 )
 from mayak.types import EvidenceEntry, EvidencePath, Failure
 
@@ -108,7 +108,7 @@ class _SourceFile:
     bytes: Bytes
     choices: Choices
 
-    def beside(self, name: str) -> ContainerFile | None:
+    def beside(self, name: str) -> _SourceFile | None:
         file = self.on_disk.with_name(name)
         if file.is_symlink() or not file.is_file():
             return None
@@ -125,37 +125,56 @@ class _SourceFile:
 
 
 def _recognised(file: _SourceFile, limits: Limits) -> Source:
+    # 1. A later file of a container of several files.
+    for _, name in first_files(file.path.name):
+        first = file.beside(name)
+        if first is not None and (source := _with_later_file(first, file, limits)) is not None:
+            return source
     data = file.bytes
     with translated():
-        kind = by_end(file.path.name, lambda: data.read_at(max(data.size - END, 0), END))
-    kind = kind or CONTAINERS.identify(file.head)
-    # 1. A container that is known and not read.
+        kind = by_end(
+            file.path.name,
+            container_kind(file.head, file.path.name),
+            lambda: data.read_at(max(data.size - END, 0), END),
+        )
+    # 2. A container that is known and not read.
     if kind is not None and kind.layer is None:
         raise _not_read(file.on_disk, kind)
-    # 2. A container that a reader opens.
+    # 3. A container that a reader opens.
     if kind is not None and (source := _container(file, kind, limits)) is not None:
         return source
-    # 3. An image, a video or a document.
+    # 4. An image, a video or a document.
     if SINGLE_FILES.identify(file.head) is not None:
         return _single_file(file, limits)
-    # 4. A disk whose partition table was wiped: volumes are searched for.
+    # 5. A disk whose partition table was wiped: volumes are searched for.
     path = replace(file.path, kind="image")
     disk = DiskContainer(file.bytes, path)
     with translated():
         has_volumes = disk.has_volumes()
     if has_volumes:
         return Source(path, disk, file.bytes, limits, file.choices)
-    # 5. A damaged image, by its name: it counts as not read, as it does in a folder.
+    # 6. A damaged image, by its name: it counts as not read, as it does in a folder.
     if file.on_disk.suffix.lower() in IMAGE_EXTENSIONS:
         return _single_file(file, limits)
     raise _unknown(file.on_disk)
+
+
+def _with_later_file(first: _SourceFile, later: _SourceFile, limits: Limits) -> Source | None:
+    """Return the container that begins with one file as a source if it covers the other one."""
+    kind = container_kind(first.head, first.path.name)
+    source = None if kind is None else _container(first, kind, limits)
+    if source is not None and source.covers(later.path):
+        later.bytes.close()
+        return source
+    first.bytes.close()
+    return None
 
 
 def _container(file: _SourceFile, kind: FileKind, limits: Limits) -> Source | None:
     reader = reader_of(kind, file)
     if reader is None or kind.layer is None:
         return None
-    path = replace(file.path, kind=kind.layer)
+    path = replace(file.path, kind=reader.layer or kind.layer)
     with translated():
         container = reader.open(file, path, limits)
     if container is None:

@@ -224,6 +224,46 @@ def stream_of(read_at: Callable[[int, int], bytes], size: int, start: int = 0) -
     return io.BufferedReader(_Reading(read_at, start, size), BUFFER)
 
 
+class _Blocks(_Seekable):
+    """A stream of blocks that are made one after the other; seeking back starts again."""
+
+    def __init__(self, blocks: Callable[[], Iterator[bytes]]) -> None:
+        self._blocks = blocks
+        self._left = blocks()
+        self._block = b""
+        self._position = 0
+
+    def tell(self) -> int:
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        if whence == io.SEEK_END:
+            raise io.UnsupportedOperation("its length is not known")
+        target = offset + (self._position if whence == io.SEEK_CUR else 0)
+        if target < self._position:
+            self._left, self._block, self._position = self._blocks(), b"", 0
+        while self._position < target and self.read(min(CHUNK, target - self._position)):
+            pass
+        return self._position
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        while not self._block:
+            block = next(self._left, None)
+            if block is None:
+                return 0
+            self._block = block
+        count = min(len(buffer), len(self._block))
+        buffer[:count] = self._block[:count]
+        self._block = self._block[count:]
+        self._position += count
+        return count
+
+
+def stream_of_blocks(blocks: Callable[[], Iterator[bytes]]) -> BinaryIO:
+    """Return a buffered stream of what a generator yields; seeking back calls ``blocks`` again."""
+    return io.BufferedReader(_Blocks(blocks), BUFFER)
+
+
 class _Guarded(_Seekable):
     """Another stream whose faults are raised as EvidenceError."""
 

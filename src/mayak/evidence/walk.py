@@ -32,7 +32,7 @@ from mayak.evidence.containers.segments import (
 )
 from mayak.evidence.streams import IN_MEMORY, Bytes, FileBytes, Unpacked, translated
 from mayak.i18n import msg
-from mayak.signatures import CONTAINERS, END, FAR_HEAD, HEAD, FileKind, by_end
+from mayak.signatures import END, FAR_HEAD, HEAD, FileKind, by_end, container_kind
 from mayak.types import (
     EvidenceEntry,
     EvidencePath,
@@ -45,8 +45,6 @@ from mayak.types import (
 _MIN_FAR = 1 << 20
 """Bytes of a file from which on its first ``FAR_HEAD`` bytes are compared, too: no volume is
 smaller."""
-_PACKED_LAYERS = ("zip", "archive")
-"""Containers whose members can only be read from their start on."""
 
 
 class Source:
@@ -81,6 +79,10 @@ class Source:
         self._container.close()
         if self._data is not None:
             self._data.close()
+
+    def covers(self, path: EvidencePath) -> bool:
+        """Whether a file beside the source is one of those that the source consists of."""
+        return self._container.covers(path)
 
     def count(self) -> None:
         """Count the entries without opening any, as the total for a progress bar."""
@@ -233,11 +235,11 @@ class Source:
             stream = entry.open()
             try:
                 head = stream.read(HEAD)
-                kind = CONTAINERS.identify(head)
+                kind = container_kind(head, entry.path.name)
                 if kind is None and entry.size >= _MIN_FAR:
                     head += stream.read(FAR_HEAD - HEAD)
-                    kind = CONTAINERS.identify(head)
-                kind = by_end(entry.path.name, partial(_end_of, stream, entry.size)) or kind
+                    kind = container_kind(head, entry.path.name)
+                kind = by_end(entry.path.name, kind, partial(_end_of, stream, entry.size))
                 nested = None if kind is None else self._nested(within, entry, kind, head)
                 if nested is None:
                     stream.seek(0)
@@ -260,6 +262,8 @@ class Source:
         reader = reader_of(kind, file)
         if reader is None or is_later_piece(reader, file):
             return None
+        if reader.layer is not None:
+            file = replace(file, path=replace(path, kind=reader.layer))
         return _Nested(file, reader)
 
     def _opened(self, nested: _Nested, depth: int) -> Container | Failure | None:
@@ -335,13 +339,12 @@ class _NestedFile:
         return self.entry.open()
 
     def data(self) -> Bytes:
-        file, parent = self.on_disk, self.path.parent
+        file = self.on_disk
         # A disk is read where it is, so that bad sectors cost only the files that need them.
         if file is not None and (self.path.kind == "image" or len(numbered_pieces(file)) > 1):
             return open_pieces(file)
         # Of small files a copy in memory keeps no file open.
-        is_packed = parent is not None and parent.kind in _PACKED_LAYERS
-        if not is_packed and self.entry.size > IN_MEMORY:
+        if self.within.random_access and self.entry.size > IN_MEMORY:
             return FileBytes(self.entry.open())
         with self.entry.open() as stream, translated():
             return Unpacked(stream, self._check)

@@ -256,10 +256,26 @@ KINDS: Rows = (
     ),
     # Old TARs have no mark; the right checksum in the header is as good.
     FileKind("TAR", "archive", Use.ENTERED, check=headers.is_tar, layer="tar"),
-    # Entered if a TAR is inside.
+    FileKind(
+        "cpio",
+        "archive",
+        Use.ENTERED,
+        (at(0, b"07", b"\xc7\x71", b"\x71\xc7"),),
+        headers.is_cpio,
+        _dotted("cpio"),
+        layer="archive",
+    ),
+    # Entered if something that may hold pictures is inside.
     _compressed("gzip", at(0, b"\x1f\x8b\x08"), ext="gz tgz"),
     _compressed("bzip2", at(0, b"BZh"), ext="bz2"),
     _compressed("xz", at(0, b"\xfd7zXZ\0"), ext="xz"),
+    # Its frames, and those to be skipped, with which some programs begin.
+    _compressed(
+        "Zstandard",
+        at(0, b"\x28\xb5\x2f\xfd", *(bytes((0x50 + n,)) + b"\x2a\x4d\x18" for n in range(16))),
+        ext="zst",
+    ),
+    _compressed("LZ4", at(0, b"\x04\x22\x4d\x18", b"\x02\x21\x4c\x18"), ext="lz4"),
     # Disk images, partition tables and file systems. TSK reads none of the ``_unread_volume``s;
     # "encrypted" are those whose mark proves it.
     FileKind("E01", "disk image", Use.ENTERED, (at(0, b"EVF\x09\x0d\x0a\xff\x00"),), layer="image"),
@@ -433,7 +449,7 @@ KINDS: Rows = (
     _unexamined("other document", "document", "rtf pages key numbers one"),
     _unexamined("other database", "database", "realm ldb edb mdb accdb"),
     _unexamined("other video", "video", "avi mkv webm wmv mpg mpeg m2ts mts flv vob"),
-    _unexamined("other archive", "archive", "zst lz4 cpio squashfs z01 cab egg alz lzh arj"),
+    _unexamined("other archive", "archive", "squashfs z01 cab egg alz lzh arj"),
     _unexamined("other disk image", "disk image", "img dd raw bin ab ad1 aff aff4 ufd"),
     _unexamined("mail or contacts", "mail", "eml emlx emlxpart mbox msg pst ost mht mhtml vcf"),
     _unexamined("cache", "cache", "ktx ithmb thumbdata atx imgcache cache cachedata webarchive"),
@@ -484,6 +500,7 @@ def _row(name: str) -> FileKind:
 
 ZIP = _row("ZIP")
 TAR = _row("TAR")
+CPIO = _row("cpio")
 E01 = _row("E01")
 VMDK = _row("VMDK")
 VMDK_DESCRIPTOR = _row("VMDK descriptor")
@@ -498,8 +515,28 @@ END = 512
 """Last bytes of a file that are enough for ``by_end``."""
 
 
-def by_end(name: str, read_end: Callable[[], bytes]) -> FileKind | None:
-    """Return the kind of a file that is known by its last ``END`` bytes, None for all others; they
-    are read only of files with the extension of such a kind."""
+def by_end(name: str, kind: FileKind | None, read_end: Callable[[], bytes]) -> FileKind | None:
+    """Return the kind of a file that is known by its last ``END`` bytes, else ``kind``, which its
+    first bytes say. They are read only if they may say more.
+
+    A DMG may begin with a compressed block, and one that is cut off has lost its end.
+    """
     is_named = name.lower().endswith(_DMG.extensions)
-    return _DMG if is_named and read_end().startswith(b"koly") else None
+    is_compressed = kind is not None and kind.family == "compressed file"
+    if is_named and is_compressed:
+        return _DMG
+    if (is_named or is_compressed) and read_end().startswith(b"koly"):
+        return _DMG
+    return kind
+
+
+def container_kind(head: bytes, name: str) -> FileKind | None:
+    """Return the kind of a container by its first bytes; None if it is not one.
+
+    A file of no known kind that is named .zip may end as a ZIP: the last piece of a split one, or
+    one with other bytes before it.
+    """
+    kind = CONTAINERS.identify(head)
+    if kind is None and name.lower().endswith(".zip") and SINGLE_FILES.identify(head) is None:
+        return ZIP
+    return kind

@@ -10,6 +10,7 @@ import struct
 from functools import reduce
 from itertools import islice
 from operator import xor
+from typing import Literal
 
 HEAD = 512
 # Any blank may end these headers, but programs write the end of a line, and texts go on.
@@ -55,6 +56,27 @@ def is_tar(head: bytes) -> bool:
     if len(head) < HEAD or not head[0] or not field or field.strip(b"01234567"):
         return False
     return int(field, 8) == sum(head[:148]) + sum(head[156:]) + 8 * 32
+
+
+_FILE_TYPES = {1, 2, 4, 6, 8, 10, 12}
+"""Of POSIX, as the four bits above the permissions of a mode."""
+
+
+def is_cpio(head: bytes) -> bool:
+    """Whether a file begins with a cpio header, of any of the four forms.
+
+    Of binary ones the mark has two bytes only: type and name count, too.
+    """
+    if head[:6] in (b"070701", b"070702"):
+        return len(head) >= 110 and not head[6:110].strip(b"0123456789abcdefABCDEF")
+    if head[:6] == b"070707":
+        return len(head) >= 76 and not head[6:76].strip(b"01234567")
+    order: Literal["little", "big"] = "little" if head[:2] == b"\xc7\x71" else "big"
+    if len(head) < 27 or int.from_bytes(head[:2], order) != 0o070707:
+        return False
+    mode, length = (int.from_bytes(head[at : at + 2], order) for at in (6, 20))
+    end = 26 + length
+    return mode >> 12 in _FILE_TYPES and length > 1 and (len(head) < end or head[end - 1] == 0)
 
 
 def has_partitions(head: bytes) -> bool:

@@ -7,7 +7,7 @@ example ``archive``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from importlib import import_module
 from typing import cast
 
@@ -17,6 +17,8 @@ from mayak.signatures import KINDS, FileKind
 READERS = (
     "zip",
     "tar",
+    "compressed",
+    "cpio",
     "ewf",
     "virtual",
     "volumes",
@@ -33,10 +35,10 @@ _OF_SEVERAL = tuple(reader for reader in _FORMATS if reader.first_file is not No
 
 def reader_of(kind: FileKind, file: ContainerFile) -> ContainerFormat | None:
     """Return the reader that opens a file of this kind, None if it is not a container."""
-    reader = _reader(kind)
-    if reader is None or (reader.holds_files and not reader.holds_files(kind, file)):
-        return None
-    return reader
+    for reader in _readers(kind):
+        if reader.holds_files is None or reader.holds_files(kind, file):
+            return reader
+    return None
 
 
 def first_files(name: str) -> list[tuple[ContainerFormat, str]]:
@@ -54,12 +56,12 @@ def require_readers(kinds: Iterable[FileKind]) -> None:
         ValueError: a kind has none.
     """
     for kind in kinds:
-        if kind.layer is not None and _reader(kind) is None:
+        if kind.layer is not None and not any(_readers(kind)):
             raise ValueError(f"{kind.name}: none of the READERS opens this kind")
 
 
-def _reader(kind: FileKind) -> ContainerFormat | None:
-    return next((reader for reader in _FORMATS if kind in reader.kinds), None)
+def _readers(kind: FileKind) -> Iterator[ContainerFormat]:
+    return (reader for reader in _FORMATS if kind in reader.kinds)
 
 
 require_readers(KINDS)

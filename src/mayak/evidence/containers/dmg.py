@@ -93,6 +93,8 @@ class DmgBytes(MappedBytes):
         """Raises NotReadError for what is not read, EvidenceError if it is damaged."""
         super().__init__(data)
         trailer = self._stored(max(data.size - END, 0), END)
+        if not trailer.startswith(b"koly"):
+            raise damaged(msg("has lost its end, where a DMG names its chunks"))
         begin, segments, offset, length, sectors = _TRAILER.unpack(trailer)
         if segments > 1 or not length:
             what = msg("is a DMG in several parts, or an old one without a list; it is not read")

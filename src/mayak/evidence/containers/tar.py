@@ -1,34 +1,28 @@
-"""TAR, read in place, or unpacked first if it is in gzip, bzip2 or xz."""
+"""TAR, read in place, or unpacked first if it is compressed."""
 
 from __future__ import annotations
 
-import bz2
-import gzip
-import io
-import lzma
 import tarfile
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
-from mayak.errors import EvidenceError
 from mayak.evidence.base import (
     Container,
+    ContainerFile,
     ContainerFormat,
-    LimitExceededError,
     Limits,
+    NotReadError,
     container_gap,
     decode_name,
     entry_failure,
     from_unix_time,
 )
-from mayak.evidence.streams import BUFFER, CHUNK, Bytes, Unpacked, guarded, stream_of, translated
+from mayak.evidence.containers.compression import head_of, unpacked_copy
+from mayak.evidence.streams import CHUNK, Bytes, Unpacked, guarded, stream_of, translated
 from mayak.signatures import COMPRESSED, HEAD, TAR, FileKind
 from mayak.signatures.headers import is_tar
 from mayak.types import EvidenceEntry, EvidencePath, Failure, FileTimes, OutcomeReason
-
-_FAULTS = (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
 
 
 class TarContainer(Container):
@@ -45,16 +39,8 @@ class TarContainer(Container):
         self._fault: Exception | None = None
         compression = COMPRESSED.identify(data.read_at(0, HEAD))
         if compression is not None:
-            packed = stream_of(data.read_at, data.size)
-            with translated(path), _decompressed(packed, compression) as inner:
-                stream = _UntilFault(inner)
-                self._copy = Unpacked(cast(BinaryIO, stream), partial(self._check, data.size))
-                self._fault = stream.fault
+            self._copy, self._fault = unpacked_copy(data, compression, path, limits)
         self._data: Bytes = self._copy or data
-
-    def _check(self, packed: int, unpacked: int) -> None:
-        if reason := self._limits.too_much(unpacked, packed):
-            raise LimitExceededError(self._path, reason)
 
     def entries(self) -> Iterator[EvidenceEntry | Failure]:
         # Offsets of the files to which hard links may lead.
@@ -168,74 +154,16 @@ def _is_file(member: tarfile.TarInfo) -> bool:
     return member.isreg() or member.type not in tarfile.SUPPORTED_TYPES
 
 
-def _holds_tar(stream: BinaryIO, compression: FileKind) -> bool:
-    """Whether a compressed stream unpacks to a TAR."""
+def _holds_tar(file: ContainerFile, compression: FileKind) -> bool:
+    """Whether a compressed file unpacks to a TAR."""
     try:
-        with stream, _decompressed(stream, compression) as inner:
-            return is_tar(inner.read(512))
-    except (*_FAULTS, EvidenceError):
+        return is_tar(head_of(file, compression, 512))
+    except NotReadError:  # the reader of single files names the library
         return False
-
-
-def _decompressed(packed: BinaryIO, compression: FileKind) -> BinaryIO:
-    """Unpack a stream. With any compression, bytes after its end are a fault, as in gzip."""
-    if compression.name == "gzip":
-        return cast(BinaryIO, gzip.GzipFile(fileobj=packed, mode="rb"))
-    make = bz2.BZ2Decompressor if compression.name == "bzip2" else lzma.LZMADecompressor
-    return cast(BinaryIO, io.BufferedReader(_Decompressor(packed, make), BUFFER))
-
-
-class _Decompressor(io.RawIOBase):
-    """The content of bzip2 or xz streams, one after the other."""
-
-    def __init__(
-        self, packed: BinaryIO, make: Callable[[], bz2.BZ2Decompressor | lzma.LZMADecompressor]
-    ) -> None:
-        self._packed = packed
-        self._make = make
-        self._inner = make()
-        self._rest = b""
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        while True:
-            if self._inner.eof:
-                rest = self._inner.unused_data
-                while not (left := rest.lstrip(b"\0")):  # zeros may fill up the file
-                    if not (rest := self._packed.read(BUFFER)):
-                        return 0
-                self._inner, self._rest = self._make(), left
-            if self._inner.needs_input:
-                block, self._rest = self._rest or self._packed.read(BUFFER), b""
-                if not block:
-                    raise EOFError("Compressed file ended before the end-of-stream marker")
-            else:
-                block = b""
-            if part := self._inner.decompress(block, len(buffer)):
-                buffer[: len(part)] = part
-                return len(part)
-
-
-class _UntilFault:
-    """A stream that ends where decompression fails; ``fault`` is the reason."""
-
-    def __init__(self, inner: BinaryIO) -> None:
-        self._inner = cast(io.BufferedIOBase, inner)
-        self.fault: Exception | None = None
-
-    def read(self, size: int) -> bytes:
-        try:
-            # Bytes that ``read`` has gathered before a fault would be lost with it.
-            return b"" if self.fault else self._inner.read1(size)
-        except _FAULTS as fault:
-            self.fault = fault
-            return b""
 
 
 FORMAT = ContainerFormat(
     (TAR, *COMPRESSED.rows),
     lambda file, path, limits: TarContainer(file.data(), path, limits),
-    holds_files=lambda kind, file: kind is TAR or _holds_tar(file.stream(), kind),
+    holds_files=lambda kind, file: kind is TAR or _holds_tar(file, kind),
 )

@@ -46,12 +46,17 @@ class Member:
     size: int
     attributes: int
     offset: int
-    """Of its local header, in the file."""
+    """Of its local header, in the file or, if that is split, in all pieces joined."""
     extra: bytes
 
     @property
     def has_content(self) -> bool:
         return self.size > 0 or self.packed > _PACKED_NOTHING
+
+    @property
+    def end(self) -> int:
+        """The end of its packed bytes, if its extra field is as long in its local header."""
+        return self.offset + LOCAL.size + len(self.name) + len(self.extra) + self.packed
 
     @property
     def text(self) -> str:
@@ -77,9 +82,24 @@ class Directory:
     """Number of members by the end record."""
     records: tuple[tuple[int, int], ...]
     """Start and end of the directory and of each of its end records."""
+    disks: tuple[int, ...] = (0,)
+    """Offsets of the pieces of a split ZIP; what others state of disks is ignored."""
 
 
-def last_directory(data: Bytes, low: int, high: int) -> Directory:
+def number_of_disks(data: Bytes) -> int:
+    """Return of how many pieces the ZIP that ends here states to be the last one."""
+    tail = data.read_at(max(0, data.size - END.size - _LONGEST_COMMENT), data.size)
+    at = tail.rfind(b"PK\x05\x06")
+    if at < 0 or len(tail) - at < END.size:
+        return 1
+    number = int(END.unpack_from(tail, at)[1]) + 1
+    locator = tail[max(0, at - END_64_LOCATOR.size) : at]
+    if number == 0x10000 and locator.startswith(b"PK\x06\x07"):
+        number = int(END_64_LOCATOR.unpack(locator)[3])
+    return number
+
+
+def last_directory(data: Bytes, low: int, high: int, disks: tuple[int, ...] = (0,)) -> Directory:
     """Find the last central directory between two offsets. Raises BadZipFile."""
     tail_at = max(low, high - END.size - _LONGEST_COMMENT)
     tail = data.read_at(tail_at, high - tail_at)
@@ -87,7 +107,7 @@ def last_directory(data: Bytes, low: int, high: int) -> Directory:
     if at < 0 or len(tail) - at < END.size:
         raise zipfile.BadZipFile("it has no directory")
     end = tail_at + at
-    *_, stated, length, offset, comment = END.unpack_from(tail, at)
+    _, _, disk, _, stated, length, offset, comment = END.unpack_from(tail, at)
     # No comment begins as a member does.
     comment = 0 if tail.startswith(b"PK\x03\x04", at + END.size) else comment
     records = [(end, min(end + END.size + comment, high))]
@@ -101,14 +121,20 @@ def last_directory(data: Bytes, low: int, high: int) -> Directory:
         for position in (END_64_LOCATOR.unpack(locator)[2], large_at):
             record = data.read_at(position, END_64.size) if low <= position < high else b""
             if len(record) == END_64.size and record.startswith(b"PK\x06\x06"):
-                _, more, *_, stated, length, offset = END_64.unpack(record)
+                _, more, _, _, _, disk, _, stated, length, offset = END_64.unpack(record)
                 records.append((position, min(position + 12 + more, end)))
                 end = position
                 break
     if length > end - low:
         raise zipfile.BadZipFile("its directory is outside of it")
     start = end - length
-    return Directory(start, length, start - offset, stated, (*records, (start, end)))
+    before = start - _from_start(disks, disk, offset)
+    return Directory(start, length, before, stated, (*records, (start, end)), disks)
+
+
+def _from_start(disks: tuple[int, ...], disk: int, offset: int) -> int:
+    """Return an offset in a piece as one in all of them."""
+    return offset + (disks[disk] if disk < len(disks) else 0)
 
 
 def members_of(data: Bytes, directory: Directory) -> Iterator[Member]:
@@ -118,7 +144,7 @@ def members_of(data: Bytes, directory: Directory) -> Iterator[Member]:
         if len(head) < MEMBER.size:
             raise zipfile.BadZipFile("its directory is cut off")
         mark, _, system, _, _, flags, method, time, date, *rest = MEMBER.unpack(head)
-        crc, packed, size, name_length, extra_length, comment, _, _, attributes, offset = rest
+        crc, packed, size, name_length, extra_length, comment, disk, _, attributes, offset = rest
         if mark != b"PK\x01\x02":
             raise zipfile.BadZipFile("its directory is damaged")
         name, extra = stream.read(name_length), stream.read(extra_length)
@@ -139,7 +165,7 @@ def members_of(data: Bytes, directory: Directory) -> Iterator[Member]:
             packed,
             size,
             attributes,
-            offset + directory.before,
+            _from_start(directory.disks, disk, offset) + directory.before,
             extra,
         )
 
@@ -160,10 +186,15 @@ def descriptor_length(found: bytes, packed: int) -> int:
 
 def with_zip64(extra: bytes, *fields: int) -> Iterator[int]:
     """Yield size, packed size and offset, from the ZIP64 extra field if they are too large."""
-    body = next((body for kind, body in _extra_fields(extra) if kind == _ZIP64), b"")
+    body = extra_field(extra, _ZIP64)
     numbers = iter(struct.unpack_from(f"<{len(body) // 8}Q", body))
     for field in fields:
         yield next(numbers, field) if field == _IN_EXTRA else field
+
+
+def extra_field(extra: bytes, wanted: int) -> bytes:
+    """Return the content of an extra field; empty if there is none of this number."""
+    return next((body for kind, body in _extra_fields(extra) if kind == wanted), b"")
 
 
 def _extra_fields(extra: bytes) -> Iterator[tuple[int, bytes]]:

@@ -173,6 +173,8 @@ class _Region:
                 member, after = found
                 if _is_file(member):
                     yield member
+                if after > self.high:  # it is cut off, or its length is wrong
+                    after, _ = self._next_record(at, high)
             if not after:
                 after, empty = self._next_record(at, high)
                 if not empty:
@@ -223,6 +225,7 @@ class _Region:
 
     def _member(self, at: int, *, searched: bool = True) -> tuple[Member, int] | None:
         """Return the member whose header begins there, and its end; None if that is not known.
+        Only of a member that the file ends in is the end after that of the region.
 
         ``searched``: whether its content may be read to find its end.
         """
@@ -248,7 +251,7 @@ class _Region:
                 return None
             crc, packed, size = content
         after = start + packed
-        if after > self.high:
+        if after > self.high and (self.high < self.data.size or not searched):
             return None
         if flags & DESCRIBED:
             after += descriptor_length(self._read(after, LONGEST_DESCRIPTOR), packed)
@@ -256,14 +259,15 @@ class _Region:
         return member, after
 
     def _inflated(self, at: int) -> tuple[int, int, int] | None:
-        """Return checksum, packed and unpacked size of the Deflate stream at an offset."""
+        """Return checksum, packed and unpacked size of the Deflate stream at an offset; a packed
+        size of more than is left if the file ends in it."""
         inflater = zlib.decompressobj(-zlib.MAX_WBITS)
         position, size, crc = at, 0, 0
         while not inflater.eof:
             block = self._read(position, BUFFER)
             position += len(block)
             if not block:
-                return None
+                return (crc, position - at + 1, size) if self.high == self.data.size else None
             while block and not inflater.eof:
                 if self._limits.too_much(size, position - at):
                     return None

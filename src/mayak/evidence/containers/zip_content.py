@@ -1,0 +1,112 @@
+"""The content of a ZIP's members: decrypted and unpacked; alone imports inflate64."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from typing import BinaryIO, cast
+
+from mayak.errors import EvidenceError
+from mayak.evidence.containers.zip_encryption import (
+    decrypted,
+    has_checksum,
+    is_encrypted,
+    true_method,
+)
+from mayak.evidence.containers.zip_records import Member
+from mayak.evidence.streams import CHUNK, guarded, stream_of_blocks
+from mayak.types import OutcomeReason
+
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
+_DEFLATE64 = 9
+_STEP = 4096
+"""Packed bytes that are unpacked at a time: Deflate64 makes 4 MiB of them at most."""
+
+Refusal = tuple[OutcomeReason, str]
+
+
+def refusal(
+    member: Member, passwords: tuple[str, ...], packed: Callable[[], BinaryIO]
+) -> Refusal | None:
+    """Return why a member's content cannot be read here; None if it can be."""
+    try:
+        if is_encrypted(member):
+            if not passwords:
+                return OutcomeReason.ENCRYPTED, "is an encrypted ZIP member"
+            with packed() as stream:
+                if not any(decrypted(member, stream, password) for password in passwords):
+                    reason = "is an encrypted ZIP member, which none of the passwords opens"
+                    return OutcomeReason.ENCRYPTED, reason
+        method = true_method(member)
+        if method == _DEFLATE64:
+            import inflate64  # noqa: F401 - whether it is there
+    except ImportError as exc:
+        package = "inflate64" if exc.name == "inflate64" else "pycryptodomex"
+        return OutcomeReason.UNSUPPORTED, f"can only be read with {package}: pip install {package}"
+    except (zipfile.BadZipFile, OSError) as exc:
+        return OutcomeReason.DAMAGED, f"cannot be read: {exc}"
+    if method not in (*_METHODS, _DEFLATE64):
+        reason = f"uses ZIP compression method {method}, which is not read"
+        return OutcomeReason.UNSUPPORTED, reason
+    return None
+
+
+def content(member: Member, packed: Callable[[], BinaryIO], passwords: tuple[str, ...]) -> BinaryIO:
+    """Return the content of a member that ``refusal`` let pass.
+
+    Raises:
+        BadZipFile: its encryption is damaged.
+    """
+    if not is_encrypted(member):
+        return guarded(_unpacked(member, packed(), member.packed))
+    opened: list[BinaryIO] = []
+    for password in passwords:
+        found = decrypted(member, packed(), password)
+        if found is not None:
+            blocks = partial(_or_wrong_password, member, *found)
+            opened.append(guarded(stream_of_blocks(blocks)))
+    # The old cipher lets some wrong passwords pass: only the whole content shows the right one.
+    for stream in opened[:-1]:
+        with suppress(EvidenceError):
+            while stream.read(CHUNK):
+                pass
+            stream.seek(0)
+            return stream
+    return opened[-1]
+
+
+def _or_wrong_password(member: Member, packed: BinaryIO, length: int) -> Iterator[bytes]:
+    packed.seek(0)
+    # Made for each reading: without a checksum, ZipExtFile does not seek back.
+    content = _unpacked(member, packed, length)
+    try:
+        while block := content.read(CHUNK):
+            yield block
+    except Exception as exc:
+        # Whichever: decompressors have no common ancestor of their errors.
+        reason = f"its content is damaged, or the password is a wrong one: {exc}"
+        raise zipfile.BadZipFile(reason) from exc
+
+
+def _unpacked(member: Member, packed: BinaryIO, length: int) -> BinaryIO:
+    info = zipfile.ZipInfo(member.text)
+    info.compress_type, info.compress_size = true_method(member), length
+    info.file_size = member.size
+    if has_checksum(member):
+        info.CRC = member.crc
+    if info.compress_type == _DEFLATE64:
+        packed = stream_of_blocks(partial(_inflated, packed, length))
+        info.compress_type, info.compress_size = zipfile.ZIP_STORED, member.size
+    return cast(BinaryIO, zipfile.ZipExtFile(packed, "r", info))
+
+
+def _inflated(packed: BinaryIO, length: int) -> Iterator[bytes]:
+    import inflate64
+
+    inflater = inflate64.Inflater()
+    packed.seek(0)
+    while not inflater.eof and (block := packed.read(min(_STEP, length))):
+        length -= len(block)
+        yield inflater.inflate(block)

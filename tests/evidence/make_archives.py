@@ -1,0 +1,122 @@
+"""Makes the archives in ``archives`` beside this script, and compares what mayak reads with 7-Zip.
+
+    apt-get install 7zip cpio libarchive-tools lz4 zip zstd
+    .venv/bin/pip install -e '.[containers]'
+    .venv/bin/python tests/evidence/make_archives.py
+
+What is in them is in ``CONTENT``; tests compare with it and need none of the tools.
+"""
+
+from __future__ import annotations
+
+import lzma
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).parent / "archives"
+PASSWORD = "susa 2026"  # noqa: S105
+ZIP_METHODS = ("Copy", "Deflate", "Deflate64", "BZip2", "LZMA")
+CPIO_FORMS = ("newc", "crc", "odc", "bin", "hpbin")
+ZIP_CIPHERS = ("ZipCrypto", "AES128", "AES192", "AES256")
+
+
+def compressible(seed: int, size: int) -> bytes:
+    """Bytes that every method packs to less, with matches near and far."""
+    rng = random.Random(seed)
+    words = [rng.randbytes(rng.randint(2, 9)) for _ in range(60)]
+    return b"\xff\xd8\xff\xe0" + b"".join(rng.choices(words, k=size))[: size - 4]
+
+
+CONTENT = {
+    "DCIM/사진.jpg": compressible(1, 2000),
+    "DCIM/100.jpg": b"\xff\xd8\xff\xe0" + random.Random(2).randbytes(700),
+    "메모.txt": b"A list of things to buy.\n" * 40,
+    "empty.txt": b"",
+}
+
+SPLIT = {f"{n}.jpg": compressible(n, 900) * 60 for n in range(3)}
+
+
+def run(*command: str | Path, folder: Path, text: str = "") -> bytes:
+    return subprocess.run(
+        [str(part) for part in command],
+        check=True,
+        cwd=folder,
+        input=text.encode(),
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"},
+        stdout=subprocess.PIPE,
+    ).stdout
+
+
+def tree(folder: Path) -> Path:
+    """The files of ``CONTENT``, each with one time."""
+    for name, data in CONTENT.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+        run("touch", "-d", "2025-03-02 01:02:03", name, folder=folder)
+    run("touch", "-d", "2025-03-02 01:02:03", "DCIM", folder=folder)
+    return folder
+
+
+def zips(files: Path, work: Path) -> None:
+    """One ZIP with each method under each cipher, and one that is split."""
+    picture = CONTENT["DCIM/사진.jpg"]
+    for cipher in ("", *ZIP_CIPHERS):
+        for method in (*ZIP_METHODS, *([] if cipher else ["PPMd"])):
+            name = f"{cipher or 'plain'} {method}.jpg"
+            (work / name).write_bytes(picture)
+            options = [f"-p{PASSWORD}", f"-mem={cipher}"] if cipher else []
+            kind = "aes" if cipher.startswith("AES") else cipher.lower() or "methods"
+            target = HERE / f"{kind}.zip"
+            run("7z", "a", "-tzip", f"-mm={method}", "-mtm-", *options, target, name, folder=work)
+    # Stored, and the pieces packed with xz afterwards: a piece has 64 KiB at least.
+    for name, data in SPLIT.items():
+        (work / name).write_bytes(data)
+    run("zip", "-q", "-0", "-X", "-s", "64k", work / "split.zip", *SPLIT, folder=work)
+    for piece in sorted(work.glob("split.z*")):
+        (HERE / f"{piece.name}.xz").write_bytes(lzma.compress(piece.read_bytes(), preset=9))
+
+
+def cpios(files: Path, work: Path) -> None:
+    """An archive of each form, with a hard link and a symbolic link."""
+    tree(work)
+    (work / "link.jpg").symlink_to("DCIM/100.jpg")
+    (work / "hard.jpg").hardlink_to(work / "DCIM/100.jpg")
+    names = "\n".join(["DCIM", *CONTENT, "hard.jpg", "link.jpg"])
+    for form in CPIO_FORMS:
+        target = work / f"{form}.cpio"
+        run("sh", "-c", f"cpio --quiet -o -H {form} > {target}", folder=work, text=names)
+        (HERE / f"{target.name}.xz").write_bytes(lzma.compress(target.read_bytes()))
+
+
+def compressed(files: Path, work: Path) -> None:
+    """A TAR in each compression that the standard library of Python lacks."""
+    tar = work / "phone.tar"
+    run("bsdtar", "--format", "ustar", "-cf", tar, *CONTENT, folder=files)
+    run("zstd", "-q", "-19", tar, "-o", HERE / "phone.tar.zst", folder=work)
+    run("lz4", "-q", "-9", tar, HERE / "phone.tar.lz4", folder=work)
+    run("lz4", "-q", "-l", "-9", tar, HERE / "legacy.tar.lz4", folder=work)
+
+
+def main() -> None:
+    shutil.rmtree(HERE, ignore_errors=True)
+    HERE.mkdir()
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        files = tree(work / "files")
+        for make in (zips, cpios, compressed):
+            (work / make.__name__).mkdir()
+            make(files, work / make.__name__)
+    total = 0
+    for path in sorted(HERE.iterdir()):
+        total += path.stat().st_size
+        sys.stdout.write(f"{path.stat().st_size:8} {path.name}\n")
+    sys.stdout.write(f"{total:8} in all\n")
+
+
+if __name__ == "__main__":
+    main()
