@@ -83,6 +83,10 @@ class Container(ABC):
 
     medium: Medium | None = None
     """For a disk image in a format of its own, the disk inside."""
+    opened_with_password = False
+    """Whether one of ``Choices.passwords`` opened it."""
+    n_entries: int | None = None
+    """Number of its entries, if the reader knows it without listing them."""
     _listing: tuple[Iterator[EvidenceEntry | Failure], dict[EvidencePath, EvidenceEntry]] | None = (
         None
     )
@@ -141,6 +145,10 @@ class ContainerFile(Protocol):
     def beside(self, name: str) -> ContainerFile | None:
         """Return the file of this name in the same folder (``name`` may hold ``/``), None if there
         is none. Raises EvidenceError."""
+        ...
+
+    def entry_beside(self, name: str) -> EvidenceEntry | None:
+        """Return what ``beside`` does as an entry, without reading the file."""
         ...
 
     def stream(self) -> BinaryIO:

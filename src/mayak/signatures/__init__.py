@@ -81,6 +81,9 @@ class FileKind:
     extensions: tuple[str, ...] = ()
     """Those of an image format count if its header is damaged or not sure. By those of other kinds
     a report estimates what is among the files that were left out."""
+    names: tuple[str, ...] = ()
+    """Of a container that only the names of its files set apart: that of its first file. Its reader
+    looks at the rest."""
     layer: ContainerLayer | None = None
     """For a container: the kind of its layer in an ``EvidencePath``."""
     description: str = ""
@@ -120,6 +123,11 @@ class KindTable:
         self._by_first_byte: dict[
             int, tuple[tuple[int, int, tuple[bytes, ...], FileKind], ...]
         ] = {}
+        self._by_name = {name: kind for kind in rows for name in kind.names}
+
+    def named(self, path: str) -> FileKind | None:
+        """Return the row that a file's name belongs to, None if none does."""
+        return self._by_name.get(path.rpartition("/")[2])
 
     def identify(self, head: bytes) -> FileKind | None:
         """Return the first row that matches, None if none does."""
@@ -313,6 +321,16 @@ KINDS: Rows = (
     # Containers that hold files and are not entered.
     _unread("7z", msg("a 7z archive"), at(0, b"7z\xbc\xaf\x27\x1c"), family="archive"),
     _unread("RAR", msg("a RAR archive"), at(0, b"Rar!\x1a\x07"), family="archive"),
+    # Of an encrypted one only the property list can be read.
+    FileKind(
+        "iTunes or Finder backup",
+        "archive",
+        Use.ENTERED,
+        check=_never,
+        names=("Manifest.plist",),
+        layer="archive",
+        description=msg("an iTunes or Finder backup"),
+    ),
     _unread("VMDK", msg("a VMDK disk image"), at(0, b"KDMV"), family="disk image", ext="vmdk"),
     _unread(
         "QCOW2", msg("a QCOW2 disk image"), at(0, b"QFI\xfb"), family="disk image", ext="qcow2"
@@ -455,6 +473,7 @@ def _row(name: str) -> FileKind:
 ZIP = _row("ZIP")
 TAR = _row("TAR")
 E01 = _row("E01")
+IOS_BACKUP = _row("iTunes or Finder backup")
 EXFAT = _row("exFAT")
 EXT = _row("ext2, ext3 or ext4")
 OFFICE_DOCUMENT = _row("Office document")

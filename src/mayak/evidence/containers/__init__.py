@@ -19,6 +19,7 @@ READERS = (
     "tar",
     "ewf",
     "volumes",
+    "ios_backup",
 )
 """Modules of this package."""
 
