@@ -321,6 +321,15 @@ KINDS: Rows = (
     # Containers that hold files and are not entered.
     _unread("7z", msg("a 7z archive"), at(0, b"7z\xbc\xaf\x27\x1c"), family="archive"),
     _unread("RAR", msg("a RAR archive"), at(0, b"Rar!\x1a\x07"), family="archive"),
+    FileKind(
+        "Android backup",
+        "archive",
+        Use.ENTERED,
+        (at(0, b"ANDROID BACKUP\n"),),
+        extensions=_dotted("ab"),
+        layer="archive",
+        description=msg("an Android backup"),
+    ),
     # Of an encrypted one only the property list can be read.
     FileKind(
         "iTunes or Finder backup",
@@ -425,7 +434,7 @@ KINDS: Rows = (
     _unexamined("other database", "database", "realm ldb edb mdb accdb"),
     _unexamined("other video", "video", "avi mkv webm wmv mpg mpeg m2ts mts flv vob"),
     _unexamined("other archive", "archive", "zst lz4 cpio squashfs z01 cab egg alz lzh arj"),
-    _unexamined("other disk image", "disk image", "dmg img dd raw bin vdi ab ad1 aff aff4 ufd"),
+    _unexamined("other disk image", "disk image", "dmg img dd raw bin vdi ad1 aff aff4 ufd"),
     _unexamined("mail or contacts", "mail", "eml emlx emlxpart mbox msg pst ost mht mhtml vcf"),
     _unexamined("cache", "cache", "ktx ithmb thumbdata atx imgcache cache cachedata webarchive"),
     # Decoding these would run what they hold, through Ghostscript or Windows.
@@ -473,6 +482,7 @@ def _row(name: str) -> FileKind:
 ZIP = _row("ZIP")
 TAR = _row("TAR")
 E01 = _row("E01")
+ANDROID_BACKUP = _row("Android backup")
 IOS_BACKUP = _row("iTunes or Finder backup")
 EXFAT = _row("exFAT")
 EXT = _row("ext2, ext3 or ext4")

@@ -20,6 +20,7 @@ READERS = (
     "ewf",
     "volumes",
     "ios_backup",
+    "android_backup",
 )
 """Modules of this package."""
 
