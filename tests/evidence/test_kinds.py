@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from phone_backups import android_backup
 from PIL import Image
 
 from mayak import signatures
@@ -79,6 +80,7 @@ WHOLE = {
     "gzip": gzip.compress(tar()),
     "bzip2": bz2.compress(tar()),
     "xz": lzma.compress(tar()),
+    "Android backup": android_backup(tar()),
     "E01": fixture("phone.E01"),
     "NTFS": fixture("ntfs.dd"),
     "exFAT": fixture("exfat.dd"),

@@ -86,6 +86,10 @@ class Container(ABC):
     of a disk that has several."""
     random_access = True
     """Whether its files can be read from any position, not only from their start on."""
+    opened_with_password = False
+    """Whether one of ``Choices.passwords`` opened it."""
+    n_entries: int | None = None
+    """Number of its entries, if the reader knows it without listing them."""
     _listing: tuple[Iterator[EvidenceEntry | Failure], dict[EvidencePath, EvidenceEntry]] | None = (
         None
     )
@@ -144,6 +148,10 @@ class ContainerFile(Protocol):
     def beside(self, name: str) -> ContainerFile | None:
         """Return the file of this name in the same folder (``name`` may hold ``/``), None if there
         is none. Raises EvidenceError."""
+        ...
+
+    def entry_beside(self, name: str) -> EvidenceEntry | None:
+        """Return what ``beside`` does as an entry, without reading the file."""
         ...
 
     def stream(self) -> BinaryIO:

@@ -16,7 +16,7 @@ from typing import BinaryIO
 from mayak.errors import EvidenceError
 from mayak.evidence.base import Choices, Container, Limits, decode_name
 from mayak.evidence.containers import first_files, reader_of
-from mayak.evidence.containers.folder import FolderContainer, file_times
+from mayak.evidence.containers.folder import FileOnDisk, FolderContainer, file_times
 from mayak.evidence.containers.segments import open_pieces
 from mayak.evidence.containers.volumes import DiskContainer
 from mayak.evidence.streams import Bytes, FileBytes, open_quietly, stream_of, translated
@@ -109,13 +109,26 @@ class _SourceFile:
     choices: Choices
 
     def beside(self, name: str) -> _SourceFile | None:
-        file = self.on_disk.with_name(name)
-        if file.is_symlink() or not file.is_file():
+        file = self._file_beside(name)
+        if file is None:
             return None
         with translated():
             data = FileBytes(open_quietly(file))
             path = replace(self.path, name=name, raw=None)
             return _SourceFile(path, file, _head(data), data, self.choices)
+
+    def entry_beside(self, name: str) -> EvidenceEntry | None:
+        file = self._file_beside(name)
+        if file is None:
+            return None
+        with translated():
+            status = file.stat()
+        path = replace(self.path, kind="file", name=name, raw=None)
+        return EvidenceEntry(path, status.st_size, FileOnDisk(file), file_times(status))
+
+    def _file_beside(self, name: str) -> Path | None:
+        file = self.on_disk.parent / name
+        return None if file.is_symlink() or not file.is_file() else file
 
     def stream(self) -> BinaryIO:
         return stream_of(self.bytes.read_at, self.bytes.size)

@@ -137,18 +137,28 @@ class Unpacked(FileBytes):
         """
         copy = tempfile.SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115
         try:
-            total = 0
-            while block := stream.read(CHUNK):
-                total += len(block)
-                check(total)
-                with _temporary():
-                    copy.write(block)
+            copy_temporarily(stream, cast(BinaryIO, copy), check)
             with _temporary():
                 super().__init__(copy)
         except BaseException:
             with suppress(OSError):
                 copy.close()
             raise
+
+
+def copy_temporarily(stream: BinaryIO, copy: BinaryIO, check: Callable[[int], None]) -> None:
+    """Copy a stream to a temporary file. ``check`` is called with the number of bytes so far, and
+    raises to stop.
+
+    Raises:
+        ConfigError: the temporary folder is full.
+    """
+    total = 0
+    while block := stream.read(CHUNK):
+        total += len(block)
+        check(total)
+        with _temporary():
+            copy.write(block)
 
 
 @contextmanager
@@ -183,11 +193,23 @@ class _Seekable(io.RawIOBase):
 class _Reading(_Seekable):
     """A seekable read-only stream over ``read_at``; faults are raised as EvidenceError."""
 
-    def __init__(self, read_at: Callable[[int, int], bytes], start: int, size: int) -> None:
+    def __init__(
+        self,
+        read_at: Callable[[int, int], bytes],
+        start: int,
+        size: int,
+        release: Callable[[], None],
+    ) -> None:
         self._read_at = read_at
         self._start = start
         self._size = size
+        self._release = release
         self._position = 0
+
+    def close(self) -> None:
+        if not self.closed:
+            self._release()
+        super().close()
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
@@ -219,9 +241,15 @@ class _Reading(_Seekable):
         return part
 
 
-def stream_of(read_at: Callable[[int, int], bytes], size: int, start: int = 0) -> BinaryIO:
-    """Return a buffered stream of ``size`` bytes from ``start``."""
-    return io.BufferedReader(_Reading(read_at, start, size), BUFFER)
+def stream_of(
+    read_at: Callable[[int, int], bytes],
+    size: int,
+    start: int = 0,
+    release: Callable[[], None] = lambda: None,
+) -> BinaryIO:
+    """Return a buffered stream of ``size`` bytes from ``start``; ``release`` is called when it is
+    closed."""
+    return io.BufferedReader(_Reading(read_at, start, size, release), BUFFER)
 
 
 class _Blocks(_Seekable):

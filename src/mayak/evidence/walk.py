@@ -66,6 +66,9 @@ class Source:
         self.listed = 0
         """Number of entries known so far; those of containers inside are added when the walk
         reaches them."""
+        self.opened_with_password = [path] if container.opened_with_password else []
+        """Containers that one of the passwords opened; those inside are added when the walk reaches
+        them."""
         self._entered: dict[EvidencePath, Container] = {}
         self._stop: Event | None = None
 
@@ -163,30 +166,39 @@ class Source:
                         reason = f"is {peeked.unread.described}, which is not read"
                         yield container_gap(entry.path, OutcomeReason.UNSUPPORTED, reason)
                 continue
-            opened = self._opened(nested, depth)
+            opened = of_several.opened(entry.path) or self._opened(nested, depth)
             if opened is None:
                 yield entry
                 continue
-            inside = replace(entry, path=nested.file.path)
-            yield inside
+            yield replace(entry, path=nested.file.path)
             if isinstance(opened, Failure):
                 yield opened
-                continue
-            if opened.medium is not None and (
-                gap := acquisition_hash_gap(opened.medium, inside.path, self._stop)
-            ):
-                yield gap
-            if self.listed:
-                self.listed += sum(1 for _ in self._guarded(inside.path, opened.entries()))
-            # Not closed: items handed out earlier may still be opened, and hold what they need.
-            is_empty = True
-            for item in self._guarded(inside.path, self._expanded(opened, depth + 1)):
-                is_empty = False
-                yield item
-            if is_empty:
-                yield container_gap(
-                    inside.path, OutcomeReason.NO_ENTRIES, "no file is listed in it"
-                )
+            else:
+                yield from self._inside(opened, nested.file.path, depth)
+
+    def _inside(
+        self, opened: Container, path: EvidencePath, depth: int
+    ) -> Iterator[EvidenceEntry | Failure]:
+        """Yield the entries of a container that is an entry itself."""
+        if opened.opened_with_password:
+            self.opened_with_password.append(path)
+        if opened.medium is not None and (
+            gap := acquisition_hash_gap(opened.medium, path, self._stop)
+        ):
+            yield gap
+        if self.listed:
+            self.listed += (
+                sum(1 for _ in self._guarded(path, opened.entries()))
+                if opened.n_entries is None
+                else opened.n_entries
+            )
+        # Not closed: items handed out earlier may still be opened, and hold what they need.
+        is_empty = True
+        for item in self._guarded(path, self._expanded(opened, depth + 1)):
+            is_empty = False
+            yield item
+        if is_empty:
+            yield container_gap(path, OutcomeReason.NO_ENTRIES, "no file is listed in it")
 
     def _guarded(
         self, container: EvidencePath, entries: Iterator[EvidenceEntry | Failure]
@@ -322,8 +334,12 @@ class _NestedFile:
     limits: Limits
     choices: Choices
 
+    def entry_beside(self, name: str) -> EvidenceEntry | None:
+        folder = self.entry.path.name.rpartition("/")[0]
+        return self.within.find(_sibling(self.entry.path, f"{folder}/{name}" if folder else name))
+
     def beside(self, name: str) -> ContainerFile | None:
-        found = self.within.find(_beside(self.entry.path, name))
+        found = self.entry_beside(name)
         if found is None:
             return None
         with translated(), found.open() as stream:
@@ -367,7 +383,7 @@ class _OfSeveral:
     def cover(self, path: EvidencePath) -> bool:
         """Whether one of them yields this file under a name of its own."""
         for reader, name in first_files(path.name):
-            first = replace(path, name=name, raw=None, serial=0)
+            first = _sibling(path, name)
             if first not in self._containers:
                 self._containers[first] = self._open(reader, first)
             container = self._containers[first]
@@ -375,16 +391,32 @@ class _OfSeveral:
                 return True
         return False
 
+    def opened(self, first: EvidencePath) -> Container | None:
+        """Return the container that begins at a path, if it was opened already."""
+        return self._containers.get(first)
+
 
 def _end_of(stream: BinaryIO, size: int) -> bytes:
     stream.seek(max(size - END, 0))
     return stream.read(END)
 
 
-def _beside(path: EvidencePath, name: str) -> EvidencePath:
-    """Return the path of a file in the same folder."""
-    folder, slash, _ = path.name.rpartition("/")
-    return replace(path, kind="file", name=folder + slash + name, raw=None, serial=0)
+def _sibling(path: EvidencePath, name: str) -> EvidencePath:
+    """Return the path of a file whose name begins with the same folders, in the same encoding."""
+    raw = None
+    if path.raw is not None:
+        # Some programs write "\\" between folders; in no encoding here is it part of a letter.
+        slash = b"/" if b"/" in path.raw else b"\\"
+        folders = 0
+        for ours, other in zip(path.name.split("/"), name.split("/")[:-1], strict=False):
+            if ours != other:
+                break
+            folders += 1
+        rest = "/".join(name.split("/")[folders:]).encode().replace(b"/", slash)
+        raw = slash.join([*path.raw.split(slash)[:folders], rest])
+    return replace(
+        path, kind="file", name=name, raw=None if raw == name.encode() else raw, serial=0
+    )
 
 
 class _Nested(NamedTuple):

@@ -81,6 +81,9 @@ class FileKind:
     extensions: tuple[str, ...] = ()
     """Those of an image format count if its header is damaged or not sure. By those of other kinds
     a report estimates what is among the files that were left out."""
+    names: tuple[str, ...] = ()
+    """Of a container that only the names of its files set apart: that of its first file. Its reader
+    looks at the rest."""
     layer: ContainerLayer | None = None
     """For a container: the kind of its layer in an ``EvidencePath``."""
     description: str = ""
@@ -120,6 +123,11 @@ class KindTable:
         self._by_first_byte: dict[
             int, tuple[tuple[int, int, tuple[bytes, ...], FileKind], ...]
         ] = {}
+        self._by_name = {name: kind for kind in rows for name in kind.names}
+
+    def named(self, path: str) -> FileKind | None:
+        """Return the row that a file's name belongs to, None if none does."""
+        return self._by_name.get(path.rpartition("/")[2])
 
     def identify(self, head: bytes) -> FileKind | None:
         """Return the first row that matches, None if none does."""
@@ -344,6 +352,25 @@ KINDS: Rows = (
     # Containers that hold files and are not entered.
     _unread("7z", msg("a 7z archive"), at(0, b"7z\xbc\xaf\x27\x1c"), family="archive"),
     _unread("RAR", msg("a RAR archive"), at(0, b"Rar!\x1a\x07"), family="archive"),
+    FileKind(
+        "Android backup",
+        "archive",
+        Use.ENTERED,
+        (at(0, b"ANDROID BACKUP\n"),),
+        extensions=_dotted("ab"),
+        layer="archive",
+        description=msg("an Android backup"),
+    ),
+    # Of an encrypted one only the property list can be read.
+    FileKind(
+        "iTunes or Finder backup",
+        "archive",
+        Use.ENTERED,
+        check=_never,
+        names=("Manifest.plist",),
+        layer="archive",
+        description=msg("an iTunes or Finder backup"),
+    ),
     # A UDIF is known by its end, which is read of files that are called so.
     FileKind("DMG", "disk image", Use.ENTERED, check=_never, extensions=(".dmg",), layer="image"),
     FileKind(
@@ -450,7 +477,7 @@ KINDS: Rows = (
     _unexamined("other database", "database", "realm ldb edb mdb accdb"),
     _unexamined("other video", "video", "avi mkv webm wmv mpg mpeg m2ts mts flv vob"),
     _unexamined("other archive", "archive", "squashfs z01 cab egg alz lzh arj"),
-    _unexamined("other disk image", "disk image", "img dd raw bin ab ad1 aff aff4 ufd"),
+    _unexamined("other disk image", "disk image", "img dd raw bin ad1 aff aff4 ufd"),
     _unexamined("mail or contacts", "mail", "eml emlx emlxpart mbox msg pst ost mht mhtml vcf"),
     _unexamined("cache", "cache", "ktx ithmb thumbdata atx imgcache cache cachedata webarchive"),
     # Decoding these would run what they hold, through Ghostscript or Windows.
@@ -505,6 +532,8 @@ E01 = _row("E01")
 VMDK = _row("VMDK")
 VMDK_DESCRIPTOR = _row("VMDK descriptor")
 _DMG = _row("DMG")
+ANDROID_BACKUP = _row("Android backup")
+IOS_BACKUP = _row("iTunes or Finder backup")
 EXFAT = _row("exFAT")
 EXT = _row("ext2, ext3 or ext4")
 OFFICE_DOCUMENT = _row("Office document")
@@ -539,4 +568,4 @@ def container_kind(head: bytes, name: str) -> FileKind | None:
     kind = CONTAINERS.identify(head)
     if kind is None and name.lower().endswith(".zip") and SINGLE_FILES.identify(head) is None:
         return ZIP
-    return kind
+    return kind or CONTAINERS.named(name)

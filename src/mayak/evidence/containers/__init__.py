@@ -22,6 +22,8 @@ READERS = (
     "ewf",
     "virtual",
     "volumes",
+    "ios_backup",
+    "android_backup",
 )
 """Modules of this package."""
 

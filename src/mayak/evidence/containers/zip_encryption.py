@@ -1,4 +1,4 @@
-"""Encrypted ZIP members: PKWARE's old cipher and WinZip's AES; alone imports Cryptodome.
+"""Encrypted ZIP members: PKWARE's old cipher and WinZip's AES.
 
 The old cipher is that of APPNOTE 6.3, chapter 6.1; AES is that of WinZip's "AES Encryption
 Information: Encryption Specification AE-1 and AE-2".
@@ -13,8 +13,9 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
-from typing import BinaryIO, Protocol, cast
+from typing import BinaryIO
 
+from mayak.evidence.containers.decryption import Cipher, counter_cipher
 from mayak.evidence.containers.zip_records import DESCRIBED, ENCRYPTED, Member, extra_field
 from mayak.evidence.streams import BUFFER, stream_of_blocks
 
@@ -131,9 +132,6 @@ def _aes_field(member: Member) -> tuple[int, int, int]:
 
 
 def _with_aes(member: Member, packed: BinaryIO, password: bytes) -> tuple[BinaryIO, int] | None:
-    from Cryptodome.Cipher import AES
-    from Cryptodome.Util import Counter
-
     _, strength, _ = _aes_field(member)
     salt_bytes = _SALT_BYTES[strength]
     length = member.packed - salt_bytes - _CHECK - _CODE
@@ -145,20 +143,11 @@ def _with_aes(member: Member, packed: BinaryIO, password: bytes) -> tuple[Binary
     if derived[-_CHECK:] != head[-_CHECK:]:
         return None
     key, code_key = derived[:size], derived[size : 2 * size]
-
-    def cipher() -> Cipher:
-        counter = Counter.new(128, initial_value=1, little_endian=True)
-        return cast(Cipher, AES.new(key, AES.MODE_CTR, counter=counter))
-
+    cipher = partial(counter_cipher, key)
+    cipher()  # here, so that a missing library is named as that
     return stream_of_blocks(
         partial(_aes_blocks, packed, len(head), length, cipher, code_key)
     ), length
-
-
-class Cipher(Protocol):
-    """What decrypts block after block."""
-
-    def decrypt(self, block: bytes) -> bytes: ...
 
 
 def _aes_blocks(
