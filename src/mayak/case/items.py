@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from mayak.case.records import (
     StoredContent,
     StoredItem,
     StoredSource,
+    described,
 )
 from mayak.case.rows import (
     add_content,
@@ -33,7 +35,7 @@ from mayak.case.rows import (
     stored_item,
     utc,
 )
-from mayak.case.values import checked, moment, row_of
+from mayak.case.values import checked, moment, row_name, row_of
 from mayak.errors import CaseError
 from mayak.i18n import msg
 from mayak.names import storable
@@ -206,15 +208,25 @@ class Items:
         )
         return list(map(stored_item, rows))
 
-    def displayed(self, source: int, paths: Iterable[str]) -> dict[str, int]:
-        """Return the ids of the files of a source that are displayed as these paths, by path."""
+    def at_paths(self, source: int, paths: Iterable[str]) -> dict[str, int]:
+        """Return the ids of the files of a source at some paths, by path
+        (``EvidencePath.numbered``)."""
+        wanted = set(paths)
+        # Earlier versions displayed the path with its numbers.
+        shown = wanted | {re.sub(r"#[0-9]+(?=/|$)", "", path) for path in wanted}
         rows = self._database.query(
-            "SELECT display, id FROM items WHERE source = ? AND location < '{'"
+            "SELECT id, location FROM items WHERE source = ? AND location < '{'"
             " AND display IN (SELECT value FROM json_each(?)) ORDER BY id",
             source,
-            json.dumps([*paths]),
+            json.dumps([*shown]),
         )
-        return {row["display"]: row["id"] for row in rows}
+        found: dict[str, int] = {}
+        for row in rows:
+            with checked(self._folder, row_name("items", row["id"])):
+                path = EvidencePath.from_json(row["location"]).numbered
+            if path in wanted:
+                found[path] = row["id"]
+        return found
 
     def last_item(self) -> int:
         """Return the id of the item that was added last; 0 if there is none."""
@@ -239,10 +251,13 @@ class Items:
     def first_failures(self, limit: int) -> list[Failure]:
         """Return the first items that could not be read, in the order they were added."""
         query = (
-            "SELECT display, stage, error, message FROM present WHERE error IS NOT NULL"
-            " ORDER BY id LIMIT ?"
+            "SELECT display, location, stage, error, message FROM present"
+            " WHERE error IS NOT NULL ORDER BY id LIMIT ?"
         )
-        return [Failure(*row) for row in self._database.query(query, limit)]
+        rows = self._database.query(query, limit)
+        return [
+            Failure(described(display, location), *failure) for display, location, *failure in rows
+        ]
 
     # ------------------------------------------------------------------ contents
 

@@ -193,7 +193,7 @@ class CaseStore:
     item = _of("_items", Items.item)
     known_items = _of("_items", Items.known_items)
     open_gaps = _of("_items", Items.open_gaps)
-    displayed = _of("_items", Items.displayed)
+    at_paths = _of("_items", Items.at_paths)
     last_item = _of("_items", Items.last_item)
     occurrences = _of("_items", Items.occurrences)
     left_out = _of("_items", Items.left_out)

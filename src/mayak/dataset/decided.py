@@ -229,7 +229,7 @@ def _of_case(store: CaseStore) -> Iterator[tuple[Origin, _Image]]:
         source = sources[item.source]
         verdicts = tuple(_verdict(decision) for decision in store.verdicts(sha256).values())
         yield (
-            Origin(store.id, store.name, source, item.display, verdicts),
+            Origin(store.id, store.name, source, item.described, verdicts),
             _Image(sha256, content.format if content else "", source, item.location),
         )
 

@@ -194,7 +194,7 @@ def entry_failure(path: EvidencePath, reason: OutcomeReason, message: str) -> Fa
 def container_gap(path: EvidencePath, reason: OutcomeReason, message: str) -> Failure:
     """Return the failure for a part of a container that is missing; the container itself is an
     item of its own."""
-    return Failure(str(path), "read", reason, message)
+    return Failure(str(path), "read", reason, message, container=path)
 
 
 def decode_name(raw: bytes, fallback: str = "cp437") -> tuple[str, bytes | None]:
@@ -209,6 +209,24 @@ def from_unix_time(seconds: float, nanoseconds: int = 0) -> datetime | None:
     """Return the UTC of a Unix time; None for 0, which file systems write for unknown."""
     if not seconds and not nanoseconds:
         return None
-    with suppress(OverflowError):
+    with suppress(OverflowError, ValueError):
         return _EPOCH + timedelta(seconds=seconds, microseconds=nanoseconds // 1000)
+    return None
+
+
+def wall_clock(date: int, time: int, hundredths: int = 0) -> datetime | None:
+    """Return a time of MS-DOS, by a clock of an unknown zone, as if it were UTC; None for no time.
+
+    ``time`` counts steps of 2 s; ``hundredths`` of a second, up to 199, are added.
+    """
+    with suppress(ValueError):
+        return datetime(
+            (date >> 9) + 1980,
+            date >> 5 & 0xF,
+            date & 0x1F,
+            time >> 11,
+            time >> 5 & 0x3F,
+            (time & 0x1F) * 2,
+            tzinfo=UTC,
+        ) + timedelta(milliseconds=10 * min(hundredths, 199))
     return None

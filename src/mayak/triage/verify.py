@@ -147,7 +147,7 @@ def _difference(
         before = entry.error if item.exclusion is None else item.exclusion.rule
         if item.sha256 is None and before == entry.error:
             return None
-        return "unreadable", f"{item.display}: " + because(entry.error, entry.message)
+        return "unreadable", item.described + ": " + because(entry.error, entry.message)
     if item.sha256 is None:
         if item.size in (None, entry.size):
             return None
@@ -156,14 +156,14 @@ def _difference(
             size=entry.size,
             item_size=item.size,
         )
-        return "changed", f"{item.display}: " + text
+        return "changed", item.described + ": " + text
     try:
         with entry.open() as stream:
             same = file_sha256(stream) in taken_in
     except (EvidenceError, OSError) as error:
-        return "unreadable", f"{item.display}: " + message_of(error)
+        return "unreadable", item.described + ": " + message_of(error)
     text = msg("its bytes have changed")
-    return None if same else ("changed", f"{item.display}: " + text)
+    return None if same else ("changed", item.described + ": " + text)
 
 
 def _missing_files(
@@ -194,12 +194,12 @@ def _missing_files(
         comparison.sized += known.sha256 is None
         if not present[known.id]:
             if len(gone) < _NAMED:
-                gone.append(known.display)
+                gone.append(known.described)
             else:
                 more += 1
     text = msg("is no longer there")
     for name in gone:
-        yield _fault(recorded, "deleted", f"{name}: " + text)
+        yield _fault(recorded, "deleted", name + ": " + text)
     if more:
         text = msg(
             "{path}: {more} more of {files} files are no longer there",
