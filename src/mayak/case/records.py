@@ -43,9 +43,17 @@ class StoredSource:
 
     id: int
     path: str
-    """As given by the operator."""
+    """As given by the operator; where it is now, if it was relocated."""
     kind: str
     hashes: tuple[SourceHash, ...]
+    former_paths: tuple[str, ...] = ()
+    """Where it was before, oldest first."""
+    identity: str | None = None
+    """What identifies it besides its path (``mayak.evidence.Source.identity``); None if no run of a
+    version that records this has read it."""
+    root: EvidencePath | None = None
+    """The first layer of the paths of its items: they keep the name that the source had when it was
+    added. None if there are none yet and it was not relocated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -414,6 +422,8 @@ class VerificationScope:
 TABLES: Mapping[str, Message] = {
     "sources": msg_in("table", "sources"),
     "source_hashes": msg_in("table", "source_hashes"),
+    "source_identities": msg_in("table", "source_identities"),
+    "relocations": msg_in("table", "relocations"),
     "contents": msg_in("table", "contents"),
     "items": msg_in("table", "items"),
     "exclusions": msg_in("table", "exclusions"),

@@ -83,6 +83,10 @@ class Container(ABC):
 
     medium: Medium | None = None
     """For a disk image in a format of its own, the disk inside."""
+    manifest: str | None = None
+    """For a folder that was listed to its end: the SHA-256 of the paths and sizes of its files, in
+    the order of its names. Times are no part of it: those of FAT change with the time zone of the
+    machine that mounts it."""
     _listing: tuple[Iterator[EvidenceEntry | Failure], dict[EvidencePath, EvidenceEntry]] | None = (
         None
     )

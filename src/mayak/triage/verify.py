@@ -59,21 +59,33 @@ def check_sources(
     """
     faults: list[IntegrityFault] = []
     compared: list[SourceComparison] = []
-    counts = case.source_counts()
     for recorded in case.sources():
-        files = counts[recorded.id].files if recorded.id in counts else 0
-        comparison = SourceComparison(recorded.id, recorded.path, files)
-        compared.append(comparison)
         path = located(recorded.path)
+        comparison = SourceComparison(recorded.id, recorded.path, _count(case, recorded))
         if not path.exists():
             comparison.absent = True
-            continue
-        try:
-            with open_source(path) as source:
-                faults += _checked(case, recorded, source, comparison, progress)
-        except EvidenceError as error:
-            faults.append(_fault(recorded, "unreadable", error.message))
+        else:
+            try:
+                with open_source(path, root=recorded.root) as source:
+                    found, comparison = compare_source(case, recorded, source, progress)
+                    faults += found
+            except EvidenceError as error:
+                faults.append(_fault(recorded, "unreadable", error.message))
+        compared.append(comparison)
     return faults, compared
+
+
+def compare_source(
+    case: CaseStore, recorded: StoredSource, source: Source, progress: Progress
+) -> tuple[list[IntegrityFault], SourceComparison]:
+    """Return the faults of one open source, and how it was compared. Raises EvidenceError."""
+    comparison = SourceComparison(recorded.id, recorded.path, _count(case, recorded))
+    return _checked(case, recorded, source, comparison, progress), comparison
+
+
+def _count(case: CaseStore, recorded: StoredSource) -> int:
+    counts = case.source_counts().get(recorded.id)
+    return 0 if counts is None else counts.files
 
 
 def _checked(
