@@ -33,8 +33,8 @@ class EvidencePath:
     """The path of a piece of evidence: a chain of layers, from the source down to the entry.
 
     Each layer is a container or, at the end, an entry; its name is its path inside the layer above,
-    with ``/`` between folders. ``str()`` joins the names for people; ``to_json`` is the lossless
-    form.
+    with ``/`` between folders. ``str()`` joins the names as they are on the medium, for people:
+    several entries may have one. ``to_json`` is the lossless form.
     """
 
     kind: LayerKind
@@ -64,6 +64,29 @@ class EvidencePath:
         return tuple(reversed(chain))
 
     def __str__(self) -> str:
+        return storable("/".join(layer.name for layer in self.layers))
+
+    @property
+    def entry_number(self) -> str | None:
+        """The serials of its layers, the outermost first: they tell entries of one name apart.
+
+        None if it needs none.
+        """
+        return " / ".join(str(layer.serial) for layer in self.layers if layer.serial) or None
+
+    @property
+    def described(self) -> str:
+        """The path for people, with the entry number if there is one."""
+        if (number := self.entry_number) is None:
+            return str(self)
+        return msg("{path} (entry number {number})", path=str(self), number=number)
+
+    @property
+    def numbered(self) -> str:
+        """The names with ``#`` and the serial, a key within the source.
+
+        Earlier versions displayed paths so, and cases identify the gaps of a container by it.
+        """
         names = (f"{p.name}#{p.serial}" if p.serial else p.name for p in self.layers)
         return storable("/".join(names))
 
@@ -114,7 +137,7 @@ class FileTimes:
     changed: datetime | None = None
     """Last change of the file's record (NTFS, ext4), not of its content."""
     zone_known: bool | None = True
-    """True: the times are UTC. False: the source stores wall-clock times without a zone (FAT, most
+    """True: the times are UTC. False: the source stores wall-clock times without a zone (FAT, many
     ZIP files), kept here as if they were UTC. None: a case of an older version, which did not
     record this."""
 
@@ -297,6 +320,8 @@ class Failure:
     entry: EvidencePath | None = field(default=None, compare=False)
     """Path of an entry that cannot be read; None for a gap in a container that is itself an
     item."""
+    container: EvidencePath | None = field(default=None, compare=False)
+    """Path of the container, or of the volume in it, that has a gap."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,7 +147,8 @@ def test_a_case_of_the_first_version_is_brought_up_to_date(tmp_path, monkeypatch
         patch.setattr(schema, "migrations", lambda: every[:1])
         patch.setattr(database.Batch, "add", as_then)
         with CaseStore.create(tmp_path / "case", operator="a") as store:
-            source = store.add_source("phone.zip", "zip")
+            with store._database.batch("add source") as batch:
+                source = batch.add("sources", path="phone.zip", kind="zip")
             store.add_items(source, five_items())
     with CaseStore.open(tmp_path / "case", operator="b") as store:
         assert store.revise_items(source, [item("d.png", content("d"))]) == 1

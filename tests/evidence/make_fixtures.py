@@ -1,6 +1,6 @@
 """Makes the disk images beside this script, from Debian's own tools and pycdlib.
 
-    apt-get install dosfstools mtools e2fsprogs ntfs-3g ewf-tools fdisk xz-utils
+    apt-get install dosfstools mtools e2fsprogs ntfs-3g ewf-tools fdisk xz-utils genisoimage
     .venv/bin/pip install pycdlib
     .venv/bin/python tests/evidence/make_fixtures.py    (as root: NTFS is filled through FUSE)
 
@@ -16,13 +16,16 @@ from __future__ import annotations
 import hashlib
 import io
 import lzma
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from hfsplus import volume as hfsplus_volume
 
@@ -48,13 +51,19 @@ CONTENT = {name: picture(name) for name in ("사진.jpg", "100.jpg", "gone.jpg",
 CONTENT["archive.zip"] = archive()
 
 
-def run(*command: str | Path, text: str | None = None) -> None:
+MODIFIED, ACCESSED = 1_772_362_800, 1_772_366_400
+"""2026-03-01 11:00 and 12:00 UTC: of the files of ``rock_ridge``."""
+
+
+def run(
+    *command: str | Path, text: str | None = None, env: Mapping[str, str] = MappingProxyType({})
+) -> None:
     subprocess.run(
         [str(part) for part in command],
         check=True,
         input=text,
         encoding="utf-8",
-        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"},
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC", **env},
         stdout=subprocess.DEVNULL,
     )
 
@@ -165,6 +174,19 @@ def ufdr(path: Path) -> None:
             file.writestr(zipfile.ZipInfo(f"files/{place}/{name}"), CONTENT[name])
 
 
+def rock_ridge(path: Path, folder: Path) -> Path:
+    """A disc with Rock Ridge, made in Korea; a name is so long that its record is continued."""
+    (folder / "DCIM").mkdir(parents=True)
+    for name in ("사진.jpg", "100.jpg"):
+        (folder / "DCIM" / name).write_bytes(CONTENT[name])
+    (folder / ("긴 이름 " * 12 + ".jpg")).write_bytes(CONTENT["inner.jpg"])
+    for file in folder.rglob("*"):
+        os.utime(file, (ACCESSED, MODIFIED))
+    zone = {"TZ": "Asia/Seoul"}
+    run("genisoimage", "-quiet", "-R", "-o", path, folder, env=zone)
+    return path
+
+
 def partitioned(path: Path, label: str, kind: str, volume: Path) -> Path:
     """A disk of one partition that starts at 64 KiB and holds ``volume``."""
     data = volume.read_bytes()
@@ -206,6 +228,7 @@ def main() -> None:
             exfat(work / "exfat.dd"),
             hfsplus(work / "hfsplus.dd"),
             iso9660(work / "disc.iso"),
+            rock_ridge(work / "rockridge.iso", work / "disc"),
         ]
         mbr = partitioned(work / "mbr.dd", "dos", "6", work / "fat.dd")
         linux = "0FC63DAF-8483-4772-8E79-3D69D8477DE4"

@@ -30,10 +30,10 @@ def content(item):
 
 
 def listed(path, limits=None):
-    """({display path: content}, {display path: reason}) of a source."""
+    """({path with entry numbers: content}, {display path: reason}) of a source."""
     with open_source(path, limits) as source:
         entries = list(source.items())
-        items = {str(e.path): content(e) for e in entries if isinstance(e, EvidenceEntry)}
+        items = {e.path.numbered: content(e) for e in entries if isinstance(e, EvidenceEntry)}
         failures = {e.path: e.error for e in entries if isinstance(e, Failure)}
     assert len(items) + len(failures) == len(entries)
     return items, failures

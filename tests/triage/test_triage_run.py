@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import os
 import shutil
 import signal
@@ -33,7 +34,7 @@ from mayak.triage import Options, local, reading, triage
 from mayak.triage.decoding import decode_files
 from mayak.triage.verify import check_sources
 from mayak.triage.writing import CaseWriter
-from mayak.types import Engine, Failure, Prediction, Scores, Sides, SilentProgress
+from mayak.types import Engine, EvidencePath, Failure, Prediction, Scores, Sides, SilentProgress
 from mayak_synthetic.exfat import volume
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs links and signals")
@@ -98,13 +99,20 @@ def run(case, *sources, classifier=None, **options):
 
 
 def told(case, source=None):
-    """{display: what became of it}, of the whole case."""
+    """{path with entry numbers: what became of it}, of the whole case."""
     with CaseStore.read(case) as store:
         return {
-            item.display: item.content or (item.failure or item.exclusion)
+            numbered(item): item.content or (item.failure or item.exclusion)
             for recorded in store.sources()
             for item in store.known_items(recorded.id)
         }
+
+
+def numbered(item):
+    try:
+        return EvidencePath.from_json(item.location).numbered
+    except ValueError:  # a gap of a container
+        return json.loads(item.location)["path"]
 
 
 def compare(store, progress=None):
@@ -320,7 +328,7 @@ def test_the_same_bytes_are_classified_once(tmp_path, phone):
 
 
 def unrecorded(case, entry):
-    item = told(case)[str(entry.path)]
+    item = told(case)[entry.path.numbered]
     assert not isinstance(item, str), entry
     return item
 

@@ -201,13 +201,12 @@ class Database:
                 if not new and not self._has_own_schema(tampered=tampered) and not self.is_readable:
                     return
                 if operator is not None:
-                    for pragma in (
-                        "journal_mode = TRUNCATE",
-                        "synchronous = FULL",
-                        "foreign_keys = ON",
-                    ):
+                    for pragma in ("journal_mode = TRUNCATE", "synchronous = FULL"):
                         self.connection.execute(f"PRAGMA {pragma}")
                 self._check_version()
+                if operator is not None:
+                    # Only now: a migration may make a table anew to which others refer.
+                    self.connection.execute("PRAGMA foreign_keys = ON")
             except BaseException:
                 self.connection.close()
                 raise

@@ -1,10 +1,11 @@
-"""``Items``: the sources of a case, the files found in them, and the images that these hold."""
+"""``Items``: the files found in the sources of a case, and the images that these hold."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from sqlite3 import Row
 
@@ -17,10 +18,9 @@ from mayak.case.records import (
     Counts,
     Item,
     SourceCounts,
-    SourceHash,
     StoredContent,
     StoredItem,
-    StoredSource,
+    described,
 )
 from mayak.case.rows import (
     add_content,
@@ -31,9 +31,8 @@ from mayak.case.rows import (
     is_recorded,
     stored_content,
     stored_item,
-    utc,
 )
-from mayak.case.values import checked, moment, row_of
+from mayak.case.values import checked, row_name, row_of
 from mayak.errors import CaseError
 from mayak.i18n import msg
 from mayak.names import storable
@@ -41,36 +40,11 @@ from mayak.types import EvidencePath, Failure, OutcomeReason
 
 
 class Items:
-    """Sources, items, contents and alerts of a case."""
+    """Items, contents and alerts of a case."""
 
     def __init__(self, folder: Path, database: Database) -> None:
         self._folder = folder
         self._database = database
-
-    # ------------------------------------------------------------------ sources
-
-    def add_source(self, path: str, kind: str) -> int:
-        """Add a source if its path is not in the case; return its id."""
-        with self._database.batch("add source", path=storable(path), kind=kind) as batch:
-            found = first(batch, "SELECT id FROM sources WHERE path = ?", storable(path))
-            return found or batch.add("sources", path=path, kind=kind)
-
-    def add_source_hash(self, source: int, reading: SourceHash) -> None:
-        """Record one reading of a whole source."""
-        with self._database.batch("hash source", source=source) as batch:
-            batch.add(
-                "source_hashes",
-                source=source,
-                **{**asdict(reading), "began": utc(reading.began), "ended": utc(reading.ended)},
-            )
-
-    def sources(self) -> list[StoredSource]:
-        """Return all sources, in the order they were added."""
-        hashes: dict[int, list[SourceHash]] = {}
-        for row in self._database.query("SELECT * FROM source_hashes ORDER BY id"):
-            hashes.setdefault(row["source"], []).append(_source_hash(row))
-        found = map(_source, self._database.query("SELECT * FROM sources ORDER BY id"))
-        return [replace(source, hashes=tuple(hashes.get(source.id, ()))) for source in found]
 
     # ------------------------------------------------------------------ adding items
 
@@ -206,15 +180,25 @@ class Items:
         )
         return list(map(stored_item, rows))
 
-    def displayed(self, source: int, paths: Iterable[str]) -> dict[str, int]:
-        """Return the ids of the files of a source that are displayed as these paths, by path."""
+    def at_paths(self, source: int, paths: Iterable[str]) -> dict[str, int]:
+        """Return the ids of the files of a source at some paths, by path
+        (``EvidencePath.numbered``)."""
+        wanted = set(paths)
+        # Earlier versions displayed the path with its numbers.
+        shown = wanted | {re.sub(r"#[0-9]+(?=/|$)", "", path) for path in wanted}
         rows = self._database.query(
-            "SELECT display, id FROM items WHERE source = ? AND location < '{'"
+            "SELECT id, location FROM items WHERE source = ? AND location < '{'"
             " AND display IN (SELECT value FROM json_each(?)) ORDER BY id",
             source,
-            json.dumps([*paths]),
+            json.dumps([*shown]),
         )
-        return {row["display"]: row["id"] for row in rows}
+        found: dict[str, int] = {}
+        for row in rows:
+            with checked(self._folder, row_name("items", row["id"])):
+                path = EvidencePath.from_json(row["location"]).numbered
+            if path in wanted:
+                found[path] = row["id"]
+        return found
 
     def last_item(self) -> int:
         """Return the id of the item that was added last; 0 if there is none."""
@@ -239,10 +223,13 @@ class Items:
     def first_failures(self, limit: int) -> list[Failure]:
         """Return the first items that could not be read, in the order they were added."""
         query = (
-            "SELECT display, stage, error, message FROM present WHERE error IS NOT NULL"
-            " ORDER BY id LIMIT ?"
+            "SELECT display, location, stage, error, message FROM present"
+            " WHERE error IS NOT NULL ORDER BY id LIMIT ?"
         )
-        return [Failure(*row) for row in self._database.query(query, limit)]
+        rows = self._database.query(query, limit)
+        return [
+            Failure(described(display, location), *failure) for display, location, *failure in rows
+        ]
 
     # ------------------------------------------------------------------ contents
 
@@ -344,25 +331,6 @@ class Items:
         """Return the alerts of a content."""
         rows = self._database.query("SELECT * FROM alerts WHERE content = ? ORDER BY id", sha256)
         return [_alert(row) for row in rows]
-
-
-@row_of("sources")
-def _source(row: Row) -> StoredSource:
-    return StoredSource(row["id"], row["path"], row["kind"], ())
-
-
-@row_of("source_hashes")
-def _source_hash(row: Row) -> SourceHash:
-    return SourceHash(
-        md5=row["md5"],
-        sha256=row["sha256"],
-        size=row["size"],
-        began=moment(row["began"]),
-        ended=moment(row["ended"]),
-        stored_hash=row["stored_hash"],
-        matches=None if row["matches"] is None else bool(row["matches"]),
-        accepted_damaged=bool(row["accepted_damaged"]),
-    )
 
 
 @row_of("alerts")

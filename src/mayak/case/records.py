@@ -43,9 +43,17 @@ class StoredSource:
 
     id: int
     path: str
-    """As given by the operator."""
+    """As given by the operator; where it is now, if it was relocated."""
     kind: str
     hashes: tuple[SourceHash, ...]
+    former_paths: tuple[str, ...] = ()
+    """Where it was before, oldest first."""
+    identity: str | None = None
+    """What identifies it besides its path (``mayak.evidence.Source.identity``); None if no run of a
+    version that records this has read it."""
+    root: EvidencePath | None = None
+    """The first layer of the paths of its items: they keep the name that the source had when it was
+    added. None if there are none yet and it was not relocated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,25 +155,47 @@ class StoredItem:
 
     @property
     def name(self) -> str:
-        """The file's name as on the medium, without the number that ``display`` may add."""
+        """The file's name as on the medium."""
         path = self._path
         name = self.display if path is None else path.name
         # As in ``display``: bytes that are not text are escaped.
         return storable(name.rpartition("/")[2])
 
     @property
-    def entry(self) -> int | None:
-        """The number that distinguishes it from others of the same name (``EvidencePath.serial``);
-        None if there is none."""
+    def entry(self) -> str | None:
+        """What distinguishes it from others of the same path (``EvidencePath.entry_number``); None
+        if there is nothing."""
         path = self._path
-        return None if path is None else path.serial or None
+        return None if path is None else path.entry_number
+
+    @property
+    def described(self) -> str:
+        """Its path for people, with the entry number if there is one."""
+        return described(self.display, self.location)
 
     @property
     def _path(self) -> EvidencePath | None:
-        try:
-            return EvidencePath.from_json(self.location)
-        except ValueError:  # a gap of a container, not a file
-            return None
+        return _path(self.location)
+
+
+def described(display: str, location: str) -> str:
+    """Return the displayed path of an item, with the entry number if there is one.
+
+    Earlier versions recorded the number as a part of the displayed path.
+    """
+    path = _path(location)
+    number = None if path is None else path.entry_number
+    if path is None or number is None or display == path.numbered:
+        return display
+    return msg("{path} (entry number {number})", path=display, number=number)
+
+
+def _path(location: str) -> EvidencePath | None:
+    """Return the path of a file; None for a gap of a container, which is not a file."""
+    try:
+        return EvidencePath.from_json(location)
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +241,7 @@ class RankedResult:
     alerts: tuple[str, ...]
     """Names of the lists of known files that contain it."""
     display: str
-    """Path of the first occurrence."""
+    """Path of the first occurrence, with its entry number if it has one."""
     occurrences: int
     deleted: bool
     """Whether all occurrences are deleted."""
@@ -392,6 +422,8 @@ class VerificationScope:
 TABLES: Mapping[str, Message] = {
     "sources": msg_in("table", "sources"),
     "source_hashes": msg_in("table", "source_hashes"),
+    "source_identities": msg_in("table", "source_identities"),
+    "relocations": msg_in("table", "relocations"),
     "contents": msg_in("table", "contents"),
     "items": msg_in("table", "items"),
     "exclusions": msg_in("table", "exclusions"),

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from sqlite3 import Row
 
 from mayak.case.database import Batch, Database
-from mayak.case.records import ContentWithoutResult, RankedResult, Run
+from mayak.case.records import ContentWithoutResult, RankedResult, Run, described
 from mayak.case.rows import add_failure, first
 from mayak.case.scores import LABEL, REVIEW_ORDER, scores
 from mayak.case.values import json_object, moment, optional_moment, row_of, texts
@@ -176,12 +176,14 @@ class Runs:
         """Return why contents have no prediction in a run that tried them, in the order they were
         added; each with the displayed path of the content's first occurrence."""
         query = (
-            "SELECT (SELECT display FROM items WHERE id ="  # noqa: S608
-            "  (SELECT min(item) FROM places WHERE content = f.content)) AS display,"
-            f" f.stage, f.error, f.message FROM failures f WHERE f.run = ? AND {_IS_RESULT}"
-            " ORDER BY f.id"
+            "SELECT i.display, i.location, f.stage, f.error, f.message FROM failures f"  # noqa: S608
+            " LEFT JOIN items i ON i.id = (SELECT min(item) FROM places WHERE content = f.content)"
+            f" WHERE f.run = ? AND {_IS_RESULT} ORDER BY f.id"
         )
-        return [Failure(*row) for row in self._database.query(query, run)]
+        rows = self._database.query(query, run)
+        return [
+            Failure(described(display, location), *failure) for display, location, *failure in rows
+        ]
 
     def lacks_inside(self, run: int, source: int, location: str) -> bool:
         """Whether a run lacks a prediction for a content inside the item at a location, or
@@ -222,10 +224,11 @@ class Runs:
             " AS lists, (SELECT count(*) FROM places WHERE content = p.content) AS occurrences,"
             " (SELECT min(deleted) FROM present WHERE id IN"
             "  (SELECT item FROM places WHERE content = p.content)) AS deleted,"
-            " (SELECT display FROM items WHERE id ="
-            "  (SELECT min(item) FROM places WHERE content = p.content)) AS display"
+            " i.display AS display, i.location AS location"
             f" FROM (SELECT *, row_number() OVER (ORDER BY {REVIEW_ORDER}) AS rank"
-            "  FROM predictions WHERE run = ?) p WHERE p.rank <= ? ORDER BY p.rank"
+            "  FROM predictions WHERE run = ?) p"
+            " LEFT JOIN items i ON i.id = (SELECT min(item) FROM places WHERE content = p.content)"
+            " WHERE p.rank <= ? ORDER BY p.rank"
         )
         return [_result(row) for row in self._database.query(query, run, limit)]
 
@@ -277,7 +280,7 @@ def _result(row: Row) -> RankedResult:
         sha256=row["content"],
         scores=scores(row),
         alerts=texts(row["lists"]),
-        display=row["display"],
+        display=described(row["display"], row["location"]),
         occurrences=row["occurrences"],
         deleted=bool(row["deleted"]),
     )

@@ -1,8 +1,8 @@
 """``CaseStore``: append-only storage of one case.
 
 Nothing is lost, and every change can be detected. The store is a facade: each part of the case has
-a class of its own (``items``, ``grouping``, ``runs``, ``decisions``, ``sampling``, ``exchange``,
-``statuses``), and its methods are listed here.
+a class of its own (``sources``, ``items``, ``grouping``, ``runs``, ``decisions``, ``sampling``,
+``exchange``, ``statuses``), and its methods are listed here.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from mayak.case.items import Items
 from mayak.case.records import IntegrityFault, LogEntry, VerificationScope
 from mayak.case.runs import Runs
 from mayak.case.sampling import Samples
+from mayak.case.sources import Sources
 from mayak.case.statuses import ReviewStatuses
 from mayak.case.values import json_object, row_of
 from mayak.errors import CaseError
@@ -78,6 +79,7 @@ class CaseStore:
         self.created = datetime.fromisoformat(identity.created)
         self._database = database
         self._lock = lock
+        self._sources = Sources(database)
         self._items = Items(folder, database)
         self._groupings = Groupings(database)
         self._runs = Runs(database)
@@ -184,16 +186,18 @@ class CaseStore:
         """
         return Browser(self._database, self._items, self._runs, reviewer, distance=distance)
 
-    add_source = _of("_items", Items.add_source)
-    add_source_hash = _of("_items", Items.add_source_hash)
-    sources = _of("_items", Items.sources)
+    add_source = _of("_sources", Sources.add_source)
+    add_source_hash = _of("_sources", Sources.add_source_hash)
+    add_source_identity = _of("_sources", Sources.add_source_identity)
+    relocate = _of("_sources", Sources.relocate)
+    sources = _of("_sources", Sources.sources)
     add_items = _of("_items", Items.add_items)
     revise_items = _of("_items", Items.revise_items)
     outcome = _of("_items", Items.outcome)
     item = _of("_items", Items.item)
     known_items = _of("_items", Items.known_items)
     open_gaps = _of("_items", Items.open_gaps)
-    displayed = _of("_items", Items.displayed)
+    at_paths = _of("_items", Items.at_paths)
     last_item = _of("_items", Items.last_item)
     occurrences = _of("_items", Items.occurrences)
     left_out = _of("_items", Items.left_out)

@@ -81,7 +81,7 @@ def _groups() -> dict[str, Group]:
         ),
         (
             msg("Evidence and case"),
-            ("triage", "classify", "verify", "review", "decisions", "report"),
+            ("triage", "classify", "verify", "case", "review", "decisions", "report"),
         ),
         (msg("Machine"), ("demo", "bench", "doctor")),
     )
@@ -146,6 +146,11 @@ _COMMANDS = (
         "verify",
         "mayak.cli.verify:verify",
         msg("Check a case and its sources against what was recorded."),
+    ),
+    (
+        "case",
+        "mayak.cli.case:app",
+        msg("State where a source of a case is now."),
     ),
     (
         "review",

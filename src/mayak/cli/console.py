@@ -43,6 +43,16 @@ class Console:
         """Write a line to stderr."""
         self._err.print(self._shown(text), markup=False)
 
+    @property
+    def is_interactive(self) -> bool:
+        """Whether somebody can be asked."""
+        return sys.stdin.isatty() and self._err.is_terminal
+
+    def ask(self, question: str) -> bool:
+        """Ask a question on the terminal; whether the answer is yes."""
+        self._err.print(self._shown(question) + " [y/N] ", markup=False, end="")
+        return sys.stdin.readline().strip().casefold() in ("y", "yes", "예", "네")
+
     def error(self, error: MayakError) -> None:
         """Write an error and its remedy to stderr, one line each."""
         text = self._shown(msg("error: ") + error.message)

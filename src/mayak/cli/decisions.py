@@ -200,7 +200,7 @@ def disagreements(case: CaseOption, *, as_json: JsonOption = False) -> int:
 def _differing(store: CaseStore, sha256: str) -> dict[str, Any]:
     return {
         "sha256": sha256,
-        "places": [item.display for item in store.occurrences(sha256)],
+        "places": [item.described for item in store.occurrences(sha256)],
         "verdicts": [
             {"reviewer": reviewer, "verdict": decision.verdict, "at": decision.at.isoformat()}
             for reviewer, decision in store.verdicts(sha256).items()

@@ -155,6 +155,7 @@ def triage(
         accept_damaged=accept_damaged,
         workers=cores(),
     )
+    relocate_moved(options)
     check(options)
     base, revision = base_of(adapter, model)
     from mayak.dataset.training_images import TrainingImages
@@ -165,6 +166,24 @@ def triage(
     learnt = None if adapter is None else TrainingImages.read(adapter)
     vlm = load_model(base, precision=precision, adapter=adapter, device=device, revision=revision)
     return _run(options, vlm, calibration, learnt, batch_size, as_json=as_json)
+
+
+def relocate_moved(options: Options) -> None:
+    """Ask whether sources that the case has at another path are there now, and record it.
+
+    Without a terminal nobody is asked: ``check`` refuses such a source.
+    """
+    from mayak.triage import moved_sources
+
+    console = Console()
+    if not (console.is_interactive and options.case.is_dir()):
+        return
+    for moved in moved_sources(options, console):
+        refusal = moved.refusal(options.case)
+        console.note(refusal.message)
+        if not console.ask(msg("Continue with it there?")):
+            raise refusal
+        moved.record(options.case, options.operator)
 
 
 def _run(

@@ -116,18 +116,25 @@ class DecidedImages:
             for image in self._images
             if len(image.verdicts) > 1
         ]
-        by_source: dict[str, list[_Image]] = defaultdict(list)
+        # A source that was relocated lists its files under another name than its own.
+        by_source: dict[tuple[str, str], list[_Image]] = defaultdict(list)
         for image in agreed:
-            by_source[image.source].append(image)
-        if missing := [source for source in sorted(by_source) if not located(source).exists()]:
+            root = EvidencePath.from_json(image.location).layers[0]
+            by_source[image.source, root.to_json()].append(image)
+        sources = sorted({source for source, _ in by_source})
+        if missing := [source for source in sources if not located(source).exists()]:
             raise EvidenceError(
                 msg("sources are missing: ") + ", ".join(missing),
-                remedy=msg("connect them where they were when the case was made"),
+                remedy=msg(
+                    "connect them where they were, or run `mayak case relocate` if they are "
+                    "somewhere else now"
+                ),
             )
         faults: list[str] = []
         with progress.task(msg("copying"), len(agreed), msg_in("unit", "images")) as task:
-            for source, images in sorted(by_source.items()):
-                faults += _copy(located(source), images, folder, task)
+            for (source, name), images in sorted(by_source.items(), key=lambda each: each[0]):
+                root = EvidencePath.from_json(name)
+                faults += _copy(located(source), root, images, folder, task)
         if faults:
             more = len(faults) - _SHOWN
             raise IntegrityError(
@@ -229,7 +236,7 @@ def _of_case(store: CaseStore) -> Iterator[tuple[Origin, _Image]]:
         source = sources[item.source]
         verdicts = tuple(_verdict(decision) for decision in store.verdicts(sha256).values())
         yield (
-            Origin(store.id, store.name, source, item.display, verdicts),
+            Origin(store.id, store.name, source, item.described, verdicts),
             _Image(sha256, content.format if content else "", source, item.location),
         )
 
@@ -282,11 +289,13 @@ class _Wanted:
             yield from images.values()
 
 
-def _copy(path: Path, images: list[_Image], folder: Path, task: Task) -> list[str]:
+def _copy(
+    path: Path, root: EvidencePath, images: list[_Image], folder: Path, task: Task
+) -> list[str]:
     """Copy images out of one source; return the faults of those that cannot be copied."""
     wanted = _Wanted.of(images)
     faults: list[str] = []
-    with open_source(path) as source:
+    with open_source(path, root=root) as source:
         for entry in source.items():
             if not wanted:
                 break

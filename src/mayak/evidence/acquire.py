@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Event
@@ -16,6 +17,8 @@ from mayak.i18n import msg
 from mayak.types import EvidencePath, Failure, OutcomeReason, Progress
 
 _MB = 10**6
+_SAMPLES, _SAMPLE = 16, 1 << 16
+"""Samples of a source's bytes, and the bytes of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,19 @@ def acquire(
         stored=tuple(sorted(stored.items())),
         matches=all(found[name] == value for name, value in stored.items()) if stored else None,
     )
+
+
+def sample_digest(data: Bytes) -> str:
+    """Return the SHA-256 of the number of bytes and of samples of them, evenly spaced.
+
+    A sample that cannot be read counts as empty.
+    """
+    digest = hashlib.sha256(b"%d\0" % data.size)
+    last = max(data.size - _SAMPLE, 0)
+    for number in range(_SAMPLES):
+        with suppress(OSError):
+            digest.update(data.read_at(last * number // (_SAMPLES - 1), _SAMPLE))
+    return digest.hexdigest()
 
 
 def acquisition_hash_gap(medium: Medium, path: EvidencePath, stop: Event | None) -> Failure | None:

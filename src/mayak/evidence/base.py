@@ -90,6 +90,10 @@ class Container(ABC):
     """Whether one of ``Choices.passwords`` opened it."""
     n_entries: int | None = None
     """Number of its entries, if the reader knows it without listing them."""
+    manifest: str | None = None
+    """For a folder that was listed to its end: the SHA-256 of the paths and sizes of its files, in
+    the order of its names. Times are no part of it: those of FAT change with the time zone of the
+    machine that mounts it."""
     _listing: tuple[Iterator[EvidenceEntry | Failure], dict[EvidencePath, EvidenceEntry]] | None = (
         None
     )
@@ -236,7 +240,7 @@ def entry_failure(path: EvidencePath, reason: OutcomeReason, message: str) -> Fa
 def container_gap(path: EvidencePath, reason: OutcomeReason, message: str) -> Failure:
     """Return the failure for a part of a container that is missing; the container itself is an
     item of its own."""
-    return Failure(str(path), "read", reason, message)
+    return Failure(str(path), "read", reason, message, container=path)
 
 
 def decode_name(raw: bytes, fallback: str = "cp437") -> tuple[str, bytes | None]:
@@ -251,6 +255,24 @@ def from_unix_time(seconds: float, nanoseconds: int = 0) -> datetime | None:
     """Return the UTC of a Unix time; None for 0, which file systems write for unknown."""
     if not seconds and not nanoseconds:
         return None
-    with suppress(OverflowError):
+    with suppress(OverflowError, ValueError):
         return _EPOCH + timedelta(seconds=seconds, microseconds=nanoseconds // 1000)
+    return None
+
+
+def wall_clock(date: int, time: int, hundredths: int = 0) -> datetime | None:
+    """Return a time of MS-DOS, by a clock of an unknown zone, as if it were UTC; None for no time.
+
+    ``time`` counts steps of 2 s; ``hundredths`` of a second, up to 199, are added.
+    """
+    with suppress(ValueError):
+        return datetime(
+            (date >> 9) + 1980,
+            date >> 5 & 0xF,
+            date & 0x1F,
+            time >> 11,
+            time >> 5 & 0x3F,
+            (time & 0x1F) * 2,
+            tzinfo=UTC,
+        ) + timedelta(milliseconds=10 * min(hundredths, 199))
     return None

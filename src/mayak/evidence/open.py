@@ -46,8 +46,17 @@ def located(recorded: str) -> Path:
     return path
 
 
-def open_source(path: Path, limits: Limits | None = None, choices: Choices | None = None) -> Source:
+def open_source(
+    path: Path,
+    limits: Limits | None = None,
+    choices: Choices | None = None,
+    *,
+    root: EvidencePath | None = None,
+) -> Source:
     """Open evidence by its content; nothing is written to it.
+
+    ``root`` has the name under which its files are listed, for a source that was somewhere else
+    before; without it, that is the file's or the folder's own.
 
     Raises:
         EvidenceError: it is missing or not readable, lacks a piece, or is of no known kind.
@@ -55,6 +64,8 @@ def open_source(path: Path, limits: Limits | None = None, choices: Choices | Non
     limits, choices = limits or Limits(), choices or Choices()
     # An absolute path: "." has no name to show.
     name, raw = decode_name(os.fsencode(Path(os.path.abspath(path)).name or str(path)))  # noqa: PTH100
+    if root is not None:
+        name, raw = root.name, root.raw
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import suppress
@@ -12,7 +13,12 @@ from threading import Event
 from typing import BinaryIO, NamedTuple, Self
 
 from mayak.errors import EvidenceError, MayakError
-from mayak.evidence.acquire import Acquisition, acquire, acquisition_hash_gap
+from mayak.evidence.acquire import (
+    Acquisition,
+    acquire,
+    acquisition_hash_gap,
+    sample_digest,
+)
 from mayak.evidence.base import (
     Choices,
     Container,
@@ -305,6 +311,18 @@ class Source:
         """Acquisition hashes in an E01: ``md5`` or ``sha1``, and the hex."""
         medium = self._container.medium
         return {} if medium is None else medium.stored
+
+    def identity(self) -> str:
+        """Return what identifies the source besides its path, as a hex digest: of a folder the
+        paths and sizes of its files, of others their size and samples of their bytes.
+
+        It costs little, so equal ones are compared in full. Raises EvidenceError.
+        """
+        if self._data is not None:
+            return sample_digest(self._data)
+        if self._container.manifest is None:
+            deque(self._container.entries(), maxlen=0)
+        return self._container.manifest or ""
 
     def acquire(
         self, progress: Progress | None = None, stop: Event | None = None

@@ -223,11 +223,10 @@ class _Graph:
                 },
             ),
         ]
-        file = self._node(
-            "uco-observable:RasterPicture",
-            key,
-            {"uco-core:hasFacet": [_to(facet) for facet in facets]},
-        )
+        of_file: Node = {"uco-core:hasFacet": [_to(facet) for facet in facets]}
+        if item.entry is not None:
+            of_file["uco-core:description"] = f"entry number {item.entry}"
+        file = self._node("uco-observable:RasterPicture", key, of_file)
         within = self._node(
             "uco-observable:ObservableRelationship",
             f"{key} within",

@@ -46,6 +46,8 @@ _NOTABLE = frozenset(
         "training images",
         "reduced scale",
         "refuse source",
+        "relocate source",
+        "refuse relocation",
         "source cannot be hashed",
         "verify",
     )
@@ -72,7 +74,8 @@ class LogSummary:
 
     notable: list[LogEntry] = field(default_factory=list)
     """Triage, its end and its risk bound; damage that was accepted; images that were read at a
-    reduced scale; sources that were refused or could not be hashed; verifications."""
+    reduced scale; sources that were refused, could not be hashed or are at another path now;
+    verifications."""
     complete: set[int] = field(default_factory=set)
     """Sources that triage has read to their end, in their present state."""
     unreadable: dict[int, str] = field(default_factory=dict)

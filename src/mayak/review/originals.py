@@ -89,15 +89,15 @@ def _work(work: OriginalRequest | bytes) -> bytes | OriginalError:
 
 
 @lru_cache(8)
-def _source(path: str) -> Source:
-    return open_source(located(path))
+def _source(path: str, root: EvidencePath) -> Source:
+    return open_source(located(path), root=root)
 
 
 def _read(source: str, path: EvidencePath) -> bytes | None:
     if not located(source).exists():  # a medium that was removed may be connected again
         _source.cache_clear()
         return None
-    item = _source(source).find(path)
+    item = _source(source, path.layers[0]).find(path)
     if item is None or item.size > MAX_FILE_BYTES:
         return None
     with item.open() as stream:

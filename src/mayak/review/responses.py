@@ -110,6 +110,7 @@ def item_values(item: StoredItem) -> Json:
     """Return a file of the case as JSON values."""
     return {
         "path": item.display,
+        "entry": item.entry,
         "source": item.source,
         "size": item.size,
         **asdict(item.times),

@@ -42,11 +42,19 @@ from mayak.triage.local import LocalStage
 from mayak.triage.options import Options
 from mayak.triage.outcome import ItemOutcome
 from mayak.triage.reading import OpenSource, ReadingStages
+from mayak.triage.relocation import moved_sources, recorded_sources, root_at
 from mayak.triage.resolve import Resolver
 from mayak.triage.stage import DecodeAndScore
 from mayak.triage.summary import Summary
 from mayak.triage.writing import CaseWriter, alerts_of
-from mayak.types import Classifier, DecodedImage, Prediction, Progress, Task
+from mayak.types import (
+    Classifier,
+    DecodedImage,
+    Prediction,
+    Progress,
+    SilentProgress,
+    Task,
+)
 
 _MAX_IMAGES = 1 << 30
 """Bytes of pictures that may wait to be scored, if the machine has sixteen times as much. Pictures
@@ -77,12 +85,16 @@ def triage(options: Options, classifier: Classifier | None, progress: Progress) 
 
 def run_triage(options: Options, stage: DecodeAndScore, progress: Progress) -> Summary:
     """Do what ``triage`` does, with any stage that decodes and scores."""
-    check(options)
+    check(options, progress)
     with ExitStack() as stack:
         # 1. Open everything that is read, and the case.
+        recorded = recorded_sources(options.case)
         good = [stack.enter_context(HashList.open(path)) for path in options.known_good]
         bad = [stack.enter_context(HashList.open(path)) for path in options.known_bad]
-        opened = [(path, stack.enter_context(open_source(path))) for path in options.sources]
+        opened = [
+            (path, stack.enter_context(open_source(path, root=root_at(recorded, path))))
+            for path in options.sources
+        ]
         case = stack.enter_context(_case(options))
         case.record(
             "triage",
@@ -129,12 +141,13 @@ def run_triage(options: Options, stage: DecodeAndScore, progress: Progress) -> S
         )
 
 
-def check(options: Options) -> None:
+def check(options: Options, progress: Progress | None = None) -> None:
     """Open what a run needs and close it again, before anything takes long.
 
     Raises:
         EvidenceError: a source cannot be opened.
-        ConfigError: a hash list is not valid, or the case is inside a source.
+        ConfigError: a hash list is not valid, the case is inside a source, or has a source at
+            another path than that named now.
     """
     for path in options.sources:
         open_source(path).close()
@@ -152,6 +165,8 @@ def check(options: Options) -> None:
                 msg("{path} and the case {case} overlap", path=path, case=options.case),
                 remedy=msg("put the case elsewhere"),
             )
+    for moved in moved_sources(options, progress or SilentProgress()):
+        raise moved.refusal(options.case)
 
 
 def _case(options: Options) -> CaseStore:
@@ -177,6 +192,7 @@ def _counted(
             task.advance()
         if not source.listed:
             empty.append(str(path))
+        case.add_source_identity(number, source.identity())
         sources.append((number, path, source))
     return sources, empty
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import count
@@ -13,6 +14,7 @@ from mayak.evidence import Source
 from mayak.i18n import msg
 from mayak.triage.outcome import location_of
 from mayak.types import EvidenceEntry, EvidencePath
+from mayak.untrusted import PARSE_ERRORS, parse_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,8 @@ class RecordedSource:
         """The last file that pictures inside it were looked up for, and whether it was met."""
         self._is_new = next(case.known_items(number), None) is None
         self.unread: set[str] = set()
-        """Displayed paths of the files and containers that the walk met and could not read."""
+        """Paths (``EvidencePath.numbered``) of the files and containers that the walk met and could
+        not read."""
 
     def item(self, location: str) -> StoredItem | None:
         """Return the item at a location, as earlier runs and this one recorded it."""
@@ -126,12 +129,12 @@ class RecordedSource:
         gaps = [gap for gap in self._case.open_gaps(self.number) if not self._was_met(gap.id)]
         if not gaps:
             return
-        around = {gap.display: _outwards(gap.display) for gap in gaps}
-        files = self._case.displayed(
+        around = {gap.id: _outwards(_container_of(gap)) for gap in gaps}
+        files = self._case.at_paths(
             self.number, {path for some in around.values() for path in some}
         )
         for gap in gaps:
-            paths = around[gap.display]
+            paths = around[gap.id]
             # The file that has the gap, or that has the volume with the gap in it; if the case has
             # none, the source itself.
             at = next((at for at, path in enumerate(paths) if path in files), None)
@@ -157,8 +160,22 @@ class RecordedSource:
         return number > self._last or bool(self._met[number])
 
 
+def gap_location(container: str, error: str, message: str) -> str:
+    """Return what identifies a gap within its source: the path of the container that has it
+    (``EvidencePath.numbered``), and what is missing."""
+    gap = {"path": container, "error": error, "message": message}
+    return json.dumps(gap, separators=(",", ":"))
+
+
+def _container_of(gap: StoredItem) -> str:
+    try:
+        return str(parse_json(gap.location)["path"])
+    except PARSE_ERRORS:
+        return gap.display
+
+
 def _outwards(path: str) -> list[str]:
-    """Return a displayed path and those of everything around it, the path first."""
+    """Return a path and those of everything around it, the path first."""
     names = path.split("/")
     return ["/".join(names[:count]) for count in range(len(names), 0, -1)]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,8 +16,8 @@ from mayak.triage.decoding import DecodeRequest, DecodeResult
 from mayak.triage.hashing import HashedFile, listed
 from mayak.triage.options import Options
 from mayak.triage.outcome import ItemOutcome, Outcome, item_of, location_of
-from mayak.triage.recorded import RecordedSource, is_unchanged
-from mayak.types import EvidenceEntry, EvidencePath, Failure, OutcomeReason
+from mayak.triage.recorded import RecordedSource, gap_location, is_unchanged
+from mayak.types import EvidenceEntry, Failure, OutcomeReason
 
 _RECENT = 5_000
 """Files whose outcome is remembered: more than can be on the way from here to the disk."""
@@ -119,7 +118,7 @@ class Resolver:
         """
         outcomes = []
         for item, content in recorded.missing_contents(source):
-            self._require_accepted(item.display, _MISSING)
+            self._require_accepted(item.described, _MISSING)
             gone = Item(item.display, item.location, Duplicate(content))
             outcomes.append(_changed_content(recorded, gone, _MISSING))
         self.n_unlisted += len(outcomes)
@@ -139,22 +138,22 @@ class Resolver:
 
     def _unavailable(self, recorded: RecordedSource, failure: Failure) -> ItemOutcome:
         """An item that the source lists and cannot give, or what is missing of a container."""
+        path = failure.entry or failure.container
+        numbered = failure.path if path is None else path.numbered
         if failure.entry is not None:
             location = location_of(failure.entry)
         else:  # it shares its path with the container
-            location = json.dumps(
-                {"path": failure.path, "error": failure.error, "message": failure.message},
-                separators=(",", ":"),
-            )
+            location = gap_location(numbered, failure.error, failure.message)
+        shown = failure.path if path is None else path.described
         if failure.error == OutcomeReason.HASH_MISMATCH:
-            self._require_accepted(failure.path, msg("does not match its stored hash"))
+            self._require_accepted(shown, msg("does not match its stored hash"))
         is_excluded = failure.error in EXCLUSIONS
         if not is_excluded:
             recorded.identity.require()
-            recorded.unread.add(failure.path)
+            recorded.unread.add(numbered)
         before = recorded.item(location)
         if before is not None and before.content is not None:
-            self._require_accepted(failure.path, _UNREADABLE)
+            self._require_accepted(shown, _UNREADABLE)
             item = Item(failure.path, location, Duplicate(before.content))
             return _changed_content(recorded, item, _UNREADABLE)
         outcome = Exclusion(failure.error, failure.message) if is_excluded else failure
@@ -184,25 +183,25 @@ class Resolver:
     ) -> ItemOutcome:
         if isinstance(reason, Failure):
             recorded.identity.require()
-            recorded.unread.add(str(entry.path))
+            recorded.unread.add(entry.path.numbered)
         if before is not None and before.content is not None:
-            self._require_accepted(entry.path, _UNREADABLE)
+            self._require_accepted(entry.path.described, _UNREADABLE)
             item = item_of(entry, Duplicate(before.content))
             return _changed_content(recorded, item, _UNREADABLE)
         if _document_digest(before) is not None:
-            self._require_accepted(entry.path, _UNREADABLE)
+            self._require_accepted(entry.path.described, _UNREADABLE)
         return ItemOutcome(recorded.number, item_of(entry, reason), before is not None)
 
     def _hashed(self, recorded: RecordedSource, hashed: HashedFile) -> Iterator[Step]:
         entry, before, digest = hashed.file.entry, hashed.file.before, hashed.sha256
         content, is_known = None if before is None else before.content, before is not None
         if _document_digest(before) not in (None, digest):
-            self._require_accepted(entry.path, _CHANGED)
+            self._require_accepted(entry.path.described, _CHANGED)
         if content is not None and digest != content:
             # The bytes that are there now are a file of their own.
             path, later = recorded.later_path(entry.path, digest)
             if later is None:
-                self._require_accepted(entry.path, _CHANGED)
+                self._require_accepted(entry.path.described, _CHANGED)
             self.n_unlisted += 1
             item = item_of(entry, Duplicate(content))
             yield _changed_content(recorded, item, _CHANGED)
@@ -287,7 +286,7 @@ class Resolver:
         is_scored = content in self._copies or recorded.is_scored(content)
         return is_scored and not recorded.lacks_inside(location_of(entry.path))
 
-    def _require_accepted(self, path: EvidencePath | str, text: str) -> None:
+    def _require_accepted(self, path: str, text: str) -> None:
         """Refuse damage that is not accepted, remember damage that is.
 
         Raises:
@@ -295,10 +294,10 @@ class Resolver:
         """
         if not self._options.accept_damaged:
             raise IntegrityError(
-                f"{path}: " + text,
+                path + ": " + text,
                 remedy=msg("give the source as it was, or continue with --accept-damaged"),
             )
-        self.accepted.append((str(path), text))
+        self.accepted.append((path, text))
 
 
 class _Copies:

@@ -59,21 +59,33 @@ def check_sources(
     """
     faults: list[IntegrityFault] = []
     compared: list[SourceComparison] = []
-    counts = case.source_counts()
     for recorded in case.sources():
-        files = counts[recorded.id].files if recorded.id in counts else 0
-        comparison = SourceComparison(recorded.id, recorded.path, files)
-        compared.append(comparison)
         path = located(recorded.path)
+        comparison = SourceComparison(recorded.id, recorded.path, _count(case, recorded))
         if not path.exists():
             comparison.absent = True
-            continue
-        try:
-            with open_source(path) as source:
-                faults += _checked(case, recorded, source, comparison, progress)
-        except EvidenceError as error:
-            faults.append(_fault(recorded, "unreadable", error.message))
+        else:
+            try:
+                with open_source(path, root=recorded.root) as source:
+                    found, comparison = compare_source(case, recorded, source, progress)
+                    faults += found
+            except EvidenceError as error:
+                faults.append(_fault(recorded, "unreadable", error.message))
+        compared.append(comparison)
     return faults, compared
+
+
+def compare_source(
+    case: CaseStore, recorded: StoredSource, source: Source, progress: Progress
+) -> tuple[list[IntegrityFault], SourceComparison]:
+    """Return the faults of one open source, and how it was compared. Raises EvidenceError."""
+    comparison = SourceComparison(recorded.id, recorded.path, _count(case, recorded))
+    return _checked(case, recorded, source, comparison, progress), comparison
+
+
+def _count(case: CaseStore, recorded: StoredSource) -> int:
+    counts = case.source_counts().get(recorded.id)
+    return 0 if counts is None else counts.files
 
 
 def _checked(
@@ -147,7 +159,7 @@ def _difference(
         before = entry.error if item.exclusion is None else item.exclusion.rule
         if item.sha256 is None and before == entry.error:
             return None
-        return "unreadable", f"{item.display}: " + because(entry.error, entry.message)
+        return "unreadable", item.described + ": " + because(entry.error, entry.message)
     if item.sha256 is None:
         if item.size in (None, entry.size):
             return None
@@ -156,14 +168,14 @@ def _difference(
             size=entry.size,
             item_size=item.size,
         )
-        return "changed", f"{item.display}: " + text
+        return "changed", item.described + ": " + text
     try:
         with entry.open() as stream:
             same = file_sha256(stream) in taken_in
     except (EvidenceError, OSError) as error:
-        return "unreadable", f"{item.display}: " + message_of(error)
+        return "unreadable", item.described + ": " + message_of(error)
     text = msg("its bytes have changed")
-    return None if same else ("changed", f"{item.display}: " + text)
+    return None if same else ("changed", item.described + ": " + text)
 
 
 def _missing_files(
@@ -194,12 +206,12 @@ def _missing_files(
         comparison.sized += known.sha256 is None
         if not present[known.id]:
             if len(gone) < _NAMED:
-                gone.append(known.display)
+                gone.append(known.described)
             else:
                 more += 1
     text = msg("is no longer there")
     for name in gone:
-        yield _fault(recorded, "deleted", f"{name}: " + text)
+        yield _fault(recorded, "deleted", name + ": " + text)
     if more:
         text = msg(
             "{path}: {more} more of {files} files are no longer there",

@@ -6,7 +6,7 @@ import hashlib
 import struct
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import count
 from threading import Lock
@@ -15,9 +15,17 @@ from typing import BinaryIO
 from mayak.evidence.base import container_gap, decode_name, entry_failure, from_unix_time
 from mayak.evidence.containers import tsk
 from mayak.evidence.containers.ext import Inodes
+from mayak.evidence.containers.stamps import FatStamps, IsoStamps
 from mayak.evidence.containers.tsk import FAULTS, Tsk, is_free, is_in_use
 from mayak.evidence.streams import stream_of, translated
-from mayak.types import EvidenceEntry, EvidencePath, Failure, FileTimes, OutcomeReason
+from mayak.types import (
+    NO_TIMES,
+    EvidenceEntry,
+    EvidencePath,
+    Failure,
+    FileTimes,
+    OutcomeReason,
+)
 
 _FILE_NAME_ATTRIBUTE = 48
 _FIRST_NTFS_USER_RECORD = 24
@@ -55,6 +63,10 @@ class FileSystem:
         self._kind = system.info.ftype
         self._ntfs = self._kind == tsk.NTFS
         self._fat = self._kind in tsk.FAT_TYPES
+        exfat = self._kind == tsk.EXFAT
+        sector = int(system.info.block_size)
+        self._fat_stamps = FatStamps(read, sector, exfat=exfat) if self._fat else None
+        self._iso_stamps = IsoStamps(read) if self._kind == tsk.ISO9660 else None
         self._inodes = inodes if self._kind in tsk.EXT_TYPES else None
         self._mount_plain = mount_plain
         self._content: Tsk | None = None if self._inodes else system
@@ -100,6 +112,7 @@ class FileSystem:
     def _walk(self, folder: int, path: bytes, uses: int) -> Iterator[EvidenceEntry | Failure]:
         """Yield the files below a folder."""
         stack = [(folder, path)]
+        root = int(self._system.info.root_inum)
         self._folders[folder] = (path, uses)
         while stack:
             number, prefix = stack.pop()
@@ -109,6 +122,9 @@ class FileSystem:
                     raise OSError(f"it states a size of {size} bytes")
                 with self._lock:
                     entries = iter(self._system.open_dir(inode=number))
+                    if self._iso_stamps:
+                        folder = self._system.open_meta(number)
+                        self._iso_stamps.enter(folder, is_root=number == root)
                 while True:
                     with self._lock:
                         entry = next(entries, None)
@@ -270,7 +286,7 @@ class FileSystem:
         ):
             yield entry_failure(path, OutcomeReason.ENCRYPTED, "is encrypted by its file system")
             return
-        yield self._entry_of(meta, path, size, deleted, None)
+        yield self._entry_of(meta, path, size, deleted, self._times(file))
         yield from streams
 
     def _entry_of(
@@ -279,28 +295,28 @@ class FileSystem:
         path: EvidencePath,
         size: int,
         deleted: bool,
-        stream: tuple[Tsk, int] | None,
+        times: FileTimes,
+        stream: tuple[Tsk, int] | None = None,
     ) -> EvidenceEntry:
-        times = (
-            self._time(int(getattr(meta, kind)), int(getattr(meta, f"{kind}_nano")))
+        opener = partial(self._open, int(meta.addr), size, stream)
+        return EvidenceEntry(path, size, opener, times, deleted)
+
+    def _times(self, file: Tsk) -> FileTimes:
+        meta = file.info.meta
+        if self._iso_stamps:
+            with suppress(*FAULTS), self._lock:
+                return self._iso_stamps.times(file)
+            return NO_TIMES
+        if self._fat_stamps:
+            stated = self._fat_stamps.times(int(meta.addr), int(meta.size))
+            if stated is not None:
+                return stated
+        to_time = _from_local_time if self._fat else from_unix_time
+        modified, created, accessed = (
+            to_time(int(getattr(meta, kind)), int(getattr(meta, f"{kind}_nano")))
             for kind in ("mtime", "crtime", "atime")
         )
-        modified, created, accessed = times
-        return EvidenceEntry(
-            path,
-            size,
-            partial(self._open, int(meta.addr), size, stream),
-            FileTimes(modified, created, accessed, zone_known=not self._fat),
-            deleted,
-        )
-
-    def _time(self, seconds: int, nanoseconds: int) -> datetime | None:
-        if self._fat and seconds:
-            # TSK has converted the wall clock from this machine's zone; convert it back.
-            with suppress(OSError, OverflowError, ValueError):
-                return datetime.fromtimestamp(seconds).replace(tzinfo=UTC)
-            return None
-        return from_unix_time(seconds, nanoseconds)
+        return FileTimes(modified, created, accessed, zone_known=not self._fat)
 
     def _streams(self, file: Tsk, name: bytes, deleted: bool) -> list[EvidenceEntry]:
         """Return the named NTFS streams (alternate data streams) of a file or folder."""
@@ -313,7 +329,8 @@ class FileSystem:
                 if info.type == tsk.NTFS_DATA and info.name:
                     path = self._path_of(name + b":" + bytes(info.name), int(meta.addr), deleted)
                     key = (info.type, int(info.id))
-                    found.append(self._entry_of(meta, path, int(info.size), deleted, key))
+                    size, times = int(info.size), self._times(file)
+                    found.append(self._entry_of(meta, path, size, deleted, times, key))
         return found
 
     def _open(self, number: int, size: int, stream: tuple[Tsk, int] | None) -> BinaryIO:
@@ -423,3 +440,12 @@ class FileSystem:
                 prefix = folder if uses == now else b"$OrphanFiles/"
                 best = prefix + text.encode("utf-8")
         return best
+
+
+def _from_local_time(seconds: int, nanoseconds: int) -> datetime | None:
+    """Return the wall clock that TSK has converted from this machine's zone, as if it were UTC."""
+    if seconds:
+        with suppress(OSError, OverflowError, ValueError):
+            clock = datetime.fromtimestamp(seconds).replace(tzinfo=UTC)
+            return clock + timedelta(microseconds=nanoseconds // 1000)
+    return None

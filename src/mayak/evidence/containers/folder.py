@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import sys
@@ -32,6 +33,14 @@ class FolderContainer(Container):
         self._path = path
 
     def entries(self) -> Iterator[EvidenceEntry | Failure]:
+        manifest = hashlib.sha256()
+        for entry in self._listed():
+            if isinstance(entry, EvidenceEntry):
+                manifest.update(b"%s\0%d\0" % (_raw_name(entry.path), entry.size))
+            yield entry
+        self.manifest = manifest.hexdigest()
+
+    def _listed(self) -> Iterator[EvidenceEntry | Failure]:
         stack = [self._folder]
         while stack:
             folder = stack.pop()
@@ -53,7 +62,7 @@ class FolderContainer(Container):
     def find(self, path: EvidencePath) -> EvidenceEntry | None:
         """Return the file at a path that ``entries`` gave, if it is there and no link leads to
         it."""
-        name = path.name.encode("utf-8") if path.raw is None else path.raw
+        name = _raw_name(path)
         # The path comes from a case, which anybody may have written.
         file = self._folder / os.fsdecode(name)
         if ".." in file.parts or not file.is_relative_to(self._folder):
@@ -90,6 +99,10 @@ class FolderContainer(Container):
             yield entry_failure(path, OutcomeReason.UNREADABLE, "this user may not read it")
         else:
             yield EvidenceEntry(path, status.st_size, FileOnDisk(file), file_times(status))
+
+
+def _raw_name(path: EvidencePath) -> bytes:
+    return path.name.encode("utf-8") if path.raw is None else path.raw
 
 
 def _link_target(file: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tarfile
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from typing import BinaryIO
 
@@ -132,9 +133,7 @@ class TarContainer(Container):
         if not target.issparse() and target.offset_data + target.size > self._data.size:
             reason = "is cut off: the archive ends before it does"
             return entry_failure(path, OutcomeReason.DAMAGED, reason)
-        return EvidenceEntry(
-            path, target.size, partial(self._open, target), FileTimes(from_unix_time(member.mtime))
-        )
+        return EvidenceEntry(path, target.size, partial(self._open, target), _times(member))
 
     def _open(self, member: tarfile.TarInfo) -> BinaryIO:
         if not member.issparse():
@@ -147,6 +146,21 @@ class TarContainer(Container):
     def close(self) -> None:
         if self._copy is not None:
             self._copy.close()
+
+
+def _times(member: tarfile.TarInfo) -> FileTimes:
+    """Return the times of a member, all UTC; those besides modification are in pax records."""
+    created, accessed, changed = (
+        from_unix_time(_number(member.pax_headers.get(name, "")))
+        for name in ("LIBARCHIVE.creationtime", "atime", "ctime")
+    )
+    return FileTimes(from_unix_time(member.mtime), created, accessed, changed)
+
+
+def _number(text: str) -> float:
+    with suppress(ValueError):
+        return float(text)
+    return 0
 
 
 def _is_file(member: tarfile.TarInfo) -> bool:

@@ -7,9 +7,9 @@ import struct
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
-from mayak.evidence.base import decode_name, from_unix_time
+from mayak.evidence.base import decode_name, from_unix_time, wall_clock
 from mayak.evidence.streams import Bytes, stream_of
 from mayak.types import FileTimes
 
@@ -28,7 +28,7 @@ _PACKED_NOTHING = 32
 """Bytes that a method may need to pack nothing: 2 of Deflate, 14 of bzip2, some more of LZMA."""
 _IN_EXTRA = 0xFFFFFFFF
 """The value of a field that is too small for its number; the number is in an extra field."""
-_ZIP64, _EXTENDED_TIMESTAMP, _NTFS = 0x0001, 0x5455, 0x000A
+_ZIP64, _EXTENDED_TIMESTAMP, _NTFS, _OLD_UNIX = 0x0001, 0x5455, 0x000A, 0x5855
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +64,10 @@ class Member:
         return decode_name(self.name)[0]
 
     def times(self) -> FileTimes:
-        utc = _utc(self.extra)
-        if utc is not None:
-            return FileTimes(utc)
-        return FileTimes(_wall_clock(self.date, self.time), zone_known=False)
+        stated = _stated_times(self.extra)
+        if stated is not None:
+            return stated
+        return FileTimes(wall_clock(self.date, self.time), zone_known=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,28 +205,37 @@ def _extra_fields(extra: bytes) -> Iterator[tuple[int, bytes]]:
         offset += 4 + size
 
 
-def _wall_clock(date: int, time: int) -> datetime | None:
-    """Return a time by a clock of an unknown zone, in steps of 2 s; None for impossible dates."""
-    try:
-        return datetime(
-            (date >> 9) + 1980,
-            date >> 5 & 0xF,
-            date & 0x1F,
-            time >> 11,
-            time >> 5 & 0x3F,
-            (time & 0x1F) * 2,
-            tzinfo=UTC,
-        )
-    except ValueError:
+def _stated_times(extra: bytes) -> FileTimes | None:
+    """Return the times of extra fields that state UTC; None if none states a modification time.
+
+    APPNOTE 4.5.5 (NTFS) and Info-ZIP's "proginfo/extrafld.txt" (0x5455, 0x5855). In a directory
+    0x5455 holds no other time than that of modification, whatever its flags are.
+    """
+    found = [times for kind, body in _extra_fields(extra) if (times := _times_of(kind, body))]
+    return max(found, key=lambda times: times.created is not None, default=None)
+
+
+def _times_of(kind: int, body: bytes) -> FileTimes | None:
+    times: list[datetime | None] = []
+    if kind == _EXTENDED_TIMESTAMP and body[:1] and body[0] & 1:
+        numbers = struct.unpack_from(f"<{min((len(body) - 1) // 4, 3)}l", body, 1)
+        flagged = iter(numbers)
+        times = [
+            from_unix_time(next(flagged, 0)) if body[0] >> bit & 1 else None for bit in range(3)
+        ]
+    elif kind == _NTFS and len(body) >= 32 and body[4:8] == b"\x01\0\x18\0":
+        # 100 ns since 1601.
+        times = [_filetime(number) for number in struct.unpack_from("<3Q", body, 8)]
+    elif kind == _OLD_UNIX and len(body) >= 8:
+        accessed, modified = struct.unpack_from("<2l", body)
+        times = [from_unix_time(modified), from_unix_time(accessed), None]
+    if not times or times[0] is None:
         return None
+    modified, accessed, created = times
+    return FileTimes(modified, created, accessed)
 
 
-def _utc(extra: bytes) -> datetime | None:
-    """Return the modification time of an extended-timestamp or NTFS extra field, which are UTC."""
-    for kind, body in _extra_fields(extra):
-        if kind == _EXTENDED_TIMESTAMP and len(body) >= 5 and body[0] & 1:
-            return from_unix_time(struct.unpack_from("<i", body, 1)[0])
-        if kind == _NTFS and len(body) >= 16 and body[4:6] == b"\x01\0":
-            # 100 ns since 1601.
-            return from_unix_time(struct.unpack_from("<Q", body, 8)[0] / 1e7 - 11_644_473_600)
-    return None
+def _filetime(number: int) -> datetime | None:
+    """Return the UTC of a number of 100 ns since 1601; None for 0, which stands for unknown."""
+    seconds, rest = divmod(number, 10**7)
+    return from_unix_time(seconds - 11_644_473_600, rest * 100) if number else None

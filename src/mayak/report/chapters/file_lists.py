@@ -123,7 +123,7 @@ def _failures(case: CaseStore, found: ReportData) -> list[Block]:
     failed = islice(_failed(case), _FAILURES)
     rows = tuple(
         (
-            shortened(item.display, _CELL),
+            (shortened(item.display, _CELL), *_entry(item)),
             words.stage(item.failure.stage),
             shortened(because(item.failure.error, item.failure.message), _CELL),
         )
@@ -177,11 +177,14 @@ def _listed(finding: Finding, item: StoredItem, content: StoredContent) -> tuple
     if zone := words.zone(item):
         times.append(msg("time zone ") + zone)
     marks = [msg("deleted")] if item.deleted else []
-    if item.entry is not None:
-        marks.append(msg("entry number {entry}", entry=item.entry))
     return (
         f"{finding.number:04d}",
-        (shortened(item.name, _CELL), shortened(item.display, _CELL), *marks),
+        (shortened(item.name, _CELL), shortened(item.display, _CELL), *marks, *_entry(item)),
         (size(content.size), *times),
         (f"MD5 {content.md5}", f"SHA-1 {content.sha1}", f"SHA-256 {content.sha256}"),
     )
+
+
+def _entry(item: StoredItem) -> list[str]:
+    """Return what tells a file apart from others of the same path."""
+    return [] if item.entry is None else [msg("entry number {entry}", entry=item.entry)]

@@ -149,7 +149,7 @@ class CardMaker:
             label=label,
             picture=content.sha256 if small is not None else None,
             absent=msg("no thumbnail, or not as recorded"),
-            path=shortened(occurrences[0].display, _PATH) if occurrences else "–",
+            path=shortened(occurrences[0].described, _PATH) if occurrences else "–",
             hash=content.sha256[:16],
             score=None if scores is None else scores.best,
             scored=unscored

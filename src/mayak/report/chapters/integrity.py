@@ -109,6 +109,7 @@ def _source(number: int, source: StoredSource, found: ReportData) -> Facts:
     title = msg("Source {number}", number=number)
     rows: list[tuple[str, str]] = [
         (title, shortened(source.path, 300)),
+        *((msg("Earlier path"), shortened(path, 300)) for path in source.former_paths),
         (msg("Kind"), source_kind(source.kind)),
         (msg("Listed"), _listed(source, found)),
     ]
@@ -292,6 +293,8 @@ def _action(entry: LogEntry) -> Cell:
             msg("source {source} refused: damaged or changed", source=detail.get("source")),
             f"SHA-256 {detail.get('sha256')}",
         )
+    if entry.action in ("relocate source", "refuse relocation"):
+        return _relocation(entry)
     if entry.action == "cascade":
         return _risk_bound(detail)
     if entry.action == "training images":
@@ -316,6 +319,16 @@ def _action(entry: LogEntry) -> Cell:
     ):
         lines += [name + f"{file}: {digest}" for file, digest in detail.get(key, {}).items()]
     return tuple(shortened(line, 300) for line in lines)
+
+
+def _relocation(entry: LogEntry) -> Cell:
+    number, new = entry.detail.get("source"), str(entry.detail.get("new"))
+    if entry.action == "refuse relocation":
+        text = msg("source {source} is not at this path: what is there differs", source=number)
+        return (text, shortened(new, 300))
+    old = str(entry.detail.get("old"))
+    text = msg("source {source}, compared with its record, is at another path now", source=number)
+    return (text, shortened(old, 300), "→ " + shortened(new, 300))
 
 
 def _risk_bound(detail: Mapping[str, Any]) -> Cell:

@@ -224,7 +224,7 @@ function Facts({ facts }) {
       ${facts.occurrences.slice(0, 50).map(
         (found) => html`<div class="occurrence">
           <code class="path">${plain(found.path)}</code>
-          <span class="soft times">${found.deleted && html`<b class="deleted"><${Icon} name="trash" />${t("deleted")}</b>`}
+          <span class="soft times">${found.entry && html`<span class="figure">${t("entry")} ${plain(found.entry)}</span>`}${found.deleted && html`<b class="deleted"><${Icon} name="trash" />${t("deleted")}</b>`}
             ${["modified", "created", "accessed", "changed"].filter((key) => found[key]).map((key) => html`<span class="figure">${t(key)} ${fileTime(found[key], found.zone_known)}</span>`)}</span>
           ${found.warnings.map((text) => html`<p class="warning">${plain(text)}</p>`)}
         </div>`,

@@ -48,11 +48,11 @@ export function Rejected() {
           )}</section>`,
       )}
     </div>
-    ${answer && html`<table><thead><tr><th>${t("path")}</th><th>${t("reasonAndRecord")}</th><th>${t("bytes")}</th><th>${t("modified")}</th></tr></thead>
+    ${answer && html`<table><thead><tr><th>${t("path")}</th><th>${t("entry")}</th><th>${t("reasonAndRecord")}</th><th>${t("bytes")}</th><th>${t("modified")}</th></tr></thead>
       <tbody>${rows.map((item) => {
         const why = item.failure ?? item.exclusion;
         return html`<tr><td><code class="path">${plain(item.path)}</code>${item.deleted && html` <span class="note"><${Icon} name="trash" />${t("deleted")}</span>`}</td>
-          <td><b title=${plain(why?.error ?? why?.rule ?? "")}>${plain(reasonName(why?.error ?? why?.rule ?? ""))}</b><br /><span class="soft" lang="en">${plain(why?.message ?? why?.reason ?? "")}</span></td>
+          <td class="figure">${plain(item.entry ?? "")}</td><td><b title=${plain(why?.error ?? why?.rule ?? "")}>${plain(reasonName(why?.error ?? why?.rule ?? ""))}</b><br /><span class="soft" lang="en">${plain(why?.message ?? why?.reason ?? "")}</span></td>
           <td class="figure">${bytes(item.size)}</td><td class="figure">${fileTime(item.modified, item.zone_known)}</td></tr>`;
       })}</tbody></table>`}
     ${answer && answer.total === 0 && html`<p class="soft">${t("noRejected")}</p>`}

@@ -31,6 +31,7 @@ export const WORDS = {
   differing: msg("reviewers differ"),
   flags: msg("Marks"),
   deleted: msg("deleted"),
+  entry: msg("entry number"),
   alert: msg("hash alert"),
   failed: msg("model failed"),
   located: msg("with position"),
