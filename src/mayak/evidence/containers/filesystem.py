@@ -15,7 +15,8 @@ from typing import BinaryIO
 from mayak.evidence.base import container_gap, decode_name, entry_failure, from_unix_time
 from mayak.evidence.containers import tsk
 from mayak.evidence.containers.ext import Inodes
-from mayak.evidence.containers.stamps import FatStamps, IsoStamps
+from mayak.evidence.containers.fat import FatStamps
+from mayak.evidence.containers.iso9660 import DirectoryRecords
 from mayak.evidence.containers.tsk import FAULTS, Tsk, is_free, is_in_use
 from mayak.evidence.streams import stream_of, translated
 from mayak.types import (
@@ -66,7 +67,7 @@ class FileSystem:
         exfat = self._kind == tsk.EXFAT
         sector = int(system.info.block_size)
         self._fat_stamps = FatStamps(read, sector, exfat=exfat) if self._fat else None
-        self._iso_stamps = IsoStamps(read) if self._kind == tsk.ISO9660 else None
+        self._iso = DirectoryRecords(read) if self._kind == tsk.ISO9660 else None
         self._inodes = inodes if self._kind in tsk.EXT_TYPES else None
         self._mount_plain = mount_plain
         self._content: Tsk | None = None if self._inodes else system
@@ -122,9 +123,9 @@ class FileSystem:
                     raise OSError(f"it states a size of {size} bytes")
                 with self._lock:
                     entries = iter(self._system.open_dir(inode=number))
-                    if self._iso_stamps:
+                    if self._iso:
                         folder = self._system.open_meta(number)
-                        self._iso_stamps.enter(folder, is_root=number == root)
+                        self._iso.enter(folder, is_root=number == root)
                 while True:
                     with self._lock:
                         entry = next(entries, None)
@@ -181,6 +182,8 @@ class FileSystem:
         text = bytes(name.name)
         if text in (b".", b".."):
             return
+        if self._iso:
+            text = self._iso.name(text)
         number = int(name.meta_addr)
         unlinked = tsk.is_deleted_name(name)
         meta = entry.info.meta
@@ -303,9 +306,9 @@ class FileSystem:
 
     def _times(self, file: Tsk) -> FileTimes:
         meta = file.info.meta
-        if self._iso_stamps:
+        if self._iso:
             with suppress(*FAULTS), self._lock:
-                return self._iso_stamps.times(file)
+                return self._iso.times(file)
             return NO_TIMES
         if self._fat_stamps:
             stated = self._fat_stamps.times(int(meta.addr), int(meta.size))

@@ -1,4 +1,4 @@
-"""Times of files are those that the source states, in any time zone of this machine."""
+"""Names and times of files are those that the source states, in any time zone of this machine."""
 
 import io
 import lzma
@@ -139,14 +139,26 @@ def test_times_of_iso_9660_have_the_offset_that_they_state(tmp_path, zone, quart
     assert found == FileTimes(expected)
 
 
-def test_times_of_rock_ridge_are_read(tmp_path, zone):
+def test_names_and_times_of_rock_ridge_are_read(tmp_path, zone):
     found = times(unpacked(tmp_path, "rockridge.iso"))
-    assert len(found) == 3
+    assert set(found) == {"DCIM/사진.jpg", "DCIM/100.jpg", "긴 이름 " * 12 + ".jpg"}
     for each in found.values():
         # As make_fixtures.py has set them; the disc states 20:00 and 21:00, +09:00.
         assert each.modified == datetime(2026, 3, 1, 11, tzinfo=UTC)
         assert each.accessed == datetime(2026, 3, 1, 12, tzinfo=UTC)
         assert each.zone_known
+
+
+@pytest.mark.parametrize("name", [b"../100.jpg", b"..", b"a\0b.jpgxxx", b""])
+def test_a_name_of_rock_ridge_that_no_file_may_have_is_not_used(tmp_path, name):
+    def change(data):
+        at = data.index(b"NM\x0c\1\x00100.jpg")
+        data[at + 2] = 5 + len(name)
+        rest = bytes(data[at + 12 : at + 12 + 60])
+        data[at + 5 : at + 5 + len(name) + len(rest)] = name + rest
+
+    found = times(unpacked(tmp_path, "rockridge.iso", change))
+    assert "DCIM/100.JPG" in found and len(found) == 3
 
 
 def test_times_of_hfs_plus_are_utc(tmp_path, zone):
