@@ -1,12 +1,14 @@
 """Makes images/virtual.tar.xz: one disk in each format of virtual disks, from Debian's tools.
 
-    apt-get install qemu-utils fdisk 7zip android-sdk-libsparse-utils ewf-tools sleuthkit
+    apt-get install qemu-utils dosfstools mtools fdisk 7zip ewf-tools sleuthkit
+    apt-get install android-sdk-libsparse-utils
     .venv/bin/pip install pyliblzfse
     .venv/bin/python tests/evidence/make_virtual_disks.py    (after make_fixtures.py)
 
-``small.raw`` is mbr.dd; ``large.raw`` has fat.dd and, 33 MiB further on, ext4.dd as partitions. An
-image's content as an independent program reads it (qemu-img, 7-Zip, simg2img) is in
-``expected.json``: {name: [bytes, SHA-256]}. They are in one archive because they share most bytes.
+``small.raw`` is mbr.dd; ``large.raw`` has fat.dd and, 33 MiB further on, ext4.dd as partitions;
+``tiny.raw`` is a FAT volume. An image's content as an independent program reads it (qemu-img,
+7-Zip, simg2img) is in ``expected.json``: {name: [bytes, SHA-256]}. They are in one archive because
+they share most bytes.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+from make_fixtures import CONTENT
 from udif import PACKERS, udif
 
 IMAGES = Path(__file__).parent / "images"
@@ -58,6 +61,16 @@ def large() -> None:
             file.write(volume)
 
 
+def tiny() -> None:
+    """A FAT volume with one picture."""
+    Path("tiny.raw").write_bytes(bytes(40 << 10))
+    run("mkfs.vfat", "-n", "PHONE", "-i", "12345678", "-r", "16", "-s", "1", "tiny.raw")
+    name = "사진.jpg"
+    Path(name).write_bytes(CONTENT[name])
+    run("mcopy", "-i", "tiny.raw", name, f"::{name}")
+    Path(name).unlink()
+
+
 def convert(name: str, kind: str, raw: str, *options: str) -> None:
     run("qemu-img", "convert", "-f", "raw", "-O", kind, *options, raw, name)
 
@@ -70,7 +83,7 @@ def qcow2() -> None:
             options = f"compat={compat},cluster_size={cluster}"
             name = f"v{version}-{cluster}"
             convert(f"{name}.qcow2", "qcow2", raw, "-o", options)
-            convert(f"{name}-compressed.qcow2", "qcow2", raw, "-c", "-o", options)
+            convert(f"{name}-compressed.qcow2", "qcow2", "small.raw", "-c", "-o", options)
         for kept in ("metadata", "full"):
             options = f"compat={compat},preallocation={kept}"
             convert(f"v{version}-{kept}.qcow2", "qcow2", "small.raw", "-o", options)
@@ -138,9 +151,9 @@ def others() -> None:
     convert("dynamic.vdi", "vdi", "large.raw")
     convert("fixed.vdi", "vdi", "small.raw", "-o", "static=on")
     run("img2simg", "large.raw", "android.simg")
-    data = Path("small.raw").read_bytes()
+    data = Path("tiny.raw").read_bytes()
     for packer in PACKERS:
-        Path(f"{packer}.dmg").write_bytes(udif(data, packer))
+        Path(f"{packer}.dmg").write_bytes(udif(data, packer, chunk=1 << 13))
 
 
 def tables() -> None:
@@ -204,6 +217,7 @@ def main() -> None:
         os.chdir(folder)
         Path("small.raw").write_bytes(fixture("mbr.dd"))
         large()
+        tiny()
         qcow2()
         vmdk()
         others()

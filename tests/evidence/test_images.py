@@ -705,7 +705,7 @@ def test_an_encrypted_volume_inside_a_folder_is_named(folder, offset, magic, wor
 
 @pytest.mark.parametrize(
     ("offset", "magic", "word"),
-    [(32, b"NXSB", "APFS"), (0, b"XFSB", "XFS"), (1024, b"\xe2\xe1\xf5\xe0", "EROFS")],
+    [(1024, b"\x10\x20\xf5\xf2", "F2FS"), (1024, b"\xe2\xe1\xf5\xe0", "EROFS")],
 )
 def test_so_is_a_volume_inside_a_folder_that_cannot_be_read(folder, offset, magic, word):
     (folder / "backup" / "mac.dmg").write_bytes(bytes(offset) + magic + bytes(1 << 20))

@@ -115,6 +115,9 @@ NESTED = [
 @pytest.mark.parametrize("name", NESTED)
 def test_its_files_are_listed_as_a_source_in_a_folder_and_in_a_zip(disks, tmp_path, name):
     def has_files(items, below):
+        if name.endswith(".dmg"):
+            assert items[f"{below}사진.jpg"] == CONTENT["사진.jpg"]
+            return
         # The large disk has a second partition, of ext4.
         assert items[f"{below}partition 1/DCIM/사진.jpg"] == CONTENT["사진.jpg"]
         assert items[f"{below}partition 1/archive.zip/inner.jpg"] == CONTENT["inner.jpg"]
@@ -351,7 +354,7 @@ def test_a_dmg_without_its_end_is_damaged(copied):
     """Only its end shows what it is: by its start it may be a compressed file."""
     path = copied("bzip2.dmg")
     items, failures = listed(path.parent)
-    assert items["bzip2.dmg/partition 1/DCIM/100.jpg"] == CONTENT["100.jpg"]
+    assert items["bzip2.dmg/사진.jpg"] == CONTENT["사진.jpg"]
     assert not failures
     path.write_bytes(path.read_bytes()[:-512])
     items, failures = listed(path.parent)

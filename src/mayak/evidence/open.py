@@ -172,7 +172,7 @@ def _recognised(file: _SourceFile, limits: Limits) -> Source:
         return _single_file(file, limits)
     # 5. A disk whose partition table was wiped: volumes are searched for.
     path = replace(file.path, kind="image")
-    disk = DiskContainer(file.bytes, path)
+    disk = DiskContainer(file.bytes, path, file.choices)
     with translated():
         has_volumes = disk.has_volumes()
     if has_volumes:

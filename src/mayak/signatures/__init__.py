@@ -168,6 +168,13 @@ CONVERT = msg("convert a copy to E01 or raw")
 CONVERT_QEMU = msg("convert a copy to raw: qemu-img convert -O raw COPY disk.dd")
 CONVERT_MAC = msg("convert a copy to raw on a Mac: hdiutil convert COPY -format UDTO -o disk")
 MOUNT = msg("mount it read-only and give that folder")
+MOUNT_OR_UNTESTED = msg(
+    "mount it read-only and give that folder, or allow its reader with --untested-readers"
+)
+GIVE_PASSWORD = msg("give its password or recovery key with --password-file")
+DECRYPT_OR_UNTESTED = msg(
+    "decrypt a copy and give that, or allow its reader with --untested-readers and --password-file"
+)
 DECRYPT = msg("decrypt a copy with its password or key, and give that as a source of its own")
 
 
@@ -214,13 +221,17 @@ def _virtual_disk(name: str, mark: Mark, ext: str = "") -> FileKind:
     )
 
 
-def _unread_volume(
-    name: str, *marks: Mark, description: str = "", is_encrypted: bool = False
+def _other_volume(
+    name: str,
+    *marks: Mark,
+    description: str = "",
+    is_encrypted: bool = False,
+    use: Use = Use.UNREAD,
 ) -> FileKind:
     return FileKind(
         name,
         "file system",
-        Use.UNREAD,
+        use,
         marks,
         layer="image",
         description=description,
@@ -308,26 +319,26 @@ KINDS: Rows = (
     _virtual_disk("VHD", at(0, b"conectix"), ext="vhd"),
     _virtual_disk("VDI", at(64, b"\x7f\x10\xda\xbe"), ext="vdi"),
     _virtual_disk("Android sparse image", at(0, b"\x3a\xff\x26\xed")),
-    _unread_volume("BitLocker", at(3, b"-FVE-FS-"), is_encrypted=True),
-    _unread_volume(
+    _other_volume("BitLocker", at(3, b"-FVE-FS-"), is_encrypted=True),
+    _other_volume(
         "BitLocker To Go",
         at(424, bytes.fromhex("3bd66749292ed84a8399f6a339e3d001")),
         is_encrypted=True,
     ),
-    _unread_volume("LUKS", at(0, b"LUKS\xba\xbe"), is_encrypted=True),
-    _unread_volume("APFS", at(32, b"NXSB")),
+    _other_volume("LUKS", at(0, b"LUKS\xba\xbe"), is_encrypted=True, use=Use.ENTERED),
+    _other_volume("APFS", at(32, b"NXSB")),
     # "CS" is short, so the version before it counts, too.
-    _unread_volume(
+    _other_volume(
         "Core Storage (FileVault or a Fusion Drive)",
         at(88, b"CS"),
         at(8, b"\x01\0"),
         description=msg("Core Storage (FileVault or a Fusion Drive)"),
     ),
-    _unread_volume("F2FS", at(1024, b"\x10\x20\xf5\xf2")),
-    _unread_volume("EROFS", at(1024, b"\xe2\xe1\xf5\xe0")),
-    _unread_volume("XFS", at(0, b"XFSB")),
-    _unread_volume("Btrfs", at(0x10040, b"_BHRfS_M")),
-    _unread_volume("LVM", at(512, b"LABELONE")),
+    _other_volume("F2FS", at(1024, b"\x10\x20\xf5\xf2")),
+    _other_volume("EROFS", at(1024, b"\xe2\xe1\xf5\xe0")),
+    _other_volume("XFS", at(0, b"XFSB"), use=Use.ENTERED),
+    _other_volume("Btrfs", at(0x10040, b"_BHRfS_M")),
+    _other_volume("LVM", at(512, b"LABELONE")),
     _file_system("NTFS", at(3, b"NTFS    "), BOOT),
     _file_system("exFAT", at(3, b"EXFAT   "), BOOT),
     _file_system("FAT12 or FAT16", at(54, b"FAT"), BOOT),
@@ -514,7 +525,8 @@ VIRTUAL_DISKS = _table(
 COMPRESSED = _table(lambda kind: kind.family == "compressed file")
 VOLUMES = _table(lambda kind: kind.family in ("file system", "partition table"))
 GPT = _table(lambda kind: kind.name.startswith("GPT"))
-UNREAD_VOLUMES = tuple(kind for kind in VOLUMES.rows if kind.use is Use.UNREAD)
+OTHER_VOLUMES = tuple(kind for kind in VOLUMES.rows if kind.remedy)
+"""Kinds of volumes that TSK does not read: other readers do, or none."""
 
 CONTAINER_LAYERS: frozenset[str] = frozenset(kind.layer for kind in KINDS if kind.layer is not None)
 IMAGE_EXTENSIONS = frozenset(extension for kind in PICTURES.rows for extension in kind.extensions)
@@ -535,6 +547,9 @@ _DMG = _row("DMG")
 ANDROID_BACKUP = _row("Android backup")
 IOS_BACKUP = _row("iTunes or Finder backup")
 EXFAT = _row("exFAT")
+XFS, APFS, LUKS = _row("XFS"), _row("APFS"), _row("LUKS")
+BITLOCKER = (_row("BitLocker"), _row("BitLocker To Go"))
+CORE_STORAGE = _row("Core Storage (FileVault or a Fusion Drive)")
 EXT = _row("ext2, ext3 or ext4")
 OFFICE_DOCUMENT = _row("Office document")
 APPLE_DOUBLE = _row("AppleDouble")

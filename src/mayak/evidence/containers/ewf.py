@@ -83,7 +83,7 @@ def _open(file: ContainerFile, path: EvidencePath, _: Limits) -> Container:
     else:
         data = file.data()
         medium = EwfBytes(Path(path.name), stream_of(data.read_at, data.size))
-    disk = DiskContainer(medium, path, medium.sector_size)
+    disk = DiskContainer(medium, path, file.choices, medium.sector_size)
     disk.medium = medium
     return disk
 

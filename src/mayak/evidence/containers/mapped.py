@@ -42,6 +42,17 @@ class MappedBytes(ABC):
         self._data.close()
 
 
+class RangeBytes(MappedBytes):
+    """A range of a file; an error if the file ends before it does."""
+
+    def __init__(self, data: Bytes, offset: int, size: int) -> None:
+        super().__init__(data)
+        self.size, self._offset = size, offset
+
+    def _piece(self, offset: int, size: int) -> bytes:
+        return self._stored(self._offset + offset, size)
+
+
 def damaged(reason: str) -> EvidenceError:
     """Return the error for an image that contradicts its format."""
     return EvidenceError(

@@ -50,14 +50,14 @@ class _VirtualDisk(DiskContainer):
 
 def _qcow2(file: ContainerFile, path: EvidencePath) -> _VirtualDisk:
     disk = Qcow2Bytes(file.data(), path)
-    container = _VirtualDisk(disk, path)
+    container = _VirtualDisk(disk, path, file.choices)
     container.snapshots = disk.snapshots
     return container
 
 
 def _vmdk(file: ContainerFile, path: EvidencePath) -> _VirtualDisk:
     disk, files = open_vmdk(file, path)
-    container = _VirtualDisk(disk, path)
+    container = _VirtualDisk(disk, path, file.choices)
     container.medium = files
     return container
 
@@ -80,7 +80,7 @@ def _vhd(kind: str, file: ContainerFile, path: EvidencePath) -> _VirtualDisk:
             "is a {kind} with only the changes to another disk, which is not read", kind=kind
         )
         raise NotReadError(path, what, CONVERT_QEMU)
-    return _VirtualDisk(HandleBytes(handle, handle.get_media_size()), path)
+    return _VirtualDisk(HandleBytes(handle, handle.get_media_size()), path, file.choices)
 
 
 def _has_log(data: Bytes) -> bool:
@@ -97,12 +97,20 @@ def _dmg(file: ContainerFile, path: EvidencePath) -> _VirtualDisk:
     data = file.data()
     disk = DmgBytes(data, path)
     if not disk.has_lzfse:
-        return _VirtualDisk(disk, path)
+        return _VirtualDisk(disk, path, file.choices)
     with library_for(path, msg("a DMG with LZFSE compression")):
         import pymodi
     handle = pymodi.handle()
     handle.open_file_object(stream_of(data.read_at, data.size))
-    return _VirtualDisk(HandleBytes(handle, handle.get_media_size()), path)
+    return _VirtualDisk(HandleBytes(handle, handle.get_media_size()), path, file.choices)
+
+
+def _vdi(file: ContainerFile, path: EvidencePath) -> _VirtualDisk:
+    return _VirtualDisk(VdiBytes(file.data(), path), path, file.choices)
+
+
+def _android_sparse(file: ContainerFile, path: EvidencePath) -> _VirtualDisk:
+    return _VirtualDisk(AndroidSparseBytes(file.data()), path, file.choices)
 
 
 _OPENERS: dict[str, Callable[[ContainerFile, EvidencePath], _VirtualDisk]] = {
@@ -111,8 +119,8 @@ _OPENERS: dict[str, Callable[[ContainerFile, EvidencePath], _VirtualDisk]] = {
     "QCOW2": _qcow2,
     "VHDX": partial(_vhd, "VHDX"),
     "VHD": partial(_vhd, "VHD"),
-    "VDI": lambda file, path: _VirtualDisk(VdiBytes(file.data(), path), path),
-    "Android sparse image": lambda file, path: _VirtualDisk(AndroidSparseBytes(file.data()), path),
+    "VDI": _vdi,
+    "Android sparse image": _android_sparse,
     "DMG": _dmg,
 }
 

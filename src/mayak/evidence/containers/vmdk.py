@@ -16,7 +16,7 @@ from sys import byteorder
 from threading import Lock
 
 from mayak.evidence.base import ContainerFile, Medium, NotReadError
-from mayak.evidence.containers.mapped import MappedBytes, damaged
+from mayak.evidence.containers.mapped import MappedBytes, RangeBytes, damaged
 from mayak.evidence.containers.segments import missing_piece
 from mayak.evidence.streams import Bytes, JoinedBytes
 from mayak.i18n import msg
@@ -123,17 +123,6 @@ class SparseExtent(MappedBytes):
         return content
 
 
-class _FlatExtent(MappedBytes):
-    """A range of a file; an error if the file ends before it does."""
-
-    def __init__(self, data: Bytes, offset: int, size: int) -> None:
-        super().__init__(data)
-        self.size, self._offset = size, offset
-
-    def _piece(self, offset: int, size: int) -> bytes:
-        return self._stored(self._offset + offset, size)
-
-
 class _Files(JoinedBytes):
     """All files of a disk one after the other: what is hashed as its source."""
 
@@ -206,7 +195,7 @@ def _opened(
             raise missing_piece(file.on_disk or Path(path.name), name)
         files[name] = found.data()
     if kind in _FLAT:
-        return _FlatExtent(files[name], int(offset or 0) * _SECTOR, size)
+        return RangeBytes(files[name], int(offset or 0) * _SECTOR, size)
     inside = SparseExtent(files[name])
     if inside.size != size:
         raise damaged(msg("has another size than its extent {name!r}", name=name))

@@ -8,27 +8,39 @@ from dataclasses import dataclass
 from functools import partial
 from threading import Lock
 
+from mayak.errors import EvidenceError
 from mayak.evidence.base import (
+    Choices,
     Container,
     ContainerFile,
     ContainerFormat,
     Limits,
+    NotReadError,
     container_gap,
 )
 from mayak.evidence.containers import ext, tsk, vmdk
+from mayak.evidence.containers.encrypted import decrypted
 from mayak.evidence.containers.ext import Inodes
 from mayak.evidence.containers.filesystem import FileSystem
+from mayak.evidence.containers.libyal_volumes import ApfsContainer, XfsContainer
+from mayak.evidence.containers.mapped import RangeBytes
 from mayak.evidence.containers.segments import follows_a_first
 from mayak.evidence.containers.tsk import FAULTS, Tsk, TskImage
-from mayak.evidence.streams import Bytes
+from mayak.evidence.streams import Bytes, translated
+from mayak.i18n import msg
 from mayak.signatures import (
+    APFS,
+    BITLOCKER,
+    CORE_STORAGE,
     EXFAT,
     EXT,
     FAR_HEAD,
     GPT,
     HEAD,
-    UNREAD_VOLUMES,
+    LUKS,
+    OTHER_VOLUMES,
     VOLUMES,
+    XFS,
     FileKind,
     Mark,
 )
@@ -55,11 +67,20 @@ class Volume:
 class DiskContainer(Container):
     """The files of a disk: every partition, live and deleted files."""
 
-    def __init__(self, data: Bytes, path: EvidencePath, sector: int = tsk.SECTOR) -> None:
+    def __init__(
+        self,
+        data: Bytes,
+        path: EvidencePath,
+        choices: Choices | None = None,
+        sector: int = tsk.SECTOR,
+    ) -> None:
         """``sector``: bytes of a sector, as the image states them."""
         self._data = data
         self._path = path
+        self._choices = choices or Choices()
         self._sector = sector
+        self._opened: dict[int, list[Container]] = {}
+        """By their offsets the open volumes that TSK does not read."""
         # TSK keeps caches for each image; one caller at a time.
         self._lock = Lock()
         self._image = TskImage(data)
@@ -102,8 +123,8 @@ class DiskContainer(Container):
             if (missing := volume.offset + volume.size - self._data.size) > 0:
                 reason = f"is cut off: its last {missing} bytes are beyond the end of the image"
                 yield container_gap(volume.path, OutcomeReason.DAMAGED, reason)
-            if (kind := self._unread_kind(volume.offset)) is not None:
-                yield _unread(volume, kind)
+            if (kind := self._other_kind(volume.offset)) is not None:
+                yield from self._other_files(volume, kind)
             else:
                 yield from self._files(volume)
         if beyond:
@@ -134,6 +155,44 @@ class DiskContainer(Container):
             yield container_gap(volume.path, OutcomeReason.UNREADABLE, f"cannot be read: {exc}")
             return
         yield from files.entries()
+
+    def _other_files(self, volume: Volume, kind: FileKind) -> Iterator[EvidenceEntry | Failure]:
+        """Yield the files of a volume that TSK does not read."""
+        try:
+            with translated():
+                if volume.offset not in self._opened:
+                    self._opened[volume.offset] = self._open_other(volume, kind)
+        except NotReadError as exc:
+            reason = f"{exc.reason}: {exc.remedy}"
+            yield container_gap(volume.path, exc.outcome, reason)
+            return
+        except EvidenceError as exc:
+            reason = f"is {kind.name} and cannot be read: {exc.__cause__ or exc}: {kind.remedy}"
+            yield container_gap(volume.path, OutcomeReason.UNREADABLE, reason)
+            return
+        for container in self._opened[volume.offset]:
+            yield from container.entries()
+
+    def _open_other(self, volume: Volume, kind: FileKind) -> list[Container]:
+        """Open a volume that TSK does not read. Raises NotReadError, or what a library raises."""
+        size = min(volume.size, self._data.size - volume.offset)
+        data = RangeBytes(self._data, volume.offset, size)
+        if kind is XFS:
+            return [XfsContainer(data, volume.path)]
+        if kind is APFS:
+            return [ApfsContainer(data, volume.path, self._choices)]
+        if kind in (LUKS, *BITLOCKER, CORE_STORAGE):
+            disks = decrypted(kind, data, volume.path, self._choices)
+            paths = [volume.path]
+            if len(disks) > 1:
+                names = (f"logical volume {number}" for number in range(1, len(disks) + 1))
+                paths = [volume.path.child("volume", name) for name in names]
+            return [
+                DiskContainer(disk, path, self._choices)
+                for disk, path in zip(disks, paths, strict=True)
+            ]
+        reason = msg("is {kind}, which is not read", kind=kind.name)
+        raise NotReadError(volume.path, reason, kind.remedy)
 
     def _read_in(self, start: int, offset: int, size: int) -> bytes:
         return self._data.read_at(start + offset, size)
@@ -198,7 +257,7 @@ class DiskContainer(Container):
         sector = int.from_bytes(start[11:13], "little") in (512, 1024, 2048, 4096)
         if jumps and sector and start[13:14] != b"\0":
             return True
-        return EXFAT.marks[0].matches(start) or self._unread_kind(0) is not None
+        return EXFAT.marks[0].matches(start) or self._other_kind(0) is not None
 
     def _in_free_space(
         self, free: list[tuple[int, int]], used: list[tuple[int, int]]
@@ -222,7 +281,7 @@ class DiskContainer(Container):
                 path = self._path.child("volume", f"unpartitioned at {offset}")
                 volume = Volume(path, offset, end - offset)
                 with suppress(*FAULTS):
-                    if self._unread_kind(offset) is not None:
+                    if self._other_kind(offset) is not None:
                         yield volume
                     # Trying to mount each of them would take long.
                     elif VOLUMES.identify(self._data.read_at(offset, HEAD)) is not None:
@@ -236,9 +295,9 @@ class DiskContainer(Container):
 
     def _is_known(self, volume: Volume) -> bool:
         """Whether a volume is of a known kind; raises as ``_mount`` does."""
-        return self._unread_kind(volume.offset) is not None or self._mount(volume) is not None
+        return self._other_kind(volume.offset) is not None or self._mount(volume) is not None
 
-    def _unread_kind(self, offset: int) -> FileKind | None:
+    def _other_kind(self, offset: int) -> FileKind | None:
         """Return the kind of a volume that TSK does not read, None for all others."""
 
         def is_there(mark: Mark) -> bool:
@@ -248,7 +307,7 @@ class DiskContainer(Container):
                 return self._data.read_at(offset + mark.offset, length) in mark.alternatives
             return False
 
-        return next((kind for kind in UNREAD_VOLUMES if all(map(is_there, kind.marks))), None)
+        return next((kind for kind in OTHER_VOLUMES if all(map(is_there, kind.marks))), None)
 
     def _mount(self, volume: Volume) -> Tsk | None:
         """Return the file system, None if there is none that is known.
@@ -275,14 +334,6 @@ class DiskContainer(Container):
         return self._ext[start][0]
 
 
-def _unread(volume: Volume, kind: FileKind) -> Failure:
-    if kind.is_encrypted:
-        reason = f"is an encrypted volume ({kind.name}), which is not read"
-        return container_gap(volume.path, OutcomeReason.ENCRYPTED, reason)
-    reason = f"is {kind.name}, which is not read: {kind.remedy!s}"
-    return container_gap(volume.path, OutcomeReason.UNSUPPORTED, reason)
-
-
 def _hidden(inodes: Inodes, offset: int, data: bytes) -> bytes:
     """Return the bytes at an offset of a volume, which can be before it, as TSK gets them."""
     before = min(max(-offset, 0), len(data))
@@ -296,7 +347,7 @@ def _likely_starts(start: int, end: int) -> list[int]:
 
 
 def _open(file: ContainerFile, path: EvidencePath, _: Limits) -> Container | None:
-    disk = DiskContainer(file.data(), path)
+    disk = DiskContainer(file.data(), path, file.choices)
     # A copy of a boot sector begins like a disk, so a known volume must follow. Nothing but a disk
     # begins with a GPT; it counts even if all its volumes are unknown or encrypted.
     is_disk = GPT.identify(file.head) is not None and disk.is_partitioned()
