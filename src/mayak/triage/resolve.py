@@ -152,6 +152,8 @@ class Resolver:
         if not is_excluded:
             recorded.identity.require()
             recorded.unread.add(failure.path)
+        if failure.entry is None and failure.error == OutcomeReason.ENCRYPTED:
+            recorded.locked.add(failure.path)
         before = recorded.item(location)
         if before is not None and before.content is not None:
             self._require_accepted(failure.path, _UNREADABLE)

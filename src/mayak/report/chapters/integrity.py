@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mayak import __version__
@@ -273,13 +273,7 @@ def _action(entry: LogEntry) -> Cell:
             str(detail.get("reason")),
         )
     if entry.action == "accept damage":
-        files = [str(file) for file in detail.get("files", ())]
-        text = plural(
-            "{n:,} file was accepted although it is damaged, changed or gone",
-            "{n:,} files were accepted although they are damaged, changed or gone",
-            len(files),
-        )
-        return (text, *(shortened(file, 300) for file in files[:_ACCEPTED]))
+        return _accepted_damage(detail.get("files", ()))
     if entry.action == "reduced scale":
         return plural(
             "run {run}: the whole model read {n:,} image at a reduced scale only",
@@ -287,6 +281,8 @@ def _action(entry: LogEntry) -> Cell:
             len(detail.get("contents", ())),
             run=detail.get("run"),
         )
+    if entry.action == "opened with a password":
+        return _opened_with_password(detail.get("containers", ()))
     if entry.action == "refuse source":
         return (
             msg("source {source} refused: damaged or changed", source=detail.get("source")),
@@ -348,6 +344,24 @@ def _risk_bound(detail: Mapping[str, Any]) -> Cell:
     return text, drift
 
 
+def _accepted_damage(files: Sequence[object]) -> Cell:
+    text = plural(
+        "{n:,} file was accepted although it is damaged, changed or gone",
+        "{n:,} files were accepted although they are damaged, changed or gone",
+        len(files),
+    )
+    return (text, *(shortened(str(file), 300) for file in files[:_ACCEPTED]))
+
+
+def _opened_with_password(containers: Sequence[object]) -> Cell:
+    text = plural(
+        "{n:,} container was opened with a password",
+        "{n:,} containers were opened with a password",
+        len(containers),
+    )
+    return (text, *(shortened(str(path), 300) for path in containers[:_ACCEPTED]))
+
+
 def _options(options: Mapping[str, Any]) -> list[str]:
     """Return the settings of a triage that differ from doing nothing."""
     names = {
@@ -357,6 +371,9 @@ def _options(options: Mapping[str, Any]) -> list[str]:
         "smallest": msg("longer side in pixels, at least: "),
         "limit": msg("images at most: "),
         "accept_damaged": msg("go on with damaged sources"),
+        "passwords": msg("passwords given for encrypted containers"),
+        "untested_readers": msg("readers that were never compared with another program"),
+        "shadow_copies": msg("volume shadow copies"),
     }
     given = [
         names.get(name, f"{name} ") + _value(value)
