@@ -8,11 +8,11 @@ import zipfile
 import zlib
 
 import pytest
-from phone_backups import PASSWORD, android_backup, fixed
 
 from mayak.errors import EvidenceError
 from mayak.evidence import Choices, Limits, open_source
 from mayak.types import EvidencePath, Failure
+from phone_backups import PASSWORD, android_backup, fixed
 
 FILES = {
     "apps/com.kakao.talk/_manifest": b"1\ncom.kakao.talk\n",

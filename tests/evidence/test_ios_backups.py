@@ -12,6 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+
+from mayak.evidence import Choices, open_source
+from mayak.evidence.containers.ios_keybag import class_keys
+from mayak.types import EvidenceEntry, EvidencePath, Failure
+from mayak_synthetic.exfat import volume
 from phone_backups import (
     PASSWORD,
     SCHEMA,
@@ -25,11 +30,6 @@ from phone_backups import (
     mb_file,
     write,
 )
-
-from mayak.evidence import Choices, open_source
-from mayak.evidence.containers.ios_keybag import class_keys
-from mayak.types import EvidenceEntry, EvidencePath, Failure
-from mayak_synthetic.exfat import volume
 
 FILES = (
     IosFile("CameraRollDomain", "Media/DCIM/100APPLE/IMG_0001.JPG", fixed("one", 40_000)),

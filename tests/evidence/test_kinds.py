@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from phone_backups import android_backup
 from PIL import Image
 
 from mayak import signatures
@@ -23,6 +22,7 @@ from mayak.imaging.formats import is_pdf, looks_like_image, named_as_image
 from mayak.signatures import KINDS, FileKind, Use
 from mayak.types import EvidenceEntry, Failure
 from mayak_synthetic.exfat import volume
+from phone_backups import android_backup
 
 IMAGES = Path(__file__).parent / "images"
 JPEG = b"\xff\xd8\xff\xe0" + bytes(range(200)) + b"\xff\xd9"

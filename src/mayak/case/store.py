@@ -264,6 +264,12 @@ class CaseStore:
         )
         return map(_log_entry, rows)
 
+    def triage_options(self) -> Iterator[dict[str, Any]]:
+        """Yield the options of the triage runs, oldest first."""
+        for entry in self.log():
+            if entry.action == "triage":
+                yield entry.detail.get("options") or {}
+
     def entry_of(self, head: str) -> int | None:
         """Return the number of the log entry with this hash."""
         rows = self._database.query("SELECT sequence FROM log WHERE hash = ?", head)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,8 +12,12 @@ from cyclopts import Parameter
 
 from mayak.config import BASE_MODEL, Precision
 from mayak.errors import ConfigError, ModelError
-from mayak.i18n import msg
-from mayak.untrusted import RECORD_BYTES, read_json
+from mayak.i18n import message_of, msg, system_error
+from mayak.untrusted import RECORD_BYTES, read_file, read_json
+
+_MAX_PASSWORD_BYTES = 1 << 20
+_MAX_PASSWORDS = 1000
+"""Passwords of a file: one can take seconds for each container."""
 
 
 def at_least(name: str, least: float) -> Callable[[object, float | None], None]:
@@ -79,6 +84,15 @@ JsonOption = Annotated[
         help=msg("Print the result as JSON."),
     ),
 ]
+PasswordFileOption = Annotated[
+    Path | None,
+    Parameter(
+        help=msg(
+            "File with the passwords of encrypted containers, one a line (UTF-8). Neither they nor "
+            "its name are recorded."
+        )
+    ),
+]
 CaseOption = Annotated[Path, Parameter(help=msg("The case's folder."))]
 OperatorOption = Annotated[
     str | None,
@@ -117,6 +131,49 @@ def base_of(adapter: Path | None, model: str | None) -> tuple[str, str | None]:
             remedy=msg("name it with --model"),
         )
     return str(name), recorded.get("revision") or config.get("revision")
+
+
+def read_passwords(path: Path | None) -> tuple[str, ...]:
+    """Return the passwords in a file, without empty lines; none without a file.
+
+    Raises:
+        ConfigError: it cannot be read, is not in UTF-8, has no password, or more than are tried.
+    """
+    if path is None:
+        return ()
+    try:
+        data = read_file(path, _MAX_PASSWORD_BYTES)
+    except (OSError, ValueError) as error:
+        why = system_error(error) if isinstance(error, OSError) else message_of(error)
+        raise ConfigError(
+            msg("password file {path}: cannot be read ({why})", path=path, why=why),
+            remedy=msg("check the path and your rights to it"),
+        ) from error
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        # Neither the error nor its cause is shown: they hold bytes of the file.
+        raise ConfigError(
+            msg("password file {path}: is not in UTF-8", path=path),
+            remedy=msg("save it in UTF-8"),
+        ) from None
+    passwords = tuple(dict.fromkeys(line for line in re.split("\r?\n", text) if line))
+    if not passwords:
+        raise ConfigError(
+            msg("password file {path}: has no password", path=path),
+            remedy=msg("write one a line"),
+        )
+    if len(passwords) > _MAX_PASSWORDS:
+        raise ConfigError(
+            msg(
+                "password file {path}: has {n:,} passwords, more than {limit:,}",
+                path=path,
+                n=len(passwords),
+                limit=_MAX_PASSWORDS,
+            ),
+            remedy=msg("each may take seconds for each container: keep the likely ones"),
+        )
+    return passwords
 
 
 def user() -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from mayak.cli.console import Console
-from mayak.cli.options import JsonOption
+from mayak.cli.options import JsonOption, PasswordFileOption, read_passwords
 from mayak.errors import ConfigError
 from mayak.i18n import msg
 from mayak.labels import LABELS
@@ -121,6 +121,7 @@ def prepare(
     raw: RawArgument = None,
     *,
     from_case: FromCaseOption = None,
+    password_file: PasswordFileOption = None,
     data: DataOption = Path("data"),
     seed: SeedOption = 42,
     test_fraction: TestFractionOption = 0.15,
@@ -152,6 +153,7 @@ def prepare(
     options = PrepareOptions(
         raw=raw or Path("raw_data"),
         cases=tuple(from_case or ()),
+        passwords=read_passwords(password_file),
         data=data,
         seed=seed,
         test_fraction=test_fraction,

@@ -15,7 +15,12 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from mayak.cli.console import Console
-from mayak.cli.options import CaseOption, user
+from mayak.cli.options import (
+    CaseOption,
+    PasswordFileOption,
+    read_passwords,
+    user,
+)
 from mayak.i18n import msg, plural
 
 ReviewerOption = Annotated[
@@ -38,17 +43,23 @@ def review(
     reviewer: ReviewerOption = None,
     port: PortOption = None,
     browser: BrowserOption = False,
+    password_file: PasswordFileOption = None,
 ) -> int:
     """Look through a case in the browser and decide; Ctrl-C ends it.
 
     The page can be reached from this machine only, with the address that is printed. Triage may
     run meanwhile.
     """
+    from mayak.case import CaseStore
+    from mayak.evidence import Choices
     from mayak.review import ReviewSession, serve
 
     console = Console()
     logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.WARNING)
+    passwords = read_passwords(password_file)
     with ReviewSession(case, reviewer or user()) as session:
+        with CaseStore.read(case) as store:
+            session.open_sources_with(Choices.again(store.triage_options(), passwords))
         _warn_of_faults(console, case)
         if session.lacks_stacks:
             console.note(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import sys
+from dataclasses import asdict, replace
 from datetime import datetime
+from getpass import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,14 +20,17 @@ from mayak.cli.options import (
     JsonOption,
     ModelOption,
     OperatorOption,
+    PasswordFileOption,
     PrecisionOption,
     at_least,
     base_of,
+    read_passwords,
     user,
 )
 from mayak.cli.triage_summary import show_summary, summary_values
 from mayak.errors import ConfigError, IntegrityError
-from mayak.i18n import msg, plural
+from mayak.i18n import msg, plural, render
+from mayak.names import printable
 from mayak.workers import cores
 
 if TYPE_CHECKING:
@@ -100,6 +105,20 @@ AcceptDamagedOption = Annotated[
         help=msg("Go on with a source whose hash does not match; the case records it."),
     ),
 ]
+UntestedReadersOption = Annotated[
+    bool,
+    Parameter(
+        negative="",
+        help=msg(
+            "Open containers too whose reader was never compared with another program; the case "
+            "records it."
+        ),
+    ),
+]
+ShadowCopiesOption = Annotated[
+    bool,
+    Parameter(negative="", help=msg("List the volume shadow copies of NTFS, too.")),
+]
 ExhaustiveOption = Annotated[
     bool,
     Parameter(
@@ -123,6 +142,9 @@ def triage(
     known_good: KnownGoodOption = None,
     known_bad: KnownBadOption = None,
     accept_damaged: AcceptDamagedOption = False,
+    password_file: PasswordFileOption = None,
+    untested_readers: UntestedReadersOption = False,
+    shadow_copies: ShadowCopiesOption = False,
     exhaustive: ExhaustiveOption = False,
     batch_size: BatchSizeOption = 8,
     precision: PrecisionOption = "auto",
@@ -139,6 +161,7 @@ def triage(
             msg("no source is named"),
             remedy="mayak triage dump.E01 photos/ --case case-0417",
         )
+    from mayak.evidence import Choices
     from mayak.triage import Options, check
 
     options = Options(
@@ -153,6 +176,7 @@ def triage(
         known_good=tuple(known_good or ()),
         known_bad=tuple(known_bad or ()),
         accept_damaged=accept_damaged,
+        choices=Choices(read_passwords(password_file), untested_readers, shadow_copies),
         workers=cores(),
     )
     relocate_moved(options)
@@ -202,8 +226,13 @@ def _run(
 
     console = Console()
     cascade = None if calibration is None else CascadeScorer(model, calibration, batch_size)
+    scorer = cascade or LabelScorer(model, batch_size)
     try:
-        summary = run(options, cascade or LabelScorer(model, batch_size), console)
+        summary = run(options, scorer, console)
+        if summary.locked and (passwords := _asked(console, options, summary.locked)):
+            choices = replace(options.choices, passwords=passwords)
+            options = replace(options, choices=choices)
+            summary = run(options, scorer, console)
     except KeyboardInterrupt:
         console.note(msg("stopped; the same command continues from here"))
         raise
@@ -225,6 +254,22 @@ def _run(
     if summary.damaged:
         return IntegrityError.exit_code
     return int(bool(summary.failures))
+
+
+def _asked(console: Console, options: Options, locked: list[str]) -> tuple[str, ...]:
+    """Ask the person at the terminal, if there is one, for the passwords of containers.
+
+    After the run, so that a question that nobody answers holds nothing up.
+    """
+    if options.choices.passwords or not sys.stdin.isatty():
+        return ()
+    for path in locked:
+        console.note(msg("needs a password: {path}", path=printable(path)))
+    question = render(msg("password (Enter: go on without another): "), console.language)
+    passwords: list[str] = []
+    while password := getpass(question):
+        passwords.append(password)
+    return tuple(passwords)
 
 
 def _record_reduced(

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from mayak.cli.console import Console
-from mayak.cli.options import CaseOption, JsonOption, OperatorOption, user
+from mayak.cli.options import (
+    CaseOption,
+    JsonOption,
+    OperatorOption,
+    PasswordFileOption,
+    read_passwords,
+    user,
+)
 from mayak.errors import CaseError, IntegrityError
 from mayak.i18n import join, msg, plural
 
@@ -29,6 +36,7 @@ def verify(
     *,
     operator: OperatorOption = None,
     head: HeadOption = None,
+    password_file: PasswordFileOption = None,
     as_json: JsonOption = False,
 ) -> int:
     """Check a case and its sources against what was recorded, and list what was not checked.
@@ -38,8 +46,9 @@ def verify(
     from mayak.case import CaseStore
 
     console = Console()
+    passwords = read_passwords(password_file)
     with CaseStore.read(case, tampered=True) as store:
-        found = _compare(console, store, head)
+        found = _compare(console, store, head, passwords)
     try:
         # Without the writer's lock, because triage may be running.
         with CaseStore.review(case, operator=operator or user(), action="open") as store:
@@ -82,14 +91,16 @@ class _Verification:
         return [source.path for source in self.compared or () if source.absent]
 
 
-def _compare(console: Console, store: CaseStore, head: str | None) -> _Verification:
+def _compare(
+    console: Console, store: CaseStore, head: str | None, passwords: tuple[str, ...]
+) -> _Verification:
     """Compare the case, its sources and a noted log head with what was recorded."""
     from mayak.case import IntegrityFault
 
     faults = store.verify()
     whole = store.is_readable and not any(fault.problem == "unreadable" for fault in faults)
     extent = store.extent() if whole else None
-    found, compared = _sources(console, store, faults)
+    found, compared = _sources(console, store, faults, passwords)
     faults += found
     notes = _clock_notes(console, store, faults)
     noted = store.entry_of(head) if head is not None and store.is_readable else None
@@ -135,15 +146,17 @@ def _show(console: Console, found: _Verification, head: str | None) -> None:
 
 
 def _sources(
-    console: Console, store: CaseStore, faults: list[IntegrityFault]
+    console: Console, store: CaseStore, faults: list[IntegrityFault], passwords: tuple[str, ...]
 ) -> tuple[list[IntegrityFault], list[SourceComparison] | None]:
     """Return what differs in the sources, and how each was compared (None: no source could be)."""
+    from mayak.evidence import Choices
     from mayak.triage.verify import check_sources
 
     if any(fault.problem == "unreadable" for fault in faults):
         return [], None
     try:
-        return check_sources(store, console)
+        choices = Choices.again(store.triage_options(), passwords)
+        return check_sources(store, console, choices)
     except CaseError as error:  # a changed row may be unreadable
         if not faults:
             raise
@@ -165,8 +178,9 @@ def _clock_notes(console: Console, store: CaseStore, faults: list[IntegrityFault
 
 
 def _is_open(source: SourceComparison) -> bool:
-    """Whether a source has files and none of them was compared."""
-    return source.absent or (source.files > 0 and source.uncompared == source.files)
+    """Whether a source has files and none of them was compared, or some need a password."""
+    is_uncompared = source.files > 0 and source.uncompared == source.files
+    return source.absent or is_uncompared or source.locked > 0
 
 
 def _recorded(source: SourceComparison) -> dict[str, object]:
@@ -198,6 +212,14 @@ def _comparison(source: SourceComparison) -> str:
                 "{sized:,} without a recorded hash (left out or not read) by presence and size "
                 "alone",
                 sized=source.sized,
+            )
+        )
+    if source.locked:
+        parts.append(
+            msg(
+                "{locked:,} NOT COMPARED, in a container that needs a password: give it with "
+                "--password-file",
+                locked=source.locked,
             )
         )
     if source.uncompared:

@@ -17,7 +17,7 @@ from mayak.case import CaseStore, Decision
 from mayak.case.values import checked
 from mayak.dataset.collect import RawFile, Rejected, order
 from mayak.errors import EvidenceError, IntegrityError, ManifestError
-from mayak.evidence import located, open_source
+from mayak.evidence import Choices, Source, located, open_source
 from mayak.i18n import join, message_of, msg, msg_in
 from mayak.imaging.formats import wrong_extension
 from mayak.imaging.inside import read_inside
@@ -79,9 +79,10 @@ class _Image:
 class DecidedImages:
     """The contents that people decided on in some cases."""
 
-    def __init__(self, images: Sequence[_Image], folders: Sequence[Path]) -> None:
+    def __init__(self, images: Sequence[_Image], folders: Sequence[Path], choices: Choices) -> None:
         self._images = images
         self._by_sha256 = {image.sha256: image for image in images}
+        self._choices = choices
         self._folders = folders
         """The cases, and all their sources."""
 
@@ -134,7 +135,8 @@ class DecidedImages:
         with progress.task(msg("copying"), len(agreed), msg_in("unit", "images")) as task:
             for (source, name), images in sorted(by_source.items(), key=lambda each: each[0]):
                 root = EvidencePath.from_json(name)
-                faults += _copy(located(source), root, images, folder, task)
+                with open_source(located(source), choices=self._choices, root=root) as opened:
+                    faults += _copy(opened, images, folder, task)
         if faults:
             more = len(faults) - _SHOWN
             raise IntegrityError(
@@ -186,8 +188,8 @@ def _sha256(path: str) -> str:
     return PurePosixPath(path).stem
 
 
-def read_decided(folders: Sequence[Path]) -> DecidedImages:
-    """Return the contents of cases that have a current verdict.
+def read_decided(folders: Sequence[Path], passwords: tuple[str, ...] = ()) -> DecidedImages:
+    """Return the contents of cases that have a current verdict; ``passwords`` open their sources.
 
     Raises:
         CaseError: a folder is not a case.
@@ -195,6 +197,7 @@ def read_decided(folders: Sequence[Path]) -> DecidedImages:
     """
     cases: dict[str, Path] = {}
     locations = list(folders)
+    told: list[dict[str, Any]] = []
     found: dict[str, list[tuple[Origin, _Image]]] = defaultdict(list)
     for folder in folders:
         with CaseStore.read(folder) as store:
@@ -206,6 +209,7 @@ def read_decided(folders: Sequence[Path]) -> DecidedImages:
                         "merge their decisions (`mayak decisions merge`) and name one of them"
                     ),
                 )
+            told += store.triage_options()
             locations += [located(source.path) for source in store.sources()]
             with checked(folder, msg("a decided image")):
                 for origin, image in _of_case(store):
@@ -222,7 +226,7 @@ def read_decided(folders: Sequence[Path]) -> DecidedImages:
         image = its[0][1]
         image.origins = [origin for origin, _ in its]
         images.append(image)
-    return DecidedImages(images, locations)
+    return DecidedImages(images, locations, Choices.again(told, passwords))
 
 
 def _of_case(store: CaseStore) -> Iterator[tuple[Origin, _Image]]:
@@ -289,42 +293,41 @@ class _Wanted:
             yield from images.values()
 
 
-def _copy(
-    path: Path, root: EvidencePath, images: list[_Image], folder: Path, task: Task
-) -> list[str]:
+def _copy(source: Source, images: list[_Image], folder: Path, task: Task) -> list[str]:
     """Copy images out of one source; return the faults of those that cannot be copied."""
     wanted = _Wanted.of(images)
     faults: list[str] = []
-    with open_source(path, root=root) as source:
-        for entry in source.items():
-            if not wanted:
-                break
-            if not isinstance(entry, EvidenceEntry):
-                continue
-            itself, inside = wanted.take(entry.path.to_json())
-            if not itself and not inside:
-                continue
-            try:
-                with entry.open() as stream:
-                    data = stream.read()
-            except (EvidenceError, OSError) as error:
-                faults += [
-                    _fault(image, message_of(error)) for image in (*itself, *inside.values())
-                ]
-                continue
-            found = _inside(data, frozenset(inside)) if inside else {}
-            contents = [(image, data) for image in itself]
-            contents += [(image, found.get(name, b"")) for name, image in inside.items()]
-            for image, content in contents:
-                task.advance()
-                if hashlib.sha256(content).hexdigest() == image.sha256:
-                    target = folder / image.raw_name
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    target.write_bytes(content)
-                else:
-                    faults.append(_fault(image, msg("its bytes have changed")))
+    for entry in source.items():
+        if not wanted:
+            break
+        if not isinstance(entry, EvidenceEntry):
+            continue
+        itself, inside = wanted.take(entry.path.to_json())
+        if not itself and not inside:
+            continue
+        try:
+            with entry.open() as stream:
+                data = stream.read()
+        except (EvidenceError, OSError) as error:
+            faults += [_fault(image, message_of(error)) for image in (*itself, *inside.values())]
+            continue
+        found = _inside(data, frozenset(inside)) if inside else {}
+        contents = [(image, data) for image in itself]
+        contents += [(image, found.get(name, b"")) for name, image in inside.items()]
+        for image, content in contents:
+            task.advance()
+            if hashlib.sha256(content).hexdigest() == image.sha256:
+                target = folder / image.raw_name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(content)
+            else:
+                faults.append(_fault(image, msg("its bytes have changed")))
     gone = msg("is no longer there")
-    return faults + [_fault(image, gone) for image in wanted]
+    locked = msg("is in a container that needs a password: give it with --password-file")
+    return faults + [
+        _fault(image, locked if source.is_locked(image.origins[0].path) else gone)
+        for image in wanted
+    ]
 
 
 def _fault(image: _Image, why: str) -> str:

@@ -42,7 +42,7 @@ class InputFiles:
             ManifestError: a data folder is a file, or is not apart from the input.
         """
         options, folders = each[0], [its.data.resolve() for its in each]
-        decided = read_decided(options.cases) if options.cases else None
+        decided = read_decided(options.cases, options.passwords) if options.cases else None
         if decided is None:
             images = _absolute(options.raw)
             for data in folders:

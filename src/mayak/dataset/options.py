@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -30,6 +30,8 @@ class PrepareOptions:
     raw: Path = Path("raw_data")
     cases: tuple[Path, ...] = ()
     """Cases whose decided images are used instead of ``raw``."""
+    passwords: tuple[str, ...] = field(default=(), repr=False)
+    """For encrypted containers in the sources of the cases."""
     data: Path = Path("data")
     seed: int = 42
     test_fraction: float = 0.15

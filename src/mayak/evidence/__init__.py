@@ -5,8 +5,18 @@
 """
 
 from mayak.evidence.acquire import Acquisition
-from mayak.evidence.base import EXCLUSIONS, Choices, Limits
+from mayak.evidence.base import EXCLUSIONS, Choices, Limits, LockedError, asks_for_password
 from mayak.evidence.open import located, open_source
 from mayak.evidence.walk import Source
 
-__all__ = ["EXCLUSIONS", "Acquisition", "Choices", "Limits", "Source", "located", "open_source"]
+__all__ = [
+    "EXCLUSIONS",
+    "Acquisition",
+    "Choices",
+    "Limits",
+    "LockedError",
+    "Source",
+    "asks_for_password",
+    "located",
+    "open_source",
+]

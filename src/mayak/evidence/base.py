@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from mayak.errors import EvidenceError
 from mayak.evidence.streams import Bytes, translated
@@ -27,6 +27,7 @@ EXCLUSIONS = frozenset(
 """Values of ``Failure.error`` that state why there is nothing to read, rather than a fault."""
 
 RATIO_FLOOR = 64 << 20
+_PASSWORD_WANTED = "give the password with --password-file"  # noqa: S105
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -60,13 +61,24 @@ class Limits:
 class Choices:
     """What the examiner lets the readers do."""
 
-    passwords: tuple[str, ...] = ()
+    passwords: tuple[str, ...] = field(default=(), repr=False)
     """Passwords and recovery keys, each tried on every container that asks for one."""
     untested_readers: bool = False
     """Whether containers are opened whose reader was never compared with another program, because
     none here can make such a container."""
     shadow_copies: bool = False
     """Whether the volume shadow copies of NTFS are listed, too."""
+
+    @classmethod
+    def again(cls, told: Iterable[Mapping[str, Any]], passwords: tuple[str, ...]) -> Choices:
+        """Return the choices for opening the sources of a case again: those of its triage runs, by
+        the options that their log entries record, with passwords, which nothing records."""
+        told = list(told)
+        return cls(
+            passwords,
+            untested_readers=any(options.get("untested_readers") for options in told),
+            shadow_copies=any(options.get("shadow_copies") for options in told),
+        )
 
 
 class Medium(Bytes, Protocol):
@@ -94,6 +106,8 @@ class Container(ABC):
     """For a folder that was listed to its end: the SHA-256 of the paths and sizes of its files, in
     the order of its names. Times are no part of it: those of FAT change with the time zone of the
     machine that mounts it."""
+    locked: frozenset[str] = frozenset()
+    """Displayed paths of what ``find`` met in it that is encrypted and could not be opened."""
     _listing: tuple[Iterator[EvidenceEntry | Failure], dict[EvidencePath, EvidenceEntry]] | None = (
         None
     )
@@ -114,7 +128,10 @@ class Container(ABC):
             return seen[path]
         with translated():
             for entry in left:
-                if isinstance(entry, EvidenceEntry):
+                if isinstance(entry, Failure):
+                    if is_locked(entry):
+                        self.locked |= {entry.path}
+                else:
                     seen[entry.path] = entry
                     if entry.path == path:
                         return entry
@@ -220,6 +237,19 @@ class NotReadError(EvidenceError):
         return (EvidenceError, (str(self),))
 
 
+class LockedError(EvidenceError):
+    """A container that is encrypted and could not be opened: its path."""
+
+    def __init__(self, path: object) -> None:
+        super().__init__(
+            msg("{path} is encrypted", path=path),
+            remedy=msg("give the password with --password-file"),
+        )
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (EvidenceError, (str(self),))
+
+
 @contextmanager
 def library_for(path: EvidencePath, kind: str) -> Iterator[None]:
     """Import the library that reads ``kind``. Raises NotReadError if it is not installed."""
@@ -230,6 +260,27 @@ def library_for(path: EvidencePath, kind: str) -> Iterator[None]:
             "is {kind}; {name}, which reads it, is not installed", kind=kind, name=exc.name
         )
         raise NotReadError(path, reason, msg("pip install 'mayak[containers]'")) from exc
+
+
+def locked(path: EvidencePath, what: str, choices: Choices) -> Failure:
+    """Return the failure of an encrypted container that none of the examiner's passwords opens;
+    ``what`` names its kind with an article."""
+    reason = (
+        f"is {what}, which no password of the --password-file opens"
+        if choices.passwords
+        else f"is {what}: {_PASSWORD_WANTED}"
+    )
+    return container_gap(path, OutcomeReason.ENCRYPTED, reason)
+
+
+def is_locked(failure: Failure) -> bool:
+    """Whether a failure states that a container is encrypted and could not be opened."""
+    return failure.entry is None and failure.error == OutcomeReason.ENCRYPTED
+
+
+def asks_for_password(failure: Failure) -> bool:
+    """Whether a failure states that a container could be opened with a password."""
+    return is_locked(failure) and failure.message.endswith(_PASSWORD_WANTED)
 
 
 def entry_failure(path: EvidencePath, reason: OutcomeReason, message: str) -> Failure:

@@ -26,8 +26,10 @@ from mayak.evidence.base import (
     ContainerFormat,
     LimitExceededError,
     Limits,
+    LockedError,
     NotReadError,
     container_gap,
+    is_locked,
 )
 from mayak.evidence.containers import first_files, reader_of
 from mayak.evidence.containers.folder import FileOnDisk
@@ -75,6 +77,8 @@ class Source:
         self.opened_with_password = [path] if container.opened_with_password else []
         """Containers that one of the passwords opened; those inside are added when the walk reaches
         them."""
+        self.locked: list[Failure] = []
+        """Of the containers that the walk has met and no password opens."""
         self._entered: dict[EvidencePath, Container] = {}
         self._stop: Event | None = None
 
@@ -110,6 +114,10 @@ class Source:
         self._stop = stop
         return self._guarded(self.path, self._expanded(self._container, 0))
 
+    def is_locked(self, displayed: str) -> bool:
+        """Whether a path is inside a container that the walk has met and no password opens."""
+        return any(displayed.startswith(f"{gap.path}/") for gap in self.locked)
+
     def find(self, path: EvidencePath) -> EvidenceEntry | None:
         """Return the file at a path that ``items`` gave; None if it is not there any more.
 
@@ -117,6 +125,7 @@ class Source:
         the next call.
 
         Raises:
+            LockedError: it is in a container that is encrypted and could not be opened.
             EvidenceError: a container cannot be read.
         """
         # Within its container a container is listed as a file.
@@ -135,6 +144,8 @@ class Source:
                 container, depth = self._entered[item.path], depth + 1
             listed = container.find(replace(layer, kind="file"))
             if listed is None:
+                if any(str(layer).startswith(f"{at}/") for at in container.locked):
+                    raise LockedError(path)
                 return None
             item = replace(listed, path=layer)
         if item is None:  # the source is the file
@@ -158,6 +169,8 @@ class Source:
         of_several = _OfSeveral(partial(self._first_file, within, depth))
         for entry in within.entries():
             if isinstance(entry, Failure):
+                if is_locked(entry):
+                    self.locked.append(entry)
                 yield entry
                 continue
             if of_several.cover(entry.path):

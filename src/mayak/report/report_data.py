@@ -45,6 +45,7 @@ _NOTABLE = frozenset(
         "accept damage",
         "training images",
         "reduced scale",
+        "opened with a password",
         "refuse source",
         "relocate source",
         "refuse relocation",

@@ -8,13 +8,13 @@ from __future__ import annotations
 import hashlib
 import io
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Literal
 
 from PIL import Image
 
 from mayak.errors import DecodeError, EvidenceError
-from mayak.evidence import Source, located, open_source
+from mayak.evidence import Choices, LockedError, Source, located, open_source
 from mayak.imaging import decode
 from mayak.imaging.decode import decode_picture
 from mayak.imaging.hashing import perceptual_hash
@@ -28,7 +28,9 @@ _SIDE = 8192
 """Pixels of the longer side; browsers fail on larger images."""
 _QUALITY = 92
 
-OriginalError = Literal["missing", "changed", "undecodable", "crashed", "too-slow", "out-of-memory"]
+OriginalError = Literal[
+    "missing", "locked", "changed", "undecodable", "crashed", "too-slow", "out-of-memory"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +45,9 @@ class OriginalRequest:
 class Originals:
     """Reads images from their sources, one at a time."""
 
-    def __init__(self) -> None:
-        self._sandbox = Sandbox(_work)
+    def __init__(self, choices: Choices | None = None) -> None:
+        # The passwords reach the worker through a pipe, never in its arguments.
+        self._sandbox = Sandbox(partial(_work, choices or Choices()))
 
     def picture(self, wanted: OriginalRequest) -> bytes | OriginalError:
         """Return the image as an upright JPEG, or the reason why not."""
@@ -60,7 +63,7 @@ class Originals:
         self._sandbox.close()
 
 
-def _work(work: OriginalRequest | bytes) -> bytes | OriginalError:
+def _work(choices: Choices, work: OriginalRequest | bytes) -> bytes | OriginalError:
     if isinstance(work, bytes):
         try:
             picture = decode_picture(work, min_sides=OVERVIEW, partial=True)
@@ -70,7 +73,10 @@ def _work(work: OriginalRequest | bytes) -> bytes | OriginalError:
     why: OriginalError = "missing"
     for source, location in work.occurrences:
         try:
-            data = _read(source, EvidencePath.from_json(location))
+            data = _read(source, choices, EvidencePath.from_json(location))
+        except LockedError:
+            why = "locked"
+            continue
         except DecodeError:  # the file that contains the image cannot be decoded
             why = "undecodable"
             continue
@@ -89,15 +95,15 @@ def _work(work: OriginalRequest | bytes) -> bytes | OriginalError:
 
 
 @lru_cache(8)
-def _source(path: str, root: EvidencePath) -> Source:
-    return open_source(located(path), root=root)
+def _source(path: str, choices: Choices, root: EvidencePath) -> Source:
+    return open_source(located(path), choices=choices, root=root)
 
 
-def _read(source: str, path: EvidencePath) -> bytes | None:
+def _read(source: str, choices: Choices, path: EvidencePath) -> bytes | None:
     if not located(source).exists():  # a medium that was removed may be connected again
         _source.cache_clear()
         return None
-    item = _source(source, path.layers[0]).find(path)
+    item = _source(source, choices, path.layers[0]).find(path)
     if item is None or item.size > MAX_FILE_BYTES:
         return None
     with item.open() as stream:

@@ -23,6 +23,7 @@ from mayak.case.folder import read_thumbnail
 from mayak.case.records import Seen
 from mayak.case.values import checked
 from mayak.errors import CaseError
+from mayak.evidence import Choices
 from mayak.i18n import msg
 from mayak.imaging.hashing import PDQ_MATCH_DISTANCE
 from mayak.review.guard import RefusalLog
@@ -92,6 +93,10 @@ class ReviewSession:
             raise
         # A million images take a while. Requests made meanwhile wait for the reading thread.
         self._first = self._reading.submit(self.browser.refresh, self._advance)
+
+    def open_sources_with(self, choices: Choices) -> None:
+        """Open the sources with these choices; before the first original is read."""
+        self.originals = Originals(choices)
 
     def _open(self) -> None:
         self.store = CaseStore.read(self.folder)

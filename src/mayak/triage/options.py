@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fnmatch import translate
 from functools import cached_property
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mayak.case import Exclusion
+from mayak.evidence import Choices
 from mayak.types import EvidenceEntry, OutcomeReason
 
 MIN_PIXELS = 32
@@ -44,6 +45,8 @@ class Options:
     """Hash lists of files to be found, which raise an alert."""
     accept_damaged: bool = False
     """Continue with a source that differs from its hash."""
+    choices: Choices = field(default_factory=Choices)
+    """What the readers of containers may do."""
     workers: int = 1
     """Decoder processes."""
 
@@ -56,6 +59,9 @@ class Options:
             "smallest": self.min_pixels,
             "limit": self.limit,
             "accept_damaged": self.accept_damaged,
+            "passwords": bool(self.choices.passwords),
+            "untested_readers": self.choices.untested_readers,
+            "shadow_copies": self.choices.shadow_copies,
         }
 
     def unwanted(self, item: EvidenceEntry) -> Exclusion | None:

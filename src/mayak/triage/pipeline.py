@@ -32,7 +32,7 @@ import psutil
 
 from mayak.case import CaseStore
 from mayak.errors import ConfigError
-from mayak.evidence import Source, open_source
+from mayak.evidence import Source, asks_for_password, open_source
 from mayak.hashlists import HashList
 from mayak.i18n import msg
 from mayak.triage.acquisition import Acquisitions
@@ -91,10 +91,11 @@ def run_triage(options: Options, stage: DecodeAndScore, progress: Progress) -> S
         recorded = recorded_sources(options.case)
         good = [stack.enter_context(HashList.open(path)) for path in options.known_good]
         bad = [stack.enter_context(HashList.open(path)) for path in options.known_bad]
-        opened = [
-            (path, stack.enter_context(open_source(path, root=root_at(recorded, path))))
-            for path in options.sources
-        ]
+        opened = []
+        for path in options.sources:
+            root = root_at(recorded, path)
+            source = open_source(path, choices=options.choices, root=root)
+            opened.append((path, stack.enter_context(source)))
         case = stack.enter_context(_case(options))
         case.record(
             "triage",
@@ -127,9 +128,7 @@ def run_triage(options: Options, stage: DecodeAndScore, progress: Progress) -> S
             case.finish_run(run)
         groups = group(case)
         acquisitions.finish(compared=not resolver.is_limited)
-        # Without this entry, or at a limit, files of the sources may be missing from the case.
-        numbers = [number for number, *_ in sources]
-        case.record("triage finished", sources=numbers, limited=resolver.is_limited)
+        _record_end(case, sources, is_limited=resolver.is_limited)
         return Summary.of(
             case,
             run,
@@ -138,7 +137,22 @@ def run_triage(options: Options, stage: DecodeAndScore, progress: Progress) -> S
             without_result=without_result,
             damaged=acquisitions.damaged + [path for path, _ in resolver.accepted],
             empty=empty,
+            locked=[
+                gap.path
+                for *_, source in sources
+                for gap in source.locked
+                if asks_for_password(gap)
+            ],
         )
+
+
+def _record_end(case: CaseStore, sources: list[OpenSource], *, is_limited: bool) -> None:
+    unlocked = [str(path) for *_, source in sources for path in source.opened_with_password]
+    if unlocked:
+        case.record("opened with a password", containers=unlocked)
+    # Without this entry, or at a limit, files of the sources may be missing from the case.
+    numbers = [number for number, *_ in sources]
+    case.record("triage finished", sources=numbers, limited=is_limited)
 
 
 def check(options: Options, progress: Progress | None = None) -> None:
@@ -150,7 +164,7 @@ def check(options: Options, progress: Progress | None = None) -> None:
             another path than that named now.
     """
     for path in options.sources:
-        open_source(path).close()
+        open_source(path, choices=options.choices).close()
     for path in (*options.known_good, *options.known_bad):
         if not path.is_file():
             raise ConfigError(

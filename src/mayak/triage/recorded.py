@@ -10,10 +10,10 @@ from pathlib import Path
 
 from mayak.case import CaseStore, StoredItem
 from mayak.errors import EvidenceError
-from mayak.evidence import Source
+from mayak.evidence import LockedError, Source
 from mayak.i18n import msg
 from mayak.triage.outcome import location_of
-from mayak.types import EvidenceEntry, EvidencePath
+from mayak.types import EvidenceEntry, EvidencePath, OutcomeReason
 from mayak.untrusted import PARSE_ERRORS, parse_json
 
 
@@ -83,6 +83,8 @@ class RecordedSource:
         self.unread: set[str] = set()
         """Paths (``EvidencePath.numbered``) of the files and containers that the walk met and could
         not read."""
+        self.locked: set[str] = set()
+        """Paths, likewise, of the containers among them that are encrypted."""
 
     def item(self, location: str) -> StoredItem | None:
         """Return the item at a location, as earlier runs and this one recorded it."""
@@ -116,11 +118,14 @@ class RecordedSource:
 
     def missing_contents(self, source: Source) -> Iterator[tuple[StoredItem, str]]:
         """Yield the recorded images that a complete walk of the source has not met, each with the
-        SHA-256 of its content."""
+        SHA-256 of its content. Those in a container that only another password opens may be
+        there."""
         if self._is_new:
             return
         for item in self._case.known_items(self.number):
-            if item.content is not None and not self._is_met(item, source):
+            if item.content is None or self._is_met(item, source):
+                continue
+            if not _is_elsewhere(source, EvidencePath.from_json(item.location)):
                 yield item, item.content
 
     def closed_gaps(self) -> Iterator[StoredItem]:
@@ -140,7 +145,10 @@ class RecordedSource:
             at = next((at for at, path in enumerate(paths) if path in files), None)
             is_met = at is None or self._was_met(files[paths[at]])
             inside = paths if at is None else paths[: at + 1]
-            if is_met and self.unread.isdisjoint(inside):
+            is_read = self.unread.isdisjoint(inside)
+            # Another password, or none, gives another reason why a container is locked.
+            is_relocked = _container_of(gap) in self.locked and _is_encrypted(gap)
+            if is_met and (is_read or is_relocked):
                 yield gap
 
     def _is_met(self, item: StoredItem, source: Source) -> bool:
@@ -174,10 +182,27 @@ def _container_of(gap: StoredItem) -> str:
         return gap.display
 
 
+def _is_elsewhere(source: Source, path: EvidencePath) -> bool:
+    """Whether a file that the walk did not list is there: it may be listed under another name now,
+    or be in a container that is locked now."""
+    while path.kind == "embedded" and path.parent is not None:
+        path = path.parent
+    try:
+        return source.find(path) is not None
+    except LockedError:
+        return True
+    except EvidenceError:
+        return False
+
+
 def _outwards(path: str) -> list[str]:
     """Return a path and those of everything around it, the path first."""
     names = path.split("/")
     return ["/".join(names[:count]) for count in range(len(names), 0, -1)]
+
+
+def _is_encrypted(gap: StoredItem) -> bool:
+    return gap.failure is not None and gap.failure.error == OutcomeReason.ENCRYPTED
 
 
 def is_unchanged(entry: EvidenceEntry, before: StoredItem) -> bool:

@@ -151,6 +151,8 @@ class Resolver:
         if not is_excluded:
             recorded.identity.require()
             recorded.unread.add(numbered)
+        if failure.entry is None and failure.error == OutcomeReason.ENCRYPTED:
+            recorded.locked.add(numbered)
         before = recorded.item(location)
         if before is not None and before.content is not None:
             self._require_accepted(shown, _UNREADABLE)

@@ -35,6 +35,8 @@ class Summary:
     which was accepted."""
     empty: list[str]
     """Sources without a file: a folder where nothing is mounted, for example."""
+    locked: list[str]
+    """Containers that a password would open."""
 
     @classmethod
     def of(
@@ -47,6 +49,7 @@ class Summary:
         without_result: int,
         damaged: list[str],
         empty: list[str],
+        locked: list[str],
     ) -> Summary:
         """Count what the case records of a run."""
         counts = case.counts()
@@ -64,4 +67,5 @@ class Summary:
             without_result=without_result,
             damaged=damaged,
             empty=empty,
+            locked=locked,
         )

@@ -10,7 +10,7 @@ from mayak.case import CaseStore, IntegrityFault, StoredItem, StoredSource
 from mayak.case.reasons import because, source_kind
 from mayak.case.records import Problem
 from mayak.errors import EvidenceError
-from mayak.evidence import Source, located, open_source
+from mayak.evidence import Choices, LockedError, Source, located, open_source
 from mayak.files import file_sha256
 from mayak.i18n import message_of, msg
 from mayak.triage.outcome import location_of
@@ -41,6 +41,8 @@ class SourceComparison:
     """Files without a recorded hash (left out or not read), compared by presence and size."""
     added: int = 0
     """Files of the source that are not in the case."""
+    locked: int = 0
+    """Files that were not compared because a container around them needs a password."""
 
     @property
     def uncompared(self) -> int:
@@ -49,7 +51,7 @@ class SourceComparison:
 
 
 def check_sources(
-    case: CaseStore, progress: Progress
+    case: CaseStore, progress: Progress, choices: Choices | None = None
 ) -> tuple[list[IntegrityFault], list[SourceComparison]]:
     """Return the faults of the sources, and how each source was compared.
 
@@ -66,7 +68,7 @@ def check_sources(
             comparison.absent = True
         else:
             try:
-                with open_source(path, root=recorded.root) as source:
+                with open_source(path, choices=choices, root=recorded.root) as source:
                     found, comparison = compare_source(case, recorded, source, progress)
                     faults += found
             except EvidenceError as error:
@@ -148,7 +150,7 @@ def _compare_files(
                 if fault[0] == "unreadable":
                     present[item.id] = _UNREAD
                 yield _fault(recorded, *fault)
-    yield from _missing_files(case, recorded, comparison, present)
+    yield from _missing_files(case, recorded, source, comparison, present)
 
 
 def _difference(
@@ -179,13 +181,16 @@ def _difference(
 
 
 def _missing_files(
-    case: CaseStore, recorded: StoredSource, comparison: SourceComparison, present: bytearray
+    case: CaseStore,
+    recorded: StoredSource,
+    source: Source,
+    comparison: SourceComparison,
+    present: bytearray,
 ) -> Iterator[IntegrityFault]:
-    """Count what was compared, and yield the faults of missing files."""
+    """Count what was compared, and yield the faults of files that the walk has not listed."""
     gone: list[str] = []
-    more = 0
+    n_gone = 0
     holder: tuple[str, bool] = "", False
-    """The last file with pictures in it, and whether it was compared by its hash."""
     for known in case.known_items(recorded.id):
         if known.id >= len(present):
             break
@@ -194,25 +199,28 @@ def _missing_files(
         except ValueError:  # what a container lacks: not a file
             continue
         if path.kind == "embedded":
-            while path.kind == "embedded" and path.parent is not None:
-                path = path.parent
-            location = location_of(path)
-            if location != holder[0]:
-                outer = case.outcome(recorded.id, location)
-                holder = location, outer is not None and _is_hashed(outer, present)
+            holder = _holder(case, recorded, path, holder, present)
             comparison.hashed += holder[1]
             continue
+        if not present[known.id]:
+            try:
+                entry = _unlisted(source, path)
+            except LockedError:
+                comparison.locked += 1
+                continue
+            if entry is None:
+                n_gone += 1
+                gone += [known.described] if n_gone <= _NAMED else []
+            else:
+                present[known.id] = _READ
+                if (fault := _difference(entry, known, {known.sha256})) is not None:
+                    yield _fault(recorded, *fault)
         comparison.hashed += _is_hashed(known, present)
         comparison.sized += known.sha256 is None
-        if not present[known.id]:
-            if len(gone) < _NAMED:
-                gone.append(known.described)
-            else:
-                more += 1
     text = msg("is no longer there")
     for name in gone:
         yield _fault(recorded, "deleted", name + ": " + text)
-    if more:
+    if more := n_gone - len(gone):
         text = msg(
             "{path}: {more} more of {files} files are no longer there",
             path=recorded.path,
@@ -220,6 +228,35 @@ def _missing_files(
             files=comparison.files,
         )
         yield _fault(recorded, "deleted", text)
+
+
+def _unlisted(source: Source, path: EvidencePath) -> EvidenceEntry | None:
+    """Return a file that the walk does not list under this path: a container that a password opens
+    now lists it under another. Raises LockedError if such a container is locked now."""
+    try:
+        return source.find(path)
+    except LockedError:
+        raise
+    except EvidenceError:
+        return None
+
+
+def _holder(
+    case: CaseStore,
+    recorded: StoredSource,
+    path: EvidencePath,
+    last: tuple[str, bool],
+    present: bytearray,
+) -> tuple[str, bool]:
+    """Return the location of the file that a picture is in, and whether that was compared by its
+    hash; ``last`` is what was returned for the picture before."""
+    while path.kind == "embedded" and path.parent is not None:
+        path = path.parent
+    location = location_of(path)
+    if location == last[0]:
+        return last
+    outer = case.outcome(recorded.id, location)
+    return location, outer is not None and _is_hashed(outer, present)
 
 
 def _is_hashed(known: StoredItem, present: bytearray) -> bool:

@@ -22,14 +22,14 @@ from mayak.evidence.base import (
     LimitExceededError,
     Limits,
     container_gap,
+    locked,
 )
 from mayak.evidence.containers.decryption import (
     BLOCK,
     UnsafeKeyError,
-    can_decrypt,
     cbc_stream,
     decrypt_cbc,
-    locked,
+    missing_package,
     padded_size,
     pbkdf2,
     without_padding,
@@ -106,14 +106,16 @@ class AndroidBackup(Container):
             reason = f"is encrypted with {header.encryption!a:.40}, which is not read"
             self._gap = container_gap(self._path, OutcomeReason.ENCRYPTED, reason)
             return None
-        key = None
-        if choices.passwords and can_decrypt():
-            try:
-                key = _master_key(header.secrets, choices.passwords)
-            except ValueError as exc:
-                reason = f"is {_KIND} with a damaged header: {exc}"
-                self._gap = container_gap(self._path, OutcomeReason.ENCRYPTED, reason)
+        if choices.passwords:
+            self._gap = missing_package(self._path, _KIND)
+            if self._gap is not None:
                 return None
+        try:
+            key = _master_key(header.secrets, choices.passwords)
+        except ValueError as exc:
+            reason = f"is {_KIND} with a damaged header: {exc}"
+            self._gap = container_gap(self._path, OutcomeReason.ENCRYPTED, reason)
+            return None
         if key is None:
             self._gap = locked(self._path, _KIND, choices)
             return None

@@ -5,18 +5,14 @@ from __future__ import annotations
 import hashlib
 import io
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol, cast
+from typing import BinaryIO, Literal, Protocol, cast
 
 from mayak.evidence.base import container_gap
 from mayak.evidence.streams import stream_of
 from mayak.types import EvidencePath, Failure, OutcomeReason
 
-if TYPE_CHECKING:
-    from mayak.evidence.base import Choices
-
 BLOCK = 16
 """Bytes of an AES block."""
-PACKAGE = "pycryptodomex"
 _MAX_ROUNDS = 20_000_000
 """Rounds of PBKDF2 that are computed, about 7 s of one core. iOS asks for 10 million; a file that
 asks for more than twice as many is made to keep its reader busy."""
@@ -26,20 +22,12 @@ class UnsafeKeyError(ValueError):
     """Parameters of a key that no program writes."""
 
 
-def can_decrypt() -> bool:
-    """Whether PyCryptodome is installed."""
-    return find_spec("Cryptodome") is not None
-
-
-def locked(path: EvidencePath, what: str, choices: Choices) -> Failure:
-    """Return the failure of an encrypted container that could not be opened with the examiner's
-    ``choices``; ``what`` names its kind with an article."""
-    if not choices.passwords:
-        reason = f"is {what}: give the password with --password-file"
-    elif not can_decrypt():
-        reason = f"is {what}, which needs a package that is not installed: {PACKAGE}"
-    else:
-        reason = f"is {what}, which no password of the --password-file opens"
+def missing_package(path: EvidencePath, what: str) -> Failure | None:
+    """Return the failure of an encrypted container if PyCryptodome is not installed, else None;
+    ``what`` names its kind with an article."""
+    if find_spec("Cryptodome") is not None:
+        return None
+    reason = f"is {what}, which needs a package that is not installed: pycryptodomex"
     return container_gap(path, OutcomeReason.ENCRYPTED, reason)
 
 

@@ -24,12 +24,12 @@ from mayak.evidence.base import (
     container_gap,
     decode_name,
     entry_failure,
+    locked,
 )
 from mayak.evidence.containers.decryption import (
     BLOCK,
-    can_decrypt,
     cbc_stream,
-    locked,
+    missing_package,
     padded_size,
     unwrap_key,
 )
@@ -182,8 +182,10 @@ class IosBackup(Container):
         """Open the encrypted list; return why it cannot be opened."""
         passwords = self._file.choices.passwords
         keybag = properties.get("BackupKeyBag")
-        if not passwords or not can_decrypt():
+        if not passwords:
             return locked(self._path, _KIND, self._file.choices)
+        if (missing := missing_package(self._path, _KIND)) is not None:
+            return missing
         if not isinstance(keybag, bytes):
             return self._encrypted("has no keybag in Manifest.plist")
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mayak import __version__
@@ -255,62 +255,11 @@ def _history(found: ReportData) -> list[Block]:
 
 
 def _action(entry: LogEntry) -> Cell:
-    detail = entry.detail
-    if entry.action == "verify":
-        absent = detail.get("absent", [])
-        return msg(
-            "verification: {faults} in what was compared, {absent} absent",
-            faults=plural("{n:,} fault", "{n:,} faults", detail.get("faults", 0)),
-            absent=plural("{n:,} source", "{n:,} sources", len(absent)),
-        )
-    if entry.action == "triage finished":
-        which = ", ".join(map(str, detail.get("sources", ())))
-        if detail.get("limited"):
-            return msg("triage ended at its limit (sources {which})", which=which)
-        return msg("triage reached the end of sources {which}", which=which)
-    if entry.action == "source cannot be hashed":
-        return (
-            msg("source {source} could not be read to its end", source=detail.get("source")),
-            str(detail.get("reason")),
-        )
-    if entry.action == "accept damage":
-        files = [str(file) for file in detail.get("files", ())]
-        text = plural(
-            "{n:,} file was accepted although it is damaged, changed or gone",
-            "{n:,} files were accepted although they are damaged, changed or gone",
-            len(files),
-        )
-        return (text, *(shortened(file, 300) for file in files[:_ACCEPTED]))
-    if entry.action == "reduced scale":
-        return plural(
-            "run {run}: the whole model read {n:,} image at a reduced scale only",
-            "run {run}: the whole model read {n:,} images at a reduced scale only",
-            len(detail.get("contents", ())),
-            run=detail.get("run"),
-        )
-    if entry.action == "refuse source":
-        return (
-            msg("source {source} refused: damaged or changed", source=detail.get("source")),
-            f"SHA-256 {detail.get('sha256')}",
-        )
-    if entry.action in ("relocate source", "refuse relocation"):
-        return _relocation(entry)
-    if entry.action == "cascade":
-        return _risk_bound(detail)
-    if entry.action == "training images":
-        found = {key: detail[key] for key in ("run", "images", "seen")}
-        if not detail.get("near_copies", True):
-            return msg(
-                "run {run}: of {images:,} scored images, {seen:,} are training images of the "
-                "model; near copies of some were not looked for, because the training record has "
-                "no PDQ hashes",
-                **found,
-            )
-        return msg(
-            "run {run}: of {images:,} scored images, {seen:,} are training images of the model or "
-            "near copies of some",
-            **found,
-        )
+    describe = _ACTIONS.get(entry.action)
+    return _triage(entry.detail) if describe is None else describe(entry.detail)
+
+
+def _triage(detail: Mapping[str, Any]) -> Cell:
     lines: list[str] = [msg("triage of ") + ", ".join(map(str, detail.get("sources", ())))]
     lines += _options(detail.get("options", {}))
     for key, name in (
@@ -321,12 +270,69 @@ def _action(entry: LogEntry) -> Cell:
     return tuple(shortened(line, 300) for line in lines)
 
 
-def _relocation(entry: LogEntry) -> Cell:
-    number, new = entry.detail.get("source"), str(entry.detail.get("new"))
-    if entry.action == "refuse relocation":
-        text = msg("source {source} is not at this path: what is there differs", source=number)
-        return (text, shortened(new, 300))
-    old = str(entry.detail.get("old"))
+def _verification(detail: Mapping[str, Any]) -> Cell:
+    absent = detail.get("absent", [])
+    return msg(
+        "verification: {faults} in what was compared, {absent} absent",
+        faults=plural("{n:,} fault", "{n:,} faults", detail.get("faults", 0)),
+        absent=plural("{n:,} source", "{n:,} sources", len(absent)),
+    )
+
+
+def _triage_end(detail: Mapping[str, Any]) -> Cell:
+    which = ", ".join(map(str, detail.get("sources", ())))
+    if detail.get("limited"):
+        return msg("triage ended at its limit (sources {which})", which=which)
+    return msg("triage reached the end of sources {which}", which=which)
+
+
+def _not_hashed(detail: Mapping[str, Any]) -> Cell:
+    return (
+        msg("source {source} could not be read to its end", source=detail.get("source")),
+        str(detail.get("reason")),
+    )
+
+
+def _reduced_scale(detail: Mapping[str, Any]) -> Cell:
+    return plural(
+        "run {run}: the whole model read {n:,} image at a reduced scale only",
+        "run {run}: the whole model read {n:,} images at a reduced scale only",
+        len(detail.get("contents", ())),
+        run=detail.get("run"),
+    )
+
+
+def _refusal(detail: Mapping[str, Any]) -> Cell:
+    return (
+        msg("source {source} refused: damaged or changed", source=detail.get("source")),
+        f"SHA-256 {detail.get('sha256')}",
+    )
+
+
+def _training_images(detail: Mapping[str, Any]) -> Cell:
+    found = {key: detail[key] for key in ("run", "images", "seen")}
+    if not detail.get("near_copies", True):
+        return msg(
+            "run {run}: of {images:,} scored images, {seen:,} are training images of the "
+            "model; near copies of some were not looked for, because the training record has "
+            "no PDQ hashes",
+            **found,
+        )
+    return msg(
+        "run {run}: of {images:,} scored images, {seen:,} are training images of the model or "
+        "near copies of some",
+        **found,
+    )
+
+
+def _refused_relocation(detail: Mapping[str, Any]) -> Cell:
+    number, new = detail.get("source"), str(detail.get("new"))
+    text = msg("source {source} is not at this path: what is there differs", source=number)
+    return (text, shortened(new, 300))
+
+
+def _relocation(detail: Mapping[str, Any]) -> Cell:
+    number, new, old = detail.get("source"), str(detail.get("new")), str(detail.get("old"))
     text = msg("source {source}, compared with its record, is at another path now", source=number)
     return (text, shortened(old, 300), "→ " + shortened(new, 300))
 
@@ -361,6 +367,42 @@ def _risk_bound(detail: Mapping[str, Any]) -> Cell:
     return text, drift
 
 
+def _accepted_damage(detail: Mapping[str, Any]) -> Cell:
+    files: Sequence[object] = detail.get("files", ())
+    text = plural(
+        "{n:,} file was accepted although it is damaged, changed or gone",
+        "{n:,} files were accepted although they are damaged, changed or gone",
+        len(files),
+    )
+    return (text, *(shortened(str(file), 300) for file in files[:_ACCEPTED]))
+
+
+def _opened_with_password(detail: Mapping[str, Any]) -> Cell:
+    containers: Sequence[object] = detail.get("containers", ())
+    text = plural(
+        "{n:,} container was opened with a password",
+        "{n:,} containers were opened with a password",
+        len(containers),
+    )
+    return (text, *(shortened(str(path), 300) for path in containers[:_ACCEPTED]))
+
+
+_ACTIONS: dict[str, Callable[[Mapping[str, Any]], Cell]] = {
+    "accept damage": _accepted_damage,
+    "cascade": _risk_bound,
+    "opened with a password": _opened_with_password,
+    "reduced scale": _reduced_scale,
+    "refuse relocation": _refused_relocation,
+    "refuse source": _refusal,
+    "relocate source": _relocation,
+    "source cannot be hashed": _not_hashed,
+    "training images": _training_images,
+    "triage finished": _triage_end,
+    "verify": _verification,
+}
+"""How the entries of the log are told; that of a triage is told with its options."""
+
+
 def _options(options: Mapping[str, Any]) -> list[str]:
     """Return the settings of a triage that differ from doing nothing."""
     names = {
@@ -370,6 +412,9 @@ def _options(options: Mapping[str, Any]) -> list[str]:
         "smallest": msg("longer side in pixels, at least: "),
         "limit": msg("images at most: "),
         "accept_damaged": msg("go on with damaged sources"),
+        "passwords": msg("passwords given for encrypted containers"),
+        "untested_readers": msg("readers that were never compared with another program"),
+        "shadow_copies": msg("volume shadow copies"),
     }
     given = [
         names.get(name, f"{name} ") + _value(value)

@@ -148,6 +148,7 @@ export const WORDS = {
   expand: msg("Show each"),
   thumbnailOnly: {
     missing: msg("Thumbnail: the source is not there."),
+    locked: msg("Thumbnail: the file is encrypted; start the review with --password-file."),
     changed: msg("Thumbnail: the file in the source is no longer the one that was examined."),
     undecodable: msg("Thumbnail: the file cannot be decoded."),
     crashed: msg("Thumbnail: the decoder crashed."),
