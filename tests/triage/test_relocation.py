@@ -289,6 +289,8 @@ def test_the_command_relocates_and_refuses(tmp_path, capsys):
     case, folder = tmp_path / "case", pictures(tmp_path / "a", 2)
     run(case, folder)
     folder = folder.rename(tmp_path / "b")
+    assert command("verify", case) == 1
+    assert "`mayak case relocate` states where" in capsys.readouterr().out
     assert command("case", "relocate", case, tmp_path / "a", folder) == 0
     out = capsys.readouterr().out
     assert f"source 1 of the case is at {folder} now" in out

@@ -193,7 +193,9 @@ def _comparison(source: SourceComparison) -> str:
     title = msg("source {source}, {path}: ", source=source.source, path=source.path)
     if source.absent:
         return title + msg(
-            "NOT COMPARED, it is not there (files in the case: {files:,})", files=source.files
+            "NOT COMPARED, it is not there (files in the case: {files:,}); if it is somewhere else "
+            "now, `mayak case relocate` states where",
+            files=source.files,
         )
     if source.whole:
         return title + msg(

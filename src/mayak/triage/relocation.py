@@ -17,8 +17,8 @@ from mayak.triage.options import Options
 from mayak.triage.verify import SourceComparison, compare_source
 from mayak.types import EvidencePath, Progress
 
-_NAMED = 3
-"""Differences that a message names."""
+_NAMED, _LOGGED = 3, 20
+"""Differences that a message names, and those that the log names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,13 @@ class Relocation:
     def record(self, case: Path, operator: str) -> None:
         """Record that the source is there now. Raises CaseError."""
         with CaseStore.open(case, operator=operator) as store:
-            how = asdict(self.comparison)
-            del how["source"], how["path"], how["absent"]
-            store.relocate(self.source.id, _absolute(self.path), how)
+            self.record_in(store)
+
+    def record_in(self, store: CaseStore) -> None:
+        """Record it in an open case. Raises CaseError."""
+        how = asdict(self.comparison)
+        del how["source"], how["path"], how["absent"]
+        store.relocate(self.source.id, _absolute(self.path), how)
 
     def refusal(self, case: Path) -> ConfigError:
         """Return the error for a run that would add the source to its case a second time."""
@@ -132,7 +136,11 @@ def relocate(case: Path, old: str, new: Path, operator: str, progress: Progress)
             messages = [msg("the case has nothing of it that could be compared")]
         if messages:
             store.record(
-                "refuse relocation", source=recorded.id, new=_absolute(new), faults=messages
+                "refuse relocation",
+                source=recorded.id,
+                new=_absolute(new),
+                faults=messages[:_LOGGED],
+                n_faults=len(messages),
             )
             more = len(messages) - _NAMED
             raise IntegrityError(
@@ -141,8 +149,8 @@ def relocate(case: Path, old: str, new: Path, operator: str, progress: Progress)
                 + (msg("; and {more} more", more=more) if more > 0 else ""),
                 remedy=msg("name the source as it was, or take this one in with `mayak triage`"),
             )
-    found = Relocation(recorded, new, comparison)
-    found.record(case, operator)
+        found = Relocation(recorded, new, comparison)
+        found.record_in(store)
     return found
 
 
