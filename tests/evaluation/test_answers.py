@@ -83,6 +83,84 @@ def test_an_or_between_two_choices_is_unclear_with_names_and_brackets_too(
         assert parse_answer(answer) == -1, answer
 
 
+# {0} and {1} are asserted of one image.
+BOTH_KO = (
+    *(
+        "{0}이면서 {1}이기도 합니다.",
+        "{0}인 동시에 {1}입니다.",
+        "{0}이자 {1}입니다.",
+        "{0} 겸 {1}입니다.",
+    ),
+    *("{0}에도 해당하고 {1}에도 해당합니다.", "{0}뿐만 아니라 {1}에도 해당합니다."),
+    *(
+        "{0}입니다. 또한 {1}입니다.",
+        "{0}입니다. 동시에 {1}이기도 합니다.",
+        "{0}도 되고 {1}도 됩니다.",
+    ),
+    *(
+        "{0}과 {1} 모두 해당됩니다.",
+        "{0}이지만 {1}이기도 합니다.",
+        "{0}에 해당합니다. {1}에도 해당합니다.",
+    ),
+    *("{0}이거나 {1} 중 하나입니다.", "{0}입니다. 하지만 {1}일 수도 있습니다."),
+)
+BOTH_EN = (
+    *("It is both {0} and {1}.", "It is {0} as well as {1}.", "It is {0} and also {1}."),
+    *("It is {0}. It is also {1}.", "This is {0}, but also {1}.", "not only {0} but also {1}"),
+    *("Besides {0}, it is {1}.", "In addition to {0}, it is also {1}.", "{0} along with {1}"),
+    *("It fits {0} and {1} equally.", "Both {0} and {1} apply.", "It is {0}; {1} applies too."),
+    *("I think it is {0}, or {1}, but I am not sure", "{0}, or possibly {1}, I can't tell"),
+)
+
+
+@pytest.mark.parametrize(
+    ("forms", "names", "sentences"),
+    [(NAMED_KO[:5], NAMES_KO, BOTH_KO), (NAMED_EN[:5], NAMES_EN, BOTH_EN)],
+    ids=["Korean", "English"],
+)
+def test_two_labels_of_one_image_are_unclear(forms, names, sentences):
+    picked = random.Random(17)
+    for one, other, sentence in product(forms, forms, sentences):
+        first, second = picked.sample(range(4), 2)
+        named = one.format(first, names[first]), other.format(second, names[second])
+        answer = sentence.format(*named)
+        assert parse_answer(answer) == -1, answer
+
+
+UNDECIDED = (
+    *("I can't decide.", "I am not sure which.", "I can't tell.", "It is hard to decide."),
+    *("I don't know.", "I can't make up my mind.", "I have no idea.", "I am not certain."),
+    *("It cannot be determined.", "It's unclear.", "I remain undecided.", "I can't be sure."),
+    *("판단하기 어렵습니다.", "판단이 어려워요.", "확신할 수 없습니다.", "확신이 없네요."),
+    *("결정하지 못하겠습니다.", "고를 수 없습니다.", "잘 모르겠어요.", "판단이 서지 않습니다."),
+    *(
+        "결론을 내리기 어렵습니다.",
+        "구분이 안 됩니다.",
+        "어느 쪽인지 알 수 없습니다.",
+        "애매합니다.",
+    ),
+)
+SURE_ENOUGH = (
+    *("I'm pretty sure.", "I am not 100% sure.", "I cannot tell who wrote it.", "I think."),
+    *("It is unclear when it was taken.", "The exact substance is unknown.", "No doubt."),
+    *(
+        "아마 맞을 거예요.",
+        "누구인지는 알 수 없습니다.",
+        "정확한 성분은 알 수 없습니다.",
+        "확신합니다.",
+    ),
+)
+
+
+def test_no_decision_after_a_choice_withdraws_it_and_a_mild_doubt_does_not():
+    for choice, digit, space in product(CHOICES, "0123", " \n"):
+        chosen = choice.format(digit).rstrip(".") + "." + space
+        for sentence in UNDECIDED:
+            assert parse_answer(chosen + sentence) == -1, chosen + sentence
+        for sentence in SURE_ENOUGH if chosen[:2] != "1." else ():  # the start of a list
+            assert parse_answer(chosen + sentence) == int(digit), chosen + sentence
+
+
 WRAPPERS = {
     "bold": "**{}**",
     "italic": "_{}_",

@@ -15,11 +15,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
-from itertools import pairwise, zip_longest
+from itertools import groupby, pairwise, zip_longest
 
 from mayak.evaluation.choices import explicit_choices, without_options
 from mayak.evaluation.markup import plain
-from mayak.evaluation.vocabulary import CONTENT, Concept, Token, scan
+from mayak.evaluation.vocabulary import CONTENT, HEDGES, Concept, Token, scan
 from mayak.labels import UNCLASSIFIABLE
 
 IRRELEVANT, CHAT, PLACE, DRUG = range(4)
@@ -58,33 +58,36 @@ def parse_answer(text: str) -> int:
 
 
 def _evidence(tokens: list[Token], text: str) -> list[_Evidence]:
-    """Return the evidence of each phrase, in order, without names that are doubted later."""
+    """Return the evidence of each phrase, in order, without names that are doubted later; nothing
+    if the answer ends without a decision."""
     gathered: list[_Evidence] = []
     chosen: list[_Evidence] = []  # what a doubt does not withdraw
+    undecided = False
     refused = any(token.concept is Concept.REFUSAL for token in tokens)
     for clause in _clauses(tokens):
         concepts = {token.concept for token in clause}
-        if concepts & {Concept.HEDGE, Concept.CORRECT}:
+        if concepts & {*HEDGES, Concept.CORRECT}:
             gathered = [*chosen]
-        if concepts & {Concept.HEDGE, Concept.CONDITION, Concept.REFUSAL}:
+            undecided = undecided or Concept.HEDGE in concepts
+        if concepts & {*HEDGES, Concept.CONDITION, Concept.REFUSAL}:
             continue
         read = [item for part, denied in _phrases(clause) for item in _read(part, denied, text)]
         possible = Concept.POSSIBLE in concepts
         if possible or (refused and Concept.SUBJECT not in concepts):
-            # A possibility answers nothing, but it casts doubt on another digit before it.
-            doubts = {_Kind.DIGIT, _Kind.NAME, _Kind.UNRELATED}
-            if not _is_or_possibly(clause):
-                doubts = {_Kind.DIGIT}
-            read = [item for item in read if item.kind in doubts and (chosen or not possible)]
+            # A possibility answers nothing, but it casts doubt on another answer before it.
+            kinds = {_Kind.DIGIT, _Kind.NAME, _Kind.UNRELATED} if possible else {_Kind.DIGIT}
+            answered = not possible or any(item.kind in kinds for item in gathered)
+            read = [item for item in read if item.kind in kinds and answered]
         gathered += read
+        undecided = undecided and not _is_decisive(read)
         digits = [item for item in read if item.kind is _Kind.DIGIT]
-        chosen += read if digits and Concept.JOIN in concepts else digits  # "2 or a drug chat"
-    return gathered
+        alternatives = (digits or chosen) and Concept.JOIN in concepts  # "2 or a drug chat"
+        chosen += read if alternatives else digits
+    return [] if undecided else gathered
 
 
-def _is_or_possibly(clause: list[Token]) -> bool:
-    pairs = [(one.concept, other.concept) for one, other in pairwise(clause)]
-    return (Concept.JOIN, Concept.POSSIBLE) in pairs
+def _is_decisive(evidence: list[_Evidence]) -> bool:
+    return any(item.kind not in (_Kind.BARE, _Kind.TOPIC, _Kind.DENIED) for item in evidence)
 
 
 def _clauses(tokens: list[Token]) -> Iterator[list[Token]]:
@@ -169,7 +172,7 @@ _TYPES = {
     Concept.DEAD_DROP: PLACE,
     Concept.ITSELF: DRUG,
 }
-_OBJECT = re.compile(r"\S(?:과|와|랑|하고)(?:는|은|의|도)?\s?(?:\S+적으로\s?)?$")
+_OBJECT = re.compile(r"\S(?:과|와|랑|(?<!해당)하고)(?:는|은|의|도)?\s?(?:\S+적으로\s?)?$")
 """A Korean noun that "관련" or "무관" is about."""
 
 
@@ -266,15 +269,12 @@ _COMPOUND = re.compile(
 
 def _joined(words: list[Token]) -> Iterator[list[Token]]:
     """Yield the parts that "and", "or" or a comma joins."""
-    part: list[Token] = []
-    for token in words:
-        if token.concept not in (Concept.JOIN, Concept.PAUSE):
-            part.append(token)
-        elif part:
-            yield part
-            part = []
-    if any(token.concept in CONTENT for token in part):
-        yield part
+    for is_join, part in groupby(
+        words, lambda token: token.concept in (Concept.JOIN, Concept.PAUSE)
+    ):
+        tokens = list(part)
+        if not is_join and any(token.concept in CONTENT for token in tokens):
+            yield tokens
 
 
 def _name(words: list[Token], text: str) -> tuple[_Kind, int]:
@@ -336,7 +336,7 @@ def _after_marks(evidence: list[_Evidence], tokens: list[Token]) -> list[_Eviden
     conclusions = [token.start for token in tokens if token.concept is Concept.CONCLUDE]
     for mark in [*corrections[-1:], *conclusions[:1]]:
         after = [item for item in evidence if item.position > mark]
-        if any(item.kind not in (_Kind.BARE, _Kind.TOPIC, _Kind.DENIED) for item in after):
+        if _is_decisive(after):
             return after
     return evidence
 

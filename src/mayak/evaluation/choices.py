@@ -16,27 +16,27 @@ from mayak.evaluation.vocabulary import CONTENT, Concept, Token
 _LABEL = rf"{LABEL_WORD}(?:\s?(?:id|no\.?|number|index|code|번호|코드|값)(?![a-z]))?"
 _INTRODUCED = re.compile(
     rf"(?:{_LABEL}|(?:[这该]|认为)是|\b중(?:에서)?|가운데|\b(?:it|this)(?=(?:'s| is) ?)|\bi(?:'d"
-    rf"|'ll| would"
-    rf"| will) (?!like|need|want|give)(?:\w+ ){{1,3}}"
+    rf"|'ll| would| will) (?!like|need|want|give)(?:\w+ ){{1,3}}"
     r"|\bi (?:conclude|choose|pick|select|say|think|believe|guess))(?:은|는|이|가|의|로|으로|は"
     r"|是)?[\s:=#(\[\"'-]*(?:(?:(?:would|must|should) be|'s|is|are|as|es|est|é|è|ist|correct[ae]?"
     r"|correta|아마도?|most"
     r"|\w+ly)\b\s?)*[\s:=#(\[\"']*\Z"
 )
 _JUDGED = re.compile(
-    r"(?!\s?번?이?라[고는]\s(?:적|쓰|쓴|써|표|새|인쇄|나|되어))(?:\s?番?(?:を選|に(?:該当|分類"
-    r"|属)|だと|が(?:正|最|適))"
-    r"|\s?번(?:(?=\n)|\s?(?:\Z|(?=[^\w\s])|입니|이[다에고며지죠라네요거]|예요|임\b|인|일[ 지]"
-    r"|[은는도과와]\s|또는|혹은|쪽|선택|정답|추정|으로\s(?!나)|에\s(?![걸나한]|대[해한])"
+    r"(?!\s?번?이?라[고는]\s(?:적|쓰|쓴|써|표|새|인쇄|나|되어))(?:\s?番?(?:を選|に(?:該当|分類|属)"
+    r"|だと|が(?:正|最|適))|\s?번(?:(?=\n)|\s?(?:\Z|(?=[^\w\s])|입니"
+    r"|이(?:[다에고며지죠라네요거야군구잖자랍기]|란다|면서)|예요|임\b|인|일[ 지]|[은는도과와]\s"
+    r"|또는|혹은|쪽|선택|정답|추정|으로도?\s(?!나)|에도?\s(?![걸나한]|대[해한])"
     r"|이\s(?![나적쓰써있넘])|[을를]\s[선고골뽑]))|\s(?:is|would be|seems) (?:the|my)\b"
-    r"|\s?번?\s?(?:맞|같|유력|유형|라벨|판단됩|아[니닌님])"
-    r"|(?:으?로|에|[이가은는을를]|이?라[고기]|보다는?)\s?(?:맞|정답|가장|가깝|더|유력|적절|적합"
-    r"|아[니닌님]|해당|속하|판[단별]|분류|생각|추정|선택|고르|골[라랐]|답[하이입변]|결정))"
+    r"|\s?번?\s?(?:맞|같|유력|유형|라벨|판단됩|의 (?:특징|성격|요소)|아[니닌님])|(?:으?로도?|에도?"
+    r"|[이가은는을를도]|이?라[고기]|보다는?)\s?(?:됩|되[고며]|볼 수|맞|정답|가장|가깝|더|유력|적절"
+    r"|적합|아[니닌님]|해당|속[하한합]|판[단별]|분류|생각|추정|선택|고르|골[라랐]|답[하이입변]"
+    r"|결정))"
 )
 _ENDS = re.compile(
-    r"\s*(?:\Z|[^\w\s%°])|\s(?:is|fits|applies|matches|seems|looks|would|with|which|and|or|for|as"
-    r"|image|photo|picture)\b|[은는이가을를로에도]\s|입니|이[다에고며]|예요|です|或|または"
-    r"|もしくは|か(?=\s?[0-3])"
+    r"\s*(?:\Z|[^\w\s%°])|\s(?:is|fits|appl(?:y|ies)|both|equally|too|matches|seems|looks|would"
+    r"|with|which|and|or|for|as|image|photo|picture)\b|[은는이가을를로에도와과]\s|입니"
+    r"|이[다에고며]|예요|です|或|または|もしくは|か(?=\s?[0-3])"
 )
 _OTHER_NUMBER = re.compile(
     r"(?:\b(?:how (?!i )\w+|what (?:time|number|page|price)|asks)|몇(?! ?번)"
@@ -60,33 +60,32 @@ _FIRST_ITEM = re.compile(r"(?m)^1[.)] (?!.{,20}(?:대화|채팅|chat|conversatio
 _GLOSS = re.compile(r"\s?번?(?:\s?[:.)\]\-=–—,]+\s*[(\"']*|\s?[(\[\"']|\s(?=[가-힣]))")
 _CHOOSING = frozenset(
     """
-    a also am an and answer appears appropriate as assigned at based be because believe belong
-    belongs best better both but choose chose class classified classify closest con confident const
-    correct corresponds d decision described digit doubt either fall falls feel final fit fits
-    fitting for gets go going guess here hesitation high i in is it just label lean leaning let
-    like ll looks m make makes making match matches me more most must my no nor ok okay on
-    option or pick print put return right s say seems select short should so suitable sure that
-    the then think this to toward towards type under var ve very vote we well which will with
-    without would yes
+    a also am an and answer appears applies apply appropriate as assigned at based be because
+    believe belong belongs best better both but choose chose class classified classify closest con
+    confident const correct corresponds d decision described digit doubt either fall falls feel
+    final fit fits fitting for gets go going guess half here hesitation high i in is it just label
+    lean leaning let like ll looks m make makes making match matches me more most must my no nor of
+    ok okay on option or other part pick print put return right s say seems select short should so
+    suitable sure that the then think this to too toward towards type under var ve very vote we
+    well which will with without would yes
     """.split()  # noqa: SIM905 - one word a line otherwise
 )
 """English words that choose, and say nothing about the picture."""
 _FILLERS = re.compile(
     rf"(?:\bmy (?:final |best )?)?{_LABEL}[가-힣]*|\d+(?:\.\d+)?\s?%|\b(?:image|photo"
     rf"|picture)\s?#?\d+\s?:|\bnumber(?=\W*[0-3])|\b(?:has|have|got) to be\b|\bfrom me\b"
-    r"|\bor else\b"
-    r"|\b(?:the|this|given|type of(?: the| this)?) (?:image|photo|picture|screenshot|(?:(?:correct"
-    r"|right|best) )?one)\b|(?<![가-힣])(?:[이그저본위]|해당)\s?(?:이미지|사진"
+    r"|\bor else\b|\b(?:the|this|given|type of(?: the| this)?) (?:image|photo|picture|screenshot"
+    r"|(?:(?:correct|right|best) )?one)\b|(?<![가-힣])(?:[이그저본위]|해당)\s?(?:이미지|사진"
     r"|그림)?[은는이가을를의]?(?![가-힣])|(?<![가-힣\d])(?:[제저내나](?:는|가)?|[네예음]"
-    r"|이?[것건듯][은는]?|여기[는서]?|가장|제일|바로|[세네] 번호)(?![가-힣])"
-    r"|(?<![가-힣])(?:(?:다음|보기|위)?\s?중(?:에서?)?(?![가-힣])|(?:번호|숫자)(?=[은는로:])|답"
-    r"|아마|확실|분명|당연|가까|적절|적합"
-    r"|알맞|맞|올바"
-    r"|굳이|고르|골|또는|혹은|아니면|그리고|생각|추정|보[는이입인임여]|사료|같|확신|드립|합니|하겠"
-    r"|입니)[가-힣]*|(?<=[0-3])\s?번?\s?(?:입니다|이?[다요]|이?에요|예요|임|이?네요|으?로"
-    r"|[은는이가을를도과와에]|[인일]|이거나|이나|이?라고|이?고)?(?![가-힣])|(?<=[0-3])\s?[番类類号]?です"
-    r"|(?:この|本)?(?:写真|画像)[はの]|而是"
-    r"|なので|だから"
+    r"|이?[것건듯거][은는]?|거(?:야|예요|라고)|겁니다|듯[하해합][가-힣]*|여기[는서]?|가장|제일"
+    r"|바로|반은|또한|동시에|역시|하고?|[세네] 번호)(?![가-힣])|(?<![가-힣])(?:(?:다음|보기"
+    r"|위)?\s?중(?:에서?)?(?![가-힣])|(?:번호|숫자)(?=[은는로:])|답|아마|확실|분명|당연|가까|적절"
+    r"|적합|알맞|맞|올바|굳이|고르|골|둘 다|모두|또는|혹은|아니면|그리고|생각|추정"
+    r"|보[는이입인임여]|[봐봅]|사료|같|확신|드립|합니|하겠|입니)[가-힣]*"
+    r"|(?<=[0-3])\s?번?\s?(?:입니다|이?(?:[다요야죠]|지요|기도|[에예]요|네요?|군요?|구나|잖아요?"
+    r"|거든요?|란다|랍니다|올시다|겠[가-힣]{1,3}|라[구니]까?요?)|이[지자오여]|임|으?로도?|에도"
+    r"|[은는이가을를도과와에]|[인일]|이거나|이나|이?라고|이?고)?(?![가-힣])"
+    r"|(?<=[0-3])\s?[番类類号]?です|(?:この|本)?(?:写真|画像)[はの]|而是|なので|だから"
 )
 _JOINED = re.compile(
     r"\d번?[)\]]?\s?(?:[,、/&]|[,\s]\s?(?:and|or|및|또는|혹은|ou?|oder|или)|[과와]|이나|이거나"
@@ -94,22 +93,24 @@ _JOINED = re.compile(
     r"|もしくは)\s?[(\[]?\Z"
 )
 _JOINS = {Concept.JOIN, Concept.PAUSE}
-_OR = re.compile(r"or\b|또는|혹은|이거나|이?나|아니면|/")
-_NO_WORD = re.compile(r"\W*(?:(?:[번인]|사진|이미지)\W*)?")
+_NO_WORD = re.compile(r"\W*(?:(?:번?(?:으로|에|이기|이)?도|[번인]|사진|이미지)\W*)?")
 _ENDS_PHRASE = re.compile(
-    r"\s?번?\s*(?:\Z|[^\w\s%°]|입니|이[다에고며]|예요|임\b|정도|중\b|으?로\s)|[은는이가]\s"
+    r"\s?번?\s*(?:\Z|[^\w\s%°]|입니|이[다에고며]|예요|임\b|정도|중\b| ?(?:모두|둘 다|both|equally"
+    r"|too|as well|appl)|으?로\s|에도?\s)|[은는이가]\s"
 )
 _RIGHT_EDGE = re.compile(r"[:()\[=]|\n")
 
 _NEAR = 120
 """Characters and tokens before and after a digit that decide on it."""
-_OPTION_NAMES = (
-    r"관련\s?없음|무관|마약 대화(?: 내역)?(?: 사진)?|마약 거래(?: 장소)?|마약 원본|irrelevant"
-    r"|unrelated|not related|(?:a |the )?(?:photo of a )?drug (?:conversation|chat)(?: history"
-    r"| photo)?|(?:a |the )?(?:drug )?transaction (?:place|location)|(?:a "
-    r"|the )?(?:place of a )?drug (?:transaction|deal)(?: (?:place|location|site))?"
-    r"|(?:the )?(?:raw )?drugs?(?: itself)?"
+_NAMES = (
+    r"관련\s?없음|무관|irrelevant|unrelated|not related",
+    r"마약 대화(?: 내역)?(?: 사진)?|(?:a |the )?(?:photo of a )?drug (?:conversation"
+    r"|chat)(?: history| photo)?",
+    r"마약 거래(?: 장소)?|(?:a |the )?(?:drug )?transaction (?:place|location)|(?:a |the )?"
+    r"(?:place of a )?drug (?:transaction|deal)(?: (?:place|location|site))?",
+    r"마약 원본|(?:the )?(?:raw )?drugs?(?: itself)?",
 )
+_OPTION_NAMES = "|".join(_NAMES)
 _OPTION = (
     r"[(\[]?(?:[0-3]\s?(?:번)?[)\]]?\s?[:.)=\-]?\s?)?"
     rf"(?:{_OPTION_NAMES})(?:\s?\([0-3]\))?[)\]]?"
@@ -139,7 +140,8 @@ _NO = (
     r"|해당\s?(?:없음|사항\s?없음|안\s?됨|(?:되|하)지\s?않[가-힣]*)|(?<!관련)(?<!관련 )없음|不是"
     r"|否|いいえ|нет|[❌✗✘×])"
 )
-_TICKED = r"(?:\[\s?[xvo✓✔]\s?\]|\([xv✓✔]\)|[☑☒✅✔✓■])"
+_TICK = r"(?:\[\s?[xvo✓✔]\s?\]|[☑☒✅✔✓■⭕←])"
+_TICKED = rf"(?:{_TICK}|\([xv✓✔]\))"
 _UNTICKED = r"(?:\[\s?\]|\(\s?\)|[☐❌✗✘⬜□])"
 _NAMED = (
     rf"(?:[(\[]?\b(?:{LABEL_WORD}\s?)?[0-3](?![\da-z])[^\n\d;]{{0,60}}?"
@@ -152,12 +154,25 @@ _VERDICTS = re.compile(
     rf"[^\n]*?(?=\n|\Z|[,;./]?\s*(?<!\w)(?:[(\[]?[0-3](?!\d)|{_OPTION_NAMES}))"
 )
 """Options with a verdict on each: "1: … - no", "[x] 2: …"."""
+_CROSS = "[❌✗✘]"
+_WORDS = rf"(?:(?!{_TICK}|{_CROSS}|\.\d)[^\d\n])"
+_ALL_OPTIONS = re.compile(
+    rf"{_WORDS}{{0,20}}\s*(?:[a-z]+ )?".join(
+        rf"((?:(?:{_TICK}|{_CROSS}) ?)?(?:(?:\(?[a-d가나다라]|(?<![^\n])[1-4])[.):] ?)?"
+        rf"(?:(?<![\w.]){label}(?![\da-z]| ?%|\.\d|(?!번)[가-힣])|{name}){_WORDS}{{0,60}}"
+        rf"(?:{_TICK}|{_CROSS}|\n?(?<!-)(\d*\.\d+|\d+(?=\s?%)|[01])\s?%?(?!\w|\.\d))?)"
+        for label, name in enumerate(_NAMES)
+    )
+)
+"""A list of all options, some with a mark or each with its probability."""
+_CROSSED_OUT = re.compile(rf"[0-3]\b[^\d✅✔☑❌✗✘\n]*(?:{_CROSS}|(?<=[:=\s])false\b)")
 _NUMBERED_LINES = re.compile(r"\A(?=.*^1[.)] .*^2[.)] )", re.DOTALL | re.MULTILINE)
 
 
 def without_options(text: str) -> str:
     """Return the text without repeated options, without options that are ruled out one by one, and
     without the numbers of a list's lines."""
+    text = _CROSSED_OUT.sub(" ", _ALL_OPTIONS.sub(_chosen_option, text))
     verdicts = list(_VERDICTS.finditer(text))
     options = " ".join(match["boxed"] or match["option"] for match in verdicts)
     several = len(verdicts) > 1 and re.search(rf"0|{_OPTION_NAMES}", options)
@@ -167,6 +182,19 @@ def without_options(text: str) -> str:
         return options
     text = _OPTION_LISTS.sub(" , ", text)
     return re.sub(r"(?m)^\d[.)] ", "", text) if _NUMBERED_LINES.match(text) else text
+
+
+def _chosen_option(options: re.Match[str]) -> str:
+    """Return the option that is ticked or has more than half of the probability, or else none."""
+    entries = options.groups()[::2]
+    chosen = [label for label, entry in enumerate(entries) if re.search(_TICK, entry)]
+    crossed = [label for label, entry in enumerate(entries) if re.search(_CROSS, entry)]
+    shares = [float(share or "nan") for share in options.groups()[1::2]]
+    if min(abs(sum(shares) - 1), abs(sum(shares) / 100 - 1)) < 0.02:
+        chosen = [label for label, share in enumerate(shares) if share > sum(shares) / 2]
+    elif not chosen and len(crossed) in (0, 3):
+        return options.group()
+    return f"\nanswer: {chosen[0]}.\n" if len(chosen) == 1 and chosen[0] not in crossed else " , "
 
 
 def _affirmed(match: re.Match[str]) -> str:
@@ -213,11 +241,11 @@ def _follows_or(before: list[Token], number: Token, text: str) -> bool:
 
 
 def _precedes_or(tokens: list[Token], at: int, text: str) -> bool:
-    """Return whether "or" and a category or another choice follow a digit: "2 or a drug chat"."""
+    """Return whether "or" or "and" joins a category or another choice to a digit: "2 or a chat"."""
     joins = list(takewhile(lambda token: token.concept in _JOINS, tokens[at + 1 : at + _NEAR]))
     following = at + 1 + len(joins)
     return (
-        any(_OR.match(token.text) for token in joins)
+        any(token.concept is Concept.JOIN for token in joins)
         and following < len(tokens)
         and tokens[following].concept in CONTENT
         and _NO_WORD.fullmatch(text, tokens[at].end, joins[0].start) is not None

@@ -23,10 +23,27 @@ LABEL_WORD = (
 )
 """A word before the digit of a label."""
 
+_ITEM = r"(?:[-*] )?(?:\(?[a-d가나다라][.):] )?"
 _MARKUP = [
+    *(  # one letter is wrong, missing, added or swapped with the next; "chat" is too near "chart"
+        (
+            rf"\b{name[:at]}(?:{name[at]}?\w?{name[at + 1 :]}|{after}{name[at]}{name[at + 2 :]})\b",
+            name,
+        )
+        for name in ("irrelevant", "unrelated", "conversation", "transaction", "itself")
+        for at, after in enumerate([*name[1:], ""])
+        if at
+    ),
+    (r"관련\s?(?:업[음슴]|없슴)", "관련 없음"),
     (r"(?s)<(think(?:ing)?|reason(?:ing)?)>.*?(?:</\1>|\Z)", " "),
     (r"~~[^~]*~~", " "),  # struck out
-    (r"[0-3]\b[^\d✅✔☑❌✗✘\n]*(?:[❌✗✘]|(?<=[:=\s])false\b)", " "),  # options crossed out
+    (  # in a list of options, the one in bold or after an arrow
+        rf"(?m)(\A(?=.*\n{_ITEM}1)|^{_ITEM}[0-2][^*\n]*\n)(?:[-*] )?(?:\*\*|[-=]+>|[→⇒➡👉]) ?"
+        rf"({_ITEM}[0-3][^*\n]*)(?:\*\*)?$(?!\n(?:[-*] )?\*\*)",
+        r"\1☑ \2",
+    ),
+    (r"<-+|[⬅👈]", "←"),
+    (r"[❓❔]", "?"),
     (r"</[^<>\n]*>|<br ?/?>", "\n"),
     (r"<\w+\s([^<>]*)/>", r" \1 "),
     (r"(?s).*\[/inst\]|<[|a-z][^<>]*>", " "),
@@ -61,10 +78,17 @@ _NUMBER_WORDS = [
     (r"\bthree\b|(?<![가-힣])삼(?=번)", "3"),
 ]
 
-_QUOTED = re.compile(r"[\"“「『‘]([^\"”」』’]*)[\"”」』’]|(?<!\w)'([^']*)'(?!\w)")
-_REPORTED_AFTER = re.compile(r"\s*(?:이?라(?:고|는|며)|(?:is|was) (?:written|shown|printed))")
+_QUOTED = r"(?:[\"“「『‘][^\"”」』’]*[\"”」』’]|(?<!\w)'[^']*'(?![a-z\d]))"
+_QUOTED_WORDS = re.compile(rf"{_QUOTED}(?:(?:이?나|[과와]|,? (?:and|or)|,)\s?{_QUOTED})*")
+_REPORTED_AFTER = re.compile(
+    r"\s*(?:이?라(?:며|[고는](?! ?(?:생각|판단|결론|추정|확신|분류|[답봅보])))"
+    r"|(?:등[이의]?|[과와]? ?같은) ?(?:은어|표현|단어|말|글|문구|용어|메시지|언급|등장|나오|나온)"
+    r"|(?:is|was|are|were) (?:written|shown|printed))"
+)
 _REPORTED_BEFORE = re.compile(
-    r"(?:says?|reads?|reading|saying|text|written|labell?ed|titled):?\s*$"
+    r"(?:says?|reads?|reading|saying|text|written|labell?ed|titled|mention(?:s|ing)?|wr(?:ites?"
+    r"|ote)|제목[은이]|(?:caption|title) (?:is|was)|messages? (?:use|contain)s?|(?:word|term"
+    r"|phrase|slogan)s?(?: (?:like|such as))?):?\s*$"
 )
 
 
@@ -80,7 +104,7 @@ def plain(text: str) -> str:
         text = re.sub(pattern, replacement, text)
     if turns := list(_ROLE.finditer(text)):
         text = text[turns[-1].end() :] or text
-    text = _QUOTED.sub(_unquoted, text).strip()
+    text = _QUOTED_WORDS.sub(_unquoted, text).strip()
     for pattern, digit in _NUMBER_WORDS:
         text = re.sub(pattern, digit, text)
     return text
@@ -106,4 +130,4 @@ def _unquoted(match: re.Match[str]) -> str:
     before, after = match.string[: match.start()], match.string[match.end() :]
     if _REPORTED_AFTER.match(after) or _REPORTED_BEFORE.search(before):
         return " "
-    return match.group(1) or match.group(2) or ""
+    return re.sub(r"[\"“”「」『』‘’]|(?<!\w)'|'(?![a-z\d])", "", match.group())
