@@ -14,7 +14,7 @@ from PIL import Image, ImageCms, ImageFile
 
 from mayak.errors import DecodeError
 from mayak.i18n import render
-from mayak.imaging import decode, decode_file, formats
+from mayak.imaging import decode, decode_file, formats, stated_size
 from mayak.imaging.frames import other_frames
 from mayak.types import Sides
 
@@ -262,6 +262,20 @@ def test_an_image_of_a_format_that_nothing_here_decodes_is_named(start, name):
     assert formats.looks_like_image(data[:512], "x")
     with pytest.raises(DecodeError, match=f"is {name}, which is not decoded"):
         decode(data)
+
+
+def test_the_stated_size_is_read_without_decoding(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees
+    data = encoded(noise((640, 480)), "JPEG", exif=exif)
+    (tmp_path / "a.jpg").write_bytes(data[: len(data) // 2])
+    assert stated_size(tmp_path / "a.jpg") == (640, 480)
+    for name, content in (("b.jpg", b"no image"), ("c.png", bomb(20_000))):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(DecodeError):
+            stated_size(tmp_path / name)
+    with pytest.raises(OSError, match=r"d\.jpg"):
+        stated_size(tmp_path / "d.jpg")
 
 
 def test_a_decompression_bomb_is_refused():

@@ -16,6 +16,7 @@ from mayak.training.data import (
     LoaderOptions,
     ManifestImages,
     PackedDataModule,
+    stated_tokens,
     verify,
     worker_count,
 )
@@ -175,6 +176,41 @@ def test_processes_validate_each_image_once(root, collate):
         with source:
             seen += [row for batch in source.val_dataloader() for row in labels(batch, collate)]
     assert sorted(seen) == sorted(sample.label for sample in manifest(root, "val").samples)
+
+
+def test_lengths_are_those_of_the_images_in_tokens(own, collate):
+    images = ManifestImages(manifest(own))
+    processor = processor_for(tiny_config(), published_tokenizer())
+    packed = [len(collate.packer.prepare(images[index][0]).rows) for index in range(len(images))]
+    lengths = stated_tokens(manifest(own), processor)
+    # The question's tokens are not counted.
+    assert len({whole - part for whole, part in zip(packed, lengths, strict=True)}) == 1
+    assert len(set(lengths)) > 1
+    (own / "raw" / "train" / "0_000.png").write_bytes(b"no image at all")
+    (own / "raw" / "train" / "1_000.png").unlink()
+    assert stated_tokens(manifest(own), processor)[2:] == lengths[2:]
+
+
+def test_processes_share_the_tokens_of_a_step(root, collate):
+    lengths = stated_tokens(manifest(root), processor_for(tiny_config(), published_tokenizer()))
+    plan = Plan(12, 1, 1, 6, 2, 1, 1)
+    sums = {}
+    for way in (lengths, ()):
+        sums[bool(way)] = []
+        for process in range(2):
+            source = PackedDataModule(
+                ManifestImages(manifest(root)),
+                ManifestImages(manifest(root, "val")),
+                collate,
+                plan,
+                LoaderOptions(process=process, lengths=way),
+                done=0,
+            )
+            with source:
+                batches = list(source.train_dataloader())
+            sums[bool(way)].append(sum(len(batch.packed.rows) for batch in batches))
+    apart = {way: abs(first - second) for way, (first, second) in sums.items()}
+    assert apart[True] < apart[False]
 
 
 def test_a_stretch_takes_no_more_than_its_share():

@@ -1,6 +1,6 @@
 import hashlib
 
-from mayak.training.plan import Plan
+from mayak.training.plan import Plan, deal
 
 
 def plan(**changes):
@@ -93,6 +93,35 @@ def test_processes_with_short_last_batches_count_their_own_samples():
         batches = list(p.batches(0, process))
         assert [len(batch) for batch in batches] == [4, 2]
         assert list(p.batches(1, process)) == batches[1:]
+
+
+def test_the_long_images_of_a_step_are_dealt_to_different_processes():
+    lengths = [9, 1, 8, 2, 5, 5]
+    # Longest first: 9 and 8; then 5 to each, the first to the process with 8; then 2 to the one
+    # with 13 and 1 to the one with 14.
+    assert deal([0, 1, 2, 3, 4, 5], 2, lengths) == [[0, 5, 1], [2, 4, 3]]
+    assert deal([0, 1, 2, 3, 4, 5], 2) == [[0, 2, 4], [1, 3, 5]]
+
+
+def test_lengths_change_who_takes_an_image_but_no_step():
+    # 25 samples are 9 for each of three processes; two are repeated at the end.
+    p = plan(samples=25, processes=3, epochs=2)
+    lengths = [sample % 7 for sample in range(25)]
+    shares = [list(p.batches(0, process, lengths)) for process in range(3)]
+    in_turn = [list(p.batches(0, process)) for process in range(3)]
+    assert [[len(b) for b in own] for own in shares] == [[2, 2, 2, 2, 1] * 2] * 3
+    assert shares != in_turn
+    start = 0
+    for step in range(1, p.total_steps + 1):
+        end = start + p.passes(step)
+        taken, before = (
+            sorted(sample for own in way for sample in flat(own[start:end]))
+            for way in (shares, in_turn)
+        )
+        assert taken == before
+        for process, own in enumerate(shares):
+            assert list(p.batches(step, process, lengths)) == own[end:]
+        start = end
 
 
 def test_several_processes_gather_several_batches_for_a_step():

@@ -96,6 +96,23 @@ def decode_file(path: Path) -> DecodedImage:
         return decode(file.read())
 
 
+def stated_size(path: Path) -> tuple[int, int]:
+    """Return (width, height) in pixels as an image file's header states them, before rotation.
+
+    Raises:
+        OSError: it cannot be read.
+        DecodeError: its bytes do not begin like an image, or it has too many pixels.
+    """
+    with warnings.catch_warnings(), open_regular(path, follow=True) as file:
+        warnings.simplefilter("ignore")
+        try:
+            with Image.open(file, formats=formats.decoded_formats()) as image:
+                return image.size
+        except Exception as error:
+            file.seek(0)
+            raise decode_error(error, file.read()) from error
+
+
 def decode(data: bytes, *, min_sides: Sides | None = None, partial: bool = False) -> DecodedImage:
     """Decode an image file's bytes into pixels.
 

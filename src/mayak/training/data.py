@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from multiprocessing.context import BaseContext
@@ -15,13 +16,15 @@ from typing import Self
 import torch
 from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
+from transformers import LlavaNextProcessor
 
 from mayak.dataset.manifest import Manifest
 from mayak.errors import DecodeError, ManifestError
 from mayak.i18n import join, msg, msg_in, system_error
-from mayak.imaging import decode_file
+from mayak.imaging import decode_file, stated_size
 from mayak.model.packer import BatchPacker, PackedBatch
 from mayak.model.torch_internals import stop_workers
+from mayak.model.transformers_internals import image_token_counts
 from mayak.training.plan import Plan
 from mayak.types import DecodedImage, Progress, Sample
 
@@ -143,6 +146,19 @@ def verify(manifest: Manifest, progress: Progress) -> None:
         )
 
 
+def stated_tokens(manifest: Manifest, processor: LlavaNextProcessor) -> list[int]:
+    """Return how many tokens each image of a manifest takes, from the size in its file's header; a
+    file without one counts as an image of one pixel."""
+    sizes: list[tuple[int, ...]] = []
+    for sample in manifest.samples:
+        width, height = 1, 1
+        # An image that cannot be decoded is an error when its turn comes.
+        with suppress(OSError, DecodeError):
+            width, height = stated_size(manifest.locate(sample))
+        sizes.append((height, width))
+    return image_token_counts(processor, sizes)
+
+
 @dataclass(frozen=True, slots=True)
 class LoaderOptions:
     """How one process loads its batches."""
@@ -153,6 +169,8 @@ class LoaderOptions:
     """Worker processes of each loader; 0 loads in this process."""
     pin: bool = False
     """Put batches into page-locked memory, for faster copies to a GPU."""
+    lengths: Sequence[int] = ()
+    """Of the training images in tokens, to give all processes equally much work."""
 
 
 class PackedDataModule(LightningDataModule):  # type: ignore[misc]  # lightning is untyped
@@ -175,7 +193,7 @@ class PackedDataModule(LightningDataModule):  # type: ignore[misc]  # lightning 
         self._lengths = iter(
             [sum(plan.passes(step) for step in steps) for steps in plan.rounds(done)]
         )
-        batches = list(plan.batches(done, options.process))
+        batches = list(plan.batches(done, options.process, options.lengths))
         # Each image is scored by one process only, so that none is counted twice.
         own = list(range(len(val)))[options.process :: plan.processes]
         cut = range(0, len(own), plan.batch_size)

@@ -27,6 +27,7 @@ from mayak.training.data import (
     LoaderOptions,
     ManifestImages,
     PackedDataModule,
+    stated_tokens,
     verify,
     worker_count,
 )
@@ -160,7 +161,7 @@ class _Run:
         fitted = None
         if state is None or done < self.plan.total_steps:
             # 7. Train, validate and save checkpoints.
-            state = fitted = self._fit(module, collate, state)
+            state = fitted = self._fit(module, collate, state, self._lengths(vlm))
         # 8. Write the best checkpoint's adapter, with the record of the run.
         result = TrainResult.of(
             self.output / FINAL,
@@ -319,7 +320,14 @@ class _Run:
             self.plan.samples_in(step) for step in range(done + 1, self.plan.total_steps + 1)
         )
 
-    def _fit(self, module: FineTuning, collate: Collate, state: Checkpoint | None) -> Checkpoint:
+    def _lengths(self, vlm: VisionLanguageModel) -> list[int]:
+        """Return the training images' lengths, by which several processes share them evenly."""
+        several = self.devices.processes > 1
+        return stated_tokens(self.inputs.train, vlm.processor) if several else []
+
+    def _fit(
+        self, module: FineTuning, collate: Collate, state: Checkpoint | None, lengths: list[int]
+    ) -> Checkpoint:
         """Train from a checkpoint to the end of the run; return the last checkpoint."""
         done = state.step if state else 0
         gpus, process = self.devices.gpus, self.devices.process
@@ -336,7 +344,7 @@ class _Run:
             ManifestImages(self.inputs.val),
             collate,
             self.plan,
-            LoaderOptions(process=process, workers=workers, pin=bool(gpus)),
+            LoaderOptions(process, workers, pin=bool(gpus), lengths=lengths),
             done=done,
         )
         total = left * self.devices.processes

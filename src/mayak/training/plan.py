@@ -1,5 +1,7 @@
 """The samples of each step and the steps of validations: a pure function of counts and seed.
 
+How a step's samples are dealt to several processes depends on their lengths as well.
+
 Everything random in a run is derived from (seed, epoch) or (seed, step). A run that was killed and
 resumed at step *s* therefore does exactly what an uninterrupted one does from *s* on, and no
 generator's state is needed in the checkpoint.
@@ -9,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -84,17 +86,43 @@ class Plan:
         order: list[int] = generator.permutation(self.samples).tolist()
         return order + order[: -self.samples % self.processes]
 
-    def batches(self, done: int, process: int = 0) -> Iterator[list[int]]:
-        """Yield the sample indices of each batch of one process after ``done`` steps."""
-        epoch, step = divmod(done, self.steps_per_epoch)
-        skipped = step * self.accumulate
+    def batches(
+        self, done: int, process: int = 0, lengths: Sequence[int] = ()
+    ) -> Iterator[list[int]]:
+        """Yield the sample indices of each batch of one process after ``done`` steps.
+
+        ``lengths`` of all samples balance the processes: see ``deal``. Which samples a step takes
+        does not depend on them.
+        """
+        epoch, skipped = divmod(done, self.steps_per_epoch)
+        size = self.batch_size
         for current in range(epoch, self.epochs):
-            own = self.order(current)[process :: self.processes]
-            cut = range(skipped * self.batch_size, len(own), self.batch_size)
-            yield from (own[start : start + self.batch_size] for start in cut)
+            order = self.order(current)
+            for start in range(skipped * self.effective_batch, len(order), self.effective_batch):
+                step = order[start : start + self.effective_batch]
+                own = deal(step, self.processes, lengths)[process]
+                yield from (own[first : first + size] for first in range(0, len(own), size))
             skipped = 0
 
     def seed_of(self, step: int, batch: int, process: int) -> int:
         """Return the seed of one forward pass (LoRA's dropout is random)."""
         text = f"{self.seed}/{step}/{batch}/{process}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) >> 1
+
+
+def deal(samples: list[int], processes: int, lengths: Sequence[int] = ()) -> list[list[int]]:
+    """Deal the samples of a step to the processes, equally many to each.
+
+    With ``lengths`` of all samples, the sums of the processes differ little, because at the end of
+    a step each waits for the slowest: the longest samples are dealt first, and of each round the
+    longest goes to the process with the smallest sum so far.
+    """
+    if not lengths:
+        return [samples[process::processes] for process in range(processes)]
+    dealt: list[list[int]] = [[] for _ in range(processes)]
+    longest_first = sorted(samples, key=lambda sample: lengths[sample], reverse=True)
+    for start in range(0, len(samples), processes):
+        by_sum = sorted(dealt, key=lambda own: sum(lengths[sample] for sample in own))
+        for own, sample in zip(by_sum, longest_first[start : start + processes], strict=True):
+            own.append(sample)
+    return dealt
