@@ -19,6 +19,7 @@ READERS = (
     "tar",
     "compressed",
     "cpio",
+    "sevenzip",
     "ewf",
     "volumes",
 )

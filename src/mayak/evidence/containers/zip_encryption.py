@@ -1,4 +1,4 @@
-"""Encrypted ZIP members: PKWARE's old cipher and WinZip's AES; alone imports Cryptodome.
+"""Encrypted ZIP members: PKWARE's old cipher and WinZip's AES.
 
 The old cipher is that of APPNOTE 6.3, chapter 6.1; AES is that of WinZip's "AES Encryption
 Information: Encryption Specification AE-1 and AE-2".
@@ -10,11 +10,12 @@ import hashlib
 import hmac
 import struct
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
-from typing import BinaryIO, Protocol, cast
+from typing import BinaryIO
 
+from mayak.evidence.containers.ciphers import counter_mode
 from mayak.evidence.containers.zip_records import DESCRIBED, ENCRYPTED, Member, extra_field
 from mayak.evidence.streams import BUFFER, stream_of_blocks
 
@@ -131,9 +132,6 @@ def _aes_field(member: Member) -> tuple[int, int, int]:
 
 
 def _with_aes(member: Member, packed: BinaryIO, password: bytes) -> tuple[BinaryIO, int] | None:
-    from Cryptodome.Cipher import AES
-    from Cryptodome.Util import Counter
-
     _, strength, _ = _aes_field(member)
     salt_bytes = _SALT_BYTES[strength]
     length = member.packed - salt_bytes - _CHECK - _CODE
@@ -145,26 +143,15 @@ def _with_aes(member: Member, packed: BinaryIO, password: bytes) -> tuple[Binary
     if derived[-_CHECK:] != head[-_CHECK:]:
         return None
     key, code_key = derived[:size], derived[size : 2 * size]
-
-    def cipher() -> Cipher:
-        counter = Counter.new(128, initial_value=1, little_endian=True)
-        return cast(Cipher, AES.new(key, AES.MODE_CTR, counter=counter))
-
-    return stream_of_blocks(
-        partial(_aes_blocks, packed, len(head), length, cipher, code_key)
-    ), length
-
-
-class Cipher(Protocol):
-    """What decrypts block after block."""
-
-    def decrypt(self, block: bytes) -> bytes: ...
+    counter_mode(key)  # which names the library if it is missing
+    blocks = partial(_aes_blocks, packed, len(head), length, key, code_key)
+    return stream_of_blocks(blocks), length
 
 
 def _aes_blocks(
-    packed: BinaryIO, start: int, length: int, make: Callable[[], Cipher], code_key: bytes
+    packed: BinaryIO, start: int, length: int, key: bytes, code_key: bytes
 ) -> Iterator[bytes]:
-    cipher = make()
+    cipher = counter_mode(key)
     code = hmac.new(code_key, digestmod="sha1")
     packed.seek(start)
     while length:
