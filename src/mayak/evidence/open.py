@@ -187,7 +187,8 @@ def _not_read(path: Path, kind: FileKind) -> EvidenceError:
 
 def _unknown(path: Path) -> EvidenceError:
     known = msg(
-        "folder; ZIP, UFDR; TAR, TAR in gzip, bzip2 or xz; E01 (split too); raw disk image (split "
+        "folder; ZIP, UFDR, 7z, RAR, TAR, cpio; one of these or a disk image in gzip, bzip2, xz, "
+        "Zstandard or LZ4; E01 (split too); raw disk image (split "
         "too) with MBR, GPT or no partition table and FAT, exFAT, NTFS, ext, HFS+ or ISO 9660; "
         "one image, video or PDF file"
     )

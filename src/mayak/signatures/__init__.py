@@ -266,6 +266,15 @@ KINDS: Rows = (
         layer="archive",
         description=msg("a 7z archive"),
     ),
+    FileKind(
+        "RAR",
+        "archive",
+        Use.ENTERED,
+        (at(0, b"Rar!\x1a\x07"),),
+        extensions=_dotted("rar"),
+        layer="archive",
+        description=msg("a RAR archive"),
+    ),
     # Entered if something that may hold pictures is inside.
     _compressed("gzip", at(0, b"\x1f\x8b\x08"), ext="gz tgz"),
     _compressed("bzip2", at(0, b"BZh"), ext="bz2"),
@@ -336,7 +345,6 @@ KINDS: Rows = (
     ),
     FileKind("MBR", "partition table", Use.ENTERED, (BOOT,), headers.has_partitions, layer="image"),
     # Containers that hold files and are not entered.
-    _unread("RAR", msg("a RAR archive"), at(0, b"Rar!\x1a\x07"), family="archive"),
     _unread("VMDK", msg("a VMDK disk image"), at(0, b"KDMV"), family="disk image", ext="vmdk"),
     _unread(
         "QCOW2", msg("a QCOW2 disk image"), at(0, b"QFI\xfb"), family="disk image", ext="qcow2"
@@ -480,6 +488,7 @@ ZIP = _row("ZIP")
 TAR = _row("TAR")
 CPIO = _row("cpio")
 SEVEN_ZIP = _row("7z")
+RAR = _row("RAR")
 E01 = _row("E01")
 EXFAT = _row("exFAT")
 EXT = _row("ext2, ext3 or ext4")

@@ -20,6 +20,7 @@ READERS = (
     "compressed",
     "cpio",
     "sevenzip",
+    "rar",
     "ewf",
     "volumes",
 )
