@@ -136,6 +136,50 @@ def seven_zips(files: Path, work: Path) -> None:
         run("7z", "a", "-snl", *each, HERE / f"{name}.7z", ".", folder=work / "phone")
 
 
+def compare() -> None:
+    """Compare what mayak reads of each archive with what an independent program unpacks."""
+    from mayak.evidence import Choices, open_source
+    from mayak.types import EvidenceEntry
+
+    choices = Choices(passwords=(PASSWORD, KOREAN_PASSWORD))
+    for archive in sorted(HERE.iterdir()):
+        with tempfile.TemporaryDirectory() as folder:
+            work = Path(folder)
+            copy = work / archive.name.removesuffix(".xz")
+            data = archive.read_bytes()
+            copy.write_bytes(lzma.decompress(data) if archive.suffix == ".xz" else data)
+            if archive.name.startswith("split.z"):
+                for piece in HERE.glob("split.z*.xz"):
+                    (work / piece.stem).write_bytes(lzma.decompress(piece.read_bytes()))
+            (work / "out").mkdir()
+            run(*unpacking(copy), folder=work / "out")
+            files = (path for path in (work / "out").rglob("*") if not path.is_symlink())
+            expected = {
+                path.relative_to(work / "out").as_posix(): path.read_bytes()
+                for path in files
+                if path.is_file()
+            }
+            with open_source(copy, None, choices) as source:
+                entries = [item for item in source.items() if isinstance(item, EvidenceEntry)]
+                found = {item.path.name: item.open().read() for item in entries}
+        # 7-Zip unpacks these, too: they are named as not read.
+        for name in [f"{each} LZMA2.bin" for each in SEVEN_ZIP_UNREAD]:
+            expected.pop(name, None)
+        assert found == expected, archive.name
+
+
+def unpacking(archive: Path) -> tuple[str | Path, ...]:
+    """The command that unpacks an archive into the current folder."""
+    if archive.suffix == ".cpio":
+        return ("bsdtar", "-xf", archive)
+    if archive.suffix in (".zst", ".lz4"):
+        tool = archive.suffix[1:].replace("zst", "zstd")
+        return ("sh", "-c", f"{tool} -q -d -c {archive} | bsdtar -xf -")
+    zip_name = archive.with_suffix(".zip") if archive.stem == "split" else archive
+    password = PASSWORD if zip_name.suffix == ".zip" else KOREAN_PASSWORD
+    return ("7z", "x", "-y", f"-p{password}", zip_name)
+
+
 def main() -> None:
     shutil.rmtree(HERE, ignore_errors=True)
     HERE.mkdir()
@@ -145,6 +189,7 @@ def main() -> None:
         for make in (zips, cpios, compressed, seven_zips):
             (work / make.__name__).mkdir()
             make(files, work / make.__name__)
+    compare()
     total = 0
     for path in sorted(HERE.iterdir()):
         total += path.stat().st_size

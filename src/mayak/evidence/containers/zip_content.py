@@ -17,6 +17,7 @@ from mayak.evidence.containers.rare_methods import (
     require_ppmd,
 )
 from mayak.evidence.containers.zip_encryption import (
+    AES_METHOD,
     decrypted,
     has_checksum,
     is_encrypted,
@@ -32,18 +33,23 @@ _DEFLATE64, _PPMD = 9, 98
 Refusal = tuple[OutcomeReason, str]
 
 
-def refusal(
-    member: Member, passwords: tuple[str, ...], packed: Callable[[], BinaryIO]
-) -> Refusal | None:
-    """Return why a member's content cannot be read here; None if it can be."""
+def refusal(member: Member, passwords: list[str], packed: Callable[[], BinaryIO]) -> Refusal | None:
+    """Return why a member's content cannot be read here; None if it can be.
+
+    The password that opens it becomes the first: to try one costs thousands of hashes.
+    """
     try:
         if is_encrypted(member):
             if not passwords:
                 return OutcomeReason.ENCRYPTED, "is an encrypted ZIP member"
             with packed() as stream:
-                if not any(decrypted(member, stream, password) for password in passwords):
-                    reason = "is an encrypted ZIP member, which none of the passwords opens"
-                    return OutcomeReason.ENCRYPTED, reason
+                fitting = (each for each in passwords if decrypted(member, stream, each))
+                password = next(fitting, None)
+            if password is None:
+                reason = "is an encrypted ZIP member, which none of the passwords opens"
+                return OutcomeReason.ENCRYPTED, reason
+            passwords.remove(password)
+            passwords.insert(0, password)
         method = true_method(member)
         if method == _DEFLATE64:
             require_deflate64()
@@ -70,11 +76,13 @@ def content(member: Member, packed: Callable[[], BinaryIO], passwords: tuple[str
     if not is_encrypted(member):
         return guarded(_unpacked(member, packed(), member.packed))
     opened: list[BinaryIO] = []
-    for password in passwords:
+    for password in list(passwords):
         found = decrypted(member, packed(), password)
         if found is not None:
             blocks = partial(_or_wrong_password, member, *found)
             opened.append(guarded(stream_of_blocks(blocks)))
+            if member.method == AES_METHOD:
+                break
     # The old cipher lets some wrong passwords pass: only the whole content shows the right one.
     for stream in opened[:-1]:
         with suppress(EvidenceError):
