@@ -67,7 +67,7 @@ def refusal(member: Member, passwords: list[str], packed: Callable[[], BinaryIO]
     return None
 
 
-def content(member: Member, packed: Callable[[], BinaryIO], passwords: tuple[str, ...]) -> BinaryIO:
+def content(member: Member, packed: Callable[[], BinaryIO], passwords: list[str]) -> BinaryIO:
     """Return the content of a member that ``refusal`` let pass.
 
     Raises:
