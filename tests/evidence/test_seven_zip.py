@@ -23,6 +23,7 @@ from mayak.errors import EvidenceError
 from mayak.evidence import Choices, Limits, open_source
 from mayak.evidence.containers import sevenzip
 from mayak.types import EvidenceEntry, Failure
+from mayak_synthetic.exfat import volume
 
 ARCHIVES = Path(__file__).parent / "archives"
 JPEG = b"\xff\xd8\xff\xe0" + bytes(range(200)) + b"\xff\xd9"
@@ -163,6 +164,44 @@ def test_an_archive_in_pieces_is_read_through_the_first(tmp_path, nested):
     (folder / "a.7z.002").unlink()
     with pytest.raises(EvidenceError, match=r"a\.7z\.002' is missing"):
         listed(folder / "a.7z.001")
+
+
+def in_zip(folder, pieces):
+    with zipfile.ZipFile(folder / "a.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in pieces.items():
+            archive.writestr(f"DCIM/{name}", data)
+    return folder / "a.zip"
+
+
+def in_disk(folder, pieces):
+    (folder / "a.dd").write_bytes(volume(pieces, set()))
+    return folder / "a.dd"
+
+
+@pytest.mark.parametrize("put", [in_zip, in_disk])
+@pytest.mark.parametrize("kind", ["7z", "zip", "dd"])
+def test_numbered_pieces_are_joined_inside_another_container(tmp_path, put, kind):
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive_:
+        archive_.writestr("a.jpg", JPEG)
+    whole = {
+        "7z": archive([("a.jpg", JPEG)]),
+        "zip": stream.getvalue(),
+        "dd": volume({"a.jpg": JPEG}, set()),
+    }[kind]
+    third = len(whole) // 3
+    pieces = {f"x.{kind}.{n + 1:03}": whole[n * third :][:third] for n in range(3)}
+    pieces[f"x.{kind}.003"] += whole[3 * third :]
+    found, told = listed(put(tmp_path, pieces))
+    (name,) = (name for name in found if name.endswith("a.jpg"))
+    assert found[name] == JPEG
+    assert f"x.{kind}.001/" in name
+    assert told == []
+
+    pieces.pop(f"x.{kind}.002")
+    found, told = listed(put(tmp_path, pieces))
+    assert not any(name.endswith("a.jpg") for name in found)
+    assert any(f"x.{kind}.002' is missing" in message for *_, message in told)
 
 
 def test_archives_inside_one_another_are_read(tmp_path):

@@ -53,6 +53,9 @@ from mayak.signatures import SEVEN_ZIP
 from mayak.types import EvidenceEntry, EvidencePath, Failure, FileTimes, OutcomeReason
 
 _KEPT_BLOCKS = 2
+_MAX_FAILED = 20
+"""Blocks on which all passwords are tried without success: each try takes half a second and more,
+and an archive may have 65,536 blocks, each with another salt."""
 _START = 32
 """Bytes before the packed ones: all that an archive without files has."""
 _UNIX_EXTENSION = 0x8000
@@ -138,6 +141,7 @@ class SevenZipContainer(Container):
         self._data, self._path, self._limits = data, path, limits
         self._passwords = passwords
         self._known_password: str | None = None
+        self._n_failed = 0
         with translated(path):
             archive = _parsed(data, path, passwords)
             self._files = _files_of(archive)
@@ -225,7 +229,10 @@ class SevenZipContainer(Container):
             return EvidenceEntry(path, 0, BytesIO, file.times)
         block = self._blocks[file.block]
         if block.is_encrypted and not block.refusal and not self._has_password(block):
-            reason = "is in an encrypted block of a 7z archive, which none of the passwords opens"
+            reason = (
+                "is in an encrypted block of a 7z archive, and none of the passwords has opened a "
+                "block of it"
+            )
             block.refusal = OutcomeReason.ENCRYPTED, reason
         if block.refusal is not None:
             return entry_failure(path, *block.refusal)
@@ -237,14 +244,15 @@ class SevenZipContainer(Container):
 
         One that opened another block counts: ``_copy`` shows whether it opens this one.
         """
-        if self._known_password is not None:
-            return True
+        if self._known_password is not None or self._n_failed == _MAX_FAILED:
+            return self._known_password is not None
         first = replace(block, files=block.files[:1])
         for password in self._passwords:
             blocks = _up_to(self._unpacked(block, password), block.files[0][0])
             if _Copy(blocks, first, lambda _: None).begins_well:
                 self._known_password = password
                 return True
+        self._n_failed += 1
         return False
 
     def _unpacked(self, block: _Block, password: str) -> Iterator[bytes]:
