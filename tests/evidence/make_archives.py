@@ -20,6 +20,10 @@ from pathlib import Path
 HERE = Path(__file__).parent / "archives"
 PASSWORD = "susa 2026"  # noqa: S105
 ZIP_METHODS = ("Copy", "Deflate", "Deflate64", "BZip2", "LZMA")
+KOREAN_PASSWORD = "수사 2026"  # noqa: S105
+SEVEN_ZIP_METHODS = ("Copy", "LZMA", "LZMA2", "BZip2", "PPMd", "Deflate", "Deflate64")
+SEVEN_ZIP_FILTERS = ("BCJ", "ARM", "ARMT", "PPC", "SPARC", "IA64", "Delta:4")
+SEVEN_ZIP_UNREAD = ("BCJ2", "ARM64", "RISCV")
 CPIO_FORMS = ("newc", "crc", "odc", "bin", "hpbin")
 ZIP_CIPHERS = ("ZipCrypto", "AES128", "AES192", "AES256")
 
@@ -29,6 +33,14 @@ def compressible(seed: int, size: int) -> bytes:
     rng = random.Random(seed)
     words = [rng.randbytes(rng.randint(2, 9)) for _ in range(60)]
     return b"\xff\xd8\xff\xe0" + b"".join(rng.choices(words, k=size))[: size - 4]
+
+
+def machine_code() -> bytes:
+    """Bytes that the filters for each processor change, of an odd length."""
+    rng = random.Random(9)
+    calls = (b"\xe8", b"\x48\x00\x00", b"\xeb", b"\x40\x00", b"\x00\xf0\x00\xf8")
+    words = [rng.choice(calls) + rng.randbytes(rng.randint(1, 4)) for _ in range(40)]
+    return b"".join(rng.choices(words, k=900))[:1001]
 
 
 CONTENT = {
@@ -102,15 +114,82 @@ def compressed(files: Path, work: Path) -> None:
     run("lz4", "-q", "-l", "-9", tar, HERE / "legacy.tar.lz4", folder=work)
 
 
+def seven_zips(files: Path, work: Path) -> None:
+    """One archive with a block for each filter before each method, and a phone's, plain and
+    encrypted in three ways."""
+    code = machine_code()
+    for filter_ in ("", *SEVEN_ZIP_FILTERS, *SEVEN_ZIP_UNREAD):
+        for method in SEVEN_ZIP_METHODS if filter_ not in SEVEN_ZIP_UNREAD else ("LZMA2",):
+            name = f"{filter_ or 'plain'} {method}.bin"
+            (work / name).write_bytes(code)
+            coders = [f"-m{n}={coder}" for n, coder in enumerate(filter(None, (filter_, method)))]
+            run("7z", "a", "-mtm-", *coders, HERE / "methods.7z", name, folder=work)
+    tree(work / "phone")
+    (work / "phone" / "link.jpg").symlink_to("DCIM/100.jpg")
+    options = {
+        "phone": ["-ms=on"],
+        "hidden": ["-mhe=on", f"-p{KOREAN_PASSWORD}"],
+        "blocks": ["-ms=off", "-m0=BCJ", "-m1=LZMA", f"-p{KOREAN_PASSWORD}"],
+        "stored": ["-ms=on", "-m0=PPMd", f"-p{KOREAN_PASSWORD}"],
+    }
+    for name, each in options.items():
+        run("7z", "a", "-snl", *each, HERE / f"{name}.7z", ".", folder=work / "phone")
+
+
+def compare() -> None:
+    """Compare what mayak reads of each archive with what an independent program unpacks."""
+    from mayak.evidence import Choices, open_source
+    from mayak.types import EvidenceEntry
+
+    choices = Choices(passwords=(PASSWORD, KOREAN_PASSWORD))
+    for archive in sorted(HERE.iterdir()):
+        with tempfile.TemporaryDirectory() as folder:
+            work = Path(folder)
+            copy = work / archive.name.removesuffix(".xz")
+            data = archive.read_bytes()
+            copy.write_bytes(lzma.decompress(data) if archive.suffix == ".xz" else data)
+            if archive.name.startswith("split.z"):
+                for piece in HERE.glob("split.z*.xz"):
+                    (work / piece.stem).write_bytes(lzma.decompress(piece.read_bytes()))
+            (work / "out").mkdir()
+            run(*unpacking(copy), folder=work / "out")
+            files = (path for path in (work / "out").rglob("*") if not path.is_symlink())
+            expected = {
+                path.relative_to(work / "out").as_posix(): path.read_bytes()
+                for path in files
+                if path.is_file()
+            }
+            with open_source(copy, None, choices) as source:
+                entries = [item for item in source.items() if isinstance(item, EvidenceEntry)]
+                found = {item.path.name: item.open().read() for item in entries}
+        # 7-Zip unpacks these, too: they are named as not read.
+        for name in [f"{each} LZMA2.bin" for each in SEVEN_ZIP_UNREAD]:
+            expected.pop(name, None)
+        assert found == expected, archive.name
+
+
+def unpacking(archive: Path) -> tuple[str | Path, ...]:
+    """The command that unpacks an archive into the current folder."""
+    if archive.suffix == ".cpio":
+        return ("bsdtar", "-xf", archive)
+    if archive.suffix in (".zst", ".lz4"):
+        tool = archive.suffix[1:].replace("zst", "zstd")
+        return ("sh", "-c", f"{tool} -q -d -c {archive} | bsdtar -xf -")
+    zip_name = archive.with_suffix(".zip") if archive.stem == "split" else archive
+    password = PASSWORD if zip_name.suffix == ".zip" else KOREAN_PASSWORD
+    return ("7z", "x", "-y", f"-p{password}", zip_name)
+
+
 def main() -> None:
     shutil.rmtree(HERE, ignore_errors=True)
     HERE.mkdir()
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         files = tree(work / "files")
-        for make in (zips, cpios, compressed):
+        for make in (zips, cpios, compressed, seven_zips):
             (work / make.__name__).mkdir()
             make(files, work / make.__name__)
+    compare()
     total = 0
     for path in sorted(HERE.iterdir()):
         total += path.stat().st_size

@@ -243,7 +243,7 @@ def test_a_large_archive_is_read_in_place_whatever_an_unpacked_one_may_take(tmp_
 
 
 @pytest.mark.parametrize(
-    ("magic", "kind"), [(b"7z\xbc\xaf\x27\x1c", "7z"), (b"Rar!\x1a\x07", "RAR"), (b"KDMV", "VMDK")]
+    ("magic", "kind"), [(b"LVF\x09\x0d\x0a\xff\x00", "L01"), (b"KDMV", "VMDK")]
 )
 def test_a_container_that_is_not_read_is_named_as_such(tmp_path, magic, kind):
     file = tmp_path / "phone.bin"

@@ -115,22 +115,32 @@ def test_changed_encrypted_content_is_an_error_of_that_member(tmp_path):
 
 def test_rarer_methods_are_read():
     found, told = listed(ARCHIVES / "methods.zip")
-    names = [f"plain {method}.jpg" for method in ZIP_METHODS]
-    assert found == dict.fromkeys(names, PICTURE)
-    assert [(reason, "method 98" in text) for reason, _, text in told] == [("Unsupported", True)]
+    names = [f"plain {method}.jpg" for method in (*ZIP_METHODS, "PPMd")]
+    assert (found, told) == (dict.fromkeys(names, PICTURE), [])
+
+
+def test_a_method_that_is_not_read_is_named(tmp_path):
+    data = zipped().replace(b"\x08\0", b"\x5d\0")  # 93, Zstandard
+    (tmp_path / "a.zip").write_bytes(data)
+    found, told = listed(tmp_path / "a.zip")
+    assert found == {}
+    assert {(reason, "method 93" in text) for reason, _, text in told} == {("Unsupported", True)}
 
 
 def test_a_missing_library_is_named_with_the_package(monkeypatch):
-    without_module(monkeypatch, "inflate64", "Cryptodome.Cipher", "Cryptodome.Util")
+    without_module(monkeypatch, "inflate64", "pyppmd", "Cryptodome.Cipher", "Cryptodome.Util")
     found, told = listed(ARCHIVES / "methods.zip")
     assert "plain Deflate.jpg" in found
-    assert "pip install inflate64" in told[0][2]
+    assert {text.partition(":")[0] for *_, text in told} == {
+        "can only be read with inflate64",
+        "can only be read with pyppmd",
+    }
 
     found, told = listed(ARCHIVES / "zipcrypto.zip", PASSWORD)
     assert {*found} == {f"ZipCrypto {m}.jpg" for m in ZIP_METHODS if m != "Deflate64"}
     found, told = listed(ARCHIVES / "aes.zip", PASSWORD)
     assert found == {}
-    assert sum("pip install pycryptodomex" in text for *_, text in told) == 15
+    assert sum("read with Cryptodome: pip install 'mayak[" in text for *_, text in told) == 15
     assert {reason for reason, *_ in told} == {"Unsupported"}
 
 

@@ -173,7 +173,7 @@ def test_a_gap_closes_when_its_archive_is_whole(tmp_path):
     whole = zipped(tmp_path / "whole.zip", {"1.jpg": picture(11), "2.jpg": picture(12)})
     cut, other = folder / "cut.zip", folder / "other.zip"
     for path in (cut, other):
-        path.write_bytes(whole.read_bytes()[:-60])
+        path.write_bytes(whole.read_bytes()[:20])
     assert run(case, folder).failures == 2
     assert run(case, folder).failures == 2
 
@@ -190,10 +190,23 @@ def test_a_gap_closes_when_its_archive_is_whole(tmp_path):
         assert store.verify() == []
 
 
+def test_the_gap_of_a_zip_without_its_end_closes_when_it_is_whole(tmp_path):
+    folder, case = pictures(tmp_path / "x", 2), tmp_path / "case"
+    whole = zipped(tmp_path / "whole.zip", {"1.jpg": picture(11), "2.jpg": picture(12)})
+    (folder / "cut.zip").write_bytes(whole.read_bytes()[:-30])
+    summary = run(case, folder)
+    assert (summary.counts.contents, summary.failures) == (4, 1)
+
+    (folder / "cut.zip").write_bytes(whole.read_bytes())
+    summary = run(case, folder)
+    assert (summary.counts.contents, summary.failures) == (4, 0)
+    assert "no directory" in told(case)["x/cut.zip"].reason
+
+
 def test_a_gap_stays_open_while_its_archive_cannot_be_read(tmp_path, monkeypatch):
     folder, case = pictures(tmp_path / "x", 2), tmp_path / "case"
     whole = zipped(tmp_path / "whole.zip", {"1.jpg": picture(11)}).read_bytes()
-    zipped(folder / "outer.zip", {"cut.zip": whole[:-30]})
+    zipped(folder / "outer.zip", {"cut.zip": whole[:20]})
     assert run(case, folder).failures == 1
     # The outer archive cannot be opened this time, the inner one is not met.
     monkeypatch.setattr("mayak.evidence.containers.zip.ZipContainer.__init__", breaks_off)

@@ -219,9 +219,10 @@ def _not_read(path: Path, kind: FileKind) -> EvidenceError:
 
 def _unknown(path: Path) -> EvidenceError:
     known = msg(
-        "folder; ZIP, UFDR; TAR, TAR in gzip, bzip2 or xz; E01 (split too), VMDK, VHD, VHDX, VDI, "
-        "QCOW2, DMG, Android sparse image or raw disk image (split too) with MBR, GPT or no "
-        "partition table and FAT, exFAT, NTFS, ext, HFS+ or ISO 9660; one image, video or PDF file"
+        "folder; ZIP, UFDR, 7z, RAR, TAR, cpio; one of these or a disk image in gzip, bzip2, xz, "
+        "Zstandard or LZ4; E01 (split too), VMDK, VHD, VHDX, VDI, QCOW2, DMG, Android sparse image "
+        "or raw disk image (split too) with MBR, GPT or no partition table and FAT, exFAT, NTFS, "
+        "ext, HFS+ or ISO 9660; one image, video or PDF file"
     )
     return EvidenceError(
         msg("{path} is of no known kind", path=path),

@@ -35,10 +35,11 @@ from mayak.evidence.containers import first_files, reader_of
 from mayak.evidence.containers.folder import FileOnDisk
 from mayak.evidence.containers.segments import (
     is_later_piece,
+    later_pieces,
     numbered_pieces,
     open_pieces,
 )
-from mayak.evidence.streams import IN_MEMORY, Bytes, FileBytes, Unpacked, translated
+from mayak.evidence.streams import IN_MEMORY, Bytes, FileBytes, JoinedBytes, Unpacked, translated
 from mayak.i18n import msg
 from mayak.signatures import END, FAR_HEAD, HEAD, FileKind, by_end, container_kind
 from mayak.types import (
@@ -391,6 +392,13 @@ class _NestedFile:
         if file is not None and (self.path.kind == "image" or len(numbered_pieces(file)) > 1):
             return open_pieces(file)
         # Of small files a copy in memory keeps no file open.
+        later = later_pieces(self) if file is None else []
+        if later:
+            return JoinedBytes([self._alone(), *(piece.data() for piece in later)])
+        return self._alone()
+
+    def _alone(self) -> Bytes:
+        """Return its bytes without those of later pieces."""
         if self.within.random_access and self.entry.size > IN_MEMORY:
             return FileBytes(self.entry.open())
         with self.entry.open() as stream, translated():

@@ -284,6 +284,24 @@ KINDS: Rows = (
         _dotted("cpio"),
         layer="archive",
     ),
+    FileKind(
+        "7z",
+        "archive",
+        Use.ENTERED,
+        (at(0, b"7z\xbc\xaf\x27\x1c"),),
+        extensions=_dotted("7z"),
+        layer="archive",
+        description=msg("a 7z archive"),
+    ),
+    FileKind(
+        "RAR",
+        "archive",
+        Use.ENTERED,
+        (at(0, b"Rar!\x1a\x07"),),
+        extensions=_dotted("rar"),
+        layer="archive",
+        description=msg("a RAR archive"),
+    ),
     # Entered if something that may hold pictures is inside.
     _compressed("gzip", at(0, b"\x1f\x8b\x08"), ext="gz tgz"),
     _compressed("bzip2", at(0, b"BZh"), ext="bz2"),
@@ -361,8 +379,6 @@ KINDS: Rows = (
     ),
     FileKind("MBR", "partition table", Use.ENTERED, (BOOT,), headers.has_partitions, layer="image"),
     # Containers that hold files and are not entered.
-    _unread("7z", msg("a 7z archive"), at(0, b"7z\xbc\xaf\x27\x1c"), family="archive"),
-    _unread("RAR", msg("a RAR archive"), at(0, b"Rar!\x1a\x07"), family="archive"),
     FileKind(
         "Android backup",
         "archive",
@@ -540,6 +556,8 @@ def _row(name: str) -> FileKind:
 ZIP = _row("ZIP")
 TAR = _row("TAR")
 CPIO = _row("cpio")
+SEVEN_ZIP = _row("7z")
+RAR = _row("RAR")
 E01 = _row("E01")
 VMDK = _row("VMDK")
 VMDK_DESCRIPTOR = _row("VMDK descriptor")

@@ -19,6 +19,8 @@ READERS = (
     "tar",
     "compressed",
     "cpio",
+    "sevenzip",
+    "rar",
     "ewf",
     "virtual",
     "volumes",

@@ -1,13 +1,13 @@
-"""Keys and ciphers of encrypted containers. Alone imports PyCryptodome."""
+"""Keys and streams of encrypted containers."""
 
 from __future__ import annotations
 
 import hashlib
 import io
-from importlib.util import find_spec
-from typing import BinaryIO, Literal, Protocol, cast
+from typing import BinaryIO, Literal
 
 from mayak.evidence.base import container_gap
+from mayak.evidence.containers.ciphers import chaining_mode, is_installed
 from mayak.evidence.streams import stream_of
 from mayak.types import EvidencePath, Failure, OutcomeReason
 
@@ -25,7 +25,7 @@ class UnsafeKeyError(ValueError):
 def missing_package(path: EvidencePath, what: str) -> Failure | None:
     """Return the failure of an encrypted container if PyCryptodome is not installed, else None;
     ``what`` names its kind with an article."""
-    if find_spec("Cryptodome") is not None:
+    if is_installed():
         return None
     reason = f"is {what}, which needs a package that is not installed: pycryptodomex"
     return container_gap(path, OutcomeReason.ENCRYPTED, reason)
@@ -44,37 +44,9 @@ def pbkdf2(
     return hashlib.pbkdf2_hmac(name, password, salt, rounds, length)
 
 
-def unwrap_key(key: bytes, wrapped: bytes) -> bytes | None:
-    """Return a key that was wrapped in another (RFC 3394), None if that is not the right one."""
-    from Cryptodome.Cipher import AES
-
-    try:
-        return AES.new(key, AES.MODE_KW).unseal(wrapped)
-    except ValueError:  # its check value does not match, or a length is not valid
-        return None
-
-
 def decrypt_cbc(key: bytes, vector: bytes, data: bytes) -> bytes:
     """Decrypt whole blocks of AES-CBC. Raises ValueError for lengths that are not valid."""
-    from Cryptodome.Cipher import AES
-
-    return AES.new(key, AES.MODE_CBC, iv=vector).decrypt(data)
-
-
-class Cipher(Protocol):
-    """What decrypts block after block."""
-
-    def decrypt(self, block: bytes) -> bytes: ...
-
-
-def counter_cipher(key: bytes) -> Cipher:
-    """Return AES in counter mode as WinZip has it: a counter of 128 bits, little-endian, from 1
-    on."""
-    from Cryptodome.Cipher import AES
-    from Cryptodome.Util import Counter
-
-    counter = Counter.new(128, initial_value=1, little_endian=True)
-    return cast(Cipher, AES.new(key, AES.MODE_CTR, counter=counter))
+    return chaining_mode(key, vector).decrypt(data)
 
 
 def without_padding(data: bytes) -> bytes | None:

@@ -26,12 +26,12 @@ from mayak.evidence.base import (
     entry_failure,
     locked,
 )
+from mayak.evidence.containers.ciphers import unwrap_key
 from mayak.evidence.containers.decryption import (
     BLOCK,
     cbc_stream,
     missing_package,
     padded_size,
-    unwrap_key,
 )
 from mayak.evidence.containers.ios_keybag import KeybagError, class_keys
 from mayak.evidence.containers.ios_manifest import (

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import lru_cache
 
-from mayak.evidence.containers.decryption import UnsafeKeyError, pbkdf2, unwrap_key
+from mayak.evidence.containers.ciphers import unwrap_key
+from mayak.evidence.containers.decryption import UnsafeKeyError, pbkdf2
 
 _BY_PASSWORD = 2
 """Bit of ``WRAP``: the class's key is wrapped in the one that the password gives."""

@@ -10,6 +10,8 @@ from mayak.evidence.base import ContainerFile, ContainerFormat
 from mayak.evidence.streams import Bytes, FileBytes, JoinedBytes, open_quietly
 from mayak.i18n import msg
 
+_FIRST_PIECE = re.compile(r"(.*\.)(0+[01])", re.DOTALL)
+
 
 def numbered_pieces(path: Path) -> list[Path]:
     """Return the file and, if it is the first piece (``.001`` or ``.000``), those after it.
@@ -55,11 +57,43 @@ def open_pieces(path: Path) -> Bytes:
     return JoinedBytes(pieces)
 
 
+def later_pieces(file: ContainerFile) -> list[ContainerFile]:
+    """Return the pieces after a file, if it is the first one of a split file.
+
+    Raises:
+        EvidenceError: one before the last is missing.
+    """
+    match = _FIRST_PIECE.fullmatch(file.path.name.rpartition("/")[2])
+    pieces: list[ContainerFile] = []
+    missing = ""
+    number = 0 if match is None else int(match[2])
+    while match is not None:
+        number += 1
+        name = f"{match[1]}{number:0{len(match[2])}}"
+        piece = file.beside(name)
+        if piece is None and missing:
+            break
+        if piece is None:
+            missing = name
+        elif missing:
+            raise missing_piece(Path(file.path.name), missing)
+        else:
+            pieces.append(piece)
+    return pieces
+
+
 def is_later_piece(reader: ContainerFormat, file: ContainerFile) -> bool:
     """Whether a file is read through the first piece of a split container."""
     if reader.is_later_segment is not None:
         return reader.is_later_segment(file)
-    return file.on_disk is not None and follows_a_first(file.on_disk)
+    if file.on_disk is not None:
+        return follows_a_first(file.on_disk)
+    match = re.search(r"\.([0-9]{2,})$", file.path.name)
+    if match is None:
+        return False
+    stem = file.path.name[: match.start(1)].rpartition("/")[2]
+    width = len(match[1])
+    return any(file.beside(f"{stem}{n:0{width}}") for n in range(min(int(match[1]), 2)))
 
 
 def follows_a_first(file: Path) -> bool:

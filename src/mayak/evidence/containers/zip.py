@@ -63,7 +63,7 @@ class ZipContainer(Container):
         self._data = data
         self._path = path
         self._limits = limits
-        self._passwords = passwords
+        self._passwords = list(passwords)
         self.medium = data if isinstance(data, SplitZip) else None
         self._directory: Directory | None = None
         with translated(path):

@@ -1,4 +1,4 @@
-"""The content of a ZIP's members: decrypted and unpacked; alone imports inflate64."""
+"""The content of a ZIP's members: decrypted and unpacked."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from functools import partial
 from typing import BinaryIO, cast
 
 from mayak.errors import EvidenceError
+from mayak.evidence.containers.rare_methods import (
+    blocks_of,
+    from_deflate64,
+    from_ppmd8,
+    require_deflate64,
+    require_ppmd,
+)
 from mayak.evidence.containers.zip_encryption import (
+    AES_METHOD,
     decrypted,
     has_checksum,
     is_encrypted,
@@ -20,40 +28,46 @@ from mayak.evidence.streams import CHUNK, guarded, stream_of_blocks
 from mayak.types import OutcomeReason
 
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
-_DEFLATE64 = 9
-_STEP = 4096
-"""Packed bytes that are unpacked at a time: Deflate64 makes 4 MiB of them at most."""
+_DEFLATE64, _PPMD = 9, 98
 
 Refusal = tuple[OutcomeReason, str]
 
 
-def refusal(
-    member: Member, passwords: tuple[str, ...], packed: Callable[[], BinaryIO]
-) -> Refusal | None:
-    """Return why a member's content cannot be read here; None if it can be."""
+def refusal(member: Member, passwords: list[str], packed: Callable[[], BinaryIO]) -> Refusal | None:
+    """Return why a member's content cannot be read here; None if it can be.
+
+    The password that opens it becomes the first: to try one costs thousands of hashes.
+    """
     try:
         if is_encrypted(member):
             if not passwords:
                 return OutcomeReason.ENCRYPTED, "is an encrypted ZIP member"
             with packed() as stream:
-                if not any(decrypted(member, stream, password) for password in passwords):
-                    reason = "is an encrypted ZIP member, which none of the passwords opens"
-                    return OutcomeReason.ENCRYPTED, reason
+                fitting = (each for each in passwords if decrypted(member, stream, each))
+                password = next(fitting, None)
+            if password is None:
+                reason = "is an encrypted ZIP member, which none of the passwords opens"
+                return OutcomeReason.ENCRYPTED, reason
+            passwords.remove(password)
+            passwords.insert(0, password)
         method = true_method(member)
         if method == _DEFLATE64:
-            import inflate64  # noqa: F401 - whether it is there
+            require_deflate64()
+        elif method == _PPMD:
+            require_ppmd()
     except ImportError as exc:
-        package = "inflate64" if exc.name == "inflate64" else "pycryptodomex"
-        return OutcomeReason.UNSUPPORTED, f"can only be read with {package}: pip install {package}"
+        library = str(exc.name).partition(".")[0]
+        reason = f"can only be read with {library}: pip install 'mayak[containers]'"
+        return OutcomeReason.UNSUPPORTED, reason
     except (zipfile.BadZipFile, OSError) as exc:
         return OutcomeReason.DAMAGED, f"cannot be read: {exc}"
-    if method not in (*_METHODS, _DEFLATE64):
+    if method not in (*_METHODS, _DEFLATE64, _PPMD):
         reason = f"uses ZIP compression method {method}, which is not read"
         return OutcomeReason.UNSUPPORTED, reason
     return None
 
 
-def content(member: Member, packed: Callable[[], BinaryIO], passwords: tuple[str, ...]) -> BinaryIO:
+def content(member: Member, packed: Callable[[], BinaryIO], passwords: list[str]) -> BinaryIO:
     """Return the content of a member that ``refusal`` let pass.
 
     Raises:
@@ -62,11 +76,13 @@ def content(member: Member, packed: Callable[[], BinaryIO], passwords: tuple[str
     if not is_encrypted(member):
         return guarded(_unpacked(member, packed(), member.packed))
     opened: list[BinaryIO] = []
-    for password in passwords:
+    for password in list(passwords):
         found = decrypted(member, packed(), password)
         if found is not None:
             blocks = partial(_or_wrong_password, member, *found)
             opened.append(guarded(stream_of_blocks(blocks)))
+            if member.method == AES_METHOD:
+                break
     # The old cipher lets some wrong passwords pass: only the whole content shows the right one.
     for stream in opened[:-1]:
         with suppress(EvidenceError):
@@ -96,17 +112,13 @@ def _unpacked(member: Member, packed: BinaryIO, length: int) -> BinaryIO:
     info.file_size = member.size
     if has_checksum(member):
         info.CRC = member.crc
-    if info.compress_type == _DEFLATE64:
-        packed = stream_of_blocks(partial(_inflated, packed, length))
+    if info.compress_type in (_DEFLATE64, _PPMD):
+        packed = stream_of_blocks(partial(_rare, info.compress_type, packed, length, member.size))
         info.compress_type, info.compress_size = zipfile.ZIP_STORED, member.size
     return cast(BinaryIO, zipfile.ZipExtFile(packed, "r", info))
 
 
-def _inflated(packed: BinaryIO, length: int) -> Iterator[bytes]:
-    import inflate64
-
-    inflater = inflate64.Inflater()
+def _rare(method: int, packed: BinaryIO, length: int, size: int) -> Iterator[bytes]:
     packed.seek(0)
-    while not inflater.eof and (block := packed.read(min(_STEP, length))):
-        length -= len(block)
-        yield inflater.inflate(block)
+    blocks = blocks_of(packed.read, length)
+    return from_deflate64(blocks) if method == _DEFLATE64 else from_ppmd8(blocks, size)

@@ -10,12 +10,12 @@ import hashlib
 import hmac
 import struct
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 from typing import BinaryIO
 
-from mayak.evidence.containers.decryption import Cipher, counter_cipher
+from mayak.evidence.containers.ciphers import counter_mode
 from mayak.evidence.containers.zip_records import DESCRIBED, ENCRYPTED, Member, extra_field
 from mayak.evidence.streams import BUFFER, stream_of_blocks
 
@@ -143,17 +143,15 @@ def _with_aes(member: Member, packed: BinaryIO, password: bytes) -> tuple[Binary
     if derived[-_CHECK:] != head[-_CHECK:]:
         return None
     key, code_key = derived[:size], derived[size : 2 * size]
-    cipher = partial(counter_cipher, key)
-    cipher()  # here, so that a missing library is named as that
-    return stream_of_blocks(
-        partial(_aes_blocks, packed, len(head), length, cipher, code_key)
-    ), length
+    counter_mode(key)  # which names the library if it is missing
+    blocks = partial(_aes_blocks, packed, len(head), length, key, code_key)
+    return stream_of_blocks(blocks), length
 
 
 def _aes_blocks(
-    packed: BinaryIO, start: int, length: int, make: Callable[[], Cipher], code_key: bytes
+    packed: BinaryIO, start: int, length: int, key: bytes, code_key: bytes
 ) -> Iterator[bytes]:
-    cipher = make()
+    cipher = counter_mode(key)
     code = hmac.new(code_key, digestmod="sha1")
     packed.seek(start)
     while length:
