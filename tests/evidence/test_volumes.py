@@ -6,6 +6,7 @@ import json
 import struct
 import sys
 import tarfile
+import unicodedata
 import zipfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +23,9 @@ _spec = importlib.util.spec_from_file_location("make_fixtures", IMAGES.parent / 
 make_fixtures = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(make_fixtures)
 CONTENT = make_fixtures.CONTENT
+_spec = importlib.util.spec_from_file_location("apfs", IMAGES.parent / "apfs.py")
+apfs = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(apfs)
 with tarfile.open(IMAGES / "volumes.tar.xz") as _archive:
     EXPECTED = json.load(_archive.extractfile(_archive.next()))
 XFS = [name for name in EXPECTED if name.endswith(".xfs")]
@@ -270,6 +274,34 @@ def test_a_missing_library_is_named(volumes, monkeypatch, name, module):
     assert not items
     assert module in failures[""][1]
     assert failures[""][1].endswith("pip install 'mayak[containers]'")
+
+
+def test_apfs_is_read_if_that_is_allowed(volumes, tmp_path):
+    path = tmp_path / "mac.dd"
+    apfs.unpack((volumes / "apfs.blocks").read_bytes(), path)
+    items, failures = read(path, untested_readers=True)
+    volume = "volume 1 (Macintosh HD)"
+    # The names are decomposed on the medium.
+    items = {unicodedata.normalize("NFC", at): item for at, item in items.items()}
+    sparse = b"start" * 1600 + bytes(4 * 4096) + b"end"
+    assert items == {
+        f"{volume}/DCIM/사진.jpg": digest(CONTENT["사진.jpg"]),
+        f"{volume}/100.jpg": digest(CONTENT["100.jpg"] * 10),
+        # Not with the container's first block in the hole, as the library reads it.
+        f"{volume}/sparse": digest(sparse),
+        f"{volume}/packed": digest(CONTENT["gone.jpg"][:99] * 10),
+        f"{volume}/empty": digest(b""),
+    }
+    assert {at: error for at, (error, _) in failures.items()} == {f"{volume}/link": "SymbolicLink"}
+    with open_source(path, choices=Choices(untested_readers=True)) as source:
+        (item,) = (
+            item for item in source.items() if str(getattr(item, "path", "")).endswith("100.jpg")
+        )
+        assert item.times.modified == EPOCH + timedelta(microseconds=1_700_000_000_123_456)
+        assert source.find(item.path) is not None
+    _, failures = read(path)
+    assert failures[""][0] == "Unsupported"
+    assert "encrypted" not in failures[""][1]
 
 
 BLOCK = 0x4000
