@@ -1,12 +1,13 @@
 """Makes images/volumes.tar.xz: volumes that the Sleuth Kit does not read, from Debian's tools.
 
-    apt-get install xfsprogs cryptsetup-bin qemu-utils dosfstools mtools
+    apt-get install xfsprogs cryptsetup-bin qemu-utils dosfstools mtools apfsprogs 7zip
     .venv/bin/python tests/evidence/make_volumes.py    (as root: XFS is filled through the kernel)
 
 ``expected.json`` has what an independent program reads: of an XFS by the kernel, or of version 4,
 which newer kernels do not mount, by the files that mkfs.xfs was given {path: [bytes, SHA-256, time
 of change in ns]}; of a LUKS volume by QEMU [bytes, SHA-256]. LUKS volumes of every cipher and hash
 that the reader accepts are compared here, and one is kept: their random bytes would be megabytes.
+``apfs.blocks`` is written by apfs.py.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import unicodedata
 from pathlib import Path
 
+import apfs
 from make_fixtures import CONTENT, run
 from make_virtual_disks import tiny
 
@@ -42,6 +45,13 @@ XFS_OLD = {
     "v4": ["-m", "crc=0"],
     "v4-512": ["-m", "crc=0", "-n", "ftype=0", "-b", "size=512"],
 }
+APFS = [
+    apfs.File("DCIM/사진.jpg", CONTENT["사진.jpg"]),
+    apfs.File("100.jpg", CONTENT["100.jpg"] * 10, (3, 2, 3)),
+    apfs.File("sparse", b"start" * 1600 + bytes(4 * 4096) + b"end", (2, -3, 1)),
+    apfs.File("packed", CONTENT["gone.jpg"][:99] * 10, is_packed=True),
+    apfs.File("empty", b""),
+]
 LUKS = [
     ("aes-xts-plain64", 256, "sha256"),
     ("aes-xts-plain64", 512, "sha1"),
@@ -205,12 +215,31 @@ def luks() -> dict[str, list[int | str]]:
     return {image.name: [len(disk), hashlib.sha256(disk).hexdigest()]}
 
 
+def with_apfs() -> None:
+    """Make apfs.blocks, and compare with 7-Zip what that reads: no holes, nothing compressed."""
+    image, out = Path("apfs"), Path("extracted")
+    image.write_bytes(bytes(128 * MIB))
+    run("mkapfs", "-L", "Macintosh HD", image)
+    image.write_bytes(apfs.fill(image.read_bytes(), APFS))
+    run("7zz", "x", f"-o{out}", image)
+    for file in APFS:
+        (path,) = (
+            path
+            for path in out.rglob("*")
+            if unicodedata.normalize("NFC", path.name) == file.path.rpartition("/")[2]
+        )
+        is_plain = not file.is_packed and min(file.pieces, default=0) >= 0
+        if is_plain and path.read_bytes() != file.content:
+            raise ValueError(f"7-Zip reads {file.path} differently")
+    Path("apfs.blocks").write_bytes(apfs.packed(image.read_bytes()))
+
+
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         tiny()
         expected = {**xfs(), **luks()}
-        run("cryptsetup", "--version")
+        with_apfs()
         Path("two.luks").write_bytes(bytes(16 * MIB))
         form = ("-q", "--type", "luks2", "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000")
         run("cryptsetup", "luksFormat", *form, "--key-file", "key", "two.luks")
@@ -219,7 +248,7 @@ def main() -> None:
         Path("expected.json").write_text(json.dumps(expected, ensure_ascii=False))
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w") as archive:
-            for name in ["expected.json", "two.luks", *expected]:
+            for name in ["expected.json", "two.luks", "apfs.blocks", *expected]:
                 info = archive.gettarinfo(name)
                 info.mtime, info.uid, info.gid, info.uname, info.gname = 0, 0, 0, "", ""
                 with Path(name).open("rb") as file:

@@ -6,6 +6,7 @@ import json
 import struct
 import sys
 import tarfile
+import unicodedata
 import zipfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +23,9 @@ _spec = importlib.util.spec_from_file_location("make_fixtures", IMAGES.parent / 
 make_fixtures = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(make_fixtures)
 CONTENT = make_fixtures.CONTENT
+_spec = importlib.util.spec_from_file_location("apfs", IMAGES.parent / "apfs.py")
+apfs = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(apfs)
 with tarfile.open(IMAGES / "volumes.tar.xz") as _archive:
     EXPECTED = json.load(_archive.extractfile(_archive.next()))
 XFS = [name for name in EXPECTED if name.endswith(".xfs")]
@@ -269,4 +273,121 @@ def test_a_missing_library_is_named(volumes, monkeypatch, name, module):
     items, failures = read(volumes / name, passwords=(PASSWORD,))
     assert not items
     assert module in failures[""][1]
+    assert failures[""][1].endswith("pip install 'mayak[containers]'")
+
+
+def test_apfs_is_read_if_that_is_allowed(volumes, tmp_path):
+    path = tmp_path / "mac.dd"
+    apfs.unpack((volumes / "apfs.blocks").read_bytes(), path)
+    items, failures = read(path, untested_readers=True)
+    volume = "volume 1 (Macintosh HD)"
+    # The names are decomposed on the medium.
+    items = {unicodedata.normalize("NFC", at): item for at, item in items.items()}
+    sparse = b"start" * 1600 + bytes(4 * 4096) + b"end"
+    assert items == {
+        f"{volume}/DCIM/사진.jpg": digest(CONTENT["사진.jpg"]),
+        f"{volume}/100.jpg": digest(CONTENT["100.jpg"] * 10),
+        # Not with the container's first block in the hole, as the library reads it.
+        f"{volume}/sparse": digest(sparse),
+        f"{volume}/packed": digest(CONTENT["gone.jpg"][:99] * 10),
+        f"{volume}/empty": digest(b""),
+    }
+    assert {at: error for at, (error, _) in failures.items()} == {f"{volume}/link": "SymbolicLink"}
+    with open_source(path, choices=Choices(untested_readers=True)) as source:
+        (item,) = (
+            item for item in source.items() if str(getattr(item, "path", "")).endswith("100.jpg")
+        )
+        assert item.times.modified == EPOCH + timedelta(microseconds=1_700_000_000_123_456)
+        assert source.find(item.path) is not None
+    _, failures = read(path)
+    assert failures[""][0] == "Unsupported"
+    assert "encrypted" not in failures[""][1]
+
+
+BLOCK = 0x4000
+MARK = bytes.fromhex("6b87083876c1484eb7ae04046e6cc752")
+
+
+def with_shadow_copies(data):
+    """An NTFS volume with two shadow copies: the first has an earlier block, the second is equal.
+
+    Made by hand: Windows alone makes them.
+    """
+    data = bytearray(data)
+    starts = range(BLOCK, len(data) - BLOCK, BLOCK)
+    free = [at for at in starts if not any(data[at : at + BLOCK])]
+    catalog, store, changes, none, ranges, old = free[-7:-1]
+
+    def header(kind, at=0):
+        return MARK + struct.pack("<IIQQQ", 1, kind, at, at, 0)
+
+    data[0x1E00 : 0x1E00 + 64] = MARK + struct.pack("<IIQQQQQ", 1, 1, 0x1E00, 0, 0, catalog, 0)
+    entries = [header(2).ljust(128, b"\0")]
+    for number, changed in ((1, changes), (2, none)):
+        identifier = bytes([number]) * 16
+        time = 133_000_000_000_000_000 + number * 10**12
+        entries.append(
+            struct.pack("<QQ16sQQQ", 2, len(data), identifier, number, 0x40, time).ljust(128, b"\0")
+        )
+        places = struct.pack("<QQ16sQQQ", 3, changed, identifier, store, ranges, 0)
+        entries.append(places.ljust(128, b"\0"))
+    picture = data.index(CONTENT["100.jpg"])
+    first = picture // BLOCK * BLOCK
+    row = struct.pack("<QQQII", first, 0, old, 0, 0)
+    blocks = {
+        catalog: b"".join(entries),
+        store: header(4),
+        changes: header(3).ljust(128, b"\0") + row,
+        none: header(3),
+        ranges: header(5),
+        old: bytes(data[first : first + BLOCK]).replace(CONTENT["100.jpg"][:9], b"EARLIER!!"),
+    }
+    for at, content in blocks.items():
+        data[at : at + len(content)] = content
+    return bytes(data)
+
+
+@pytest.fixture
+def copies(tmp_path):
+    path = tmp_path / "ntfs.dd"
+    data = make_fixtures.lzma.decompress((IMAGES / "ntfs.dd.xz").read_bytes())
+    path.write_bytes(with_shadow_copies(data))
+    return path
+
+
+def test_shadow_copies_that_are_not_read_are_counted(copies):
+    items, failures = read(copies)
+    assert items["DCIM/100.jpg"] == digest(CONTENT["100.jpg"])
+    error, message = failures[""]
+    assert error == "Unsupported"
+    assert message.startswith("has 2 volume shadow copies (earlier states), which are not read: ")
+    assert "--shadow-copies" in message
+
+
+def test_shadow_copies_are_listed_if_that_is_allowed(copies):
+    items, failures = read(copies, shadow_copies=True, untested_readers=True)
+    assert not failures
+    names = ("shadow copy 1 (2022-06-19 08:13:20)", "shadow copy 2 (2022-06-20 12:00:00)")
+    assert items["DCIM/100.jpg"] == digest(CONTENT["100.jpg"])
+    earlier = b"EARLIER!!" + CONTENT["100.jpg"][9:]
+    assert items[f"{names[0]}/DCIM/100.jpg"] == digest(earlier)
+    assert items[f"{names[1]}/DCIM/100.jpg"] == digest(CONTENT["100.jpg"])
+    assert items[f"{names[0]}/DCIM/사진.jpg"] == digest(CONTENT["사진.jpg"])
+
+
+def test_a_catalog_of_shadow_copies_that_loops_ends(copies):
+    data = bytearray(copies.read_bytes())
+    (catalog,) = struct.unpack_from("<Q", data, 0x1E00 + 48)
+    struct.pack_into("<Q", data, catalog + 40, catalog)
+    copies.write_bytes(data)
+    for choices in ({}, {"shadow_copies": True, "untested_readers": True}):
+        items, failures = read(copies, **choices)
+        assert items["DCIM/100.jpg"] == digest(CONTENT["100.jpg"])
+        assert failures[""]
+
+
+def test_no_library_for_shadow_copies_is_named(copies, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyvshadow", None)
+    items, failures = read(copies, shadow_copies=True, untested_readers=True)
+    assert items["DCIM/100.jpg"] == digest(CONTENT["100.jpg"])
     assert failures[""][1].endswith("pip install 'mayak[containers]'")

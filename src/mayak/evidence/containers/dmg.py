@@ -13,11 +13,10 @@ import struct
 import zlib
 from bisect import bisect_right
 from collections.abc import Callable
-from threading import Lock
 from typing import NamedTuple
 
 from mayak.evidence.base import NotReadError
-from mayak.evidence.containers.mapped import MappedBytes, damaged
+from mayak.evidence.containers.mapped import MappedBytes, RecentBlocks, damaged
 from mayak.evidence.streams import Bytes
 from mayak.i18n import msg
 from mayak.signatures import CONVERT_MAC, END
@@ -108,9 +107,7 @@ class DmgBytes(MappedBytes):
             if chunk.start + chunk.size > end or chunk.length > data.size:
                 raise damaged(msg("has a damaged table of chunks"))
         self.has_lzfse = any(chunk.kind == _LZFSE for chunk in self._chunks)
-        self._unpacked = (-1, b"")
-        """The start and the content of the chunk that was read last."""
-        self._lock = Lock()
+        self._unpacked = RecentBlocks()
 
     def _tables(self, offset: int, length: int) -> list[bytes]:
         if length > _MAX_LIST:
@@ -135,13 +132,10 @@ class DmgBytes(MappedBytes):
             return bytes(size)
         if chunk.kind == _RAW:
             return self._stored(chunk.place + inside, size)
-        return self._content(chunk)[inside : inside + size]
+        content = self._unpacked.get(chunk.start, lambda: self._content(chunk))
+        return content[inside : inside + size]
 
     def _content(self, chunk: _Chunk) -> bytes:
-        with self._lock:
-            known, content = self._unpacked
-        if known == chunk.start:
-            return content
         packed = self._stored(chunk.place, chunk.length)
         try:
             content = _UNPACK[chunk.kind](packed, chunk.size)
@@ -149,8 +143,6 @@ class DmgBytes(MappedBytes):
             raise damaged(msg("has a damaged chunk at {place}", place=chunk.place)) from exc
         if len(content) < chunk.size:
             raise damaged(msg("has a damaged chunk at {place}", place=chunk.place))
-        with self._lock:
-            self._unpacked = chunk.start, content
         return content
 
 

@@ -41,11 +41,14 @@ class _Tree:
         path: EvidencePath,
         number: Callable[[_Entry], int],
         by_number: Callable[[int], _Entry],
+        holes: Callable[[_Entry], list[tuple[int, int]]] = lambda _: [],
     ) -> None:
-        """``number`` returns the record number of an entry, ``by_number`` the entry of one."""
+        """``number`` returns the record number of an entry, ``by_number`` the entry of one, and
+        ``holes`` the ranges that must read as zeros and do not."""
         self._root = root
         self._path = path
         self._number, self._by_number = number, by_number
+        self._holes = holes
         self._lock = Lock()
 
     def entries(self) -> Iterator[EvidenceEntry | Failure]:
@@ -122,14 +125,19 @@ class _Tree:
     def _open(self, number: int, size: int) -> BinaryIO:
         with translated(), self._lock:
             entry = self._by_number(number)
+            holes = self._holes(entry)
 
         def read_at(offset: int, length: int) -> bytes:
             with self._lock:
                 entry.seek(offset)
-                found = bytes(entry.read(min(length, size - offset)))
+                found = bytearray(entry.read(min(length, size - offset)))
             if not found and offset < size:
                 raise OSError(f"ends at byte {offset} of {size}")
-            return found
+            for start, end in holes:
+                first, last = max(start - offset, 0), min(end - offset, len(found))
+                if first < last:
+                    found[first:last] = bytes(last - first)
+            return bytes(found)
 
         return stream_of(read_at, size)
 
@@ -137,6 +145,18 @@ class _Tree:
 def _time(entry: _Entry, kind: str) -> datetime | None:
     nanoseconds = getattr(entry, f"get_{kind}_time_as_integer")()
     return None if nanoseconds is None else from_unix_time(*divmod(nanoseconds, _NANOSECONDS))
+
+
+def _holes(entry: _Entry) -> list[tuple[int, int]]:
+    """Return where an APFS file has holes. Their extents name block 0, and the library reads that
+    block, which is the container's own."""
+    holes, start = [], 0
+    for index in range(int(entry.number_of_extents)):
+        place, size, _ = entry.get_extent(index)
+        if not place:
+            holes.append((start, start + size))
+        start += size
+    return holes
 
 
 class XfsContainer(Container):
@@ -194,6 +214,7 @@ class ApfsContainer(Container):
                 path,
                 lambda entry: int(entry.identifier),
                 volume.get_file_entry_by_identifier,
+                _holes,
             ).entries()
 
     def _unlock(self, volume: Any) -> bool:  # noqa: ANN401

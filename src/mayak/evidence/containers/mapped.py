@@ -3,10 +3,37 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import OrderedDict
+from collections.abc import Callable
+from threading import Lock
 
 from mayak.errors import EvidenceError
 from mayak.evidence.streams import Bytes
 from mayak.i18n import msg
+
+_KEPT = 16 << 20
+"""Bytes of unpacked blocks and tables in memory."""
+
+
+class RecentBlocks:
+    """The blocks that were read last, of which ``_KEPT`` bytes are kept."""
+
+    def __init__(self) -> None:
+        self._blocks: OrderedDict[int, bytes] = OrderedDict()
+        self._size = 0
+        self._lock = Lock()
+
+    def get(self, place: int, read: Callable[[], bytes]) -> bytes:
+        """Return the block of a place, from ``read`` if it is not kept."""
+        with self._lock:
+            block = self._blocks.pop(place, None)
+            if block is None:
+                block = read()
+                self._size += len(block)
+            self._blocks[place] = block
+            while self._size > _KEPT and len(self._blocks) > 1:
+                self._size -= len(self._blocks.popitem(last=False)[1])
+        return block
 
 
 class MappedBytes(ABC):

@@ -8,10 +8,9 @@ from __future__ import annotations
 import struct
 import zlib
 from contextlib import suppress
-from threading import Lock
 
 from mayak.evidence.base import NotReadError
-from mayak.evidence.containers.mapped import MappedBytes, damaged
+from mayak.evidence.containers.mapped import MappedBytes, RecentBlocks, damaged
 from mayak.evidence.streams import Bytes
 from mayak.i18n import msg
 from mayak.signatures import CONVERT_QEMU
@@ -23,8 +22,6 @@ encryption, entries and offset of the level 1 table, number of snapshots."""
 _CLUSTER_BITS = range(9, 22)
 _MAX_TABLE = 32 << 20
 """Bytes of the level 1 table, QEMU's own limit."""
-_TABLES_KEPT = 16 << 20
-"""Bytes of level 2 tables in memory."""
 _PLACE = 0x00FFFFFFFFFFFE00
 _COMPRESSED, _ZERO = 1 << 62, 1
 _DIRTY = 1
@@ -69,17 +66,15 @@ class Qcow2Bytes(MappedBytes):
         if needed > entries or 8 * needed > _MAX_TABLE:
             raise damaged(msg("states more than fits into it: {size} bytes", size=size))
         self._first = struct.unpack(f">{needed}Q", self._stored(table, 8 * needed))
-        self._second: dict[int, bytes] = {}
-        self._unpacked: tuple[int, bytes] = (0, b"")
-        """The entry and the content of the compressed cluster that was read last."""
-        self._lock = Lock()
+        self._second, self._unpacked = RecentBlocks(), RecentBlocks()
 
     def _piece(self, offset: int, size: int) -> bytes:
         inside = offset % self._cluster
         size = min(size, self._cluster - inside)
         entry = self._entry(offset >> self._bits)
         if entry & _COMPRESSED:
-            return self._decompressed(entry)[inside : inside + size]
+            content = self._unpacked.get(entry, lambda: self._decompressed(entry))
+            return content[inside : inside + size]
         place = entry & _PLACE
         if not place or (self._version == 3 and entry & _ZERO):
             return bytes(size)
@@ -91,19 +86,10 @@ class Qcow2Bytes(MappedBytes):
         place = self._first[upper] & _PLACE
         if not place:
             return 0
-        with self._lock:
-            table = self._second.get(place)
-            if table is None:
-                if (len(self._second) + 1) * self._cluster > _TABLES_KEPT:
-                    self._second.clear()
-                table = self._second[place] = self._stored(place, self._cluster)
+        table = self._second.get(place, lambda: self._stored(place, self._cluster))
         return int.from_bytes(table[8 * lower : 8 * lower + 8])
 
     def _decompressed(self, entry: int) -> bytes:
-        with self._lock:
-            known, content = self._unpacked
-        if entry == known:
-            return content
         shift = 62 - (self._bits - 8)
         place = entry & ((1 << shift) - 1)
         sectors = ((entry & (_COMPRESSED - 1)) >> shift) + 1
@@ -114,8 +100,6 @@ class Qcow2Bytes(MappedBytes):
             content = zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, self._cluster)
         if len(content) < self._cluster:
             raise damaged(msg("has a damaged compressed cluster, at {place}", place=place))
-        with self._lock:
-            self._unpacked = entry, content
         return content
 
 

@@ -9,14 +9,11 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from array import array
 from collections.abc import Sequence
 from pathlib import Path
-from sys import byteorder
-from threading import Lock
 
 from mayak.evidence.base import ContainerFile, Medium, NotReadError
-from mayak.evidence.containers.mapped import MappedBytes, RangeBytes, damaged
+from mayak.evidence.containers.mapped import MappedBytes, RangeBytes, RecentBlocks, damaged
 from mayak.evidence.containers.segments import missing_piece
 from mayak.evidence.streams import Bytes, JoinedBytes
 from mayak.i18n import msg
@@ -34,7 +31,6 @@ _AT_END = (1 << 64) - 1
 _ZERO_GRAINS, _COMPRESSED = 1 << 2, 1 << 16
 _MAX_GRAIN = 4096
 """Sectors of a grain; VMware writes 128."""
-_TABLES_KEPT = 4096
 _EXTENT = re.compile(
     r'^\s*(?:RW|RDONLY)\s+(\d{1,15})\s+(\w+)(?:\s+"([^"]*)"(?:\s+(\d{1,15}))?)?', re.MULTILINE
 )
@@ -69,16 +65,10 @@ class SparseExtent(MappedBytes):
         if 4 * count > data.size:
             raise damaged(msg("states more than fits into it: {size} bytes", size=self.size))
         self._directory = self._table(directory, count)
-        self._tables: dict[int, array[int]] = {}
-        self._unpacked: tuple[int, bytes] = (0, b"")
-        """The sector and the content of the compressed grain that was read last."""
-        self._lock = Lock()
+        self._tables, self._unpacked = RecentBlocks(), RecentBlocks()
 
-    def _table(self, sector: int, count: int) -> array[int]:
-        table = array("I", self._stored(sector * _SECTOR, 4 * count))
-        if byteorder == "big":
-            table.byteswap()
-        return table
+    def _table(self, sector: int, count: int) -> bytes:
+        return self._stored(sector * _SECTOR, 4 * count)
 
     def _piece(self, offset: int, size: int) -> bytes:
         number, inside = divmod(offset, self._grain)
@@ -88,7 +78,8 @@ class SparseExtent(MappedBytes):
             return bytes(size)
         if not self._compressed:
             return self._stored(sector * _SECTOR + inside, size)
-        content = self._decompressed(sector)[inside : inside + size]
+        content = self._unpacked.get(sector, lambda: self._decompressed(sector))
+        content = content[inside : inside + size]
         if len(content) < size:
             raise damaged(msg("has a damaged compressed grain, at {place}", place=sector))
         return content
@@ -96,31 +87,24 @@ class SparseExtent(MappedBytes):
     def _sector(self, grain: int) -> int:
         """Return the sector where a grain is stored, 0 if it is not."""
         upper, lower = divmod(grain, self._entries)
-        place = self._directory[upper]
+        place = _number(self._directory, upper)
         if not place:
             return 0
-        with self._lock:
-            table = self._tables.get(place)
-            if table is None:
-                if len(self._tables) >= _TABLES_KEPT:
-                    self._tables.clear()
-                table = self._tables[place] = self._table(place, self._entries)
-        return int(table[lower])
+        table = self._tables.get(place, lambda: self._table(place, self._entries))
+        return _number(table, lower)
 
     def _decompressed(self, sector: int) -> bytes:
-        with self._lock:
-            known, content = self._unpacked
-        if sector == known:
-            return content
         (length,) = struct.unpack("<8xI", self._stored(sector * _SECTOR, 12))
         packed = self._data.read_at(sector * _SECTOR + 12, min(length, 2 * self._grain + 1024))
         try:
-            content = zlib.decompressobj().decompress(packed, self._grain)
+            return zlib.decompressobj().decompress(packed, self._grain)
         except zlib.error as exc:
             raise damaged(msg("has a damaged compressed grain, at {place}", place=sector)) from exc
-        with self._lock:
-            self._unpacked = sector, content
-        return content
+
+
+def _number(table: bytes, index: int) -> int:
+    """Return an entry of a table of numbers of 32 bits."""
+    return int.from_bytes(table[4 * index : 4 * index + 4], "little")
 
 
 class _Files(JoinedBytes):

@@ -25,6 +25,7 @@ from mayak.evidence.containers.filesystem import FileSystem
 from mayak.evidence.containers.libyal_volumes import ApfsContainer, XfsContainer
 from mayak.evidence.containers.mapped import RangeBytes
 from mayak.evidence.containers.segments import follows_a_first
+from mayak.evidence.containers.shadow_copies import count_shadow_copies, shadow_copies
 from mayak.evidence.containers.tsk import FAULTS, Tsk, TskImage
 from mayak.evidence.streams import Bytes, translated
 from mayak.i18n import msg
@@ -67,6 +68,9 @@ class Volume:
 class DiskContainer(Container):
     """The files of a disk: every partition, live and deleted files."""
 
+    has_shadow_copies = True
+    """Whether an NTFS volume may list shadow copies; the list in a shadow copy is not its own."""
+
     def __init__(
         self,
         data: Bytes,
@@ -81,6 +85,8 @@ class DiskContainer(Container):
         self._sector = sector
         self._opened: dict[int, list[Container]] = {}
         """By their offsets the open volumes that TSK does not read."""
+        self._copies: dict[int, list[tuple[str, Bytes]]] = {}
+        """By the offset of their volume the names and bytes of shadow copies."""
         # TSK keeps caches for each image; one caller at a time.
         self._lock = Lock()
         self._image = TskImage(data)
@@ -155,6 +161,42 @@ class DiskContainer(Container):
             yield container_gap(volume.path, OutcomeReason.UNREADABLE, f"cannot be read: {exc}")
             return
         yield from files.entries()
+        if mounted.info.ftype == tsk.NTFS and self.has_shadow_copies:
+            yield from self._shadow_copies(volume)
+
+    def _shadow_copies(self, volume: Volume) -> Iterator[EvidenceEntry | Failure]:
+        """Yield the files of the shadow copies of an NTFS volume, or how many are not read."""
+        data = self._range(volume)
+        try:
+            with translated():
+                count = count_shadow_copies(data)
+                if not count:
+                    return
+                if not self._choices.shadow_copies or not self._choices.untested_readers:
+                    reason = (
+                        f"has {count} volume shadow copies (earlier states), which are not read: "
+                        "allow their untested reader with --shadow-copies and --untested-readers"
+                    )
+                    yield container_gap(volume.path, OutcomeReason.UNSUPPORTED, reason)
+                    return
+                if volume.offset not in self._copies:
+                    self._copies[volume.offset] = shadow_copies(data, volume.path)
+        except NotReadError as exc:
+            yield container_gap(volume.path, exc.outcome, f"{exc.reason}: {exc.remedy}")
+            return
+        except EvidenceError as exc:
+            reason = f"has shadow copies that cannot be read: {exc.__cause__ or exc}"
+            yield container_gap(volume.path, OutcomeReason.UNREADABLE, reason)
+            return
+        for name, copy in self._copies[volume.offset]:
+            disk = DiskContainer(copy, volume.path.child("volume", name), self._choices)
+            disk.has_shadow_copies = False
+            yield from disk.entries()
+
+    def _range(self, volume: Volume) -> Bytes:
+        """Return the bytes of a volume, as far as the image has them."""
+        size = min(volume.size, self._data.size - volume.offset)
+        return RangeBytes(self._data, volume.offset, size)
 
     def _other_files(self, volume: Volume, kind: FileKind) -> Iterator[EvidenceEntry | Failure]:
         """Yield the files of a volume that TSK does not read."""
@@ -175,8 +217,7 @@ class DiskContainer(Container):
 
     def _open_other(self, volume: Volume, kind: FileKind) -> list[Container]:
         """Open a volume that TSK does not read. Raises NotReadError, or what a library raises."""
-        size = min(volume.size, self._data.size - volume.offset)
-        data = RangeBytes(self._data, volume.offset, size)
+        data = self._range(volume)
         if kind is XFS:
             return [XfsContainer(data, volume.path)]
         if kind is APFS:
