@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from make_fixtures import BACKED_UP
 
 from mayak.evidence import Choices, open_source
 from mayak.evidence.containers.ios_keybag import class_keys
@@ -155,6 +156,16 @@ def test_a_file_is_found_again_by_its_path(tmp_path, kind, place):
             assert (item.path, contents(item)) == (at, data)
         gone = next(at for at, _ in expected if at.name.endswith(".JPG"))
         assert source.find(gone.parent.child("file", "CameraRollDomain/no.jpg")) is None
+
+
+def test_an_encrypted_backup_in_an_e01(tmp_path):
+    image = Path(__file__).parent / "images" / "backup.E01"
+    found = listed(write(tmp_path / "evidence", {"backup.E01": image.read_bytes()}), GIVEN)
+    for file in BACKED_UP:
+        assert found[f"evidence/backup.E01/phone/Manifest.plist/{file.name}"] == file.data
+    assert not [name for name in found if file_id(file.domain, file.path) in name]
+    locked = listed(image)["backup.E01/phone/Manifest.plist failure"]
+    assert locked[0] == "Encrypted"
 
 
 def test_the_bytes_are_those_of_another_program(tmp_path):
