@@ -19,12 +19,14 @@ import numpy as np
 
 from mayak.evidence.base import (
     Container,
+    ContainerFile,
     ContainerFormat,
     Limits,
     container_gap,
     decode_name,
     entry_failure,
 )
+from mayak.evidence.containers.ufdr import with_report
 from mayak.evidence.containers.zip_records import (
     ENCRYPTED,
     LOCAL,
@@ -190,7 +192,8 @@ def _name_key(member: Member) -> int:
     return int.from_bytes(digest.digest())
 
 
-FORMAT = ContainerFormat(
-    (ZIP,),
-    lambda file, path, limits: ZipContainer(file.data(), path, limits),
-)
+def _open(file: ContainerFile, path: EvidencePath, limits: Limits) -> Container:
+    return with_report(ZipContainer(file.data(), path, limits), file, path, limits)
+
+
+FORMAT = ContainerFormat((ZIP,), _open)
