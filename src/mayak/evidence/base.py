@@ -95,6 +95,8 @@ class Container(ABC):
 
     medium: Medium | None = None
     """For a disk image in a format of its own, the disk inside."""
+    finds_quickly = False
+    """Whether ``find`` needs no list of its entries."""
     opened_with_password = False
     """Whether one of ``Choices.passwords`` opened it."""
     n_entries: int | None = None
