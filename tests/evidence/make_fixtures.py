@@ -6,7 +6,8 @@
 
 Each holds the same few files, made here: DCIM/사진.jpg and 100.jpg are live, DCIM/gone.jpg is
 deleted, archive.zip holds inner.jpg; NTFS has a stream and a lost file more, ISO 9660, HFS+ and
-UFDR lack the deleted one. What they are is in ``CONTENT``; tests compare with it.
+UFDR lack the deleted one; backup.E01 holds an iPhone's encrypted backup. What they are is in
+``CONTENT``; tests compare with it.
 exFAT has no tool that fills it without mounting, so the demo's own writer makes that image. HFS+
 has none at all, so ``hfsplus.py`` does; the Sleuth Kit finds no deleted files there.
 """
@@ -31,6 +32,9 @@ from hfsplus import volume as hfsplus_volume
 
 from mayak_synthetic.exfat import volume as exfat_volume
 
+sys.path.append(str(Path(__file__).parents[1]))
+from phone_backups import IosFile, Keybag, ios_backup
+
 HERE = Path(__file__).parent / "images"
 
 
@@ -49,6 +53,10 @@ def archive() -> bytes:
 
 CONTENT = {name: picture(name) for name in ("사진.jpg", "100.jpg", "gone.jpg", "inner.jpg")}
 CONTENT["archive.zip"] = archive()
+BACKED_UP = [
+    IosFile("CameraRollDomain", f"Media/DCIM/100APPLE/{name}", CONTENT[name])
+    for name in ("사진.jpg", "100.jpg")
+]
 
 
 MODIFIED, ACCESSED = 1_772_362_800, 1_772_366_400
@@ -153,6 +161,14 @@ def iso9660(path: Path) -> Path:
     return path
 
 
+def backup(folder: Path) -> Path:
+    """An exFAT volume with an encrypted iPhone backup in a folder."""
+    files = ios_backup(BACKED_UP, Keybag())
+    path = folder / "backup.dd"
+    path.write_bytes(exfat_volume({f"phone/{name}": data for name, data in files.items()}, set()))
+    return path
+
+
 def ufdr(path: Path) -> None:
     """A report laid out as Cellebrite's are: a ZIP, with files in folders by their kind."""
     places = {"사진.jpg": "Image", "100.jpg": "Image", "archive.zip": "Archives"}
@@ -244,6 +260,7 @@ def main() -> None:
         (HERE / "damaged.E01").write_bytes(damaged)
         worn(HERE / "worn.E01", mbr)
         ufdr(HERE / "phone.ufdr")
+        ewf(HERE / "backup", backup(work))
     total = sum(path.stat().st_size for path in HERE.iterdir())
     for path in sorted(HERE.iterdir()):
         sys.stdout.write(f"{path.stat().st_size:8} {path.name}\n")

@@ -655,15 +655,15 @@ def test_a_fault_that_nobody_foresaw_costs_its_container_alone(unpack, folder, m
                 opened.find(disk.child("volume", "partition 1").child("file", "DCIM/100.jpg"))
 
 
-def test_a_phone_report_is_read_as_the_zip_that_it_is(unpack):
+def test_a_phone_report_is_read_by_the_paths_on_the_phone(unpack):
     items, failures = found(unpack("phone.ufdr"))
     report, _ = items.pop("report.xml")
     assert 'path="/media/0/DCIM/사진.jpg"' in report.decode()
     assert items == {
-        "files/Image/사진.jpg": (CONTENT["사진.jpg"], False),
-        "files/Image/100.jpg": (CONTENT["100.jpg"], False),
-        "files/Archives/archive.zip": (CONTENT["archive.zip"], False),
-        "files/Archives/archive.zip/inner.jpg": (CONTENT["inner.jpg"], False),
+        "Userdata/media/0/DCIM/사진.jpg": (CONTENT["사진.jpg"], False),
+        "Userdata/media/0/DCIM/100.jpg": (CONTENT["100.jpg"], False),
+        "Userdata/media/0/DCIM/archive.zip": (CONTENT["archive.zip"], False),
+        "Userdata/media/0/DCIM/archive.zip/inner.jpg": (CONTENT["inner.jpg"], False),
     }
     assert not failures
 

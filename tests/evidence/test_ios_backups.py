@@ -12,9 +12,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from make_fixtures import BACKED_UP
 
 from mayak.evidence import Choices, open_source
 from mayak.evidence.containers.ios_keybag import class_keys
+from mayak.evidence.containers.zip import ZipContainer
 from mayak.types import EvidenceEntry, EvidencePath, Failure
 from mayak_synthetic.exfat import volume
 from phone_backups import (
@@ -155,6 +157,16 @@ def test_a_file_is_found_again_by_its_path(tmp_path, kind, place):
             assert (item.path, contents(item)) == (at, data)
         gone = next(at for at, _ in expected if at.name.endswith(".JPG"))
         assert source.find(gone.parent.child("file", "CameraRollDomain/no.jpg")) is None
+
+
+def test_an_encrypted_backup_in_an_e01(tmp_path):
+    image = Path(__file__).parent / "images" / "backup.E01"
+    found = listed(write(tmp_path / "evidence", {"backup.E01": image.read_bytes()}), GIVEN)
+    for file in BACKED_UP:
+        assert found[f"evidence/backup.E01/phone/Manifest.plist/{file.name}"] == file.data
+    assert not [name for name in found if file_id(file.domain, file.path) in name]
+    locked = listed(image)["backup.E01/phone/Manifest.plist failure"]
+    assert locked[0] == "Encrypted"
 
 
 def test_the_bytes_are_those_of_another_program(tmp_path):
@@ -533,6 +545,14 @@ def test_a_backup_in_a_folder_whose_name_is_not_utf8(tmp_path):
     assert f"evidence/백업/{FILES[0].file_id[:2]}/{FILES[0].file_id}" not in found
 
 
+def test_a_name_like_a_backups_costs_no_list_of_a_large_archive(tmp_path, monkeypatch):
+    """``find`` of an archive keeps all that it lists: hundreds of thousands of files."""
+    files = {f"cache/{n}/{fixed(str(n), 20).hex()}": b"a" for n in range(20)}
+    (tmp_path / "a.zip").write_bytes(zipped(files))
+    monkeypatch.setattr(ZipContainer, "find", lambda *_: pytest.fail("the list is kept"))
+    assert len(listed(tmp_path / "a.zip")) == 20
+
+
 def test_two_backups_in_one_folder_are_kept_apart(tmp_path):
     other = IosFile(FILES[0].domain, FILES[0].path, b"another phone's")
     root = write(tmp_path / "evidence", below(ios_backup(FILES), "a"))
@@ -552,3 +572,22 @@ def test_a_password_is_tried_once_for_a_backup(tmp_path, monkeypatch):
         with open_source(folder, choices=Choices(passwords=(PASSWORD,))) as source:
             assert len(list(source.items())) == 9
     assert tried == ["sha256", "sha1"]
+
+
+@pytest.mark.parametrize("kind", ["plain", "encrypted"])
+@pytest.mark.parametrize("name", ["Manifest.plist", "Manifest.db"])
+def test_random_changes_lose_no_file_and_end_nothing(tmp_path, kind, name):
+    files = KINDS[kind]()
+    stored = {f"{file.file_id[:2]}/{file.file_id}" for file in FILES}
+    folder = as_folder(tmp_path, files)
+    for number in range(40):
+        changed = bytearray(files[name])
+        for at in range(0, 40, 4):
+            place = int.from_bytes(fixed(f"{kind}{name}{number}", 40)[at : at + 3])
+            changed[place % len(changed)] ^= 1 + number
+        (folder / name).write_bytes(changed)
+        found = listed(folder, GIVEN)
+        # Each file of the backup is there under one of its names, or is a failure.
+        at = [path.removeprefix("evidence/") for path in found]
+        assert sum(path in stored for path in at) + sum("plist/" in path for path in at) >= 5
+        assert f"evidence/{name}" in found

@@ -98,6 +98,8 @@ class Container(ABC):
     of a disk that has several."""
     random_access = True
     """Whether its files can be read from any position, not only from their start on."""
+    finds_quickly = False
+    """Whether ``find`` needs no list of its entries."""
     opened_with_password = False
     """Whether one of ``Choices.passwords`` opened it."""
     n_entries: int | None = None

@@ -167,7 +167,7 @@ class Source:
 
     def _expanded(self, within: Container, depth: int) -> Iterator[EvidenceEntry | Failure]:
         """Yield the entries of a container, each that is a container followed by its own."""
-        of_several = _OfSeveral(partial(self._first_file, within, depth))
+        of_several = _OfSeveral(within, partial(self._first_file, within, depth))
         for entry in within.entries():
             if isinstance(entry, Failure):
                 if is_locked(entry):
@@ -414,21 +414,42 @@ class _OfSeveral:
     """The containers of several files among the entries of a container, opened when the first of
     their files is met."""
 
-    def __init__(self, opened: Callable[[ContainerFormat, EvidencePath], Container | None]) -> None:
+    def __init__(
+        self,
+        within: Container,
+        opened: Callable[[ContainerFormat, EvidencePath], Container | None],
+    ) -> None:
+        self._within = within
         self._open = opened
         self._containers: dict[EvidencePath, Container | None] = {}
         """By the path of their first file; None if that is not there or is none."""
+        self._named: set[EvidencePath] | None = None
+        """The files that their name may make the first ones, once all entries were listed."""
 
     def cover(self, path: EvidencePath) -> bool:
         """Whether one of them yields this file under a name of its own."""
         for reader, name in first_files(path.name):
             first = _sibling(path, name)
             if first not in self._containers:
-                self._containers[first] = self._open(reader, first)
+                is_there = self._may_hold(first)
+                self._containers[first] = self._open(reader, first) if is_there else None
             container = self._containers[first]
             if container is not None and container.covers(path):
                 return True
         return False
+
+    def _may_hold(self, first: EvidencePath) -> bool:
+        """Whether a first file may be there. Many files have a name as a backup gives them: if
+        ``find`` has to list all entries, and keeps the list, it must not be asked in vain."""
+        if self._within.finds_quickly or CONTAINERS.named(first.name) is None:
+            return True
+        if self._named is None:
+            self._named = set()
+            with suppress(EvidenceError), translated():
+                for entry in self._within.entries():
+                    if isinstance(entry, EvidenceEntry) and CONTAINERS.named(entry.path.name):
+                        self._named.add(entry.path)
+        return first in self._named
 
     def opened(self, first: EvidencePath) -> Container | None:
         """Return the container that begins at a path, if it was opened already."""

@@ -75,6 +75,8 @@ class IosBackup(Container):
             self._read_manifest(listed.open())
         else:
             self._gap = self._unlock(properties, listed)
+        # Irregular lists and what is wrong with the whole are looked up in ``entries``.
+        self.finds_quickly = self._manifest is not None and self._manifest.is_regular
         self.n_entries = 0 if self._manifest is None else self._manifest.n_files
 
     def entries(self) -> Iterator[EvidenceEntry | Failure]:
@@ -109,6 +111,8 @@ class IosBackup(Container):
             found = None if row is None else self._entry(row, 0)
             if isinstance(found, EvidenceEntry) and found.path == path:
                 return found
+        if self.finds_quickly:
+            return None
         return super().find(path)
 
     def covers(self, path: EvidencePath) -> bool:

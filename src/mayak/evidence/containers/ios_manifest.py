@@ -168,6 +168,8 @@ class BackupManifest:
         """Read all rows once, so that ``holds`` knows which of them ``rows`` will yield."""
         found = bytearray()
         self._n_rows = 0
+        self.is_regular = True
+        """Whether each file has the ``fileID`` of its name, and no two have the same."""
         try:
             for position, values in enumerate(self._database.execute(_SELECT), 1):
                 if position > max_rows:
@@ -179,6 +181,7 @@ class BackupManifest:
                     self.n_invalid += 1
                 elif row.flags != FOLDER:
                     found += bytes.fromhex(row.file_id)
+                    self.is_regular = self.is_regular and row.is_canonical
         except sqlite3.Error as exc:
             if not self._n_rows:
                 raise
@@ -187,6 +190,7 @@ class BackupManifest:
         ids = np.frombuffer(bytes(found), dtype="S20")
         self._ids, counts = np.unique(ids, return_counts=True)
         self._repeated = {_binary(each) for each in self._ids[counts > 1]}
+        self.is_regular = self.is_regular and not self._repeated
 
     def rows(self) -> Iterator[BackupRow]:
         """Yield the rows that name a file or a link, as far as they can be read."""

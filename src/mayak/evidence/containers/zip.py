@@ -27,6 +27,7 @@ from mayak.evidence.base import (
     decode_name,
     entry_failure,
 )
+from mayak.evidence.containers.ufdr import with_report
 from mayak.evidence.containers.zip_content import content, refusal
 from mayak.evidence.containers.zip_records import (
     LOCAL,
@@ -251,12 +252,13 @@ def _open(file: ContainerFile, path: EvidencePath, limits: Limits) -> Container 
     data = file.data()
     data = joined(file, data) or data
     try:
-        return ZipContainer(data, path, limits, file.choices.passwords)
+        container = ZipContainer(data, path, limits, file.choices.passwords)
     except EvidenceError:
         # Only named as a ZIP.
         if ZIP.matches(file.head):
             raise
         return None
+    return with_report(container, file, path, limits)
 
 
 FORMAT = ContainerFormat((ZIP,), _open, first_file=last_piece)
