@@ -41,7 +41,7 @@ from mayak.evidence.containers.segments import (
 )
 from mayak.evidence.streams import IN_MEMORY, Bytes, FileBytes, JoinedBytes, Unpacked, translated
 from mayak.i18n import msg
-from mayak.signatures import END, FAR_HEAD, HEAD, FileKind, by_end, container_kind
+from mayak.signatures import CONTAINERS, END, FAR_HEAD, HEAD, FileKind, by_end, container_kind
 from mayak.types import (
     EvidenceEntry,
     EvidencePath,
