@@ -139,6 +139,10 @@ class EvidenceEntry:
     the stream is read."""
     times: FileTimes = NO_TIMES
     is_deleted: bool = False
+    kind: str | None = field(default=None, compare=False)
+    """Name of its kind in ``mayak.signatures``; None if it is not known, or not yet."""
+    is_piece: bool = field(default=False, compare=False)
+    """Whether it is read through the first piece of a split container."""
 
 
 class Sides(NamedTuple):
@@ -249,6 +253,10 @@ class OutcomeReason(StrEnum):
 
     # A rule leaves the file out.
     NOT_AN_IMAGE = "not-an-image"
+    """Of cases of earlier versions: text, databases and whole disk images alike."""
+    NO_PICTURES = "no-pictures"
+    UNKNOWN = "unknown"
+    KNOWN_SAFE = "known-safe"
     EMPTY = "empty"
     APPLE_DOUBLE = "apple-double"
     PROGRAM = "program"
@@ -268,6 +276,8 @@ class OutcomeReason(StrEnum):
     # The file could not be read.
     ENCRYPTED = "Encrypted"
     UNSUPPORTED = "Unsupported"
+    NOT_OPENED = "NotOpened"
+    HIGH_ENTROPY = "HighEntropy"
     DAMAGED = "Damaged"
     UNREADABLE = "Unreadable"
     LIMIT_EXCEEDED = "LimitExceeded"
@@ -297,6 +307,8 @@ class Failure:
     entry: EvidencePath | None = field(default=None, compare=False)
     """Path of an entry that cannot be read; None for a gap in a container that is itself an
     item."""
+    kind: str | None = None
+    """Name of the file's kind in ``mayak.signatures``, if it is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from mayak.case.folder import read_thumbnail, storage_error, write_thumbnails
 from mayak.case.records import (
     TABLES,
     Alert,
+    CensusRow,
     Content,
     Counts,
     Item,
@@ -237,12 +238,20 @@ class Items:
         return (row["display"] for row in rows)
 
     def first_failures(self, limit: int) -> list[Failure]:
-        """Return the first items that could not be read, in the order they were added."""
+        """Return the first items that could not be read, in the order they were added.
+
+        Those of a kind that is not opened come last: there may be thousands, which are counted by
+        kind, and among which a single loss would be overlooked.
+        """
         query = (
-            "SELECT display, stage, error, message FROM present WHERE error IS NOT NULL"
-            " ORDER BY id LIMIT ?"
+            "SELECT display, stage, error, message, kind FROM present WHERE error IS NOT NULL"
+            " ORDER BY error = ?, id LIMIT ?"
         )
-        return [Failure(*row) for row in self._database.query(query, limit)]
+        rows = self._database.query(query, OutcomeReason.NOT_OPENED, limit)
+        return [
+            Failure(row["display"], row["stage"], row["error"], row["message"], kind=row["kind"])
+            for row in rows
+        ]
 
     # ------------------------------------------------------------------ contents
 
@@ -313,6 +322,24 @@ class Items:
         """Return the number of items that could not be read, by the recorded reason."""
         query = "SELECT error, count(*) FROM present WHERE error IS NOT NULL GROUP BY error"
         return dict(tuple(row) for row in self._database.query(query))
+
+    def census(self) -> list[CensusRow]:
+        """Return the numbers of items without an image by outcome, reason and kind, the most
+        frequent first."""
+        query = (
+            "SELECT outcome, coalesce(error, rule), kind, count(*) FROM present"
+            " WHERE error IS NOT NULL OR rule IS NOT NULL GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3"
+        )
+        return [CensusRow(*row) for row in self._database.query(query)]
+
+    def reason_counts(self, rule: str, limit: int) -> list[tuple[str, int]]:
+        """Return the most frequent recorded texts of the items that a rule excludes, with their
+        numbers."""
+        query = (
+            "SELECT reason, count(*) FROM present WHERE rule = ? GROUP BY reason"
+            " ORDER BY count(*) DESC, reason LIMIT ?"
+        )
+        return [(text, count) for text, count in self._database.query(query, rule, limit)]
 
     # ------------------------------------------------------------------ alerts
 

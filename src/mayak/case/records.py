@@ -99,6 +99,9 @@ class Exclusion:
 
     rule: str
     reason: str
+    kind: str | None = None
+    """Name of the file's kind in ``mayak.signatures``; None if it is not known, or was not
+    recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,6 +352,18 @@ class LogEntry:
     def time(self) -> str:
         """``at`` for people: in UTC, to the second."""
         return f"{self.at[:19].replace('T', ' ')} UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class CensusRow:
+    """How many files without an image have one outcome and kind."""
+
+    outcome: Literal["failure", "exclusion"]
+    reason: str
+    """An ``OutcomeReason``, or the class name of another error."""
+    kind: str | None
+    """Name of the kind in ``mayak.signatures``; None if it is not known, or was not recorded."""
+    files: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,6 +198,8 @@ class CaseStore:
     occurrences = _of("_items", Items.occurrences)
     left_out = _of("_items", Items.left_out)
     first_failures = _of("_items", Items.first_failures)
+    census = _of("_items", Items.census)
+    reason_counts = _of("_items", Items.reason_counts)
     content = _of("_items", Items.content)
     contents = _of("_items", Items.contents)
     thumbnail = _of("_items", Items.thumbnail)

@@ -6,7 +6,17 @@
 
 from mayak.evidence.acquire import Acquisition
 from mayak.evidence.base import EXCLUSIONS, Choices, Limits
+from mayak.evidence.entropy import looks_random
 from mayak.evidence.open import located, open_source
 from mayak.evidence.walk import Source
 
-__all__ = ["EXCLUSIONS", "Acquisition", "Choices", "Limits", "Source", "located", "open_source"]
+__all__ = [
+    "EXCLUSIONS",
+    "Acquisition",
+    "Choices",
+    "Limits",
+    "Source",
+    "located",
+    "looks_random",
+    "open_source",
+]

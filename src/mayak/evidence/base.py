@@ -191,10 +191,12 @@ def entry_failure(path: EvidencePath, reason: OutcomeReason, message: str) -> Fa
     return Failure(str(path), "read", reason, message, path)
 
 
-def container_gap(path: EvidencePath, reason: OutcomeReason, message: str) -> Failure:
+def container_gap(
+    path: EvidencePath, reason: OutcomeReason, message: str, kind: FileKind | None = None
+) -> Failure:
     """Return the failure for a part of a container that is missing; the container itself is an
     item of its own."""
-    return Failure(str(path), "read", reason, message)
+    return Failure(str(path), "read", reason, message, kind=None if kind is None else kind.name)
 
 
 def decode_name(raw: bytes, fallback: str = "cp437") -> tuple[str, bytes | None]:

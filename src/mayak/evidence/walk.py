@@ -25,13 +25,15 @@ from mayak.evidence.base import (
 from mayak.evidence.containers import first_files, reader_of
 from mayak.evidence.containers.folder import FileOnDisk
 from mayak.evidence.containers.segments import (
+    follows_a_first,
     is_later_piece,
     numbered_pieces,
     open_pieces,
 )
 from mayak.evidence.streams import IN_MEMORY, Bytes, FileBytes, Unpacked, translated
 from mayak.i18n import msg
-from mayak.signatures import CONTAINERS, FAR_HEAD, HEAD, FileKind
+from mayak.signatures import ALL, FAR_HEAD, HEAD, FileKind
+from mayak.signatures.census import MIN_VOLUME
 from mayak.types import (
     EvidenceEntry,
     EvidencePath,
@@ -41,9 +43,6 @@ from mayak.types import (
     SilentProgress,
 )
 
-_MIN_FAR = 1 << 20
-"""Bytes of a file from which on its first ``FAR_HEAD`` bytes are compared, too: no volume is
-smaller."""
 _PACKED_LAYERS = ("zip", "archive")
 """Containers whose members can only be read from their start on."""
 
@@ -153,18 +152,15 @@ class Source:
                 continue
             nested, peeked = self._recognised(within, entry)
             if nested is None:
-                yield entry if peeked is None else replace(entry, open=peeked)
+                yield entry if peeked is None else peeked.as_entry(entry)
                 if peeked is not None:
                     peeked.release()
-                    if peeked.unread is not None:
-                        reason = f"is {peeked.unread.described}, which is not read"
-                        yield container_gap(entry.path, OutcomeReason.UNSUPPORTED, reason)
                 continue
             opened = self._opened(nested, depth)
             if opened is None:
-                yield entry
+                yield replace(entry, kind=nested.kind.name)
                 continue
-            inside = replace(entry, path=nested.file.path)
+            inside = replace(entry, path=nested.file.path, kind=nested.kind.name)
             yield inside
             if isinstance(opened, Failure):
                 yield opened
@@ -232,15 +228,14 @@ class Source:
             stream = entry.open()
             try:
                 head = stream.read(HEAD)
-                kind = CONTAINERS.identify(head)
-                if kind is None and entry.size >= _MIN_FAR:
+                kind = ALL.identify(head)
+                if kind is None and entry.size >= MIN_VOLUME:
                     head += stream.read(FAR_HEAD - HEAD)
-                    kind = CONTAINERS.identify(head)
-                nested = None if kind is None else self._nested(within, entry, kind, head)
+                    kind = ALL.identify(head)
+                nested, is_piece = self._nested(within, entry, kind, head)
                 if nested is None:
                     stream.seek(0)
-                    unread = kind if kind is not None and kind.layer is None else None
-                    return None, _PeekedFile(stream, entry.open, unread)
+                    return None, _PeekedFile(stream, entry.open, kind, is_piece)
             except BaseException:
                 stream.close()
                 raise
@@ -249,20 +244,24 @@ class Source:
         return None, None
 
     def _nested(
-        self, within: Container, entry: EvidenceEntry, kind: FileKind, head: bytes
-    ) -> _Nested | None:
-        if kind.layer is None:
-            return None
+        self, within: Container, entry: EvidenceEntry, kind: FileKind | None, head: bytes
+    ) -> tuple[_Nested | None, bool]:
+        """Return the container that an entry is, and whether it is a later piece of one."""
+        if kind is None or kind.layer is None:
+            opener = entry.open
+            return None, isinstance(opener, FileOnDisk) and follows_a_first(opener.file)
         path = replace(entry.path, kind=kind.layer)
         file = _NestedFile(within, entry, path, head, self._limits, self._choices)
         reader = reader_of(kind, file)
-        if reader is None or is_later_piece(reader, file):
-            return None
-        return _Nested(file, reader)
+        if reader is None:
+            return None, False
+        if is_later_piece(reader, file):
+            return None, True
+        return _Nested(file, reader, kind), False
 
     def _opened(self, nested: _Nested, depth: int) -> Container | Failure | None:
         """Open a nested container, or return why not; None if it only looked like one."""
-        file, reader = nested
+        file, reader, kind = nested
         if depth == self._limits.depth:
             reason = f"is a container more than {depth} deep, which is not entered"
             return container_gap(file.path, OutcomeReason.LIMIT_EXCEEDED, reason)
@@ -273,12 +272,12 @@ class Source:
                     piece.is_symlink() for piece in pieces_of(file.on_disk)
                 ):
                     reason = "has a piece that is a symbolic link, which is not followed"
-                    return container_gap(file.path, OutcomeReason.UNSUPPORTED, reason)
+                    return container_gap(file.path, OutcomeReason.UNSUPPORTED, reason, kind)
                 return reader.open(file, file.path, self._limits)
         except LimitExceededError as exc:
-            return container_gap(file.path, OutcomeReason.LIMIT_EXCEEDED, exc.reason)
+            return container_gap(file.path, OutcomeReason.LIMIT_EXCEEDED, exc.reason, kind)
         except EvidenceError as exc:
-            return _entry_error(file.path, exc)
+            return replace(_entry_error(file.path, exc), kind=kind.name)
 
     @property
     def stored(self) -> dict[str, str]:
@@ -380,6 +379,7 @@ class _Nested(NamedTuple):
 
     file: _NestedFile
     reader: ContainerFormat
+    kind: FileKind
 
 
 class _PeekedFile:
@@ -387,12 +387,20 @@ class _PeekedFile:
     on to the next file. A list of many files must not hold them all open."""
 
     def __init__(
-        self, stream: BinaryIO, opener: Callable[[], BinaryIO], unread: FileKind | None
+        self,
+        stream: BinaryIO,
+        opener: Callable[[], BinaryIO],
+        kind: FileKind | None,
+        is_piece: bool,
     ) -> None:
         self._stream: BinaryIO | None = stream
         self._opener = opener
-        self.unread = unread
-        """The kind of container that it is, if no reader enters it."""
+        self._kind, self._is_piece = kind, is_piece
+
+    def as_entry(self, entry: EvidenceEntry) -> EvidenceEntry:
+        """Return the entry with what its first bytes tell."""
+        kind = None if self._kind is None else self._kind.name
+        return replace(entry, open=self, kind=kind, is_piece=self._is_piece)
 
     def __call__(self) -> BinaryIO:
         stream, self._stream = self._stream, None

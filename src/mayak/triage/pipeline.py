@@ -39,7 +39,7 @@ from mayak.triage.acquisition import Acquisitions
 from mayak.triage.bounded_queue import ByteBoundedQueue
 from mayak.triage.group import group
 from mayak.triage.local import LocalStage
-from mayak.triage.options import Options
+from mayak.triage.options import Options, safe_kinds
 from mayak.triage.outcome import ItemOutcome
 from mayak.triage.reading import OpenSource, ReadingStages
 from mayak.triage.resolve import Resolver
@@ -134,8 +134,9 @@ def check(options: Options) -> None:
 
     Raises:
         EvidenceError: a source cannot be opened.
-        ConfigError: a hash list is not valid, or the case is inside a source.
+        ConfigError: a hash list or a kind is not valid, or the case is inside a source.
     """
+    safe_kinds(options.known_safe)
     for path in options.sources:
         open_source(path).close()
     for path in (*options.known_good, *options.known_bad):

@@ -59,10 +59,10 @@ def is_later_piece(reader: ContainerFormat, file: ContainerFile) -> bool:
     """Whether a file is read through the first piece of a split container."""
     if reader.is_later_segment is not None:
         return reader.is_later_segment(file)
-    return file.on_disk is not None and _follows_a_first(file.on_disk)
+    return file.on_disk is not None and follows_a_first(file.on_disk)
 
 
-def _follows_a_first(file: Path) -> bool:
+def follows_a_first(file: Path) -> bool:
     """Whether the first piece of the split file that this one's name belongs to is next to it."""
     if not re.fullmatch(r"\.[0-9]{2,}", file.suffix):
         return False

@@ -19,8 +19,19 @@ from mayak.evidence.containers import ext, tsk
 from mayak.evidence.containers.ext import Inodes
 from mayak.evidence.containers.filesystem import FileSystem
 from mayak.evidence.containers.tsk import FAULTS, Tsk, TskImage
+from mayak.evidence.entropy import looks_random
 from mayak.evidence.streams import Bytes
-from mayak.signatures import EXFAT, EXT, GPT, HEAD, UNREAD_VOLUMES, VOLUMES, FileKind, Mark
+from mayak.signatures import (
+    EXFAT,
+    EXT,
+    GPT,
+    HEAD,
+    PARTITION_TABLES,
+    UNREAD_VOLUMES,
+    VOLUMES,
+    FileKind,
+    Mark,
+)
 from mayak.types import EvidenceEntry, EvidencePath, Failure, OutcomeReason
 
 _MIB = 1 << 20
@@ -53,11 +64,16 @@ class DiskContainer(Container):
         self._ext: dict[int, tuple[TskImage, Inodes]] = {}
         """By the offset of an ext volume: the image that TSK gets of it, and its inodes."""
 
-    def is_partitioned(self) -> bool:
-        """Whether there is a partition table, and not just a copy of one: a partition begins
-        within the disk."""
+    def is_partitioned(self, *, whole: bool) -> bool:
+        """Whether there is a partition table, and not just a copy of one: a partition begins within
+        the disk, and ends there if it must be ``whole``."""
         table = None if self._is_one_volume() else self._table()
-        return table is not None and any(at < self._data.size for at, _ in table.partitions)
+        if table is None:
+            return False
+        return any(
+            at < self._data.size and (at + size <= self._data.size or not whole)
+            for at, size in table.partitions
+        )
 
     def has_volumes(self) -> bool:
         """Whether there is a partition table or a volume of a known kind."""
@@ -103,9 +119,7 @@ class DiskContainer(Container):
         try:
             mounted = self._mount(volume)
             if mounted is None:
-                # The text identifies the item in cases that were recorded before: it stays.
-                reason = f"holds no known file system ({volume.size} bytes)"
-                yield container_gap(volume.path, OutcomeReason.UNSUPPORTED, reason)
+                yield self._unknown(volume)
                 return
             _, inodes = self._ext.get(volume.offset, (None, None))
             files = FileSystem(
@@ -121,6 +135,15 @@ class DiskContainer(Container):
             yield container_gap(volume.path, OutcomeReason.UNREADABLE, f"cannot be read: {exc}")
             return
         yield from files.entries()
+
+    def _unknown(self, volume: Volume) -> Failure:
+        # The text identifies the item in cases that were recorded before: it stays.
+        reason = f"holds no known file system ({volume.size} bytes)"
+        size = min(volume.size, self._data.size - volume.offset)
+        if looks_random(partial(self._read_in, volume.offset), size):
+            reason += "; its bytes look random, as those of an encrypted volume do"
+            return container_gap(volume.path, OutcomeReason.ENCRYPTED, reason)
+        return container_gap(volume.path, OutcomeReason.UNSUPPORTED, reason)
 
     def _read_in(self, start: int, offset: int, size: int) -> bytes:
         return self._data.read_at(start + offset, size)
@@ -241,9 +264,9 @@ class DiskContainer(Container):
 def _unread(volume: Volume, kind: FileKind) -> Failure:
     if kind.is_encrypted:
         reason = f"is an encrypted volume ({kind.name}), which is not read"
-        return container_gap(volume.path, OutcomeReason.ENCRYPTED, reason)
+        return container_gap(volume.path, OutcomeReason.ENCRYPTED, reason, kind)
     reason = f"is {kind.name}, which is not read: {kind.remedy!s}"
-    return container_gap(volume.path, OutcomeReason.UNSUPPORTED, reason)
+    return container_gap(volume.path, OutcomeReason.UNSUPPORTED, reason, kind)
 
 
 def _hidden(inodes: Inodes, offset: int, data: bytes) -> bytes:
@@ -260,9 +283,10 @@ def _likely_starts(start: int, end: int) -> list[int]:
 
 def _open(file: ContainerFile, path: EvidencePath, _: Limits) -> Container | None:
     disk = DiskContainer(file.data(), path)
-    # A copy of a boot sector begins like a disk, so a known volume must follow. Nothing but a disk
-    # begins with a GPT; it counts even if all its volumes are unknown or encrypted.
-    is_disk = GPT.identify(file.head) is not None and disk.is_partitioned()
+    # A copy of a boot sector begins like a disk, so a partition or a known volume must follow. A
+    # disk counts even if all its volumes are unknown or encrypted.
+    table = PARTITION_TABLES.identify(file.head)
+    is_disk = table is not None and disk.is_partitioned(whole=GPT.identify(file.head) is None)
     return disk if is_disk or disk.has_known_volume() else None
 
 
