@@ -21,6 +21,9 @@ if TYPE_CHECKING:  # every command imports this module; numpy would be a third o
 
 SplitName = Literal["train", "val", "test"]
 Stage = Literal["read", "decode", "classify"]
+Space = Literal["free", "unpartitioned", "slack", "uncounted"]
+"""Parts of a medium that belong to no file, in bytes: free clusters, space outside of partitions,
+the rest of files' last clusters; and the size of volumes of which none of these is known."""
 Tier = Literal[0, 1, 2]
 LayerKind = Literal["folder", "file", "zip", "tar", "archive", "image", "volume", "embedded"]
 

@@ -11,6 +11,7 @@ from sqlite3 import Row
 from mayak.case.database import Database
 from mayak.case.folder import read_thumbnail, storage_error, write_thumbnails
 from mayak.case.records import (
+    BEGINS,
     TABLES,
     Alert,
     CensusRow,
@@ -39,6 +40,7 @@ from mayak.errors import CaseError
 from mayak.i18n import msg
 from mayak.names import storable
 from mayak.types import EvidencePath, Failure, OutcomeReason
+from mayak.untrusted import parse_json
 
 
 class Items:
@@ -332,14 +334,27 @@ class Items:
         )
         return [CensusRow(*row) for row in self._database.query(query)]
 
-    def reason_counts(self, rule: str, limit: int) -> list[tuple[str, int]]:
-        """Return the most frequent recorded texts of the items that a rule excludes, with their
-        numbers."""
+    def unknown_beginnings(self, limit: int) -> list[tuple[str, int]]:
+        """Return the most frequent first bytes of files of no known kind, in hex, with the numbers
+        of files."""
         query = (
             "SELECT reason, count(*) FROM present WHERE rule = ? GROUP BY reason"
             " ORDER BY count(*) DESC, reason LIMIT ?"
         )
-        return [(text, count) for text, count in self._database.query(query, rule, limit)]
+        rows = self._database.query(query, OutcomeReason.UNKNOWN, limit)
+        return [(text.removeprefix(BEGINS), count) for text, count in rows]
+
+    def unexamined(self) -> dict[int, dict[str, int]]:
+        """Return by source the bytes that belong to no file and were not looked at (``Space``), as
+        the last run recorded them; only sources of which some are known."""
+        query = "SELECT detail FROM log WHERE action = 'triage finished' ORDER BY sequence"
+        found: dict[int, dict[str, int]] = {}
+        for row in self._database.query(query):
+            with checked(self._folder, TABLES["log"]):
+                stated = parse_json(row["detail"]).get("unexamined") or {}
+                for number, space in stated.items():
+                    found[int(number)] = {str(name): int(size) for name, size in space.items()}
+        return found
 
     # ------------------------------------------------------------------ alerts
 

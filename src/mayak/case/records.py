@@ -15,6 +15,8 @@ from mayak.i18n import Message, msg, msg_in, plural
 from mayak.names import storable
 from mayak.types import NO_TIMES, EvidencePath, Failure, FileTimes, Scores
 
+BEGINS = "begins with "
+"""In the reason of a file of no known kind, before its first bytes in hex."""
 _RECORDED_HASH = re.compile(r"\bSHA-256 ([0-9a-f]{64})$")
 OutcomeName = Literal["content", "failure", "exclusion"]
 SeenHow = Literal["opened", "grid", "copy", "bulk"]

@@ -93,6 +93,16 @@ KnownBadOption = Annotated[
         help=msg("Hash list of files that raise an alert; repeatable."),
     ),
 ]
+KnownSafeOption = Annotated[
+    list[str] | None,
+    Parameter(
+        negative="",
+        help=msg(
+            "Leave out unopened files of this kind instead of counting them as not read, for "
+            "example SQLite or database; repeatable. The case records it."
+        ),
+    ),
+]
 AcceptDamagedOption = Annotated[
     bool,
     Parameter(
@@ -122,6 +132,7 @@ def triage(
     limit: LimitOption = None,
     known_good: KnownGoodOption = None,
     known_bad: KnownBadOption = None,
+    known_safe: KnownSafeOption = None,
     accept_damaged: AcceptDamagedOption = False,
     exhaustive: ExhaustiveOption = False,
     batch_size: BatchSizeOption = 8,
@@ -152,6 +163,7 @@ def triage(
         limit=limit,
         known_good=tuple(known_good or ()),
         known_bad=tuple(known_bad or ()),
+        known_safe=tuple(known_safe or ()),
         accept_damaged=accept_damaged,
         workers=cores(),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,7 @@ from mayak.errors import EvidenceError
 from mayak.evidence.streams import Bytes, translated
 from mayak.i18n import msg
 from mayak.signatures import FileKind
-from mayak.types import EvidenceEntry, EvidencePath, Failure, OutcomeReason
+from mayak.types import EvidenceEntry, EvidencePath, Failure, OutcomeReason, Space
 
 EXCLUSIONS = frozenset(
     {
@@ -113,6 +113,11 @@ class Container(ABC):
         """Whether ``entries`` yields this file, which is listed beside the container, under a name
         of its own."""
         return False
+
+    def unexamined(self) -> Mapping[Space, int]:
+        """Return the bytes that belong to no file and were not looked at, after ``entries`` has
+        yielded its last; a reader that knows them overrides it."""
+        return {}
 
     def close(self) -> None:
         """Release what the reader itself has opened."""

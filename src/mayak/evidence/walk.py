@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import suppress
@@ -41,6 +42,7 @@ from mayak.types import (
     OutcomeReason,
     Progress,
     SilentProgress,
+    Space,
 )
 
 _PACKED_LAYERS = ("zip", "archive")
@@ -66,6 +68,9 @@ class Source:
         self.listed = 0
         """Number of entries known so far; those of containers inside are added when the walk
         reaches them."""
+        self.unexamined: Counter[Space] = Counter()
+        """Bytes that belong to no file and were not looked at, of the containers that ``items`` has
+        listed to their end."""
         self._entered: dict[EvidencePath, Container] = {}
         self._stop: Event | None = None
 
@@ -95,6 +100,7 @@ class Source:
             CancelledError: ``stop`` was set while an E01 was read.
         """
         self._stop = stop
+        self.unexamined.clear()
         return self._guarded(self.path, self._expanded(self._container, 0))
 
     def find(self, path: EvidencePath) -> EvidenceEntry | None:
@@ -180,6 +186,7 @@ class Source:
                 yield container_gap(
                     inside.path, OutcomeReason.NO_ENTRIES, "no file is listed in it"
                 )
+        self.unexamined.update(within.unexamined())
 
     def _guarded(
         self, container: EvidencePath, entries: Iterator[EvidenceEntry | Failure]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from mayak.case import Exclusion
+from mayak.case.records import BEGINS
 from mayak.evidence import looks_random
 from mayak.imaging.formats import named_as_image
 from mayak.signatures import CONTAINER_LAYERS, FAR_HEAD, FileKind, Use
@@ -78,7 +79,7 @@ def _unknown(entry: EvidenceEntry, stream: BinaryIO, head: bytes) -> Exclusion |
     if entry.size >= MIN_RANDOM and looks_random(read_at, entry.size):
         text = "is of no known kind, and its bytes look random, as those of encrypted data do"
         return _failure(entry, None, OutcomeReason.HIGH_ENTROPY, text)
-    return Exclusion(OutcomeReason.UNKNOWN, f"begins with {head[:4].hex(' ')}")
+    return Exclusion(OutcomeReason.UNKNOWN, BEGINS + head[:4].hex(" "))
 
 
 def _begins_in(stream: BinaryIO, head: bytes) -> str | None:

@@ -117,7 +117,13 @@ def run_triage(options: Options, stage: DecodeAndScore, progress: Progress) -> S
         acquisitions.finish(compared=not resolver.is_limited)
         # Without this entry, or at a limit, files of the sources may be missing from the case.
         numbers = [number for number, *_ in sources]
-        case.record("triage finished", sources=numbers, limited=resolver.is_limited)
+        unexamined = {str(n): dict(source.unexamined) for n, _, source in sources}
+        case.record(
+            "triage finished",
+            sources=numbers,
+            limited=resolver.is_limited,
+            unexamined={number: space for number, space in unexamined.items() if space},
+        )
         return Summary.of(
             case,
             run,

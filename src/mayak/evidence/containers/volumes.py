@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +19,7 @@ from mayak.evidence.base import (
 from mayak.evidence.containers import ext, tsk
 from mayak.evidence.containers.ext import Inodes
 from mayak.evidence.containers.filesystem import FileSystem
+from mayak.evidence.containers.space import VolumeSpace
 from mayak.evidence.containers.tsk import FAULTS, Tsk, TskImage
 from mayak.evidence.entropy import looks_random
 from mayak.evidence.streams import Bytes
@@ -32,7 +34,7 @@ from mayak.signatures import (
     FileKind,
     Mark,
 )
-from mayak.types import EvidenceEntry, EvidencePath, Failure, OutcomeReason
+from mayak.types import EvidenceEntry, EvidencePath, Failure, OutcomeReason, Space
 
 _MIB = 1 << 20
 _SECTOR = 512
@@ -61,6 +63,8 @@ class DiskContainer(Container):
         # TSK keeps caches for each image; one caller at a time.
         self._lock = Lock()
         self._image = TskImage(data)
+        self._space: dict[int, VolumeSpace] = {}
+        """By the offset of a volume whose files were listed."""
         self._ext: dict[int, tuple[TskImage, Inodes]] = {}
         """By the offset of an ext volume: the image that TSK gets of it, and its inodes."""
 
@@ -134,7 +138,26 @@ class DiskContainer(Container):
         except FAULTS as exc:
             yield container_gap(volume.path, OutcomeReason.UNREADABLE, f"cannot be read: {exc}")
             return
-        yield from files.entries()
+        counted = self._space[volume.offset] = VolumeSpace(
+            mounted, volume.size, partial(self._read_in, volume.offset)
+        )
+        for entry in files.entries():
+            counted.add(entry)
+            yield entry
+
+    def unexamined(self) -> Mapping[Space, int]:
+        found: Counter[Space] = Counter()
+        table = None if self._is_one_volume() else self._table()
+        size = self._data.size
+        for start, length in () if table is None else table.free:
+            end = min(start + length, size)
+            # Volumes of deleted partitions are in it.
+            inside = sum(volume.size for at, volume in self._space.items() if start <= at < end)
+            found["unpartitioned"] += max(end - start - inside, 0)
+        for volume in self._space.values():
+            with self._lock:
+                found.update(volume.unexamined())
+        return found
 
     def _unknown(self, volume: Volume) -> Failure:
         # The text identifies the item in cases that were recorded before: it stays.
