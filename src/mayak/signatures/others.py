@@ -258,7 +258,7 @@ _WITHOUT_PICTURES: Rows = (
     _bare("AMR", "audio", at(0, b"#!AMR")),
     _bare("SILK", "audio", at(0, b"#!SILK")),
     _bare("SILK", "audio", at(1, b"#!SILK")),
-    _bare("CAF", "audio", at(0, b"caff\0\1")),
+    _bare("Core Audio", "audio", at(0, b"caff\0\1")),
     _bare("Monkey's Audio", "audio", at(0, b"MAC \x96\x0f", b"MAC \x90\x0f")),
     _bare("TrueType", "font", at(0, b"\0\1\0\0", b"true", b"ttcf"), check=headers.is_truetype),
     _bare("OpenType", "font", at(0, b"OTTO")),
