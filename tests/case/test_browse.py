@@ -423,6 +423,7 @@ def test_files_without_an_image_are_counted_and_chosen_by_their_kind(tmp_path):
         )
     with CaseStore.read(tmp_path / "case") as store:
         browser = store.browse("b", distance=31)
+        browser.refresh()
         found = browser.rejected(None, None, None, "", 0, 9)
         assert found["reasons"] == [("failure", "NotOpened", 3), ("exclusion", "known-safe", 1)]
         assert set(found["kinds"]) == {
