@@ -9,7 +9,7 @@ from mayak.case.reasons import REASONS, REMEDIES, source_kind
 from mayak.case.records import TABLES
 from mayak.dataset.collect import REASONS as REJECTIONS
 from mayak.i18n import catalogue, render
-from mayak.signatures import ATTACHED, CONTAINER_LAYERS, KINDS, Use
+from mayak.signatures import CONTAINER_LAYERS, KINDS
 
 ENGLISH = re.compile(r"\b(?:an?|and|are|as|at|be|by|for|from|in|is|it|not|of|on|or|the|to|with)\b")
 """Words of English that are no names."""
@@ -119,7 +119,8 @@ def test_the_glossary_and_the_catalogue_name_things_alike():
 @pytest.mark.parametrize(
     "value",
     [
-        *(kind.described for kind in KINDS if kind.use is Use.UNREAD or kind in ATTACHED.rows),
+        *(kind.described for kind in KINDS),
+        *(kind.name for kind in KINDS),
         *(kind.remedy for kind in KINDS),
         *map(source_kind, ("folder", "file", *sorted(CONTAINER_LAYERS))),
         *REASONS.values(),

@@ -21,6 +21,9 @@ if TYPE_CHECKING:  # every command imports this module; numpy would be a third o
 
 SplitName = Literal["train", "val", "test"]
 Stage = Literal["read", "decode", "classify"]
+Space = Literal["free", "unpartitioned", "slack", "uncounted"]
+"""Parts of a medium that belong to no file, in bytes: free clusters, space outside of partitions,
+the rest of files' last clusters; and the size of volumes of which none of these is known."""
 Tier = Literal[0, 1, 2]
 LayerKind = Literal["folder", "file", "zip", "tar", "archive", "image", "volume", "embedded"]
 
@@ -162,6 +165,10 @@ class EvidenceEntry:
     the stream is read."""
     times: FileTimes = NO_TIMES
     is_deleted: bool = False
+    kind: str | None = field(default=None, compare=False)
+    """Name of its kind in ``mayak.signatures``; None if it is not known, or not yet."""
+    is_piece: bool = field(default=False, compare=False)
+    """Whether it is read through the first piece of a split container."""
 
 
 class Sides(NamedTuple):
@@ -272,6 +279,10 @@ class OutcomeReason(StrEnum):
 
     # A rule leaves the file out.
     NOT_AN_IMAGE = "not-an-image"
+    """Of cases of earlier versions: text, databases and whole disk images alike."""
+    NO_PICTURES = "no-pictures"
+    UNKNOWN = "unknown"
+    KNOWN_SAFE = "known-safe"
     EMPTY = "empty"
     APPLE_DOUBLE = "apple-double"
     PROGRAM = "program"
@@ -291,6 +302,8 @@ class OutcomeReason(StrEnum):
     # The file could not be read.
     ENCRYPTED = "Encrypted"
     UNSUPPORTED = "Unsupported"
+    NOT_OPENED = "NotOpened"
+    HIGH_ENTROPY = "HighEntropy"
     DAMAGED = "Damaged"
     UNREADABLE = "Unreadable"
     LIMIT_EXCEEDED = "LimitExceeded"
@@ -322,6 +335,8 @@ class Failure:
     item."""
     container: EvidencePath | None = field(default=None, compare=False)
     """Path of the container, or of the volume in it, that has a gap."""
+    kind: str | None = None
+    """Name of the file's kind in ``mayak.signatures``, if it is known."""
 
 
 @dataclass(frozen=True, slots=True)

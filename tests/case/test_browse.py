@@ -6,7 +6,7 @@ import json
 import pytest
 
 from case_samples import ENGINE, content, digest, item
-from mayak.case import Alert, CaseStore, Exclusion, Filter, latest
+from mayak.case import Alert, CaseStore, Exclusion, Filter, Item, latest
 from mayak.errors import CaseError, IntegrityError
 from mayak.types import Failure, Prediction, Scores
 
@@ -287,7 +287,9 @@ def test_the_columns_follow_the_case(store, browser):
     assert names(browser, browser.select(Filter(labels=frozenset({-1})), "found")) == "f"
     assert names(browser, browser.select(Filter(text="copy"), "found")) == "a"
     assert names(browser, browser.select(Filter(group=1), "found")) == "cd"
-    assert browser.rejected(None, None, "", 0, 9)["reasons"] == [("failure", "DecodeError", 1)]
+    assert browser.rejected(None, None, None, "", 0, 9)["reasons"] == [
+        ("failure", "DecodeError", 1)
+    ]
 
 
 def test_decisions_of_all_reviewers_show_and_go_when_undone(store, browser):
@@ -336,7 +338,7 @@ def test_an_empty_case_has_nothing_to_show(tmp_path):
             assert browser.select(wanted, "first", stacked=True).total == 0
         assert browser.timeline(Filter())["bins"] == []
         assert browser.map(Filter())["clusters"] == []
-        assert browser.rejected(None, None, "x", 0, 9)["total"] == 0
+        assert browser.rejected(None, None, None, "x", 0, 9)["total"] == 0
 
 
 def test_timeline_and_map_count_every_image_once(browser):
@@ -398,3 +400,39 @@ def test_an_unfinished_run_is_not_shown_before_a_finished_one(store):
     assert latest(store.runs()).id == first.id
     assert latest(store.runs()[1:]).id == first.id + 1
     assert latest([]) is None
+
+
+def test_files_without_an_image_are_counted_and_chosen_by_their_kind(tmp_path):
+    with CaseStore.create(tmp_path / "case", operator="a") as store:
+        source = store.add_source("phone", "folder")
+        kinds = ["SQLite", "SQLite", "KTX", None]
+        store.add_items(
+            source,
+            [
+                Item(
+                    f"{n}",
+                    f'[{{"kind":"file","name":"{n}"}}]',
+                    Failure(f"{n}", "read", "NotOpened", "-", kind=kind),
+                )
+                for n, kind in enumerate(kinds)
+            ],
+        )
+        store.revise_items(
+            source,
+            [Item("0", '[{"kind":"file","name":"0"}]', Exclusion("known-safe", "-", "SQLite"))],
+        )
+    with CaseStore.read(tmp_path / "case") as store:
+        browser = store.browse("b", distance=31)
+        browser.refresh()
+        found = browser.rejected(None, None, None, "", 0, 9)
+        assert found["reasons"] == [("failure", "NotOpened", 3), ("exclusion", "known-safe", 1)]
+        assert set(found["kinds"]) == {
+            ("failure", "NotOpened", "SQLite", 1),
+            ("failure", "NotOpened", "KTX", 1),
+            ("failure", "NotOpened", "", 1),
+            ("exclusion", "known-safe", "SQLite", 1),
+        }
+        chosen = browser.rejected("failure", "NotOpened", "KTX", "", 0, 9)
+        assert [item.display for item in chosen["items"]] == ["2"]
+        chosen = browser.rejected("failure", None, "", "", 0, 9)
+        assert [item.display for item in chosen["items"]] == ["3"]

@@ -9,6 +9,7 @@ from typing import get_args, get_type_hints
 from mayak.case.reasons import REASONS, REMEDIES, reason, remedy
 from mayak.evidence import EXCLUSIONS
 from mayak.i18n import Message, render
+from mayak.signatures import KINDS
 from mayak.types import OutcomeReason
 from mayak.workers import Lost
 
@@ -41,6 +42,9 @@ def test_every_failure_has_a_remedy_and_none_touches_evidence():
     assert rules >= EXCLUSIONS
     assert rules - EXCLUSIONS == {
         "not-an-image",
+        "no-pictures",
+        "unknown",
+        "known-safe",
         "empty",
         "apple-double",
         "program",
@@ -55,7 +59,9 @@ def test_every_failure_has_a_remedy_and_none_touches_evidence():
     }
     assert remedy("Encrypted").startswith("decrypt a copy")
     assert remedy("SomebodyElsesError") is None
-    stated = set(REMEDIES.values())
+    assert remedy("Unsupported", "F2FS") == "mount it read-only and give that folder"
+    assert remedy("Damaged", "F2FS") == remedy("Damaged")
+    stated = {*REMEDIES.values(), *(kind.remedy for kind in KINDS)}
     for package in ("imaging", "evidence", "triage"):
         for script in (files("mayak") / package).iterdir():
             if script.name.endswith(".py"):

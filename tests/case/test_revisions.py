@@ -141,6 +141,8 @@ def test_a_case_of_the_first_version_is_brought_up_to_date(tmp_path, monkeypatch
     every, add = schema.migrations(), database.Batch.add
 
     def as_then(batch, table, *, zone_known=None, **values):
+        if table in ("exclusions", "failures", "revisions"):
+            del values["kind"]
         return add(batch, table, **values)
 
     with monkeypatch.context() as patch:

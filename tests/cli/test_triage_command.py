@@ -49,9 +49,17 @@ def test_files_that_can_hold_pictures_and_were_not_looked_into_are_told_by_kind(
     (photos / "Manifest.db").write_bytes(b"SQLite format 3\0")
     (photos / "Manifest.plist").write_bytes(b"bplist00")
     (photos / "clip.mp4").write_bytes(b"\0\0\0\x18ftypmp42")
+    for number in range(3):
+        (photos / f"{number}.sqlite").write_bytes(b"SQLite format 3\0")
+    (photos / "lost.jpg").write_bytes(b"no image")
     code, said = call(capsys, photos, "--case", tmp_path / "case")
-    assert code == 0
-    assert "databases 1; videos 1; backups of phones 1." in said.out
-    _, said = call(capsys, photos, "--case", tmp_path / "case", "--json")
-    found = json.loads(said.out)["not_looked_into"]
-    assert found == {"kinds": {"database": 1, "video": 1}, "backups": ["photos"]}
+    assert code == 1
+    kinds = "not opened (NotOpened) 5: SQLite 4; MP4 or QuickTime 1"
+    assert kinds in " ".join(said.out.split())
+    assert "remedy: watch it on a copy" in said.out
+    # A single loss is not lost among them.
+    assert said.out.index("lost.jpg") < said.out.index(".sqlite")
+    assert "left out: a kind without pictures (no-pictures) 1: binary property list 1" in said.out
+    _, said = call(capsys, photos, "--case", tmp_path / "case", "--json", "--known-safe", "sqlite")
+    found = json.loads(said.out)["census"]
+    assert {"outcome": "exclusion", "reason": "known-safe", "kind": "SQLite", "files": 4} in found

@@ -40,17 +40,23 @@ def lz4(data):
 PACK = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress, "zst": zstd, "lz4": lz4}
 
 
+def shown(path):
+    """The path of an entry below its source, with the numbers of those of one name."""
+    names = (f"{p.name}#{p.serial}" if p.serial else p.name for p in path.layers[1:])
+    return "/".join(names)
+
+
 def listed(path, limits=None):
     """({name: content}, [(reason, name, message)]) of a source."""
     found, told = {}, []
     with open_source(path, limits) as source:
         for entry in source.items():
-            name = str(entry.path).partition("/")[2]
             if isinstance(entry, Failure):
+                name = str(entry.path).partition("/")[2]
                 told.append((str(entry.error), name, entry.message))
             else:
                 with entry.open() as stream:
-                    found[name] = stream.read()
+                    found[shown(entry.path)] = stream.read()
     return found, told
 
 
@@ -133,6 +139,11 @@ def test_a_compressed_text_is_an_ordinary_file(tmp_path, extension):
     packed = PACK[extension](b"A list of things to buy.\n" * 50)
     (tmp_path / f"a.txt.{extension}").write_bytes(packed)
     assert listed(tmp_path) == ({f"a.txt.{extension}": packed}, [])
+
+
+def test_a_compressed_image_without_a_signature_is_entered_by_its_name(tmp_path):
+    (tmp_path / "a.tga.gz").write_bytes(gzip.compress(b"pixels" * 50))
+    assert listed(tmp_path / "a.tga.gz") == ({"a.tga": b"pixels" * 50}, [])
 
 
 def test_a_file_system_that_is_not_read_is_named_inside_a_compressed_file(tmp_path):

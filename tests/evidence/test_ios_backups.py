@@ -57,7 +57,7 @@ def listed(path, choices=None):
             if isinstance(item, Failure):
                 key, value = item.path, (str(item.error), item.message)
             else:
-                key, value = str(item.path), contents(item)
+                key, value = item.path.numbered, contents(item)
                 assert item.size == len(value)
             if key in found and isinstance(found[key], bytes):
                 key = f"{key} failure"
@@ -274,7 +274,7 @@ def test_without_the_package_an_encrypted_backup_is_named_with_what_to_install(
     folder = as_folder(tmp_path, ios_backup(FILES, Keybag()))
     for name in [name for name in sys.modules if name.split(".")[0] == "Cryptodome"]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setattr("mayak.evidence.containers.decryption.find_spec", lambda name: None)
+    monkeypatch.setattr("mayak.evidence.containers.ciphers.find_spec", lambda name: None)
     imported = builtins.__import__
 
     def hidden(name, *rest, **more):

@@ -13,12 +13,14 @@ import pytest
 from PIL import Image
 
 from mayak import signatures
+from mayak.case import Exclusion
 from mayak.errors import EvidenceError
 from mayak.evidence import open_source
 from mayak.evidence.base import NotReadError
 from mayak.evidence.containers import require_readers
-from mayak.imaging.formats import is_pdf, looks_like_image, named_as_image
+from mayak.imaging.formats import named_as_image
 from mayak.signatures import KINDS, FileKind, Use
+from mayak.triage.reading import read
 from mayak.types import EvidenceEntry, Failure
 from mayak_synthetic.exfat import volume
 from phone_backups import android_backup
@@ -127,7 +129,7 @@ def samples():
             continue
         if kind is signatures.LATE_PDF:
             yield f"{row} late {kind.name}", kind, LATE_PDF
-        elif kind.name == "PPM" and kind.marks:
+        elif kind.name == "PPM" and ".pfm" in kind.extensions:
             yield f"{row} {kind.name} of floats", kind, FLOATS
         elif kind.name in WHOLE:
             yield f"{row} {kind.name}", kind, WHOLE[kind.name]
@@ -151,41 +153,58 @@ OTHERS = {
 FILES = OTHERS | {name: data for name, (_, data) in SAMPLES.items()}
 
 
-def outcome(data, entries, below):
+def taken(source):
+    """Each item of a source, with what triage makes of a file while the source is open."""
+    return [(item, item if isinstance(item, Failure) else read(item)) for item in source.items()]
+
+
+def outcome(items, below):
     """What became of a file, by what was listed at and below its path."""
     listed = {}
-    for entry in entries:
-        path = entry.path if isinstance(entry, Failure) else str(entry.path)
+    for item, result in items:
+        path = item.path if isinstance(item, Failure) else str(item.path)
         # Of a source that is listed as it is: it has no entries.
-        if isinstance(entry, Failure) and entry.error == "NoEntries":
+        if isinstance(item, Failure) and item.error == "NoEntries":
             continue
         if path == below or path.startswith(f"{below}/"):
-            what = (entry.error, entry.message) if isinstance(entry, Failure) else "file"
-            listed.setdefault(path.removeprefix(below), set()).add(what)
-    own = listed.pop("", set()) - {"file"}
-    if own and not listed:
-        ((_, message),) = own
-        return ("not read", message.removeprefix("container cannot be entered: "))
-    if listed or own:
-        return ("entered", listed, own)
-    looked_at = looks_like_image(data[:512], "sample") or is_pdf(data[:512])
-    return "decoded" if looked_at else "left out"
+            listed.setdefault(path.removeprefix(below), []).append(result)
+    own = listed.pop("", [])
+    gaps = [(r.error, r.message, r.kind) for r in own if isinstance(r, Failure)]
+    if listed or (own and isinstance(own[0], Exclusion) and own[0].rule == "container"):
+        if gaps and not listed:
+            ((_, message, _),) = gaps
+            return ("not read", message.removeprefix("container cannot be entered: "))
+        return ("entered", sorted(listed), gaps)
+    if gaps:
+        return ("not read", *gaps[0])
+    return "decoded" if own and isinstance(own[0], bytes) else "left out"
 
 
 def as_source(path):
-    data = path.read_bytes()
     try:
         with open_source(path) as source:
-            entries = list(source.items())
-            return outcome(data, entries, str(source.path))
+            items = taken(source)
+            found = outcome(items, str(source.path))
+            # The source itself is not an item.
+            if source.path.kind != "file" and found[0] == "not read":
+                return ("not read", found[2])
+            return found if source.path.kind == "file" else ("entered", *entered(items, source))
     except EvidenceError as error:
-        if "is of no known kind" in error.message:
+        if "is of no known kind" in error.message or "a kind without pictures" in error.message:
             return "left out"
         assert error.remedy
         if isinstance(error, NotReadError):
             return ("not read", f"{error.reason}: {error.remedy}")
         text = str(error.__cause__ or error.message).removeprefix(f"{path} ")
         return ("not read", text)
+
+
+def entered(items, source):
+    at = str(source.path)
+    gaps = [item for item, _ in items if isinstance(item, Failure) and item.path == at]
+    paths = {item.path if isinstance(item, Failure) else str(item.path) for item, _ in items}
+    gaps = [(gap.error, gap.message, gap.kind) for gap in gaps if gap.error != "NoEntries"]
+    return sorted(path.removeprefix(at) for path in paths - {at}), gaps
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +219,7 @@ def containers(tmp_path_factory):
     listed = {}
     for name in ("folder", "a.zip", "disk.dd"):
         with open_source(root / name) as source:
-            listed[name] = list(source.items())
+            listed[name] = taken(source)
     return root / "folder", listed
 
 
@@ -208,7 +227,7 @@ def containers(tmp_path_factory):
 def test_a_kind_has_the_same_outcome_wherever_it_is(containers, name):
     folder, listed = containers
     expected = as_source(folder / name)
-    found = {where: outcome(FILES[name], listed[where], f"{where}/{name}") for where in listed}
+    found = {where: outcome(listed[where], f"{where}/{name}") for where in listed}
     assert found == dict.fromkeys(listed, expected)
 
 
@@ -218,14 +237,14 @@ def test_the_outcome_is_that_of_the_table(containers, name):
     kind, data = SAMPLES[name]
     found = as_source(folder / name)
     assert signatures.KindTable(KINDS).identify(data) is kind
-    if kind.use is Use.UNREAD:
+    if kind.can_hold_pictures:
         assert found[0] == "not read"
-        assert kind.name in found[1]
-    elif kind in signatures.SINGLE_FILES.rows and kind.use is not Use.VIDEO:
+        assert kind.name in found[-1]
+    elif kind.use is Use.DECODED or (kind.use is Use.ENTERED and kind.layer is None):
         assert found == "decoded"
     elif kind.use is Use.ENTERED and kind.name in WHOLE and FILES[name] is WHOLE[kind.name]:
         assert found[0] == "entered"
-    elif kind.use in (Use.VIDEO, Use.UNEXAMINED, Use.NO_PICTURES):
+    elif kind.use is Use.NO_PICTURES:
         assert found == "left out"
 
 
@@ -274,14 +293,19 @@ def test_a_container_without_files_is_followed_by_that_statement(tmp_path, conte
     assert (gap.path, gap.error) == (str(entry.path), "NoEntries")
 
 
-@pytest.mark.parametrize("extension", sorted({*Image.registered_extensions(), ".txt"}))
-def test_a_damaged_file_is_an_image_by_its_name_as_a_source_and_in_a_folder(tmp_path, extension):
+@pytest.mark.parametrize("extension", sorted({*Image.registered_extensions(), ".txt", ".db"}))
+def test_a_damaged_file_is_known_by_its_name_as_a_source_and_in_a_folder(tmp_path, extension):
     file = tmp_path / f"x{extension}"
-    file.write_bytes(b"nothing that anyone knows")
-    if named_as_image(file.name):
+    file.write_bytes(b"\x02\x81 nothing that anyone knows \xff\0")
+    with open_source(tmp_path) as source:
+        ((_, in_folder),) = taken(source)
+    if named_as_image(file.name) or extension in signatures.BY_EXTENSION:
         with open_source(file) as source:
-            assert len(list(source.items())) == 1
+            ((_, alone),) = taken(source)
+        if not isinstance(in_folder, bytes):  # a TGA has no mark
+            assert (alone.error, alone.kind) == (in_folder.error, in_folder.kind)
     else:
+        assert in_folder == Exclusion("unknown", "begins with 02 81 20 6e")
         with pytest.raises(EvidenceError, match="no known kind"):
             open_source(file)
 

@@ -300,6 +300,9 @@ def test_of_a_cut_image_nothing_is_read_wrongly_and_the_gap_is_told(copied, disk
                 told = True
                 continue
             at = str(entry.path).partition("/")[2]
+            if not at:  # the file itself, which counts as not read
+                told = True
+                continue
             assert content == whole.get(at), at
             seen[at] = content
     # The end of a file may hold nothing that is in use.

@@ -172,7 +172,7 @@ def test_how_many_rows_carry_a_hash_is_counted(case):
     )
     text = said(case)
     assert "4 of 7 rows of the lists carry a hash" in text
-    assert "3 carry none: 1 could not be read, and the others were left out" in text
+    assert "3 carry none: 1 were not read, and the others were left out" in text
     assert "4 of its 7 files have a hash of their own in the lists" in text
     assert "the hash of each file stands in the lists" not in text
     assert "목록 7행 중 4행에 해시값이 있습니다" in said(case, "ko")
@@ -252,12 +252,12 @@ def test_free_space_is_a_limit_of_disk_images_alone(case):
 
 
 def test_files_that_were_not_read_are_counted_by_reason_or_said_to_be_none(case):
-    assert "No listed file failed to be read" in said(case)
+    assert "No listed file counts as not read" in said(case)
     failure = Failure("x.zip", "read", "Encrypted", "a password")
     add(case, item("x.zip", failure), item("y.zip", failure))
     text = said(case)
-    assert "No listed file failed" not in text
-    assert "2 files could not be read, so that the content was not examined: encrypted 2" in text
+    assert "No listed file counts" not in text
+    assert "2 files were not read, so that their content was not examined: encrypted 2" in text
     assert "encrypted (2): decrypt a copy with its password or key" in text
     assert "암호화됨 (2): 암호나 키로 사본을 복호화하여" in said(case, "ko")
 

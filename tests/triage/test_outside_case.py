@@ -65,7 +65,7 @@ def test_the_first_picture_of_a_film_is_measured(decoder):
     [
         (photo(20, 10, "PNG"), "a.png", "too-small", "leaves it out: smaller than the limit"),
         (b"", "a.png", "empty", "leaves it out: empty file"),
-        (b"words", "a.txt", "not-an-image", "leaves it out: not an image"),
+        (b"words", "a.txt", "no-pictures", "leaves it out: a kind without pictures"),
         (b"words", "raw/a.jpg", "Damaged", "does not begin like any known image"),
         (photo(64, 64, "PNG")[:60], "a.png", "DecodeError", ""),
     ],

@@ -136,7 +136,7 @@ def test_every_file_is_accounted_for_and_nothing_is_written_to_the_sources(tmp_p
     assert counts.is_balanced
     assert counts.distinct_contents == 4
     assert sum(summary.labels.values()) == 4
-    assert summary.exclusions == {"not-an-image": 2, "empty": 1, "too-small": 1}
+    assert summary.exclusions == {"no-pictures": 2, "empty": 1, "too-small": 1}
     found = told(tmp_path / "case")
     assert found["사진/DCIM/0.jpg"] == found["사진/DCIM/copy of 0.dat"]
     assert found["사진/DCIM/1.jpg"] == found["phone.zip/a/1.jpg"]
@@ -370,7 +370,7 @@ def test_what_options_left_out_comes_in_without_them(tmp_path, phone):
     assert first.exclusions == {"include": 5, "exclude": 1, "known-good": 1}
     assert first.counts.is_balanced
     second = run(case, phone[0], min_pixels=0)
-    assert second.exclusions == {"not-an-image": 1, "empty": 1}
+    assert second.exclusions == {"no-pictures": 1, "empty": 1}
     assert second.counts.contents == 5
     assert second.counts == run(tmp_path / "fresh", phone[0], min_pixels=0).counts
     with CaseStore.read(case) as store:
@@ -433,7 +433,7 @@ def test_files_that_are_looked_for_are_neither_harmless_nor_too_small(tmp_path, 
         (tmp_path / name).write_text(both, encoding="ascii")
     lists = {"known_good": (tmp_path / "good.txt",), "known_bad": (tmp_path / "bad.txt",)}
     summary = run(tmp_path / "case", folder, **lists)
-    assert summary.alerts == 2 and summary.exclusions == {"not-an-image": 1, "empty": 1}
+    assert summary.alerts == 2 and summary.exclusions == {"no-pictures": 1, "empty": 1}
     assert "its sha256 is in bad.txt" in told(tmp_path / "case")["사진/broken.jpg"].message
     good = run(tmp_path / "good", folder, known_good=lists["known_good"])
     assert good.exclusions["known-good"] == 4
@@ -533,7 +533,7 @@ def test_what_a_zip_does_not_list_comes_in_and_stays(tmp_path):
     found = told(tmp_path / "case")
     digest = hashlib.sha256(picture(1)).hexdigest()
     assert found.pop("a.zip/[unlisted]/1.jpg#2") == digest
-    assert found.pop("a.zip/[unlisted]/notes#3").rule == "not-an-image"
+    assert found.pop("a.zip/[unlisted]/notes#3").rule == "no-pictures"
     assert found.pop("a.zip").message == "100 bytes that no entry of the directory names"
     assert list(found) == ["a.zip/2.jpg"]
     with CaseStore.read(tmp_path / "case") as store:
@@ -619,7 +619,7 @@ def test_one_bad_file_costs_itself(tmp_path):
     (folder / "b.png").write_bytes(png)
     (folder / "film.mpg").write_bytes(b"\0\0\1\xba" + bytes(600))
     summary = run(tmp_path / "case", folder)
-    assert (summary.counts.contents, summary.counts.exclusions) == (2, 1)
+    assert (summary.counts.contents, summary.failures) == (2, 1)
 
 
 def test_a_member_with_a_wrong_checksum_is_not_read(tmp_path):

@@ -39,9 +39,10 @@ def test_the_material_has_every_kind_of_outcome(expected):
         "document",
         "empty",
         "known-good",
-        "not-an-image",
+        "no-pictures",
         "program",
         "too-small",
+        "unknown",
     }
     assert set(expected["not read"]) >= {"Damaged", "DecodeError"}
 

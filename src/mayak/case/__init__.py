@@ -7,6 +7,7 @@ from mayak.case.query import SORTS, STATES, Filter, Sort, State
 from mayak.case.records import (
     Alert,
     BlindSample,
+    CensusRow,
     Content,
     ContentWithoutResult,
     Counts,
@@ -39,6 +40,7 @@ __all__ = [
     "Browser",
     "CaseStore",
     "Cell",
+    "CensusRow",
     "Content",
     "ContentWithoutResult",
     "Counts",

@@ -260,33 +260,42 @@ class Browser:
         return int(np.isin(self.index.item_reason, numbers).sum())
 
     def rejected(
-        self, kind: str | None, reason: str | None, text: str, start: int, count: int
+        self,
+        outcome: str | None,
+        reason: str | None,
+        kind: str | None,
+        text: str,
+        start: int,
+        count: int,
     ) -> dict[str, Any]:
-        """Return the items without a content: their number by reason, and one page of them.
+        """Return the items without a content: their number by reason and kind of file, and one page
+        of them.
 
-        ``kind`` is ``failure`` or ``exclusion``.
+        ``outcome`` is ``failure`` or ``exclusion``; an empty ``kind`` is for items without one.
         """
         index = self.index
         chosen = index.item_reason >= 0
         if text:
             chosen &= named(index, folded(text))
+        named_by = [tuple(name.split(" ", 2)) for name in index.reasons.texts]
         numbers = Counter(index.item_reason[chosen].tolist())
-        reasons = [
-            (*index.reasons.texts[number].split(" ", 1), found)
-            for number, found in numbers.most_common()
-        ]
-        if kind is not None or reason is not None:
+        kinds = [(*named_by[number], n_items) for number, n_items in numbers.most_common()]
+        reasons: Counter[tuple[str, ...]] = Counter()
+        for number, n_items in numbers.items():
+            reasons[named_by[number][:2]] += n_items
+        wanted = (outcome, reason, kind)
+        if any(part is not None for part in wanted):
             fitting = [
                 number
-                for number, name in enumerate(index.reasons.texts)
-                if (kind is None or name.split(" ", 1)[0] == kind)
-                and (reason is None or name.split(" ", 1)[1] == reason)
+                for number, name in enumerate(named_by)
+                if all(part in (None, own) for part, own in zip(wanted, name, strict=True))
             ]
             chosen &= np.isin(index.item_reason, fitting)
         found = index.items[chosen]
         some = [int(n) for n in found[start : start + count]]
         return {
-            "reasons": reasons,
+            "reasons": [(*name, n_items) for name, n_items in reasons.most_common()],
+            "kinds": kinds,
             "total": len(found),
             "items": [self._items.item(number) for number in some],
         }

@@ -125,7 +125,8 @@ class ContentIndex:
         self.item_folder: Small = np.empty(0, np.int32)
         self.item_deleted: Flags = np.empty(0, np.bool_)
         self.item_reason = np.empty(0, np.int16)
-        """Number in ``reasons`` of ``failure …`` or ``exclusion …``; -1 for a content."""
+        """Number in ``reasons`` of outcome (``failure`` or ``exclusion``), reason and, if it is
+        known, kind of file, separated by blanks; -1 for a content."""
         self.item_modified: Ints = np.empty(0, np.int64)
         self.names = b""
         """File names without folders, normalised by ``folded``, each after a line feed."""
@@ -279,8 +280,8 @@ class ContentIndex:
             "items",
             "SELECT i.id, i.source, i.display, i.deleted, c.id AS content,"
             " CAST(strftime('%s', i.modified) AS INTEGER) AS modified,"
-            " iif(i.outcome = 'content', NULL, i.outcome || ' ' || coalesce(x.rule, f.error))"
-            "  AS reason"
+            " iif(i.outcome = 'content', NULL, i.outcome || ' ' || coalesce(x.rule, f.error)"
+            "  || ' ' || coalesce(x.kind, f.kind, '')) AS reason"
             " FROM items i LEFT JOIN contents c ON c.sha256 = i.content"
             " LEFT JOIN exclusions x ON x.item = i.id LEFT JOIN failures f ON f.item = i.id"
             " WHERE i.id BETWEEN ? + 1 AND ? ORDER BY i.id LIMIT ?",
@@ -331,8 +332,8 @@ class ContentIndex:
         pages = self._pages(
             "revisions",
             "SELECT r.id, r.item, c.id AS content,"
-            " iif(r.outcome = 'content', NULL, r.outcome || ' ' || coalesce(r.rule, r.error))"
-            "  AS reason"
+            " iif(r.outcome = 'content', NULL, r.outcome || ' ' || coalesce(r.rule, r.error)"
+            "  || ' ' || coalesce(r.kind, '')) AS reason"
             " FROM revisions r LEFT JOIN contents c ON c.sha256 = r.content"
             " WHERE r.id BETWEEN ? + 1 AND ? ORDER BY r.id LIMIT ?",
         )

@@ -12,8 +12,10 @@ from sqlite3 import Row
 from mayak.case.database import Database
 from mayak.case.folder import read_thumbnail, storage_error, write_thumbnails
 from mayak.case.records import (
+    BEGINS,
     TABLES,
     Alert,
+    CensusRow,
     Content,
     Counts,
     Item,
@@ -37,6 +39,7 @@ from mayak.errors import CaseError
 from mayak.i18n import msg
 from mayak.names import storable
 from mayak.types import EvidencePath, Failure, OutcomeReason
+from mayak.untrusted import parse_json
 
 
 class Items:
@@ -221,14 +224,19 @@ class Items:
         return (row["display"] for row in rows)
 
     def first_failures(self, limit: int) -> list[Failure]:
-        """Return the first items that could not be read, in the order they were added."""
+        """Return the first items that could not be read, in the order they were added.
+
+        Those of a kind that is not opened come last: there may be thousands, which are counted by
+        kind, and among which a single loss would be overlooked.
+        """
         query = (
-            "SELECT display, location, stage, error, message FROM present"
-            " WHERE error IS NOT NULL ORDER BY id LIMIT ?"
+            "SELECT display, location, stage, error, message, kind FROM present"
+            " WHERE error IS NOT NULL ORDER BY error = ?, id LIMIT ?"
         )
-        rows = self._database.query(query, limit)
+        rows = self._database.query(query, OutcomeReason.NOT_OPENED, limit)
         return [
-            Failure(described(display, location), *failure) for display, location, *failure in rows
+            Failure(described(display, location), stage, error, message, kind=kind)
+            for display, location, stage, error, message, kind in rows
         ]
 
     # ------------------------------------------------------------------ contents
@@ -300,6 +308,37 @@ class Items:
         """Return the number of items that could not be read, by the recorded reason."""
         query = "SELECT error, count(*) FROM present WHERE error IS NOT NULL GROUP BY error"
         return dict(tuple(row) for row in self._database.query(query))
+
+    def census(self) -> list[CensusRow]:
+        """Return the numbers of items without an image by outcome, reason and kind, the most
+        frequent first."""
+        query = (
+            "SELECT outcome, coalesce(error, rule), kind, count(*) FROM present"
+            " WHERE error IS NOT NULL OR rule IS NOT NULL GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3"
+        )
+        return [CensusRow(*row) for row in self._database.query(query)]
+
+    def unknown_beginnings(self, limit: int) -> list[tuple[str, int]]:
+        """Return the most frequent first bytes of files of no known kind, in hex, with the numbers
+        of files."""
+        query = (
+            "SELECT reason, count(*) FROM present WHERE rule = ? GROUP BY reason"
+            " ORDER BY count(*) DESC, reason LIMIT ?"
+        )
+        rows = self._database.query(query, OutcomeReason.UNKNOWN, limit)
+        return [(text.removeprefix(BEGINS), count) for text, count in rows]
+
+    def unexamined(self) -> dict[int, dict[str, int]]:
+        """Return by source the bytes that belong to no file and were not looked at (``Space``), as
+        the last run recorded them; only sources of which some are known."""
+        query = "SELECT detail FROM log WHERE action = 'triage finished' ORDER BY sequence"
+        found: dict[int, dict[str, int]] = {}
+        for row in self._database.query(query):
+            with checked(self._folder, TABLES["log"]):
+                stated = parse_json(row["detail"]).get("unexamined") or {}
+                for number, space in stated.items():
+                    found[int(number)] = {str(name): int(size) for name, size in space.items()}
+        return found
 
     # ------------------------------------------------------------------ alerts
 

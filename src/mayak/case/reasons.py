@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mayak.i18n import Message, msg
-from mayak.signatures import DECRYPT
+from mayak.signatures import BY_NAME, DECRYPT, EXPORT
 from mayak.types import OutcomeReason
 
 REASONS: Mapping[str, Message] = {
     # Rules of exclusion.
     OutcomeReason.NOT_AN_IMAGE: msg("not an image"),
+    OutcomeReason.NO_PICTURES: msg("a kind without pictures"),
+    OutcomeReason.UNKNOWN: msg("of no known kind"),
+    OutcomeReason.KNOWN_SAFE: msg("a kind named in --known-safe"),
     OutcomeReason.EMPTY: msg("empty file"),
     OutcomeReason.APPLE_DOUBLE: msg("metadata that macOS writes next to a file (AppleDouble)"),
     OutcomeReason.PROGRAM: msg("PostScript or metafile (not executed)"),
@@ -29,6 +32,8 @@ REASONS: Mapping[str, Message] = {
     # Failures.
     OutcomeReason.ENCRYPTED: msg("encrypted"),
     OutcomeReason.UNSUPPORTED: msg("format not supported"),
+    OutcomeReason.NOT_OPENED: msg("can hold pictures, was not opened"),
+    OutcomeReason.HIGH_ENTROPY: msg("of no known kind, with high entropy"),
     OutcomeReason.DAMAGED: msg("damaged"),
     OutcomeReason.UNREADABLE: msg("could not be read"),
     OutcomeReason.LIMIT_EXCEEDED: msg("beyond the limits for one file"),
@@ -78,6 +83,11 @@ REMEDIES: Mapping[str, Message] = {
     OutcomeReason.UNSUPPORTED: msg(
         "unpack a copy with another program, and give that as a source of its own"
     ),
+    OutcomeReason.NOT_OPENED: EXPORT,
+    OutcomeReason.HIGH_ENTROPY: msg(
+        "find out whether it is an encrypted container (of VeraCrypt, for example); if so, decrypt "
+        "a copy with its password or key, and give that as a source of its own"
+    ),
     OutcomeReason.DAMAGED: msg(
         "compare it with the medium; if it is whole there, take the copy again"
     ),
@@ -99,6 +109,22 @@ REMEDIES: Mapping[str, Message] = {
 """By the recorded name of a failure. None asks to alter evidence."""
 
 
-def remedy(name: str) -> Message | None:
-    """Return what to do about a failure; None if nothing is known."""
+_BY_KIND = (OutcomeReason.ENCRYPTED, OutcomeReason.UNSUPPORTED, OutcomeReason.NOT_OPENED)
+"""Failures whose remedy depends on the kind of the file."""
+
+
+def remedy(name: str, kind: str | None = None) -> str | None:
+    """Return what to do about a failure, by its recorded name and kind; None if nothing is
+    known."""
+    known = BY_NAME.get(kind or "")
+    if known is not None and known.remedy and name in _BY_KIND:
+        return known.remedy
     return REMEDIES.get(name)
+
+
+def kind_name(kind: str | None) -> str:
+    """Return what a recorded kind of file is called; an empty text for none."""
+    if kind is None:
+        return ""
+    known = BY_NAME.get(kind)
+    return kind if known is None else known.name

@@ -15,6 +15,8 @@ from mayak.i18n import Message, msg, msg_in, plural
 from mayak.names import storable
 from mayak.types import NO_TIMES, EvidencePath, Failure, FileTimes, Scores
 
+BEGINS = "begins with "
+"""In the reason of a file of no known kind, before its first bytes in hex."""
 _RECORDED_HASH = re.compile(r"\bSHA-256 ([0-9a-f]{64})$")
 OutcomeName = Literal["content", "failure", "exclusion"]
 SeenHow = Literal["opened", "grid", "copy", "bulk"]
@@ -107,6 +109,9 @@ class Exclusion:
 
     rule: str
     reason: str
+    kind: str | None = None
+    """Name of the file's kind in ``mayak.signatures``; None if it is not known, or was not
+    recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,6 +384,18 @@ class LogEntry:
     def time(self) -> str:
         """``at`` for people: in UTC, to the second."""
         return f"{self.at[:19].replace('T', ' ')} UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class CensusRow:
+    """How many files without an image have one outcome and kind."""
+
+    outcome: Literal["failure", "exclusion"]
+    reason: str
+    """An ``OutcomeReason``, or the class name of another error."""
+    kind: str | None
+    """Name of the kind in ``mayak.signatures``; None if it is not known, or was not recorded."""
+    files: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,13 @@ def add_item(batch: Batch, source: int, item: Item) -> None:
     if isinstance(outcome, Failure):
         add_failure(batch, outcome, item=number)
     elif isinstance(outcome, Exclusion):
-        batch.add("exclusions", item=number, rule=outcome.rule, reason=outcome.reason)
+        batch.add(
+            "exclusions",
+            item=number,
+            rule=outcome.rule,
+            reason=outcome.reason,
+            kind=outcome.kind,
+        )
 
 
 def content_of(item: Item) -> str | None:
@@ -87,9 +93,10 @@ def is_recorded(before: StoredItem, item: Item) -> bool:
     outcome = item.outcome
     if isinstance(outcome, Failure):
         found = before.failure
-        return found is not None and (found.error, found.message) == (
+        return found is not None and (found.error, found.message, found.kind) == (
             outcome.error,
             outcome.message,
+            outcome.kind,
         )
     if isinstance(outcome, Exclusion):
         return before.exclusion == outcome
@@ -111,13 +118,19 @@ def add_revision(batch: Batch, number: int, item: Item) -> None:
         stage=failed.stage if failed else None,
         error=failed.error if failed else None,
         message=failed.message if failed else None,
+        kind=None if isinstance(outcome, Content | Duplicate) else outcome.kind,
     )
 
 
 def add_failure(batch: Batch, failure: Failure, **about: int | str) -> None:
     """Add a failure of an item or, in a run, of a content."""
     batch.add(
-        "failures", **about, stage=failure.stage, error=failure.error, message=failure.message
+        "failures",
+        **about,
+        stage=failure.stage,
+        error=failure.error,
+        message=failure.message,
+        kind=failure.kind,
     )
 
 
@@ -156,10 +169,12 @@ def stored_item(row: Row) -> StoredItem:
         outcome=outcome,
         content=row["content"],
         # The row of the outcome can be missing in a case that was changed by hand.
-        failure=Failure(row["display"], row["stage"], row["error"], row["message"])
+        failure=Failure(
+            row["display"], row["stage"], row["error"], row["message"], kind=row["kind"]
+        )
         if outcome == "failure" and row["error"] is not None
         else None,
-        exclusion=Exclusion(row["rule"], row["reason"])
+        exclusion=Exclusion(row["rule"], row["reason"], row["kind"])
         if outcome == "exclusion" and row["rule"] is not None
         else None,
     )

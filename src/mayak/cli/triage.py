@@ -98,6 +98,16 @@ KnownBadOption = Annotated[
         help=msg("Hash list of files that raise an alert; repeatable."),
     ),
 ]
+KnownSafeOption = Annotated[
+    list[str] | None,
+    Parameter(
+        negative="",
+        help=msg(
+            "Leave out unopened files of this kind instead of counting them as not read, for "
+            "example SQLite or database; repeatable. The case records it."
+        ),
+    ),
+]
 AcceptDamagedOption = Annotated[
     bool,
     Parameter(
@@ -141,6 +151,7 @@ def triage(
     limit: LimitOption = None,
     known_good: KnownGoodOption = None,
     known_bad: KnownBadOption = None,
+    known_safe: KnownSafeOption = None,
     accept_damaged: AcceptDamagedOption = False,
     password_file: PasswordFileOption = None,
     untested_readers: UntestedReadersOption = False,
@@ -175,6 +186,7 @@ def triage(
         limit=limit,
         known_good=tuple(known_good or ()),
         known_bad=tuple(known_bad or ()),
+        known_safe=tuple(known_safe or ()),
         accept_damaged=accept_damaged,
         choices=Choices(read_passwords(password_file), untested_readers, shadow_copies),
         workers=cores(),

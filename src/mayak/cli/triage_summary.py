@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +14,15 @@ from mayak.names import printable
 from mayak.types import Failure, OutcomeReason
 
 if TYPE_CHECKING:
-    from mayak.case import CaseStore
+    from mayak.case import CaseStore, CensusRow
+    from mayak.case.census import ReasonCount
     from mayak.model.risk_control import Drift
     from mayak.triage import Summary
 
 _FIRST = 10
 """Results and failures that are shown."""
+_FIRST_BYTES = 5
+"""Most frequent first bytes of files of no known kind that are shown."""
 
 
 def summary_values(
@@ -48,6 +51,8 @@ def summary_values(
         "seen_in_training": seen,
         "unread": summary.failures,
         "unread_by": case.failure_counts(),
+        "census": [asdict(row) for row in case.census()],
+        "not_looked_at_bytes": case.unexamined(),
         "unscored_by": Counter(failure.error for failure in _unscored(case, summary)),
         "alerts": summary.alerts,
         "near_duplicate_groups": summary.groups,
@@ -97,7 +102,7 @@ def show_summary(
                 seen,
             )
         )
-    _show_reasons(console, case, summary, unscored)
+    _show_reasons(console, case, unscored)
     _show_notes(console, summary)
 
 
@@ -105,26 +110,55 @@ def _unscored(case: CaseStore, summary: Summary) -> list[Failure]:
     return [] if summary.run is None else case.unscored(summary.run)
 
 
-def _show_reasons(
-    console: Console, case: CaseStore, summary: Summary, unscored: Sequence[Failure]
-) -> None:
-    """Count the files that were not read or left out and the images without scores, by reason."""
-    from mayak.case.reasons import reason, remedy
+def _show_reasons(console: Console, case: CaseStore, unscored: Sequence[Failure]) -> None:
+    """Count the files that were not read or left out, by reason and kind, and the images without
+    scores."""
+    from mayak.case.census import ReasonCount
+    from mayak.case.reasons import reason
     from mayak.report.left_out import left_out, warning
 
-    for what, counted in (
-        (msg("not read: "), case.failure_counts()),
-        (msg("not scored: "), Counter(failure.error for failure in unscored)),
-    ):
-        for name, count in sorted(counted.items()):
-            console.result(what + reason(name) + f" ({name}) {count}")
-            if (advice := remedy(name)) is not None:
-                console.result("  " + msg("remedy: ") + advice)
-    for rule, count in sorted(summary.exclusions.items()):
-        console.result(msg("left out: ") + reason(rule) + f" ({rule}) {count}")
+    scores = Counter(failure.error for failure in unscored)
+    not_scored = [ReasonCount(name, ((None, count),)) for name, count in sorted(scores.items())]
+    for count in not_scored:
+        _show_reason(console, msg("not scored: "), count)
+    show_census(console, case.census(), case.unexamined())
+    for begins, files in case.unknown_beginnings(_FIRST_BYTES):
+        text = msg("{reason}, first bytes {begins}", reason=reason("unknown"), begins=begins)
+        console.result(text + f": {files:,}")
     unexamined = warning(left_out(lambda: case.left_out(OutcomeReason.NOT_AN_IMAGE)))
     if unexamined is not None:
         console.result(unexamined)
+
+
+def show_census(
+    console: Console, rows: Sequence[CensusRow], unexamined: Mapping[int, Mapping[str, int]]
+) -> None:
+    """Count the files that were not read or left out, by reason and kind, and by source the space
+    that belongs to no file and was not looked at."""
+    from mayak.case.census import Census, space_text
+
+    census = Census.of(rows)
+    for what, counts in (
+        (msg("not read: "), census.not_read),
+        (msg("left out: "), census.left_out),
+    ):
+        for count in counts:
+            _show_reason(console, what, count)
+    for number, space in unexamined.items():
+        text = msg(
+            "not looked at in source {number}: {space}", number=number, space=space_text(space)
+        )
+        console.result(text)
+
+
+def _show_reason(console: Console, what: str, count: ReasonCount) -> None:
+    from mayak.case.reasons import reason
+
+    text = what + reason(count.reason) + f" ({count.reason}) {count.files:,}"
+    console.result(text + (": " + count.kinds_text if count.kinds_text else ""))
+    for advice, kinds in count.remedies:
+        remedy = msg("remedy: ") + advice
+        console.result("  " + (remedy + " (" + kinds + ")" if kinds else remedy))
 
 
 def _show_notes(console: Console, summary: Summary) -> None:

@@ -17,11 +17,12 @@ from mayak.cli.options import (
     read_passwords,
     user,
 )
+from mayak.cli.triage_summary import show_census
 from mayak.errors import CaseError, IntegrityError
 from mayak.i18n import join, msg, plural
 
 if TYPE_CHECKING:
-    from mayak.case import CaseStore, IntegrityFault, VerificationScope
+    from mayak.case import CaseStore, CensusRow, IntegrityFault, VerificationScope
     from mayak.triage.verify import SourceComparison
 
 
@@ -85,6 +86,10 @@ class _Verification:
     noted_entry: int | None
     """The log entry of the noted head, if there is one."""
     last_head: str | None
+    census: list[CensusRow]
+    """What gave no image; empty if the case could not be read in full."""
+    unexamined: dict[int, dict[str, int]]
+    """By source: bytes that belong to no file and were not looked at."""
 
     @property
     def absent(self) -> list[str]:
@@ -108,7 +113,9 @@ def _compare(
         text = msg("the noted head is not in the log")
         faults.append(IntegrityFault("deleted", "log head", head, text))
     last = store.head() if store.is_readable else None
-    return _Verification(faults, notes, extent, compared, noted, last)
+    census = store.census() if whole else []
+    unexamined = store.unexamined() if whole else {}
+    return _Verification(faults, notes, extent, compared, noted, last, census, unexamined)
 
 
 def _values(found: _Verification) -> dict[str, object]:
@@ -126,6 +133,8 @@ def _values(found: _Verification) -> dict[str, object]:
         "absent": found.absent,
         "noted_head_is_entry": found.noted_entry,
         "log_head": found.last_head,
+        "census": [asdict(row) for row in found.census],
+        "not_looked_at_bytes": found.unexamined,
     }
 
 
@@ -138,6 +147,7 @@ def _show(console: Console, found: _Verification, head: str | None) -> None:
         console.result(msg("note: ") + note)
     for source in found.compared or ():
         console.result(_comparison(source), one_line=True)
+    show_census(console, found.census, found.unexamined)
     of_case = [fault for fault in found.faults if fault.table not in ("evidence", "log head")]
     _conclude(console, found.faults, alarms(of_case), found.extent, found.compared)
     _show_noted_head(console, head, found.noted_entry)

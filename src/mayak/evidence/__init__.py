@@ -6,6 +6,7 @@
 
 from mayak.evidence.acquire import Acquisition
 from mayak.evidence.base import EXCLUSIONS, Choices, Limits, LockedError, asks_for_password
+from mayak.evidence.entropy import looks_random
 from mayak.evidence.open import located, open_source
 from mayak.evidence.walk import Source
 
@@ -18,5 +19,6 @@ __all__ = [
     "Source",
     "asks_for_password",
     "located",
+    "looks_random",
     "open_source",
 ]

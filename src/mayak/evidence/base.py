@@ -14,7 +14,7 @@ from mayak.errors import EvidenceError
 from mayak.evidence.streams import Bytes, translated
 from mayak.i18n import msg
 from mayak.signatures import ContainerLayer, FileKind
-from mayak.types import EvidenceEntry, EvidencePath, Failure, OutcomeReason
+from mayak.types import EvidenceEntry, EvidencePath, Failure, OutcomeReason, Space
 
 EXCLUSIONS = frozenset(
     {
@@ -143,6 +143,11 @@ class Container(ABC):
         """Whether ``entries`` yields this file, which is listed beside the container, under a name
         of its own."""
         return False
+
+    def unexamined(self) -> Mapping[Space, int]:
+        """Return the bytes that belong to no file and were not looked at, after ``entries`` has
+        yielded its last; a reader that knows them overrides it."""
+        return {}
 
     def close(self) -> None:
         """Release what the reader itself has opened."""
@@ -290,10 +295,13 @@ def entry_failure(path: EvidencePath, reason: OutcomeReason, message: str) -> Fa
     return Failure(str(path), "read", reason, message, path)
 
 
-def container_gap(path: EvidencePath, reason: OutcomeReason, message: str) -> Failure:
+def container_gap(
+    path: EvidencePath, reason: OutcomeReason, message: str, kind: FileKind | None = None
+) -> Failure:
     """Return the failure for a part of a container that is missing; the container itself is an
     item of its own."""
-    return Failure(str(path), "read", reason, message, container=path)
+    name = None if kind is None else kind.name
+    return Failure(str(path), "read", reason, message, container=path, kind=name)
 
 
 def decode_name(raw: bytes, fallback: str = "cp437") -> tuple[str, bytes | None]:

@@ -15,22 +15,27 @@ from typing import BinaryIO
 
 from mayak.errors import EvidenceError
 from mayak.evidence.base import Choices, Container, Limits, decode_name
-from mayak.evidence.containers import first_files, reader_of
+from mayak.evidence.containers import entered_kinds, first_files, reader_of
 from mayak.evidence.containers.folder import FileOnDisk, FolderContainer, file_times
 from mayak.evidence.containers.segments import open_pieces
 from mayak.evidence.containers.volumes import DiskContainer
+from mayak.evidence.entropy import looks_random
 from mayak.evidence.streams import Bytes, FileBytes, open_quietly, stream_of, translated
 from mayak.evidence.walk import Source
-from mayak.i18n import msg, system_error
+from mayak.i18n import join, msg, system_error
 from mayak.signatures import (
+    CONTAINERS,
     END,
     FAR_HEAD,
     IMAGE_EXTENSIONS,
-    SINGLE_FILES,
+    VOLUMES,
     FileKind,
+    Use,
     by_end,
-    container_kind,
+    kind_of,
 )
+from mayak.signatures.census import MIN_RANDOM, classify
+from mayak.signatures.texts import begins_picture
 from mayak.types import EvidenceEntry, EvidencePath, Failure
 
 _SECTOR = 512
@@ -74,7 +79,7 @@ def open_source(
             root = EvidencePath("folder", name, raw=raw)
             return Source(root, FolderContainer(path, root), None, limits, choices)
         if not stat.S_ISREG(status.st_mode) and not stat.S_ISBLK(status.st_mode):
-            raise _unknown(path)
+            raise _left_out(path, None)
         data: Bytes = open_pieces(path)
     except OSError as exc:
         if isinstance(exc, EvidenceError):
@@ -154,38 +159,48 @@ def _recognised(file: _SourceFile, limits: Limits) -> Source:
         first = file.beside(name)
         if first is not None and (source := _with_later_file(first, file, limits)) is not None:
             return source
+    # 2. A container that a reader opens.
     data = file.bytes
     with translated():
         kind = by_end(
             file.path.name,
-            container_kind(file.head, file.path.name),
+            kind_of(file.head, file.path.name),
             lambda: data.read_at(max(data.size - END, 0), END),
         )
-    # 2. A container that is known and not read.
-    if kind is not None and kind.layer is None:
-        raise _not_read(file.on_disk, kind)
-    # 3. A container that a reader opens.
-    if kind is not None and (source := _container(file, kind, limits)) is not None:
-        return source
-    # 4. An image, a video or a document.
-    if SINGLE_FILES.identify(file.head) is not None:
+    for each in (CONTAINERS.named(file.path.name), kind):
+        if each is not None and (source := _container(file, each, limits)) is not None:
+            return source
+    # 3. An image, a document or a list that is searched, or a kind that counts as not read.
+    found = classify(file.head, file.path.name, file.bytes.size)
+    is_looked_at = kind is not None and (
+        kind.use in (Use.DECODED, Use.SEARCHED) or (kind.use is Use.ENTERED and not kind.layer)
+    )
+    if is_looked_at or (found.is_not_read and not found.is_by_name and kind not in VOLUMES.rows):
         return _single_file(file, limits)
-    # 5. A disk whose partition table was wiped: volumes are searched for.
+    # 4. A disk whose partition table was wiped: volumes are searched for.
     path = replace(file.path, kind="image")
     disk = DiskContainer(file.bytes, path, file.choices)
     with translated():
         has_volumes = disk.has_volumes()
     if has_volumes:
         return Source(path, disk, file.bytes, limits, file.choices)
-    # 6. A damaged image, by its name: it counts as not read, as it does in a folder.
-    if file.on_disk.suffix.lower() in IMAGE_EXTENSIONS:
+    # 5. What counts as not read by its name, or because a picture begins in it or its bytes look
+    # random, as in a folder.
+    is_image = file.on_disk.suffix.lower() in IMAGE_EXTENSIONS
+    if found.is_not_read or is_image or begins_picture(file.head) or _is_random(file):
         return _single_file(file, limits)
-    raise _unknown(file.on_disk)
+    raise _left_out(file.on_disk, found.kind)
+
+
+def _is_random(file: _SourceFile) -> bool:
+    with translated():
+        size = file.bytes.size
+        return size >= MIN_RANDOM and looks_random(file.bytes.read_at, size)
 
 
 def _with_later_file(first: _SourceFile, later: _SourceFile, limits: Limits) -> Source | None:
     """Return the container that begins with one file as a source if it covers the other one."""
-    kind = container_kind(first.head, first.path.name)
+    kind = CONTAINERS.named(first.path.name) or kind_of(first.head, first.path.name)
     source = None if kind is None else _container(first, kind, limits)
     if source is not None and source.covers(later.path):
         later.bytes.close()
@@ -210,23 +225,14 @@ def _single_file(file: _SourceFile, limits: Limits) -> Source:
     return Source(file.path, _SingleFile(file), file.bytes, limits, file.choices)
 
 
-def _not_read(path: Path, kind: FileKind) -> EvidenceError:
+def _left_out(path: Path, kind: FileKind | None) -> EvidenceError:
+    known = join("; ", [msg("folder"), *entered_kinds(), msg("one image, video or document")])
+    remedy = msg("give one of: {known}; other files in a folder", known=known)
+    if kind is None:
+        return EvidenceError(msg("{path} is of no known kind", path=path), remedy=remedy)
     return EvidenceError(
-        msg("{path} is {unread}, which is not read", path=path, unread=kind.described),
-        remedy=kind.remedy,
-    )
-
-
-def _unknown(path: Path) -> EvidenceError:
-    known = msg(
-        "folder; ZIP, UFDR, 7z, RAR, TAR, cpio; one of these or a disk image in gzip, bzip2, xz, "
-        "Zstandard or LZ4; E01 (split too), VMDK, VHD, VHDX, VDI, QCOW2, DMG, Android sparse image "
-        "or raw disk image (split too) with MBR, GPT or no partition table and FAT, exFAT, NTFS, "
-        "ext, HFS+ or ISO 9660; one image, video or PDF file"
-    )
-    return EvidenceError(
-        msg("{path} is of no known kind", path=path),
-        remedy=msg("give one of: {known}; other files in a folder", known=known),
+        msg("{path} is of a kind without pictures ({kind})", path=path, kind=kind.name),
+        remedy=remedy,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
 from contextlib import suppress
@@ -34,6 +34,7 @@ from mayak.evidence.base import (
 from mayak.evidence.containers import first_files, reader_of
 from mayak.evidence.containers.folder import FileOnDisk
 from mayak.evidence.containers.segments import (
+    follows_a_first,
     is_later_piece,
     later_pieces,
     numbered_pieces,
@@ -41,7 +42,8 @@ from mayak.evidence.containers.segments import (
 )
 from mayak.evidence.streams import IN_MEMORY, Bytes, FileBytes, JoinedBytes, Unpacked, translated
 from mayak.i18n import msg
-from mayak.signatures import CONTAINERS, END, FAR_HEAD, HEAD, FileKind, by_end, container_kind
+from mayak.signatures import CONTAINERS, END, FAR_HEAD, HEAD, FileKind, by_end, kind_of
+from mayak.signatures.census import MIN_VOLUME
 from mayak.types import (
     EvidenceEntry,
     EvidencePath,
@@ -49,11 +51,8 @@ from mayak.types import (
     OutcomeReason,
     Progress,
     SilentProgress,
+    Space,
 )
-
-_MIN_FAR = 1 << 20
-"""Bytes of a file from which on its first ``FAR_HEAD`` bytes are compared, too: no volume is
-smaller."""
 
 
 class Source:
@@ -80,6 +79,9 @@ class Source:
         them."""
         self.locked: list[Failure] = []
         """Of the containers that the walk has met and no password opens."""
+        self.unexamined: Counter[Space] = Counter()
+        """Bytes that belong to no file and were not looked at, of the containers that ``items`` has
+        listed to their end."""
         self._entered: dict[EvidencePath, Container] = {}
         self._stop: Event | None = None
 
@@ -113,6 +115,7 @@ class Source:
             CancelledError: ``stop`` was set while an E01 was read.
         """
         self._stop = stop
+        self.unexamined.clear()
         return self._guarded(self.path, self._expanded(self._container, 0))
 
     def is_locked(self, displayed: str) -> bool:
@@ -179,22 +182,21 @@ class Source:
                 continue
             nested, peeked = self._recognised(within, entry)
             if nested is None:
-                yield entry if peeked is None else replace(entry, open=peeked)
+                yield entry if peeked is None else peeked.as_entry(entry)
                 if peeked is not None:
                     peeked.release()
-                    if peeked.unread is not None:
-                        reason = f"is {peeked.unread.described}, which is not read"
-                        yield container_gap(entry.path, OutcomeReason.UNSUPPORTED, reason)
                 continue
             opened = of_several.opened(entry.path) or self._opened(nested, depth)
             if opened is None:
-                yield entry
+                is_certain = nested.kind.matches(nested.file.head)
+                yield replace(entry, kind=nested.kind.name if is_certain else None)
                 continue
-            yield replace(entry, path=nested.file.path)
+            yield replace(entry, path=nested.file.path, kind=nested.kind.name)
             if isinstance(opened, Failure):
                 yield opened
             else:
                 yield from self._inside(opened, nested.file.path, depth)
+        self.unexamined.update(within.unexamined())
 
     def _inside(
         self, opened: Container, path: EvidencePath, depth: int
@@ -267,16 +269,19 @@ class Source:
             stream = entry.open()
             try:
                 head = stream.read(HEAD)
-                kind = container_kind(head, entry.path.name)
-                if kind is None and entry.size >= _MIN_FAR:
+                kind = kind_of(head, entry.path.name)
+                if kind is None and entry.size >= MIN_VOLUME:
                     head += stream.read(FAR_HEAD - HEAD)
-                    kind = container_kind(head, entry.path.name)
+                    kind = kind_of(head, entry.path.name)
                 kind = by_end(entry.path.name, kind, partial(_end_of, stream, entry.size))
-                nested = None if kind is None else self._nested(within, entry, kind, head)
+                nested, is_piece = None, False
+                if (named := CONTAINERS.named(entry.path.name)) is not None:
+                    nested, is_piece = self._nested(within, entry, named, head)
+                if nested is None:
+                    nested, is_piece = self._nested(within, entry, kind, head)
                 if nested is None:
                     stream.seek(0)
-                    unread = kind if kind is not None and kind.layer is None else None
-                    return None, _PeekedFile(stream, entry.open, unread)
+                    return None, _PeekedFile(stream, entry.open, kind, is_piece)
             except BaseException:
                 stream.close()
                 raise
@@ -285,22 +290,26 @@ class Source:
         return None, None
 
     def _nested(
-        self, within: Container, entry: EvidenceEntry, kind: FileKind, head: bytes
-    ) -> _Nested | None:
-        if kind.layer is None:
-            return None
+        self, within: Container, entry: EvidenceEntry, kind: FileKind | None, head: bytes
+    ) -> tuple[_Nested | None, bool]:
+        """Return the container that an entry is, and whether it is a later piece of one."""
+        if kind is None or kind.layer is None:
+            opener = entry.open
+            return None, isinstance(opener, FileOnDisk) and follows_a_first(opener.file)
         path = replace(entry.path, kind=kind.layer)
         file = _NestedFile(within, entry, path, head, self._limits, self._choices)
         reader = reader_of(kind, file)
-        if reader is None or is_later_piece(reader, file):
-            return None
+        if reader is None:
+            return None, False
+        if is_later_piece(reader, file):
+            return None, True
         if reader.layer is not None:
             file = replace(file, path=replace(path, kind=reader.layer))
-        return _Nested(file, reader)
+        return _Nested(file, reader, kind), False
 
     def _opened(self, nested: _Nested, depth: int) -> Container | Failure | None:
         """Open a nested container, or return why not; None if it only looked like one."""
-        file, reader = nested
+        file, reader, kind = nested
         if depth == self._limits.depth:
             reason = f"is a container more than {depth} deep, which is not entered"
             return container_gap(file.path, OutcomeReason.LIMIT_EXCEEDED, reason)
@@ -311,14 +320,14 @@ class Source:
                     piece.is_symlink() for piece in pieces_of(file.on_disk)
                 ):
                     reason = "has a piece that is a symbolic link, which is not followed"
-                    return container_gap(file.path, OutcomeReason.UNSUPPORTED, reason)
+                    return container_gap(file.path, OutcomeReason.UNSUPPORTED, reason, kind)
                 return reader.open(file, file.path, self._limits)
         except LimitExceededError as exc:
-            return container_gap(file.path, OutcomeReason.LIMIT_EXCEEDED, exc.reason)
+            return container_gap(file.path, OutcomeReason.LIMIT_EXCEEDED, exc.reason, kind)
         except NotReadError as exc:
-            return container_gap(file.path, exc.outcome, f"{exc.reason}: {exc.remedy}")
+            return container_gap(file.path, exc.outcome, f"{exc.reason}: {exc.remedy}", kind)
         except EvidenceError as exc:
-            return _entry_error(file.path, exc)
+            return replace(_entry_error(file.path, exc), kind=kind.name)
 
     @property
     def stored(self) -> dict[str, str]:
@@ -484,6 +493,7 @@ class _Nested(NamedTuple):
 
     file: _NestedFile
     reader: ContainerFormat
+    kind: FileKind
 
 
 class _PeekedFile:
@@ -491,12 +501,20 @@ class _PeekedFile:
     on to the next file. A list of many files must not hold them all open."""
 
     def __init__(
-        self, stream: BinaryIO, opener: Callable[[], BinaryIO], unread: FileKind | None
+        self,
+        stream: BinaryIO,
+        opener: Callable[[], BinaryIO],
+        kind: FileKind | None,
+        is_piece: bool,
     ) -> None:
         self._stream: BinaryIO | None = stream
         self._opener = opener
-        self.unread = unread
-        """The kind of container that it is, if no reader enters it."""
+        self._kind, self._is_piece = kind, is_piece
+
+    def as_entry(self, entry: EvidenceEntry) -> EvidenceEntry:
+        """Return the entry with what its first bytes tell."""
+        kind = None if self._kind is None else self._kind.name
+        return replace(entry, open=self, kind=kind, is_piece=self._is_piece)
 
     def __call__(self) -> BinaryIO:
         stream, self._stream = self._stream, None

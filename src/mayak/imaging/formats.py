@@ -72,7 +72,7 @@ def is_apple_double(head: bytes, name: str) -> bool:
 
 def is_program(head: bytes) -> bool:
     """Return whether a file of these first bytes is a program that draws a picture."""
-    return signatures.PROGRAMS.identify(head) is not None
+    return signatures.DRAWINGS.identify(head) is not None
 
 
 def is_pdf(data: bytes) -> bool:

@@ -16,7 +16,8 @@ _PADDING = 4096
 
 
 def trailing_data(data: bytes, kind: str) -> tuple[str, ...]:
-    """Return a warning if another image, a PDF or an archive begins after the end of an image.
+    """Return a warning if another image, a video, a document or an archive begins after the end of
+    an image.
 
     ``kind`` is Pillow's name of the format: the end is known for JPEG and PNG. The further images
     of an MPO belong to it.
@@ -24,15 +25,20 @@ def trailing_data(data: bytes, kind: str) -> tuple[str, ...]:
     end = _png_end(data) if kind == "PNG" else _jpeg_end(data) if kind in ("JPEG", "MPO") else None
     if end is None or end >= len(data):
         return ()
-    rest = data[end : end + _PADDING + 512].lstrip(b"\0")[:512]
-    found = begins_as(rest)
+    rest = data[end : end + _PADDING + 512]
+    # Before the video of a motion photo is its length, or a mark of the phone's maker.
+    video = rest.find(b"ftyp") - 4
+    found = begins_as(rest.lstrip(b"\0")[:512]) or (
+        begins_as(rest[video : video + 512]) if video >= 0 else None
+    )
     if found is None or (kind == "MPO" and found == "JPEG"):
         return ()
     return (f"{len(data) - end} bytes after the image's end, which begin as {found}",)
 
 
 def begins_as(head: bytes) -> str | None:
-    """Return the kind of image, document or archive that these first 512 bytes begin, or None."""
+    """Return the kind of image, video, document or archive that begins with these first 512 bytes;
+    None if none does."""
     kind = signatures.ATTACHED.identify(head)
     if kind is None:
         return None

@@ -25,6 +25,7 @@ from mayak.case import (
     latest,
     set_back,
 )
+from mayak.case.census import Census
 from mayak.case.records import Seen
 from mayak.case.scores import review_key
 from mayak.case.statuses import State
@@ -37,6 +38,8 @@ from mayak.types import OutcomeReason
 PROPOSALS = 100
 """Proposals that a report shows; the most likely ones first."""
 _CHUNK = 500
+_BEGINNINGS = 10
+"""First bytes of files of no known kind that a report lists."""
 _NOTABLE = frozenset(
     (
         "triage",
@@ -139,8 +142,16 @@ class ReportData:
     exclusions: dict[str, int]
     failures: dict[str, int]
     """Files that could not be read, by recorded reason."""
+    census: Census
     left_out: LeftOut
-    """Files left out by the rule ``not-an-image``."""
+    """Files left out by the rule ``not-an-image``, which earlier versions had."""
+    unknown: LeftOut
+    """Files of no known kind."""
+    beginnings: list[tuple[str, int]]
+    """The most frequent first bytes of files of no known kind, in hex, with the numbers of
+    files."""
+    unexamined: dict[int, dict[str, int]]
+    """By source: bytes that belong to no file and were not looked at (``Space``)."""
     sources: list[StoredSource]
     source_counts: dict[int, SourceCounts]
     """By source; only sources with files."""
@@ -263,7 +274,11 @@ def collect(case: CaseStore, faults: list[IntegrityFault], run: int | None = Non
         counts=case.counts(),
         exclusions=case.exclusion_counts(),
         failures=case.failure_counts(),
+        census=Census.of(case.census()),
         left_out=left_out(lambda: case.left_out(OutcomeReason.NOT_AN_IMAGE)),
+        unknown=left_out(lambda: case.left_out(OutcomeReason.UNKNOWN)),
+        beginnings=case.unknown_beginnings(_BEGINNINGS),
+        unexamined=case.unexamined(),
         sources=case.sources(),
         source_counts=case.source_counts(),
         history=history,

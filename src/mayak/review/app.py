@@ -30,6 +30,7 @@ from mayak.review.requests import (
 )
 from mayak.review.responses import Json
 from mayak.review.session import CountError, ReviewSession, result_expired
+from mayak.signatures import KINDS
 
 Digest = Annotated[str, Part(pattern=r"^[0-9a-f]{64}$")]
 
@@ -38,6 +39,8 @@ LARGE = {"/api/search-image": 48 * 2**20}
 
 _MAX_CELLS = 400
 """Cells of one answer."""
+_NO_KIND = "-"
+"""In an address: files without a kind."""
 _MAX_NAMED = 20
 """Images in an answer that somebody else has decided meanwhile."""
 _MAX_NEAR = 24
@@ -85,7 +88,7 @@ def _page(app: FastAPI, session: ReviewSession, language: Language) -> None:
                 asked_language(request, language),
                 case=session.store.name,
                 reviewer=session.reviewer,
-                reasons=dict(REASONS),
+                reasons={**REASONS, **{kind.name: kind.name for kind in KINDS}},
                 distance=PDQ_MATCH_DISTANCE,
                 command="mayak review",
             )
@@ -210,13 +213,24 @@ def _overviews(app: FastAPI, session: ReviewSession) -> None:
 
     @app.get("/api/rejected")
     async def rejected(
-        start: Number = 0, count: Number = 100, kind: str = "", reason: str = "", q: str = ""
+        start: Number = 0,
+        count: Number = 100,
+        kind: str = "",
+        reason: str = "",
+        file_kind: str = "",
+        q: str = "",
     ) -> Json:
         def work() -> Json:
             found = session.browser.rejected(
-                kind or None, reason or None, q, max(start, 0), min(max(count, 0), _MAX_CELLS)
+                kind or None,
+                reason or None,
+                "" if file_kind == _NO_KIND else file_kind or None,
+                q,
+                max(start, 0),
+                min(max(count, 0), _MAX_CELLS),
             )
-            return {**found, "items": [responses.item_values(item) for item in found["items"]]}
+            items = [responses.item_values(item) for item in found["items"]]
+            return {**found, "items": items, "unexamined": session.store.unexamined()}
 
         return await session.read(work)
 

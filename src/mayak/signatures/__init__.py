@@ -1,185 +1,56 @@
 """The table of file kinds: how each is recognised by its first bytes, and what mayak does with it.
 
 A row in ``KINDS`` is all that a kind needs to be known to ``open_source``, to the walk through
-folders, archives and disk images, to the image decoder, and to the warnings about trailing data;
-a container that is entered also needs a reader (``mayak.evidence.containers``). If several rows
-match, the first one counts.
+folders, archives and disk images, to the image decoder, to the census of what was not read, and to
+the warnings about trailing data; a container that is entered also needs a reader
+(``mayak.evidence.containers``). If several rows match, the first one counts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Literal, TypeAlias
 
 from mayak.i18n import msg
 from mayak.signatures import headers
+from mayak.signatures.kind import (
+    CONVERT,
+    CONVERT_MAC,
+    CONVERT_QEMU,
+    DECRYPT,
+    DECRYPT_OR_UNTESTED,
+    GIVE_PASSWORD,
+    MOUNT,
+    MOUNT_OR_UNTESTED,
+    UNPACK,
+    ContainerLayer,
+    Family,
+    FileKind,
+    KindTable,
+    Mark,
+    Rows,
+    Use,
+    at,
+)
+from mayak.signatures.kind import dotted as _dotted
+from mayak.signatures.kind import never as _never
+from mayak.signatures.others import EXPORT, OTHERS
 
-Family = Literal[
-    "archive",
-    "compressed file",
-    "disk image",
-    "partition table",
-    "file system",
-    "image",
-    "video",
-    "document",
-    "database",
-    "mail",
-    "cache",
-    "program",
-    "metadata",
+__all__ = [
+    "CONVERT",
+    "CONVERT_MAC",
+    "CONVERT_QEMU",
+    "DECRYPT",
+    "DECRYPT_OR_UNTESTED",
+    "EXPORT",
+    "GIVE_PASSWORD",
+    "MOUNT",
+    "MOUNT_OR_UNTESTED",
+    "UNPACK",
+    "ContainerLayer",
+    "Family",
+    "FileKind",
 ]
-_CONTAINER_FAMILIES = frozenset(
-    {"archive", "compressed file", "disk image", "partition table", "file system"}
-)
-ContainerLayer = Literal["zip", "tar", "archive", "image"]
-"""The kinds of ``EvidencePath`` layers that a file becomes when its content is listed."""
-
-
-class Use(StrEnum):
-    """What mayak does with a file of a kind."""
-
-    DECODED = "decoded"
-    """Given to the image decoder, which gives a reason if it cannot decode it here."""
-    ENTERED = "entered"
-    """What is in it is listed, or, for a document, its images are taken out of it."""
-    VIDEO = "video"
-    """Accepted as a source; its frames are not looked at."""
-    UNREAD = "not read"
-    """A container or file system that may hold images; it counts as not read, with a remedy."""
-    UNEXAMINED = "not examined"
-    """May hold images, which nothing here looks for; it counts as left out, like unknown files."""
-    NO_PICTURES = "no pictures"
-    """Left out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """Bytes at one offset: one of these alternatives, all of the same length."""
-
-    offset: int
-    alternatives: tuple[bytes, ...]
-
-    def matches(self, head: bytes) -> bool:
-        length = len(self.alternatives[0])
-        return head[self.offset : self.offset + length] in self.alternatives
-
-
-@dataclass(frozen=True, slots=True)
-class FileKind:
-    """One row: a kind matches if all its marks and its check do."""
-
-    name: str
-    """For an image Pillow's name of the format."""
-    family: Family
-    use: Use
-    marks: tuple[Mark, ...] = ()
-    check: Callable[[bytes], object] | None = None
-    """A header's checks, for a kind whose marks are too short or that has none."""
-    extensions: tuple[str, ...] = ()
-    """Those of an image format count if its header is damaged or not sure. By those of other kinds
-    a report estimates what is among the files that were left out."""
-    names: tuple[str, ...] = ()
-    """Of a container that only the names of its files set apart: that of its first file. Its reader
-    looks at the rest."""
-    layer: ContainerLayer | None = None
-    """For a container: the kind of its layer in an ``EvidencePath``."""
-    description: str = ""
-    """A message with article and kind, if the name alone is not enough."""
-    remedy: str = ""
-    """What to do about a kind that is not read."""
-    is_encrypted: bool = False
-
-    def __post_init__(self) -> None:
-        is_container = self.family in _CONTAINER_FAMILIES
-        if self.use is Use.ENTERED and is_container and self.layer is None:
-            # Without a layer no reader is asked, and its files would be missing without a word.
-            raise ValueError(f"{self.name}: a container that is entered needs a layer")
-
-    @property
-    def described(self) -> str:
-        """What messages call it, as in "is a 7z archive"."""
-        return self.description or self.name
-
-    def matches(self, head: bytes) -> bool:
-        """Whether a file with these first bytes is of this kind; 512 of them are enough for all
-        kinds that are not disk images or file systems."""
-        for mark in self.marks:
-            if not mark.matches(head):
-                return False
-        return self.check is None or bool(self.check(head[: headers.HEAD]))
-
-
-Rows: TypeAlias = tuple[FileKind, ...]
-
-
-class KindTable:
-    """Some rows of the table, arranged so that most of them cost one comparison at most."""
-
-    def __init__(self, rows: Rows) -> None:
-        self.rows = rows
-        self._by_first_byte: dict[
-            int, tuple[tuple[int, int, tuple[bytes, ...], FileKind], ...]
-        ] = {}
-        self._by_name = {name: kind for kind in rows for name in kind.names}
-
-    def named(self, path: str) -> FileKind | None:
-        """Return the row that a file's name belongs to, None if none does."""
-        return self._by_name.get(path.rpartition("/")[2])
-
-    def identify(self, head: bytes) -> FileKind | None:
-        """Return the first row that matches, None if none does."""
-        if not head:
-            return None
-        candidates = self._by_first_byte.get(head[0])
-        if candidates is None:
-            rows = (
-                kind
-                for kind in self.rows
-                if kind.check is not _never and _may_begin_with(kind, head[0])
-            )
-            candidates = tuple((*_first_mark(kind), kind) for kind in rows)
-            self._by_first_byte[head[0]] = candidates
-        # Each file of a source is compared, so the first mark is tested without a call.
-        for start, end, alternatives, kind in candidates:
-            if head[start:end] in alternatives and kind.matches(head):
-                return kind
-        return None
-
-
-def _first_mark(kind: FileKind) -> tuple[int, int, tuple[bytes, ...]]:
-    mark = kind.marks[0] if kind.marks else Mark(0, (b"",))
-    return mark.offset, mark.offset + len(mark.alternatives[0]), mark.alternatives
-
-
-def _may_begin_with(kind: FileKind, first_byte: int) -> bool:
-    starts = [mark for mark in kind.marks if mark.offset == 0]
-    return all(any(a[0] == first_byte for a in mark.alternatives) for mark in starts)
-
-
-def at(offset: int, *alternatives: bytes) -> Mark:
-    return Mark(offset, alternatives)
-
-
-UNPACK = msg("unpack a copy of it, or convert a copy to a raw image, with another program")
-CONVERT = msg("convert a copy to E01 or raw")
-CONVERT_QEMU = msg("convert a copy to raw: qemu-img convert -O raw COPY disk.dd")
-CONVERT_MAC = msg("convert a copy to raw on a Mac: hdiutil convert COPY -format UDTO -o disk")
-MOUNT = msg("mount it read-only and give that folder")
-MOUNT_OR_UNTESTED = msg(
-    "mount it read-only and give that folder, or allow its reader with --untested-readers"
-)
-GIVE_PASSWORD = msg("give its password or recovery key with --password-file")
-DECRYPT_OR_UNTESTED = msg(
-    "decrypt a copy and give that, or allow its reader with --untested-readers and --password-file"
-)
-DECRYPT = msg("decrypt a copy with its password or key, and give that as a source of its own")
-
-
-def _dotted(extensions: str) -> tuple[str, ...]:
-    return tuple(f".{one}" for one in extensions.split())
+__all__ += ["KindTable", "Mark", "Rows", "Use", "at"]
 
 
 def _unread(
@@ -246,18 +117,16 @@ def _image(
     return FileKind(name, "image", Use.DECODED, marks, check, _dotted(ext))
 
 
-def _never(_: bytes) -> bool:
-    return False
-
-
 def _named_only(name: str, ext: str) -> FileKind:
     """An image format that has no signature: only the file's name counts."""
     return _image(name, check=_never, ext=ext)
 
 
 def _unexamined(name: str, family: Family, ext: str) -> FileKind:
-    """Files that may hold images and are not recognised by their bytes."""
-    return FileKind(name, family, Use.UNEXAMINED, check=_never, extensions=_dotted(ext))
+    """Containers that may hold images and are not recognised by their bytes."""
+    return FileKind(
+        name, family, Use.UNEXAMINED, check=_never, extensions=_dotted(ext), remedy=UNPACK
+    )
 
 
 HEAD = 0x8006
@@ -271,7 +140,12 @@ BOOT = at(510, b"\x55\xaa")
 KINDS: Rows = (
     # Archives.
     FileKind(
-        "ZIP", "archive", Use.ENTERED, (at(0, b"PK\3\4", b"PK\5\6", b"PK\7\x08"),), layer="zip"
+        "ZIP",
+        "archive",
+        Use.ENTERED,
+        (at(0, b"PK\3\4", b"PK\5\6", b"PK\7\x08"),),
+        extensions=_dotted("zip"),
+        layer="zip",
     ),
     # Old TARs have no mark; the right checksum in the header is as good.
     FileKind("TAR", "archive", Use.ENTERED, check=headers.is_tar, layer="tar"),
@@ -313,9 +187,16 @@ KINDS: Rows = (
         ext="zst",
     ),
     _compressed("LZ4", at(0, b"\x04\x22\x4d\x18", b"\x02\x21\x4c\x18"), ext="lz4"),
-    # Disk images, partition tables and file systems. TSK reads none of the ``_unread_volume``s;
+    # Disk images, partition tables and file systems. TSK reads none of the ``_other_volume``s;
     # "encrypted" are those whose mark proves it.
-    FileKind("E01", "disk image", Use.ENTERED, (at(0, b"EVF\x09\x0d\x0a\xff\x00"),), layer="image"),
+    FileKind(
+        "E01",
+        "disk image",
+        Use.ENTERED,
+        (at(0, b"EVF\x09\x0d\x0a\xff\x00"),),
+        extensions=_dotted("e01"),
+        layer="image",
+    ),
     _unread(
         "Ex01",
         msg("an Ex01 image"),
@@ -331,12 +212,12 @@ KINDS: Rows = (
         remedy=CONVERT,
     ),
     _virtual_disk("VMDK", at(0, b"KDMV"), ext="vmdk"),
-    _virtual_disk("VMDK descriptor", at(0, b"# Disk DescriptorFile")),
+    _virtual_disk(msg("VMDK descriptor"), at(0, b"# Disk DescriptorFile")),
     _virtual_disk("QCOW2", at(0, b"QFI\xfb"), ext="qcow2"),
     _virtual_disk("VHDX", at(0, b"vhdxfile"), ext="vhdx"),
     _virtual_disk("VHD", at(0, b"conectix"), ext="vhd"),
     _virtual_disk("VDI", at(64, b"\x7f\x10\xda\xbe"), ext="vdi"),
-    _virtual_disk("Android sparse image", at(0, b"\x3a\xff\x26\xed")),
+    _virtual_disk(msg("Android sparse image"), at(0, b"\x3a\xff\x26\xed")),
     _other_volume("BitLocker", at(3, b"-FVE-FS-"), is_encrypted=True),
     _other_volume(
         "BitLocker To Go",
@@ -347,7 +228,7 @@ KINDS: Rows = (
     _other_volume("APFS", at(32, b"NXSB")),
     # "CS" is short, so the version before it counts, too.
     _other_volume(
-        "Core Storage (FileVault or a Fusion Drive)",
+        msg("Core Storage (FileVault or a Fusion Drive)"),
         at(88, b"CS"),
         at(8, b"\x01\0"),
         description=msg("Core Storage (FileVault or a Fusion Drive)"),
@@ -359,11 +240,11 @@ KINDS: Rows = (
     _other_volume("LVM", at(512, b"LABELONE")),
     _file_system("NTFS", at(3, b"NTFS    "), BOOT),
     _file_system("exFAT", at(3, b"EXFAT   "), BOOT),
-    _file_system("FAT12 or FAT16", at(54, b"FAT"), BOOT),
+    _file_system(msg("FAT12 or FAT16"), at(54, b"FAT"), BOOT),
     _file_system("FAT32", at(82, b"FAT"), BOOT),
     # Two bytes are few: the block size (2**10 to 2**16) must be one, too.
     _file_system(
-        "ext2, ext3 or ext4",
+        msg("ext2, ext3 or ext4"),
         at(1080, b"\x53\xef"),
         at(1048, *(bytes((power, 0, 0, 0)) for power in range(7))),
     ),
@@ -371,16 +252,16 @@ KINDS: Rows = (
     _file_system("ISO 9660", at(0x8001, b"CD001"), ext="iso"),
     FileKind("GPT", "partition table", Use.ENTERED, (at(512, b"EFI PART"),), layer="image"),
     FileKind(
-        "GPT with sectors of 4096 bytes",
+        msg("GPT with sectors of 4096 bytes"),
         "partition table",
         Use.ENTERED,
         (at(4096, b"EFI PART"),),
         layer="image",
     ),
     FileKind("MBR", "partition table", Use.ENTERED, (BOOT,), headers.has_partitions, layer="image"),
-    # Containers that hold files and are not entered.
+    # Containers that the names or the ends of their files set apart.
     FileKind(
-        "Android backup",
+        msg("Android backup"),
         "archive",
         Use.ENTERED,
         (at(0, b"ANDROID BACKUP\n"),),
@@ -390,7 +271,7 @@ KINDS: Rows = (
     ),
     # Of an encrypted one only the property list can be read.
     FileKind(
-        "iTunes or Finder backup",
+        msg("iTunes or Finder backup"),
         "archive",
         Use.ENTERED,
         check=_never,
@@ -400,17 +281,9 @@ KINDS: Rows = (
     ),
     # A UDIF is known by its end, which is read of files that are called so.
     FileKind("DMG", "disk image", Use.ENTERED, check=_never, extensions=(".dmg",), layer="image"),
-    FileKind(
-        "encrypted DMG",
-        "disk image",
-        Use.UNREAD,
-        (at(0, b"encrcdsa"),),
-        description=msg("an encrypted DMG disk image"),
-        remedy=DECRYPT,
-        is_encrypted=True,
-    ),
+    # Disk images that are not read.
     _unread(
-        "VMDK of changes",
+        msg("VMDK of changes"),
         msg("a VMDK of changes to another disk"),
         at(0, b"COWD"),
         family="disk image",
@@ -436,7 +309,8 @@ KINDS: Rows = (
     _image("JPEG2000", at(0, b"\0\0\0\x0cjP  "), ext="jp2 j2k jpc jpf jpx j2c"),
     _image("JPEG2000", at(0, b"\xffO\xffQ")),
     _image("PSD", at(0, b"8BPS"), ext="psd"),
-    _image("JPEG XL", at(0, b"\0\0\0\x0cJXL ")),
+    _image("JPEG XL", at(0, b"\0\0\0\x0cJXL "), ext="jxl"),
+    _image("JPEG XL", at(0, b"\xff\x0a")),
     _image("RAF", at(0, b"FUJIFILMCCD-RAW")),
     _image("RW2", at(0, b"IIU\0")),
     _image("ORF", at(0, b"IIRO", b"IIRS")),
@@ -454,63 +328,39 @@ KINDS: Rows = (
     _image("XPM", at(0, b"/* XPM */"), ext="xpm"),
     _image("XVTHUMB", at(0, b"P7 332")),
     # A few bytes, digits or words that other files begin with, too: the whole header counts.
-    _image("PPM", check=headers.is_portable, ext="pbm pgm ppm pnm"),
+    _image("PPM", at(0, b"P"), check=headers.is_portable, ext="pbm pgm ppm pnm"),
     _image("PPM", at(0, b"Pf"), check=headers.GREY_FLOATS.match, ext="pfm"),
     _image("PFM", at(0, b"PF"), check=headers.COLOUR_FLOATS.match),
     _image("PAM", at(0, b"P7\n"), check=headers.ARBITRARY.match),
     _image("SGI", at(0, b"\x01\xda"), check=headers.is_sgi, ext="bw rgb rgba sgi"),
     _image("PCX", at(0, b"\n"), check=headers.is_pcx, ext="pcx"),
-    _image("DIB", check=headers.is_dib, ext="dib"),
+    _image("DIB", at(0, b"(", b"4", b"8", b"@", b"l", b"|"), check=headers.is_dib, ext="dib"),
     _image("CUR", at(0, b"\0\0\2\0"), check=headers.is_cursor, ext="cur"),
     _image("MSP", at(0, b"DanM", b"LinS"), check=headers.is_msp, ext="msp"),
     _image("GBR", at(20, b"GIMP"), check=headers.is_brush, ext="gbr"),
     _image("FITS", at(0, b"SIMPLE"), check=headers.FITS.match, ext="fit fits"),
-    _image("XBM", check=headers.XBM.match, ext="xbm"),
+    _image("XBM", at(0, b"#", b"/", b" ", b"\t", b"\n", b"\r"), check=headers.XBM.match, ext="xbm"),
     _named_only("TGA", "tga icb vda vst"),
     _named_only("IM", "im"),
     _named_only("IPTC", "iim"),
     _named_only("PCD", "pcd"),
     _named_only("PALM", "palm"),
-    # Videos and documents.
-    FileKind(
-        "MP4 or QuickTime",
-        "video",
-        Use.VIDEO,
-        (at(4, b"ftyp"),),
-        extensions=_dotted("mp4 m4v mov 3gp 3g2"),
-    ),
+    # Documents of which the images are taken out.
     FileKind("PDF", "document", Use.ENTERED, (at(0, b"%PDF-"),)),
     FileKind("PDF", "document", Use.ENTERED, check=headers.is_late_pdf),
-    # Kinds without a reader so far.
-    FileKind(
-        "Office document",
-        "document",
-        Use.UNEXAMINED,
-        (at(0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"),),
-        extensions=_dotted("doc xls ppt hwp"),
-        description=msg("an Office document"),
+    # Containers without a mark of their own, by their names.
+    _unexamined(msg("other archive"), "archive", "squashfs z01 cab egg alz lzh arj"),
+    _unexamined(
+        msg("other disk image"),
+        "disk image",
+        "img dd raw ad1 aff aff4 ufd mdf mdx mds nrg cdi gho tib",
     ),
-    FileKind(
-        "SQLite",
-        "database",
-        Use.UNEXAMINED,
-        (at(0, b"SQLite format 3\0"),),
-        extensions=_dotted(
-            "db db3 sqlite sqlite3 sqlitedb storedata"
-            " db-wal db-journal sqlite-wal sqlite-journal sqlitedb-wal"
-        ),
-    ),
-    _unexamined("other document", "document", "rtf pages key numbers one"),
-    _unexamined("other database", "database", "realm ldb edb mdb accdb"),
-    _unexamined("other video", "video", "avi mkv webm wmv mpg mpeg m2ts mts flv vob"),
-    _unexamined("other archive", "archive", "squashfs z01 cab egg alz lzh arj"),
-    _unexamined("other disk image", "disk image", "img dd raw bin ad1 aff aff4 ufd"),
-    _unexamined("mail or contacts", "mail", "eml emlx emlxpart mbox msg pst ost mht mhtml vcf"),
-    _unexamined("cache", "cache", "ktx ithmb thumbdata atx imgcache cache cachedata webarchive"),
     # Decoding these would run what they hold, through Ghostscript or Windows.
-    FileKind("PostScript", "program", Use.NO_PICTURES, (at(0, b"%!PS", b"\xc5\xd0\xd3\xc6"),)),
-    FileKind("WMF", "program", Use.NO_PICTURES, (at(0, b"\xd7\xcd\xc6\x9a"),)),
+    FileKind("PostScript", "drawing", Use.NO_PICTURES, (at(0, b"%!PS", b"\xc5\xd0\xd3\xc6"),)),
+    FileKind("WMF", "drawing", Use.NO_PICTURES, (at(0, b"\xd7\xcd\xc6\x9a"),)),
+    FileKind("EMF", "drawing", Use.NO_PICTURES, (at(0, b"\1\0\0\0"), at(40, b" EMF"))),
     FileKind("AppleDouble", "metadata", Use.NO_PICTURES, (at(0, b"\0\5\x16\7"),)),
+    *OTHERS,
 )
 
 
@@ -518,34 +368,43 @@ def _table(chosen: Callable[[FileKind], bool]) -> KindTable:
     return KindTable(tuple(kind for kind in KINDS if chosen(kind)))
 
 
+ALL = _table(lambda _: True)
 PICTURES = _table(lambda kind: kind.use is Use.DECODED)
 CONTAINERS = _table(lambda kind: kind.layer is not None or kind.use is Use.UNREAD)
 """Kinds that hold files, entered or not read."""
-SINGLE_FILES = _table(
-    lambda kind: (
-        kind.use in (Use.DECODED, Use.VIDEO) or (kind.use is Use.ENTERED and kind.layer is None)
-    )
-)
-"""Kinds that are a source of their own and not a container."""
-PROGRAMS = _table(lambda kind: kind.family == "program")
+DRAWINGS = _table(lambda kind: kind.family == "drawing")
+"""Programs that draw a picture."""
 ATTACHED = _table(
     lambda kind: (
         kind.use is Use.DECODED
-        or kind.family in ("archive", "compressed file", "document", "database")
+        or (
+            kind.family in ("archive", "compressed file", "document", "database", "video")
+            and (kind.use is not Use.SEARCHED)
+        )
     )
 )
 """Kinds that are looked for after the end of an image and among the attachments of a document."""
 VIRTUAL_DISKS = _table(
     lambda kind: kind.family == "disk image" and kind.use is Use.ENTERED and kind.name != "E01"
 )
-COMPRESSED = _table(lambda kind: kind.family == "compressed file")
+COMPRESSED = _table(lambda kind: kind.family == "compressed file" and kind.use is Use.ENTERED)
 VOLUMES = _table(lambda kind: kind.family in ("file system", "partition table"))
 GPT = _table(lambda kind: kind.name.startswith("GPT"))
+PARTITION_TABLES = _table(lambda kind: kind.family == "partition table")
 OTHER_VOLUMES = tuple(kind for kind in VOLUMES.rows if kind.remedy)
 """Kinds of volumes that TSK does not read: other readers do, or none."""
 
 CONTAINER_LAYERS: frozenset[str] = frozenset(kind.layer for kind in KINDS if kind.layer is not None)
 IMAGE_EXTENSIONS = frozenset(extension for kind in PICTURES.rows for extension in kind.extensions)
+BY_EXTENSION = {
+    extension: kind
+    for kind in KINDS
+    if kind.can_hold_pictures or kind.layer is not None
+    for extension in kind.extensions
+}
+"""Kinds that may hold pictures, for files whose bytes are of no known kind."""
+BY_NAME = {kind.name: kind for kind in reversed(KINDS)}
+"""The first row of each name; the case records the names."""
 
 
 def _row(name: str) -> FileKind:
@@ -569,7 +428,7 @@ XFS, APFS, LUKS = _row("XFS"), _row("APFS"), _row("LUKS")
 BITLOCKER = (_row("BitLocker"), _row("BitLocker To Go"))
 CORE_STORAGE = _row("Core Storage (FileVault or a Fusion Drive)")
 EXT = _row("ext2, ext3 or ext4")
-OFFICE_DOCUMENT = _row("Office document")
+OFFICE_DOCUMENT = _row("Office document or other compound file")
 APPLE_DOUBLE = _row("AppleDouble")
 LATE_PDF = next(kind for kind in KINDS if kind.check is headers.is_late_pdf)
 
@@ -592,13 +451,11 @@ def by_end(name: str, kind: FileKind | None, read_end: Callable[[], bytes]) -> F
     return kind
 
 
-def container_kind(head: bytes, name: str) -> FileKind | None:
-    """Return the kind of a container by its first bytes; None if it is not one.
+def kind_of(head: bytes, name: str) -> FileKind | None:
+    """Return the kind of a file by its first bytes; None if they are of no known kind.
 
     A file of no known kind that is named .zip may end as a ZIP: the last piece of a split one, or
     one with other bytes before it.
     """
-    kind = CONTAINERS.identify(head)
-    if kind is None and name.lower().endswith(".zip") and SINGLE_FILES.identify(head) is None:
-        return ZIP
-    return kind or CONTAINERS.named(name)
+    kind = ALL.identify(head)
+    return ZIP if kind is None and name.lower().endswith(".zip") else kind

@@ -203,3 +203,27 @@ def is_brush(head: bytes) -> bool:
         and max(width, height) <= _SIDE
         and channels in (1, 4)
     )
+
+
+def is_mpeg_audio(head: bytes) -> bool:
+    """Whether a frame of MPEG audio, layer II or III, begins (ISO/IEC 11172-3, 2.4.1.3)."""
+    if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
+        return False
+    version, layer = head[1] >> 3 & 3, head[1] >> 1 & 3
+    bit_rate, sample_rate, emphasis = head[2] >> 4, head[2] >> 2 & 3, head[3] & 3
+    return (
+        version != 1
+        and layer in (1, 2)
+        and bit_rate not in (0, 15)
+        and sample_rate != 3
+        and emphasis != 2
+    )
+
+
+def is_truetype(head: bytes) -> bool:
+    """Whether the table directory of a TrueType font, or of a collection, follows its version."""
+    if head.startswith(b"ttcf"):
+        return head[4:8] in (b"\0\1\0\0", b"\0\2\0\0")
+    count, searched = struct.unpack_from(">2H", head.ljust(8, b"\0"), 4)
+    # 16 times the largest power of two that is not more than the number of tables.
+    return bool(count) and searched == 16 << (count.bit_length() - 1)

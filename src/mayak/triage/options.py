@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fnmatch import translate
@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from mayak.case import Exclusion
+from mayak.errors import ConfigError
 from mayak.evidence import Choices
-from mayak.types import EvidenceEntry, OutcomeReason
+from mayak.i18n import msg
+from mayak.signatures import KINDS, Use
+from mayak.types import EvidenceEntry, Failure, OutcomeReason
 
 MIN_PIXELS = 32
 """Pixels of the longer side: icons and spacers have fewer, pictures that show anything more."""
@@ -43,6 +46,9 @@ class Options:
     """Hash lists of files to leave out."""
     known_bad: tuple[Path, ...] = ()
     """Hash lists of files to be found, which raise an alert."""
+    known_safe: tuple[str, ...] = ()
+    """Names of kinds or of families of them (``safe_kinds``) that can hold pictures, are not opened
+    and are left out instead of counting as not read."""
     accept_damaged: bool = False
     """Continue with a source that differs from its hash."""
     choices: Choices = field(default_factory=Choices)
@@ -58,6 +64,7 @@ class Options:
             "since": None if self.since is None else self.since.isoformat(),
             "smallest": self.min_pixels,
             "limit": self.limit,
+            "known_safe": list(self.known_safe),
             "accept_damaged": self.accept_damaged,
             "passwords": bool(self.choices.passwords),
             "untested_readers": self.choices.untested_readers,
@@ -79,6 +86,21 @@ class Options:
             return Exclusion(OutcomeReason.SINCE, f"last changed {max(times).isoformat()}")
         return None
 
+    def quieted(self, outcome: bytes | Exclusion | Failure) -> bytes | Exclusion | Failure:
+        """Return the outcome of a file, left out instead of not read if its kind is quieted."""
+        if (
+            not isinstance(outcome, Failure)
+            or outcome.error != OutcomeReason.NOT_OPENED
+            or outcome.kind not in self._safe_kinds
+        ):
+            return outcome
+        text = f"{outcome.kind} was not opened, because it was named as safe"
+        return Exclusion(OutcomeReason.KNOWN_SAFE, text, outcome.kind)
+
+    @cached_property
+    def _safe_kinds(self) -> frozenset[str]:
+        return safe_kinds(self.known_safe)
+
     @cached_property
     def _included(self) -> list[Callable[[str], object]]:
         return [_matcher(pattern) for pattern in self.include]
@@ -86,6 +108,28 @@ class Options:
     @cached_property
     def _excluded(self) -> list[Callable[[str], object]]:
         return [_matcher(pattern) for pattern in self.exclude]
+
+
+def safe_kinds(names: Iterable[str]) -> frozenset[str]:
+    """Return the kinds that these names of kinds or families choose, in upper or lower case.
+
+    Raises:
+        ConfigError: a name chooses none. Containers and encrypted files cannot be chosen.
+    """
+    offered = {
+        kind.name: kind.family for kind in KINDS if kind.use in (Use.UNEXAMINED, Use.SEARCHED)
+    }
+    chosen: set[str] = set()
+    for name in names:
+        found = {kind for kind, family in offered.items() if name.lower() in (kind.lower(), family)}
+        if not found:
+            known = ", ".join(sorted({*offered.values()}) + sorted(offered))
+            raise ConfigError(
+                msg("--known-safe {name}: no kind of files has this name", name=name),
+                remedy=msg("name one of these: {known}", known=known),
+            )
+        chosen |= found
+    return frozenset(chosen)
 
 
 def _matcher(pattern: str) -> Callable[[str], object]:

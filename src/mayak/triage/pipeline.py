@@ -39,7 +39,7 @@ from mayak.triage.acquisition import Acquisitions
 from mayak.triage.bounded_queue import ByteBoundedQueue
 from mayak.triage.group import group
 from mayak.triage.local import LocalStage
-from mayak.triage.options import Options
+from mayak.triage.options import Options, safe_kinds
 from mayak.triage.outcome import ItemOutcome
 from mayak.triage.reading import OpenSource, ReadingStages
 from mayak.triage.relocation import moved_sources, recorded_sources, root_at
@@ -152,7 +152,13 @@ def _record_end(case: CaseStore, sources: list[OpenSource], *, is_limited: bool)
         case.record("opened with a password", containers=unlocked)
     # Without this entry, or at a limit, files of the sources may be missing from the case.
     numbers = [number for number, *_ in sources]
-    case.record("triage finished", sources=numbers, limited=is_limited)
+    unexamined = {str(n): dict(source.unexamined) for n, _, source in sources}
+    case.record(
+        "triage finished",
+        sources=numbers,
+        limited=is_limited,
+        unexamined={number: space for number, space in unexamined.items() if space},
+    )
 
 
 def check(options: Options, progress: Progress | None = None) -> None:
@@ -160,9 +166,10 @@ def check(options: Options, progress: Progress | None = None) -> None:
 
     Raises:
         EvidenceError: a source cannot be opened.
-        ConfigError: a hash list is not valid, the case is inside a source, or has a source at
-            another path than that named now.
+        ConfigError: a hash list or a kind is not valid, the case is inside a source, or has a
+            source at another path than that named now.
     """
+    safe_kinds(options.known_safe)
     for path in options.sources:
         open_source(path, choices=options.choices).close()
     for path in (*options.known_good, *options.known_bad):

@@ -15,12 +15,12 @@ from mayak.imaging.formats import (
     is_pdf,
     is_program,
     looks_like_image,
-    named_as_image,
 )
 from mayak.imaging.office import needs_password
 from mayak.imaging.sandbox import MAX_FILE_BYTES
-from mayak.signatures import CONTAINER_LAYERS
+from mayak.signatures import DECRYPT, OFFICE_DOCUMENT
 from mayak.triage.bounded_queue import ByteBoundedQueue
+from mayak.triage.census import without_image
 from mayak.triage.decoding import DecodeRequest, DecodeRules
 from mayak.triage.hashing import ReadFile, hashed
 from mayak.triage.options import Options
@@ -167,7 +167,7 @@ class ReadingStages:
                 return
             for step in self._resolver.resolve(recorded, entry):
                 if isinstance(step, FileToRead):
-                    data = read(step.entry)
+                    data = self._options.quieted(read(step.entry))
                     if isinstance(data, bytes):
                         yield ReadFile(step.entry, data, step.before)
                         continue
@@ -179,7 +179,7 @@ class ReadingStages:
 def read(entry: EvidenceEntry) -> bytes | Exclusion | Failure:
     """Return a file's bytes if it may be an image or contain some, or else why they are not read.
 
-    Other files are read as far as their first 512 bytes only.
+    Of other files the first bytes are read (``census``).
     """
     path = str(entry.path)
     try:
@@ -199,9 +199,13 @@ def read(entry: EvidenceEntry) -> bytes | Exclusion | Failure:
             if not (is_pdf(head) or looks_like_image(head, entry.path.name)):
                 if needs_password(stream, head):
                     return Failure(
-                        path, "read", OutcomeReason.ENCRYPTED, "is a document with a password"
+                        path,
+                        "read",
+                        OutcomeReason.ENCRYPTED,
+                        f"is a document with a password: {DECRYPT!s}",
+                        kind=OFFICE_DOCUMENT.name,
                     )
-                return _not_an_image(entry)
+                return without_image(entry, stream)
             if entry.size > MAX_FILE_BYTES:
                 text = f"an image of {entry.size} bytes, more than {MAX_FILE_BYTES}"
                 return Failure(path, "read", OutcomeReason.TOO_LARGE, text)
@@ -216,14 +220,3 @@ def read(entry: EvidenceEntry) -> bytes | Exclusion | Failure:
         text = f"{len(data)} of {entry.size} bytes could be read"
         return Failure(path, "read", OutcomeReason.DAMAGED, text)
     return data
-
-
-def _not_an_image(entry: EvidenceEntry) -> Exclusion | Failure:
-    """What becomes of a file that does not begin like an image."""
-    path = entry.path
-    if path.kind == "file" and named_as_image(path.name):  # encrypted, overwritten or truncated
-        text = "named as an image, but does not begin like any known image format"
-        return Failure(str(path), "decode", OutcomeReason.DAMAGED, text)
-    if path.kind in CONTAINER_LAYERS:
-        return Exclusion(OutcomeReason.CONTAINER, "its files are listed next")
-    return Exclusion(OutcomeReason.NOT_AN_IMAGE, "does not begin like any known image format")

@@ -158,7 +158,9 @@ class Resolver:
             self._require_accepted(shown, _UNREADABLE)
             item = Item(failure.path, location, Duplicate(before.content))
             return _changed_content(recorded, item, _UNREADABLE)
-        outcome = Exclusion(failure.error, failure.message) if is_excluded else failure
+        outcome = (
+            Exclusion(failure.error, failure.message, failure.kind) if is_excluded else failure
+        )
         is_deleted = failure.error == OutcomeReason.DELETED_WITHOUT_CONTENT
         item = Item(failure.path, location, outcome, deleted=is_deleted)
         return ItemOutcome(recorded.number, item, before is not None)

@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import cast
 
 from mayak.evidence.base import ContainerFile, ContainerFormat
-from mayak.signatures import KINDS, FileKind
+from mayak.signatures import KINDS, FileKind, Use
 
 READERS = (
     "zip",
@@ -50,6 +50,15 @@ def first_files(name: str) -> list[tuple[ContainerFormat, str]]:
     each with the name of the container's first file."""
     found = ((reader, reader.first_file(name)) for reader in _OF_SEVERAL if reader.first_file)
     return [(reader, first) for reader, first in found if first is not None]
+
+
+def entered_kinds() -> list[str]:
+    """Return the names of the kinds that a reader opens, in the order of the table."""
+    return list(dict.fromkeys(kind.name for kind in KINDS if _is_entered(kind)))
+
+
+def _is_entered(kind: FileKind) -> bool:
+    return kind.use is Use.ENTERED and any(_readers(kind))
 
 
 def require_readers(kinds: Iterable[FileKind]) -> None:

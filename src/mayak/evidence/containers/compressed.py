@@ -18,17 +18,15 @@ from mayak.evidence.base import (
 from mayak.evidence.containers.compression import head_of, unpacked_copy
 from mayak.evidence.streams import Bytes, stream_of
 from mayak.signatures import (
+    ALL,
     COMPRESSED,
     FAR_HEAD,
     HEAD,
-    KINDS,
     FileKind,
-    KindTable,
     Use,
 )
 from mayak.types import EvidenceEntry, EvidencePath, Failure, FileTimes, OutcomeReason
 
-_MAY_HOLD_PICTURES = KindTable(tuple(kind for kind in KINDS if kind.use is not Use.NO_PICTURES))
 _DISKS = ("disk image", "partition table", "file system")
 
 
@@ -65,21 +63,23 @@ class CompressedContainer(Container):
 
 
 def _content(file: ContainerFile, compression: FileKind) -> FileKind | None:
-    return _MAY_HOLD_PICTURES.identify(head_of(file, compression, FAR_HEAD))
+    return ALL.identify(head_of(file, compression, FAR_HEAD))
 
 
 def _may_hold_pictures(compression: FileKind, file: ContainerFile) -> bool:
     try:
-        return _content(file, compression) is not None
+        content = _content(file, compression)
     except NotReadError:  # nobody knows; ``_open`` names the library
         return True
+    return content is None or content.use is not Use.NO_PICTURES
 
 
 def _open(file: ContainerFile, path: EvidencePath, limits: Limits) -> Container | None:
     compression = COMPRESSED.identify(file.head)
-    if compression is None or (content := _content(file, compression)) is None:
+    if compression is None:
         return None
-    if content.family in _DISKS:
+    content = _content(file, compression)
+    if content is not None and content.family in _DISKS:
         # Free space that was never written to packs to a thousandth and less.
         limits = replace(limits, ratio=limits.unpacked)
     return CompressedContainer(file.data(), compression, path, limits)

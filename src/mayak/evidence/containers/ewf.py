@@ -29,7 +29,9 @@ def ewf_segments(path: Path) -> list[Path]:
     """
     try:
         segments = [Path(segment) for segment in pyewf.glob(str(path))]
-    except OSError:  # libewf finds segments by their extension only; this file has another
+    # libewf finds segments by their extension only, and by the first one; this file has another, or
+    # the first is missing.
+    except (OSError, MemoryError):
         return [path]
     numbers = [
         int(other.suffix[2:])
@@ -88,4 +90,11 @@ def _open(file: ContainerFile, path: EvidencePath, _: Limits) -> Container:
     return disk
 
 
-FORMAT = ContainerFormat((E01,), _open, ewf_segments, lambda file: _is_later_segment(file.head))
+def _follows_a_first(file: ContainerFile) -> bool:
+    """Whether the first segment is next to a later one."""
+    stem, _, _ = file.path.name.rpartition("/")[2].rpartition(".")
+    names = (f"{stem}.{end}" for end in ("E01", "e01", "S01", "s01"))
+    return _is_later_segment(file.head) and any(file.beside(name) for name in names)
+
+
+FORMAT = ContainerFormat((E01,), _open, ewf_segments, _follows_a_first)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from threading import Lock
 
 from mayak.errors import EvidenceError
@@ -26,7 +28,9 @@ from mayak.evidence.containers.libyal_volumes import ApfsContainer, XfsContainer
 from mayak.evidence.containers.mapped import RangeBytes
 from mayak.evidence.containers.segments import follows_a_first
 from mayak.evidence.containers.shadow_copies import count_shadow_copies, shadow_copies
+from mayak.evidence.containers.space import VolumeSpace
 from mayak.evidence.containers.tsk import FAULTS, Tsk, TskImage
+from mayak.evidence.entropy import looks_random
 from mayak.evidence.streams import Bytes, translated
 from mayak.i18n import msg
 from mayak.signatures import (
@@ -40,12 +44,13 @@ from mayak.signatures import (
     HEAD,
     LUKS,
     OTHER_VOLUMES,
+    PARTITION_TABLES,
     VOLUMES,
     XFS,
     FileKind,
     Mark,
 )
-from mayak.types import EvidenceEntry, EvidencePath, Failure, OutcomeReason
+from mayak.types import EvidenceEntry, EvidencePath, Failure, OutcomeReason, Space
 
 _MIB = 1 << 20
 _SECTORS = (tsk.SECTOR, 4096)
@@ -90,14 +95,21 @@ class DiskContainer(Container):
         # TSK keeps caches for each image; one caller at a time.
         self._lock = Lock()
         self._image = TskImage(data)
+        self._space: dict[int, VolumeSpace] = {}
+        """By the offset of a volume whose files were listed."""
         self._ext: dict[int, tuple[TskImage, Inodes]] = {}
         """By the offset of an ext volume: the image that TSK gets of it, and its inodes."""
 
-    def is_partitioned(self) -> bool:
-        """Whether there is a partition table, and not just a copy of one: a partition begins
-        within the disk."""
+    def is_partitioned(self, *, whole: bool) -> bool:
+        """Whether there is a partition table, and not just a copy of one: a partition begins within
+        the disk, and ends there if it must be ``whole``."""
         table = None if self._is_one_volume() else self._table()
-        return table is not None and any(at < self._data.size for at, _ in table.partitions)
+        if table is None:
+            return False
+        return any(
+            at < self._data.size and (at + size <= self._data.size or not whole)
+            for at, size in table.partitions
+        )
 
     def has_volumes(self) -> bool:
         """Whether there is a partition table or a volume of a known kind."""
@@ -143,9 +155,7 @@ class DiskContainer(Container):
         try:
             mounted = self._mount(volume)
             if mounted is None:
-                # The text identifies the item in cases that were recorded before: it stays.
-                reason = f"holds no known file system ({volume.size} bytes)"
-                yield container_gap(volume.path, OutcomeReason.UNSUPPORTED, reason)
+                yield self._unknown(volume)
                 return
             _, inodes = self._ext.get(volume.offset, (None, None))
             files = FileSystem(
@@ -160,7 +170,12 @@ class DiskContainer(Container):
         except FAULTS as exc:
             yield container_gap(volume.path, OutcomeReason.UNREADABLE, f"cannot be read: {exc}")
             return
-        yield from files.entries()
+        counted = self._space[volume.offset] = VolumeSpace(
+            mounted, volume.size, partial(self._read_in, volume.offset)
+        )
+        for entry in files.entries():
+            counted.add(entry)
+            yield entry
         if mounted.info.ftype == tsk.NTFS and self.has_shadow_copies:
             yield from self._shadow_copies(volume)
 
@@ -206,11 +221,11 @@ class DiskContainer(Container):
                     self._opened[volume.offset] = self._open_other(volume, kind)
         except NotReadError as exc:
             reason = f"{exc.reason}: {exc.remedy}"
-            yield container_gap(volume.path, exc.outcome, reason)
+            yield container_gap(volume.path, exc.outcome, reason, kind)
             return
         except EvidenceError as exc:
             reason = f"is {kind.name} and cannot be read: {exc.__cause__ or exc}: {kind.remedy}"
-            yield container_gap(volume.path, OutcomeReason.UNREADABLE, reason)
+            yield container_gap(volume.path, OutcomeReason.UNREADABLE, reason, kind)
             return
         for container in self._opened[volume.offset]:
             yield from container.entries()
@@ -234,6 +249,31 @@ class DiskContainer(Container):
             ]
         reason = msg("is {kind}, which is not read", kind=kind.name)
         raise NotReadError(volume.path, reason, kind.remedy)
+
+    def unexamined(self) -> Mapping[Space, int]:
+        found: Counter[Space] = Counter()
+        table = None if self._is_one_volume() else self._table()
+        size = self._data.size
+        for start, length in () if table is None else table.free:
+            end = min(start + length, size)
+            # Volumes of deleted partitions are in it.
+            inside = sum(volume.size for at, volume in self._space.items() if start <= at < end)
+            found["unpartitioned"] += max(end - start - inside, 0)
+        for volume in self._space.values():
+            with self._lock:
+                found.update(volume.unexamined())
+        for container in chain.from_iterable(self._opened.values()):
+            found.update(container.unexamined())
+        return found
+
+    def _unknown(self, volume: Volume) -> Failure:
+        # The text identifies the item in cases that were recorded before: it stays.
+        reason = f"holds no known file system ({volume.size} bytes)"
+        size = min(volume.size, self._data.size - volume.offset)
+        if looks_random(partial(self._read_in, volume.offset), size):
+            reason += "; its bytes look random, as those of an encrypted volume do"
+            return container_gap(volume.path, OutcomeReason.ENCRYPTED, reason)
+        return container_gap(volume.path, OutcomeReason.UNSUPPORTED, reason)
 
     def _read_in(self, start: int, offset: int, size: int) -> bytes:
         return self._data.read_at(start + offset, size)
@@ -389,9 +429,10 @@ def _likely_starts(start: int, end: int) -> list[int]:
 
 def _open(file: ContainerFile, path: EvidencePath, _: Limits) -> Container | None:
     disk = DiskContainer(file.data(), path, file.choices)
-    # A copy of a boot sector begins like a disk, so a known volume must follow. Nothing but a disk
-    # begins with a GPT; it counts even if all its volumes are unknown or encrypted.
-    is_disk = GPT.identify(file.head) is not None and disk.is_partitioned()
+    # A copy of a boot sector begins like a disk, so a partition or a known volume must follow. A
+    # disk counts even if all its volumes are unknown or encrypted.
+    table = PARTITION_TABLES.identify(file.head)
+    is_disk = table is not None and disk.is_partitioned(whole=GPT.identify(file.head) is None)
     return disk if is_disk or disk.has_known_volume() else None
 
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import islice
-
 from mayak.case import CaseStore, StoredContent, StoredItem
-from mayak.case.reasons import because, reason, remedy
+from mayak.case.reasons import because, reason
 from mayak.i18n import msg
 from mayak.report import words
 from mayak.report.chapters.findings import Finding, stored_content
@@ -120,21 +117,19 @@ def not_selected(case: CaseStore, found: ReportData) -> Section:
 
 def _failures(case: CaseStore, found: ReportData) -> list[Block]:
     total = found.counts.failures
-    failed = islice(_failed(case), _FAILURES)
     rows = tuple(
         (
-            (shortened(item.display, _CELL), *_entry(item)),
-            words.stage(item.failure.stage),
-            shortened(because(item.failure.error, item.failure.message), _CELL),
+            shortened(failure.path, _CELL),
+            words.stage(failure.stage),
+            shortened(because(failure.error, failure.message), _CELL),
         )
-        for item in failed
-        if item.failure is not None
+        for failure in case.first_failures(_FAILURES)
     )
-    text = msg("Files that could not be read:")
+    text = msg("Files that were not read:")
     if len(rows) < total:
         text = msg(
-            "Files that could not be read, {n_rows:,} of {total:,} (all in not-selected.csv and "
-            "report.xlsx):",
+            "Files that were not read, {n_rows:,} of {total:,}, those of a kind that is not opened "
+            "last (all in not-selected.csv and report.xlsx):",
             n_rows=len(rows),
             total=total,
         )
@@ -152,20 +147,13 @@ def _failures(case: CaseStore, found: ReportData) -> list[Block]:
 
 def _remedies(found: ReportData) -> list[Block]:
     points = tuple(
-        reason(name) + f" ({count:,}): " + advice
-        for name, count in sorted(found.failures.items())
-        if (advice := remedy(name)) is not None
+        reason(count.reason) + " (" + (kinds or f"{count.files:,}") + "): " + advice
+        for count in found.census.not_read
+        for advice, kinds in count.remedies
     )
     if not points:
         return []
     return [Prose(msg("What can be done about them:"), points=points)]
-
-
-def _failed(case: CaseStore) -> Iterator[StoredItem]:
-    for source in case.sources():
-        for item in case.known_items(source.id):
-            if item.failure is not None:
-                yield item
 
 
 def _listed(finding: Finding, item: StoredItem, content: StoredContent) -> tuple[Cell, ...]:

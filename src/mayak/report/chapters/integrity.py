@@ -97,8 +97,8 @@ def _hashes(found: ReportData) -> Prose:
     )
     if without:
         text += msg(
-            "{without:,} carry none: {failures:,} could not be read, and the others were left out "
-            "by a rule without being hashed.",
+            "{without:,} carry none: {failures:,} were not read, and the others were left out by a "
+            "rule without being hashed.",
             without=without,
             failures=counts.failures,
         )
@@ -411,6 +411,7 @@ def _options(options: Mapping[str, Any]) -> list[str]:
         "since": msg("changed since "),
         "smallest": msg("longer side in pixels, at least: "),
         "limit": msg("images at most: "),
+        "known_safe": msg("left out unopened, as safe: "),
         "accept_damaged": msg("go on with damaged sources"),
         "passwords": msg("passwords given for encrypted containers"),
         "untested_readers": msg("readers that were never compared with another program"),

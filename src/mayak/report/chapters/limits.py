@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mayak.case import BlindSample
-from mayak.case.reasons import reason
+from mayak.case.census import ReasonCount, space_text
+from mayak.case.reasons import kind_name, reason
 from mayak.i18n import join, msg, plural
 from mayak.report.document import Block, Prose, Section, Table
-from mayak.report.left_out import kind, kind_of, kinds
+from mayak.report.left_out import LeftOut, kind, kind_of, kinds
 from mayak.report.report_data import ReportData
 from mayak.report.text import files, images, moment, shortened
 from mayak.types import OutcomeReason
 
 _EXTENSIONS = 15
 """Extensions that are listed, the most frequent ones."""
+_KINDS = 40
+"""Reasons and kinds that are listed, the most frequent ones."""
+_BY_KIND = (OutcomeReason.NO_PICTURES, OutcomeReason.KNOWN_SAFE)
+"""Rules whose files are listed by kind."""
 _BACKUPS = 10
 """Folders of phone backups that are listed."""
 _CHOSEN = (
@@ -20,6 +27,7 @@ _CHOSEN = (
     OutcomeReason.EXCLUDE,
     OutcomeReason.SINCE,
     OutcomeReason.KNOWN_GOOD,
+    OutcomeReason.KNOWN_SAFE,
     OutcomeReason.TOO_SMALL,
 )
 """Rules that the operator sets by options."""
@@ -30,6 +38,8 @@ def limits(found: ReportData) -> Section:
     points = [
         _demonstration(found),
         _not_read(found),
+        _without_pictures(found),
+        _unknown(found),
         _no_image(found),
         _backups(found),
         _options(found),
@@ -44,8 +54,27 @@ def limits(found: ReportData) -> Section:
         msg("What a file states of itself (camera, time, position) can be altered by anybody."),
     ]
     blocks: list[Block] = [Prose("", points=tuple(filter(None, points)))]
+    blocks += _by_kind(
+        found.census.not_read,
+        msg("Not read, by reason and kind; the content of these files was not examined:"),
+    )
+    blocks += _by_kind(
+        [count for count in found.census.left_out if count.reason in _BY_KIND],
+        msg("Left out, by reason and kind:"),
+    )
+    if found.unknown.files:
+        blocks += _by_extension(
+            found.unknown, msg("Left out as of no known kind, by the extension of the name:")
+        )
+        blocks.append(_beginnings(found))
     if found.left_out.files:
-        blocks += _by_extension(found)
+        blocks += _by_extension(
+            found.left_out,
+            msg(
+                "Left out as no image, by the extension of the name (what is in them was not "
+                "looked at):"
+            ),
+        )
     blocks.append(_miss_rate(found))
     return Section(msg("Limits"), tuple(blocks))
 
@@ -62,20 +91,37 @@ def _demonstration(found: ReportData) -> str | None:
 def _not_read(found: ReportData) -> str:
     if not found.counts.failures:
         return msg(
-            "No listed file failed to be read; what a rule left out was not examined further."
+            "No listed file counts as not read; what a rule left out was not examined further."
         )
     reasons = join(
-        ", ",
-        [
-            reason(name) + f" {count:,}"
-            for name, count in sorted(found.failures.items(), key=lambda pair: (-pair[1], pair[0]))
-        ],
+        ", ", [reason(count.reason) + f" {count.files:,}" for count in found.census.not_read]
     )
     return plural(
-        "{n:,} file could not be read, so that the content was not examined: {reasons}.",
-        "{n:,} files could not be read, so that the content was not examined: {reasons}.",
+        "{n:,} file was not read, so that its content was not examined: {reasons}.",
+        "{n:,} files were not read, so that their content was not examined: {reasons}.",
         found.counts.failures,
         reasons=reasons,
+    )
+
+
+def _without_pictures(found: ReportData) -> str | None:
+    if not (count := found.exclusions.get(OutcomeReason.NO_PICTURES, 0)):
+        return None
+    return msg(
+        "Left out as kinds without pictures, such as texts, programs, fonts and sounds: {files}. "
+        "What is drawn by a program or a vector drawing, the cover of a sound file, and a picture "
+        "that begins after the first 64 KiB of a text were not looked for.",
+        files=files(count),
+    )
+
+
+def _unknown(found: ReportData) -> str | None:
+    if not found.unknown.files:
+        return None
+    return msg(
+        "Left out because their first bytes are of no kind that mayak knows: {files}. Whether they "
+        "hold pictures is not known: beyond their first 64 KiB nobody looked for any.",
+        files=files(found.unknown.files),
     )
 
 
@@ -141,17 +187,31 @@ def _free_space(found: ReportData) -> str | None:
         source
         for source in found.sources
         if source.kind == "image"
+        or source.id in found.unexamined
         or (source.id in found.source_counts and found.source_counts[source.id].has_disk_image)
     ]
     if not disks:
         return None
-    return msg(
+    text = msg(
         "{n_disks:,} of {n_sources:,} sources are or hold disk images. Their free space was "
         "not searched: a deleted picture that no entry of the file system names any more was "
         "not found.",
         n_disks=len(disks),
         n_sources=len(found.sources),
     )
+    numbers = {source.id: number for number, source in enumerate(found.sources, 1)}
+    for source in disks:
+        if (space := found.unexamined.get(source.id)) is not None:
+            text += " " + msg(
+                "Not looked at in source {number}: {space}.",
+                number=numbers[source.id],
+                space=space_text(space),
+            )
+        else:
+            text += " " + msg(
+                "How much that is in source {number} is not on record.", number=numbers[source.id]
+            )
+    return text
 
 
 def _unreviewed_irrelevant(found: ReportData) -> str:
@@ -175,10 +235,44 @@ def _quick_tiers(found: ReportData) -> str | None:
     )
 
 
-def _by_extension(found: ReportData) -> list[Block]:
-    """Return the files that were left out as not an image, by extension."""
-    extensions = found.left_out.extensions
-    order = sorted(extensions.items(), key=lambda pair: (-pair[1], pair[0]))
+def _by_kind(counts: Sequence[ReasonCount], title: str) -> list[Block]:
+    """Return a table of reasons and kinds, with what can be done about failures."""
+    rows = [
+        (reason(count.reason), kind_name(name) or "–", f"{n_files:,}")
+        for count in counts
+        for name, n_files in count.kinds
+    ]
+    if not rows:
+        return []
+    shown = rows[:_KINDS]
+    if rest := rows[_KINDS:]:
+        n_files = sum(int(row[2].replace(",", "")) for row in rest)
+        shown.append((msg("{n_rest:,} other kinds", n_rest=len(rest)), "–", f"{n_files:,}"))
+    return [
+        Prose(title),
+        Table(
+            (msg("Reason"), msg("Kind"), msg("Files")),
+            tuple(shown),
+            (3.0, 3.0, 1.0),
+            numbers=frozenset({2}),
+            small=True,
+        ),
+    ]
+
+
+def _beginnings(found: ReportData) -> Prose:
+    return Prose(
+        msg(
+            "Their most frequent first bytes: {beginnings}.",
+            beginnings=join("; ", [f"{begins} ({count:,})" for begins, count in found.beginnings]),
+        ),
+        "soft",
+    )
+
+
+def _by_extension(left: LeftOut, title: str) -> list[Block]:
+    """Return the files that were left out for one reason, by extension."""
+    order = sorted(left.extensions.items(), key=lambda pair: (-pair[1], pair[0]))
     rows = [
         (
             f".{name}" if name else msg("(no extension)"),
@@ -196,12 +290,7 @@ def _by_extension(found: ReportData) -> list[Block]:
             )
         )
     return [
-        Prose(
-            msg(
-                "Left out as no image, by the extension of the name (what is in them was not "
-                "looked at):"
-            )
-        ),
+        Prose(title),
         Table(
             (msg("Extension"), msg("Kind that can hold pictures"), msg("Files")),
             tuple(rows),

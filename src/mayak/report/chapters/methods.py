@@ -75,8 +75,8 @@ def _accounting(found: ReportData) -> str:
     """Return what the three outcomes mean, and whether they add up."""
     counts = found.counts
     text = msg(
-        "Each listed file is an image, a file that could not be read, or a file that a rule left "
-        "out, which then was not examined further. "
+        "Each listed file is an image, a file that was not read, or a file that a rule left out, "
+        "which then was not examined further. "
     )
     text += _no_files(found)
     sums = found.counts.sum_text

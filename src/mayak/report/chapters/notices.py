@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mayak.case import alarms
+from mayak.case.reasons import reason
 from mayak.i18n import msg, plural
 from mayak.report.document import Prose
 from mayak.report.left_out import warning
@@ -12,6 +13,12 @@ from mayak.report.text import images, shortened
 from mayak.report.words import numbers
 from mayak.types import OutcomeReason
 
+_UNOPENED = (
+    OutcomeReason.NOT_OPENED,
+    OutcomeReason.UNSUPPORTED,
+    OutcomeReason.ENCRYPTED,
+    OutcomeReason.HIGH_ENTROPY,
+)
 _NOTED = 6
 """Kinds of faults on the first page."""
 
@@ -233,7 +240,23 @@ def _without_result(found: ReportData) -> Prose | None:
 
 
 def _unopened_kinds(found: ReportData) -> Prose | None:
-    text = warning(found.left_out)
-    if text is None:
+    """Return a notice of what can hold pictures and was not examined, by kind."""
+    old = warning(found.left_out)
+    points = [
+        reason(count.reason)
+        + f" {count.files:,}"
+        + (": " + count.kinds_text if count.kinds_text else "")
+        for count in found.census.not_read
+        if count.reason in _UNOPENED
+    ]
+    points = [shortened(point, 300) for point in points]
+    if old is None and not points:
         return None
-    return Prose(text + " " + msg("See Limits."), "warning")
+    text = msg(
+        "NOT EXAMINED: files that can hold pictures and were not opened, containers that were not "
+        "read, and encrypted data. Pictures in them are in no list and no number of this report. "
+        "See Limits."
+    )
+    if not points:
+        return Prose((old or "") + " " + msg("See Limits."), "warning")
+    return Prose(text, "warning", (*points, *([old] if old else [])))

@@ -40,7 +40,7 @@ def summary(found: ReportData) -> Section:
                 ),
                 (
                     f"{found.counts.failures:,}",
-                    msg("files that could not be read"),
+                    msg("files not read"),
                     msg("listed with reasons"),
                 ),
             )

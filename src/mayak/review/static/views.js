@@ -24,13 +24,19 @@ export function useAnswer(path, parameters) {
 const MORE = 200;
 
 export function Rejected() {
-  const { kind = "", reason = "", rq = "" } = query.value;
+  const { kind = "", reason = "", filekind = "", rq = "" } = query.value;
   const [count, setCount] = useState(MORE);
-  const answer = useAnswer("/api/rejected", { kind, reason, q: rq, start: 0, count: Math.min(count, 400) });
-  const rows = useRest(answer, { kind, reason, q: rq }, count);
+  const wanted = { kind, reason, q: rq, file_kind: filekind };
+  const answer = useAnswer("/api/rejected", { ...wanted, start: 0, count: Math.min(count, 400) });
+  const rows = useRest(answer, wanted, count);
   const now = status.value;
   const pick = (k, r) =>
-    go(kind === k && reason === (r ?? "") ? { kind: null, reason: null } : { kind: k, reason: r ?? null });
+    go({ filekind: null, ...(kind === k && reason === (r ?? "") ? { kind: null, reason: null } : { kind: k, reason: r ?? null }) });
+  // The kinds of the chosen reason; a reason without kinds has one row, which would say nothing.
+  const kindsOf = (k, r) => {
+    const found = answer.kinds.filter(([name, why]) => name === k && why === r);
+    return kind === k && reason === r && found.some((row) => row[2]) ? found : [];
+  };
   const sum = (k) => answer?.reasons.filter(([name]) => name === k).reduce((n, row) => n + row[2], 0) ?? 0;
   return html`<div class="page rejected">
     ${now && html`<p class="balance">${t("balance", now.items, now.items - now.failures - now.exclusions, now.failures, now.exclusions)}</p>`}
@@ -44,10 +50,13 @@ export function Rejected() {
             <span class="what">${t(k === "failure" ? "failures" : "exclusions")}</span><span class="figure">${number(sum(k))}</span></button></h2>
           ${answer?.reasons.filter(([name]) => name === k).map(
             ([, name, found]) => html`<button type="button" class="row" aria-pressed=${String(kind === k && reason === name)}
-              onClick=${() => pick(k, name)}><span class="what"><bdi title=${plain(name)}>${plain(reasonName(name))}</bdi></span><span class="figure">${number(found)}</span></button>`,
+              onClick=${() => pick(k, name)}><span class="what"><bdi title=${plain(name)}>${plain(reasonName(name))}</bdi></span><span class="figure">${number(found)}</span></button>
+              ${kindsOf(k, name).map(([, , what, n]) => html`<button type="button" class="row file-kind" aria-pressed=${String(filekind === (what || "-"))}
+                onClick=${() => go({ filekind: filekind === (what || "-") ? null : what || "-" })}><span class="what"><bdi>${what ? plain(reasonName(what)) : t("kindNotKnown")}</bdi></span><span class="figure">${number(n)}</span></button>`)}`,
           )}</section>`,
       )}
     </div>
+    ${answer && Object.entries(answer.unexamined).map(([n, space]) => html`<p class="soft unexamined">${t("notLookedAt", n, space)}</p>`)}
     ${answer && html`<table><thead><tr><th>${t("path")}</th><th>${t("entry")}</th><th>${t("reasonAndRecord")}</th><th>${t("bytes")}</th><th>${t("modified")}</th></tr></thead>
       <tbody>${rows.map((item) => {
         const why = item.failure ?? item.exclusion;

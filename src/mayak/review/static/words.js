@@ -188,8 +188,17 @@ export const WORDS = {
   hashBy: (list, kind) => msg("in list {list} ({kind})", { list, kind }),
   places2: (n) => msg("at {n} paths", { n }),
 
-  failures: msg("Could not be read"),
+  failures: msg("Not read"),
   exclusions: msg("Left out by a rule"),
+  kindNotKnown: msg("kind not known"),
+  notLookedAt: (source, { free = 0, unpartitioned = 0, slack = 0, uncounted = 0 }) =>
+    msg("Not looked at in source {source}, in bytes: free clusters {free}, unpartitioned space {unpartitioned}, slack {slack}, volumes whose free space is not known {uncounted}.", {
+      source,
+      free,
+      unpartitioned,
+      slack,
+      uncounted,
+    }),
   all: msg("All"),
   searchRejected: msg("Search by path"),
   reasonAndRecord: msg("Reason, and the words on record"),

@@ -1,0 +1,105 @@
+"""What becomes of a file that is not an image: left out or not read, with its kind and a remedy."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+from mayak.case import Exclusion
+from mayak.case.records import BEGINS
+from mayak.evidence import looks_random
+from mayak.imaging.formats import named_as_image
+from mayak.signatures import CONTAINER_LAYERS, FAR_HEAD, FileKind, Use
+from mayak.signatures.census import MIN_RANDOM, Verdict, classify
+from mayak.signatures.texts import BEGINNINGS, begins_picture
+from mayak.types import EvidenceEntry, Failure, OutcomeReason
+
+_CHUNK = 1 << 20
+_MAX_SEARCHED = 64 << 20
+"""Bytes of a text or list in which the beginnings of pictures are looked for."""
+_OVERLAP = max(map(len, BEGINNINGS)) - 1
+_NOT_READ = {
+    Verdict.ENCRYPTED: (OutcomeReason.ENCRYPTED, "{what}, which is not read"),
+    Verdict.NOT_READ: (OutcomeReason.UNSUPPORTED, "{what}, which is not read"),
+    Verdict.NOT_OPENED: (
+        OutcomeReason.NOT_OPENED,
+        "{what}, which can hold pictures and is not opened",
+    ),
+    Verdict.BROKEN: (OutcomeReason.DAMAGED, "{what}, but nothing in it can be listed"),
+}
+
+
+def without_image(entry: EvidenceEntry, stream: BinaryIO) -> Exclusion | Failure:
+    """Return the outcome of a file that does not begin like an image.
+
+    Reads its first bytes, and more of it only if it is a text or a list, or unknown and large.
+    Raises what reading raises.
+    """
+    path = entry.path
+    # 1. A container that the walk has entered.
+    if path.kind in CONTAINER_LAYERS:
+        return Exclusion(OutcomeReason.CONTAINER, "its files are listed next", entry.kind)
+    if entry.is_piece:
+        text = "a later piece of a split file, which is read with its first one"
+        return Exclusion(OutcomeReason.CONTAINER, text, entry.kind)
+    # 2. What can hold pictures.
+    stream.seek(0)
+    head = stream.read(FAR_HEAD)
+    found = classify(head, path.name, entry.size, entry.kind)
+    kind = found.kind
+    if kind is not None and found.verdict in _NOT_READ:
+        reason, text = _NOT_READ[found.verdict]
+        what = f"is named as {kind.name}" if found.is_by_name else f"is {kind.described!s}"
+        return _failure(entry, kind, reason, f"{text.format(what=what)}: {kind.remedy!s}")
+    # 3. A picture that was encrypted, overwritten or cut off.
+    if path.kind == "file" and named_as_image(path.name):
+        text = "named as an image, but does not begin like any known image format"
+        return _failure(entry, kind, OutcomeReason.DAMAGED, text)
+    # 4. The rest holds no picture, or none that begins in it.
+    if kind is None:
+        return _unknown(entry, stream, head)
+    if kind.use is Use.SEARCHED and (where := _begins_in(stream, head)):
+        return _failure(entry, kind, OutcomeReason.NOT_OPENED, f"is {kind.described!s}; {where}")
+    if kind.family == "text" and begins_picture(head):
+        return _failure(entry, kind, OutcomeReason.NOT_OPENED, f"is {kind.described!s}; {_BEGINS}")
+    inside = "; what it unpacks to holds no pictures" if kind.family == "compressed file" else ""
+    return Exclusion(OutcomeReason.NO_PICTURES, f"is {kind.described!s}{inside}", str(kind.name))
+
+
+_BEGINS = "a picture begins in it, which is not taken out"
+
+
+def _unknown(entry: EvidenceEntry, stream: BinaryIO, head: bytes) -> Exclusion | Failure:
+    if begins_picture(head):
+        text = f"is of no known kind; {_BEGINS}"
+        return _failure(entry, None, OutcomeReason.NOT_OPENED, text)
+
+    def read_at(offset: int, size: int) -> bytes:
+        stream.seek(offset)
+        return stream.read(size)
+
+    if entry.size >= MIN_RANDOM and looks_random(read_at, entry.size):
+        text = "is of no known kind, and its bytes look random, as those of encrypted data do"
+        return _failure(entry, None, OutcomeReason.HIGH_ENTROPY, text)
+    return Exclusion(OutcomeReason.UNKNOWN, BEGINS + head[:4].hex(" "))
+
+
+def _begins_in(stream: BinaryIO, head: bytes) -> str | None:
+    """Return what is recorded of a text or list in which a picture begins, or may begin."""
+    stream.seek(len(head))
+    n_read, block = len(head), head
+    while block:
+        if begins_picture(block):
+            return _BEGINS
+        if n_read >= _MAX_SEARCHED:
+            return f"only its first {n_read} bytes were searched for pictures"
+        more = stream.read(_CHUNK)
+        n_read += len(more)
+        block = block[-_OVERLAP:] + more if more else b""
+    return None
+
+
+def _failure(
+    entry: EvidenceEntry, kind: FileKind | None, reason: OutcomeReason, text: str
+) -> Failure:
+    name = None if kind is None else str(kind.name)
+    return Failure(str(entry.path), "read", reason, text, kind=name)
