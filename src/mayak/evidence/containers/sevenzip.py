@@ -8,10 +8,11 @@ the last blocks are kept: reading the files in their order costs each block once
 from __future__ import annotations
 
 import stat
+import struct
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -33,7 +34,7 @@ from mayak.evidence.base import (
     from_unix_time,
     library_for,
 )
-from mayak.evidence.containers.rare_methods import blocks_of
+from mayak.evidence.containers.deflate64 import blocks_of
 from mayak.evidence.containers.sevenzip_coders import (
     AES,
     Coder,
@@ -43,6 +44,8 @@ from mayak.evidence.containers.sevenzip_coders import (
 )
 from mayak.evidence.streams import (
     Bytes,
+    FileBytes,
+    JoinedBytes,
     Unpacked,
     stream_of,
     stream_of_blocks,
@@ -56,6 +59,9 @@ _KEPT_BLOCKS = 2
 _MAX_FAILED = 20
 """Blocks on which all passwords are tried without success: each try takes half a second and more,
 and an archive may have 65,536 blocks, each with another salt."""
+_ENCODED = b"\x17"
+"""With which a header begins that is packed itself."""
+_MAX_HEADER = 1 << 28
 _START = 32
 """Bytes before the packed ones: all that an archive without files has."""
 _UNIX_EXTENSION = 0x8000
@@ -371,17 +377,71 @@ def _parsed(data: Bytes, path: EvidencePath, passwords: tuple[str, ...]) -> Any:
     """Return the archive as py7zr parses it. Raises NotReadError, or what py7zr does."""
     with library_for(path, "7z"):
         from py7zr import SevenZipFile
-        from py7zr.exceptions import PasswordRequired
+    plain = _with_plain_header(data, path, passwords)
+    return SevenZipFile(stream_of(plain.read_at, plain.size))
+
+
+def _with_plain_header(data: Bytes, path: EvidencePath, passwords: tuple[str, ...]) -> Bytes:
+    """Return the archive with its header unpacked, at its end. py7zr would unpack it, too, but
+    with any method.
+
+    Raises:
+        NotReadError: none of the passwords opens it.
+        ValueError: it is damaged.
+    """
+    from py7zr.archiveinfo import HeaderStreamsInfo
+
+    offset, length, checksum = struct.unpack("<QQL", data.read_at(12, _START - 12))
+    header = data.read_at(_START + offset, min(length, _MAX_HEADER))
+    if len(header) < length or zlib.crc32(header) != checksum:
+        raise ValueError("its header is damaged or cut off")
+    if not header.startswith(_ENCODED):
+        return data
+    streams = HeaderStreamsInfo.retrieve(BytesIO(header[1:]))
+    (folder,) = streams.unpackinfo.folders
     try:
-        return SevenZipFile(stream_of(data.read_at, data.size))
-    except PasswordRequired:
-        for password in passwords:
-            with suppress(Exception):  # a wrong one gives bytes that any parser may stumble over
-                return SevenZipFile(stream_of(data.read_at, data.size), password=password)
-    reason = msg("is a 7z archive whose list of files is encrypted")
-    if passwords:
-        reason = msg("is a 7z archive whose list of files none of the passwords opens")
-    raise NotReadError(path, reason, msg("give its password"), OutcomeReason.ENCRYPTED)
+        coders = _in_order(folder)
+        with library_for(path, "7z"):
+            check_coders(coders)
+    except UnsupportedCoderError as exc:
+        reason = msg("is a 7z archive whose list of files is packed by a method that is not read")
+        remedy = msg("unpack a copy of it with another program")
+        raise NotReadError(path, reason, remedy) from exc
+    if coders[-1].size > _MAX_HEADER:
+        raise ValueError("its header is too large")
+    block = _Block(coders, _START + streams.packinfo.packpos, streams.packinfo.packsizes[0])
+    is_encrypted = any(coder.method == AES for coder in coders)
+    for password in passwords if is_encrypted else ("",):
+        packed = blocks_of(stream_of(data.read_at, block.packed, block.start).read, block.packed)
+        # A wrong password gives bytes that any decompressor may stumble over.
+        with suppress(Exception) if is_encrypted else nullcontext():
+            header = b"".join(unpacked(coders, packed, password))
+            if folder.crc in (None, zlib.crc32(header)):
+                break
+    else:
+        if not is_encrypted:
+            raise ValueError("its header is damaged")
+        reason = msg("is a 7z archive whose list of files is encrypted")
+        if passwords:
+            reason = msg("is a 7z archive whose list of files none of the passwords opens")
+        raise NotReadError(path, reason, msg("give its password"), OutcomeReason.ENCRYPTED)
+    place = struct.pack("<QQL", data.size - _START, len(header), zlib.crc32(header))
+    mark = data.read_at(0, 8) + struct.pack("<L", zlib.crc32(place)) + place
+    return JoinedBytes([FileBytes(BytesIO(mark)), _Rest(data), FileBytes(BytesIO(header))])
+
+
+class _Rest:
+    """An archive without its first header."""
+
+    def __init__(self, data: Bytes) -> None:
+        self._data = data
+        self.size = max(0, data.size - _START)
+
+    def read_at(self, offset: int, size: int) -> bytes:
+        return self._data.read_at(offset + _START, size)
+
+    def close(self) -> None:
+        return
 
 
 FORMAT = ContainerFormat(
