@@ -135,6 +135,11 @@ def test_a_compressed_text_is_an_ordinary_file(tmp_path, extension):
     assert listed(tmp_path) == ({f"a.txt.{extension}": packed}, [])
 
 
+def test_a_compressed_image_without_a_signature_is_entered_by_its_name(tmp_path):
+    (tmp_path / "a.tga.gz").write_bytes(gzip.compress(b"pixels" * 50))
+    assert listed(tmp_path / "a.tga.gz") == ({"a.tga": b"pixels" * 50}, [])
+
+
 def test_a_file_system_that_is_not_read_is_named_inside_a_compressed_file(tmp_path):
     """As of a phone's F2FS, most of it free space that packs to a thousandth."""
     disk = bytearray(80 << 20)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from pathlib import PurePath
 
 from mayak.evidence.base import (
     Container,
@@ -21,6 +22,7 @@ from mayak.signatures import (
     COMPRESSED,
     FAR_HEAD,
     HEAD,
+    IMAGE_EXTENSIONS,
     KINDS,
     FileKind,
     KindTable,
@@ -28,8 +30,9 @@ from mayak.signatures import (
 )
 from mayak.types import EvidenceEntry, EvidencePath, Failure, FileTimes, OutcomeReason
 
-_MAY_HOLD_PICTURES = KindTable(tuple(kind for kind in KINDS if kind.use is not Use.NO_PICTURES))
-_DISKS = ("disk image", "partition table", "file system")
+_WITH_PICTURES = KindTable(tuple(kind for kind in KINDS if kind.use is not Use.NO_PICTURES))
+_FAMILIES = ("disk image", "partition table", "file system")
+_DISKS = KindTable(tuple(kind for kind in KINDS if kind.family in _FAMILIES))
 
 
 class CompressedContainer(Container):
@@ -48,9 +51,7 @@ class CompressedContainer(Container):
         # RFC 1952: the file's time, 0 if it is not known.
         seconds = int.from_bytes(head[4:8], "little") if compression.name == "gzip" else 0
         self._times = FileTimes(from_unix_time(seconds))
-        name = path.name.rpartition("/")[2]
-        stem, dot, extension = name.rpartition(".")
-        self._name = stem if dot and f".{extension.lower()}" in compression.extensions else name
+        self._name = _inner_name(path, compression)
 
     def entries(self) -> Iterator[EvidenceEntry | Failure]:
         path = self._path.child("file", self._name)
@@ -64,22 +65,27 @@ class CompressedContainer(Container):
         self._copy.close()
 
 
-def _content(file: ContainerFile, compression: FileKind) -> FileKind | None:
-    return _MAY_HOLD_PICTURES.identify(head_of(file, compression, FAR_HEAD))
+def _inner_name(path: EvidencePath, compression: FileKind) -> str:
+    name = path.name.rpartition("/")[2]
+    stem, dot, extension = name.rpartition(".")
+    return stem if dot and f".{extension.lower()}" in compression.extensions else name
 
 
 def _may_hold_pictures(compression: FileKind, file: ContainerFile) -> bool:
+    # Some formats of images, and damaged ones, are known by their names only.
+    if PurePath(_inner_name(file.path, compression)).suffix.lower() in IMAGE_EXTENSIONS:
+        return True
     try:
-        return _content(file, compression) is not None
+        return _WITH_PICTURES.identify(head_of(file, compression, FAR_HEAD)) is not None
     except NotReadError:  # nobody knows; ``_open`` names the library
         return True
 
 
 def _open(file: ContainerFile, path: EvidencePath, limits: Limits) -> Container | None:
     compression = COMPRESSED.identify(file.head)
-    if compression is None or (content := _content(file, compression)) is None:
+    if compression is None:
         return None
-    if content.family in _DISKS:
+    if _DISKS.identify(head_of(file, compression, FAR_HEAD)) is not None:
         # Free space that was never written to packs to a thousandth and less.
         limits = replace(limits, ratio=limits.unpacked)
     return CompressedContainer(file.data(), compression, path, limits)
