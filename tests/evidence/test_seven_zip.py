@@ -29,20 +29,26 @@ ARCHIVES = Path(__file__).parent / "archives"
 JPEG = b"\xff\xd8\xff\xe0" + bytes(range(200)) + b"\xff\xd9"
 
 
+def shown(path):
+    """The path of an entry below its source, with the numbers of those of one name."""
+    names = (f"{p.name}#{p.serial}" if p.serial else p.name for p in path.layers[1:])
+    return "/".join(names)
+
+
 def listed(path, *passwords, limits=None):
     """({name: content}, [(reason, name, message)]); what cannot be opened is told as Unreadable."""
     found, told = {}, []
     with open_source(path, limits, Choices(passwords=passwords)) as source:
         for entry in source.items():
-            name = str(entry.path).partition("/")[2]
             if isinstance(entry, Failure):
+                name = str(entry.path).partition("/")[2]
                 told.append((str(entry.error), name, entry.message))
                 continue
             try:
                 with entry.open() as stream:
-                    found[name] = stream.read()
+                    found[shown(entry.path)] = stream.read()
             except EvidenceError as error:
-                told.append(("Unreadable", name, str(error)))
+                told.append(("Unreadable", shown(entry.path), str(error)))
     return found, told
 
 

@@ -21,6 +21,12 @@ PICTURE = CONTENT["DCIM/사진.jpg"]
 FILES = {"a.jpg": b"\xff\xd8\xff" + bytes(range(256)) * 40, "사진/b.png": b"\x89PNG" + b"x" * 9000}
 
 
+def shown(path):
+    """The path of an entry below its source, with the numbers of those of one name."""
+    names = (f"{p.name}#{p.serial}" if p.serial else p.name for p in path.layers[1:])
+    return "/".join(names)
+
+
 def listed(path, *passwords, limits=None):
     """({name: content}, [(reason, name, message)]) of a source."""
     found, told = {}, []
@@ -33,7 +39,7 @@ def listed(path, *passwords, limits=None):
                     content = stream.read()
                     stream.seek(0)  # as after a look at its first bytes
                     assert stream.read() == content
-                    found[str(entry.path).partition("/")[2]] = content
+                    found[shown(entry.path)] = content
     return found, told
 
 
