@@ -44,7 +44,7 @@ class Limits:
     """Bytes that one compressed container, or one nested archive in all, may unpack to."""
     ratio: int = 200
     """Unpacked over packed bytes, applied from 64 MiB unpacked on: small files of one
-    repeated byte compress further without being a bomb."""
+    repeated byte compress further without being a bomb. Not applied to a compressed disk image."""
 
     def too_much(self, unpacked: int, packed: int) -> str | None:
         """Return why this many bytes are refused, None if they are not."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from pathlib import PurePath
 
 from mayak.evidence.base import (
     Container,
@@ -22,12 +23,16 @@ from mayak.signatures import (
     COMPRESSED,
     FAR_HEAD,
     HEAD,
+    IMAGE_EXTENSIONS,
+    KINDS,
     FileKind,
+    KindTable,
     Use,
 )
 from mayak.types import EvidenceEntry, EvidencePath, Failure, FileTimes, OutcomeReason
 
-_DISKS = ("disk image", "partition table", "file system")
+_FAMILIES = ("disk image", "partition table", "file system")
+_DISKS = KindTable(tuple(kind for kind in KINDS if kind.family in _FAMILIES))
 
 
 class CompressedContainer(Container):
@@ -46,9 +51,7 @@ class CompressedContainer(Container):
         # RFC 1952: the file's time, 0 if it is not known.
         seconds = int.from_bytes(head[4:8], "little") if compression.name == "gzip" else 0
         self._times = FileTimes(from_unix_time(seconds))
-        name = path.name.rpartition("/")[2]
-        stem, dot, extension = name.rpartition(".")
-        self._name = stem if dot and f".{extension.lower()}" in compression.extensions else name
+        self._name = _inner_name(path, compression)
 
     def entries(self) -> Iterator[EvidenceEntry | Failure]:
         path = self._path.child("file", self._name)
@@ -62,13 +65,18 @@ class CompressedContainer(Container):
         self._copy.close()
 
 
-def _content(file: ContainerFile, compression: FileKind) -> FileKind | None:
-    return ALL.identify(head_of(file, compression, FAR_HEAD))
+def _inner_name(path: EvidencePath, compression: FileKind) -> str:
+    name = path.name.rpartition("/")[2]
+    stem, dot, extension = name.rpartition(".")
+    return stem if dot and f".{extension.lower()}" in compression.extensions else name
 
 
 def _may_hold_pictures(compression: FileKind, file: ContainerFile) -> bool:
+    # Some formats of images, and damaged ones, are known by their names only.
+    if PurePath(_inner_name(file.path, compression)).suffix.lower() in IMAGE_EXTENSIONS:
+        return True
     try:
-        content = _content(file, compression)
+        content = ALL.identify(head_of(file, compression, FAR_HEAD))
     except NotReadError:  # nobody knows; ``_open`` names the library
         return True
     return content is None or content.use is not Use.NO_PICTURES
@@ -78,8 +86,7 @@ def _open(file: ContainerFile, path: EvidencePath, limits: Limits) -> Container 
     compression = COMPRESSED.identify(file.head)
     if compression is None:
         return None
-    content = _content(file, compression)
-    if content is not None and content.family in _DISKS:
+    if _DISKS.identify(head_of(file, compression, FAR_HEAD)) is not None:
         # Free space that was never written to packs to a thousandth and less.
         limits = replace(limits, ratio=limits.unpacked)
     return CompressedContainer(file.data(), compression, path, limits)

@@ -28,6 +28,7 @@ from mayak.evidence.base import (
     entry_failure,
     library_for,
 )
+from mayak.evidence.containers.blake2sp import Blake2sp
 from mayak.evidence.containers.rar_headers import MARK_5, RarFile, RarPiece, parse, pieces_files
 from mayak.evidence.containers.segments import missing_piece
 from mayak.evidence.streams import (
@@ -124,6 +125,9 @@ class RarContainer(Container):
             return entry_failure(path, OutcomeReason.ENCRYPTED, reason)
         if target.unread and target.size:
             return entry_failure(path, OutcomeReason.UNSUPPORTED, target.unread)
+        if target.checksum is None and target.digest is None and target.size:
+            reason = "has no checksum, without which it is not read"
+            return entry_failure(path, OutcomeReason.UNSUPPORTED, reason)
         if target.continues or target.is_continued:
             reason = "is cut off: a part of it is in a piece that is missing"
             return entry_failure(path, OutcomeReason.DAMAGED, reason)
@@ -188,12 +192,16 @@ class _Copy:
         if file.is_folder or file.is_encrypted or file.unread or file.copy_of is not None:
             return
         checksum = size = 0
+        digest = Blake2sp()
         for block in entry.get_blocks():
             size, checksum = size + len(block), zlib.crc32(block, checksum)
+            if file.digest is not None:
+                digest.update(block)
             if size > file.size:
                 raise ValueError("its content is longer than its header states")
             yield block
-        if size != file.size or file.checksum not in (None, checksum):
+        is_same = file.checksum in (None, checksum) and file.digest in (None, digest.digest())
+        if size != file.size or not is_same:
             raise ValueError("its content does not match its checksum")
         self._starts[index] = position
 

@@ -37,8 +37,10 @@ class RarFile:
     size: int
     packed: int
     checksum: int | None
-    """CRC-32 of the content; None if another one is stored."""
+    """CRC-32 of the content; None if it is not stored."""
     times: FileTimes
+    digest: bytes | None = None
+    """BLAKE2sp of the content; None if it is not stored."""
     is_folder: bool = False
     is_encrypted: bool = False
     is_link: bool = False
@@ -78,7 +80,7 @@ def pieces_files(pieces: list[RarPiece]) -> list[RarFile]:
                 before.packed += file.packed
                 before.continues = file.continues
                 # The last part has the checksum of the whole.
-                before.checksum = file.checksum
+                before.checksum, before.digest = file.checksum, file.digest
             else:
                 files.append(file)
     return files
@@ -331,6 +333,8 @@ def _record(file: RarFile, kind: int, record: _Fields) -> None:
     """Take over what an extra record of a file states."""
     if kind == 1:
         file.is_encrypted = True
+    elif kind == 2 and record.number() == 0:
+        file.digest = record.bytes(32)
     elif kind == 3:
         flags = record.number()
         times: list[datetime | None] = []

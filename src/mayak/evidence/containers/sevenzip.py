@@ -1,4 +1,4 @@
-"""7z, also encrypted and in pieces; alone imports py7zr, which parses the header.
+"""7z, also encrypted and in pieces.
 
 Most 7z archives are solid: their files are packed in blocks, and a file can only be reached through
 all those before it in its block. A block is unpacked once, to a temporary copy, and the copies of
@@ -11,9 +11,7 @@ import stat
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from functools import partial
 from io import BytesIO
 from itertools import accumulate
@@ -27,19 +25,23 @@ from mayak.evidence.base import (
     ContainerFormat,
     LimitExceededError,
     Limits,
-    NotReadError,
     container_gap,
     entry_failure,
-    from_unix_time,
-    library_for,
 )
-from mayak.evidence.containers.rare_methods import blocks_of
+from mayak.evidence.containers.deflate64 import blocks_of
 from mayak.evidence.containers.sevenzip_coders import (
     AES,
     Coder,
     UnsupportedCoderError,
     check_coders,
     unpacked,
+)
+from mayak.evidence.containers.sevenzip_header import (
+    START,
+    PackedFile,
+    files_of,
+    in_order,
+    parsed,
 )
 from mayak.evidence.streams import (
     Bytes,
@@ -48,20 +50,13 @@ from mayak.evidence.streams import (
     stream_of_blocks,
     translated,
 )
-from mayak.i18n import msg
 from mayak.signatures import SEVEN_ZIP
-from mayak.types import EvidenceEntry, EvidencePath, Failure, FileTimes, OutcomeReason
+from mayak.types import EvidenceEntry, EvidencePath, Failure, OutcomeReason
 
 _KEPT_BLOCKS = 2
 _MAX_FAILED = 20
 """Blocks on which all passwords are tried without success: each try takes half a second and more,
 and an archive may have 65,536 blocks, each with another salt."""
-_START = 32
-"""Bytes before the packed ones: all that an archive without files has."""
-_UNIX_EXTENSION = 0x8000
-"""An attribute: the upper 16 bits are the mode of Unix."""
-_EPOCH_DIFFERENCE = 11_644_473_600
-"""Seconds from 1601, from which FILETIME counts 100 ns, to 1970."""
 
 
 @dataclass(slots=True)
@@ -143,8 +138,8 @@ class SevenZipContainer(Container):
         self._known_password: str | None = None
         self._n_failed = 0
         with translated(path):
-            archive = _parsed(data, path, passwords)
-            self._files = _files_of(archive)
+            archive = parsed(data, path, passwords)
+            self._files = files_of(archive)
             self._blocks = self._located(archive)
         self._copies: OrderedDict[int, _Copy] = OrderedDict()
         self._lock = Lock()
@@ -176,7 +171,7 @@ class SevenZipContainer(Container):
 
     def _block(self, folder: Any, start: int, packed: int) -> _Block:  # noqa: ANN401
         try:
-            coders = _in_order(folder)
+            coders = in_order(folder)
             check_coders(coders)
         except ImportError as exc:
             library = str(exc.name).partition(".")[0]
@@ -214,12 +209,12 @@ class SevenZipContainer(Container):
         # A damaged header may name fewer files than there are.
         lost = sum(block.packed for block in self._blocks if not block.files)
         if not self._files:
-            lost = self._data.size - _START
+            lost = self._data.size - START
         if lost > 0:
             reason = f"{lost} bytes that belong to no file"
             yield container_gap(self._path, OutcomeReason.DAMAGED, reason)
 
-    def _entry(self, file: _File, path: EvidencePath) -> EvidenceEntry | Failure:
+    def _entry(self, file: PackedFile, path: EvidencePath) -> EvidenceEntry | Failure:
         if stat.S_ISLNK(file.mode):
             reason = "is a symbolic link, which is not followed"
             return entry_failure(path, OutcomeReason.SYMBOLIC_LINK, reason)
@@ -289,99 +284,10 @@ class SevenZipContainer(Container):
         return copy
 
 
-@dataclass(slots=True)
-class _File:
-    name: str
-    size: int
-    checksum: int | None
-    mode: int
-    """Of Unix, 0 if it was not packed there."""
-    is_folder: bool
-    times: FileTimes
-    folder: Any
-    """Its block, as py7zr has it; None if it has no content."""
-    block: int | None = None
-    number: int = 0
-    """Its position in the block."""
-
-
-def _files_of(archive: Any) -> list[_File]:  # noqa: ANN401 - of py7zr
-    information = archive.header.files_info
-    if information is None:
-        return []
-    files = []
-    # Of the entries without content, those that are files.
-    are_files = iter(information.emptyfiles)
-    for found in information.files:
-        attributes = found.get("attributes") or 0
-        mode = attributes >> 16 if attributes & _UNIX_EXTENSION else 0
-        is_folder = bool(attributes & stat.FILE_ATTRIBUTE_DIRECTORY) or stat.S_ISDIR(mode)
-        if found["emptystream"]:
-            is_folder = not next(are_files, False) or is_folder
-        modified, created, accessed = (
-            _utc(found.get(f"{which}time")) for which in ("lastwrite", "creation", "lastaccess")
-        )
-        files.append(
-            _File(
-                found["filename"],
-                found["uncompressed"],
-                found.get("digest"),
-                mode,
-                is_folder,
-                FileTimes(modified, created, accessed),
-                found["folder"],
-            )
-        )
-    return files
-
-
-def _utc(filetime: int | None) -> datetime | None:
-    if filetime is None:
-        return None
-    seconds, rest = divmod(int(filetime), 10_000_000)
-    return from_unix_time(seconds - _EPOCH_DIFFERENCE, rest * 100)
-
-
-def _in_order(folder: Any) -> list[Coder]:  # noqa: ANN401 - of py7zr
-    """Return the coders of a block, that of the packed bytes first. Raises UnsupportedCoderError,
-    ValueError."""
-    for each in folder.coders:
-        if (each["numinstreams"], each["numoutstreams"]) != (1, 1):
-            raise UnsupportedCoderError(each["method"])
-    after = {bond.outcoder: bond.incoder for bond in folder.bindpairs}
-    order = [folder.packed_indices[0]]
-    while order[-1] in after and len(order) <= len(folder.coders):
-        order.append(after[order[-1]])
-    if sorted(order) != list(range(len(folder.coders))):
-        raise ValueError("the coders of a block are not a chain")
-    return [
-        Coder(each["method"], each["properties"] or b"", folder.unpacksizes[index])
-        for index in order
-        for each in [folder.coders[index]]
-    ]
-
-
 def _up_to(blocks: Iterator[bytes], size: int) -> Iterator[bytes]:
     while size > 0 and (block := next(blocks, None)) is not None:
         size -= len(block)
         yield block
-
-
-def _parsed(data: Bytes, path: EvidencePath, passwords: tuple[str, ...]) -> Any:  # noqa: ANN401
-    """Return the archive as py7zr parses it. Raises NotReadError, or what py7zr does."""
-    with library_for(path, "7z"):
-        from py7zr import SevenZipFile
-        from py7zr.exceptions import PasswordRequired
-    try:
-        return SevenZipFile(stream_of(data.read_at, data.size))
-    except PasswordRequired:
-        for password in passwords:
-            with suppress(Exception):  # a wrong one gives bytes that any parser may stumble over
-                return SevenZipFile(stream_of(data.read_at, data.size), password=password)
-    reason = msg("is a 7z archive whose list of files is encrypted")
-    if passwords:
-        reason = msg("is a 7z archive whose list of files none of the passwords opens")
-    raise NotReadError(path, reason, msg("give its password"), OutcomeReason.ENCRYPTED)
 
 
 FORMAT = ContainerFormat(

@@ -17,16 +17,10 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 
 from mayak.evidence.containers.ciphers import chaining_mode
-from mayak.evidence.containers.rare_methods import (
-    from_deflate64,
-    from_ppmd7,
-    require_deflate64,
-    require_ppmd,
-)
+from mayak.evidence.containers.deflate64 import from_deflate64, require_deflate64
 from mayak.evidence.streams import CHUNK
 
 AES = bytes.fromhex("06f10701")
-_PPMD = bytes.fromhex("030401")
 _DEFLATE64 = bytes.fromhex("040109")
 _LZMA, _LZMA2 = bytes.fromhex("030101"), b"\x21"
 _DELTA = b"\3"
@@ -45,6 +39,7 @@ _FILTERS = {
     b"\x09": lzma.FILTER_SPARC,
 }
 _NAMES = {
+    bytes.fromhex("030401"): "PPMd",
     bytes.fromhex("0303011b"): "BCJ2",
     b"\x0a": "ARM64",
     b"\x0b": "RISC-V",
@@ -83,8 +78,6 @@ def check_coders(coders: list[Coder]) -> None:
     for coder in coders:
         if coder.method == _DEFLATE64:
             require_deflate64()
-        elif coder.method == _PPMD:
-            require_ppmd()
         elif coder.method == AES:
             chaining_mode(bytes(32), bytes(16))
         elif coder.method not in _STEPS and coder.method not in _FILTERS:
@@ -106,8 +99,6 @@ def _step(coder: Coder, password: str) -> Callable[[Iterator[bytes]], Iterator[b
     properties = coder.properties
     if coder.method == AES:
         return partial(_from_aes, properties=properties, password=password)
-    if coder.method == _PPMD:
-        return partial(from_ppmd7, properties=properties, size=coder.size)
     if coder.method == _DEFLATE64:
         return from_deflate64
     if (number := _FILTERS.get(coder.method)) is not None:

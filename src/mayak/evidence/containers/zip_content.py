@@ -9,13 +9,7 @@ from functools import partial
 from typing import BinaryIO, cast
 
 from mayak.errors import EvidenceError
-from mayak.evidence.containers.rare_methods import (
-    blocks_of,
-    from_deflate64,
-    from_ppmd8,
-    require_deflate64,
-    require_ppmd,
-)
+from mayak.evidence.containers.deflate64 import blocks_of, from_deflate64, require_deflate64
 from mayak.evidence.containers.zip_encryption import (
     AES_METHOD,
     decrypted,
@@ -28,7 +22,7 @@ from mayak.evidence.streams import CHUNK, guarded, stream_of_blocks
 from mayak.types import OutcomeReason
 
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
-_DEFLATE64, _PPMD = 9, 98
+_DEFLATE64 = 9
 
 Refusal = tuple[OutcomeReason, str]
 
@@ -53,15 +47,13 @@ def refusal(member: Member, passwords: list[str], packed: Callable[[], BinaryIO]
         method = true_method(member)
         if method == _DEFLATE64:
             require_deflate64()
-        elif method == _PPMD:
-            require_ppmd()
     except ImportError as exc:
         library = str(exc.name).partition(".")[0]
         reason = f"can only be read with {library}: pip install 'mayak[containers]'"
         return OutcomeReason.UNSUPPORTED, reason
     except (zipfile.BadZipFile, OSError) as exc:
         return OutcomeReason.DAMAGED, f"cannot be read: {exc}"
-    if method not in (*_METHODS, _DEFLATE64, _PPMD):
+    if method not in (*_METHODS, _DEFLATE64):
         reason = f"uses ZIP compression method {method}, which is not read"
         return OutcomeReason.UNSUPPORTED, reason
     return None
@@ -112,13 +104,12 @@ def _unpacked(member: Member, packed: BinaryIO, length: int) -> BinaryIO:
     info.file_size = member.size
     if has_checksum(member):
         info.CRC = member.crc
-    if info.compress_type in (_DEFLATE64, _PPMD):
-        packed = stream_of_blocks(partial(_rare, info.compress_type, packed, length, member.size))
+    if info.compress_type == _DEFLATE64:
+        packed = stream_of_blocks(partial(_inflated, packed, length))
         info.compress_type, info.compress_size = zipfile.ZIP_STORED, member.size
     return cast(BinaryIO, zipfile.ZipExtFile(packed, "r", info))
 
 
-def _rare(method: int, packed: BinaryIO, length: int, size: int) -> Iterator[bytes]:
+def _inflated(packed: BinaryIO, length: int) -> Iterator[bytes]:
     packed.seek(0)
-    blocks = blocks_of(packed.read, length)
-    return from_deflate64(blocks) if method == _DEFLATE64 else from_ppmd8(blocks, size)
+    return from_deflate64(blocks_of(packed.read, length))
