@@ -150,7 +150,7 @@ def xfs() -> dict[str, dict[str, list[int | str]]]:
         run("mount", "-o", "loop", image, mount)
         try:
             # Of small blocks so many extents that the tree has more than two levels.
-            fill(mount, 900 if name == "v5-1k" else 300)
+            fill(mount, 650 if name == "v5-1k" else 150)
             expected[image.name] = described(mount)
         finally:
             run("umount", mount)
