@@ -31,7 +31,7 @@ OUTCOMES = {
 
 def outcome(kind: FileKind) -> str:
     """Return the key of what becomes of a file of a kind."""
-    if kind.is_encrypted:
+    if kind.is_encrypted and kind.name not in _ENTERED:
         return "encrypted"
     if kind.use is Use.ENTERED and kind.layer is not None:
         return "entered" if kind.name in _ENTERED else "not read"
@@ -49,7 +49,7 @@ def described(kind: FileKind) -> str:
     """Return the name of a kind, with its extensions if nothing else tells it."""
     if kind.check is not never:
         return str(kind.name)
-    return f"{kind.name} (by its name: `{'`, `'.join(kind.extensions)}`)"
+    return f"{kind.name} (by its name: `{'`, `'.join(kind.names or kind.extensions)}`)"
 
 
 def table() -> str:

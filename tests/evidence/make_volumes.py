@@ -150,11 +150,27 @@ def xfs() -> dict[str, dict[str, list[int | str]]]:
         run("mount", "-o", "loop", image, mount)
         try:
             # Of small blocks so many extents that the tree has more than two levels.
-            fill(mount, 900 if name == "v5-1k" else 300)
+            fill(mount, 650 if name == "v5-1k" else 150)
             expected[image.name] = described(mount)
         finally:
             run("umount", mount)
         without_log(image)
+    # Copied while it is in use, and again when it is not.
+    image = Path("unmounted.xfs")
+    image.write_bytes(bytes(16 * MIB))
+    run("mkfs.xfs", "-q", "--unsupported", image)
+    run("mount", "-o", "loop", image, mount)
+    try:
+        (mount / "new.jpg").write_bytes(CONTENT["100.jpg"])
+        os.sync()
+        Path("in-use.xfs").write_bytes(image.read_bytes())
+        expected[image.name] = described(mount)
+    finally:
+        run("umount", mount)
+    for name in ("in-use.xfs", image):
+        state = subprocess.run(["xfs_logprint", "-t", name], capture_output=True, check=True).stdout
+        if (b"<CLEAN>" in state) != (name == image):
+            raise ValueError(f"{name}: {state.decode()}")
     (files / "DCIM").mkdir(parents=True)
     for name in ("사진.jpg", "100.jpg"):
         (files / "DCIM" / name).write_bytes(CONTENT[name])
@@ -248,7 +264,7 @@ def main() -> None:
         Path("expected.json").write_text(json.dumps(expected, ensure_ascii=False))
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w") as archive:
-            for name in ["expected.json", "two.luks", "apfs.blocks", *expected]:
+            for name in ["expected.json", "two.luks", "apfs.blocks", "in-use.xfs", *expected]:
                 info = archive.gettarinfo(name)
                 info.mtime, info.uid, info.gid, info.uname, info.gname = 0, 0, 0, "", ""
                 with Path(name).open("rb") as file:

@@ -23,7 +23,8 @@ _SAMPLES, _SAMPLE = 16, 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Acquisition:
-    """Hashes of a source's bytes: of an E01 the disk inside, of a split image all pieces joined."""
+    """Hashes of a source's bytes: of an E01 the disk inside, of a split image or a VMDK of several
+    files all of them joined, of any other file the file."""
 
     md5: str
     sha256: str

@@ -289,6 +289,32 @@ KINDS: Rows = (
         family="disk image",
         remedy=CONVERT_QEMU,
     ),
+    _unread(
+        "VMDK of changes",
+        msg("a VMDK of changes to another disk"),
+        at(0, b"\xbe\xba\xfe\xca\0\0\0\0"),
+        family="disk image",
+        remedy=CONVERT_QEMU,
+    ),
+    _unread(
+        msg("Parallels disk image"),
+        msg("a Parallels disk image"),
+        at(0, b"WithoutFreeSpace", b"WithouFreSpacExt"),
+        family="disk image",
+        remedy=CONVERT_QEMU,
+        ext="hdd hds",
+    ),
+    _unread(
+        "QED", msg("a QED disk image"), at(0, b"QED\0"), family="disk image", remedy=CONVERT_QEMU
+    ),
+    _unread(
+        msg("sparse disk image of a Mac"),
+        msg("a sparse disk image of a Mac"),
+        at(0, b"sprs"),
+        family="disk image",
+        remedy=CONVERT_MAC,
+        ext="sparseimage",
+    ),
     # Images, by Pillow's names. Some are decoded by no library here: the decoder says so.
     _image("JPEG", at(0, b"\xff\xd8\xff"), ext="jpg jpeg jpe jfif mpo"),
     _image("PNG", at(0, b"\x89PNG"), ext="png apng"),

@@ -53,8 +53,10 @@ def decrypted(kind: FileKind, data: Bytes, path: EvidencePath, choices: Choices)
         # Core Storage is not always encrypted.
         outcome = OutcomeReason.ENCRYPTED if kind.is_encrypted else OutcomeReason.UNSUPPORTED
         raise NotReadError(path, what, DECRYPT_OR_UNTESTED, outcome)
+    # Core Storage may need none.
+    passwords = choices.passwords or (("",) if kind is CORE_STORAGE else ())
     with library_for(path, kind.name):
-        for password in choices.passwords:
+        for password in passwords:
             if disks := _OPENERS.get(kind.name, _bitlocker)(data, password):
                 return disks
     remedy = GIVE_PASSWORD
@@ -120,6 +122,8 @@ def _core_storage(data: Bytes, password: str) -> list[Bytes]:
     volume.open_physical_volume_files_as_file_objects([stream_of(data.read_at, data.size)])
     group = volume.get_volume_group()
     disks: list[Bytes] = []
+    if not group.number_of_logical_volumes:
+        raise OSError("it lists no logical volume")
     for index in range(int(group.number_of_logical_volumes)):
         logical = group.get_logical_volume(index)
         if logical.is_locked():

@@ -22,6 +22,7 @@ from mayak.evidence.base import (
     from_unix_time,
     library_for,
 )
+from mayak.evidence.containers import xfs_log
 from mayak.evidence.streams import Bytes, stream_of, translated
 from mayak.i18n import msg
 from mayak.signatures import GIVE_PASSWORD, MOUNT_OR_UNTESTED
@@ -166,6 +167,7 @@ class XfsContainer(Container):
         """Raises NotReadError if the library is missing, OSError if the volume is damaged."""
         with library_for(path, "XFS"):
             import pyfsxfs
+        self._data, self._path = data, path
         self._volume = pyfsxfs.volume()
         self._volume.open_file_object(stream_of(data.read_at, data.size))
         self._tree = _Tree(
@@ -176,7 +178,15 @@ class XfsContainer(Container):
         )
 
     def entries(self) -> Iterator[EvidenceEntry | Failure]:
-        return self._tree.entries()
+        with translated():
+            is_behind = xfs_log.holds_changes(self._data)
+        if is_behind:
+            reason = (
+                "was not unmounted: the changes in its log are not in these files; "
+                "mount a copy, which applies them, and give that folder"
+            )
+            yield container_gap(self._path, OutcomeReason.UNSUPPORTED, reason)
+        yield from self._tree.entries()
 
 
 class ApfsContainer(Container):

@@ -56,6 +56,7 @@ _MIB = 1 << 20
 _SECTORS = (tsk.SECTOR, 4096)
 _SEARCHED = 1 << 30
 """Bytes of free space in which volumes are looked for at each whole MiB."""
+_ENCRYPTED = {kind.name for kind in (LUKS, *BITLOCKER, CORE_STORAGE)}
 _OLD_TRACK = 63 * tsk.SECTOR
 _EXT_MAGIC = Mark(EXT.marks[0].offset - ext.SUPERBLOCK, EXT.marks[0].alternatives)
 """In the superblock."""
@@ -73,6 +74,8 @@ class Volume:
 class DiskContainer(Container):
     """The files of a disk: every partition, live and deleted files."""
 
+    opened_with_password = False
+    """Whether one of ``Choices.passwords`` opened a volume of it."""
     has_shadow_copies = True
     """Whether an NTFS volume may list shadow copies; the list in a shadow copy is not its own."""
 
@@ -88,8 +91,8 @@ class DiskContainer(Container):
         self._path = path
         self._choices = choices or Choices()
         self._sector = sector
-        self._opened: dict[int, list[Container]] = {}
-        """By their offsets the open volumes that TSK does not read."""
+        self._opened: dict[int, list[Container] | EvidenceError] = {}
+        """By their offsets the open volumes that TSK does not read, or why they are not open."""
         self._copies: dict[int, list[tuple[str, Bytes]]] = {}
         """By the offset of their volume the names and bytes of shadow copies."""
         # TSK keeps caches for each image; one caller at a time.
@@ -99,6 +102,9 @@ class DiskContainer(Container):
         """By the offset of a volume whose files were listed."""
         self._ext: dict[int, tuple[TskImage, Inodes]] = {}
         """By the offset of an ext volume: the image that TSK gets of it, and its inodes."""
+        if self._choices.passwords:
+            with suppress(EvidenceError), translated():
+                self._unlock()
 
     def is_partitioned(self, *, whole: bool) -> bool:
         """Whether there is a partition table, and not just a copy of one: a partition begins within
@@ -216,9 +222,7 @@ class DiskContainer(Container):
     def _other_files(self, volume: Volume, kind: FileKind) -> Iterator[EvidenceEntry | Failure]:
         """Yield the files of a volume that TSK does not read."""
         try:
-            with translated():
-                if volume.offset not in self._opened:
-                    self._opened[volume.offset] = self._open_other(volume, kind)
+            containers = self._other(volume, kind)
         except NotReadError as exc:
             reason = f"{exc.reason}: {exc.remedy}"
             yield container_gap(volume.path, exc.outcome, reason, kind)
@@ -227,8 +231,36 @@ class DiskContainer(Container):
             reason = f"is {kind.name} and cannot be read: {exc.__cause__ or exc}: {kind.remedy}"
             yield container_gap(volume.path, OutcomeReason.UNREADABLE, reason, kind)
             return
-        for container in self._opened[volume.offset]:
+        for container in containers:
             yield from container.entries()
+
+    def _other(self, volume: Volume, kind: FileKind) -> list[Container]:
+        """Return what is in a volume that TSK does not read; passwords are tried once.
+
+        Raises:
+            EvidenceError: it cannot be opened.
+        """
+        if volume.offset not in self._opened:
+            try:
+                with translated():
+                    self._opened[volume.offset] = self._open_other(volume, kind)
+            except EvidenceError as exc:
+                self._opened[volume.offset] = exc
+        opened = self._opened[volume.offset]
+        if isinstance(opened, EvidenceError):
+            raise opened
+        return opened
+
+    def _unlock(self) -> None:
+        """Try the passwords, so that it is known which containers they open before files of them
+        are listed."""
+        for volume in self._volumes():
+            kind = self._other_kind(volume.offset)
+            # What cannot be opened is stated when the files are listed.
+            if kind is not None and kind.is_encrypted:
+                with suppress(EvidenceError):
+                    self._other(volume, kind)
+                    self.opened_with_password = True
 
     def _open_other(self, volume: Volume, kind: FileKind) -> list[Container]:
         """Open a volume that TSK does not read. Raises NotReadError, or what a library raises."""
@@ -237,7 +269,7 @@ class DiskContainer(Container):
             return [XfsContainer(data, volume.path)]
         if kind is APFS:
             return [ApfsContainer(data, volume.path, self._choices)]
-        if kind in (LUKS, *BITLOCKER, CORE_STORAGE):
+        if kind.name in _ENCRYPTED:
             disks = decrypted(kind, data, volume.path, self._choices)
             paths = [volume.path]
             if len(disks) > 1:
