@@ -443,6 +443,21 @@ def test_accepted_files_and_reduced_images_are_in_the_history(case):
     assert "손상·변경되었거나 없어진 파일 7개" in text and "축소된 크기로만" in text
 
 
+def test_passwords_and_what_they_opened_are_in_the_history(case):
+    options = {"passwords": True, "untested_readers": True, "shadow_copies": True}
+    log(case, "triage", sources=["/evidence/phone"], options=options)
+    log(case, "opened with a password", containers=["phone/Manifest.plist"])
+    text = said(case)
+    assert "passwords given for encrypted containers" in text
+    assert "readers that were never compared with another program" in text
+    assert "volume shadow copies" in text
+    assert "1 container was opened with a password" in text
+    assert "phone/Manifest.plist" in text
+    text = said(case, "ko")
+    assert "컨테이너 1개를 비밀번호로 열었습니다" in text
+    assert "암호화된 컨테이너의 비밀번호 지정" in text
+
+
 def test_alarms_of_the_first_page_are_sentences(case):
     tamper(case, "UPDATE contents SET width = width + 1")
     first = said(case).split('"sections"')[0]

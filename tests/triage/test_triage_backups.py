@@ -2,6 +2,7 @@
 
 import io
 import sqlite3
+import zipfile
 
 import numpy as np
 import pytest
@@ -10,11 +11,12 @@ from PIL import Image
 from mayak.case import CaseStore
 from mayak.dataset.decided import read_decided
 from mayak.errors import IntegrityError
-from mayak.evidence import Choices
+from mayak.evidence import Choices, Source
+from mayak.evidence.base import container_gap
 from mayak.review.originals import OriginalRequest, Originals
 from mayak.triage import Options, triage
 from mayak.triage.verify import check_sources
-from mayak.types import Engine, Prediction, Scores, Sides, SilentProgress
+from mayak.types import Engine, OutcomeReason, Prediction, Scores, Sides, SilentProgress
 from phone_backups import PASSWORD, IosFile, Keybag, ios_backup, write
 
 
@@ -124,6 +126,25 @@ def test_without_the_password_nothing_is_said_to_be_gone(tmp_path, phone):
     faults, _ = verified(case, PASSWORD)
     assert any(FILES[0].name in fault for fault in faults)
     assert not [f for f in faults if FILES[0].name not in f and FILES[0].file_id not in f]
+
+
+def test_a_container_that_a_reader_refuses_to_open_is_locked_too(tmp_path, monkeypatch):
+    """Readers of single files refuse at once; others list what is locked as their only entry."""
+    source = tmp_path / "phone"
+    source.mkdir()
+    with zipfile.ZipFile(source / "a.zip", "w") as archive:
+        archive.writestr("a.jpg", picture(1))
+    case = tmp_path / "case"
+    run(case, source)
+
+    def refused(self, nested, depth):
+        return container_gap(nested.file.path, OutcomeReason.ENCRYPTED, "is locked")
+
+    monkeypatch.setattr(Source, "_opened", refused)
+    faults, compared = verified(case)
+    assert (faults, compared.locked) == ([], 1)
+    summary = run(case, source)
+    assert (summary.damaged, summary.counts.contents, summary.failures) == ([], 1, 1)
 
 
 def test_a_case_of_files_without_names_goes_on_when_they_have_names(tmp_path):

@@ -159,14 +159,22 @@ class Source:
     def _reopen_container(
         self, within: Container, item: EvidenceEntry, depth: int
     ) -> Container | None:
-        """Open the container that an item was listed as; None if it is not one any more."""
+        """Open the container that an item was listed as; None if it is not one any more.
+
+        Raises:
+            LockedError: it is encrypted and could not be opened.
+        """
         nested, peeked = self._recognised(within, item)
         if peeked is not None:
             peeked.release()
         if nested is None or nested.file.path != item.path:
             return None
         opened = self._opened(nested, depth)
-        return None if isinstance(opened, Failure) else opened
+        if isinstance(opened, Failure):
+            if is_locked(opened):
+                raise LockedError(item.path)
+            return None
+        return opened
 
     def _expanded(self, within: Container, depth: int) -> Iterator[EvidenceEntry | Failure]:
         """Yield the entries of a container, each that is a container followed by its own."""
@@ -193,6 +201,7 @@ class Source:
                 continue
             yield replace(entry, path=nested.file.path, kind=nested.kind.name)
             if isinstance(opened, Failure):
+                self.locked += [opened] if is_locked(opened) else []
                 yield opened
             else:
                 yield from self._inside(opened, nested.file.path, depth)
