@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
 from threading import Lock
 
 from mayak.errors import EvidenceError
@@ -294,8 +293,9 @@ class DiskContainer(Container):
         for volume in self._space.values():
             with self._lock:
                 found.update(volume.unexamined())
-        for container in chain.from_iterable(self._opened.values()):
-            found.update(container.unexamined())
+        for opened in self._opened.values():
+            for container in () if isinstance(opened, EvidenceError) else opened:
+                found.update(container.unexamined())
         return found
 
     def _unknown(self, volume: Volume) -> Failure:
