@@ -166,7 +166,8 @@ class EvidenceEntry:
     times: FileTimes = NO_TIMES
     is_deleted: bool = False
     kind: str | None = field(default=None, compare=False)
-    """Name of its kind in ``mayak.signatures``; None if it is not known, or not yet."""
+    """Name of its kind in ``mayak.signatures`` by its bytes; empty if they are of no known kind,
+    None if they were not compared."""
     is_piece: bool = field(default=False, compare=False)
     """Whether it is read through the first piece of a split container."""
 

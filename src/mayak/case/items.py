@@ -316,7 +316,8 @@ class Items:
             "SELECT outcome, coalesce(error, rule), kind, count(*) FROM present"
             " WHERE error IS NOT NULL OR rule IS NOT NULL GROUP BY 1, 2, 3 ORDER BY 4 DESC, 1, 2, 3"
         )
-        return [CensusRow(*row) for row in self._database.query(query)]
+        with checked(self._folder, TABLES["items"]):
+            return [_census_row(row) for row in self._database.query(query)]
 
     def unknown_beginnings(self, limit: int) -> list[tuple[str, int]]:
         """Return the most frequent first bytes of files of no known kind, in hex, with the numbers
@@ -326,7 +327,8 @@ class Items:
             " ORDER BY count(*) DESC, reason LIMIT ?"
         )
         rows = self._database.query(query, OutcomeReason.UNKNOWN, limit)
-        return [(text.removeprefix(BEGINS), count) for text, count in rows]
+        with checked(self._folder, TABLES["exclusions"]):
+            return [(text.removeprefix(BEGINS), count) for text, count in rows]
 
     def unexamined(self) -> dict[int, dict[str, int]]:
         """Return by source the bytes that belong to no file and were not looked at (``Space``), as
@@ -370,6 +372,15 @@ class Items:
         """Return the alerts of a content."""
         rows = self._database.query("SELECT * FROM alerts WHERE content = ? ORDER BY id", sha256)
         return [_alert(row) for row in rows]
+
+
+def _census_row(row: Row) -> CensusRow:
+    outcome, reason, kind, files = row
+    if outcome not in ("failure", "exclusion") or not isinstance(reason, str):
+        raise ValueError(f"{outcome!r} {reason!r}")
+    if kind is not None and not isinstance(kind, str):
+        raise ValueError(f"kind {kind!r}")
+    return CensusRow(outcome, reason, kind, files)
 
 
 @row_of("alerts")

@@ -113,9 +113,21 @@ def _compare(
         text = msg("the noted head is not in the log")
         faults.append(IntegrityFault("deleted", "log head", head, text))
     last = store.head() if store.is_readable else None
-    census = store.census() if whole else []
-    unexamined = store.unexamined() if whole else {}
+    census, unexamined = _census(console, store, faults) if whole else ([], {})
     return _Verification(faults, notes, extent, compared, noted, last, census, unexamined)
+
+
+def _census(
+    console: Console, store: CaseStore, faults: list[IntegrityFault]
+) -> tuple[list[CensusRow], dict[int, dict[str, int]]]:
+    """Return what gave no image, and the space that was not looked at."""
+    try:
+        return store.census(), store.unexamined()
+    except CaseError as error:  # a changed row may be unreadable
+        if not faults:
+            raise
+        console.note(msg("not counted by kind: ") + error.message)
+        return [], {}
 
 
 def _values(found: _Verification) -> dict[str, object]:

@@ -22,8 +22,9 @@ never written to."""
 def looks_random(read_at: Callable[[int, int], bytes], size: int) -> bool:
     """Whether every sample of some bytes looks random, apart from those of one repeated byte.
 
-    Of compressed data some samples nearly always have less entropy, because headers, tables and
-    stored blocks are among them. ``read_at`` returns bytes by offset and length.
+    Some compressed data does, too: bare streams of deflate or LZMA over text. That of JPEG, bzip2,
+    LZ4 and Zstandard, and of deflate over programs, has samples of less entropy. ``read_at``
+    returns bytes by offset and length.
 
     Raises:
         OSError: they cannot be read.

@@ -522,7 +522,7 @@ class _PeekedFile:
 
     def as_entry(self, entry: EvidenceEntry) -> EvidenceEntry:
         """Return the entry with what its first bytes tell."""
-        kind = None if self._kind is None else self._kind.name
+        kind = "" if self._kind is None else self._kind.name
         return replace(entry, open=self, kind=kind, is_piece=self._is_piece)
 
     def __call__(self) -> BinaryIO:

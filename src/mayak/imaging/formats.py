@@ -5,11 +5,11 @@ from __future__ import annotations
 import struct
 from contextlib import suppress
 from functools import cache
-from pathlib import PurePosixPath
 
 from PIL import Image
 
 from mayak import signatures
+from mayak.signatures.census import suffix_of
 
 with suppress(ImportError):  # the optional extra ``heic``
     import pillow_heif
@@ -51,7 +51,7 @@ def looks_like_image(head: bytes, name: str) -> bool:
     """
     if signature(head) is not None:
         return True
-    stated = _STATED.get(_extension(name))
+    stated = _STATED.get(suffix_of(name))
     return any(
         _accepts(format_name, head[:_PREFIX])
         for format_name in decoded_formats()
@@ -87,12 +87,12 @@ def is_pdf(data: bytes) -> bool:
 
 def named_as_image(name: str) -> bool:
     """Return whether a file's extension is that of an image format."""
-    return _extension(name) in _STATED
+    return suffix_of(name) in _STATED
 
 
 def wrong_extension(name: str, found: str) -> tuple[str, ...]:
     """Return a warning if a file's extension states another format than the one found."""
-    extension = _extension(name)
+    extension = suffix_of(name)
     stated = _STATED.get(extension)
     if (
         not extension
@@ -116,10 +116,6 @@ def decoded_formats() -> tuple[str, ...]:
     Image.preinit()
     Image.init()
     return tuple(name for name in Image.ID if name in _NAMES)
-
-
-def _extension(name: str) -> str:
-    return PurePosixPath(name).suffix.lower()
 
 
 def _accepts(format_name: str, prefix: bytes) -> bool:

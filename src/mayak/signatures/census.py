@@ -57,12 +57,19 @@ _BY_USE = {
 }
 
 
+NO_IMAGE = frozenset(kind.name for kind in ALL.rows if kind.use in _BY_USE and kind.layer is None)
+"""Names of kinds that are recognised by their bytes after no image was."""
+NO_TEXT = frozenset(kind.name for kind in ALL.rows if kind.family != "text")
+"""Names of kinds of which further bytes decide nothing."""
+
+
 def classify(head: bytes, name: str, size: int, kind: str | None = None) -> Classified:
     """Decide about a file by its first ``FAR_HEAD`` bytes, its name, and its size in bytes.
 
-    ``kind`` is the name of its kind, if that is known already.
+    ``kind`` is the name of its kind if that is known already, empty if it is of no known one; then
+    ``head`` is not needed.
     """
-    found = ALL.identify(head) if kind is None else BY_NAME[kind]
+    found = ALL.identify(head) if kind is None else BY_NAME.get(kind)
     if found is None or (found.use is Use.ENTERED and not _is_container(found, size)):
         named = BY_EXTENSION.get(extension_of(name))
         if named is None:
@@ -82,8 +89,14 @@ def extension_of(name: str) -> str:
     base = name.rpartition("/")[2].lower()
     if base.startswith((".thumbdata", "imgcache")):
         return ".thumbdata" if base.startswith(".t") else ".imgcache"
-    stem, dot, end = base.rpartition(".")
-    return dot + end if stem and dot else ""
+    return suffix_of(base)
+
+
+def suffix_of(name: str) -> str:
+    """Return ``PurePosixPath(name).suffix`` in lower case, ten times as fast."""
+    base = name[name.rfind("/") + 1 :]
+    at = base.rfind(".")
+    return base[at:].lower() if 0 < at < len(base) - 1 else ""
 
 
 def _is_container(kind: FileKind, size: int) -> bool:

@@ -144,11 +144,14 @@ class KindTable:
         groups = self._by_first_byte.get(head[0])
         if groups is None:
             groups = self._by_first_byte[head[0]] = self._grouped(head[0])
+        size = len(head)
         hits: tuple[tuple[int, FileKind], ...] = ()
         for start, end, rows in groups:
+            if start >= size:
+                break
             if (found := rows.get(head[start:end])) is not None:
-                hits = hits + found if hits else found
-        for _, kind in sorted(hits, key=_position):
+                hits = tuple(sorted(hits + found, key=_position)) if hits else found
+        for _, kind in hits:
             if kind.matches(head):
                 return kind
         return None
@@ -165,7 +168,7 @@ class KindTable:
             for alternative in mark.alternatives:
                 rows = groups.setdefault(place, {})
                 rows[alternative] = (*rows.get(alternative, ()), (position, kind))
-        return tuple((*place, rows) for place, rows in groups.items())
+        return tuple((*place, groups[place]) for place in sorted(groups))
 
 
 _Group: TypeAlias = tuple[int, int, dict[bytes, tuple[tuple[int, FileKind], ...]]]

@@ -6,7 +6,7 @@ import re
 
 from mayak.signatures.headers import HEAD
 
-_CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+_CONTROLS = bytes({*range(32), 127} - {*b"\t\n\v\f\r\x1b"})
 _UTF_16 = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 _MARK = rb"(?:\xef\xbb\xbf)?\s*"
 _FIELD = (
@@ -22,13 +22,13 @@ _HTML = re.compile(
 _XML = re.compile(_MARK + rb"<(?:\?xml|!DOCTYPE|plist|svg)\b")
 _JSON = re.compile(_MARK + rb"[\[{]")
 
-BEGINNINGS = (
+_IN_BASE64 = (b"data:image/", b"/9j/", b"iVBORw0KGgo", b"R0lGOD", b"UklGR")
+"""With which pictures begin in a text."""
+_IN_BYTES = (
     *(b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"WEBPVP8"),
     *(b"ftypheic", b"ftypmif1", b"ftypavif"),
-    # The same in base64, where it begins with the picture.
-    *(b"data:image/", b"/9j/", b"iVBORw0KGgo", b"R0lGOD", b"UklGR"),
 )
-"""Bytes with which pictures begin inside other files."""
+LONGEST_BEGINNING = max(map(len, _IN_BASE64 + _IN_BYTES))
 
 
 def is_text(head: bytes) -> bool:
@@ -36,7 +36,7 @@ def is_text(head: bytes) -> bool:
     if (encoding := _UTF_16.get(head[:2])) is not None:
         text = head[2 : len(head) & ~1].decode(encoding, "replace")
         return "\0" not in text and "\ufffd" not in text[:-1]
-    if _CONTROLS.search(head):
+    if len(head.translate(None, _CONTROLS)) < len(head):
         return False
     # A long text is cut off in the middle of a character.
     return any(_is_encoded(head, encoding, cut) for encoding, cut in (("utf-8", 3), ("cp949", 1)))
@@ -75,6 +75,10 @@ def is_json(head: bytes) -> bool:
     return _JSON.match(head) is not None and is_text(head)
 
 
-def begins_picture(data: bytes) -> bool:
-    """Whether the beginning of a picture is somewhere in these bytes."""
-    return any(mark in data for mark in BEGINNINGS)
+def begins_picture(data: bytes, *, is_text: bool = False) -> bool:
+    """Whether the beginning of a picture is somewhere in these bytes; in a text only as base64."""
+
+    for mark in _IN_BASE64 if is_text else _IN_BASE64 + _IN_BYTES:  # noqa: SIM110
+        if mark in data:
+            return True
+    return False

@@ -8,15 +8,15 @@ from mayak.case import Exclusion
 from mayak.case.records import BEGINS
 from mayak.evidence import looks_random
 from mayak.imaging.formats import named_as_image
-from mayak.signatures import CONTAINER_LAYERS, FAR_HEAD, FileKind, Use
-from mayak.signatures.census import MIN_RANDOM, Verdict, classify
-from mayak.signatures.texts import BEGINNINGS, begins_picture
+from mayak.signatures import CONTAINER_LAYERS, FAR_HEAD, HEAD, FileKind, Use
+from mayak.signatures.census import MIN_RANDOM, NO_TEXT, Verdict, classify
+from mayak.signatures.texts import LONGEST_BEGINNING, begins_picture
 from mayak.types import EvidenceEntry, Failure, OutcomeReason
 
 _CHUNK = 1 << 20
 _MAX_SEARCHED = 64 << 20
 """Bytes of a text or list in which the beginnings of pictures are looked for."""
-_OVERLAP = max(map(len, BEGINNINGS)) - 1
+_OVERLAP = LONGEST_BEGINNING - 1
 _NOT_READ = {
     Verdict.ENCRYPTED: (OutcomeReason.ENCRYPTED, "{what}, which is not read"),
     Verdict.NOT_READ: (OutcomeReason.UNSUPPORTED, "{what}, which is not read"),
@@ -37,13 +37,15 @@ def without_image(entry: EvidenceEntry, stream: BinaryIO) -> Exclusion | Failure
     path = entry.path
     # 1. A container that the walk has entered.
     if path.kind in CONTAINER_LAYERS:
-        return Exclusion(OutcomeReason.CONTAINER, "its files are listed next", entry.kind)
+        return Exclusion(OutcomeReason.CONTAINER, "its files are listed next", entry.kind or None)
     if entry.is_piece:
         text = "a later piece of a split file, which is read with its first one"
-        return Exclusion(OutcomeReason.CONTAINER, text, entry.kind)
+        return Exclusion(OutcomeReason.CONTAINER, text, entry.kind or None)
     # 2. What can hold pictures.
-    stream.seek(0)
-    head = stream.read(FAR_HEAD)
+    head = b""
+    if entry.kind not in NO_TEXT:
+        stream.seek(0)
+        head = stream.read(FAR_HEAD if entry.kind is None else HEAD)
     found = classify(head, path.name, entry.size, entry.kind)
     kind = found.kind
     if kind is not None and found.verdict in _NOT_READ:
@@ -59,7 +61,7 @@ def without_image(entry: EvidenceEntry, stream: BinaryIO) -> Exclusion | Failure
         return _unknown(entry, stream, head)
     if kind.use is Use.SEARCHED and (where := _begins_in(stream, head)):
         return _failure(entry, kind, OutcomeReason.NOT_OPENED, f"is {kind.described!s}; {where}")
-    if kind.family == "text" and begins_picture(head):
+    if kind.family == "text" and begins_picture(head, is_text=True):
         return _failure(entry, kind, OutcomeReason.NOT_OPENED, f"is {kind.described!s}; {_BEGINS}")
     inside = "; what it unpacks to holds no pictures" if kind.family == "compressed file" else ""
     return Exclusion(OutcomeReason.NO_PICTURES, f"is {kind.described!s}{inside}", str(kind.name))

@@ -15,10 +15,12 @@ from mayak.imaging.formats import (
     is_pdf,
     is_program,
     looks_like_image,
+    named_as_image,
 )
 from mayak.imaging.office import needs_password
 from mayak.imaging.sandbox import MAX_FILE_BYTES
 from mayak.signatures import DECRYPT, OFFICE_DOCUMENT
+from mayak.signatures.census import NO_IMAGE
 from mayak.triage.bounded_queue import ByteBoundedQueue
 from mayak.triage.census import without_image
 from mayak.triage.decoding import DecodeRequest, DecodeRules
@@ -196,7 +198,7 @@ def read(entry: EvidenceEntry) -> bytes | Exclusion | Failure:
                 return Exclusion(
                     OutcomeReason.PROGRAM, "PostScript or a metafile, which is not executed"
                 )
-            if not (is_pdf(head) or looks_like_image(head, entry.path.name)):
+            if not _may_be_image(entry, head):
                 if needs_password(stream, head):
                     return Failure(
                         path,
@@ -220,3 +222,11 @@ def read(entry: EvidenceEntry) -> bytes | Exclusion | Failure:
         text = f"{len(data)} of {entry.size} bytes could be read"
         return Failure(path, "read", OutcomeReason.DAMAGED, text)
     return data
+
+
+def _may_be_image(entry: EvidenceEntry, head: bytes) -> bool:
+    """Whether a file with these first bytes is an image or a PDF."""
+    name = entry.path.name
+    if entry.kind in NO_IMAGE and not named_as_image(name):
+        return False
+    return is_pdf(head) or looks_like_image(head, name)

@@ -110,7 +110,7 @@ def _without_pictures(found: ReportData) -> str | None:
     return msg(
         "Left out as kinds without pictures, such as texts, programs, fonts and sounds: {files}. "
         "What is drawn by a program or a vector drawing, the cover of a sound file, and a picture "
-        "that begins after the first 64 KiB of a text were not looked for.",
+        "that begins after the first 32 KiB of a text were not looked for.",
         files=files(count),
     )
 
@@ -120,7 +120,7 @@ def _unknown(found: ReportData) -> str | None:
         return None
     return msg(
         "Left out because their first bytes are of no kind that mayak knows: {files}. Whether they "
-        "hold pictures is not known: beyond their first 64 KiB nobody looked for any.",
+        "hold pictures is not known: beyond their first 32 KiB nobody looked for any.",
         files=files(found.unknown.files),
     )
 
