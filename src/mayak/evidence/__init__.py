@@ -1,12 +1,25 @@
 """Evidence in: folders, archives and disk images, listed and read without being written.
 
 ``open_source`` opens a source; ``Source.items`` lists its files, deleted ones too. Readers are in
-``containers``.
+``containers`` and run in a process of their own; a worker process with limits may read a source
+itself with ``open_in_process``.
 """
 
 from mayak.evidence.acquire import Acquisition
-from mayak.evidence.base import EXCLUSIONS, Choices, Limits
-from mayak.evidence.open import located, open_source
-from mayak.evidence.walk import Source
+from mayak.evidence.base import EXCLUSIONS, Choices, Limits, ReaderLostError
+from mayak.evidence.open import located, open_in_process
+from mayak.evidence.source import Source, open_source
+from mayak.evidence.walk import Walk
 
-__all__ = ["EXCLUSIONS", "Acquisition", "Choices", "Limits", "Source", "located", "open_source"]
+__all__ = [
+    "EXCLUSIONS",
+    "Acquisition",
+    "Choices",
+    "Limits",
+    "ReaderLostError",
+    "Source",
+    "Walk",
+    "located",
+    "open_in_process",
+    "open_source",
+]

@@ -8,19 +8,20 @@ import re
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from mayak.errors import EvidenceError
-from mayak.evidence.base import Choices, Container, ContainerFile, Limits, decode_name
+from mayak.evidence.base import Choices, Container, ContainerFile, Limits, Watch, decode_name
 from mayak.evidence.containers import reader_of
 from mayak.evidence.containers.folder import FolderContainer, file_times
 from mayak.evidence.containers.segments import open_pieces
 from mayak.evidence.containers.volumes import DiskContainer
+from mayak.evidence.nested import WatchedBytes
 from mayak.evidence.streams import Bytes, FileBytes, open_quietly, stream_of, translated
-from mayak.evidence.walk import Source
+from mayak.evidence.walk import Elsewhere, Walk
 from mayak.i18n import msg, system_error
 from mayak.signatures import (
     CONTAINERS,
@@ -44,22 +45,81 @@ def located(recorded: str) -> Path:
     return path
 
 
-def open_source(path: Path, limits: Limits | None = None, choices: Choices | None = None) -> Source:
-    """Open evidence by its content; nothing is written to it.
+def open_in_process(
+    path: Path,
+    limits: Limits | None = None,
+    choices: Choices | None = None,
+    watch: Watch | None = None,
+) -> Walk:
+    """Open evidence by its content, with the readers of containers in this process, which a damaged
+    one may crash or hold up; nothing is written to it.
 
     Raises:
         EvidenceError: it is missing or not readable, lacks a piece, or is of no known kind.
     """
-    limits, choices = limits or Limits(), choices or Choices()
+    settings = _Settings(limits or Limits(), choices or Choices(), watch or Watch())
+    file = _opened(path, settings)
+    if file is None:
+        return _folder(path, settings)
+    try:
+        return _recognised(file)
+    except BaseException:
+        file.bytes.close()
+        raise
+
+
+def open_without_readers(
+    path: Path, limits: Limits, choices: Choices, elsewhere: Elsewhere
+) -> Walk | None:
+    """Open a folder, whose containers are read ``elsewhere``, or a source that is one image, video
+    or document. None for a container, and for what only a reader can recognise as one.
+
+    Raises: as ``open_in_process``.
+    """
+    settings = _Settings(limits, choices, Watch(), elsewhere)
+    file = _opened(path, settings)
+    if file is None:
+        return _folder(path, settings)
+    kind = CONTAINERS.identify(file.head)
+    if kind is None and SINGLE_FILES.identify(file.head) is not None:
+        return _single_file(file)
+    file.bytes.close()
+    if kind is not None and kind.layer is None:
+        raise _not_read(path, kind)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    limits: Limits
+    choices: Choices
+    watch: Watch
+    elsewhere: Elsewhere | None = None
+
+    def walk(self, path: EvidencePath, container: Container, data: Bytes | None) -> Walk:
+        return Walk(path, container, data, self.limits, self.choices, self.watch, self.elsewhere)
+
+
+def _named(path: Path) -> tuple[str, bytes | None]:
     # An absolute path: "." has no name to show.
-    name, raw = decode_name(os.fsencode(Path(os.path.abspath(path)).name or str(path)))  # noqa: PTH100
+    return decode_name(os.fsencode(Path(os.path.abspath(path)).name or str(path)))  # noqa: PTH100
+
+
+def _folder(path: Path, settings: _Settings) -> Walk:
+    name, raw = _named(path)
+    root = EvidencePath("folder", name, raw=raw)
+    return settings.walk(root, FolderContainer(path, root), None)
+
+
+def _opened(path: Path, settings: _Settings) -> _SourceFile | None:
+    """Open a source that is a file; None if it is a folder, which can be listed."""
+    name, raw = _named(path)
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
             # A folder that cannot be listed is not a source; inside one it is a Failure.
             os.scandir(path).close()
-            root = EvidencePath("folder", name, raw=raw)
-            return Source(root, FolderContainer(path, root), None, limits, choices)
+            return None
         if not stat.S_ISREG(status.st_mode) and not stat.S_ISBLK(status.st_mode):
             raise _unknown(path)
         data: Bytes = open_pieces(path)
@@ -75,12 +135,10 @@ def open_source(path: Path, limits: Limits | None = None, choices: Choices | Non
     try:
         with translated():
             head = _head(data)
-        return _recognised(
-            _SourceFile(EvidencePath("file", name, raw=raw), path, head, data, choices), limits
-        )
     except BaseException:
         data.close()
         raise
+    return _SourceFile(EvidencePath("file", name, raw=raw), path, head, data, settings)
 
 
 def _head(data: Bytes) -> bytes:
@@ -104,7 +162,11 @@ class _SourceFile:
     on_disk: Path
     head: bytes
     bytes: Bytes
-    choices: Choices
+    settings: _Settings = field(repr=False)
+
+    @property
+    def choices(self) -> Choices:
+        return self.settings.choices
 
     def beside(self, name: str) -> ContainerFile | None:
         file = self.on_disk.with_name(name)
@@ -113,56 +175,56 @@ class _SourceFile:
         with translated():
             data = FileBytes(open_quietly(file))
             path = replace(self.path, name=name, raw=None)
-            return _SourceFile(path, file, _head(data), data, self.choices)
+            return _SourceFile(path, file, _head(data), data, self.settings)
 
     def stream(self) -> BinaryIO:
         return stream_of(self.bytes.read_at, self.bytes.size)
 
     def data(self) -> Bytes:
-        return self.bytes
+        return WatchedBytes(self.bytes, self.settings.watch)
 
 
-def _recognised(file: _SourceFile, limits: Limits) -> Source:
+def _recognised(file: _SourceFile) -> Walk:
     kind = CONTAINERS.identify(file.head)
     # 1. A container that is known and not read.
     if kind is not None and kind.layer is None:
         raise _not_read(file.on_disk, kind)
     # 2. A container that a reader opens.
-    if kind is not None and (source := _container(file, kind, limits)) is not None:
+    if kind is not None and (source := _container(file, kind)) is not None:
         return source
     # 3. An image, a video or a document.
     if SINGLE_FILES.identify(file.head) is not None:
-        return _single_file(file, limits)
+        return _single_file(file)
     # 4. A disk whose partition table was wiped: volumes are searched for.
     path = replace(file.path, kind="image")
-    disk = DiskContainer(file.bytes, path)
+    disk = DiskContainer(file.data(), path)
     with translated():
         has_volumes = disk.has_volumes()
     if has_volumes:
-        return Source(path, disk, file.bytes, limits, file.choices)
+        return file.settings.walk(path, disk, file.bytes)
     # 5. A damaged image, by its name: it counts as not read, as it does in a folder.
     if file.on_disk.suffix.lower() in IMAGE_EXTENSIONS:
-        return _single_file(file, limits)
+        return _single_file(file)
     raise _unknown(file.on_disk)
 
 
-def _container(file: _SourceFile, kind: FileKind, limits: Limits) -> Source | None:
+def _container(file: _SourceFile, kind: FileKind) -> Walk | None:
     reader = reader_of(kind, file)
     if reader is None or kind.layer is None:
         return None
     path = replace(file.path, kind=kind.layer)
     with translated():
-        container = reader.open(file, path, limits)
+        container = reader.open(file, path, file.settings.limits)
     if container is None:
         return None
     if container.medium is None:
-        return Source(path, container, file.bytes, limits, file.choices)
+        return file.settings.walk(path, container, file.bytes)
     file.bytes.close()
-    return Source(path, container, container.medium, limits, file.choices)
+    return file.settings.walk(path, container, container.medium)
 
 
-def _single_file(file: _SourceFile, limits: Limits) -> Source:
-    return Source(file.path, _SingleFile(file), file.bytes, limits, file.choices)
+def _single_file(file: _SourceFile) -> Walk:
+    return file.settings.walk(file.path, _SingleFile(file), file.bytes)
 
 
 def _not_read(path: Path, kind: FileKind) -> EvidenceError:

@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from threading import Event
-from typing import BinaryIO, NamedTuple, Self
+from typing import NamedTuple, Protocol, Self
 
 from mayak.errors import EvidenceError, MayakError
 from mayak.evidence.acquire import Acquisition, acquire, acquisition_hash_gap
 from mayak.evidence.base import (
     Choices,
     Container,
-    ContainerFile,
     ContainerFormat,
     LimitExceededError,
     Limits,
+    LostStep,
+    Medium,
+    Watch,
     container_gap,
+    loss_text,
 )
-from mayak.evidence.containers import first_files, reader_of
-from mayak.evidence.containers.folder import FileOnDisk
-from mayak.evidence.containers.segments import (
-    is_later_piece,
-    numbered_pieces,
-    open_pieces,
-)
-from mayak.evidence.streams import IN_MEMORY, Bytes, FileBytes, Unpacked, translated
-from mayak.i18n import msg
+from mayak.evidence.containers import reader_of
+from mayak.evidence.containers.segments import is_later_piece, numbered_pieces
+from mayak.evidence.nested import LostFile, NestedFile, OfSeveral, PeekedFile
+from mayak.evidence.streams import Bytes, translated
 from mayak.signatures import CONTAINERS, FAR_HEAD, HEAD, FileKind
 from mayak.types import (
     EvidenceEntry,
@@ -44,12 +41,26 @@ from mayak.types import (
 _MIN_FAR = 1 << 20
 """Bytes of a file from which on its first ``FAR_HEAD`` bytes are compared, too: no volume is
 smaller."""
-_PACKED_LAYERS = ("zip", "archive")
-"""Containers whose members can only be read from their start on."""
 
 
-class Source:
-    """An open source: its entries, and the hash of the whole."""
+class Elsewhere(Protocol):
+    """Reads the containers of a folder in another process."""
+
+    listed: int
+    """Entries of the source known so far."""
+
+    def items(self, entry: EvidenceEntry, listed: int) -> Iterator[EvidenceEntry | Failure]:
+        """Yield a file of the folder and, if it is a container, the files in it; ``listed`` entries
+        of the source were known before."""
+        ...
+
+    def covers(self, path: EvidencePath) -> bool:
+        """Whether a container of several files yields the file at a path."""
+        ...
+
+
+class Walk:
+    """An open source, read in this process: its entries, and the hash of the whole."""
 
     def __init__(
         self,
@@ -58,16 +69,21 @@ class Source:
         data: Bytes | None,
         limits: Limits,
         choices: Choices,
+        watch: Watch | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
-        """``data``: the bytes that are hashed, None for a folder."""
+        """``data``: the bytes that are hashed, None for a folder. With ``elsewhere``, no container
+        of this folder is read in this process."""
         self.path = path
         self._container = container
         self._data = data
         self._limits, self._choices = limits, choices
+        self._watch, self._elsewhere = watch or Watch(), elsewhere
         self.listed = 0
         """Number of entries known so far; those of containers inside are added when the walk
         reaches them."""
         self._entered: dict[EvidencePath, Container] = {}
+        self._of_several: OfSeveral | None = None
         self._stop: Event | None = None
 
     def __enter__(self) -> Self:
@@ -83,7 +99,14 @@ class Source:
 
     def count(self) -> None:
         """Count the entries without opening any, as the total for a progress bar."""
-        self.listed += sum(1 for _ in self._guarded(self.path, self._container.entries()))
+        self.listed += self._number_of(self.path, self._container)
+
+    def _number_of(self, path: EvidencePath, container: Container) -> int:
+        number = 0
+        for _ in self._guarded(path, container.entries()):
+            self._watch.progress()
+            number += 1
+        return number
 
     def items(self, stop: Event | None = None) -> Iterator[EvidenceEntry | Failure]:
         """Yield every file of the source, and a Failure for each entry that cannot be read.
@@ -96,7 +119,20 @@ class Source:
             CancelledError: ``stop`` was set while an E01 was read.
         """
         self._stop = stop
-        return self._guarded(self.path, self._expanded(self._container, 0))
+        return self._guarded(self.path, self._expanded(self.path, self._container, 0))
+
+    def items_of(self, path: EvidencePath) -> Iterator[EvidenceEntry | Failure]:
+        """Yield one file of a folder and, if it is a container, the files in it."""
+        if (entry := self._container.find(path)) is not None:
+            number = self._watch.enter()
+            yield from self._guarded(path, self._items_at(entry, self._container, 0, number))
+
+    def covers(self, path: EvidencePath) -> bool:
+        """Whether a container of several files in this folder yields the file at a path."""
+        if self._of_several is None:
+            open_first = partial(self._first_file, self._container, 0, self._watch.enter())
+            self._of_several = OfSeveral(open_first)
+        return self._of_several.covers(path)
 
     def find(self, path: EvidencePath) -> EvidenceEntry | None:
         """Return the file at a path that ``items`` gave; None if it is not there any more.
@@ -141,49 +177,86 @@ class Source:
         opened = self._opened(nested, depth)
         return None if isinstance(opened, Failure) else opened
 
-    def _expanded(self, within: Container, depth: int) -> Iterator[EvidenceEntry | Failure]:
+    def _expanded(
+        self, path: EvidencePath, within: Container, depth: int
+    ) -> Iterator[EvidenceEntry | Failure]:
         """Yield the entries of a container, each that is a container followed by its own."""
-        of_several = _OfSeveral(partial(self._first_file, within, depth))
-        for entry in within.entries():
+        number = self._watch.enter()
+        of_several = self._elsewhere or OfSeveral(partial(self._first_file, within, depth, number))
+        entries = within.entries()
+        while (lost := self._watch.leaves(number) or self._watch.step(number)) is None:
+            entry = next(entries, None)
+            if entry is None:
+                return
             if isinstance(entry, Failure):
                 yield entry
-                continue
-            if of_several.cover(entry.path):
+            elif of_several.covers(entry.path):
                 self.listed -= bool(self.listed)
-                continue
-            nested, peeked = self._recognised(within, entry)
-            if nested is None:
-                yield entry if peeked is None else replace(entry, open=peeked)
-                if peeked is not None:
-                    peeked.release()
-                    if peeked.unread is not None:
-                        reason = f"is {peeked.unread.described}, which is not read"
-                        yield container_gap(entry.path, OutcomeReason.UNSUPPORTED, reason)
-                continue
-            opened = self._opened(nested, depth)
-            if opened is None:
-                yield entry
-                continue
-            inside = replace(entry, path=nested.file.path)
+            else:
+                yield from self._items_at(entry, within, depth, number)
+        yield self._lost(path, "is not read any further", lost)
+
+    def _items_at(
+        self, entry: EvidenceEntry, within: Container, depth: int, number: int
+    ) -> Iterator[EvidenceEntry | Failure]:
+        """Yield an entry and, if it is a container, its own entries; ``number`` is the watch's for
+        the container that it is in."""
+        # Until the next step its content may be read, too.
+        if lost := self._watch.step(number):
+            yield replace(entry, open=LostFile(entry.path, lost.reason, self._limits))
+            return
+        nested, peeked = self._recognised(within, entry)
+        if nested is None:
+            here = entry if peeked is None else replace(entry, open=peeked)
+            if self._elsewhere is not None and peeked is not None and peeked.may_be_container:
+                for item in self._elsewhere.items(here, self.listed):
+                    yield item
+                    self.listed = self._elsewhere.listed
+            else:
+                yield here
+            if peeked is not None:
+                peeked.release()
+                if peeked.unread is not None:
+                    reason = f"is {peeked.unread.described}, which is not read"
+                    yield container_gap(entry.path, OutcomeReason.UNSUPPORTED, reason)
+            return
+        inside = replace(entry, path=nested.file.path)
+        if lost := self._watch.step(number):
             yield inside
-            if isinstance(opened, Failure):
-                yield opened
-                continue
-            if opened.medium is not None and (
-                gap := acquisition_hash_gap(opened.medium, inside.path, self._stop)
-            ):
+            yield self._lost(inside.path, "cannot be entered", lost)
+            return
+        opened = self._opened(nested, depth)
+        if opened is None:
+            yield entry
+            return
+        yield inside
+        if isinstance(opened, Failure):
+            yield opened
+            return
+        yield from self._entered_items(inside.path, opened, depth, number)
+
+    def _entered_items(
+        self, path: EvidencePath, opened: Container, depth: int, number: int
+    ) -> Iterator[EvidenceEntry | Failure]:
+        """Yield the entries of a container that was opened inside another one."""
+        if opened.medium is not None:
+            if lost := self._watch.step(number):
+                yield self._lost(path, "cannot be compared with its stored hash", lost)
+            elif gap := acquisition_hash_gap(opened.medium, path, self._stop, self._watch.progress):
                 yield gap
-            if self.listed:
-                self.listed += sum(1 for _ in self._guarded(inside.path, opened.entries()))
-            # Not closed: items handed out earlier may still be opened, and hold what they need.
-            is_empty = True
-            for item in self._guarded(inside.path, self._expanded(opened, depth + 1)):
-                is_empty = False
-                yield item
-            if is_empty:
-                yield container_gap(
-                    inside.path, OutcomeReason.NO_ENTRIES, "no file is listed in it"
-                )
+        if self.listed and self._watch.step(number) is None:
+            self.listed += self._number_of(path, opened)
+        # Not closed: items handed out earlier may still be opened, and hold what they need.
+        is_empty = True
+        for item in self._guarded(path, self._expanded(path, opened, depth + 1)):
+            is_empty = False
+            yield item
+        if is_empty:
+            yield container_gap(path, OutcomeReason.NO_ENTRIES, "no file is listed in it")
+
+    def _lost(self, path: EvidencePath, what: str, lost: LostStep) -> Failure:
+        reason = f"{what}: {loss_text(lost.reason, self._limits)}"
+        return container_gap(path, lost.reason, reason)
 
     def _guarded(
         self, container: EvidencePath, entries: Iterator[EvidenceEntry | Failure]
@@ -206,9 +279,16 @@ class Source:
             yield container_gap(container, OutcomeReason.DAMAGED, reason)
 
     def _first_file(
-        self, within: Container, depth: int, reader: ContainerFormat, path: EvidencePath
+        self,
+        within: Container,
+        depth: int,
+        number: int,
+        reader: ContainerFormat,
+        path: EvidencePath,
     ) -> Container | None:
         """Return the container of several files that begins at a path, None if there is none."""
+        if self._watch.step(number):
+            return None
         with suppress(EvidenceError), translated():
             first = within.find(path)
             if first is None:
@@ -224,7 +304,7 @@ class Source:
 
     def _recognised(
         self, within: Container, entry: EvidenceEntry
-    ) -> tuple[_Nested | None, _PeekedFile | None]:
+    ) -> tuple[_Nested | None, PeekedFile | None]:
         """Return the container that an entry is; if it is none, how to open it without reading its
         start again."""
         # A file that cannot be read here fails again, with a Failure, where the item is used.
@@ -239,8 +319,7 @@ class Source:
                 nested = None if kind is None else self._nested(within, entry, kind, head)
                 if nested is None:
                     stream.seek(0)
-                    unread = kind if kind is not None and kind.layer is None else None
-                    return None, _PeekedFile(stream, entry.open, unread)
+                    return None, PeekedFile(stream, entry.open, kind)
             except BaseException:
                 stream.close()
                 raise
@@ -251,10 +330,10 @@ class Source:
     def _nested(
         self, within: Container, entry: EvidenceEntry, kind: FileKind, head: bytes
     ) -> _Nested | None:
-        if kind.layer is None:
+        if kind.layer is None or self._elsewhere is not None:
             return None
         path = replace(entry.path, kind=kind.layer)
-        file = _NestedFile(within, entry, path, head, self._limits, self._choices)
+        file = NestedFile(within, entry, path, head, self._limits, self._choices, self._watch)
         reader = reader_of(kind, file)
         if reader is None or is_later_piece(reader, file):
             return None
@@ -281,10 +360,14 @@ class Source:
             return _entry_error(file.path, exc)
 
     @property
+    def medium(self) -> Medium | None:
+        """The disk inside, if the source is a disk image in a format of its own."""
+        return self._container.medium
+
+    @property
     def stored(self) -> dict[str, str]:
         """Acquisition hashes in an E01: ``md5`` or ``sha1``, and the hex."""
-        medium = self._container.medium
-        return {} if medium is None else medium.stored
+        return {} if self.medium is None else self.medium.stored
 
     def acquire(
         self, progress: Progress | None = None, stop: Event | None = None
@@ -302,106 +385,11 @@ class Source:
         return acquire(self.path, self._data, self.stored, progress or SilentProgress(), stop)
 
 
-@dataclass(frozen=True, slots=True)
-class _NestedFile:
-    """An entry that may be a container, as readers get it."""
-
-    within: Container
-    entry: EvidenceEntry
-    path: EvidencePath
-    """The entry's, with the kind of the container's layer."""
-    head: bytes
-    limits: Limits
-    choices: Choices
-
-    def beside(self, name: str) -> ContainerFile | None:
-        found = self.within.find(_beside(self.entry.path, name))
-        if found is None:
-            return None
-        with translated(), found.open() as stream:
-            head = stream.read(FAR_HEAD)
-        return replace(self, entry=found, path=found.path, head=head)
-
-    @property
-    def on_disk(self) -> Path | None:
-        opener = self.entry.open
-        return opener.file if isinstance(opener, FileOnDisk) else None
-
-    def stream(self) -> BinaryIO:
-        return self.entry.open()
-
-    def data(self) -> Bytes:
-        file, parent = self.on_disk, self.path.parent
-        # A disk is read where it is, so that bad sectors cost only the files that need them.
-        if file is not None and (self.path.kind == "image" or len(numbered_pieces(file)) > 1):
-            return open_pieces(file)
-        # Of small files a copy in memory keeps no file open.
-        is_packed = parent is not None and parent.kind in _PACKED_LAYERS
-        if not is_packed and self.entry.size > IN_MEMORY:
-            return FileBytes(self.entry.open())
-        with self.entry.open() as stream, translated():
-            return Unpacked(stream, self._check)
-
-    def _check(self, unpacked: int) -> None:
-        if unpacked > self.limits.unpacked:
-            reason = msg("is larger than {limit} bytes", limit=self.limits.unpacked)
-            raise LimitExceededError(self.path, reason)
-
-
-class _OfSeveral:
-    """The containers of several files among the entries of a container, opened when the first of
-    their files is met."""
-
-    def __init__(self, opened: Callable[[ContainerFormat, EvidencePath], Container | None]) -> None:
-        self._open = opened
-        self._containers: dict[EvidencePath, Container | None] = {}
-        """By the path of their first file; None if that is not there or is none."""
-
-    def cover(self, path: EvidencePath) -> bool:
-        """Whether one of them yields this file under a name of its own."""
-        for reader, name in first_files(path.name):
-            first = replace(path, name=name, raw=None, serial=0)
-            if first not in self._containers:
-                self._containers[first] = self._open(reader, first)
-            container = self._containers[first]
-            if container is not None and container.covers(path):
-                return True
-        return False
-
-
-def _beside(path: EvidencePath, name: str) -> EvidencePath:
-    """Return the path of a file in the same folder."""
-    folder, slash, _ = path.name.rpartition("/")
-    return replace(path, kind="file", name=folder + slash + name, raw=None, serial=0)
-
-
 class _Nested(NamedTuple):
     """A container inside the source, and the reader that opens it."""
 
-    file: _NestedFile
+    file: NestedFile
     reader: ContainerFormat
-
-
-class _PeekedFile:
-    """Opens a file whose start was read: the first time with the same stream, until the walk goes
-    on to the next file. A list of many files must not hold them all open."""
-
-    def __init__(
-        self, stream: BinaryIO, opener: Callable[[], BinaryIO], unread: FileKind | None
-    ) -> None:
-        self._stream: BinaryIO | None = stream
-        self._opener = opener
-        self.unread = unread
-        """The kind of container that it is, if no reader enters it."""
-
-    def __call__(self) -> BinaryIO:
-        stream, self._stream = self._stream, None
-        return stream or self._opener()
-
-    def release(self) -> None:
-        if self._stream is not None:
-            self._stream.close()
-            self._stream = None
 
 
 def _entry_error(container: EvidencePath, exc: OSError) -> Failure:

@@ -14,7 +14,7 @@ from typing import Literal
 from PIL import Image
 
 from mayak.errors import DecodeError, EvidenceError
-from mayak.evidence import Source, located, open_source
+from mayak.evidence import Walk, located, open_in_process
 from mayak.imaging import decode
 from mayak.imaging.decode import decode_picture
 from mayak.imaging.hashing import perceptual_hash
@@ -89,8 +89,8 @@ def _work(work: OriginalRequest | bytes) -> bytes | OriginalError:
 
 
 @lru_cache(8)
-def _source(path: str) -> Source:
-    return open_source(located(path))
+def _source(path: str) -> Walk:
+    return open_in_process(located(path))
 
 
 def _read(source: str, path: EvidencePath) -> bytes | None:
