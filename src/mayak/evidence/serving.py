@@ -177,7 +177,7 @@ class _Server:
     def _next(self, request: Json) -> None:
         """Send the next items, each file with its first bytes, pictures whole if asked to."""
         rows: list[list[Any]] = []
-        parts: list[bytes] = []
+        parts: list[list[bytes]] = []
         entries: dict[int, EvidenceEntry] = {}
         until = time.monotonic() + _BATCH_S
         n_bytes = 0
@@ -195,7 +195,7 @@ class _Server:
                     content, is_whole = _content(item, wanted=request["pictures"])
                     rows.append(self._entry_row(item, self._paths, is_whole))
                     parts.append(content)
-                    n_bytes += len(content)
+                    n_bytes += sum(map(len, content))
                     entries[self._number] = item
                 self._number += 1
         except MayakError as exc:
@@ -240,7 +240,7 @@ class _Server:
             if stream.tell() != request["offset"]:
                 stream.seek(request["offset"])
             data = stream.read(request["size"])
-        self._channel.send({}, [data])
+        self._channel.send({}, [[data]])
 
     def _close_reading(self) -> None:
         if self._reading is not None:
@@ -264,21 +264,23 @@ class _Server:
         self._channel.send({"acquisition": None if found is None else acquisition_row(found)})
 
 
-def _content(entry: EvidenceEntry, *, wanted: bool) -> tuple[bytes, bool]:
-    """Return the first bytes of a file, all of a picture if ``wanted``, and whether that is all."""
-    content = b""
+def _content(entry: EvidenceEntry, *, wanted: bool) -> tuple[list[bytes], bool]:
+    """Return the first bytes of a file, all of a picture if ``wanted``, in pieces, and whether that
+    is all."""
+    content: list[bytes] = []
     if isinstance(entry.open, LostFile):
         return content, False
     # If they cannot be read, the same happens again when the parent asks for them.
     with suppress(EvidenceError, OSError), entry.open() as stream:
-        content = stream.read(_HEAD)
-        if len(content) < _HEAD:
+        head = stream.read(_HEAD)
+        content.append(head)
+        if len(head) < _HEAD:
             return content, True
-        is_picture = SINGLE_FILES.identify(content) is not None
+        is_picture = SINGLE_FILES.identify(head) is not None
         if wanted and is_picture and entry.size <= _WHOLE:
             rest = stream.read(entry.size + 1 - _HEAD)
-            content += rest
-            return content, len(content) <= entry.size
+            content.append(rest)
+            return content, _HEAD + len(rest) <= entry.size
     return content, False
 
 

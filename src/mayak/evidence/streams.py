@@ -246,7 +246,7 @@ class translated:  # noqa: N801
 
     def __exit__(self, kind: object, exc: BaseException | None, trace: object) -> None:
         # zipfile, zlib, lzma and tarfile have no common ancestor below Exception.
-        # Too little memory is no fault of the evidence that the next attempt would show again.
+        # That memory ran out is not a fault of the evidence.
         if isinstance(exc, Exception) and not isinstance(exc, MayakError | MemoryError):
             raise EvidenceError(
                 self._what + msg("cannot be read: {exc}", exc=exc),

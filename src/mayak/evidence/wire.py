@@ -40,20 +40,20 @@ class Channel:
         """``shared`` is None on systems without such memory: all bytes go through the pipe."""
         self._pipe, self._shared = pipe, shared
 
-    def send(self, message: Json, parts: Sequence[bytes] = ()) -> None:
-        """Send a message and up to ``SHARED_BYTES`` bytes. Raises OSError if the other end is
-        closed."""
+    def send(self, message: Json, parts: Sequence[Sequence[bytes]] = ()) -> None:
+        """Send a message and up to ``SHARED_BYTES`` bytes, of which each part is given in pieces.
+        Raises OSError if the other end is closed."""
+        lengths = [sum(map(len, part)) for part in parts]
         end = 0
-        if self._shared is not None:
-            for part in parts:
-                os.pwrite(self._shared.file, part, end)
-                end += len(part)
-        lengths = [len(part) for part in parts]
+        for part, length in zip(parts, lengths, strict=True):
+            if self._shared is not None and os.pwritev(self._shared.file, part, end) != length:
+                raise OSError("shared memory ends early")
+            end += length
         head = json.dumps({**message, "lengths": lengths}, separators=(",", ":"))
         self._pipe.send_bytes(head.encode("ascii"))
         if self._shared is None:
             for part in parts:
-                self._pipe.send_bytes(part)
+                self._pipe.send_bytes(b"".join(part))
 
     def poll(self, seconds: float) -> bool:
         """Wait for a message."""
