@@ -13,7 +13,7 @@ import time
 import zipfile
 from concurrent.futures import CancelledError
 from pathlib import Path
-from threading import Event
+from threading import Event, Timer
 
 import psutil
 import pytest
@@ -21,8 +21,10 @@ import pytest
 import faulty_readers
 from mayak.errors import EvidenceError, MayakError
 from mayak.evidence import Limits, ReaderLostError, open_in_process, open_source
+from mayak.evidence.base import container_gap
+from mayak.evidence.wire import PathReader, PathWriter, failure_of, failure_row
 from mayak.i18n import render
-from mayak.types import Failure
+from mayak.types import EvidencePath, Failure
 
 IMAGES = Path(__file__).parent / "images"
 LIMITS = Limits(seconds=2, memory=1 << 30)
@@ -190,10 +192,42 @@ def test_what_a_reader_raises_is_told_in_the_language_of_the_examiner(tmp_path):
 def test_a_walk_that_is_stopped_does_not_wait_for_its_reader(tmp_path):
     (tmp_path / "a.zip").write_bytes(zipped({"hang-in-read.jpg": jpeg(1)}))
     stop = Event()
+    timer = Timer(0.5, stop.set)
+    timer.start()
+    limits = Limits(seconds=600)
+    with open_source(tmp_path / "a.zip", limits) as source, pytest.raises(CancelledError):
+        list(source.items(stop))
+    timer.join()
+
+
+def test_without_shared_memory_all_goes_through_the_pipe(tmp_path, monkeypatch):
+    files = {f"{number}.jpg": jpeg(number) for number in range(300)}
+    (tmp_path / "a.zip").write_bytes(
+        zipped({"empty": b"", "large.jpg": jpeg(3, 20 << 20), **files})
+    )
     with open_source(tmp_path / "a.zip") as source:
-        stop.set()
-        with pytest.raises(CancelledError):
-            list(source.items(stop))
+        expected = rows(source)
+    monkeypatch.setattr("mayak.workers.SharedMemory.new", lambda: None)
+    with open_source(tmp_path / "a.zip") as source:
+        assert rows(source) == expected
+
+
+@pytest.mark.parametrize(
+    "root",
+    [EvidencePath("zip", "b.zip"), EvidencePath("zip", "a.zip", EvidencePath("folder", "x"))],
+)
+def test_a_reader_that_speaks_of_other_evidence_is_not_believed(tmp_path, root):
+    """As one that was taken over by what it reads might."""
+    asked = EvidencePath("zip", "a.zip")
+    sent, received = PathWriter(), PathReader(asked)
+    entry = root.child("file", "1.jpg")
+    row, layers = sent.row(entry), sent.new()
+    with pytest.raises(ValueError, match=r"zip|folder"):
+        received.learn(layers)
+        received.path(row)
+    failure = failure_row(container_gap(root, "Damaged", "text"), PathWriter())
+    with pytest.raises(ValueError, match="Damaged"):
+        failure_of(failure, received)
 
 
 def processes():
@@ -262,7 +296,9 @@ def damaged(data, seed):
 
 
 def test_flipped_bytes_cost_at_most_the_source_and_nothing_of_its_folder(tmp_path):
-    whole = unpacked(tmp_path / "whole") if (tmp_path / "whole").mkdir() is None else None
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    unpacked(whole)
     names = sorted(path.name for path in whole.iterdir())
     folder = tmp_path / "folder"
     folder.mkdir()

@@ -164,8 +164,10 @@ def _context() -> ForkServerContext | SpawnContext:
 class _WalkState:
     """How far a walk has come, to go on with it in another process."""
 
-    at: EvidencePath | None
-    """The file of a folder, None for the whole source."""
+    root: EvidencePath
+    """The file of a folder, or the source."""
+    is_whole: bool
+    """Whether it is the source."""
     listed: int
     process: ReaderProcess | None = None
     paths: PathReader = field(default_factory=PathReader)
@@ -240,7 +242,7 @@ class Reader:
             return None
 
         def parsed() -> EvidenceEntry:
-            paths = PathReader()
+            paths = PathReader(path)
             paths.learn(message["layers"])
             return self._entry(message["entry"], paths, None, None, b"")
 
@@ -257,16 +259,16 @@ class Reader:
             return False
 
     def items(
-        self, at: EvidencePath | None, listed: int, stop: Event | None
+        self, root: EvidencePath, listed: int, stop: Event | None, *, is_whole: bool
     ) -> Iterator[tuple[EvidenceEntry | Failure, OutcomeReason | None]]:
-        """Walk the source, or one file of a folder with what is in it; yields each item, and how
-        the reader was lost with it.
+        """Walk the source, or one file of a folder with what is in it: ``root``; yields each item,
+        and how the reader was lost with it.
 
         Raises:
             CancelledError: ``stop`` was set.
         """
         self._stop = stop
-        walk = _WalkState(at, listed)
+        walk = _WalkState(root, is_whole, listed)
         while True:
             batch = self._next(walk)
             self.listed = batch.listed
@@ -403,11 +405,11 @@ class Reader:
         if self._walk is not None and self._walk.is_asked:
             self._walk.arrived = self._arriving(self._walk)
             process = self._running()
-        walk.paths, walk.process, walk.is_asked = PathReader(), process, False
+        walk.paths, walk.process, walk.is_asked = PathReader(walk.root), process, False
         self._walk = walk
         request = {
             "do": "walk",
-            "at": None if walk.at is None else walk.at.to_json(),
+            "at": None if walk.is_whole else walk.root.to_json(),
             "listed": walk.listed,
             "lost": walk.lost,
             "skipped": walk.n_items,
@@ -421,9 +423,8 @@ class Reader:
         walk.lost[loss.step] = loss.outcome, leaves
         if walk.n_lost.total() < _LOST_IN_ALL:
             return None
-        path = walk.at or EvidencePath("file", self._job.source.name)
         reason = f"is not read any further: {loss_text(loss.outcome, self.limits)}"
-        return _Batch([container_gap(path, loss.outcome, reason)], True, walk.listed)
+        return _Batch([container_gap(walk.root, loss.outcome, reason)], True, walk.listed)
 
     def _batch(self, walk: _WalkState, message: Json, parts: list[bytes]) -> _Batch:
         walk.paths.learn(message["layers"])

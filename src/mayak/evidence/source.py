@@ -107,7 +107,7 @@ class Source:
         if self._walk is not None:
             yield from self._walk.items(stop)
             return
-        for item, _ in self._reader.items(None, self._listed, stop):
+        for item, _ in self._reader.items(self.path, self._listed, stop, is_whole=True):
             self._listed = self._reader.listed
             yield item
 
@@ -156,7 +156,7 @@ class _Containers:
     def items(self, entry: EvidenceEntry, listed: int) -> Iterator[EvidenceEntry | Failure]:
         self.listed = listed
         is_first = True
-        for item, lost in self.reader.items(entry.path, listed, self.stop):
+        for item, lost in self.reader.items(entry.path, listed, self.stop, is_whole=False):
             self.listed = self.reader.listed
             if is_first:
                 # The file itself is read here, which takes no reader.

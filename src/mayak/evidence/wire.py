@@ -114,28 +114,47 @@ class PathWriter:
 
 
 class PathReader:
-    """Makes paths of the rows of a ``PathWriter``."""
+    """Makes paths of the rows of a ``PathWriter``, none of them outside the evidence asked for."""
 
-    def __init__(self) -> None:
+    def __init__(self, root: EvidencePath | None = None) -> None:
+        """All paths must be ``root``'s or below it, by their names: what kind of container a file
+        is, only the process that reads it knows."""
+        self._root = () if root is None else root.layers
         self._known: list[tuple[EvidencePath, int]] = []
         """With the number of their layers."""
 
     def learn(self, rows: list[list[Any]]) -> None:
         """Take in new layers."""
         for row in rows:
-            above = row[0]
-            layers = 1 if above < 0 else self._known[above][1] + 1
+            path, layers = self._path(row)
             if layers > _MAX_LAYERS:
                 raise ValueError(layers)
-            self._known.append((self.path(row), layers))
+            self._known.append((path, layers))
 
     def path(self, row: list[Any]) -> EvidencePath:
         """Return the path of a row."""
+        path, layers = self._path(row)
+        if layers < len(self._root):
+            raise ValueError(row)
+        return path
+
+    def holds(self, display: str) -> bool:
+        """Whether a path in words is the root's or below it."""
+        root = str(self._root[-1]) if self._root else ""
+        return display.startswith(root) and display[len(root) :][:1] in ("", "/")
+
+    def _path(self, row: list[Any]) -> tuple[EvidencePath, int]:
         above, kind, name, raw, serial = row
         if kind not in _KINDS or not isinstance(name, str) or not isinstance(serial, int):
             raise ValueError(row)
-        parent = None if above < 0 else self._known[above][0]
-        return EvidencePath(kind, name, parent, None if raw is None else bytes.fromhex(raw), serial)
+        parent, layers = (None, 0) if above < 0 else self._known[above]
+        raw = None if raw is None else bytes.fromhex(raw)
+        path = EvidencePath(kind, name, parent, raw, serial)
+        if layers < len(self._root):
+            root = self._root[layers]
+            if (name, raw, serial) != (root.name, root.raw, root.serial):
+                raise ValueError(row)
+        return path, layers + 1
 
 
 def times_row(times: FileTimes) -> list[Any] | None:
@@ -168,7 +187,7 @@ def failure_row(failure: Failure, paths: PathWriter) -> list[Any]:
 def failure_of(row: list[Any], paths: PathReader) -> Failure:
     """Return the failure of a row."""
     path, error, message, entry = row
-    if not isinstance(path, str) or not isinstance(error, str):
+    if not isinstance(error, str) or not paths.holds(path):
         raise ValueError(row)
     at = None if entry is None else paths.path(entry)
     return Failure(path, "read", error, unpacked(message), at)
