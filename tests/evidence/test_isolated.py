@@ -37,7 +37,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture
 def faulty(monkeypatch):
-    monkeypatch.setattr("mayak.evidence.isolated.serve", faulty_readers.serve)
+    monkeypatch.setattr("mayak.evidence.process.serve", faulty_readers.serve)
 
 
 def jpeg(number, size=10_000):
@@ -261,9 +261,9 @@ def test_the_process_ends_with_its_parent_even_while_it_hangs_in_a_library(tmp_p
             import sys
             from pathlib import Path
             import faulty_readers
-            from mayak.evidence import isolated, open_source
+            from mayak.evidence import open_source, process
             if __name__ == "__main__":
-                isolated.serve = faulty_readers.serve
+                process.serve = faulty_readers.serve
                 with open_source(Path(sys.argv[1])) as source:
                     print(source._reader._process._process.pid, flush=True)
                     list(source.items())

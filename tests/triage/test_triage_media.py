@@ -194,7 +194,7 @@ def test_a_source_that_goes_away_costs_nothing_of_what_it_holds(
         source = zipped(tmp_path / "stick.zip", members)
     hidden = tmp_path / "hidden"
     monkeypatch.setattr(FileBytes, "read_at", read_unless(hidden))
-    monkeypatch.setattr("mayak.evidence.isolated.serve", serve_from_a_stick)
+    monkeypatch.setattr("mayak.evidence.process.serve", serve_from_a_stick)
     left = pulled(tmp_path / "case", source, lambda: source.rename(hidden))
     hidden.rename(source)
     assert run(tmp_path / "case", source) == run(tmp_path / "fresh", source)

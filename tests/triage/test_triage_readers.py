@@ -21,7 +21,7 @@ def test_a_file_that_crashes_its_reader_is_named_and_tried_again(tmp_path, monke
     archive = zipped(folder / "a.zip", {"10.jpg": members.pop("10.jpg"), **bad, **members})
     source = archive if kind == "zip" else folder
     place = "a.zip" if kind == "zip" else "x/a.zip"
-    monkeypatch.setattr("mayak.evidence.isolated.serve", faulty_readers.serve)
+    monkeypatch.setattr("mayak.evidence.process.serve", faulty_readers.serve)
 
     first = run(case, source)
 

@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from mayak.errors import EvidenceError, MayakError
+from mayak.errors import EvidenceError
 from mayak.evidence.base import Choices, Limits, LostStep, Watch
 from mayak.evidence.nested import LostFile
 from mayak.evidence.open import open_in_process
@@ -198,8 +198,9 @@ class _Server:
                     n_bytes += sum(map(len, content))
                     entries[self._number] = item
                 self._number += 1
-        except MayakError as exc:
-            # What came before it is still read.
+        except MemoryError:
+            raise
+        except Exception as exc:  # noqa: BLE001 - what came before it is still read
             error = error_row(exc)
         self._recent.append(entries)
         self._channel.send(
