@@ -133,10 +133,11 @@ def test_an_encrypted_backup_that_cannot_be_opened_is_named_with_the_reason(tmp_
     assert PASSWORD not in message
 
 
+@pytest.mark.usefixtures("in_process")
 def test_without_the_package_an_encrypted_backup_is_named_with_what_to_install(
     tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("mayak.evidence.containers.decryption.find_spec", lambda name: None)
+    monkeypatch.setattr("mayak.evidence.containers.ciphers.find_spec", lambda name: None)
     _, ((_, error, message),) = listed(written(tmp_path / "a.ab", ENCRYPTED), GIVEN)
     assert error == "Encrypted"
     assert "needs a package that is not installed: pycryptodomex" in message

@@ -40,17 +40,23 @@ def lz4(data):
 PACK = {"gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress, "zst": zstd, "lz4": lz4}
 
 
+def shown(path):
+    """The path of an entry below its source, with the numbers of those of one name."""
+    names = (f"{p.name}#{p.serial}" if p.serial else p.name for p in path.layers[1:])
+    return "/".join(names)
+
+
 def listed(path, limits=None):
     """({name: content}, [(reason, name, message)]) of a source."""
     found, told = {}, []
     with open_source(path, limits) as source:
         for entry in source.items():
-            name = str(entry.path).partition("/")[2]
             if isinstance(entry, Failure):
+                name = str(entry.path).partition("/")[2]
                 told.append((str(entry.error), name, entry.message))
             else:
                 with entry.open() as stream:
-                    found[name] = stream.read()
+                    found[shown(entry.path)] = stream.read()
     return found, told
 
 
@@ -184,6 +190,7 @@ def test_of_a_cut_file_what_is_there_is_given_and_the_rest_is_told(tmp_path, ext
     assert f"beyond {len(part)} bytes" in message
 
 
+@pytest.mark.usefixtures("in_process")
 @pytest.mark.parametrize(
     ("extension", "module", "package"), [("zst", "backports.zstd", "zstd"), ("lz4", "lz4", "lz4")]
 )

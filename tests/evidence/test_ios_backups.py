@@ -57,7 +57,7 @@ def listed(path, choices=None):
             if isinstance(item, Failure):
                 key, value = item.path, (str(item.error), item.message)
             else:
-                key, value = str(item.path), contents(item)
+                key, value = item.path.numbered, contents(item)
                 assert item.size == len(value)
             if key in found and isinstance(found[key], bytes):
                 key = f"{key} failure"
@@ -268,13 +268,14 @@ def test_an_encrypted_backup_that_cannot_be_opened_is_named_with_the_reason(tmp_
     assert all(f"{folder}{f.file_id[:2]}/{f.file_id}" in found for f in FILES)
 
 
+@pytest.mark.usefixtures("in_process")
 def test_without_the_package_an_encrypted_backup_is_named_with_what_to_install(
     tmp_path, monkeypatch
 ):
     folder = as_folder(tmp_path, ios_backup(FILES, Keybag()))
     for name in [name for name in sys.modules if name.split(".")[0] == "Cryptodome"]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setattr("mayak.evidence.containers.decryption.find_spec", lambda name: None)
+    monkeypatch.setattr("mayak.evidence.containers.ciphers.find_spec", lambda name: None)
     imported = builtins.__import__
 
     def hidden(name, *rest, **more):
@@ -561,6 +562,7 @@ def test_two_backups_in_one_folder_are_kept_apart(tmp_path):
     assert found[f"evidence/b/Manifest.plist/{other.name}"] == b"another phone's"
 
 
+@pytest.mark.usefixtures("in_process")
 def test_a_password_is_tried_once_for_a_backup(tmp_path, monkeypatch):
     class_keys.cache_clear()
     tried = []

@@ -1,13 +1,22 @@
 """Evidence in: folders, archives and disk images, listed and read without being written.
 
 ``open_source`` opens a source; ``Source.items`` lists its files, deleted ones too. Readers are in
-``containers``.
+``containers`` and run in a process of their own; a worker process with limits may read a source
+itself with ``open_in_process``.
 """
 
 from mayak.evidence.acquire import Acquisition
-from mayak.evidence.base import EXCLUSIONS, Choices, Limits, LockedError, asks_for_password
-from mayak.evidence.open import located, open_source
-from mayak.evidence.walk import Source
+from mayak.evidence.base import (
+    EXCLUSIONS,
+    Choices,
+    Limits,
+    LockedError,
+    ReaderLostError,
+    asks_for_password,
+)
+from mayak.evidence.open import located, open_in_process
+from mayak.evidence.source import Source, open_source
+from mayak.evidence.walk import Walk
 
 __all__ = [
     "EXCLUSIONS",
@@ -15,8 +24,11 @@ __all__ = [
     "Choices",
     "Limits",
     "LockedError",
+    "ReaderLostError",
     "Source",
+    "Walk",
     "asks_for_password",
     "located",
+    "open_in_process",
     "open_source",
 ]

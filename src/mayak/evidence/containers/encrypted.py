@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from mayak.evidence.base import Choices, NotReadError, library_for
+from mayak.evidence.progress import note_progress
 from mayak.evidence.streams import Bytes, HandleBytes, stream_of
 from mayak.i18n import msg
 from mayak.signatures import (
@@ -55,6 +56,7 @@ def decrypted(kind: FileKind, data: Bytes, path: EvidencePath, choices: Choices)
         raise NotReadError(path, what, DECRYPT_OR_UNTESTED, outcome)
     with library_for(path, kind.name):
         for password in choices.passwords:
+            note_progress()
             if disks := _OPENERS.get(kind.name, _bitlocker)(data, password):
                 return disks
     remedy = GIVE_PASSWORD

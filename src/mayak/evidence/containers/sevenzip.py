@@ -41,6 +41,7 @@ from mayak.evidence.containers.sevenzip_coders import (
     check_coders,
     unpacked,
 )
+from mayak.evidence.progress import note_progress
 from mayak.evidence.streams import (
     Bytes,
     Unpacked,
@@ -376,6 +377,7 @@ def _parsed(data: Bytes, path: EvidencePath, passwords: tuple[str, ...]) -> Any:
         return SevenZipFile(stream_of(data.read_at, data.size))
     except PasswordRequired:
         for password in passwords:
+            note_progress()
             with suppress(Exception):  # a wrong one gives bytes that any parser may stumble over
                 return SevenZipFile(stream_of(data.read_at, data.size), password=password)
     reason = msg("is a 7z archive whose list of files is encrypted")

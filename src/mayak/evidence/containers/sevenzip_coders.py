@@ -23,6 +23,7 @@ from mayak.evidence.containers.rare_methods import (
     require_deflate64,
     require_ppmd,
 )
+from mayak.evidence.progress import note_progress
 from mayak.evidence.streams import CHUNK
 
 AES = bytes.fromhex("06f10701")
@@ -241,6 +242,7 @@ def _key(password: str, salt: bytes, power: int) -> bytes:
         return secret[:32].ljust(32, b"\0")
     if power > _MAX_POWER:
         raise ValueError(f"its password is hashed 2**{power} times, which is not done")
+    note_progress()
     digest = hashlib.sha256()
     step = 1 << min(power, 10)
     for begin in range(0, 1 << power, step):
