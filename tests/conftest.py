@@ -12,6 +12,7 @@ os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
 import pytest
 
 from mayak.cli.console import Console
+from mayak.evidence import open_in_process
 
 SLOW = (
     "case/test_crash.py",
@@ -94,6 +95,12 @@ def interruptible():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def in_process(request, monkeypatch):
+    """Has sources read in this process, in which a test has changed what their reader does."""
+    monkeypatch.setattr(request.module, "open_source", open_in_process)
 
 
 @pytest.fixture(scope="session")

@@ -17,10 +17,12 @@ from mayak.i18n import (
     message_of,
     msg,
     msg_in,
+    packed,
     plural,
     preferred,
     render,
     system_error,
+    unpacked,
 )
 
 SOURCES = [
@@ -192,4 +194,22 @@ def test_only_what_a_person_looks_at_is_rendered(source):
             "plural",
             "system_error",
             "message_of",
+            "packed",
+            "unpacked",
         }
+
+
+def test_a_message_keeps_its_wordings_on_its_way_to_another_process():
+    reason = msg("{path} ends after {done} of {size} bytes", path="a.E01", done=1, size=2)
+    for message in (
+        "plain",
+        reason,
+        plural("{n} file", "{n} files", 2),
+        msg("{path}: {reason}", path="x", reason=reason),
+        "a.E01: " + reason,
+    ):
+        sent = unpacked(json.loads(json.dumps(packed(message))))
+        assert (sent, render(sent, "ko")) == (message, render(message, "ko"))
+    for other in (None, 1, ["x"], {"parts": "x"}, {"parts": [1]}, {"english": 1}):
+        with pytest.raises(ValueError, match="not a message"):
+            unpacked(other)

@@ -24,6 +24,9 @@ from typing import NamedTuple, Self, TypeAlias
 Language: TypeAlias = str
 """The code of a language, for example ``ko``. English needs no catalogue."""
 
+JsonMessage: TypeAlias = "str | dict[str, object]"
+"""A message as JSON: plain text, or its template with the values."""
+
 _CATALOGUES = Path(__file__).with_name("locale")
 _KEPT = (str, Number, date, list, tuple, dict, set, frozenset, bytes, type(None))
 """Values that keep their type, because templates format it; others are kept as their text."""
@@ -135,6 +138,57 @@ def join(separator: str, parts: Iterable[str]) -> Message:
     """Return one message made of others, as ``str.join`` does with plain strings."""
     between = [piece for part in parts for piece in (separator, part)][1:]
     return Message("".join(between), tuple(between))
+
+
+def packed(text: str) -> JsonMessage:
+    """Return a message as plain JSON values, which another process gives to ``unpacked``."""
+    if not isinstance(text, Message):
+        return str(text)
+    source = text._source
+    if not isinstance(source, _Template):
+        return {"parts": [packed(part) for part in source]}
+    values = {name: _packed_value(value) for name, value in source.values.items()}
+    return {
+        "english": str(text),
+        "key": source.key,
+        "plural": source.is_plural,
+        "values": values,
+    }
+
+
+def _packed_value(value: object) -> object:
+    if isinstance(value, list | tuple):
+        return [_packed_value(each) for each in value]
+    if value is None or isinstance(value, int | float):
+        return value
+    return packed(value if isinstance(value, str) else str(value))
+
+
+def unpacked(value: object) -> str:
+    """Return the message that ``packed`` made these values of. Raises ValueError for others."""
+    text = _unpacked_value(value)
+    if not isinstance(text, str):
+        raise ValueError("not a message")
+    return text
+
+
+def _unpacked_value(value: object) -> object:
+    match value:
+        case list():
+            return [_unpacked_value(each) for each in value]
+        case {"parts": list() as parts}:
+            return join("", [unpacked(part) for part in parts])
+        case {
+            "english": str() as english,
+            "key": str() as key,
+            "plural": bool() as is_plural,
+            "values": dict() as values,
+        }:
+            kept = {str(name): _unpacked_value(each) for name, each in values.items()}
+            return Message(english, _Template(key, is_plural, kept))
+        case None | str() | int() | float():
+            return value
+    raise ValueError("not a message")
 
 
 def render(text: str, language: Language) -> str:

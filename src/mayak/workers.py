@@ -232,7 +232,7 @@ class _Process(Generic[Item, Result]):
     def __init__(self, function: Callable[[Item], Result], memory: int | None) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
-        self._shared = _SharedMemory.new()
+        self._shared = SharedMemory.new()
         self._process = context.Process(
             target=_serve, args=(theirs, self._shared, function, memory), daemon=True
         )
@@ -285,14 +285,14 @@ class _Process(Generic[Item, Result]):
         self._process.join()
 
 
-class _SharedMemory:
+class SharedMemory:
     """Memory of two processes: a file without a name that is on no disk (memfd)."""
 
     def __init__(self, file: int) -> None:
         self.file = file
 
     @classmethod
-    def new(cls) -> _SharedMemory | None:
+    def new(cls) -> SharedMemory | None:
         """Return None on systems without memfd (all but Linux)."""
         if not hasattr(os, "memfd_create"):
             return None
@@ -305,11 +305,11 @@ class _SharedMemory:
         os.close(self.file)
 
 
-def _attached(file: Any) -> _SharedMemory:  # noqa: ANN401 - multiprocessing's wrapper of a descriptor
-    return _SharedMemory(file.detach())
+def _attached(file: Any) -> SharedMemory:  # noqa: ANN401 - multiprocessing's wrapper of a descriptor
+    return SharedMemory(file.detach())
 
 
-def _send(pipe: connection.Connection, shared: _SharedMemory | None, value: object) -> None:
+def _send(pipe: connection.Connection, shared: SharedMemory | None, value: object) -> None:
     """Send a value; its buffers (pickle's, PEP 574) go through shared memory as far as they fit.
 
     A pipe takes a photo in fifty pieces, and its reader wakes up for each. Buffers that do not fit
@@ -336,7 +336,7 @@ def _send(pipe: connection.Connection, shared: _SharedMemory | None, value: obje
         pipe.send_bytes(raw)
 
 
-def _receive(pipe: connection.Connection, shared: _SharedMemory | None) -> Any:  # noqa: ANN401
+def _receive(pipe: connection.Connection, shared: SharedMemory | None) -> Any:  # noqa: ANN401
     """Return the value that was sent; its buffers are copied out of the shared memory."""
     import numpy as np  # here, so that callers of ``cores`` start faster
 
@@ -363,24 +363,30 @@ def _receive(pipe: connection.Connection, shared: _SharedMemory | None) -> Any: 
 
 def _serve(
     pipe: connection.Connection,
-    shared: _SharedMemory | None,
+    shared: SharedMemory | None,
     function: Callable[[Any], Any],
     memory: int | None,
 ) -> None:
+    become_worker(memory)
+    with suppress(EOFError):
+        pipe.send(None)  # it has started
+        while True:
+            _send(pipe, shared, _reply(function, _receive(pipe, shared)))
+
+
+def become_worker(memory: int | None) -> None:
+    """Prepare this process, which ``multiprocessing`` has started: it leaves Ctrl-C to its parent,
+    prints nothing, ends with its parent, and may use ``memory`` bytes more than now."""
     # Only the parent handles Ctrl-C; workers end with it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Codecs print messages about broken files into the parent's progress display.
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _end_with_parent()
     # Each process has one core: numpy's threads would compete with the other processes.
     threadpoolctl.threadpool_limits(1)
     _keep_memory()
     if memory is not None:
         limit_process(memory)
-    with suppress(EOFError):
-        pipe.send(None)  # it has started
-        while True:
-            _send(pipe, shared, _reply(function, _receive(pipe, shared)))
 
 
 def _reply(function: Callable[[Any], Any], item: Any) -> Reply:  # noqa: ANN401
@@ -405,8 +411,22 @@ def _keep_memory() -> None:
 
 
 def _end_with_parent() -> None:
-    # A parent that is killed cannot end its workers, which would wait for work for ever.
+    """End this process when its parent ends: a parent that is killed cannot end its workers, which
+    would wait for work for ever."""
     parent = multiprocessing.parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
+    if parent is None:
+        return
+    threading.Thread(target=_exit_after, args=(parent.sentinel,), daemon=True).start()
+    # That thread never runs while a library hangs and keeps Python's lock. So the system itself
+    # sends a signal when the parent's end of this pipe closes; SIGIO ends a process by default.
+    with suppress(ImportError, AttributeError, OSError):  # not a POSIX system
+        import fcntl
+
+        fcntl.fcntl(parent.sentinel, fcntl.F_SETOWN, os.getpid())
+        flags = fcntl.fcntl(parent.sentinel, fcntl.F_GETFL)
+        fcntl.fcntl(parent.sentinel, fcntl.F_SETFL, flags | fcntl.FASYNC)
+
+
+def _exit_after(sentinel: int) -> None:
+    connection.wait([sentinel])
+    os._exit(1)

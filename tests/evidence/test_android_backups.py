@@ -133,6 +133,7 @@ def test_an_encrypted_backup_that_cannot_be_opened_is_named_with_the_reason(tmp_
     assert PASSWORD not in message
 
 
+@pytest.mark.usefixtures("in_process")
 def test_without_the_package_an_encrypted_backup_is_named_with_what_to_install(
     tmp_path, monkeypatch
 ):

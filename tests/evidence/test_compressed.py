@@ -195,6 +195,7 @@ def test_of_a_cut_file_what_is_there_is_given_and_the_rest_is_told(tmp_path, ext
     assert f"beyond {len(part)} bytes" in message
 
 
+@pytest.mark.usefixtures("in_process")
 @pytest.mark.parametrize(
     ("extension", "module", "package"), [("zst", "backports.zstd", "zstd"), ("lz4", "lz4", "lz4")]
 )

@@ -545,6 +545,7 @@ def test_a_file_beyond_the_end_of_a_cut_image_fails_and_its_neighbours_do_not(un
             items["DCIM/100.jpg"].open().read()
 
 
+@pytest.mark.usefixtures("in_process")
 @pytest.mark.parametrize("where", ["folder", "file"])
 @pytest.mark.parametrize("name", ["mbr.dd", "gpt.dd", "ntfs.dd"])
 def test_what_a_bad_sector_hides_is_told_and_the_rest_is_read(
@@ -583,7 +584,7 @@ def test_what_a_bad_sector_hides_is_told_and_the_rest_is_read(
 
 
 @pytest.fixture
-def first_sector_is_bad(monkeypatch):
+def first_sector_is_bad(monkeypatch, in_process):
     whole = FileBytes.read_at
 
     def read_at(self, offset, size):
@@ -612,6 +613,7 @@ def test_volumes_of_a_disk_whose_first_sector_is_bad_are_found(unpack, folder, f
     assert (failure.path, failure.error) == ("폰/a.dd", "Unreadable")
 
 
+@pytest.mark.usefixtures("in_process")
 @pytest.mark.parametrize("bad", [1000, 40_000])
 def test_a_bad_sector_after_the_first_does_not_keep_a_source_from_being_opened(
     unpack, monkeypatch, bad
@@ -629,6 +631,7 @@ def test_a_bad_sector_after_the_first_does_not_keep_a_source_from_being_opened(
         assert source.path.kind == "image"
 
 
+@pytest.mark.usefixtures("in_process")
 def test_a_fault_that_nobody_foresaw_costs_its_container_alone(unpack, folder, monkeypatch):
     unpack("mbr.dd").rename(folder / "a.dd")
     (folder / "b.jpg").write_bytes(CONTENT["100.jpg"])

@@ -268,6 +268,7 @@ def test_an_encrypted_backup_that_cannot_be_opened_is_named_with_the_reason(tmp_
     assert all(f"{folder}{f.file_id[:2]}/{f.file_id}" in found for f in FILES)
 
 
+@pytest.mark.usefixtures("in_process")
 def test_without_the_package_an_encrypted_backup_is_named_with_what_to_install(
     tmp_path, monkeypatch
 ):
@@ -561,6 +562,7 @@ def test_two_backups_in_one_folder_are_kept_apart(tmp_path):
     assert found[f"evidence/b/Manifest.plist/{other.name}"] == b"another phone's"
 
 
+@pytest.mark.usefixtures("in_process")
 def test_a_password_is_tried_once_for_a_backup(tmp_path, monkeypatch):
     class_keys.cache_clear()
     tried = []

@@ -283,6 +283,7 @@ def test_changed_bytes_anywhere_are_an_outcome_and_never_a_crash(tmp_path):
             assert len(found) + len(told) > 0
 
 
+@pytest.mark.usefixtures("in_process")
 def test_a_missing_library_is_named(tmp_path, monkeypatch):
     shutil.copy(RAR / "rar5-crc.rar", tmp_path / "a.rar")
     monkeypatch.setitem(sys.modules, "libarchive", None)

@@ -175,6 +175,7 @@ def test_a_header_is_unpacked_by_the_same_methods_as_files(tmp_path):
     assert "packed by a method that is not read" in message
 
 
+@pytest.mark.usefixtures("in_process")
 def test_a_solid_block_is_unpacked_once_however_many_files_it_has(tmp_path, monkeypatch):
     files = [(f"{n}.jpg", JPEG + bytes([n])) for n in range(60)]
     packed = lzma2(b"".join(data for _, data in files))
@@ -371,6 +372,7 @@ def test_changed_bytes_anywhere_are_an_outcome_and_never_a_crash(tmp_path):
         assert len(found) + len(told) > 0
 
 
+@pytest.mark.usefixtures("in_process")
 def test_missing_libraries_are_named(tmp_path, monkeypatch):
     for name in ("inflate64", "Cryptodome.Cipher"):
         monkeypatch.setitem(sys.modules, name, None)

@@ -85,6 +85,7 @@ def listed(source):
     return items, failures
 
 
+@pytest.mark.usefixtures("in_process")
 @pytest.mark.parametrize("name", [name for name in EXPECTED if name != "fixed.vhd"])
 def test_a_virtual_disk_reads_as_another_program_reads_it(disks, name):
     disk = disk_of(disks / name)
@@ -255,6 +256,7 @@ def test_so_is_what_no_tool_here_makes(copied, name, change, words):
     assert failures[name][0] == "Unsupported"
 
 
+@pytest.mark.usefixtures("in_process")
 @pytest.mark.parametrize(
     ("name", "module"),
     [("dynamic.vhd", "pyvhdi"), ("dynamic-1.vhdx", "pyvhdi"), ("lzfse.dmg", "pymodi")],
@@ -374,6 +376,7 @@ def test_a_damaged_table_of_a_dmg_is_named(copied):
     assert failures["zlib.dmg"][0] == "Damaged"
 
 
+@pytest.mark.usefixtures("in_process")
 def test_a_compressed_cluster_that_is_damaged_fails_and_its_neighbours_do_not(copied):
     path = copied("v3-4096-compressed.qcow2")
     data = path.read_bytes()

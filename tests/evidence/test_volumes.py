@@ -170,6 +170,7 @@ def test_a_damaged_xfs_is_named_with_a_remedy(tmp_path):
     assert message.endswith("mount it read-only and give that folder")
 
 
+@pytest.mark.usefixtures("in_process")
 def test_a_luks_volume_is_read_with_its_password(volumes):
     path = volumes / "kept.luks"
     with open_source(path, choices=Choices(passwords=("wrong", PASSWORD))) as source:
@@ -252,6 +253,7 @@ def test_a_cut_luks_volume_does_not_read_as_zeros(volumes, tmp_path):
         read(tmp_path / "a.luks", passwords=(PASSWORD,))
 
 
+@pytest.mark.usefixtures("in_process")
 @pytest.mark.parametrize(
     ("offset", "mark", "name", "module"),
     [
@@ -283,6 +285,7 @@ def test_what_was_never_compared_is_read_only_if_that_is_allowed(
     assert failures[""][1].endswith("pip install 'mayak[containers]'")
 
 
+@pytest.mark.usefixtures("in_process")
 @pytest.mark.parametrize(("name", "module"), [("v4.xfs", "pyfsxfs"), ("kept.luks", "pyluksde")])
 def test_a_missing_library_is_named(volumes, monkeypatch, name, module):
     monkeypatch.setitem(sys.modules, module, None)
@@ -402,6 +405,7 @@ def test_a_catalog_of_shadow_copies_that_loops_ends(copies):
         assert failures[""]
 
 
+@pytest.mark.usefixtures("in_process")
 def test_no_library_for_shadow_copies_is_named(copies, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyvshadow", None)
     items, failures = read(copies, shadow_copies=True, untested_readers=True)

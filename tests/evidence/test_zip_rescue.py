@@ -134,6 +134,7 @@ def test_a_method_that_is_not_read_is_named(tmp_path):
     assert {(reason, "method 93" in text) for reason, _, text in told} == {("Unsupported", True)}
 
 
+@pytest.mark.usefixtures("in_process")
 def test_a_missing_library_is_named_with_the_package(monkeypatch):
     without_module(monkeypatch, "inflate64", "Cryptodome.Cipher", "Cryptodome.Util")
     found, told = listed(ARCHIVES / "methods.zip")

@@ -13,6 +13,7 @@ from mayak.case import CaseStore
 from mayak.cli.console import Console
 from mayak.cli.triage_summary import show_summary, summary_values
 from mayak.errors import EvidenceError, IntegrityError
+from mayak.evidence import open_in_process
 from mayak.triage import local, reading, writing
 from mayak.triage.decoding import decode_files
 from mayak.types import Prediction
@@ -62,7 +63,7 @@ def test_an_image_that_could_not_be_scored_is_tried_once_more(tmp_path, monkeypa
         show_summary(Console(), store, first, None, None)
         assert summary_values(store, first, None, None)["unscored_by"] == {"crashed": 1}
     shown = capsys.readouterr().out
-    assert "x/05.jpg" in shown and "not scored: the decoder crashed (crashed) 1" in shown
+    assert "x/05.jpg" in shown and "not scored: the reader or decoder crashed (crashed) 1" in shown
     monkeypatch.undo()
     again = Grey("other")
 
@@ -209,6 +210,7 @@ def test_a_gap_stays_open_while_its_archive_cannot_be_read(tmp_path, monkeypatch
     zipped(folder / "outer.zip", {"cut.zip": whole[:20]})
     assert run(case, folder).failures == 1
     # The outer archive cannot be opened this time, the inner one is not met.
+    monkeypatch.setattr("mayak.triage.pipeline.open_source", open_in_process)
     monkeypatch.setattr("mayak.evidence.containers.zip.ZipContainer.__init__", breaks_off)
     assert run(case, folder).failures == 2
     monkeypatch.undo()

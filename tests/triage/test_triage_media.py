@@ -14,6 +14,7 @@ from test_triage_run import Grey, digests, picture, run, told, zipped
 
 from mayak.case import CaseStore
 from mayak.errors import CaseError, ConfigError, EvidenceError
+from mayak.evidence import serving
 from mayak.evidence.streams import FileBytes
 
 IMAGES = Path(__file__).parent.parent / "evidence" / "images"
@@ -165,6 +166,24 @@ def test_a_stick_that_is_unmounted_is_not_taken_for_an_empty_one(tmp_path, photo
     assert told(tmp_path / "case") == told(tmp_path / "fresh")
 
 
+def read_unless(hidden):
+    read_at = FileBytes.read_at
+
+    def read(self, offset, size):
+        if hidden.exists():  # an open file outlives its name, but not its medium
+            raise OSError(errno.EIO, "Input/output error")
+        return read_at(self, offset, size)
+
+    return read
+
+
+def serve_from_a_stick(pipe, shared, notes, job):
+    """What a reader's process runs, few files ahead of the one that asks for them."""
+    FileBytes.read_at = read_unless(job.source.with_name("hidden"))
+    serving._BATCH = 4
+    serving.serve(pipe, shared, notes, job)
+
+
 @pytest.mark.parametrize("kind", ["zip", "folder"])
 def test_a_source_that_goes_away_costs_nothing_of_what_it_holds(
     tmp_path, photos, kind, monkeypatch
@@ -173,14 +192,9 @@ def test_a_source_that_goes_away_costs_nothing_of_what_it_holds(
     if kind == "zip":
         members = {path.name: path.read_bytes() for path in photos.iterdir()}
         source = zipped(tmp_path / "stick.zip", members)
-    hidden, read_at = tmp_path / "hidden", FileBytes.read_at
-
-    def read(self, offset, size):
-        if hidden.exists():  # an open file outlives its name, but not its medium
-            raise OSError(errno.EIO, "Input/output error")
-        return read_at(self, offset, size)
-
-    monkeypatch.setattr(FileBytes, "read_at", read)
+    hidden = tmp_path / "hidden"
+    monkeypatch.setattr(FileBytes, "read_at", read_unless(hidden))
+    monkeypatch.setattr("mayak.evidence.process.serve", serve_from_a_stick)
     left = pulled(tmp_path / "case", source, lambda: source.rename(hidden))
     hidden.rename(source)
     assert run(tmp_path / "case", source) == run(tmp_path / "fresh", source)

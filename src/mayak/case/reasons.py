@@ -42,9 +42,9 @@ REASONS: Mapping[str, Message] = {
     OutcomeReason.CHANGED: msg("changed since it was read"),
     OutcomeReason.DECODE_ERROR: msg("could not be decoded"),
     OutcomeReason.GIVEN_UP: msg("given up after several crashes"),
-    OutcomeReason.CRASHED: msg("the decoder crashed"),
-    OutcomeReason.TOO_SLOW: msg("decoding took too long"),
-    OutcomeReason.OUT_OF_MEMORY: msg("decoding needed too much memory"),
+    OutcomeReason.CRASHED: msg("the reader or decoder crashed"),
+    OutcomeReason.TOO_SLOW: msg("reading or decoding took too long"),
+    OutcomeReason.OUT_OF_MEMORY: msg("reading or decoding needed too much memory"),
     OutcomeReason.MODEL_ERROR: msg("the model failed"),
     OutcomeReason.OS_ERROR: msg("could not be read"),
 }

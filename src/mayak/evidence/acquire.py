@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import CancelledError, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from threading import Event
@@ -14,7 +14,7 @@ from mayak.errors import EvidenceError
 from mayak.evidence.base import Medium, container_gap
 from mayak.evidence.streams import CHUNK, Bytes, translated
 from mayak.i18n import msg
-from mayak.types import EvidencePath, Failure, OutcomeReason, Progress
+from mayak.types import EvidencePath, Failure, OutcomeReason, Progress, Task
 
 _MB = 10**6
 _SAMPLES, _SAMPLE = 16, 1 << 16
@@ -52,8 +52,7 @@ def acquire(
         CancelledError: ``stop`` was set.
     """
     started = datetime.now(UTC)
-    megabytes = -(-data.size // _MB)
-    with progress.task(msg("hash of {path}", path=path), megabytes, "MB") as task:
+    with hash_task(path, data.size, progress) as task:
         found = _digests(path, data, {"md5", "sha256", *stored}, stop, task.advance)
     return Acquisition(
         md5=found["md5"],
@@ -79,9 +78,16 @@ def sample_digest(data: Bytes) -> str:
     return digest.hexdigest()
 
 
-def acquisition_hash_gap(medium: Medium, path: EvidencePath, stop: Event | None) -> Failure | None:
+def hash_task(path: EvidencePath, size: int, progress: Progress) -> AbstractContextManager[Task]:
+    """Return the task of hashing so many bytes, in MB."""
+    return progress.task(msg("hash of {path}", path=path), -(-size // _MB), "MB")
+
+
+def acquisition_hash_gap(
+    medium: Medium, path: EvidencePath, stop: Event | None, progress: Callable[[], None]
+) -> Failure | None:
     """Read a nested disk image to its end; return a Failure if it does not match its acquisition
-    hash.
+    hash. ``progress`` is called for each block.
 
     Raises:
         CancelledError: ``stop`` was set.
@@ -89,7 +95,7 @@ def acquisition_hash_gap(medium: Medium, path: EvidencePath, stop: Event | None)
     if not medium.stored:
         return None
     try:
-        found = _digests(path, medium, set(medium.stored), stop)
+        found = _digests(path, medium, set(medium.stored), stop, lambda _: progress())
     except EvidenceError as exc:
         reason = f"cannot be compared with its stored hash: {exc.__cause__ or exc}"
         return container_gap(path, OutcomeReason.UNREADABLE, reason)

@@ -45,6 +45,11 @@ class Limits:
     ratio: int = 200
     """Unpacked over packed bytes, applied from 64 MiB unpacked on: small files of one
     repeated byte compress further without being a bomb. Not applied to a compressed disk image."""
+    seconds: float = 60
+    """For which a reader may work without any progress: another entry, or bytes of its container
+    that it has not read since the last one."""
+    memory: int = 4 << 30
+    """Bytes of address space for the process that reads the containers of a source."""
 
     def too_much(self, unpacked: int, packed: int) -> str | None:
         """Return why this many bytes are refused, None if they are not."""
@@ -154,6 +159,44 @@ class Container(ABC):
         return
 
 
+@dataclass(frozen=True, slots=True)
+class LostStep:
+    """A step of a walk that is not taken again: the reader's process was lost in it."""
+
+    reason: OutcomeReason
+    """``CRASHED``, ``TOO_SLOW`` or ``OUT_OF_MEMORY``."""
+    leaves: bool = False
+    """Whether the container is not read any further, because too many of its steps were lost."""
+
+
+class Watch:
+    """Is told of every step that reads a container, before it is taken; this one does nothing.
+
+    The steps of two walks through the same bytes are the same, in the same order.
+    """
+
+    def enter(self) -> int:
+        """Return a number for the next container whose entries are listed."""
+        return 0
+
+    def step(self, container: int) -> LostStep | None:  # noqa: ARG002
+        """Begin a step in a container; if one is returned, the step must be left out."""
+        return None
+
+    def leaves(self, container: int) -> LostStep | None:  # noqa: ARG002
+        """Return the lost step after which a container is not read any further, if any."""
+        return None
+
+    def progress(self) -> None:
+        """Note that a step that may take long is not hanging."""
+        return
+
+    def reads(self, data: Bytes, block: int) -> None:  # noqa: ARG002
+        """Note that a reader reads some bytes of a file, which is progress unless the same step has
+        read them before."""
+        return
+
+
 class ContainerFile(Protocol):
     """A file that may be a container: the source itself, or an entry of another container."""
 
@@ -257,6 +300,24 @@ class LockedError(EvidenceError):
         return (EvidenceError, (str(self),))
 
 
+class ReaderLostError(EvidenceError):
+    """A file whose reader crashed, made no progress or took too much memory: ``outcome``."""
+
+    def __init__(self, path: object, outcome: OutcomeReason, limits: Limits) -> None:
+        self.outcome = outcome
+        self.reason = loss_text(outcome, limits)
+        super().__init__(
+            msg("{path}: {reason}", path=path, reason=self.reason),
+            remedy=msg(
+                "run the same command again; if it happens again, unpack or convert a copy with "
+                "another program and give that"
+            ),
+        )
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (EvidenceError, (str(self),))
+
+
 @contextmanager
 def library_for(path: EvidencePath, kind: str) -> Iterator[None]:
     """Import the library that reads ``kind``. Raises NotReadError if it is not installed."""
@@ -288,6 +349,17 @@ def is_locked(failure: Failure) -> bool:
 def asks_for_password(failure: Failure) -> bool:
     """Whether a failure states that a container could be opened with a password."""
     return is_locked(failure) and failure.message.endswith(_PASSWORD_WANTED)
+
+
+def loss_text(outcome: OutcomeReason, limits: Limits) -> str:
+    """Return what happened to the process that reads containers, as cases record it."""
+    match outcome:
+        case OutcomeReason.TOO_SLOW:
+            return msg("the reader made no progress for {n:g} s", n=limits.seconds)
+        case OutcomeReason.OUT_OF_MEMORY:
+            return msg("the reader needed more than {n:.1f} GiB", n=limits.memory / 2**30)
+        case _:
+            return msg("the reader crashed")
 
 
 def entry_failure(path: EvidencePath, reason: OutcomeReason, message: str) -> Failure:

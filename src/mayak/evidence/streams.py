@@ -15,6 +15,7 @@ from threading import Lock
 from typing import IO, Any, BinaryIO, Protocol, cast
 
 from mayak.errors import ConfigError, EvidenceError, MayakError
+from mayak.evidence.progress import note_progress
 from mayak.i18n import msg, system_error
 
 CHUNK = 1 << 20
@@ -157,6 +158,7 @@ def copy_temporarily(stream: BinaryIO, copy: BinaryIO, check: Callable[[int], No
     while block := stream.read(CHUNK):
         total += len(block)
         check(total)
+        note_progress()
         with _temporary():
             copy.write(block)
 
@@ -336,7 +338,8 @@ class translated:  # noqa: N801
 
     def __exit__(self, kind: object, exc: BaseException | None, trace: object) -> None:
         # zipfile, zlib, lzma and tarfile have no common ancestor below Exception.
-        if isinstance(exc, Exception) and not isinstance(exc, MayakError):
+        # That memory ran out is not a fault of the evidence.
+        if isinstance(exc, Exception) and not isinstance(exc, MayakError | MemoryError):
             raise EvidenceError(
                 self._what + msg("cannot be read: {exc}", exc=exc),
                 remedy=msg("check that the medium is connected and the copy is whole"),

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from threading import Event
-from typing import BinaryIO, NamedTuple, Self
+from typing import BinaryIO, NamedTuple, Protocol, Self
 
 from mayak.errors import EvidenceError, MayakError
 from mayak.evidence.acquire import (
@@ -22,26 +21,23 @@ from mayak.evidence.acquire import (
 from mayak.evidence.base import (
     Choices,
     Container,
-    ContainerFile,
     ContainerFormat,
     LimitExceededError,
     Limits,
     LockedError,
+    LostStep,
     NotReadError,
+    Watch,
     container_gap,
+    entry_failure,
     is_locked,
+    loss_text,
 )
-from mayak.evidence.containers import first_files, reader_of
+from mayak.evidence.containers import reader_of
 from mayak.evidence.containers.folder import FileOnDisk
-from mayak.evidence.containers.segments import (
-    follows_a_first,
-    is_later_piece,
-    later_pieces,
-    numbered_pieces,
-    open_pieces,
-)
-from mayak.evidence.streams import IN_MEMORY, Bytes, FileBytes, JoinedBytes, Unpacked, translated
-from mayak.i18n import msg
+from mayak.evidence.containers.segments import follows_a_first, is_later_piece, numbered_pieces
+from mayak.evidence.nested import LostFile, NestedFile, OfSeveral, PeekedFile
+from mayak.evidence.streams import Bytes, translated
 from mayak.signatures import CONTAINERS, END, FAR_HEAD, HEAD, FileKind, by_end, kind_of
 from mayak.signatures.census import MIN_VOLUME
 from mayak.types import (
@@ -55,8 +51,29 @@ from mayak.types import (
 )
 
 
-class Source:
-    """An open source: its entries, and the hash of the whole."""
+class Elsewhere(Protocol):
+    """Reads the containers of a folder in another process."""
+
+    listed: int
+    """Entries of the source known so far."""
+
+    def items(self, entry: EvidenceEntry, listed: int) -> Iterator[EvidenceEntry | Failure]:
+        """Yield a file of the folder and, if it is a container, the files in it; ``listed`` entries
+        of the source were known before."""
+        ...
+
+    def covers(self, path: EvidencePath) -> bool:
+        """Whether a container of several files yields the file at a path."""
+        ...
+
+
+def is_below(displayed: str, gaps: list[Failure]) -> bool:
+    """Whether a path is inside one of the containers that have these gaps."""
+    return any(displayed.startswith(f"{gap.path}/") for gap in gaps)
+
+
+class Walk:
+    """An open source, read in this process: its entries, and the hash of the whole."""
 
     def __init__(
         self,
@@ -65,12 +82,16 @@ class Source:
         data: Bytes | None,
         limits: Limits,
         choices: Choices,
+        watch: Watch | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
-        """``data``: the bytes that are hashed, None for a folder."""
+        """``data``: the bytes that are hashed, None for a folder. With ``elsewhere``, no container
+        of this folder is read in this process."""
         self.path = path
         self._container = container
         self._data = data
         self._limits, self._choices = limits, choices
+        self._watch, self._elsewhere = watch or Watch(), elsewhere
         self.listed = 0
         """Number of entries known so far; those of containers inside are added when the walk
         reaches them."""
@@ -82,7 +103,10 @@ class Source:
         self.unexamined: Counter[Space] = Counter()
         """Bytes that belong to no file and were not looked at, of the containers that ``items`` has
         listed to their end."""
+        self.medium: Bytes | None = container.medium
+        """What is hashed as the source, if that is not the file at its path."""
         self._entered: dict[EvidencePath, Container] = {}
+        self._of_several: OfSeveral | None = None
         self._stop: Event | None = None
 
     def __enter__(self) -> Self:
@@ -102,7 +126,14 @@ class Source:
 
     def count(self) -> None:
         """Count the entries without opening any, as the total for a progress bar."""
-        self.listed += sum(1 for _ in self._guarded(self.path, self._container.entries()))
+        self.listed += self._number_of(self.path, self._container)
+
+    def _number_of(self, path: EvidencePath, container: Container) -> int:
+        number = 0
+        for _ in self._guarded(path, container.entries()):
+            self._watch.progress()
+            number += 1
+        return number
 
     def items(self, stop: Event | None = None) -> Iterator[EvidenceEntry | Failure]:
         """Yield every file of the source, and a Failure for each entry that cannot be read.
@@ -116,11 +147,32 @@ class Source:
         """
         self._stop = stop
         self.unexamined.clear()
-        return self._guarded(self.path, self._expanded(self._container, 0))
+        for item in self._guarded(self.path, self._expanded(self.path, self._container, 0)):
+            if isinstance(item, Failure) and is_locked(item):
+                self.locked.append(item)
+            yield item
+
+    def items_of(self, path: EvidencePath) -> Iterator[EvidenceEntry | Failure]:
+        """Yield one file of a folder and, if it is a container, the files in it."""
+        self.unexamined.clear()
+        if (entry := self._container.find(path)) is not None:
+            place = _Place(self._container, 0, self._watch.enter(), self._several_in_folder)
+            yield from self._guarded(path, self._items_at(entry, place))
+
+    def covers_in_folder(self, path: EvidencePath) -> bool:
+        """Whether a container of several files in this folder yields the file at a path."""
+        return self._several_in_folder.covers(path)
+
+    @property
+    def _several_in_folder(self) -> OfSeveral:
+        if self._of_several is None:
+            first_file = partial(self._first_file, self._container, 0, self._watch.enter())
+            self._of_several = OfSeveral(self._container, first_file)
+        return self._of_several
 
     def is_locked(self, displayed: str) -> bool:
         """Whether a path is inside a container that the walk has met and no password opens."""
-        return any(displayed.startswith(f"{gap.path}/") for gap in self.locked)
+        return is_below(displayed, self.locked)
 
     def find(self, path: EvidencePath) -> EvidenceEntry | None:
         """Return the file at a path that ``items`` gave; None if it is not there any more.
@@ -159,77 +211,99 @@ class Source:
     def _reopen_container(
         self, within: Container, item: EvidenceEntry, depth: int
     ) -> Container | None:
-        """Open the container that an item was listed as; None if it is not one any more.
-
-        Raises:
-            LockedError: it is encrypted and could not be opened.
-        """
+        """Open the container that an item was listed as; None if it is not one any more."""
         nested, peeked = self._recognised(within, item)
         if peeked is not None:
             peeked.release()
         if nested is None or nested.file.path != item.path:
             return None
         opened = self._opened(nested, depth)
-        if isinstance(opened, Failure):
-            if is_locked(opened):
-                raise LockedError(item.path)
-            return None
-        return opened
+        return None if isinstance(opened, Failure) else opened
 
-    def _expanded(self, within: Container, depth: int) -> Iterator[EvidenceEntry | Failure]:
-        """Yield the entries of a container, each that is a container followed by its own."""
-        of_several = _OfSeveral(within, partial(self._first_file, within, depth))
-        for entry in within.entries():
-            if isinstance(entry, Failure):
-                if is_locked(entry):
-                    self.locked.append(entry)
-                yield entry
-                continue
-            if of_several.cover(entry.path):
-                self.listed -= bool(self.listed)
-                continue
-            nested, peeked = self._recognised(within, entry)
-            if nested is None:
-                yield entry if peeked is None else peeked.as_entry(entry)
-                if peeked is not None:
-                    peeked.release()
-                continue
-            opened = of_several.opened(entry.path) or self._opened(nested, depth)
-            if opened is None:
-                is_certain = nested.kind.matches(nested.file.head)
-                yield replace(entry, kind=nested.kind.name if is_certain else None)
-                continue
-            yield replace(entry, path=nested.file.path, kind=nested.kind.name)
-            if isinstance(opened, Failure):
-                self.locked += [opened] if is_locked(opened) else []
-                yield opened
-            else:
-                yield from self._inside(opened, nested.file.path, depth)
-        self.unexamined.update(within.unexamined())
-
-    def _inside(
-        self, opened: Container, path: EvidencePath, depth: int
+    def _expanded(
+        self, path: EvidencePath, within: Container, depth: int
     ) -> Iterator[EvidenceEntry | Failure]:
-        """Yield the entries of a container that is an entry itself."""
+        """Yield the entries of a container, each that is a container followed by its own."""
+        number = self._watch.enter()
+        of_several = OfSeveral(within, partial(self._first_file, within, depth, number))
+        place = _Place(within, depth, number, of_several)
+        entries = within.entries()
+        while (lost := self._watch.leaves(number) or self._watch.step(number)) is None:
+            entry = next(entries, None)
+            if entry is None:
+                self.unexamined.update(within.unexamined())
+                return
+            if isinstance(entry, Failure):
+                yield entry
+            elif of_several.covers(entry.path):
+                self.listed -= bool(self.listed)
+            elif entry.size < 0:
+                reason = f"states a size of {entry.size} bytes"
+                yield entry_failure(entry.path, OutcomeReason.DAMAGED, reason)
+            else:
+                yield from self._items_at(entry, place)
+        yield self._lost(path, "is not read any further", lost)
+
+    def _items_at(self, entry: EvidenceEntry, place: _Place) -> Iterator[EvidenceEntry | Failure]:
+        """Yield an entry and, if it is a container, its own entries."""
+        within, depth, number, of_several = place
+        # Until the next step its content may be read, too.
+        if lost := self._watch.step(number):
+            yield replace(entry, open=LostFile(entry.path, lost.reason, self._limits))
+            return
+        nested, peeked = self._recognised(within, entry)
+        if nested is None:
+            here = entry if peeked is None else peeked.as_entry(entry)
+            if self._elsewhere is not None and peeked is not None and peeked.may_be_container:
+                for item in self._elsewhere.items(here, self.listed):
+                    yield item
+                    self.listed = self._elsewhere.listed
+            else:
+                yield here
+            if peeked is not None:
+                peeked.release()
+            return
+        inside = replace(entry, path=nested.file.path, kind=nested.kind.name)
+        if lost := self._watch.step(number):
+            yield inside
+            yield self._lost(inside.path, "cannot be entered", lost)
+            return
+        opened = of_several.opened(entry.path) or self._opened(nested, depth)
+        if opened is None:
+            is_certain = nested.kind.matches(nested.file.head)
+            yield replace(entry, kind=nested.kind.name if is_certain else None)
+            return
+        yield inside
+        if isinstance(opened, Failure):
+            yield opened
+            return
+        yield from self._entered_items(inside.path, opened, depth, number)
+
+    def _entered_items(
+        self, path: EvidencePath, opened: Container, depth: int, number: int
+    ) -> Iterator[EvidenceEntry | Failure]:
+        """Yield the entries of a container that was opened inside another one."""
         if opened.opened_with_password:
             self.opened_with_password.append(path)
-        if opened.medium is not None and (
-            gap := acquisition_hash_gap(opened.medium, path, self._stop)
-        ):
-            yield gap
-        if self.listed:
-            self.listed += (
-                sum(1 for _ in self._guarded(path, opened.entries()))
-                if opened.n_entries is None
-                else opened.n_entries
-            )
+        if opened.medium is not None:
+            if lost := self._watch.step(number):
+                yield self._lost(path, "cannot be compared with its stored hash", lost)
+            elif gap := acquisition_hash_gap(opened.medium, path, self._stop, self._watch.progress):
+                yield gap
+        if self.listed and self._watch.step(number) is None:
+            known = opened.n_entries
+            self.listed += self._number_of(path, opened) if known is None else known
         # Not closed: items handed out earlier may still be opened, and hold what they need.
         is_empty = True
-        for item in self._guarded(path, self._expanded(opened, depth + 1)):
+        for item in self._guarded(path, self._expanded(path, opened, depth + 1)):
             is_empty = False
             yield item
         if is_empty:
             yield container_gap(path, OutcomeReason.NO_ENTRIES, "no file is listed in it")
+
+    def _lost(self, path: EvidencePath, what: str, lost: LostStep) -> Failure:
+        reason = f"{what}: {loss_text(lost.reason, self._limits)}"
+        return container_gap(path, lost.reason, reason)
 
     def _guarded(
         self, container: EvidencePath, entries: Iterator[EvidenceEntry | Failure]
@@ -252,13 +326,22 @@ class Source:
             yield container_gap(container, OutcomeReason.DAMAGED, reason)
 
     def _first_file(
-        self, within: Container, depth: int, reader: ContainerFormat, path: EvidencePath
+        self,
+        within: Container,
+        depth: int,
+        number: int,
+        reader: ContainerFormat,
+        path: EvidencePath,
     ) -> Container | None:
         """Return the container of several files that begins at a path, None if there is none."""
+        if self._watch.step(number):
+            return None
         with suppress(EvidenceError), translated():
             first = within.find(path)
             if first is None:
                 return None
+            if self._elsewhere is not None:
+                return _OpenedElsewhere(self._elsewhere)
             nested, peeked = self._recognised(within, first)
             if peeked is not None:
                 peeked.release()
@@ -270,7 +353,7 @@ class Source:
 
     def _recognised(
         self, within: Container, entry: EvidenceEntry
-    ) -> tuple[_Nested | None, _PeekedFile | None]:
+    ) -> tuple[_Nested | None, PeekedFile | None]:
         """Return the container that an entry is; if it is none, how to open it without reading its
         start again."""
         # A file that cannot be read here fails again, with a Failure, where the item is used.
@@ -283,14 +366,19 @@ class Source:
                     head += stream.read(FAR_HEAD - HEAD)
                     kind = kind_of(head, entry.path.name)
                 kind = by_end(entry.path.name, kind, partial(_end_of, stream, entry.size))
+                named = CONTAINERS.named(entry.path.name)
                 nested, is_piece = None, False
-                if (named := CONTAINERS.named(entry.path.name)) is not None:
+                if named is not None:
                     nested, is_piece = self._nested(within, entry, named, head)
                 if nested is None:
                     nested, is_piece = self._nested(within, entry, kind, head)
                 if nested is None:
                     stream.seek(0)
-                    return None, _PeekedFile(stream, entry.open, kind, is_piece)
+                    may_be_container = any(
+                        each is not None and each.layer is not None for each in (named, kind)
+                    )
+                    peeked = PeekedFile(stream, entry.open, kind, is_piece, may_be_container)
+                    return None, peeked
             except BaseException:
                 stream.close()
                 raise
@@ -305,8 +393,10 @@ class Source:
         if kind is None or kind.layer is None:
             opener = entry.open
             return None, isinstance(opener, FileOnDisk) and follows_a_first(opener.file)
+        if self._elsewhere is not None:
+            return None, False
         path = replace(entry.path, kind=kind.layer)
-        file = _NestedFile(within, entry, path, head, self._limits, self._choices)
+        file = NestedFile(within, entry, path, head, self._limits, self._choices, self._watch)
         reader = reader_of(kind, file)
         if reader is None:
             return None, False
@@ -372,167 +462,40 @@ class Source:
         return acquire(self.path, self._data, self.stored, progress or SilentProgress(), stop)
 
 
-@dataclass(frozen=True, slots=True)
-class _NestedFile:
-    """An entry that may be a container, as readers get it."""
+class _Nested(NamedTuple):
+    """A container inside the source, and the reader that opens it."""
+
+    file: NestedFile
+    reader: ContainerFormat
+    kind: FileKind
+
+
+class _Place(NamedTuple):
+    """Where an entry is listed."""
 
     within: Container
-    entry: EvidenceEntry
-    path: EvidencePath
-    """The entry's, with the kind of the container's layer."""
-    head: bytes
-    limits: Limits
-    choices: Choices
-
-    def entry_beside(self, name: str) -> EvidenceEntry | None:
-        folder = self.entry.path.name.rpartition("/")[0]
-        return self.within.find(_sibling(self.entry.path, f"{folder}/{name}" if folder else name))
-
-    def beside(self, name: str) -> ContainerFile | None:
-        found = self.entry_beside(name)
-        if found is None:
-            return None
-        with translated(), found.open() as stream:
-            head = stream.read(FAR_HEAD)
-        return replace(self, entry=found, path=found.path, head=head)
-
-    @property
-    def on_disk(self) -> Path | None:
-        opener = self.entry.open
-        return opener.file if isinstance(opener, FileOnDisk) else None
-
-    def stream(self) -> BinaryIO:
-        return self.entry.open()
-
-    def data(self) -> Bytes:
-        file = self.on_disk
-        # A disk is read where it is, so that bad sectors cost only the files that need them.
-        if file is not None and (self.path.kind == "image" or len(numbered_pieces(file)) > 1):
-            return open_pieces(file)
-        # Of small files a copy in memory keeps no file open.
-        later = later_pieces(self) if file is None else []
-        if later:
-            return JoinedBytes([self._alone(), *(piece.data() for piece in later)])
-        return self._alone()
-
-    def _alone(self) -> Bytes:
-        """Return its bytes without those of later pieces."""
-        if self.within.random_access and self.entry.size > IN_MEMORY:
-            return FileBytes(self.entry.open())
-        with self.entry.open() as stream, translated():
-            return Unpacked(stream, self._check)
-
-    def _check(self, unpacked: int) -> None:
-        if unpacked > self.limits.unpacked:
-            reason = msg("is larger than {limit} bytes", limit=self.limits.unpacked)
-            raise LimitExceededError(self.path, reason)
+    depth: int
+    number: int
+    """The watch's for the container."""
+    of_several: OfSeveral
 
 
-class _OfSeveral:
-    """The containers of several files among the entries of a container, opened when the first of
-    their files is met."""
+class _OpenedElsewhere(Container):
+    """A container of several files of a folder, which another process reads."""
 
-    def __init__(
-        self,
-        within: Container,
-        opened: Callable[[ContainerFormat, EvidencePath], Container | None],
-    ) -> None:
-        self._within = within
-        self._open = opened
-        self._containers: dict[EvidencePath, Container | None] = {}
-        """By the path of their first file; None if that is not there or is none."""
-        self._named: set[EvidencePath] | None = None
-        """The files that their name may make the first ones, once all entries were listed."""
+    def __init__(self, elsewhere: Elsewhere) -> None:
+        self._elsewhere = elsewhere
 
-    def cover(self, path: EvidencePath) -> bool:
-        """Whether one of them yields this file under a name of its own."""
-        for reader, name in first_files(path.name):
-            first = _sibling(path, name)
-            if first not in self._containers:
-                is_there = self._may_hold(first)
-                self._containers[first] = self._open(reader, first) if is_there else None
-            container = self._containers[first]
-            if container is not None and container.covers(path):
-                return True
-        return False
+    def entries(self) -> Iterator[EvidenceEntry | Failure]:
+        return iter(())
 
-    def _may_hold(self, first: EvidencePath) -> bool:
-        """Whether a first file may be there. Many files have a name as a backup gives them: if
-        ``find`` has to list all entries, and keeps the list, it must not be asked in vain."""
-        if self._within.finds_quickly or CONTAINERS.named(first.name) is None:
-            return True
-        if self._named is None:
-            self._named = set()
-            with suppress(EvidenceError), translated():
-                for entry in self._within.entries():
-                    if isinstance(entry, EvidenceEntry) and CONTAINERS.named(entry.path.name):
-                        self._named.add(entry.path)
-        return first in self._named
-
-    def opened(self, first: EvidencePath) -> Container | None:
-        """Return the container that begins at a path, if it was opened already."""
-        return self._containers.get(first)
+    def covers(self, path: EvidencePath) -> bool:
+        return self._elsewhere.covers(path)
 
 
 def _end_of(stream: BinaryIO, size: int) -> bytes:
     stream.seek(max(size - END, 0))
     return stream.read(END)
-
-
-def _sibling(path: EvidencePath, name: str) -> EvidencePath:
-    """Return the path of a file whose name begins with the same folders, in the same encoding."""
-    raw = None
-    if path.raw is not None:
-        # Some programs write "\\" between folders; in no encoding here is it part of a letter.
-        slash = b"/" if b"/" in path.raw else b"\\"
-        folders = 0
-        for ours, other in zip(path.name.split("/"), name.split("/")[:-1], strict=False):
-            if ours != other:
-                break
-            folders += 1
-        rest = "/".join(name.split("/")[folders:]).encode().replace(b"/", slash)
-        raw = slash.join([*path.raw.split(slash)[:folders], rest])
-    return replace(
-        path, kind="file", name=name, raw=None if raw == name.encode() else raw, serial=0
-    )
-
-
-class _Nested(NamedTuple):
-    """A container inside the source, and the reader that opens it."""
-
-    file: _NestedFile
-    reader: ContainerFormat
-    kind: FileKind
-
-
-class _PeekedFile:
-    """Opens a file whose start was read: the first time with the same stream, until the walk goes
-    on to the next file. A list of many files must not hold them all open."""
-
-    def __init__(
-        self,
-        stream: BinaryIO,
-        opener: Callable[[], BinaryIO],
-        kind: FileKind | None,
-        is_piece: bool,
-    ) -> None:
-        self._stream: BinaryIO | None = stream
-        self._opener = opener
-        self._kind, self._is_piece = kind, is_piece
-
-    def as_entry(self, entry: EvidenceEntry) -> EvidenceEntry:
-        """Return the entry with what its first bytes tell."""
-        kind = "" if self._kind is None else self._kind.name
-        return replace(entry, open=self, kind=kind, is_piece=self._is_piece)
-
-    def __call__(self) -> BinaryIO:
-        stream, self._stream = self._stream, None
-        return stream or self._opener()
-
-    def release(self) -> None:
-        if self._stream is not None:
-            self._stream.close()
-            self._stream = None
 
 
 def _entry_error(container: EvidencePath, exc: OSError) -> Failure:

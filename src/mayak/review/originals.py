@@ -14,7 +14,7 @@ from typing import Literal
 from PIL import Image
 
 from mayak.errors import DecodeError, EvidenceError
-from mayak.evidence import Choices, LockedError, Source, located, open_source
+from mayak.evidence import Choices, LockedError, Walk, located, open_in_process
 from mayak.imaging import decode
 from mayak.imaging.decode import decode_picture
 from mayak.imaging.hashing import perceptual_hash
@@ -95,8 +95,8 @@ def _work(choices: Choices, work: OriginalRequest | bytes) -> bytes | OriginalEr
 
 
 @lru_cache(8)
-def _source(path: str, choices: Choices, root: EvidencePath) -> Source:
-    return open_source(located(path), choices=choices, root=root)
+def _source(path: str, choices: Choices, root: EvidencePath) -> Walk:
+    return open_in_process(located(path), choices=choices, root=root)
 
 
 def _read(source: str, choices: Choices, path: EvidencePath) -> bytes | None:

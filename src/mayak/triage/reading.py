@@ -9,7 +9,7 @@ from threading import Event
 
 from mayak.case import CaseStore, Exclusion
 from mayak.errors import EvidenceError, MayakError
-from mayak.evidence import Source
+from mayak.evidence import ReaderLostError, Source
 from mayak.imaging.formats import (
     is_apple_double,
     is_pdf,
@@ -216,6 +216,8 @@ def read(entry: EvidenceEntry) -> bytes | Exclusion | Failure:
             data = stream.read(entry.size)
             if more := stream.read():
                 data += more
+    except ReaderLostError as error:
+        return Failure(path, "read", error.outcome, str(error.reason))
     except (EvidenceError, OSError) as error:
         return Failure(path, "read", OutcomeReason.UNREADABLE, str(error.__cause__ or error))
     if len(data) < entry.size:

@@ -8,6 +8,7 @@ from typing import BinaryIO, Literal
 
 from mayak.evidence.base import container_gap
 from mayak.evidence.containers.ciphers import chaining_mode, is_installed
+from mayak.evidence.progress import note_progress
 from mayak.evidence.streams import stream_of
 from mayak.types import EvidencePath, Failure, OutcomeReason
 
@@ -41,6 +42,7 @@ def pbkdf2(
     """
     if not 1 <= rounds <= _MAX_ROUNDS:
         raise UnsafeKeyError(f"{rounds} rounds of PBKDF2, of which {_MAX_ROUNDS} are allowed")
+    note_progress()  # there may be many passwords, and each takes seconds
     return hashlib.pbkdf2_hmac(name, password, salt, rounds, length)
 
 

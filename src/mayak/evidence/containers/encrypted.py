@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from mayak.evidence.base import Choices, NotReadError, library_for
+from mayak.evidence.progress import note_progress
 from mayak.evidence.streams import Bytes, HandleBytes, stream_of
 from mayak.i18n import msg
 from mayak.signatures import (
@@ -57,6 +58,7 @@ def decrypted(kind: FileKind, data: Bytes, path: EvidencePath, choices: Choices)
     passwords = choices.passwords or (("",) if kind is CORE_STORAGE else ())
     with library_for(path, kind.name):
         for password in passwords:
+            note_progress()
             if disks := _OPENERS.get(kind.name, _bitlocker)(data, password):
                 return disks
     remedy = GIVE_PASSWORD

@@ -23,6 +23,7 @@ from mayak.evidence.base import (
     library_for,
 )
 from mayak.evidence.containers import xfs_log
+from mayak.evidence.progress import note_progress
 from mayak.evidence.streams import Bytes, stream_of, translated
 from mayak.i18n import msg
 from mayak.signatures import GIVE_PASSWORD, MOUNT_OR_UNTESTED
@@ -229,6 +230,7 @@ class ApfsContainer(Container):
 
     def _unlock(self, volume: Any) -> bool:  # noqa: ANN401
         for password in self._choices.passwords:
+            note_progress()
             volume.set_password(password)
             # It raises for what cannot be a recovery password.
             with suppress(OSError, ValueError):

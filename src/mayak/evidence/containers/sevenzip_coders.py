@@ -18,6 +18,7 @@ from functools import lru_cache, partial
 
 from mayak.evidence.containers.ciphers import chaining_mode
 from mayak.evidence.containers.deflate64 import from_deflate64, require_deflate64
+from mayak.evidence.progress import note_progress
 from mayak.evidence.streams import CHUNK
 
 AES = bytes.fromhex("06f10701")
@@ -232,6 +233,7 @@ def _key(password: str, salt: bytes, power: int) -> bytes:
         return secret[:32].ljust(32, b"\0")
     if power > _MAX_POWER:
         raise ValueError(f"its password is hashed 2**{power} times, which is not done")
+    note_progress()
     digest = hashlib.sha256()
     step = 1 << min(power, 10)
     for begin in range(0, 1 << power, step):

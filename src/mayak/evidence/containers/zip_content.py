@@ -18,6 +18,7 @@ from mayak.evidence.containers.zip_encryption import (
     true_method,
 )
 from mayak.evidence.containers.zip_records import Member
+from mayak.evidence.progress import note_progress
 from mayak.evidence.streams import CHUNK, guarded, stream_of_blocks
 from mayak.types import OutcomeReason
 
@@ -79,7 +80,7 @@ def content(member: Member, packed: Callable[[], BinaryIO], passwords: list[str]
     for stream in opened[:-1]:
         with suppress(EvidenceError):
             while stream.read(CHUNK):
-                pass
+                note_progress()
             stream.seek(0)
             return stream
     return opened[-1]
