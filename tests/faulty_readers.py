@@ -1,6 +1,7 @@
 """A reader's process in which files of a ZIP crash, hang or take all memory, by their names."""
 
 import ctypes
+import hashlib
 import io
 import os
 import signal
@@ -32,7 +33,7 @@ class Misbehaving(io.BytesIO):
 
 def serve(pipe, shared, notes, job):
     """As the real one; a file is called like ``crash-in-read.jpg``, an archive that cannot be
-    opened like ``hang-in-enter.zip``."""
+    opened like ``hang-in-enter.zip``. The password ``slow`` takes half a second."""
     opens, entries, init = ZipContainer._open, ZipContainer.entries, ZipContainer.__init__
 
     def faulty_open(self, member):
@@ -54,6 +55,12 @@ def serve(pipe, shared, notes, job):
             misbehave(how)
         init(self, data, path, *rest)
 
+    def slow_pbkdf2(name, password, *rest):
+        if password == b"slow":
+            time.sleep(0.5)
+        return pbkdf2(name, password, *rest)
+
+    hashlib.pbkdf2_hmac, pbkdf2 = slow_pbkdf2, hashlib.pbkdf2_hmac
     ZipContainer._open, ZipContainer.entries = faulty_open, faulty_entries
     ZipContainer.__init__ = faulty_init
     serving.serve(pipe, shared, notes, job)

@@ -1,5 +1,6 @@
 """Containers are read in a process of their own: one that is lost costs what it was lost in."""
 
+import hashlib
 import io
 import lzma
 import os
@@ -20,11 +21,12 @@ import pytest
 
 import faulty_readers
 from mayak.errors import EvidenceError, MayakError
-from mayak.evidence import Limits, ReaderLostError, open_in_process, open_source
+from mayak.evidence import Choices, Limits, ReaderLostError, open_in_process, open_source
 from mayak.evidence.base import container_gap
 from mayak.evidence.wire import PathReader, PathWriter, failure_of, failure_row
 from mayak.i18n import render
 from mayak.types import EvidencePath, Failure
+from phone_backups import PASSWORD, IosFile, Keybag, ios_backup, write
 
 IMAGES = Path(__file__).parent / "images"
 LIMITS = Limits(seconds=2, memory=1 << 30)
@@ -57,7 +59,7 @@ def rows(source):
     found = []
     for item in source.items():
         if isinstance(item, Failure):
-            found.append((item.path, item.error, item.message, item.entry))
+            found.append((item.path, item.error, item.message, item.entry, item.container))
             continue
         try:
             with item.open() as stream:
@@ -88,11 +90,12 @@ def test_every_source_gives_the_same_as_without_a_process_of_its_own(tmp_path):
     for path in (*sorted(tmp_path.iterdir()), tmp_path):
         with open_in_process(path) as source:
             source.count()
-            expected = rows(source), source.listed, source.path
+            expected = rows(source), source.listed, source.path, source.identity()
             expected_hash = source.acquire()
         with open_source(path) as source:
             source.count()
-            assert (rows(source), source.listed, source.path) == expected, path
+            found = rows(source), source.listed, source.path, source.identity()
+            assert found == expected, path
             found_hash = source.acquire()
             if expected_hash is None:
                 assert found_hash is None
@@ -111,6 +114,74 @@ def test_files_are_read_long_after_they_were_listed_and_more_than_once(tmp_path)
                 assert stream.read(5) == files[item.path.name][:5]
                 stream.seek(-7, io.SEEK_END)
                 assert stream.read() == files[item.path.name][-7:]
+
+
+def backup(folder):
+    files = [IosFile("CameraRollDomain", f"Media/{n}.jpg", jpeg(n)) for n in range(2)]
+    write(folder, ios_backup(files, Keybag()))
+    return folder
+
+
+def test_what_a_password_opens_and_does_not_open_is_the_same_in_a_process(tmp_path):
+    """As a folder, as a file of it, and inside another container."""
+    folder = backup(tmp_path / "phone")
+    (tmp_path / "in").mkdir()
+    below = [path for path in folder.rglob("*") if path.is_file()]
+    files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in below}
+    (tmp_path / "in" / "a.zip").write_bytes(zipped(files))
+    for passwords in ((), ("wrong",), ("wrong", PASSWORD)):
+        choices = Choices(passwords)
+        for path in (folder, folder / "Manifest.plist", tmp_path / "in"):
+            root = None if path.is_file() else EvidencePath("file", "폰")
+            found = []
+            for opens in (open_in_process, open_source):
+                with opens(path, choices=choices, root=root) as source:
+                    items = rows(source)
+                    hashed = source.acquire()
+                    is_locked = [source.is_locked(f"{gap.path}/a") for gap in source.locked]
+                    found.append(
+                        {
+                            "items": items,
+                            "path": source.path,
+                            "opened": source.opened_with_password,
+                            "locked": source.locked,
+                            "identity": source.identity(),
+                            "hash": hashed and hashed.sha256,
+                        }
+                    )
+                    assert bool(source.opened_with_password) == (PASSWORD in passwords)
+                    assert is_locked == ([] if PASSWORD in passwords else [True])
+            assert found[0] == found[1]
+            if path.is_file():
+                plist = (folder / "Manifest.plist").read_bytes()
+                assert found[1]["hash"] == hashlib.sha256(plist).hexdigest()
+            else:
+                assert found[1]["path"].name == "폰"
+
+
+@pytest.mark.usefixtures("faulty")
+def test_many_passwords_that_each_take_long_are_all_tried(tmp_path):
+    """``slow`` as a password takes half a second."""
+    folder = backup(tmp_path / "phone")
+    choices = Choices((*(["slow"] * 6), PASSWORD))
+    with open_source(folder, Limits(seconds=1.5), choices) as source:
+        assert not [item for item in source.items() if isinstance(item, Failure)]
+        assert source.opened_with_password
+
+
+def test_a_folder_in_which_nothing_is_a_container_starts_no_process(tmp_path, monkeypatch):
+    """Not for a picture that is named as a backup names its files, either."""
+    names = ["a.jpg", "b.txt", "ab/ab" + "0" * 38, "c.z01"]
+    for number, name in enumerate(names):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(jpeg(number))
+    monkeypatch.setattr("mayak.evidence.isolated.ReaderProcess", None)
+    with open_source(tmp_path) as source:
+        source.count()
+        assert sorted(row[0].name for row in rows(source)) == sorted(names)
+        assert source.find(source.path.child("file", "a.jpg")) is not None
+    with open_source(tmp_path / "a.jpg") as source:
+        assert len(rows(source)) == 1
 
 
 @pytest.mark.usefixtures("faulty")

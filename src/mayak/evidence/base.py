@@ -46,8 +46,8 @@ class Limits:
     """Unpacked over packed bytes, applied from 64 MiB unpacked on: small files of one
     repeated byte compress further without being a bomb. Not applied to a compressed disk image."""
     seconds: float = 60
-    """For which a reader may work without any progress: another entry, or bytes of its container
-    that it has not read since the last one."""
+    """For which a reader may work without any progress: another entry, another password, a block
+    that was unpacked, or bytes of its container that it has not read since the last entry."""
     memory: int = 4 << 30
     """Bytes of address space for the process that reads the containers of a source."""
 
