@@ -13,8 +13,10 @@ import pytest
 from test_triage_run import picture, run, told
 
 from mayak.case import CaseStore
+from mayak.case.reasons import remedy
 from mayak.errors import ConfigError
 from mayak.evidence.entropy import RANDOM, SAMPLE, entropy, looks_random
+from mayak.types import Failure
 
 MIB = 1 << 20
 NOISE = random.Random(19).randbytes(16 * MIB)
@@ -100,6 +102,7 @@ EACH = {
     "container": (NOISE, "HighEntropy", None),
     "phone.dd": (table_of_partitions(0x83, 2048, 8192) + NOISE[: 4 * MIB], "Encrypted", None),
     # Damaged.
+    "last-volume.zip": (NOISE[:9000], "Damaged", "ZIP"),
     "overwritten.jpg": (NOISE[:2000], "Damaged", None),
     "wiped": (at(3, b"NTFS    ", 510) + b"\x55\xaa" + bytes(2 * MIB), "Damaged", "NTFS"),
     # Unknown.
@@ -162,6 +165,11 @@ def test_each_failure_carries_its_remedy(tmp_path):
     assert "mount it read-only and give that folder" in outcomes["phone/userdata"].message
     assert "convert a copy to E01 or raw" in outcomes["phone/phone.ad1"].message
     assert "export the pictures from a copy" in outcomes["phone/chat"].message
+    for name, outcome in outcomes.items():
+        if isinstance(outcome, Failure) and name != "phone/stick":  # of a volume: by its kind
+            text = outcome.message
+            assert remedy(outcome.error, outcome.kind)
+            assert outcome.kind is None or ": " in text or "picture begins" in text, text
 
 
 def test_kinds_that_are_named_as_safe_are_left_out_and_recorded(tmp_path):

@@ -120,10 +120,17 @@ BOOT = at(510, b"\x55\xaa")
 KINDS: Rows = (
     # Archives.
     FileKind(
-        "ZIP", "archive", Use.ENTERED, (at(0, b"PK\3\4", b"PK\5\6", b"PK\7\x08"),), layer="zip"
+        "ZIP",
+        "archive",
+        Use.ENTERED,
+        (at(0, b"PK\3\4", b"PK\5\6", b"PK\7\x08"),),
+        extensions=(".zip",),
+        layer="zip",
     ),
     # Old TARs have no mark; the right checksum in the header is as good.
-    FileKind("TAR", "archive", Use.ENTERED, check=headers.is_tar, layer="tar"),
+    FileKind(
+        "TAR", "archive", Use.ENTERED, check=headers.is_tar, extensions=(".tar",), layer="tar"
+    ),
     # Entered if a TAR is inside.
     _compressed("gzip", at(0, b"\x1f\x8b\x08"), ext="gz tgz"),
     _compressed("bzip2", at(0, b"BZh"), ext="bz2"),
@@ -299,7 +306,10 @@ UNREAD_VOLUMES = tuple(kind for kind in VOLUMES.rows if kind.use is Use.UNREAD)
 CONTAINER_LAYERS: frozenset[str] = frozenset(kind.layer for kind in KINDS if kind.layer is not None)
 IMAGE_EXTENSIONS = frozenset(extension for kind in PICTURES.rows for extension in kind.extensions)
 BY_EXTENSION = {
-    extension: kind for kind in KINDS if kind.can_hold_pictures for extension in kind.extensions
+    extension: kind
+    for kind in KINDS
+    if kind.can_hold_pictures or kind.layer is not None
+    for extension in kind.extensions
 }
 """Kinds that may hold pictures, for files whose bytes are of no known kind."""
 BY_NAME = {kind.name: kind for kind in reversed(KINDS)}
