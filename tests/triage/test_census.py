@@ -258,6 +258,13 @@ def test_what_an_earlier_version_left_out_as_no_image_is_looked_at_again(tmp_pat
     assert told(tmp_path / "case")["phone/chat"].error == "NotOpened"
 
 
+def test_a_bare_jpeg_xl_is_an_image_that_cannot_be_decoded(tmp_path):
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "sample").write_bytes(b"\xff\x0a\xfa\x1f\x01" + bytes(200))
+    run(tmp_path / "case", tmp_path / "x")
+    assert told(tmp_path / "case")["x/sample"].stage == "decode"
+
+
 def test_a_zip_with_an_image_is_no_loss(tmp_path):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
