@@ -12,11 +12,13 @@ from collections import Counter
 import pytest
 from test_triage_run import picture, run, told
 
-from mayak.case import CaseStore
+from mayak.case import CaseStore, Exclusion
 from mayak.case.reasons import remedy
 from mayak.errors import ConfigError
+from mayak.evidence import open_source
 from mayak.evidence.entropy import RANDOM, SAMPLE, entropy, looks_random
-from mayak.types import Failure
+from mayak.triage.outcome import item_of
+from mayak.types import EvidenceEntry, Failure
 
 MIB = 1 << 20
 NOISE = random.Random(19).randbytes(16 * MIB)
@@ -252,10 +254,16 @@ def test_unknown_files_state_their_first_bytes(tmp_path):
 
 def test_what_an_earlier_version_left_out_as_no_image_is_looked_at_again(tmp_path):
     folder = write(tmp_path / "phone")
-    run(tmp_path / "case", folder, exclude=("*/chat",))
-    assert told(tmp_path / "case")["phone/chat"].rule == "exclude"
+    before = Exclusion("not-an-image", "does not begin like any known image format")
+    with open_source(folder) as source, CaseStore.create(tmp_path / "case", operator="a") as case:
+        number = case.add_source(str(folder), "folder")
+        entries = [entry for entry in source.items() if isinstance(entry, EvidenceEntry)]
+        case.add_items(number, [item_of(entry, before) for entry in entries])
+    assert set(told(tmp_path / "case").values()) == {before}
     run(tmp_path / "case", folder)
-    assert told(tmp_path / "case")["phone/chat"].error == "NotOpened"
+    run(tmp_path / "fresh", folder)
+    assert told(tmp_path / "case") == told(tmp_path / "fresh")
+    assert census(tmp_path / "case") == census(tmp_path / "fresh")
 
 
 def test_a_bare_jpeg_xl_is_an_image_that_cannot_be_decoded(tmp_path):
