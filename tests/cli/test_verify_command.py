@@ -10,6 +10,7 @@ from case_samples import content, fill, item
 from mayak.case import CaseStore, set_back
 from mayak.case.database import entry_hash
 from mayak.cli.app import main
+from mayak.types import Failure
 
 
 def say(case, capsys, *options, language="en"):
@@ -170,3 +171,28 @@ def test_faults_are_told_as_sentences_with_their_number(tmp_path, capsys):
     assert "최초 기록과 다름: 이미지 정보 기록 2건" in said
     assert "제거됨: 분석 제외 기록 1건" in said
     assert "기록의 변경·삭제를 막는 장치 2개가 제거되었습니다" in said
+
+
+def test_what_was_not_read_and_not_looked_at_is_counted(case, capsys):
+    with CaseStore.open(case, operator="a") as store:
+        failures = [Failure(f"{n}.db", "read", "NotOpened", "-", kind="SQLite") for n in range(3)]
+        store.add_items(1, [item(failure.path, failure) for failure in failures])
+        store.record(
+            "triage finished",
+            sources=[1],
+            limited=False,
+            unexamined={"1": {"free": 2048, "slack": 5}},
+        )
+    _, out = say(case, capsys)
+    text = " ".join(out.split())
+    assert "not read: can hold pictures, was not opened (NotOpened) 3: SQLite 3" in text
+    assert "not looked at in source 1: 2,053 bytes of free space (free clusters 2,048; " in text
+    _, out = say(case, capsys, language="ko")
+    assert "분석 대상 1에서 분석하지 않은 영역: 비할당·여유 영역 2,053바이트" in " ".join(
+        out.split()
+    )
+    _, found = verify(case, capsys)
+    assert found["census"] == [
+        {"outcome": "failure", "reason": "NotOpened", "kind": "SQLite", "files": 3}
+    ]
+    assert found["not_looked_at_bytes"] == {"1": {"free": 2048, "slack": 5}}

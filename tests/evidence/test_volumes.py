@@ -176,7 +176,7 @@ def test_a_luks_volume_is_read_with_its_password(volumes):
     with open_source(path, choices=Choices(passwords=("wrong", PASSWORD))) as source:
         (item, label) = [entry for entry in source.items() if "$" not in str(entry.path)] + [None]
         assert label is None
-        assert source._container.opened_with_password
+        assert source.opened_with_password
         assert item.path.name == "사진.jpg"
         assert item.open().read() == CONTENT["사진.jpg"]
         (inside,) = source._container._opened[0]
@@ -206,7 +206,7 @@ def test_without_its_password_a_luks_volume_is_encrypted(
     assert (path, error) == ("a.luks", "Encrypted")
     assert words in message
     with open_source(tmp_path / "a.luks", choices=Choices(passwords=passwords)) as source:
-        assert not source._container.opened_with_password
+        assert not source.opened_with_password
     assert remedy in message
     assert not any(password in message for password in passwords)
 

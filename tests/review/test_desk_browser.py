@@ -8,9 +8,9 @@ import pytest
 from desk_browser import open_page, until
 from review_samples import ENGINE, HOSTILE, build
 
-from mayak.case import CaseStore
+from mayak.case import CaseStore, Item
 from mayak.names import printable
-from mayak.types import Prediction, Scores
+from mayak.types import Failure, Prediction, Scores
 
 
 @pytest.fixture(scope="module")
@@ -290,6 +290,35 @@ def test_what_was_not_read_has_a_view(page, many, serve):
     page.get_by_role("button", name="English").click()
     page.goto(f"{server.base}/?view=rejected&kind=failure")
     page.get_by_text("cannot be decoded").wait_for()
+
+
+def test_what_was_not_read_is_counted_and_chosen_by_kind(page, tmp_path, serve):
+    with CaseStore.create(tmp_path / "case", operator="a") as store:
+        source = store.add_source("/evidence/phone.dd", "image")
+        kinds = ["SQLite", "SQLite", "mail or contacts", None]
+        store.add_items(
+            source,
+            [
+                Item(str(n), f"[{n}]", Failure(str(n), "read", "NotOpened", "-", kind=kind))
+                for n, kind in enumerate(kinds)
+            ],
+        )
+        store.record(
+            "triage finished", sources=[1], limited=False, unexamined={"1": {"free": 40960}}
+        )
+    server = serve(tmp_path / "case")
+    page.goto(server.url)
+    page.goto(f"{server.base}/?view=rejected")
+    page.get_by_text("free clusters 40,960").wait_for()
+    assert page.locator(".file-kind").count() == 0
+    page.get_by_role("button", name=re.compile("can hold pictures")).click()
+    page.get_by_role("button", name=re.compile("^SQLite")).click()
+    until(page, "document.querySelectorAll('tbody tr').length === 2")
+    page.get_by_role("button", name=re.compile("kind not known")).click()
+    until(page, "document.querySelectorAll('tbody tr').length === 1")
+    page.get_by_role("button", name="한국어").click()
+    page.get_by_role("button", name=re.compile("메일·연락처")).wait_for()
+    serve.end(tmp_path / "case")
 
 
 def test_timeline_and_map_lead_to_their_images(page, many, serve):

@@ -12,9 +12,13 @@ from collections import Counter
 import pytest
 from test_triage_run import picture, run, told
 
-from mayak.case import CaseStore
+from mayak.case import CaseStore, Exclusion
+from mayak.case.reasons import remedy
 from mayak.errors import ConfigError
+from mayak.evidence import open_source
 from mayak.evidence.entropy import RANDOM, SAMPLE, entropy, looks_random
+from mayak.triage.outcome import item_of
+from mayak.types import EvidenceEntry, Failure
 
 MIB = 1 << 20
 NOISE = random.Random(19).randbytes(16 * MIB)
@@ -100,6 +104,7 @@ EACH = {
     "container": (NOISE, "HighEntropy", None),
     "phone.dd": (table_of_partitions(0x83, 2048, 8192) + NOISE[: 4 * MIB], "Encrypted", None),
     # Damaged.
+    "last-volume.zip": (NOISE[:9000], "Damaged", "ZIP"),
     "overwritten.jpg": (NOISE[:2000], "Damaged", None),
     "wiped": (at(3, b"NTFS    ", 510) + b"\x55\xaa" + bytes(2 * MIB), "Damaged", "NTFS"),
     # Unknown.
@@ -162,6 +167,11 @@ def test_each_failure_carries_its_remedy(tmp_path):
     assert "mount it read-only and give that folder" in outcomes["phone/userdata"].message
     assert "convert a copy to E01 or raw" in outcomes["phone/phone.ad1"].message
     assert "export the pictures from a copy" in outcomes["phone/chat"].message
+    for name, outcome in outcomes.items():
+        if isinstance(outcome, Failure) and name != "phone/stick":  # of a volume: by its kind
+            text = outcome.message
+            assert remedy(outcome.error, outcome.kind)
+            assert outcome.kind is None or ": " in text or "picture begins" in text, text
 
 
 def test_kinds_that_are_named_as_safe_are_left_out_and_recorded(tmp_path):
@@ -244,10 +254,23 @@ def test_unknown_files_state_their_first_bytes(tmp_path):
 
 def test_what_an_earlier_version_left_out_as_no_image_is_looked_at_again(tmp_path):
     folder = write(tmp_path / "phone")
-    run(tmp_path / "case", folder, exclude=("*/chat",))
-    assert told(tmp_path / "case")["phone/chat"].rule == "exclude"
+    before = Exclusion("not-an-image", "does not begin like any known image format")
+    with open_source(folder) as source, CaseStore.create(tmp_path / "case", operator="a") as case:
+        number = case.add_source(str(folder), "folder")
+        entries = [entry for entry in source.items() if isinstance(entry, EvidenceEntry)]
+        case.add_items(number, [item_of(entry, before) for entry in entries])
+    assert set(told(tmp_path / "case").values()) == {before}
     run(tmp_path / "case", folder)
-    assert told(tmp_path / "case")["phone/chat"].error == "NotOpened"
+    run(tmp_path / "fresh", folder)
+    assert told(tmp_path / "case") == told(tmp_path / "fresh")
+    assert census(tmp_path / "case") == census(tmp_path / "fresh")
+
+
+def test_a_bare_jpeg_xl_is_an_image_that_cannot_be_decoded(tmp_path):
+    (tmp_path / "x").mkdir()
+    (tmp_path / "x" / "sample").write_bytes(b"\xff\x0a\xfa\x1f\x01" + bytes(200))
+    run(tmp_path / "case", tmp_path / "x")
+    assert told(tmp_path / "case")["x/sample"].stage == "decode"
 
 
 def test_a_zip_with_an_image_is_no_loss(tmp_path):

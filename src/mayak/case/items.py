@@ -39,7 +39,6 @@ from mayak.errors import CaseError
 from mayak.i18n import msg
 from mayak.names import storable
 from mayak.types import EvidencePath, Failure, OutcomeReason
-from mayak.untrusted import parse_json
 
 
 class Items:
@@ -329,18 +328,6 @@ class Items:
         rows = self._database.query(query, OutcomeReason.UNKNOWN, limit)
         with checked(self._folder, TABLES["exclusions"]):
             return [(text.removeprefix(BEGINS), count) for text, count in rows]
-
-    def unexamined(self) -> dict[int, dict[str, int]]:
-        """Return by source the bytes that belong to no file and were not looked at (``Space``), as
-        the last run recorded them; only sources of which some are known."""
-        query = "SELECT detail FROM log WHERE action = 'triage finished' ORDER BY sequence"
-        found: dict[int, dict[str, int]] = {}
-        for row in self._database.query(query):
-            with checked(self._folder, TABLES["log"]):
-                stated = parse_json(row["detail"]).get("unexamined") or {}
-                for number, space in stated.items():
-                    found[int(number)] = {str(name): int(size) for name, size in space.items()}
-        return found
 
     # ------------------------------------------------------------------ alerts
 

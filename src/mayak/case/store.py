@@ -31,12 +31,12 @@ from mayak.case.folder import (
 )
 from mayak.case.grouping import Groupings
 from mayak.case.items import Items
-from mayak.case.records import IntegrityFault, LogEntry, VerificationScope
+from mayak.case.records import TABLES, IntegrityFault, LogEntry, VerificationScope
 from mayak.case.runs import Runs
 from mayak.case.sampling import Samples
 from mayak.case.sources import Sources
 from mayak.case.statuses import ReviewStatuses
-from mayak.case.values import json_object, row_of
+from mayak.case.values import checked, json_object, row_of
 from mayak.errors import CaseError
 from mayak.files import temporary_folder
 from mayak.i18n import msg
@@ -203,7 +203,6 @@ class CaseStore:
     left_out = _of("_items", Items.left_out)
     first_failures = _of("_items", Items.first_failures)
     census = _of("_items", Items.census)
-    unexamined = _of("_items", Items.unexamined)
     unknown_beginnings = _of("_items", Items.unknown_beginnings)
     content = _of("_items", Items.content)
     contents = _of("_items", Items.contents)
@@ -272,6 +271,17 @@ class CaseStore:
         for entry in self.log():
             if entry.action == "triage":
                 yield entry.detail.get("options") or {}
+
+    def unexamined(self) -> dict[int, dict[str, int]]:
+        """Return by source the bytes that belong to no file and were not looked at (``Space``), as
+        the last run recorded them; only sources of which some are known."""
+        found: dict[int, dict[str, int]] = {}
+        for entry in self.log():  # page by page: a damaged table may have no end
+            if entry.action == "triage finished":
+                with checked(self.folder, TABLES["log"] + f" {entry.sequence}"):
+                    for number, space in (entry.detail.get("unexamined") or {}).items():
+                        found[int(number)] = {str(name): int(size) for name, size in space.items()}
+        return found
 
     def entry_of(self, head: str) -> int | None:
         """Return the number of the log entry with this hash."""

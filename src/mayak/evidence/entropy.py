@@ -22,9 +22,9 @@ never written to."""
 def looks_random(read_at: Callable[[int, int], bytes], size: int) -> bool:
     """Whether every sample of some bytes looks random, apart from those of one repeated byte.
 
-    Some compressed data does, too: bare streams of deflate or LZMA over text. That of JPEG, bzip2,
-    LZ4 and Zstandard, and of deflate over programs, has samples of less entropy. ``read_at``
-    returns bytes by offset and length.
+    Bare streams of arithmetic coders (LZMA, HEVC, VP8) do, too, and those of deflate over text or
+    noise. Those of JPEG, bzip2, LZ4 and Zstandard, and of deflate over programs, have samples of
+    less entropy. ``read_at`` returns bytes by offset and length.
 
     Raises:
         OSError: they cannot be read.

@@ -230,7 +230,8 @@ def _overviews(app: FastAPI, session: ReviewSession) -> None:
                 min(max(count, 0), _MAX_CELLS),
             )
             items = [responses.item_values(item) for item in found["items"]]
-            return {**found, "items": items, "unexamined": session.store.unexamined()}
+            unexamined = {} if start > 0 else session.store.unexamined()
+            return {**found, "items": items, "unexamined": unexamined}
 
         return await session.read(work)
 

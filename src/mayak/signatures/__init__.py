@@ -148,7 +148,9 @@ KINDS: Rows = (
         layer="zip",
     ),
     # Old TARs have no mark; the right checksum in the header is as good.
-    FileKind("TAR", "archive", Use.ENTERED, check=headers.is_tar, layer="tar"),
+    FileKind(
+        "TAR", "archive", Use.ENTERED, check=headers.is_tar, extensions=_dotted("tar"), layer="tar"
+    ),
     FileKind(
         "cpio",
         "archive",

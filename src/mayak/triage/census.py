@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from mayak.case import Exclusion
+from mayak.case.reasons import remedy
 from mayak.case.records import BEGINS
 from mayak.evidence import looks_random
 from mayak.imaging.formats import named_as_image
@@ -51,7 +52,8 @@ def without_image(entry: EvidenceEntry, stream: BinaryIO) -> Exclusion | Failure
     if kind is not None and found.verdict in _NOT_READ:
         reason, text = _NOT_READ[found.verdict]
         what = f"is named as {kind.name}" if found.is_by_name else f"is {kind.described!s}"
-        return _failure(entry, kind, reason, f"{text.format(what=what)}: {kind.remedy!s}")
+        text = f"{text.format(what=what)}: {remedy(reason, kind.name)!s}"
+        return _failure(entry, kind, reason, text)
     # 3. A picture that was encrypted, overwritten or cut off.
     if path.kind == "file" and named_as_image(path.name):
         text = "named as an image, but does not begin like any known image format"
