@@ -85,9 +85,10 @@ def test_pictures_are_found_by_their_path_on_the_phone(tmp_path):
 
 def test_an_encrypted_backup_counts_as_not_read_and_says_what_it_needs(tmp_path, phone):
     summary = run(tmp_path / "case", phone)
-    assert (summary.failures, summary.locked) == (1, [AT])
+    assert (summary.failures, summary.locked) == (2, [AT])
     with CaseStore.read(tmp_path / "case") as store:
-        (failure,) = store.first_failures(5)
+        failure, manifest = store.first_failures(5)
+    assert (manifest.path, manifest.error) == ("phone/Manifest.db", "NotOpened")
     assert failure.error == "Encrypted"
     assert failure.message.endswith("give the password with --password-file")
     assert verified(tmp_path / "case")[0] == []
@@ -97,9 +98,10 @@ def test_a_password_opens_it_in_a_later_run_and_the_gap_is_closed(tmp_path, phon
     case = tmp_path / "case"
     run(case, phone)
     summary = run(case, phone, "wrong")
-    assert (summary.failures, summary.counts.contents) == (1, 0)  # one reason, the latest
+    # One reason, the latest; and the list itself, a database.
+    assert (summary.failures, summary.counts.contents) == (2, 0)
     summary = run(case, phone, "wrong", PASSWORD)
-    assert (summary.failures, summary.counts.contents, summary.locked) == (0, 2, [])
+    assert (summary.failures, summary.counts.contents, summary.locked) == (1, 2, [])
     assert summary.counts.is_balanced
     found = told(case)
     assert all(isinstance(found[f"{AT}/{file.name}"], str) for file in FILES[:2])

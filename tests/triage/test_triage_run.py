@@ -809,7 +809,7 @@ def test_a_disk_image_cut_off_before_its_hash_goes_on(tmp_path):
 
 def test_faults_are_told_in_the_users_language_and_recorded_in_english(tmp_path, phone):
     folder, case = phone[0], tmp_path / "case"
-    (folder / "cut.zip").write_bytes(phone[1].read_bytes()[:-200])
+    (folder / "cut.zip").write_bytes(phone[1].read_bytes()[:20])
     run(case, folder)
     (folder / "DCIM" / "1.jpg").unlink()
     with pytest.raises(IntegrityError) as raised:

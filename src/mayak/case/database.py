@@ -205,7 +205,7 @@ class Database:
                         self.connection.execute(f"PRAGMA {pragma}")
                 self._check_version()
                 if operator is not None:
-                    # Only now: a migration may make a table anew to which others refer.
+                    # Only now: a migration may make a table again to which others refer.
                     self.connection.execute("PRAGMA foreign_keys = ON")
             except BaseException:
                 self.connection.close()

@@ -111,7 +111,7 @@ class Container(ABC):
     """Number of its entries, if the reader knows it without listing them."""
     manifest: str | None = None
     """For a folder that was listed to its end: the SHA-256 of the paths and sizes of its files, in
-    the order of its names. Times are no part of it: those of FAT change with the time zone of the
+    the order of its names. Times are not part of it: those of FAT change with the time zone of the
     machine that mounts it."""
     locked: frozenset[str] = frozenset()
     """Displayed paths of what ``find`` met in it that is encrypted and could not be opened."""
