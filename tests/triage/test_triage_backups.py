@@ -1,22 +1,27 @@
 """Phone backups in a case: sought by path, opened with passwords that nothing keeps, compared."""
 
+import hashlib
+import hmac
 import io
 import sqlite3
-import zipfile
+import struct
+from functools import partial
 
 import numpy as np
+import py7zr
 import pytest
+from Cryptodome.Cipher import AES
+from Cryptodome.Util import Counter
 from PIL import Image
 
 from mayak.case import CaseStore
 from mayak.dataset.decided import read_decided
 from mayak.errors import IntegrityError
-from mayak.evidence import Choices, Source
-from mayak.evidence.base import container_gap
+from mayak.evidence import Choices
 from mayak.review.originals import OriginalRequest, Originals
 from mayak.triage import Options, triage
 from mayak.triage.verify import check_sources
-from mayak.types import Engine, OutcomeReason, Prediction, Scores, Sides, SilentProgress
+from mayak.types import Engine, Prediction, Scores, Sides, SilentProgress
 from phone_backups import PASSWORD, IosFile, Keybag, ios_backup, write
 
 
@@ -130,23 +135,55 @@ def test_without_the_password_nothing_is_said_to_be_gone(tmp_path, phone):
     assert not [f for f in faults if FILES[0].name not in f and FILES[0].file_id not in f]
 
 
-def test_a_container_that_a_reader_refuses_to_open_is_locked_too(tmp_path, monkeypatch):
-    """Readers of single files refuse at once; others list what is locked as their only entry."""
+def seven_zip(*, hides_names):
+    buffer = io.BytesIO()
+    with py7zr.SevenZipFile(buffer, "w", password=PASSWORD, header_encryption=hides_names) as file:
+        file.writestr(picture(1), "a.jpg")
+    return buffer.getvalue()
+
+
+def aes_zip():
+    """A ZIP with one member in WinZip's AE-2, of 256 bits."""
+    data, salt = picture(1), bytes(range(16))
+    key = hashlib.pbkdf2_hmac("sha1", PASSWORD.encode(), salt, 1000, 66)
+    counter = Counter.new(128, initial_value=1, little_endian=True)
+    body = AES.new(key[:32], AES.MODE_CTR, counter=counter).encrypt(data)
+    packed = salt + key[64:] + body + hmac.digest(key[32:64], body, "sha1")[:10]
+    extra = struct.pack("<HHH2sBH", 0x9901, 7, 2, b"AE", 3, 0)
+    fields = struct.pack(
+        "<HHHHHLLLHH", 51, 1, 99, 0, 0x21, 0, len(packed), len(data), 5, len(extra)
+    )
+    local = b"PK\3\4" + fields + b"a.jpg" + extra + packed
+    entry = b"PK\1\2" + struct.pack("<H", 51) + fields + bytes(14) + b"a.jpg" + extra
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, len(entry), len(local), 0)
+    return local + entry + end
+
+
+LOCKED = {
+    "aes256.zip": aes_zip,
+    "blocks.7z": partial(seven_zip, hides_names=False),
+    "hidden.7z": partial(seven_zip, hides_names=True),
+}
+
+
+@pytest.mark.parametrize("name", LOCKED)
+def test_pictures_of_a_locked_archive_are_neither_gone_nor_changed(tmp_path, name):
+    """What an earlier run read with the password is kept; without it nothing can be compared."""
     source = tmp_path / "phone"
     source.mkdir()
-    with zipfile.ZipFile(source / "a.zip", "w") as archive:
-        archive.writestr("a.jpg", picture(1))
+    (source / name).write_bytes(LOCKED[name]())
     case = tmp_path / "case"
-    run(case, source)
-
-    def refused(self, nested, depth):
-        return container_gap(nested.file.path, OutcomeReason.ENCRYPTED, "is locked")
-
-    monkeypatch.setattr(Source, "_opened", refused)
+    summary = run(case, source, PASSWORD)
+    assert (summary.counts.contents, summary.failures, summary.locked) == (1, 0, [])
+    with CaseStore.read(case) as store:
+        opened = [e.detail for e in store.log() if e.action == "opened with a password"]
+    assert [each["containers"] for each in opened] == [[f"phone/{name}"]]
     faults, compared = verified(case)
     assert (faults, compared.locked) == ([], 1)
     summary = run(case, source)
-    assert (summary.damaged, summary.counts.contents, summary.failures) == ([], 1, 1)
+    assert (summary.damaged, summary.counts.contents) == ([], 1)
+    assert summary.locked == [f"phone/{name}"]
+    assert verified(case, PASSWORD)[0] == []
 
 
 def test_a_case_of_files_without_names_goes_on_when_they_have_names(tmp_path):

@@ -27,7 +27,7 @@ EXCLUSIONS = frozenset(
 """Values of ``Failure.error`` that state why there is nothing to read, rather than a fault."""
 
 RATIO_FLOOR = 64 << 20
-_PASSWORD_WANTED = "give the password with --password-file"  # noqa: S105
+PASSWORD_WANTED = "give the password with --password-file"  # noqa: S105
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -336,7 +336,7 @@ def locked(path: EvidencePath, what: str, choices: Choices) -> Failure:
     reason = (
         f"is {what}, which no password of the --password-file opens"
         if choices.passwords
-        else f"is {what}: {_PASSWORD_WANTED}"
+        else f"is {what}: {PASSWORD_WANTED}"
     )
     return container_gap(path, OutcomeReason.ENCRYPTED, reason)
 
@@ -347,8 +347,20 @@ def is_locked(failure: Failure) -> bool:
 
 
 def asks_for_password(failure: Failure) -> bool:
-    """Whether a failure states that a container could be opened with a password."""
-    return is_locked(failure) and failure.message.endswith(_PASSWORD_WANTED)
+    """Whether a failure states that a container, or a file in it, could be opened with a
+    password."""
+    is_encrypted = failure.error == OutcomeReason.ENCRYPTED
+    return is_encrypted and failure.message.endswith("with --password-file")
+
+
+def note_locked(failure: Failure, locked: list[Failure]) -> None:
+    """Add what a failure says of a locked container to a list of such, each container once."""
+    if failure.entry is not None and failure.entry.parent is not None:
+        if not asks_for_password(failure):
+            return
+        failure = container_gap(failure.entry.parent, OutcomeReason.ENCRYPTED, failure.message)
+    if is_locked(failure) and all(failure.path != known.path for known in locked):
+        locked.append(failure)
 
 
 def loss_text(outcome: OutcomeReason, limits: Limits) -> str:

@@ -10,7 +10,7 @@ from threading import Event
 from typing import Self
 
 from mayak.evidence.acquire import Acquisition, acquire, hash_task, sample_digest
-from mayak.evidence.base import Choices, Limits, container_gap, is_locked, loss_text
+from mayak.evidence.base import Choices, Limits, container_gap, loss_text, note_locked
 from mayak.evidence.containers.segments import open_pieces
 from mayak.evidence.isolated import Reader
 from mayak.evidence.open import open_without_readers
@@ -130,8 +130,8 @@ class Source:
             return
         for item, _ in self._reader.items(self.path, self._listed, stop, is_whole=True):
             self._listed = self._reader.listed
-            if isinstance(item, Failure) and is_locked(item):
-                self.locked.append(item)
+            if isinstance(item, Failure):
+                note_locked(item, self.locked)
             yield item
 
     def is_locked(self, displayed: str) -> bool:

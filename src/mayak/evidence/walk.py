@@ -32,6 +32,7 @@ from mayak.evidence.base import (
     entry_failure,
     is_locked,
     loss_text,
+    note_locked,
 )
 from mayak.evidence.containers import reader_of
 from mayak.evidence.containers.folder import FileOnDisk
@@ -148,8 +149,8 @@ class Walk:
         self._stop = stop
         self.unexamined.clear()
         for item in self._guarded(self.path, self._expanded(self.path, self._container, 0)):
-            if isinstance(item, Failure) and is_locked(item):
-                self.locked.append(item)
+            if isinstance(item, Failure):
+                note_locked(item, self.locked)
             yield item
 
     def items_of(self, path: EvidencePath) -> Iterator[EvidenceEntry | Failure]:
@@ -211,14 +212,22 @@ class Walk:
     def _reopen_container(
         self, within: Container, item: EvidenceEntry, depth: int
     ) -> Container | None:
-        """Open the container that an item was listed as; None if it is not one any more."""
+        """Open the container that an item was listed as; None if it is not one any more.
+
+        Raises:
+            LockedError: it is encrypted and could not be opened.
+        """
         nested, peeked = self._recognised(within, item)
         if peeked is not None:
             peeked.release()
         if nested is None or nested.file.path != item.path:
             return None
         opened = self._opened(nested, depth)
-        return None if isinstance(opened, Failure) else opened
+        if isinstance(opened, Failure):
+            if is_locked(opened):
+                raise LockedError(item.path)
+            return None
+        return opened
 
     def _expanded(
         self, path: EvidencePath, within: Container, depth: int
@@ -232,6 +241,7 @@ class Walk:
             entry = next(entries, None)
             if entry is None:
                 self.unexamined.update(within.unexamined())
+                self._note_unlocked(path, within)
                 return
             if isinstance(entry, Failure):
                 yield entry
@@ -283,8 +293,7 @@ class Walk:
         self, path: EvidencePath, opened: Container, depth: int, number: int
     ) -> Iterator[EvidenceEntry | Failure]:
         """Yield the entries of a container that was opened inside another one."""
-        if opened.opened_with_password:
-            self.opened_with_password.append(path)
+        self._note_unlocked(path, opened)
         if opened.medium is not None:
             if lost := self._watch.step(number):
                 yield self._lost(path, "cannot be compared with its stored hash", lost)
@@ -300,6 +309,10 @@ class Walk:
             yield item
         if is_empty:
             yield container_gap(path, OutcomeReason.NO_ENTRIES, "no file is listed in it")
+
+    def _note_unlocked(self, path: EvidencePath, container: Container) -> None:
+        if container.opened_with_password and path not in self.opened_with_password:
+            self.opened_with_password.append(path)
 
     def _lost(self, path: EvidencePath, what: str, lost: LostStep) -> Failure:
         reason = f"{what}: {loss_text(lost.reason, self._limits)}"

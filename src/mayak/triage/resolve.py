@@ -96,7 +96,8 @@ class Resolver:
         """
         match known:
             case Failure():
-                yield self._unavailable(recorded, known)
+                if (unavailable := self._unavailable(recorded, known)) is not None:
+                    yield unavailable
             case EvidenceEntry():
                 yield from self._listed(recorded, known)
             case UnreadFile():
@@ -136,8 +137,9 @@ class Resolver:
         self.n_unlisted += len(outcomes)
         return outcomes
 
-    def _unavailable(self, recorded: RecordedSource, failure: Failure) -> ItemOutcome:
-        """An item that the source lists and cannot give, or what is missing of a container."""
+    def _unavailable(self, recorded: RecordedSource, failure: Failure) -> ItemOutcome | None:
+        """An item that the source lists and cannot give, or what is missing of a container; None
+        for a file that an earlier run opened with a password, of which nothing is new."""
         path = failure.entry or failure.container
         numbered = failure.path if path is None else path.numbered
         if failure.entry is not None:
@@ -155,6 +157,9 @@ class Resolver:
             recorded.locked.add(numbered)
         before = recorded.item(location)
         if before is not None and before.content is not None:
+            if failure.error == OutcomeReason.ENCRYPTED:
+                self.n_settled += 1
+                return None
             self._require_accepted(shown, _UNREADABLE)
             item = Item(failure.path, location, Duplicate(before.content))
             return _changed_content(recorded, item, _UNREADABLE)

@@ -14,7 +14,7 @@ from mayak.evidence import Choices, LockedError, Source, located, open_source
 from mayak.files import file_sha256
 from mayak.i18n import message_of, msg
 from mayak.triage.outcome import location_of
-from mayak.types import EvidenceEntry, EvidencePath, Failure, Progress
+from mayak.types import EvidenceEntry, EvidencePath, Failure, OutcomeReason, Progress
 
 _NAMED = 20
 """Missing files that are listed by name; the others are counted."""
@@ -140,6 +140,11 @@ def _compare_files(
             item = case.outcome(recorded.id, location_of(path))
             if item is None or item.id > last:  # or added by triage meanwhile
                 comparison.added += item is None
+                continue
+            if isinstance(entry, Failure) and entry.error == OutcomeReason.ENCRYPTED:
+                present[item.id] = _UNREAD
+                comparison.locked += item.sha256 is not None
+                task.advance()
                 continue
             taken_in = {item.sha256}
             if item.sha256 is not None:

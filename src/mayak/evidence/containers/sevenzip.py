@@ -20,6 +20,7 @@ from typing import Any, BinaryIO
 
 from mayak.errors import MayakError
 from mayak.evidence.base import (
+    PASSWORD_WANTED,
     RATIO_FLOOR,
     Container,
     ContainerFormat,
@@ -185,7 +186,8 @@ class SevenZipContainer(Container):
         elif any(coder.method == AES for coder in coders):
             block.is_encrypted = True
             if not self._passwords:
-                block.refusal = OutcomeReason.ENCRYPTED, "is in an encrypted block of a 7z archive"
+                reason = f"is in an encrypted block of a 7z archive: {PASSWORD_WANTED}"
+                block.refusal = OutcomeReason.ENCRYPTED, reason
         return block
 
     def entries(self) -> Iterator[EvidenceEntry | Failure]:
@@ -231,6 +233,7 @@ class SevenZipContainer(Container):
             block.refusal = OutcomeReason.ENCRYPTED, reason
         if block.refusal is not None:
             return entry_failure(path, *block.refusal)
+        self.opened_with_password = self.opened_with_password or block.is_encrypted
         opener = partial(self._open, file.block, file.number)
         return EvidenceEntry(path, file.size, opener, file.times)
 

@@ -102,7 +102,8 @@ def _with_plain_header(data: Bytes, path: EvidencePath, passwords: tuple[str, ..
         reason = msg("is a 7z archive whose list of files is encrypted")
         if passwords:
             reason = msg("is a 7z archive whose list of files none of the passwords opens")
-        raise NotReadError(path, reason, msg("give its password"), OutcomeReason.ENCRYPTED)
+        remedy = msg("give the password with --password-file")
+        raise NotReadError(path, reason, remedy, OutcomeReason.ENCRYPTED)
     place = struct.pack("<QQL", data.size - START, len(header), zlib.crc32(header))
     mark = data.read_at(0, 8) + struct.pack("<L", zlib.crc32(place)) + place
     return JoinedBytes([FileBytes(BytesIO(mark)), _Rest(data), FileBytes(BytesIO(header))])

@@ -29,6 +29,7 @@ from mayak.evidence.base import (
 )
 from mayak.evidence.containers.ufdr import with_report
 from mayak.evidence.containers.zip_content import content, refusal
+from mayak.evidence.containers.zip_encryption import is_encrypted
 from mayak.evidence.containers.zip_records import (
     LOCAL,
     Directory,
@@ -223,6 +224,7 @@ class ZipContainer(Container):
             return entry_failure(path, OutcomeReason.LIMIT_EXCEEDED, bomb)
         if refused := refusal(member, self._passwords, partial(self._packed, member)):
             return entry_failure(path, *refused)
+        self.opened_with_password = self.opened_with_password or is_encrypted(member)
         return EvidenceEntry(path, member.size, partial(self._open, member), member.times())
 
     def _open(self, member: Member) -> BinaryIO:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import BinaryIO, cast
 
 from mayak.errors import EvidenceError
+from mayak.evidence.base import PASSWORD_WANTED
 from mayak.evidence.containers.deflate64 import blocks_of, from_deflate64, require_deflate64
 from mayak.evidence.containers.zip_encryption import (
     AES_METHOD,
@@ -36,7 +37,8 @@ def refusal(member: Member, passwords: list[str], packed: Callable[[], BinaryIO]
     try:
         if is_encrypted(member):
             if not passwords:
-                return OutcomeReason.ENCRYPTED, "is an encrypted ZIP member"
+                reason = f"is an encrypted ZIP member: {PASSWORD_WANTED}"
+                return OutcomeReason.ENCRYPTED, reason
             with packed() as stream:
                 fitting = (each for each in passwords if decrypted(member, stream, each))
                 password = next(fitting, None)
