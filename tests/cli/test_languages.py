@@ -246,11 +246,11 @@ def replaced(marked):
     source.parent.mkdir()
     with zipfile.ZipFile(source, "w") as archive:
         archive.writestr("a.png", b"")
-    (folder / "a.7z").write_bytes(b"7z\xbc\xaf\x27\x1c" + bytes(600))
+    (folder / "a.txt").write_bytes(b"some words\n" * 60)
     commands = [
         ["verify", "case", "--operator", "kim"],
         ["triage", str(source), "--case", "case", "--model", "nano", "--operator", "kim"],
-        ["triage", "a.7z", "--case", "other", "--model", "nano", "--operator", "kim"],
+        ["triage", "a.txt", "--case", "other", "--model", "nano", "--operator", "kim"],
     ]
     return run(folder, [["--lang", "ko", *command] for command in commands], marked=True)
 
@@ -258,7 +258,7 @@ def replaced(marked):
 def test_kinds_of_files_are_named_in_the_readers_language(replaced):
     said = re.sub("[\ue000\ue001]", "", replaced)
     assert said.count("종류가 바뀌었습니다(폴더 → 압축 파일(ZIP))") == 2
-    assert "읽지 않는 종류입니다(7z 압축 파일)" in said
+    assert "이미지가 들어 있지 않은 종류의 파일입니다(텍스트)" in said
     assert sentences(said) == [] and "\ue000" not in replaced
 
 

@@ -85,6 +85,7 @@ def test_triage_and_verify_take_a_file(tmp_path, phone, capsys):
     case, file = tmp_path / "case", tmp_path / "passwords"
     file.write_text(PASSWORD, encoding="utf-8")
     triage = ("triage", phone, "--case", case, "--model", "nano", "--json")
+    triage += ("--known-safe", "database")  # its list of files
     code, said = call(capsys, *triage)
     assert code == 1
     assert json.loads(said.out)["unread_by"] == {"Encrypted": 1}
@@ -114,6 +115,7 @@ def test_at_a_terminal_the_password_is_asked_for_after_the_run(
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
     monkeypatch.setattr(command, "getpass", lambda text: questions.append(text) or answers.pop(0))
     triage = ("triage", phone, "--case", tmp_path / "case", "--model", "nano")
+    triage += ("--known-safe", "database")
     code, said = call(capsys, *triage)
     assert code == 0
     assert questions == ["password (Enter: go on without another): "] * 3

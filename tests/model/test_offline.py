@@ -183,6 +183,7 @@ def raw(tmp_path):
 def test_no_command_reaches_out(crowded, raw, model_folder):
     settings = {"model": str(model_folder), "precision": "fp32", "epochs": 1}
     config = load_train_config("nano", settings).model_dump(mode="json")
+    shutil.copytree(raw, raw.parent / "copy")
     (raw.parent / "own.yaml").write_text(json.dumps(config), encoding="utf-8")
     script = raw.parent / "commands.py"
     script.write_text(COMMANDS, encoding="utf-8")
@@ -207,6 +208,7 @@ def test_no_command_reaches_out(crowded, raw, model_folder):
         ("review", "case"),
         ("decisions", "export", "case", "--to=decisions.json"),
         ("report", "case"),
+        ("case", "relocate", "case", "raw", "copy"),
         ("bench", base, "--seconds=0.1", *on),
         ("doctor",),
         ("demo", "--help"),  # it is a series of these

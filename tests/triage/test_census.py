@@ -91,7 +91,7 @@ EACH = {
     "files.Lx01": (b"LEF2\x0d\x0a\x81\x00" + bytes(500), "Unsupported", "Lx01"),
     "disk.Ex01": (b"EVF2\x0d\x0a\x81\x00" + bytes(500), "Unsupported", "Ex01"),
     "mail.egg": (b"EGGA" + bytes(500), "Unsupported", "EGG"),
-    "log.gz": (gzip.compress(b"words" * 99), "Unsupported", "gzip"),
+    "log.gz": (gzip.compress(b"words" * 99), "no-pictures", "gzip"),
     "image.mdf": (NOISE[:9000], "NotOpened", "other disk image"),
     "userdata": (at(1024, b"\x10\x20\xf5\xf2"), "Unsupported", "F2FS"),
     "system": (at(1024, b"\xe2\xe1\xf5\xe0"), "Unsupported", "EROFS"),
