@@ -292,7 +292,7 @@ KINDS: Rows = (
         remedy=CONVERT_QEMU,
     ),
     _unread(
-        "VMDK of changes",
+        msg("VMDK of changes"),
         msg("a VMDK of changes to another disk"),
         at(0, b"\xbe\xba\xfe\xca\0\0\0\0"),
         family="disk image",
