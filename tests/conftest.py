@@ -49,6 +49,7 @@ LONGEST = (
     "review/test_acts.py",
     "review/test_desk_browser.py",
     "cli/test_languages.py",
+    "evidence/test_isolated.py",
     "training/",
     "triage/",
     "model/",

@@ -203,6 +203,7 @@ def test_a_bomb_is_refused(tmp_path):
     assert reason == "LimitExceeded"
 
 
+@pytest.mark.usefixtures("in_process")
 def test_random_changes_cost_no_more_than_the_backup(tmp_path):
     for kind in ("compressed, open", "plain, encrypted"):
         data = KINDS[f"version 5, {kind}"]

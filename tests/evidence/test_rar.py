@@ -266,6 +266,7 @@ def test_a_copy_of_itself_or_of_nothing_is_a_fault(tmp_path, target):
     assert {reason for reason, *_ in told} == {"Damaged"}
 
 
+@pytest.mark.usefixtures("in_process")
 def test_changed_bytes_anywhere_are_an_outcome_and_never_a_crash(tmp_path):
     rng = random.Random(6)
     for name in ("rar5-crc.rar", "seektest.rar", "rar5-hlink.rar", "rar5-blake.rar"):

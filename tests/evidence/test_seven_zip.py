@@ -351,6 +351,7 @@ def test_a_number_of_files_that_the_header_cannot_hold_is_refused(tmp_path):
         listed(tmp_path / "a.7z")
 
 
+@pytest.mark.usefixtures("in_process")
 def test_changed_bytes_anywhere_are_an_outcome_and_never_a_crash(tmp_path):
     rng = random.Random(4)
     whole = archive([("a.jpg", JPEG), ("b.jpg", JPEG)], lzma2(JPEG * 2), [LZMA2])
