@@ -49,6 +49,9 @@ def without_image(entry: EvidenceEntry, stream: BinaryIO) -> Exclusion | Failure
         head = stream.read(FAR_HEAD if entry.kind is None else HEAD)
     found = classify(head, path.name, entry.size, entry.kind)
     kind = found.kind
+    if found.is_by_name and _is_random(entry, stream):
+        # Encrypted data is often called a disk image.
+        return _high_entropy(entry)
     if kind is not None and found.verdict in _NOT_READ:
         reason, text = _NOT_READ[found.verdict]
         what = f"is named as {kind.name}" if found.is_by_name else f"is {kind.described!s}"
@@ -77,14 +80,22 @@ def _unknown(entry: EvidenceEntry, stream: BinaryIO, head: bytes) -> Exclusion |
         text = f"is of no known kind; {_BEGINS}"
         return _failure(entry, None, OutcomeReason.NOT_OPENED, text)
 
+    if _is_random(entry, stream):
+        return _high_entropy(entry)
+    return Exclusion(OutcomeReason.UNKNOWN, BEGINS + head[:4].hex(" "))
+
+
+def _is_random(entry: EvidenceEntry, stream: BinaryIO) -> bool:
     def read_at(offset: int, size: int) -> bytes:
         stream.seek(offset)
         return stream.read(size)
 
-    if entry.size >= MIN_RANDOM and looks_random(read_at, entry.size):
-        text = "is of no known kind, and its bytes look random, as those of encrypted data do"
-        return _failure(entry, None, OutcomeReason.HIGH_ENTROPY, text)
-    return Exclusion(OutcomeReason.UNKNOWN, BEGINS + head[:4].hex(" "))
+    return entry.size >= MIN_RANDOM and looks_random(read_at, entry.size)
+
+
+def _high_entropy(entry: EvidenceEntry) -> Failure:
+    text = "is of no known kind, and its bytes look random, as those of encrypted data do"
+    return _failure(entry, None, OutcomeReason.HIGH_ENTROPY, text)
 
 
 def _begins_in(stream: BinaryIO, head: bytes) -> str | None:

@@ -18,6 +18,9 @@ _UNOPENED = (
     OutcomeReason.UNSUPPORTED,
     OutcomeReason.ENCRYPTED,
     OutcomeReason.HIGH_ENTROPY,
+    OutcomeReason.DAMAGED,
+    OutcomeReason.UNREADABLE,
+    OutcomeReason.LIMIT_EXCEEDED,
 )
 _NOTED = 6
 """Kinds of faults on the first page."""
@@ -254,7 +257,7 @@ def _unopened_kinds(found: ReportData) -> Prose | None:
         return None
     text = msg(
         "NOT EXAMINED: files that can hold pictures and were not opened, containers that were not "
-        "read, and encrypted data. Pictures in them are in no list and no number of this report. "
+        "read, damaged and encrypted data. Pictures in them are in no list and no number of this report. "
         "See Limits."
     )
     if not points:
