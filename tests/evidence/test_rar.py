@@ -113,7 +113,11 @@ def test_pieces_are_one_archive_in_a_folder_and_in_a_zip(tmp_path, start, zipped
     found, told = listed(source)
     assert told == []
     assert {name.partition("/")[2] for name in found} == {"", *PIECES}
-    assert sum("/" not in name for name in found) == 1
+    # Each piece is a file of the source, too.
+    assert {name for name in found if "/" not in name} == {piece.name for piece in folder.iterdir()}
+    with open_source(source) as opened:
+        later = sum(entry.is_piece for entry in opened.items() if not isinstance(entry, Failure))
+    assert later == len(list(folder.iterdir())) - 1
 
 
 def test_a_missing_piece_is_named_and_what_is_whole_is_read(tmp_path):

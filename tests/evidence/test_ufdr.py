@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from mayak.evidence import Limits, open_source
+from mayak.evidence import Limits, open_in_process, open_source
 from mayak.evidence.containers.ufdr import ReportError, reported_files
-from mayak.types import EvidencePath, Failure
+from mayak.types import EvidenceEntry, EvidencePath, Failure
 from phone_backups import fixed
 
 NAMESPACE = "http://pa.cellebrite.com/report/2.0"
@@ -128,6 +128,19 @@ def test_a_file_is_found_by_its_name_in_the_zip_as_older_cases_have_it(tmp_path)
             with source.find(source.path.child("file", local)).open() as stream:
                 assert stream.read() == data
         assert source.find(source.path.child("file", "files/Image/gone.jpg")) is None
+
+
+def test_what_is_packed_in_a_report_is_read_once_from_its_start(tmp_path):
+    """Seeking in a member unpacks it again from its start."""
+    inner = io.BytesIO()
+    with zipfile.ZipFile(inner, "w") as archive:
+        for number in range(40):
+            archive.writestr(f"{number}", bytes(1 << 18))
+    files = FILES | {"files/big.zip": inner.getvalue()}
+    with open_in_process(written(tmp_path / "a.ufdr", report(LISTED), files)) as walk:
+        container = walk._container
+        assert not container.random_access
+        assert sum(isinstance(item, EvidenceEntry) for item in walk.items()) == len(files) + 41
 
 
 def test_two_files_of_one_path_are_kept_apart(tmp_path):

@@ -96,6 +96,12 @@ def test_times_of_xfs_are_those_of_the_kernel(volumes, name):
         assert times[at].zone_known
 
 
+def test_the_space_of_xfs_is_stated_as_not_counted(volumes):
+    with open_source(volumes / "v5.xfs") as source:
+        list(source.items())
+        assert source.unexamined == {"uncounted": (volumes / "v5.xfs").stat().st_size}
+
+
 def test_changes_that_only_the_log_of_xfs_has_are_stated(volumes):
     """The volume itself does not show the file before it is unmounted."""
     items, failures = read(volumes / "in-use.xfs")

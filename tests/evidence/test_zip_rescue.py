@@ -183,8 +183,12 @@ def test_the_pieces_of_a_split_zip_are_one_archive_wherever_they_are(pieces, tmp
     assert told == []
     pictures = {name.rpartition("/")[2]: data for name, data in found.items() if ".jpg" in name}
     assert pictures == SPLIT
+    # Each piece is a file of the source, too.
     archives = [name for name in found if ".jpg" not in name and "split" in name]
-    assert [name.rpartition("/")[2] for name in archives] == ["split.zip"]
+    assert sorted(name.rpartition("/")[2] for name in archives) == sorted(files)
+    with open_source(source) as opened:
+        later = {entry.path.name.rpartition("/")[2] for entry in opened.items() if entry.is_piece}
+    assert later == {"split.z01", "split.z02"}
 
 
 def test_a_missing_piece_is_named(pieces):

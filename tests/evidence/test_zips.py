@@ -500,3 +500,19 @@ def test_a_backslash_in_a_name_stays_if_it_may_be_one(tmp_path, names, system):
 
     with open_source(tmp_path / "a.zip") as source:
         assert [entry.path.name for entry in source.items()] == list(names)
+
+
+def test_of_an_aff4_image_it_is_stated_that_its_disk_is_not_read(tmp_path):
+    """An AFF4 is a ZIP, whose members are parts of a disk."""
+    with zipfile.ZipFile(tmp_path / "disk.aff4", "w") as archive:
+        archive.writestr("container.description", "aff4://e3b0c442")
+        archive.writestr("information.turtle", "@prefix aff4: <http://aff4.org/Schema#> .")
+        archive.writestr("data/00000000", bytes(range(256)) * 9)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "b").write_bytes((tmp_path / "disk.aff4").read_bytes())
+    for path in (tmp_path / "disk.aff4", tmp_path / "folder"):
+        with open_source(path) as source:
+            gaps = [item for item in source.items() if isinstance(item, Failure)]
+        ((reason, kind, text),) = ((gap.error, gap.kind, gap.message) for gap in gaps)
+        assert (reason, kind) == ("Unsupported", "AFF4")
+        assert "convert a copy to E01 or raw" in text

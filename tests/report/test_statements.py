@@ -258,8 +258,8 @@ def test_files_that_were_not_read_are_counted_by_reason_or_said_to_be_none(case)
     text = said(case)
     assert "No listed file counts" not in text
     assert "2 files were not read, so that their content was not examined: encrypted 2" in text
-    assert "encrypted (2): decrypt a copy with its password or key" in text
-    assert "암호화됨 (2): 암호나 키로 사본을 복호화하여" in said(case, "ko")
+    assert "encrypted (2): give its password or recovery key with --password-file" in text
+    assert "암호화됨 (2): --password-file로 암호나 복구 키를 지정하십시오" in said(case, "ko")
 
 
 def test_what_the_settings_of_triage_left_out_is_counted(case):

@@ -92,7 +92,7 @@ EACH = {
     "disk.Ex01": (b"EVF2\x0d\x0a\x81\x00" + bytes(500), "Unsupported", "Ex01"),
     "mail.egg": (b"EGGA" + bytes(500), "Unsupported", "EGG"),
     "log.gz": (gzip.compress(b"words" * 99), "no-pictures", "gzip"),
-    "image.mdf": (NOISE[:9000], "NotOpened", "other disk image"),
+    "image.mdf": (NOISE[:9000], "Unsupported", "other disk image"),
     "userdata": (at(1024, b"\x10\x20\xf5\xf2"), "Unsupported", "F2FS"),
     "system": (at(1024, b"\xe2\xe1\xf5\xe0"), "Unsupported", "EROFS"),
     "root": (at(0x10040, b"_BHRfS_M", 2 * MIB), "Unsupported", "Btrfs"),
@@ -188,7 +188,7 @@ def test_kinds_that_are_named_as_safe_are_left_out_and_recorded(tmp_path):
     again = run(tmp_path / "case", folder)
     assert again.failures == summary.failures + 4
     assert census(tmp_path / "case")["NotOpened", "SQLite"] == 2
-    for name in ("BitLocker", "E01", "program", "no such kind"):
+    for name in ("BitLocker", "E01", "program", "disk image", "archive", "no such kind"):
         with pytest.raises(ConfigError, match="no kind of files has this name") as raised:
             run(tmp_path / "other", folder, known_safe=(name,))
         assert "SQLite" in raised.value.remedy

@@ -15,11 +15,12 @@ from Cryptodome.Util import Counter
 from PIL import Image
 
 from mayak.case import CaseStore
+from mayak.case.census import Census
 from mayak.dataset.decided import read_decided
-from mayak.errors import IntegrityError
+from mayak.errors import ConfigError, EvidenceError, IntegrityError
 from mayak.evidence import Choices
 from mayak.review.originals import OriginalRequest, Originals
-from mayak.triage import Options, triage
+from mayak.triage import Options, relocate, triage
 from mayak.triage.verify import check_sources
 from mayak.types import Engine, Prediction, Scores, Sides, SilentProgress
 from phone_backups import PASSWORD, IosFile, Keybag, ios_backup, write
@@ -186,6 +187,51 @@ def test_pictures_of_a_locked_archive_are_neither_gone_nor_changed(tmp_path, nam
     assert verified(case, PASSWORD)[0] == []
 
 
+def test_a_locked_source_is_compared_with_those_of_its_case_by_its_password(tmp_path):
+    """An archive that hides its names cannot be opened without."""
+    case, folder = tmp_path / "case", tmp_path / "photos"
+    folder.mkdir()
+    (folder / "a.jpg").write_bytes(picture(3))
+    run(case, folder)
+    old, new = tmp_path / "hidden.7z", tmp_path / "moved.7z"
+    old.write_bytes(seven_zip(hides_names=True))
+    assert run(case, old, PASSWORD).counts.contents == 2
+    with CaseStore.read(case) as store:
+        faults, (_, compared) = check_sources(store, SilentProgress())
+        assert (faults, compared.locked, compared.files) == ([], 1, 1)
+        faults, (_, compared) = check_sources(store, SilentProgress(), Choices((PASSWORD,)))
+        assert (faults, compared.whole) == ([], True)
+        item = next(store.known_items(2))
+    originals = Originals()
+    found = originals.picture(OriginalRequest(item.content, ((str(old), item.location),)))
+    originals.close()
+    assert found == "locked"
+    # A copy of a source that is still there is a source of its own.
+    new.write_bytes(old.read_bytes())
+    run(case, new, PASSWORD)
+    with CaseStore.read(case) as store:
+        assert len(store.sources()) == 3
+    new.unlink()
+    moved = old.rename(tmp_path / "again.7z")
+    with pytest.raises(ConfigError, match="is source 2 of the case"):
+        run(case, moved, PASSWORD)
+    with pytest.raises(EvidenceError) as refused:
+        relocate(case, str(old), moved, "kim", SilentProgress())
+    assert "--password-file" in refused.value.remedy
+    found = relocate(case, str(old), moved, "kim", SilentProgress(), (PASSWORD,))
+    assert found.source.id == 2
+
+
+def test_what_a_password_would_open_is_counted_with_its_kind_and_that_remedy(tmp_path, phone):
+    run(tmp_path / "case", phone)
+    with CaseStore.read(tmp_path / "case") as store:
+        (found,) = (row for row in store.census() if row.reason == "Encrypted")
+        (shown,) = (count for count in Census.of([found]).not_read)
+    assert found.kind == "iTunes or Finder backup"
+    ((advice, _),) = shown.remedies
+    assert "--password-file" in advice
+
+
 def test_a_case_of_files_without_names_goes_on_when_they_have_names(tmp_path):
     """As cases of versions that did not know backups do."""
     source = write(tmp_path / "phone", ios_backup(FILES))
@@ -201,6 +247,11 @@ def test_a_case_of_files_without_names_goes_on_when_they_have_names(tmp_path):
     first = FILES[0]
     assert found[f"phone/{first.file_id[:2]}/{first.file_id}"] == found[f"{AT}/{first.name}"]
     assert not [fault for fault in verified(case)[0] if "Manifest.plist" not in fault]
+    with CaseStore.review(case, operator="kim") as store:
+        contents = dict.fromkeys(item.content for item in store.known_items(1) if item.content)
+        store.decide("kim", {content: label for label, content in enumerate(contents)})
+    files, _ = read_decided([case]).extract(tmp_path / "out", SilentProgress())
+    assert sorted(file.path.read_bytes() for file in files) == sorted(f.data for f in FILES[:2])
 
 
 def test_the_case_records_that_passwords_were_given_and_what_they_opened(tmp_path, phone):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mayak.i18n import Message, msg
-from mayak.signatures import BY_NAME, DECRYPT, EXPORT
+from mayak.signatures import BY_NAME, EXPORT, OPEN_OR_DECRYPT
 from mayak.types import OutcomeReason
 
 REASONS: Mapping[str, Message] = {
@@ -79,7 +79,7 @@ _CONNECT = msg(
 )
 _PERSON = msg("have a person look at it with another program, on a copy")
 REMEDIES: Mapping[str, Message] = {
-    OutcomeReason.ENCRYPTED: DECRYPT,
+    OutcomeReason.ENCRYPTED: OPEN_OR_DECRYPT,
     OutcomeReason.UNSUPPORTED: msg(
         "unpack a copy with another program, and give that as a source of its own"
     ),

@@ -9,7 +9,14 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from mayak.cli.console import Console
-from mayak.cli.options import CaseOption, JsonOption, OperatorOption, user
+from mayak.cli.options import (
+    CaseOption,
+    JsonOption,
+    OperatorOption,
+    PasswordFileOption,
+    read_passwords,
+    user,
+)
 from mayak.i18n import msg
 
 OldArgument = Annotated[
@@ -24,6 +31,7 @@ def relocate(
     new: NewArgument,
     *,
     operator: OperatorOption = None,
+    password_file: PasswordFileOption = None,
     as_json: JsonOption = False,
 ) -> int:
     """Record that a source is at another path now, after comparing it with its recorded hashes.
@@ -33,7 +41,8 @@ def relocate(
     from mayak.triage import relocate as move
 
     console = Console()
-    found = move(case, old, new, operator or user(), console)
+    passwords = read_passwords(password_file)
+    found = move(case, old, new, operator or user(), console, passwords)
     compared = found.comparison
     if as_json:
         console.json(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -284,6 +285,10 @@ class _Wanted:
         file = self.files.pop(location, None)
         return [] if file is None else [file], self.embedded.pop(location, {})
 
+    def locations(self) -> list[str]:
+        """Return the locations of the files that are left."""
+        return [*self.files, *self.embedded]
+
     def __bool__(self) -> bool:
         return bool(self.files or self.embedded)
 
@@ -300,34 +305,44 @@ def _copy(source: Source, images: list[_Image], folder: Path, task: Task) -> lis
     for entry in source.items():
         if not wanted:
             break
-        if not isinstance(entry, EvidenceEntry):
-            continue
-        itself, inside = wanted.take(entry.path.to_json())
-        if not itself and not inside:
-            continue
-        try:
-            with entry.open() as stream:
-                data = stream.read()
-        except (EvidenceError, OSError) as error:
-            faults += [_fault(image, message_of(error)) for image in (*itself, *inside.values())]
-            continue
-        found = _inside(data, frozenset(inside)) if inside else {}
-        contents = [(image, data) for image in itself]
-        contents += [(image, found.get(name, b"")) for name, image in inside.items()]
-        for image, content in contents:
-            task.advance()
-            if hashlib.sha256(content).hexdigest() == image.sha256:
-                target = folder / image.raw_name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(content)
-            else:
-                faults.append(_fault(image, msg("its bytes have changed")))
+        if isinstance(entry, EvidenceEntry):
+            faults += _copy_file(entry, wanted, folder, task)
+    # Earlier runs listed the files of a backup that they did not open under other names.
+    for location in wanted.locations():
+        with suppress(EvidenceError):
+            if (found := source.find(EvidencePath.from_json(location))) is not None:
+                faults += _copy_file(found, wanted, folder, task)
     gone = msg("is no longer there")
     locked = msg("is in a container that needs a password: give it with --password-file")
     return faults + [
         _fault(image, locked if source.is_locked(image.origins[0].path) else gone)
         for image in wanted
     ]
+
+
+def _copy_file(entry: EvidenceEntry, wanted: _Wanted, folder: Path, task: Task) -> list[str]:
+    """Copy the wanted images in one file; return the faults of those that cannot be copied."""
+    itself, inside = wanted.take(entry.path.to_json())
+    if not itself and not inside:
+        return []
+    try:
+        with entry.open() as stream:
+            data = stream.read()
+    except (EvidenceError, OSError) as error:
+        return [_fault(image, message_of(error)) for image in (*itself, *inside.values())]
+    faults: list[str] = []
+    found = _inside(data, frozenset(inside)) if inside else {}
+    contents = [(image, data) for image in itself]
+    contents += [(image, found.get(name, b"")) for name, image in inside.items()]
+    for image, content in contents:
+        task.advance()
+        if hashlib.sha256(content).hexdigest() == image.sha256:
+            target = folder / image.raw_name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+        else:
+            faults.append(_fault(image, msg("its bytes have changed")))
+    return faults
 
 
 def _fault(image: _Image, why: str) -> str:

@@ -11,6 +11,7 @@ from mayak.evidence.base import (
     Choices,
     Limits,
     LockedError,
+    NotReadError,
     ReaderLostError,
     asks_for_password,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "Choices",
     "Limits",
     "LockedError",
+    "NotReadError",
     "ReaderLostError",
     "Source",
     "Walk",

@@ -145,8 +145,8 @@ class Container(ABC):
         return None
 
     def covers(self, path: EvidencePath) -> bool:  # noqa: ARG002
-        """Whether ``entries`` yields this file, which is listed beside the container, under a name
-        of its own."""
+        """Whether a file that is listed beside the container belongs to it: a piece of it, or, if
+        its reader ``lists_its_files``, a file that ``entries`` yields under a name of its own."""
         return False
 
     def unexamined(self) -> Mapping[Space, int]:
@@ -254,6 +254,9 @@ class ContainerFormat:
     first_file: Callable[[str], str | None] | None = None
     """For a container of several files: by the name of any file its first file's name if this one
     may belong to such a container. It does if the container, once open, ``covers`` it."""
+    lists_its_files: bool = False
+    """For a container of several files: whether its entries are these files, under names of their
+    own. Otherwise they are pieces of it."""
 
 
 class LimitExceededError(EvidenceError):

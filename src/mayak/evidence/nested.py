@@ -110,7 +110,11 @@ class OfSeveral:
         """The files that their name may make the first ones, once all entries were listed."""
 
     def covers(self, path: EvidencePath) -> bool:
-        """Whether one of them yields this file under a name of its own."""
+        """Whether a file belongs to one of them."""
+        return self.reader_of(path) is not None
+
+    def reader_of(self, path: EvidencePath) -> ContainerFormat | None:
+        """Return the reader of the one that a file belongs to, None if it belongs to none."""
         for reader, name in first_files(path.name):
             first = sibling(path, name)
             if first not in self._containers:
@@ -118,8 +122,8 @@ class OfSeveral:
                 self._containers[first] = self._open(reader, first) if is_there else None
             container = self._containers[first]
             if container is not None and container.covers(path):
-                return True
-        return False
+                return reader
+        return None
 
     def _may_hold(self, first: EvidencePath) -> bool:
         """Whether a first file may be there. Many files have a name as a backup gives them: if

@@ -64,7 +64,7 @@ class Elsewhere(Protocol):
         ...
 
     def covers(self, path: EvidencePath) -> bool:
-        """Whether a container of several files yields the file at a path."""
+        """Whether the file at a path belongs to a container of several files."""
         ...
 
 
@@ -161,7 +161,7 @@ class Walk:
             yield from self._guarded(path, self._items_at(entry, place))
 
     def covers_in_folder(self, path: EvidencePath) -> bool:
-        """Whether a container of several files in this folder yields the file at a path."""
+        """Whether the file at a path belongs to a container of several files in this folder."""
         return self._several_in_folder.covers(path)
 
     @property
@@ -245,14 +245,23 @@ class Walk:
                 return
             if isinstance(entry, Failure):
                 yield entry
-            elif of_several.covers(entry.path):
-                self.listed -= bool(self.listed)
+            elif (reader := of_several.reader_of(entry.path)) is not None:
+                if reader.lists_its_files:
+                    self.listed -= bool(self.listed)
+                else:
+                    yield self._piece(entry, number)
             elif entry.size < 0:
                 reason = f"states a size of {entry.size} bytes"
                 yield entry_failure(entry.path, OutcomeReason.DAMAGED, reason)
             else:
                 yield from self._items_at(entry, place)
         yield self._lost(path, "is not read any further", lost)
+
+    def _piece(self, entry: EvidenceEntry, number: int) -> EvidenceEntry:
+        """Return a piece of a split container, of which its first bytes are still read."""
+        if lost := self._watch.step(number):
+            entry = replace(entry, open=LostFile(entry.path, lost.reason, self._limits))
+        return replace(entry, is_piece=True)
 
     def _items_at(self, entry: EvidenceEntry, place: _Place) -> Iterator[EvidenceEntry | Failure]:
         """Yield an entry and, if it is a container, its own entries."""
@@ -433,7 +442,10 @@ class Walk:
                 ):
                     reason = "has a piece that is a symbolic link, which is not followed"
                     return container_gap(file.path, OutcomeReason.UNSUPPORTED, reason, kind)
-                return reader.open(file, file.path, self._limits)
+                opened = reader.open(file, file.path, self._limits)
+                if opened is not None and reader.lists_its_files:
+                    opened.random_access = file.within.random_access
+                return opened
         except LimitExceededError as exc:
             return container_gap(file.path, OutcomeReason.LIMIT_EXCEEDED, exc.reason, kind)
         except NotReadError as exc:

@@ -14,14 +14,14 @@ from typing import Literal
 from PIL import Image
 
 from mayak.errors import DecodeError, EvidenceError
-from mayak.evidence import Choices, LockedError, Walk, located, open_in_process
+from mayak.evidence import Choices, LockedError, NotReadError, Walk, located, open_in_process
 from mayak.imaging import decode
 from mayak.imaging.decode import decode_picture
 from mayak.imaging.hashing import perceptual_hash
 from mayak.imaging.inside import picture_inside
 from mayak.imaging.sandbox import MAX_FILE_BYTES, Sandbox
 from mayak.imaging.thumbnails import OVERVIEW, overview
-from mayak.types import EvidencePath
+from mayak.types import EvidencePath, OutcomeReason
 from mayak.workers import Lost
 
 _SIDE = 8192
@@ -76,6 +76,9 @@ def _work(choices: Choices, work: OriginalRequest | bytes) -> bytes | OriginalEr
             data = _read(source, choices, EvidencePath.from_json(location))
         except LockedError:
             why = "locked"
+            continue
+        except NotReadError as error:  # the source itself
+            why = "locked" if error.outcome == OutcomeReason.ENCRYPTED else why
             continue
         except DecodeError:  # the file that contains the image cannot be decoded
             why = "undecodable"

@@ -21,6 +21,7 @@ from mayak.signatures.kind import (
     GIVE_PASSWORD,
     MOUNT,
     MOUNT_OR_UNTESTED,
+    OPEN_OR_DECRYPT,
     UNPACK,
     ContainerLayer,
     Family,
@@ -45,6 +46,7 @@ __all__ = [
     "GIVE_PASSWORD",
     "MOUNT",
     "MOUNT_OR_UNTESTED",
+    "OPEN_OR_DECRYPT",
     "UNPACK",
     "ContainerLayer",
     "Family",
@@ -98,6 +100,7 @@ def _other_volume(
     description: str = "",
     is_encrypted: bool = False,
     use: Use = Use.UNREAD,
+    remedy: str = MOUNT,
 ) -> FileKind:
     return FileKind(
         name,
@@ -106,7 +109,7 @@ def _other_volume(
         marks,
         layer="image",
         description=description,
-        remedy=DECRYPT if is_encrypted else MOUNT,
+        remedy=remedy,
         is_encrypted=is_encrypted,
     )
 
@@ -122,11 +125,9 @@ def _named_only(name: str, ext: str) -> FileKind:
     return _image(name, check=_never, ext=ext)
 
 
-def _unexamined(name: str, family: Family, ext: str) -> FileKind:
+def _unread_by_name(name: str, family: Family, ext: str) -> FileKind:
     """Containers that may hold images and are not recognised by their bytes."""
-    return FileKind(
-        name, family, Use.UNEXAMINED, check=_never, extensions=_dotted(ext), remedy=UNPACK
-    )
+    return FileKind(name, family, Use.UNREAD, check=_never, extensions=_dotted(ext), remedy=UNPACK)
 
 
 HEAD = 0x8006
@@ -220,20 +221,28 @@ KINDS: Rows = (
     _virtual_disk("VHD", at(0, b"conectix"), ext="vhd"),
     _virtual_disk("VDI", at(64, b"\x7f\x10\xda\xbe"), ext="vdi"),
     _virtual_disk(msg("Android sparse image"), at(0, b"\x3a\xff\x26\xed")),
-    _other_volume("BitLocker", at(3, b"-FVE-FS-"), is_encrypted=True),
+    _other_volume("BitLocker", at(3, b"-FVE-FS-"), is_encrypted=True, remedy=DECRYPT_OR_UNTESTED),
     _other_volume(
         "BitLocker To Go",
         at(424, bytes.fromhex("3bd66749292ed84a8399f6a339e3d001")),
         is_encrypted=True,
+        remedy=DECRYPT_OR_UNTESTED,
     ),
-    _other_volume("LUKS", at(0, b"LUKS\xba\xbe"), is_encrypted=True, use=Use.ENTERED),
-    _other_volume("APFS", at(32, b"NXSB")),
+    _other_volume(
+        "LUKS",
+        at(0, b"LUKS\xba\xbe"),
+        is_encrypted=True,
+        use=Use.ENTERED,
+        remedy=OPEN_OR_DECRYPT,
+    ),
+    _other_volume("APFS", at(32, b"NXSB"), remedy=MOUNT_OR_UNTESTED),
     # "CS" is short, so the version before it counts, too.
     _other_volume(
         msg("Core Storage (FileVault or a Fusion Drive)"),
         at(88, b"CS"),
         at(8, b"\x01\0"),
         description=msg("Core Storage (FileVault or a Fusion Drive)"),
+        remedy=DECRYPT_OR_UNTESTED,
     ),
     _other_volume("F2FS", at(1024, b"\x10\x20\xf5\xf2")),
     _other_volume("EROFS", at(1024, b"\xe2\xe1\xf5\xe0")),
@@ -377,11 +386,11 @@ KINDS: Rows = (
     FileKind("PDF", "document", Use.ENTERED, (at(0, b"%PDF-"),)),
     FileKind("PDF", "document", Use.ENTERED, check=headers.is_late_pdf),
     # Containers without a mark of their own, by their names.
-    _unexamined(msg("other archive"), "archive", "squashfs z01 cab egg alz lzh arj"),
-    _unexamined(
+    _unread_by_name(msg("other archive"), "archive", "squashfs z01 cab egg alz lzh arj"),
+    _unread_by_name(
         msg("other disk image"),
         "disk image",
-        "img dd raw ad1 aff aff4 ufd mdf mdx mds nrg cdi gho tib",
+        "img dd raw ad1 aff ufd mdf mdx mds nrg cdi gho tib",
     ),
     # Decoding these would run what they hold, through Ghostscript or Windows.
     FileKind("PostScript", "drawing", Use.NO_PICTURES, (at(0, b"%!PS", b"\xc5\xd0\xd3\xc6"),)),
@@ -443,6 +452,7 @@ def _row(name: str) -> FileKind:
 ZIP = _row("ZIP")
 TAR = _row("TAR")
 CPIO = _row("cpio")
+AFF4 = _row("AFF4")
 SEVEN_ZIP = _row("7z")
 RAR = _row("RAR")
 E01 = _row("E01")

@@ -207,4 +207,8 @@ GIVE_PASSWORD = msg("give its password or recovery key with --password-file")
 DECRYPT_OR_UNTESTED = msg(
     "decrypt a copy and give that, or allow its reader with --untested-readers and --password-file"
 )
+OPEN_OR_DECRYPT = msg(
+    "give its password or recovery key with --password-file; if that does not open it, decrypt a "
+    "copy and give that as a source of its own"
+)
 DECRYPT = msg("decrypt a copy with its password or key, and give that as a source of its own")

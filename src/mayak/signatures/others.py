@@ -97,6 +97,8 @@ _CONTAINERS: Rows = (
     _container("Lx01", "disk image", at(0, b"LEF2\x0d\x0a\x81\x00")),
     _container("AD1", "disk image", at(0, b"ADSEGMENTEDFILE\0", b"ADLOGICALIMAGE\0\0")),
     _container("AFF", "disk image", at(0, b"AFF10\r\n\0")),
+    # It is a ZIP; its reader finds that.
+    _kind("AFF4", "disk image", Use.UNREAD, ext="aff4"),
     _container("MDX", "disk image", at(0, b"MEDIA DESCRIPTOR")),
     _container(msg("Windows image (WIM)"), "disk image", at(0, b"MSWIM\0\0\0")),
     _container(msg("Acronis image"), "disk image", at(0, b"\xce\x24\xb9\xa2")),

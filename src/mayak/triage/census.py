@@ -39,9 +39,6 @@ def without_image(entry: EvidenceEntry, stream: BinaryIO) -> Exclusion | Failure
     # 1. A container that the walk has entered.
     if path.kind in CONTAINER_LAYERS:
         return Exclusion(OutcomeReason.CONTAINER, "its files are listed next", entry.kind or None)
-    if entry.is_piece:
-        text = "a later piece of a split file, which is read with its first one"
-        return Exclusion(OutcomeReason.CONTAINER, text, entry.kind or None)
     # 2. What can hold pictures.
     head = b""
     if entry.kind not in NO_TEXT:

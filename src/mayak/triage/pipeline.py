@@ -152,7 +152,9 @@ def _record_end(case: CaseStore, sources: list[OpenSource], *, is_limited: bool)
         case.record("opened with a password", containers=unlocked)
     # Without this entry, or at a limit, files of the sources may be missing from the case.
     numbers = [number for number, *_ in sources]
-    unexamined = {str(n): dict(source.unexamined) for n, _, source in sources}
+    # At a limit what was counted is less than what an earlier run has recorded.
+    counted = [] if is_limited else sources
+    unexamined = {str(n): dict(source.unexamined) for n, _, source in counted}
     case.record(
         "triage finished",
         sources=numbers,

@@ -184,6 +184,9 @@ def read(entry: EvidenceEntry) -> bytes | Exclusion | Failure:
     Of other files the first bytes are read (``census``).
     """
     path = str(entry.path)
+    if entry.is_piece:  # whatever it begins with
+        text = "a later piece of a split file, which is read with its first one"
+        return Exclusion(OutcomeReason.CONTAINER, text, entry.kind or None)
     try:
         with entry.open() as stream:
             head = stream.read(_HEAD)

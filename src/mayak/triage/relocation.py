@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mayak.case import CaseStore, StoredSource
 from mayak.errors import ConfigError, IntegrityError
-from mayak.evidence import located, open_source
+from mayak.evidence import Choices, located, open_source
 from mayak.i18n import join, msg
 from mayak.names import storable
 from mayak.triage.options import Options
@@ -82,21 +82,27 @@ def moved_sources(options: Options, progress: Progress) -> Iterator[Relocation]:
     for path in options.sources:
         if recorded and storable(_absolute(path)) not in taken:
             with CaseStore.read(options.case) as case:
-                found = _found_elsewhere(case, recorded, path, progress)
+                found = _found_elsewhere(case, recorded, path, options.choices, progress)
             if found is not None:
                 yield found
 
 
 def _found_elsewhere(
-    case: CaseStore, recorded: list[StoredSource], path: Path, progress: Progress
+    case: CaseStore,
+    recorded: list[StoredSource],
+    path: Path,
+    choices: Choices,
+    progress: Progress,
 ) -> Relocation | None:
-    with open_source(path) as source:
+    with open_source(path, choices=choices) as source:
         kind, identity = source.path.kind, source.identity()
+    # What earlier runs listed with their options must be listed again.
+    choices = Choices.again(case.triage_options(), choices.passwords)
     for before in recorded:
         if before.identity != identity or (before.kind == "folder") != (kind == "folder"):
             continue
-        if not _is_still_there(before, path):
-            with open_source(path, root=before.root) as source:
+        if not _is_still_there(before, path, choices):
+            with open_source(path, choices=choices, root=before.root) as source:
                 faults, comparison = compare_source(case, before, source, progress)
             if not faults and _has_compared(comparison):
                 return Relocation(before, path, comparison)
@@ -107,18 +113,27 @@ def _has_compared(comparison: SourceComparison) -> bool:
     return bool(comparison.whole or comparison.hashed or comparison.sized)
 
 
-def _is_still_there(recorded: StoredSource, path: Path) -> bool:
+def _is_still_there(recorded: StoredSource, path: Path, choices: Choices) -> bool:
     """Whether a source is at its recorded path, and that is not another name of ``path``."""
     before = located(recorded.path)
     with suppress(OSError):  # an EvidenceError, too
         if not before.samefile(path):
-            with open_source(before, root=recorded.root) as source:
+            with open_source(before, choices=choices, root=recorded.root) as source:
                 return source.identity() == recorded.identity
     return False
 
 
-def relocate(case: Path, old: str, new: Path, operator: str, progress: Progress) -> Relocation:
+def relocate(
+    case: Path,
+    old: str,
+    new: Path,
+    operator: str,
+    progress: Progress,
+    passwords: tuple[str, ...] = (),
+) -> Relocation:
     """Record that the source at ``old``, as the case has it, is at ``new`` now, if it is the same.
+
+    It is opened with ``passwords`` and the other choices of the case's triage runs.
 
     Raises:
         ConfigError: the case has no source at ``old``.
@@ -128,7 +143,8 @@ def relocate(case: Path, old: str, new: Path, operator: str, progress: Progress)
     """
     with CaseStore.open(case, operator=operator) as store:
         recorded = _recorded_at(store.sources(), old)
-        with open_source(new, root=recorded.root) as source:
+        choices = Choices.again(store.triage_options(), passwords)
+        with open_source(new, choices=choices, root=recorded.root) as source:
             is_same = source.identity() == recorded.identity
             faults, comparison = compare_source(store, recorded, source, progress)
         messages = [fault.message for fault in faults]

@@ -10,7 +10,7 @@ from mayak.case import CaseStore, IntegrityFault, StoredItem, StoredSource
 from mayak.case.reasons import because, source_kind
 from mayak.case.records import Problem
 from mayak.errors import EvidenceError
-from mayak.evidence import Choices, LockedError, Source, located, open_source
+from mayak.evidence import Choices, LockedError, NotReadError, Source, located, open_source
 from mayak.files import file_sha256
 from mayak.i18n import message_of, msg
 from mayak.triage.outcome import location_of
@@ -72,7 +72,10 @@ def check_sources(
                     found, comparison = compare_source(case, recorded, source, progress)
                     faults += found
             except EvidenceError as error:
-                faults.append(_fault(recorded, "unreadable", error.message))
+                if isinstance(error, NotReadError) and error.outcome == OutcomeReason.ENCRYPTED:
+                    comparison.locked = comparison.files
+                else:
+                    faults.append(_fault(recorded, "unreadable", error.message))
         compared.append(comparison)
     return faults, compared
 

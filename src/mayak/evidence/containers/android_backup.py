@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import BinaryIO, cast
 
@@ -91,7 +91,7 @@ class AndroidBackup(Container):
 
     def entries(self) -> Iterator[EvidenceEntry | Failure]:
         if self._gap is not None:
-            yield self._gap
+            yield replace(self._gap, kind=ANDROID_BACKUP.name)
         if self._tar is not None:
             yield from self._tar.entries()
 

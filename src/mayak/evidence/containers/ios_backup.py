@@ -82,7 +82,7 @@ class IosBackup(Container):
     def entries(self) -> Iterator[EvidenceEntry | Failure]:
         if self._manifest is None:
             if self._gap is not None:
-                yield self._gap
+                yield replace(self._gap, kind=IOS_BACKUP.name)
             return
         # Names that more than one row has; the list itself is keyed by ``fileID``.
         seen: set[bytes] = set()
@@ -262,4 +262,5 @@ FORMAT = ContainerFormat(
     lambda file, path, _: IosBackup(file, path),
     holds_files=lambda _, file: _properties(file) is not None,
     first_file=_first_file,
+    lists_its_files=True,
 )

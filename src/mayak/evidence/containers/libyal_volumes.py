@@ -6,7 +6,7 @@ Both list what is live. Deleted files, extended attributes and the snapshots of 
 from __future__ import annotations
 
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime
 from functools import partial
@@ -27,7 +27,7 @@ from mayak.evidence.progress import note_progress
 from mayak.evidence.streams import Bytes, stream_of, translated
 from mayak.i18n import msg
 from mayak.signatures import GIVE_PASSWORD, MOUNT_OR_UNTESTED
-from mayak.types import EvidenceEntry, EvidencePath, Failure, FileTimes, OutcomeReason
+from mayak.types import EvidenceEntry, EvidencePath, Failure, FileTimes, OutcomeReason, Space
 
 _Entry = Any
 """A file entry of one of the libraries, which state no types."""
@@ -189,6 +189,9 @@ class XfsContainer(Container):
             yield container_gap(self._path, OutcomeReason.UNSUPPORTED, reason)
         yield from self._tree.entries()
 
+    def unexamined(self) -> Mapping[Space, int]:
+        return {"uncounted": self._data.size}
+
 
 class ApfsContainer(Container):
     """The live files of all volumes of an APFS container."""
@@ -200,7 +203,7 @@ class ApfsContainer(Container):
             raise NotReadError(path, what, MOUNT_OR_UNTESTED)
         with library_for(path, "APFS"):
             import pyfsapfs
-        self._path = path
+        self._data, self._path = data, path
         self._choices = choices
         self._container = pyfsapfs.container()
         self._container.open_file_object(stream_of(data.read_at, data.size))
@@ -227,6 +230,9 @@ class ApfsContainer(Container):
                 volume.get_file_entry_by_identifier,
                 _holes,
             ).entries()
+
+    def unexamined(self) -> Mapping[Space, int]:
+        return {"uncounted": self._data.size}
 
     def _unlock(self, volume: Any) -> bool:  # noqa: ANN401
         for password in self._choices.passwords:

@@ -69,6 +69,11 @@ class UfdrContainer(Container):
         self._members = members
         self._path = path
         self._limits = limits
+        # What is true of the ZIP: its pieces are its own, and members have no random access.
+        self.medium, self.random_access = members.medium, members.random_access
+
+    def covers(self, path: EvidencePath) -> bool:
+        return self._members.covers(path)
 
     def entries(self) -> Iterator[EvidenceEntry | Failure]:
         files, fault = self._report
@@ -94,6 +99,7 @@ class UfdrContainer(Container):
             given.add(key)
             is_deleted = entry.is_deleted or file.is_deleted
             yield replace(entry, path=path, times=file.times, is_deleted=is_deleted)
+        self.opened_with_password = self._members.opened_with_password
         if n_met < len(files):
             reason = f"its report names {len(files) - n_met} files in it that are not there"
             yield container_gap(self._path, OutcomeReason.DAMAGED, reason)

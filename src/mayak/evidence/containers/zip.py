@@ -40,11 +40,13 @@ from mayak.evidence.containers.zip_records import (
 from mayak.evidence.containers.zip_recovery import MIN_REGION, Extents, is_bomb, unlisted_members
 from mayak.evidence.containers.zip_split import SplitZip, joined, last_piece
 from mayak.evidence.streams import Bytes, stream_of, translated
-from mayak.signatures import ZIP
+from mayak.signatures import AFF4, CONVERT, ZIP
 from mayak.types import EvidenceEntry, EvidencePath, Failure, OutcomeReason
 
 UNLISTED = "[unlisted]/"
 """Prefix of the name of a member that no entry of the ZIP's directory names."""
+_AFF4_MEMBER = b"information.turtle"
+"""In each AFF4 image (AFF4 Standard 1.0), which is a ZIP."""
 _UNIX = 3
 _WITH_BACKSLASH = {_UNIX, 19}
 """Systems on which a file's name may contain a backslash: Unix and macOS, by APPNOTE 4.4.2.2's
@@ -68,6 +70,7 @@ class ZipContainer(Container):
         self._passwords = list(passwords)
         self.medium = data if isinstance(data, SplitZip) else None
         self._directory: Directory | None = None
+        self._is_aff4 = False
         with translated(path):
             try:
                 self._read_directory(data.disks if isinstance(data, SplitZip) else (0,))
@@ -94,6 +97,7 @@ class ZipContainer(Container):
                 unpacked += member.size
             names.append(_name_key(member))
             extents.add(member)
+            self._is_aff4 = self._is_aff4 or member.name == _AFF4_MEMBER
             slashed = slashed or b"/" in member.name
             backslashed = backslashed or (
                 b"\\" in member.name and member.system not in _WITH_BACKSLASH
@@ -140,6 +144,9 @@ class ZipContainer(Container):
                 if not name.endswith("/") or member.has_content:
                     path = self._path.child("file", name, raw, position if again else 0)
                     yield self._entry(member, path)
+        if self._is_aff4:
+            reason = f"is an AFF4 image, whose disk or large files are not read: {CONVERT!s}"
+            yield container_gap(self._path, OutcomeReason.UNSUPPORTED, reason, AFF4)
         # Many programs write only the last 16 bits of it.
         if (self._count - self._directory.stated) % 0x10000:
             reason = f"lists {self._count} members, of {self._directory.stated} by its end record"
