@@ -257,8 +257,8 @@ def _unopened_kinds(found: ReportData) -> Prose | None:
         return None
     text = msg(
         "NOT EXAMINED: files that can hold pictures and were not opened, containers that were not "
-        "read, damaged and encrypted data. Pictures in them are in no list and no number of this report. "
-        "See Limits."
+        "read, damaged and encrypted data. Pictures in them are in no list and no number of this "
+        "report. See Limits."
     )
     if not points:
         return Prose((old or "") + " " + msg("See Limits."), "warning")
