@@ -46,8 +46,8 @@ def without_image(entry: EvidenceEntry, stream: BinaryIO) -> Exclusion | Failure
         head = stream.read(FAR_HEAD if entry.kind is None else HEAD)
     found = classify(head, path.name, entry.size, entry.kind)
     kind = found.kind
-    if found.is_by_name and _is_random(entry, stream):
-        # Encrypted data is often called a disk image.
+    is_open = found.is_by_name and found.verdict is not Verdict.ENCRYPTED
+    if is_open and _is_random(entry, stream):  # encrypted data is often called a disk image
         return _high_entropy(entry)
     if kind is not None and found.verdict in _NOT_READ:
         reason, text = _NOT_READ[found.verdict]
