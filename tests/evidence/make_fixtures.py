@@ -219,6 +219,16 @@ def ewf(stem: Path, raw: Path, *options: str) -> None:
     run("ewfacquire", "-u", "-q", "-c", "deflate:best", "-t", stem, *options, raw)
 
 
+def split_ewf(path: Path, raw: Path, work: Path) -> None:
+    """A ZIP with an E01 in pieces of 1 MiB, the least that ewfacquire makes."""
+    longer = work / "longer.dd"
+    longer.write_bytes(raw.read_bytes() + bytes(1 << 20))
+    run("ewfacquire", "-u", "-q", "-c", "none", "-S", "1MiB", "-t", work / "split", longer)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for piece in sorted(work.glob("split.E*")):
+            archive.write(piece, f"phone{piece.suffix}")
+
+
 def worn(path: Path, raw: Path) -> None:
     """An E01 with one bit changed in the chunk where 100.jpg lies; the file system is whole."""
     chunk = 16 * 512
@@ -259,6 +269,7 @@ def main() -> None:
         damaged[len(damaged) // 3] ^= 1
         (HERE / "damaged.E01").write_bytes(damaged)
         worn(HERE / "worn.E01", mbr)
+        split_ewf(HERE / "split_e01.zip", work / "fat.dd", work)
         ufdr(HERE / "phone.ufdr")
         ewf(HERE / "backup", backup(work))
     total = sum(path.stat().st_size for path in HERE.iterdir())

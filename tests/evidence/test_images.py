@@ -911,3 +911,25 @@ def test_a_folder_of_such_a_size_is_named_as_not_read(unpack):
 
     (failure,) = (failure for failure in failures if failure.path == "ext4.dd/DCIM")
     assert (failure.error, "states a size" in failure.message) == ("Unreadable", True)
+
+
+def test_an_e01_in_pieces_is_read_whole_inside_another_container(tmp_path):
+    (tmp_path / "phone").mkdir()
+    shutil.copy(IMAGES / "split_e01.zip", tmp_path / "phone")
+    with open_source(tmp_path / "phone") as source:
+        items = {str(item.path): item for item in source.items()}
+        (photo,) = (item for path, item in items.items() if path.endswith("/100.jpg"))
+        assert photo.open().read() == CONTENT["100.jpg"]
+    assert not any(isinstance(item, Failure) for item in items.values())
+    at = "phone/split_e01.zip/phone.E0"
+    assert [items[f"{at}{n}"].is_piece for n in (1, 2, 3)] == [False, True, True]
+
+
+def test_an_e01_inside_another_container_that_lacks_a_piece_is_not_read_as_whole(tmp_path):
+    whole = zipfile.ZipFile(IMAGES / "split_e01.zip")
+    with whole, zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name in ("phone.E01", "phone.E03"):
+            archive.writestr(name, whole.read(name))
+    with open_source(tmp_path / "a.zip") as source:
+        failures = [item for item in source.items() if isinstance(item, Failure)]
+    assert [failure.path for failure in failures] == ["a.zip/phone.E01"]

@@ -371,7 +371,7 @@ def test_links_folders_and_repeated_names(tmp_path):
     assert found[prefix + FILES[0].name] == FILES[0].data
     repeated = [name for name in found if name.startswith(f"{prefix}{FILES[0].name}#")]
     assert [found[name] for name in repeated] == [b"the other"]
-    # Bytes at the place of what is no file are not lost.
+    # Bytes that the list does not call a file are not lost.
     assert found[f"evidence/{folder.file_id[:2]}/{folder.file_id}"] == b"a folder has no content"
     with open_source(path) as source:
         paths = [i.path for i in source.items() if isinstance(i, EvidenceEntry)]

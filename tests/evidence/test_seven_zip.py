@@ -36,7 +36,7 @@ def shown(path):
 
 
 def listed(path, *passwords, limits=None):
-    """({name: content}, [(reason, name, message)]); what cannot be opened is told as Unreadable."""
+    """({name: content}, [(reason, name, message)]); what cannot be opened: Unreadable."""
     found, told = {}, []
     with open_source(path, limits, Choices(passwords=passwords)) as source:
         for entry in source.items():

@@ -101,4 +101,4 @@ def test_a_table_that_states_nonsense_gives_no_number_and_no_crash(unpacked):
                     list(source.items())
                     assert all(size >= 0 for size in source.unexamined.values())
             except OSError:
-                continue  # it is no volume any more
+                continue  # it is not a volume any more

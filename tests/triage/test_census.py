@@ -283,7 +283,7 @@ def test_a_zip_with_an_image_is_no_loss(tmp_path):
 
 
 def test_a_large_random_file_that_is_called_a_disk_image_is_not_called_one(tmp_path):
-    """Its name must not hide what its bytes look like; a name that tells of encryption stays."""
+    """Its name must not hide what its bytes look like; one that means encryption counts."""
     (tmp_path / "phone").mkdir()
     data = random.Random(1).randbytes(17 * MIB)
     for name in ("userdata.img", "msgstore.db.crypt14"):

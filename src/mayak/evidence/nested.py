@@ -207,7 +207,7 @@ class LostFile:
 
 
 class WatchedBytes:
-    """Bytes that a reader reads, of which the watch is told."""
+    """Bytes that note each block that is read as progress."""
 
     def __init__(self, inner: Bytes, watch: Watch) -> None:
         self._inner, self._watch = inner, watch

@@ -54,7 +54,7 @@ class Relocation:
 
 
 def recorded_sources(case: Path) -> list[StoredSource]:
-    """Return the sources of a case; none if there is no case yet. Raises CaseError."""
+    """Return the sources of a case; empty if there is no case yet. Raises CaseError."""
     if not case.is_dir() or not any(case.iterdir()):
         return []
     with CaseStore.read(case) as store:

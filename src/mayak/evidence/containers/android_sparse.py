@@ -13,7 +13,7 @@ from mayak.i18n import msg
 _HEADER = struct.Struct("<4xHHHHIII")
 """Version (two numbers), length of this header and of a chunk's, block size, blocks, chunks."""
 _CHUNK = struct.Struct("<H2xII")
-"""Type, blocks that it stands for, bytes of it with its header."""
+"""Type, number of blocks, bytes of it with its header."""
 _RAW, _FILL, _NOTHING, _CHECKSUM = 0xCAC1, 0xCAC2, 0xCAC3, 0xCAC4
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
+from itertools import chain, product
 from pathlib import Path
+from string import ascii_lowercase, ascii_uppercase
 from typing import BinaryIO
 
 import pyewf
@@ -49,18 +52,18 @@ class EwfBytes(HandleBytes):
     A damaged chunk reads as zeros without an error; only the ``stored`` hashes reveal it.
     """
 
-    def __init__(self, path: Path, content: BinaryIO | None = None) -> None:
-        """``content`` is an E01 of one segment that is in another container, not at ``path``.
+    def __init__(self, path: Path, contents: Sequence[BinaryIO] = ()) -> None:
+        """``contents`` are the segments of an E01 in another container, which is not at ``path``.
 
         Raises:
             EvidenceError: a segment is missing, or the image is damaged.
         """
         with translated(path):
             handle = pyewf.handle()
-            if content is None:
-                handle.open([str(segment) for segment in ewf_segments(path)])
+            if contents:
+                handle.open_file_objects(list(contents))
             else:
-                handle.open_file_objects([content])
+                handle.open([str(segment) for segment in ewf_segments(path)])
             super().__init__(handle, handle.get_media_size())
             self.sector_size = int(handle.get_bytes_per_sector())
             self.stored: dict[str, str] = {
@@ -83,11 +86,30 @@ def _open(file: ContainerFile, path: EvidencePath, _: Limits) -> Container:
     if file.on_disk is not None:
         medium = EwfBytes(file.on_disk)
     else:
-        data = file.data()
-        medium = EwfBytes(Path(path.name), stream_of(data.read_at, data.size))
+        segments = [file, *_later_segments(file)]
+        streams = [stream_of(data.read_at, data.size) for data in (s.data() for s in segments)]
+        medium = EwfBytes(Path(path.name), streams)
     disk = DiskContainer(medium, path, file.choices, medium.sector_size)
     disk.medium = medium
     return disk
+
+
+def _later_segments(file: ContainerFile) -> Iterator[ContainerFile]:
+    """Yield the segments after the first that are next to it, in a container: E02 … E99, EAA …"""
+    name = file.path.name.rpartition("/")[2]
+    if not re.search(r"\.[EeSs]01$", name):
+        return
+    first = ascii_uppercase if name[-3].isupper() else ascii_lowercase
+    letters = first[first.index(name[-3]) :]
+    ends = chain(
+        (f"{name[-3]}{number:02}" for number in range(2, 100)),
+        map("".join, product(letters, first, first)),
+    )
+    for end in ends:
+        segment = file.beside(name[:-3] + end)
+        if segment is None:
+            return
+        yield segment
 
 
 def _follows_a_first(file: ContainerFile) -> bool:

@@ -20,7 +20,7 @@ from mayak.evidence.containers.zip_records import DESCRIBED, ENCRYPTED, Member, 
 from mayak.evidence.streams import BUFFER, stream_of_blocks
 
 AES_METHOD = 99
-"""The compression method that stands for AES; the true one is in an extra field."""
+"""The compression method that means AES; the real one is in an extra field."""
 _AES_FIELD = 0x9901
 _SALT_BYTES = {1: 8, 2: 12, 3: 16}
 _CHECK, _CODE = 2, 10

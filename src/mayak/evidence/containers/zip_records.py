@@ -236,6 +236,6 @@ def _times_of(kind: int, body: bytes) -> FileTimes | None:
 
 
 def _filetime(number: int) -> datetime | None:
-    """Return the UTC of a number of 100 ns since 1601; None for 0, which stands for unknown."""
+    """Return the UTC of a number of 100 ns since 1601; None for 0, which means unknown."""
     seconds, rest = divmod(number, 10**7)
     return from_unix_time(seconds - 11_644_473_600, rest * 100) if number else None

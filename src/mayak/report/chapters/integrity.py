@@ -400,7 +400,7 @@ _ACTIONS: dict[str, Callable[[Mapping[str, Any]], Cell]] = {
     "triage finished": _triage_end,
     "verify": _verification,
 }
-"""How the entries of the log are told; that of a triage is told with its options."""
+"""The text for each kind of log entry; that of a triage lists its options."""
 
 
 def _options(options: Mapping[str, Any]) -> list[str]:
